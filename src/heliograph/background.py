@@ -1,0 +1,122 @@
+"""An event loop of a host's own, for what sync code leaves to async functions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, wait
+from contextlib import AbstractContextManager
+from typing import Final, ParamSpec, TypeVar
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from heliograph.fork import after_fork_in_child
+from heliograph.semconv import SCOPE
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger: Final = logging.getLogger(SCOPE)
+
+
+class Background:
+    """Runs async functions for sync code, on one loop in one daemon thread, which starts with the first of them.
+
+    A child of a fork starts a loop of its own; what the parent had not run yet, the parent runs.
+    """
+
+    def __init__(self) -> None:
+        self._restart()
+        after_fork_in_child(self._restart)
+
+    def _restart(self) -> None:
+        self._lock = threading.Lock()
+        self._portal: BlockingPortal | None = None
+        self._portal_manager: AbstractContextManager[BlockingPortal] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._queue: asyncio.Queue[_Job] | None = None
+        self._pending: set[Future[None]] = set()
+
+    def call(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of an async function, in a copy of the caller's context; the calling thread waits for it.
+
+        Raises:
+            RuntimeError: Called on the loop itself, which would wait for itself for ever.
+        """
+
+        async def run() -> T:
+            return await function(*args, **kwargs)
+
+        return self._started().call(run)
+
+    def submit(self, function: Callable[[], Awaitable[object]], *, what: str) -> None:
+        """Run an async function later: after all that were submitted before it, in a copy of the caller's context.
+
+        It comes back at once, from any thread, the loop's own included. A function that fails is logged as ``what``.
+        """
+        self._started()
+        job = _Job(function, what)
+        self._pending.add(job.done)
+        job.done.add_done_callback(self._pending.discard)
+        assert self._loop is not None and self._queue is not None
+        self._loop.call_soon_threadsafe(self._queue.put_nowait, job)
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """Whether all that was submitted so far was done in time."""
+        pending = set(self._pending)
+        return not pending or not wait(pending, timeout_seconds).not_done
+
+    def is_own_thread(self) -> bool:
+        """Whether the calling thread is that of the loop."""
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
+
+    def stop(self) -> None:
+        """Cancel what still runs, and end the thread; the next use starts another."""
+        with self._lock:
+            manager, portal = self._portal_manager, self._portal
+            self._portal = self._portal_manager = self._loop = self._queue = None
+        if manager is not None and portal is not None:
+            portal.call(portal.stop, True)
+            manager.__exit__(None, None, None)
+
+    def _started(self) -> BlockingPortal:
+        with self._lock:
+            if self._portal is None:
+                self._portal_manager = start_blocking_portal(name="heliograph-loop")
+                self._portal = self._portal_manager.__enter__()
+                self._loop = self._portal.call(asyncio.get_running_loop)
+                self._queue = asyncio.Queue()
+                self._portal.start_task_soon(self._work, self._queue)
+            return self._portal
+
+    async def _work(self, queue: asyncio.Queue[_Job]) -> None:
+        while True:
+            job = await queue.get()
+            await job.run()
+
+
+class _Job:
+    def __init__(self, function: Callable[[], Awaitable[object]], what: str) -> None:
+        self.done: Future[None] = Future()
+        self._function = function
+        self._what = what
+        self._context = contextvars.copy_context()
+
+    async def run(self) -> None:
+        try:
+            # a task of its own, since that is what a context belongs to (create_task takes one from Python 3.11 on)
+            await self._context.run(asyncio.ensure_future, _as_coroutine(self._function))
+        except Exception:
+            logger.exception("Failed: %s", self._what)
+        finally:
+            self.done.set_result(None)
+
+
+async def _as_coroutine(function: Callable[[], Awaitable[object]]) -> None:
+    await function()

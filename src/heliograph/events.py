@@ -1,0 +1,127 @@
+"""What happened, who did it, and when: `Event`, and the ambient actor."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime, timezone
+from typing import ClassVar, TypeAlias
+
+Actor: TypeAlias = Mapping[str, object]
+"""Who did it: a mapping with, usually, an ``id``."""
+
+Resolver: TypeAlias = Callable[[], "Actor | None"]
+
+
+class Severity(enum.IntEnum):
+    """How much an event matters: the ranges of OpenTelemetry's severity numbers.
+
+    Source: OpenTelemetry specification, logs data model, field SeverityNumber.
+    """
+
+    TRACE = 1
+    DEBUG = 5
+    INFO = 9
+    WARN = 13
+    ERROR = 17
+    FATAL = 21
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EventOptions:
+    """What telemetry wants to know about an event class: the keywords of its class statement.
+
+    Attributes:
+        namespace: First part of the event name; `None` takes the one of the settings.
+        severity: The severity number of its log records.
+        message: A template for the body, such as ``"{actor[id]} banned {user[username]}"``; `None` shows the name.
+    """
+
+    namespace: str | None = None
+    severity: Severity = Severity.INFO
+    message: str | None = None
+
+
+@dataclasses.dataclass
+class Event:
+    """The base of typed events: subclass it as a dataclass, and give the subclass a ``name``.
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass
+    ... class BanUserEvent(Event, severity=Severity.WARN, message="{actor[id]} banned {user[username]}"):
+    ...     name = "ban-user"
+    ...     user: dict
+    >>> with acting_as({"id": "root"}):
+    ...     event = BanUserEvent(user={"id": 1, "username": "cleverbot"})
+    >>> event.actor, event.properties()
+    ({'id': 'root'}, {'user': {'id': 1, 'username': 'cleverbot'}})
+
+    Attributes:
+        name: The event's name, as written: a class attribute such as ``"ban-user"``.
+        actor: Who did it; left out, it is the ambient actor at the moment the event is made, or `None`.
+        created: When it happened, an aware `datetime` in UTC; left out, it is now.
+    """
+
+    name: ClassVar[str]
+    __event_options__: ClassVar[EventOptions] = EventOptions()
+
+    actor: Actor | None = dataclasses.field(default_factory=lambda: current_actor(), kw_only=True)
+    created: datetime = dataclasses.field(default_factory=lambda: datetime.now(timezone.utc), kw_only=True)
+
+    def __init_subclass__(
+        cls,
+        *,
+        namespace: str | None = None,
+        severity: Severity | None = None,
+        message: str | None = None,
+        **kwargs: object,
+    ) -> None:
+        super().__init_subclass__(**kwargs)
+        said = {"namespace": namespace, "severity": severity, "message": message}
+        cls.__event_options__ = dataclasses.replace(
+            cls.__event_options__, **{key: value for key, value in said.items() if value is not None}
+        )
+
+    def properties(self) -> dict[str, object]:
+        """The event's fields other than ``actor`` and ``created``, as a new dict, nested dataclasses included."""
+        properties = dataclasses.asdict(self)
+        del properties["actor"], properties["created"]
+        return properties
+
+
+def nobody() -> None:
+    """The resolver of the ambient actor where none was set."""
+
+
+_ambient: ContextVar[Resolver] = ContextVar("heliograph_actor", default=nobody)
+
+
+def current_actor() -> Actor | None:
+    """The ambient actor: that of the innermost `acting_as`, or `None`."""
+    return _ambient.get()()
+
+
+@contextmanager
+def acting_as(actor: Actor | Resolver | None) -> Iterator[None]:
+    """Make ``actor`` the one that events made in this context are ascribed to.
+
+    It holds for the block, for the tasks and the threads that copy its context, and for nothing else.
+
+    Args:
+        actor: A mapping; `None` for nobody; or a function without arguments that gives one of the two, asked each
+            time an event is made (a middleware runs before authentication does, and so cannot know yet).
+
+    Raises:
+        TypeError: `actor` is something else.
+    """
+    if not (actor is None or callable(actor) or isinstance(actor, Mapping)):
+        raise TypeError(f"acting_as() takes an actor's mapping, such as {{'id': 'root'}}, not {type(actor).__name__}")
+    known = actor
+    token = _ambient.set(known if callable(known) else lambda: known)
+    try:
+        yield
+    finally:
+        _ambient.reset(token)

@@ -1,0 +1,1 @@
+"""From an event class to a frozen schema, and from an event to attributes."""

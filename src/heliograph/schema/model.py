@@ -1,0 +1,159 @@
+"""The frozen model of an event class: what every part that speaks of a schema reads."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Protocol
+
+from heliograph.events import Actor, Severity
+from heliograph.schema.values import INT64_MAX, INT64_MIN, Attributes, put
+
+if TYPE_CHECKING:
+    import msgspec
+
+
+MAX_BODY: Final = 256
+
+
+class EventLike(Protocol):
+    """The shape of an event: what Datasette's `Event` and ours have in common."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def actor(self) -> Actor | None: ...
+    @property
+    def created(self) -> datetime: ...
+    def properties(self) -> Mapping[str, object]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldSchema:
+    """One property of an event.
+
+    Attributes:
+        name: The name of the dataclass's field.
+        attribute: The attribute that it becomes, or the prefix of the attributes that its keys become.
+        type: Its type, as msgspec sees it.
+        required: Whether the event cannot be made without it.
+    """
+
+    name: str
+    attribute: str
+    type: msgspec.inspect.Type
+    required: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Body:
+    """How the body of an event's log record is made.
+
+    Attributes:
+        parts: Literal text, each followed by the name of the attribute that comes after it, or `None`.
+    """
+
+    parts: tuple[tuple[str, str | None], ...]
+
+    def render(self, attributes: Attributes) -> str:
+        """The body of an event with these attributes; ``?`` stands for one that it does not have."""
+        shown = (
+            literal if attribute is None else f"{literal}{attributes.get(attribute, '?')}"
+            for literal, attribute in self.parts
+        )
+        return display("".join(shown))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventSchema:
+    """The contract of one event class.
+
+    Attributes:
+        event_class: The class.
+        name: The event's name, as written: ``"ban-user"``.
+        event_name: The event's name on the wire: ``"app.ban_user"``.
+        severity: The severity number of its log records.
+        fields: Its properties, in the order of the class; `None` for a class without a readable shape, whose
+            ``properties()`` are taken as they come.
+        body: How its body is made; `None` shows `name`.
+    """
+
+    event_class: type
+    name: str
+    event_name: str
+    severity: Severity
+    fields: tuple[FieldSchema, ...] | None
+    body: Body | None = None
+    _read: Callable[[object], tuple[object, ...]] = field(init=False, repr=False, compare=False)
+    _attributes: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _taken: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        fields = self.fields or ()
+        attributes = tuple(field.attribute for field in fields)
+        object.__setattr__(self, "_read", _reader(tuple(field.name for field in fields)))
+        object.__setattr__(self, "_attributes", attributes)
+        object.__setattr__(self, "_taken", frozenset(attributes))
+
+    def attributes(self, event: EventLike) -> Attributes:
+        """The event's properties as attributes; see `heliograph.schema.values` for the form of each value.
+
+        Never raises: what an event carries is for the program that made it to decide.
+        """
+        attributes: Attributes = {}
+        if self.fields is None:
+            put(attributes, self.event_name, _properties(event))
+            return attributes
+        try:
+            values = self._read(event)
+        except Exception:  # a field that was deleted or never set, or a property that raises
+            values = tuple(_value(event, field.name) for field in self.fields)
+        for attribute, value in zip(self._attributes, values):
+            kind = type(value)
+            if (
+                (kind is str and value.isascii())  # type: ignore[attr-defined]
+                or kind is bool
+                or (kind is int and INT64_MIN <= value <= INT64_MAX)  # type: ignore[operator]
+            ):
+                attributes[attribute] = value  # type: ignore[assignment]
+            elif value is not None:
+                put(attributes, attribute, value, taken=self._taken)
+        return attributes
+
+    def body_text(self, attributes: Attributes) -> str:
+        """The short display string of an event with these attributes."""
+        return display(self.name) if self.body is None else self.body.render(attributes)
+
+
+def display(value: str) -> str:
+    """The value as one short line: control characters escaped, cut after 256 characters."""
+    if len(value) > MAX_BODY:
+        value = value[:MAX_BODY] + "…"
+    if value.isprintable():
+        return value
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in value)
+
+
+def _reader(names: tuple[str, ...]) -> Callable[[object], tuple[object, ...]]:
+    if len(names) > 1:
+        return operator.attrgetter(*names)
+    if names:
+        one = operator.attrgetter(*names)
+        return lambda event: (one(event),)
+    return lambda _: ()
+
+
+def _value(event: object, name: str) -> object:
+    try:
+        return getattr(event, name)
+    except Exception:  # see EventSchema.attributes
+        return None
+
+
+def _properties(event: EventLike) -> Mapping[str, object]:
+    try:
+        return event.properties()
+    except Exception:  # see EventSchema.attributes
+        return {key: value for key, value in vars(event).items() if key not in {"actor", "created"}}

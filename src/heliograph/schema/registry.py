@@ -1,0 +1,68 @@
+"""The schemas that a host knows, by event class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from heliograph.errors import DuplicateEventName, UnregisteredEvent
+from heliograph.schema.compile import compile_schema, inherit_schema
+from heliograph.schema.model import EventSchema
+
+
+class Registry(Mapping[type, EventSchema]):
+    """The schemas of the registered event classes: a mapping from class to `EventSchema`.
+
+    Looking up an unregistered subclass gives the schema of its nearest registered ancestor, with the subclass's own
+    further fields.
+
+    Attributes:
+        namespace: First part of the event name of classes that name none.
+    """
+
+    def __init__(self, *, namespace: str) -> None:
+        self.namespace = namespace
+        self._schemas: dict[type, EventSchema] = {}
+        self._inherited: dict[type, EventSchema] = {}
+        self._by_event_name: dict[str, EventSchema] = {}
+
+    def register(self, event_class: type) -> EventSchema:
+        """Compile and keep the schema of ``event_class``; a class that is there already stays as it is.
+
+        Raises:
+            SchemaError: No schema can be made of the class.
+            DuplicateEventName: Another class has the event name.
+        """
+        known = self._schemas.get(event_class)
+        if known is not None:
+            return known
+        return self.add(compile_schema(event_class, namespace=self.namespace))
+
+    def add(self, schema: EventSchema) -> EventSchema:
+        """Keep a schema that was compiled elsewhere.
+
+        Raises:
+            DuplicateEventName: Another class has the event name.
+        """
+        first = self._by_event_name.setdefault(schema.event_name, schema)
+        if first is not schema:
+            raise DuplicateEventName(schema.event_class, first.event_class, schema.event_name)
+        self._schemas[schema.event_class] = schema
+        self._inherited.clear()
+        return schema
+
+    def __getitem__(self, event_class: type) -> EventSchema:
+        schema = self._schemas.get(event_class) or self._inherited.get(event_class)
+        return schema if schema is not None else self._inherit(event_class)
+
+    def __iter__(self) -> Iterator[type]:
+        return iter(self._schemas)
+
+    def __len__(self) -> int:
+        return len(self._schemas)
+
+    def _inherit(self, event_class: type) -> EventSchema:
+        for ancestor in event_class.__mro__[1:]:
+            schema = self._schemas.get(ancestor)
+            if schema is not None:
+                return self._inherited.setdefault(event_class, inherit_schema(event_class, schema))
+        raise UnregisteredEvent(event_class)

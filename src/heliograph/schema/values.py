@@ -1,0 +1,226 @@
+"""The form that each Python value takes in an attribute: pure, total, and the same everywhere.
+
+==================================  ===================================================================
+value                               form
+==================================  ===================================================================
+`str`                               itself; lone surrogates as ``\\udc80``
+`bool`, `float`                     itself; ``"NaN"``, ``"Infinity"``, ``"-Infinity"`` as text
+`int`                               itself; beyond 64 bits as decimal text, beyond 1024 bits as hexadecimal
+`None`                              left out; ``null`` inside JSON
+`datetime`, `date`, `time`          ISO 8601 text, with its offset, or ``Z``
+`timedelta`                         ISO 8601 duration, such as ``P1DT2S``
+`Decimal`, `UUID`                   text
+`bytes`, `bytearray`, `memoryview`  base64
+`Enum`                              its value
+`list`, `tuple`, `set`              an array, if it holds scalars of one type (sets are sorted); else JSON text
+`dict`, dataclass, `msgspec.Struct` flattened by key
+an object nobody knows              ``<module.Class>``: no code of it is run
+a value inside itself               ``<cycle>``; nested more than 32 deep ``<too deep>``
+==================================  ===================================================================
+
+Forms of dates, numbers and bytes are those that msgspec gives them in JSON, so that text and JSON Schema agree.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import functools
+import math
+import uuid
+from collections.abc import Mapping, Sequence, Set
+from typing import Final, TypeAlias, Union
+
+import msgspec
+
+from heliograph.errors import qualified_name
+
+Scalar: TypeAlias = Union[str, bool, int, float]
+AttributeValue: TypeAlias = Union[Scalar, Sequence[str], Sequence[bool], Sequence[int], Sequence[float]]
+Attributes: TypeAlias = dict[str, AttributeValue]
+
+INT64_MIN: Final = -(2**63)
+INT64_MAX: Final = 2**63 - 1
+MAX_DEPTH: Final = 5
+"""How many levels of keys are flattened."""
+MAX_KEYS: Final = 64
+"""How many attributes one property may become."""
+MAX_KEY_LENGTH: Final = 128
+MAX_NESTING: Final = 32
+
+_DECIMAL_BITS: Final = 1024  # CPython refuses to write very long integers in decimal, by a limit that users can lower
+_TEXTUAL: Final = (
+    datetime.datetime,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    decimal.Decimal,
+    uuid.UUID,
+    bytes,
+    bytearray,
+    memoryview,
+)
+
+
+def put(attributes: Attributes, name: str, value: object, *, taken: frozenset[str] = frozenset()) -> None:
+    """Put ``value`` into ``attributes`` under ``name``: one attribute, or one for each key below ``name``.
+
+    Args:
+        attributes: Filled.
+        name: The attribute's name, or the prefix of several.
+        value: Anything.
+        taken: Names that a key chosen by somebody else must not take.
+    """
+    form = plain(value)
+    if isinstance(form, dict):
+        _flatten(attributes, name, form, taken)
+    elif isinstance(form, list):
+        attributes[name] = _array(form)
+    elif form is not None:
+        attributes[name] = form  # type: ignore[assignment]  # what is left of the forms are the scalars
+
+
+def to_json(form: object) -> str:
+    """A form as compact JSON text."""
+    return msgspec.json.encode(form).decode()
+
+
+def plain(value: object) -> object:
+    """The documented form of any value: a scalar, `None`, or a list or dict of forms.
+
+    >>> plain({"when": datetime.date(2026, 1, 2), "tags": {"b", "a"}, "size": 2**70})
+    {'when': '2026-01-02', 'tags': ['a', 'b'], 'size': '1180591620717411303424'}
+    """
+    return _plain(value, ())
+
+
+def _plain(value: object, parents: tuple[int, ...]) -> object:
+    form = _EXACT.get(type(value))
+    try:
+        if form is not None:
+            return form(value)
+        if id(value) in parents:
+            return "<cycle>"
+        if len(parents) == MAX_NESTING:
+            return "<too deep>"
+        return _by_kind(value, (*parents, id(value)))
+    except Exception:  # a value's own code (a mapping's keys, a property) may do anything; an event is never lost by it
+        return _unknown(value)
+
+
+def _by_kind(value: object, parents: tuple[int, ...]) -> object:
+    if isinstance(value, enum.Enum):
+        return _plain(value.value, parents)
+    if isinstance(value, Mapping):
+        return {_key(key): _plain(item, parents) for key, item in value.items()}
+    if isinstance(value, Set):
+        return sorted((_plain(item, parents) for item in value), key=to_json)
+    if isinstance(value, str):
+        return text(str.__str__(value))
+    if isinstance(value, int):
+        return integer(int.__index__(value))
+    if isinstance(value, float):
+        return number(float.__float__(value))
+    if isinstance(value, _TEXTUAL):
+        return msgspec.to_builtins(value)
+    if isinstance(value, Sequence):
+        return [_plain(item, parents) for item in value]
+    names = _field_names(type(value))
+    if names is None:
+        return _unknown(value)
+    return {name: _plain(getattr(value, name, None), parents) for name in names}
+
+
+def text(value: str) -> str:
+    """The text, in what UTF-8 can carry: each lone surrogate is replaced by its escape."""
+    if value.isascii():
+        return value
+    return value.encode(errors="backslashreplace").decode()
+
+
+def integer(value: int) -> int | str:
+    """The integer, if 64 bits hold it; else its decimal text, or, beyond 1024 bits, its hexadecimal text."""
+    if INT64_MIN <= value <= INT64_MAX:
+        return value
+    return str(value) if value.bit_length() <= _DECIMAL_BITS else hex(value)
+
+
+def number(value: float) -> float | str:
+    """The number, if JSON can carry it; else the name that protobuf's JSON mapping gives it."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _same(value: object) -> object:
+    return value
+
+
+_EXACT: Final = {
+    str: text,
+    bool: _same,
+    int: integer,
+    float: number,
+    type(None): _same,
+    **{kind: msgspec.to_builtins for kind in _TEXTUAL},
+}
+
+
+def _unknown(value: object) -> str:
+    return f"<{qualified_name(type(value))}>"
+
+
+def _key(key: object) -> str:
+    form = plain(key)
+    return form if isinstance(form, str) else to_json(form)
+
+
+@functools.lru_cache(maxsize=1024)
+def _field_names(cls: type) -> tuple[str, ...] | None:
+    if dataclasses.is_dataclass(cls):
+        return tuple(field.name for field in dataclasses.fields(cls))
+    if issubclass(cls, msgspec.Struct):
+        return cls.__struct_fields__
+    if hasattr(cls, "__attrs_attrs__"):
+        return tuple(field.name for field in cls.__attrs_attrs__)
+    return None
+
+
+def _array(form: list[object]) -> AttributeValue:
+    kinds = set(map(type, form))
+    if len(kinds) <= 1 and kinds <= {str, bool, int, float}:
+        return form  # type: ignore[return-value]  # just shown: scalars of one type
+    return to_json(form)
+
+
+def _flatten(attributes: Attributes, name: str, form: dict[str, object], taken: frozenset[str]) -> None:
+    flat: Attributes = {}
+    rest: dict[str, object] = {}
+    for path, value in _leaves(form, ()):
+        key = ".".join((name, *path))
+        if len(flat) == MAX_KEYS or key in flat or key in taken or not all(map(_is_plain_key, path)):
+            rest[".".join(path)] = value
+        elif value is not None:
+            flat[key] = _array(value) if isinstance(value, list) else value  # type: ignore[assignment]
+    attributes.update(flat)
+    if rest or not form:
+        attributes[name] = to_json(rest)
+
+
+def _leaves(form: dict[str, object], path: tuple[str, ...]) -> list[tuple[tuple[str, ...], object]]:
+    leaves: list[tuple[tuple[str, ...], object]] = []
+    for key, value in form.items():
+        below = (*path, key)
+        if not isinstance(value, dict):
+            leaves.append((below, value))
+        elif value and len(below) < MAX_DEPTH:
+            leaves += _leaves(value, below)
+        else:
+            leaves.append((below, to_json(value)))
+    return leaves
+
+
+def _is_plain_key(key: str) -> bool:
+    return 0 < len(key) <= MAX_KEY_LENGTH and key.isprintable()

@@ -1,0 +1,132 @@
+"""Every name on the wire: constants that are their own documentation.
+
+The names of this project start with ``heliograph.``; the others are those of the OpenTelemetry semantic conventions.
+There is no convention for token operations yet (open-telemetry/semantic-conventions#4022), so those names stand
+here alone, to be changed in one place.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Name(str):
+    """A name on the wire: a string that carries what it means.
+
+    Attributes:
+        brief: One sentence for the reference.
+    """
+
+    __slots__ = ("brief",)
+    brief: str
+
+    def __new__(cls, value: str, brief: str) -> Self:
+        name = super().__new__(cls, value)
+        name.brief = brief
+        return name
+
+
+class AttributeName(Name):
+    """The name of an attribute of a span, a span event, a log record or a metric."""
+
+    __slots__ = ()
+
+
+class SpanName(Name):
+    """The name of a span."""
+
+    __slots__ = ()
+
+
+class MetricName(Name):
+    """The name of a metric.
+
+    Attributes:
+        unit: Its unit, in UCUM.
+    """
+
+    __slots__ = ("unit",)
+    unit: str
+
+    def __new__(cls, value: str, brief: str, unit: str = "1") -> Self:
+        name = super().__new__(cls, value, brief)
+        name.unit = unit
+        return name
+
+
+SCOPE: Final = "heliograph"
+
+EVENT_NAME_PATTERN: Final = re.compile(r"[a-z][a-z0-9]*([._][a-z0-9]+)*")
+"""What OpenTelemetry's naming policy lets an event, or a namespace, be called."""
+
+LOG_RECORD_UID: Final = AttributeName(
+    "log.record.uid",
+    "UUIDv7 of the event: the same on its log record and its span event, sortable by time; drop duplicates by it.",
+)
+USER_ID: Final = AttributeName("user.id", "The actor's `id`, as a string.")
+USER_NAME: Final = AttributeName("user.name", "The actor's `name`.")
+USER_FULL_NAME: Final = AttributeName("user.full_name", "The actor's `full_name`.")
+USER_ROLES: Final = AttributeName("user.roles", "The actor's `roles`, an array of strings.")
+USER_EMAIL: Final = AttributeName("user.email", "The actor's `email`; left out unless `HELIOGRAPH_ACTOR` allows it.")
+ACTOR: Final = AttributeName("heliograph.actor", "Prefix of the actor's other keys, each flattened below it.")
+EVENT_CREATED: Final = AttributeName(
+    "heliograph.event.created",
+    "The event's `created` as text, where it is no time that OTLP can carry; the timestamp is then that of the call.",
+)
+EVENT_OVERFLOW: Final = AttributeName(
+    "heliograph.event.overflow", "A JSON object of the attributes past the hundredth."
+)
+EVENT_NAME: Final = AttributeName("otel.event.name", "The event's name, as an attribute of a metric.")
+SIGNAL: Final = AttributeName("heliograph.signal", "The signal that failed: `log`, `span_event` or `span`.")
+HOOK: Final = AttributeName("heliograph.hook", "The plugin hook that failed.")
+ERROR_TYPE: Final = AttributeName("error.type", "The qualified name of the class of the exception.")
+TOKEN_HANDLER: Final = AttributeName("heliograph.token.handler", "The `name` of the token handler.")
+TOKEN_RESULT: Final = AttributeName(
+    "heliograph.token.result",
+    "`created`, `valid`, `invalid`, `expired`, `revoked`, `unrecognized` or `error`.",
+)
+DB_NAMESPACE: Final = AttributeName("db.namespace", "The database that an event of Datasette's core speaks of.")
+DB_COLLECTION_NAME: Final = AttributeName("db.collection.name", "The table that an event of Datasette's core speaks of.")
+
+TOKEN_CREATE: Final = SpanName("token.create", "A token handler creates a token. Kind INTERNAL.")
+TOKEN_VERIFY: Final = SpanName(
+    "token.verify", "A token handler verifies a token. Kind INTERNAL. A refused token is a result, not an error."
+)
+
+EVENTS: Final = MetricName("heliograph.events", "Events tracked, by event name.", "{event}")
+EMIT_FAILURES: Final = MetricName(
+    "heliograph.emit.failures", "Events that a provider failed to take, by signal and error.", "{event}"
+)
+HOOK_FAILURES: Final = MetricName(
+    "heliograph.hook.failures", "Calls of a plugin's hook that failed, by hook and error.", "{call}"
+)
+TOKEN_CREATE_DURATION: Final = MetricName(
+    "heliograph.token.create.duration", "How long creating a token took, by handler and result.", "s"
+)
+TOKEN_VERIFY_DURATION: Final = MetricName(
+    "heliograph.token.verify.duration", "How long verifying a token took, by handler and result.", "s"
+)
+
+DURATION_BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Boundaries of the duration histograms, in seconds: from an HMAC to a token service far away."""
+
+ACTOR_ATTRIBUTES: Final = {
+    "id": USER_ID,
+    "name": USER_NAME,
+    "full_name": USER_FULL_NAME,
+    "roles": USER_ROLES,
+    "email": USER_EMAIL,
+}
+"""The actor's keys that have a name in the semantic conventions; the others go below `heliograph.actor`."""
+
+ACTOR_SECRETS: Final = frozenset({"token", "token_expires", "_r"})
+"""The actor's keys that never leave, whatever the settings say."""
+
+
+def actor_attribute(key: str) -> str:
+    """The attribute that the actor's key becomes."""
+    return ACTOR_ATTRIBUTES.get(key) or f"{ACTOR}.{key}"

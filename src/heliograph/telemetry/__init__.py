@@ -1,0 +1,1 @@
+"""From attributes to telemetry, through the public API of OpenTelemetry alone."""

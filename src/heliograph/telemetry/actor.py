@@ -1,0 +1,45 @@
+"""Which of an actor's keys leave, and under which names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from heliograph.schema.values import Attributes, plain, put, to_json
+from heliograph.semconv import ACTOR_SECRETS, USER_ID, actor_attribute
+
+
+class ActorFilter:
+    """Puts an actor into attributes, by the setting ``HELIOGRAPH_ACTOR``.
+
+    Args:
+        keys: ``*`` for every key, a name to add it, ``-name`` to take it away; none: no key leaves. `token`,
+            `token_expires` and `_r` never do.
+    """
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        self._all = "*" in keys
+        self._added = frozenset(key for key in keys if not key.startswith("-")) - ACTOR_SECRETS
+        self._taken_away = frozenset(key[1:] for key in keys if key.startswith("-")) | ACTOR_SECRETS
+
+    def allows(self, key: object) -> bool:
+        """Whether the key may leave."""
+        return (self._all or key in self._added) and key not in self._taken_away
+
+    def put(self, attributes: Attributes, actor: object) -> None:
+        """Put what may leave of the actor into the attributes; an actor that is no mapping counts as its id."""
+        if not isinstance(actor, Mapping):
+            actor = {"id": actor}
+        for key, value in actor.items():
+            if value is None or not self.allows(key):
+                continue
+            if key == "id":
+                attributes[USER_ID] = self.user_id(value)
+            else:
+                put(attributes, actor_attribute(str(key)), value)
+
+    @staticmethod
+    def user_id(value: object) -> str:
+        """An actor's id as `user.id`: text as it is, anything else in the form that it has in JSON."""
+        form = plain(value)
+        return form if isinstance(form, str) else to_json(form)
+

@@ -1,0 +1,149 @@
+"""An event becomes telemetry: a log-based Event, and a span event."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Final
+
+from opentelemetry.trace import get_current_span
+
+from heliograph.schema.model import EventLike, EventSchema
+from heliograph.schema.values import INT64_MAX, Attributes, plain, to_json
+from heliograph.semconv import EVENT_CREATED, EVENT_OVERFLOW, LOG_RECORD_UID, SCOPE
+from heliograph.settings import Settings, Signal
+from heliograph.telemetry.actor import ActorFilter
+from heliograph.telemetry.logs import Logger, SeverityNumber
+from heliograph.telemetry.metrics import error_type, metrics_of
+from heliograph.telemetry.providers import Providers
+from heliograph.telemetry.uid import UidGenerator
+
+MAX_ATTRIBUTES: Final = 100
+"""How many attributes an event has at most: the SDK drops those past 128, and says nothing."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_SEVERITY_NUMBERS: Final = tuple(SeverityNumber)  # by value, from UNSPECIFIED (0) on
+
+logger: Final = logging.getLogger(SCOPE)
+
+
+class Emitter:
+    """Emits events to the chosen signals. It never raises: telemetry does nothing to the program that it watches.
+
+    Args:
+        settings: Which signals, and which keys of the actor.
+        providers: Where telemetry goes.
+        new_uid: Makes the unique id of each event.
+        clock: Gives the time in nanoseconds since the Unix epoch, for events whose own time OTLP cannot carry.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        providers: Providers,
+        *,
+        new_uid: Callable[[], str] | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._providers = providers
+        self._metrics = metrics_of(providers)
+        self._actor = ActorFilter(settings.actor)
+        self._new_uid = new_uid or UidGenerator()
+        self._clock = clock
+        self._log = Signal.LOG in settings.signals
+        self._span_event = Signal.SPAN_EVENT in settings.signals
+        self._span = Signal.SPAN in settings.signals
+        self._logger: Logger | None = None
+        self._traces_seen = False
+        self._told: set[Signal] = set()
+
+    def emit(self, schema: EventSchema, event: EventLike) -> None:
+        """Emit the event, in the current context, and count it."""
+        attributes = schema.attributes(event)
+        if event.actor is not None:
+            self._actor.put(attributes, event.actor)
+        attributes[LOG_RECORD_UID] = self._new_uid()
+        timestamp = self._timestamp(event, attributes)
+        if len(attributes) > MAX_ATTRIBUTES:
+            attributes = bounded(attributes)
+        if self._log:
+            self._emit_log(schema, attributes, timestamp)
+        if self._span_event or self._span:
+            self._emit_to_trace(schema.event_name, attributes, timestamp)
+        self._metrics.events.add(schema.event_name)
+
+    def _timestamp(self, event: EventLike, attributes: Attributes) -> int:
+        created = event.created
+        try:
+            if created.tzinfo is None:
+                created = created.replace(tzinfo=timezone.utc)
+            timestamp = (created - _EPOCH) // _MICROSECOND * 1000
+        except Exception:  # whatever `created` is, the event goes out
+            timestamp = -1
+        if 0 <= timestamp <= INT64_MAX:
+            return timestamp
+        form = plain(created)
+        attributes[EVENT_CREATED] = form if isinstance(form, str) else to_json(form)
+        return self._clock()
+
+    def _emit_log(self, schema: EventSchema, attributes: Attributes, timestamp: int) -> None:
+        log = self._logger
+        if log is None:
+            if not self._providers.has_logs():
+                self._tell_once(Signal.LOG, "LoggerProvider")
+                return
+            log = self._logger = self._providers.logger()
+        try:
+            log.emit(
+                timestamp=timestamp,
+                severity_number=_SEVERITY_NUMBERS[schema.severity],
+                body=schema.body_text(attributes),
+                attributes=attributes,
+                event_name=schema.event_name,
+            )
+        except Exception as error:
+            self._failed(Signal.LOG, error)
+
+    def _emit_to_trace(self, event_name: str, attributes: Attributes, timestamp: int) -> None:
+        try:
+            span = get_current_span()
+            if self._span_event and span.is_recording():
+                span.add_event(event_name, attributes, timestamp)
+            elif self._has_traces() and self._span:
+                tracer = self._providers.tracer()
+                tracer.start_span(event_name, attributes=attributes, start_time=timestamp).end(timestamp)
+        except Exception as error:
+            self._failed(Signal.SPAN_EVENT if self._span_event else Signal.SPAN, error)
+
+    def _has_traces(self) -> bool:
+        if not self._traces_seen:
+            self._traces_seen = self._providers.has_traces()
+        if not self._traces_seen:
+            self._tell_once(Signal.SPAN_EVENT if self._span_event else Signal.SPAN, "TracerProvider")
+        return self._traces_seen
+
+    def _tell_once(self, signal: Signal, missing: str) -> None:
+        if signal not in self._told:
+            self._told.add(signal)
+            logger.warning(
+                "No %s is set, so no event goes out as %r. Set one up (heliograph.configure() does it from the OTEL_* "
+                "variables), or take %r out of HELIOGRAPH_SIGNALS.",
+                missing,
+                signal.value,
+                signal.value,
+            )
+
+    def _failed(self, signal: Signal, error: Exception) -> None:
+        self._metrics.emit_failures.add(signal.value, error_type(error))
+        logger.error("A provider failed to take an event as %r: %s", signal.value, error_type(error), exc_info=error)
+
+
+def bounded(attributes: Attributes) -> Attributes:
+    """At most `MAX_ATTRIBUTES` attributes: what is past them, but for the event's id, in one JSON object."""
+    names = [LOG_RECORD_UID, *(name for name in attributes if name != LOG_RECORD_UID)]
+    kept = {name: attributes[name] for name in names[: MAX_ATTRIBUTES - 1]}
+    kept[EVENT_OVERFLOW] = to_json({name: attributes[name] for name in names[MAX_ATTRIBUTES - 1 :]})
+    return kept

@@ -1,0 +1,1 @@
+"""Creating and verifying API tokens, by backends that plugins provide."""

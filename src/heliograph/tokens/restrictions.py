@@ -1,0 +1,88 @@
+"""What a token may be used for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Abbreviated: TypeAlias = dict[str, object]
+
+
+class ActionLike(Protocol):
+    """An action, as a host or Datasette registers it."""
+
+    @property
+    def abbr(self) -> str | None: ...
+
+
+class HasActions(Protocol):
+    """A host that knows actions by name."""
+
+    @property
+    def actions(self) -> Mapping[str, ActionLike]: ...
+
+
+@dataclass
+class TokenRestrictions:
+    """The actions that a token may be used for; empty, it may be used for everything that its actor may do.
+
+    The builder methods change the object and return it, as Datasette's do, so that they can be chained:
+
+    >>> TokenRestrictions().allow_all("view-instance").allow_resource("mydb", "mytable", "insert-row")
+    TokenRestrictions(all=['view-instance'], database={}, resource={'mydb': {'mytable': ['insert-row']}})
+
+    Attributes:
+        all: Actions allowed everywhere.
+        database: Actions allowed in a database, by its name.
+        resource: Actions allowed on a table or query, by database and by its name.
+    """
+
+    all: list[str] = dataclasses.field(default_factory=list)
+    database: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    resource: dict[str, dict[str, list[str]]] = dataclasses.field(default_factory=dict)
+
+    def allow_all(self, action: str) -> Self:
+        """Allow an action everywhere."""
+        self.all.append(action)
+        return self
+
+    def allow_database(self, database: str, action: str) -> Self:
+        """Allow an action in a database."""
+        self.database.setdefault(database, []).append(action)
+        return self
+
+    def allow_resource(self, database: str, resource: str, action: str) -> Self:
+        """Allow an action on one table or query."""
+        self.resource.setdefault(database, {}).setdefault(resource, []).append(action)
+        return self
+
+    def abbreviated(self, datasette: HasActions) -> Abbreviated | None:
+        """The compact form that tokens and actors carry as ``_r``; `None` when nothing is restricted.
+
+        Args:
+            datasette: The host, whose actions have the abbreviations.
+        """
+
+        def short(actions: Iterable[str]) -> list[str]:
+            return [_abbreviation(datasette.actions.get(action)) or action for action in actions]
+
+        form: Abbreviated = {}
+        if self.all:
+            form["a"] = short(self.all)
+        if self.database:
+            form["d"] = {database: short(actions) for database, actions in self.database.items()}
+        if self.resource:
+            form["r"] = {
+                database: {resource: short(actions) for resource, actions in resources.items()}
+                for database, resources in self.resource.items()
+            }
+        return form or None
+
+
+def _abbreviation(action: ActionLike | None) -> str | None:
+    return None if action is None else action.abbr

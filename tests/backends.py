@@ -1,0 +1,488 @@
+"""The real backends of the tests: a Collector and a Jaeger, started on free ports of 127.0.0.1.
+
+`make backends` builds the two programs. `Collector` keeps all that arrives in files, and sends traces on to
+`Jaeger`; both answer with small frozen values, read from OTLP's JSON encoding.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, ClassVar, TypeAlias, TypeVar, cast
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CONFIG = REPOSITORY / "collector-config"
+BIN = Path(os.environ.get("HELIOGRAPH_BACKENDS", REPOSITORY / ".backends" / "bin")).resolve()
+
+START_TIMEOUT_SECONDS = 30.0
+STOP_TIMEOUT_SECONDS = 10.0
+HTTP_TIMEOUT_SECONDS = 5.0
+
+AnyValue: TypeAlias = "str | bool | int | float | bytes | list[AnyValue] | dict[str, AnyValue] | None"
+Attributes: TypeAlias = dict[str, AnyValue]
+Json: TypeAlias = dict[str, Any]
+T = TypeVar("T")
+BackendT = TypeVar("BackendT", bound="Backend")
+
+# Straight to the backend: a proxy named in the environment has no business on the loopback.
+_http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class BackendError(Exception):
+    """A backend did not start (the message has the end of its log), or it answered with an error."""
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return cast("int", probe.getsockname()[1])
+
+
+def wait_until(
+    predicate: Callable[[], T | None], *, timeout_seconds: float = 10.0, interval_seconds: float = 0.05
+) -> T:
+    """The predicate's first truthy value; it is asked again until there is one.
+
+    Raises:
+        TimeoutError: No answer was truthy in time. The message has the last one.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while not (answer := predicate()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"still {answer!r} after {timeout_seconds} s")
+        time.sleep(interval_seconds)
+    return answer
+
+
+# --- what the backends hold ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanEvent:
+    """An event of a span."""
+
+    name: str
+    time_unix_nano: int
+    attributes: Attributes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """A span. Ids are lower-case hex; `parent_id` of a root is None; `status` is UNSET, OK or ERROR."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    name: str
+    kind: str
+    start_time_unix_nano: int
+    end_time_unix_nano: int
+    attributes: Attributes
+    events: tuple[SpanEvent, ...]
+    status: str
+    status_message: str
+    scope: str
+    scope_version: str
+    resource: Attributes
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogRecord:
+    """A log record. `trace_id` and `span_id` are None outside a span; `event_name` is empty for a plain log."""
+
+    event_name: str
+    time_unix_nano: int
+    observed_time_unix_nano: int
+    severity_number: int
+    severity_text: str
+    body: AnyValue
+    attributes: Attributes
+    trace_id: str | None
+    span_id: str | None
+    scope: str
+    scope_version: str
+    resource: Attributes
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricPoint:
+    """A point of a metric: `value` for a sum or a gauge, the four after it for a histogram."""
+
+    attributes: Attributes
+    time_unix_nano: int
+    value: int | float | None
+    count: int | None
+    sum: float | None
+    bounds: tuple[float, ...]
+    bucket_counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A metric of one export; `kind` is the name in OTLP: sum, gauge, histogram, exponentialHistogram, summary."""
+
+    name: str
+    unit: str
+    description: str
+    kind: str
+    points: tuple[MetricPoint, ...]
+    scope: str
+    scope_version: str
+    resource: Attributes
+
+
+# --- OTLP's JSON encoding: 64-bit integers are strings, and a field with its default value is left out ------
+
+_KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
+_STATUSES = ("UNSET", "OK", "ERROR")
+_METRIC_KINDS = ("sum", "gauge", "histogram", "exponentialHistogram", "summary")
+
+
+def decode_spans(request: Json) -> Iterator[Span]:
+    """The spans of one `ExportTraceServiceRequest`."""
+    for span, common in _walk(request, "resourceSpans", "scopeSpans", "spans"):
+        status = span.get("status", {})
+        yield Span(
+            trace_id=span["traceId"],
+            span_id=span["spanId"],
+            parent_id=span.get("parentSpanId") or None,
+            name=span.get("name", ""),
+            kind=_KINDS[span.get("kind", 0)],
+            start_time_unix_nano=int(span.get("startTimeUnixNano", 0)),
+            end_time_unix_nano=int(span.get("endTimeUnixNano", 0)),
+            attributes=_attributes(span),
+            events=tuple(map(_span_event, span.get("events", ()))),
+            status=_STATUSES[status.get("code", 0)],
+            status_message=status.get("message", ""),
+            **common,
+        )
+
+
+def decode_logs(request: Json) -> Iterator[LogRecord]:
+    """The log records of one `ExportLogsServiceRequest`."""
+    for record, common in _walk(request, "resourceLogs", "scopeLogs", "logRecords"):
+        yield LogRecord(
+            event_name=record.get("eventName", ""),
+            time_unix_nano=int(record.get("timeUnixNano", 0)),
+            observed_time_unix_nano=int(record.get("observedTimeUnixNano", 0)),
+            severity_number=record.get("severityNumber", 0),
+            severity_text=record.get("severityText", ""),
+            body=_value(record.get("body", {})),
+            attributes=_attributes(record),
+            trace_id=record.get("traceId") or None,
+            span_id=record.get("spanId") or None,
+            **common,
+        )
+
+
+def decode_metrics(request: Json) -> Iterator[Metric]:
+    """The metrics of one `ExportMetricsServiceRequest`."""
+    for metric, common in _walk(request, "resourceMetrics", "scopeMetrics", "metrics"):
+        kind = next(name for name in _METRIC_KINDS if name in metric)
+        yield Metric(
+            name=metric["name"],
+            unit=metric.get("unit", ""),
+            description=metric.get("description", ""),
+            kind=kind,
+            points=tuple(map(_metric_point, metric[kind].get("dataPoints", ()))),
+            **common,
+        )
+
+
+def _walk(request: Json, per_resource: str, per_scope: str, leaves: str) -> Iterator[tuple[Json, Json]]:
+    """Each leaf of a request, with what it has in common with its neighbours: its resource and its scope."""
+    for of_resource in request.get(per_resource, ()):
+        resource = _attributes(of_resource.get("resource", {}))
+        for of_scope in of_resource.get(per_scope, ()):
+            scope = of_scope.get("scope", {})
+            names = {"scope": scope.get("name", ""), "scope_version": scope.get("version", "")}
+            for leaf in of_scope.get(leaves, ()):
+                yield leaf, {**names, "resource": resource}
+
+
+def _span_event(event: Json) -> SpanEvent:
+    return SpanEvent(
+        name=event.get("name", ""),
+        time_unix_nano=int(event.get("timeUnixNano", 0)),
+        attributes=_attributes(event),
+    )
+
+
+def _metric_point(point: Json) -> MetricPoint:
+    return MetricPoint(
+        attributes=_attributes(point),
+        time_unix_nano=int(point.get("timeUnixNano", 0)),
+        value=int(point["asInt"]) if "asInt" in point else point.get("asDouble"),
+        count=int(point["count"]) if "count" in point else None,
+        sum=point.get("sum"),
+        bounds=tuple(point.get("explicitBounds", ())),
+        bucket_counts=tuple(map(int, point.get("bucketCounts", ()))),
+    )
+
+
+def _attributes(holder: Json) -> Attributes:
+    return {pair["key"]: _value(pair.get("value", {})) for pair in holder.get("attributes", ())}
+
+
+def _value(value: Json) -> AnyValue:
+    if not value:
+        return None
+    [(kind, content)] = value.items()
+    return _VALUES[kind](content)
+
+
+_VALUES: Mapping[str, Callable[[Any], AnyValue]] = {
+    "stringValue": str,
+    "boolValue": bool,
+    "intValue": int,
+    "doubleValue": float,
+    "bytesValue": base64.b64decode,
+    "arrayValue": lambda array: [_value(item) for item in array.get("values", ())],
+    "kvlistValue": lambda pairs: {pair["key"]: _value(pair["value"]) for pair in pairs.get("values", ())},
+}
+
+
+# --- the programs -------------------------------------------------------------------------------------------
+
+
+class Backend:
+    """A program that runs inside a `with`, or from `start` to `stop`; started again, it has the same ports."""
+
+    program: ClassVar[str]
+    config: ClassVar[Path]
+
+    def __init__(self, directory: Path, ports: Mapping[str, int], **environment: str) -> None:
+        self.directory = directory
+        self.log = directory / f"{self.program}.log"
+        self._ports = ports
+        self._environment = {**environment, **{name: str(port) for name, port in ports.items()}}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self: BackendT) -> BackendT:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Returns when all the ports answer.
+
+        Raises:
+            BackendError: The program ended, or its ports did not answer in time.
+        """
+        _require(self.program)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [BIN / self.program, "--config", self.config],
+                env={**os.environ, **self._environment},
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            wait_until(self._is_ready, timeout_seconds=START_TIMEOUT_SECONDS)
+        except TimeoutError as error:
+            self.stop()
+            raise self._failure(f"not ready after {START_TIMEOUT_SECONDS} s") from error
+
+    def stop(self) -> None:
+        """Asks the program to end, and ends it if it does not. Does nothing when it is not running."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def kill(self) -> None:
+        """Ends the program at once, as a crash does: nothing is written any more."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _is_ready(self) -> bool:
+        if self._process is not None and self._process.poll() is not None:
+            raise self._failure(f"ended with exit code {self._process.returncode}")
+        return all(map(_is_open, self._ports.values()))
+
+    def _failure(self, what: str) -> BackendError:
+        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+        return BackendError(f"{self.program} {what}; the end of {self.log}:\n{tail}")
+
+
+class Jaeger(Backend):
+    """Keeps traces in memory, and answers what it has."""
+
+    program = "jaeger"
+    config = CONFIG / "jaeger" / "jaeger.yaml"
+
+    def __init__(self, directory: Path) -> None:
+        self.otlp_grpc_port, self.http_port = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.http_port}"
+        super().__init__(
+            directory,
+            {
+                "HELIOGRAPH_JAEGER_OTLP_GRPC_PORT": self.otlp_grpc_port,
+                "HELIOGRAPH_JAEGER_OTLP_HTTP_PORT": free_port(),
+                "HELIOGRAPH_JAEGER_HTTP_PORT": self.http_port,
+                "HELIOGRAPH_JAEGER_GRPC_PORT": free_port(),
+            },
+        )
+
+    def services(self) -> list[str]:
+        """The names of the services that have sent a span."""
+        return sorted(self._get("services").get("services", ()))
+
+    def trace(self, trace_id: str) -> list[Span]:
+        """The spans of a trace by start time; none when there is no such trace (yet)."""
+        return _by_start(decode_spans(self._get(f"traces/{trace_id}").get("result", {})))
+
+    def traces(self, service: str, start: datetime, end: datetime) -> list[list[Span]]:
+        """The traces in which the service has a span that starts between two aware times; at most 1000."""
+        found = self._get(
+            "traces",
+            {
+                "query.service_name": service,
+                "query.start_time_min": _rfc3339(start),
+                "query.start_time_max": _rfc3339(end),
+                "query.num_traces": "1000",  # has no default: without it the answer is an error
+            },
+        )
+        traces: dict[str, list[Span]] = defaultdict(list)
+        for span in _by_start(decode_spans(found.get("result", {}))):
+            traces[span.trace_id].append(span)
+        return list(traces.values())
+
+    def _get(self, path: str, query: Mapping[str, str] | None = None) -> Json:
+        """The answer of the API. Jaeger says 404 where it has nothing to show: that is an empty answer."""
+        url = f"{self.url}/api/v3/{path}?{urllib.parse.urlencode(query or {})}"
+        try:
+            with _http.open(url, timeout=HTTP_TIMEOUT_SECONDS) as response:
+                return cast("Json", json.load(response))
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code == 404:
+                    return {}
+                raise BackendError(f"{error.code} from {url}: {error.read().decode()}") from error
+
+
+class Collector(Backend):
+    """Receives OTLP, writes all of it to files, and sends the traces on to a Jaeger if it is given one."""
+
+    program = "otelcol"
+    config = CONFIG / "otelcol" / "single-node.yaml"
+
+    def __init__(self, directory: Path, jaeger: Jaeger | None = None) -> None:
+        grpc_port, http_port, self.health_port = free_port(), free_port(), free_port()
+        self.otlp_grpc_endpoint = f"http://127.0.0.1:{grpc_port}"
+        self.otlp_http_endpoint = f"http://127.0.0.1:{http_port}"
+        self.files = directory / "telemetry"
+        # Without a Jaeger it sends to a port where nobody is, and not to one that somebody runs by hand.
+        jaeger_port = jaeger.otlp_grpc_port if jaeger else free_port()
+        super().__init__(
+            directory,
+            {
+                "HELIOGRAPH_OTLP_GRPC_PORT": grpc_port,
+                "HELIOGRAPH_OTLP_HTTP_PORT": http_port,
+                "HELIOGRAPH_COLLECTOR_HEALTH_PORT": self.health_port,
+            },
+            HELIOGRAPH_JAEGER_OTLP_GRPC_PORT=str(jaeger_port),
+            HELIOGRAPH_COLLECTOR_FILES=str(self.files),
+        )
+
+    def traces(self) -> list[Span]:
+        """The spans that arrived, in the order of arrival."""
+        return [span for request in self._requests("traces") for span in decode_spans(request)]
+
+    def logs(self) -> list[LogRecord]:
+        """The log records that arrived, in the order of arrival: a duplicate is there twice."""
+        return [record for request in self._requests("logs") for record in decode_logs(request)]
+
+    def metrics(self) -> list[Metric]:
+        """The metrics that arrived, in the order of arrival: one for each export of each metric."""
+        return [metric for request in self._requests("metrics") for metric in decode_metrics(request)]
+
+    def raw(self) -> bytes:
+        """All that was written, as it was written: the place to look for what must not be there."""
+        return b"".join(file.read_bytes() for file in sorted(self.files.glob("*.jsonl")))
+
+    def _is_ready(self) -> bool:
+        return super()._is_ready() and _is_healthy(f"http://127.0.0.1:{self.health_port}")
+
+    def _requests(self, signal: str) -> Iterator[Json]:
+        # A rotated file is logs-<time>.jsonl, which sorts before logs.jsonl. A last line without its end is still
+        # being written.
+        for file in sorted(self.files.glob(f"{signal}*.jsonl")):
+            for line in file.read_bytes().split(b"\n")[:-1]:
+                yield json.loads(line)
+
+
+def _require(program: str) -> None:
+    """Skips the test when the program is not there; in CI, where it must be, the test fails."""
+    if (BIN / program).exists():
+        return
+    reason = f"there is no {program} in {BIN}: run `make backends`"
+    if os.environ.get("CI"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as client:
+        client.settimeout(HTTP_TIMEOUT_SECONDS)
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        with _http.open(url, timeout=HTTP_TIMEOUT_SECONDS):
+            return True
+    except urllib.error.HTTPError as error:  # 503: listening, but a component is not up yet
+        error.close()
+        return False
+
+
+def _by_start(spans: Iterable[Span]) -> list[Span]:
+    return sorted(spans, key=lambda span: span.start_time_unix_nano)
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(timezone.utc).isoformat()
+
+
+# --- fixtures -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def jaeger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jaeger]:
+    """A Jaeger that runs for the whole session: look for your own service name or trace id."""
+    with Jaeger(tmp_path_factory.mktemp("jaeger")) as backend:
+        yield backend
+
+
+@pytest.fixture(scope="session")
+def collector(tmp_path_factory: pytest.TempPathFactory, jaeger: Jaeger) -> Iterator[Collector]:
+    """A Collector in front of `jaeger`, for the whole session: look for what is your own."""
+    with Collector(tmp_path_factory.mktemp("collector"), jaeger) as backend:
+        yield backend
