@@ -20,6 +20,7 @@ from heliograph.errors import (
 from heliograph.events import Event, Severity, acting_as, current_actor
 from heliograph.hookspecs import hookimpl
 from heliograph.host import Host
+from heliograph.sdk.configure import configure
 from heliograph.settings import Settings, Signal
 from heliograph.tokens.handler import TokenHandler
 from heliograph.tokens.restrictions import TokenRestrictions
@@ -52,6 +53,7 @@ __all__ = [
     "UnregisteredEvent",
     "__version__",
     "acting_as",
+    "configure",
     "current_actor",
     "hookimpl",
 ]

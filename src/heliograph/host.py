@@ -31,7 +31,7 @@ from heliograph.startup import Startup
 from heliograph.telemetry.actor import ActorFilter
 from heliograph.telemetry.deadline import run_within
 from heliograph.telemetry.emit import Emitter
-from heliograph.telemetry.logs import LoggerProvider
+from heliograph.telemetry.api import LoggerProvider
 from heliograph.telemetry.metrics import metrics_of
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.actions import CORE_ACTIONS, Action
@@ -104,7 +104,7 @@ class Host:
             tracer_provider=tracer_provider, logger_provider=logger_provider, meter_provider=meter_provider
         )
         self._secret = settings.secret
-        self._closers: list[Callable[[float], bool]] = []
+        self._closers: list[Callable[[float], bool | None]] = []
         self._background = Background()
         self._startup = Startup(self._start, self._background)
         self._emitter = Emitter(settings, self._providers)
@@ -333,11 +333,15 @@ class Host:
         flushed = self.flush(deadline.remaining())
         closers, self._closers = self._closers, []
         for close in closers:
-            flushed = close(deadline.remaining()) and flushed
+            flushed = close(deadline.remaining()) is not False and flushed
         run_within(max(100.0, deadline.remaining()), self._background.stop)
         for database in self._databases.values():
             database.close()
         return flushed
+
+    def at_shutdown(self, close: Callable[[float], bool | None]) -> None:
+        """Call a function at `shutdown`, after the flush, with the milliseconds that are left; False is a failure."""
+        self._closers.append(close)
 
     def _deadline(self, timeout_millis: float | None) -> _Deadline:
         return _Deadline(self.settings.flush_timeout_millis if timeout_millis is None else timeout_millis)

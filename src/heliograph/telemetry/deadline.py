@@ -31,7 +31,10 @@ def run_within(timeout_millis: float, function: Callable[[], T]) -> T | None:
             future.set_exception(error)
 
     thread = threading.Thread(target=work, name="heliograph-deadline", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter is ending, and starts no threads any more
+        return function()
     try:
         result = future.result(max(0.0, timeout_millis / 1000))
     except TimeoutError:

@@ -15,7 +15,7 @@ from heliograph.schema.values import INT64_MAX, Attributes, plain, to_json
 from heliograph.semconv import EVENT_CREATED, EVENT_OVERFLOW, LOG_RECORD_UID, SCOPE
 from heliograph.settings import Settings, Signal
 from heliograph.telemetry.actor import ActorFilter
-from heliograph.telemetry.logs import Logger, SeverityNumber
+from heliograph.telemetry.api import Logger, SeverityNumber
 from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.providers import Providers
 from heliograph.telemetry.uid import UidGenerator

@@ -13,7 +13,7 @@ from opentelemetry.trace import ProxyTracerProvider, Tracer, TracerProvider, get
 
 from heliograph.semconv import SCOPE
 from heliograph.telemetry.deadline import run_within
-from heliograph.telemetry.logs import Logger, LoggerProvider, ProxyLoggerProvider, get_logger_provider
+from heliograph.telemetry.api import Logger, LoggerProvider, ProxyLoggerProvider, ProxyMeterProvider, get_logger_provider
 from heliograph.version import __version__
 
 T = TypeVar("T")
@@ -54,6 +54,10 @@ class Providers:
     def has_logs(self) -> bool:
         """Whether somebody set up logs."""
         return not isinstance(self.logger_provider or get_logger_provider(), ProxyLoggerProvider)
+
+    def has_metrics(self) -> bool:
+        """Whether somebody set up metrics."""
+        return not isinstance(self.meter_provider or get_meter_provider(), ProxyMeterProvider)
 
     def force_flush(self, timeout_millis: float) -> bool:
         """Ask each provider to send what it holds; True if all of them say, within the time, that they did.

@@ -1,4 +1,4 @@
-"""The logs API of OpenTelemetry, whose module is still called private: imported here, and nowhere else."""
+"""What OpenTelemetry's API keeps in modules that it still calls private: imported here, and nowhere else."""
 
 from opentelemetry._logs import (
     Logger,
@@ -9,12 +9,14 @@ from opentelemetry._logs import (
     set_logger_provider,
 )
 from opentelemetry._logs._internal import ProxyLoggerProvider
+from opentelemetry.metrics._internal import _ProxyMeterProvider as ProxyMeterProvider
 
 __all__ = [
     "Logger",
     "LoggerProvider",
     "NoOpLoggerProvider",
     "ProxyLoggerProvider",
+    "ProxyMeterProvider",
     "SeverityNumber",
     "get_logger_provider",
     "set_logger_provider",

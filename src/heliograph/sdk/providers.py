@@ -1,0 +1,151 @@
+"""The SDK's providers, built from public parts, each where none is set yet.
+
+The SDK's own configurator is private and all or nothing: with one provider set it leaves an orphan thread behind, and
+with no exporter named it makes none. The provider classes read their samplers, limits and intervals from the
+environment themselves.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any, Final
+
+from opentelemetry.metrics import set_meter_provider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.trace import set_tracer_provider
+
+from heliograph.errors import SettingsError
+from heliograph.sdk.exporters import Selection, TelemetrySignal, select
+from heliograph.sdk.ledger import (
+    CountedBatchLogRecordProcessor,
+    CountedBatchSpanProcessor,
+    HonestLoggerProvider,
+    HonestMeterProvider,
+    HonestTracerProvider,
+    counted,
+)
+from heliograph.telemetry.deadline import run_within
+from heliograph.telemetry.api import set_logger_provider
+from heliograph.telemetry.providers import Providers
+
+ID_GENERATORS: Final = "opentelemetry_id_generator"
+
+
+@dataclass(frozen=True)
+class OwnedProvider:
+    """A provider that was made here.
+
+    Attributes:
+        provider: The provider.
+        exporters: What it exports by.
+    """
+
+    provider: HonestTracerProvider | HonestLoggerProvider | HonestMeterProvider
+    exporters: tuple[Any, ...]
+
+    def shutdown(self, timeout_millis: float) -> bool:
+        """Shut the provider down, having flushed it; whether it was done in time.
+
+        Where time is up already, its exporters are told first: then they stop to try again.
+        """
+        if timeout_millis <= 0:
+            for exporter in self.exporters:
+                run_within(100, exporter.shutdown)
+        return run_within(max(100.0, timeout_millis), lambda: self.provider.shutdown() or True) is True
+
+
+def set_up(environ: Mapping[str, str], *signals: TelemetrySignal, service_name: str | None = None) -> list[OwnedProvider]:
+    """Make and set, globally, the provider of each of the signals that has none; one that is set is joined, as it is.
+
+    Args:
+        environ: The environment: exporters, protocol; the SDK's own parts read the process's.
+        signals: Which signals.
+        service_name: The service's name, where the environment gives none.
+
+    Raises:
+        SettingsError: Every problem of the environment, at once; nothing was set.
+    """
+    if is_disabled(environ):
+        return []
+    providers = Providers()
+    has = {
+        TelemetrySignal.TRACES: providers.has_traces,
+        TelemetrySignal.LOGS: providers.has_logs,
+        TelemetrySignal.METRICS: providers.has_metrics,
+    }
+    missing = [signal for signal in signals if not has[signal]()]
+    selections = {signal: select(signal, environ) for signal in missing}
+    problems = list(dict.fromkeys(problem for each in selections.values() for problem in each.problems))
+    if environ.get("OTEL_CONFIG_FILE"):
+        problems.append(
+            "OTEL_CONFIG_FILE: declarative configuration is not read here; run the program under "
+            "`opentelemetry-instrument`, whose providers are joined"
+        )
+    if problems:
+        raise SettingsError(problems)
+    resource = _resource(service_name)
+    return [_BUILDERS[signal](selection, resource) for signal, selection in selections.items()]
+
+
+def is_disabled(environ: Mapping[str, str]) -> bool:
+    """Whether ``OTEL_SDK_DISABLED`` says that there is to be no telemetry."""
+    return environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+
+
+def _resource(service_name: str | None) -> Resource:
+    resource = Resource.create()
+    if service_name and str(resource.attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):
+        return resource.merge(Resource({SERVICE_NAME: service_name}))
+    return resource
+
+
+def _build_traces(selection: Selection, resource: Resource) -> OwnedProvider:
+    exporters = [counted(each.load())() for each in selection.exporters]
+    provider = HonestTracerProvider(resource=resource, shutdown_on_exit=False, id_generator=_id_generator())
+    provider.ledgers = [exporter.ledger for exporter in exporters]
+    for exporter in exporters:
+        provider.add_span_processor(CountedBatchSpanProcessor(exporter, exporter.ledger))
+    set_tracer_provider(provider)
+    return OwnedProvider(provider, tuple(exporters))
+
+
+def _build_logs(selection: Selection, resource: Resource) -> OwnedProvider:
+    exporters = [counted(each.load())() for each in selection.exporters]
+    provider = HonestLoggerProvider(resource=resource, shutdown_on_exit=False)
+    provider.ledgers = [exporter.ledger for exporter in exporters]
+    for exporter in exporters:
+        provider.add_log_record_processor(CountedBatchLogRecordProcessor(exporter, exporter.ledger))
+    set_logger_provider(provider)
+    return OwnedProvider(provider, tuple(exporters))
+
+
+def _build_metrics(selection: Selection, resource: Resource) -> OwnedProvider:
+    classes = [each.load() for each in selection.exporters]
+    exporters = [counted(cls)() for cls in classes if not issubclass(cls, MetricReader)]
+    readers = [PeriodicExportingMetricReader(exporter) for exporter in exporters]
+    pulled = [cls() for cls in classes if issubclass(cls, MetricReader)]  # Prometheus asks: there is nothing to count
+    provider = HonestMeterProvider(metric_readers=[*readers, *pulled], resource=resource, shutdown_on_exit=False)
+    provider.ledgers = [exporter.ledger for exporter in exporters]
+    set_meter_provider(provider)
+    return OwnedProvider(provider, tuple(exporters))
+
+
+_BUILDERS: Final[Mapping[TelemetrySignal, Callable[[Selection, Resource], OwnedProvider]]] = {
+    TelemetrySignal.TRACES: _build_traces,
+    TelemetrySignal.LOGS: _build_logs,
+    TelemetrySignal.METRICS: _build_metrics,
+}
+
+
+def _id_generator() -> IdGenerator | None:
+    name = os.environ.get("OTEL_PYTHON_ID_GENERATOR")
+    for entry_point in entry_points(group=ID_GENERATORS):
+        if entry_point.name == name:
+            generator: IdGenerator = entry_point.load()()
+            return generator
+    return None
