@@ -29,6 +29,9 @@ class Name(str):
         name.brief = brief
         return name
 
+    def __getnewargs__(self) -> tuple[str, ...]:
+        return str(self), self.brief  # exporters copy what they are given
+
 
 class AttributeName(Name):
     """The name of an attribute of a span, a span event, a log record or a metric."""
@@ -56,6 +59,9 @@ class MetricName(Name):
         name = super().__new__(cls, value, brief)
         name.unit = unit
         return name
+
+    def __getnewargs__(self) -> tuple[str, ...]:
+        return str(self), self.brief, self.unit
 
 
 SCOPE: Final = "heliograph"

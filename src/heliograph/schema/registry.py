@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from heliograph.errors import DuplicateEventName, UnregisteredEvent
-from heliograph.schema.compile import compile_schema, inherit_schema
+from heliograph.schema.compile import compile_schema, compile_untyped, inherit_schema
 from heliograph.schema.model import EventSchema
 
 
@@ -35,17 +35,17 @@ class Registry(Mapping[type, EventSchema]):
         known = self._schemas.get(event_class)
         if known is not None:
             return known
-        return self.add(compile_schema(event_class, namespace=self.namespace))
-
-    def add(self, schema: EventSchema) -> EventSchema:
-        """Keep a schema that was compiled elsewhere.
-
-        Raises:
-            DuplicateEventName: Another class has the event name.
-        """
+        schema = compile_schema(event_class, namespace=self.namespace)
         first = self._by_event_name.setdefault(schema.event_name, schema)
         if first is not schema:
-            raise DuplicateEventName(schema.event_class, first.event_class, schema.event_name)
+            raise DuplicateEventName(event_class, first.event_class, schema.event_name)
+        return self._keep(schema)
+
+    def register_untyped(self, event_class: type) -> EventSchema:
+        """Keep a schema for a class that `register` refuses, whose events go out by their ``properties()``."""
+        return self._keep(compile_untyped(event_class, namespace=self.namespace))
+
+    def _keep(self, schema: EventSchema) -> EventSchema:
         self._schemas[schema.event_class] = schema
         self._inherited.clear()
         return schema

@@ -129,8 +129,8 @@ class Emitter:
         if signal not in self._told:
             self._told.add(signal)
             logger.warning(
-                "No %s is set, so no event goes out as %r. Set one up (heliograph.configure() does it from the OTEL_* "
-                "variables), or take %r out of HELIOGRAPH_SIGNALS.",
+                "No %s is set, so no event goes out as %r. Say where to send it (OTEL_EXPORTER_OTLP_ENDPOINT, which the "
+                "Datasette plugin and heliograph.configure() read), or take %r out of HELIOGRAPH_SIGNALS.",
                 missing,
                 signal.value,
                 signal.value,

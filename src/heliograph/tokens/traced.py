@@ -28,7 +28,7 @@ from heliograph.semconv import (
 from heliograph.telemetry.actor import ActorFilter
 from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.providers import Providers
-from heliograph.tokens.handler import TokenHandlerLike, TokenHost, is_token_handler
+from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost, is_token_handler
 from heliograph.tokens.restrictions import TokenRestrictions
 
 DATASETTE_EXPIRED: Final = "Token has expired"
@@ -197,14 +197,22 @@ def traced(
     base: type | None = None,
     refuse: Callable[[Exception], Exception] = lambda error: error,
 ) -> list[object]:
-    """What `register_token_handler` hooks returned, with each token handler in it traced, once."""
+    """What `register_token_handler` hooks returned, with each token handler in it traced, once.
+
+    Args:
+        results: What the hooks returned.
+        telemetry: Where the operations are recorded.
+        base: A class that handlers built on heliograph's `TokenHandler` are made instances of too.
+        refuse: Turns the exception for a refused token into the one that the host understands.
+    """
 
     def wrap(thing: object) -> object:
         if isinstance(thing, list):
             return [wrap(item) for item in thing]
         if type(thing) is TracedTokenHandler or not is_token_handler(thing):
             return thing
-        return TracedTokenHandler(thing, telemetry, base=base, refuse=refuse)
+        ours = isinstance(thing, TokenHandler)
+        return TracedTokenHandler(thing, telemetry, base=base if ours else None, refuse=refuse)
 
     return [wrap(result) for result in results]
 

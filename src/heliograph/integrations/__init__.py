@@ -1,0 +1,1 @@
+"""heliograph in the programs of others."""

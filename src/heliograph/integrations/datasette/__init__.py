@@ -1,0 +1,1 @@
+"""heliograph as a plugin of Datasette."""

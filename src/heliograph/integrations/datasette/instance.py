@@ -1,0 +1,77 @@
+"""What the plugin keeps for each Datasette instance."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from datasette.tokens import TokenHandler, TokenInvalid
+
+from heliograph.errors import SchemaError
+from heliograph.schema.model import EventLike
+from heliograph.schema.registry import Registry
+from heliograph.semconv import SCOPE
+from heliograph.settings import Settings
+from heliograph.telemetry.actor import ActorFilter
+from heliograph.telemetry.emit import Emitter
+from heliograph.telemetry.providers import Providers
+from heliograph.tokens.traced import TokenTelemetry, refused_as, traced
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
+PLUGIN_NAME: Final = "heliograph"
+
+logger: Final = logging.getLogger(SCOPE)
+
+
+class Instance:
+    """The settings, schemas and telemetry of one Datasette.
+
+    Args:
+        datasette: The Datasette.
+
+    Raises:
+        SettingsError: The environment, or its configuration of the plugin, cannot be used.
+    """
+
+    def __init__(self, datasette: Datasette) -> None:
+        providers = Providers()
+        self.settings = Settings.from_env(config=datasette.plugin_config(PLUGIN_NAME))
+        self.schemas = Registry(namespace=self.settings.namespace)
+        self._emitter = Emitter(self.settings, providers)
+        self._tokens = TokenTelemetry(providers, ActorFilter(self.settings.actor))
+
+    def register(self, event_classes: Iterable[type]) -> None:
+        """Compile the schemas; a class that has none is told in a warning, and goes out untyped."""
+        for event_class in event_classes:
+            try:
+                self.schemas.register(event_class)
+            except SchemaError as error:
+                logger.warning("%s. Its events go out untyped, by their properties().", error)
+                self.schemas.register_untyped(event_class)
+
+    def emit(self, event: EventLike) -> None:
+        """Emit an event."""
+        self._emitter.emit(self.schemas[type(event)], event)
+
+    def traced(self, handlers: Iterable[object]) -> list[object]:
+        """The token handlers, traced; those built on heliograph's base class are made Datasette's as well."""
+        return traced(handlers, self._tokens, base=TokenHandler, refuse=refused_as(TokenInvalid))
+
+
+_instances: weakref.WeakKeyDictionary[Datasette, Instance] = weakref.WeakKeyDictionary()
+
+
+def instance_of(datasette: Datasette) -> Instance:
+    """The instance of a Datasette, made when it is asked for first.
+
+    Raises:
+        SettingsError: See `Instance`.
+    """
+    instance = _instances.get(datasette)
+    if instance is None:
+        instance = _instances[datasette] = Instance(datasette)
+    return instance

@@ -1,0 +1,83 @@
+"""The hooks of the Datasette plugin. None of them makes a request fail."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, Final
+
+from datasette.utils import StartupError
+
+from heliograph.errors import SettingsError
+from heliograph.hookspecs import hookimpl
+from heliograph.integrations.datasette.actor import App, remember, with_request_actor
+from heliograph.integrations.datasette.instance import instance_of
+from heliograph.integrations.datasette.providers import ProcessProviders, flush
+from heliograph.schema.model import EventLike
+from heliograph.semconv import SCOPE
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+    from datasette.utils.asgi import Request
+
+logger: Final = logging.getLogger(SCOPE)
+
+providers: Final = ProcessProviders(os.environ)
+providers.at_import()
+
+
+@hookimpl(tryfirst=True)
+def startup(datasette: Datasette) -> None:
+    """Read the settings, set the missing providers up, and compile the schemas of the registered events."""
+    if providers.error is not None:
+        raise StartupError(f"heliograph: {providers.error}") from providers.error
+    try:
+        instance = instance_of(datasette)
+        providers.at_startup(instance.settings.flush_timeout_millis)
+    except SettingsError as error:
+        raise StartupError(f"heliograph: {error}") from error
+    instance.register(datasette.event_classes)
+
+
+@hookimpl(tryfirst=True)
+def track_event(datasette: Datasette, event: EventLike) -> None:
+    """Emit the event, before other plugins see it: one of them that raises ends Datasette's loop."""
+    try:
+        instance_of(datasette).emit(event)
+    except Exception:
+        logger.exception("An event was not emitted.")
+
+
+@hookimpl(wrapper=True)
+def register_token_handler(datasette: Datasette) -> Generator[None, list[object], list[object]]:
+    """Trace the operations of every token handler."""
+    handlers = yield
+    try:
+        return instance_of(datasette).traced(handlers)
+    except Exception:
+        logger.exception("Token handlers are not traced.")
+        return handlers
+
+
+@hookimpl
+def asgi_wrapper() -> Callable[[App], App]:
+    """Make the request's actor the ambient one."""
+    return with_request_actor
+
+
+@hookimpl(tryfirst=True)
+def actor_from_request(request: Request) -> None:
+    """Keep the request, whose actor is about to be known; say nothing of it."""
+    remember(request)
+
+
+@hookimpl
+def shutdown(datasette: Datasette) -> Callable[[], Awaitable[None]]:
+    """Send what is held, within the deadline."""
+
+    async def inner() -> None:
+        await asyncio.to_thread(flush, instance_of(datasette).settings.flush_timeout_millis)
+
+    return inner

@@ -1,0 +1,82 @@
+"""The providers of a process that runs Datasette: made where the environment asks for them, and nobody else does it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import TYPE_CHECKING, Final
+
+from heliograph.sdk.exporters import TelemetrySignal, asks_for_export
+from heliograph.semconv import SCOPE
+from heliograph.telemetry.providers import Providers
+
+if TYPE_CHECKING:
+    from heliograph.sdk.providers import OwnedProvider
+
+SERVICE_NAME: Final = "datasette"
+
+TRACE_SIBLINGS: Final = ("datasette-otel-otlp-exporter", "datasette-otel-viewer", "datasette-otel-file-exporter")
+"""The plugins that set a TracerProvider when they are imported, before or after this one."""
+
+logger: Final = logging.getLogger(SCOPE)
+
+
+class ProcessProviders:
+    """Sets providers up in two steps, since Datasette's own spans begin before any hook does.
+
+    Args:
+        environ: The environment.
+
+    Attributes:
+        error: What went wrong when the plugin was imported, to be told in `startup`: raised at once, it would take
+            ``datasette --version`` down too.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.error: Exception | None = None
+        self._environ = environ
+        self._owned: list[OwnedProvider] = []
+        self._exit_is_set = False
+
+    def at_import(self) -> None:
+        """Set a TracerProvider, unless a plugin that brings one is installed."""
+        if not any(map(_is_installed, TRACE_SIBLINGS)):
+            try:
+                self._set_up(TelemetrySignal.TRACES)
+            except Exception as error:
+                self.error = error
+
+    def at_startup(self, timeout_millis: int) -> None:
+        """Set the providers that are missing still, once every plugin was imported."""
+        self._set_up(*TelemetrySignal)
+        if self._owned and not self._exit_is_set:
+            from heliograph.sdk.exit import AtExit
+
+            self._exit_is_set = True
+            AtExit(lambda: self._shutdown(timeout_millis), timeout_millis)
+
+    def _set_up(self, *signals: TelemetrySignal) -> None:
+        if asks_for_export(self._environ):
+            from heliograph.sdk.providers import set_up  # a Datasette that exports nothing needs no SDK
+
+            self._owned += set_up(self._environ, *signals, service_name=SERVICE_NAME)
+
+    def _shutdown(self, timeout_millis: float) -> None:
+        flush(timeout_millis)
+        for owned in self._owned:
+            owned.shutdown(timeout_millis)
+
+
+def flush(timeout_millis: float) -> None:
+    """Have the global providers send what they hold, within the time; what was not delivered is told in a warning."""
+    if not Providers().force_flush(timeout_millis):
+        logger.warning("Not all telemetry was delivered within %d ms; what is left may be lost.", timeout_millis)
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
