@@ -80,9 +80,11 @@ class Event:
         **kwargs: object,
     ) -> None:
         super().__init_subclass__(**kwargs)
-        said = {"namespace": namespace, "severity": severity, "message": message}
-        cls.__event_options__ = dataclasses.replace(
-            cls.__event_options__, **{key: value for key, value in said.items() if value is not None}
+        inherited = cls.__event_options__
+        cls.__event_options__ = EventOptions(
+            namespace=inherited.namespace if namespace is None else namespace,
+            severity=inherited.severity if severity is None else severity,
+            message=inherited.message if message is None else message,
         )
 
     def properties(self) -> dict[str, object]:

@@ -107,10 +107,11 @@ class Host:
         self._closers: list[Callable[[float], bool | None]] = []
         self._background = Background()
         self._startup = Startup(self._start, self._background)
-        self._emitter = Emitter(settings, self._providers)
+        self._emit = Emitter(settings, self._providers).emit
         self._databases = self._open(databases or {})
         self._plugins = self._load(plugins)
-        self._dispatcher = Dispatcher(self._plugins, self._background, metrics_of(self._providers))
+        dispatcher = Dispatcher(self._plugins, self._background, metrics_of(self._providers))
+        self._dispatch, self._dispatch_async = dispatcher.dispatch, dispatcher.dispatch_async
         self._tokens = TokenService(self._plugins, TokenTelemetry(self._providers, ActorFilter(settings.actor)))
 
     def _open(self, files: Mapping[str, str | PathLike[str]]) -> dict[str, Database]:
@@ -138,8 +139,8 @@ class Host:
         """
         if not self._startup.done:
             self._startup.ensure()
-        self._emitter.emit(self.schemas[type(event)], event)
-        self._dispatcher.dispatch(self, event)
+        self._emit(self.schemas[type(event)], event)
+        self._dispatch(self, event)
 
     async def track_event(self, event: EventLike) -> None:
         """Emit the event, call the `track_event` hooks, and await the async functions that they return, in order.
@@ -149,8 +150,8 @@ class Host:
         """
         if not self._startup.done:
             await self._startup.ensure_async()
-        self._emitter.emit(self.schemas[type(event)], event)
-        await self._dispatcher.dispatch_async(self, event)
+        self._emit(self.schemas[type(event)], event)
+        await self._dispatch_async(self, event)
 
     @property
     def event_classes(self) -> tuple[type, ...]:

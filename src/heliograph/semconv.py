@@ -29,7 +29,7 @@ class Name(str):
         name.brief = brief
         return name
 
-    def __getnewargs__(self) -> tuple[str, ...]:
+    def __getnewargs__(self) -> tuple[str, ...]:  # type: ignore[override]  # what our __new__ takes, not what str's does
         return str(self), self.brief  # exporters copy what they are given
 
 
@@ -60,7 +60,7 @@ class MetricName(Name):
         name.unit = unit
         return name
 
-    def __getnewargs__(self) -> tuple[str, ...]:
+    def __getnewargs__(self) -> tuple[str, ...]:  # type: ignore[override]  # see Name
         return str(self), self.brief, self.unit
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 from heliograph.events import Actor, Severity
-from heliograph.schema.values import INT64_MAX, INT64_MIN, Attributes, put
+from heliograph.schema.codegen import attribute_reader
+from heliograph.schema.values import Attributes, put
 
 if TYPE_CHECKING:
     import msgspec
@@ -86,45 +86,34 @@ class EventSchema:
     severity: Severity
     fields: tuple[FieldSchema, ...] | None
     body: Body | None = None
-    _read: Callable[[object], tuple[object, ...]] = field(init=False, repr=False, compare=False)
-    _attributes: tuple[str, ...] = field(init=False, repr=False, compare=False)
-    _taken: frozenset[str] = field(init=False, repr=False, compare=False)
+    _read: Callable[[object], Attributes] = field(init=False, repr=False, compare=False)
+    _shown_name: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        fields = self.fields or ()
-        attributes = tuple(field.attribute for field in fields)
-        object.__setattr__(self, "_read", _reader(tuple(field.name for field in fields)))
-        object.__setattr__(self, "_attributes", attributes)
-        object.__setattr__(self, "_taken", frozenset(attributes))
+        object.__setattr__(self, "_read", attribute_reader(self.fields or ()))
+        object.__setattr__(self, "_shown_name", display(self.name))
 
     def attributes(self, event: EventLike) -> Attributes:
         """The event's properties as attributes; see `heliograph.schema.values` for the form of each value.
 
         Never raises: what an event carries is for the program that made it to decide.
         """
-        attributes: Attributes = {}
         if self.fields is None:
-            put(attributes, self.event_name, _properties(event))
-            return attributes
+            return self._attributes_of(((self.event_name, _properties(event)),))
         try:
-            values = self._read(event)
+            return self._read(event)
         except Exception:  # a field that was deleted or never set, or a property that raises
-            values = tuple(_value(event, field.name) for field in self.fields)
-        for attribute, value in zip(self._attributes, values):
-            kind = type(value)
-            if (
-                (kind is str and value.isascii())  # type: ignore[attr-defined]
-                or kind is bool
-                or (kind is int and INT64_MIN <= value <= INT64_MAX)  # type: ignore[operator]
-            ):
-                attributes[attribute] = value  # type: ignore[assignment]
-            elif value is not None:
-                put(attributes, attribute, value, taken=self._taken)
+            return self._attributes_of((field.attribute, _value(event, field.name)) for field in self.fields)
+
+    def _attributes_of(self, values: Iterable[tuple[str, object]]) -> Attributes:
+        attributes: Attributes = {}
+        for attribute, value in values:
+            put(attributes, attribute, value)
         return attributes
 
     def body_text(self, attributes: Attributes) -> str:
         """The short display string of an event with these attributes."""
-        return display(self.name) if self.body is None else self.body.render(attributes)
+        return self._shown_name if self.body is None else self.body.render(attributes)
 
 
 def display(value: str) -> str:
@@ -134,15 +123,6 @@ def display(value: str) -> str:
     if value.isprintable():
         return value
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in value)
-
-
-def _reader(names: tuple[str, ...]) -> Callable[[object], tuple[object, ...]]:
-    if len(names) > 1:
-        return operator.attrgetter(*names)
-    if names:
-        one = operator.attrgetter(*names)
-        return lambda event: (one(event),)
-    return lambda _: ()
 
 
 def _value(event: object, name: str) -> object:

@@ -30,8 +30,8 @@ import enum
 import functools
 import math
 import uuid
-from collections.abc import Mapping, Sequence, Set
-from typing import Final, TypeAlias, Union
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import Any, Final, TypeAlias, Union
 
 import msgspec
 
@@ -127,7 +127,7 @@ def _by_kind(value: object, parents: tuple[int, ...]) -> object:
         return msgspec.to_builtins(value)
     if isinstance(value, Sequence):
         return [_plain(item, parents) for item in value]
-    names = _field_names(type(value))
+    names = _field_names(type(value))  # type: ignore[arg-type]  # mypy takes a class for not hashable
     if names is None:
         return _unknown(value)
     return {name: _plain(getattr(value, name, None), parents) for name in names}
@@ -158,7 +158,7 @@ def _same(value: object) -> object:
     return value
 
 
-_EXACT: Final = {
+_EXACT: Final[Mapping[type, Callable[[Any], object]]] = {
     str: text,
     bool: _same,
     int: integer,

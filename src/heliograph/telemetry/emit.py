@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
+from opentelemetry.context import Context, get_current
 from opentelemetry.trace import get_current_span
 
 from heliograph.schema.model import EventLike, EventSchema
@@ -25,6 +26,7 @@ MAX_ATTRIBUTES: Final = 100
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_UID: Final = str(LOG_RECORD_UID)  # dicts are slow with keys of a subclass of str
 _SEVERITY_NUMBERS: Final = tuple(SeverityNumber)  # by value, from UNSPECIFIED (0) on
 
 logger: Final = logging.getLogger(SCOPE)
@@ -36,7 +38,7 @@ class Emitter:
     Args:
         settings: Which signals, and which keys of the actor.
         providers: Where telemetry goes.
-        new_uid: Makes the unique id of each event.
+        new_uid: Makes the unique id of an event, from its time in nanoseconds since the Unix epoch.
         clock: Gives the time in nanoseconds since the Unix epoch, for events whose own time OTLP cannot carry.
     """
 
@@ -45,12 +47,13 @@ class Emitter:
         settings: Settings,
         providers: Providers,
         *,
-        new_uid: Callable[[], str] | None = None,
+        new_uid: Callable[[int], str] | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._providers = providers
         self._metrics = metrics_of(providers)
-        self._actor = ActorFilter(settings.actor)
+        self._count = self._metrics.events.add
+        self._put_actor = ActorFilter(settings.actor).put
         self._new_uid = new_uid or UidGenerator()
         self._clock = clock
         self._log = Signal.LOG in settings.signals
@@ -63,42 +66,43 @@ class Emitter:
     def emit(self, schema: EventSchema, event: EventLike) -> None:
         """Emit the event, in the current context, and count it."""
         attributes = schema.attributes(event)
-        if event.actor is not None:
-            self._actor.put(attributes, event.actor)
-        attributes[LOG_RECORD_UID] = self._new_uid()
-        timestamp = self._timestamp(event, attributes)
-        if len(attributes) > MAX_ATTRIBUTES:
-            attributes = bounded(attributes)
-        if self._log:
-            self._emit_log(schema, attributes, timestamp)
-        if self._span_event or self._span:
-            self._emit_to_trace(schema.event_name, attributes, timestamp)
-        self._metrics.events.add(schema.event_name)
-
-    def _timestamp(self, event: EventLike, attributes: Attributes) -> int:
-        created = event.created
+        actor = event.actor
+        if actor is not None:
+            self._put_actor(attributes, actor)
         try:
-            if created.tzinfo is None:
-                created = created.replace(tzinfo=timezone.utc)
-            timestamp = (created - _EPOCH) // _MICROSECOND * 1000
+            timestamp = (event.created - _EPOCH) // _MICROSECOND * 1000
         except Exception:  # whatever `created` is, the event goes out
             timestamp = -1
-        if 0 <= timestamp <= INT64_MAX:
-            return timestamp
+        if not 0 <= timestamp <= INT64_MAX:
+            timestamp = self._odd_timestamp(event.created, attributes)
+        attributes[_UID] = self._new_uid(timestamp)
+        if len(attributes) > MAX_ATTRIBUTES:
+            attributes = bounded(attributes)
+        context = get_current()
+        if self._log:
+            self._emit_log(schema, attributes, timestamp, context)
+        if self._span_event or self._span:
+            self._emit_to_trace(schema.event_name, attributes, timestamp, context)
+        self._count(schema.event_name)
+
+    def _odd_timestamp(self, created: object, attributes: Attributes) -> int:
+        """The time of a naive `created`, taken as UTC; of one that OTLP cannot carry, the time now, and its text."""
+        if isinstance(created, datetime) and created.tzinfo is None:
+            timestamp = (created.replace(tzinfo=timezone.utc) - _EPOCH) // _MICROSECOND * 1000
+            if 0 <= timestamp <= INT64_MAX:
+                return timestamp
         form = plain(created)
         attributes[EVENT_CREATED] = form if isinstance(form, str) else to_json(form)
         return self._clock()
 
-    def _emit_log(self, schema: EventSchema, attributes: Attributes, timestamp: int) -> None:
-        log = self._logger
+    def _emit_log(self, schema: EventSchema, attributes: Attributes, timestamp: int, context: Context) -> None:
+        log = self._logger or self._find_logger()
         if log is None:
-            if not self._providers.has_logs():
-                self._tell_once(Signal.LOG, "LoggerProvider")
-                return
-            log = self._logger = self._providers.logger()
+            return
         try:
             log.emit(
                 timestamp=timestamp,
+                context=context,
                 severity_number=_SEVERITY_NUMBERS[schema.severity],
                 body=schema.body_text(attributes),
                 attributes=attributes,
@@ -107,14 +111,21 @@ class Emitter:
         except Exception as error:
             self._failed(Signal.LOG, error)
 
-    def _emit_to_trace(self, event_name: str, attributes: Attributes, timestamp: int) -> None:
+    def _find_logger(self) -> Logger | None:
+        if self._providers.has_logs():
+            self._logger = self._providers.logger()
+        else:
+            self._tell_once(Signal.LOG, "LoggerProvider")
+        return self._logger
+
+    def _emit_to_trace(self, event_name: str, attributes: Attributes, timestamp: int, context: Context) -> None:
         try:
-            span = get_current_span()
+            span = get_current_span(context)
             if self._span_event and span.is_recording():
                 span.add_event(event_name, attributes, timestamp)
             elif self._has_traces() and self._span:
                 tracer = self._providers.tracer()
-                tracer.start_span(event_name, attributes=attributes, start_time=timestamp).end(timestamp)
+                tracer.start_span(event_name, context, attributes=attributes, start_time=timestamp).end(timestamp)
         except Exception as error:
             self._failed(Signal.SPAN_EVENT if self._span_event else Signal.SPAN, error)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Hashable, Iterable
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Final
 
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvider, Observation, get_meter_provider
@@ -45,12 +46,12 @@ class Tally:
 
     def _restart(self) -> None:
         self._lock = threading.Lock()
-        self._counts: dict[tuple[Hashable, ...], int] = {}
+        self._counts: defaultdict[tuple[str, ...], int] = defaultdict(int)
 
     def add(self, *values: str) -> None:
         """Count one."""
         with self._lock:
-            self._counts[values] = self._counts.get(values, 0) + 1
+            self._counts[values] += 1
 
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
         with self._lock:

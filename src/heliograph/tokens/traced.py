@@ -127,6 +127,11 @@ class TracedTokenHandler:
         refuse: Turns the exception for a refused token into the one that the host understands.
     """
 
+    _traced_handler: TokenHandlerLike
+    _traced_telemetry: TokenTelemetry
+    _traced_class: type
+    _traced_refuse: Callable[[Exception], Exception]
+
     def __init__(
         self,
         handler: TokenHandlerLike,
@@ -140,8 +145,8 @@ class TracedTokenHandler:
         for name, value in (("handler", handler), ("telemetry", telemetry), ("class", pretended), ("refuse", refuse)):
             object.__setattr__(self, f"_traced_{name}", value)
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override]
+    @property  # type: ignore[misc]  # `object` lets it be set; here it is the handler's, and stays that
+    def __class__(self) -> type:
         return object.__getattribute__(self, "_traced_class")  # type: ignore[no-any-return]
 
     def __getattr__(self, name: str) -> object:
@@ -229,7 +234,8 @@ def refused_as(base: type[Exception]) -> Callable[[Exception], Exception]:
     def refuse(error: Exception) -> Exception:
         if isinstance(error, base):
             return error
-        refusal: Exception = (cls := _both(type(error), base)).__new__(cls, *error.args)
+        cls = _both(type(error), base)  # type: ignore[arg-type]  # mypy takes a class for not hashable
+        refusal: Exception = cls.__new__(cls, *error.args)
         refusal.__dict__.update(error.__dict__)
         return refusal
 

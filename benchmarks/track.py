@@ -1,0 +1,139 @@
+"""What `Host.track` costs beside the raw API calls that it makes: `Logger.emit` and `Span.add_event`.
+
+Both sides run in turn, in one process, on the same providers (the SDK's, with processors that keep nothing), with the
+same attributes; each figure is the median of many short rounds of CPU time. Prints the ratio; the goal is 1.25.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from opentelemetry._logs import SeverityNumber
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadWriteLogRecord
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+
+from heliograph import Event, Host, Settings, acting_as, hookimpl
+
+GOAL = 1.25
+ROUNDS = 300
+CALLS = 200
+
+
+@dataclass
+class OrderShipped(Event, namespace="shop"):
+    """An event with seven properties."""
+
+    name = "order-shipped"
+    order: int
+    customer: str
+    country: str
+    carrier: str
+    parcels: int
+    express: bool
+    note: str | None = None
+
+
+class Shop:
+    """The plugin that registers the event."""
+
+    @hookimpl
+    def register_events(self) -> list[type]:
+        """The event classes."""
+        return [OrderShipped]
+
+
+class Nothing(LogRecordProcessor):
+    """A processor that keeps nothing, and remembers the last record."""
+
+    last: ReadWriteLogRecord
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Take a record."""
+        self.last = log_record
+
+    def shutdown(self) -> None:
+        """Do nothing."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Do nothing."""
+        return True
+
+
+def event() -> OrderShipped:
+    """A new event."""
+    return OrderShipped(
+        order=4711, customer="Ada", country="GB", carrier="post", parcels=3, express=True, note="fragile", actor={"id": "root"}
+    )
+
+
+def main() -> int:
+    """Print both medians and their ratio; exit status 1 past the goal."""
+    logs, nothing = LoggerProvider(), Nothing()
+    logs.add_log_record_processor(nothing)
+    traces = TracerProvider()
+    reader = InMemoryMetricReader()
+    host = Host(
+        Settings(),
+        plugins=[Shop()],
+        logger_provider=logs,
+        tracer_provider=traces,
+        meter_provider=MeterProvider(metric_readers=[reader]),
+    )
+    logger = logs.get_logger("raw")
+    one = event()
+    with host, acting_as({"id": "root"}), traces.get_tracer("raw").start_as_current_span("work") as span:
+        host.track(one)
+        record = nothing.last.log_record
+        attributes = dict(record.attributes or {})
+
+        def raw() -> None:
+            logger.emit(
+                timestamp=record.timestamp,
+                severity_number=SeverityNumber.INFO,
+                body="order-shipped",
+                attributes=attributes,
+                event_name="shop.order_shipped",
+            )
+            span.add_event("shop.order_shipped", attributes, record.timestamp)
+
+        def track() -> None:
+            host.track(one)
+
+        print(f"{len(attributes)} attributes; {ROUNDS} rounds of {CALLS} calls each, in turn")
+        return report(compare(raw, track))
+
+
+def compare(raw: Callable[[], None], track: Callable[[], None]) -> list[tuple[float, float]]:
+    """CPU seconds of one call of each, by round."""
+    rounds = []
+    for _ in range(ROUNDS):
+        rounds.append((cpu_seconds(raw), cpu_seconds(track)))
+    return rounds
+
+
+def cpu_seconds(call: Callable[[], None]) -> float:
+    """CPU seconds of one call, on average over a round."""
+    start = time.process_time()
+    for _ in range(CALLS):
+        call()
+    return (time.process_time() - start) / CALLS
+
+
+def report(rounds: list[tuple[float, float]]) -> int:
+    """Print the medians, and the median of the ratios."""
+    raw, tracked = (statistics.median(side) * 1e6 for side in zip(*rounds))
+    ratio = statistics.median(track / base for base, track in rounds)
+    print(f"raw API calls  {raw:6.2f} µs")
+    print(f"Host.track     {tracked:6.2f} µs")
+    print(f"ratio          {ratio:6.2f}    (goal: at most {GOAL})")
+    return int(ratio > GOAL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
