@@ -1,0 +1,90 @@
+"""OTLP over HTTP, protobuf, on the loopback.
+
+Source: OTLP specification 1.7, section OTLP/HTTP.
+"""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+from heliograph.receiver.store import Store
+
+MAX_REQUEST_BYTES: Final = 64 * 1024 * 1024
+PROTOBUF: Final = "application/x-protobuf"
+
+
+@contextmanager
+def receiving(store: Store) -> Iterator[str]:
+    """Receive into the store, on a free port of 127.0.0.1; gives the endpoint, such as ``http://127.0.0.1:40123``."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(store))
+    server.daemon_threads = False
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="heliograph-receiver")
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
+    routes: dict[str, tuple[Any, Callable[[Any], None], Any]] = {
+        "/v1/logs": (ExportLogsServiceRequest, store.add_logs, ExportLogsServiceResponse),
+        "/v1/traces": (ExportTraceServiceRequest, store.add_traces, ExportTraceServiceResponse),
+        "/v1/metrics": (ExportMetricsServiceRequest, store.add_metrics, ExportMetricsServiceResponse),
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 10
+
+        def do_POST(self) -> None:
+            route = routes.get(self.path)
+            if route is None:
+                self.send_error(HTTPStatus.NOT_FOUND, f"there are {', '.join(routes)}")
+            elif self.headers.get_content_type() != PROTOBUF:
+                self.send_error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {PROTOBUF}")
+            else:
+                self._receive(*route)
+
+        def _receive(self, request_class: Any, add: Callable[[Any], None], response_class: Any) -> None:
+            try:
+                add(request_class.FromString(self._body()))
+            except (ValueError, OSError, EOFError, DecodeError) as error:
+                self.send_error(HTTPStatus.BAD_REQUEST, str(error))
+                return
+            body = response_class().SerializeToString()
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-Type", PROTOBUF)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def _body(self) -> bytes:
+            length = int(self.headers.get("Content-Length", 0))
+            if not 0 <= length <= MAX_REQUEST_BYTES:
+                raise ValueError(f"a request has at most {MAX_REQUEST_BYTES} bytes")
+            body = self.rfile.read(length)
+            return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing: the demo shows what arrived itself."""
+
+    return Handler

@@ -1,0 +1,65 @@
+"""What all tests share: recorded telemetry, real backends, and the promise that no thread is left behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+from backends import collector, jaeger
+from recorder import Telemetry
+
+__all__ = ["collector", "jaeger"]
+
+# Datasette's own switch: in this process no plugin loads itself by its entry point (another plugin on the machine would
+# set a global provider); the tests register what they need.
+sys._called_from_test = True  # type: ignore[attr-defined]
+
+for _name in list(os.environ):
+    if _name.startswith(("OTEL_", "HELIOGRAPH_")) and _name != "HELIOGRAPH_BACKENDS":
+        del os.environ[_name]
+
+hypothesis.settings.register_profile("tests", deadline=None, max_examples=100)
+hypothesis.settings.load_profile("tests")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The event loop of async tests."""
+    return "asyncio"
+
+
+@pytest.fixture
+def telemetry() -> Iterator[Telemetry]:
+    """The SDK's providers, with everything that goes through them kept in memory."""
+    recorded = Telemetry()
+    yield recorded
+    recorded.shutdown()
+
+
+@pytest.fixture
+def warnings(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """The log of heliograph, from warnings on."""
+    caplog.set_level(logging.WARNING, logger="heliograph")
+    return caplog
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """No thread of ours is running after a test: every host was shut down, and it ended what it started."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + 5
+    while left := [thread for thread in threading.enumerate() if thread not in before and _is_ours(thread)]:
+        if time.monotonic() > deadline:
+            pytest.fail(f"still running: {left}")
+        time.sleep(0.01)
+
+
+def _is_ours(thread: threading.Thread) -> bool:
+    return thread.name.startswith("heliograph")

@@ -1,0 +1,107 @@
+"""A program's telemetry, kept in memory: the SDK's real providers, and what arrived at their ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric
+from opentelemetry.sdk.trace import Event as SpanEvent
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import Tracer
+
+from heliograph import Host, Settings
+
+Attributes: TypeAlias = dict[str, Any]
+
+SECRET = "a secret of the tests"
+
+
+class Telemetry:
+    """Providers to hand to a host, and what went through them."""
+
+    def __init__(self) -> None:
+        self._spans, self._logs, self._reader = InMemorySpanExporter(), InMemoryLogRecordExporter(), InMemoryMetricReader()
+        self.tracer_provider = TracerProvider(shutdown_on_exit=False)
+        self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._spans))
+        self.logger_provider = LoggerProvider(shutdown_on_exit=False)
+        self.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(self._logs))
+        self.meter_provider = MeterProvider([self._reader], shutdown_on_exit=False)
+
+    @property
+    def providers(self) -> dict[str, Any]:
+        """The providers, as a host's keyword arguments."""
+        return {
+            "tracer_provider": self.tracer_provider,
+            "logger_provider": self.logger_provider,
+            "meter_provider": self.meter_provider,
+        }
+
+    def host(self, *plugins: object, settings: Settings | None = None, **kwargs: Any) -> Host:
+        """A host whose telemetry is kept here."""
+        return Host(settings or Settings(secret=(SECRET,)), plugins=plugins, **{**self.providers, **kwargs})
+
+    @property
+    def tracer(self) -> Tracer:
+        """A tracer of the program's own, for the spans around events."""
+        return self.tracer_provider.get_tracer("tests")
+
+    @property
+    def logs(self) -> list[ReadableLogRecord]:
+        """The log records that were emitted, in order."""
+        return list(self._logs.get_finished_logs())
+
+    @property
+    def events(self) -> list[tuple[str, Attributes]]:
+        """Name and attributes of the emitted events, without their unique ids."""
+        return [(str(log.log_record.event_name), without_uid(log.log_record.attributes)) for log in self.logs]
+
+    @property
+    def spans(self) -> list[ReadableSpan]:
+        """The spans that ended, in order."""
+        return list(self._spans.get_finished_spans())
+
+    @property
+    def span_events(self) -> list[SpanEvent]:
+        """The span events of the spans that ended, in order."""
+        return [event for span in self.spans for event in span.events]
+
+    def metrics(self) -> dict[str, Metric]:
+        """The metrics, collected now, by name."""
+        data = self._reader.get_metrics_data()
+        found = [] if data is None else [metric for resource in data.resource_metrics for scope in resource.scope_metrics for metric in scope.metrics]
+        assert len({metric.name for metric in found}) == len(found), "one metric came twice"
+        return {metric.name: metric for metric in found}
+
+    def counts(self, name: str) -> dict[tuple[object, ...], float]:
+        """The values of a counter, or the counts of a histogram, by the values of its attributes (sorted by name)."""
+        metric = self.metrics().get(name)
+        points = [] if metric is None else metric.data.data_points
+        return {
+            tuple(value for _, value in sorted((point.attributes or {}).items())): getattr(point, "value", None)
+            or point.count  # type: ignore[union-attr]
+            for point in points
+        }
+
+    def everything(self) -> str:
+        """All that left, as one text: the place to look for what must not be there."""
+        parts = [span.to_json() for span in self.spans] + [log.to_json() for log in self.logs]
+        parts += [metric.to_json() for metric in self.metrics().values()]
+        return "\n".join(parts)
+
+    def shutdown(self) -> None:
+        """Release what the providers hold."""
+        for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):
+            provider.shutdown()
+
+
+def without_uid(attributes: Mapping[str, Any] | None) -> Attributes:
+    """The attributes but for the event's unique id, which has to be there."""
+    rest = dict(attributes or {})
+    assert rest.pop("log.record.uid")
+    return rest
