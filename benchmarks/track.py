@@ -68,7 +68,14 @@ class Nothing(LogRecordProcessor):
 def event() -> OrderShipped:
     """A new event."""
     return OrderShipped(
-        order=4711, customer="Ada", country="GB", carrier="post", parcels=3, express=True, note="fragile", actor={"id": "root"}
+        order=4711,
+        customer="Ada",
+        country="GB",
+        carrier="post",
+        parcels=3,
+        express=True,
+        note="fragile",
+        actor={"id": "root"},
     )
 
 
@@ -111,10 +118,7 @@ def main() -> int:
 
 def compare(raw: Callable[[], None], track: Callable[[], None]) -> list[tuple[float, float]]:
     """CPU seconds of one call of each, by round."""
-    rounds = []
-    for _ in range(ROUNDS):
-        rounds.append((cpu_seconds(raw), cpu_seconds(track)))
-    return rounds
+    return [(cpu_seconds(raw), cpu_seconds(track)) for _ in range(ROUNDS)]
 
 
 def cpu_seconds(call: Callable[[], None]) -> float:

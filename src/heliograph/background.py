@@ -8,7 +8,8 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, wait
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Final, ParamSpec, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -34,10 +35,7 @@ class Background:
 
     def _restart(self) -> None:
         self._lock = threading.Lock()
-        self._portal: BlockingPortal | None = None
-        self._portal_manager: AbstractContextManager[BlockingPortal] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._queue: asyncio.Queue[_Job] | None = None
+        self._running: _Running | None = None
         self._pending: set[Future[None]] = set()
 
     def call(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -50,19 +48,18 @@ class Background:
         async def run() -> T:
             return await function(*args, **kwargs)
 
-        return self._started().call(run)
+        return self._started().portal.call(run)
 
     def submit(self, function: Callable[[], Awaitable[object]], *, what: str) -> None:
         """Run an async function later: after all that were submitted before it, in a copy of the caller's context.
 
         It comes back at once, from any thread, the loop's own included. A function that fails is logged as ``what``.
         """
-        self._started()
+        running = self._started()
         job = _Job(function, what)
         self._pending.add(job.done)
         job.done.add_done_callback(self._pending.discard)
-        assert self._loop is not None and self._queue is not None
-        self._loop.call_soon_threadsafe(self._queue.put_nowait, job)
+        running.loop.call_soon_threadsafe(running.queue.put_nowait, job)
 
     def wait(self, timeout_seconds: float) -> bool:
         """Whether all that was submitted so far was done in time."""
@@ -72,33 +69,43 @@ class Background:
     def is_own_thread(self) -> bool:
         """Whether the calling thread is that of the loop."""
         try:
-            return asyncio.get_running_loop() is self._loop
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             return False
+        return self._running is not None and loop is self._running.loop
 
     def stop(self) -> None:
         """Cancel what still runs, and end the thread; the next use starts another."""
         with self._lock:
-            manager, portal = self._portal_manager, self._portal
-            self._portal = self._portal_manager = self._loop = self._queue = None
-        if manager is not None and portal is not None:
-            portal.call(portal.stop, True)
-            manager.__exit__(None, None, None)
+            running, self._running = self._running, None
+            self._pending = set()
+        if running is not None:
+            running.portal.call(running.portal.stop, True)
+            running.threads.close()
 
-    def _started(self) -> BlockingPortal:
+    def _started(self) -> _Running:
         with self._lock:
-            if self._portal is None:
-                self._portal_manager = start_blocking_portal(name="heliograph-loop")
-                self._portal = self._portal_manager.__enter__()
-                self._loop = self._portal.call(asyncio.get_running_loop)
-                self._queue = asyncio.Queue()
-                self._portal.start_task_soon(self._work, self._queue)
-            return self._portal
+            if self._running is None:
+                threads = ExitStack()
+                portal = threads.enter_context(start_blocking_portal(name="heliograph-loop"))
+                loop, queue = portal.call(asyncio.get_running_loop), asyncio.Queue[_Job]()
+                portal.start_task_soon(_work, queue)
+                self._running = _Running(portal, loop, queue, threads)
+            return self._running
 
-    async def _work(self, queue: asyncio.Queue[_Job]) -> None:
-        while True:
-            job = await queue.get()
-            await job.run()
+
+@dataclass(frozen=True)
+class _Running:
+    portal: BlockingPortal
+    loop: asyncio.AbstractEventLoop
+    queue: asyncio.Queue[_Job]
+    threads: ExitStack
+
+
+async def _work(queue: asyncio.Queue[_Job]) -> None:
+    while True:
+        job = await queue.get()
+        await job.run()
 
 
 class _Job:

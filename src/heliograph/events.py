@@ -68,7 +68,7 @@ class Event:
     name: ClassVar[str]
     __event_options__: ClassVar[EventOptions] = EventOptions()
 
-    actor: Actor | None = dataclasses.field(default_factory=lambda: current_actor(), kw_only=True)
+    actor: Actor | None = dataclasses.field(default_factory=lambda: current_actor(), kw_only=True)  # noqa: PLW0108 — defined below
     created: datetime = dataclasses.field(default_factory=lambda: datetime.now(timezone.utc), kw_only=True)
 
     def __init_subclass__(

@@ -29,9 +29,9 @@ from heliograph.semconv import SCOPE
 from heliograph.settings import Settings
 from heliograph.startup import Startup
 from heliograph.telemetry.actor import ActorFilter
+from heliograph.telemetry.api import LoggerProvider
 from heliograph.telemetry.deadline import run_within
 from heliograph.telemetry.emit import Emitter
-from heliograph.telemetry.api import LoggerProvider
 from heliograph.telemetry.metrics import metrics_of
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.actions import CORE_ACTIONS, Action

@@ -25,6 +25,7 @@ class Name(str):
     brief: str
 
     def __new__(cls, value: str, brief: str) -> Self:
+        """A name, and what it means."""
         name = super().__new__(cls, value)
         name.brief = brief
         return name
@@ -56,6 +57,7 @@ class MetricName(Name):
     unit: str
 
     def __new__(cls, value: str, brief: str, unit: str = "1") -> Self:
+        """A name, what it means, and its unit."""
         name = super().__new__(cls, value, brief)
         name.unit = unit
         return name
@@ -96,7 +98,9 @@ TOKEN_RESULT: Final = AttributeName(
     "`created`, `valid`, `invalid`, `expired`, `revoked`, `unrecognized` or `error`.",
 )
 DB_NAMESPACE: Final = AttributeName("db.namespace", "The database that an event of Datasette's core speaks of.")
-DB_COLLECTION_NAME: Final = AttributeName("db.collection.name", "The table that an event of Datasette's core speaks of.")
+DB_COLLECTION_NAME: Final = AttributeName(
+    "db.collection.name", "The table that an event of Datasette's core speaks of."
+)
 
 TOKEN_CREATE: Final = SpanName("token.create", "A token handler creates a token. Kind INTERNAL.")
 TOKEN_VERIFY: Final = SpanName(

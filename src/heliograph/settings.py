@@ -77,7 +77,9 @@ def _plugin_config(value: object) -> Mapping[str, Mapping[str, object]]:
     return config
 
 
-def _setting(default: object, read: Callable[[object], object], doc: str, *, host: str = "", secret: bool = False) -> Any:
+def _setting(
+    default: object, read: Callable[[object], object], doc: str, *, host: str = "", secret: bool = False
+) -> Any:
     """A field with what reads it; ``host`` names what Datasette has instead, ``secret`` keeps the value out of sight."""
     metadata = {"read": read, "doc": doc, "host": host, "secret": secret}
     if isinstance(default, dict):
@@ -99,9 +101,7 @@ class Settings:
         _signals,
         "What an event goes out as: any of `log`, `span_event`, `span`.",
     )
-    namespace: str = _setting(
-        "app", _namespace, "First part of the event name, for event classes that name none."
-    )
+    namespace: str = _setting("app", _namespace, "First part of the event name, for event classes that name none.")
     actor: tuple[str, ...] = _setting(
         ("*", "-email"),
         _words,
@@ -181,9 +181,7 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def _read_each(
-    values: Mapping[str, object], label: Callable[[str], str], problems: list[str]
-) -> dict[str, object]:
+def _read_each(values: Mapping[str, object], label: Callable[[str], str], problems: list[str]) -> dict[str, object]:
     read: dict[str, object] = {}
     for name, value in values.items():
         metadata = FIELDS[name].metadata

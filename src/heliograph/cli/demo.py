@@ -127,7 +127,11 @@ def show_metrics(metrics: Iterable[Row]) -> None:
     heading("Metrics")
     for metric in metrics:
         attributes = ", ".join(str(value) for value in json.loads(metric["attributes"]).values())
-        value = f"{metric['count']} × {metric['value'] / metric['count']:.6f} s" if metric["count"] else f"{metric['value']:.0f}"
+        value = (
+            f"{metric['count']} × {metric['value'] / metric['count']:.6f} s"
+            if metric["count"]
+            else f"{metric['value']:.0f}"
+        )
         click.echo(f"{click.style(metric['name'], fg='magenta'):<48}  {attributes:<24} {value}")
 
 

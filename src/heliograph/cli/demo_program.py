@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from opentelemetry import trace
 
-
 from heliograph import (
     Event,
     Host,

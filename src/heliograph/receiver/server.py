@@ -84,7 +84,7 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(length)
             return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — the base class's name
             """Say nothing: the demo shows what arrived itself."""
 
     return Handler

@@ -157,4 +157,3 @@ def _attribute(path: str, spec: str | None, conversion: str | None, bases: Mappi
     if first not in bases:
         raise ValueError(f"there is no field {first!r}; there are {', '.join([*bases, 'actor[key]'])}")
     return ".".join((bases[first], *keys))
-

@@ -22,12 +22,19 @@ class EventLike(Protocol):
     """The shape of an event: what Datasette's `Event` and ours have in common."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The event's name, as written."""
+
     @property
-    def actor(self) -> Actor | None: ...
+    def actor(self) -> Actor | None:
+        """Who did it."""
+
     @property
-    def created(self) -> datetime: ...
-    def properties(self) -> Mapping[str, object]: ...
+    def created(self) -> datetime:
+        """When it happened."""
+
+    def properties(self) -> Mapping[str, object]:
+        """The rest."""
 
 
 @dataclass(frozen=True, kw_only=True)

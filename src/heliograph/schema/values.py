@@ -1,9 +1,9 @@
-"""The form that each Python value takes in an attribute: pure, total, and the same everywhere.
+r"""The form that each Python value takes in an attribute: pure, total, and the same everywhere.
 
 ==================================  ===================================================================
 value                               form
 ==================================  ===================================================================
-`str`                               itself; lone surrogates as ``\\udc80``
+`str`                               itself; lone surrogates as ``\udc80``
 `bool`, `float`                     itself; ``"NaN"``, ``"Infinity"``, ``"-Infinity"`` as text
 `int`                               itself; beyond 64 bits as decimal text, beyond 1024 bits as hexadecimal
 `None`                              left out; ``null`` inside JSON
@@ -13,7 +13,8 @@ value                               form
 `bytes`, `bytearray`, `memoryview`  base64
 `Enum`                              its value
 `list`, `tuple`, `set`              an array, if it holds scalars of one type (sets are sorted); else JSON text
-`dict`, dataclass, `msgspec.Struct` flattened by key
+`dict`, dataclass, `msgspec.Struct` flattened by key; of keys with one text, such as ``1`` and ``"1"``, those after
+                                    the first get a number: ``1#2``
 an object nobody knows              ``<module.Class>``: no code of it is run
 a value inside itself               ``<cycle>``; nested more than 32 deep ``<too deep>``
 ==================================  ===================================================================
@@ -24,13 +25,15 @@ Forms of dates, numbers and bytes are those that msgspec gives them in JSON, so 
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import functools
+import itertools
 import math
 import uuid
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, TypeAlias, Union
 
 import msgspec
@@ -52,10 +55,10 @@ MAX_NESTING: Final = 32
 
 _DECIMAL_BITS: Final = 1024  # CPython refuses to write very long integers in decimal, by a limit that users can lower
 _TEXTUAL: Final = (
-    datetime.datetime,
-    datetime.date,
-    datetime.time,
-    datetime.timedelta,
+    dt.datetime,
+    dt.date,
+    dt.time,
+    dt.timedelta,
     decimal.Decimal,
     uuid.UUID,
     bytes,
@@ -90,7 +93,7 @@ def to_json(form: object) -> str:
 def plain(value: object) -> object:
     """The documented form of any value: a scalar, `None`, or a list or dict of forms.
 
-    >>> plain({"when": datetime.date(2026, 1, 2), "tags": {"b", "a"}, "size": 2**70})
+    >>> plain({"when": dt.date(2026, 1, 2), "tags": {"b", "a"}, "size": 2**70})
     {'when': '2026-01-02', 'tags': ['a', 'b'], 'size': '1180591620717411303424'}
     """
     return _plain(value, ())
@@ -111,26 +114,26 @@ def _plain(value: object, parents: tuple[int, ...]) -> object:
 
 
 def _by_kind(value: object, parents: tuple[int, ...]) -> object:
-    if isinstance(value, enum.Enum):
-        return _plain(value.value, parents)
-    if isinstance(value, Mapping):
-        return {_key(key): _plain(item, parents) for key, item in value.items()}
-    if isinstance(value, Set):
-        return sorted((_plain(item, parents) for item in value), key=to_json)
-    if isinstance(value, str):
-        return text(str.__str__(value))
-    if isinstance(value, int):
-        return integer(int.__index__(value))
-    if isinstance(value, float):
-        return number(float.__float__(value))
-    if isinstance(value, _TEXTUAL):
-        return msgspec.to_builtins(value)
-    if isinstance(value, Sequence):
-        return [_plain(item, parents) for item in value]
+    for kind, form in _KINDS:
+        if isinstance(value, kind):
+            return form(value, parents)
     names = _field_names(type(value))  # type: ignore[arg-type]  # mypy takes a class for not hashable
     if names is None:
         return _unknown(value)
     return {name: _plain(getattr(value, name, None), parents) for name in names}
+
+
+_KINDS: Final[Sequence[tuple[Any, Callable[[Any, tuple[int, ...]], object]]]] = (
+    (enum.Enum, lambda value, parents: _plain(value.value, parents)),
+    (Mapping, lambda value, parents: {_key(key): _plain(item, parents) for key, item in value.items()}),
+    (AbstractSet, lambda value, parents: sorted((_plain(item, parents) for item in value), key=to_json)),
+    (str, lambda value, _: text(str.__str__(value))),
+    (int, lambda value, _: integer(int.__index__(value))),
+    (float, lambda value, _: number(float.__float__(value))),
+    (_TEXTUAL, lambda value, _: msgspec.to_builtins(value)),
+    (Sequence, lambda value, parents: [_plain(item, parents) for item in value]),
+)
+"""The form of a value whose exact class is not known, by the first kind that it is of."""
 
 
 def text(value: str) -> str:
@@ -164,8 +167,19 @@ _EXACT: Final[Mapping[type, Callable[[Any], object]]] = {
     int: integer,
     float: number,
     type(None): _same,
-    **{kind: msgspec.to_builtins for kind in _TEXTUAL},
+    **dict.fromkeys(_TEXTUAL, msgspec.to_builtins),
 }
+
+
+def _keyed(items: Iterable[tuple[str, object]]) -> dict[str, object]:
+    form: dict[str, object] = {}
+    numbers = itertools.count(2)
+    for key, item in items:
+        name = key
+        while name in form:
+            name = f"{key}#{next(numbers)}"
+        form[name] = item
+    return form
 
 
 def _unknown(value: object) -> str:

@@ -122,11 +122,12 @@ class _HonestFlush:
 
     ledgers: Sequence[Ledger] = ()
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+    def force_flush(self, timeout_millis: float = 30_000) -> bool:
         """Export what is held; True if all of it was delivered."""
         marks = [(ledger, ledger.accepted) for ledger in self.ledgers]
         flushed: bool = super().force_flush(timeout_millis)  # type: ignore[misc]  # the provider's, which comes after
-        return all([ledger.settle(mark) for ledger, mark in marks]) and flushed
+        delivered = [ledger.settle(mark) for ledger, mark in marks]  # each of them, whatever the first one says
+        return all(delivered) and flushed
 
 
 class HonestTracerProvider(_HonestFlush, TracerProvider):

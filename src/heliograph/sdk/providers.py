@@ -29,8 +29,8 @@ from heliograph.sdk.ledger import (
     HonestTracerProvider,
     counted,
 )
-from heliograph.telemetry.deadline import run_within
 from heliograph.telemetry.api import set_logger_provider
+from heliograph.telemetry.deadline import run_within
 from heliograph.telemetry.providers import Providers
 
 ID_GENERATORS: Final = "opentelemetry_id_generator"
@@ -59,7 +59,9 @@ class OwnedProvider:
         return run_within(max(100.0, timeout_millis), lambda: self.provider.shutdown() or True) is True
 
 
-def set_up(environ: Mapping[str, str], *signals: TelemetrySignal, service_name: str | None = None) -> list[OwnedProvider]:
+def set_up(
+    environ: Mapping[str, str], *signals: TelemetrySignal, service_name: str | None = None
+) -> list[OwnedProvider]:
     """Make and set, globally, the provider of each of the signals that has none; one that is set is joined, as it is.
 
     Args:

@@ -46,4 +46,3 @@ class ActorFilter:
         """An actor's id as `user.id`: text as it is, anything else in the form that it has in JSON."""
         form = plain(value)
         return form if isinstance(form, str) else to_json(form)
-

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, TimeoutError
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ def run_within(timeout_millis: float, function: Callable[[], T]) -> T | None:
         return function()
     try:
         result = future.result(max(0.0, timeout_millis / 1000))
-    except TimeoutError:
+    except FutureTimeoutError:
         if future.done():
             raise  # the function's own
         return None

@@ -12,8 +12,14 @@ from opentelemetry.metrics import Meter, MeterProvider, get_meter_provider
 from opentelemetry.trace import ProxyTracerProvider, Tracer, TracerProvider, get_tracer_provider
 
 from heliograph.semconv import SCOPE
+from heliograph.telemetry.api import (
+    Logger,
+    LoggerProvider,
+    ProxyLoggerProvider,
+    ProxyMeterProvider,
+    get_logger_provider,
+)
 from heliograph.telemetry.deadline import run_within
-from heliograph.telemetry.api import Logger, LoggerProvider, ProxyLoggerProvider, ProxyMeterProvider, get_logger_provider
 from heliograph.version import __version__
 
 T = TypeVar("T")
@@ -68,9 +74,7 @@ class Providers:
 
     def _flush_each(self, timeout_millis: float) -> bool:
         deadline = time.monotonic() + timeout_millis / 1000
-        answers = [
-            _flush(flush, max(1, int((deadline - time.monotonic()) * 1000))) for flush in self._flushes()
-        ]
+        answers = [_flush(flush, max(1, int((deadline - time.monotonic()) * 1000))) for flush in self._flushes()]
         return all(answers)
 
     def _flushes(self) -> Iterator[Callable[[int], object]]:

@@ -44,7 +44,5 @@ _ABBREVIATIONS: Final = {
     "delete-query": "dq",
 }
 
-CORE_ACTIONS: Final = MappingProxyType(
-    {name: Action(name=name, abbr=abbr) for name, abbr in _ABBREVIATIONS.items()}
-)
+CORE_ACTIONS: Final = MappingProxyType({name: Action(name=name, abbr=abbr) for name, abbr in _ABBREVIATIONS.items()})
 """The actions of Datasette's core, with its abbreviations: so restrictions mean the same in both hosts."""

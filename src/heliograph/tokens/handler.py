@@ -36,9 +36,11 @@ class TokenHandlerLike(Protocol):
         *,
         expires_after: int | None = None,
         restrictions: TokenRestrictions | None = None,
-    ) -> str: ...
+    ) -> str:
+        """See `TokenHandler.create_token`."""
 
-    async def verify_token(self, datasette: TokenHost, token: str) -> Actor | None: ...
+    async def verify_token(self, datasette: TokenHost, token: str) -> Actor | None:
+        """See `TokenHandler.verify_token`."""
 
 
 class TokenHandler:

@@ -17,14 +17,16 @@ class ActionLike(Protocol):
     """An action, as a host or Datasette registers it."""
 
     @property
-    def abbr(self) -> str | None: ...
+    def abbr(self) -> str | None:
+        """What stands for it in a token."""
 
 
 class HasActions(Protocol):
     """A host that knows actions by name."""
 
     @property
-    def actions(self) -> Mapping[str, ActionLike]: ...
+    def actions(self) -> Mapping[str, ActionLike]:
+        """The actions, by name."""
 
 
 @dataclass

@@ -66,9 +66,7 @@ class TokenService:
         if not handlers:
             raise NoTokenHandler
         chosen = handlers[0] if handler is None else _named(handlers, handler)
-        return await chosen.create_token(
-            datasette, actor_id, expires_after=expires_after, restrictions=restrictions
-        )
+        return await chosen.create_token(datasette, actor_id, expires_after=expires_after, restrictions=restrictions)
 
     async def verify(self, datasette: TokenHost, token: str) -> Actor | None:
         """See `Host.verify_token`."""

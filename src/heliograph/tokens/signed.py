@@ -73,12 +73,11 @@ class SignedTokenHandler(TokenHandler):
         if not datasette.setting("allow_signed_tokens"):
             raise TokensDisabled
         payload = _payload(datasette, token)
-        created, life = payload["t"], _life(payload.get("d"), datasette.setting("max_signed_tokens_ttl"))
+        created, life = _created(payload), _life(payload.get("d"), datasette.setting("max_signed_tokens_ttl"))
         actor = {"id": payload["a"], "token": "dstok"}
         if "_r" in payload:
             actor["_r"] = payload["_r"]
         if life is not None:
-            assert isinstance(created, int)
             if self._clock() - created > life:
                 raise TokenExpired(created + life)
             actor["token_expires"] = created + life
@@ -94,13 +93,18 @@ def _payload(datasette: TokenHost, token: str) -> Mapping[str, object]:
         raise TokenMalformed
     if "a" not in payload:
         raise TokenMalformed("Invalid token: no actor")
-    if "t" not in payload:
-        raise TokenMalformed("Invalid token: no timestamp")
-    if not _is_integer(payload["t"]):
-        raise TokenMalformed("Invalid token: invalid timestamp")
     if payload.get("d") is not None and not _is_integer(payload["d"]):
         raise TokenMalformed("Invalid token: invalid duration")
     return payload
+
+
+def _created(payload: Mapping[str, object]) -> int:
+    created = payload.get("t")
+    if created is None:
+        raise TokenMalformed("Invalid token: no timestamp")
+    if not isinstance(created, int) or isinstance(created, bool):
+        raise TokenMalformed("Invalid token: invalid timestamp")
+    return created
 
 
 def _life(said: object, longest: object) -> int | None:
