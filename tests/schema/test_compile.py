@@ -123,7 +123,7 @@ def test_class_variables_are_no_fields() -> None:
     assert compile_schema(Counted, namespace="app").attributes(Counted()) == {"app.counted.count": 0}
 
 
-@pytest.mark.parametrize("name", ["class_", "_x", "ö", "put", "taken", "event", "attributes", "value_0", "read", "ﬁ"])
+@pytest.mark.parametrize("name", ["class_", "_x", "ö", "put", "taken", "event", "attributes", "value_0", "read"])
 def test_field_names_do_not_matter(name: str) -> None:
     """A field may have any name that Python takes, and has its value."""
     cls = make_dataclass("Odd", [(name, str), ("other", dict)], bases=(Event,), namespace={"name": "odd"})
@@ -274,7 +274,7 @@ def test_init_var_is_no_property() -> None:
         name = "odd"
         x: InitVar[int]
 
-    assert "'x' is an InitVar" in refused(Odd)
+    assert compile_schema(Odd, namespace="app").attributes(Odd(x=1)) == {}
 
 
 @pytest.mark.parametrize(
@@ -412,7 +412,7 @@ def test_untyped_schema_of_an_object_without_anything() -> None:
     """Not even `properties()` or a `__dict__` is needed for an event to go out."""
     schema = compile_untyped(SimpleNamespace, namespace="app")
 
-    assert schema.attributes(object()) in ({}, {"app.simplenamespace": "{}"})  # type: ignore[arg-type]
+    assert schema.attributes(object()) == {"app.simplenamespace": "{}"}  # type: ignore[arg-type]
 
 
 def test_inherited_schema_adds_the_subclasss_fields() -> None:

@@ -42,8 +42,10 @@ def demo(database: Path) -> None:
     """
     # the receiver needs protobuf, which the other commands do not
     from heliograph.receiver.server import receiving
-    from heliograph.receiver.store import Store
+    from heliograph.receiver.store import Store, is_store
 
+    if database.exists() and not is_store(database):
+        raise click.ClickException(f"{database} is no file of an earlier demo, and stays; name another with --database")
     database.unlink(missing_ok=True)
     store = Store(database)
     try:

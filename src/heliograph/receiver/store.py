@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable
+from contextlib import closing
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Final
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -34,6 +36,20 @@ create table if not exists metrics (
 """
 
 
+APPLICATION_ID: Final = 0x48454C49
+"""What tells a file of ours from any other: SQLite's `application_id`, "HELI"."""
+
+
+def is_store(path: str | PathLike[str]) -> bool:
+    """Whether the file was made by a `Store`."""
+    try:
+        with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            found: int = connection.execute("pragma application_id").fetchone()[0]
+    except sqlite3.Error:
+        return False
+    return found == APPLICATION_ID
+
+
 class Store:
     """A SQLite file with the tables `events` (log records), `spans`, `span_events` and `metrics` (the last values).
 
@@ -45,7 +61,7 @@ class Store:
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(fspath(path), check_same_thread=False)
         self._connection.row_factory = sqlite3.Row
-        self._connection.executescript(SCHEMA)
+        self._connection.executescript(f"pragma application_id = {APPLICATION_ID};{SCHEMA}")
 
     def add_logs(self, request: ExportLogsServiceRequest) -> None:
         """Keep log records."""

@@ -121,10 +121,6 @@ def _type_hints(event_class: type) -> Mapping[str, object]:
 
 
 def _type_info(event_class: type, name: str, hint: object) -> msgspec.inspect.Type:
-    if isinstance(hint, dataclasses.InitVar):
-        raise SchemaError(
-            event_class, f"its field {name!r} is an InitVar, which no event keeps; make it a field, or take it away"
-        )
     try:
         return msgspec.inspect.type_info(hint)
     except Exception as error:

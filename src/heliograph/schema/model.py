@@ -143,4 +143,4 @@ def _properties(event: EventLike) -> Mapping[str, object]:
     try:
         return event.properties()
     except Exception:  # see EventSchema.attributes
-        return {key: value for key, value in vars(event).items() if key not in {"actor", "created"}}
+        return {key: value for key, value in getattr(event, "__dict__", {}).items() if key not in {"actor", "created"}}

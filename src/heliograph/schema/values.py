@@ -125,7 +125,7 @@ def _by_kind(value: object, parents: tuple[int, ...]) -> object:
 
 _KINDS: Final[Sequence[tuple[Any, Callable[[Any, tuple[int, ...]], object]]]] = (
     (enum.Enum, lambda value, parents: _plain(value.value, parents)),
-    (Mapping, lambda value, parents: {_key(key): _plain(item, parents) for key, item in value.items()}),
+    (Mapping, lambda value, parents: _keyed((_key(key), _plain(item, parents)) for key, item in value.items())),
     (AbstractSet, lambda value, parents: sorted((_plain(item, parents) for item in value), key=to_json)),
     (str, lambda value, _: text(str.__str__(value))),
     (int, lambda value, _: integer(int.__index__(value))),

@@ -1,0 +1,50 @@
+# Everything here works from a fresh clone, with Python 3.10 or later, make and git. `make backends` needs Go too.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CONSTRAINTS ?= constraints/newest.txt
+EXTRAS ?= test
+PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint $(CONSTRAINTS)
+
+.PHONY: demo test lint backends bench docs clean
+
+demo: $(VENV)/installed
+	$(BIN)/heliograph demo
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+
+backends:
+	collector-config/install.sh
+
+bench: $(VENV)/installed-test
+	$(BIN)/python benchmarks/track.py
+
+docs: $(VENV)/installed-dev
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/pip
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/installed-test: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/pip
+	$(PIP) --editable '.[$(EXTRAS)]'
+	touch $@
+
+$(VENV)/installed-dev: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/pip
+	$(PIP) --editable '.[dev]'
+	touch $@
