@@ -20,6 +20,10 @@ a value inside itself               ``<cycle>``; nested more than 32 deep ``<too
 ==================================  ===================================================================
 
 Forms of dates, numbers and bytes are those that msgspec gives them in JSON, so that text and JSON Schema agree.
+
+What is flattened becomes at most 64 attributes, from at most 5 levels of keys: what is deeper is one JSON text under its
+own key, and what is past the sixty-fourth, or has a key that is empty, longer than 128 characters, not printable, or
+taken, is in one JSON object under the name of the property. An empty dict is ``{}``.
 """
 
 from __future__ import annotations

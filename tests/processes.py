@@ -1,0 +1,138 @@
+"""Programs under test, as processes of their own: started, talked to over HTTP, ended by a signal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backends import REPOSITORY, free_port, wait_until
+
+EXAMPLES = REPOSITORY / "examples"
+EXIT_TIMEOUT_SECONDS = 20.0
+
+_http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def clean_environment(**variables: str) -> dict[str, str]:
+    """The environment of this process without what configures telemetry or Datasette, and with the variables."""
+    ours = ("OTEL_", "HELIOGRAPH_", "DATASETTE_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**kept, "PYTHONUNBUFFERED": "1", **variables}
+
+
+def otlp(endpoint: str, **variables: str) -> dict[str, str]:
+    """The variables that send telemetry to an endpoint, soon."""
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "OTEL_BLRP_SCHEDULE_DELAY": "200",
+        **variables,
+    }
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server answered."""
+
+    status: int
+    body: str
+    headers: Mapping[str, str] = field(repr=False)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process that answers HTTP on `url`; `log` is what it said on both its streams."""
+
+    url: str
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    def request(self, method: str, path: str, body: object = None, token: str | None = None) -> Answer:
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        try:
+            with _http.open(request, timeout=EXIT_TIMEOUT_SECONDS) as response:
+                return Answer(response.status, response.read().decode(), dict(response.headers))
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, error.read().decode(), dict(error.headers))
+
+    def get(self, path: str, token: str | None = None) -> Answer:
+        return self.request("GET", path, token=token)
+
+    def post(self, path: str, body: object = None, token: str | None = None) -> Answer:
+        return self.request("POST", path, {} if body is None else body, token)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Ask the process to end, and give its exit status once it has."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(EXIT_TIMEOUT_SECONDS)
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+@contextmanager
+def serving(command: list[str], *, port: int, log: Path, env: Mapping[str, str], cwd: Path) -> Iterator[Server]:
+    """A server that listens on the port while the block runs, if nobody stopped it before."""
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT
+        )
+    server = Server(f"http://127.0.0.1:{port}", log, process)
+
+    def is_ready() -> bool:
+        if process.poll() is not None:
+            raise AssertionError(f"{command} ended with {process.returncode}:\n{server.said()}")
+        try:
+            server.get("/-/versions.json")
+        except OSError:
+            return False
+        return True
+
+    try:
+        wait_until(is_ready, timeout_seconds=EXIT_TIMEOUT_SECONDS)
+        yield server
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+@contextmanager
+def datasette(
+    directory: Path, *arguments: str, plugins: str = "heliograph", secret: str = "secret", **variables: str
+) -> Iterator[Server]:
+    """A `datasette serve` in the directory, with the given plugins of the environment alone."""
+    port = free_port()
+    command = [sys.executable, "-m", "datasette", "serve", "--port", str(port), "--secret", secret, *arguments]
+    environment = clean_environment(DATASETTE_LOAD_PLUGINS=plugins, **variables)
+    with serving(command, port=port, log=directory / "datasette.log", env=environment, cwd=directory) as server:
+        yield server
+
+
+def run(command: list[str], *, cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """The finished process, with what it said."""
+    return subprocess.run(
+        command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
+    )

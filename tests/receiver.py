@@ -1,0 +1,94 @@
+"""A small OTLP/HTTP endpoint inside the test: for what needs no Collector."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+from backends import Json, LogRecord, Metric, Span, decode_logs, decode_metrics, decode_spans
+from google.protobuf.json_format import MessageToDict
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+MESSAGES: Final = {
+    "/v1/traces": ExportTraceServiceRequest,
+    "/v1/logs": ExportLogsServiceRequest,
+    "/v1/metrics": ExportMetricsServiceRequest,
+}
+IDS: Final = {"traceId", "spanId", "parentSpanId"}
+
+
+class Receiver:
+    """Listens on a free port of 127.0.0.1 inside a `with`, and keeps all that arrives, duplicates too."""
+
+    def __init__(self) -> None:
+        self._requests: list[tuple[str, bytes]] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Receiver:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def spans(self) -> list[Span]:
+        """The spans, in the order of arrival."""
+        return [span for request in self._decoded("/v1/traces") for span in decode_spans(request)]
+
+    def logs(self) -> list[LogRecord]:
+        """The log records, in the order of arrival."""
+        return [record for request in self._decoded("/v1/logs") for record in decode_logs(request)]
+
+    def metrics(self) -> list[Metric]:
+        """The metrics, one for each export of each."""
+        return [metric for request in self._decoded("/v1/metrics") for metric in decode_metrics(request)]
+
+    def raw(self) -> bytes:
+        """All that arrived, as it came over the wire."""
+        return b"".join(body for _, body in self._requests)
+
+    def _decoded(self, path: str) -> list[Json]:
+        return [_to_json(MESSAGES[path].FromString(body)) for at, body in list(self._requests) if at == path]
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        requests = self._requests
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
+                requests.append((self.path, body))
+                self.send_response(200)
+                self.send_header("Content-Type", "application/x-protobuf")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        return Handler
+
+
+def _to_json(message: Any) -> Json:
+    """OTLP's JSON encoding: protobuf's, but with the ids in hex."""
+    return _with_hex_ids(MessageToDict(message, use_integers_for_enums=True))
+
+
+def _with_hex_ids(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_hex_ids(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            key: base64.b64decode(item).hex() if key in IDS else _with_hex_ids(item) for key, item in value.items()
+        }
+    return value
