@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -104,11 +105,8 @@ def serving(command: list[str], *, port: int, log: Path, env: Mapping[str, str],
     def is_ready() -> bool:
         if process.poll() is not None:
             raise AssertionError(f"{command} ended with {process.returncode}:\n{server.said()}")
-        try:
-            server.get("/-/versions.json")
-        except OSError:
-            return False
-        return True
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
 
     try:
         wait_until(is_ready, timeout_seconds=EXIT_TIMEOUT_SECONDS)
