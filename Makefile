@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints/newest.txt
-EXTRAS ?= test
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint $(CONSTRAINTS)
 
 .PHONY: demo test lint backends bench docs clean
@@ -42,7 +41,7 @@ $(VENV)/installed: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/pip
 	touch $@
 
 $(VENV)/installed-test: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/pip
-	$(PIP) --editable '.[$(EXTRAS)]'
+	$(PIP) --editable '.[test]'
 	touch $@
 
 $(VENV)/installed-dev: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/pip
