@@ -116,12 +116,15 @@ class _Job:
         self._context = contextvars.copy_context()
 
     async def run(self) -> None:
+        # a task of its own, since that is what a context belongs to (create_task takes one from Python 3.11 on)
+        task = self._context.run(asyncio.ensure_future, _as_coroutine(self._function))
         try:
-            # a task of its own, since that is what a context belongs to (create_task takes one from Python 3.11 on)
-            await self._context.run(asyncio.ensure_future, _as_coroutine(self._function))
-        except Exception:
-            logger.exception("Failed: %s", self._what)
+            await asyncio.wait([task])  # not the task itself: one that is cancelled from within would end the worker
+            error = asyncio.CancelledError() if task.cancelled() else task.exception()
+            if error is not None:
+                logger.error("Failed: %s", self._what, exc_info=error)
         finally:
+            task.cancel()
             self.done.set_result(None)
 
 

@@ -335,10 +335,13 @@ class Host:
         closers, self._closers = self._closers, []
         for close in closers:
             flushed = close(deadline.remaining()) is not False and flushed
-        run_within(max(100.0, deadline.remaining()), self._background.stop)
+        run_within(max(100.0, deadline.remaining()), self._release)
+        return flushed
+
+    def _release(self) -> None:
+        self._background.stop()
         for database in self._databases.values():
             database.close()
-        return flushed
 
     def at_shutdown(self, close: Callable[[float], bool | None]) -> None:
         """Call a function at `shutdown`, after the flush, with the milliseconds that are left; False is a failure."""

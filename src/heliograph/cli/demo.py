@@ -89,12 +89,10 @@ def show_events(events: Iterable[Row]) -> None:
     """The timeline of events, with actor and attributes."""
     heading("Events, as log records")
     for event in events:
-        actor = event["user_id"] or "–"
+        name = click.style(event["event_name"].ljust(20), fg="cyan", bold=True)
+        actor = click.style(event["user_id"] or "–", fg="green")
         where = f"trace {event['trace_id'][:8]}…" if event["trace_id"].strip("0") else "outside of a span"
-        click.echo(
-            f"{clock(event['time_unix_nano'])}  {click.style(event['event_name'], fg='cyan', bold=True):<40}"
-            f"  by {click.style(actor, fg='green')}, {where}"
-        )
+        click.echo(f"{clock(event['time_unix_nano'])}  {name}  by {actor}, {where}")
         click.echo(f"    {event['body']}")
         show_attributes(event["attributes"])
 
@@ -134,7 +132,7 @@ def show_metrics(metrics: Iterable[Row]) -> None:
             if metric["count"]
             else f"{metric['value']:.0f}"
         )
-        click.echo(f"{click.style(metric['name'], fg='magenta'):<48}  {attributes:<24} {value}")
+        click.echo(f"{click.style(metric['name'].ljust(34), fg='magenta')}  {attributes:<24} {value}")
 
 
 def show_attributes(attributes: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from heliograph.schema.values import Attributes, plain, put, to_json
-from heliograph.semconv import ACTOR_ATTRIBUTES, ACTOR_SECRETS, actor_attribute
+from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, ACTOR_SECRETS
 
 _NAMES: Final = {key: str(name) for key, name in ACTOR_ATTRIBUTES.items()}  # dicts are slow with subclasses of str
 
@@ -30,16 +30,22 @@ class ActorFilter:
 
     def put(self, attributes: Attributes, actor: object) -> None:
         """Put what may leave of the actor into the attributes; an actor that is no mapping counts as its id."""
-        if type(actor) is not dict and not isinstance(actor, Mapping):  # the first is quick, and nearly always true
-            actor = {"id": actor}
+        if type(actor) is not dict:
+            form = plain(actor)  # a mapping's own code may do anything
+            actor = form if isinstance(form, dict) and isinstance(actor, Mapping) else {"id": form}
+        others = {}
         for key, value in actor.items():
             if key in self._taken_away or not (self._all or key in self._added):
                 continue
-            name = _NAMES.get(key) or actor_attribute(str(key))
-            if type(value) is str and value.isascii():
+            name = _NAMES.get(key)
+            if name is None:
+                others[key] = value
+            elif type(value) is str and value.isascii():
                 attributes[name] = value
             elif value is not None:
                 put(attributes, name, self.user_id(value) if key == "id" else value)
+        if others:
+            put(attributes, ACTOR, others)
 
     @staticmethod
     def user_id(value: object) -> str:

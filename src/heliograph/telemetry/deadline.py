@@ -39,8 +39,6 @@ def run_within(timeout_millis: float, function: Callable[[], T]) -> T | None:
     try:
         result = future.result(max(0.0, timeout_millis / 1000))
     except FutureTimeoutError:
-        if future.done():
-            raise  # the function's own
-        return None
+        return future.result() if future.done() else None  # its own TimeoutError, or done just now
     thread.join()
     return result

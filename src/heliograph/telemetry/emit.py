@@ -66,15 +66,16 @@ class Emitter:
     def emit(self, schema: EventSchema, event: EventLike) -> None:
         """Emit the event, in the current context, and count it."""
         attributes = schema.attributes(event)
-        actor = event.actor
+        actor = getattr(event, "actor", None)
         if actor is not None:
             self._put_actor(attributes, actor)
+        created = getattr(event, "created", None)
         try:
-            timestamp = (event.created - _EPOCH) // _MICROSECOND * 1000
+            timestamp = (created - _EPOCH) // _MICROSECOND * 1000  # type: ignore[operator]
         except Exception:  # whatever `created` is, the event goes out
             timestamp = -1
-        if not 0 <= timestamp <= INT64_MAX:
-            timestamp = self._odd_timestamp(event.created, attributes)
+        if type(timestamp) is not int or not 0 <= timestamp <= INT64_MAX:
+            timestamp = self._odd_timestamp(created, attributes)
         attributes[_UID] = self._new_uid(timestamp)
         if len(attributes) > MAX_ATTRIBUTES:
             attributes = bounded(attributes)
@@ -96,18 +97,17 @@ class Emitter:
         return self._clock()
 
     def _emit_log(self, schema: EventSchema, attributes: Attributes, timestamp: int, context: Context) -> None:
-        log = self._logger or self._find_logger()
-        if log is None:
-            return
         try:
-            log.emit(
-                timestamp=timestamp,
-                context=context,
-                severity_number=_SEVERITY_NUMBERS[schema.severity],
-                body=schema.body_text(attributes),
-                attributes=attributes,
-                event_name=schema.event_name,
-            )
+            log = self._logger or self._find_logger()
+            if log is not None:
+                log.emit(
+                    timestamp=timestamp,
+                    context=context,
+                    severity_number=_SEVERITY_NUMBERS[schema.severity],
+                    body=schema.body_text(attributes),
+                    attributes=attributes,
+                    event_name=schema.event_name,
+                )
         except Exception as error:
             self._failed(Signal.LOG, error)
 

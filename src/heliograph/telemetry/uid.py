@@ -17,7 +17,7 @@ class UidGenerator:
 
     def __init__(self) -> None:
         self._next = itertools.count().__next__  # one C call: no two threads get the same
-        self._head = (-1, "")  # replaced as a whole, so that threads never see half of it
+        self._head = (-1, "")  # replaced as a whole, so that threads never see half of it, nor one of another count
         self._draw_tail()
         after_fork_in_child(self._draw_tail)
 
@@ -28,8 +28,9 @@ class UidGenerator:
         """A new id for something that happened then, such as ``01990b3e-7d2a-7000-8001-9f86d081884c``."""
         millis = time_unix_nano // 1_000_000
         count = self._next()
+        holds_for = millis << 12 | count >> 14 & 0xFFF  # a millisecond, and 16384 ids
         known, head = self._head
-        if millis != known or not count & 0x3FFF:  # the head holds for a millisecond, and for 16384 ids
+        if holds_for != known:
             head = f"{millis >> 16:08x}-{millis & 0xFFFF:04x}-7{count >> 14 & 0xFFF:03x}-"
-            self._head = (millis, head)
+            self._head = (holds_for, head)
         return f"{head}{0x8000 | count & 0x3FFF:04x}{self._tail}"

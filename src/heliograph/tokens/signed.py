@@ -87,7 +87,7 @@ class SignedTokenHandler(TokenHandler):
 def _payload(datasette: TokenHost, token: str) -> Mapping[str, object]:
     try:
         payload = datasette.unsign(token[len(PREFIX) :], namespace=NAMESPACE)
-    except itsdangerous.BadData:
+    except (itsdangerous.BadData, UnicodeError):  # the second is for text that has no bytes
         raise TokenSignatureInvalid from None  # the cause would carry the token's payload
     if not isinstance(payload, Mapping):
         raise TokenMalformed

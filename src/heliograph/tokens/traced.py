@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import functools
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Final
 
-from opentelemetry.trace import SpanKind, StatusCode, Tracer
+from opentelemetry.trace import Span, SpanKind, StatusCode, use_span
 
 from heliograph.errors import TokenExpired, TokenInvalid, TokenRevoked
 from heliograph.events import Actor
 from heliograph.schema.values import Attributes
 from heliograph.semconv import (
     ERROR_TYPE,
+    SCOPE,
     TOKEN_CREATE,
     TOKEN_CREATE_DURATION,
     TOKEN_HANDLER,
@@ -30,6 +32,8 @@ from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost, is_token_handler
 from heliograph.tokens.restrictions import TokenRestrictions
+
+logger: Final = logging.getLogger(SCOPE)
 
 DATASETTE_EXPIRED: Final = "Token has expired"
 """Datasette's handler tells an expired token from a forged one by this text alone."""
@@ -60,24 +64,43 @@ class TokenTelemetry:
         """
         operation = Operation(self._actor)
         start = time.perf_counter()
-        with self._tracer.start_as_current_span(
-            name, kind=SpanKind.INTERNAL, record_exception=False, set_status_on_exception=False
-        ) as span:
-            try:
+        span = self._start_span(name)
+        current = nullcontext() if span is None else use_span(span, False, False, False)
+        try:
+            with current:
                 yield operation
-            except BaseException as error:
-                operation.failed(error)
+        except BaseException as error:
+            operation.failed(error)
+            raise
+        finally:
+            seconds = time.perf_counter() - start
+            self._record(operation, handler, span, lambda measured: self._durations[name].record(seconds, measured))
+
+    def _start_span(self, name: SpanName) -> Span | None:
+        try:
+            return self._providers.tracer().start_span(name, kind=SpanKind.INTERNAL)
+        except Exception as error:  # a provider that throws is no reason to refuse a token
+            _tell(error)
+            return None
+
+    def _record(
+        self, operation: Operation, handler: str, span: Span | None, measure: Callable[[Mapping[str, str]], None]
+    ) -> None:
+        measured = {TOKEN_HANDLER: handler, **operation.measured()}
+        try:
+            measure(measured)
+            if span is not None:
+                span.set_attributes({**measured, **operation.attributes})
                 if operation.error_type is not None:
                     span.set_status(StatusCode.ERROR)
-                raise
-            finally:
-                measured = {TOKEN_HANDLER: handler, **operation.measured()}
-                span.set_attributes({**measured, **operation.attributes})
-                self._durations[name].record(time.perf_counter() - start, measured)
+                span.end()
+        except Exception as error:  # see _start_span
+            _tell(error)
 
-    @property
-    def _tracer(self) -> Tracer:
-        return self._providers.tracer()
+
+def _tell(error: Exception) -> None:
+    """Log a provider's failure by its class alone: its message and its context may quote the token."""
+    logger.error("A provider failed to take a token operation: %s", error_type(error))
 
 
 class Operation:
@@ -212,8 +235,8 @@ def traced(
     """
 
     def wrap(thing: object) -> object:
-        if isinstance(thing, list):
-            return [wrap(item) for item in thing]
+        if isinstance(thing, (list, tuple)):
+            return type(thing)(map(wrap, thing))
         if type(thing) is TracedTokenHandler or not is_token_handler(thing):
             return thing
         ours = isinstance(thing, TokenHandler)

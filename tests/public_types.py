@@ -1,0 +1,77 @@
+"""What a type checker sees of the public API: checked by mypy, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from heliograph import (
+    Event,
+    Host,
+    Settings,
+    Severity,
+    TokenHandler,
+    TokenRestrictions,
+    acting_as,
+    configure,
+    current_actor,
+    hookimpl,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import assert_type
+
+
+@dataclass
+class Ban(Event, namespace="forum", severity=Severity.WARN, message="{actor[id]}"):
+    name = "ban"
+    user: dict[str, object]
+    reason: str | None = None
+
+
+class Forum:
+    @hookimpl
+    def register_events(self, datasette: Host) -> list[type[Event]]:
+        return [Ban]
+
+
+class Letters(TokenHandler):
+    name = "letters"
+
+    async def create_token(
+        self,
+        datasette: object,
+        actor_id: str,
+        *,
+        expires_after: int | None = None,
+        restrictions: TokenRestrictions | None = None,
+    ) -> str:
+        return actor_id
+
+    async def verify_token(self, datasette: object, token: str) -> Mapping[str, object] | None:
+        return {"id": token}
+
+
+def sync_program() -> None:
+    with configure(plugins=[Forum()], databases={"data": "data.db"}) as host, acting_as({"id": 1}):
+        assert_type(host, Host)
+        host.track(Ban(user={"id": 1}, actor={"id": "root"}))
+        assert_type(host.call(host.verify_token, "token"), Mapping[str, object] | None)
+        assert_type(host.call(host.create_token, "root", expires_after=60), str)
+        assert_type(host.flush(500), bool)
+    assert_type(current_actor(), Mapping[str, object] | None)
+
+
+async def async_program() -> None:
+    async with Host(Settings(namespace="forum")) as host:
+        await host.track_event(Ban(user={}))
+        await host.create_token("root", restrictions=TokenRestrictions().allow_all("view-instance"))
+        rows = await host.get_database().execute("select 1")
+        assert_type(rows.dicts(), list[dict[str, object]])
+
+
+def mistakes(host: Host) -> None:
+    Ban({"id": 1}, "spam", {"id": "root"})  # type: ignore[call-arg]  # the actor is keyword-only
+    host.track("ban")  # type: ignore[arg-type]
+    Settings("log")  # type: ignore[call-arg, arg-type]  # settings are keyword-only

@@ -1,0 +1,3 @@
+await datasette.track_event(
+    BanUserEvent(user={"id": 1, "username": "cleverbot"})
+)

@@ -1,0 +1,246 @@
+"""A host goes on in the child of a fork, as it does in the parent: nothing twice, nothing lost, no deadlock."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from processes import otlp
+from scripts import python
+
+from heliograph.receiver.server import receiving
+from heliograph.receiver.store import Store
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+
+# runs a function in a child, and gives its exit status; the interpreter's own end does not run in it
+IN_CHILD = """
+def in_child(function):
+    pid = os.fork()
+    if not pid:
+        try:
+            function()
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """Where the receiver keeps what arrives."""
+    store = Store(tmp_path / "received.db")
+    yield store
+    store.close()
+
+
+def arrived(store: Store) -> list[int]:
+    """The numbers of the ticks that arrived, each as often as it did; no two have the same unique id."""
+    rows = store.rows("select uid, json_extract(attributes, '$.n') n from events where event_name = 'test.tick'")
+    assert len({row["uid"] for row in rows}) == len(rows)
+    return sorted(row["n"] for row in rows)
+
+
+def test_unique_ids_differ_after_a_fork() -> None:
+    """Parent and child go on with the same process state, and still no unique id is given twice."""
+    ran = python(
+        IN_CHILD
+        + """
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+exporter, provider = InMemoryLogRecordExporter(), LoggerProvider(shutdown_on_exit=False)
+provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+
+def tracked(n):
+    exporter.clear()
+    for _ in range(n):
+        host.track(Tick(n=n))
+    say(uids=[log.log_record.attributes["log.record.uid"] for log in exporter.get_finished_logs()])
+
+with Host(plugins=[Plugin()], logger_provider=provider) as host:
+    tracked(10)
+    assert in_child(lambda: tracked(100)) == 0
+    assert in_child(lambda: tracked(100)) == 0
+    tracked(100)
+"""
+    )
+
+    uids = [uid for line in ran.said for uid in line["uids"]]
+    assert len(uids) == 310
+    assert len(set(uids)) == 310
+
+
+def test_async_hooks_tokens_and_databases_work_in_a_child(tmp_path: Path) -> None:
+    """The child has a loop, connections and locks of its own; what it writes and what the parent writes is all there."""
+    path = tmp_path / "events.db"
+
+    ran = python(
+        IN_CHILD
+        + """
+class Audit:
+    @hookimpl
+    def startup(self, datasette):
+        return lambda: datasette.get_database("events").execute_write("create table audit (n integer, pid integer)")
+
+    @hookimpl
+    def track_event(self, datasette, event):
+        return lambda: datasette.get_database("events").execute_write(
+            "insert into audit values (?, ?)", [event.n, os.getpid()])
+
+host = Host(Settings(secret=("s",)), plugins=[Plugin(), Audit()], databases={"events": sys.argv[1]})
+host.track(Tick(n=1))
+token = host.call(host.create_token, "ada")
+
+def work(numbers):
+    for n in numbers:
+        host.track(Tick(n=n))
+    assert host.call(host.verify_token, token)["id"] == "ada"
+    assert host.flush()
+
+def child():
+    work(range(100, 150))
+    assert host.call(host.verify_token, host.call(host.create_token, "bob"))["id"] == "bob"
+    assert host.shutdown()
+
+assert in_child(child) == 0
+work(range(2, 50))
+assert host.shutdown()
+""",
+        str(path),
+    )
+
+    assert ran.said == []
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("select n, pid from audit").fetchall()
+    assert sorted(n for n, _ in rows) == [*range(1, 50), *range(100, 150)]
+    assert len({pid for _, pid in rows}) == 2
+
+
+def test_what_the_parent_has_not_run_yet_runs_once(tmp_path: Path) -> None:
+    """Async functions that wait in the parent's queue at the fork are the parent's, and its alone."""
+    path = tmp_path / "ran.txt"
+
+    python(
+        IN_CHILD
+        + """
+import anyio
+
+class Slow:
+    @hookimpl
+    def track_event(self, event):
+        async def later():
+            await anyio.sleep(0.02)
+            with open(sys.argv[1], "a") as file:
+                file.write(f"{event.n}\\\\n")
+        return later
+
+with Host(plugins=[Plugin(), Slow()]) as host:
+    for n in range(10):
+        host.track(Tick(n=n))
+
+    def child():
+        assert host.flush()
+        host.track(Tick(n=100))
+        assert host.flush()
+
+    assert in_child(child) == 0
+""".replace("\\\\n", "\\n"),
+        str(path),
+    )
+
+    assert Counter(path.read_text().split()) == Counter(map(str, [*range(10), 100]))
+
+
+def test_parent_and_children_export_each_event_once(store: Store) -> None:
+    """With `configure`: what was held at the fork, and what each process tracks then, arrives exactly once."""
+    with receiving(store) as endpoint:
+        ran = python(
+            IN_CHILD
+            + """
+host = configure(plugins=[Plugin()])
+host.track(Tick(n=1))
+assert host.flush()  # a connection is open now
+host.track(Tick(n=2))  # this one waits in the parent's queue
+
+def child(first):
+    for n in range(first, first + 20):
+        host.track(Tick(n=n))
+    say(flushed=host.flush())
+    say(flushed=host.shutdown())
+
+assert in_child(lambda: child(100)) == 0
+assert in_child(lambda: child(200)) == 0
+for n in range(3, 20):
+    host.track(Tick(n=n))
+say(flushed=host.shutdown())
+""",
+            **otlp(endpoint),
+        )
+
+    assert [line["flushed"] for line in ran.said] == [True] * 5
+    assert arrived(store) == [*range(1, 20), *range(100, 120), *range(200, 220)]
+
+
+def test_a_child_that_ends_by_itself_exports(store: Store) -> None:
+    """A child that runs to the end of the program delivers what it holds, as the parent does."""
+    with receiving(store) as endpoint:
+        python(
+            """
+host = configure(plugins=[Plugin()])
+host.track(Tick(n=1))
+pid = os.fork()
+if pid:
+    host.track(Tick(n=2))
+    assert os.waitpid(pid, 0)[1] == 0
+else:
+    host.track(Tick(n=3))
+""",
+            **otlp(endpoint, OTEL_BLRP_SCHEDULE_DELAY="60000"),
+        )
+
+    assert arrived(store) == [1, 2, 3]
+
+
+def test_multiprocessing_by_fork(store: Store) -> None:
+    """Workers of multiprocessing, forked while other threads track, export what they track."""
+    with receiving(store) as endpoint:
+        python(
+            """
+import multiprocessing
+host = configure(plugins=[Plugin()])
+host.track(Tick(n=0))
+
+def work(first):
+    for n in range(first, first + 5):
+        host.track(Tick(n=n))
+    assert host.flush()
+
+def busy():
+    for n in range(1000, 1200):
+        host.track(Tick(n=n))
+        time.sleep(0.001)
+
+thread = threading.Thread(target=busy)
+thread.start()
+context = multiprocessing.get_context("fork")
+workers = [context.Process(target=work, args=(first,)) for first in (100, 200, 300)]
+for worker in workers:
+    worker.start()
+for worker in workers:
+    worker.join(20)
+    assert worker.exitcode == 0, worker.exitcode
+thread.join()
+assert host.shutdown()
+""",
+            **otlp(endpoint),
+        )
+
+    assert arrived(store) == [0, *range(100, 105), *range(200, 205), *range(300, 305), *range(1000, 1200)]

@@ -1,0 +1,768 @@
+"""The host tracks events from everywhere, offers what plugins ask a Datasette for, and ends in time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import itsdangerous
+import pytest
+from recorder import SECRET, Telemetry
+
+from heliograph import DatabaseNotFound, Event, Host, PluginError, Settings, UnregisteredEvent, hookimpl
+
+AT_MOST = 5.0  # seconds: what a wait may take on a busy machine before it counts as a hang
+
+request_id: ContextVar[str] = ContextVar("request_id", default="none")
+
+
+@dataclass
+class PageEvent(Event):
+    name = "page"
+    number: int
+
+
+@dataclass
+class SignedPageEvent(PageEvent):
+    signature: str
+
+
+class Pages:
+    """Registers the events."""
+
+    @hookimpl
+    def register_events(self, datasette):
+        return [PageEvent]
+
+
+class Reader(Pages):
+    """Keeps the numbers of the pages that it was told of by a sync hook."""
+
+    def __init__(self):
+        self.numbers = []
+
+    @hookimpl
+    def track_event(self, datasette, event):
+        self.numbers.append(event.number)
+
+
+class AsyncReader(Pages):
+    """Keeps the numbers, and the caller's request id, in an async hook."""
+
+    def __init__(self):
+        self.numbers = []
+        self.request_ids = []
+
+    @hookimpl
+    def track_event(self, datasette, event):
+        async def read():
+            await anyio.sleep(0)
+            self.numbers.append(event.number)
+            self.request_ids.append(request_id.get())
+
+        return read
+
+
+class Stuck:
+    """A provider that sends nothing before it is released, whatever timeout it is given."""
+
+    def __init__(self):
+        self.released = threading.Event()
+
+    def get_logger(self, *args, **kwargs):
+        return Telemetry().logger_provider.get_logger("unused")
+
+    def force_flush(self, timeout_millis=30000):
+        return self.released.wait(30)
+
+
+@pytest.fixture
+def stuck() -> Iterator[Stuck]:
+    provider = Stuck()
+    yield provider
+    provider.released.set()
+
+
+def numbers(telemetry: Telemetry) -> list[int]:
+    """The page numbers of the events that were emitted, in order."""
+    return [attributes["app.page.number"] for _, attributes in telemetry.events]
+
+
+# Events
+
+
+def test_an_event_is_emitted_and_the_sync_hooks_have_run_when_track_returns(telemetry: Telemetry) -> None:
+    """`track` is synchronous for all that is synchronous."""
+    reader = Reader()
+
+    with telemetry.host(reader) as host:
+        host.track(PageEvent(1))
+
+        assert reader.numbers == [1]
+        assert telemetry.events == [("app.page", {"app.page.number": 1})]
+
+
+def test_track_works_inside_a_running_loop(telemetry: Telemetry) -> None:
+    """Called from a coroutine, it neither fails nor waits for that coroutine's loop."""
+    reader = AsyncReader()
+    host = telemetry.host(reader)
+
+    async def program():
+        host.track(PageEvent(1))
+
+    asyncio.run(program())
+
+    assert host.shutdown()
+    assert (numbers(telemetry), reader.numbers) == ([1], [1])
+
+
+def test_every_event_of_many_threads_arrives_once(telemetry: Telemetry) -> None:
+    """No event is lost or doubled when threads track at once, the first of them included."""
+    sync_reader, async_reader = Reader(), AsyncReader()
+    host = telemetry.host(sync_reader, async_reader)
+    barrier = threading.Barrier(8)
+
+    def track(start: int) -> None:
+        barrier.wait(AT_MOST)
+        for number in range(start, start + 50):
+            host.track(PageEvent(number))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(track, range(0, 400, 50)))
+
+    assert host.shutdown()
+    expected = list(range(400))
+    assert sorted(numbers(telemetry)) == expected
+    assert sorted(sync_reader.numbers) == expected
+    assert sorted(async_reader.numbers) == expected
+
+
+def test_events_of_tasks_and_threads_together_arrive_once(telemetry: Telemetry) -> None:
+    """`track` in threads and `track_event` in tasks share one startup and lose nothing."""
+    reader = AsyncReader()
+    host = telemetry.host(reader)
+
+    async def program():
+        async with anyio.create_task_group() as tasks:
+            for number in range(20):
+                tasks.start_soon(host.track_event, PageEvent(number))
+                tasks.start_soon(anyio.to_thread.run_sync, host.track, PageEvent(100 + number))
+
+    anyio.run(program)
+
+    assert host.shutdown()
+    expected = [*range(20), *range(100, 120)]
+    assert sorted(numbers(telemetry)) == expected
+    assert sorted(reader.numbers) == expected
+
+
+def test_async_hooks_run_in_order_and_in_the_context_of_their_caller(telemetry: Telemetry) -> None:
+    """What the caller set before `track` is what the async hook sees, though it runs later."""
+    reader = AsyncReader()
+
+    with telemetry.host(reader) as host:
+        for number in range(20):
+            token = request_id.set(f"request {number}")
+            host.track(PageEvent(number))
+            request_id.reset(token)
+        assert host.flush()
+
+    assert reader.numbers == list(range(20))
+    assert reader.request_ids == [f"request {number}" for number in range(20)]
+
+
+@pytest.mark.anyio
+async def test_track_event_awaits_the_async_hooks_in_the_callers_task(telemetry: Telemetry) -> None:
+    """Nothing is left for later when `track_event` returns."""
+    reader = AsyncReader()
+
+    async with telemetry.host(reader) as host:
+        request_id.set("mine")
+        await host.track_event(PageEvent(1))
+
+        assert (reader.numbers, reader.request_ids) == ([1], ["mine"])
+
+
+def test_an_async_hook_may_track(telemetry: Telemetry) -> None:
+    """`track` on the host's own loop does not wait for itself, and `flush` waits for what it led to."""
+
+    class Chain(Pages):
+        @hookimpl
+        def track_event(self, datasette, event):
+            async def follow():
+                if event.number < 5:
+                    datasette.track(PageEvent(event.number + 1))
+
+            return follow
+
+    with telemetry.host(Chain()) as host:
+        host.track(PageEvent(1))
+
+        assert eventually(lambda: numbers(telemetry) == [1, 2, 3, 4, 5])
+
+
+def test_an_async_hook_may_ask_for_a_flush(telemetry: Telemetry) -> None:
+    """On the host's own loop `flush` cannot wait for hooks: it says so, and returns."""
+    answers = []
+
+    class Impatient(Pages):
+        @hookimpl
+        def track_event(self, datasette, event):
+            async def flush():
+                answers.append(datasette.flush(200))
+
+            return flush
+
+    with telemetry.host(Impatient()) as host:
+        host.track(PageEvent(1))
+        assert host.flush()
+
+    assert answers == [False]
+
+
+def test_an_unregistered_event_is_an_error_that_names_the_class(telemetry: Telemetry) -> None:
+    """The message says what to do, and nothing was emitted."""
+    with telemetry.host() as host:
+        with pytest.raises(UnregisteredEvent, match=r"PageEvent is not registered: return it from") as caught:
+            host.track(PageEvent(1))
+
+        assert caught.value.event_class is PageEvent
+        assert isinstance(caught.value, KeyError)
+    assert telemetry.events == []
+
+
+@pytest.mark.anyio
+async def test_an_unregistered_event_is_an_error_of_track_event_too(telemetry: Telemetry) -> None:
+    """Both ways to track refuse what no plugin registered."""
+    async with telemetry.host() as host:
+        with pytest.raises(UnregisteredEvent):
+            await host.track_event(PageEvent(1))
+
+
+def test_a_subclass_of_a_registered_class_goes_out_under_its_ancestors_name(telemetry: Telemetry) -> None:
+    """Its further fields go with it."""
+    with telemetry.host(Pages()) as host:
+        host.track(SignedPageEvent(number=1, signature="cleverbot"))
+
+        assert host.event_classes == (PageEvent,)
+    assert telemetry.events == [("app.page", {"app.page.number": 1, "app.page.signature": "cleverbot"})]
+
+
+# What plugins ask a Datasette for
+
+
+@pytest.mark.anyio
+async def test_databases_are_found_by_name_and_the_first_one_without(telemetry: Telemetry, tmp_path: Path) -> None:
+    """`get_database()` gives what Datasette gives: the first that was named."""
+    async with telemetry.host(databases={"one": tmp_path / "1.db", "two": tmp_path / "2.db"}) as host:
+        await host.get_database("two").execute_write("create table pages (number integer)")
+
+        assert host.get_database().name == "one"
+        assert host.get_database("two").path == str(tmp_path / "2.db")
+        assert (await host.get_database("two").execute("select count(*) from pages")).single_value() == 0
+
+
+@pytest.mark.anyio
+async def test_the_internal_database_is_there_without_being_named(telemetry: Telemetry) -> None:
+    """Plugins keep things in memory unless `_internal` is given a file."""
+    async with telemetry.host() as host:
+        internal = host.get_internal_database()
+        await internal.execute_write("create table kept (value text)")
+
+        assert internal is host.get_database("_internal")
+        assert internal.path == ":memory:"
+
+
+def test_the_internal_database_may_be_given_a_file(telemetry: Telemetry, tmp_path: Path) -> None:
+    """It still is not what `get_database()` gives."""
+    with telemetry.host(databases={"_internal": tmp_path / "internal.db"}) as host:
+        assert host.get_internal_database().path == str(tmp_path / "internal.db")
+        with pytest.raises(DatabaseNotFound):
+            host.get_database()
+
+
+def test_a_database_that_is_not_there_is_an_error_that_shows_the_mend(telemetry: Telemetry) -> None:
+    """The message has the name asked for, the names there are, and the argument to give."""
+    with telemetry.host(databases={"one": ":memory:"}) as host:
+        with pytest.raises(DatabaseNotFound) as caught:
+            host.get_database("two")
+
+    assert isinstance(caught.value, KeyError)
+    assert caught.value.name == "two"
+    assert str(caught.value) == (
+        "the host has no database 'two' (it has: one); give it one: Host(databases={'two': 'path/to/file.db'})"
+    )
+
+
+def test_without_any_database_the_error_says_so(telemetry: Telemetry) -> None:
+    """`get_database()` on a host without databases shows how to give it one."""
+    with telemetry.host() as host, pytest.raises(DatabaseNotFound, match=r"it has: none.*'data': 'path/to/file.db'"):
+        host.get_database()
+
+
+def test_plugin_config_looks_up_env_and_file_wherever_they_stand(
+    telemetry: Telemetry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`$env` and `$file` are looked up at any depth, as Datasette does; an unset variable is `None`."""
+    (tmp_path / "key").write_text("from a file")
+    monkeypatch.setenv("TEST_API_KEY", "from the environment")
+    monkeypatch.delenv("TEST_NOT_THERE", raising=False)
+    config = {
+        "forum": {
+            "env": {"$env": "TEST_API_KEY"},
+            "missing": {"$env": "TEST_NOT_THERE"},
+            "deep": [{"file": {"$file": str(tmp_path / "key")}}],
+            "plain": 1,
+            "both": {"$env": "TEST_API_KEY", "more": True},
+        }
+    }
+
+    with telemetry.host(settings=Settings(plugin_config=config)) as host:
+        assert host.plugin_config("forum") == {
+            "env": "from the environment",
+            "missing": None,
+            "deep": [{"file": "from a file"}],
+            "plain": 1,
+            "both": {"$env": "TEST_API_KEY", "more": True},
+        }
+        assert host.plugin_config("unknown") is None
+
+
+def test_plugin_config_by_table_is_the_plugins_own_unless_no_fallback_is_wanted(telemetry: Telemetry) -> None:
+    """A host has no configuration by database or table."""
+    with telemetry.host(settings=Settings(plugin_config={"forum": {"a": 1}})) as host:
+        assert host.plugin_config("forum", database="one", table="pages") == {"a": 1}
+        assert host.plugin_config("forum", database="one", fallback=False) is None
+        assert host.plugin_config("forum", fallback=False) == {"a": 1}
+
+
+def test_setting_knows_the_settings_that_a_host_has_too(telemetry: Telemetry) -> None:
+    """They have Datasette's names and values; any other is `None`."""
+    with telemetry.host(settings=Settings(allow_signed_tokens=False, token_ttl=60)) as host:
+        assert host.setting("allow_signed_tokens") is False
+        assert host.setting("max_signed_tokens_ttl") == 60
+        assert host.setting("default_page_size") is None
+    with telemetry.host() as host:
+        assert host.setting("max_signed_tokens_ttl") == 0
+
+
+def test_what_was_signed_is_read_back_in_its_namespace_alone(telemetry: Telemetry) -> None:
+    """A value signed for one purpose is no good for another."""
+    with telemetry.host() as host:
+        signed = host.sign({"a": [1, "é"]}, "cookies")
+
+        assert host.unsign(signed, "cookies") == {"a": [1, "é"]}
+        with pytest.raises(itsdangerous.BadSignature):
+            host.unsign(signed)
+
+
+def test_old_signatures_stay_good_after_a_rotation_and_the_newest_secret_signs() -> None:
+    """The first secret of the list signs; all of them verify; one that was dropped does not."""
+    old, rotated, new = (Host(Settings(secret=secret)) for secret in (("old",), ("new", "old"), ("new",)))
+
+    signed_before, signed_after = old.sign("value"), rotated.sign("value")
+
+    assert rotated.unsign(signed_before) == "value"
+    assert new.unsign(signed_after) == "value"
+    for host, signed in ((old, signed_after), (new, signed_before)):
+        with pytest.raises(itsdangerous.BadSignature):
+            host.unsign(signed)
+
+
+def test_without_a_secret_one_is_made_for_this_process_with_one_warning(warnings: pytest.LogCaptureFixture) -> None:
+    """What the host signed it can read, another host cannot; the warning says so once."""
+    host, other = Host(Settings()), Host(Settings())
+
+    assert host.unsign(host.sign("value")) == "value"
+    assert [record.levelno for record in warnings.records] == [logging.WARNING]
+    assert "HELIOGRAPH_SECRET is not set" in warnings.text
+    with pytest.raises(itsdangerous.BadSignature):
+        other.unsign(host.sign("value"))
+
+
+def test_the_generated_secret_is_one_for_all_threads() -> None:
+    """Threads that sign at once, first of all, do not each make a secret."""
+    for _ in range(20):
+        host, barrier = Host(Settings()), threading.Barrier(4)
+
+        def sign(number: int, host=host, barrier=barrier) -> str:
+            barrier.wait(AT_MOST)
+            return host.sign(number)
+
+        with ThreadPoolExecutor(4) as pool:
+            signed = list(pool.map(sign, range(4)))
+
+        assert [host.unsign(each) for each in signed] == [0, 1, 2, 3]
+
+
+# Life
+
+
+def test_the_sync_context_manager_starts_and_shuts_down(telemetry: Telemetry) -> None:
+    """Startup hooks run on entering; on leaving, async hooks have run and no thread is left."""
+    reader, started = AsyncReader(), []
+
+    class Starting:
+        @hookimpl
+        def startup(self, datasette):
+            started.append(datasette)
+
+    with telemetry.host(reader, Starting()) as host:
+        assert started == [host]
+        host.track(PageEvent(1))
+
+    assert reader.numbers == [1]
+    assert our_threads() == []
+
+
+def test_the_async_context_manager_starts_and_shuts_down(telemetry: Telemetry) -> None:
+    """The startup hook runs in the program's own loop, and leaving waits for what `track` left to do."""
+    reader, loops = AsyncReader(), []
+
+    class Starting:
+        @hookimpl
+        def startup(self, datasette):
+            async def start():
+                loops.append(asyncio.get_running_loop())
+
+            return start
+
+    async def program():
+        async with telemetry.host(reader, Starting()) as host:
+            assert loops == [asyncio.get_running_loop()]
+            host.track(PageEvent(1))
+        assert our_threads() == []
+
+    asyncio.run(program())
+
+    assert reader.numbers == [1]
+
+
+def test_a_cancelled_scope_still_shuts_the_host_down(telemetry: Telemetry) -> None:
+    """Leaving `async with` in a cancelled scope of anyio's waits for the hooks all the same."""
+    reader = AsyncReader()
+
+    async def program():
+        with anyio.CancelScope() as scope:
+            async with telemetry.host(reader) as host:
+                host.track(PageEvent(1))
+                scope.cancel()
+                await anyio.sleep_forever()
+        assert scope.cancelled_caught
+
+    anyio.run(program)
+
+    assert reader.numbers == [1]
+    assert our_threads() == []
+
+
+def test_no_thread_runs_before_there_is_something_for_it(telemetry: Telemetry) -> None:
+    """A host that tracks events for sync hooks alone, in an async program, starts none."""
+
+    async def program():
+        host = telemetry.host(Reader())
+        await host.invoke_startup()
+        host.track(PageEvent(1))
+        await host.track_event(PageEvent(2))
+        assert our_threads() == []
+
+    asyncio.run(program())
+
+
+def test_flush_waits_for_the_async_hooks(telemetry: Telemetry) -> None:
+    """What was tracked before it has been dealt with when it says True."""
+    go, done = threading.Event(), []
+
+    class Slow(Pages):
+        @hookimpl
+        def track_event(self, datasette, event):
+            async def wait():
+                await anyio.to_thread.run_sync(go.wait, AT_MOST)
+                done.append(event.number)
+
+            return wait
+
+    with telemetry.host(Slow()) as host:
+        host.track(PageEvent(1))
+        assert not host.flush(50)
+        assert done == []
+
+        go.set()
+        assert host.flush(5000)
+        assert done == [1]
+
+
+@pytest.mark.parametrize("operation", [Host.flush, Host.shutdown])
+def test_a_provider_that_hangs_costs_the_deadline_and_the_truth(
+    telemetry: Telemetry, stuck: Stuck, operation: Callable[[Host, float], bool]
+) -> None:
+    """`flush` and `shutdown` return in time, and say that not all was sent."""
+    host = telemetry.host(Pages(), logger_provider=stuck)
+    start = time.monotonic()
+
+    assert operation(host, 300) is False
+
+    assert time.monotonic() - start < AT_MOST
+    stuck.released.set()
+    host.shutdown()
+
+
+def test_a_provider_that_raises_makes_flush_false_and_is_logged(
+    telemetry: Telemetry, warnings: pytest.LogCaptureFixture
+) -> None:
+    """The other providers are asked all the same."""
+    asked = []
+
+    class Broken(Stuck):
+        def force_flush(self, timeout_millis=30000):
+            raise OSError("the backend is gone")
+
+    class Asked(Stuck):
+        def get_meter(self, *args, **kwargs):
+            return telemetry.meter_provider.get_meter("unused")
+
+        def force_flush(self, timeout_millis=30000):
+            asked.append(timeout_millis)
+            return True
+
+    with telemetry.host(logger_provider=Broken(), meter_provider=Asked()) as host:
+        assert host.flush(300) is False
+
+        assert len(asked) == 1
+        assert 0 < asked[0] <= 300
+        assert "A provider failed to flush" in warnings.text
+
+
+@pytest.mark.parametrize(("answer", "expected"), [(False, False), (True, True), (None, True)])
+def test_flush_believes_the_providers_answer(telemetry: Telemetry, answer: object, expected: bool) -> None:
+    """False is no success; `None`, which some processors of the SDK give, is no failure."""
+
+    class Answering(Stuck):
+        def force_flush(self, timeout_millis=30000):
+            return answer
+
+    with telemetry.host(logger_provider=Answering()) as host:
+        assert host.flush(300) is expected
+
+
+def test_shutdown_ends_hooks_that_never_do(telemetry: Telemetry) -> None:
+    """It says that not all was done, and leaves no thread."""
+    ended = threading.Event()
+
+    class Endless(Pages):
+        @hookimpl
+        def track_event(self, datasette, event):
+            async def wait():
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    ended.set()
+
+            return wait
+
+    host = telemetry.host(Endless())
+    host.track(PageEvent(1))
+    start = time.monotonic()
+
+    assert host.shutdown(300) is False
+
+    assert time.monotonic() - start < AT_MOST
+    assert ended.wait(AT_MOST)
+    assert eventually(lambda: our_threads() == [])
+
+
+def test_a_second_shutdown_does_nothing(telemetry: Telemetry) -> None:
+    """What was to be closed is closed once, in the time that is left."""
+    closed = []
+    host = telemetry.host()
+    host.at_shutdown(closed.append)
+
+    assert host.shutdown(1000)
+    assert host.shutdown(1000)
+
+    assert len(closed) == 1
+    assert 0 < closed[0] <= 1000
+
+
+def test_what_fails_to_close_makes_shutdown_false(telemetry: Telemetry) -> None:
+    """A function of `at_shutdown` that returns False is a failure; one that returns `None` is not."""
+    for answer, expected in ((False, False), (None, True), (True, True)):
+        host = telemetry.host()
+        host.at_shutdown(lambda _, answer=answer: answer)
+
+        assert host.shutdown() is expected
+
+
+def test_a_host_can_be_used_again_after_shutdown(telemetry: Telemetry) -> None:
+    """The next event starts a thread again; the next shutdown ends it."""
+    reader = AsyncReader()
+    host = telemetry.host(reader)
+
+    for number in (1, 2):
+        host.track(PageEvent(number))
+        assert host.shutdown()
+
+    assert reader.numbers == [1, 2]
+
+
+def test_call_gives_sync_code_the_result_of_an_async_function(telemetry: Telemetry) -> None:
+    """It runs in a copy of the caller's context, and what it raises is raised."""
+
+    async def greet(name: str, *, mark: str) -> str:
+        if not name:
+            raise LookupError("nobody")
+        return f"{name}{mark} {request_id.get()}"
+
+    with telemetry.host() as host:
+        request_id.set("mine")
+
+        assert host.call(greet, "cleverbot", mark="!") == "cleverbot! mine"
+        with pytest.raises(LookupError, match="nobody"):
+            host.call(greet, "", mark="!")
+
+
+def test_a_plugin_registered_after_startup_takes_part_at_once(telemetry: Telemetry) -> None:
+    """Its events are registered, its startup hook runs, alone, and its hooks are called with the next event."""
+    started = []
+
+    class First:
+        @hookimpl
+        def startup(self, datasette):
+            started.append("first")
+
+    class Late(Reader):
+        @hookimpl
+        def startup(self, datasette):
+            started.append("late")
+
+    late = Late()
+    with telemetry.host(First()) as host:
+        host.register(late)
+        host.track(PageEvent(1))
+
+    assert started == ["first", "late"]
+    assert late.numbers == [1]
+
+
+def test_a_plugin_registered_before_startup_waits_for_it(telemetry: Telemetry) -> None:
+    """`register` alone starts nothing."""
+    reader = Reader()
+    host = telemetry.host()
+
+    host.register(reader)
+    assert host.event_classes == ()
+    host.track(PageEvent(1))
+
+    assert host.shutdown()
+    assert reader.numbers == [1]
+
+
+def test_what_is_no_event_class_is_an_error_of_the_plugin(telemetry: Telemetry) -> None:
+    """`register_events` has to return classes, not events."""
+
+    class Wrong:
+        @hookimpl
+        def register_events(self, datasette):
+            return [PageEvent(1)]
+
+    host = telemetry.host(Wrong())
+    with pytest.raises(PluginError, match=r"register_events returned an object of .*PageEvent, not an event class"):
+        host.track(PageEvent(1))
+    host.shutdown()
+
+
+@pytest.mark.parametrize("form", ["list", "tuple", "function", "coroutine", "one class"])
+def test_events_may_be_registered_in_every_form_that_a_hook_may_return(telemetry: Telemetry, form: str) -> None:
+    """A list or a tuple, an async function, a coroutine, or one class."""
+
+    async def classes():
+        return [PageEvent]
+
+    class AnyForm:
+        @hookimpl
+        def register_events(self, datasette):
+            return {
+                "list": lambda: [PageEvent],
+                "tuple": lambda: (PageEvent,),
+                "function": lambda: classes,
+                "coroutine": classes,
+                "one class": lambda: PageEvent,
+            }[form]()
+
+    with telemetry.host(AnyForm()) as host:
+        assert host.event_classes == (PageEvent,)
+
+
+def test_without_telemetry_set_up_a_host_does_its_work(tmp_path: Path) -> None:
+    """A program that sets no provider loses nothing but telemetry, and ends without a word."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+from dataclasses import dataclass
+from heliograph import Event, Host, Settings, hookimpl
+
+@dataclass
+class PageEvent(Event):
+    name = "page"
+    number: int
+
+class Pages:
+    @hookimpl
+    def register_events(self):
+        return [PageEvent]
+
+    @hookimpl
+    def track_event(self, event):
+        async def show():
+            print(event.number)
+        return show
+
+with Host(Settings(secret=("s",)), plugins=[Pages()]) as host:
+    host.track(PageEvent(1))
+    print(host.call(host.verify_token, host.call(host.create_token, "root"))["id"])
+    assert host.flush()
+"""
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", program],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert sorted(ended.stdout.split()) == ["1", "root"]
+
+
+def test_the_shared_secret_of_the_tests_is_the_hosts(telemetry: Telemetry) -> None:
+    """Two hosts of one secret read each other's signatures."""
+    with telemetry.host() as host:
+        assert Host(Settings(secret=(SECRET,))).unsign(host.sign("value")) == "value"
+
+
+def our_threads() -> list[str]:
+    """The names of the threads that heliograph runs now."""
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("heliograph")]
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    """Whether the condition comes true in time."""
+    deadline = time.monotonic() + AT_MOST
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True

@@ -1,0 +1,64 @@
+"""The README's quick starts, run as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from datasette.app import Datasette
+
+from heliograph.integrations.datasette.instance import instance_of
+from heliograph.receiver.server import receiving
+from heliograph.receiver.store import Store
+
+README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+
+
+def block(language: str, containing: str) -> str:
+    """The README's block of code in that language which contains the text."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+    return next(each for each in blocks if containing in each)
+
+
+@pytest.fixture
+def store(tmp_path):
+    """What arrives."""
+    store = Store(tmp_path / "arrived.db")
+    yield store
+    store.close()
+
+
+def run(command, endpoint, folder):
+    environ = os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "NO_PROXY": "127.0.0.1"}
+    subprocess.run(command, env=environ, cwd=folder, check=True, timeout=60)
+
+
+def test_the_program_of_the_quick_start_sends_what_the_readme_says(store, tmp_path):
+    """The block runs as it stands, and what arrives is what the text below it says."""
+    with receiving(store) as endpoint:
+        run([sys.executable, "-c", block("python", "configure(")], endpoint, tmp_path)
+    [event] = store.rows("select * from events")
+    assert (event["event_name"], event["body"]) == ("app.ban_user", "root banned cleverbot")
+    attributes = re.findall(r"attributes (.*?); inside", README, flags=re.DOTALL)[0]
+    for name in re.findall(r"`([\w.]+)`", attributes):
+        assert name in event["attributes"]
+
+
+def test_datasette_sends_its_spans_with_the_endpoint_alone(store, tmp_path):
+    """With heliograph installed and an endpoint set, Datasette's own spans arrive, under its name."""
+    with receiving(store) as endpoint:
+        run([sys.executable, "-m", "datasette", "--get", "/-/versions.json"], endpoint, tmp_path)
+    spans = store.rows("select name, service from spans")
+    assert any(span["name"].startswith("GET") for span in spans)
+    assert {span["service"] for span in spans} == {"datasette"}
+
+
+def test_the_configuration_for_datasette_is_accepted():
+    """The plugin takes the settings of the README from Datasette's configuration."""
+    datasette = Datasette(memory=True, config=yaml.safe_load(block("yaml", "heliograph")))
+    assert instance_of(datasette).settings.actor == ("id", "name")
