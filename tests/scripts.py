@@ -13,7 +13,7 @@ from typing import Any
 from backends import REPOSITORY
 from processes import clean_environment
 
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 20.0
 
 # What the programs begin with: an event, a plugin that registers it, and `say`, for what is to be compared.
 PRELUDE = """

@@ -8,11 +8,11 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, wait
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, ParamSpec, TypeVar
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+import anyio
+from anyio.from_thread import BlockingPortal
 
 from heliograph.fork import after_fork_in_child
 from heliograph.semconv import SCOPE
@@ -81,16 +81,12 @@ class Background:
             self._pending = set()
         if running is not None:
             running.portal.call(running.portal.stop, True)
-            running.threads.close()
+            running.thread.join()
 
     def _started(self) -> _Running:
         with self._lock:
             if self._running is None:
-                threads = ExitStack()
-                portal = threads.enter_context(start_blocking_portal(name="heliograph-loop"))
-                loop, queue = portal.call(asyncio.get_running_loop), asyncio.Queue[_Job]()
-                portal.start_task_soon(_work, queue)
-                self._running = _Running(portal, loop, queue, threads)
+                self._running = _start()
             return self._running
 
 
@@ -99,7 +95,33 @@ class _Running:
     portal: BlockingPortal
     loop: asyncio.AbstractEventLoop
     queue: asyncio.Queue[_Job]
-    threads: ExitStack
+    thread: threading.Thread
+
+
+def _start() -> _Running:
+    # Not anyio's start_blocking_portal(): its generator stops the portal when it is dropped, and a child of a fork, which
+    # drops what it cannot use, would wait there for a loop that only the parent has.
+    started: Future[tuple[BlockingPortal, asyncio.AbstractEventLoop]] = Future()
+
+    async def serve() -> None:
+        async with BlockingPortal() as portal:
+            started.set_result((portal, asyncio.get_running_loop()))
+            await portal.sleep_until_stopped()
+
+    def run() -> None:
+        try:
+            anyio.run(serve)
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+
+    thread = threading.Thread(target=contextvars.Context().run, args=(run,), name="heliograph-loop", daemon=True)
+    thread.start()
+    portal, loop = started.result()
+    queue = asyncio.Queue[_Job]()
+    portal.start_task_soon(_work, queue)
+    return _Running(portal, loop, queue, thread)
 
 
 async def _work(queue: asyncio.Queue[_Job]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
+import anyio
 import anyio.to_thread
 import itsdangerous
 from opentelemetry.metrics import MeterProvider
@@ -103,7 +104,8 @@ class Host:
         self._providers = Providers(
             tracer_provider=tracer_provider, logger_provider=logger_provider, meter_provider=meter_provider
         )
-        self._secret = settings.secret
+        self._secret = settings.secret or (secrets.token_hex(32),)  # made here: threads that sign first share it
+        self._warns_of_secret = not settings.secret
         self._closers: list[Callable[[float], bool | None]] = []
         self._background = Background()
         self._startup = Startup(self._start, self._background)
@@ -209,12 +211,12 @@ class Host:
         return value
 
     def _serializer(self, namespace: str) -> itsdangerous.URLSafeSerializer:
-        if not self._secret:
+        if self._warns_of_secret:
+            self._warns_of_secret = False
             logger.warning(
                 "HELIOGRAPH_SECRET is not set: what is signed with the secret generated now, tokens included, ends with "
                 "this process, and no other process accepts it."
             )
-            self._secret = (secrets.token_hex(32),)
         return itsdangerous.URLSafeSerializer(self._secret[::-1], namespace)  # it signs with the last of a list
 
     # What plugins ask a Datasette for
@@ -351,7 +353,11 @@ class Host:
         return _Deadline(self.settings.flush_timeout_millis if timeout_millis is None else timeout_millis)
 
     def __enter__(self) -> Self:
-        self._startup.ensure()
+        try:
+            self._startup.ensure()
+        except BaseException:  # nobody leaves what was not entered
+            self.shutdown()
+            raise
         return self
 
     def __exit__(
@@ -360,13 +366,21 @@ class Host:
         self.shutdown()
 
     async def __aenter__(self) -> Self:
-        await self.invoke_startup()
+        try:
+            await self.invoke_startup()
+        except BaseException:
+            await self._shutdown_shielded()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await anyio.to_thread.run_sync(self.shutdown)
+        await self._shutdown_shielded()
+
+    async def _shutdown_shielded(self) -> None:
+        with anyio.CancelScope(shield=True):  # in a cancelled scope too; it returns by its deadline
+            await anyio.to_thread.run_sync(self.shutdown)
 
 
 class _Deadline:

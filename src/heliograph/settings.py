@@ -61,7 +61,7 @@ def _flag(value: object) -> bool:
 
 
 def _positive(value: object) -> int:
-    number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    number = int(value) if isinstance(value, str) and len(value) < 20 and value.strip().isdecimal() else value
     if isinstance(number, int) and not isinstance(number, bool) and 0 < number < 2**31:
         return number
     raise ValueError("has to be a whole number above 0")
@@ -70,7 +70,7 @@ def _positive(value: object) -> int:
 def _plugin_config(value: object) -> Mapping[str, Mapping[str, object]]:
     try:
         config = json.loads(value) if isinstance(value, str) else value
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"is not JSON ({error})") from None
     if not isinstance(config, Mapping) or not all(isinstance(each, Mapping) for each in config.values()):
         raise ValueError('has to be a JSON object of objects: {"my-plugin": {"key": "value"}}')

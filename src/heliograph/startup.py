@@ -63,7 +63,7 @@ class Startup:
             if others is None:
                 await self._run()
             else:
-                await asyncio.wrap_future(others)
+                await asyncio.shield(asyncio.wrap_future(others))  # who gives up does not cancel it for the others
 
     def _claim(self) -> Future[None] | None:
         """What to wait for; `None` for the one who is to do it."""

@@ -14,7 +14,7 @@ import msgspec
 from heliograph.schema.values import INT64_MAX, INT64_MIN, Attributes, put
 
 if TYPE_CHECKING:
-    from heliograph.schema.model import FieldSchema
+    from heliograph.schema.model import EventLike, FieldSchema
 
 _CHECKS: Final = {
     msgspec.inspect.StrType: "(type({0}) is str and {0}.isascii())",
@@ -24,16 +24,21 @@ _CHECKS: Final = {
 """For a type: what is true of most of its values, and of none that needs a form of its own."""
 
 
-def attribute_reader(fields: Sequence[FieldSchema]) -> Callable[[object], Attributes]:
-    """A function from an event to the attributes of these fields.
+def attribute_reader(
+    fields: Sequence[FieldSchema], otherwise: Callable[[EventLike], Attributes]
+) -> Callable[[EventLike], Attributes]:
+    """A function from an event to the attributes of these fields; it never raises.
 
-    It raises what reading a field of the event raises; a value is always given its form, whatever it is.
+    Args:
+        fields: The fields.
+        otherwise: What is asked for the attributes when reading a field of the event raises.
     """
     variables = [f"value_{index}" for index in range(len(fields))]
     names = [repr(str(field.attribute)) for field in fields]
     checks = [_check(field.type, variable) for field, variable in zip(fields, variables)]
-    lines = ["def read(event):"]
-    lines += [f"    {variable} = event.{field.name}" for field, variable in zip(fields, variables)]
+    lines = ["def read(event):", "    try:", "        pass"]
+    lines += [f"        {variable} = event.{field.name}" for field, variable in zip(fields, variables)]
+    lines += ["    except Exception:", "        return otherwise(event)"]
     if fields and "False" not in checks:
         lines += [
             f"    if {' and '.join(checks)}:",
@@ -48,9 +53,10 @@ def attribute_reader(fields: Sequence[FieldSchema]) -> Callable[[object], Attrib
             f"        put(attributes, {name}, {variable}, taken=taken)",
         ]
     lines.append("    return attributes")
-    known: dict[str, object] = {"put": put, "taken": frozenset(field.attribute for field in fields)}
+    taken = frozenset(field.attribute for field in fields)
+    known: dict[str, object] = {"put": put, "taken": taken, "otherwise": otherwise}
     exec("\n".join(lines), known)  # noqa: S102 — see the module's docstring
-    reader: Callable[[object], Attributes] = known["read"]  # type: ignore[assignment]
+    reader: Callable[[EventLike], Attributes] = known["read"]  # type: ignore[assignment]
     return reader
 
 

@@ -85,6 +85,8 @@ class EventSchema:
         fields: Its properties, in the order of the class; `None` for a class without a readable shape, whose
             ``properties()`` are taken as they come.
         body: How its body is made; `None` shows `name`.
+        attributes: A function from an event to its properties as attributes; see `heliograph.schema.values` for the form
+            of each value. It never raises: what an event carries is for the program that made it to decide.
     """
 
     event_class: type
@@ -93,24 +95,20 @@ class EventSchema:
     severity: Severity
     fields: tuple[FieldSchema, ...] | None
     body: Body | None = None
-    _read: Callable[[object], Attributes] = field(init=False, repr=False, compare=False)
+    attributes: Callable[[EventLike], Attributes] = field(init=False, repr=False, compare=False)
     _shown_name: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_read", attribute_reader(self.fields or ()))
+        reader = self._untyped if self.fields is None else attribute_reader(self.fields, self._one_by_one)
+        object.__setattr__(self, "attributes", reader)
         object.__setattr__(self, "_shown_name", display(self.name))
 
-    def attributes(self, event: EventLike) -> Attributes:
-        """The event's properties as attributes; see `heliograph.schema.values` for the form of each value.
+    def _untyped(self, event: EventLike) -> Attributes:
+        return self._attributes_of(((self.event_name, _properties(event)),))
 
-        Never raises: what an event carries is for the program that made it to decide.
-        """
-        if self.fields is None:
-            return self._attributes_of(((self.event_name, _properties(event)),))
-        try:
-            return self._read(event)
-        except Exception:  # a field that was deleted or never set, or a property that raises
-            return self._attributes_of((field.attribute, _value(event, field.name)) for field in self.fields)
+    def _one_by_one(self, event: EventLike) -> Attributes:
+        """The attributes of an event with a field that was deleted or never set, or a property that raises."""
+        return self._attributes_of((field.attribute, _value(event, field.name)) for field in self.fields or ())
 
     def _attributes_of(self, values: Iterable[tuple[str, object]]) -> Attributes:
         attributes: Attributes = {}
@@ -135,12 +133,12 @@ def display(value: str) -> str:
 def _value(event: object, name: str) -> object:
     try:
         return getattr(event, name)
-    except Exception:  # see EventSchema.attributes
+    except Exception:  # see EventSchema.attributes: it never raises
         return None
 
 
 def _properties(event: EventLike) -> Mapping[str, object]:
     try:
         return event.properties()
-    except Exception:  # see EventSchema.attributes
+    except Exception:  # see EventSchema.attributes: it never raises
         return {key: value for key, value in getattr(event, "__dict__", {}).items() if key not in {"actor", "created"}}

@@ -66,16 +66,17 @@ class Emitter:
     def emit(self, schema: EventSchema, event: EventLike) -> None:
         """Emit the event, in the current context, and count it."""
         attributes = schema.attributes(event)
-        actor = getattr(event, "actor", None)
+        try:
+            actor = event.actor
+            timestamp = (event.created - _EPOCH) // _MICROSECOND * 1000
+            is_odd = type(timestamp) is not int or not 0 <= timestamp <= INT64_MAX
+        except Exception:  # whatever the event is shaped like, it goes out
+            actor = getattr(event, "actor", None)
+            is_odd = True
         if actor is not None:
             self._put_actor(attributes, actor)
-        created = getattr(event, "created", None)
-        try:
-            timestamp = (created - _EPOCH) // _MICROSECOND * 1000  # type: ignore[operator]
-        except Exception:  # whatever `created` is, the event goes out
-            timestamp = -1
-        if type(timestamp) is not int or not 0 <= timestamp <= INT64_MAX:
-            timestamp = self._odd_timestamp(created, attributes)
+        if is_odd:
+            timestamp = self._odd_timestamp(getattr(event, "created", None), attributes)
         attributes[_UID] = self._new_uid(timestamp)
         if len(attributes) > MAX_ATTRIBUTES:
             attributes = bounded(attributes)

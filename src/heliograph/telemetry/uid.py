@@ -22,15 +22,16 @@ class UidGenerator:
         after_fork_in_child(self._draw_tail)
 
     def _draw_tail(self) -> None:
-        self._tail = f"-{secrets.token_hex(6)}"
+        tail = secrets.token_hex(6)
+        self._ends = tuple(f"{low:02x}-{tail}" for low in range(256))  # one format less for each id
 
     def __call__(self, time_unix_nano: int) -> str:
         """A new id for something that happened then, such as ``01990b3e-7d2a-7000-8001-9f86d081884c``."""
-        millis = time_unix_nano // 1_000_000
         count = self._next()
-        holds_for = millis << 12 | count >> 14 & 0xFFF  # a millisecond, and 16384 ids
+        block = time_unix_nano // 1_000_000 << 18 | count >> 8 & 0x3FFFF  # a millisecond, and 256 ids
         known, head = self._head
-        if holds_for != known:
-            head = f"{millis >> 16:08x}-{millis & 0xFFFF:04x}-7{count >> 14 & 0xFFF:03x}-"
-            self._head = (holds_for, head)
-        return f"{head}{0x8000 | count & 0x3FFF:04x}{self._tail}"
+        if block != known:
+            millis, high = block >> 18, block & 0x3FFFF
+            head = f"{millis >> 16:08x}-{millis & 0xFFFF:04x}-7{high >> 6:03x}-{0x80 | high & 0x3F:02x}"
+            self._head = (block, head)
+        return head + self._ends[count & 0xFF]

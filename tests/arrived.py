@@ -1,0 +1,93 @@
+"""What arrived of one service, in the real Collector's files and in the real Jaeger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from backends import Collector, Jaeger, LogRecord, Metric, Span, SpanEvent, wait_until
+
+Trace = list[Span]
+
+SHARE_OF_A_TOKEN = 12
+"""How many characters of a token in a row may be anywhere by chance."""
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What arrived of a service whose process has ended: it is all with the Collector then, and soon with Jaeger."""
+
+    service: str
+    collector: Collector
+    jaeger: Jaeger
+
+    def traces(self) -> list[Trace]:
+        """The traces that Jaeger shows, once it has every span that the Collector has."""
+        sent = {span.span_id for span in self.collector.traces() if span.resource["service.name"] == self.service}
+        assert sent
+
+        def complete() -> list[Trace] | None:
+            now = datetime.now(timezone.utc)
+            traces = self.jaeger.traces(self.service, now - timedelta(minutes=10), now + timedelta(minutes=1))
+            return traces if {span.span_id for trace in traces for span in trace} == sent else None
+
+        return wait_until(complete)
+
+    def logs(self) -> list[LogRecord]:
+        """The log records, duplicates too."""
+        return [record for record in self.collector.logs() if record.resource["service.name"] == self.service]
+
+    def metrics(self) -> list[Metric]:
+        """The metrics, one for each export of each."""
+        return [metric for metric in self.collector.metrics() if metric.resource["service.name"] == self.service]
+
+    def assert_free_of(self, tokens: Iterable[str]) -> None:
+        """No token and no part of one arrived, and there was none for the Collector to mask."""
+        traces = self.traces()
+        kept = self.collector.raw().decode() + json.dumps([[repr(span) for span in trace] for trace in traces])
+        assert [share for token in tokens for share in shares(token) if share in kept] == []
+        everything = [*(span for trace in traces for span in trace), *self.logs(), *self.metrics()]
+        masked = [thing for thing in everything if "redaction." in repr(thing) or "****" in repr(thing)]
+        assert masked == []
+
+
+def shares(token: str) -> list[str]:
+    """Every part of a signed token that is long enough to tell something of it."""
+    secret = token.removeprefix("dstok_")
+    return [secret[start : start + SHARE_OF_A_TOKEN] for start in range(len(secret) - SHARE_OF_A_TOKEN + 1)]
+
+
+def server_spans(traces: Iterable[Trace], path: str) -> list[tuple[Span, Trace]]:
+    """The HTTP spans of requests to a path, each with its trace."""
+    return [(span, trace) for trace in traces for span in trace if span.kind == "SERVER" and path_of(span) == path]
+
+
+def path_of(span: Span) -> str:
+    """The path of the request, by the HTTP conventions, new or old."""
+    return str(span.attributes.get("url.path") or span.attributes.get("http.target"))
+
+
+def below(span: Span, name: str, trace: Trace) -> list[Span]:
+    """The spans of that name whose parent, or the parent's parent and so on, is the span."""
+    parents = {each.span_id: each.parent_id for each in trace}
+
+    def is_below(span_id: str | None) -> bool:
+        parent = parents.get(span_id or "")
+        return parent == span.span_id or (parent is not None and is_below(parent))
+
+    return [each for each in trace if each.name == name and is_below(each.span_id)]
+
+
+def without_uid(event: SpanEvent | LogRecord) -> dict[str, object]:
+    """The event's attributes but for its unique id."""
+    return {name: value for name, value in event.attributes.items() if name != "log.record.uid"}
+
+
+def assert_same_event(record: LogRecord, event: SpanEvent, span: Span) -> None:
+    """The log record is that of the span event: the same name, time, id and attributes, and it names the span."""
+    assert (record.event_name, record.time_unix_nano) == (event.name, event.time_unix_nano)
+    assert (record.trace_id, record.span_id) == (span.trace_id, span.span_id)
+    assert record.attributes == event.attributes
+    assert record.attributes["log.record.uid"]

@@ -1,0 +1,203 @@
+"""A real Datasette, over HTTP, through a real Collector, into a real Jaeger."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from arrived import Arrived, assert_same_event, below, server_spans, without_uid
+from backends import Collector, Jaeger
+from processes import clean_environment, datasette, otlp, run
+
+from heliograph import Host, Settings, SignedTokenHandler
+
+SECRET = "the secret that Datasette and the tokens share"
+
+PERMISSIONS = ("create-table", "insert-row", "update-row", "delete-row", "drop-table")
+
+TABLE = {"db.namespace": "data", "db.collection.name": "plants"}
+
+
+@dataclass(frozen=True)
+class Write:
+    """A request to Datasette's write API, and the event that it has to become."""
+
+    path: str
+    body: dict[str, Any]
+    event: str
+    attributes: dict[str, Any]
+
+
+WRITES = (
+    Write(
+        "/data/-/create",
+        {
+            "table": "plants",
+            "columns": [{"name": "id", "type": "integer"}, {"name": "name", "type": "text"}],
+            "pk": "id",
+        },
+        "datasette.create_table",
+        {**TABLE, "datasette.create_table.schema": 'CREATE TABLE "plants" (\n   "id" INTEGER PRIMARY KEY,\n   "name" TEXT\n)'},
+    ),
+    Write(
+        "/data/plants/-/insert",
+        {"rows": [{"id": 1, "name": "Fern"}, {"id": 2, "name": "Moss"}]},
+        "datasette.insert_rows",
+        {
+            **TABLE,
+            "datasette.insert_rows.num_rows": 2,
+            "datasette.insert_rows.ignore": False,
+            "datasette.insert_rows.replace": False,
+        },
+    ),
+    Write(
+        "/data/plants/1/-/update",
+        {"update": {"name": "Bracken"}},
+        "datasette.update_row",
+        {**TABLE, "datasette.update_row.pks": ["1"]},
+    ),
+    Write("/data/plants/2/-/delete", {}, "datasette.delete_row", {**TABLE, "datasette.delete_row.pks": ["2"]}),
+    Write("/data/plants/-/drop", {"confirm": True}, "datasette.drop_table", TABLE),
+)
+
+REFUSED = {"invalid": "/data/plants/-/upsert", "expired": "/data/plants/3/-/update"}
+
+
+@dataclass(frozen=True)
+class Session:
+    """A Datasette that has run and ended: its answers by path, the tokens it was shown, and what arrived."""
+
+    statuses: dict[str, int]
+    tokens: tuple[str, ...]
+    exit_status: int
+    said: str
+    arrived: Arrived
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory, collector: Collector, jaeger: Jaeger) -> Iterator[Session]:
+    directory = tmp_path_factory.mktemp("datasette")
+    sqlite3.connect(directory / "data.db").execute("vacuum").connection.close()
+    config = {"permissions": {action: {"id": "alice"} for action in PERMISSIONS}}
+    (directory / "datasette.json").write_text(json.dumps(config))
+    good, forged, expired = good_token(directory), forged_token(), expired_token()
+    service = f"datasette-{uuid4()}"
+    with datasette(
+        directory,
+        *("data.db", "--config", "datasette.json"),
+        secret=SECRET,
+        **otlp(collector.otlp_http_endpoint, OTEL_SERVICE_NAME=service),
+    ) as server:
+        statuses = {write.path: server.post(write.path, write.body, good).status for write in WRITES}
+        statuses[REFUSED["invalid"]] = server.post(REFUSED["invalid"], {"rows": []}, forged).status
+        statuses[REFUSED["expired"]] = server.post(REFUSED["expired"], {"update": {}}, expired).status
+        exit_status = server.stop()
+    tokens = (good, forged, expired)
+    return Session(statuses, tokens, exit_status, server.said(), Arrived(service, collector, jaeger))
+
+
+def good_token(directory: Any) -> str:
+    """One that Datasette's own command makes."""
+    command = [sys.executable, "-m", "datasette", "create-token", "alice", "--secret", SECRET, "--expires-after", "600"]
+    made = run(command, cwd=directory, env=clean_environment(DATASETTE_LOAD_PLUGINS="heliograph"))
+    assert made.returncode == 0, made.stderr
+    return made.stdout.strip()
+
+
+def forged_token() -> str:
+    """One signed by a `Host` with another secret."""
+    with Host(Settings(secret=("not the secret",))) as host:
+        return host.call(host.create_token, "alice")
+
+
+def expired_token() -> str:
+    """One signed by a `Host` with the same secret, an hour ago, for a minute."""
+    with Host(Settings(secret=(SECRET,))) as host:
+        an_hour_ago = SignedTokenHandler(clock=lambda: time.time() - 3600)
+        return host.call(an_hour_ago.create_token, host, "alice", expires_after=60)
+
+
+def test_datasette_answers_as_it_would_without_the_plugin_and_ends_quietly(session: Session) -> None:
+    """The writes succeed, forged and expired tokens are refused, and SIGTERM ends the server without a complaint."""
+    assert {session.statuses[write.path] for write in WRITES} == {200, 201}
+    assert {session.statuses[path] for path in REFUSED.values()} == {401}
+    assert session.exit_status in {0, -15}
+    assert "Traceback" not in session.said
+    assert "heliograph" not in session.said
+
+
+@pytest.mark.parametrize("write", WRITES, ids=lambda write: write.event)
+def test_each_write_is_one_trace_with_its_token_and_its_event(session: Session, write: Write) -> None:
+    """Jaeger has the HTTP span, `token.verify` below it, and on it the event, with actor and properties."""
+    [(server, trace)] = server_spans(session.arrived.traces(), write.path)
+    [verify] = below(server, "token.verify", trace)
+    [event] = [event for span in trace for event in span.events if event.name.startswith("datasette.")]
+
+    assert verify.scope == "heliograph"
+    assert verify.kind == "INTERNAL"
+    assert verify.status == "UNSET"
+    assert verify.attributes == {
+        "heliograph.token.handler": "signed",
+        "heliograph.token.result": "valid",
+        "user.id": "alice",
+    }
+    assert event in server.events
+    assert event.name == write.event
+    assert without_uid(event) == {**write.attributes, "user.id": "alice"}
+
+
+@pytest.mark.parametrize("result", REFUSED)
+def test_each_refused_token_is_one_trace_that_says_why(session: Session, result: str) -> None:
+    """Jaeger has the HTTP span with its 401, `token.verify` with the result below it, no error, and no event."""
+    [(server, trace)] = server_spans(session.arrived.traces(), REFUSED[result])
+    [verify] = below(server, "token.verify", trace)
+
+    assert server.attributes["http.response.status_code"] == 401
+    assert verify.attributes == {"heliograph.token.handler": "signed", "heliograph.token.result": result}
+    assert verify.status == "UNSET"
+    assert [event.name for span in trace for event in span.events if span.scope == "heliograph"] == []
+    assert [event.name for event in server.events if event.name.startswith("datasette.")] == []
+
+
+def test_each_event_is_exactly_one_log_record_of_its_span(session: Session) -> None:
+    """The Collector has one record for each event, in order, with its name, and the ids of the span that carries it."""
+    records = session.arrived.logs()
+    spans = {span.span_id: span for trace in session.arrived.traces() for span in trace}
+
+    assert [record.event_name for record in records] == [write.event for write in WRITES]
+    for record in records:
+        span = spans[record.span_id or ""]
+        [event] = [event for event in span.events if event.name == record.event_name]
+        assert_same_event(record, event, span)
+        assert record.scope == "heliograph"
+        assert record.severity_number == 9
+        assert record.severity_text == ""
+    assert [record.body for record in records] == [write.event.split(".")[1].replace("_", "-") for write in WRITES]
+    assert len({record.attributes["log.record.uid"] for record in records}) == len(WRITES)
+
+
+def test_events_and_tokens_are_measured(session: Session) -> None:
+    """The last export before the end counts each event, and how long tokens of each result took."""
+    metrics = {metric.name: metric for metric in session.arrived.metrics()}
+
+    events, verified = metrics["heliograph.events"], metrics["heliograph.token.verify.duration"]
+    assert {str(point.attributes["otel.event.name"]): point.value for point in events.points} == {
+        write.event: 1 for write in WRITES
+    }
+    assert {point.attributes["heliograph.token.result"]: point.count for point in verified.points} == {
+        "valid": len(WRITES),
+        "invalid": 1,
+        "expired": 1,
+    }
+
+
+def test_no_part_of_a_token_arrived(session: Session) -> None:
+    """Nothing in the Collector's files and in Jaeger has a piece of a token, and nothing had to be masked."""
+    session.arrived.assert_free_of(session.tokens)
