@@ -98,7 +98,13 @@ def serving(command: list[str], *, port: int, log: Path, env: Mapping[str, str],
     """A server that listens on the port while the block runs, if nobody stopped it before."""
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT
+            command,
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
         )
     server = Server(f"http://127.0.0.1:{port}", log, process)
 

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from heliograph.background import Background
 from heliograph.plugins import HookCall, Plugins, resolved
-from heliograph.schema.model import EventLike
+from heliograph.schema.shape import EventLike
 from heliograph.semconv import SCOPE
 from heliograph.telemetry.metrics import Metrics, error_type
 

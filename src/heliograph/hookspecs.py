@@ -1,20 +1,18 @@
 """The plugin hooks of a host, under pluggy's project name ``datasette``.
 
 They are Datasette's, with the names of its arguments: one plugin file runs, unchanged, in Datasette and in a `Host`.
-A hook may return its result, an async function that gives it, or a coroutine.
+``datasette`` is the host. A hook may return its result, an async function that gives it, or a coroutine.
 
 Source: Datasette's documentation, plugin hooks, event tracking.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pluggy
 
-if TYPE_CHECKING:
-    from heliograph.events import Event
-    from heliograph.host import Host
+from heliograph.events import Event
 
 PROJECT_NAME: Final = "datasette"
 
@@ -24,20 +22,20 @@ hookimpl: Final = pluggy.HookimplMarker(PROJECT_NAME)
 
 
 @hookspec
-def startup(datasette: Host) -> object:
+def startup(datasette: object) -> object:
     """Run once, before the first event."""
 
 
 @hookspec
-def register_events(datasette: Host) -> object:
+def register_events(datasette: object) -> object:
     """Return a list of `Event` subclasses that the program may track."""
 
 
 @hookspec
-def track_event(datasette: Host, event: Event) -> object:
+def track_event(datasette: object, event: Event) -> object:
     """Respond to an event; what is returned, if it is an async function, is awaited."""
 
 
 @hookspec
-def register_token_handler(datasette: Host) -> object:
+def register_token_handler(datasette: object) -> object:
     """Return a `TokenHandler`, or a list of them, for creating and verifying tokens."""

@@ -24,7 +24,7 @@ from heliograph.dispatch import Dispatcher
 from heliograph.errors import DatabaseNotFound, PluginError, qualified_name
 from heliograph.events import Actor
 from heliograph.plugins import Plugins, flat, resolved
-from heliograph.schema.model import EventLike
+from heliograph.schema.shape import EventLike
 from heliograph.schema.registry import Registry
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings

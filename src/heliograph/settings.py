@@ -163,7 +163,8 @@ class Settings:
             if name.startswith(PREFIX) and (value or name == variable("actor"))
         }
         _warn_of_unknown(said)
-        config = config or {}
+        if not isinstance(config := config or {}, Mapping):
+            raise SettingsError(["plugins.heliograph: it has to be a mapping of settings"])
         problems = [problem for key in config if (problem := _problem_of_key(key))]
         values = _read_each({k: v for k, v in said.items() if k in FIELDS}, variable, problems)
         rest = {k: v for k, v in config.items() if k in FIELDS and k not in said}

@@ -71,6 +71,7 @@ class Startup:
             if self._running is not None:
                 return self._running
             self._running = Future()
+            self._running.set_running_or_notify_cancel()  # so that one of those who wait, cancelled, leaves it alone
             return None
 
     async def _run(self) -> None:

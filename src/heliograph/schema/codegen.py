@@ -7,14 +7,12 @@ has nothing in it but field names, which Python itself accepted as identifiers, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
+from heliograph.schema.shape import EventLike, FieldSchema
 from heliograph.schema.values import INT64_MAX, INT64_MIN, Attributes, put
-
-if TYPE_CHECKING:
-    from heliograph.schema.model import EventLike, FieldSchema
 
 _CHECKS: Final = {
     msgspec.inspect.StrType: "(type({0}) is str and {0}.isascii())",

@@ -14,7 +14,8 @@ import msgspec
 from heliograph.errors import SchemaError
 from heliograph.events import EventOptions
 from heliograph.schema import datasette_events
-from heliograph.schema.model import Body, EventSchema, FieldSchema
+from heliograph.schema.model import Body, EventSchema
+from heliograph.schema.shape import FieldSchema
 from heliograph.semconv import EVENT_NAME_PATTERN, SCOPE, actor_attribute
 
 _BASE_FIELDS: Final = frozenset({"actor", "created"})

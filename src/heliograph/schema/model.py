@@ -4,54 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final
 
-from heliograph.events import Actor, Severity
+from heliograph.events import Severity
 from heliograph.schema.codegen import attribute_reader
+from heliograph.schema.shape import EventLike, FieldSchema
 from heliograph.schema.values import Attributes, put
 
-if TYPE_CHECKING:
-    import msgspec
-
-
 MAX_BODY: Final = 256
-
-
-class EventLike(Protocol):
-    """The shape of an event: what Datasette's `Event` and ours have in common."""
-
-    @property
-    def name(self) -> str:
-        """The event's name, as written."""
-
-    @property
-    def actor(self) -> Actor | None:
-        """Who did it."""
-
-    @property
-    def created(self) -> datetime:
-        """When it happened."""
-
-    def properties(self) -> Mapping[str, object]:
-        """The rest."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FieldSchema:
-    """One property of an event.
-
-    Attributes:
-        name: The name of the dataclass's field.
-        attribute: The attribute that it becomes, or the prefix of the attributes that its keys become.
-        type: Its type, as msgspec sees it.
-        required: Whether the event cannot be made without it.
-    """
-
-    name: str
-    attribute: str
-    type: msgspec.inspect.Type
-    required: bool
 
 
 @dataclass(frozen=True, kw_only=True)

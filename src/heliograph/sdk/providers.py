@@ -33,6 +33,7 @@ from heliograph.telemetry.api import set_logger_provider
 from heliograph.telemetry.deadline import run_within
 from heliograph.telemetry.providers import Providers
 
+ID_GENERATOR_VARIABLE: Final = "OTEL_PYTHON_ID_GENERATOR"
 ID_GENERATORS: Final = "opentelemetry_id_generator"
 
 
@@ -82,7 +83,9 @@ def set_up(
     }
     missing = [signal for signal in signals if not has[signal]()]
     selections = {signal: select(signal, environ) for signal in missing}
-    problems = list(dict.fromkeys(problem for each in selections.values() for problem in each.problems))
+    problems = _problems_of_id_generator(environ) + list(
+        dict.fromkeys(problem for each in selections.values() for problem in each.problems)
+    )
     if environ.get("OTEL_CONFIG_FILE"):
         problems.append(
             "OTEL_CONFIG_FILE: declarative configuration is not read here; run the program under "
@@ -145,9 +148,15 @@ _BUILDERS: Final[Mapping[TelemetrySignal, Callable[[Selection, Resource], OwnedP
 
 
 def _id_generator() -> IdGenerator | None:
-    name = os.environ.get("OTEL_PYTHON_ID_GENERATOR")
-    for entry_point in entry_points(group=ID_GENERATORS):
-        if entry_point.name == name:
-            generator: IdGenerator = entry_point.load()()
-            return generator
-    return None
+    found = entry_points(group=ID_GENERATORS, name=os.environ.get(ID_GENERATOR_VARIABLE, ""))
+    generators: list[IdGenerator] = [entry_point.load()() for entry_point in found]
+    return next(iter(generators), None)
+
+
+def _problems_of_id_generator(environ: Mapping[str, str]) -> list[str]:
+    name, known = environ.get(ID_GENERATOR_VARIABLE), entry_points(group=ID_GENERATORS).names
+    if not name or name in known:
+        return []
+    return [
+        f"{ID_GENERATOR_VARIABLE}: there is no id generator {name!r} installed; there are: {', '.join(sorted(known))}"
+    ]

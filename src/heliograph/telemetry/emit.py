@@ -11,7 +11,8 @@ from typing import Final
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import get_current_span
 
-from heliograph.schema.model import EventLike, EventSchema
+from heliograph.schema.model import EventSchema
+from heliograph.schema.shape import EventLike
 from heliograph.schema.values import INT64_MAX, Attributes, plain, to_json
 from heliograph.semconv import EVENT_CREATED, EVENT_OVERFLOW, LOG_RECORD_UID, SCOPE
 from heliograph.settings import Settings, Signal

@@ -81,4 +81,6 @@ class TokenHandler:
 
 def is_token_handler(thing: object) -> TypeIs[TokenHandlerLike]:
     """Whether the thing is a token handler by its shape: a plugin may build on Datasette's base class, or on ours."""
+    if isinstance(thing, type):  # the class has the methods too, and cannot be asked
+        return False
     return all(callable(getattr(thing, method, None)) for method in ("create_token", "verify_token"))

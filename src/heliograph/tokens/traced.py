@@ -173,6 +173,8 @@ class TracedTokenHandler:
         return object.__getattribute__(self, "_traced_class")  # type: ignore[no-any-return]
 
     def __getattr__(self, name: str) -> object:
+        if name.startswith("_traced_"):  # not there yet: `copy` makes the object first, and fills it later
+            raise AttributeError(name)
         return getattr(self._traced_handler, name)
 
     def __setattr__(self, name: str, value: object) -> None:

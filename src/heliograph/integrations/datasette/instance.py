@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from datasette.tokens import TokenHandler, TokenInvalid
 
 from heliograph.errors import SchemaError
-from heliograph.schema.model import EventLike
+from heliograph.schema.shape import EventLike
 from heliograph.schema.registry import Registry
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings

@@ -15,7 +15,7 @@ from heliograph.hookspecs import hookimpl
 from heliograph.integrations.datasette.actor import App, remember, with_request_actor
 from heliograph.integrations.datasette.instance import instance_of
 from heliograph.integrations.datasette.providers import ProcessProviders, flush
-from heliograph.schema.model import EventLike
+from heliograph.schema.shape import EventLike
 from heliograph.semconv import SCOPE
 
 if TYPE_CHECKING:
