@@ -24,8 +24,8 @@ from heliograph.dispatch import Dispatcher
 from heliograph.errors import DatabaseNotFound, PluginError, qualified_name
 from heliograph.events import Actor
 from heliograph.plugins import Plugins, flat, resolved
-from heliograph.schema.shape import EventLike
 from heliograph.schema.registry import Registry
+from heliograph.schema.shape import EventLike
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings
 from heliograph.startup import Startup

@@ -17,6 +17,8 @@ from heliograph.semconv import EVENT_NAME_PATTERN, SCOPE
 
 PREFIX: Final = "HELIOGRAPH_"
 
+_MAX_DIGITS: Final = 10  # of 2**31, the first number that is too large
+
 logger: Final = logging.getLogger(SCOPE)
 
 
@@ -61,7 +63,7 @@ def _flag(value: object) -> bool:
 
 
 def _positive(value: object) -> int:
-    number = int(value) if isinstance(value, str) and len(value) < 20 and value.strip().isdecimal() else value
+    number = int(value) if isinstance(value, str) and len(value) <= _MAX_DIGITS and value.strip().isdecimal() else value
     if isinstance(number, int) and not isinstance(number, bool) and 0 < number < 2**31:
         return number
     raise ValueError("has to be a whole number above 0")

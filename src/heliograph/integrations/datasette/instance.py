@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from datasette.tokens import TokenHandler, TokenInvalid
 
 from heliograph.errors import SchemaError
-from heliograph.schema.shape import EventLike
 from heliograph.schema.registry import Registry
+from heliograph.schema.shape import EventLike
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings
 from heliograph.telemetry.actor import ActorFilter
