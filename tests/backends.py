@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeAlias, TypeVar, cast
 
 import pytest
+from typing_extensions import Self
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONFIG = REPOSITORY / "collector-config"
@@ -273,7 +274,7 @@ class Backend:
         self._environment = {**environment, **{name: str(port) for name, port in ports.items()}}
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self: BackendT) -> BackendT:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

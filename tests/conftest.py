@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
+
 from backends import collector, jaeger
 from recorder import Telemetry
 

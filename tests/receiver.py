@@ -8,11 +8,12 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-from backends import Json, LogRecord, Metric, Span, decode_logs, decode_metrics, decode_spans
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from backends import Json, LogRecord, Metric, Span, decode_logs, decode_metrics, decode_spans
 
 MESSAGES: Final = {
     "/v1/traces": ExportTraceServiceRequest,

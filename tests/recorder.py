@@ -26,7 +26,11 @@ class Telemetry:
     """Providers to hand to a host, and what went through them."""
 
     def __init__(self) -> None:
-        self._spans, self._logs, self._reader = InMemorySpanExporter(), InMemoryLogRecordExporter(), InMemoryMetricReader()
+        self._spans, self._logs, self._reader = (
+            InMemorySpanExporter(),
+            InMemoryLogRecordExporter(),
+            InMemoryMetricReader(),
+        )
         self.tracer_provider = TracerProvider(shutdown_on_exit=False)
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._spans))
         self.logger_provider = LoggerProvider(shutdown_on_exit=False)
@@ -74,7 +78,16 @@ class Telemetry:
     def metrics(self) -> dict[str, Metric]:
         """The metrics, collected now, by name."""
         data = self._reader.get_metrics_data()
-        found = [] if data is None else [metric for resource in data.resource_metrics for scope in resource.scope_metrics for metric in scope.metrics]
+        found = (
+            []
+            if data is None
+            else [
+                metric
+                for resource in data.resource_metrics
+                for scope in resource.scope_metrics
+                for metric in scope.metrics
+            ]
+        )
         assert len({metric.name for metric in found}) == len(found), "one metric came twice"
         return {metric.name: metric for metric in found}
 

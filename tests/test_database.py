@@ -197,7 +197,13 @@ async def test_interface_is_datasettes(database: Database) -> None:
         written = await db.execute_write("insert into u (a) values (:a)", {"a": "x"})
         await db.execute_write_fn(lambda connection: connection.execute("insert into u (a) values ('y')").lastrowid)
         results: Results = await db.execute("select * from u where id > ?", [0])
-        return [written.lastrowid, written.rowcount, [tuple(row) for row in results.rows], results.columns, results.truncated]  # type: ignore[union-attr]
+        return [
+            written.lastrowid,
+            written.rowcount,
+            [tuple(row) for row in results.rows],
+            results.columns,
+            results.truncated,
+        ]  # type: ignore[union-attr]
 
     assert await use(database) == await use(theirs)
     datasette.close()

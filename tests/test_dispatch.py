@@ -1,184 +1,298 @@
-"""The `track_event` hooks of plugins run each on its own feet."""
+"""A hook that fails is logged and counted, and does no harm to the others."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import Callable
-from contextvars import ContextVar
+import gc
+import logging
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
+
+from heliograph import Event, hookimpl
 from recorder import Telemetry
 
-from heliograph import Event, Host, hookimpl
-
-variable: ContextVar[str] = ContextVar("variable", default="nobody's")
+FAILURES = "heliograph.hook.failures"
 
 
 @dataclass
-class Happened(Event):
-    name = "happened"
-    number: int = 0
+class PageEvent(Event):
+    name = "page"
+    number: int
 
 
-class Registers:
-    @hookimpl
-    def register_events(self) -> list[type]:
-        return [Happened]
-
-
-class Hook:
-    """A plugin whose hook is a function."""
-
-    def __init__(self, function: Callable[[Event], object]) -> None:
-        self._function = function
+class Pages:
+    """Registers the event."""
 
     @hookimpl
-    def track_event(self, event: Event) -> object:
-        return self._function(event)
+    def register_events(self, datasette):
+        return [PageEvent]
 
 
-def tracked(host: Host, *, in_loop: bool, event: Event | None = None) -> None:
-    """Track, in one of the two ways, and see it through."""
-    event = event or Happened()
-    if in_loop:
-        asyncio.run(host.track_event(event))
-    else:
-        host.track(event)
+class Noting:
+    """Notes in a list that it was called, in one of the ways in which a hook can answer."""
+
+    def __init__(self, notes, name, form="sync"):
+        self._notes, self._name, self._form = notes, name, form
+
+    @hookimpl
+    def track_event(self, datasette, event):
+        async def note():
+            self._notes.append((self._name, event.number))
+
+        async def by_argument(event=event):
+            self._notes.append((self._name, event.number))
+
+        if self._form == "sync":
+            self._notes.append((self._name, event.number))
+            return None
+        return {"function": lambda: note, "coroutine": note, "lambda": lambda: by_argument}[self._form]()
+
+
+class Failing:
+    """Fails, in one of the ways in which a hook can."""
+
+    def __init__(self, form, error=None):
+        self._form, self._error = form, error or OSError("no such page")
+
+    @hookimpl
+    def track_event(self, datasette, event):
+        async def fail():
+            raise self._error
+
+        def fail_at_once():
+            raise self._error
+
+        if self._form == "sync":
+            raise self._error
+        return {"function": lambda: fail, "coroutine": fail, "sync function": lambda: fail_at_once}[self._form]()
+
+
+every_failure = pytest.mark.parametrize("form", ["sync", "function", "coroutine", "sync function"])
+
+
+@every_failure
+def test_a_failing_hook_of_track_is_logged_and_counted_and_the_others_run(
+    telemetry: Telemetry, warnings: pytest.LogCaptureFixture, form: str
+) -> None:
+    """Sync or async, before it and after it."""
+    notes: list[object] = []
+    plugins = [
+        Noting(notes, "last async", "function"),
+        Noting(notes, "last"),
+        Failing(form),
+        Noting(notes, "first"),
+        Noting(notes, "first async", "function"),
+    ]
+
+    with telemetry.host(Pages(), *plugins) as host:
+        host.track(PageEvent(1))
         assert host.flush()
 
+    assert notes == [("first", 1), ("last", 1), ("first async", 1), ("last async", 1)]
+    assert telemetry.counts(FAILURES) == {("builtins.OSError", "track_event"): 1}
+    _assert_logged(warnings)
 
-both_ways = pytest.mark.parametrize("in_loop", [False, True], ids=["track", "track_event"])
+
+@every_failure
+def test_a_failing_hook_of_track_event_is_logged_and_counted_and_the_others_run(
+    telemetry: Telemetry, warnings: pytest.LogCaptureFixture, form: str
+) -> None:
+    """The same holds for the async way to track."""
+    notes: list[object] = []
+
+    async def program():
+        plugins = [Noting(notes, "last", "coroutine"), Failing(form), Noting(notes, "first", "lambda")]
+        async with telemetry.host(Pages(), *plugins) as host:
+            await host.track_event(PageEvent(1))
+            assert notes == [("first", 1), ("last", 1)]
+
+    asyncio.run(program())
+
+    assert telemetry.counts(FAILURES) == {("builtins.OSError", "track_event"): 1}
+    _assert_logged(warnings)
 
 
-@both_ways
-def test_hooks_get_the_event_and_the_host(telemetry: Telemetry, in_loop: bool) -> None:
-    """By the names of Datasette's arguments; what is emitted is emitted before."""
-    seen: list[Any] = []
+def test_a_hook_that_is_cancelled_from_within_does_not_end_the_others(
+    telemetry: Telemetry, warnings: pytest.LogCaptureFixture
+) -> None:
+    """A hook that awaits something cancelled ends itself alone: later events have their hooks run."""
+    notes: list[object] = []
 
-    class Plugin(Registers):
+    class Cancelled:
         @hookimpl
-        def track_event(self, datasette: Host, event: Event) -> None:
-            seen.append((datasette, event, len(telemetry.logs)))
+        def track_event(self, datasette, event):
+            async def wait():
+                if event.number == 1:
+                    raise asyncio.CancelledError
 
-    event = Happened(number=7)
-    with telemetry.host(Plugin()) as host:
-        tracked(host, in_loop=in_loop, event=event)
+            return wait
 
-    assert seen == [(host, event, 1)]
+    with telemetry.host(Pages(), Noting(notes, "other", "function"), Cancelled()) as host:
+        host.track(PageEvent(1))
+        host.track(PageEvent(2))
+        assert host.flush()
+
+    assert ("other", 2) in notes
+    assert "track_event" in warnings.text
 
 
-@both_ways
-def test_hook_that_fails_is_logged_and_counted_and_the_others_run(
-    telemetry: Telemetry, warnings: pytest.LogCaptureFixture, in_loop: bool
-) -> None:
-    """Sync and async ones; nothing reaches the program."""
-    seen: list[str] = []
+def test_failures_are_counted_by_their_class(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:
+    """The message of an error, which may quote a secret, is no attribute."""
+    with telemetry.host(Pages(), Failing("sync"), Failing("function", LookupError("sesame"))) as host:
+        for number in range(3):
+            host.track(PageEvent(number))
+        host.flush()
 
-    async def fail(_: Event) -> None:
-        raise LookupError("async")
-
-    async def append(event: Event) -> None:
-        seen.append("async")
-
-    plugins = [
-        Hook(lambda event: functools.partial(append, event)),
-        Hook(lambda event: functools.partial(fail, event)),
-        Hook(lambda _: seen.append("sync")),
-        Hook(lambda _: 1 / 0),
-    ]
-    with telemetry.host(Registers(), *plugins) as host:
-        tracked(host, in_loop=in_loop)
-        tracked(host, in_loop=in_loop)
-
-    assert seen == ["sync", "async"] * 2
-    assert telemetry.counts("heliograph.hook.failures") == {
-        ("builtins.ZeroDivisionError", "track_event"): 2,
-        ("builtins.LookupError", "track_event"): 2,
+    assert telemetry.counts(FAILURES) == {
+        ("builtins.OSError", "track_event"): 3,
+        ("builtins.LookupError", "track_event"): 3,
     }
-    assert len(warnings.records) == 4
-    assert warnings.messages[0].startswith("The hook track_event of the plugin ")
-    assert {record.exc_info[0] for record in warnings.records} == {ZeroDivisionError, LookupError}  # type: ignore[index]
+    assert "sesame" not in telemetry.everything()
 
 
-@both_ways
-def test_async_hooks_run_in_order_and_in_the_callers_context(telemetry: Telemetry, in_loop: bool) -> None:
-    """One after the other, each to its end."""
-    seen: list[str] = []
+def test_without_failures_nothing_is_counted(telemetry: Telemetry) -> None:
+    """A hook that does its work is no news."""
+    with telemetry.host(Pages(), Noting([], "good", "function")) as host:
+        host.track(PageEvent(1))
 
-    def slow(name: str) -> Hook:
-        async def inner() -> None:
-            seen.append(f"{name} begins for {variable.get()}")
-            await asyncio.sleep(0.001)
-            seen.append(f"{name} ends")
-
-        return Hook(lambda _: inner)
-
-    variable.set("the caller")
-    with telemetry.host(Registers(), slow("b"), slow("a")) as host:
-        tracked(host, in_loop=in_loop)
-
-    assert seen == ["a begins for the caller", "a ends", "b begins for the caller", "b ends"]
+    assert telemetry.counts(FAILURES) == {}
 
 
-@both_ways
-def test_hook_may_return_a_coroutine_or_a_value_of_no_use(
-    telemetry: Telemetry, warnings: pytest.LogCaptureFixture, in_loop: bool
+def test_hooks_are_called_in_pluggys_order(telemetry: Telemetry) -> None:
+    """Last registered, first called; `tryfirst` and `trylast` are kept."""
+    notes: list[object] = []
+
+    class Late:
+        @hookimpl(trylast=True)
+        def track_event(self, event):
+            notes.append(("trylast", event.number))
+
+    class Early:
+        @hookimpl(tryfirst=True)
+        def track_event(self, event):
+            notes.append(("tryfirst", event.number))
+
+    with telemetry.host(Pages(), Early(), Noting(notes, "a"), Noting(notes, "b"), Late()) as host:
+        host.track(PageEvent(1))
+
+    assert [name for name, _ in notes] == ["tryfirst", "b", "a", "trylast"]
+
+
+def test_a_wrapper_wraps_each_call_of_a_hook(telemetry: Telemetry) -> None:
+    """New-style and old-style wrappers see every plugin's call, a failing one included."""
+    notes: list[object] = []
+
+    class Wrapping:
+        @hookimpl(wrapper=True)
+        def track_event(self, event):
+            notes.append("before")
+            try:
+                return (yield)
+            finally:
+                notes.append("after")
+
+    class OldWrapping:
+        @hookimpl(hookwrapper=True)
+        def track_event(self, event):
+            notes.append("old before")
+            yield
+            notes.append("old after")
+
+    with telemetry.host(Pages(), Noting(notes, "plugin"), Failing("sync"), OldWrapping(), Wrapping()) as host:
+        host.track(PageEvent(1))
+
+    around = ["before", "old before", "old after", "after"]
+    assert notes == [*around, *around[:2], ("plugin", 1), *around[2:]]
+    assert telemetry.counts(FAILURES) == {("builtins.OSError", "track_event"): 1}
+
+
+def test_a_wrapper_that_fails_is_a_failure_of_the_call_it_wraps(
+    telemetry: Telemetry, warnings: pytest.LogCaptureFixture
 ) -> None:
-    """A coroutine is awaited, as in Datasette; anything else is let be."""
-    seen: list[int] = []
+    """The program does not notice, and the hooks ran."""
+    notes: list[object] = []
 
-    async def append(event: Happened) -> None:
-        seen.append(event.number)
+    class Wrapping:
+        @hookimpl(wrapper=True)
+        def track_event(self, event):
+            yield
+            raise OSError("no such page")
 
-    with telemetry.host(Registers(), Hook(append), Hook(lambda _: "of no use"), Hook(lambda _: [1])) as host:  # type: ignore[arg-type]
-        tracked(host, in_loop=in_loop, event=Happened(number=3))
+    with telemetry.host(Pages(), Noting(notes, "a"), Noting(notes, "b"), Wrapping()) as host:
+        host.track(PageEvent(1))
 
-    assert seen == [3]
+    assert notes == [("b", 1), ("a", 1)]
+    assert telemetry.counts(FAILURES) == {("builtins.OSError", "track_event"): 2}
+
+
+def test_a_hook_may_take_any_of_the_arguments(telemetry: Telemetry) -> None:
+    """Both, one, or none, by Datasette's names."""
+    seen = []
+
+    class None_:
+        @hookimpl
+        def track_event(self):
+            seen.append(())
+
+    class Both:
+        @hookimpl
+        def track_event(self, event, datasette):
+            seen.append((datasette, event))
+
+    event = PageEvent(1)
+    with telemetry.host(Pages(), None_(), Both()) as host:
+        host.track(event)
+
+    assert seen == [(host, event), ()]
+
+
+def test_what_a_hook_returns_besides_functions_is_of_no_interest(
+    telemetry: Telemetry, warnings: pytest.LogCaptureFixture
+) -> None:
+    """A hook may return anything."""
+
+    class Returning:
+        @hookimpl
+        def track_event(self, event):
+            return {"number": event.number}
+
+    with telemetry.host(Pages(), Returning()) as host:
+        host.track(PageEvent(1))
+        assert host.flush()
+
     assert warnings.records == []
 
 
-def test_cancelled_hook_ends_no_later_event(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:
-    """A hook that awaits something cancelled fails alone."""
-    seen: list[int] = []
+def test_a_plugin_that_comes_later_is_called_with_later_events(telemetry: Telemetry) -> None:
+    """The calls that were looked up before it came are looked up anew."""
+    notes: list[object] = []
 
-    class Plugin(Registers):
-        @hookimpl
-        def track_event(self, event: Happened) -> object:
-            async def inner() -> None:
-                if event.number == 0:
-                    raise asyncio.CancelledError
-                seen.append(event.number)
+    with telemetry.host(Pages(), Noting(notes, "a")) as host:
+        host.track(PageEvent(1))
+        host.register(Noting(notes, "b"))
+        host.track(PageEvent(2))
 
-            return inner
+    assert notes == [("a", 1), ("b", 2), ("a", 2)]
 
-    with telemetry.host(Plugin()) as host:
-        host.track(Happened(number=0))
-        host.track(Happened(number=1))
+
+def test_coroutines_are_awaited_each_once(telemetry: Telemetry) -> None:
+    """None is left without being awaited, which Python would warn of."""
+    notes: list[object] = []
+
+    with telemetry.host(Pages(), Noting(notes, "a", "coroutine"), Failing("coroutine")) as host:
+        for number in range(10):
+            host.track(PageEvent(number))
         assert host.flush()
+    gc.collect()
 
-    assert seen == [1]
-    assert len(warnings.records) == 1
-
-
-@pytest.mark.anyio
-async def test_cancelled_caller_of_track_event_is_cancelled(telemetry: Telemetry) -> None:
-    """A hook that hangs does not keep a request that was given up."""
-
-    async def hang() -> None:
-        await asyncio.sleep(3600)
-
-    async with telemetry.host(Registers(), Hook(lambda _: hang)) as host:
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(host.track_event(Happened()), 0.01)
+    assert notes == [("a", number) for number in range(10)]
 
 
-def test_plugin_without_the_hook_is_not_called(telemetry: Telemetry) -> None:
-    """Events go out without any hook, and no thread is started for them."""
-    with telemetry.host(Registers()) as host:
-        host.track(Happened())
-
-    assert [name for name, _ in telemetry.events] == ["app.happened"]
-    assert telemetry.counts("heliograph.hook.failures") == {}
+def _assert_logged(warnings: pytest.LogCaptureFixture) -> None:
+    (record,) = warnings.records
+    assert record.levelno == logging.ERROR
+    assert record.name == "heliograph"
+    assert record.getMessage().startswith("The hook track_event of the plugin ")
+    assert record.exc_info is not None
+    assert str(record.exc_info[1]) == "no such page"

@@ -9,7 +9,9 @@ import pytest
 from heliograph import errors
 
 ALL = [
-    cls for cls in vars(errors).values() if inspect.isclass(cls) and issubclass(cls, Exception) and cls.__name__[0] != "_"
+    cls
+    for cls in vars(errors).values()
+    if inspect.isclass(cls) and issubclass(cls, Exception) and cls.__name__[0] != "_"
 ]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from heliograph import Event, Severity, acting_as, current_actor
@@ -166,7 +167,7 @@ async def test_ambient_actor_belongs_to_its_task() -> None:
 
     async def work(name: str) -> None:
         with acting_as({"id": name}):
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
             seen[name] = current_actor()
 
     async with anyio.create_task_group() as tasks:

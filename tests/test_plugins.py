@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pluggy
 import pytest
-from recorder import Telemetry
 
 from heliograph import HeliographError, PluginError, hookimpl
 from heliograph.plugins import Plugins, flat, resolved
+from recorder import Telemetry
 
 
 class Named:
@@ -52,7 +52,12 @@ def test_hooks_are_called_in_pluggys_order() -> None:
     plugins = loaded(First("first", asked), Named("a", asked), Named("b", asked), Last("last", asked))
 
     assert plugins.call("track_event", datasette=None, event=None) == ["first", "b", "a", "last"]
-    assert [call(datasette=None, event=None) for _, call in plugins.each("track_event")] == [["first"], ["b"], ["a"], ["last"]]
+    assert [call(datasette=None, event=None) for _, call in plugins.each("track_event")] == [
+        ["first"],
+        ["b"],
+        ["a"],
+        ["last"],
+    ]
     assert asked == ["first", "b", "a", "last"] * 2
 
 

@@ -11,10 +11,10 @@ import types
 from collections.abc import Iterator
 
 import pytest
-from processes import clean_environment
 
 import heliograph
 import heliograph.errors
+from processes import clean_environment
 
 # importing it sets providers up, as Datasette's plugins do
 WITH_SIDE_EFFECTS = {"heliograph.integrations.datasette.plugin"}

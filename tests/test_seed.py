@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 from datasette.app import Datasette
 from datasette.plugins import pm
-from recorder import SECRET, Telemetry
 
 from heliograph import Event, Settings, TokenHandler, TokenRestrictions, hookimpl
+from recorder import SECRET, Telemetry
 
 SEED = Path(__file__).parent / "seed"
 

@@ -177,11 +177,16 @@ def test_misspelt_variable_is_told_in_a_warning(warnings: pytest.LogCaptureFixtu
 
 
 WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
-VALUES = WORDS | st.from_regex(r"[0-9]{1,12}", fullmatch=True) | st.sampled_from(
-    ["log", "log,span", "true", "*", "{}", '{"a": {}}', "[" * 5000, '{"a":' * 2000, "1" * 5000, "NaN", "shop"]
+VALUES = (
+    WORDS
+    | st.from_regex(r"[0-9]{1,12}", fullmatch=True)
+    | st.sampled_from(
+        ["log", "log,span", "true", "*", "{}", '{"a": {}}', "[" * 5000, '{"a":' * 2000, "1" * 5000, "NaN", "shop"]
+    )
 )
 ENVIRONMENTS = st.dictionaries(
-    st.sampled_from([variable(name) for name in FIELDS]) | st.text(string.ascii_uppercase).map(lambda name: f"HELIOGRAPH_{name}"),
+    st.sampled_from([variable(name) for name in FIELDS])
+    | st.text(string.ascii_uppercase).map(lambda name: f"HELIOGRAPH_{name}"),
     VALUES,
 )
 

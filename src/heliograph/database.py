@@ -9,16 +9,19 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import anyio.to_thread
 
 from heliograph.background import Background
-from heliograph.fork import after_fork_in_child
+from heliograph.fork import after_fork_in_child, around_fork
 
 T = TypeVar("T")
 
 Parameters: TypeAlias = "Sequence[object] | Mapping[str, object] | None"
+
+
+FORK_TIMEOUT_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,18 @@ class Database:
         self._background = background
         self._connection: sqlite3.Connection | None = None
         self._lock = threading.RLock()
+        self._held = False
+        around_fork(self._before_fork, self._after_fork_in_parent)
         after_fork_in_child(self._after_fork)
+
+    def _before_fork(self) -> None:
+        """No statement runs during a fork: SQLite's own record of the locks it holds would be wrong in the child."""
+        self._held = self._lock.acquire(timeout=FORK_TIMEOUT_SECONDS)
+
+    def _after_fork_in_parent(self) -> None:
+        if self._held:
+            self._held = False
+            self._lock.release()
 
     def _after_fork(self) -> None:
         """A connection never crosses a fork: the child opens its own, and leaves the parent's open."""

@@ -12,11 +12,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+
 from arrived import Arrived, assert_same_event, below, server_spans, without_uid
 from backends import Collector, Jaeger
-from processes import clean_environment, datasette, otlp, run
-
 from heliograph import Host, Settings, SignedTokenHandler
+from processes import clean_environment, datasette, otlp, run
 
 SECRET = "the secret that Datasette and the tokens share"
 

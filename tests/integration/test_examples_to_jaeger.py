@@ -9,11 +9,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+
 from arrived import Arrived, assert_same_event, below, server_spans, without_uid
 from backends import Collector, Jaeger, Span, free_port
-from processes import EXAMPLES, clean_environment, otlp, run, serving
-
 from heliograph import Host, Settings, SignedTokenHandler
+from processes import EXAMPLES, clean_environment, otlp, run, serving
 
 SECRET = "the secret that the examples share"
 

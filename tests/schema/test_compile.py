@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 from dataclasses import InitVar, dataclass, field, make_dataclass
 from types import SimpleNamespace
-from typing import Annotated, Any, ClassVar, Generic, Literal, Optional, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 import pytest
@@ -35,7 +35,7 @@ class Order:
 class OrderEvent(Event, namespace="shop", severity=Severity.WARN, message="order {order[number]} by {actor[id]}"):
     name = "order-placed"
     order: Order
-    when: Optional[dt.datetime] = None
+    when: dt.datetime | None = None
     kind: Literal["new", "again"] = "new"
     note: Annotated[str, msgspec.Meta(max_length=5)] = ""
 
@@ -221,7 +221,9 @@ def test_class_that_is_no_dataclass() -> None:
     assert refused(Bare) == refused(Derived) == "it is not a dataclass; put `@dataclass` above it"
 
 
-@pytest.mark.parametrize("name", ["Ban", "ban user", "9lives", "-ban", "ban--user", "bän", "ban-", "ban.", "a\n", "ban/user"])
+@pytest.mark.parametrize(
+    "name", ["Ban", "ban user", "9lives", "-ban", "ban--user", "bän", "ban-", "ban.", "a\n", "ban/user"]
+)
 def test_name_that_the_naming_policy_refuses(name: str) -> None:
     """OpenTelemetry's naming policy decides; nothing is mended in silence."""
     cls = make_dataclass("Odd", [], bases=(Event,), namespace={"name": name})
@@ -293,9 +295,7 @@ def test_init_var_is_no_property() -> None:
 )
 def test_message_that_cannot_be_filled(message: str, problem: str) -> None:
     """A template is checked when the class is registered, not when an event happens."""
-    cls = make_dataclass(
-        "Odd", [("user", dict), ("reason", str)], bases=(Event,), namespace={"name": "odd"}
-    )
+    cls = make_dataclass("Odd", [("user", dict), ("reason", str)], bases=(Event,), namespace={"name": "odd"})
     cls.__event_options__ = dataclasses.replace(cls.__event_options__, message=message)
 
     reason = refused(cls)
@@ -326,7 +326,9 @@ def test_body_is_the_name_without_a_message() -> None:
 
 def test_body_is_filled_from_attributes() -> None:
     """Fields, keys, keys of keys, and the actor."""
-    assert body_of("{n} {user[id]} {user[a][b]} {actor[id]}", {"id": 5}, n=1, user={"id": 2, "a": {"b": 3}}) == "1 2 3 5"
+    assert (
+        body_of("{n} {user[id]} {user[a][b]} {actor[id]}", {"id": 5}, n=1, user={"id": 2, "a": {"b": 3}}) == "1 2 3 5"
+    )
 
 
 def test_body_shows_a_question_mark_for_what_is_not_there() -> None:

@@ -136,7 +136,9 @@ def test_unregistered_class() -> None:
     registry = Registry(namespace="app")
     registry.register(First)
 
-    with pytest.raises(UnregisteredEvent, match=r"Second is not registered: return it from a plugin's `register_events`"):
+    with pytest.raises(
+        UnregisteredEvent, match=r"Second is not registered: return it from a plugin's `register_events`"
+    ):
         registry[Second]
     assert registry.get(Second) is None
 

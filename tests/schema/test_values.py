@@ -141,7 +141,13 @@ def test_none_is_left_out_and_null_in_json() -> None:
 
 @pytest.mark.parametrize(
     "mapping",
-    [{"a": 1, "b": 2}, OrderedDict(a=1, b=2), UserDict(a=1, b=2), MappingProxyType({"a": 1, "b": 2}), ChainMap({"a": 1, "b": 2})],
+    [
+        {"a": 1, "b": 2},
+        OrderedDict(a=1, b=2),
+        UserDict(a=1, b=2),
+        MappingProxyType({"a": 1, "b": 2}),
+        ChainMap({"a": 1, "b": 2}),
+    ],
     ids=lambda mapping: type(mapping).__name__,
 )
 def test_mapping_of_any_kind_is_flattened_by_key(mapping: object) -> None:
@@ -317,7 +323,11 @@ def test_any_value_becomes_attributes_that_the_real_encoder_takes(value: Any, ta
     assert repr(attributes_of(value, taken=taken)) == repr(attributes)
 
 
-@given(st.dictionaries(ODD_TEXT, st.integers(min_value=0, max_value=9) | st.dictionaries(ODD_TEXT, st.integers(0, 9)), max_size=100))
+@given(
+    st.dictionaries(
+        ODD_TEXT, st.integers(min_value=0, max_value=9) | st.dictionaries(ODD_TEXT, st.integers(0, 9)), max_size=100
+    )
+)
 def test_nothing_of_a_dict_is_lost(value: dict[str, Any]) -> None:
     """As many leaves leave as there were: each is an attribute, or in the JSON text of the parent."""
     attributes = attributes_of(value)

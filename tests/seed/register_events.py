@@ -1,5 +1,6 @@
 from dataclasses import dataclass
-from datasette import hookimpl, Event
+
+from datasette import Event, hookimpl
 
 
 @dataclass

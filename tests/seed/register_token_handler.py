@@ -1,4 +1,4 @@
-from datasette import hookimpl, TokenHandler
+from datasette import TokenHandler, hookimpl
 
 
 class DatabaseTokenHandler(TokenHandler):

@@ -1,5 +1,6 @@
-from datasette import hookimpl
 import json
+
+from datasette import hookimpl
 
 
 @hookimpl

@@ -1,6 +1,7 @@
-from datasette import hookimpl
 import json
 import sys
+
+from datasette import hookimpl
 
 
 @hookimpl

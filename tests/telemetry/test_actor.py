@@ -61,7 +61,8 @@ def test_secrets_never_leave(keys: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "form"), [("a", "a"), (7, "7"), (2**70, str(2**70)), (True, "true"), ({"n": 1}, '{"n":1}'), ("\udc80", "\\udc80")]
+    ("value", "form"),
+    [("a", "a"), (7, "7"), (2**70, str(2**70)), (True, "true"), ({"n": 1}, '{"n":1}'), ("\udc80", "\\udc80")],
 )
 def test_user_id_is_text(value: object, form: str) -> None:
     """Whatever the id is, `user.id` is a string."""
@@ -109,8 +110,20 @@ def test_mapping_that_breaks_is_named_by_its_class() -> None:
     assert str(value).endswith("Broken>")
 
 
-KEYS = st.text(st.characters(categories=None), max_size=10) | st.sampled_from(["id", "name", "token", "_r"]) | st.integers() | st.none()
-ACTORS = st.dictionaries(KEYS, st.recursive(st.none() | st.integers() | st.text(st.characters(categories=None)), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3)), max_size=80)
+KEYS = (
+    st.text(st.characters(categories=None), max_size=10)
+    | st.sampled_from(["id", "name", "token", "_r"])
+    | st.integers()
+    | st.none()
+)
+ACTORS = st.dictionaries(
+    KEYS,
+    st.recursive(
+        st.none() | st.integers() | st.text(st.characters(categories=None)),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    ),
+    max_size=80,
+)
 
 
 @given(ACTORS)

@@ -16,19 +16,17 @@ from opentelemetry._logs import Logger, LoggerProvider, NoOpLoggerProvider, Seve
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.trace import NonRecordingSpan, NoOpTracerProvider, SpanContext, TraceFlags, Tracer, TracerProvider
-from recorder import Telemetry, without_uid
 
 from heliograph import Event, Host, Settings, Severity, Signal, acting_as, hookimpl
 from heliograph.schema.compile import compile_schema
 from heliograph.telemetry.emit import MAX_ATTRIBUTES, Emitter, bounded
 from heliograph.telemetry.providers import Providers
 from heliograph.version import __version__
+from recorder import Telemetry, without_uid
 
 
 @dataclass
-class BanUserEvent(
-    Event, namespace="forum", severity=Severity.WARN, message="{actor[id]} banned {user[username]}"
-):
+class BanUserEvent(Event, namespace="forum", severity=Severity.WARN, message="{actor[id]} banned {user[username]}"):
     name = "ban-user"
     user: dict
 
@@ -466,7 +464,9 @@ def test_another_vendors_provider_needs_the_api_only(telemetry: Telemetry) -> No
     assert said["attributes"]["app.anything.value"] == 1
 
 
-@pytest.mark.parametrize("provider", [BrokenLoggerProvider(), BrokenEmitProvider()], ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize(
+    "provider", [BrokenLoggerProvider(), BrokenEmitProvider()], ids=lambda each: type(each).__name__
+)
 def test_logger_provider_that_throws_does_nothing_to_the_program(
     telemetry: Telemetry, warnings: pytest.LogCaptureFixture, provider: LoggerProvider
 ) -> None:

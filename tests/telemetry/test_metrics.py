@@ -11,12 +11,12 @@ import pytest
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from recorder import Telemetry
 
 from heliograph import Event, hookimpl
 from heliograph.semconv import DURATION_BUCKETS, EVENT_NAME, EVENTS, SCOPE
 from heliograph.telemetry.metrics import Tally, error_type, metrics_of
 from heliograph.telemetry.providers import Providers
+from recorder import Telemetry
 
 
 @dataclass
@@ -82,7 +82,9 @@ def test_metrics_of_one_provider_are_one_object() -> None:
     provider = NoOpMeterProvider()
 
     assert metrics_of(Providers(meter_provider=provider)) is metrics_of(Providers(meter_provider=provider))
-    assert metrics_of(Providers(meter_provider=provider)) is not metrics_of(Providers(meter_provider=NoOpMeterProvider()))
+    assert metrics_of(Providers(meter_provider=provider)) is not metrics_of(
+        Providers(meter_provider=NoOpMeterProvider())
+    )
     assert metrics_of(Providers()) is metrics_of(Providers())
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from opentelemetry.trace import NoOpTracerProvider
-from recorder import Telemetry
 
 from heliograph.telemetry.providers import Providers
+from recorder import Telemetry
 
 
 class Flushing(NoOpTracerProvider):
@@ -34,7 +34,9 @@ def test_sdk_providers_flush(telemetry: Telemetry) -> None:
     assert Providers(**telemetry.providers).force_flush(5000) is True
 
 
-@pytest.mark.parametrize(("answer", "truth"), [(True, True), (None, True), (False, False), (RuntimeError("down"), False)])
+@pytest.mark.parametrize(
+    ("answer", "truth"), [(True, True), (None, True), (False, False), (RuntimeError("down"), False)]
+)
 def test_flush_repeats_what_the_provider_reports(telemetry: Telemetry, answer: Any, truth: bool) -> None:
     """False and an exception are a failure; no answer at all is what the API's shape allows."""
     provider = Flushing(answer)
@@ -131,7 +133,11 @@ with Host(Settings(), plugins=[Plugin()]) as host:
 def test_host_made_before_the_global_providers_uses_them() -> None:
     """Set-up may come after the host; the counter has what was counted before."""
     program = subprocess.run(
-        [sys.executable, "-W", "error", "-c", LATER], check=True, capture_output=True, text=True, cwd=__file__.rsplit("/", 2)[0]
+        [sys.executable, "-W", "error", "-c", LATER],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=__file__.rsplit("/", 2)[0],
     )
 
     assert program.stdout == "1 1 {('app.happened',): 2}\n"

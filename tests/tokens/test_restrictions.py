@@ -1,77 +1,98 @@
-"""Restrictions are built, abbreviated and read as Datasette's are."""
+"""Restrictions mean in a host what they mean in Datasette."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
+import asyncio
 
+import datasette.tokens
+import hypothesis
 import pytest
 from datasette.app import Datasette
-from datasette.tokens import TokenRestrictions as TheirRestrictions
-from hypothesis import given
 from hypothesis import strategies as st
-from recorder import Telemetry
 
-from heliograph import TokenRestrictions
-from heliograph.tokens.actions import CORE_ACTIONS
-
-HOST: Any = SimpleNamespace(actions=CORE_ACTIONS)
+from heliograph import Host, Settings, TokenRestrictions
+from heliograph.tokens.actions import CORE_ACTIONS, Action
 
 
-def test_builder_changes_the_object_and_returns_it() -> None:
-    """Datasette's callers drop the result; a copy would hand out unrestricted tokens."""
+@pytest.fixture(scope="module")
+def real():
+    """A Datasette with the actions of its core."""
+    instance = Datasette(memory=True)
+    asyncio.run(instance.invoke_startup())
+    yield instance
+    instance.close()
+
+
+actions = st.lists(st.sampled_from([*CORE_ACTIONS, "unknown-action", ""]), max_size=3)
+by_name = st.dictionaries(st.text(max_size=4), actions, max_size=2)
+parts = st.tuples(actions, by_name, st.dictionaries(st.text(max_size=4), by_name, max_size=2))
+
+
+def test_the_actions_are_those_of_datasettes_core(real: Datasette) -> None:
+    """Names and abbreviations are the same, so `_r` means the same in both."""
+    assert {name: action.abbr for name, action in CORE_ACTIONS.items()} == {
+        name: action.abbr for name, action in real.actions.items()
+    }
+    assert all(action.name == name for name, action in CORE_ACTIONS.items())
+
+
+def test_the_actions_of_a_host_cannot_be_changed_by_a_plugin() -> None:
+    """They are shared by all hosts."""
+    host = Host(Settings())
+
+    assert host.actions is CORE_ACTIONS
+    with pytest.raises(TypeError):
+        host.actions["mine"] = Action(name="mine", abbr="m")  # type: ignore[index]
+
+
+def test_the_builder_changes_the_object_and_gives_it_back() -> None:
+    """Both chained calls and calls whose result is dropped work, as they do in Datasette."""
     restrictions = TokenRestrictions()
 
     assert restrictions.allow_all("view-instance") is restrictions
-    restrictions.allow_database("db", "create-table").allow_database("db", "view-table")
-    restrictions.allow_resource("db", "t", "insert-row").allow_resource("db", "u", "x").allow_resource("db", "t", "y")
+    assert restrictions.allow_database("one", "create-table") is restrictions
+    restrictions.allow_database("one", "create-view")
+    restrictions.allow_resource("one", "pages", "insert-row")
+    restrictions.allow_resource("one", "users", "delete-row")
 
     assert restrictions == TokenRestrictions(
         all=["view-instance"],
-        database={"db": ["create-table", "view-table"]},
-        resource={"db": {"t": ["insert-row", "y"], "u": ["x"]}},
+        database={"one": ["create-table", "create-view"]},
+        resource={"one": {"pages": ["insert-row"], "users": ["delete-row"]}},
     )
 
 
-def test_two_objects_share_nothing() -> None:
-    """An empty one stays empty."""
-    TokenRestrictions().allow_all("view-instance")
+def test_two_restrictions_share_nothing() -> None:
+    """Each starts empty."""
+    TokenRestrictions().allow_all("view-instance").allow_database("one", "create-table")
 
     assert TokenRestrictions() == TokenRestrictions(all=[], database={}, resource={})
 
 
-def test_abbreviated_form() -> None:
-    """Short names where the host has them, the name itself where it has not."""
-    restrictions = TokenRestrictions().allow_all("view-instance").allow_all("fly")
-    restrictions.allow_database("db", "create-table").allow_resource("db", "t", "insert-row")
-
-    assert restrictions.abbreviated(HOST) == {"a": ["vi", "fly"], "d": {"db": ["ct"]}, "r": {"db": {"t": ["ir"]}}}
+def test_no_restriction_has_no_abbreviated_form(real: Datasette) -> None:
+    """A token without restrictions carries no `_r`."""
+    assert TokenRestrictions().abbreviated(Host(Settings())) is None
+    assert TokenRestrictions().abbreviated(real) is None
 
 
-def test_nothing_restricted_is_none() -> None:
-    """An empty restriction is none at all, as in Datasette."""
-    assert TokenRestrictions().abbreviated(HOST) is None
+def test_abbreviations_stand_for_the_actions_that_have_one() -> None:
+    """An action that the host does not know, or that has no abbreviation, stands for itself."""
+
+    class Knowing:
+        actions = {"long-name": Action(name="long-name", abbr="ln"), "plain": Action(name="plain", abbr=None)}
+
+    restrictions = TokenRestrictions().allow_all("long-name").allow_all("plain").allow_all("unknown")
+
+    assert restrictions.abbreviated(Knowing()) == {"a": ["ln", "plain", "unknown"]}
 
 
-@pytest.mark.anyio
-async def test_abbreviations_are_those_of_datasettes_core(telemetry: Telemetry) -> None:
-    """Every action of the core, and no other."""
-    datasette = Datasette(memory=True)
-    await datasette.invoke_startup()
+@hypothesis.given(parts=parts)
+def test_the_abbreviated_form_is_datasettes(real: Datasette, parts: tuple) -> None:
+    """Ours and theirs, in a host and in Datasette, give one and the same `_r`."""
+    ours, theirs = TokenRestrictions(*parts), datasette.tokens.TokenRestrictions(*parts)
 
-    assert {name: action.abbr for name, action in telemetry.host().actions.items()} == {
-        name: action.abbr for name, action in datasette.actions.items()
-    }
-    datasette.close()
+    expected = theirs.abbreviated(real)
 
-
-NAMES = st.text(max_size=5) | st.sampled_from(["view-instance", "insert-row", "db"])
-LISTS = st.lists(NAMES, max_size=3)
-
-
-@given(LISTS, st.dictionaries(NAMES, LISTS, max_size=3), st.dictionaries(NAMES, st.dictionaries(NAMES, LISTS, max_size=2), max_size=3))
-def test_abbreviated_form_is_datasettes(all_: list[str], database: dict[str, Any], resource: dict[str, Any]) -> None:
-    """Whatever is restricted, both classes say the same of it."""
-    ours, theirs = TokenRestrictions(all_, database, resource), TheirRestrictions(all_, database, resource)
-
-    assert ours.abbreviated(HOST) == theirs.abbreviated(HOST)
+    assert ours.abbreviated(real) == expected
+    assert ours.abbreviated(Host(Settings())) == expected
+    assert theirs.abbreviated(Host(Settings())) == expected

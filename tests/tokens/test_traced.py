@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import datasette.tokens
 import pytest
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TracerProvider
 
 from heliograph import (
     Host,
@@ -263,7 +263,7 @@ async def test_attributes_are_the_handlers_own(telemetry: Telemetry) -> None:
     assert proxy.name == "scripted"
     assert repr(proxy) == repr(handler)
     with pytest.raises(AttributeError, match="missing"):
-        proxy.missing
+        _ = proxy.missing
     assert await proxy.verify_token(None, TOKEN) == {"id": "changed"}
 
 
@@ -403,3 +403,43 @@ async def test_a_traced_handler_can_be_copied(telemetry: Telemetry) -> None:
     (proxy,) = traced([SignedTokenHandler()], telemetry_of(telemetry))
 
     assert isinstance(copy.copy(proxy), SignedTokenHandler)
+
+
+class Throwing(TracerProvider):
+    """A provider whose tracer, or whose spans, throw an exception that quotes the token."""
+
+    def __init__(self, *, spans=False):
+        self._spans = spans
+
+    def get_tracer(self, *args, **kwargs):
+        if not self._spans:
+            raise RuntimeError(TOKEN)
+        tracer = Telemetry().tracer_provider.get_tracer("throwing")
+        tracer.start_span = self._start_span
+        return tracer
+
+    def _start_span(self, *args, **kwargs):
+        span = NonRecordingSpan(SpanContext(1, 2, is_remote=False))
+        span.set_attributes = self._throw
+        return span
+
+    def _throw(self, *args, **kwargs):
+        raise RuntimeError(TOKEN)
+
+
+@pytest.mark.parametrize("spans", [False, True], ids=["tracer", "span"])
+async def test_a_provider_that_throws_refuses_no_token(
+    telemetry: Telemetry, warnings: pytest.LogCaptureFixture, spans: bool
+) -> None:
+    """The operation has its result, the duration is measured, and the log names the failure's class alone."""
+    handler = Scripted({"id": "root"})
+    plugin = Handlers([handler])
+    async with telemetry.host(plugin, tracer_provider=Throwing(spans=spans)) as host:
+        assert await host.verify_token(TOKEN) == {"id": "root"}
+        handler.answer = OSError(TOKEN)
+        with pytest.raises(OSError, match=TOKEN):
+            await host.verify_token(TOKEN)
+
+    assert sum(telemetry.counts("heliograph.token.verify.duration").values()) == 2
+    assert warnings.messages == ["A provider failed to take a token operation: builtins.RuntimeError"] * 2
+    assert TOKEN not in warnings.text

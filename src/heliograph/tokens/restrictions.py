@@ -82,6 +82,7 @@ class TokenRestrictions:
             form["r"] = {
                 database: {resource: short(actions) for resource, actions in resources.items()}
                 for database, resources in self.resource.items()
+                if resources  # as Datasette does
             }
         return form or None
 

@@ -40,8 +40,8 @@ class ProcessProviders:
         self._exit_is_set = False
 
     def at_import(self) -> None:
-        """Set a TracerProvider, unless a plugin that brings one is installed."""
-        if not any(map(_is_installed, TRACE_SIBLINGS)):
+        """Set a TracerProvider, unless a plugin that brings one is about to be loaded, or was."""
+        if not any(_is_loaded(name, self._environ) for name in TRACE_SIBLINGS):
             try:
                 self._set_up(TelemetrySignal.TRACES)
             except Exception as error:
@@ -74,7 +74,11 @@ def flush(timeout_millis: float) -> None:
         logger.warning("Not all telemetry was delivered within %d ms; what is left may be lost.", timeout_millis)
 
 
-def _is_installed(name: str) -> bool:
+def _is_loaded(name: str, environ: Mapping[str, str]) -> bool:
+    """Whether Datasette loads the plugin: it is installed, and not left out by Datasette's own variable."""
+    chosen = environ.get("DATASETTE_LOAD_PLUGINS")
+    if chosen is not None and name not in {each.strip().lower().replace("_", "-") for each in chosen.split(",")}:
+        return False
     try:
         distribution(name)
     except PackageNotFoundError:

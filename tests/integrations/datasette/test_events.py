@@ -1,0 +1,335 @@
+"""Every event that a Datasette tracks goes out, and none of them makes a request fail."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, make_dataclass
+from typing import Any
+
+import datasette.events as core
+import pytest
+from datasette import Event as DatasetteEvent
+from opentelemetry.sdk._logs import LoggerProvider
+
+from heliograph import Event, hookimpl
+from heliograph.semconv import SCOPE
+
+pytestmark = pytest.mark.anyio
+
+ALICE = {"id": "alice", "token": "dstok", "_r": {"a": ["ir"]}, "email": "alice@example.com"}
+TABLE = {"database": "data", "table": "plants"}
+TABLE_ATTRIBUTES = {"db.namespace": "data", "db.collection.name": "plants"}
+
+CORE_EVENTS: list[tuple[type, dict[str, Any], str, dict[str, Any]]] = [
+    (core.LoginEvent, {}, "datasette.login", {}),
+    (core.LogoutEvent, {}, "datasette.logout", {}),
+    (
+        core.CreateTokenEvent,
+        {
+            "expires_after": 60,
+            "restrict_all": ["view-instance"],
+            "restrict_database": {"data": ["insert-row"]},
+            "restrict_resource": {"data": {"plants": ["drop-table"]}},
+        },
+        "datasette.create_token",
+        {
+            "datasette.create_token.expires_after": 60,
+            "datasette.create_token.restrict_all": ("view-instance",),
+            "datasette.create_token.restrict_database.data": ("insert-row",),
+            "datasette.create_token.restrict_resource.data.plants": ("drop-table",),
+        },
+    ),
+    (
+        core.CreateTableEvent,
+        {**TABLE, "schema": "create table plants (id)"},
+        "datasette.create_table",
+        {**TABLE_ATTRIBUTES, "datasette.create_table.schema": "create table plants (id)"},
+    ),
+    (core.DropTableEvent, TABLE, "datasette.drop_table", TABLE_ATTRIBUTES),
+    (
+        core.AlterTableEvent,
+        {**TABLE, "before_schema": "create table plants (id)", "after_schema": "create table plants (id, name)"},
+        "datasette.alter_table",
+        {
+            **TABLE_ATTRIBUTES,
+            "datasette.alter_table.before_schema": "create table plants (id)",
+            "datasette.alter_table.after_schema": "create table plants (id, name)",
+        },
+    ),
+    (
+        core.RenameTableEvent,
+        {"database": "data", "old_table": "plants", "new_table": "flora"},
+        "datasette.rename_table",
+        {
+            "db.namespace": "data",
+            "datasette.rename_table.old_table": "plants",
+            "datasette.rename_table.new_table": "flora",
+        },
+    ),
+    (
+        core.InsertRowsEvent,
+        {**TABLE, "num_rows": 2, "ignore": False, "replace": True},
+        "datasette.insert_rows",
+        {
+            **TABLE_ATTRIBUTES,
+            "datasette.insert_rows.num_rows": 2,
+            "datasette.insert_rows.ignore": False,
+            "datasette.insert_rows.replace": True,
+        },
+    ),
+    (
+        core.UpsertRowsEvent,
+        {**TABLE, "num_rows": 3},
+        "datasette.upsert_rows",
+        {**TABLE_ATTRIBUTES, "datasette.upsert_rows.num_rows": 3},
+    ),
+    (
+        core.UpdateRowEvent,
+        {**TABLE, "pks": [1, 2]},
+        "datasette.update_row",
+        {**TABLE_ATTRIBUTES, "datasette.update_row.pks": (1, 2)},
+    ),
+    (
+        core.DeleteRowEvent,
+        {**TABLE, "pks": ["a", 2]},
+        "datasette.delete_row",
+        {**TABLE_ATTRIBUTES, "datasette.delete_row.pks": '["a",2]'},
+    ),
+]
+
+
+@dataclass
+class BanUserEvent(Event, namespace="forum"):
+    name = "ban-user"
+    user: dict
+
+
+@dataclass
+class NoSchemaEvent(DatasetteEvent):
+    name = "Not a name!"
+    what: str
+
+
+@dataclass
+class FirstEvent(DatasetteEvent):
+    name = "same-name"
+    first: int
+
+
+@dataclass
+class SecondEvent(DatasetteEvent):
+    name = "same-name"
+    second: int
+
+
+class Registrar:
+    """A plugin that registers event classes."""
+
+    def __init__(self, *event_classes: type) -> None:
+        self._event_classes = event_classes
+
+    @hookimpl
+    def register_events(self):
+        return list(self._event_classes)
+
+
+class Failing:
+    """A plugin whose `track_event` raises."""
+
+    @hookimpl
+    def track_event(self, event):
+        raise RuntimeError("this plugin fails")
+
+
+@pytest.mark.parametrize(("event_class", "fields", "name", "attributes"), CORE_EVENTS, ids=lambda case: str(case)[-40:])
+async def test_core_event(instances, telemetry, event_class, fields, name, attributes) -> None:
+    """An event of Datasette's core has its name, its actor without secrets, and its properties as attributes."""
+    instance = await instances()
+
+    await instance.track_event(event_class(actor=ALICE, **fields))
+
+    assert telemetry.events == [(name, {**attributes, "user.id": "alice"})]
+
+
+async def test_every_core_event_is_known(instances) -> None:
+    """The cases here are all the events that Datasette's core registers."""
+    instance = await instances()
+
+    assert set(instance.event_classes) == {event_class for event_class, *_ in CORE_EVENTS}
+
+
+async def test_event_without_an_actor_outside_of_a_request_is_nobodys(instances, telemetry) -> None:
+    """An event built on heliograph's class needs no actor in Datasette either, and goes out with its fields."""
+    instance = await instances(Registrar(BanUserEvent))
+
+    await instance.track_event(BanUserEvent(user={"id": 1, "username": "cleverbot"}))
+
+    assert telemetry.events == [
+        ("forum.ban_user", {"forum.ban_user.user.id": 1, "forum.ban_user.user.username": "cleverbot"})
+    ]
+
+
+async def test_class_without_a_schema_is_one_warning_and_goes_out_untyped(instances, telemetry, warnings) -> None:
+    """Datasette accepts classes that no schema can be made of; so do we, by their `properties()`, after one warning."""
+    instance = await instances(Registrar(NoSchemaEvent))
+
+    for what in ("a", "b"):
+        await instance.track_event(NoSchemaEvent(actor=None, what=what))
+
+    assert telemetry.events == [("app.not_a_name", {"app.not_a_name.what": what}) for what in ("a", "b")]
+    [warning] = warnings.messages
+    assert "NoSchemaEvent" in warning
+    assert "untyped" in warning
+
+
+async def test_second_class_of_one_name_is_one_warning_and_goes_out_untyped(instances, telemetry, warnings) -> None:
+    """Two classes that give one event name are accepted: the second goes out untyped, after one warning."""
+    instance = await instances(Registrar(FirstEvent, SecondEvent))
+
+    for _ in range(2):
+        await instance.track_event(FirstEvent(actor=None, first=1))
+        await instance.track_event(SecondEvent(actor=None, second=2))
+
+    assert telemetry.events == [
+        ("app.same_name", {"app.same_name.first": 1}),
+        ("app.same_name", {"app.same_name.second": 2}),
+    ] * 2
+    [warning] = warnings.messages
+    assert "SecondEvent" in warning
+    assert "FirstEvent" in warning
+
+
+async def test_subclass_of_a_registered_class_goes_out(instances, telemetry) -> None:
+    """Datasette takes an event of an unregistered subclass; it has its ancestor's event name, and its own fields."""
+    instance = await instances(Registrar(BanUserEvent))
+    subclass = make_dataclass("BanForeverEvent", [("reason", str)], bases=(BanUserEvent,))
+
+    await instance.track_event(subclass(user={"id": 1}, reason="spam"))
+
+    assert telemetry.events == [
+        ("forum.ban_user", {"forum.ban_user.user.id": 1, "forum.ban_user.reason": "spam"}),
+    ]
+
+
+class Odd:
+    """A value whose own code raises, whatever it is asked."""
+
+    def __repr__(self):
+        raise ZeroDivisionError
+
+    __str__ = __eq__ = __len__ = __iter__ = __bool__ = __repr__
+    __hash__ = None
+
+
+def without_fields(event: Any) -> None:
+    vars(event).clear()
+
+
+def with_odd_fields(event: Any) -> None:
+    event.created, event.actor, event.user = "yesterday", Odd(), Odd()
+
+
+def with_properties_that_raise(event: Any) -> None:
+    event.properties = lambda: 1 / 0
+
+
+@pytest.mark.parametrize("spoil", [without_fields, with_odd_fields, with_properties_that_raise])
+@pytest.mark.parametrize("event_class", [BanUserEvent, core.DropTableEvent, NoSchemaEvent])
+async def test_event_of_an_odd_shape_goes_out(instances, telemetry, event_class, spoil) -> None:
+    """Whatever somebody did to an event, tracking it raises nothing, and it is there by its name."""
+    instance = await instances(Registrar(BanUserEvent, NoSchemaEvent))
+    fields = {BanUserEvent: {"user": {}}, core.DropTableEvent: TABLE, NoSchemaEvent: {"what": "?"}}[event_class]
+    event = event_class(actor=None, **fields)
+    spoil(event)
+
+    await instance.track_event(event)
+
+    [record] = telemetry.logs
+    assert record.log_record.event_name.split(".")[1] in {"ban_user", "drop_table", "not_a_name"}
+
+
+async def test_event_goes_out_before_another_plugins_hook_fails(instances, telemetry) -> None:
+    """A `track_event` hook that raises ends Datasette's loop over them; ours has run by then."""
+    instance = await instances(Failing())
+
+    answer = await instance.client.post("/data/-/create", json={"table": "plants", "row": {"id": 1}})
+
+    assert answer.status_code == 500  # Datasette's answer to the other plugin
+    assert telemetry.events[0][0] == "datasette.create_table"
+
+
+async def test_event_stands_on_the_span_of_its_request(instances, telemetry) -> None:
+    """The log record and the span event of a write are one event, on Datasette's HTTP span."""
+    instance = await instances()
+
+    answer = await instance.client.post("/data/-/create", json={"table": "plants", "columns": [{"name": "id"}]})
+
+    assert answer.status_code == 201
+    [record] = telemetry.logs
+    [server] = [span for span in telemetry.spans if span.kind.name == "SERVER"]
+    [event] = [event for event in server.events if event.name == "datasette.create_table"]
+    assert record.log_record.span_id == server.context.span_id
+    assert record.log_record.attributes == event.attributes
+
+
+class ThrowingProvider(LoggerProvider):
+    """A provider whose every part raises, as soon as it is touched."""
+
+    def get_logger(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("this provider fails")
+
+
+class ThrowingLogger:
+    """A logger that takes nothing."""
+
+    def emit(self, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("this logger fails")
+
+
+class ThrowingLoggerProvider(LoggerProvider):
+    """A provider of loggers that take nothing."""
+
+    def get_logger(self, *args: Any, **kwargs: Any) -> Any:
+        return ThrowingLogger()
+
+
+@pytest.mark.parametrize("broken", [ThrowingProvider, ThrowingLoggerProvider])
+async def test_provider_that_throws_fails_no_request(instances, telemetry, set_globally, warnings, broken) -> None:
+    """A write succeeds although the log provider raises: that is logged, and the span event goes out all the same."""
+    set_globally(**{**telemetry.providers, "logger_provider": broken(shutdown_on_exit=False)})
+    instance = await instances()
+
+    answer = await instance.client.post("/data/-/create", json={"table": "plants", "columns": [{"name": "id"}]})
+
+    assert answer.status_code == 201
+    assert [event.name for event in telemetry.span_events if event.name.startswith("datasette.c")] == [
+        "datasette.create_table"
+    ]
+    assert any("fail" in message for message in warnings.messages)
+
+
+async def test_without_any_provider_there_is_one_warning_for_each_signal(instances, set_globally, warnings) -> None:
+    """Nothing is set up: the events go nowhere, which is said once, and requests succeed."""
+    set_globally()
+    instance = await instances()
+
+    for _ in range(2):
+        await instance.track_event(core.DropTableEvent(actor=None, **TABLE))
+
+    assert ["'log'" in message or "'span_event'" in message for message in warnings.messages] == [True, True]
+    assert {record.levelno for record in warnings.records if record.name == SCOPE} == {logging.WARNING}
+
+
+async def test_two_datasettes_in_a_process_have_their_own_settings(instances, telemetry) -> None:
+    """Namespace, actor filter and registered classes are those of the Datasette that tracks the event."""
+    first = await instances(Registrar(FirstEvent), config={"plugins": {"heliograph": {"namespace": "one"}}})
+    second = await instances(config={"plugins": {"heliograph": {"namespace": "two", "actor": ""}}})
+
+    for instance in (first, second, first):
+        await instance.track_event(FirstEvent(actor={"id": "alice"}, first=1))
+
+    assert telemetry.events == [
+        ("one.same_name", {"one.same_name.first": 1, "user.id": "alice"}),
+        ("two.same_name", {"two.same_name.first": 1}),
+        ("one.same_name", {"one.same_name.first": 1, "user.id": "alice"}),
+    ]

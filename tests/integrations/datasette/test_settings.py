@@ -1,0 +1,112 @@
+"""What is wrong with the configuration is told when Datasette starts: all of it, and before it serves anything."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+from datasette.utils import StartupError
+from processes import clean_environment, run
+
+BAD_ENVIRONMENT = {
+    "HELIOGRAPH_SIGNALS": "smoke",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+    "OTEL_TRACES_EXPORTER": "pigeon",
+    "OTEL_EXPORTER_OTLP_PROTOCOL": "semaphore",
+}
+
+
+@pytest.fixture(params=["heliograph", "heliograph,datasette-otel-otlp-exporter"], ids=["alone", "beside a sibling"])
+def plugins(request: pytest.FixtureRequest) -> str:
+    """Which plugins Datasette loads: alone, ours sets a TracerProvider at its import; beside a sibling, at startup."""
+    return request.param
+
+
+def datasette(directory: Path, plugins: str, *arguments: str, **variables: str) -> CompletedProcess[str]:
+    """A `datasette` command that ends by itself."""
+    environment = clean_environment(DATASETTE_LOAD_PLUGINS=plugins, **variables)
+    return run([sys.executable, "-m", "datasette", *arguments], cwd=directory, env=environment)
+
+
+@pytest.mark.anyio
+async def test_every_problem_is_told_at_once(instances, monkeypatch) -> None:
+    """A `StartupError` lists each unknown key, each bad value, and each bad variable."""
+    monkeypatch.setenv("HELIOGRAPH_FLUSH_TIMEOUT_MILLIS", "soon")
+    config = {"signalz": "log", "namespace": "Bad Name", "secret": "hidden", "actor": 7}
+
+    with pytest.raises(StartupError) as caught:
+        await instances(config={"plugins": {"heliograph": config}})
+
+    message = str(caught.value)
+    assert message.startswith("heliograph: ")
+    for words in (
+        "plugins.heliograph.signalz: there is no such setting; did you mean 'signals'?",
+        "plugins.heliograph.namespace: 'Bad Name'",
+        "plugins.heliograph.secret: Datasette decides that itself",
+        "plugins.heliograph.actor: 7",
+        "HELIOGRAPH_FLUSH_TIMEOUT_MILLIS: 'soon'",
+    ):
+        assert words in message
+    assert "hidden" not in message
+
+
+@pytest.mark.anyio
+async def test_environment_wins_over_datasettes_configuration(instances, telemetry, monkeypatch) -> None:
+    """A setting of the environment is taken, and that of the configuration left."""
+    import datasette.events
+
+    monkeypatch.setenv("HELIOGRAPH_ACTOR", "name")
+    instance = await instances(config={"plugins": {"heliograph": {"actor": "id"}}})
+
+    await instance.track_event(datasette.events.LoginEvent(actor={"id": "alice", "name": "Alice"}))
+
+    assert telemetry.events == [("datasette.login", {"user.name": "Alice"})]
+
+
+def test_serve_ends_with_a_message_and_no_traceback(tmp_path, plugins) -> None:
+    """`datasette serve` with a bad environment is a failure that says what to mend, and shows no code."""
+    ended = datasette(tmp_path, plugins, "serve", "--port", "0", **BAD_ENVIRONMENT)
+
+    assert ended.returncode != 0
+    assert "heliograph" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_serve_names_every_bad_variable(tmp_path, plugins) -> None:
+    """What is wrong with the standard variables, and with ours, is told in one go."""
+    ended = datasette(tmp_path, plugins, "serve", "--port", "0", **BAD_ENVIRONMENT)
+
+    assert "HELIOGRAPH_SIGNALS" in ended.stderr
+    assert "OTEL_EXPORTER_OTLP_PROTOCOL" in ended.stderr
+    assert plugins != "heliograph" or "OTEL_TRACES_EXPORTER" in ended.stderr  # a sibling's spans are not ours to export
+
+
+def test_value_that_an_exporter_refuses_is_told(tmp_path, plugins) -> None:
+    """A variable that only the SDK's exporter reads, and chokes on, ends the start with its reason."""
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT": "soon"}
+
+    ended = datasette(tmp_path, plugins, "serve", "--port", "0", **endpoint)
+
+    assert ended.returncode != 0
+    assert "heliograph" in ended.stderr
+    assert "soon" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_version_is_told_whatever_is_wrong(tmp_path, plugins) -> None:
+    """A bad environment takes no other command down: `datasette --version` and `plugins` answer."""
+    for command in ("--version", "plugins"):
+        ended = datasette(tmp_path, plugins, command, **BAD_ENVIRONMENT)
+
+        assert ended.returncode == 0
+        assert "Traceback" not in ended.stderr
+
+
+def test_unknown_key_on_the_command_line_ends_the_start(tmp_path) -> None:
+    """`-s plugins.heliograph.…` is read like the configuration file."""
+    ended = datasette(tmp_path, "heliograph", "serve", "-s", "plugins.heliograph.signalz", "log", "--port", "0")
+
+    assert ended.returncode != 0
+    assert "did you mean 'signals'?" in ended.stderr

@@ -1,0 +1,305 @@
+"""Every operation of a token handler in Datasette is a span, and is what it would be without one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import datasette.tokens
+import pytest
+from datasette import Response
+
+import heliograph
+from heliograph import hookimpl
+from heliograph.tokens.traced import TracedTokenHandler
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "the secret of both hosts"
+
+
+class Handlers:
+    """A plugin that brings token handlers."""
+
+    def __init__(self, handlers: object) -> None:
+        self._handlers = handlers
+
+    @hookimpl
+    def register_token_handler(self):
+        return self._handlers
+
+
+class WhoAmI:
+    """A plugin with a page that says who asks."""
+
+    @hookimpl
+    def register_routes(self):
+        async def who(request):
+            return Response.json(request.actor)
+
+        return [(r"^/who$", who)]
+
+
+class Letters(heliograph.TokenHandler):
+    """A handler built on heliograph's class: a token is a letter and a name."""
+
+    name = "letters"
+
+    async def create_token(self, datasette, actor_id, *, expires_after=None, restrictions=None):
+        return f"g:{actor_id}"
+
+    async def verify_token(self, datasette, token):
+        letter, _, actor_id = token.partition(":")
+        answers = {
+            "r": heliograph.TokenRevoked,
+            "s": heliograph.TokenSignatureInvalid,
+            "b": lambda: RuntimeError(f"broken by {token}"),
+        }
+        if letter in answers:
+            raise answers[letter]()
+        if letter == "e":
+            raise heliograph.TokenExpired(1)
+        return {"id": actor_id} if letter == "g" else None
+
+
+@dataclass(frozen=True)
+class Frozen(datasette.tokens.TokenHandler):
+    """A handler that no attribute can be set on, built on Datasette's class."""
+
+    name: str = "frozen"
+    known: dict[str, str] = field(default_factory=lambda: {"one": "alice"})
+
+    async def verify_token(self, datasette, token):
+        return {"id": self.known[token]} if token in self.known else None
+
+
+def bearer(token: str) -> dict[str, Any]:
+    return {"headers": {"Authorization": f"Bearer {token}"}}
+
+
+def operations(telemetry) -> list[tuple[str, dict[str, Any]]]:
+    """The spans of token operations, in order, without the prefix of the attributes that are ours."""
+    return [
+        (span.name, {name.removeprefix("heliograph.token."): value for name, value in span.attributes.items()})
+        for span in telemetry.spans
+        if span.name.startswith("token.")
+    ]
+
+
+def signed(payload: dict[str, Any], secret: str = SECRET) -> str:
+    """A token of Datasette's form with that payload."""
+    with heliograph.Host(heliograph.Settings(secret=(secret,))) as host:
+        return "dstok_" + host.sign(payload, namespace="token")
+
+
+async def test_datasettes_own_handler_is_recorded(instances, telemetry) -> None:
+    """Creating and verifying a signed token are a span each; the request that is verified has the actor."""
+    instance = await instances(WhoAmI(), secret=SECRET)
+
+    token = await instance.create_token("alice", expires_after=60)
+    answer = await instance.client.get("/who", **bearer(token))
+
+    assert answer.json()["id"] == "alice"
+    assert operations(telemetry) == [
+        ("token.create", {"handler": "signed", "result": "created", "user.id": "alice"}),
+        ("token.verify", {"handler": "signed", "result": "valid", "user.id": "alice"}),
+    ]
+
+
+NOW = int(time.time())
+
+
+@pytest.mark.parametrize(
+    ("token", "result", "said"),
+    [
+        (signed({"a": "alice", "t": NOW - 100, "d": 50}), "expired", "Token has expired"),
+        (signed({"a": "alice", "t": NOW}, secret="another"), "invalid", "Invalid token signature"),
+        ("dstok_nonsense", "invalid", "Invalid token signature"),
+        (signed({"a": "alice"}), "invalid", "Invalid token: no timestamp"),
+        (signed({"a": "alice", "t": "now"}), "invalid", "Invalid token: invalid timestamp"),
+        (signed({"a": "alice", "t": NOW, "d": "long"}), "invalid", "Invalid token: invalid duration"),
+    ],
+    ids=["expired", "forged", "nonsense", "no timestamp", "odd timestamp", "odd duration"],
+)
+async def test_datasettes_refusals_are_told_apart(instances, telemetry, token, result, said) -> None:
+    """Expired differs from forged in the result, by the very words of Datasette; both are 401s, and no errors."""
+    instance = await instances(secret=SECRET)
+
+    answer = await instance.client.get("/-/actor.json", **bearer(token))
+
+    assert answer.status_code == 401
+    assert said in answer.text
+    assert operations(telemetry) == [("token.verify", {"handler": "signed", "result": result})]
+    [span] = [span for span in telemetry.spans if span.name == "token.verify"]
+    assert span.status.status_code.name == "UNSET"
+    assert span.events == ()
+
+
+async def test_expiry_by_datasettes_setting_is_expired(instances, telemetry) -> None:
+    """`max_signed_tokens_ttl` ends a token that says nothing of its own life."""
+    instance = await instances(secret=SECRET, settings={"max_signed_tokens_ttl": 10})
+
+    answer = await instance.client.get("/-/actor.json", **bearer(signed({"a": "alice", "t": NOW - 100})))
+
+    assert answer.status_code == 401
+    assert operations(telemetry) == [("token.verify", {"handler": "signed", "result": "expired"})]
+
+
+async def test_token_of_nobodys_is_unrecognized_by_each_handler(instances, telemetry) -> None:
+    """A token that no handler knows is no error: the request goes on without an actor."""
+    instance = await instances(Handlers(Letters()), WhoAmI(), secret=SECRET)
+
+    answer = await instance.client.get("/who", **bearer("something"))
+
+    assert answer.status_code == 200
+    assert answer.json() is None
+    assert operations(telemetry) == [
+        ("token.verify", {"handler": handler, "result": "unrecognized"}) for handler in ("letters", "signed")
+    ]
+
+
+async def test_handler_built_on_heliographs_class_is_one_of_datasettes(instances, telemetry) -> None:
+    """Datasette takes only instances of its own class: our handler is one, and creates and verifies tokens."""
+    instance = await instances(Handlers(Letters()), WhoAmI(), secret=SECRET)
+
+    token = await instance.create_token("alice", handler="letters")
+    answer = await instance.client.get("/who", **bearer(token))
+
+    assert answer.json() == {"id": "alice"}
+    assert operations(telemetry) == [
+        ("token.create", {"handler": "letters", "result": "created", "user.id": "alice"}),
+        ("token.verify", {"handler": "letters", "result": "valid", "user.id": "alice"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("token", "result", "said"),
+    [("r:x", "revoked", "revoked"), ("s:x", "invalid", "signature"), ("e:x", "expired", "expired")],
+)
+async def test_heliographs_refusals_are_datasettes(instances, telemetry, token, result, said) -> None:
+    """Our `TokenInvalid` and its subclasses become Datasette's: 401 with the reason, and not a 500."""
+    instance = await instances(Handlers(Letters()), secret=SECRET)
+
+    answer = await instance.client.get("/-/actor.json", **bearer(token))
+
+    assert answer.status_code == 401
+    assert said in answer.text
+    assert operations(telemetry) == [("token.verify", {"handler": "letters", "result": result})]
+
+
+async def test_refusal_is_an_instance_of_both_classes(instances) -> None:
+    """Who catches Datasette's exception, or ours, catches a refusal; it has its data still, and no token."""
+    instance = await instances(Handlers(Letters()), secret=SECRET)
+
+    with pytest.raises(datasette.tokens.TokenInvalid) as caught:
+        await instance.verify_token("e:x")
+
+    assert isinstance(caught.value, heliograph.TokenExpired)
+    assert caught.value.expired_at == 1
+    assert caught.value.message == "Token has expired"
+
+
+async def test_handler_that_breaks_is_an_error_without_a_word_of_the_token(instances, telemetry) -> None:
+    """What is no refusal reaches Datasette as it is, and the span says its class alone."""
+    instance = await instances(Handlers(Letters()), secret=SECRET)
+
+    with pytest.raises(RuntimeError, match="broken"):
+        await instance.verify_token("b:secret-of-the-token")
+
+    [span] = [span for span in telemetry.spans if span.name == "token.verify"]
+    assert dict(span.attributes) == {
+        "heliograph.token.handler": "letters",
+        "heliograph.token.result": "error",
+        "error.type": "builtins.RuntimeError",
+    }
+    assert span.status.status_code.name == "ERROR"
+    assert "secret-of-the-token" not in span.to_json()
+
+
+async def test_handlers_in_a_list_are_all_recorded(instances, telemetry) -> None:
+    """A plugin may bring several handlers, built on either class; one that cannot be changed, too."""
+    instance = await instances(Handlers([Frozen(), Letters()]), secret=SECRET)
+
+    assert await instance.verify_token("one") == {"id": "alice"}
+    assert await instance.verify_token("g:bob") == {"id": "bob"}
+
+    assert operations(telemetry) == [
+        ("token.verify", {"handler": "frozen", "result": "valid", "user.id": "alice"}),
+        ("token.verify", {"handler": "frozen", "result": "unrecognized"}),
+        ("token.verify", {"handler": "letters", "result": "valid", "user.id": "bob"}),
+    ]
+
+
+async def test_wrapped_handlers_are_what_they_were(instances) -> None:
+    """Datasette finds its `SignedTokenHandler`, a plugin its own class, attributes and equality included."""
+    frozen = Frozen()
+    instance = await instances(Handlers([frozen, Letters()]), secret=SECRET)
+
+    found = instance._token_handlers()
+
+    assert [type(handler) for handler in found] == [TracedTokenHandler] * 3
+    assert isinstance(found[0], Frozen)
+    assert isinstance(found[1], Letters)
+    assert isinstance(found[1], datasette.tokens.TokenHandler)
+    assert isinstance(found[2], datasette.tokens.SignedTokenHandler)
+    assert found[0].known is frozen.known
+    assert [handler.name for handler in found] == ["frozen", "letters", "signed"]
+
+
+async def test_handler_that_a_plugin_keeps_is_wrapped_once(instances, telemetry) -> None:
+    """Datasette asks for the handlers at each operation; each is one span, however often that was."""
+    kept = Letters()
+    instance = await instances(Handlers(kept), secret=SECRET)
+
+    for _ in range(3):
+        instance._token_handlers()
+    await instance.verify_token("g:alice")
+
+    assert len(operations(telemetry)) == 1
+
+
+async def test_default_handler_is_the_one_of_datasette(instances) -> None:
+    """With the plugin, as without, a token is created by the first handler in pluggy's order."""
+    instance = await instances(secret=SECRET)
+
+    assert (await instance.create_token("alice")).startswith("dstok_")
+    with pytest.raises(ValueError, match="nobodys"):
+        await instance.create_token("alice", handler="nobodys")
+
+
+async def test_telemetry_that_throws_refuses_no_token(instances, telemetry, set_globally) -> None:
+    """A tracer provider that raises costs the span, and not the request."""
+
+    class Throwing(type(telemetry.tracer_provider)):
+        def get_tracer(self, name, *args, **kwargs):
+            if name == "heliograph":
+                raise RuntimeError("this provider fails")
+            return super().get_tracer(name, *args, **kwargs)
+
+    set_globally(**{**telemetry.providers, "tracer_provider": Throwing(shutdown_on_exit=False)})
+    instance = await instances(WhoAmI(), secret=SECRET)
+
+    token = await instance.create_token("alice")
+    answer = await instance.client.get("/who", **bearer(token))
+
+    assert answer.status_code == 200
+    assert answer.json()["id"] == "alice"
+
+
+async def test_no_token_and_no_part_of_one_leaves(instances, telemetry) -> None:
+    """Whatever becomes of a token, good or bad: twelve characters of it in a row are nowhere in the telemetry."""
+    instance = await instances(Handlers(Letters()), WhoAmI(), secret=SECRET)
+    tokens = [
+        await instance.create_token("alice-and-her-long-name", handler="signed", expires_after=60),
+        signed({"a": "alice", "t": NOW - 100, "d": 50}),
+        signed({"a": "alice", "t": NOW}, secret="another"),
+        "r:revoked-token-of-alice",
+    ]
+
+    for token in tokens:
+        await instance.client.get("/who", **bearer(token))
+
+    everything = telemetry.everything()
+    parts = [token[5:][start : start + 12] for token in tokens for start in range(len(token[5:]) - 11)]
+    assert [part for part in parts if part in everything] == []

@@ -1,0 +1,168 @@
+"""The providers that `configure` makes: from the environment, where none is set; those that are set are joined."""
+
+from __future__ import annotations
+
+import pytest
+from backends import Collector, wait_until
+from processes import otlp
+from receiver import Receiver
+from scripts import python
+
+WORK = """
+from opentelemetry import trace
+with configure(plugins=[Plugin()]) as host:
+    with trace.get_tracer("tests").start_as_current_span("work"):
+        for n in range(5):
+            host.track(Tick(n=n))
+    say(flushed=host.flush())
+"""
+
+
+@pytest.fixture
+def receiver():
+    """Where telemetry goes."""
+    with Receiver() as receiver:
+        yield receiver
+
+
+def test_all_three_signals_arrive(receiver: Receiver) -> None:
+    """Log records, a span with its events, and metrics, with the service's name and the resource's attributes."""
+    ran = python(
+        WORK,
+        **otlp(
+            receiver.endpoint,
+            OTEL_SERVICE_NAME="shop",
+            OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=test,service.name=ignored",
+            OTEL_EXPORTER_OTLP_HEADERS="x-tenant=acme",
+            OTEL_EXPORTER_OTLP_COMPRESSION="gzip",
+        ),
+    )
+
+    assert ran.only == {"flushed": True}
+    [span] = receiver.spans()
+    assert len(receiver.logs()) == len(span.events) == 5
+    assert {metric.scope for metric in receiver.metrics()} == {"heliograph"}
+    for thing in (span, *receiver.logs(), *receiver.metrics()):
+        assert thing.resource["service.name"] == "shop"
+        assert thing.resource["deployment.environment.name"] == "test"
+
+
+def test_set_providers_are_joined() -> None:
+    """A provider that is set stays, with no warning, and gets what is tracked; only the missing ones are made."""
+    ran = python(
+        """
+import logging, warnings
+from opentelemetry import metrics, trace
+from opentelemetry._logs import get_logger_provider, set_logger_provider
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+exporter, mine = InMemoryLogRecordExporter(), LoggerProvider()
+mine.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+set_logger_provider(mine)
+with configure(plugins=[Plugin()]) as host:
+    first = trace.get_tracer_provider(), metrics.get_meter_provider()
+    host.track(Tick(n=1))
+with configure(plugins=[Plugin()]) as host:
+    host.track(Tick(n=2))
+    say(mine=get_logger_provider() is mine, kept=first == (trace.get_tracer_provider(), metrics.get_meter_provider()),
+        made=[type(each).__name__ for each in first], logs=len(exporter.get_finished_logs()))
+mine.get_logger("after").emit(body="still works")
+say(logs=len(exporter.get_finished_logs()))
+""",
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_METRICS_EXPORTER="none",
+    )
+
+    assert ran.said == [
+        {"mine": True, "kept": True, "made": ["HonestTracerProvider", "HonestMeterProvider"], "logs": 2},
+        {"logs": 3},
+    ]
+    assert ran.stderr == ""
+
+
+def test_disabled_sdk_is_silent(receiver: Receiver) -> None:
+    """With OTEL_SDK_DISABLED hooks run and nothing leaves; no provider is set, no warning is told."""
+    ran = python(
+        """
+from opentelemetry import trace
+with configure(plugins=[Plugin()]) as host:
+    host.track(Tick(n=1))
+    say(flushed=host.flush(), provider=type(trace.get_tracer_provider()).__name__, threads=threading.active_count())
+""",
+        **otlp(receiver.endpoint, OTEL_SDK_DISABLED="True"),
+    )
+
+    assert ran.only == {"flushed": True, "provider": "ProxyTracerProvider", "threads": 2}  # the second: the host's loop
+    assert ran.stderr == ""
+    assert receiver.raw() == b""
+
+
+def test_sampler_of_the_environment(receiver: Receiver) -> None:
+    """A sampler that is off leaves out spans and their events; the log records leave all the same."""
+    ran = python(WORK, **otlp(receiver.endpoint, OTEL_TRACES_SAMPLER="always_off"))
+
+    assert ran.only == {"flushed": True}
+    assert receiver.spans() == []
+    assert len(receiver.logs()) == 5
+
+
+def test_limits_and_batches_of_the_environment(receiver: Receiver) -> None:
+    """The SDK's own limits hold: of span events, and of the items in one request."""
+    ran = python(
+        WORK, **otlp(receiver.endpoint, OTEL_SPAN_EVENT_COUNT_LIMIT="2", OTEL_BLRP_MAX_EXPORT_BATCH_SIZE="2")
+    )
+
+    assert ran.only == {"flushed": True}
+    [span] = receiver.spans()
+    assert len(span.events) == 2
+    assert len(receiver.logs()) == 5
+    assert len(receiver._decoded("/v1/logs")) >= 3
+
+
+def test_none_exports_nothing(receiver: Receiver) -> None:
+    """`none` makes a provider that exports nothing, and the flush has nothing to miss."""
+    ran = python(WORK, **otlp(receiver.endpoint), **{f"OTEL_{each}_EXPORTER": "none" for each in ("TRACES", "METRICS", "LOGS")})
+
+    assert ran.only == {"flushed": True}
+    assert receiver.raw() == b""
+
+
+def test_every_problem_is_told_at_once() -> None:
+    """Wrong names of all signals are told in one error, and no provider was set."""
+    ran = python(
+        """
+from heliograph import SettingsError
+from opentelemetry import trace
+try:
+    configure()
+except SettingsError as error:
+    say(message=str(error), provider=type(trace.get_tracer_provider()).__name__, threads=threading.active_count())
+""",
+        OTEL_TRACES_EXPORTER="zipkon",
+        OTEL_LOGS_EXPORTER="otpl",
+        OTEL_EXPORTER_OTLP_PROTOCOL="smoke",
+        OTEL_CONFIG_FILE="otel.yaml",
+    )
+
+    said = ran.only
+    for part in ("OTEL_TRACES_EXPORTER", "'zipkon'", "OTEL_LOGS_EXPORTER", "'otpl'", "console", "OTEL_CONFIG_FILE"):
+        assert part in said["message"]
+    assert "OTEL_EXPORTER_OTLP_PROTOCOL: 'smoke' has to be one of http/protobuf, grpc" in said["message"]
+    assert (said["provider"], said["threads"]) == ("ProxyTracerProvider", 1)
+
+
+def test_grpc_to_a_real_collector(collector: Collector) -> None:
+    """With the protocol gRPC the same arrives at a real Collector."""
+    ran = python(
+        WORK,
+        **otlp(collector.otlp_grpc_endpoint, OTEL_EXPORTER_OTLP_PROTOCOL="grpc", OTEL_SERVICE_NAME="over-grpc"),
+    )
+
+    assert ran.only == {"flushed": True}
+
+    def arrived() -> bool:
+        logs = [log for log in collector.logs() if log.resource["service.name"] == "over-grpc"]
+        spans = [span for span in collector.traces() if span.resource["service.name"] == "over-grpc"]
+        return (len(logs), len(spans)) == (5, 1)
+
+    wait_until(arrived)
