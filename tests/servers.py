@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Misbehaving:
@@ -24,7 +28,7 @@ class Misbehaving:
         self._thread.start()
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
 
-    def __enter__(self) -> Misbehaving:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -260,7 +260,102 @@ def test_a_subclass_of_a_registered_class_goes_out_under_its_ancestors_name(tele
     assert telemetry.events == [("app.page", {"app.page.number": 1, "app.page.signature": "cleverbot"})]
 
 
+# Startup
+
+
+class Starting(Pages):
+    """Counts its startups, and tracks an event in each, in a sync or an async hook."""
+
+    def __init__(self, failures=0, sync=False):
+        self.failures = failures
+        self.starts = 0
+        self._sync = sync
+
+    @hookimpl
+    def startup(self, datasette):
+        async def start():
+            await datasette.track_event(PageEvent(0))
+            self._start(datasette)
+
+        return self._start(datasette) if self._sync else start
+
+    def _start(self, datasette):
+        self.starts += 1
+        datasette.track(PageEvent(0))
+        if self.starts <= self.failures:
+            raise OSError("not yet")
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_startup_hook_may_track(telemetry: Telemetry, sync: bool) -> None:
+    """The events are registered by then, and asking for the startup again goes on at once."""
+    starting = Starting(sync=sync)
+
+    with telemetry.host(starting) as host:
+        host.track(PageEvent(1))
+
+    assert starting.starts == 1
+    assert numbers(telemetry) == ([0, 1] if sync else [0, 0, 1])
+
+
+def test_startup_hooks_run_once_before_the_first_event_of_many_threads_and_tasks(telemetry: Telemetry) -> None:
+    """No event goes out before them, whoever comes first."""
+    starting = Starting()
+    host = telemetry.host(starting)
+    barrier = threading.Barrier(4)
+
+    def track_in_a_thread(number: int) -> None:
+        barrier.wait(AT_MOST)
+        host.track(PageEvent(number))
+
+    def track_in_tasks(number: int) -> None:
+        async def program():
+            async with anyio.create_task_group() as tasks:
+                for further in range(5):
+                    tasks.start_soon(host.track_event, PageEvent(number + further))
+
+        barrier.wait(AT_MOST)
+        anyio.run(program)
+
+    with ThreadPoolExecutor(4) as pool:
+        work = [(track_in_a_thread, 1), (track_in_a_thread, 2), (track_in_tasks, 10), (track_in_tasks, 20)]
+        list(pool.map(lambda pair: pair[0](pair[1]), work))
+
+    assert host.shutdown()
+    assert starting.starts == 1
+    assert numbers(telemetry)[:2] == [0, 0]
+    assert sorted(numbers(telemetry)) == [0, 0, 1, 2, *range(10, 15), *range(20, 25)]
+
+
+def test_a_failing_startup_is_raised_by_track_and_tried_again(telemetry: Telemetry) -> None:
+    """The event that came too early is the caller's to track again."""
+    starting = Starting(failures=2, sync=True)
+    host = telemetry.host(starting)
+
+    with pytest.raises(OSError, match="not yet"):
+        host.track(PageEvent(1))
+    with pytest.raises(OSError, match="not yet"):
+        asyncio.run(host.track_event(PageEvent(2)))
+    host.track(PageEvent(3))
+
+    assert host.shutdown()
+    assert starting.starts == 3
+    assert numbers(telemetry) == [0, 0, 0, 3]
+
+
 # What plugins ask a Datasette for
+
+
+def test_flush_waits_for_writes_that_nobody_waits_for(telemetry: Telemetry) -> None:
+    """What a hook writes with `block=False` is there when `flush` says True."""
+    with telemetry.host(databases={"one": ":memory:"}) as host:
+        database = host.get_database()
+        host.call(database.execute_write, "create table pages (number integer)")
+        for number in range(20):
+            host.call(database.execute_write, "insert into pages values (?)", [number], block=False)
+
+        assert host.flush()
+        assert host.call(database.execute, "select count(*) from pages").single_value() == 20
 
 
 @pytest.mark.anyio

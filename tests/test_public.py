@@ -58,7 +58,9 @@ def test_every_error_is_public() -> None:
     errors = {
         name
         for name, value in vars(heliograph.errors).items()
-        if isinstance(value, type) and issubclass(value, Exception) and value.__module__ == "heliograph.errors"
+        if isinstance(value, type)
+        and issubclass(value, Exception)
+        and value.__module__ == "heliograph.errors"
         and not name.startswith("_")  # bases that two of them share
     }
 

@@ -324,7 +324,9 @@ async def test_datasette_prints_the_event(datasettes: Instances, capsys: pytest.
 def rows(path: Path) -> list[tuple[Any, ...]]:
     """What the block wrote, without its clock's answer, which has to be a time."""
     with closing(sqlite3.connect(path)) as connection:
-        found = connection.execute("select created, event_type, actor, properties from datasette_events order by id").fetchall()
+        found = connection.execute(
+            "select created, event_type, actor, properties from datasette_events order by id"
+        ).fetchall()
     for created, *_ in found:
         datetime.strptime(created, "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
     return [row[1:] for row in found]

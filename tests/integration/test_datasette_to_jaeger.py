@@ -44,7 +44,10 @@ WRITES = (
             "pk": "id",
         },
         "datasette.create_table",
-        {**TABLE, "datasette.create_table.schema": 'CREATE TABLE "plants" (\n   "id" INTEGER PRIMARY KEY,\n   "name" TEXT\n)'},
+        {
+            **TABLE,
+            "datasette.create_table.schema": 'CREATE TABLE "plants" (\n   "id" INTEGER PRIMARY KEY,\n   "name" TEXT\n)',
+        },
     ),
     Write(
         "/data/plants/-/insert",

@@ -79,8 +79,17 @@ def test_log_row_of_another_program() -> None:
 def test_span_rows() -> None:
     """A span with a row for each of its events; kind and status by their names."""
     request = ExportTraceServiceRequest()
-    span = request.resource_spans.add().scope_spans.add().spans.add(
-        trace_id=b"\x01" * 16, span_id=b"\x02" * 8, name="GET /", kind=2, start_time_unix_nano=1, end_time_unix_nano=3
+    span = (
+        request.resource_spans.add()
+        .scope_spans.add()
+        .spans.add(
+            trace_id=b"\x01" * 16,
+            span_id=b"\x02" * 8,
+            name="GET /",
+            kind=2,
+            start_time_unix_nano=1,
+            end_time_unix_nano=3,
+        )
     )
     span.status.code = 2
     event = span.events.add(name="app.sold", time_unix_nano=2)

@@ -97,7 +97,7 @@ def test_an_empty_request_is_fine(endpoint: str, path: str) -> None:
     ],
 )
 def test_what_is_not_understood_is_refused(
-    endpoint: str, store: Store, status: int, path: str, content: bytes, headers: dict[str, str]
+    endpoint: str, store: Store, *, status: int, path: str, content: bytes, headers: dict[str, str]
 ) -> None:
     """The status says what is wrong, nothing is kept, and the next request is served."""
     assert post(endpoint, content, path, **headers)[0] == status

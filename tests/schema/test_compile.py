@@ -156,7 +156,7 @@ def test_class_of_the_right_shape_needs_no_base() -> None:
 
     schema = compile_schema(Shaped, namespace="app")
 
-    assert schema.attributes(Shaped(None, dt.datetime.now(), 3)) == {"app.shaped.size": 3}
+    assert schema.attributes(Shaped(None, dt.datetime.now(dt.timezone.utc), 3)) == {"app.shaped.size": 3}
 
 
 def test_datasettes_own_events_have_their_namespace_and_the_names_of_the_conventions() -> None:

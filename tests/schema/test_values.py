@@ -9,10 +9,10 @@ import enum
 import json
 import math
 import uuid
-from collections import ChainMap, OrderedDict, UserDict, UserList, namedtuple
+from collections import ChainMap, OrderedDict, UserDict, UserList
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -39,6 +39,8 @@ class Level(enum.IntEnum):
 
 
 class Text(str):
+    __slots__ = ()
+
     def __str__(self) -> str:
         raise RuntimeError("no code of a value is run")
 
@@ -69,7 +71,10 @@ class Broken(Mapping[str, object]):
         return 1
 
 
-Pair = namedtuple("Pair", "a b")
+class Pair(NamedTuple):
+    a: int
+    b: int
+
 
 FORMS = [
     ("text", "text"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from backends import free_port
 from processes import otlp
 from scripts import python

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 
+from heliograph.sdk.exit import AtExit
 from processes import otlp
 from receiver import Receiver
 from scripts import python
 from servers import Misbehaving
-
-from heliograph.sdk.exit import AtExit
 
 PROGRAM = """
 host = configure(plugins=[Plugin()])

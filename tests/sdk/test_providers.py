@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from backends import Collector, wait_until
 from processes import otlp
 from receiver import Receiver
@@ -108,9 +109,7 @@ def test_sampler_of_the_environment(receiver: Receiver) -> None:
 
 def test_limits_and_batches_of_the_environment(receiver: Receiver) -> None:
     """The SDK's own limits hold: of span events, and of the items in one request."""
-    ran = python(
-        WORK, **otlp(receiver.endpoint, OTEL_SPAN_EVENT_COUNT_LIMIT="2", OTEL_BLRP_MAX_EXPORT_BATCH_SIZE="2")
-    )
+    ran = python(WORK, **otlp(receiver.endpoint, OTEL_SPAN_EVENT_COUNT_LIMIT="2", OTEL_BLRP_MAX_EXPORT_BATCH_SIZE="2"))
 
     assert ran.only == {"flushed": True}
     [span] = receiver.spans()
@@ -121,7 +120,9 @@ def test_limits_and_batches_of_the_environment(receiver: Receiver) -> None:
 
 def test_none_exports_nothing(receiver: Receiver) -> None:
     """`none` makes a provider that exports nothing, and the flush has nothing to miss."""
-    ran = python(WORK, **otlp(receiver.endpoint), **{f"OTEL_{each}_EXPORTER": "none" for each in ("TRACES", "METRICS", "LOGS")})
+    ran = python(
+        WORK, **otlp(receiver.endpoint), **{f"OTEL_{each}_EXPORTER": "none" for each in ("TRACES", "METRICS", "LOGS")}
+    )
 
     assert ran.only == {"flushed": True}
     assert receiver.raw() == b""

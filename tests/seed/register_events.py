@@ -1,6 +1,5 @@
 from dataclasses import dataclass
-
-from datasette import Event, hookimpl
+from datasette import hookimpl, Event
 
 
 @dataclass

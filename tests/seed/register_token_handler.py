@@ -1,4 +1,4 @@
-from datasette import TokenHandler, hookimpl
+from datasette import hookimpl, TokenHandler
 
 
 class DatabaseTokenHandler(TokenHandler):

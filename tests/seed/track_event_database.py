@@ -1,6 +1,5 @@
-import json
-
 from datasette import hookimpl
+import json
 
 
 @hookimpl

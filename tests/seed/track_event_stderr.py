@@ -1,7 +1,6 @@
+from datasette import hookimpl
 import json
 import sys
-
-from datasette import hookimpl
 
 
 @hookimpl

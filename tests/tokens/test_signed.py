@@ -31,7 +31,9 @@ HOST = Host(Settings(secret=(SECRET,)))
 HANDLER = SignedTokenHandler()
 TOKEN_CHARACTERS = string.ascii_letters + string.digits + "-_."
 
-restrictions_of_both = pytest.mark.parametrize("restrictions_class", [TokenRestrictions, datasette.tokens.TokenRestrictions])
+restrictions_of_both = pytest.mark.parametrize(
+    "restrictions_class", [TokenRestrictions, datasette.tokens.TokenRestrictions]
+)
 
 
 class Clock:
@@ -100,21 +102,24 @@ def test_a_token_of_datasettes_is_good_here(real: Datasette, restrictions_class:
 
 
 def test_both_write_the_same_payload(real: Datasette) -> None:
-    """At the same second, of the same input, the token is the same text but for the order of nothing."""
+    """At the same second, of the same input, the token is the same text."""
     for restrictions in (None, _some(TokenRestrictions()), TokenRestrictions()):
         theirs = asyncio.run(real.create_token("root", expires_after=60, restrictions=restrictions))
         payload = HOST.unsign(theirs.removeprefix(PREFIX), namespace=NAMESPACE)
 
-        assert create(handler=SignedTokenHandler(Clock(payload["t"])), expires_after=60, restrictions=restrictions) == theirs
+        assert (
+            create(handler=SignedTokenHandler(Clock(payload["t"])), expires_after=60, restrictions=restrictions)
+            == theirs
+        )
 
 
 def test_an_expired_token_is_refused_by_both(real: Datasette) -> None:
     """Its end is past for both in the same words."""
     token = create(handler=SignedTokenHandler(Clock(1000)), expires_after=1)
 
-    with pytest.raises(TokenExpired, match="^Token has expired$") as caught:
+    with pytest.raises(TokenExpired, match=r"^Token has expired$") as caught:
         verify(token)
-    with pytest.raises(datasette.tokens.TokenInvalid, match="^Token has expired$"):
+    with pytest.raises(datasette.tokens.TokenInvalid, match=r"^Token has expired$"):
         asyncio.run(real.verify_token(token))
     assert caught.value.expired_at == 1001
 
@@ -143,9 +148,9 @@ def test_a_token_of_another_secret_is_refused_by_both(real: Datasette) -> None:
     """Neither accepts what it cannot have signed."""
     token = create(host(secret=("another",)))
 
-    with pytest.raises(TokenSignatureInvalid, match="^Invalid token signature$"):
+    with pytest.raises(TokenSignatureInvalid, match=r"^Invalid token signature$"):
         verify(token)
-    with pytest.raises(datasette.tokens.TokenInvalid, match="^Invalid token signature$"):
+    with pytest.raises(datasette.tokens.TokenInvalid, match=r"^Invalid token signature$"):
         asyncio.run(real.verify_token(token))
 
 
@@ -201,7 +206,7 @@ def test_tokens_that_are_off_are_neither_made_nor_accepted() -> None:
 
     with pytest.raises(TokensDisabled):
         create(off)
-    with pytest.raises(TokensDisabled, match="^Signed tokens are not enabled$"):
+    with pytest.raises(TokensDisabled, match=r"^Signed tokens are not enabled$"):
         verify(token, off)
     assert verify("other", off) is None
 
@@ -219,9 +224,6 @@ def test_tokens_that_are_off_are_neither_made_nor_accepted() -> None:
         {"a": "root", "t": 1.5},
         {"a": "root", "t": "1"},
         {"a": "root", "t": [1]},
-        {"a": "root", "t": 10**400},
-        {"a": "root", "t": -(10**400), "d": 1},
-        {"a": "root", "t": 10**400, "d": 1},
         {"a": "root", "t": 1, "d": True},
         {"a": "root", "t": 1, "d": "60"},
         {"a": "root", "t": 1, "d": 1.5},
@@ -241,7 +243,7 @@ def test_tokens_that_are_off_are_neither_made_nor_accepted() -> None:
 @pytest.mark.parametrize("ttl", [None, 60])
 def test_a_payload_that_the_handler_does_not_write_is_malformed(payload: object, ttl: int | None) -> None:
     """Well signed or not, it is refused as such, and never breaks anything."""
-    with pytest.raises(TokenMalformed, match="^Invalid token"):
+    with pytest.raises(TokenMalformed, match=r"^Invalid token"):
         verify(signed(payload), host(token_ttl=ttl))
 
 
@@ -250,11 +252,21 @@ def test_a_payload_that_the_handler_does_not_write_is_malformed(payload: object,
 )
 def test_a_token_of_no_form_is_refused(rest: str) -> None:
     """Whatever follows the prefix: half a surrogate pair, as a header or a terminal may give one, included."""
-    with pytest.raises(TokenSignatureInvalid, match="^Invalid token signature$") as caught:
+    with pytest.raises(TokenSignatureInvalid, match=r"^Invalid token signature$") as caught:
         verify(PREFIX + rest)
 
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("ttl", [None, 60])
+def test_a_time_of_any_size_breaks_nothing(ttl: int | None) -> None:
+    """A well signed time beyond every clock is far in the past, or in the future."""
+    past, future = (signed({"a": "root", "t": time, "d": 1}) for time in (-(10**400), 10**400))
+
+    with pytest.raises(TokenExpired):
+        verify(past, host(token_ttl=ttl))
+    assert verify(future, host(token_ttl=ttl))["token_expires"] == 10**400 + 1
 
 
 json_values = st.recursive(
@@ -264,7 +276,9 @@ json_values = st.recursive(
 )
 
 
-@hypothesis.given(payload=json_values | st.fixed_dictionaries({}, optional=dict.fromkeys(("a", "t", "d", "_r"), json_values)))
+@hypothesis.given(
+    payload=json_values | st.fixed_dictionaries({}, optional=dict.fromkeys(("a", "t", "d", "_r"), json_values))
+)
 def test_a_signed_payload_of_any_kind_is_an_actor_or_refused(payload: object) -> None:
     """There is no third way."""
     try:
@@ -287,7 +301,9 @@ def test_what_was_created_is_verified(actor_id: str, life: int | None, data: st.
     )
     handler = SignedTokenHandler(Clock(2_000_000))
 
-    actor = verify(create(handler=handler, actor_id=actor_id, expires_after=life, restrictions=restrictions), handler=handler)
+    actor = verify(
+        create(handler=handler, actor_id=actor_id, expires_after=life, restrictions=restrictions), handler=handler
+    )
 
     expected = {"id": actor_id, "token": "dstok"}
     if restrictions.abbreviated(HOST) is not None:
@@ -306,12 +322,11 @@ def test_a_token_with_a_changed_character_is_refused_or_unrecognized(position: i
     changed = GOOD[:position] + character + GOOD[position + 1 :]
     hypothesis.assume(_bytes_of(changed) != _bytes_of(GOOD))
 
-    try:
-        assert verify(changed) is None
-    except TokenInvalid as error:
-        assert isinstance(error, TokenSignatureInvalid)
+    if changed.startswith(PREFIX):
+        with pytest.raises(TokenSignatureInvalid):
+            verify(changed)
     else:
-        assert not changed.startswith(PREFIX)
+        assert verify(changed) is None
 
 
 @hypothesis.given(text=st.text())

@@ -93,8 +93,25 @@ def set_up(
         )
     if problems:
         raise SettingsError(problems)
-    resource = _resource(service_name)
-    return [_BUILDERS[signal](selection, resource) for signal, selection in selections.items()]
+    built = _build(selections, _resource(service_name))
+    for signal, owned in built.items():
+        _SETTERS[signal](owned.provider)
+    return list(built.values())
+
+
+def _build(selections: Mapping[TelemetrySignal, Selection], resource: Resource) -> dict[TelemetrySignal, OwnedProvider]:
+    built: dict[TelemetrySignal, OwnedProvider] = {}
+    problems = []
+    for signal, selection in selections.items():
+        try:
+            built[signal] = _BUILDERS[signal](selection, resource)
+        except Exception as error:  # the variables that the SDK's parts read themselves: each refuses in its own way
+            problems.append(f"{signal.value} cannot be exported: {error}")
+    if problems:
+        for owned in built.values():
+            owned.shutdown(0)
+        raise SettingsError(problems)
+    return built
 
 
 def is_disabled(environ: Mapping[str, str]) -> bool:
@@ -115,7 +132,6 @@ def _build_traces(selection: Selection, resource: Resource) -> OwnedProvider:
     provider.ledgers = [exporter.ledger for exporter in exporters]
     for exporter in exporters:
         provider.add_span_processor(CountedBatchSpanProcessor(exporter, exporter.ledger))
-    set_tracer_provider(provider)
     return OwnedProvider(provider, tuple(exporters))
 
 
@@ -125,7 +141,6 @@ def _build_logs(selection: Selection, resource: Resource) -> OwnedProvider:
     provider.ledgers = [exporter.ledger for exporter in exporters]
     for exporter in exporters:
         provider.add_log_record_processor(CountedBatchLogRecordProcessor(exporter, exporter.ledger))
-    set_logger_provider(provider)
     return OwnedProvider(provider, tuple(exporters))
 
 
@@ -136,7 +151,6 @@ def _build_metrics(selection: Selection, resource: Resource) -> OwnedProvider:
     pulled = [cls() for cls in classes if issubclass(cls, MetricReader)]  # Prometheus asks: there is nothing to count
     provider = HonestMeterProvider(metric_readers=[*readers, *pulled], resource=resource, shutdown_on_exit=False)
     provider.ledgers = [exporter.ledger for exporter in exporters]
-    set_meter_provider(provider)
     return OwnedProvider(provider, tuple(exporters))
 
 
@@ -144,6 +158,12 @@ _BUILDERS: Final[Mapping[TelemetrySignal, Callable[[Selection, Resource], OwnedP
     TelemetrySignal.TRACES: _build_traces,
     TelemetrySignal.LOGS: _build_logs,
     TelemetrySignal.METRICS: _build_metrics,
+}
+
+_SETTERS: Final[Mapping[TelemetrySignal, Callable[[Any], None]]] = {
+    TelemetrySignal.TRACES: set_tracer_provider,
+    TelemetrySignal.LOGS: set_logger_provider,
+    TelemetrySignal.METRICS: set_meter_provider,
 }
 
 

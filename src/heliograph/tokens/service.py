@@ -80,7 +80,7 @@ class TokenService:
 
 
 def _named(handlers: list[TokenHandlerLike], name: str) -> TokenHandlerLike:
-    for handler in handlers:
-        if handler.name == name:
-            return handler
-    raise TokenHandlerNotFound(name, [handler.name for handler in handlers])
+    names = [getattr(handler, "name", "") for handler in handlers]  # a handler by its shape may have none
+    if name not in names:
+        raise TokenHandlerNotFound(name, names)
+    return handlers[names.index(name)]

@@ -78,7 +78,7 @@ class SignedTokenHandler(TokenHandler):
         if "_r" in payload:
             actor["_r"] = payload["_r"]
         if life is not None:
-            if self._clock() - created > life:
+            if self._clock() > created + life:  # no difference: a clock's float cannot take an integer of any size
                 raise TokenExpired(created + life)
             actor["token_expires"] = created + life
         return actor

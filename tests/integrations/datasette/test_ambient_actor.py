@@ -140,9 +140,7 @@ async def test_requests_at_the_same_time_do_not_mix(visits, telemetry) -> None:
     _, instance = visits
     names = [f"user{n}" for n in range(AT_THE_SAME_TIME)]
 
-    answers = await asyncio.gather(
-        *(instance.client.get(f"/together/{name}", actor={"id": name}) for name in names)
-    )
+    answers = await asyncio.gather(*(instance.client.get(f"/together/{name}", actor={"id": name}) for name in names))
 
     assert [answer.json()["id"] for answer in answers] == names
     assert sorted(actors(telemetry)) == [(name, name) for name in names]

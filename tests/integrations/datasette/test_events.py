@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, make_dataclass
 from typing import Any
@@ -141,9 +142,10 @@ class Failing:
         raise RuntimeError("this plugin fails")
 
 
-@pytest.mark.parametrize(("event_class", "fields", "name", "attributes"), CORE_EVENTS, ids=lambda case: str(case)[-40:])
-async def test_core_event(instances, telemetry, event_class, fields, name, attributes) -> None:
+@pytest.mark.parametrize("case", CORE_EVENTS, ids=lambda case: case[2])
+async def test_core_event(instances, telemetry, case) -> None:
     """An event of Datasette's core has its name, its actor without secrets, and its properties as attributes."""
+    event_class, fields, name, attributes = case
     instance = await instances()
 
     await instance.track_event(event_class(actor=ALICE, **fields))
@@ -190,10 +192,14 @@ async def test_second_class_of_one_name_is_one_warning_and_goes_out_untyped(inst
         await instance.track_event(FirstEvent(actor=None, first=1))
         await instance.track_event(SecondEvent(actor=None, second=2))
 
-    assert telemetry.events == [
-        ("app.same_name", {"app.same_name.first": 1}),
-        ("app.same_name", {"app.same_name.second": 2}),
-    ] * 2
+    assert (
+        telemetry.events
+        == [
+            ("app.same_name", {"app.same_name.first": 1}),
+            ("app.same_name", {"app.same_name.second": 2}),
+        ]
+        * 2
+    )
     [warning] = warnings.messages
     assert "SecondEvent" in warning
     assert "FirstEvent" in warning
@@ -270,6 +276,27 @@ async def test_event_stands_on_the_span_of_its_request(instances, telemetry) -> 
     [event] = [event for event in server.events if event.name == "datasette.create_table"]
     assert record.log_record.span_id == server.context.span_id
     assert record.log_record.attributes == event.attributes
+
+
+@pytest.mark.parametrize("block", [True, False])
+async def test_event_of_a_write_that_nobody_waits_for_goes_out(instances, telemetry, block) -> None:
+    """A table that plain SQL renames, in Datasette's own time, is an event too, of nobody's."""
+    instance = await instances()
+    database = instance.get_database("data")
+    await database.execute_write("create table plants (id integer primary key)")
+
+    await database.execute_write("alter table plants rename to flora", block=block)
+    await database.execute_write("select 1")  # writes are one after the other
+    await asyncio.sleep(0)
+
+    assert (
+        "datasette.rename_table",
+        {
+            "db.namespace": "data",
+            "datasette.rename_table.old_table": "plants",
+            "datasette.rename_table.new_table": "flora",
+        },
+    ) in telemetry.events
 
 
 class ThrowingProvider(LoggerProvider):

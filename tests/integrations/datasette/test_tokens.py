@@ -51,15 +51,14 @@ class Letters(heliograph.TokenHandler):
 
     async def verify_token(self, datasette, token):
         letter, _, actor_id = token.partition(":")
-        answers = {
-            "r": heliograph.TokenRevoked,
-            "s": heliograph.TokenSignatureInvalid,
-            "b": lambda: RuntimeError(f"broken by {token}"),
+        refusals = {
+            "r": heliograph.TokenRevoked(),
+            "s": heliograph.TokenSignatureInvalid(),
+            "e": heliograph.TokenExpired(1),
+            "b": RuntimeError(f"broken by {token}"),
         }
-        if letter in answers:
-            raise answers[letter]()
-        if letter == "e":
-            raise heliograph.TokenExpired(1)
+        if letter in refusals:
+            raise refusals[letter]
         return {"id": actor_id} if letter == "g" else None
 
 

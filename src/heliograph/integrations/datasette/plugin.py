@@ -31,14 +31,20 @@ providers.at_import()
 @hookimpl(tryfirst=True)
 def startup(datasette: Datasette) -> None:
     """Read the settings, set the missing providers up, and compile the schemas of the registered events."""
-    if providers.error is not None:
-        raise StartupError(f"heliograph: {providers.error}") from providers.error
-    try:
-        instance = instance_of(datasette)
-        providers.at_startup(instance.settings.flush_timeout_millis)
-    except SettingsError as error:
-        raise StartupError(f"heliograph: {error}") from error
+    problems = _problems(lambda: instance_of(datasette)) + _problems(providers.at_startup)
+    if problems:
+        raise StartupError(f"heliograph: {SettingsError(problems)}")
+    instance = instance_of(datasette)
+    providers.end_within(instance.settings.flush_timeout_millis)
     instance.register(datasette.event_classes)
+
+
+def _problems(step: Callable[[], object]) -> tuple[str, ...]:
+    try:
+        step()
+    except SettingsError as error:
+        return error.problems
+    return ()
 
 
 @hookimpl(tryfirst=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
@@ -27,31 +28,35 @@ class ProcessProviders:
 
     Args:
         environ: The environment.
-
-    Attributes:
-        error: What went wrong when the plugin was imported, to be told in `startup`: raised at once, it would take
-            ``datasette --version`` down too.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self.error: Exception | None = None
         self._environ = environ
         self._owned: list[OwnedProvider] = []
         self._exit_is_set = False
 
     def at_import(self) -> None:
-        """Set a TracerProvider, unless a plugin that brings one is about to be loaded, or was."""
-        if not any(_is_loaded(name, self._environ) for name in TRACE_SIBLINGS):
-            try:
-                self._set_up(TelemetrySignal.TRACES)
-            except Exception as error:
-                self.error = error
+        """Set a TracerProvider, unless a plugin that brings one is about to be loaded, or was.
 
-    def at_startup(self, timeout_millis: int) -> None:
-        """Set the providers that are missing still, once every plugin was imported."""
+        What goes wrong goes wrong again in `at_startup`, and is told then: raised here, it would take
+        ``datasette --version`` down too.
+        """
+        if not any(_is_loaded(name, self._environ) for name in TRACE_SIBLINGS):
+            with contextlib.suppress(Exception):
+                self._set_up(TelemetrySignal.TRACES)
+
+    def at_startup(self) -> None:
+        """Set the providers that are missing still, once every plugin was imported.
+
+        Raises:
+            SettingsError: Every problem of the environment, at once.
+        """
         self._set_up(*TelemetrySignal)
+
+    def end_within(self, timeout_millis: int) -> None:
+        """When the interpreter ends, flush and shut down what was made here, within the time."""
         if self._owned and not self._exit_is_set:
-            from heliograph.sdk.exit import AtExit
+            from heliograph.sdk.exit import AtExit  # see _set_up
 
             self._exit_is_set = True
             AtExit(lambda: self._shutdown(timeout_millis), timeout_millis)

@@ -12,6 +12,7 @@ from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from typing_extensions import Self
 
 from backends import Json, LogRecord, Metric, Span, decode_logs, decode_metrics, decode_spans
 
@@ -32,7 +33,7 @@ class Receiver:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
 
-    def __enter__(self) -> Receiver:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -89,7 +90,5 @@ def _with_hex_ids(value: Any) -> Any:
     if isinstance(value, list):
         return [_with_hex_ids(item) for item in value]
     if isinstance(value, dict):
-        return {
-            key: base64.b64decode(item).hex() if key in IDS else _with_hex_ids(item) for key, item in value.items()
-        }
+        return {key: base64.b64decode(item).hex() if key in IDS else _with_hex_ids(item) for key, item in value.items()}
     return value
