@@ -280,8 +280,12 @@ class Host:
 
     async def _start(self) -> None:
         await self._register_events(self._plugins.call("register_events", datasette=self))
+        started = list(self._plugins)
         for result in self._plugins.call("startup", datasette=self):
             await resolved(result)
+        for plugin in self._plugins:
+            if plugin not in started:  # a startup hook registered it
+                await self._start_plugin(plugin)
 
     async def _start_plugin(self, plugin: object) -> None:
         await self._register_events(self._plugins.call_of(plugin, "register_events", datasette=self))
@@ -336,9 +340,16 @@ class Host:
         flushed = self.flush(deadline.remaining())
         closers, self._closers = self._closers, []
         for close in closers:
-            flushed = close(deadline.remaining()) is not False and flushed
+            flushed = self._close(close, deadline.remaining()) and flushed
         run_within(max(100.0, deadline.remaining()), self._release)
         return flushed
+
+    def _close(self, close: Callable[[float], bool | None], timeout_millis: float) -> bool:
+        try:
+            return close(timeout_millis) is not False
+        except Exception:  # what was left to us to call may do anything; the rest is shut down all the same
+            logger.exception("A function that was to be called at shutdown failed.")
+            return False
 
     def _release(self) -> None:
         self._background.stop()

@@ -92,8 +92,8 @@ def _wraps(implementation: pluggy.HookImpl) -> bool:
 
 
 async def resolved(result: object) -> object:
-    """A hook's result: awaited if it is an async function or a coroutine, as Datasette does."""
-    value = result() if callable(result) else result
+    """A hook's result: awaited if it is an async function or a coroutine, as Datasette does; a class stays a class."""
+    value = result() if callable(result) and not isinstance(result, type) else result
     return await cast("Awaitable[object]", value) if inspect.isawaitable(value) else value
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 
 from heliograph.sdk.exit import AtExit
+from otlp_receiver import Receiver
 from processes import otlp
-from receiver import Receiver
 from scripts import python
 from servers import Misbehaving
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from backends import Collector, wait_until
+from otlp_receiver import Receiver
 from processes import otlp
-from receiver import Receiver
 from scripts import python
 
 WORK = """

@@ -129,9 +129,9 @@ ACTORS = st.dictionaries(
 @given(ACTORS)
 def test_any_actor_becomes_attributes_that_the_real_encoder_takes(actor: Any) -> None:
     """Keys that an attacker chose, odd and many, lose nothing and break nothing."""
-    attributes = put({**actor, "token": "SECRET"}, "*")
+    attributes = put({**actor, "token": "secret"}, "*")
 
     assert len(_encode_attributes(attributes) or []) == len(attributes)
-    assert "SECRET" not in repr(attributes)
+    assert repr(attributes) == repr(put({key: value for key, value in actor.items() if key != "token"}, "*"))
     assert all(name.startswith(("user.", "heliograph.actor")) for name in attributes)
     assert len(attributes) < 400
