@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import threading
@@ -48,23 +49,26 @@ class Background:
         async def run() -> T:
             return await function(*args, **kwargs)
 
-        return self._started().portal.call(run)
+        with self._lock:
+            portal = self._started().portal
+        return portal.call(_contained, run)
 
     def submit(self, function: Callable[[], Awaitable[object]], *, what: str) -> None:
         """Run an async function later: after all that were submitted before it, in a copy of the caller's context.
 
         It comes back at once, from any thread, the loop's own included. A function that fails is logged as ``what``.
         """
-        running = self._started()
         job = _Job(function, what)
-        self._pending.add(job.done)
-        job.done.add_done_callback(self._pending.discard)
-        running.loop.call_soon_threadsafe(running.queue.put_nowait, job)
+        with self._lock:  # so that no job is given to a loop that `stop` has taken away
+            running, pending = self._started(), self._pending
+            pending.add(job.done)
+            running.loop.call_soon_threadsafe(running.queue.put_nowait, job)
+        job.done.add_done_callback(pending.discard)
 
     def wait(self, timeout_seconds: float) -> bool:
         """Whether all that was submitted so far was done in time."""
-        pending = set(self._pending)
-        return not pending or not wait(pending, timeout_seconds).not_done
+        done, waiting = wait(set(self._pending), timeout_seconds)
+        return not waiting and not any(job.cancelled() for job in done)
 
     def is_own_thread(self) -> bool:
         """Whether the calling thread is that of the loop."""
@@ -78,16 +82,18 @@ class Background:
         """Cancel what still runs, and end the thread; the next use starts another."""
         with self._lock:
             running, self._running = self._running, None
-            self._pending = set()
+            pending, self._pending = self._pending, set()
         if running is not None:
-            running.portal.call(running.portal.stop, True)
+            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+                running.portal.call(running.portal.stop, True)
             running.thread.join()
+        for job in list(pending):
+            job.cancel()
 
     def _started(self) -> _Running:
-        with self._lock:
-            if self._running is None:
-                self._running = _start()
-            return self._running
+        if self._running is None or not self._running.thread.is_alive():
+            self._running = _start()
+        return self._running
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,7 @@ class _Job:
 
     async def run(self) -> None:
         # a task of its own, since that is what a context belongs to (create_task takes one from Python 3.11 on)
-        task = self._context.run(asyncio.ensure_future, _as_coroutine(self._function))
+        task = self._context.run(asyncio.ensure_future, _contained(self._function))
         try:
             await asyncio.wait([task])  # not the task itself: one that is cancelled from within would end the worker
             error = asyncio.CancelledError() if task.cancelled() else task.exception()
@@ -147,8 +153,13 @@ class _Job:
                 logger.error("Failed: %s", self._what, exc_info=error)
         finally:
             task.cancel()
-            self.done.set_result(None)
+            if self.done.set_running_or_notify_cancel():
+                self.done.set_result(None)
 
 
-async def _as_coroutine(function: Callable[[], Awaitable[object]]) -> None:
-    await function()
+async def _contained(function: Callable[[], Awaitable[T]]) -> T:
+    """What the function gives; an exception that would end the loop, and with it the work of others, ends here."""
+    try:
+        return await function()
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise RuntimeError(f"an async function on the host's loop raised {type(error).__name__}") from error

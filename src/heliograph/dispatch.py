@@ -56,7 +56,14 @@ class Dispatcher:
             except Exception as error:
                 self._failed(plugin, error)
             else:
-                yield from ((plugin, result) for result in results if callable(result) or inspect.isawaitable(result))
+                yield from self._deferred(plugin, results)
+
+    def _deferred(self, plugin: str, results: list[object]) -> Iterator[tuple[str, object]]:
+        for result in results:
+            if inspect.isgenerator(result) or inspect.isasyncgen(result):
+                self._failed(plugin, TypeError("the hook has a `yield`, and so never ran; wrappers say wrapper=True"))
+            elif callable(result) or inspect.isawaitable(result):
+                yield plugin, result
 
     async def _finish(self, deferred: Deferred) -> None:
         for plugin, result in deferred:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import enum
 from collections.abc import Callable, Iterator, Mapping
@@ -89,7 +90,9 @@ class Event:
 
     def properties(self) -> dict[str, object]:
         """The event's fields other than ``actor`` and ``created``, as a new dict, nested dataclasses included."""
-        properties = dataclasses.asdict(self)
+        bare = copy.copy(self)
+        bare.actor = None  # any mapping may be the actor, and not every mapping can be copied deeply
+        properties = dataclasses.asdict(bare)
         del properties["actor"], properties["created"]
         return properties
 

@@ -1,7 +1,8 @@
 """The plugin hooks of a host, under pluggy's project name ``datasette``.
 
 They are Datasette's, with the names of its arguments: one plugin file runs, unchanged, in Datasette and in a `Host`.
-``datasette`` is the host. A hook may return its result, an async function that gives it, or a coroutine.
+``datasette`` is the host. A hook returns its result; all but `register_token_handler` may also return an async function
+that gives it, or a coroutine.
 
 Source: Datasette's documentation, plugin hooks, event tracking.
 """

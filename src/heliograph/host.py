@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -31,7 +30,7 @@ from heliograph.settings import Settings
 from heliograph.startup import Startup
 from heliograph.telemetry.actor import ActorFilter
 from heliograph.telemetry.api import LoggerProvider
-from heliograph.telemetry.deadline import run_within
+from heliograph.telemetry.deadline import Deadline, run_within
 from heliograph.telemetry.emit import Emitter
 from heliograph.telemetry.metrics import metrics_of
 from heliograph.telemetry.providers import Providers
@@ -267,7 +266,11 @@ class Host:
         """
         self._plugins.register(plugin)
         if self._startup.done:
-            self.call(self._start_plugin, plugin)
+            try:
+                self.call(self._start_plugin, plugin)
+            except BaseException:
+                self._plugins.unregister(plugin)
+                raise
 
     async def invoke_startup(self) -> None:
         """Register the plugins' events and run their startup hooks, once.
@@ -334,8 +337,13 @@ class Host:
     def shutdown(self, timeout_millis: float | None = None) -> bool:
         """Flush, end the host's threads, close its databases, and shut down the providers that `configure` made.
 
-        Returns by the deadline, and says what `flush` says. A second call does nothing.
+        Returns by the deadline, and says what `flush` says. A host that is used again starts its threads again.
+
+        Raises:
+            RuntimeError: Called on the host's own loop, which would wait for its own end.
         """
+        if self._background.is_own_thread():
+            raise RuntimeError("a host cannot be shut down by a function that runs on its own loop")
         deadline = self._deadline(timeout_millis)
         flushed = self.flush(deadline.remaining())
         closers, self._closers = self._closers, []
@@ -360,8 +368,8 @@ class Host:
         """Call a function at `shutdown`, after the flush, with the milliseconds that are left; False is a failure."""
         self._closers.append(close)
 
-    def _deadline(self, timeout_millis: float | None) -> _Deadline:
-        return _Deadline(self.settings.flush_timeout_millis if timeout_millis is None else timeout_millis)
+    def _deadline(self, timeout_millis: float | None) -> Deadline:
+        return Deadline(self.settings.flush_timeout_millis if timeout_millis is None else timeout_millis)
 
     def __enter__(self) -> Self:
         try:
@@ -392,14 +400,6 @@ class Host:
     async def _shutdown_shielded(self) -> None:
         with anyio.CancelScope(shield=True):  # in a cancelled scope too; it returns by its deadline
             await anyio.to_thread.run_sync(self.shutdown)
-
-
-class _Deadline:
-    def __init__(self, timeout_millis: float) -> None:
-        self._end = time.monotonic() + timeout_millis / 1000
-
-    def remaining(self) -> float:
-        return max(0.0, (self._end - time.monotonic()) * 1000)
 
 
 def _looked_up(config: object) -> object:

@@ -30,12 +30,25 @@ class Plugins:
         """Add a plugin: a module, or an object, with hook functions.
 
         Raises:
-            PluginError: A hook function has an argument that the hook does not, or the plugin is there already.
+            PluginError: It has no hook function, or one with an argument that the hook does not have; it is there
+                already; it is a class whose functions need an instance.
         """
         try:
+            hash(plugin)  # pluggy keeps plugins in sets
             self._manager.register(plugin)
-        except (ValueError, pluggy.PluginValidationError) as error:
+        except (TypeError, ValueError, pluggy.PluginValidationError) as error:
             raise PluginError(f"the plugin {plugin!r} cannot be registered: {error}") from error
+        self._each.clear()
+        if not self._manager.get_hookcallers(plugin):
+            self.unregister(plugin)
+            raise PluginError(f"the plugin {plugin!r} has no function that is marked with @hookimpl")
+        if isinstance(plugin, type) and any(map(_needs_instance, vars(plugin).values())):
+            self.unregister(plugin)
+            raise PluginError(f"the plugin {plugin!r} is a class; give an instance of it")
+
+    def unregister(self, plugin: object) -> None:
+        """Take a plugin away again."""
+        self._manager.unregister(name=self._manager.get_name(plugin))
         self._each.clear()
 
     def load_entry_points(self) -> None:
@@ -85,6 +98,10 @@ class Plugins:
     def _only(self, plugin: object, hook: str) -> HookCall:
         others = [other for other in self._implementers(hook).values() if other is not plugin]
         return cast("HookCall", self._manager.subset_hook_caller(hook, others))
+
+
+def _needs_instance(attribute: object) -> bool:
+    return inspect.isfunction(attribute) and hasattr(attribute, f"{hookspecs.PROJECT_NAME}_impl")
 
 
 def _wraps(implementation: pluggy.HookImpl) -> bool:

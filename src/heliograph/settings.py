@@ -56,7 +56,7 @@ def _namespace(value: object) -> str:
 
 def _flag(value: object) -> bool:
     known = {True: True, False: False, "true": True, "1": True, "false": False, "0": False}
-    word = value.lower() if isinstance(value, str) else value
+    word = value.strip().lower() if isinstance(value, str) else value
     if isinstance(word, (str, bool)) and word in known:
         return known[word]
     raise ValueError("has to be `true` or `false`")
@@ -136,7 +136,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         problems: list[str] = []
-        said = {name: getattr(self, name) for name, field in FIELDS.items() if getattr(self, name) != field.default}
+        said = {name: getattr(self, name) for name, field in FIELDS.items() if getattr(self, name) is not field.default}
         for name, value in _read_each(said, lambda name: f"Settings({name}=…)", problems).items():
             object.__setattr__(self, name, value)
         if problems:
@@ -149,7 +149,7 @@ class Settings:
         """The settings of an environment.
 
         An empty variable counts as one that is not set, as in OpenTelemetry's specification (but for
-        ``HELIOGRAPH_ACTOR``, which may be empty on purpose). An unknown variable is told in a warning.
+        ``HELIOGRAPH_ACTOR``, which may be empty on purpose). An unknown variable whose name is close to that of a setting is told in a warning.
 
         Args:
             environ: The environment; `None` is that of the process.

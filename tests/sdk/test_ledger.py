@@ -21,49 +21,66 @@ from heliograph.sdk.ledger import (
 )
 
 
+def accept(ledger: Ledger, count: int) -> None:
+    for _ in range(count):
+        ledger.accept()
+
+
 def test_all_delivered() -> None:
     """What was accepted and delivered is settled; with nothing accepted there is nothing to miss."""
     ledger = Ledger()
-    assert ledger.settle(ledger.accepted)
+    assert ledger.settle(ledger.mark())
 
-    ledger.accept()
-    ledger.accept(2)
+    accept(ledger, 3)
+    mark = ledger.mark()
     ledger.deliver(3)
 
-    assert ledger.accepted == 3
-    assert ledger.settle(3)
+    assert mark.accepted == 3
+    assert ledger.settle(mark)
 
 
 def test_loss_is_told_once() -> None:
-    """What was not delivered is written off: the next time it is not told again."""
+    """What was not delivered is written off: the next flush does not tell it again."""
     ledger = Ledger()
-    ledger.accept(5)
+    accept(ledger, 5)
     ledger.deliver(3)
 
-    assert not ledger.settle(5)
-    assert ledger.settle(5)
-    ledger.accept(1)
-    assert not ledger.settle(6)
-    ledger.accept(1)
+    assert not ledger.settle(ledger.mark())
+    assert ledger.settle(ledger.mark())
+    accept(ledger, 1)
+    assert not ledger.settle(ledger.mark())
+    accept(ledger, 1)
     ledger.deliver(1)
-    assert ledger.settle(7)
+    assert ledger.settle(ledger.mark())
 
 
-def test_failure_is_told_once() -> None:
-    """An export that failed makes one answer False, also where no item is missing."""
+def test_loss_is_told_by_each_flush_that_was_under_way() -> None:
+    """Of two flushes at the same time, the second does not say that all is well because the first has told the loss."""
     ledger = Ledger()
+    accept(ledger, 2)
+    first, second = ledger.mark(), ledger.mark()
+
+    assert not ledger.settle(first)
+    assert not ledger.settle(second)
+    assert ledger.settle(ledger.mark())
+
+
+def test_failure_during_a_flush_is_told_once() -> None:
+    """An export that fails while a flush is under way makes its answer False, also where no item is missing."""
+    ledger = Ledger()
+    mark = ledger.mark()
     ledger.fail()
 
-    assert not ledger.settle(0)
-    assert ledger.settle(0)
+    assert not ledger.settle(mark)
+    assert ledger.settle(ledger.mark())
 
 
 def test_what_is_accepted_after_the_mark_does_not_count() -> None:
     """A flush answers for what came before it."""
     ledger = Ledger()
-    ledger.accept(2)
-    mark = ledger.accepted
-    ledger.accept(10)
+    accept(ledger, 2)
+    mark = ledger.mark()
+    accept(ledger, 10)
     ledger.deliver(2)
 
     assert ledger.settle(mark)
@@ -84,8 +101,8 @@ def test_threads_are_counted() -> None:
     for thread in threads:
         thread.join()
 
-    assert ledger.accepted == 4000
-    assert ledger.settle(4000)
+    assert ledger.mark().accepted == 4000
+    assert ledger.settle(ledger.mark())
 
 
 class Answer(enum.Enum):
@@ -124,14 +141,17 @@ def test_counted_exporter_is_still_that_exporter() -> None:
 def test_counted_exporter_tells_its_ledger() -> None:
     """A batch that was exported is delivered; one that failed, or was answered with nothing, is a failure."""
     exporter = counted(Exporter)()
-    exporter.ledger.accept(2)  # type: ignore[attr-defined]
+    ledger: Ledger = exporter.ledger  # type: ignore[attr-defined]
+    accept(ledger, 2)
+    mark = ledger.mark()
     exporter.export([1, 2])
-    assert exporter.ledger.settle(2)  # type: ignore[attr-defined]
+    assert ledger.settle(mark)
 
     for answer in (Answer.FAILURE, None):
         exporter.answer = answer
+        mark = ledger.mark()
         exporter.export([])
-        assert not exporter.ledger.settle(2)  # type: ignore[attr-defined]
+        assert not ledger.settle(mark)
 
 
 def test_each_exporter_has_a_ledger_of_its_own() -> None:
@@ -200,6 +220,6 @@ def test_what_is_not_sampled_is_not_missed() -> None:
     try:
         provider.get_tracer("tests").start_span("one").end()
         assert provider.force_flush()
-        assert exporter.ledger.accepted == 0  # type: ignore[attr-defined]
+        assert exporter.ledger.mark().accepted == 0  # type: ignore[attr-defined]
     finally:
         provider.shutdown()

@@ -63,10 +63,11 @@ set_logger_provider(mine)
 with configure(plugins=[Plugin()]) as host:
     first = trace.get_tracer_provider(), metrics.get_meter_provider()
     host.track(Tick(n=1))
-with configure(plugins=[Plugin()]) as host:
-    host.track(Tick(n=2))
-    say(mine=get_logger_provider() is mine, kept=first == (trace.get_tracer_provider(), metrics.get_meter_provider()),
-        made=[type(each).__name__ for each in first], logs=len(exporter.get_finished_logs()))
+    with configure(plugins=[Plugin()]) as second:
+        second.track(Tick(n=2))
+        say(mine=get_logger_provider() is mine,
+            kept=first == (trace.get_tracer_provider(), metrics.get_meter_provider()),
+            made=[type(each).__name__ for each in first], logs=len(exporter.get_finished_logs()))
 mine.get_logger("after").emit(body="still works")
 say(logs=len(exporter.get_finished_logs()))
 """,
@@ -79,6 +80,24 @@ say(logs=len(exporter.get_finished_logs()))
         {"logs": 3},
     ]
     assert ran.stderr == ""
+
+
+def test_providers_that_were_shut_down_are_told() -> None:
+    """A second configure(), after the first host was shut down, says that what it is given is lost, and why."""
+    ran = python(
+        """
+with configure(plugins=[Plugin()]):
+    pass
+with configure(plugins=[Plugin()]):
+    pass
+""",
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_METRICS_EXPORTER="none",
+        OTEL_LOGS_EXPORTER="none",
+    )
+
+    for provider in ("TracerProvider", "LoggerProvider", "MeterProvider"):
+        assert f"The {provider} of this process was shut down with the host that made it" in ran.stderr
 
 
 def test_disabled_sdk_is_silent(receiver: Receiver) -> None:

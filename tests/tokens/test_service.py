@@ -158,7 +158,9 @@ async def test_what_is_no_token_handler_is_an_error_of_the_plugin(telemetry: Tel
     async with telemetry.host(Handlers([thing])) as host:
         with pytest.raises(PluginError, match=r"register_token_handler returned an object of .*no token handler"):
             await host.verify_token("anything")
-        with pytest.raises(PluginError, match="it needs the methods create_token and verify_token"):
+        with pytest.raises(
+            PluginError, match="give an instance of a class with the methods create_token and verify_token"
+        ):
             await host.create_token("root")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -47,7 +48,10 @@ def demo(database: Path) -> None:
     if database.exists() and not is_store(database):
         raise click.ClickException(f"{database} is no file of an earlier demo, and stays; name another with --database")
     database.unlink(missing_ok=True)
-    store = Store(database)
+    try:
+        store = Store(database)
+    except sqlite3.Error as error:
+        raise click.ClickException(f"{database} cannot be written: {error}; name another with --database") from error
     try:
         with receiving(store) as endpoint:
             click.echo(f"An OTLP receiver listens at {endpoint}; a small forum runs, and sends there …")

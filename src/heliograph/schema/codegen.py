@@ -34,9 +34,11 @@ def attribute_reader(
     variables = [f"value_{index}" for index in range(len(fields))]
     names = [repr(str(field.attribute)) for field in fields]
     checks = [_check(field.type, variable) for field, variable in zip(fields, variables)]
-    lines = ["def read(event):", "    try:", "        pass"]
-    lines += [f"        {variable} = event.{field.name}" for field, variable in zip(fields, variables)]
-    lines += ["    except Exception:", "        return otherwise(event)"]
+    lines = ["def read(event):"]
+    if fields:
+        lines.append("    try:")
+        lines += [f"        {variable} = event.{field.name}" for field, variable in zip(fields, variables)]
+        lines += ["    except Exception:", "        return otherwise(event)"]
     if fields and "False" not in checks:
         lines += [
             f"    if {' and '.join(checks)}:",

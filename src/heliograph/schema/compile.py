@@ -12,11 +12,14 @@ from typing import Final
 import msgspec
 
 from heliograph.errors import SchemaError
-from heliograph.events import EventOptions
+from heliograph.events import EventOptions, Severity
 from heliograph.schema import datasette_events
 from heliograph.schema.model import Body, EventSchema
 from heliograph.schema.shape import FieldSchema
 from heliograph.semconv import EVENT_NAME_PATTERN, SCOPE, actor_attribute
+
+MAX_SEVERITY: Final = 24
+"""The highest severity number of OpenTelemetry's logs data model, FATAL4."""
 
 _BASE_FIELDS: Final = frozenset({"actor", "created"})
 
@@ -32,6 +35,10 @@ def compile_schema(event_class: type, *, namespace: str) -> EventSchema:
         SchemaError: No schema can be made of the class; says why, and the mend.
     """
     options = _options(event_class, namespace)
+    if not isinstance(options.severity, int) or not Severity.TRACE <= options.severity <= MAX_SEVERITY:
+        raise SchemaError(
+            event_class, f"its severity is {options.severity!r}; take one of Severity, or 1 to {MAX_SEVERITY}"
+        )
     name = _name(event_class)
     event_name = _event_name(event_class, name, options)
     fields = _fields(event_class, event_name)
@@ -47,9 +54,11 @@ def compile_schema(event_class: type, *, namespace: str) -> EventSchema:
 
 def compile_untyped(event_class: type, *, namespace: str) -> EventSchema:
     """A schema for a class that `compile_schema` refuses: a legal event name, and what ``properties()`` gives."""
-    name = str(getattr(event_class, "name", None) or event_class.__name__)
-    words = re.findall(r"[a-z0-9]+", f"{_options(event_class, namespace).namespace} {name}".lower())
-    event_name = ".".join((words[0], "_".join(words[1:]) or "event"))
+    said, wanted = getattr(event_class, "name", None), _options(event_class, namespace).namespace
+    name = said if isinstance(said, str) and said else event_class.__name__
+    words = "_".join(re.findall(r"[a-z0-9]+", name.lower())) or "event"
+    is_legal = isinstance(wanted, str) and EVENT_NAME_PATTERN.fullmatch(wanted)
+    event_name = f"{wanted if is_legal else namespace}.{words}"
     return EventSchema(
         event_class=event_class, name=name, event_name=event_name, severity=EventOptions().severity, fields=None
     )
@@ -133,6 +142,8 @@ def _type_info(event_class: type, name: str, hint: object) -> msgspec.inspect.Ty
 def _body(event_class: type, message: str | None, fields: tuple[FieldSchema, ...]) -> Body | None:
     if message is None:
         return None
+    if not isinstance(message, str):
+        raise SchemaError(event_class, f"its message is {message!r}; it has to be text")
     bases = {field.name: field.attribute for field in fields}
     try:
         parts = tuple(

@@ -8,7 +8,7 @@ from typing import Final
 
 from heliograph.events import Severity
 from heliograph.schema.codegen import attribute_reader
-from heliograph.schema.shape import EventLike, FieldSchema
+from heliograph.schema.shape import EventLike, FieldSchema, read
 from heliograph.schema.values import Attributes, put
 
 MAX_BODY: Final = 256
@@ -68,7 +68,7 @@ class EventSchema:
 
     def _one_by_one(self, event: EventLike) -> Attributes:
         """The attributes of an event with a field that was deleted or never set, or a property that raises."""
-        return self._attributes_of((field.attribute, _value(event, field.name)) for field in self.fields or ())
+        return self._attributes_of((field.attribute, read(event, field.name)) for field in self.fields or ())
 
     def _attributes_of(self, values: Iterable[tuple[str, object]]) -> Attributes:
         attributes: Attributes = {}
@@ -88,13 +88,6 @@ def display(value: str) -> str:
     if value.isprintable():
         return value
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in value)
-
-
-def _value(event: object, name: str) -> object:
-    try:
-        return getattr(event, name)
-    except Exception:  # see EventSchema.attributes: it never raises
-        return None
 
 
 def _properties(event: EventLike) -> Mapping[str, object]:

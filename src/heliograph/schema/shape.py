@@ -46,3 +46,11 @@ class FieldSchema:
     attribute: str
     type: msgspec.inspect.Type
     required: bool
+
+
+def read(event: object, name: str) -> object:
+    """What the event has under a name; `None` where it has nothing, or raises."""
+    try:
+        return getattr(event, name, None)
+    except Exception:  # a property may do anything; an event is never lost by it
+        return None

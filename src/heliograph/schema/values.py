@@ -17,6 +17,7 @@ value                               form
                                     the first get a number: ``1#2``
 an object nobody knows              ``<module.Class>``: no code of it is run
 a value inside itself               ``<cycle>``; nested more than 32 deep ``<too deep>``
+more than 10,000 values inside one  the first of them, and ``<too large>``
 ==================================  ===================================================================
 
 Forms of dates, numbers and bytes are those that msgspec gives them in JSON, so that text and JSON Schema agree.
@@ -36,7 +37,7 @@ import functools
 import itertools
 import math
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, TypeAlias, Union
 
@@ -56,6 +57,9 @@ MAX_KEYS: Final = 64
 """How many attributes one property may become."""
 MAX_KEY_LENGTH: Final = 128
 MAX_NESTING: Final = 32
+MAX_VALUES: Final = 10_000
+"""How many values inside of one property are looked at."""
+TOO_LARGE: Final = "<too large>"
 
 _DECIMAL_BITS: Final = 1024  # CPython refuses to write very long integers in decimal, by a limit that users can lower
 _TEXTUAL: Final = (
@@ -100,11 +104,45 @@ def plain(value: object) -> object:
     >>> plain({"when": dt.date(2026, 1, 2), "tags": {"b", "a"}, "size": 2**70})
     {'when': '2026-01-02', 'tags': ['a', 'b'], 'size': '1180591620717411303424'}
     """
-    return _plain(value, ())
+    return _plain(value, _Walk())
 
 
-def _plain(value: object, parents: tuple[int, ...]) -> object:
+class _Walk:
+    """Where the way through a value is.
+
+    Attributes:
+        parents: The ids of the values around it.
+        left: How many values more may be looked at.
+    """
+
+    __slots__ = ("left", "parents")
+
+    def __init__(self) -> None:
+        self.parents: tuple[int, ...] = ()
+        self.left = MAX_VALUES
+
+    def forms(self, values: Iterable[object]) -> Iterator[object]:
+        """The forms of these values, until the last that may be looked at; then ``<too large>``."""
+        for value in values:
+            self.left -= 1
+            if self.left < 0:
+                yield TOO_LARGE
+                return
+            yield _plain(value, self)
+
+    def keyed_forms(self, mapping: Mapping[object, object]) -> Iterator[tuple[str, object]]:
+        """The same, of a mapping's values, with the forms of their keys."""
+        for key, value in mapping.items():
+            self.left -= 1
+            if self.left < 0:
+                yield TOO_LARGE, True
+                return
+            yield _key(key), _plain(value, self)
+
+
+def _plain(value: object, walk: _Walk) -> object:
     form = _EXACT.get(type(value))
+    parents = walk.parents
     try:
         if form is not None:
             return form(value)
@@ -112,30 +150,33 @@ def _plain(value: object, parents: tuple[int, ...]) -> object:
             return "<cycle>"
         if len(parents) == MAX_NESTING:
             return "<too deep>"
-        return _by_kind(value, (*parents, id(value)))
+        walk.parents = (*parents, id(value))
+        return _by_kind(value, walk)
     except Exception:  # a value's own code (a mapping's keys, a property) may do anything; an event is never lost by it
         return _unknown(value)
+    finally:
+        walk.parents = parents
 
 
-def _by_kind(value: object, parents: tuple[int, ...]) -> object:
+def _by_kind(value: object, walk: _Walk) -> object:
     for kind, form in _KINDS:
         if isinstance(value, kind):
-            return form(value, parents)
+            return form(value, walk)
     names = _field_names(type(value))  # type: ignore[arg-type]  # mypy takes a class for not hashable
     if names is None:
         return _unknown(value)
-    return {name: _plain(getattr(value, name, None), parents) for name in names}
+    return {name: _plain(getattr(value, name, None), walk) for name in names}
 
 
-_KINDS: Final[Sequence[tuple[Any, Callable[[Any, tuple[int, ...]], object]]]] = (
-    (enum.Enum, lambda value, parents: _plain(value.value, parents)),
-    (Mapping, lambda value, parents: _keyed((_key(key), _plain(item, parents)) for key, item in value.items())),
-    (AbstractSet, lambda value, parents: sorted((_plain(item, parents) for item in value), key=to_json)),
+_KINDS: Final[Sequence[tuple[Any, Callable[[Any, _Walk], object]]]] = (
+    (enum.Enum, lambda value, walk: _plain(value.value, walk)),
+    (Mapping, lambda value, walk: _keyed(walk.keyed_forms(value))),
+    (AbstractSet, lambda value, walk: sorted(walk.forms(value), key=to_json)),
     (str, lambda value, _: text(str.__str__(value))),
     (int, lambda value, _: integer(int.__index__(value))),
     (float, lambda value, _: number(float.__float__(value))),
     (_TEXTUAL, lambda value, _: msgspec.to_builtins(value)),
-    (Sequence, lambda value, parents: [_plain(item, parents) for item in value]),
+    (Sequence, lambda value, walk: list(walk.forms(value))),
 )
 """The form of a value whose exact class is not known, by the first kind that it is of."""
 
@@ -187,7 +228,7 @@ def _keyed(items: Iterable[tuple[str, object]]) -> dict[str, object]:
 
 
 def _unknown(value: object) -> str:
-    return f"<{qualified_name(type(value))}>"
+    return text(f"<{qualified_name(type(value))}>")
 
 
 def _key(key: object) -> str:

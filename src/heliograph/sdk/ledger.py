@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Sequence, Sized
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from opentelemetry.sdk._logs import LoggerProvider, ReadWriteLogRecord
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
@@ -21,12 +21,22 @@ from heliograph.fork import after_fork_in_child
 E = TypeVar("E")
 
 
-class Ledger:
-    """The counts of one exporter.
+class Mark(NamedTuple):
+    """How a ledger stood at some moment.
 
     Attributes:
-        accepted: How many items were taken to be exported, since the process began.
+        accepted: How many items were taken so far.
+        lost: How many of them were written off.
+        failures: How many exports failed.
     """
+
+    accepted: int
+    lost: int
+    failures: int
+
+
+class Ledger:
+    """The counts of one exporter."""
 
     def __init__(self) -> None:
         self._restart()
@@ -34,35 +44,37 @@ class Ledger:
 
     def _restart(self) -> None:
         self._lock = threading.Lock()
-        self.accepted = 0
-        self._settled = 0
-        self._failed = False
+        self._accepted = self._delivered = self._lost = self._failures = 0
 
-    def accept(self, count: int = 1) -> None:
-        """Items were taken."""
+    def accept(self) -> None:
+        """An item was taken to be exported."""
         with self._lock:
-            self.accepted += count
+            self._accepted += 1
 
     def deliver(self, count: int) -> None:
         """Items were delivered."""
         with self._lock:
-            self._settled += count
+            self._delivered += count
 
     def fail(self) -> None:
         """An export failed."""
         with self._lock:
-            self._failed = True
+            self._failures += 1
 
-    def settle(self, accepted: int) -> bool:
-        """Whether the first ``accepted`` items were all delivered, and no export failed since this was asked last.
+    def mark(self) -> Mark:
+        """How things stand, when a flush begins."""
+        with self._lock:
+            return Mark(self._accepted, self._lost, self._failures)
 
-        Those that were not delivered are written off as lost: they are told once.
+    def settle(self, mark: Mark) -> bool:
+        """Whether all that was taken before the mark was delivered, and no export failed since.
+
+        To be asked when the flush has ended: what was not delivered by then is written off, and so told by each flush
+        that was under way, and by no later one.
         """
         with self._lock:
-            lost, failed = accepted - self._settled, self._failed
-            self._settled += max(0, lost)
-            self._failed = False
-            return lost <= 0 and not failed
+            self._lost += max(0, mark.accepted - self._delivered - self._lost)
+            return (self._lost, self._failures) == (mark.lost, mark.failures)
 
 
 @functools.cache
@@ -95,9 +107,9 @@ class CountedBatchSpanProcessor(BatchSpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Take a span that ended, if it is sampled."""
+        super().on_end(span)
         if span.context is not None and span.context.trace_flags.sampled:
             self._ledger.accept()
-        super().on_end(span)
 
 
 class CountedBatchLogRecordProcessor(BatchLogRecordProcessor):
@@ -109,8 +121,8 @@ class CountedBatchLogRecordProcessor(BatchLogRecordProcessor):
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Take a log record."""
-        self._ledger.accept()
         super().on_emit(log_record)
+        self._ledger.accept()
 
 
 class _HonestFlush:
@@ -118,13 +130,15 @@ class _HonestFlush:
 
     Attributes:
         ledgers: Those of its exporters.
+        is_shut_down: Whether it takes nothing any more.
     """
 
     ledgers: Sequence[Ledger] = ()
+    is_shut_down = False
 
     def force_flush(self, timeout_millis: float = 30_000) -> bool:
         """Export what is held; True if all of it was delivered."""
-        marks = [(ledger, ledger.accepted) for ledger in self.ledgers]
+        marks = [(ledger, ledger.mark()) for ledger in self.ledgers]
         flushed: bool = super().force_flush(timeout_millis)  # type: ignore[misc]  # the provider's, which comes after
         delivered = [ledger.settle(mark) for ledger, mark in marks]  # each of them, whatever the first one says
         return all(delivered) and flushed

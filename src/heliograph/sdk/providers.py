@@ -7,17 +7,18 @@ environment themselves.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Final
 
-from opentelemetry.metrics import set_meter_provider
+from opentelemetry.metrics import get_meter_provider, set_meter_provider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.trace import set_tracer_provider
+from opentelemetry.trace import get_tracer_provider, set_tracer_provider
 
 from heliograph.errors import SettingsError
 from heliograph.sdk.exporters import Selection, TelemetrySignal, select
@@ -29,9 +30,12 @@ from heliograph.sdk.ledger import (
     HonestTracerProvider,
     counted,
 )
-from heliograph.telemetry.api import set_logger_provider
+from heliograph.semconv import SCOPE
+from heliograph.telemetry.api import get_logger_provider, set_logger_provider
 from heliograph.telemetry.deadline import run_within
 from heliograph.telemetry.providers import Providers
+
+logger: Final = logging.getLogger(SCOPE)
 
 ID_GENERATOR_VARIABLE: Final = "OTEL_PYTHON_ID_GENERATOR"
 ID_GENERATORS: Final = "opentelemetry_id_generator"
@@ -57,7 +61,13 @@ class OwnedProvider:
         if timeout_millis <= 0:
             for exporter in self.exporters:
                 run_within(100, exporter.shutdown)
-        return run_within(max(100.0, timeout_millis), lambda: self.provider.shutdown() or True) is True
+        return run_within(max(100.0, timeout_millis), self._shutdown) is True
+
+    def _shutdown(self) -> bool:
+        marks = [(ledger, ledger.mark()) for ledger in self.provider.ledgers]
+        self.provider.is_shut_down = True
+        self.provider.shutdown()
+        return all([ledger.settle(mark) for ledger, mark in marks])  # noqa: C419 — each of them has to settle
 
 
 def set_up(
@@ -81,6 +91,7 @@ def set_up(
         TelemetrySignal.LOGS: providers.has_logs,
         TelemetrySignal.METRICS: providers.has_metrics,
     }
+    _tell_of_shut_down()
     missing = [signal for signal in signals if not has[signal]()]
     selections = {signal: select(signal, environ) for signal in missing}
     problems = _problems_of_id_generator(environ) + list(
@@ -112,6 +123,16 @@ def _build(selections: Mapping[TelemetrySignal, Selection], resource: Resource) 
             owned.shutdown(0)
         raise SettingsError(problems)
     return built
+
+
+def _tell_of_shut_down() -> None:
+    for provider in (get_tracer_provider(), get_logger_provider(), get_meter_provider()):
+        if getattr(provider, "is_shut_down", False):
+            logger.warning(
+                "The %s of this process was shut down with the host that made it: what it is given is lost. OpenTelemetry "
+                "lets a process set each provider once, so keep one host for as long as the process runs.",
+                type(provider).__name__.removeprefix("Honest"),
+            )
 
 
 def is_disabled(environ: Mapping[str, str]) -> bool:

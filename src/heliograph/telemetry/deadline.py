@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import contextvars
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import TypeVar
+from typing import Final, TypeVar
 
 T = TypeVar("T")
+
+LONGEST_MILLIS: Final = 24 * 60 * 60 * 1000.0
+
+
+class Deadline:
+    """A moment by which something has to be done, on a clock that nobody sets; a day from now at most.
+
+    Args:
+        timeout_millis: How far away it is.
+    """
+
+    def __init__(self, timeout_millis: float) -> None:
+        self._end = time.monotonic() + min(timeout_millis, LONGEST_MILLIS) / 1000
+
+    def remaining(self) -> float:
+        """The milliseconds that are left; 0 when it is past."""
+        return max(0.0, (self._end - time.monotonic()) * 1000)
 
 
 def run_within(timeout_millis: float, function: Callable[[], T]) -> T | None:

@@ -12,7 +12,7 @@ from opentelemetry.context import Context, get_current
 from opentelemetry.trace import get_current_span
 
 from heliograph.schema.model import EventSchema
-from heliograph.schema.shape import EventLike
+from heliograph.schema.shape import EventLike, read
 from heliograph.schema.values import INT64_MAX, Attributes, plain, to_json
 from heliograph.semconv import EVENT_CREATED, EVENT_OVERFLOW, LOG_RECORD_UID, SCOPE
 from heliograph.settings import Settings, Signal
@@ -72,12 +72,12 @@ class Emitter:
             timestamp = (event.created - _EPOCH) // _MICROSECOND * 1000
             is_odd = type(timestamp) is not int or not 0 <= timestamp <= INT64_MAX
         except Exception:  # whatever the event is shaped like, it goes out
-            actor = getattr(event, "actor", None)
+            actor = read(event, "actor")  # type: ignore[assignment]
             is_odd = True
         if actor is not None:
             self._put_actor(attributes, actor)
         if is_odd:
-            timestamp = self._odd_timestamp(getattr(event, "created", None), attributes)
+            timestamp = self._odd_timestamp(read(event, "created"), attributes)
         attributes[_UID] = self._new_uid(timestamp)
         if len(attributes) > MAX_ATTRIBUTES:
             attributes = bounded(attributes)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
 
-from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvider, Observation, get_meter_provider
+from opentelemetry.metrics import (
+    CallbackOptions,
+    Histogram,
+    Meter,
+    MeterProvider,
+    NoOpMeter,
+    Observation,
+    get_meter_provider,
+)
 
 from heliograph.errors import qualified_name
 from heliograph.fork import after_fork_in_child
@@ -20,11 +29,16 @@ from heliograph.semconv import (
     EVENTS,
     HOOK,
     HOOK_FAILURES,
+    SCOPE,
     SIGNAL,
+    TOKEN_CREATE_DURATION,
+    TOKEN_VERIFY_DURATION,
     AttributeName,
     MetricName,
 )
 from heliograph.telemetry.providers import Providers
+
+logger: Final = logging.getLogger(SCOPE)
 
 
 class Tally:
@@ -66,22 +80,25 @@ class Metrics:
         events: Events tracked, by event name.
         emit_failures: Events that a provider failed to take, by signal and error.
         hook_failures: Calls of a hook that failed, by hook and error.
+        token_create_duration: How long creating a token took, in seconds.
+        token_verify_duration: How long verifying a token took, in seconds.
     """
 
-    def __init__(self, providers: Providers) -> None:
-        self._meter = providers.meter()
-        self.events = Tally(self._meter, EVENTS, EVENT_NAME)
-        self.emit_failures = Tally(self._meter, EMIT_FAILURES, SIGNAL, ERROR_TYPE)
-        self.hook_failures = Tally(self._meter, HOOK_FAILURES, HOOK, ERROR_TYPE)
+    def __init__(self, meter: Meter) -> None:
+        self.events = Tally(meter, EVENTS, EVENT_NAME)
+        self.emit_failures = Tally(meter, EMIT_FAILURES, SIGNAL, ERROR_TYPE)
+        self.hook_failures = Tally(meter, HOOK_FAILURES, HOOK, ERROR_TYPE)
+        self.token_create_duration = _duration(meter, TOKEN_CREATE_DURATION)
+        self.token_verify_duration = _duration(meter, TOKEN_VERIFY_DURATION)
 
-    def duration(self, metric: MetricName) -> Histogram:
-        """The histogram of a duration in seconds."""
-        return self._meter.create_histogram(
-            metric,
-            unit=metric.unit,
-            description=metric.brief,
-            explicit_bucket_boundaries_advisory=list(DURATION_BUCKETS),
-        )
+
+def _duration(meter: Meter, metric: MetricName) -> Histogram:
+    return meter.create_histogram(
+        metric,
+        unit=metric.unit,
+        description=metric.brief,
+        explicit_bucket_boundaries_advisory=list(DURATION_BUCKETS),
+    )
 
 
 _GLOBAL: Final = Providers()
@@ -99,8 +116,16 @@ def metrics_of(providers: Providers) -> Metrics:
     with _by_provider_lock:
         metrics = _by_provider.get(key)
         if metrics is None:
-            metrics = _by_provider[key] = Metrics(providers)
+            metrics = _by_provider[key] = _make(providers)
         return metrics
+
+
+def _make(providers: Providers) -> Metrics:
+    try:
+        return Metrics(providers.meter())
+    except Exception:  # a provider's own code may do anything; the program goes on, unmeasured
+        logger.exception("The MeterProvider gives no instruments: nothing is measured.")
+        return Metrics(NoOpMeter(SCOPE))
 
 
 def error_type(error: BaseException) -> str:

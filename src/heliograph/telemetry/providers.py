@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from opentelemetry.metrics import Meter, MeterProvider, get_meter_provider
 from opentelemetry.trace import ProxyTracerProvider, Tracer, TracerProvider, get_tracer_provider
@@ -19,10 +17,8 @@ from heliograph.telemetry.api import (
     ProxyMeterProvider,
     get_logger_provider,
 )
-from heliograph.telemetry.deadline import run_within
+from heliograph.telemetry.deadline import Deadline, run_within
 from heliograph.version import __version__
-
-T = TypeVar("T")
 
 logger: Final = logging.getLogger(SCOPE)
 
@@ -73,24 +69,20 @@ class Providers:
         return run_within(timeout_millis, lambda: self._flush_each(timeout_millis)) is True
 
     def _flush_each(self, timeout_millis: float) -> bool:
-        deadline = time.monotonic() + timeout_millis / 1000
-        answers = [_flush(flush, max(1, int((deadline - time.monotonic()) * 1000))) for flush in self._flushes()]
-        return all(answers)
-
-    def _flushes(self) -> Iterator[Callable[[int], object]]:
-        for provider in (
+        deadline = Deadline(timeout_millis)
+        providers = (
             self.tracer_provider or get_tracer_provider(),
             self.logger_provider or get_logger_provider(),
             self.meter_provider or get_meter_provider(),
-        ):
-            flush = getattr(provider, "force_flush", None)
-            if flush is not None:  # the API knows none: only an SDK's provider has something to send
-                yield flush
+        )
+        answers = [_flush(provider, max(1, int(deadline.remaining()))) for provider in providers]
+        return all(answers)
 
 
-def _flush(flush: Callable[[int], object], timeout_millis: int) -> bool:
+def _flush(provider: object, timeout_millis: int) -> bool:
     try:
-        return flush(timeout_millis) is not False
-    except Exception:
+        flush = getattr(provider, "force_flush", None)  # the API knows none: only an SDK has something to send
+        return flush is None or flush(timeout_millis) is not False
+    except Exception:  # a provider's own code may do anything
         logger.exception("A provider failed to flush; what it held may be lost.")
         return False

@@ -47,7 +47,7 @@ class TokenService:
             if not is_token_handler(thing):
                 raise PluginError(
                     f"the hook {REGISTER_TOKEN_HANDLER} returned an object of {qualified_name(thing)}, which is no "
-                    "token handler: it needs the methods create_token and verify_token of TokenHandler"
+                    "token handler: give an instance of a class with the methods create_token and verify_token"
                 )
             handlers.append(thing)
         return handlers

@@ -14,16 +14,15 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, use_span
 
 from heliograph.errors import TokenExpired, TokenInvalid, TokenRevoked
 from heliograph.events import Actor
+from heliograph.schema.shape import read
 from heliograph.schema.values import Attributes
 from heliograph.semconv import (
     ERROR_TYPE,
     SCOPE,
     TOKEN_CREATE,
-    TOKEN_CREATE_DURATION,
     TOKEN_HANDLER,
     TOKEN_RESULT,
     TOKEN_VERIFY,
-    TOKEN_VERIFY_DURATION,
     USER_ID,
     SpanName,
 )
@@ -52,8 +51,8 @@ class TokenTelemetry:
         self._providers = providers
         self._actor = actor
         self._durations = {
-            TOKEN_CREATE: metrics.duration(TOKEN_CREATE_DURATION),
-            TOKEN_VERIFY: metrics.duration(TOKEN_VERIFY_DURATION),
+            TOKEN_CREATE: metrics.token_create_duration,
+            TOKEN_VERIFY: metrics.token_verify_duration,
         }
 
     @contextmanager
@@ -89,6 +88,9 @@ class TokenTelemetry:
         measured = {TOKEN_HANDLER: handler, **operation.measured()}
         try:
             measure(measured)
+        except Exception as error:  # see _start_span
+            _tell(error)
+        try:
             if span is not None:
                 span.set_attributes({**measured, **operation.attributes})
                 if operation.error_type is not None:
@@ -208,8 +210,7 @@ class TracedTokenHandler:
             with telemetry.operation(TOKEN_VERIFY, _name_of(handler)) as operation:
                 actor: Actor | None = await handler.verify_token(datasette, token)
                 operation.result = "unrecognized" if actor is None else "valid"
-                if isinstance(actor, Mapping):
-                    operation.user(actor.get("id"))
+                operation.user(_id_of(actor))
                 return actor
         except Exception as error:
             if not is_token_invalid(error):
@@ -279,5 +280,12 @@ def _refusal(error: BaseException) -> str:
 
 
 def _name_of(handler: object) -> str:
-    name = getattr(handler, "name", None)
+    name = read(handler, "name")
     return name if isinstance(name, str) and name else type(handler).__name__
+
+
+def _id_of(actor: object) -> object:
+    try:
+        return actor.get("id") if isinstance(actor, Mapping) else None
+    except Exception:  # a mapping's own code may do anything; the token is good all the same
+        return None

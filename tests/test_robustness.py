@@ -1,0 +1,243 @@
+"""What a program, a plugin or an attacker may do wrong, and what comes of it: an error that says so, or nothing."""
+
+from __future__ import annotations
+
+import enum
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import pytest
+
+from heliograph import Event, Host, PluginError, SchemaError, Settings, UnregisteredEvent, hookimpl
+from heliograph.schema.compile import compile_untyped
+from heliograph.schema.values import MAX_VALUES, plain
+
+
+@dataclass
+class Ping(Event):
+    name = "ping"
+
+
+class Pings:
+    """Registers `Ping`; its hook gives what it is told to."""
+
+    def __init__(self, answer: object = None) -> None:
+        self.answer = answer
+
+    @hookimpl
+    def register_events(self) -> list[type]:
+        return [Ping]
+
+    @hookimpl
+    def track_event(self) -> object:
+        return self.answer
+
+
+class Key(enum.Enum):
+    TOKEN = "token"
+
+
+class TextKey(str, enum.Enum):
+    TOKEN = "token"
+
+
+def test_a_hook_that_exits_does_not_end_the_loop(telemetry, warnings):
+    """An async hook that raises SystemExit is logged; what is tracked after it is handled, and the flush is true."""
+    seen = []
+
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    async def stay() -> None:
+        seen.append("stayed")
+
+    plugin = Pings(leave)
+    with telemetry.host(plugin) as host:
+        host.track(Ping())
+        plugin.answer = stay
+        host.track(Ping())
+        assert host.flush(2000)
+    assert seen == ["stayed"]
+    assert "SystemExit" in warnings.text
+
+
+def test_track_and_shutdown_race(telemetry):
+    """Threads that track while another shuts the host down get no exception, and no flush waits for a lost job."""
+    failures = []
+
+    async def nothing() -> None:
+        pass
+
+    for _ in range(10):
+        host = telemetry.host(Pings(nothing))
+
+        def work(host: Host = host) -> None:
+            try:
+                for _ in range(20):
+                    host.track(Ping())
+            except Exception as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        host.shutdown()
+        for thread in threads:
+            thread.join()
+        host.shutdown()
+    assert failures == []
+
+
+def test_a_shutdown_on_the_host_s_own_loop_is_refused(telemetry, warnings):
+    """A hook that shuts its host down from the host's own loop gets an error at once, and not a deadlock."""
+    plugin = Pings()
+    with telemetry.host(plugin) as host:
+
+        async def shut_down() -> None:
+            host.shutdown()
+
+        plugin.answer = shut_down
+        host.track(Ping())
+        assert host.flush(2000)
+    assert "cannot be shut down by a function that runs on its own loop" in warnings.text
+
+
+@pytest.mark.parametrize(
+    ("plugin", "reason"),
+    [
+        (dataclass(type("Unhashable", (Pings,), {}))(), "unhashable"),
+        (Pings, "give an instance"),
+        ("a name", "no function that is marked with @hookimpl"),
+        (None, "no function that is marked with @hookimpl"),
+    ],
+)
+def test_what_is_no_plugin_is_refused(plugin, reason):
+    """A thing that pluggy cannot call, or would not, is an error that says what it is."""
+    with pytest.raises(PluginError, match=reason):
+        Host(Settings(), plugins=[plugin])
+
+
+def test_a_plugin_that_cannot_be_started_is_taken_away(telemetry):
+    """On a running host, a plugin with a class that has no schema is refused, and none of its hooks is called."""
+    called = []
+
+    class Bad:
+        @hookimpl
+        def register_events(self) -> list[type]:
+            return [int]
+
+        @hookimpl
+        def track_event(self) -> None:
+            called.append("bad")
+
+    with telemetry.host(Pings()) as host:
+        bad = Bad()
+        with pytest.raises(SchemaError):
+            host.register(bad)
+        host.track(Ping())
+    assert called == []
+
+
+def test_a_hook_that_is_a_generator_is_told(telemetry, warnings):
+    """A `yield` in a hook that says nothing of being a wrapper is a failure, since nothing of it ran."""
+
+    def generator() -> Iterator[None]:
+        yield
+
+    with telemetry.host(Pings(generator())) as host:
+        host.track(Ping())
+    assert "wrapper=True" in warnings.text
+
+
+@pytest.mark.parametrize(
+    "actor",
+    [
+        {"id": "root", Key.TOKEN: "s3cret"},
+        {"id": "root", TextKey.TOKEN: "s3cret"},
+        {"id": "root", b"token": "s3cret"},
+        {"id": "root", "nested": {"token": "s3cret", "list": [{"_r": "s3cret"}]}},
+        MappingProxyType({"id": "root", "token": "s3cret"}),
+    ],
+)
+def test_an_actor_s_token_never_leaves(telemetry, actor):
+    """Whatever kind of key it has, and however deep it lies, an actor's secret is in nothing that is emitted."""
+    with telemetry.host(Pings()) as host:
+        host.track(Ping(actor=actor))
+    [(_, attributes)] = telemetry.events()
+    assert attributes["user.id"] == "root"
+    assert "s3cret" not in telemetry.everything()
+
+
+def test_an_actor_that_another_thread_changes_is_no_error(telemetry):
+    """An actor that changes while it is read goes out as it was at some moment."""
+    actor = {"id": "root"}
+    stop = threading.Event()
+
+    def change() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            actor[f"key{number % 50}"] = "value"
+            actor.pop(f"key{(number + 25) % 50}", None)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        with telemetry.host(Pings()) as host:
+            for _ in range(500):
+                host.track(Ping(actor=actor))
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_value_that_grows_without_end_is_bounded():
+    """A list of lists that doubles at each level is looked at to a bound, and quickly."""
+    value: list[object] = [1]
+    for _ in range(30):
+        value = [value, value]
+    started = time.monotonic()
+    form = plain(value)
+    assert time.monotonic() - started < 5
+    assert "<too large>" in str(form)
+    assert len(plain(range(10**12))) == MAX_VALUES + 1
+
+
+@pytest.mark.parametrize("severity", [0, 25, -1, "WARN"])
+def test_a_severity_that_is_none_is_refused(telemetry, severity):
+    """A severity that OpenTelemetry does not have is an error when the class is registered."""
+
+    @dataclass
+    class Odd(Event, severity=severity):
+        name = "odd"
+
+    with pytest.raises(SchemaError, match="severity"):
+        Host(Settings()).schemas.register(Odd)
+
+
+def test_an_untyped_event_has_a_legal_and_stable_name():
+    """A class whose name is a property, or no word at all, goes out under the name of the class, or as an event."""
+
+    class Strange:
+        @property
+        def name(self) -> str:
+            return "strange"
+
+    assert compile_untyped(Strange, namespace="app").event_name == "app.strange"
+    assert compile_untyped(type("日本", (), {"name": "日本"}), namespace="app").event_name == "app.event"
+
+
+def test_properties_with_any_mapping_as_the_actor():
+    """An actor that cannot be copied deeply does not keep an event from saying its properties."""
+    assert Ping(actor=MappingProxyType({"id": 1})).properties() == {}
+
+
+def test_an_unregistered_event_is_an_error_without_telemetry_too():
+    """The error comes first, whatever the providers are."""
+    host = Host(Settings())
+    with pytest.raises(UnregisteredEvent, match="Ping"):
+        host.track(Ping())
+    host.shutdown()
