@@ -166,7 +166,7 @@ def test_an_actor_s_token_never_leaves(telemetry, actor):
     """Whatever kind of key it has, and however deep it lies, an actor's secret is in nothing that is emitted."""
     with telemetry.host(Pings()) as host:
         host.track(Ping(actor=actor))
-    [(_, attributes)] = telemetry.events()
+    [(_, attributes)] = telemetry.events
     assert attributes["user.id"] == "root"
     assert "s3cret" not in telemetry.everything()
 

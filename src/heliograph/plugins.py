@@ -14,6 +14,7 @@ from heliograph import hookspecs
 from heliograph.errors import PluginError
 
 ENTRY_POINT_GROUP: Final = "heliograph"
+HOOK_MARK: Final = f"{hookspecs.PROJECT_NAME}_impl"  # what pluggy's marker leaves on a function
 
 HookCall: TypeAlias = "Callable[..., list[object]]"
 
@@ -33,22 +34,20 @@ class Plugins:
             PluginError: It has no hook function, or one with an argument that the hook does not have; it is there
                 already; it is a class whose functions need an instance.
         """
+        if not any(hasattr(getattr(plugin, name, None), HOOK_MARK) for name in dir(plugin)):
+            raise PluginError(f"the plugin {plugin!r} has no function that is marked with @hookimpl")
+        if isinstance(plugin, type) and any(map(_needs_instance, vars(plugin).values())):
+            raise PluginError(f"the plugin {plugin!r} is a class; give an instance of it")
         try:
             hash(plugin)  # pluggy keeps plugins in sets
             self._manager.register(plugin)
         except (TypeError, ValueError, pluggy.PluginValidationError) as error:
             raise PluginError(f"the plugin {plugin!r} cannot be registered: {error}") from error
         self._each.clear()
-        if not self._manager.get_hookcallers(plugin):
-            self.unregister(plugin)
-            raise PluginError(f"the plugin {plugin!r} has no function that is marked with @hookimpl")
-        if isinstance(plugin, type) and any(map(_needs_instance, vars(plugin).values())):
-            self.unregister(plugin)
-            raise PluginError(f"the plugin {plugin!r} is a class; give an instance of it")
 
     def unregister(self, plugin: object) -> None:
         """Take a plugin away again."""
-        self._manager.unregister(name=self._manager.get_name(plugin))
+        self._manager.unregister(plugin)
         self._each.clear()
 
     def load_entry_points(self) -> None:
@@ -101,7 +100,7 @@ class Plugins:
 
 
 def _needs_instance(attribute: object) -> bool:
-    return inspect.isfunction(attribute) and hasattr(attribute, f"{hookspecs.PROJECT_NAME}_impl")
+    return inspect.isfunction(attribute) and hasattr(attribute, HOOK_MARK)
 
 
 def _wraps(implementation: pluggy.HookImpl) -> bool:
