@@ -35,9 +35,9 @@ from heliograph.telemetry.emit import Emitter
 from heliograph.telemetry.metrics import metrics_of
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.actions import CORE_ACTIONS, Action
+from heliograph.tokens.operation import TokenTelemetry
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.service import SignedTokens, TokenService
-from heliograph.tokens.traced import TokenTelemetry
 
 if TYPE_CHECKING:
     from typing_extensions import Self

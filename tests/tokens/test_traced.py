@@ -24,7 +24,9 @@ from heliograph import (
 )
 from heliograph.telemetry.actor import ActorFilter
 from heliograph.telemetry.providers import Providers
-from heliograph.tokens.traced import TokenTelemetry, TracedTokenHandler, is_token_invalid, refused_as, traced
+from heliograph.tokens.operation import TokenTelemetry
+from heliograph.tokens.refusal import is_token_invalid, refused_as
+from heliograph.tokens.traced import TracedTokenHandler, traced
 from recorder import SECRET, Telemetry
 
 TOKEN = "mine_dG9wc2VjcmV0_signature"

@@ -7,9 +7,11 @@ from heliograph.events import Actor
 from heliograph.hookspecs import hookimpl
 from heliograph.plugins import Plugins, flat
 from heliograph.tokens.handler import TokenHandlerLike, TokenHost, is_token_handler
+from heliograph.tokens.operation import TokenTelemetry
+from heliograph.tokens.refusal import refused_as
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.signed import SignedTokenHandler
-from heliograph.tokens.traced import TokenTelemetry, refused_as, traced
+from heliograph.tokens.traced import traced
 
 REGISTER_TOKEN_HANDLER = "register_token_handler"  # noqa: S105 — the name of a hook
 

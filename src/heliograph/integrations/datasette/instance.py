@@ -17,7 +17,9 @@ from heliograph.settings import Settings
 from heliograph.telemetry.actor import ActorFilter
 from heliograph.telemetry.emit import Emitter
 from heliograph.telemetry.providers import Providers
-from heliograph.tokens.traced import TokenTelemetry, refused_as, traced
+from heliograph.tokens.operation import TokenTelemetry
+from heliograph.tokens.refusal import refused_as
+from heliograph.tokens.traced import traced
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
