@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from os import PathLike
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
@@ -26,7 +24,7 @@ from heliograph.plugins import Plugins, flat, resolved
 from heliograph.schema.registry import Registry
 from heliograph.schema.shape import EventLike
 from heliograph.semconv import SCOPE
-from heliograph.settings import Settings
+from heliograph.settings import Settings, looked_up
 from heliograph.startup import Startup
 from heliograph.telemetry.actor import ActorFilter
 from heliograph.telemetry.api import LoggerProvider
@@ -237,7 +235,7 @@ class Host:
         """
         if (database is not None or table is not None) and not fallback:
             return None
-        return _looked_up(self.settings.plugin_config.get(plugin_name))
+        return looked_up(self.settings.plugin_config.get(plugin_name))
 
     def get_database(self, name: str | None = None) -> Database:
         """The database of that name, or the first one.
@@ -400,15 +398,3 @@ class Host:
     async def _shutdown_shielded(self) -> None:
         with anyio.CancelScope(shield=True):  # in a cancelled scope too; it returns by its deadline
             await anyio.to_thread.run_sync(self.shutdown)
-
-
-def _looked_up(config: object) -> object:
-    if isinstance(config, Mapping):
-        if config.keys() == {"$env"}:
-            return os.environ.get(str(config["$env"]))
-        if config.keys() == {"$file"}:
-            return Path(str(config["$file"])).read_text()
-        return {key: _looked_up(value) for key, value in config.items()}
-    if isinstance(config, list):
-        return [_looked_up(value) for value in config]
-    return config

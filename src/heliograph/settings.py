@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from heliograph.errors import SettingsError
@@ -210,3 +211,16 @@ def _warn_of_unknown(said: Mapping[str, str]) -> None:
         close = difflib.get_close_matches(name, FIELDS, n=1)
         if name not in FIELDS and close:
             logger.warning("%s is no setting; did you mean %s?", variable(name), variable(close[0]))
+
+
+def looked_up(config: object) -> object:
+    """A plugin's configuration, with what stands for ``{"$env": NAME}`` and ``{"$file": PATH}`` in it."""
+    if isinstance(config, Mapping):
+        if config.keys() == {"$env"}:
+            return os.environ.get(str(config["$env"]))
+        if config.keys() == {"$file"}:
+            return Path(str(config["$file"])).read_text()
+        return {key: looked_up(value) for key, value in config.items()}
+    if isinstance(config, list):
+        return [looked_up(value) for value in config]
+    return config
