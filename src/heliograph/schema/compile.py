@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 import string
+import sys
+import types
 import typing
 from collections.abc import Mapping
 from typing import Final
@@ -122,12 +125,24 @@ def _fields(event_class: type, event_name: str) -> tuple[FieldSchema, ...]:
 
 def _type_hints(event_class: type) -> Mapping[str, object]:
     try:
-        return typing.get_type_hints(event_class, include_extras=True)
+        return _hints_of_fields(event_class)
     except Exception as error:
         raise SchemaError(
             event_class,
             f"its annotations cannot be read ({error}); use types that its module can name at its top level",
         ) from error
+
+
+def _hints_of_fields(event_class: type) -> dict[str, object]:
+    """The types of the fields alone: Python 3.10 cannot read an annotation such as ``"InitVar[int]"``."""
+    names = {field.name for field in dataclasses.fields(event_class)}
+    hints: dict[str, object] = {}
+    for base in reversed(event_class.__mro__):
+        said = {name: hint for name, hint in inspect.get_annotations(base).items() if name in names}
+        module = sys.modules.get(base.__module__)
+        stub = types.SimpleNamespace(__annotations__=said)
+        hints |= typing.get_type_hints(stub, vars(module) if module else {}, dict(vars(base)), include_extras=True)
+    return hints
 
 
 def _type_info(event_class: type, name: str, hint: object) -> msgspec.inspect.Type:
