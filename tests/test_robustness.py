@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -62,6 +64,45 @@ def test_a_hook_that_exits_does_not_end_the_loop(telemetry, warnings):
         assert host.flush(2000)
     assert seen == ["stayed"]
     assert "SystemExit" in warnings.text
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 cannot tell who is cancelled")
+def test_a_hook_that_is_cancelled_by_itself_is_a_failure_of_its_own(telemetry, warnings):
+    """A hook that raises CancelledError, though nobody cancelled its caller, is logged, and those after it still run."""
+    seen = []
+
+    class After:
+        @hookimpl
+        def track_event(self) -> object:
+            async def run() -> None:
+                seen.append("after")
+
+            return run
+
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    with telemetry.host(After(), Pings(cancelled)) as host:
+        asyncio.run(host.track_event(Ping()))
+        assert seen == ["after"]
+        host.track(Ping())
+        assert host.flush(2000)
+    assert seen == ["after", "after"]
+    assert "The hook track_event of the plugin" in warnings.text
+
+
+def test_a_caller_that_is_cancelled_is_cancelled(telemetry):
+    """Cancelling who awaits track_event cancels the hook that it waits for."""
+
+    async def program(host: Host) -> None:
+        task = asyncio.ensure_future(host.track_event(Ping()))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with telemetry.host(Pings(lambda: asyncio.sleep(30))) as host:
+        asyncio.run(program(host))
 
 
 def test_track_and_shutdown_race(telemetry):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import logging
+import sys
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
@@ -69,9 +71,19 @@ class Dispatcher:
         for plugin, result in deferred:
             try:
                 await resolved(result)
+            except asyncio.CancelledError as error:
+                if _is_cancelled():
+                    raise
+                self._failed(plugin, error)
             except Exception as error:
                 self._failed(plugin, error)
 
-    def _failed(self, plugin: str, error: Exception) -> None:
+    def _failed(self, plugin: str, error: BaseException) -> None:
         self._metrics.hook_failures.add(TRACK_EVENT, error_type(error))
         logger.error("The hook %s of the plugin %s failed.", TRACK_EVENT, plugin, exc_info=error)
+
+
+def _is_cancelled() -> bool:
+    """Whether it is the caller that is cancelled, and not just what it awaits; Python 3.10 cannot tell them apart."""
+    task = asyncio.current_task()
+    return task is None or sys.version_info < (3, 11) or task.cancelling() > 0
