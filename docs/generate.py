@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import enum
 import os
 import re
 import subprocess
@@ -36,7 +37,8 @@ def shown_default(name: str) -> str:
     default = FIELDS[name].default
     if name in defaults:
         return defaults[name]
-    return f"`{str(default).lower()}`" if isinstance(default, (str, bool, int)) else "none"
+    value = default.value if isinstance(default, enum.Enum) else default
+    return f"`{str(value).lower()}`" if isinstance(value, (str, bool, int, Path)) else "none"
 
 
 def shown_host(name: str) -> str:

@@ -1,9 +1,11 @@
 """Typed events and API tokens, observable with OpenTelemetry."""
 
+from heliograph.declaration import Attribute, Deprecated, Privacy, Severity
 from heliograph.errors import (
     DatabaseNotFound,
     DuplicateEventName,
     HeliographError,
+    InvalidEvent,
     NoTokenHandler,
     PluginError,
     SchemaError,
@@ -17,24 +19,28 @@ from heliograph.errors import (
     TokenSignatureInvalid,
     UnregisteredEvent,
 )
-from heliograph.events import Event, Severity, acting_as, current_actor
+from heliograph.events import Event, acting_as, current_actor
 from heliograph.hookspecs import hookimpl
 from heliograph.host import Host
 from heliograph.sdk.configure import configure
-from heliograph.settings import Settings, Signal
+from heliograph.settings import Settings, Signal, Validation
 from heliograph.tokens.handler import TokenHandler
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.signed import SignedTokenHandler
 from heliograph.version import __version__
 
 __all__ = [
+    "Attribute",
     "DatabaseNotFound",
+    "Deprecated",
     "DuplicateEventName",
     "Event",
     "HeliographError",
     "Host",
+    "InvalidEvent",
     "NoTokenHandler",
     "PluginError",
+    "Privacy",
     "SchemaError",
     "Settings",
     "SettingsError",
@@ -51,6 +57,7 @@ __all__ = [
     "TokenSignatureInvalid",
     "TokensDisabled",
     "UnregisteredEvent",
+    "Validation",
     "__version__",
     "acting_as",
     "configure",

@@ -6,6 +6,7 @@
     ├── SchemaError (TypeError)              a class that no schema can be made of
     │   └── DuplicateEventName               two classes that give one event name
     ├── UnregisteredEvent (KeyError)         an event whose class no plugin registered
+    ├── InvalidEvent (ValueError)            an event that breaks its contract, where that is strict
     ├── SettingsError (ValueError)           every problem of the configuration at once
     ├── PluginError (RuntimeError)           a plugin that cannot be loaded, or returns what no hook may
     ├── DatabaseNotFound (KeyError)          a database that the host does not have
@@ -84,6 +85,23 @@ class UnregisteredEvent(_NotFound):
         super().__init__(
             f"{qualified_name(event_class)} is not registered: "
             "return it from a plugin's `register_events` hook, and give that plugin to the host"
+        )
+
+
+class InvalidEvent(HeliographError, ValueError):
+    """An event that breaks its contract, where the setting ``validation`` is ``strict``.
+
+    Attributes:
+        event_class: The class of the event.
+        violations: What is wrong, each a kind and the path to the field: ``"required-missing: user.id"``. Never a value.
+    """
+
+    def __init__(self, event_class: type, violations: Sequence[str]) -> None:
+        self.event_class = event_class
+        self.violations = tuple(violations)
+        super().__init__(
+            f"{qualified_name(event_class)} breaks its contract: {'; '.join(violations)}. "
+            "Mend the event where it is made, or the class's annotations"
         )
 
 

@@ -4,46 +4,18 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import enum
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timezone
 from typing import ClassVar, TypeAlias
 
+from heliograph.declaration import Deprecated, EventOptions, Severity, Stability, Upcaster
+
 Actor: TypeAlias = Mapping[str, object]
 """Who did it: a mapping with, usually, an ``id``."""
 
 Resolver: TypeAlias = Callable[[], "Actor | None"]
-
-
-class Severity(enum.IntEnum):
-    """How much an event matters: the ranges of OpenTelemetry's severity numbers.
-
-    Source: OpenTelemetry specification, logs data model, field SeverityNumber.
-    """
-
-    TRACE = 1
-    DEBUG = 5
-    INFO = 9
-    WARN = 13
-    ERROR = 17
-    FATAL = 21
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EventOptions:
-    """What telemetry wants to know about an event class: the keywords of its class statement.
-
-    Attributes:
-        namespace: First part of the event name; `None` takes the one of the settings.
-        severity: The severity number of its log records.
-        message: A template for the body, such as ``"{actor[id]} banned {user[username]}"``; `None` shows the name.
-    """
-
-    namespace: str | None = None
-    severity: Severity = Severity.INFO
-    message: str | None = None
 
 
 @dataclasses.dataclass
@@ -76,17 +48,52 @@ class Event:
         cls,
         *,
         namespace: str | None = None,
+        version: str | None = None,
         severity: Severity | None = None,
         message: str | None = None,
+        stability: Stability | None = None,
+        deprecated: Deprecated | None = None,
         **kwargs: object,
     ) -> None:
         super().__init_subclass__(**kwargs)
+        if "__event_options__" in vars(cls):  # `dataclass(slots=True)` makes the class again, without its keywords
+            return
         inherited = cls.__event_options__
         cls.__event_options__ = EventOptions(
             namespace=inherited.namespace if namespace is None else namespace,
+            version=version,
             severity=inherited.severity if severity is None else severity,
             message=inherited.message if message is None else message,
+            stability=inherited.stability if stability is None else stability,
+            deprecated=deprecated,
         )
+
+    @classmethod
+    def upcast(cls, *, from_version: str) -> Callable[[Upcaster], Upcaster]:
+        """Take the decorated function for what makes this class's properties from those of an older version.
+
+        It is asked when events of that version that were set aside are replayed.
+
+        >>> @dataclasses.dataclass
+        ... class OrderEvent(Event, version="2"):
+        ...     name = "order"
+        ...     total_cents: int
+        >>> @OrderEvent.upcast(from_version="1")
+        ... def from_euros(properties):
+        ...     return {"total_cents": round(properties["total"] * 100)}
+
+        Args:
+            from_version: The version that it takes: the ``version`` of the class that made the event.
+        """
+
+        def keep(upcaster: Upcaster) -> Upcaster:
+            options = cls.__event_options__
+            cls.__event_options__ = dataclasses.replace(
+                options, upcasters={**options.upcasters, from_version: upcaster}
+            )
+            return upcaster
+
+        return keep
 
     def properties(self) -> dict[str, object]:
         """The event's fields other than ``actor`` and ``created``, as a new dict, nested dataclasses included."""

@@ -96,7 +96,7 @@ class Host:
         meter_provider: MeterProvider | None = None,
     ) -> None:
         self.settings = settings = Settings.from_env() if settings is None else settings
-        self.schemas = Registry(namespace=settings.namespace)
+        self.schemas = Registry.of(settings)
         self.actions: Mapping[str, Action] = CORE_ACTIONS
         self._providers = Providers(
             tracer_provider=tracer_provider, logger_provider=logger_provider, meter_provider=meter_provider
@@ -106,12 +106,14 @@ class Host:
         self._closers: list[Callable[[float], bool | None]] = []
         self._background = Background()
         self._startup = Startup(self._start, self._background)
-        self._emit = Emitter(settings, self._providers).emit
+        self._emit = Emitter(settings, self._providers, self.schemas.policy).emit
         self._databases = self._open(databases or {})
         self._plugins = self._load(plugins)
         dispatcher = Dispatcher(self._plugins, self._background, metrics_of(self._providers))
         self._dispatch, self._dispatch_async = dispatcher.dispatch, dispatcher.dispatch_async
-        self._tokens = TokenService(self._plugins, TokenTelemetry(self._providers, ActorFilter(settings.actor)))
+        self._tokens = TokenService(
+            self._plugins, TokenTelemetry(self._providers, ActorFilter(settings.actor, self.schemas.policy))
+        )
 
     def _open(self, files: Mapping[str, str | PathLike[str]]) -> dict[str, Database]:
         paths = {INTERNAL_DATABASE: ":memory:", **files}
@@ -135,6 +137,7 @@ class Host:
 
         Raises:
             UnregisteredEvent: No plugin registered the event's class, nor an ancestor of it.
+            InvalidEvent: The event breaks its contract, and the setting ``validation`` is ``strict``; no hook ran.
         """
         if not self._startup.done:
             self._startup.ensure()
@@ -146,6 +149,7 @@ class Host:
 
         Raises:
             UnregisteredEvent: No plugin registered the event's class, nor an ancestor of it.
+            InvalidEvent: The event breaks its contract, and the setting ``validation`` is ``strict``; no hook ran.
         """
         if not self._startup.done:
             await self._startup.ensure_async()

@@ -88,6 +88,17 @@ EVENT_CREATED: Final = AttributeName(
 EVENT_OVERFLOW: Final = AttributeName(
     "heliograph.event.overflow", "A JSON object of the attributes past the hundredth."
 )
+EVENT_VERSION: Final = AttributeName(
+    "heliograph.event.version", "The version of the event's contract, where its class has one."
+)
+EVENT_VIOLATIONS: Final = AttributeName(
+    "heliograph.event.violations",
+    "What is wrong with the event by its own contract: each kind, with the path to the field; never a value.",
+)
+VIOLATION_KIND: Final = AttributeName(
+    "heliograph.violation.kind",
+    "`unplanned-event`, `required-missing`, `datatype-mismatch` or `constraint-violated`.",
+)
 EVENT_NAME: Final = AttributeName("otel.event.name", "The event's name, as an attribute of a metric.")
 SIGNAL: Final = AttributeName("heliograph.signal", "The signal that failed: `log`, `span_event` or `span`.")
 HOOK: Final = AttributeName("heliograph.hook", "The plugin hook that failed.")
@@ -108,6 +119,11 @@ TOKEN_VERIFY: Final = SpanName(
 )
 
 EVENTS: Final = MetricName("heliograph.events", "Events tracked, by event name.", "{event}")
+VIOLATIONS: Final = MetricName(
+    "heliograph.event.violations",
+    "What was wrong with events by their contracts, by event name and kind.",
+    "{violation}",
+)
 EMIT_FAILURES: Final = MetricName(
     "heliograph.emit.failures", "Events that a provider failed to take, by signal and error.", "{event}"
 )

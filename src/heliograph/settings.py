@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from heliograph.declaration import Privacy
 from heliograph.errors import SettingsError
 from heliograph.semconv import EVENT_NAME_PATTERN, SCOPE
 
@@ -34,6 +35,19 @@ class Signal(str, enum.Enum):
     """A span of its own without length, where no span event was made: for backends that keep traces alone."""
 
 
+class Validation(str, enum.Enum):
+    """What becomes of an event that breaks its contract."""
+
+    OFF = "off"
+    """It is emitted; nothing is checked."""
+    WARN = "warn"
+    """It is emitted, and says what is wrong with it."""
+    QUARANTINE = "quarantine"
+    """It is set aside, with the reasons, to be replayed once the class was mended."""
+    STRICT = "strict"
+    """It is refused, by an `InvalidEvent`, before any hook ran."""
+
+
 def _words(value: object) -> tuple[str, ...]:
     words = value.split(",") if isinstance(value, str) else value
     if not isinstance(words, Iterable) or not all(isinstance(word, str) for word in words):
@@ -47,6 +61,38 @@ def _signals(value: object) -> frozenset[Signal]:
     if unknown or not words:
         raise ValueError(f"has to be one or more of {', '.join(signal.value for signal in Signal)}")
     return frozenset(map(Signal, words))
+
+
+def _one_of(kind: type[enum.Enum]) -> Callable[[object], object]:
+    def read(value: object) -> object:
+        try:
+            return kind(value.strip().lower() if isinstance(value, str) else value)
+        except ValueError:
+            raise ValueError(f"has to be one of {', '.join(str(member.value) for member in kind)}") from None
+
+    return read
+
+
+def _actor(value: object) -> tuple[str, ...]:
+    words = _words(value)
+    levels = [level.value for level in Privacy]
+    for word in words:
+        key, colon, level = word.partition(":")
+        if colon and (level not in levels or key.startswith("-")):
+            raise ValueError(f"has {word!r} in it; after a key and a colon comes one of {', '.join(levels)}")
+    return words
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    raise ValueError("has to be text")
+
+
+def _path(value: object) -> Path:
+    if isinstance(value, (str, os.PathLike)) and os.fspath(value):
+        return Path(value)
+    raise ValueError("has to be the path of a file")
 
 
 def _namespace(value: object) -> str:
@@ -105,10 +151,35 @@ class Settings:
         "What an event goes out as: any of `log`, `span_event`, `span`.",
     )
     namespace: str = _setting("app", _namespace, "First part of the event name, for event classes that name none.")
+    validation: Validation = _setting(
+        Validation.WARN,
+        _one_of(Validation),
+        "What becomes of an event that breaks its contract: `off` (not checked), `warn` (emitted, with what is wrong in an "
+        "attribute, and counted), `quarantine` (set aside, to be replayed), `strict` (`InvalidEvent`; not in Datasette).",
+    )
+    quarantine: Path = _setting(
+        Path("heliograph-quarantine.db"), _path, "The SQLite file of the events that were set aside."
+    )
     actor: tuple[str, ...] = _setting(
         ("*", "-email"),
-        _words,
-        "The actor's keys that may leave: `*` all, a name adds it, `-name` takes it away; empty: none.",
+        _actor,
+        "The actor's keys that may leave: `*` all, a name adds it, `-name` takes it away, `name:hash` (or `mask`) "
+        "protects it; empty: none.",
+    )
+    privacy_default: Privacy = _setting(
+        Privacy.PLAIN,
+        _one_of(Privacy),
+        "What leaves of a field that declares nothing: `plain`, `mask`, `hash` or `drop` (deny by default).",
+    )
+    privacy_key: str | None = _setting(
+        None,
+        _text,
+        "The key of hashes: the same value gives the same hash. Without it, what is to be hashed is dropped, with a "
+        "warning.",
+        secret=True,
+    )
+    opt_in: tuple[str, ...] = _setting(
+        (), _words, "Attributes with the requirement `opt_in` that are emitted, by name; `*` is all of them."
     )
     secret: tuple[str, ...] = _setting(
         (),

@@ -25,7 +25,7 @@ from heliograph.schema.values import MAX_DEPTH, MAX_KEY_LENGTH, MAX_KEYS, Attrib
 
 def attributes_of(value: object, name: str = "e.p", taken: frozenset[str] = frozenset()) -> Attributes:
     attributes: Attributes = {}
-    put(attributes, name, value, taken=taken)
+    put(attributes, name, plain(value), taken=taken)
     return attributes
 
 

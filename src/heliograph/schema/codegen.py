@@ -1,66 +1,281 @@
-"""The function that turns an event of one class into attributes, generated once for the class.
+"""The function that checks an event of one class and turns it into attributes, generated once for the class.
 
-A generated function costs a third of what a loop over the fields does, and stands on the way of every event. Its source
-has nothing in it but field names, which Python itself accepted as identifiers, and attribute names as string literals.
+A generated function costs a third of what a loop over the fields does, and stands on the way of every event. It knows the
+common case alone: every value is of exactly the declared class, and within its bounds. For anything else it asks the
+careful way (`heliograph.schema.reader`), so that it needs no judgement of its own. Its source has nothing in it but names
+that it makes itself, field names, which Python accepted as identifiers, and attribute names as string literals.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import enum
+import functools
+import math
+import re
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
-from heliograph.schema.shape import EventLike, FieldSchema
-from heliograph.schema.values import INT64_MAX, INT64_MIN, Attributes, put
+from heliograph.declaration import Privacy
+from heliograph.schema.hints import field_names
+from heliograph.schema.leaves import expands
+from heliograph.schema.privacy import MASKED, PrivacyPolicy
+from heliograph.schema.reader import FieldReader
+from heliograph.schema.shape import EventLike
+from heliograph.schema.types import (
+    ArrayType,
+    BooleanType,
+    EnumType,
+    IntegerType,
+    NullType,
+    NumberType,
+    ObjectType,
+    StringType,
+    Type,
+    UnionType,
+    without_null,
+)
+from heliograph.schema.validate import Violation, is_multiple
+from heliograph.schema.values import INT64_MAX, INT64_MIN, Attributes, text
 
-_CHECKS: Final = {
-    msgspec.inspect.StrType: "(type({0}) is str and {0}.isascii())",
-    msgspec.inspect.IntType: f"(type({{0}}) is int and {INT64_MIN} <= {{0}} <= {INT64_MAX})",
-    msgspec.inspect.BoolType: "({0} is True or {0} is False)",
-}
-"""For a type: what is true of most of its values, and of none that needs a form of its own."""
+AttributesOf = Callable[..., Attributes]
+"""From an event, and a list to fill with violations or `None`, to attributes."""
 
 
 def attribute_reader(
-    fields: Sequence[FieldSchema], otherwise: Callable[[EventLike], Attributes]
-) -> Callable[[EventLike], Attributes]:
+    readers: Sequence[FieldReader],
+    policy: PrivacyPolicy,
+    otherwise: Callable[[EventLike, list[Violation] | None], Attributes],
+) -> AttributesOf:
     """A function from an event to the attributes of these fields; it never raises.
 
     Args:
-        fields: The fields.
-        otherwise: What is asked for the attributes when reading a field of the event raises.
+        readers: What reads each of the fields with all care.
+        policy: What may leave.
+        otherwise: What is asked where an event is not of the common case.
     """
-    variables = [f"value_{index}" for index in range(len(fields))]
-    names = [repr(str(field.attribute)) for field in fields]
-    checks = [_check(field.type, variable) for field, variable in zip(fields, variables)]
-    lines = ["def read(event):"]
-    if fields:
-        lines.append("    try:")
-        lines += [f"        {variable} = event.{field.name}" for field, variable in zip(fields, variables)]
-        lines += ["    except Exception:", "        return otherwise(event)"]
-    if fields and "False" not in checks:
-        lines += [
-            f"    if {' and '.join(checks)}:",
-            f"        return {{{', '.join(f'{name}: {variable}' for name, variable in zip(names, variables))}}}",
-        ]
-    lines.append("    attributes = {}")
-    for name, variable, check in zip(names, variables, checks):
-        lines += [
-            f"    if {check}:",
-            f"        attributes[{name}] = {variable}",
-            f"    elif {variable} is not None:",
-            f"        put(attributes, {name}, {variable}, taken=taken)",
-        ]
-    lines.append("    return attributes")
-    taken = frozenset(field.attribute for field in fields)
-    known: dict[str, object] = {"put": put, "taken": taken, "otherwise": otherwise}
-    exec("\n".join(lines), known)  # noqa: S102 — see the module's docstring
-    reader: Callable[[EventLike], Attributes] = known["read"]  # type: ignore[assignment]
-    return reader
+    writer = _Writer(policy)
+    for reader in readers:
+        writer.add(reader)
+    known: dict[str, object] = {**writer.constants, "otherwise": otherwise, "text": text, "texts": msgspec.to_builtins}
+    exec(writer.source(), known)  # noqa: S102 — see the module's docstring
+    return known["read"]  # type: ignore[return-value]
 
 
-def _check(kind: msgspec.inspect.Type, variable: str) -> str:
-    kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
-    checks = [_CHECKS[type(each)].format(variable) for each in kinds if type(each) in _CHECKS]
-    return f"({' or '.join(checks)})" if checks else "False"
+class _Output(NamedTuple):
+    """One attribute.
+
+    Attributes:
+        guards: Variables that must not be `None`.
+        attribute: Its name.
+        expression: Its value; ``{texts}`` is where the n-th text of a batch is.
+    """
+
+    guards: tuple[str, ...]
+    attribute: str
+    expression: str
+
+
+class _Writer:
+    """Writes the function.
+
+    Attributes:
+        constants: What it names, by name.
+    """
+
+    def __init__(self, policy: PrivacyPolicy) -> None:
+        self.constants: dict[str, object] = {}
+        self._policy = policy
+        self._variables = 0
+        self._conditions: list[str] = []
+        self._texts: list[str] = []
+        self._steps: list[_Output | str] = []
+
+    def add(self, reader: FieldReader) -> None:
+        """Write one field of the event."""
+        source = f"event.{reader.field.name}"
+        mark = (len(self._texts), len(self._steps))
+        condition = self.value(source, reader.field.type, reader.attribute, reader.privacy, ())
+        if condition is None:
+            del self._texts[mark[0] :], self._steps[mark[1] :]
+            self._steps.append(f"{self.constant(reader)}(attributes, {source}, violations)")
+        else:
+            self._conditions.append(condition)
+
+    def value(self, source: str, kind: Type, attribute: str, privacy: Privacy, guards: tuple[str, ...]) -> str | None:
+        """The condition that a value is of the common case, after which its outputs are known; `None` if none can be written."""
+        variable = f"value_{self._variables}"
+        self._variables += 1
+        inner = without_null(kind)
+        is_optional = inner is not kind
+        if (is_optional and isinstance(kind, UnionType) and len(kind.options) > 2) or isinstance(inner, NullType):  # noqa: PLR2004
+            return None
+        guards = (*guards, variable) if is_optional else guards
+        if isinstance(inner, ObjectType):
+            condition = self._object(variable, inner, attribute, privacy, guards)
+        else:
+            condition = self._scalar(variable, inner, attribute, privacy, guards)
+        if condition is None:
+            return None
+        condition = f"({variable} is None or {condition})" if is_optional else condition
+        return condition.replace(variable, f"({variable} := {source})", 1)
+
+    def _scalar(
+        self, variable: str, kind: Type, attribute: str, privacy: Privacy, guards: tuple[str, ...]
+    ) -> str | None:
+        found = _common(kind, self, variable)
+        if found is None:
+            return None
+        condition, expression = found
+        if privacy is Privacy.MASK:
+            self._steps.append(_Output(guards, attribute, repr(MASKED)))
+        elif privacy is Privacy.HASH:
+            self._steps.append(_Output(guards, attribute, f"str({self.constant(self._policy.hashed)}({expression}))"))
+        elif privacy is Privacy.PLAIN:
+            self._steps.append(_Output(guards, attribute, expression))
+        return condition
+
+    def _object(
+        self, variable: str, kind: ObjectType, attribute: str, privacy: Privacy, guards: tuple[str, ...]
+    ) -> str | None:
+        is_whole = dataclasses.is_dataclass(kind.python) and field_names(kind.python) == tuple(
+            f.name for f in kind.fields
+        )
+        if privacy is not Privacy.PLAIN or not is_whole or not expands(kind):
+            return None
+        conditions = [f"type({variable}) is {self.constant(kind.python)}"]
+        for field in kind.fields:
+            name = field.attribute_below(attribute)
+            below = self._policy.of(field.declared, field.attribute, around=privacy)
+            condition = self.value(f"{variable}.{field.name}", field.type, name, below, guards)
+            if condition is None:
+                return None
+            conditions.append(condition)
+        return f"({' and '.join(conditions)})"
+
+    def constant(self, value: object) -> str:
+        """The name of a value that the source cannot write out."""
+        name = f"constant_{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    def batched(self, variable: str) -> str:
+        """The variable of a value's text, of those that one call makes."""
+        self._texts.append(variable)
+        return f"text_{variable}"
+
+    def source(self) -> str:
+        """The source of the function ``read``."""
+        lines = ["def read(event, violations=None):", "    try:"]
+        conditions = " and ".join(self._conditions)
+        indent = " " * (12 if conditions else 8)
+        if conditions:
+            lines.append(f"        if {conditions}:")
+        if self._texts:
+            names, values = (", ".join(f"{prefix}{each}" for each in self._texts) for prefix in ("text_", ""))
+            lines.append(f"{indent}{names}, = texts(({values},))")
+        lines += [indent + line for line in self._filling()]
+        lines += ["    except Exception:", "        pass", "    return otherwise(event, violations)"]
+        return "\n".join(lines)
+
+    def _filling(self) -> list[str]:
+        outputs = [(step, isinstance(step, _Output) and not step.guards) for step in self._steps]
+        first = next((index for index, (_, is_sure) in enumerate(outputs) if not is_sure), len(outputs))
+        sure = ", ".join(
+            f"{step.attribute!r}: {step.expression}" for step in self._steps[:first] if isinstance(step, _Output)
+        )
+        lines = [f"attributes = {{{sure}}}"]
+        for step in self._steps[first:]:
+            if isinstance(step, str):
+                lines.append(step)
+                continue
+            setting = f"attributes[{step.attribute!r}] = {step.expression}"
+            tests = " and ".join(f"{guard} is not None" for guard in step.guards)
+            lines.append(f"if {tests}: {setting}" if tests else setting)
+        return [*lines, "return attributes"]
+
+
+@functools.singledispatch
+def _common(kind: Type, writer: _Writer, variable: str) -> tuple[str, str] | None:  # noqa: ARG001
+    """For a type: the condition that a variable has a value of the common case, and the expression of its form."""
+    return None
+
+
+@_common.register
+def _(kind: BooleanType, writer: _Writer, variable: str) -> tuple[str, str]:  # noqa: ARG001
+    return f"({variable} is True or {variable} is False)", variable
+
+
+@_common.register
+def _(kind: IntegerType, writer: _Writer, variable: str) -> tuple[str, str]:
+    return (
+        f"type({variable}) is int and {INT64_MIN} <= {variable} <= {INT64_MAX}{_bounds(kind, writer, variable)}",
+        variable,
+    )
+
+
+@_common.register
+def _(kind: NumberType, writer: _Writer, variable: str) -> tuple[str, str]:
+    return f"type({variable}) is float and {variable} - {variable} == 0.0{_bounds(kind, writer, variable)}", variable
+
+
+def _bounds(kind: NumberType, writer: _Writer, variable: str) -> str:
+    tests = [
+        f" and {variable} {operator} {bound!r}"
+        for operator, bound in ((">=", kind.ge), (">", kind.gt), ("<=", kind.le), ("<", kind.lt))
+        if bound is not None
+    ]
+    if kind.multiple_of is not None:
+        tests.append(f" and {writer.constant(is_multiple)}({variable}, {kind.multiple_of!r})")
+    return "".join(tests)
+
+
+@_common.register
+def _(kind: StringType, writer: _Writer, variable: str) -> tuple[str, str] | None:
+    if kind.python is not str:
+        return (
+            None if kind.patterns else (f"type({variable}) is {writer.constant(kind.python)}", writer.batched(variable))
+        )
+    tests = [f"type({variable}) is str"]
+    if kind.patterns or kind.min_length is not None or kind.max_length is not None:
+        tests.append(f"{variable}.isascii()")  # the bounds are those of the form, which is then the text itself
+    tests += [f"{writer.constant(re.compile(pattern).search)}({variable})" for pattern in kind.patterns]
+    tests += [f"len({variable}) >= {kind.min_length}"] if kind.min_length is not None else []
+    tests += [f"len({variable}) <= {kind.max_length}"] if kind.max_length is not None else []
+    return " and ".join(tests), f"({variable} if {variable}.isascii() else text({variable}))"
+
+
+@_common.register
+def _(kind: EnumType, writer: _Writer, variable: str) -> tuple[str, str] | None:
+    if {type(value) for value in kind.values} not in ({str}, {int}):
+        return None
+    if kind.python is None:
+        kept = writer.constant(frozenset(kind.values))
+        return f"type({variable}) is {type(kind.values[0]).__name__} and {variable} in {kept}", variable
+    is_its_form = all(type(member._value_) is type(value) for member, value in zip(kind.python, kind.values))
+    if not is_its_form or issubclass(kind.python, enum.Flag):
+        return None
+    return f"type({variable}) is {writer.constant(kind.python)}", f"{variable}._value_"
+
+
+_ITEMS: Final = {
+    StringType(): (str, "''.join({0}).isascii()"),
+    BooleanType(): (bool, "True"),
+    NumberType(): (float, "all(map(isfinite, {0}))"),
+    IntegerType(): (int, f"(not {{0}} or {INT64_MIN} <= min({{0}}) and max({{0}}) <= {INT64_MAX})"),
+}
+"""For a type of items: their exact class, and what more has to be true of a list of them."""
+
+
+@_common.register
+def _(kind: ArrayType, writer: _Writer, variable: str) -> tuple[str, str] | None:
+    if kind.python is not list or kind.prefix or kind.items not in _ITEMS:
+        return None
+    python, test = _ITEMS[kind.items]
+    writer.constants["isfinite"] = math.isfinite
+    tests = [f"type({variable}) is list", f"set(map(type, {variable})) <= {writer.constant({python})}"]
+    tests += [f"len({variable}) >= {kind.min_length}"] if kind.min_length is not None else []
+    tests += [f"len({variable}) <= {kind.max_length}"] if kind.max_length is not None else []
+    return " and ".join([*tests, test.format(variable)]), f"[*{variable}]"

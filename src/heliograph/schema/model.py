@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
-from heliograph.events import Severity
-from heliograph.schema.codegen import attribute_reader
+from heliograph.declaration import Deprecated, Severity, Stability, Upcaster
+from heliograph.schema.body import Body, display
+from heliograph.schema.codegen import AttributesOf, attribute_reader
+from heliograph.schema.coverage import CoverageRecorder
+from heliograph.schema.hints import declared_privacy, field_names
+from heliograph.schema.leaves import Leaf, leaves
+from heliograph.schema.privacy import DROPPED, PrivacyPolicy
+from heliograph.schema.reader import FieldReader
 from heliograph.schema.shape import EventLike, FieldSchema, read
-from heliograph.schema.values import Attributes, put
-
-MAX_BODY: Final = 256
-
-
-@dataclass(frozen=True, kw_only=True)
-class Body:
-    """How the body of an event's log record is made.
-
-    Attributes:
-        parts: Literal text, each followed by the name of the attribute that comes after it, or `None`.
-    """
-
-    parts: tuple[tuple[str, str | None], ...]
-
-    def render(self, attributes: Attributes) -> str:
-        """The body of an event with these attributes; ``?`` stands for one that it does not have."""
-        shown = (
-            literal if attribute is None else f"{literal}{attributes.get(attribute, '?')}"
-            for literal, attribute in self.parts
-        )
-        return display("".join(shown))
+from heliograph.schema.validate import Violation
+from heliograph.schema.values import Attributes, public, put
+from heliograph.semconv import ACTOR_ATTRIBUTES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +31,23 @@ class EventSchema:
         severity: The severity number of its log records.
         fields: Its properties, in the order of the class; `None` for a class without a readable shape, whose
             ``properties()`` are taken as they come.
+        version: The version of the contract, if the class has one.
+        brief: What happened, in one sentence.
+        note: More than that.
+        stability: How firm the contract is.
+        deprecated: That the event is on its way out.
+        message: The template of its body, as written; `None` shows `name`.
         body: How its body is made; `None` shows `name`.
-        attributes: A function from an event to its properties as attributes; see `heliograph.schema.values` for the form
-            of each value. It never raises: what an event carries is for the program that made it to decide.
+        upcasters: By older version: what makes properties of this version from those of that one.
+        policy: What may leave of its values.
+        is_planned: Whether somebody registered it, with a shape that can be checked.
+        renamed: The same contract under the new name, where events are emitted under both.
+        attributes: A function from an event, and a list to fill with `Violation`s (or `None`, not to check), to its properties
+            as attributes; see `heliograph.schema.values` for the form of each value. It never raises: what an event
+            carries is for the program that made it to decide.
+        readers: What reads each field, as emitted.
+        recorder: Records what is seen of it.
+        shared_names: The attributes that an actor has, too.
     """
 
     event_class: type
@@ -54,26 +55,74 @@ class EventSchema:
     event_name: str
     severity: Severity
     fields: tuple[FieldSchema, ...] | None
+    version: str | None = None
+    brief: str = ""
+    note: str = ""
+    stability: Stability = "development"
+    deprecated: Deprecated | None = None
+    message: str | None = None
     body: Body | None = None
-    attributes: Callable[[EventLike], Attributes] = field(init=False, repr=False, compare=False)
+    upcasters: Mapping[str, Upcaster] = field(default_factory=dict)
+    policy: PrivacyPolicy = field(default_factory=PrivacyPolicy, repr=False, compare=False)
+    is_planned: bool = True
+    renamed: EventSchema | None = None
+    attributes: AttributesOf = field(init=False, repr=False, compare=False)
+    readers: tuple[FieldReader, ...] = field(init=False, repr=False, compare=False)
+    recorder: CoverageRecorder = field(init=False, repr=False, compare=False)
+    shared_names: frozenset[str] = field(init=False, repr=False, compare=False)
     _shown_name: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        reader = self._untyped if self.fields is None else attribute_reader(self.fields, self._one_by_one)
-        object.__setattr__(self, "attributes", reader)
+        leaves = list(self.leaves())
+        taken = frozenset(leaf.attribute for leaf in leaves)
+        readers = tuple(
+            FieldReader(
+                each, each.attribute_below(self.event_name), self.policy, taken, checks=each in (self.fields or ())
+            )
+            for each in emitted_fields(self.fields or ())
+        )
+        attributes = self._untyped if self.fields is None else attribute_reader(readers, self.policy, self._one_by_one)
+        object.__setattr__(self, "attributes", attributes)
+        object.__setattr__(self, "recorder", CoverageRecorder(leaves))
+        object.__setattr__(self, "shared_names", taken.intersection(ACTOR_ATTRIBUTES.values()))
+        object.__setattr__(self, "readers", readers)
         object.__setattr__(self, "_shown_name", display(self.name))
 
-    def _untyped(self, event: EventLike) -> Attributes:
-        return self._attributes_of(((self.event_name, _properties(event)),))
+    def leaves(self) -> Iterator[Leaf]:
+        """The attributes that its properties become."""
+        return leaves(emitted_fields(self.fields or ()), self.event_name)
 
-    def _one_by_one(self, event: EventLike) -> Attributes:
-        """The attributes of an event with a field that was deleted or never set, or a property that raises."""
-        return self._attributes_of((field.attribute, read(event, field.name)) for field in self.fields or ())
+    def public_properties(self, event: EventLike) -> dict[str, object]:
+        """What may leave of the event's properties, each in its form."""
+        if self.fields is None:
+            return self._untyped_properties(event)
+        forms = (
+            (reader.field.name, reader.protected(public(read(event, reader.field.name), self.policy)[0]))
+            for reader in self.readers
+        )
+        return {name: form for name, form in forms if form is not DROPPED}
 
-    def _attributes_of(self, values: Iterable[tuple[str, object]]) -> Attributes:
+    def _untyped_properties(self, event: EventLike) -> dict[str, object]:
+        names = field_names(type(event)) or ()
+        properties = _properties(event)
+        as_they_are = {
+            name: read(event, name) for name in names if name in properties
+        }  # with the privacy of their classes
+        form, _ = public({**properties, **as_they_are}, self.policy)
+        return self.policy.within(form, declared_privacy(type(event)), around=None) if isinstance(form, dict) else {}
+
+    def _untyped(self, event: EventLike, violations: list[Violation] | None = None) -> Attributes:  # noqa: ARG002
         attributes: Attributes = {}
-        for attribute, value in values:
-            put(attributes, attribute, value)
+        put(attributes, self.event_name, self._untyped_properties(event))
+        return attributes
+
+    def _one_by_one(self, event: EventLike, violations: list[Violation] | None) -> Attributes:
+        """The attributes of an event that is not of the common case, with what is wrong with it."""
+        attributes: Attributes = {}
+        if violations is not None:
+            violations.clear()
+        for reader in self.readers:
+            reader(attributes, read(event, reader.field.name), violations)
         return attributes
 
     def body_text(self, attributes: Attributes) -> str:
@@ -81,17 +130,18 @@ class EventSchema:
         return self._shown_name if self.body is None else self.body.render(attributes)
 
 
-def display(value: str) -> str:
-    """The value as one short line: control characters escaped, cut after 256 characters."""
-    if len(value) > MAX_BODY:
-        value = value[:MAX_BODY] + "…"
-    if value.isprintable():
-        return value
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in value)
+def emitted_fields(fields: tuple[FieldSchema, ...]) -> Iterator[FieldSchema]:
+    """The fields; after them, those that are emitted under another name, too."""
+    yield from fields
+    for each in fields:
+        deprecated = each.declared.deprecated
+        if deprecated is not None and deprecated.emit_both:
+            declared = dataclasses.replace(each.declared, name=deprecated.renamed_to, deprecated=None)
+            yield dataclasses.replace(each, attribute=deprecated.renamed_to, declared=declared)
 
 
 def _properties(event: EventLike) -> Mapping[str, object]:
     try:
-        return event.properties()
+        return dict(event.properties())
     except Exception:  # see EventSchema.attributes: it never raises
         return {key: value for key, value in getattr(event, "__dict__", {}).items() if key not in {"actor", "created"}}

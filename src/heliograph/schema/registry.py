@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from heliograph.errors import DuplicateEventName, UnregisteredEvent
 from heliograph.schema.compile import compile_schema, compile_untyped, inherit_schema
+from heliograph.schema.coverage import Coverage
 from heliograph.schema.model import EventSchema
+from heliograph.schema.privacy import PrivacyPolicy
+from heliograph.settings import Settings
 
 
 class Registry(Mapping[type, EventSchema]):
@@ -15,35 +18,53 @@ class Registry(Mapping[type, EventSchema]):
     Looking up an unregistered subclass gives the schema of its nearest registered ancestor, with the subclass's own
     further fields.
 
-    Attributes:
+    Args:
         namespace: First part of the event name of classes that name none.
+        policy: What may leave of the events' values; `None` is what the classes declare, without a key for hashes.
+
+    Attributes:
+        namespace: The namespace.
+        policy: The policy.
     """
 
-    def __init__(self, *, namespace: str) -> None:
+    def __init__(self, *, namespace: str, policy: PrivacyPolicy | None = None) -> None:
         self.namespace = namespace
+        self.policy = policy or PrivacyPolicy()
         self._schemas: dict[type, EventSchema] = {}
         self._inherited: dict[type, EventSchema] = {}
-        self._by_event_name: dict[str, EventSchema] = {}
+        self._by_event_name: dict[tuple[str, str | None], EventSchema] = {}
+
+    @classmethod
+    def of(cls, settings: Settings) -> Registry:
+        """An empty registry, by the settings."""
+        policy = PrivacyPolicy(key=settings.privacy_key, undeclared=settings.privacy_default, opt_in=settings.opt_in)
+        return cls(namespace=settings.namespace, policy=policy)
 
     def register(self, event_class: type) -> EventSchema:
         """Compile and keep the schema of ``event_class``; a class that is there already stays as it is.
 
+        Several versions of one event can be registered side by side.
+
         Raises:
             SchemaError: No schema can be made of the class.
-            DuplicateEventName: Another class has the event name.
+            DuplicateEventName: Another class has the event name, in the same version.
         """
         known = self._schemas.get(event_class)
         if known is not None:
             return known
-        schema = compile_schema(event_class, namespace=self.namespace)
-        first = self._by_event_name.setdefault(schema.event_name, schema)
+        schema = compile_schema(event_class, namespace=self.namespace, policy=self.policy)
+        first = self._by_event_name.setdefault((schema.event_name, schema.version), schema)
         if first is not schema:
             raise DuplicateEventName(event_class, first.event_class, schema.event_name)
         return self._keep(schema)
 
     def register_untyped(self, event_class: type) -> EventSchema:
         """Keep a schema for a class that `register` refuses, whose events go out by their ``properties()``."""
-        return self._keep(compile_untyped(event_class, namespace=self.namespace))
+        return self._keep(compile_untyped(event_class, namespace=self.namespace, policy=self.policy))
+
+    def coverage(self) -> dict[str, Coverage]:
+        """What was seen of each registered event so far, in this process, by event name (and version: ``app.order@2``)."""
+        return {_label(schema): schema.recorder.coverage() for schema in self._schemas.values()}
 
     def _keep(self, schema: EventSchema) -> EventSchema:
         self._schemas[schema.event_class] = schema
@@ -66,3 +87,7 @@ class Registry(Mapping[type, EventSchema]):
             if schema is not None:
                 return self._inherited.setdefault(event_class, inherit_schema(event_class, schema))
         raise UnregisteredEvent(event_class)
+
+
+def _label(schema: EventSchema) -> str:
+    return schema.event_name if schema.version is None else f"{schema.event_name}@{schema.version}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-import msgspec
-
+from heliograph.declaration import Attribute
 from heliograph.events import Actor
+from heliograph.schema.types import Type, is_nullable
 
 
 class EventLike(Protocol):
@@ -33,19 +33,33 @@ class EventLike(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class FieldSchema:
-    """One property of an event.
+    """One property of an event, or one field of a class inside of it.
 
     Attributes:
         name: The name of the dataclass's field.
-        attribute: The attribute that it becomes, or the prefix of the attributes that its keys become.
-        type: Its type, as msgspec sees it.
+        attribute: The attribute that it becomes, or the prefix of the attributes that its keys become; `None`, inside of
+            another field, is the field's name below the other's attribute.
+        type: Its type.
         required: Whether the event cannot be made without it.
+        declared: What the field says of itself.
     """
 
     name: str
-    attribute: str
-    type: msgspec.inspect.Type
+    attribute: str | None
+    type: Type
     required: bool
+    declared: Attribute = field(default_factory=Attribute)
+
+    @property
+    def requirement(self) -> str:
+        """``"required"``, ``"recommended"``, ``"opt_in"`` or ``"conditionally_required: <when>"``."""
+        if self.declared.requirement is not None:
+            return self.declared.requirement
+        return "required" if self.required and not is_nullable(self.type) else "recommended"
+
+    def attribute_below(self, name: str) -> str:
+        """The attribute that it becomes, inside of a field with the attribute ``name``."""
+        return self.attribute or f"{name}.{self.name}"
 
 
 def read(event: object, name: str) -> object:

@@ -29,11 +29,9 @@ taken, is in one JSON object under the name of the property. An empty dict is ``
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import decimal
 import enum
-import functools
 import itertools
 import math
 import uuid
@@ -44,6 +42,8 @@ from typing import Any, Final, TypeAlias, Union
 import msgspec
 
 from heliograph.errors import qualified_name
+from heliograph.schema.hints import declared_privacy, field_names
+from heliograph.schema.privacy import PrivacyPolicy, Protected
 
 Scalar: TypeAlias = Union[str, bool, int, float]
 AttributeValue: TypeAlias = Union[Scalar, Sequence[str], Sequence[bool], Sequence[int], Sequence[float]]
@@ -75,27 +75,29 @@ _TEXTUAL: Final = (
 )
 
 
-def put(attributes: Attributes, name: str, value: object, *, taken: frozenset[str] = frozenset()) -> None:
-    """Put ``value`` into ``attributes`` under ``name``: one attribute, or one for each key below ``name``.
+def put(attributes: Attributes, name: str, form: object, *, taken: frozenset[str] = frozenset()) -> None:
+    """Put a form into ``attributes`` under ``name``: one attribute, or one for each key below ``name``.
 
     Args:
         attributes: Filled.
         name: The attribute's name, or the prefix of several.
-        value: Anything.
+        form: What `plain` gives.
         taken: Names that a key chosen by somebody else must not take.
     """
-    form = plain(value)
     if isinstance(form, dict):
         _flatten(attributes, name, form, taken)
     elif isinstance(form, list):
         attributes[name] = _array(form)
     elif form is not None:
-        attributes[name] = form  # type: ignore[assignment]  # what is left of the forms are the scalars
+        attributes[name] = str(form) if isinstance(form, str) else form  # type: ignore[assignment]  # the scalars are left
 
 
 def to_json(form: object) -> str:
     """A form as compact JSON text."""
-    return msgspec.json.encode(form).decode()
+    return _ENCODER.encode(form).decode()
+
+
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=str)  # what is no scalar by its exact class is a `Protected`
 
 
 def plain(value: object) -> object:
@@ -104,7 +106,14 @@ def plain(value: object) -> object:
     >>> plain({"when": dt.date(2026, 1, 2), "tags": {"b", "a"}, "size": 2**70})
     {'when': '2026-01-02', 'tags': ['a', 'b'], 'size': '1180591620717411303424'}
     """
-    return _plain(value, _Walk())
+    return _plain(value, _Walk(None))
+
+
+def public(value: object, policy: PrivacyPolicy) -> tuple[object, bool]:
+    """The form of what may leave of a value, by what the classes inside of it declare, and whether that is all of it."""
+    walk = _Walk(policy)
+    form = _plain(value, walk)
+    return form, not walk.met_private
 
 
 class _Walk:
@@ -113,11 +122,15 @@ class _Walk:
     Attributes:
         parents: The ids of the values around it.
         left: How many values more may be looked at.
+        policy: Decides what leaves of private fields; `None` takes them as they are.
+        met_private: Whether there was a private field on the way.
     """
 
-    __slots__ = ("left", "parents")
+    __slots__ = ("left", "met_private", "parents", "policy")
 
-    def __init__(self) -> None:
+    def __init__(self, policy: PrivacyPolicy | None) -> None:
+        self.policy = policy
+        self.met_private = False
         self.parents: tuple[int, ...] = ()
         self.left = MAX_VALUES
 
@@ -137,7 +150,7 @@ class _Walk:
             if self.left < 0:
                 yield TOO_LARGE, True
                 return
-            yield _key(key), _plain(value, self)
+            yield _as_text(_plain(key, self)), _plain(value, self)
 
 
 def _plain(value: object, walk: _Walk) -> object:
@@ -159,13 +172,18 @@ def _plain(value: object, walk: _Walk) -> object:
 
 
 def _by_kind(value: object, walk: _Walk) -> object:
-    for kind, form in _KINDS:
+    for kind, form_of in _KINDS:
         if isinstance(value, kind):
-            return form(value, walk)
-    names = _field_names(type(value))  # type: ignore[arg-type]  # mypy takes a class for not hashable
+            return form_of(value, walk)
+    names = field_names(type(value))  # type: ignore[arg-type]  # mypy takes a class for not hashable
     if names is None:
         return _unknown(value)
-    return {name: _plain(getattr(value, name, None), walk) for name in names}
+    form = {name: _plain(getattr(value, name, None), walk) for name in names}
+    declared = declared_privacy(type(value))  # type: ignore[arg-type]
+    if walk.policy is None or not declared:
+        return form
+    walk.met_private = True
+    return walk.policy.within(form, declared)
 
 
 _KINDS: Final[Sequence[tuple[Any, Callable[[Any, _Walk], object]]]] = (
@@ -231,24 +249,14 @@ def _unknown(value: object) -> str:
     return text(f"<{qualified_name(type(value))}>")
 
 
-def _key(key: object) -> str:
-    form = plain(key)
+def _as_text(form: object) -> str:
     return form if isinstance(form, str) else to_json(form)
-
-
-@functools.lru_cache(maxsize=1024)
-def _field_names(cls: type) -> tuple[str, ...] | None:
-    if dataclasses.is_dataclass(cls):
-        return tuple(field.name for field in dataclasses.fields(cls))
-    if issubclass(cls, msgspec.Struct):
-        return cls.__struct_fields__
-    if hasattr(cls, "__attrs_attrs__"):
-        return tuple(field.name for field in cls.__attrs_attrs__)
-    return None
 
 
 def _array(form: list[object]) -> AttributeValue:
     kinds = set(map(type, form))
+    if Protected in kinds and kinds <= {str, Protected}:
+        return list(map(str, form))
     if len(kinds) <= 1 and kinds <= {str, bool, int, float}:
         return form  # type: ignore[return-value]  # just shown: scalars of one type
     return to_json(form)
@@ -262,7 +270,7 @@ def _flatten(attributes: Attributes, name: str, form: dict[str, object], taken: 
         if len(flat) == MAX_KEYS or key in flat or key in taken or not all(map(_is_plain_key, path)):
             rest[".".join(path)] = value
         elif value is not None:
-            flat[key] = _array(value) if isinstance(value, list) else value  # type: ignore[assignment]
+            put(flat, key, value)
     attributes.update(flat)
     if rest or not form:
         attributes[name] = to_json(rest)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from opentelemetry.context import Context, get_current
-from opentelemetry.trace import get_current_span
+from opentelemetry.trace import NonRecordingSpan, SpanContext, get_current_span, set_span_in_context
 
+from heliograph.errors import InvalidEvent, qualified_name
 from heliograph.schema.model import EventSchema
+from heliograph.schema.privacy import PrivacyPolicy
 from heliograph.schema.shape import EventLike, read
+from heliograph.schema.validate import Violation, ViolationKind, shown
 from heliograph.schema.values import INT64_MAX, Attributes, plain, to_json
-from heliograph.semconv import EVENT_CREATED, EVENT_OVERFLOW, LOG_RECORD_UID, SCOPE
-from heliograph.settings import Settings, Signal
+from heliograph.semconv import EVENT_CREATED, EVENT_OVERFLOW, EVENT_VERSION, EVENT_VIOLATIONS, LOG_RECORD_UID, SCOPE
+from heliograph.settings import Settings, Signal, Validation
 from heliograph.telemetry.actor import ActorFilter
 from heliograph.telemetry.api import Logger, SeverityNumber
 from heliograph.telemetry.metrics import error_type, metrics_of
@@ -28,17 +32,50 @@ MAX_ATTRIBUTES: Final = 100
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _UID: Final = str(LOG_RECORD_UID)  # dicts are slow with keys of a subclass of str
+_VERSION: Final = str(EVENT_VERSION)
+_VIOLATIONS: Final = str(EVENT_VIOLATIONS)
 _SEVERITY_NUMBERS: Final = tuple(SeverityNumber)  # by value, from UNSPECIFIED (0) on
 
 logger: Final = logging.getLogger(SCOPE)
 
 
+@dataclass(frozen=True, kw_only=True)
+class InvalidRecord:
+    """An event that breaks its contract, whole, but for what may not leave of it.
+
+    Attributes:
+        uid: Its unique id.
+        event_name: Its name on the wire.
+        version: The version of its contract.
+        event_class: The qualified name of its class.
+        time_unix_nano: When it happened, in nanoseconds since the Unix epoch.
+        actor: Who did it, as attributes.
+        properties: Its properties, in their forms.
+        violations: What is wrong with it.
+        span: The context of the span in which it happened.
+    """
+
+    uid: str
+    event_name: str
+    version: str | None
+    event_class: str
+    time_unix_nano: int
+    actor: Attributes
+    properties: dict[str, object]
+    violations: tuple[str, ...]
+    span: SpanContext
+
+
 class Emitter:
-    """Emits events to the chosen signals. It never raises: telemetry does nothing to the program that it watches.
+    """Emits events to the chosen signals, and judges those that break their contracts.
+
+    Telemetry does nothing to the program that it watches: nothing is raised, but for what the setting ``strict`` asks for.
 
     Args:
-        settings: Which signals, and which keys of the actor.
+        settings: Which signals, which keys of the actor, and what becomes of invalid events.
         providers: Where telemetry goes.
+        policy: What may leave of an actor.
+        set_aside: Keeps invalid events, where the settings say so.
         new_uid: Makes the unique id of an event, from its time in nanoseconds since the Unix epoch.
         clock: Gives the time in nanoseconds since the Unix epoch, for events whose own time OTLP cannot carry.
     """
@@ -47,14 +84,19 @@ class Emitter:
         self,
         settings: Settings,
         providers: Providers,
+        policy: PrivacyPolicy | None = None,
         *,
+        set_aside: Callable[[InvalidRecord], None] | None = None,
         new_uid: Callable[[int], str] | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._providers = providers
         self._metrics = metrics_of(providers)
         self._count = self._metrics.events.add
-        self._put_actor = ActorFilter(settings.actor).put
+        self._put_actor = ActorFilter(settings.actor, policy).put
+        self._is_checked = settings.validation is not Validation.OFF
+        self._is_strict = settings.validation is Validation.STRICT
+        self._set_aside = set_aside if settings.validation is Validation.QUARANTINE else None
         self._new_uid = new_uid or UidGenerator()
         self._clock = clock
         self._log = Signal.LOG in settings.signals
@@ -65,8 +107,13 @@ class Emitter:
         self._told: set[Signal] = set()
 
     def emit(self, schema: EventSchema, event: EventLike) -> None:
-        """Emit the event, in the current context, and count it."""
-        attributes = schema.attributes(event)
+        """Emit the event, in the current context, and count it.
+
+        Raises:
+            InvalidEvent: It breaks its contract, and the settings are strict.
+        """
+        violations: list[Violation] | None = [] if self._is_checked else None
+        attributes = schema.attributes(event, violations)
         try:
             actor = event.actor
             timestamp = (event.created - _EPOCH) // _MICROSECOND * 1000
@@ -75,18 +122,91 @@ class Emitter:
             actor = read(event, "actor")  # type: ignore[assignment]
             is_odd = True
         if actor is not None:
+            if schema.shared_names:
+                self._part(schema, attributes, actor)
             self._put_actor(attributes, actor)
         if is_odd:
             timestamp = self._odd_timestamp(read(event, "created"), attributes)
-        attributes[_UID] = self._new_uid(timestamp)
+        uid = self._new_uid(timestamp)
+        if violations or not schema.is_planned:
+            if self._is_kept_back(schema, event, uid, timestamp, violations):
+                return
+            if violations:
+                attributes[_VIOLATIONS] = shown(violations)
+        self._send(schema, attributes, uid, timestamp, get_current())
+        if schema.renamed is not None:
+            self._emit_renamed(schema.renamed, event, attributes, timestamp)
+
+    def _part(self, schema: EventSchema, attributes: Attributes, actor: object) -> None:
+        """Move properties that are called as one of the actor's attributes below the event's name: the actor is who did it."""
+        theirs: Attributes = {}
+        self._put_actor(theirs, actor)
+        for leaf in schema.leaves():
+            if leaf.attribute in theirs and leaf.attribute in attributes:
+                attributes[f"{schema.event_name}.{leaf.path}"] = attributes.pop(leaf.attribute)
+
+    def _emit_renamed(self, renamed: EventSchema, event: EventLike, sent: Attributes, timestamp: int) -> None:
+        """Emit the event under its new name as well, with an id of its own: the other is that of a record received."""
+        attributes = renamed.attributes(event)
+        attributes.update((name, sent[name]) for name in (_VIOLATIONS, EVENT_CREATED) if name in sent)
+        actor = read(event, "actor")
+        if actor is not None:
+            self._put_actor(attributes, actor)
+        self._send(renamed, attributes, self._new_uid(timestamp), timestamp, get_current())
+
+    def _is_kept_back(
+        self, schema: EventSchema, event: EventLike, uid: str, timestamp: int, violations: list[Violation] | None
+    ) -> bool:
+        """Count what is wrong with an event, and do with it what the settings say; whether it is not to be emitted."""
+        if violations is None:
+            return False
+        if not schema.is_planned:
+            violations.insert(0, Violation(ViolationKind.UNPLANNED_EVENT))
+        schema.recorder.saw_violations(violations)
+        for violation in violations:
+            self._metrics.violations.add(schema.event_name, violation.kind.value)
+        if self._is_strict:
+            raise InvalidEvent(schema.event_class, shown(violations))
+        if self._set_aside is None:
+            return False
+        actor: Attributes = {}
+        self._put_actor(actor, read(event, "actor"))
+        record = InvalidRecord(
+            uid=uid,
+            event_name=schema.event_name,
+            version=schema.version,
+            event_class=qualified_name(schema.event_class),
+            time_unix_nano=timestamp,
+            actor=actor,
+            properties=schema.public_properties(event),
+            violations=tuple(map(str, violations)),
+            span=get_current_span().get_span_context(),
+        )
+        try:
+            self._set_aside(record)
+        except Exception:  # a disk that is full, for one: then it goes out, as it would by `warn`
+            logger.exception("An invalid event could not be set aside, and is emitted.")
+            return False
+        return True
+
+    def emit_again(self, schema: EventSchema, record: InvalidRecord, attributes: Attributes) -> None:
+        """Emit an event that was set aside: with its first id, time and actor, in the context of its span."""
+        attributes = {**attributes, **record.actor}
+        context = set_span_in_context(NonRecordingSpan(record.span), Context())
+        self._send(schema, attributes, record.uid, record.time_unix_nano, context)
+
+    def _send(self, schema: EventSchema, attributes: Attributes, uid: str, timestamp: int, context: Context) -> None:
+        attributes[_UID] = uid
+        if schema.version is not None:
+            attributes[_VERSION] = schema.version
         if len(attributes) > MAX_ATTRIBUTES:
             attributes = bounded(attributes)
-        context = get_current()
         if self._log:
             self._emit_log(schema, attributes, timestamp, context)
         if self._span_event or self._span:
             self._emit_to_trace(schema.event_name, attributes, timestamp, context)
         self._count(schema.event_name)
+        schema.recorder.saw(attributes, timestamp)
 
     def _odd_timestamp(self, created: object, attributes: Attributes) -> int:
         """The time of a naive `created`, taken as UTC; of one that OTLP cannot carry, the time now, and its text."""

@@ -33,6 +33,8 @@ from heliograph.semconv import (
     SIGNAL,
     TOKEN_CREATE_DURATION,
     TOKEN_VERIFY_DURATION,
+    VIOLATION_KIND,
+    VIOLATIONS,
     AttributeName,
     MetricName,
 )
@@ -78,6 +80,7 @@ class Metrics:
 
     Attributes:
         events: Events tracked, by event name.
+        violations: What was wrong with events, by event name and kind.
         emit_failures: Events that a provider failed to take, by signal and error.
         hook_failures: Calls of a hook that failed, by hook and error.
         token_create_duration: How long creating a token took, in seconds.
@@ -86,6 +89,7 @@ class Metrics:
 
     def __init__(self, meter: Meter) -> None:
         self.events = Tally(meter, EVENTS, EVENT_NAME)
+        self.violations = Tally(meter, VIOLATIONS, EVENT_NAME, VIOLATION_KIND)
         self.emit_failures = Tally(meter, EMIT_FAILURES, SIGNAL, ERROR_TYPE)
         self.hook_failures = Tally(meter, HOOK_FAILURES, HOOK, ERROR_TYPE)
         self.token_create_duration = _duration(meter, TOKEN_CREATE_DURATION)

@@ -18,7 +18,6 @@ from heliograph.semconv import (
     TOKEN_HANDLER,
     TOKEN_RESULT,
     TOKEN_VERIFY,
-    USER_ID,
     SpanName,
 )
 from heliograph.telemetry.actor import ActorFilter
@@ -113,8 +112,7 @@ class Operation:
 
     def user(self, actor_id: object) -> None:
         """Tell whose token it is."""
-        if actor_id is not None and self._actor.allows("id"):
-            self.attributes[USER_ID] = self._actor.user_id(actor_id)
+        self._actor.put_user(self.attributes, actor_id)
 
     def failed(self, error: BaseException) -> None:
         """Tell why it ended: a refused token is a result, anything else an error."""

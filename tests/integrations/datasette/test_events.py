@@ -99,6 +99,9 @@ CORE_EVENTS: list[tuple[type, dict[str, Any], str, dict[str, Any]]] = [
 ]
 
 
+UNPLANNED = {"heliograph.event.violations": ("unplanned-event",)}
+
+
 @dataclass
 class BanUserEvent(Event, namespace="forum"):
     name = "ban-user"
@@ -143,14 +146,27 @@ class Failing:
 
 
 @pytest.mark.parametrize("case", CORE_EVENTS, ids=lambda case: case[2])
-async def test_core_event(instances, telemetry, case) -> None:
+async def test_core_event(instances, telemetry, monkeypatch, case) -> None:
     """An event of Datasette's core has its name, its actor without secrets, and its properties as attributes."""
     event_class, fields, name, attributes = case
+    monkeypatch.setenv("HELIOGRAPH_OPT_IN", "*")
     instance = await instances()
 
     await instance.track_event(event_class(actor=ALICE, **fields))
 
     assert telemetry.events == [(name, {**attributes, "user.id": "alice"})]
+
+
+@pytest.mark.parametrize("case", CORE_EVENTS, ids=lambda case: case[2])
+async def test_schemas_and_primary_keys_of_core_events_are_opt_in(instances, telemetry, case) -> None:
+    """What may quote data or say how it is built stays, until somebody asks for it; nothing else is missing."""
+    event_class, fields, name, attributes = case
+    instance = await instances()
+
+    await instance.track_event(event_class(actor=None, **fields))
+
+    stays = ("schema", "before_schema", "after_schema", "pks")
+    assert telemetry.events == [(name, {key: value for key, value in attributes.items() if not key.endswith(stays)})]
 
 
 async def test_every_core_event_is_known(instances) -> None:
@@ -178,7 +194,7 @@ async def test_class_without_a_schema_is_one_warning_and_goes_out_untyped(instan
     for what in ("a", "b"):
         await instance.track_event(NoSchemaEvent(actor=None, what=what))
 
-    assert telemetry.events == [("app.not_a_name", {"app.not_a_name.what": what}) for what in ("a", "b")]
+    assert telemetry.events == [("app.not_a_name", {"app.not_a_name.what": what, **UNPLANNED}) for what in ("a", "b")]
     [warning] = warnings.messages
     assert "NoSchemaEvent" in warning
     assert "untyped" in warning
@@ -196,7 +212,7 @@ async def test_second_class_of_one_name_is_one_warning_and_goes_out_untyped(inst
         telemetry.events
         == [
             ("app.same_name", {"app.same_name.first": 1}),
-            ("app.same_name", {"app.same_name.second": 2}),
+            ("app.same_name", {"app.same_name.second": 2, **UNPLANNED}),
         ]
         * 2
     )
@@ -213,7 +229,7 @@ async def test_subclass_of_a_registered_class_goes_out(instances, telemetry) -> 
     await instance.track_event(subclass(user={"id": 1}, reason="spam"))
 
     assert telemetry.events == [
-        ("forum.ban_user", {"forum.ban_user.user.id": 1, "forum.ban_user.reason": "spam"}),
+        ("forum.ban_user", {"forum.ban_user.user.id": 1, "forum.ban_user.reason": "spam", **UNPLANNED}),
     ]
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from datasette.tokens import TokenHandler, TokenInvalid
 
-from heliograph.errors import SchemaError
+from heliograph.errors import SchemaError, SettingsError
 from heliograph.schema.registry import Registry
 from heliograph.schema.shape import EventLike
 from heliograph.semconv import SCOPE
-from heliograph.settings import Settings
+from heliograph.settings import Settings, Validation
 from heliograph.telemetry.actor import ActorFilter
 from heliograph.telemetry.emit import Emitter
 from heliograph.telemetry.providers import Providers
@@ -42,9 +42,15 @@ class Instance:
     def __init__(self, datasette: Datasette) -> None:
         providers = Providers()
         self.settings = Settings.from_env(config=datasette.plugin_config(PLUGIN_NAME))
-        self.schemas = Registry(namespace=self.settings.namespace)
-        self._emitter = Emitter(self.settings, providers)
-        self._tokens = TokenTelemetry(providers, ActorFilter(self.settings.actor))
+        if self.settings.validation is Validation.STRICT:
+            raise SettingsError(
+                [
+                    "validation: 'strict' would turn a write that is done into an error; in Datasette, take 'quarantine' or 'warn'"
+                ]
+            )
+        self.schemas = Registry.of(self.settings)
+        self._emitter = Emitter(self.settings, providers, self.schemas.policy)
+        self._tokens = TokenTelemetry(providers, ActorFilter(self.settings.actor, self.schemas.policy))
 
     def register(self, event_classes: Iterable[type]) -> None:
         """Compile the schemas; a class that has none is told in a warning, and goes out untyped."""
