@@ -44,11 +44,18 @@ def read_type(hint: object) -> Type:
     Raises:
         Unreadable: Says what of the annotation cannot be used, and the mend.
     """
+    return _read_class(hint) if isinstance(hint, type) else _read_hint(hint)
+
+
+def _read_hint(hint: object) -> Type:
     try:
         found = inspect.type_info(hint)
     except Exception as error:  # msgspec says most of it by TypeError, but an annotation may do anything
         raise Unreadable(f"{error}; annotate it more simply, or as `Any`") from error
     return _Reader().read(found)
+
+
+_read_class = functools.lru_cache(maxsize=1024)(_read_hint)  # one class is a field of many events
 
 
 def attribute_of(hint: object) -> Attribute:

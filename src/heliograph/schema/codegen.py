@@ -9,6 +9,7 @@ that it makes itself, field names, which Python accepted as identifiers, and att
 from __future__ import annotations
 
 import dataclasses
+import decimal
 import enum
 import functools
 import math
@@ -39,6 +40,8 @@ from heliograph.schema.types import (
 )
 from heliograph.schema.validate import Violation, is_multiple
 from heliograph.schema.values import INT64_MAX, INT64_MIN, Attributes, text
+
+SMALL: Final = 2**30 - 1
 
 AttributesOf = Callable[..., Attributes]
 """From an event, and a list to fill with violations or `None`, to attributes."""
@@ -181,19 +184,15 @@ class _Writer:
         return "\n".join(lines)
 
     def _filling(self) -> list[str]:
-        outputs = [(step, isinstance(step, _Output) and not step.guards) for step in self._steps]
-        first = next((index for index, (_, is_sure) in enumerate(outputs) if not is_sure), len(outputs))
-        sure = ", ".join(
-            f"{step.attribute!r}: {step.expression}" for step in self._steps[:first] if isinstance(step, _Output)
-        )
-        lines = [f"attributes = {{{sure}}}"]
-        for step in self._steps[first:]:
+        sure = [step for step in self._steps if isinstance(step, _Output) and not step.guards]
+        written = ", ".join(f"{step.attribute!r}: {step.expression}" for step in sure)
+        lines = [f"attributes = {{{written}}}"]  # one literal for all that are always there
+        for step in self._steps:
             if isinstance(step, str):
                 lines.append(step)
-                continue
-            setting = f"attributes[{step.attribute!r}] = {step.expression}"
-            tests = " and ".join(f"{guard} is not None" for guard in step.guards)
-            lines.append(f"if {tests}: {setting}" if tests else setting)
+            elif step.guards:
+                tests = " and ".join(f"{guard} is not None" for guard in step.guards)
+                lines.append(f"if {tests}: attributes[{step.attribute!r}] = {step.expression}")
         return [*lines, "return attributes"]
 
 
@@ -210,10 +209,9 @@ def _(kind: BooleanType, writer: _Writer, variable: str) -> tuple[str, str]:  # 
 
 @_common.register
 def _(kind: IntegerType, writer: _Writer, variable: str) -> tuple[str, str]:
-    return (
-        f"type({variable}) is int and {INT64_MIN} <= {variable} <= {INT64_MAX}{_bounds(kind, writer, variable)}",
-        variable,
-    )
+    # most integers are small, and CPython compares small ones faster
+    size = f"({-SMALL} <= {variable} <= {SMALL} or {INT64_MIN} <= {variable} <= {INT64_MAX})"
+    return f"type({variable}) is int and {size}{_bounds(kind, writer, variable)}", variable
 
 
 @_common.register
@@ -235,16 +233,26 @@ def _bounds(kind: NumberType, writer: _Writer, variable: str) -> str:
 @_common.register
 def _(kind: StringType, writer: _Writer, variable: str) -> tuple[str, str] | None:
     if kind.python is not str:
-        return (
-            None if kind.patterns else (f"type({variable}) is {writer.constant(kind.python)}", writer.batched(variable))
-        )
+        return _formatted(kind, writer, variable)
     tests = [f"type({variable}) is str"]
-    if kind.patterns or kind.min_length is not None or kind.max_length is not None:
+    is_bounded = bool(kind.patterns) or kind.min_length is not None or kind.max_length is not None
+    if is_bounded:
         tests.append(f"{variable}.isascii()")  # the bounds are those of the form, which is then the text itself
     tests += [f"{writer.constant(re.compile(pattern).search)}({variable})" for pattern in kind.patterns]
-    tests += [f"len({variable}) >= {kind.min_length}"] if kind.min_length is not None else []
-    tests += [f"len({variable}) <= {kind.max_length}"] if kind.max_length is not None else []
-    return " and ".join(tests), f"({variable} if {variable}.isascii() else text({variable}))"
+    tests += _lengths(kind, variable)
+    return " and ".join(tests), variable if is_bounded else f"({variable} if {variable}.isascii() else text({variable}))"
+
+
+def _formatted(kind: StringType, writer: _Writer, variable: str) -> tuple[str, str] | None:
+    if kind.patterns:
+        return None
+    condition = f"type({variable}) is {writer.constant(kind.python)}"
+    return condition, f"str({variable})" if kind.python is decimal.Decimal else writer.batched(variable)
+
+
+def _lengths(kind: StringType | ArrayType, variable: str) -> list[str]:
+    tests = [f"len({variable}) >= {kind.min_length}"] if kind.min_length is not None else []
+    return [*tests, f"len({variable}) <= {kind.max_length}"] if kind.max_length is not None else tests
 
 
 @_common.register
@@ -260,22 +268,24 @@ def _(kind: EnumType, writer: _Writer, variable: str) -> tuple[str, str] | None:
     return f"type({variable}) is {writer.constant(kind.python)}", f"{variable}._value_"
 
 
+@_common.register
+def _(kind: ArrayType, writer: _Writer, variable: str) -> tuple[str, str] | None:
+    if kind.python is not list or kind.prefix:
+        return None
+    tests = [f"type({variable}) is list", *_lengths(kind, variable)]
+    if kind.items == StringType():  # what cannot be joined is no text, and what is a text by inheritance becomes one
+        return " and ".join([*tests, f"''.join({variable}).isascii()"]), writer.batched(variable)
+    if kind.items not in _ITEMS:
+        return None
+    python, test = _ITEMS[kind.items]
+    writer.constants["isfinite"] = math.isfinite
+    tests.append(f"{{*map(type, {variable})}} <= {writer.constant({python})}")
+    return " and ".join([*tests, test.format(variable)]), f"[*{variable}]"
+
+
 _ITEMS: Final = {
-    StringType(): (str, "''.join({0}).isascii()"),
     BooleanType(): (bool, "True"),
     NumberType(): (float, "all(map(isfinite, {0}))"),
     IntegerType(): (int, f"(not {{0}} or {INT64_MIN} <= min({{0}}) and max({{0}}) <= {INT64_MAX})"),
 }
 """For a type of items: their exact class, and what more has to be true of a list of them."""
-
-
-@_common.register
-def _(kind: ArrayType, writer: _Writer, variable: str) -> tuple[str, str] | None:
-    if kind.python is not list or kind.prefix or kind.items not in _ITEMS:
-        return None
-    python, test = _ITEMS[kind.items]
-    writer.constants["isfinite"] = math.isfinite
-    tests = [f"type({variable}) is list", f"set(map(type, {variable})) <= {writer.constant({python})}"]
-    tests += [f"len({variable}) >= {kind.min_length}"] if kind.min_length is not None else []
-    tests += [f"len({variable}) <= {kind.max_length}"] if kind.max_length is not None else []
-    return " and ".join([*tests, test.format(variable)]), f"[*{variable}]"

@@ -204,7 +204,8 @@ def _fields(event_class: type, event_name: str) -> tuple[FieldSchema, ...]:
 
 def _type_hints(event_class: type) -> Mapping[str, object]:
     try:
-        return hints_of(event_class, [field.name for field in dataclasses.fields(event_class)])
+        names = [field.name for field in dataclasses.fields(event_class)]
+        return hints_of(event_class, [name for name in names if name not in _BASE_FIELDS])
     except Exception as error:
         raise SchemaError(
             event_class,

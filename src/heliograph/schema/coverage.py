@@ -64,7 +64,7 @@ class CoverageRecorder:
             self._until = time_unix_nano + _WINDOW_NANOS
             self._last_event = time_unix_nano
             self._waiting, self._waiting_prefixes = self._names, self._prefixes
-        if self._waiting and not self._waiting.isdisjoint(attributes):
+        if self._waiting and not attributes.keys().isdisjoint(self._waiting):  # it looks for the fewer in the more
             self._mark(self._waiting.intersection(attributes), time_unix_nano)
         if self._waiting_prefixes:
             self._mark({name for name in self._waiting_prefixes if _is_there(name, attributes)}, time_unix_nano)

@@ -38,6 +38,8 @@ def hints_of(cls: type, names: Iterable[str]) -> dict[str, object]:
     hints: dict[str, object] = {}
     for base in reversed(cls.__mro__):
         said = {name: hint for name, hint in inspect.get_annotations(base).items() if name in wanted}
+        if not said:
+            continue
         module = sys.modules.get(base.__module__)
         stub = types.SimpleNamespace(__annotations__=said)
         hints |= typing.get_type_hints(stub, vars(module) if module else {}, dict(vars(base)), include_extras=True)

@@ -97,7 +97,7 @@ class EventSchema:
         if self.fields is None:
             return self._untyped_properties(event)
         forms = (
-            (reader.field.name, reader.protected(public(read(event, reader.field.name), self.policy)[0]))
+            (reader.field.name, reader.read(read(event, reader.field.name)))
             for reader in self.readers
         )
         return {name: form for name, form in forms if form is not DROPPED}

@@ -21,6 +21,8 @@ MASKED: Final = "<masked>"
 HASH_PREFIX: Final = "hmac-sha256:"
 EVERYTHING: Final = "*"
 
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=str, order="sorted")
+
 logger: Final = logging.getLogger(SCOPE)
 
 
@@ -86,10 +88,12 @@ class PrivacyPolicy:
 
     def hashed(self, form: object) -> Protected:
         """The hash of a form: of a text itself, of anything else its JSON."""
-        data = (
-            form.encode(errors="surrogatepass") if isinstance(form, str) else msgspec.json.encode(form, order="sorted")
-        )
+        data = form.encode(errors="surrogatepass") if isinstance(form, str) else _ENCODER.encode(form)
         return Protected(HASH_PREFIX + hmac.new(self._key or b"", data, hashlib.sha256).hexdigest())
+
+    def hashes(self, said: Attribute) -> bool:
+        """Whether a field inside of a value is hashed: as a whole, so that two values of one hash are one."""
+        return self.of(said, said.name, around=Privacy.PLAIN) is Privacy.HASH
 
     def within(
         self, form: Mapping[str, object], declared: Mapping[str, Attribute], *, around: Privacy | None = Privacy.PLAIN

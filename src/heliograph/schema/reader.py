@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import Final
 
+from heliograph.declaration import Privacy
 from heliograph.schema.leaves import expands, wire_type
 from heliograph.schema.privacy import DROPPED, MASKED, PrivacyPolicy, Protected
 from heliograph.schema.shape import FieldSchema
@@ -14,6 +15,7 @@ from heliograph.schema.types import (
     ArrayType,
     IntegerType,
     MapType,
+    NullType,
     NumberType,
     ObjectType,
     StringType,
@@ -64,12 +66,16 @@ class FieldReader:
     def __call__(self, attributes: Attributes, value: object, violations: list[Violation] | None) -> None:
         """Put what leaves of ``value`` into ``attributes``, and what is wrong with it into ``violations``."""
         form, is_all = public(value, self._policy)
+        raw = form if is_all else plain(value)
         if violations is not None and self._checks:
-            raw = form if is_all else plain(value)
             violations.extend(violations_of_fields({self.field.name: raw}, (self.field,)))
-        left = self.protected(form)
+        left = self.protected(raw if self.privacy is Privacy.HASH else form)
         if left is not DROPPED:
             spread(attributes, self.attribute, left, self.field.type, self.taken)
+
+    def read(self, value: object) -> object:
+        """What leaves of a value, in its form; or `DROPPED`."""
+        return self.protected(plain(value) if self.privacy is Privacy.HASH else public(value, self._policy)[0])
 
     def protected(self, form: object) -> object:
         """What leaves of a form that has in it only what the classes inside of it let out; or `DROPPED`."""
@@ -104,6 +110,7 @@ _SHAPES: Final[Mapping[type, type | tuple[type, ...]]] = {
     MapType: dict,
     ArrayType: list,
     StringType: str,
+    NullType: type(None),
     AnyType: object,
 }
 

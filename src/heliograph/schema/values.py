@@ -178,12 +178,21 @@ def _by_kind(value: object, walk: _Walk) -> object:
     names = field_names(type(value))  # type: ignore[arg-type]  # mypy takes a class for not hashable
     if names is None:
         return _unknown(value)
-    form = {name: _plain(getattr(value, name, None), walk) for name in names}
-    declared = declared_privacy(type(value))  # type: ignore[arg-type]
+    declared = {} if walk.policy is None else declared_privacy(type(value))  # type: ignore[arg-type]
     if walk.policy is None or not declared:
-        return form
+        return {name: _plain(getattr(value, name, None), walk) for name in names}
     walk.met_private = True
+    whole = frozenset(name for name, said in declared.items() if walk.policy.hashes(said))
+    form = {name: (_raw if name in whole else _plain)(getattr(value, name, None), walk) for name in names}
     return walk.policy.within(form, declared)
+
+
+def _raw(value: object, walk: _Walk) -> object:
+    policy, walk.policy = walk.policy, None
+    try:
+        return _plain(value, walk)
+    finally:
+        walk.policy = policy
 
 
 _KINDS: Final[Sequence[tuple[Any, Callable[[Any, _Walk], object]]]] = (

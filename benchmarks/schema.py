@@ -1,0 +1,200 @@
+"""What it costs to check an event and turn it into attributes, beside what others do with the same data.
+
+Two events: Datasette's `insert-rows`, and an order of twelve fields with a nested dataclass. Beside each other, in one
+process, in turn; each figure is the median of many short rounds of CPU time:
+
+- ``schema.attributes(event, violations)``: checked, protected, named, in the forms that attributes have;
+- ``event.properties()`` alone, which is `dataclasses.asdict` (goal: at most 0.25 of it);
+- `pydantic.TypeAdapter.validate_python` alone, of the same values as plain dicts (goal: at most 1.0);
+- the emit of `jupyter_events`, with a handler that keeps nothing (goal: at most 0.1).
+
+Then: registering 1,000 classes (goal: under a second), and a lookup among 1,000 beside one among 10.
+"""
+
+from __future__ import annotations
+
+import enum
+import io
+import logging
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, make_dataclass
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import Annotated
+
+import msgspec
+import pydantic
+from datasette.events import InsertRowsEvent
+from jupyter_events import EventLogger
+
+from heliograph import Attribute, Event
+from heliograph.schema.registry import Registry
+from heliograph.schema.values import plain
+
+ROUNDS = 200
+CALLS = 100
+CLASSES = 1_000
+GOALS = {"event.properties()": 0.25, "pydantic validate_python": 1.0, "jupyter_events emit": 0.1}
+
+
+class Carrier(enum.Enum):
+    """Who brings it."""
+
+    POST = "post"
+    COURIER = "courier"
+
+
+@dataclass
+class Address:
+    """Where it goes."""
+
+    street: str
+    city: str
+    zip_code: Annotated[str, msgspec.Meta(max_length=10)]
+    country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")]
+
+
+@dataclass
+class OrderPlaced(Event, namespace="shop", version="1"):
+    """An order was placed."""
+
+    name = "order-placed"
+    number: Annotated[int, msgspec.Meta(ge=1)]
+    customer: Annotated[str, Attribute("shop.customer.name", brief="The customer.")]
+    key: uuid.UUID
+    total: Decimal
+    wanted_at: datetime
+    carrier: Carrier
+    tags: list[str]
+    express: bool
+    weight: Annotated[float, msgspec.Meta(ge=0)]
+    address: Address
+    note: str | None
+    parcels: int
+
+
+def order() -> OrderPlaced:
+    """An order."""
+    return OrderPlaced(
+        number=4711,
+        customer="Ada",
+        key=uuid.UUID(int=7),
+        total=Decimal("12.50"),
+        wanted_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc),
+        carrier=Carrier.POST,
+        tags=["gift", "fragile"],
+        express=True,
+        weight=1.5,
+        address=Address("1 High Street", "Oxford", "OX1", "GB"),
+        note="ring twice",
+        parcels=3,
+        actor={"id": "root"},
+    )
+
+
+def insert_rows() -> InsertRowsEvent:
+    """Rows were inserted."""
+    return InsertRowsEvent(
+        actor={"id": "root"}, database="content", table="documents", num_rows=3, ignore=False, replace=True
+    )
+
+
+def validator(event: object) -> Callable[[], object]:
+    """Pydantic's check of the event's properties, given as plain values."""
+    fields = {name: hint for name, hint in type(event).__annotations__.items()}
+    cls = make_dataclass("Properties", fields.items(), namespace={"__module__": __name__})
+    adapter = pydantic.TypeAdapter(pydantic.dataclasses.dataclass(cls))
+    values = {name: asdict(event)[name] for name in fields}  # type: ignore[call-overload]  # both are dataclasses
+    return lambda: adapter.validate_python(values)
+
+
+def jupyter(event: object) -> Callable[[], object]:
+    """The emit of jupyter_events of the event's properties."""
+    properties = plain({name: getattr(event, name) for name in type(event).__annotations__})
+    kinds = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+    schema = {
+        "$id": "https://example.com/event",
+        "version": "1",
+        "title": "Event",
+        "type": "object",
+        "properties": {name: {"type": kinds[type(value)]} for name, value in properties.items()},  # type: ignore[attr-defined]
+        "required": list(properties),  # type: ignore[call-overload]
+    }
+    logger = EventLogger(handlers=[logging.StreamHandler(io.StringIO())])
+    logger.register_event_schema(schema)
+    return lambda: logger.emit(schema_id="https://example.com/event", data=properties)
+
+
+def cpu_seconds(call: Callable[[], object]) -> float:
+    """CPU seconds of one call, on average over a round."""
+    start = time.process_time()
+    for _ in range(CALLS):
+        call()
+    return (time.process_time() - start) / CALLS
+
+
+def compare(title: str, event: object) -> bool:
+    """Print what each costs for an event; whether every goal is met."""
+    schema = Registry(namespace="app").register(type(event))
+    violations: list[object] = []
+    assert schema.attributes(event, violations), "an event without attributes measures nothing"  # noqa: S101
+    assert not violations, violations  # noqa: S101
+    ours = lambda: schema.attributes(event, violations)  # noqa: E731
+    others = {
+        "event.properties()": event.properties,  # type: ignore[attr-defined]
+        "pydantic validate_python": validator(event),
+        "jupyter_events emit": jupyter(event),
+    }
+    rounds = [(cpu_seconds(ours), [cpu_seconds(call) for call in others.values()]) for _ in range(ROUNDS)]
+    print(f"{title}\n  checked attributes        {statistics.median(own for own, _ in rounds) * 1e6:7.2f} µs")
+    met = True
+    for index, (name, goal) in enumerate(GOALS.items()):
+        cost = statistics.median(each[index] for _, each in rounds) * 1e6
+        ratio = statistics.median(own / each[index] for own, each in rounds)
+        met = met and ratio <= goal
+        print(f"  {name:<25} {cost:7.2f} µs   ratio {ratio:5.3f}   (goal: at most {goal})")
+    return met
+
+
+def classes(count: int) -> list[type]:
+    """So many event classes, each of three fields."""
+    fields = [("number", int), ("text", str), ("address", Address)]
+    return [
+        make_dataclass(f"Event{index}", fields, bases=(Event,), namespace={"name": f"event-{index}"})
+        for index in range(count)
+    ]
+
+
+def register() -> bool:
+    """Print what registering and looking up cost; whether the goals are met."""
+    few, many = Registry(namespace="app"), Registry(namespace="app")
+    some, lots = classes(10), classes(CLASSES)
+    for event_class in some:
+        few.register(event_class)
+    start = time.process_time()
+    for event_class in lots:
+        many.register(event_class)
+    seconds = time.process_time() - start
+    rounds = [(cpu_seconds(lambda: many[lots[-1]]), cpu_seconds(lambda: few[some[-1]])) for _ in range(ROUNDS)]
+    ratio = statistics.median(more / fewer for more, fewer in rounds)
+    print(f"registering {CLASSES} classes   {seconds:.2f} s   (goal: under 1)")
+    print(f"lookup among {CLASSES} / 10     ratio {ratio:.2f}   (goal: at most 1.2)")
+    return seconds < 1 and ratio <= 1.2  # noqa: PLR2004
+
+
+def main() -> int:
+    """Print all comparisons; exit status 1 past a goal."""
+    results = [
+        compare("insert-rows, 5 fields", insert_rows()),
+        compare("order-placed, 12 fields, one of them a dataclass of 4", order()),
+        register(),
+    ]
+    return int(not all(results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
