@@ -240,7 +240,9 @@ def _(kind: StringType, writer: _Writer, variable: str) -> tuple[str, str] | Non
         tests.append(f"{variable}.isascii()")  # the bounds are those of the form, which is then the text itself
     tests += [f"{writer.constant(re.compile(pattern).search)}({variable})" for pattern in kind.patterns]
     tests += _lengths(kind, variable)
-    return " and ".join(tests), variable if is_bounded else f"({variable} if {variable}.isascii() else text({variable}))"
+    return " and ".join(
+        tests
+    ), variable if is_bounded else f"({variable} if {variable}.isascii() else text({variable}))"
 
 
 def _formatted(kind: StringType, writer: _Writer, variable: str) -> tuple[str, str] | None:

@@ -21,8 +21,9 @@ class Coverage:
 
     Attributes:
         count: How many events.
-        last_unix_nano: When the last one happened, in nanoseconds since the Unix epoch; `None`: there was none.
-        attributes: When each declared attribute was there last, to about a second; `None`: never.
+        last_unix_nano: When the last one happened, to about a second, in nanoseconds since the Unix epoch; `None`: there
+            was none.
+        attributes: When each declared attribute was there last, likewise; `None`: never.
         violations: How many violations there were, by kind.
     """
 

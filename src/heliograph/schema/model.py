@@ -88,6 +88,11 @@ class EventSchema:
         object.__setattr__(self, "readers", readers)
         object.__setattr__(self, "_shown_name", display(self.name))
 
+    @property
+    def label(self) -> str:
+        """Its event name, and its version: ``"app.order@2"``."""
+        return self.event_name if self.version is None else f"{self.event_name}@{self.version}"
+
     def leaves(self) -> Iterator[Leaf]:
         """The attributes that its properties become."""
         return leaves(emitted_fields(self.fields or ()), self.event_name)
@@ -96,10 +101,7 @@ class EventSchema:
         """What may leave of the event's properties, each in its form."""
         if self.fields is None:
             return self._untyped_properties(event)
-        forms = (
-            (reader.field.name, reader.read(read(event, reader.field.name)))
-            for reader in self.readers
-        )
+        forms = ((reader.field.name, reader.read(read(event, reader.field.name))) for reader in self.readers)
         return {name: form for name, form in forms if form is not DROPPED}
 
     def _untyped_properties(self, event: EventLike) -> dict[str, object]:

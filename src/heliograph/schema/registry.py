@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 from heliograph.errors import DuplicateEventName, UnregisteredEvent
 from heliograph.schema.compile import compile_schema, compile_untyped, inherit_schema
@@ -10,6 +11,9 @@ from heliograph.schema.coverage import Coverage
 from heliograph.schema.model import EventSchema
 from heliograph.schema.privacy import PrivacyPolicy
 from heliograph.settings import Settings
+
+on_register: Final[list[Callable[[EventSchema], None]]] = []
+"""Functions that are called with each schema that any registry takes: for tools that watch a whole process."""
 
 
 class Registry(Mapping[type, EventSchema]):
@@ -64,11 +68,13 @@ class Registry(Mapping[type, EventSchema]):
 
     def coverage(self) -> dict[str, Coverage]:
         """What was seen of each registered event so far, in this process, by event name (and version: ``app.order@2``)."""
-        return {_label(schema): schema.recorder.coverage() for schema in self._schemas.values()}
+        return {schema.label: schema.recorder.coverage() for schema in self._schemas.values()}
 
     def _keep(self, schema: EventSchema) -> EventSchema:
         self._schemas[schema.event_class] = schema
         self._inherited.clear()
+        for call in on_register:
+            call(schema)
         return schema
 
     def __getitem__(self, event_class: type) -> EventSchema:
@@ -87,7 +93,3 @@ class Registry(Mapping[type, EventSchema]):
             if schema is not None:
                 return self._inherited.setdefault(event_class, inherit_schema(event_class, schema))
         raise UnregisteredEvent(event_class)
-
-
-def _label(schema: EventSchema) -> str:
-    return schema.event_name if schema.version is None else f"{schema.event_name}@{schema.version}"

@@ -1,0 +1,159 @@
+"""The names on the wire, pinned: what a real workload emits is what is declared, and nothing declared is never emitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import pytest
+from datasette.events import CreateTableEvent
+
+from heliograph import Event, Settings, SignedTokenHandler, TokenInvalid, hookimpl, semconv
+from recorder import Telemetry
+
+ATTRIBUTES = {
+    "log.record.uid",
+    "user.id",
+    "user.name",
+    "user.full_name",
+    "user.roles",
+    "user.email",
+    "heliograph.actor",
+    "heliograph.event.created",
+    "heliograph.event.overflow",
+    "heliograph.event.version",
+    "heliograph.event.violations",
+    "heliograph.violation.kind",
+    "heliograph.signal",
+    "heliograph.hook",
+    "heliograph.token.handler",
+    "heliograph.token.result",
+    "otel.event.name",
+    "error.type",
+    "db.namespace",
+    "db.collection.name",
+}
+SPANS = {"token.create", "token.verify"}
+METRICS = {
+    ("heliograph.events", "{event}"),
+    ("heliograph.event.violations", "{violation}"),
+    ("heliograph.emit.failures", "{event}"),
+    ("heliograph.hook.failures", "{call}"),
+    ("heliograph.token.create.duration", "s"),
+    ("heliograph.token.verify.duration", "s"),
+}
+
+
+@dataclass
+class ThingEvent(Event, version="1"):
+    """Whatever can be said of an event is said of one of these."""
+
+    name = "thing"
+    number: int
+    many: dict
+
+
+class Plugin:
+    """Its events, and a hook that fails."""
+
+    @hookimpl
+    def register_events(self):
+        return [ThingEvent, CreateTableEvent]
+
+    @hookimpl
+    def track_event(self, event):
+        raise RuntimeError("a hook that fails")
+
+
+class BrokenLogger:
+    """A provider that fails now and then."""
+
+    def __init__(self, logger: object) -> None:
+        self._logger = logger
+        self.is_broken = False
+
+    def emit(self, **record: object) -> None:
+        if self.is_broken:
+            raise RuntimeError("a provider that fails")
+        self._logger.emit(**record)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def emitted(telemetry: Telemetry) -> Telemetry:
+    """A workload in which everything happens."""
+    actor = {"id": 1, "name": "a", "full_name": "b", "roles": ["c"], "email": "d", "team": "e"}
+    settings = Settings(secret=("x",), actor=("*",))
+    with telemetry.host(Plugin(), settings=settings) as host:
+        host.track(ThingEvent(number="one", many={}, actor=actor))  # type: ignore[arg-type]
+        host.track(
+            ThingEvent(number=1, many={str(key): key for key in range(60)}, actor={str(key): 1 for key in range(60)})
+        )
+        host.track(ThingEvent(number=1, many={}, created=datetime(1900, 1, 1, tzinfo=timezone.utc)))
+        host.track(CreateTableEvent(actor=None, database="d", table="t", schema="s"))
+        host._emit.__self__._logger = broken = BrokenLogger(host._emit.__self__._logger)  # type: ignore[attr-defined]
+        broken.is_broken = True
+        host.track(ThingEvent(number=1, many={}))
+        token = host.call(host.create_token, "root", expires_after=1)
+        with pytest.raises(TokenInvalid):
+            host.call(host.verify_token, token + "x")
+        host.call(host.verify_token, token)
+
+        class Failing(SignedTokenHandler):
+            name = "failing"
+
+            async def create_token(self, *_: object, **__: object) -> str:
+                raise RuntimeError
+
+        class Handlers:
+            @hookimpl
+            def register_token_handler(self):
+                return Failing()
+
+        host.register(Handlers())
+        with pytest.raises(RuntimeError):
+            host.call(host.create_token, "root")
+    return telemetry
+
+
+def names(telemetry: Telemetry) -> Iterator[str]:
+    for log in telemetry.logs:
+        yield from log.log_record.attributes or ()
+    for span in telemetry.spans:
+        yield from span.attributes or ()
+    for metric in telemetry.metrics().values():
+        for point in metric.data.data_points:
+            yield from point.attributes or ()
+
+
+def own(name: str) -> str:
+    """The declared name of one that stands for a prefix."""
+    return "heliograph.actor" if name.startswith("heliograph.actor.") else name
+
+
+def test_attributes(emitted: Telemetry) -> None:
+    """Emitted, declared and pinned are the same."""
+    declared = {str(name) for name in vars(semconv).values() if isinstance(name, semconv.AttributeName)}
+    found = {own(name) for name in names(emitted) if not name.startswith(("app.", "datasette."))}
+
+    assert found == declared == ATTRIBUTES
+
+
+def test_spans(emitted: Telemetry) -> None:
+    """Emitted, declared and pinned are the same."""
+    declared = {str(name) for name in vars(semconv).values() if isinstance(name, semconv.SpanName)}
+
+    assert {span.name for span in emitted.spans} == declared == SPANS
+
+
+def test_metrics(emitted: Telemetry) -> None:
+    """Emitted, declared and pinned are the same, units too."""
+    declared = {(str(name), name.unit) for name in vars(semconv).values() if isinstance(name, semconv.MetricName)}
+
+    assert {(metric.name, metric.unit) for metric in emitted.metrics().values()} == declared == METRICS
+
+
+def test_scope_and_event_names(emitted: Telemetry) -> None:
+    """One scope, and event names by namespace and name."""
+    assert {log.instrumentation_scope.name for log in emitted.logs} == {"heliograph"}  # type: ignore[union-attr]
+    assert {log.log_record.event_name for log in emitted.logs} == {"app.thing", "datasette.create_table"}

@@ -1,0 +1,63 @@
+"""The option of pytest tells what no test emitted."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+TESTS = """
+from dataclasses import dataclass
+from heliograph import Event, Host, hookimpl
+
+@dataclass
+class SeenEvent(Event):
+    name = "seen"
+    number: int
+    note: str | None = None
+
+@dataclass
+class UnseenEvent(Event):
+    name = "unseen"
+
+class Plugin:
+    @hookimpl
+    def register_events(self):
+        return [SeenEvent, UnseenEvent]
+
+def test_one():
+    with Host(plugins=[Plugin()]) as host:
+        host.track(SeenEvent(number=1))
+
+def test_two():
+    with Host(plugins=[Plugin()]) as host:
+        host.track(SeenEvent(number=2))
+"""
+
+
+def run(pytester: pytest.Pytester, *args: str) -> pytest.RunResult:
+    pytester.makepyfile(TESTS)
+    return pytester.runpytest_subprocess("-p", "heliograph.pytest_plugin", "-p", "no:cacheprovider", *args)
+
+
+def test_option_tells_what_no_test_emitted(pytester: pytest.Pytester) -> None:
+    """Events and attributes, over all hosts of the session."""
+    result = run(pytester, "--heliograph-coverage")
+
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*heliograph: coverage of events*",
+            "app.unseen: never emitted",
+            "app.seen: never with app.seen.note",
+            "1 of 2 events were emitted.",
+        ]
+    )
+
+
+def test_without_the_option_nothing_is_said(pytester: pytest.Pytester) -> None:
+    """The plugin alone changes nothing."""
+    result = run(pytester)
+
+    result.assert_outcomes(passed=2)
+    assert "heliograph: coverage" not in result.stdout.str()
