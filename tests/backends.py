@@ -236,8 +236,13 @@ def _metric_point(point: Json) -> MetricPoint:
     )
 
 
+JAEGERS_OWN = "@jaeger@"
+"""How the attributes begin that Jaeger adds itself, such as warnings of what it saw before the rest of a trace."""
+
+
 def _attributes(holder: Json) -> Attributes:
-    return {pair["key"]: _value(pair.get("value", {})) for pair in holder.get("attributes", ())}
+    pairs = holder.get("attributes", ())
+    return {pair["key"]: _value(pair.get("value", {})) for pair in pairs if not pair["key"].startswith(JAEGERS_OWN)}
 
 
 def _value(value: Json) -> AnyValue:

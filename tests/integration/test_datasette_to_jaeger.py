@@ -96,7 +96,7 @@ def session(tmp_path_factory: pytest.TempPathFactory, collector: Collector, jaeg
         directory,
         *("data.db", "--config", "datasette.json"),
         secret=SECRET,
-        **otlp(collector.otlp_http_endpoint, OTEL_SERVICE_NAME=service),
+        **otlp(collector.otlp_http_endpoint, OTEL_SERVICE_NAME=service, HELIOGRAPH_OPT_IN="*"),
     ) as server:
         statuses = {write.path: server.post(write.path, write.body, good).status for write in WRITES}
         statuses[REFUSED["invalid"]] = server.post(REFUSED["invalid"], {"rows": []}, forged).status
