@@ -105,7 +105,7 @@ def insert_rows() -> InsertRowsEvent:
 
 def validator(event: object) -> Callable[[], object]:
     """Pydantic's check of the event's properties, given as plain values."""
-    fields = {name: hint for name, hint in type(event).__annotations__.items()}
+    fields = type(event).__annotations__
     cls = make_dataclass("Properties", fields.items(), namespace={"__module__": __name__})
     adapter = pydantic.TypeAdapter(pydantic.dataclasses.dataclass(cls))
     values = {name: asdict(event)[name] for name in fields}  # type: ignore[call-overload]  # both are dataclasses

@@ -91,7 +91,7 @@ def emitted(telemetry: Telemetry) -> Telemetry:
         )
         host.track(ThingEvent(number=1, many={}, created=datetime(1900, 1, 1, tzinfo=timezone.utc)))
         host.track(CreateTableEvent(actor=None, database="d", table="t", schema="s"))
-        host._emit.__self__._logger = broken = BrokenLogger(host._emit.__self__._logger)  # type: ignore[attr-defined]
+        host._emitter._logger = broken = BrokenLogger(host._emitter._logger)  # type: ignore[assignment]
         broken.is_broken = True
         host.track(ThingEvent(number=1, many={}))
         token = host.call(host.create_token, "root", expires_after=1)

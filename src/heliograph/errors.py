@@ -7,6 +7,8 @@
     │   └── DuplicateEventName               two classes that give one event name
     ├── UnregisteredEvent (KeyError)         an event whose class no plugin registered
     ├── InvalidEvent (ValueError)            an event that breaks its contract, where that is strict
+    ├── NotReplayable (ValueError)           an event that was set aside, and cannot be emitted yet
+    ├── QuarantineError (OSError)            a file that is no quarantine
     ├── SettingsError (ValueError)           every problem of the configuration at once
     ├── PluginError (RuntimeError)           a plugin that cannot be loaded, or returns what no hook may
     ├── DatabaseNotFound (KeyError)          a database that the host does not have
@@ -29,6 +31,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 
 class HeliographError(Exception):
@@ -103,6 +106,30 @@ class InvalidEvent(HeliographError, ValueError):
             f"{qualified_name(event_class)} breaks its contract: {'; '.join(violations)}. "
             "Mend the event where it is made, or the class's annotations"
         )
+
+
+class NotReplayable(HeliographError, ValueError):
+    """An event that was set aside, and cannot be emitted yet.
+
+    Attributes:
+        reasons: Why not, each in one sentence. Never a value of the event.
+    """
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__("; ".join(reasons))
+
+
+class QuarantineError(HeliographError, OSError):
+    """A file that is no quarantine.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        super().__init__(f"{path} is no quarantine: {reason}; name another by HELIOGRAPH_QUARANTINE")
 
 
 class SettingsError(HeliographError, ValueError):

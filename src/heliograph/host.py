@@ -21,6 +21,8 @@ from heliograph.dispatch import Dispatcher
 from heliograph.errors import DatabaseNotFound, PluginError, qualified_name
 from heliograph.events import Actor
 from heliograph.plugins import Plugins, flat, resolved
+from heliograph.quarantine import Quarantine
+from heliograph.replay import prepare
 from heliograph.schema.registry import Registry
 from heliograph.schema.shape import EventLike
 from heliograph.semconv import SCOPE
@@ -30,6 +32,7 @@ from heliograph.telemetry.actor import ActorFilter
 from heliograph.telemetry.api import LoggerProvider
 from heliograph.telemetry.deadline import Deadline, run_within
 from heliograph.telemetry.emit import Emitter
+from heliograph.telemetry.judge import InvalidRecord
 from heliograph.telemetry.metrics import metrics_of
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.actions import CORE_ACTIONS, Action
@@ -106,7 +109,9 @@ class Host:
         self._closers: list[Callable[[float], bool | None]] = []
         self._background = Background()
         self._startup = Startup(self._start, self._background)
-        self._emit = Emitter(settings, self._providers, self.schemas.policy).emit
+        set_aside = Quarantine(settings.quarantine).put
+        self._emitter = Emitter(settings, self._providers, self.schemas.policy, set_aside=set_aside)
+        self._emit = self._emitter.emit
         self._databases = self._open(databases or {})
         self._plugins = self._load(plugins)
         dispatcher = Dispatcher(self._plugins, self._background, metrics_of(self._providers))
@@ -155,6 +160,19 @@ class Host:
             await self._startup.ensure_async()
         self._emit(self.schemas[type(event)], event)
         await self._dispatch_async(self, event)
+
+    def replay(self, record: InvalidRecord) -> None:
+        """Emit an event that was set aside, now that its class was mended: with its first id, time, actor and span.
+
+        Hooks are not called: they saw it when it happened.
+
+        Raises:
+            NotReplayable: It breaks its contract still, or is of a version that nobody can upcast.
+        """
+        if not self._startup.done:
+            self._startup.ensure()
+        schema, attributes = prepare(self.schemas, record)
+        self._emitter.emit_again(schema, record, attributes)
 
     @property
     def event_classes(self) -> tuple[type, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from heliograph.cli.demo import demo
+from heliograph.cli.quarantine import quarantine
 from heliograph.version import __version__
 
 
@@ -15,3 +16,4 @@ def cli() -> None:
 
 
 cli.add_command(demo)
+cli.add_command(quarantine)

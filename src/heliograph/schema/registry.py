@@ -66,6 +66,10 @@ class Registry(Mapping[type, EventSchema]):
         """Keep a schema for a class that `register` refuses, whose events go out by their ``properties()``."""
         return self._keep(compile_untyped(event_class, namespace=self.namespace, policy=self.policy))
 
+    def versions(self, event_name: str) -> dict[str | None, EventSchema]:
+        """The registered schemas of an event, by version."""
+        return {version: schema for (name, version), schema in self._by_event_name.items() if name == event_name}
+
     def coverage(self) -> dict[str, Coverage]:
         """What was seen of each registered event so far, in this process, by event name (and version: ``app.order@2``)."""
         return {schema.label: schema.recorder.coverage() for schema in self._schemas.values()}

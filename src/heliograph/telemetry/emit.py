@@ -5,23 +5,22 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from opentelemetry.context import Context, get_current
-from opentelemetry.trace import NonRecordingSpan, SpanContext, get_current_span, set_span_in_context
+from opentelemetry.trace import NonRecordingSpan, get_current_span, set_span_in_context
 
-from heliograph.errors import InvalidEvent, qualified_name
 from heliograph.schema.model import EventSchema
 from heliograph.schema.privacy import PrivacyPolicy
 from heliograph.schema.shape import EventLike, read
-from heliograph.schema.validate import Violation, ViolationKind, shown
+from heliograph.schema.validate import Violation, shown
 from heliograph.schema.values import INT64_MAX, Attributes, plain, to_json
 from heliograph.semconv import EVENT_CREATED, EVENT_OVERFLOW, EVENT_VERSION, EVENT_VIOLATIONS, LOG_RECORD_UID, SCOPE
-from heliograph.settings import Settings, Signal, Validation
+from heliograph.settings import Settings, Signal
 from heliograph.telemetry.actor import ActorFilter
 from heliograph.telemetry.api import Logger, SeverityNumber
+from heliograph.telemetry.judge import InvalidRecord, Judge
 from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.providers import Providers
 from heliograph.telemetry.uid import UidGenerator
@@ -37,33 +36,6 @@ _VIOLATIONS: Final = str(EVENT_VIOLATIONS)
 _SEVERITY_NUMBERS: Final = tuple(SeverityNumber)  # by value, from UNSPECIFIED (0) on
 
 logger: Final = logging.getLogger(SCOPE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class InvalidRecord:
-    """An event that breaks its contract, whole, but for what may not leave of it.
-
-    Attributes:
-        uid: Its unique id.
-        event_name: Its name on the wire.
-        version: The version of its contract.
-        event_class: The qualified name of its class.
-        time_unix_nano: When it happened, in nanoseconds since the Unix epoch.
-        actor: Who did it, as attributes.
-        properties: Its properties, in their forms.
-        violations: What is wrong with it.
-        span: The context of the span in which it happened.
-    """
-
-    uid: str
-    event_name: str
-    version: str | None
-    event_class: str
-    time_unix_nano: int
-    actor: Attributes
-    properties: dict[str, object]
-    violations: tuple[str, ...]
-    span: SpanContext
 
 
 class Emitter:
@@ -93,10 +65,10 @@ class Emitter:
         self._providers = providers
         self._metrics = metrics_of(providers)
         self._count = self._metrics.events.add
-        self._put_actor = ActorFilter(settings.actor, policy).put
-        self._is_checked = settings.validation is not Validation.OFF
-        self._is_strict = settings.validation is Validation.STRICT
-        self._set_aside = set_aside if settings.validation is Validation.QUARANTINE else None
+        actor = ActorFilter(settings.actor, policy)
+        self._put_actor = actor.put
+        self._judge = Judge(settings, self._metrics, actor, set_aside)
+        self._is_checked = self._judge.checks
         self._new_uid = new_uid or UidGenerator()
         self._clock = clock
         self._log = Signal.LOG in settings.signals
@@ -128,11 +100,10 @@ class Emitter:
         if is_odd:
             timestamp = self._odd_timestamp(read(event, "created"), attributes)
         uid = self._new_uid(timestamp)
-        if violations or not schema.is_planned:
-            if self._is_kept_back(schema, event, uid, timestamp, violations):
+        if violations is not None and (violations or not schema.is_planned):
+            if self._judge.keeps_back(schema, event, uid, timestamp, violations):
                 return
-            if violations:
-                attributes[_VIOLATIONS] = shown(violations)
+            attributes[_VIOLATIONS] = shown(violations)
         self._send(schema, attributes, uid, timestamp, get_current())
         if schema.renamed is not None:
             self._emit_renamed(schema.renamed, event, attributes, timestamp)
@@ -153,41 +124,6 @@ class Emitter:
         if actor is not None:
             self._put_actor(attributes, actor)
         self._send(renamed, attributes, self._new_uid(timestamp), timestamp, get_current())
-
-    def _is_kept_back(
-        self, schema: EventSchema, event: EventLike, uid: str, timestamp: int, violations: list[Violation] | None
-    ) -> bool:
-        """Count what is wrong with an event, and do with it what the settings say; whether it is not to be emitted."""
-        if violations is None:
-            return False
-        if not schema.is_planned:
-            violations.insert(0, Violation(ViolationKind.UNPLANNED_EVENT))
-        schema.recorder.saw_violations(violations)
-        for violation in violations:
-            self._metrics.violations.add(schema.event_name, violation.kind.value)
-        if self._is_strict:
-            raise InvalidEvent(schema.event_class, shown(violations))
-        if self._set_aside is None:
-            return False
-        actor: Attributes = {}
-        self._put_actor(actor, read(event, "actor"))
-        record = InvalidRecord(
-            uid=uid,
-            event_name=schema.event_name,
-            version=schema.version,
-            event_class=qualified_name(schema.event_class),
-            time_unix_nano=timestamp,
-            actor=actor,
-            properties=schema.public_properties(event),
-            violations=tuple(map(str, violations)),
-            span=get_current_span().get_span_context(),
-        )
-        try:
-            self._set_aside(record)
-        except Exception:  # a disk that is full, for one: then it goes out, as it would by `warn`
-            logger.exception("An invalid event could not be set aside, and is emitted.")
-            return False
-        return True
 
     def emit_again(self, schema: EventSchema, record: InvalidRecord, attributes: Attributes) -> None:
         """Emit an event that was set aside: with its first id, time and actor, in the context of its span."""

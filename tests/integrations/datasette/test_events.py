@@ -13,6 +13,7 @@ from datasette import Event as DatasetteEvent
 from opentelemetry.sdk._logs import LoggerProvider
 
 from heliograph import Event, hookimpl
+from heliograph.quarantine import Quarantine
 from heliograph.semconv import SCOPE
 
 pytestmark = pytest.mark.anyio
@@ -376,3 +377,19 @@ async def test_two_datasettes_in_a_process_have_their_own_settings(instances, te
         ("two.same_name", {"two.same_name.first": 1}),
         ("one.same_name", {"one.same_name.first": 1, "user.id": "alice"}),
     ]
+
+
+async def test_event_that_breaks_its_contract_is_set_aside_by_the_setting(
+    instances, telemetry, monkeypatch, tmp_path
+) -> None:
+    """In Datasette as in a host; Datasette's own events keep their contracts."""
+    monkeypatch.setenv("HELIOGRAPH_VALIDATION", "quarantine")
+    monkeypatch.setenv("HELIOGRAPH_QUARANTINE", str(tmp_path / "aside.db"))
+    instance = await instances(Registrar(BanUserEvent))
+
+    await instance.track_event(BanUserEvent(user="cleverbot"))
+    await instance.track_event(core.LoginEvent(actor=ALICE))
+
+    assert [name for name, _ in telemetry.events] == ["datasette.login"]
+    [found] = Quarantine(tmp_path / "aside.db").find()
+    assert found.record.violations == ("datatype-mismatch: user",)

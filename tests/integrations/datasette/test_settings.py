@@ -109,3 +109,12 @@ def test_unknown_key_on_the_command_line_ends_the_start(tmp_path) -> None:
 
     assert ended.returncode != 0
     assert "did you mean 'signals'?" in ended.stderr
+
+
+@pytest.mark.anyio
+async def test_strict_validation_stops_the_start(instances, monkeypatch) -> None:
+    """It would turn a write that is done into an error, so it is refused, with what to take instead."""
+    monkeypatch.setenv("HELIOGRAPH_VALIDATION", "strict")
+
+    with pytest.raises(StartupError, match=r"'strict' .* take 'quarantine' or 'warn'"):
+        await instances()

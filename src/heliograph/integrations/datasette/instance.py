@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from datasette.tokens import TokenHandler, TokenInvalid
 
 from heliograph.errors import SchemaError, SettingsError
+from heliograph.quarantine import Quarantine
 from heliograph.schema.registry import Registry
 from heliograph.schema.shape import EventLike
 from heliograph.semconv import SCOPE
@@ -49,7 +50,8 @@ class Instance:
                 ]
             )
         self.schemas = Registry.of(self.settings)
-        self._emitter = Emitter(self.settings, providers, self.schemas.policy)
+        set_aside = Quarantine(self.settings.quarantine).put
+        self._emitter = Emitter(self.settings, providers, self.schemas.policy, set_aside=set_aside)
         self._tokens = TokenTelemetry(providers, ActorFilter(self.settings.actor, self.schemas.policy))
 
     def register(self, event_classes: Iterable[type]) -> None:

@@ -1,0 +1,6 @@
+"""``python -m heliograph`` is the command ``heliograph``."""
+
+from heliograph.cli.main import cli
+
+if __name__ == "__main__":
+    cli(prog_name="heliograph")
