@@ -7,6 +7,7 @@
     │   └── DuplicateEventName               two classes that give one event name
     ├── UnregisteredEvent (KeyError)         an event whose class no plugin registered
     ├── InvalidEvent (ValueError)            an event that breaks its contract, where that is strict
+    ├── LockError (ValueError)               a lock file of schemas that cannot be used
     ├── NotReplayable (ValueError)           an event that was set aside, and cannot be emitted yet
     ├── QuarantineError (OSError)            a file that is no quarantine
     ├── SettingsError (ValueError)           every problem of the configuration at once
@@ -106,6 +107,10 @@ class InvalidEvent(HeliographError, ValueError):
             f"{qualified_name(event_class)} breaks its contract: {'; '.join(violations)}. "
             "Mend the event where it is made, or the class's annotations"
         )
+
+
+class LockError(HeliographError, ValueError):
+    """A lock file of schemas that cannot be used."""
 
 
 class NotReplayable(HeliographError, ValueError):

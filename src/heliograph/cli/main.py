@@ -6,6 +6,7 @@ import click
 
 from heliograph.cli.demo import demo
 from heliograph.cli.quarantine import quarantine
+from heliograph.cli.schema import schema
 from heliograph.version import __version__
 
 
@@ -17,3 +18,4 @@ def cli() -> None:
 
 cli.add_command(demo)
 cli.add_command(quarantine)
+cli.add_command(schema)

@@ -16,6 +16,7 @@ from heliograph.declaration import Attribute
 from heliograph.schema.hints import attributes_in, hints_of
 from heliograph.schema.shape import FieldSchema
 from heliograph.schema.types import (
+    ZONED,
     AnyType,
     ArrayType,
     BooleanType,
@@ -150,13 +151,13 @@ def _(found: inspect.StrType, reader: _Reader) -> Type:  # noqa: ARG001
 
 @_read.register
 def _(found: inspect.DateTimeType, reader: _Reader) -> Type:  # noqa: ARG001
-    patterns = {None: (), True: (r"([Zz]|[+-]\d\d:?\d\d)$",), False: ("[Tt ][^Zz+-]*$",)}[found.tz]
+    patterns = {None: (), True: (ZONED,), False: ("[Tt ][^Zz+-]*$",)}[found.tz]
     return StringType(format=Format.DATE_TIME, python=dt.datetime, patterns=patterns)
 
 
 @_read.register
 def _(found: inspect.TimeType, reader: _Reader) -> Type:  # noqa: ARG001
-    patterns = {None: (), True: (r"([Zz]|[+-]\d\d:?\d\d)$",), False: ("^[^Zz+-]*$",)}[found.tz]
+    patterns = {None: (), True: (ZONED,), False: ("^[^Zz+-]*$",)}[found.tz]
     return StringType(format=Format.TIME, python=dt.time, patterns=patterns)
 
 

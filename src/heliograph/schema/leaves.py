@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from heliograph.declaration import Privacy
+from heliograph.schema.privacy import PrivacyPolicy
 from heliograph.schema.shape import FieldSchema
 from heliograph.schema.types import (
     AnyType,
@@ -20,6 +21,7 @@ from heliograph.schema.types import (
     StringType,
     Type,
     UnionType,
+    inner,
     is_nullable,
     options,
     walk,
@@ -90,6 +92,33 @@ def _size(kind: Type, depth: int, parents: tuple[Type, ...]) -> int:
     if depth == MAX_DEPTH + 1 or kind in parents:
         return MAX_KEYS + 1
     return sum(_size(field.type, depth + 1, (*parents, kind)) for field in kind.fields)
+
+
+def privacy_by_path(
+    fields: Iterable[FieldSchema], policy: PrivacyPolicy, prefix: str = "", parents: tuple[Type, ...] = ()
+) -> Iterator[tuple[str, Privacy]]:
+    """What may leave of the fields, and of those of the classes that they hold, however deep; by paths without indices.
+
+    Below what is protected as a whole there is no path, nor in a class inside of itself.
+    """
+    for field in fields:
+        path = f"{prefix}{field.name}"
+        privacy = policy.of(field.declared, field.attribute, around=Privacy.PLAIN if prefix else None)
+        is_whole = privacy is not Privacy.PLAIN
+        objects = [] if is_whole else [each for each in _objects(field.type) if each not in parents]
+        for kind in objects:
+            yield from privacy_by_path(kind.fields, policy, f"{path}.", (*parents, kind))
+        if not objects:
+            yield path, privacy
+
+
+def _objects(kind: Type) -> Iterator[ObjectType]:
+    """The classes with fields that a type holds, but for those inside of one another."""
+    if isinstance(kind, ObjectType):
+        yield kind
+    else:
+        for each in inner(kind):
+            yield from _objects(each)
 
 
 def has_names_inside(kind: Type) -> bool:

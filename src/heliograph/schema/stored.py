@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from heliograph.declaration import Privacy
+from heliograph.schema.leaves import privacy_by_path
 from heliograph.schema.model import EventSchema
-from heliograph.schema.privacy import DROPPED, HASH_PREFIX, MASKED, PrivacyPolicy, Protected
+from heliograph.schema.privacy import DROPPED, HASH_PREFIX, MASKED, Protected
 from heliograph.schema.reader import spread
-from heliograph.schema.shape import FieldSchema
-from heliograph.schema.types import ObjectType, Type, inner
 from heliograph.schema.validate import Violation, violations_of_fields
 from heliograph.schema.values import Attributes
 
@@ -30,7 +29,8 @@ def read_stored(schema: EventSchema, properties: Mapping[str, object]) -> tuple[
         left = reader.protected(_marked(properties.get(reader.field.name)))
         if left is not DROPPED:
             spread(attributes, reader.attribute, left, reader.field.type, reader.taken)
-    private = frozenset(_private_paths(schema.fields or (), schema.policy))
+    by_path = privacy_by_path(schema.fields or (), schema.policy)
+    private = frozenset(path for path, privacy in by_path if privacy is not Privacy.PLAIN)
     violations = violations_of_fields(properties, schema.fields or ())
     return attributes, [each for each in violations if not _is_inside(each.path, private)]
 
@@ -42,29 +42,6 @@ def _marked(form: object) -> object:
     if isinstance(form, dict):
         return {key: _marked(value) for key, value in form.items()}
     return list(map(_marked, form)) if isinstance(form, list) else form
-
-
-def _private_paths(
-    fields: Iterable[FieldSchema], policy: PrivacyPolicy, prefix: str = "", parents: tuple[Type, ...] = ()
-) -> Iterator[str]:
-    """The paths, without indices, of what is protected in an event of these fields."""
-    for field in fields:
-        path = f"{prefix}{field.name}"
-        if policy.of(field.declared, field.attribute, around=Privacy.PLAIN if prefix else None) is not Privacy.PLAIN:
-            yield path
-        else:
-            for kind in _objects(field.type):
-                if kind not in parents:
-                    yield from _private_paths(kind.fields, policy, f"{path}.", (*parents, kind))
-
-
-def _objects(kind: Type) -> Iterator[ObjectType]:
-    """The classes with fields that a type holds, but for those inside of one another."""
-    if isinstance(kind, ObjectType):
-        yield kind
-    else:
-        for each in inner(kind):
-            yield from _objects(each)
 
 
 def _is_inside(path: str, private: frozenset[str]) -> bool:

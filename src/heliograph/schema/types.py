@@ -9,14 +9,16 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, Final, TypeAlias, Union
 
 if TYPE_CHECKING:
     from heliograph.schema.shape import FieldSchema
 
 
 class Format(enum.Enum):
-    """What a text stands for: the name that JSON Schema has for it, if any, and the pattern that it matches.
+    """What a text stands for: the name that JSON Schema has for it, if it has one, and the pattern that it matches.
+
+    JSON Schema's times have an offset, and its durations no sign; Python's need not have the one, and may have the other.
 
     Patterns are those of the forms that msgspec writes, and of whatever else says the same by ISO 8601 or RFC 4648.
     """
@@ -27,7 +29,7 @@ class Format(enum.Enum):
     )
     DATE = ("date", r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")
     TIME = ("time", r"^([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?$")
-    DURATION = ("duration", r"^-?P(?=[\dT])(\d+(\.\d+)?D)?(T(?=\d)(\d+(\.\d+)?H)?(\d+(\.\d+)?M)?(\d+(\.\d+)?S)?)?$")
+    DURATION = (None, r"^-?P(?=[\dT])(\d+(\.\d+)?D)?(T(?=\d)(\d+(\.\d+)?H)?(\d+(\.\d+)?M)?(\d+(\.\d+)?S)?)?$")
     DECIMAL = (None, r"^([+-]?(\d+(\.\d*)?|\.\d+)([Ee][+-]?\d+)?|-?Infinity|-?s?NaN\d*)$")
     UUID = ("uuid", r"^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$")
     BASE64 = (None, r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")
@@ -35,6 +37,10 @@ class Format(enum.Enum):
     def __init__(self, json_schema: str | None, pattern: str) -> None:
         self.json_schema = json_schema
         self.pattern = pattern
+
+
+ZONED: Final = r"([Zz]|[+-]\d\d:?\d\d)$"
+"""The pattern of a time with an offset."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,124 @@
+"""``heliograph schema``: what the event classes promise, exported, locked, checked, and read from elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+import click
+
+from heliograph.cli.sources import load_registry, sources_argument
+from heliograph.errors import HeliographError, LockError
+from heliograph.schema.diff import Finding, Mode, diff, incompatible
+from heliograph.schema.export.formats import EXPORTERS
+from heliograph.schema.lock import dumps, loads, lock_of
+from heliograph.settings import Settings
+
+LOCK_FILE: Final = "events.lock.json"
+EXAMPLE_KEY: Final = "example"
+"""The key of hashes in what is published: the hash of a known example would say something of the real key."""
+
+file_option = click.option(
+    "--file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=LOCK_FILE,
+    show_default=True,
+    help="The lock file.",
+)
+
+
+@click.group()
+def schema() -> None:
+    """Export, lock and check what event classes promise; read classes from elsewhere."""
+
+
+@schema.command()
+@sources_argument
+@file_option
+def lock(sources: tuple[str, ...], file: Path) -> None:
+    """Write down what the classes promise, to be kept beside them, and compared with by `check`."""
+    registry = load_registry(sources)
+    write(file, dumps(lock_of(registry.values())))
+    click.echo(f"{file}: {len(registry)} events")
+
+
+@schema.command()
+@sources_argument
+@file_option
+@click.option(
+    "--mode",
+    type=click.Choice([mode.value for mode in Mode]),
+    default=Mode.BACKWARD.value,
+    show_default=True,
+    help="backward: older events have to fit the new schemas; forward: new events have to fit the older ones.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each change.")
+def check(sources: tuple[str, ...], file: Path, mode: str, *, as_json: bool) -> None:
+    """Compare the classes with the lock file, and fail on a change that is incompatible.
+
+    Names that go, and privacy that is weakened, are incompatible in every mode. Compatible changes are told, too: `lock`
+    takes them over.
+    """
+    try:
+        old = loads(file.read_text(encoding="utf-8"))
+    except (LockError, OSError, UnicodeError) as error:
+        raise click.UsageError(f"{file} cannot be used: {error}") from error
+    findings = diff(old, lock_of(load_registry(sources).values()))
+    bad = incompatible(findings, Mode(mode))
+    for finding in [*bad, *(each for each in findings if each not in bad)]:
+        prefix = "error" if finding in bad else "note"
+        click.echo(json.dumps(_as_dict(finding, prefix)) if as_json else f"{prefix}: {finding}")
+    if not as_json:
+        state = (
+            f"{file} is up to date" if not findings else f"{file} is older than the classes: `schema lock` renews it"
+        )
+        click.echo(f"{len(bad)} incompatible changes; {state}.")
+    if bad:
+        raise SystemExit(1)
+
+
+def _as_dict(finding: Finding, level: str) -> dict[str, object]:
+    values = {**vars(finding), "level": level}
+    return {key: sorted(value) if isinstance(value, frozenset) else value for key, value in values.items()}
+
+
+@schema.command()
+@sources_argument
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(EXPORTERS)),
+    required=True,
+    help="What to write.",
+)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder to write to.")
+def export(sources: tuple[str, ...], form: str, out: Path) -> None:
+    """Write the classes' schemas in another form, into a folder; other files in it stay."""
+    settings = dataclasses.replace(Settings.from_env(), privacy_key=EXAMPLE_KEY)
+    registry = load_registry(sources, settings)
+    try:
+        files = EXPORTERS[form](registry.values())
+    except HeliographError as error:
+        raise click.ClickException(str(error)) from error
+    for name, text in files.items():
+        write(out / name, text)
+        click.echo(out / name)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file as a whole, or not at all.
+
+    Raises:
+        click.UsageError: It cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise click.UsageError(f"{path} cannot be written: {error}") from error

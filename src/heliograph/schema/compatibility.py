@@ -1,0 +1,188 @@
+"""Whether every value that one JSON Schema accepts is accepted by another; for the keywords that we write."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+Schema: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Values that are not accepted any more.
+
+    Attributes:
+        path: Where they stand: ``lines[].sku``.
+        reason: Which they are.
+    """
+
+    path: str
+    reason: str
+
+
+def refusals(old: Schema, new: Schema) -> list[Refusal]:
+    """What the old schema accepts and the new one does not; both may have ``$defs``.
+
+    It errs on the safe side: a new pattern counts as a refusal, whatever it matches.
+    """
+    comparison = _Comparison(old.get("$defs", {}), new.get("$defs", {}))
+    return list(dict.fromkeys(comparison.compare(old, new, "")))
+
+
+class _Comparison:
+    def __init__(self, old_definitions: Schema, new_definitions: Schema) -> None:
+        self._old = old_definitions
+        self._new = new_definitions
+        self._compared: set[tuple[str, str]] = set()
+
+    def compare(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
+        references = (old.get("$ref", ""), new.get("$ref", ""))
+        if all(references):
+            if references in self._compared:  # a class that holds itself: judged where it was met first
+                return
+            self._compared.add(references)
+        old, new = _resolved(old, self._old), _resolved(new, self._new)
+        olds, news = _options(old, self._old), _options(new, self._new)
+        for option in olds:
+            found = [list(self._compare_one(option, other, path)) for other in news]
+            if not all(found):
+                continue
+            alike = [each for each, other in zip(found, news) if _kind(other) == _kind(option)]
+            yield from alike[0] if len(alike) == 1 else [Refusal(path, f"{_shown(option)} is not accepted any more")]
+
+    def _compare_one(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
+        if not new:
+            return
+        if not old:
+            yield Refusal(path, f"anything was accepted, now {_shown(new)}")
+        elif "enum" in old or "enum" in new:
+            yield from _enums(old, new, path)
+        elif old["type"] != new["type"] and (old["type"], new["type"]) != ("integer", "number"):
+            yield Refusal(path, f"{_shown(old)} is not accepted any more, now {_shown(new)}")
+        else:
+            yield from _bounds(old, new, path)
+            yield from self._inside(old, new, path)
+
+    def _inside(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
+        if new["type"] == "array":
+            yield from self._arrays(old, new, path)
+        elif new["type"] == "object" and "properties" in new:
+            yield from self._objects(old, new, path)
+        elif new["type"] == "object":
+            yield from self._maps(old, new, path)
+
+    def _arrays(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
+        prefixes = old.get("prefixItems", []), new.get("prefixItems", [])
+        for index in range(max(map(len, prefixes))):
+            items = [
+                prefix[index] if index < len(prefix) else schema["items"]
+                for prefix, schema in zip(prefixes, (old, new))
+            ]
+            if all(isinstance(each, Mapping) for each in items):
+                yield from self.compare(items[0], items[1], f"{path}[{index}]")
+        if isinstance(old.get("items"), Mapping):
+            if isinstance(new.get("items"), Mapping):
+                yield from self.compare(old["items"], new["items"], f"{path}[]")
+            else:
+                yield Refusal(path, "a list of any length was accepted, now one of a fixed length")
+
+    def _objects(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
+        if "properties" not in old:
+            yield Refusal(path, "any keys were accepted, now those of a class")
+            return
+        required = set(old.get("required", ()))
+        for name, inner in new["properties"].items():
+            below = f"{path}.{name}" if path else name
+            if name in new.get("required", ()) and name not in required:
+                was = "it was optional" if name in old["properties"] else "it is new"
+                yield Refusal(below, f"it is required now, and {was}")
+            if name in old["properties"]:
+                yield from self.compare(old["properties"][name], inner, below)
+
+    def _maps(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
+        values = [old["additionalProperties"]] if "properties" not in old else list(old["properties"].values())
+        for each in values:
+            yield from self.compare(each, new["additionalProperties"], f"{path}{{}}")
+        if "properties" not in old and "propertyNames" in new:
+            yield from self.compare(old.get("propertyNames", {"type": "string"}), new["propertyNames"], f"{path}{{}}")
+
+
+def _resolved(schema: Schema, definitions: Schema) -> Schema:
+    return definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+
+
+def _options(schema: Schema, definitions: Schema) -> list[Schema]:
+    return [_resolved(option, definitions) for option in schema.get("anyOf", [schema])]
+
+
+def _kind(schema: Schema) -> str:
+    if "enum" in schema:
+        return "/".join(sorted({type(value).__name__ for value in schema["enum"]}))
+    kind: str = schema.get("type", "anything")
+    return {"string": "str", "integer": "int"}.get(kind, kind)
+
+
+def _shown(schema: Schema) -> str:
+    if "enum" in schema:
+        return f"one of {', '.join(map(repr, schema['enum']))}"
+    return str(schema.get("type", "anything"))
+
+
+def _enums(old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
+    if "enum" not in old:
+        yield Refusal(path, f"any {old['type']} was accepted, now {_shown(new)}")
+        return
+    gone = [value for value in old["enum"] if not _is_accepted(value, new)]
+    if gone:
+        yield Refusal(path, f"{', '.join(map(repr, gone))} is not accepted any more")
+
+
+def _is_accepted(value: object, schema: Schema) -> bool:
+    if "enum" in schema:
+        return any(type(value) is type(other) and value == other for other in schema["enum"])
+    kinds: dict[str, Any] = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None)}
+    kind = kinds.get(schema["type"])
+    if kind is None or not isinstance(value, kind) or isinstance(value, bool) != (schema["type"] == "boolean"):
+        return False
+    if isinstance(value, str):
+        fits = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf)
+        return fits and all(re.search(pattern, value) for pattern in _patterns(schema))
+    if not isinstance(value, (int, float)):
+        return True
+    is_multiple = "multipleOf" not in schema or value % schema["multipleOf"] == 0
+    return is_multiple and _lower(schema) <= (value, False) and _upper(schema) <= (-value, False)
+
+
+def _bounds(old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
+    for least, most in (("minLength", "maxLength"), ("minItems", "maxItems"), ("minProperties", "maxProperties")):
+        if new.get(least, 0) > old.get(least, 0):
+            yield Refusal(path, f"{least} is {new[least]}, and was {old.get(least, 0)}")
+        if new.get(most, math.inf) < old.get(most, math.inf):
+            yield Refusal(path, f"{most} is {new[most]}, and was {old.get(most, 'open')}")
+    if _lower(new) > _lower(old):
+        yield Refusal(path, "numbers that were large enough are too small now")
+    if _upper(new) > _upper(old):
+        yield Refusal(path, "numbers that were small enough are too large now")
+    if "multipleOf" in new and ("multipleOf" not in old or old["multipleOf"] % new["multipleOf"]):
+        yield Refusal(path, f"only multiples of {new['multipleOf']} are accepted now")
+    for pattern in _patterns(new) - _patterns(old):
+        yield Refusal(path, f"only texts with {pattern!r} are accepted now")
+
+
+def _lower(schema: Schema) -> tuple[float, bool]:
+    """How high the lower bound is, and whether it is itself excluded."""
+    return max((schema.get("minimum", -math.inf), False), (schema.get("exclusiveMinimum", -math.inf), True))
+
+
+def _upper(schema: Schema) -> tuple[float, bool]:
+    """How low the upper bound is, and whether it is itself excluded."""
+    return max((-schema.get("maximum", math.inf), False), (-schema.get("exclusiveMaximum", math.inf), True))
+
+
+def _patterns(schema: Schema) -> frozenset[str]:
+    first = [schema["pattern"]] if "pattern" in schema else []
+    return frozenset([*first, *(each["pattern"] for each in schema.get("allOf", ()))])

@@ -1,0 +1,72 @@
+"""A catalogue of events as one page of Markdown, for people who read the repository."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Iterator
+
+from heliograph.schema.export.catalogue import Entry, Row, catalogue
+from heliograph.schema.model import EventSchema
+
+
+def markdown(schemas: Iterable[EventSchema]) -> dict[str, str]:
+    """The file of the catalogue, by name; what classes say of themselves is text in it, and never markup."""
+    entries = catalogue(schemas)
+    contents = "\n".join(f"- [{_text(entry.label)}](#{_anchor(entry)}): {_text(entry.brief)}" for entry in entries)
+    pages = ["\n\n".join(filter(None, _page(entry))) for entry in entries]
+    return {"events.md": "\n\n".join(["# Events", contents, *pages]) + "\n"}
+
+
+def _anchor(entry: Entry) -> str:
+    return re.sub(r"[^\w.@-]", "-", entry.label)
+
+
+def _page(entry: Entry) -> Iterator[str]:
+    yield f'<a id="{_anchor(entry)}"></a>'
+    yield f"## {_text(entry.label)}"
+    yield _text(entry.brief)
+    yield f"**Deprecated.** {_text(entry.deprecated)}" if entry.deprecated else ""
+    yield _text(entry.note)
+    yield " · ".join(f"{title}: {_code(value)}" for title, value in entry.facts)
+    yield _table(entry.rows) if entry.rows else "It has no properties."
+    yield f"As a log record:\n\n{_block(entry.log_record)}"
+    yield f"As a span event:\n\n{_block(entry.span_event)}"
+    yield "To find it:\n\n" + "\n".join(f"- {query.where}: {_code(query.text)}" for query in entry.queries)
+
+
+def _table(rows: Iterable[Row]) -> str:
+    lines = [f"| {' | '.join(_cells(row))} |" for row in rows]
+    return "\n".join(["| attribute | type | requirement | privacy | |", "| --- | --- | --- | --- | --- |", *lines])
+
+
+def _cells(row: Row) -> Iterator[str]:
+    yield _cell(_code(row.attribute))
+    yield _cell(_text(row.type) + (f", in {_code(row.unit)}" if row.unit else ""))
+    yield _cell(_text(row.requirement))
+    yield _cell(_text(row.privacy or "plain"))
+    examples = ", ".join(map(_code, row.examples))
+    deprecated = f"**Deprecated.** {_text(row.deprecated)}" if row.deprecated else ""
+    parts = (deprecated, _text(row.text), f"Such as {examples}." if examples else "")
+    yield _cell(" ".join(filter(None, parts)))
+
+
+def _cell(markup: str) -> str:
+    return " ".join(markup.replace("|", "\\|").split())
+
+
+def _text(text: str) -> str:
+    """Text that reads as it was written: nothing in it is markup."""
+    return re.sub(r"([\\`*_\[\]#~])", r"\\\1", html.escape(text, quote=False))
+
+
+def _code(text: str) -> str:
+    """A code span; its fence is longer than any inside of it."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    padding = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{padding}{' '.join(text.split())}{padding}{fence}"
+
+
+def _block(text: str) -> str:
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}json\n{text}\n{fence}"

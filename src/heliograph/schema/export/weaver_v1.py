@@ -1,0 +1,61 @@
+"""Schemas as a registry of OpenTelemetry Weaver in its first form: groups of attributes, and events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from heliograph.schema.export.weaver import (
+    SCHEMA_URL,
+    Yaml,
+    brief,
+    collect,
+    deprecation,
+    dumps,
+    event_annotations,
+    manifest,
+    note,
+    references,
+)
+from heliograph.schema.model import EventSchema
+
+
+def weaver_v1(schemas: Iterable[EventSchema], *, schema_url: str = SCHEMA_URL) -> dict[str, str]:
+    """The files of a registry, by name; see `heliograph.schema.export.weaver.weaver`.
+
+    Raises:
+        SchemaError: Two events declare one attribute, and differ in its type.
+    """
+    registry = collect(schemas)
+    groups = [
+        _group(namespace, [{"id": name, **definition} for name, definition in attributes])
+        for namespace, attributes in groupby(registry.attributes.items(), key=lambda item: item[0].split(".")[0])
+    ]
+    return {
+        "manifest.yaml": dumps(manifest(registry, schema_url)),
+        "events.yaml": dumps({"groups": [*groups, *map(_event, registry.events)]}),
+    }
+
+
+def _group(namespace: str, attributes: list[Yaml]) -> Yaml:
+    return {
+        "id": f"registry.{namespace}",
+        "type": "attribute_group",
+        "display_name": f"Attributes of {namespace}",
+        "brief": f"The attributes of events below `{namespace}`.",
+        "attributes": attributes,
+    }
+
+
+def _event(schema: EventSchema) -> Yaml:
+    return {
+        "id": f"event.{schema.event_name}",
+        "type": "event",
+        "name": schema.event_name,
+        "brief": brief(schema),
+        "note": note(schema),
+        "stability": schema.stability,
+        **deprecation(schema.deprecated),
+        "annotations": event_annotations(schema),
+        **({"attributes": refs} if (refs := references(schema)) else {}),
+    }

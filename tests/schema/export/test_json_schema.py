@@ -1,0 +1,139 @@
+"""The exported JSON Schema is one by the official meta-schema, and accepts exactly what the check accepts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, make_dataclass
+from typing import Annotated, Any
+
+import jsonschema
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from heliograph import Attribute, Deprecated, Event, Privacy
+from heliograph.schema.compile import compile_schema
+from heliograph.schema.export.json_schema import json_schema
+from heliograph.schema.validate import violations_of_fields
+from heliograph.schema.values import plain, to_json
+from schema.typed_values import FITTING, Node, annotated_values
+
+Validator = jsonschema.Draft202012Validator
+
+
+def schema_of(**annotations: Any) -> Any:
+    cls = make_dataclass("E", annotations.items(), bases=(Event,), namespace={"name": "e"})
+    return compile_schema(cls, namespace="app")
+
+
+@settings(max_examples=500)
+@given(annotated_values())
+@example((int, 2**63))
+@example((int, -(2**63)))
+@example((float, 2**70))
+def test_schema_accepts_what_the_check_accepts(pair: tuple[Any, Any]) -> None:
+    """Whatever the type and the value are, with formats as annotations and as assertions."""
+    hint, value = pair
+    schema = schema_of(x=hint)
+    document = json.loads(to_json({"x": plain(value)}))
+    is_valid = not list(violations_of_fields(document, schema.fields))
+
+    written = json_schema(schema)
+    assert Validator(written).is_valid(document) is is_valid
+    if is_valid and not isinstance(value, str):  # who checks formats too, refuses texts such as 2026-02-30
+        assert Validator(written, format_checker=Validator.FORMAT_CHECKER).is_valid(document)
+
+
+@given(st.lists(annotated_values(), max_size=3), st.sets(st.integers(0, 2)))
+def test_missing_properties_are_judged_alike(pairs: list[tuple[Any, Any]], left_out: set[int]) -> None:
+    """A document without some of its properties is as invalid here as there."""
+    schema = schema_of(**{f"x{index}": hint for index, (hint, _) in enumerate(pairs)})
+    document = {f"x{index}": plain(value) for index, (_, value) in enumerate(pairs) if index not in left_out}
+
+    is_valid = not list(violations_of_fields(document, schema.fields))
+    assert Validator(json_schema(schema)).is_valid(document) is is_valid
+
+
+@pytest.mark.parametrize("hint", [hint for hint, _ in FITTING], ids=str)
+def test_schema_is_a_schema(hint: Any) -> None:
+    """By the official meta-schema, and it is JSON."""
+    written = json_schema(schema_of(x=hint, y=hint | None if hint is not Any else hint))
+
+    Validator.check_schema(written)
+    assert json.loads(json.dumps(written, allow_nan=False)) == written
+
+
+def test_every_core_event_of_datasette_is_exported() -> None:
+    """And an event that the core makes fits its schema."""
+    from datasette.events import InsertRowsEvent, register_events
+
+    for cls in register_events():
+        Validator.check_schema(json_schema(compile_schema(cls, namespace="app")))
+    event = InsertRowsEvent(actor=None, database="d", table="t", num_rows=3, ignore=False, replace=False)
+    Validator(json_schema(compile_schema(InsertRowsEvent, namespace="app"))).validate(event.properties())
+
+
+def test_document_says_what_the_class_says() -> None:
+    """Pinned, key by key."""
+
+    @dataclass
+    class OrderEvent(
+        Event, namespace="shop", version="2", deprecated=Deprecated(renamed_to="shop.sale"), stability="stable"
+    ):
+        """An order was placed.
+
+        By telephone.
+        """
+
+        name = "order"
+        total: Annotated[
+            int | None,
+            Attribute("shop.order.total", brief="What it costs.", examples=[1], unit="{cent}", privacy=Privacy.HASH),
+        ]
+        tree: Node | None = None
+
+    OrderEvent.__annotations__["tree"] = Node | None
+    assert json_schema(compile_schema(OrderEvent, namespace="app")) == {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:heliograph:shop.order:2",
+        "title": "shop.order",
+        "description": "An order was placed.\n\nBy telephone.",
+        "deprecated": True,
+        "x-version": "2",
+        "x-severity": 9,
+        "x-stability": "stable",
+        "x-renamed-to": "shop.sale",
+        "type": "object",
+        "properties": {
+            "total": {
+                "anyOf": [{"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}, {"type": "null"}],
+                "description": "What it costs.",
+                "examples": [1],
+                "x-attribute": "shop.order.total",
+                "x-requirement": "recommended",
+                "x-privacy": "hash",
+                "x-unit": "{cent}",
+            },
+            "tree": {
+                "anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}],
+                "x-attribute": "shop.order.tree",
+                "x-requirement": "recommended",
+            },
+        },
+        "required": ["total"],
+        "$defs": {
+            "Node": {
+                "type": "object",
+                "properties": {
+                    "value": {
+                        "type": "integer",
+                        "minimum": -(2**63),
+                        "maximum": 2**63 - 1,
+                        "x-requirement": "required",
+                    },
+                    "children": {"type": "array", "items": {"$ref": "#/$defs/Node"}, "x-requirement": "required"},
+                },
+                "required": ["value", "children"],
+            }
+        },
+    }
