@@ -6,8 +6,8 @@
     ├── SchemaError (TypeError)              a class that no schema can be made of
     │   └── DuplicateEventName               two classes that give one event name
     ├── UnregisteredEvent (KeyError)         an event whose class no plugin registered
+    ├── FileFormatError (ValueError)         a file that is not of the form that it should have
     ├── InvalidEvent (ValueError)            an event that breaks its contract, where that is strict
-    ├── LockError (ValueError)               a lock file of schemas that cannot be used
     ├── NotReplayable (ValueError)           an event that was set aside, and cannot be emitted yet
     ├── QuarantineError (OSError)            a file that is no quarantine
     ├── SettingsError (ValueError)           every problem of the configuration at once
@@ -92,6 +92,10 @@ class UnregisteredEvent(_NotFound):
         )
 
 
+class FileFormatError(HeliographError, ValueError):
+    """A file that is not of the form that it should have."""
+
+
 class InvalidEvent(HeliographError, ValueError):
     """An event that breaks its contract, where the setting ``validation`` is ``strict``.
 
@@ -107,10 +111,6 @@ class InvalidEvent(HeliographError, ValueError):
             f"{qualified_name(event_class)} breaks its contract: {'; '.join(violations)}. "
             "Mend the event where it is made, or the class's annotations"
         )
-
-
-class LockError(HeliographError, ValueError):
-    """A lock file of schemas that cannot be used."""
 
 
 class NotReplayable(HeliographError, ValueError):

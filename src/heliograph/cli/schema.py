@@ -11,8 +11,15 @@ from typing import Final
 import click
 
 from heliograph.cli.sources import load_registry, sources_argument
-from heliograph.errors import HeliographError, LockError
+from heliograph.errors import FileFormatError, HeliographError
+from heliograph.receiver.recorded import read_recorded
+from heliograph.schema.body import display
 from heliograph.schema.diff import Finding, Mode, diff, incompatible
+from heliograph.schema.drafts.draft import EventDraft
+from heliograph.schema.drafts.infer import drafts_of_recorded
+from heliograph.schema.drafts.source import python_source
+from heliograph.schema.drafts.weaver import drafts_of_weaver
+from heliograph.schema.drafts.weaver_registry import WeaverRegistry
 from heliograph.schema.export.formats import EXPORTERS
 from heliograph.schema.lock import dumps, loads, lock_of
 from heliograph.settings import Settings
@@ -27,6 +34,11 @@ file_option = click.option(
     default=LOCK_FILE,
     show_default=True,
     help="The lock file.",
+)
+
+
+out_option = click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The Python file to write."
 )
 
 
@@ -64,7 +76,7 @@ def check(sources: tuple[str, ...], file: Path, mode: str, *, as_json: bool) -> 
     """
     try:
         old = loads(file.read_text(encoding="utf-8"))
-    except (LockError, OSError, UnicodeError) as error:
+    except (FileFormatError, OSError, UnicodeError) as error:
         raise click.UsageError(f"{file} cannot be used: {error}") from error
     findings = diff(old, lock_of(load_registry(sources).values()))
     bad = incompatible(findings, Mode(mode))
@@ -106,6 +118,40 @@ def export(sources: tuple[str, ...], form: str, out: Path) -> None:
     for name, text in files.items():
         write(out / name, text)
         click.echo(out / name)
+
+
+@schema.command("import")
+@click.argument("form", metavar="FORMAT", type=click.Choice(["weaver"]))
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@out_option
+def import_registry(form: str, directory: Path, out: Path) -> None:  # noqa: ARG001 — there is one format so far
+    """Write typed classes from a registry of OpenTelemetry Weaver (FORMAT: weaver), of either form."""
+    try:
+        drafts, left_out = drafts_of_weaver(WeaverRegistry(directory))
+    except FileFormatError as error:
+        raise click.ClickException(str(error)) from error
+    _write_drafts(drafts, left_out, out, origin="a registry of OpenTelemetry Weaver")
+
+
+@schema.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@out_option
+def infer(file: Path, out: Path) -> None:
+    """Propose typed classes from recorded events: lines of OTLP JSON, or the demo's SQLite file."""
+    try:
+        drafts, left_out = drafts_of_recorded(read_recorded(file))
+    except FileFormatError as error:
+        raise click.ClickException(str(error)) from error
+    _write_drafts(drafts, left_out, out, origin="recorded events")
+
+
+def _write_drafts(drafts: list[EventDraft], left_out: list[str], out: Path, *, origin: str) -> None:
+    for each in left_out:
+        click.echo(f"Left out: {display(each)}", err=True)
+    if not drafts:
+        raise click.ClickException("there are no events in it")
+    write(out, python_source(drafts, origin=origin))
+    click.echo(f"{out}: {len(drafts)} events")
 
 
 def write(path: Path, text: str) -> None:

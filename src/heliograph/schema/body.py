@@ -32,6 +32,12 @@ class Body:
         )
         return display("".join(shown))
 
+    @property
+    def template(self) -> str:
+        """The template, with the names of attributes in it: what those can read who know nothing of the class."""
+        parts = ((literal.replace("{", "{{").replace("}", "}}"), attribute) for literal, attribute in self.parts)
+        return "".join(literal if attribute is None else f"{literal}{{{attribute}}}" for literal, attribute in parts)
+
 
 def parse(message: str, bases: Mapping[str, str]) -> Body:
     """The body that a template stands for.

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from heliograph.declaration import Privacy, Stability
-from heliograph.errors import LockError
+from heliograph.errors import FileFormatError
 from heliograph.schema.compatibility import refusals
 from heliograph.schema.export.json_schema import json_schema
 from heliograph.schema.leaves import Leaf, privacy_by_path
@@ -141,17 +141,17 @@ def loads(text: str) -> Lock:
     """The document that the text is of.
 
     Raises:
-        LockError: It is none, or of a format that this version does not know.
+        FileFormatError: It is none, or of a format that this version does not know.
     """
     try:
         lock = msgspec.json.decode(text, type=Lock)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise LockError(f"it is no lock file: {error}") from error
+        raise FileFormatError(f"it is no lock file: {error}") from error
     if lock.format != FORMAT:
-        raise LockError(f"it is of the format {lock.format}, and this version knows {FORMAT}")
+        raise FileFormatError(f"it is of the format {lock.format}, and this version knows {FORMAT}")
     for label, event in lock.events.items():
         try:
             refusals(event.values, event.values)
         except (AttributeError, LookupError, RecursionError, TypeError) as error:
-            raise LockError(f"the values of {label!r} are no JSON Schema: {error!r}") from error
+            raise FileFormatError(f"the values of {label!r} are no JSON Schema: {error!r}") from error
     return lock

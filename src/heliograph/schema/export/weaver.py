@@ -219,7 +219,7 @@ def event_annotations(schema: EventSchema) -> Yaml:
     return {
         "severity_number": int(schema.severity),
         **_given("version", schema.version),
-        **_given("message", schema.message),
+        **_given("message", schema.body and schema.body.template),
     }
 
 

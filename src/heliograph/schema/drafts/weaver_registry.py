@@ -1,0 +1,190 @@
+"""A registry of OpenTelemetry Weaver, read from its files: both forms, with what groups and references add up to.
+
+Source: the JSON Schemas that Weaver 0.25 publishes of its files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from heliograph.errors import FileFormatError
+from heliograph.schema import conventions
+
+_MANIFESTS: Final = frozenset({"manifest", "registry_manifest"})
+
+
+class AttributeEntry(msgspec.Struct, kw_only=True):
+    """What is said of an attribute where it is defined, or where it is referred to.
+
+    Attributes:
+        id: Its name, where the first form defines it.
+        key: Its name, where definition/2 does.
+        ref: Its name, where it is referred to.
+        ref_group: The name of a group whose attributes stand in this place.
+        type: The name of a type, or the members of an enum.
+        brief: What it is.
+        note: More than that.
+        examples: One or several.
+        deprecated: That it is on its way out.
+        requirement_level: When an event has it.
+        annotations: What tools add.
+    """
+
+    id: str | None = None
+    key: str | None = None
+    ref: str | None = None
+    ref_group: str | None = None
+    type: Any = None
+    brief: str | None = None
+    note: str | None = None
+    examples: Any = None
+    deprecated: Any = None
+    requirement_level: Any = None
+    annotations: dict[str, Any] = {}
+
+    @property
+    def name(self) -> str | None:
+        """Its name, where it is defined."""
+        return self.key or self.id
+
+
+class GroupEntry(msgspec.Struct, kw_only=True):
+    """An event, or a group of attributes.
+
+    Attributes:
+        id: The name of a group.
+        name: The name of an event.
+        type: What the first form defines here.
+        brief: What happened.
+        note: More than that.
+        stability: How firm it is.
+        deprecated: That it is on its way out.
+        annotations: What tools add.
+        extends: The group whose attributes it has, too.
+        attributes: Its attributes.
+    """
+
+    id: str | None = None
+    name: str | None = None
+    type: str | None = None
+    brief: str | None = None
+    note: str | None = None
+    stability: str | None = None
+    deprecated: Any = None
+    annotations: dict[str, Any] = {}
+    extends: str | None = None
+    attributes: list[AttributeEntry] = []
+
+    @property
+    def event_name(self) -> str:
+        """The name of the event."""
+        return self.name or (self.id or "").removeprefix("event.")
+
+
+class _File(msgspec.Struct, kw_only=True):
+    attributes: list[AttributeEntry] = []
+    attribute_groups: list[GroupEntry] = []
+    events: list[GroupEntry] = []
+    groups: list[GroupEntry] = []
+
+
+class WeaverRegistry:
+    """All files of a registry together.
+
+    Args:
+        directory: Where they are, at any depth; hidden folders are left out.
+
+    Raises:
+        FileFormatError: There is no such folder, or a file in it is not of either form; names it, and the place in it.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._events: list[GroupEntry] = []
+        self._groups: dict[str, GroupEntry] = {}
+        self._attributes: dict[str, AttributeEntry] = {}
+        paths = sorted(path for path in directory.rglob("*.y*ml") if _is_part(path.relative_to(directory)))
+        if not paths:
+            raise FileFormatError(f"{directory} has no files of a registry: neither *.yaml nor *.yml")
+        for path in paths:
+            self._add(_read(path))
+
+    def _add(self, file: _File) -> None:
+        for group in (*file.groups, *file.attribute_groups, *file.events):
+            if group.id is not None:
+                self._groups[group.id] = group
+        self._events += file.events
+        self._events += (group for group in file.groups if group.type == "event")
+        defining = (entry for group in file.groups for entry in group.attributes if entry.id is not None)
+        for entry in (*file.attributes, *defining):
+            if entry.name is not None:
+                self._attributes[entry.name] = entry
+
+    def events(self) -> list[GroupEntry]:
+        """Its events."""
+        return list(self._events)
+
+    def attributes_of(self, event: GroupEntry) -> list[tuple[str, AttributeEntry]]:
+        """The attributes of an event, by name, with all that is said of each; those that it is given by groups come first.
+
+        Raises:
+            FileFormatError: It refers to what is neither in the registry nor in the semantic conventions.
+        """
+        found: dict[str, AttributeEntry] = {}
+        for entry in self._entries(event, event.event_name, ()):
+            name = entry.ref or entry.name
+            if name is not None:
+                found[name] = _merged(found.get(name) or self._defined(name, event.event_name), entry)
+        return list(found.items())
+
+    def _entries(self, group: GroupEntry, event_name: str, parents: tuple[str, ...]) -> Iterator[AttributeEntry]:
+        if group.extends is not None:
+            yield from self._entries_of(group.extends, event_name, parents)
+        for entry in group.attributes:
+            if entry.ref_group is None:
+                yield entry
+            else:
+                yield from self._entries_of(entry.ref_group, event_name, parents)
+
+    def _entries_of(self, name: str, event_name: str, parents: tuple[str, ...]) -> Iterator[AttributeEntry]:
+        if name not in self._groups or name in parents:
+            problem = "refers to itself" if name in parents else "is not defined"
+            raise FileFormatError(f"the event {event_name!r} has the attributes of the group {name!r}, which {problem}")
+        yield from self._entries(self._groups[name], event_name, (*parents, name))
+
+    def _defined(self, name: str, event_name: str) -> AttributeEntry:
+        if name in self._attributes:
+            return self._attributes[name]
+        convention = conventions.find(name)
+        if convention is None:
+            raise FileFormatError(
+                f"the event {event_name!r} refers to the attribute {name!r}, which neither the registry nor version "
+                f"{conventions.version()} of OpenTelemetry's semantic conventions defines"
+            )
+        return AttributeEntry(type=convention.type)
+
+
+def _is_part(path: Path) -> bool:
+    is_hidden = any(part.startswith(".") for part in path.parts)
+    return path.suffix in {".yaml", ".yml"} and path.stem not in _MANIFESTS and not is_hidden
+
+
+def _read(path: Path) -> _File:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return msgspec.convert({} if found is None else found, _File)
+    except (OSError, RecursionError, UnicodeError, yaml.YAMLError, msgspec.ValidationError) as error:
+        raise FileFormatError(f"{path}: {' '.join(str(error).split())}") from error
+
+
+def _merged(defined: AttributeEntry, said: AttributeEntry) -> AttributeEntry:
+    """What is said at a reference, and, where that says nothing, at the definition."""
+    values = {
+        name: getattr(defined, name) if getattr(said, name) is None else getattr(said, name)
+        for name in AttributeEntry.__struct_fields__
+    }
+    return AttributeEntry(**{**values, "annotations": {**defined.annotations, **said.annotations}})
