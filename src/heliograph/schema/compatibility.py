@@ -6,9 +6,12 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 Schema: TypeAlias = Mapping[str, Any]
+
+_ACCEPTED_BY: Final = {"number": {"number", "integer"}}
+"""The types whose values a type accepts, where they are more than its own."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class Refusal:
 def refusals(old: Schema, new: Schema) -> list[Refusal]:
     """What the old schema accepts and the new one does not; both may have ``$defs``.
 
-    It errs on the safe side: a new pattern counts as a refusal, whatever it matches.
+    It errs on the safe side: a new pattern counts as a refusal, whatever it matches. The value of a class has the keys of
+    the class, and no others, although its schema lets it have more.
     """
     comparison = _Comparison(old.get("$defs", {}), new.get("$defs", {}))
     return list(dict.fromkeys(comparison.compare(old, new, "")))
@@ -37,31 +41,38 @@ class _Comparison:
     def __init__(self, old_definitions: Schema, new_definitions: Schema) -> None:
         self._old = old_definitions
         self._new = new_definitions
-        self._compared: set[tuple[str, str]] = set()
+        self._known: dict[tuple[str, str], list[Refusal]] = {}
 
     def compare(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
         references = (old.get("$ref", ""), new.get("$ref", ""))
-        if all(references):
-            if references in self._compared:  # a class that holds itself: judged where it was met first
-                return
-            self._compared.add(references)
-        old, new = _resolved(old, self._old), _resolved(new, self._new)
+        if not all(references):
+            yield from self._compare(_resolved(old, self._old), _resolved(new, self._new), path)
+            return
+        if references not in self._known:
+            self._known[references] = []  # what a class that holds itself finds below: it is as good as the class
+            resolved = _resolved(old, self._old), _resolved(new, self._new)
+            self._known[references] = list(self._compare(*resolved, ""))
+        for each in self._known[references]:
+            yield Refusal(_joined(path, each.path), each.reason)
+
+    def _compare(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
         olds, news = _options(old, self._old), _options(new, self._new)
         for option in olds:
             found = [list(self._compare_one(option, other, path)) for other in news]
             if not all(found):
                 continue
             alike = [each for each, other in zip(found, news) if _kind(other) == _kind(option)]
-            yield from alike[0] if len(alike) == 1 else [Refusal(path, f"{_shown(option)} is not accepted any more")]
+            now = f", now {_shown(news[0])}" if len(news) == 1 else ""
+            yield from (
+                alike[0] if len(alike) == 1 else [Refusal(path, f"{_shown(option)} is not accepted any more{now}")]
+            )
 
     def _compare_one(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
-        if not new:
+        if _accepts_anything(new):
             return
-        if not old:
-            yield Refusal(path, f"anything was accepted, now {_shown(new)}")
-        elif "enum" in old or "enum" in new:
+        if "enum" in old:
             yield from _enums(old, new, path)
-        elif old["type"] != new["type"] and (old["type"], new["type"]) != ("integer", "number"):
+        elif "type" not in new or old.get("type") not in _ACCEPTED_BY.get(new["type"], {new["type"]}):
             yield Refusal(path, f"{_shown(old)} is not accepted any more, now {_shown(new)}")
         else:
             yield from _bounds(old, new, path)
@@ -96,7 +107,7 @@ class _Comparison:
             return
         required = set(old.get("required", ()))
         for name, inner in new["properties"].items():
-            below = f"{path}.{name}" if path else name
+            below = _joined(path, name)
             if name in new.get("required", ()) and name not in required:
                 was = "it was optional" if name in old["properties"] else "it is new"
                 yield Refusal(below, f"it is required now, and {was}")
@@ -107,8 +118,13 @@ class _Comparison:
         values = [old["additionalProperties"]] if "properties" not in old else list(old["properties"].values())
         for each in values:
             yield from self.compare(each, new["additionalProperties"], f"{path}{{}}")
-        if "properties" not in old and "propertyNames" in new:
-            yield from self.compare(old.get("propertyNames", {"type": "string"}), new["propertyNames"], f"{path}{{}}")
+        if "propertyNames" in new:
+            own = {"enum": list(old["properties"])} if "properties" in old else {"type": "string"}
+            yield from self.compare(old.get("propertyNames", own), new["propertyNames"], f"{path}{{}}")
+
+
+def _joined(path: str, below: str) -> str:
+    return f"{path}.{below}" if path and below and below[0] not in "[{" else f"{path}{below}"
 
 
 def _resolved(schema: Schema, definitions: Schema) -> Schema:
@@ -117,6 +133,10 @@ def _resolved(schema: Schema, definitions: Schema) -> Schema:
 
 def _options(schema: Schema, definitions: Schema) -> list[Schema]:
     return [_resolved(option, definitions) for option in schema.get("anyOf", [schema])]
+
+
+def _accepts_anything(schema: Schema) -> bool:
+    return not schema.keys() & {"type", "enum"}
 
 
 def _kind(schema: Schema) -> str:
@@ -133,9 +153,6 @@ def _shown(schema: Schema) -> str:
 
 
 def _enums(old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
-    if "enum" not in old:
-        yield Refusal(path, f"any {old['type']} was accepted, now {_shown(new)}")
-        return
     gone = [value for value in old["enum"] if not _is_accepted(value, new)]
     if gone:
         yield Refusal(path, f"{', '.join(map(repr, gone))} is not accepted any more")
