@@ -12,17 +12,20 @@ Source: the JSON Schemas that Weaver 0.25 publishes of its files.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import yaml
 
-from heliograph.declaration import Deprecated, Privacy, Severity
+from heliograph.declaration import Attribute, Deprecated, Privacy, Severity
 from heliograph.errors import SchemaError, qualified_name
 from heliograph.schema import conventions
+from heliograph.schema.export.example import example_properties
 from heliograph.schema.leaves import Leaf
 from heliograph.schema.model import EventSchema
+from heliograph.schema.privacy import HASH_PREFIX, MASKED
 from heliograph.schema.types import EnumType
 from heliograph.schema.values import plain, to_json
 
@@ -128,9 +131,7 @@ def dumps(document: Yaml) -> str:
 
 def _definition(leaf: Leaf, schema: EventSchema) -> Yaml:
     declared = leaf.field.declared
-    examples = [_example(plain(example), leaf.wire_type) for example in declared.examples]
-    if leaf.privacy in {Privacy.MASK, Privacy.HASH, Privacy.DROP}:
-        examples = []  # those of the value; what leaves of it is something else
+    examples = _examples(leaf)
     return {
         "type": _type(leaf),
         "stability": schema.stability,
@@ -159,6 +160,19 @@ def _type(leaf: Leaf) -> Any:
             if value is not None
         ]
     }
+
+
+def _examples(leaf: Leaf) -> list[object]:
+    """The declared examples, or one made of the type of a text, since Weaver wants it; of what is protected, what leaves."""
+    if leaf.privacy is Privacy.MASK:
+        return [MASKED]
+    if leaf.privacy is Privacy.HASH:
+        return [f"{HASH_PREFIX}{'0' * 64}"]
+    forms = [] if leaf.privacy is Privacy.DROP else [plain(example) for example in leaf.field.declared.examples]
+    if not forms and leaf.wire_type in {"string", "string[]"} and isinstance(_type(leaf), str):
+        made = example_properties([dataclasses.replace(leaf.field, declared=Attribute())])
+        forms = [made[leaf.field.name]]
+    return [_example(form, leaf.wire_type) for form in forms]
 
 
 def _example(form: object, wire_type: str) -> object:

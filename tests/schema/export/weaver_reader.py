@@ -1,0 +1,174 @@
+"""A strict reader of Weaver's files, written after the JSON Schemas that Weaver 0.25 publishes: no key that is not in them, no
+reference that leads nowhere, no name against the naming policy."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+import yaml
+
+Stability = Literal["development", "alpha", "beta", "release_candidate", "stable"]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9]*([._][a-z0-9]+)*$")]
+Primitive = Literal["string", "int", "double", "boolean", "any", "string[]", "int[]", "double[]", "boolean[]"]
+
+
+class Strict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Renamed(Strict, kw_only=True, tag_field="reason", tag="renamed"):
+    renamed_to: Name
+    note: str | None = None
+
+
+class Obsoleted(Strict, kw_only=True, tag_field="reason", tag="obsoleted"):
+    note: str
+
+
+class Conditionally(Strict, kw_only=True):
+    conditionally_required: str
+
+
+Requirement = Literal["required", "recommended", "opt_in"] | Conditionally
+
+
+class Member(Strict, kw_only=True):
+    id: Annotated[str, msgspec.Meta(min_length=1)]
+    value: str | int
+    brief: str
+    stability: Stability
+
+
+class Enum(Strict, kw_only=True):
+    members: Annotated[list[Member], msgspec.Meta(min_length=1)]
+
+
+class Definition(Strict, kw_only=True):
+    type: Primitive | Enum
+    stability: Stability
+    brief: Annotated[str, msgspec.Meta(min_length=1)]
+    note: str | None = None
+    examples: Annotated[list[Any], msgspec.Meta(min_length=1)] | None = None
+    deprecated: Renamed | Obsoleted | None = None
+    annotations: dict[str, Any] = {}
+
+
+class Attribute(Definition, kw_only=True):
+    key: Name
+
+
+class AttributeV1(Definition, kw_only=True):
+    id: Name
+
+
+class Reference(Strict, kw_only=True):
+    ref: Name
+    requirement_level: Requirement
+    brief: str | None = None
+    annotations: dict[str, Any] = {}
+
+
+class Event(Strict, kw_only=True):
+    name: Name
+    brief: Annotated[str, msgspec.Meta(min_length=1)]
+    note: str
+    stability: Stability
+    requirement_level: Literal["recommended"]
+    deprecated: Renamed | Obsoleted | None = None
+    annotations: dict[str, Any] = {}
+    attributes: list[Reference] = []
+
+
+class File(Strict, kw_only=True):
+    file_format: Literal["definition/2"]
+    attributes: list[Attribute] = []
+    events: list[Event] = []
+
+
+class AttributeGroup(Strict, kw_only=True, tag_field="type", tag="attribute_group"):
+    id: Name
+    display_name: str
+    brief: str
+    attributes: list[AttributeV1]
+
+
+class EventGroup(Strict, kw_only=True, tag_field="type", tag="event"):
+    id: Name
+    name: Name
+    brief: Annotated[str, msgspec.Meta(min_length=1)]
+    note: str
+    stability: Stability
+    deprecated: Renamed | Obsoleted | None = None
+    annotations: dict[str, Any] = {}
+    attributes: list[Reference] = []
+
+
+class FileV1(Strict, kw_only=True):
+    groups: list[AttributeGroup | EventGroup]
+
+
+class Dependency(Strict, kw_only=True):
+    schema_url: Annotated[str, msgspec.Meta(pattern=r"^https://.+/\d+\.\d+\.\d+$")]
+    registry_path: str
+
+
+class Manifest(Strict, kw_only=True):
+    description: str
+    schema_url: Annotated[str, msgspec.Meta(pattern=r"^https://.+/\d+\.\d+\.\d+$")]
+    stability: Stability
+    dependencies: list[Dependency] = []
+
+
+PYTHON = {"string": str, "int": int, "double": float, "boolean": bool, "any": str}
+
+
+def read_v2(files: dict[str, str]) -> File:
+    """The registry in these files; raises what is wrong with it."""
+    manifest = msgspec.convert(yaml.safe_load(files["manifest.yaml"]), Manifest)
+    file = msgspec.convert(yaml.safe_load(files["events.yaml"]), File)
+    check({each.key: each for each in file.attributes}, len(file.attributes), file.events, manifest)
+    return file
+
+
+def read_v1(files: dict[str, str]) -> FileV1:
+    """The same, of the first form."""
+    manifest = msgspec.convert(yaml.safe_load(files["manifest.yaml"]), Manifest)
+    file = msgspec.convert(yaml.safe_load(files["events.yaml"]), FileV1)
+    attributes = [each for group in file.groups if isinstance(group, AttributeGroup) for each in group.attributes]
+    events = [group for group in file.groups if isinstance(group, EventGroup)]
+    assert [group.id for group in events] == [f"event.{group.name}" for group in events]
+    check({each.id: each for each in attributes}, len(attributes), events, manifest)
+    return file
+
+
+def check(attributes: dict[str, Any], count: int, events: list[Any], manifest: Manifest) -> None:
+    """What a schema cannot say."""
+    assert len(attributes) == count, "an attribute is defined twice"
+    assert len({event.name for event in events}) == len(events), "an event is defined twice"
+    for name, definition in attributes.items():
+        assert "." in name
+        check_examples(definition)
+    for event in events:
+        names = [each.ref for each in event.attributes]
+        assert len(set(names)) == len(names)
+        assert all(name in attributes or manifest.dependencies for name in names), "a reference leads nowhere"
+    used = {each.ref for event in events for each in event.attributes}
+    assert attributes.keys() <= used, "an attribute is defined, and nobody has it"
+
+
+def check_examples(definition: Definition) -> None:
+    """Each is of the type; texts have to have one."""
+    if isinstance(definition.type, Enum):
+        values = [member.value for member in definition.type.members]
+        assert len({type(value) for value in values}) == 1
+        assert len(set(values)) == len(values)
+        return
+    scalar = definition.type.removesuffix("[]")
+    for example in definition.examples or []:
+        items = example if definition.type.endswith("[]") else [example]
+        assert all(type(item) is PYTHON[scalar] for item in items), (definition.type, example)
+    if definition.type in {"string", "string[]"}:
+        assert definition.examples, definition
+    assert re.search(r"\S", definition.brief)
