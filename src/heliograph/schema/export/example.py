@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from heliograph.schema.shape import FieldSchema
 from heliograph.schema.types import (
-    ZONED,
     AnyType,
     ArrayType,
     BooleanType,
@@ -30,13 +29,14 @@ from heliograph.schema.validate import violations_of
 from heliograph.schema.values import plain
 
 _TEXTS: Final = {
-    Format.DATE: "2026-01-02",
-    Format.DURATION: "PT1M30S",
-    Format.DECIMAL: "12.50",
-    Format.UUID: "0d5f7b0e-6c2a-4f0b-9f6e-3d1a2b4c5d6e",
-    Format.BASE64: "aGVsaW9ncmFwaA==",
+    Format.DATE_TIME: ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05"),
+    Format.DATE: ("2026-01-02",),
+    Format.TIME: ("03:04:05Z", "03:04:05"),
+    Format.DURATION: ("PT1M30S",),
+    Format.DECIMAL: ("12.50",),
+    Format.UUID: ("0d5f7b0e-6c2a-4f0b-9f6e-3d1a2b4c5d6e",),
+    Format.BASE64: ("aGVsaW9ncmFwaA==", "aGVsaW8=", "aGk=", ""),
 }
-_TIMES: Final = {Format.DATE_TIME: "2026-01-02T03:04:05", Format.TIME: "03:04:05"}
 
 
 def example_properties(fields: Iterable[FieldSchema]) -> dict[str, object]:
@@ -83,8 +83,13 @@ def _(kind: NumberType, name: str, parents: tuple[Type, ...]) -> object:  # noqa
     step = kind.multiple_of or 1
     middle = [sum(bounds) / 2] if len(bounds) > 1 else []
     near = [multiple * step for each in (first, *bounds) for multiple in _around(each / step)]
-    fitting = (each for each in (first, *middle, *near) if not any(violations_of(each, kind, name)))
-    return next(fitting, first)
+    return _first_fitting(kind, (first, *middle, *near))
+
+
+def _first_fitting(kind: Type, candidates: Sequence[object]) -> object:
+    """The first candidate that fits, else the first."""
+    fitting = (each for each in candidates if not any(violations_of(each, kind, "")))
+    return next(fitting, candidates[0])
 
 
 def _around(value: float) -> tuple[int, int, int, int]:
@@ -93,12 +98,10 @@ def _around(value: float) -> tuple[int, int, int, int]:
 
 @_example.register
 def _(kind: StringType, name: str, parents: tuple[Type, ...]) -> object:  # noqa: ARG001
-    if kind.format in _TIMES:
-        return _TIMES[kind.format] + ("Z" if ZONED in kind.patterns or not kind.patterns else "")
     if kind.format is not None:
-        return _TEXTS[kind.format]
-    text = f"<{name}>"
-    return text.ljust(kind.min_length or 0, "…")[: kind.max_length]
+        return _first_fitting(kind, _TEXTS[kind.format])
+    text = f"<{name}>".ljust(kind.min_length or 0, "…")[: kind.max_length]
+    return _first_fitting(kind, (text, "1"))
 
 
 @_example.register
@@ -110,7 +113,7 @@ def _(kind: EnumType, name: str, parents: tuple[Type, ...]) -> object:  # noqa: 
 def _(kind: ArrayType, name: str, parents: tuple[Type, ...]) -> object:
     items = [_example(without_null(each), name, parents) for each in kind.prefix]
     if kind.items is not None and not any(each in parents for each in walk(kind.items)):
-        wanted = max(kind.min_length or 1, min(1, kind.max_length or 1))
+        wanted = max(kind.min_length or 0, 1 if kind.max_length is None else min(1, kind.max_length))
         items += [_example(without_null(kind.items), name, parents)] * (wanted - len(items))
     return items
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from heliograph.schema.export.catalogue import Entry, Row, catalogue
 from heliograph.schema.model import EventSchema
@@ -55,9 +56,14 @@ def _cell(markup: str) -> str:
     return " ".join(markup.replace("|", "\\|").split())
 
 
+_MARKUP: Final = re.compile(r"[\\`*_\[\]#~]")
+_STARTS_BLOCK: Final = re.compile(r"^[ \t]*(?:(\d*)([-+=:|.)]))?", re.MULTILINE)
+
+
 def _text(text: str) -> str:
-    """Text that reads as it was written: nothing in it is markup."""
-    return re.sub(r"([\\`*_\[\]#~])", r"\\\1", html.escape(text, quote=False))
+    """Text that reads as it was written: nothing in it is markup, wherever it stands."""
+    escaped = _MARKUP.sub(r"\\\g<0>", html.escape(text, quote=False))
+    return _STARTS_BLOCK.sub(lambda found: f"{found[1]}\\{found[2]}" if found[2] else "", escaped)
 
 
 def _code(text: str) -> str:
