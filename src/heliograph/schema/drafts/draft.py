@@ -31,10 +31,11 @@ IMPORTED: Final = frozenset(
 )
 """The names that a module of drafts may import."""
 
-_TAKEN: Final = (
-    IMPORTED | {"actor", "created", "name", "properties", "upcast"} | {"bool", "dict", "float", "int", "list", "str"}
-)
-"""What every event has under a name already, and what a field would hide from the annotations of the class."""
+HIDING: Final = IMPORTED | {"bool", "dict", "float", "int", "list", "str"}
+"""The names that a field must not have, since it would hide them from the annotations of its class."""
+
+INHERITED: Final = frozenset({"actor", "created", "name", "properties", "upcast"})
+"""What every event has under a name already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +118,7 @@ def field_name(text: str, taken: Container[str] = ()) -> str:
     """The name of a field for what is called so: ``"user.first-name"`` gives ``"user_first_name"``."""
     name = re.sub(r"\W+|_{2,}", "_", text, flags=re.ASCII).strip("_")
     name = name if name[:1].isalpha() else f"field_{name}".rstrip("_")
-    return _free(f"{name}_" if name in _TAKEN or keyword.iskeyword(name) else name, taken)
+    return _free(f"{name}_" if name in HIDING | INHERITED or keyword.iskeyword(name) else name, taken)
 
 
 def _free(name: str, taken: Container[str]) -> str:

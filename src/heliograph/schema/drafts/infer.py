@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import json
+import keyword
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,16 @@ from typing import Any, Final, TypeAlias
 
 from heliograph.declaration import Attribute, EventOptions, Privacy, Severity
 from heliograph.schema import conventions
-from heliograph.schema.drafts.draft import IMPORTED, ClassDraft, EventDraft, FieldDraft, class_name, field_name
+from heliograph.schema.drafts.draft import (
+    HIDING,
+    IMPORTED,
+    INHERITED,
+    ClassDraft,
+    EventDraft,
+    FieldDraft,
+    class_name,
+    field_name,
+)
 from heliograph.schema.privacy import HASH_PREFIX, MASKED
 from heliograph.schema.types import Format
 from heliograph.schema.values import MAX_KEYS
@@ -79,6 +89,7 @@ def _event(name: str, version: str, events: Sequence[RecordedEvent], taken: set[
     taken.add(own_name)
     columns = _columns(events)
     own = {key.removeprefix(f"{name}."): column for key, column in columns.items() if key.startswith(f"{name}.")}
+    own = {key: column for key, column in own.items() if key.partition(".")[0] not in INHERITED}
     needs: list[ClassDraft] = []
     fields = list(_fields(own, len(events), own_name, taken, needs))
     for attribute, column in columns.items():
@@ -146,7 +157,8 @@ def _fields(
 
 
 def _is_field(name: str) -> bool:
-    return field_name(name) == name
+    is_name = name.isascii() and name.isidentifier() and not name.startswith("_")
+    return is_name and not keyword.iskeyword(name) and name not in HIDING
 
 
 def _is_class(below: Mapping[str, Column], most: int) -> bool:
@@ -190,7 +202,7 @@ def _annotation(column: Column) -> str:
 
 
 def _kind(value: Value) -> str:
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         kinds = {type(item).__name__ for item in value}
         return f"list[{kinds.pop()}]" if len(kinds) == 1 and kinds <= {"bool", "float", "int", "str"} else "list[Any]"
     if isinstance(value, dict):

@@ -12,14 +12,13 @@ Source: the JSON Schemas that Weaver 0.25 publishes of its files.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import yaml
 
-from heliograph.declaration import Attribute, Deprecated, Privacy, Severity
+from heliograph.declaration import Deprecated, Privacy, Severity
 from heliograph.errors import SchemaError, qualified_name
 from heliograph.schema import conventions
 from heliograph.schema.export.example import example_properties
@@ -35,6 +34,8 @@ SCHEMA_URL: Final = "https://example.com/schemas/events/0.1.0"
 _CONVENTIONS: Final = "https://github.com/open-telemetry/semantic-conventions/archive/refs/tags/v{0}.zip[model]"
 _ARRAYS: Final = frozenset({"string[]", "int[]", "double[]", "boolean[]"})
 _PYTHON: Final = {"string": str, "int": int, "double": float, "boolean": bool}
+
+_TEXT: Final = "<text>"
 
 Yaml: TypeAlias = dict[str, Any]
 
@@ -168,10 +169,12 @@ def _examples(leaf: Leaf) -> list[object]:
         return [MASKED]
     if leaf.privacy is Privacy.HASH:
         return [f"{HASH_PREFIX}{'0' * 64}"]
-    forms = [] if leaf.privacy is Privacy.DROP else [plain(example) for example in leaf.field.declared.examples]
+    if leaf.privacy is Privacy.DROP:
+        texts: dict[str, list[object]] = {"string": [_TEXT], "string[]": [[_TEXT]]}
+        return texts.get(leaf.wire_type, [])
+    forms = [plain(example) for example in leaf.field.declared.examples]
     if not forms and leaf.wire_type in {"string", "string[]"} and isinstance(_type(leaf), str):
-        made = example_properties([dataclasses.replace(leaf.field, declared=Attribute())])
-        forms = [made[leaf.field.name]]
+        forms = [example_properties([leaf.field])[leaf.field.name]]
     return [_example(form, leaf.wire_type) for form in forms]
 
 
@@ -182,7 +185,8 @@ def _example(form: object, wire_type: str) -> object:
     kind = _PYTHON.get(wire_type)
     if kind is not None and isinstance(form, (int, float)) and not isinstance(form, bool) and kind in {int, float}:
         return kind(form)
-    return form if kind is not None and isinstance(form, kind) else to_json(form)
+    is_itself = isinstance(form, str if kind is None else kind)
+    return form if is_itself else to_json(form)
 
 
 def _annotations(leaf: Leaf) -> Yaml:
