@@ -7,10 +7,21 @@ import click
 from heliograph.cli.demo import demo
 from heliograph.cli.quarantine import quarantine
 from heliograph.cli.schema import schema
+from heliograph.errors import FileFormatError, QuarantineError, SettingsError
 from heliograph.version import __version__
 
 
-@click.group()
+class _Group(click.Group):
+    """The commands; whatever is wrong with settings or files is a wrong call, and is told as one, with exit status 2."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (FileFormatError, QuarantineError, SettingsError) as error:
+            raise click.UsageError(str(error)) from error
+
+
+@click.group(cls=_Group)
 @click.version_option(__version__)
 def cli() -> None:
     """Typed events and API tokens, observable with OpenTelemetry."""

@@ -6,7 +6,6 @@ import collections
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final, TypeVar
@@ -14,7 +13,7 @@ from typing import Final, TypeVar
 import click
 
 from heliograph.cli.sources import load_registry, sources_argument
-from heliograph.errors import NotReplayable, QuarantineError, SettingsError
+from heliograph.errors import NotReplayable
 from heliograph.hookspecs import hookimpl
 from heliograph.host import Host
 from heliograph.quarantine import Quarantine, Quarantined
@@ -90,7 +89,7 @@ def replay(sources: tuple[str, ...], file: Path | None, event: str | None, ids: 
     kept = _quarantine(file)
     classes = list(load_registry(sources))
     total = stayed = 0
-    with _usage_errors(), configure(plugins=[_Classes(classes)]) as host:
+    with configure(plugins=[_Classes(classes)]) as host:
         for batch in _batches(_found(file, event_name=event, ids=ids)):
             emitted = [each.id for each in batch if _is_emitted(host, each)]
             if emitted and not host.flush():
@@ -144,22 +143,11 @@ class _Classes:
 
 
 def _quarantine(file: Path | None) -> Quarantine:
-    with _usage_errors():
-        return Quarantine(Settings.from_env().quarantine if file is None else file)
+    return Quarantine(Settings.from_env().quarantine if file is None else file)
 
 
 def _found(file: Path | None, **conditions: object) -> Iterator[Quarantined]:
-    with _usage_errors():
-        return _quarantine(file).find(**conditions)  # type: ignore[arg-type]  # each option is of its type
-
-
-@contextmanager
-def _usage_errors() -> Iterator[None]:
-    """What is wrong with the settings or the file is a wrong call."""
-    try:
-        yield
-    except (QuarantineError, SettingsError) as error:
-        raise click.UsageError(str(error)) from error
+    return _quarantine(file).find(**conditions)  # type: ignore[arg-type]  # each option is of its type
 
 
 def _batches(found: Iterator[Quarantined]) -> Iterable[list[Quarantined]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import click
 
 from heliograph.cli.sources import load_registry, sources_argument
-from heliograph.errors import FileFormatError, HeliographError
+from heliograph.errors import FileFormatError, SchemaError
 from heliograph.receiver.recorded import read_recorded
 from heliograph.schema.body import display
 from heliograph.schema.diff import Finding, Mode, diff, incompatible
@@ -76,18 +77,18 @@ def check(sources: tuple[str, ...], file: Path, mode: str, *, as_json: bool) -> 
     """
     try:
         old = loads(file.read_text(encoding="utf-8"))
-    except (FileFormatError, OSError, UnicodeError) as error:
-        raise click.UsageError(f"{file} cannot be used: {error}") from error
+    except (OSError, UnicodeError) as error:
+        raise click.UsageError(f"{file} cannot be read: {error}; `schema lock` writes it") from error
+    except FileFormatError as error:
+        raise click.UsageError(f"{file}: {error}") from error
     findings = diff(old, lock_of(load_registry(sources).values()))
     bad = incompatible(findings, Mode(mode))
     for finding in [*bad, *(each for each in findings if each not in bad)]:
         prefix = "error" if finding in bad else "note"
         click.echo(json.dumps(_as_dict(finding, prefix)) if as_json else f"{prefix}: {finding}")
     if not as_json:
-        state = (
-            f"{file} is up to date" if not findings else f"{file} is older than the classes: `schema lock` renews it"
-        )
-        click.echo(f"{len(bad)} incompatible changes; {state}.")
+        renew = "is older than the classes: `schema lock` renews it" if findings else "is up to date"
+        click.echo(f"{len(bad)} incompatible changes; {file} {renew}.")
     if bad:
         raise SystemExit(1)
 
@@ -113,7 +114,7 @@ def export(sources: tuple[str, ...], form: str, out: Path) -> None:
     registry = load_registry(sources, settings)
     try:
         files = EXPORTERS[form](registry.values())
-    except HeliographError as error:
+    except SchemaError as error:
         raise click.ClickException(str(error)) from error
     for name, text in files.items():
         write(out / name, text)
@@ -126,10 +127,7 @@ def export(sources: tuple[str, ...], form: str, out: Path) -> None:
 @out_option
 def import_registry(form: str, directory: Path, out: Path) -> None:  # noqa: ARG001 — there is one format so far
     """Write typed classes from a registry of OpenTelemetry Weaver (FORMAT: weaver), of either form."""
-    try:
-        drafts, left_out = drafts_of_weaver(WeaverRegistry(directory))
-    except FileFormatError as error:
-        raise click.ClickException(str(error)) from error
+    drafts, left_out = drafts_of_weaver(WeaverRegistry(directory))
     _write_drafts(drafts, left_out, out, origin="a registry of OpenTelemetry Weaver")
 
 
@@ -138,10 +136,7 @@ def import_registry(form: str, directory: Path, out: Path) -> None:  # noqa: ARG
 @out_option
 def infer(file: Path, out: Path) -> None:
     """Propose typed classes from recorded events: lines of OTLP JSON, or the demo's SQLite file."""
-    try:
-        drafts, left_out = drafts_of_recorded(read_recorded(file))
-    except FileFormatError as error:
-        raise click.ClickException(str(error)) from error
+    drafts, left_out = drafts_of_recorded(read_recorded(file))
     _write_drafts(drafts, left_out, out, origin="recorded events")
 
 
@@ -149,7 +144,7 @@ def _write_drafts(drafts: list[EventDraft], left_out: list[str], out: Path, *, o
     for each in left_out:
         click.echo(f"Left out: {display(each)}", err=True)
     if not drafts:
-        raise click.ClickException("there are no events in it")
+        raise click.ClickException(f"{out} is not written: no events were found")
     write(out, python_source(drafts, origin=origin))
     click.echo(f"{out}: {len(drafts)} events")
 
@@ -166,5 +161,6 @@ def write(path: Path, text: str) -> None:
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
         raise click.UsageError(f"{path} cannot be written: {error}") from error

@@ -1,0 +1,260 @@
+"""`heliograph schema`: exports, the gate, and the other way."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+
+import jsonschema
+import pytest
+from click.testing import CliRunner, Result
+
+from heliograph.cli.main import cli
+from schema.export.weaver_reader import read_v1, read_v2
+
+SHOP = """
+    from dataclasses import dataclass
+    from typing import Annotated
+
+    from heliograph import Attribute, Event, Privacy, hookimpl
+
+
+    @dataclass
+    class OrderEvent(Event, namespace="shop"):
+        name = "order"
+        total: int
+        email: Annotated[str, Attribute(privacy=Privacy.HASH)]
+
+
+    @dataclass
+    class BanEvent(Event, namespace="shop", version="1"):
+        name = "ban"
+
+
+    class Plugin:
+        @hookimpl
+        def register_events(self):
+            return [OrderEvent, BanEvent]
+
+
+    plugin = Plugin()
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def module(folder: Path, name: str, source: str = SHOP) -> str:
+    """A module of its own for each step: one that is imported already is not imported again."""
+    (folder / f"{name}.py").write_text("from __future__ import annotations\n" + textwrap.dedent(source))
+    return f"{name}:plugin"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, ["schema", *map(str, arguments)])
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_every_format_is_exported(folder: Path) -> None:
+    """Into the folder, which is made; other files in it stay."""
+    source = module(folder, "shop_exports")
+    (folder / "out").mkdir()
+    (folder / "out" / "mine.txt").write_text("mine")
+
+    for form in ("json-schema", "weaver", "weaver-v1", "markdown", "html"):
+        result = run("export", "--format", form, "--out", folder / "out" / form, source)
+        assert result.exit_code == 0, result.output
+
+    assert names(folder / "out") == {"json-schema", "weaver", "weaver-v1", "markdown", "html", "mine.txt"}
+    assert names(folder / "out" / "json-schema") == {"shop.order.schema.json", "shop.ban@1.schema.json"}
+    for path in (folder / "out" / "json-schema").iterdir():
+        jsonschema.Draft202012Validator.check_schema(json.loads(path.read_text()))
+    assert read_v2({path.name: path.read_text() for path in (folder / "out" / "weaver").iterdir()})
+    assert read_v1({path.name: path.read_text() for path in (folder / "out" / "weaver-v1").iterdir()})
+    assert "shop.order" in (folder / "out" / "markdown" / "events.md").read_text(encoding="utf-8")
+    assert "shop.order" in (folder / "out" / "html" / "index.html").read_text(encoding="utf-8")
+
+
+def test_hashes_in_exports_are_not_made_with_the_real_key(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An example with a hash would tell those who try keys whether they have it."""
+    source = module(folder, "shop_key")
+    pages = []
+    for key in ("one", "two"):
+        monkeypatch.setenv("HELIOGRAPH_PRIVACY_KEY", key)
+        assert run("export", "--format", "html", "--out", folder / key, source).exit_code == 0
+        pages.append((folder / key / "index.html").read_text(encoding="utf-8"))
+
+    assert pages[0] == pages[1]
+    assert "hmac-sha256:" in pages[0]
+
+
+def test_datasette_is_a_source(folder: Path) -> None:
+    """All that is registered in an installed Datasette."""
+    result = run("export", "--format", "json-schema", "--out", folder / "out", "datasette")
+
+    assert result.exit_code == 0, result.output
+    assert {"datasette.insert_rows.schema.json", "datasette.login.schema.json"} <= names(folder / "out")
+
+
+def test_gate_passes_what_did_not_change(folder: Path) -> None:
+    """Right after `lock`."""
+    source = module(folder, "shop_same")
+
+    assert run("lock", source).output == "events.lock.json: 2 events\n"
+    result = run("check", source)
+
+    assert (result.exit_code, result.output) == (0, "0 incompatible changes; events.lock.json is up to date.\n")
+
+
+def test_gate_fails_on_what_breaks_somebody(folder: Path) -> None:
+    """With one line for each change: what, where, whom, and which version it asks for."""
+    run("lock", module(folder, "shop_before"))
+    weaker = SHOP.replace("Annotated[str, Attribute(privacy=Privacy.HASH)]", "str").replace(
+        "total: int", "sum: int = 0"
+    )
+    source = module(folder, "shop_after", weaker)
+
+    result = run("check", source)
+
+    assert result.exit_code == 1
+    assert result.output.splitlines() == [
+        "error: shop.order shop.order.total: the attribute is gone — breaks dashboards, alerts and queries that name it; "
+        "asks for a major version",
+        "error: shop.order email: privacy is weakened, from hash to plain — breaks the trust of those whose data it is; "
+        "asks for a major version",
+        "note: shop.order shop.order.sum: the attribute is new — compatible; asks for a minor version",
+        "note: shop.order total: it accepts more: by the old schema, it is required now, and it is new — breaks who reads "
+        "new events by the old schema; asks for a minor version",
+        "2 incompatible changes; events.lock.json is older than the classes: `schema lock` renews it.",
+    ]
+
+    forward = run("check", "--mode", "forward", "--json", source)
+    found = [json.loads(line) for line in forward.output.splitlines()]
+    assert forward.exit_code == 1
+    assert [each["level"] for each in found] == ["error", "error", "error", "note"]
+    assert found[0] == {
+        "level": "error",
+        "event": "shop.order",
+        "where": "shop.order.total",
+        "what": "the attribute is gone",
+        "breaks": "dashboards, alerts and queries that name it",
+        "modes": ["backward", "forward", "full"],
+        "bump": "major",
+    }
+
+
+def test_compatible_change_passes_and_is_told(folder: Path) -> None:
+    """`lock` takes it over."""
+    run("lock", "--file", "my.json", module(folder, "shop_first"))
+    source = module(
+        folder, "shop_more", SHOP.replace("Privacy.HASH)]", "Privacy.HASH)]\n        note: str | None = None")
+    )
+
+    result = run("check", "--file", "my.json", source)
+
+    assert result.exit_code == 0
+    assert "note: shop.order shop.order.note: the attribute is new" in result.output
+    assert "0 incompatible changes; my.json is older than the classes" in result.output
+    assert run("lock", "--file", "my.json", source).exit_code == 0
+    assert "up to date" in run("check", "--file", "my.json", source).output
+
+
+def test_registry_is_imported(folder: Path) -> None:
+    """And its classes are a source again."""
+    run("export", "--format", "weaver", "--out", folder / "registry", module(folder, "shop_out"))
+
+    result = run("import", "weaver", folder / "registry", "--out", folder / "shop_back.py")
+    again = run("export", "--format", "weaver", "--out", folder / "again", "shop_back:Order", "shop_back:Ban")
+
+    assert result.output == f"{folder / 'shop_back.py'}: 2 events\n"
+    assert again.exit_code == 0, again.output
+    for name in ("manifest.yaml", "events.yaml"):
+        assert (folder / "again" / name).read_text() == (folder / "registry" / name).read_text()
+
+
+def test_classes_are_inferred(folder: Path) -> None:
+    """From lines of OTLP JSON; what cannot be a class is told."""
+    record = {"eventName": "shop.sale", "attributes": [{"key": "shop.sale.total", "value": {"intValue": "3"}}]}
+    odd = {"eventName": "ODD"}
+    request = {"resourceLogs": [{"scopeLogs": [{"logRecords": [record, odd]}]}]}
+    (folder / "events.jsonl").write_text(json.dumps(request))
+
+    result = run("infer", folder / "events.jsonl", "--out", folder / "inferred.py")
+
+    assert result.exit_code == 0
+    assert "Left out: the event 'ODD': no class can have its name" in result.output
+    assert "    total: int\n" in (folder / "inferred.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["export", "--format", "weaver", "--out", "o"], 2, "Missing argument 'SOURCE"),
+        (["export", "--format", "xml", "--out", "o", "a:b"], 2, "'xml' is not one of"),
+        (["export", "--format", "html", "--out", "o", "nowhere:plugin"], 2, "the module 'nowhere' cannot be imported"),
+        (["export", "--format", "html", "--out", "o", "json:dumps"], 2, "json:dumps: the plugin"),
+        (["export", "--format", "html", "--out", "file/o", "datasette"], 2, "cannot be written"),
+        (["lock", "broken_class:Broken"], 1, "broken_class:Broken: broken_class.Broken: its field 'x'"),
+        (["check", "datasette"], 2, "events.lock.json cannot be read"),
+        (["check", "--file", "file", "datasette"], 2, "file: it is no lock file"),
+        (["check", "--mode", "sideways", "datasette"], 2, "'sideways' is not one of"),
+        (["import", "protobuf", ".", "--out", "x.py"], 2, "'protobuf' is not"),
+        (["import", "weaver", "nowhere", "--out", "x.py"], 2, "'nowhere' does not exist"),
+        (["import", "weaver", "empty", "--out", "x.py"], 2, "empty has no files of a registry"),
+        (["import", "weaver", "bad", "--out", "x.py"], 2, "events.yaml: Expected `array`"),
+        (["infer", "nowhere.jsonl", "--out", "x.py"], 2, "'nowhere.jsonl' does not exist"),
+        (["infer", "file", "--out", "x.py"], 2, "file, line 1"),
+        (["infer", "nothing", "--out", "x.py"], 1, "x.py is not written: no events were found"),
+    ],
+)
+def test_wrong_call_is_told(folder: Path, arguments: list[str], status: int, said: str) -> None:
+    """With the file, the class or the field, and nothing is written."""
+    (folder / "file").write_text("no such thing\n")
+    (folder / "nothing").write_text("")
+    (folder / "empty").mkdir()
+    (folder / "bad").mkdir()
+    (folder / "bad" / "events.yaml").write_text("events: 3")
+    module(
+        folder,
+        "broken_class",
+        SHOP.replace("OrderEvent", "Broken").replace(
+            'name = "order"', 'name = "order"\n        x: Annotated[str, Attribute("db.no_such")]'
+        ),
+    )
+    before = names(folder)
+
+    result = run(*arguments)
+
+    assert result.exit_code == status, result.output
+    assert said in result.output
+    assert not isinstance(result.exception, Exception) or isinstance(result.exception, SystemExit)
+    assert names(folder) - {"__pycache__"} == before - {"__pycache__"}
+
+
+def test_wrong_setting_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a wrong call of whatever command reads it."""
+    monkeypatch.setenv("HELIOGRAPH_VALIDATION", "sometimes")
+
+    for arguments in (["lock", "datasette"], ["export", "--format", "html", "--out", "o", "datasette"]):
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert "HELIOGRAPH_VALIDATION" in result.output
+
+
+def test_two_events_of_one_name_are_told(folder: Path) -> None:
+    """With both classes."""
+    source = module(folder, "shop_twice", SHOP.replace('name = "ban"', 'name = "order"').replace(', version="1"', ""))
+
+    result = run("lock", source)
+
+    assert result.exit_code == 1
+    assert "OrderEvent" in result.output
+    assert "BanEvent" in result.output
