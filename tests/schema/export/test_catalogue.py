@@ -114,7 +114,7 @@ def test_queries_find_the_event() -> None:
     assert [(query.where, query.text) for query in entry.queries] == [
         ("LogQL (Loki)", '{service_name=~".+"} | event_name="shop.order" | user_id="root"'),
         ("TraceQL (Tempo)", '{ event:name = "shop.order" && event.user.id = "root" }'),
-        ("Jaeger, tags", "event=shop.order user.id=root"),
+        ("Jaeger, tags", "shop.order.total=1250 user.id=root"),
     ]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -24,7 +26,7 @@ from heliograph.schema.types import (
     Type,
     UnionType,
 )
-from heliograph.schema.values import Attributes
+from heliograph.schema.values import Attributes, AttributeValue
 from heliograph.semconv import EVENT_VERSION, LOG_RECORD_UID, USER_ID
 
 _TIME: Final = "2026-01-02T03:04:05Z"
@@ -126,7 +128,7 @@ def _entry(schema: EventSchema) -> Entry:
         rows=tuple(map(_row, schema.leaves())),
         log_record=_pretty(record),
         span_event=_pretty(span_event),
-        queries=tuple(_queries(schema)),
+        queries=tuple(_queries(schema, attributes)),
         deprecated=_deprecation(schema.deprecated),
     )
 
@@ -159,12 +161,23 @@ def _deprecation(deprecated: Deprecated | None) -> str:
     return f"{successor} {deprecated.note}" if deprecated.note else successor
 
 
-def _queries(schema: EventSchema) -> Iterator[Query]:
-    """Source: the grammars of LogQL and TraceQL; Jaeger takes the name of a span event for a tag ``event``."""
+def _queries(schema: EventSchema, attributes: Attributes) -> Iterator[Query]:
+    """How to find the example.
+
+    Source: the grammars of LogQL and TraceQL. Jaeger has no search for the name of a span event, and finds the attributes of
+    one: the first of the event's own, with the value that it has.
+    """
     name = schema.event_name
     yield Query(where="LogQL (Loki)", text=f'{{service_name=~".+"}} | event_name="{name}" | user_id="{_ACTOR}"')
     yield Query(where="TraceQL (Tempo)", text=f'{{ event:name = "{name}" && event.user.id = "{_ACTOR}" }}')
-    yield Query(where="Jaeger, tags", text=f"event={name} user.id={_ACTOR}")
+    own = ((key, value) for key, value in attributes.items() if isinstance(value, (str, int)) and key.startswith(name))
+    tags = [*itertools.islice(own, 1), (USER_ID, _ACTOR)]
+    yield Query(where="Jaeger, tags", text=" ".join(f"{key}={_logfmt(value)}" for key, value in tags))
+
+
+def _logfmt(value: AttributeValue) -> str:
+    text = _shown(value)
+    return text if re.fullmatch(r"[\w.:/-]+", text, re.ASCII) else json.dumps(text, ensure_ascii=False)
 
 
 def _row(leaf: Leaf) -> Row:
