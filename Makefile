@@ -24,8 +24,9 @@ lint: $(VENV)/installed-dev
 backends:
 	collector-config/install.sh
 
-bench: $(VENV)/installed-test
+bench: $(VENV)/installed-bench
 	$(BIN)/python benchmarks/track.py
+	$(BIN)/python benchmarks/schema.py
 
 docs: $(VENV)/installed-dev
 	$(BIN)/python docs/generate.py
@@ -42,6 +43,10 @@ $(VENV)/installed: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/pip
 
 $(VENV)/installed-test: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/pip
 	$(PIP) --editable '.[test]'
+	touch $@
+
+$(VENV)/installed-bench: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/pip
+	$(PIP) --editable '.[bench]'
 	touch $@
 
 $(VENV)/installed-dev: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/pip

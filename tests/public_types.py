@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from heliograph import (
+    Attribute,
+    Deprecated,
     Event,
     Host,
+    Privacy,
     Settings,
     Severity,
     TokenHandler,
@@ -28,6 +31,17 @@ class Ban(Event, namespace="forum", severity=Severity.WARN, message="{actor[id]}
     name = "ban"
     user: dict[str, object]
     reason: str | None = None
+
+
+@dataclass
+class Order(Event, version="2", stability="stable", deprecated=Deprecated(renamed_to="forum.purchase", emit_both=True)):
+    name = "order"
+    email: Annotated[str, Attribute("forum.email", brief="Whose it is.", examples=["a@b"], privacy=Privacy.HASH)]
+
+
+@Order.upcast(from_version="1")
+def from_first(properties: dict[str, object]) -> dict[str, object]:
+    return properties
 
 
 class Forum:

@@ -4,6 +4,7 @@ from heliograph.declaration import Attribute, Deprecated, Privacy, Severity
 from heliograph.errors import (
     DatabaseNotFound,
     DuplicateEventName,
+    FileFormatError,
     HeliographError,
     InvalidEvent,
     NoTokenHandler,
@@ -37,6 +38,7 @@ __all__ = [
     "Deprecated",
     "DuplicateEventName",
     "Event",
+    "FileFormatError",
     "HeliographError",
     "Host",
     "InvalidEvent",
