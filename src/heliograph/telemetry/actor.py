@@ -7,7 +7,7 @@ from typing import Final
 
 from heliograph.declaration import Attribute, Privacy
 from heliograph.schema.privacy import DROPPED, PrivacyPolicy
-from heliograph.schema.values import Attributes, plain, public, put, to_json
+from heliograph.schema.values import Attributes, plain, public, put, text, to_json
 from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, ACTOR_SECRETS
 
 _EVERY_KEY: Final = "*"
@@ -59,7 +59,7 @@ class ActorFilter:
             if left is not DROPPED and left is not None:
                 name = ACTOR_ATTRIBUTES.get(key)
                 if name is None:
-                    others[key] = left
+                    others[text(key)] = left
                 else:
                     put(attributes, str(name), left)
         if others:
