@@ -100,7 +100,9 @@ class Quarantine:
             QuarantineError: It is another one's.
         """
         try:
-            with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            uri = f"{self.path.absolute().as_uri()}?mode=rw"  # a read-only one cannot mend what a killed process left
+            with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_SECONDS)) as connection:
+                connection.execute("begin")  # one state for both: another process may be making the tables
                 [found] = connection.execute("pragma application_id").fetchone()
                 [tables] = connection.execute("select count(*) from sqlite_master").fetchone()
         except sqlite3.Error as error:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from heliograph.declaration import Attribute, Deprecated, EventOptions, Privacy, Severity
+from heliograph.declaration import Attribute, Deprecated, EventOptions, Severity
 from heliograph.schema.drafts.draft import ClassDraft, EnumDraft, EventDraft, FieldDraft
 
 _WIDTH: Final = 120
@@ -115,7 +115,7 @@ def _said(declared: Attribute) -> Iterator[str]:
     if declared.examples:
         yield f"examples={literal(list(declared.examples))}"
     if declared.privacy is not None:
-        yield f"privacy={Privacy(declared.privacy)}"
+        yield f"privacy=Privacy.{declared.privacy.name}"
     for key in ("requirement", "unit"):
         if getattr(declared, key) is not None:
             yield f"{key}={literal(getattr(declared, key))}"
