@@ -23,6 +23,7 @@ from heliograph.schema.drafts.weaver import drafts_of_weaver
 from heliograph.schema.drafts.weaver_registry import WeaverRegistry
 from heliograph.schema.export.formats import EXPORTERS
 from heliograph.schema.lock import dumps, loads, lock_of
+from heliograph.schema.registry import Registry
 from heliograph.settings import Settings
 
 LOCK_FILE: Final = "events.lock.json"
@@ -53,7 +54,7 @@ def schema() -> None:
 @file_option
 def lock(sources: tuple[str, ...], file: Path) -> None:
     """Write down what the classes promise, to be kept beside them, and compared with by `check`."""
-    registry = load_registry(sources)
+    registry = _load(sources)
     write(file, dumps(lock_of(registry.values())))
     click.echo(f"{file}: {len(registry)} events")
 
@@ -81,7 +82,7 @@ def check(sources: tuple[str, ...], file: Path, mode: str, *, as_json: bool) -> 
         raise click.UsageError(f"{file} cannot be read: {error}; `schema lock` writes it") from error
     except FileFormatError as error:
         raise click.UsageError(f"{file}: {error}") from error
-    findings = diff(old, lock_of(load_registry(sources).values()))
+    findings = diff(old, lock_of(_load(sources).values()))
     bad = incompatible(findings, Mode(mode))
     for finding in [*bad, *(each for each in findings if each not in bad)]:
         prefix = "error" if finding in bad else "note"
@@ -91,6 +92,10 @@ def check(sources: tuple[str, ...], file: Path, mode: str, *, as_json: bool) -> 
         click.echo(f"{len(bad)} incompatible changes; {file} {renew}.")
     if bad:
         raise SystemExit(1)
+
+
+def _load(sources: tuple[str, ...]) -> Registry:
+    return load_registry(sources, dataclasses.replace(Settings.from_env(), privacy_key=EXAMPLE_KEY))
 
 
 def _as_dict(finding: Finding, level: str) -> dict[str, object]:
@@ -110,8 +115,7 @@ def _as_dict(finding: Finding, level: str) -> dict[str, object]:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder to write to.")
 def export(sources: tuple[str, ...], form: str, out: Path) -> None:
     """Write the classes' schemas in another form, into a folder; other files in it stay."""
-    settings = dataclasses.replace(Settings.from_env(), privacy_key=EXAMPLE_KEY)
-    registry = load_registry(sources, settings)
+    registry = _load(sources)
     try:
         files = EXPORTERS[form](registry.values())
     except SchemaError as error:
