@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import make_dataclass
+from dataclasses import dataclass, make_dataclass
 from typing import Annotated, Any, Literal
 
 import jsonschema
@@ -120,6 +120,26 @@ def test_class_that_is_refused_is_refused_wherever_it_stands() -> None:
     new = make_dataclass("New", [("first", Narrow), ("second", Narrow | None), ("third", list[Narrow])])
 
     assert [each.path for each in refusals(written(old), written(new))] == ["x.first.b", "x.second.b", "x.third[].b"]
+
+
+@dataclass
+class Tree:
+    value: int
+    left: Tree | None = None
+    children: list[Tree] | None = None
+
+
+@dataclass
+class Bush:
+    value: str
+    left: Bush | None = None
+    children: list[Bush] | None = None
+
+
+def test_class_that_holds_itself_is_compared() -> None:
+    """Also where it may be `None`."""
+    assert refusals(written(Tree), written(Tree)) == []
+    assert [each.path for each in refusals(written(Tree), written(Bush))] == ["x.value"]
 
 
 def test_field_that_is_new_and_required_is_refused() -> None:

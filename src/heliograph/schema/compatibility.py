@@ -44,28 +44,30 @@ class _Comparison:
         self._known: dict[tuple[str, str], list[Refusal]] = {}
 
     def compare(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
+        olds, news = old.get("anyOf", [old]), new.get("anyOf", [new])
+        for option in olds:
+            found = [list(self._compare_referred(option, other, path)) for other in news]
+            if not all(found):
+                continue
+            kind = _kind(_resolved(option, self._old))
+            alike = [each for each, other in zip(found, news) if _kind(_resolved(other, self._new)) == kind]
+            if len(alike) == 1:
+                yield from alike[0]
+            else:
+                now = f", now {_shown(_resolved(news[0], self._new))}" if len(news) == 1 else ""
+                yield Refusal(path, f"{_shown(_resolved(option, self._old))} is not accepted any more{now}")
+
+    def _compare_referred(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
         references = (old.get("$ref", ""), new.get("$ref", ""))
+        resolved = _resolved(old, self._old), _resolved(new, self._new)
         if not all(references):
-            yield from self._compare(_resolved(old, self._old), _resolved(new, self._new), path)
+            yield from self._compare_one(*resolved, path)
             return
         if references not in self._known:
             self._known[references] = []  # what a class that holds itself finds below: it is as good as the class
-            resolved = _resolved(old, self._old), _resolved(new, self._new)
-            self._known[references] = list(self._compare(*resolved, ""))
+            self._known[references] = list(self._compare_one(*resolved, ""))
         for each in self._known[references]:
             yield Refusal(_joined(path, each.path), each.reason)
-
-    def _compare(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
-        olds, news = _options(old, self._old), _options(new, self._new)
-        for option in olds:
-            found = [list(self._compare_one(option, other, path)) for other in news]
-            if not all(found):
-                continue
-            alike = [each for each, other in zip(found, news) if _kind(other) == _kind(option)]
-            now = f", now {_shown(news[0])}" if len(news) == 1 else ""
-            yield from (
-                alike[0] if len(alike) == 1 else [Refusal(path, f"{_shown(option)} is not accepted any more{now}")]
-            )
 
     def _compare_one(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
         if _accepts_anything(new):
@@ -129,10 +131,6 @@ def _joined(path: str, below: str) -> str:
 
 def _resolved(schema: Schema, definitions: Schema) -> Schema:
     return definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
-
-
-def _options(schema: Schema, definitions: Schema) -> list[Schema]:
-    return [_resolved(option, definitions) for option in schema.get("anyOf", [schema])]
 
 
 def _accepts_anything(schema: Schema) -> bool:

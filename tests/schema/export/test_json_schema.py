@@ -137,3 +137,14 @@ def test_document_says_what_the_class_says() -> None:
             }
         },
     }
+
+
+def test_class_is_defined_once() -> None:
+    """Wherever it stands; another one of its name has another definition."""
+    other = make_dataclass("Node", [("value", str)])
+
+    written = json_schema(schema_of(one=Node, two=list[Node], three=other))
+
+    assert list(written["$defs"]) == ["Node", "Node_2"]
+    assert written["properties"]["two"]["items"] == {"$ref": "#/$defs/Node"}
+    assert written["properties"]["three"]["$ref"] == "#/$defs/Node_2"

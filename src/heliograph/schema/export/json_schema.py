@@ -70,7 +70,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self.definitions: dict[str, Json] = {}
-        self._names: dict[ObjectType, str] = {}
+        self._names: dict[object, str] = {}
 
     def fields(self, fields: Iterable[FieldSchema], prefix: str | None) -> Json:
         """The keywords of an object with these fields."""
@@ -88,12 +88,14 @@ class _Writer:
 
     def reference(self, kind: ObjectType) -> Json:
         """A reference to a class, which is defined when it is met first."""
-        if kind not in self._names:
-            same = sum(known.name == kind.name for known in self._names)
-            name = self._names[kind] = f"{kind.name}_{same + 1}" if same else kind.name
+        is_generic = bool(getattr(kind.python, "__parameters__", ()))  # then one class has several shapes
+        key = kind if is_generic else kind.python
+        if key not in self._names:
+            same = sum(name == kind.name or name.startswith(f"{kind.name}_") for name in self.definitions)
+            name = self._names[key] = f"{kind.name}_{same + 1}" if same else kind.name
             self.definitions[name] = {}  # its place, in the order in which classes are met
             self.definitions[name] = self.fields(kind.fields, None)
-        return {"$ref": f"#/$defs/{self._names[kind]}"}
+        return {"$ref": f"#/$defs/{self._names[key]}"}
 
 
 def _annotations(declared: Attribute, requirement: str, name: str | None) -> Json:
