@@ -1,0 +1,140 @@
+"""What encoding log records costs beside the SDK's way through protobuf's objects.
+
+Both sides run in turn, in one process, on the same records (as the SDK hands them to a processor), and make a request out
+of them, byte for byte the same; each figure is the median of many short rounds of CPU time. Prints the ratio for each kind
+of records; the goal is 0.2.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from opentelemetry._logs import SeverityNumber
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+
+from heliograph.delivery.encode import encode_log_record, encode_resource, encode_scope, frame_record, request
+
+GOAL = 0.2
+ROUNDS = 100
+RECORDS = 100
+
+FLAT = {
+    "log.record.uid": "0199b3c0-5a5e-7c3a-8a51-9d2e6f6f0f4b",
+    "user.id": "root",
+    "shop.order_shipped.order": 4711,
+    "shop.order_shipped.customer": "Ada",
+    "shop.order_shipped.country": "GB",
+    "shop.order_shipped.carrier": "post",
+    "shop.order_shipped.parcels": 3,
+    "shop.order_shipped.express": True,
+    "shop.order_shipped.note": "fragile",
+}
+NESTED = {
+    **FLAT,
+    "shop.order_shipped.weight": 2.5,
+    "shop.order_shipped.tags": ["a", "b", "c"],
+    "shop.order_shipped.address": {"city": "Žilina", "lines": [1, -2, 2**40], "geo": {"lat": 49.2, "lon": 18.7}},
+    "shop.order_shipped.text": "long " * 100,
+}
+
+
+class Kept(LogRecordProcessor):
+    """A processor that keeps all records."""
+
+    def __init__(self) -> None:
+        self.records: list[ReadableLogRecord] = []
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Keep a record, in the form that the SDK's processors hand to exporters."""
+        self.records.append(
+            ReadableLogRecord(
+                log_record=log_record.log_record,
+                resource=log_record.resource or Resource({}),
+                instrumentation_scope=log_record.instrumentation_scope,
+                limits=log_record.limits,
+            )
+        )
+
+    def shutdown(self) -> None:
+        """Do nothing."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Do nothing."""
+        return True
+
+
+def records(attributes: dict[str, object]) -> list[ReadableLogRecord]:
+    """Records as a program makes them in a span; each with values of its own."""
+    kept = Kept()
+    provider = LoggerProvider(resource=Resource.create({"service.name": "shop"}))
+    provider.add_log_record_processor(kept)
+    logger = provider.get_logger("heliograph", "1")
+    start = int(dt.datetime(2026, 1, 2, tzinfo=dt.timezone.utc).timestamp()) * 10**9
+    with TracerProvider().get_tracer("shop").start_as_current_span("work"):
+        for index in range(RECORDS):
+            logger.emit(
+                timestamp=start + index,
+                severity_number=SeverityNumber.INFO,
+                body="order-shipped",
+                attributes={  # type: ignore[arg-type]
+                    **attributes,
+                    "shop.order_shipped.order": index * 37,
+                    "shop.order_shipped.customer": "Ada" * (index % 11),
+                },
+                event_name="shop.order_shipped",
+            )
+    return kept.records
+
+
+def by_protobuf(batch: Sequence[ReadableLogRecord]) -> bytes:
+    """The request, by the SDK's encoder."""
+    return encode_logs(batch).SerializeToString()
+
+
+def by_hand(batch: Sequence[ReadableLogRecord]) -> bytes:
+    """The request, by ours."""
+    framed = [frame_record(encode_log_record(record.log_record, record.dropped_attributes)) for record in batch]
+    scope = batch[0].instrumentation_scope
+    assert scope is not None
+    encoded_scope = encode_scope(scope.name, scope.version, scope.attributes)
+    resource = batch[0].resource
+    return request(encode_resource(resource.attributes), resource.schema_url, [(encoded_scope, "", framed)])
+
+
+def main() -> int:
+    """Print medians and ratios; exit status 1 past the goal."""
+    print(f"{ROUNDS} rounds of {RECORDS} records each, in turn")
+    return max(compare(name, records(attributes)) for name, attributes in (("flat", FLAT), ("nested", NESTED)))
+
+
+def compare(name: str, batch: list[ReadableLogRecord]) -> int:
+    """Print the medians, and the median of the ratios."""
+    assert by_hand(batch) == by_protobuf(batch)
+    rounds = [(cpu_seconds(by_protobuf, batch), cpu_seconds(by_hand, batch)) for _ in range(ROUNDS)]
+    protobuf, ours = (statistics.median(side) * 1e6 for side in zip(*rounds))
+    ratio = statistics.median(own / base for base, own in rounds)
+    print(
+        f"{name}: {len(batch[0].log_record.attributes or {})} attributes, {len(by_hand(batch)) // RECORDS} bytes a record"
+    )
+    print(f"  encode_logs          {protobuf:6.2f} µs")
+    print(f"  heliograph.delivery  {ours:6.2f} µs")
+    print(f"  ratio                {ratio:6.3f}    (goal: at most {GOAL})")
+    return int(ratio > GOAL)
+
+
+def cpu_seconds(encode: Callable[[list[ReadableLogRecord]], bytes], batch: list[ReadableLogRecord]) -> float:
+    """CPU seconds of one record."""
+    start = time.process_time()
+    encode(batch)
+    return (time.process_time() - start) / len(batch)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""What the messages in a server's answer say."""
+
+from __future__ import annotations
+
+import pytest
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
+from google.rpc.status_pb2 import Status
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsPartialSuccess,
+    ExportLogsServiceResponse,
+)
+
+from heliograph.delivery.response import (
+    MAX_RESPONSE_BYTES,
+    Response,
+    read_response,
+    read_retry_delay,
+    read_retry_info,
+    read_status_message,
+)
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+INT64 = st.integers(-(2**63), 2**63 - 1)
+PROTOBUF = "application/x-protobuf"
+
+
+@given(INT64, TEXT)
+def test_partial_success(rejected: int, message: str) -> None:
+    """The rejected records, of which there are no fewer than none, and the message."""
+    partial = ExportLogsPartialSuccess(rejected_log_records=rejected, error_message=message)
+    body = ExportLogsServiceResponse(partial_success=partial).SerializeToString()
+
+    assert read_response(body, PROTOBUF) == Response(rejected=max(0, rejected), message=message)
+
+
+def test_empty_body_is_an_answer() -> None:
+    """A message without a field has no bytes; whatever its media type, that is a yes."""
+    assert read_response(b"", "") == read_response(b"", "text/html") == Response()
+    assert read_response(ExportLogsServiceResponse(partial_success={}).SerializeToString(), PROTOBUF) == Response()
+
+
+def test_unknown_fields_are_for_later_versions() -> None:
+    """Fields of every kind that a later version of OTLP may bring are stepped over."""
+    body = b"\x10\x05" + b"\x19" + b"x" * 8 + b"\x25" + b"x" * 4 + b"\x2a\x01x"
+
+    assert read_response(body + b"\x0a\x02\x08\x03", PROTOBUF) == Response(rejected=3)
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b"<!DOCTYPE html><html><body>Sign in</body></html>", "text/html"),
+        (b"<!DOCTYPE html><html><body>Sign in</body></html>", PROTOBUF),
+        (b"\n<html></html>", ""),
+        (b"ok", "text/plain"),
+        (b"OK\n", ""),
+        (b"success", ""),
+        (b'{"status": "ok"}', "application/json"),
+        (b'{"partialSuccess": {}', "application/json"),
+        (b'{"partialSuccess": {}}', PROTOBUF),
+        (b"\xff\xfe", "application/json"),
+        (b"\x1f\x8b\x08\x00", PROTOBUF),
+        (b"\x0a\x05\x08", PROTOBUF),
+        (b"\x08" + b"\xff" * 11, PROTOBUF),
+        (b"\x00\x01", PROTOBUF),
+        (b"\x0a", PROTOBUF),
+        (b"\x12" + b"\xff\xff\x03" + b"x" * MAX_RESPONSE_BYTES, PROTOBUF),
+    ],
+)
+def test_what_only_looks_like_an_answer(body: bytes, media_type: str) -> None:
+    """A page, a word, other JSON, something compressed, cut or too long: none is a yes."""
+    with pytest.raises(ValueError):
+        read_response(body, media_type)
+
+
+@pytest.mark.parametrize(
+    ("body", "response"),
+    [
+        (b"{}", Response()),
+        (b'{"partialSuccess": null}', Response()),
+        (b'{"partialSuccess": {"rejectedLogRecords": "3", "errorMessage": "no"}}', Response(rejected=3, message="no")),
+        (b'{"partialSuccess": {"rejectedLogRecords": 3}}', Response(rejected=3)),
+    ],
+)
+def test_answer_in_json(body: bytes, response: Response) -> None:
+    """Some backends answer in JSON whatever they were asked in; 64-bit numbers are texts there, or numbers."""
+    assert read_response(body, "application/json") == response
+
+
+def test_message_of_a_status() -> None:
+    """An error over HTTP is a `google.rpc.Status`, or JSON of one; of anything else the text is taken."""
+    status = Status(code=3, message="no such tenant").SerializeToString()
+
+    assert read_status_message(status, PROTOBUF) == "no such tenant"
+    assert read_status_message(Status(code=3).SerializeToString(), PROTOBUF) == ""
+    assert read_status_message(b'{"code": 3, "message": "no such tenant"}', "application/json") == "no such tenant"
+    assert read_status_message(b'{"error": "quota"}', "application/json") == '{"error": "quota"}'
+    assert read_status_message(b"not JSON", "application/json") == "not JSON"
+    assert read_status_message(b"Bad Gateway", "text/plain") == "Bad Gateway"
+    assert read_status_message(b"<html>\xff", "") == "<html>\ufffd"
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**9 - 1))
+def test_retry_delay(seconds: int, nanos: int) -> None:
+    """It stands among the details of a status, or alone."""
+    info = RetryInfo(retry_delay=Duration(seconds=seconds, nanos=nanos))
+    packed, other = Any(), Any()
+    packed.Pack(info)
+    other.Pack(BadRequest())
+    status = Status(code=8, details=[other, packed]).SerializeToString()
+
+    assert read_retry_delay(status) == read_retry_info(info.SerializeToString()) == seconds + nanos / 10**9
+
+
+def test_no_retry_delay() -> None:
+    """Without a RetryInfo there is none; a RetryInfo without a delay says that another try is worth it at once."""
+    packed = Any()
+    packed.Pack(RetryInfo())
+
+    assert read_retry_delay(Status(code=8, details=[packed]).SerializeToString()) == 0
+    assert read_retry_delay(Status(code=8).SerializeToString()) is None
+    assert read_retry_delay(b"\xff") is None
+    assert read_retry_info(b"\xff") is None
+    assert read_retry_info(RetryInfo(retry_delay=Duration(seconds=-5)).SerializeToString()) == 0
+
+
+@given(st.binary(max_size=200), st.sampled_from(["", PROTOBUF, "application/json", "text/html"]))
+def test_any_bytes(body: bytes, media_type: str) -> None:
+    """Whatever a server sends is an answer or a ValueError, and an error's message is a text."""
+    assert isinstance(read_status_message(body, media_type), str)
+    assert read_retry_delay(body) is None or read_retry_delay(body) >= 0
+    try:
+        assert read_response(body, media_type).rejected >= 0
+    except ValueError:
+        pass
