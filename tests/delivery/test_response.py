@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
@@ -133,7 +135,5 @@ def test_any_bytes(body: bytes, media_type: str) -> None:
     """Whatever a server sends is an answer or a ValueError, and an error's message is a text."""
     assert isinstance(read_status_message(body, media_type), str)
     assert read_retry_delay(body) is None or read_retry_delay(body) >= 0
-    try:
+    with contextlib.suppress(ValueError):
         assert read_response(body, media_type).rejected >= 0
-    except ValueError:
-        pass

@@ -34,7 +34,9 @@ PARTIAL = ExportLogsServiceResponse(partial_success={"rejected_log_records": 499
 WARNING = ExportLogsServiceResponse(partial_success={"error_message": "use a newer schema"})
 
 
-def http(status: int, headers: dict[str, str] | None = None, body: bytes = b"", hidden: tuple[str, ...] = ()) -> Judgement:
+def http(
+    status: int, headers: dict[str, str] | None = None, body: bytes = b"", hidden: tuple[str, ...] = ()
+) -> Judgement:
     return judge_http(status, headers or {}, body, now=NOW, hidden=hidden)
 
 
@@ -249,7 +251,9 @@ def test_message_says_the_status_and_the_servers_words() -> None:
     """Control characters are escaped, what is too long is cut with a mark."""
     body = Status(message="line one\nline two\x1b[31m").SerializeToString()
 
-    assert http(400, {"content-type": "application/x-protobuf"}, body).message == r"HTTP 400: line one\nline two\x1b[31m"
+    assert (
+        http(400, {"content-type": "application/x-protobuf"}, body).message == r"HTTP 400: line one\nline two\x1b[31m"
+    )
     assert shown("HTTP 400", "x" * 1000).endswith("x…")
 
 

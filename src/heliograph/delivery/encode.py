@@ -67,13 +67,13 @@ def encode_log_record(record: LogRecord, dropped_attributes_count: int = 0) -> b
         _severity(record.severity_number),
         _text_field(b"\x1a", record.severity_text),
         b"\x2a",
-        _VARINTS[len(body)),
+        _VARINTS[len(body)],
         body,
     ]
     if record.attributes is not None:
         _put_attributes(parts, record.attributes)
     if dropped_attributes_count > 0:
-        parts += b"\x38", _VARINTS[min(dropped_attributes_count, _UINT32_MAX))
+        parts += b"\x38", _VARINTS[min(dropped_attributes_count, _UINT32_MAX)]
     parts += (
         _fixed(_pack_fixed32, 0x45, record.trace_flags),
         _id(b"\x4a\x10", record.trace_id, 16),
@@ -97,7 +97,7 @@ def encode_scope(name: str, version: str | None = None, attributes: Mapping[str,
 
 def frame_record(message: bytes) -> bytes:
     """An encoded log record as the field of `ScopeLogs` that `request` joins."""
-    return b"\x12" + _VARINTS[len(message)) + message
+    return b"\x12" + _VARINTS[len(message)] + message
 
 
 def request(
@@ -110,16 +110,16 @@ def request(
         resource_schema_url: May be empty.
         groups: For each scope what `encode_scope` gave, its schema URL, and its records from `frame_record`.
     """
-    parts: list[Buffer] = [b"\x0a", _VARINTS[len(resource)), resource]
+    parts: list[Buffer] = [b"\x0a", _VARINTS[len(resource)], resource]
     for group in groups:
         parts += _scope_logs(*group)
     parts.append(_text_field(b"\x1a", resource_schema_url))
-    return b"".join((b"\x0a", _VARINTS[sum(map(len, parts))), *parts))
+    return b"".join((b"\x0a", _VARINTS[sum(map(len, parts))], *parts))
 
 
 def _scope_logs(scope: Buffer, schema_url: str, records: Sequence[Buffer]) -> list[Buffer]:
-    content = [b"\x0a", _VARINTS[len(scope)), scope, *records, _text_field(b"\x1a", schema_url)]
-    return [b"\x12", _VARINTS[sum(map(len, content))), *content]
+    content = [b"\x0a", _VARINTS[len(scope)], scope, *records, _text_field(b"\x1a", schema_url)]
+    return [b"\x12", _VARINTS[sum(map(len, content))], *content]
 
 
 # Fields
@@ -161,13 +161,13 @@ def _id(head: bytes, value: int, size: int) -> bytes:
 def _severity(severity: object) -> bytes:
     number = getattr(severity, "value", 0)
     if type(number) is int and number and -_INT32_MAX <= number <= _INT32_MAX:
-        return b"\x10" + _VARINTS[number & _UINT64_MASK)
+        return b"\x10" + _VARINTS[number & _UINT64_MASK]
     return b""
 
 
 def _text_field(tag: bytes, value: object) -> bytes:
     data = _text_form(value)
-    return tag + _VARINTS[len(data)) + data if data else b""
+    return tag + _VARINTS[len(data)] + data if data else b""
 
 
 def _text_form(value: object) -> bytes:
@@ -210,10 +210,10 @@ class _Headers(dict[int, bytes]):
         self._key = _key_field(key)
 
     def __missing__(self, size: int) -> bytes:
-        text_head = b"\x0a" + _VARINTS[size) if size >= 0 else b""
+        text_head = b"\x0a" + _VARINTS[size] if size >= 0 else b""
         message_size = len(text_head) + size if size >= 0 else ~size
-        head = self._key + b"\x12" + _VARINTS[message_size) + text_head
-        header = b"\x32" + _VARINTS[len(head) - len(text_head) + message_size) + head
+        head = self._key + b"\x12" + _VARINTS[message_size] + text_head
+        header = b"\x32" + _VARINTS[len(head) - len(text_head) + message_size] + head
         if len(self) >= MAX_CACHED_SIZES:
             self.clear()
         self[size] = header
@@ -262,12 +262,12 @@ def _attribute_fields(tag: bytes, attributes: Mapping[str, object] | None, level
     """A field for each attribute of what is encoded once: not worth keeping headers for."""
     for key, value in () if attributes is None else _pairs(attributes):
         pair = _pair(_key_field(key), _message(value, levels))
-        yield tag + _VARINTS[len(pair)) + pair
+        yield tag + _VARINTS[len(pair)] + pair
 
 
 def _pair(key_field: bytes, message: bytes) -> bytes:
     """The `KeyValue` message."""
-    return key_field + b"\x12" + _VARINTS[len(message)) + message
+    return key_field + b"\x12" + _VARINTS[len(message)] + message
 
 
 def _key_field(key: object) -> bytes:
@@ -285,19 +285,17 @@ def _message(value: object, levels: int) -> bytes:
 
 def _string(value: str) -> bytes:
     data = _utf8(value)
-    return b"\x0a" + _VARINTS[len(data)) + data
+    return b"\x0a" + _VARINTS[len(data)] + data
 
 
 def _integer(value: int) -> bytes:
-    if 0 <= value < _ONE_BYTE:
-        return b"\x18" + _BYTES[value]
     if INT64_MIN <= value <= INT64_MAX:
-        return b"\x18" + _VARINTS[value & _UINT64_MASK)
+        return b"\x18" + _VARINTS[value & _UINT64_MASK]
     return _string(str(integer(value)))
 
 
 def _bytes(value: bytes) -> bytes:
-    return b"\x3a" + _VARINTS[len(value)) + value
+    return b"\x3a" + _VARINTS[len(value)] + value
 
 
 _EXACT: Final[Mapping[type, Callable[[Any], bytes]]] = {
@@ -368,10 +366,10 @@ class _Walk:
             return _string("<too deep>")
         self.parents, self.levels = (*parents, id(value)), room - levels
         try:
-            content = b"".join(field for item in items for field in (b"\x0a", _VARINTS[len(item)), item))
+            content = b"".join(field for item in items for field in (b"\x0a", _VARINTS[len(item)], item))
         finally:
             self.parents, self.levels = parents, room
-        return tag + _VARINTS[len(content)) + content
+        return tag + _VARINTS[len(content)] + content
 
     def _items(self, value: Sequence[object]) -> Iterator[bytes]:
         for item in value:

@@ -1,0 +1,222 @@
+"""The format of a journal's segments: pure functions over bytes.
+
+A segment is a header and frames, all numbers little-endian:
+
+=========  =====================================================================================================
+header     ``HELIOJNL``, version (2 bytes), length of the content (4), content, CRC-32 of the content (4)
+content    length of the schema URL (4), the schema URL, the encoded Resource
+frame      length of the payload (4), CRC-32 of sequence and payload (4), sequence (8), payload
+payload    kind (1), number of the scope (2), and
+           of a scope: length of the schema URL (4), the schema URL, the encoded InstrumentationScope;
+           of a record: the encoded LogRecord, as the field of ``ScopeLogs`` that it will be
+=========  =====================================================================================================
+
+A length of 0 ends the frames: reserved space is zeros, and a frame's length is written last, so that what a killed process
+did not finish is not there. Sequences begin at 1, have no gap, and are never used again in a folder; a scope has the
+sequence of the record that follows it. Each segment defines the scopes that it uses, so that it can be read alone.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from zlib import crc32
+
+VERSION: Final = 1
+SCOPE: Final = 1
+RECORD: Final = 2
+MAX_SCOPES: Final = 2**16
+
+_MAGIC: Final = b"HELIOJNL"
+_HEADER: Final = struct.Struct("<8sHI")
+_LENGTH: Final = struct.Struct("<I")
+FRAME: Final = struct.Struct("<IIQ")
+_SEQUENCE: Final = struct.Struct("<Q")
+PAYLOAD: Final = struct.Struct("<BH")
+_NOT_ZERO: Final = re.compile(rb"[^\0]")
+
+
+class SegmentError(ValueError):
+    """Bytes that are no segment of a version that is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a segment's records were made under.
+
+    Attributes:
+        resource: The encoded Resource.
+        schema_url: Its schema URL; may be empty.
+    """
+
+    resource: bytes
+    schema_url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """An instrumentation scope.
+
+    Attributes:
+        scope: The encoded InstrumentationScope.
+        schema_url: Its schema URL; may be empty.
+    """
+
+    scope: bytes
+    schema_url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """One frame.
+
+    Attributes:
+        sequence: Its sequence.
+        payload: What is in it.
+        end: Where it ends in the segment.
+    """
+
+    sequence: int
+    payload: bytes
+    end: int
+
+    @property
+    def kind(self) -> int:
+        """`SCOPE` or `RECORD`."""
+        return self.payload[0]
+
+    @property
+    def scope_number(self) -> int:
+        """Which scope is defined, or used."""
+        number: int = PAYLOAD.unpack_from(self.payload)[1]
+        return number
+
+    @property
+    def content(self) -> bytes:
+        """What comes after the number of the scope."""
+        return self.payload[PAYLOAD.size :]
+
+
+def dump_header(header: Header) -> bytes:
+    """The bytes of a header."""
+    content = _dump_pair(header.schema_url, header.resource)
+    return _HEADER.pack(_MAGIC, VERSION, len(content)) + content + _LENGTH.pack(crc32(content))
+
+
+def load_header(buffer: bytes) -> tuple[Header, int]:
+    """The header that the bytes begin with, and where it ends.
+
+    Raises:
+        SegmentError: They begin with none.
+    """
+    if len(buffer) < _HEADER.size:
+        raise SegmentError("it is too short for a header")
+    magic, version, length = _HEADER.unpack_from(buffer)
+    if magic != _MAGIC:
+        raise SegmentError("it is no segment of a journal")
+    if version != VERSION:
+        raise SegmentError(f"it is of version {version}, and this program knows {VERSION}")
+    end = _HEADER.size + length
+    if end + _LENGTH.size > len(buffer):
+        raise SegmentError("its header is cut")
+    content = buffer[_HEADER.size : end]
+    if _LENGTH.unpack_from(buffer, end)[0] != crc32(content):
+        raise SegmentError("its header is damaged")
+    schema_url, resource = _load_pair(content)
+    return Header(resource=resource, schema_url=schema_url), end + _LENGTH.size
+
+
+def dump_scope(number: int, scope: Scope) -> bytes:
+    """The payload that defines a scope."""
+    return PAYLOAD.pack(SCOPE, number) + _dump_pair(scope.schema_url, scope.scope)
+
+
+def load_scope(content: bytes) -> Scope:
+    """The scope that a payload's content defines.
+
+    Raises:
+        SegmentError: It defines none.
+    """
+    schema_url, scope = _load_pair(content)
+    return Scope(scope=scope, schema_url=schema_url)
+
+
+def _dump_pair(schema_url: str, message: bytes) -> bytes:
+    text = schema_url.encode(errors="surrogatepass")
+    return _LENGTH.pack(len(text)) + text + message
+
+
+def _load_pair(content: bytes) -> tuple[str, bytes]:
+    if len(content) < _LENGTH.size:
+        raise SegmentError("a schema URL is cut")
+    end = _LENGTH.size + _LENGTH.unpack_from(content)[0]
+    if end > len(content):
+        raise SegmentError("a schema URL is cut")
+    return content[_LENGTH.size : end].decode(errors="replace"), content[end:]
+
+
+def frame_tail(sequence: int, payload: bytes) -> bytes:
+    """A frame but for its length, which is written last."""
+    number = _SEQUENCE.pack(sequence)
+    return _LENGTH.pack(crc32(payload, crc32(number))) + number + payload
+
+
+def frame_length(payload: bytes) -> bytes:
+    """A frame's length."""
+    return _LENGTH.pack(len(payload))
+
+
+def read_frame(buffer: bytes, offset: int) -> Frame | None:
+    """The whole and undamaged frame that begins here; `None` where none does."""
+    if offset + FRAME.size > len(buffer):
+        return None
+    length, checksum, sequence = FRAME.unpack_from(buffer, offset)
+    end = offset + FRAME.size + length
+    if length < PAYLOAD.size or end > len(buffer):
+        return None
+    payload = buffer[offset + FRAME.size : end]
+    if crc32(payload, crc32(_SEQUENCE.pack(sequence))) != checksum:
+        return None
+    return Frame(sequence=sequence, payload=payload, end=end)
+
+
+def frame_size(head: bytes) -> int:
+    """How large the frame is that begins with these bytes; 0 where there is none (yet)."""
+    if len(head) < _LENGTH.size:
+        return 0
+    length: int = _LENGTH.unpack_from(head)[0]
+    return length and FRAME.size + length
+
+
+def next_frame(buffer: bytes, offset: int, sequence: int) -> tuple[int, Frame] | None:
+    """Where the first undamaged frame after this offset begins, and the frame; `None` if there is none.
+
+    Args:
+        buffer: The segment.
+        offset: Where to begin.
+        sequence: The least that its sequence may be; it is not much more, either, which tells a frame from what only
+            looks like one before its checksum is computed.
+    """
+    highest = sequence + len(buffer) // FRAME.size
+    for candidate in _candidates(buffer, offset):
+        length, _, found = FRAME.unpack_from(buffer, candidate)
+        if sequence <= found <= highest and length <= len(buffer):
+            frame = read_frame(buffer, candidate)
+            if frame is not None:
+                return candidate, frame
+    return None
+
+
+def _candidates(buffer: bytes, offset: int) -> Iterator[int]:
+    """Where a frame could begin: zeros, of which there are many, are passed over at once."""
+    last = len(buffer) - FRAME.size
+    while offset <= last:
+        if _LENGTH.unpack_from(buffer, offset)[0]:
+            yield offset
+            offset += 1
+        else:
+            found = _NOT_ZERO.search(buffer, offset + _LENGTH.size)
+            offset = last + 1 if found is None else max(offset + 1, found.start() - _LENGTH.size + 1)

@@ -1,0 +1,334 @@
+"""The journal: whatever is in its files, what can be read is read, in order, and nothing twice but what was not
+acknowledged."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heliograph.delivery.frames import RECORD, Header, Scope, load_header, read_frame
+from heliograph.delivery.journal import JournalReader, JournalWriter, read_cursor, segments, write_cursor
+
+HEADER = Header(resource=b"resource", schema_url="https://schema/1")
+A, B = Scope(scope=b"a", schema_url="https://a"), Scope(scope=b"b")
+SMALL = 4096
+
+
+def records(count: int, size: int = 40) -> list[bytes]:
+    return [f"record {number} ".encode().ljust(size, b".") for number in range(count)]
+
+
+def write(folder: Path, framed: list[bytes], **options: object) -> JournalWriter:
+    writer = JournalWriter(folder, HEADER, **{"segment_bytes": SMALL, **options})  # type: ignore[arg-type]
+    for number, each in enumerate(framed):
+        writer.append(A if number % 3 else B, each)
+    return writer
+
+
+def drain(reader: JournalReader, *, max_records: int = 7) -> list[bytes]:
+    """All that is there, acknowledged batch by batch."""
+    found: list[bytes] = []
+    while batch := reader.read(max_bytes=10**9, max_records=max_records):
+        assert batch.header == HEADER
+        found += [entry.framed for entry in batch.entries]
+        reader.acknowledge(batch.last)
+    return found
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp())
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+def test_records_are_read_in_order_under_their_scopes(tmp_path: Path) -> None:
+    """Over several segments, each of which can be read alone."""
+    framed = records(500)
+    write(tmp_path, framed).close()
+    reader = JournalReader(tmp_path, is_live=False)
+
+    entries = []
+    while batch := reader.read(max_bytes=10**9, max_records=100):
+        entries += batch.entries
+
+    assert len(segments(tmp_path)) > 5
+    assert [entry.framed for entry in entries] == framed
+    assert [entry.sequence for entry in entries] == list(range(1, 501))
+    assert [entry.scope for entry in entries] == [A if number % 3 else B for number in range(500)]
+    assert reader.damaged == 0
+    reader.close()
+
+
+def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
+    """Whatever the umask is."""
+    before = os.umask(0)
+    try:
+        write(tmp_path, records(3)).close()
+        JournalReader(tmp_path, is_live=False).acknowledge(1)
+    finally:
+        os.umask(before)
+
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_reader_follows_the_writer(tmp_path: Path) -> None:
+    """Record by record, from segment to segment."""
+    writer = JournalWriter(tmp_path, HEADER, segment_bytes=SMALL)
+    reader = JournalReader(tmp_path, is_live=True)
+    assert reader.read(max_bytes=1, max_records=1) is None
+
+    for each in records(300):
+        writer.append(A, each)
+        batch = reader.read(max_bytes=1, max_records=10)
+        assert batch is not None
+        assert [entry.framed for entry in batch.entries] == [each]
+        assert reader.read(max_bytes=1, max_records=10) is None
+    writer.close()
+    reader.close()
+
+
+def test_acknowledged_segments_are_deleted_and_the_rest_is_read_again(tmp_path: Path) -> None:
+    """By another reader: what was read and not acknowledged comes again."""
+    framed = records(300)
+    writer = write(tmp_path, framed)
+    reader = JournalReader(tmp_path, is_live=True)
+    first = reader.read(max_bytes=10**9, max_records=200)
+    assert first is not None
+    reader.acknowledge(first.last)
+    assert reader.read(max_bytes=10**9, max_records=50) is not None
+    reader.close()
+    writer.close()
+
+    assert segments(tmp_path)[0][0] > 1
+    assert read_cursor(tmp_path) == first.last
+    again = JournalReader(tmp_path, is_live=False)
+    assert drain(again) == framed[first.last :]
+    again.close()
+
+
+def test_rewind_reads_what_is_not_acknowledged_again(tmp_path: Path) -> None:
+    """As a request that failed wants it."""
+    write(tmp_path, records(10)).close()
+    reader = JournalReader(tmp_path, is_live=False)
+    first = reader.read(max_bytes=10**9, max_records=4)
+    assert first is not None
+    reader.acknowledge(2)
+    reader.rewind()
+
+    second = reader.read(max_bytes=10**9, max_records=4)
+
+    assert second is not None
+    assert [entry.sequence for entry in second.entries] == [3, 4, 5, 6]
+    reader.close()
+
+
+def test_record_that_is_larger_than_a_segment_has_one_of_its_own(tmp_path: Path) -> None:
+    """And its neighbours are where they were."""
+    framed = [b"small", b"x" * (10 * SMALL), b"small"]
+    write(tmp_path, framed).close()
+    reader = JournalReader(tmp_path, is_live=False)
+
+    assert drain(reader) == framed
+    reader.close()
+
+
+def test_lost_or_damaged_cursor_means_to_begin_at_the_oldest(tmp_path: Path) -> None:
+    """What was sent is sent once more; nothing is lost."""
+    write(tmp_path, records(5)).close()
+    write_cursor(tmp_path, 3)
+    assert read_cursor(tmp_path) == 3
+
+    for damage in (b"", b"\0" * 22, (tmp_path / "cursor").read_bytes()[:-1] + b"x"):
+        (tmp_path / "cursor").write_bytes(damage)
+        reader = JournalReader(tmp_path, is_live=False)
+        batch = reader.read(max_bytes=10**9, max_records=10)
+        assert batch is not None
+        assert [entry.sequence for entry in batch.entries] == [1, 2, 3, 4, 5]
+        reader.close()
+
+
+def test_file_that_is_no_segment_is_set_aside(tmp_path: Path) -> None:
+    """Whole, and what comes after it is read."""
+    write(tmp_path, records(300)).close()
+    victim = segments(tmp_path)[1][1]
+    victim.write_bytes(b"nothing of ours" + victim.read_bytes()[15:])
+    reader = JournalReader(tmp_path, is_live=False)
+
+    found = drain(reader)
+
+    assert found[0] == records(1)[0]
+    assert found[-1] == records(300)[-1]
+    assert len(found) + reader.damaged == 300
+    assert [path.name for path in (tmp_path / "damaged").iterdir()]
+    reader.close()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_whatever_happens_to_the_bytes_what_is_whole_is_read(data: st.DataObject) -> None:
+    """Flipped, cut, inserted and overwritten bytes: an untouched record is there, in order, and none that was not
+    written."""
+    with folder() as path:
+        framed = records(60, 60)
+        write(path, framed).close()
+        _, victim = data.draw(st.sampled_from(segments(path)))
+        content = bytearray(victim.read_bytes())
+        start = data.draw(st.integers(0, len(content)))
+        end = min(len(content), start + data.draw(st.integers(0, 200)))
+        patch = data.draw(st.binary(max_size=200) | st.just(bytes(end - start)))
+        _, header_end = load_header(bytes(content))
+        whole = [each for each in framed if each not in content] + whole_records(bytes(content), header_end, start, end)
+        content[start:end] = patch
+        victim.write_bytes(content)
+
+        reader = JournalReader(path, is_live=False)
+        found = drain(reader)
+        reader.close()
+
+        assert [each for each in framed if each in found] == found
+        if start >= header_end:
+            assert set(whole) <= set(found)
+
+
+def whole_records(content: bytes, position: int, start: int, end: int) -> list[bytes]:
+    """The records whose frames are before or after what is replaced."""
+    found = []
+    while frame := read_frame(content, position):
+        if frame.kind == RECORD and (frame.end <= start or position >= end):
+            found.append(frame.content)
+        position = frame.end
+    return found
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_segment_or_none(content: bytes) -> None:
+    """Nothing raises, and nothing is read that was not written."""
+    with folder() as path:
+        (path / f"{1:020d}.journal").write_bytes(content)
+        reader = JournalReader(path, is_live=False)
+
+        assert drain(reader) == []
+        reader.close()
+
+
+def test_disk_that_is_full_leaves_nothing_half_written(tmp_path: Path) -> None:
+    """`append` raises, the records before are there, and those after it once there is room again."""
+    room = [True]
+
+    def make_room(size: int) -> None:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "full")
+
+    writer = JournalWriter(tmp_path, HEADER, segment_bytes=SMALL, make_room=make_room)
+    kept = []
+    for number, each in enumerate(records(200)):
+        room[0] = number >= 150
+        if number == 0:
+            room[0] = True
+        try:
+            writer.append(A, each)
+            kept.append(each)
+        except OSError:
+            continue
+    writer.close()
+    reader = JournalReader(tmp_path, is_live=False)
+
+    assert 50 < len(kept) < 200
+    assert kept[-1] == records(200)[-1]
+    assert drain(reader) == kept
+    assert reader.damaged == 0
+    reader.close()
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_threads_lose_nothing(tmp_path: Path, durable: bool) -> None:
+    """Eight of them: each record is there once, and those of one thread are in order."""
+    writer = JournalWriter(tmp_path, HEADER, segment_bytes=SMALL, durable=durable)
+    count = 20 if durable else 300
+
+    def work(name: int) -> None:
+        for number in range(count):
+            writer.append(A, f"{name}:{number}".encode())
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.close()
+    reader = JournalReader(tmp_path, is_live=False)
+    found = drain(reader, max_records=1000)
+    reader.close()
+
+    assert len(found) == 8 * count
+    for name in range(8):
+        assert [each for each in found if each.startswith(f"{name}:".encode())] == [
+            f"{name}:{number}".encode() for number in range(count)
+        ]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from heliograph.delivery.frames import RECORD, Header, Scope, load_header, read_frame
+from heliograph.delivery.journal import JournalWriter
+
+writer = JournalWriter(Path(sys.argv[1]), Header(resource=b"resource", schema_url="https://schema/1"), segment_bytes=4096)
+for number in range(10**9):
+    writer.append(Scope(scope=b"a"), b"%d" % number)
+    sys.stdout.buffer.raw.write(b"%d\\n" % number)
+"""
+
+
+@pytest.mark.parametrize("moment", range(3))
+def test_process_that_is_killed_loses_nothing_that_was_appended(tmp_path: Path, moment: int) -> None:
+    """SIGKILL at any moment: all that `append` returned for is there, and at most one record more."""
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(100 + 77 * moment)]
+    process.send_signal(signal.SIGKILL)
+    lines += process.stdout.read().splitlines(keepends=True)
+    process.stdout.close()
+    process.wait()
+    told = sum(line.endswith(b"\n") for line in lines)
+    reader = JournalReader(tmp_path, is_live=False)
+
+    found = drain(reader, max_records=1000)
+    reader.close()
+
+    assert found == [b"%d" % number for number in range(len(found))]
+    assert told <= len(found) <= told + 1
+    assert reader.damaged == 0
+
+
+def test_child_of_a_fork_leaves_the_files_alone(tmp_path: Path) -> None:
+    """`abandon` lets go of them, and the parent goes on."""
+    writer = write(tmp_path, records(3))
+    pid = os.fork()
+    if pid == 0:
+        writer.abandon()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    writer.append(A, b"more")
+    writer.close()
+    reader = JournalReader(tmp_path, is_live=False)
+
+    assert drain(reader) == [*records(3), b"more"]
+    reader.close()
