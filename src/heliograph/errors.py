@@ -10,6 +10,8 @@
     ├── InvalidEvent (ValueError)            an event that breaks its contract, where that is strict
     ├── NotReplayable (ValueError)           an event that was set aside, and cannot be emitted yet
     ├── QuarantineError (OSError)            a file that is no quarantine
+    ├── OutboxError (OSError)                an outbox that cannot be used
+    │   └── OutboxFull                       one that is as large as it may become
     ├── SettingsError (ValueError)           every problem of the configuration at once
     ├── PluginError (RuntimeError)           a plugin that cannot be loaded, or returns what no hook may
     ├── DatabaseNotFound (KeyError)          a database that the host does not have
@@ -135,6 +137,32 @@ class QuarantineError(HeliographError, OSError):
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
         super().__init__(f"{path} is no quarantine: {reason}; name another by HELIOGRAPH_QUARANTINE")
+
+
+class OutboxError(HeliographError, OSError):
+    """An outbox that cannot be used.
+
+    Attributes:
+        path: The directory, or the file in it.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        super().__init__(f"{path} cannot be used as an outbox: {reason}")
+
+
+class OutboxFull(OutboxError):
+    """An outbox that is as large as it may become: the record is not accepted.
+
+    Attributes:
+        max_bytes: How large that is.
+    """
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        super().__init__(
+            path, f"it is full, at {max_bytes} bytes; raise HELIOGRAPH_OUTBOX_MAX_BYTES, or mend the server"
+        )
 
 
 class SettingsError(HeliographError, ValueError):

@@ -48,6 +48,7 @@ from heliograph.delivery.frames import (
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 SUFFIX: Final = ".journal"
 
+_FEWEST_SEGMENTS: Final = 2
 _HEADER_BYTES: Final = 256 * 1024
 _MAX_HEADER_BYTES: Final = 64 * 1024 * 1024
 _WINDOW_BYTES: Final = 256 * 1024
@@ -282,6 +283,20 @@ def segments(folder: Path) -> list[tuple[int, Path]]:
         with contextlib.suppress(ValueError):
             found.append((int(path.stem), path))
     return sorted(found)
+
+
+def drop_oldest_segment(folder: Path) -> int:
+    """Delete the oldest segment, unless it is the only one.
+
+    Returns:
+        How many records that were not acknowledged were in it; a reader that is at it reads it to its end.
+    """
+    found = segments(folder)
+    if len(found) < _FEWEST_SEGMENTS:
+        return 0
+    (first, path), (following, _) = found[:2]
+    path.unlink(missing_ok=True)
+    return max(1, following - max(first, read_cursor(folder) + 1))
 
 
 def read_cursor(folder: Path) -> int:

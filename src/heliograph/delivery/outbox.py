@@ -1,0 +1,152 @@
+"""The outbox: a folder for each process and resource, and whoever holds a folder's lock drains it.
+
+::
+
+    OUTBOX/<process id>-<random>/lock       held by the process that writes, or by the one that adopted what it left
+    OUTBOX/<process id>-<random>/…          its journal
+    OUTBOX/damaged/<process id>-<random>/…  bytes that could not be read
+    OUTBOX/dead.db                          the dead letters
+
+A lock ends with its process, however that ends: so a folder whose lock can be taken belongs to nobody any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from heliograph.errors import OutboxError, OutboxFull
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+DAMAGED: Final = "damaged"
+DEAD_LETTERS: Final = "dead.db"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """A folder whose lock is held.
+
+    Attributes:
+        folder: The folder.
+        descriptor: That of its lock.
+    """
+
+    folder: Path
+    descriptor: int
+
+    def release(self) -> None:
+        """Leave the folder to whoever takes it next."""
+        with contextlib.suppress(OSError):
+            os.close(self.descriptor)
+
+    def remove(self) -> None:
+        """Delete the folder, with all in it but for damaged bytes, and let it go."""
+        with contextlib.suppress(OSError):
+            damaged = self.folder / DAMAGED
+            if damaged.exists():
+                kept = self.folder.parent / DAMAGED
+                kept.mkdir(mode=0o700, exist_ok=True)
+                damaged.rename(kept / self.folder.name)
+            shutil.rmtree(self.folder)
+        self.release()
+
+
+class Outbox:
+    """The folders below one directory.
+
+    Args:
+        directory: The directory; made, for its owner alone, if it is not there.
+        max_bytes: How large all of it may become.
+
+    Raises:
+        OutboxError: It cannot be made or written to, or this system has no locks.
+    """
+
+    def __init__(self, directory: Path, *, max_bytes: int) -> None:
+        if fcntl is None:
+            raise OutboxError(directory, "this system has no locks of files that end with their process")
+        self.directory = directory.absolute()
+        self._max_bytes = max_bytes
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutboxError(directory, f"it cannot be made: {error.strerror}") from error
+        if not os.access(self.directory, os.R_OK | os.W_OK | os.X_OK):
+            raise OutboxError(directory, "it cannot be read and written")
+
+    @property
+    def dead_letters(self) -> Path:
+        """The file of the dead letters."""
+        return self.directory / DEAD_LETTERS
+
+    def begin(self) -> Lease:
+        """A new folder.
+
+        Raises:
+            OSError: The disk is full, or fails.
+        """
+        while True:
+            folder = self.directory / f"{os.getpid()}-{secrets.token_hex(4)}"
+            folder.mkdir(mode=0o700)
+            lease = _take(folder, create=True)
+            if lease is not None:  # else somebody who adopts was faster
+                return lease
+
+    def adopt(self) -> Iterator[Lease]:
+        """The folders whose processes are gone."""
+        for folder in self.folders():
+            lease = _take(folder, create=False)
+            if lease is not None:
+                yield lease
+
+    def folders(self) -> list[Path]:
+        """All folders of processes, alive or not."""
+        return sorted(path for path in self.directory.iterdir() if path.is_dir() and path.name != DAMAGED)
+
+    def size(self) -> int:
+        """How many bytes all of it has."""
+        total = 0
+        for parent, _, names in os.walk(self.directory):
+            for name in names:
+                with contextlib.suppress(OSError):  # deleted meanwhile
+                    total += (Path(parent) / name).stat().st_size
+        return total
+
+    def make_room(self, size: int) -> None:
+        """See that so many bytes fit.
+
+        Raises:
+            OutboxFull: They do not.
+        """
+        if self.size() + size > self._max_bytes:
+            raise OutboxFull(self.directory, self._max_bytes)
+
+
+def _take(folder: Path, *, create: bool) -> Lease | None:
+    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+    try:
+        descriptor = os.open(folder / "lock", flags, 0o600)
+    except OSError as error:
+        if create and error.errno != errno.ENOENT:
+            raise
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_there = (folder / "lock").stat().st_ino == os.fstat(descriptor).st_ino  # else it was removed meanwhile
+    except OSError:
+        is_there = False
+    if not is_there:
+        os.close(descriptor)
+        return None
+    return Lease(folder=folder, descriptor=descriptor)

@@ -1,0 +1,263 @@
+"""A log record processor that loses nothing: what it accepted is on the disk, and is sent until a server took it."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import threading
+import time
+from os import PathLike
+from pathlib import Path
+from typing import Final
+
+from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from heliograph.delivery.dead import DeadLetters
+from heliograph.delivery.destination import Destination
+from heliograph.delivery.encode import encode_log_record, encode_scope, frame_record
+from heliograph.delivery.frames import Scope
+from heliograph.delivery.journal import SEGMENT_BYTES, JournalReader, drop_oldest_segment
+from heliograph.delivery.outbox import Lease, Outbox
+from heliograph.delivery.resource_journal import ResourceJournal
+from heliograph.delivery.sender import Counts, Sender
+from heliograph.delivery.transport import Transport, open_transport
+from heliograph.errors import OutboxFull
+from heliograph.fork import after_fork_in_child
+from heliograph.semconv import SCOPE
+from heliograph.telemetry.deadline import Deadline
+
+MAX_BYTES: Final = 2**30
+EXIT_TIMEOUT_MILLIS: Final = 5000.0
+
+_POLL_SECONDS: Final = 0.2
+_ADOPT_SECONDS: Final = 10.0
+_WAKE_BYTES: Final = 256 * 1024
+_SEGMENTS: Final = 8
+
+logger: Final = logging.getLogger(SCOPE)
+
+
+class WhenFull(str, enum.Enum):
+    """What becomes of records when the outbox is as large as it may become."""
+
+    REJECT = "reject"
+    """What comes is not accepted."""
+    DROP_OLDEST = "drop_oldest"
+    """What waits longest is given up."""
+
+
+class OutboxLogRecordProcessor(LogRecordProcessor):
+    """Writes each log record into a journal before `on_emit` returns, and sends the journal from a thread of its own.
+
+    A record that was accepted survives the death of the process; whoever uses the directory next sends what is left.
+
+    Args:
+        directory: The outbox; made, for its owner alone, if it is not there.
+        destination: Where to send to; `None` asks the standard ``OTEL_EXPORTER_OTLP_*`` environment.
+        transport: What carries requests; `None` is what the destination's protocol asks for.
+        max_bytes: How large the outbox may become.
+        when_full: What happens then.
+        durable: Whether a record is on the disk itself before `on_emit` returns, and survives a power cut.
+        strict: Whether `on_emit` raises `OutboxFull`, rather than telling it in a log.
+
+    Attributes:
+        rejected: How many records there was no room for, since this process began.
+        dropped: How many were given up for newer ones.
+
+    Raises:
+        OutboxError: The directory cannot be used.
+        SettingsError: The environment names no destination that can be used.
+    """
+
+    def __init__(
+        self,
+        directory: str | PathLike[str],
+        *,
+        destination: Destination | None = None,
+        transport: Transport | None = None,
+        max_bytes: int = MAX_BYTES,
+        when_full: WhenFull = WhenFull.REJECT,
+        durable: bool = False,
+        strict: bool = False,
+    ) -> None:
+        self._destination = destination or Destination.from_env()
+        self._given_transport = transport
+        self._outbox = Outbox(Path(directory), max_bytes=max_bytes)
+        self._segment_bytes = max(64 * 1024, min(SEGMENT_BYTES, max_bytes // _SEGMENTS))
+        self._when_full = when_full
+        self._durable = durable
+        self._strict = strict
+        self._journals: dict[int, ResourceJournal] = {}
+        self._begin()
+        after_fork_in_child(self._begin_in_child)
+
+    def _begin(self) -> None:
+        self.rejected = 0
+        self.dropped = 0
+        self._scopes: dict[int, tuple[InstrumentationScope | None, Scope]] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._changed = threading.Condition()
+        self._pending_bytes = 0
+        self._is_shut_down = False
+        self._told_full = float("-inf")
+        self._sender = Sender(
+            self._given_transport or open_transport(self._destination),
+            timeout_seconds=self._destination.timeout_seconds,
+            dead_letters=DeadLetters(self._outbox.dead_letters),
+        )
+        self._thread = threading.Thread(target=self._run, name="heliograph-outbox", daemon=True)
+        self._thread.start()
+
+    def _begin_in_child(self) -> None:
+        """Leave the parent what is the parent's, and begin anew."""
+        was_shut_down = self._is_shut_down
+        for journal in self._journals.values():
+            journal.abandon()
+        self._journals = {}
+        if not was_shut_down:
+            self._begin()
+
+    @property
+    def accepted(self) -> int:
+        """How many records were accepted, since this process began."""
+        return sum(sum(journal.targets()) for journal in list(self._journals.values()))
+
+    @property
+    def counts(self) -> Counts:
+        """What became of what was sent."""
+        return self._sender.counts
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Accept a record: when it returns, the record survives the death of the process.
+
+        Raises:
+            OutboxFull: There is no room, and the processor is strict.
+        """
+        if self._is_shut_down:
+            return
+        framed = frame_record(encode_log_record(log_record.log_record, log_record.dropped_attributes))
+        scope = self._scope(log_record.instrumentation_scope)
+        try:
+            is_accepted = self._journal(log_record.resource).append(scope, framed)
+        except OutboxFull as error:
+            self._tell_full(error)
+            if self._strict:
+                raise
+            is_accepted = False
+        if not is_accepted:
+            with self._lock:
+                self.rejected += 1
+            return
+        self._pending_bytes += len(framed)
+        if self._pending_bytes > _WAKE_BYTES:
+            self._pending_bytes = 0
+            self._wake.set()
+
+    def _scope(self, said: InstrumentationScope | None) -> Scope:
+        known = self._scopes.get(id(said))
+        if known is not None and known[0] is said:
+            return known[1]
+        scope = Scope(scope=b"")
+        if said is not None:
+            message = encode_scope(said.name, said.version, said.attributes)
+            scope = Scope(scope=message, schema_url=said.schema_url or "")
+        self._scopes[id(said)] = (said, scope)
+        return scope
+
+    def _journal(self, resource: Resource | None) -> ResourceJournal:
+        known = self._journals.get(id(resource))
+        if known is not None:
+            return known
+        with self._lock:
+            return self._journals.setdefault(
+                id(resource),
+                ResourceJournal(
+                    resource=resource,
+                    outbox=self._outbox,
+                    segment_bytes=self._segment_bytes,
+                    durable=self._durable,
+                    make_room=self._make_room,
+                ),
+            )
+
+    def _make_room(self, folder: Path, size: int) -> None:
+        while True:
+            try:
+                self._outbox.make_room(size)
+            except OutboxFull:
+                dropped = drop_oldest_segment(folder) if self._when_full is WhenFull.DROP_OLDEST else 0
+                if not dropped:
+                    raise
+                self.dropped += dropped
+                logger.warning("The outbox is full: %d records that waited longest are given up.", dropped)
+            else:
+                return
+
+    def _tell_full(self, error: OutboxFull) -> None:
+        if time.monotonic() - self._told_full > _ADOPT_SECONDS:
+            self._told_full = time.monotonic()
+            logger.error("Records are not accepted: %s", error)
+
+    def force_flush(self, timeout_millis: float = 30_000) -> bool:
+        """Whether all that was accepted so far was answered for within the time."""
+        deadline = Deadline(timeout_millis)
+        targets = [(journal, journal.targets()) for journal in list(self._journals.values())]
+        self._wake.set()
+        with self._changed:
+            while not all(journal.has_sent(*target) for journal, target in targets):
+                if not self._changed.wait(deadline.remaining() / 1000) and not deadline.remaining():
+                    return False
+        return True
+
+    def shutdown(self, timeout_millis: float = EXIT_TIMEOUT_MILLIS) -> None:
+        """Send what can be sent within the time; the rest stays on the disk, for whoever uses the outbox next."""
+        if self._is_shut_down:
+            return
+        self._is_shut_down = True
+        if not self.force_flush(timeout_millis):
+            logger.warning("Not all records of the outbox were delivered; they stay in %s.", self._outbox.directory)
+        self._sender.close()
+        self._wake.set()
+        self._thread.join()
+        for journal in self._journals.values():
+            journal.close()
+
+    def _run(self) -> None:
+        adopted: list[tuple[Lease, JournalReader]] = []
+        adopt_at = 0.0
+        while not self._sender.closed.is_set():
+            try:
+                if time.monotonic() >= adopt_at:
+                    adopted += [(lease, JournalReader(lease.folder, is_live=False)) for lease in self._outbox.adopt()]
+                    adopt_at = time.monotonic() + _ADOPT_SECONDS
+                self._send_own()
+                adopted = [each for each in adopted if not self._is_drained(*each)]
+            except Exception:  # whatever a disk does, what is in the outbox is tried again
+                logger.exception("The outbox could not be sent.")
+            with self._changed:
+                self._changed.notify_all()
+            self._wake.wait(max(_POLL_SECONDS, self._sender.waiting_seconds()))
+            self._wake.clear()
+        for lease, reader in adopted:
+            reader.close()
+            lease.release()
+
+    def _send_own(self) -> None:
+        for journal in list(self._journals.values()):
+            for source in journal.sources():
+                while self._sender.send_next(source):
+                    with self._changed:
+                        self._changed.notify_all()
+
+    def _is_drained(self, lease: Lease, reader: JournalReader) -> bool:
+        while self._sender.send_next(reader):
+            if self._journals:
+                self._send_own()
+        if self._sender.waiting_seconds() or self._sender.closed.is_set():
+            return False
+        reader.close()
+        lease.remove()
+        return True

@@ -1,0 +1,134 @@
+"""The journal of what one resource's records are: on the disk, and in memory while the disk takes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from heliograph.delivery.encode import encode_resource
+from heliograph.delivery.frames import Header, Scope
+from heliograph.delivery.journal import JournalReader, JournalWriter
+from heliograph.delivery.memory import MemoryJournal
+from heliograph.delivery.outbox import Lease, Outbox
+from heliograph.errors import OutboxFull
+from heliograph.semconv import SCOPE
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+
+_DISK_PAUSE_SECONDS: Final = 1.0
+
+logger: Final = logging.getLogger(SCOPE)
+
+
+@dataclass
+class ResourceJournal:
+    """Takes the records of one resource.
+
+    Attributes:
+        resource: The resource.
+        outbox: Where the journal is.
+        segment_bytes: How large its segments are.
+        durable: See `JournalWriter`.
+        make_room: Is asked for room in the folder.
+        memory: What the disk did not take.
+    """
+
+    resource: Resource | None
+    outbox: Outbox
+    segment_bytes: int
+    durable: bool
+    make_room: Callable[[Path, int], None]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lease: Lease | None = None
+    _writer: JournalWriter | None = None
+    _reader: JournalReader | None = None
+    _failed_at: float | None = None
+
+    def __post_init__(self) -> None:
+        attributes = {} if self.resource is None else self.resource.attributes
+        schema_url = "" if self.resource is None else self.resource.schema_url or ""
+        self._header = Header(resource=encode_resource(attributes), schema_url=schema_url)
+        self.memory = MemoryJournal(self._header)
+
+    def append(self, scope: Scope, framed: bytes) -> bool:
+        """Keep a record; whether there was room.
+
+        Raises:
+            OutboxFull: The outbox is as large as it may become.
+        """
+        if self._failed_at is None or time.monotonic() - self._failed_at > _DISK_PAUSE_SECONDS:
+            try:
+                (self._writer or self._open()).append(scope, framed)
+            except OutboxFull:
+                raise
+            except OSError as error:
+                if self._failed_at is None:
+                    logger.error("The outbox cannot be written (%s): records are kept in memory.", error)  # noqa: TRY400 — the words are enough
+                self._failed_at = time.monotonic()
+            else:
+                if self._failed_at is not None:
+                    self._failed_at = None
+                    logger.warning("The outbox can be written again.")
+                return True
+        return self.memory.append(scope, framed)
+
+    def _open(self) -> JournalWriter:
+        with self._lock:
+            if self._writer is None:
+                lease = self.outbox.begin()
+                self._reader = JournalReader(lease.folder, is_live=True)
+                self._lease = lease
+                self._writer = JournalWriter(
+                    lease.folder,
+                    self._header,
+                    segment_bytes=self.segment_bytes,
+                    durable=self.durable,
+                    make_room=lambda size: self.make_room(lease.folder, size),
+                )
+            return self._writer
+
+    def sources(self) -> Iterator[JournalReader | MemoryJournal]:
+        """Where its records are read from."""
+        if self._reader is not None:
+            yield self._reader
+        if len(self.memory):
+            yield self.memory
+
+    def targets(self) -> tuple[int, int]:
+        """What was accepted so far: the last sequence on the disk, and in memory."""
+        return (0 if self._writer is None else self._writer.last_sequence), self.memory.last_sequence
+
+    def has_sent(self, on_disk: int, in_memory: int) -> bool:
+        """Whether all up to these was answered for."""
+        sent = on_disk if self._reader is None else self._reader.acknowledged
+        return sent >= on_disk and self.memory.acknowledged >= in_memory
+
+    def close(self) -> None:
+        """End: what is in memory goes to the disk, if it can; a journal of which all was sent is deleted."""
+        with contextlib.suppress(OSError):
+            while batch := self.memory.read(max_bytes=2**20, max_records=1000):
+                for entry in batch.entries:
+                    (self._writer or self._open()).append(entry.scope, entry.framed)
+                    self.memory.acknowledge(entry.sequence)
+        if len(self.memory):
+            logger.error("%d records are lost: neither the server nor the disk took them.", len(self.memory))
+        if self._writer is not None and self._reader is not None and self._lease is not None:
+            is_sent = self.has_sent(*self.targets())
+            self._reader.close()
+            self._writer.close()
+            (self._lease.remove if is_sent else self._lease.release)()
+            self._lease = None  # its descriptor may be another file's from now on
+
+    def abandon(self) -> None:
+        """Let go of the parent's files in the child of a fork."""
+        if self._writer is not None:
+            self._writer.abandon()
+        if self._lease is not None:
+            self._lease.release()  # the lock is the parent's, and ends with the parent

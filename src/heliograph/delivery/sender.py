@@ -1,0 +1,171 @@
+"""Brings what is in journals to a server: in order, and never past what was not answered for."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final, Protocol
+
+from heliograph.delivery.dead import DeadLetters
+from heliograph.delivery.encode import request
+from heliograph.delivery.frames import Header
+from heliograph.delivery.journal import Batch, Entry
+from heliograph.delivery.retry import Backoff, Judgement, Verdict
+from heliograph.delivery.transport import Transport
+from heliograph.errors import OutboxError
+from heliograph.semconv import SCOPE
+
+MAX_BATCH_BYTES: Final = 1024 * 1024
+MAX_BATCH_RECORDS: Final = 4096
+TELL_EACH_SECONDS: Final = 60.0
+
+logger: Final = logging.getLogger(SCOPE)
+
+
+class Source(Protocol):
+    """Where records are read from: a `JournalReader`, or a `MemoryJournal`."""
+
+    def read(self, *, max_bytes: int, max_records: int) -> Batch | None:
+        """The next records."""
+
+    def acknowledge(self, sequence: int) -> None:
+        """All up to here needs no sending any more."""
+
+    def rewind(self) -> None:
+        """Read again what was not acknowledged."""
+
+
+@dataclass
+class Counts:
+    """What became of records, since this process began.
+
+    Attributes:
+        delivered: A server took them.
+        rejected: A server took the request, and not these.
+        dead: They are among the dead letters.
+        retried: Requests that were not answered for, and were to be sent again.
+    """
+
+    delivered: int = 0
+    rejected: int = 0
+    dead: int = 0
+    retried: int = 0
+
+
+class Sender:
+    """Sends the batches of sources.
+
+    Args:
+        transport: What carries requests.
+        timeout_seconds: The longest that one request may take.
+        dead_letters: Where records go that can never be delivered.
+        backoff: How long to wait after a failure.
+        clock: A clock that nobody sets, in seconds.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        timeout_seconds: float,
+        dead_letters: DeadLetters,
+        backoff: Backoff | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._transport = transport
+        self._timeout_seconds = timeout_seconds
+        self._dead_letters = dead_letters
+        self._backoff = backoff or Backoff()
+        self._clock = clock
+        self._not_before = 0.0
+        self._told = float("-inf")
+        self._failing: Judgement | None = None
+        self.counts = Counts()
+        self.closed = threading.Event()
+
+    def waiting_seconds(self) -> float:
+        """How long nothing is to be sent; 0 when something can."""
+        return max(0.0, self._not_before - self._clock())
+
+    def send_next(self, source: Source) -> bool:
+        """Send the next batch of a source, if it is time and there is one; whether to go on with it at once."""
+        if self.waiting_seconds() or self.closed.is_set():
+            return False
+        limit = min(MAX_BATCH_BYTES, self._transport.usual_limit_bytes)
+        batch = source.read(max_bytes=limit, max_records=MAX_BATCH_RECORDS)
+        if batch is None:
+            return False
+        if batch.damaged:
+            logger.error("%d records of the outbox are damaged, and set aside.", batch.damaged)
+        is_done = self._deliver(source, batch.header, batch.entries)
+        if not is_done:
+            source.rewind()
+        return is_done
+
+    def _deliver(self, source: Source, header: Header, entries: Sequence[Entry]) -> bool:
+        """Send records in one request, or in smaller ones; whether all were answered for."""
+        judgement = self._transport.send(_request(header, entries), self._timeout_seconds)
+        if judgement.verdict in {Verdict.DELIVERED, Verdict.PARTIAL}:
+            self._accepted(judgement, len(entries))
+        elif judgement.verdict in {Verdict.SPLIT, Verdict.REJECTED}:
+            if len(entries) > 1:  # one record may spoil it for all
+                half = len(entries) // 2
+                return self._deliver(source, header, entries[:half]) and self._deliver(source, header, entries[half:])
+            if not self._bury(header, entries[0], judgement):
+                return False
+        else:
+            self._wait(judgement)
+            return False
+        try:
+            source.acknowledge(entries[-1].sequence)
+        except OSError as error:
+            logger.warning("The outbox cannot note what was delivered, and may send it again: %s", error)
+        return True
+
+    def _accepted(self, judgement: Judgement, count: int) -> None:
+        self.counts.delivered += count - judgement.rejected
+        self.counts.rejected += judgement.rejected
+        if judgement.rejected:
+            logger.error("The server rejected %d of %d records: %s", judgement.rejected, count, judgement.message)
+        if self._failing is not None:
+            logger.warning("Records are delivered again.")
+        self._failing = None
+        self._backoff.reset()
+
+    def _bury(self, header: Header, entry: Entry, judgement: Judgement) -> bool:
+        try:
+            self._dead_letters.put(header, entry, reason=judgement.reason.value, message=judgement.message)
+        except OutboxError as error:
+            logger.error("A record that no server takes cannot be put to the dead letters, and stays: %s", error)  # noqa: TRY400 — the words are enough
+            self._wait(judgement)
+            return False
+        self.counts.dead += 1
+        logger.error("A record is dead (%s): %s", judgement.reason.value, judgement.message)
+        return True
+
+    def _wait(self, judgement: Judgement) -> None:
+        self.counts.retried += 1
+        self._not_before = self._clock() + self._backoff.next(judgement.retry_after_seconds)
+        if self.closed.is_set():
+            return
+        if self._failing is None or self._clock() - self._told > TELL_EACH_SECONDS:
+            self._told = self._clock()
+            logger.warning("Records wait in the outbox (%s): %s", judgement.reason.value, judgement.message)
+        self._failing = judgement
+
+    def close(self) -> None:
+        """End; a request that is under way is cancelled."""
+        self.closed.set()
+        self._transport.close()
+
+
+def _request(header: Header, entries: Sequence[Entry]) -> bytes:
+    groups = [
+        (scope.scope, scope.schema_url, [entry.framed for entry in group])
+        for scope, group in groupby(entries, key=lambda entry: entry.scope)
+    ]
+    return request(header.resource, header.schema_url, groups)

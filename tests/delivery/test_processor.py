@@ -1,0 +1,382 @@
+"""The processor: what it accepted arrives, whatever fails, or is among the dead letters."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry._logs import LogRecord
+from opentelemetry.context import Context
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.resources import Resource
+
+from delivery.servers import OK, serving
+from heliograph.delivery.dead import DeadLetters
+from heliograph.delivery.destination import Destination, Headers, OtlpProtocol
+from heliograph.delivery.journal import JournalReader
+from heliograph.delivery.outbox import Outbox
+from heliograph.delivery.processor import OutboxLogRecordProcessor, WhenFull
+from heliograph.errors import OutboxError, OutboxFull
+from processes import clean_environment
+
+
+def destination(endpoint: str, **kwargs: Any) -> Destination:
+    return Destination(protocol=OtlpProtocol.HTTP, url=endpoint, **kwargs)
+
+
+@contextmanager
+def logging_to(directory: Path, endpoint: str, *, service: str = "tests", **kwargs: Any) -> Iterator[Any]:
+    """A function that emits a record, and its processor."""
+    processor = OutboxLogRecordProcessor(directory, destination=destination(endpoint), **kwargs)
+    provider = LoggerProvider(resource=Resource({"service.name": service}), shutdown_on_exit=False)
+    provider.add_log_record_processor(processor)
+    logger = provider.get_logger("tests", "1")
+
+    def emit(body: str) -> None:
+        logger.emit(LogRecord(context=Context(), body=body, attributes={"log.record.uid": body}))
+
+    emit.processor = processor  # type: ignore[attr-defined]
+    try:
+        yield emit
+    finally:
+        processor.shutdown(timeout_millis=100)
+
+
+def left(directory: Path) -> list[Path]:
+    """The folders of processes that are there still."""
+    return Outbox(directory, max_bytes=10**9).folders()
+
+
+def test_records_arrive_under_their_resource_and_scope(tmp_path: Path) -> None:
+    """And nothing is left on the disk."""
+    with serving() as server:
+        with logging_to(tmp_path / "outbox", server.endpoint, service="shop") as emit:
+            for number in range(1000):
+                emit(f"r{number}")
+            assert emit.processor.force_flush(10_000)
+            assert emit.processor.accepted == emit.processor.counts.delivered == 1000
+        assert left(tmp_path / "outbox") == []
+
+    assert server.accepted == [f"r{number}" for number in range(1000)]
+    assert set(server.resources) == {"shop"}
+
+
+def test_burst_arrives_whole(tmp_path: Path) -> None:
+    """From four threads at once; nothing is dropped, and nothing comes twice."""
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+
+        def work(name: int) -> None:
+            for number in range(5000):
+                emit(f"{name}:{number}")
+
+        threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert emit.processor.force_flush(60_000)
+
+    assert len(server.accepted) == len(set(server.accepted)) == 20_000
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504, 401, 403, 404, 302])
+def test_records_wait_until_the_server_takes_them(tmp_path: Path, status: int) -> None:
+    """Whatever it answers meanwhile; `flush` tells the truth."""
+    up = threading.Event()
+
+    def answer(number: int, records: list[str]) -> Any:
+        return OK if up.is_set() else (status, {"Location": "http://127.0.0.1:9/"}, b"no")
+
+    with serving(answer) as server, logging_to(tmp_path, server.endpoint) as emit:
+        emit("one")
+        assert not emit.processor.force_flush(300)
+        assert server.accepted == []
+        up.set()
+        emit("two")
+        assert emit.processor.force_flush(20_000)
+
+    assert server.accepted == ["one", "two"]
+
+
+def test_lost_answer_is_asked_for_again(tmp_path: Path) -> None:
+    """The same records once more: a duplicate, and no loss."""
+    with serving(lambda number, records: None if number == 0 else OK) as server:
+        with logging_to(tmp_path, server.endpoint) as emit:
+            emit("one")
+            assert emit.processor.force_flush(20_000)
+
+    assert server.requests == [["one"], ["one"]]
+
+
+def test_page_of_html_is_no_success(tmp_path: Path) -> None:
+    """Whoever answers that took nothing."""
+    html = (200, {"Content-Type": "text/html"}, b"<html>sign in</html>")
+    with serving(lambda number, records: html) as server, logging_to(tmp_path, server.endpoint) as emit:
+        emit("one")
+        assert not emit.processor.force_flush(500)
+        assert emit.processor.counts.delivered == 0
+
+
+def test_partial_success_is_counted_and_not_sent_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What the server rejected is told, with its words."""
+    body = b"\x0a\x07\x08\x02\x12\x03bad"
+    with serving(lambda number, records: (200, {"Content-Type": "application/x-protobuf"}, body)) as server:
+        with logging_to(tmp_path, server.endpoint) as emit:
+            for number in range(5):
+                emit(f"r{number}")
+            assert emit.processor.force_flush(10_000)
+            counts = emit.processor.counts
+
+    assert len(server.requests) >= 1
+    assert counts.delivered + counts.rejected == 5
+    assert counts.rejected >= 2
+    assert "bad" in caplog.text
+
+
+@pytest.mark.parametrize(("status", "reason"), [(400, "bad_data"), (413, "too_large")])
+def test_one_record_that_no_server_takes_does_not_take_others_with_it(tmp_path: Path, status: int, reason: str) -> None:
+    """It is the one that is dead, with the reason and what the server said; the others arrive."""
+    with serving(
+        lambda number, records: (status, {"Content-Type": "text/plain"}, b"poison!") if "poison" in records else OK
+    ) as server:
+        with logging_to(tmp_path, server.endpoint) as emit:
+            for number in range(50):
+                emit(f"r{number}")
+            emit("poison")
+            for number in range(50, 100):
+                emit(f"r{number}")
+            assert emit.processor.force_flush(20_000)
+
+    assert sorted(server.accepted) == sorted(f"r{number}" for number in range(100))
+    (letter,) = DeadLetters(tmp_path / "dead.db").find()
+    assert (letter.reason, letter.uid) == (reason, "poison")
+    assert "poison!" in letter.message
+    assert (tmp_path / "dead.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_process_left_is_sent_by_the_next(tmp_path: Path) -> None:
+    """Under the resource that it was made under; and the folder is gone."""
+    with (
+        serving(lambda number, records: (503, {}, b"")) as down,
+        logging_to(tmp_path, down.endpoint, service="old") as emit,
+    ):
+        emit("left")
+    assert len(left(tmp_path)) == 1
+
+    with serving() as server, logging_to(tmp_path, server.endpoint, service="new") as emit:
+        emit("mine")
+        wait_for(lambda: len(server.accepted) == 2)
+        wait_for(lambda: len(left(tmp_path)) == 1)
+
+    assert sorted(zip(server.accepted, server.resources)) == [("left", "old"), ("mine", "new")]
+
+
+def wait_for(condition: Any) -> None:
+    from backends import wait_until
+
+    wait_until(lambda: condition() or None)
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+sys.path[:0] = sys.argv[3:]
+from delivery.test_processor import logging_to
+
+with logging_to(Path(sys.argv[1]), sys.argv[2]) as emit:
+    for number in range(10**9):
+        emit(f"k{number}")
+        os.write(1, b"%d\\n" % number)
+"""
+
+
+def test_process_that_is_killed_loses_nothing(tmp_path: Path) -> None:
+    """SIGKILL at several moments: all that it accepted arrives, at most one batch of it twice."""
+    acknowledged = 0
+    with serving() as server:
+        for moment in (1, 150, 3000):
+            seen = len(server.accepted)
+            command = [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path), server.endpoint, *sys.path]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, env=clean_environment())
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(moment)]
+            process.send_signal(signal.SIGKILL)
+            lines += process.stdout.read().splitlines(keepends=True)
+            process.stdout.close()
+            process.wait()
+            acknowledged = sum(line.endswith(b"\n") for line in lines)
+            with logging_to(tmp_path, server.endpoint) as emit:
+                wait_for(lambda seen=seen, want=acknowledged: len(set(server.accepted[seen:])) >= want)
+                assert emit.processor.force_flush(1000)
+            received = set(server.accepted[seen:])
+            assert {f"k{number}" for number in range(acknowledged)} - received == set()
+
+    assert acknowledged >= 3000
+
+
+def test_child_of_a_fork_has_an_outbox_of_its_own(tmp_path: Path) -> None:
+    """What parent and child emit arrives, each once."""
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        emit("before")
+        pid = os.fork()
+        if pid == 0:
+            try:
+                emit("child")
+                os._exit(0 if emit.processor.force_flush(10_000) else 1)
+            finally:
+                os._exit(2)
+        _, status = os.waitpid(pid, 0)
+        emit("parent")
+        assert emit.processor.force_flush(10_000)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert Counter(server.accepted) == {"before": 1, "child": 1, "parent": 1}
+
+
+def test_full_outbox_rejects_and_tells(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What was accepted before arrives; what was not is counted, and raised where that is asked for."""
+    up = threading.Event()
+    with serving(lambda number, records: OK if up.is_set() else (503, {}, b"")) as server:
+        with logging_to(tmp_path, server.endpoint, max_bytes=1_000_000) as emit:
+            for number in range(200):
+                emit(f"{number} ".ljust(10_000, "."))
+            processor = emit.processor
+            assert 0 < processor.accepted < 200
+            assert processor.accepted + processor.rejected == 200
+            assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) <= 1_000_000
+            up.set()
+            assert processor.force_flush(20_000)
+            assert len(server.accepted) == processor.accepted
+    assert "not accepted" in caplog.text
+
+    with serving(lambda number, records: (503, {}, b"")) as down:
+        with logging_to(tmp_path / "strict", down.endpoint, max_bytes=1_000_000, strict=True) as emit:
+            with pytest.raises(OutboxFull, match="HELIOGRAPH_OUTBOX_MAX_BYTES"):
+                for _ in range(200):
+                    emit("." * 10_000)
+
+
+def test_full_outbox_drops_the_oldest_where_that_is_wanted(tmp_path: Path) -> None:
+    """They are counted; the newest arrive."""
+    up = threading.Event()
+    with serving(lambda number, records: OK if up.is_set() else (503, {}, b"")) as server:
+        with logging_to(tmp_path, server.endpoint, max_bytes=1_000_000, when_full=WhenFull.DROP_OLDEST) as emit:
+            for number in range(300):
+                emit(f"{number:03} ".ljust(10_000, "."))
+            up.set()
+            assert emit.processor.force_flush(20_000)
+            dropped = emit.processor.dropped
+
+    arrived = {body.split()[0] for body in server.accepted}
+    assert "299" in arrived
+    assert dropped > 0
+    assert len(arrived) + dropped >= 300
+
+
+def test_disk_that_fails_is_replaced_by_memory_and_come_back_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Loudly, and nothing is lost."""
+    monkeypatch.setattr("heliograph.delivery.resource_journal._DISK_PAUSE_SECONDS", 0.0)
+    is_full = True
+    real = os.posix_fallocate
+
+    def fallocate(descriptor: int, offset: int, size: int) -> None:
+        if is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor, offset, size)
+
+    monkeypatch.setattr(os, "posix_fallocate", fallocate)
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        emit("memory")
+        assert emit.processor.force_flush(10_000)
+        is_full = False
+        emit("disk")
+        assert emit.processor.force_flush(10_000)
+
+    assert server.accepted == ["memory", "disk"]
+    assert "kept in memory" in caplog.text
+    assert "can be written again" in caplog.text
+
+
+def test_directory_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    """By its name."""
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(OutboxError, match="file"):
+        OutboxLogRecordProcessor(tmp_path / "file" / "outbox", destination=destination("http://127.0.0.1:9/"))
+
+
+def test_secrets_of_headers_are_in_no_file_and_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Also where the server says them again."""
+    caplog.set_level(logging.DEBUG)
+    echo = (400, {"Content-Type": "text/plain"}, b"bad key canary-secret-1")
+    with serving(lambda number, records: echo) as server:
+        target = destination(server.endpoint, headers=Headers({"authorization": "Bearer canary-secret-1"}))
+        processor = OutboxLogRecordProcessor(tmp_path, destination=target)
+        provider = LoggerProvider(shutdown_on_exit=False)
+        provider.add_log_record_processor(processor)
+        provider.get_logger("tests").emit(LogRecord(context=Context(), body="one"))
+        processor.force_flush(5000)
+        processor.shutdown(100)
+
+    assert server.headers[0]["authorization"] == "Bearer canary-secret-1"
+    assert "canary" not in caplog.text
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"canary" in path.read_bytes()]
+
+
+def test_many_processes_share_an_outbox(tmp_path: Path) -> None:
+    """Eight writers at once: all that each accepted arrives."""
+    script = "\n".join(
+        [
+            "import sys; sys.path[:0] = sys.argv[4:]",
+            "from pathlib import Path",
+            "from delivery.test_processor import logging_to",
+            "with logging_to(Path(sys.argv[1]), sys.argv[2]) as emit:",
+            "    [emit(f'{sys.argv[3]}:{number}') for number in range(200)]",
+        ]
+    )
+    with serving() as server:
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", script, str(tmp_path), server.endpoint, str(name), *sys.path],
+                env=clean_environment(),
+            )
+            for name in range(8)
+        ]
+        assert [process.wait(60) for process in processes] == [0] * 8
+        with logging_to(tmp_path, server.endpoint):
+            wait_for(lambda: len(set(server.accepted)) == 1600)
+            wait_for(lambda: len(left(tmp_path)) == 0 or len(left(tmp_path)) == 1)
+
+    assert Counter(body.split(":")[0] for body in set(server.accepted)) == {str(name): 200 for name in range(8)}
+
+
+def test_reader_of_a_dead_folder_sees_what_was_acknowledged(tmp_path: Path) -> None:
+    """What was delivered before the end is not sent again."""
+    up = [True]
+    with serving(lambda number, records: OK if up[0] else (503, {}, b"")) as server:
+        with logging_to(tmp_path, server.endpoint) as emit:
+            emit("sent")
+            assert emit.processor.force_flush(10_000)
+            up[0] = False
+            emit("left")
+        (folder,) = left(tmp_path)
+        reader = JournalReader(folder, is_live=False)
+        batch = reader.read(max_bytes=10**6, max_records=10)
+        reader.close()
+
+    assert batch is not None
+    assert [entry.sequence for entry in batch.entries] == [2]
