@@ -19,6 +19,8 @@ from heliograph.semconv import EVENT_NAME_PATTERN, SCOPE
 
 PREFIX: Final = "HELIOGRAPH_"
 
+_MAX_SIZE_DIGITS: Final = 18
+_LEAST_BYTES: Final = 1024 * 1024
 _MAX_DIGITS: Final = 10  # of 2**31, the first number that is too large
 
 logger: Final = logging.getLogger(SCOPE)
@@ -46,6 +48,24 @@ class Validation(str, enum.Enum):
     """It is set aside, with the reasons, to be replayed once the class was mended."""
     STRICT = "strict"
     """It is refused, by an `InvalidEvent`, before any hook ran."""
+
+
+class OutboxSync(str, enum.Enum):
+    """What a record in the outbox survives as soon as it was emitted."""
+
+    NORMAL = "normal"
+    """The death of the process."""
+    FULL = "full"
+    """A power cut, too."""
+
+
+class OutboxFullPolicy(str, enum.Enum):
+    """What becomes of records when the outbox is as large as it may become."""
+
+    REJECT = "reject"
+    """What comes is not accepted."""
+    DROP_OLDEST = "drop_oldest"
+    """What waits longest is given up."""
 
 
 def _words(value: object) -> tuple[str, ...]:
@@ -93,6 +113,15 @@ def _path(value: object) -> Path:
     if isinstance(value, (str, os.PathLike)) and os.fspath(value):
         return Path(value)
     raise ValueError("has to be the path of a file")
+
+
+def _size(value: object) -> int:
+    number = (
+        int(value) if isinstance(value, str) and len(value) <= _MAX_SIZE_DIGITS and value.strip().isdecimal() else value
+    )
+    if isinstance(number, int) and not isinstance(number, bool) and number >= _LEAST_BYTES:
+        return number
+    raise ValueError(f"has to be a whole number of bytes, {_LEAST_BYTES} at least")
 
 
 def _namespace(value: object) -> str:
@@ -180,6 +209,25 @@ class Settings:
     )
     opt_in: tuple[str, ...] = _setting(
         (), _words, "Attributes with the requirement `opt_in` that are emitted, by name; `*` is all of them."
+    )
+    outbox: Path | None = _setting(
+        None,
+        _path,
+        "A directory: log records are written there before they are sent, and sent until a server took them.",
+    )
+    outbox_sync: OutboxSync = _setting(
+        OutboxSync.NORMAL,
+        _one_of(OutboxSync),
+        "What a record in the outbox survives: `normal` (the death of the process), `full` (a power cut, too).",
+    )
+    outbox_max_bytes: int = _setting(2**30, _size, "How large the outbox may become, in bytes.")
+    outbox_full: OutboxFullPolicy = _setting(
+        OutboxFullPolicy.REJECT,
+        _one_of(OutboxFullPolicy),
+        "What happens then: `reject` (what comes is not accepted, and counted) or `drop_oldest`.",
+    )
+    outbox_allow_plaintext: bool = _setting(
+        False, _flag, "Whether headers of OTLP may go over plain HTTP to another host than this one."
     )
     secret: tuple[str, ...] = _setting(
         (),

@@ -27,8 +27,9 @@ from heliograph.delivery.dead import DeadLetters
 from heliograph.delivery.destination import Destination, Headers, OtlpProtocol
 from heliograph.delivery.journal import JournalReader
 from heliograph.delivery.outbox import Outbox
-from heliograph.delivery.processor import OutboxLogRecordProcessor, WhenFull
+from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.errors import OutboxError, OutboxFull
+from heliograph.settings import OutboxFullPolicy
 from processes import clean_environment
 
 
@@ -272,7 +273,7 @@ def test_full_outbox_drops_the_oldest_where_that_is_wanted(tmp_path: Path) -> No
     """They are counted; the newest arrive."""
     up = threading.Event()
     with serving(lambda number, records: OK if up.is_set() else (503, {}, b"")) as server:
-        with logging_to(tmp_path, server.endpoint, max_bytes=1_000_000, when_full=WhenFull.DROP_OLDEST) as emit:
+        with logging_to(tmp_path, server.endpoint, max_bytes=1_000_000, when_full=OutboxFullPolicy.DROP_OLDEST) as emit:
             for number in range(300):
                 emit(f"{number:03} ".ljust(10_000, "."))
             up.set()

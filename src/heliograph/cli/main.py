@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from heliograph.cli.demo import demo
+from heliograph.cli.outbox import outbox
 from heliograph.cli.quarantine import quarantine
 from heliograph.cli.schema import schema
-from heliograph.errors import FileFormatError, QuarantineError, SettingsError
+from heliograph.errors import FileFormatError, OutboxError, QuarantineError, SettingsError
 from heliograph.version import __version__
 
 
@@ -17,7 +18,7 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (FileFormatError, QuarantineError, SettingsError) as error:
+        except (FileFormatError, OutboxError, QuarantineError, SettingsError) as error:
             raise click.UsageError(str(error)) from error
 
 
@@ -28,5 +29,6 @@ def cli() -> None:
 
 
 cli.add_command(demo)
+cli.add_command(outbox)
 cli.add_command(quarantine)
 cli.add_command(schema)

@@ -97,12 +97,12 @@ class Destination:
         return f"Destination({self.protocol.value}, {self.place}, {Headers(self.headers)!r})"
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, *, allow_plaintext: bool | None = None) -> Destination:
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, allow_plaintext: bool = False) -> Destination:
         """The destination that an environment names.
 
         Args:
             environ: The environment; `None` is that of the process.
-            allow_plaintext: Whether credentials may go over plain HTTP to another host; `None` asks the environment.
+            allow_plaintext: Whether credentials may go over plain HTTP to another host.
 
         Raises:
             SettingsError: Every problem, at once.
@@ -110,8 +110,6 @@ class Destination:
         environ = os.environ if environ is None else environ
         reader = _Reader(environ)
         destination = _read(cls, reader)
-        if allow_plaintext is None:
-            allow_plaintext = reader.read_variable(ALLOW_PLAINTEXT, _flag, False)
         if destination is not None and not (allow_plaintext or _keeps_credentials(destination)):
             reader.problems.append(
                 f"{reader.said('ENDPOINT')[0]}: credentials (headers, a query) go neither unencrypted nor to another "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import logging
 import threading
 import time
@@ -26,6 +25,7 @@ from heliograph.delivery.transport import Transport, open_transport
 from heliograph.errors import OutboxFull
 from heliograph.fork import after_fork_in_child
 from heliograph.semconv import SCOPE
+from heliograph.settings import OutboxFullPolicy
 from heliograph.telemetry.deadline import Deadline
 
 MAX_BYTES: Final = 2**30
@@ -37,15 +37,6 @@ _WAKE_BYTES: Final = 256 * 1024
 _SEGMENTS: Final = 8
 
 logger: Final = logging.getLogger(SCOPE)
-
-
-class WhenFull(str, enum.Enum):
-    """What becomes of records when the outbox is as large as it may become."""
-
-    REJECT = "reject"
-    """What comes is not accepted."""
-    DROP_OLDEST = "drop_oldest"
-    """What waits longest is given up."""
 
 
 class OutboxLogRecordProcessor(LogRecordProcessor):
@@ -78,7 +69,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         destination: Destination | None = None,
         transport: Transport | None = None,
         max_bytes: int = MAX_BYTES,
-        when_full: WhenFull = WhenFull.REJECT,
+        when_full: OutboxFullPolicy = OutboxFullPolicy.REJECT,
         durable: bool = False,
         strict: bool = False,
     ) -> None:
@@ -188,7 +179,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
             try:
                 self._outbox.make_room(size)
             except OutboxFull:
-                dropped = drop_oldest_segment(folder) if self._when_full is WhenFull.DROP_OLDEST else 0
+                dropped = drop_oldest_segment(folder) if self._when_full is OutboxFullPolicy.DROP_OLDEST else 0
                 if not dropped:
                     raise
                 self.dropped += dropped

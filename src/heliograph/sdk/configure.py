@@ -34,6 +34,7 @@ def configure(
 
     Raises:
         SettingsError: Every problem of the environment, at once.
+        OutboxError: The setting ``outbox`` names a directory that cannot be used.
     """
     # importing heliograph imports no SDK: who brings providers of their own need not have it in memory
     from heliograph.sdk.exit import AtExit
@@ -50,7 +51,7 @@ def configure(
             meter_provider=NoOpMeterProvider(),
         )
     host = Host(settings, plugins=plugins, databases=databases)
-    for owned in set_up(os.environ, *TelemetrySignal):
+    for owned in set_up(os.environ, *TelemetrySignal, settings=settings):
         host.at_shutdown(owned.shutdown)
     at_exit = AtExit(host.shutdown, settings.flush_timeout_millis)
     host.at_shutdown(lambda _: at_exit.cancel())

@@ -15,13 +15,15 @@ from importlib.metadata import entry_points
 from typing import Any, Final
 
 from opentelemetry.metrics import get_meter_provider, set_meter_provider
+from opentelemetry.sdk._logs import LogRecordProcessor
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import get_tracer_provider, set_tracer_provider
 
+from heliograph.delivery.destination import Destination
 from heliograph.errors import SettingsError
-from heliograph.sdk.exporters import Selection, TelemetrySignal, select
+from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySignal, select
 from heliograph.sdk.ledger import (
     CountedBatchLogRecordProcessor,
     CountedBatchSpanProcessor,
@@ -31,6 +33,7 @@ from heliograph.sdk.ledger import (
     counted,
 )
 from heliograph.semconv import SCOPE
+from heliograph.settings import OutboxSync, Settings, Validation
 from heliograph.telemetry.api import get_logger_provider, set_logger_provider
 from heliograph.telemetry.deadline import run_within
 from heliograph.telemetry.providers import Providers
@@ -71,7 +74,10 @@ class OwnedProvider:
 
 
 def set_up(
-    environ: Mapping[str, str], *signals: TelemetrySignal, service_name: str | None = None
+    environ: Mapping[str, str],
+    *signals: TelemetrySignal,
+    service_name: str | None = None,
+    settings: Settings | None = None,
 ) -> list[OwnedProvider]:
     """Make and set, globally, the provider of each of the signals that has none; one that is set is joined, as it is.
 
@@ -79,9 +85,11 @@ def set_up(
         environ: The environment: exporters, protocol; the SDK's own parts read the process's.
         signals: Which signals.
         service_name: The service's name, where the environment gives none.
+        settings: Those of the host, which may have an outbox for what goes out by OTLP as logs.
 
     Raises:
         SettingsError: Every problem of the environment, at once; nothing was set.
+        OutboxError: The outbox cannot be used.
     """
     if is_disabled(environ):
         return []
@@ -104,18 +112,46 @@ def set_up(
         )
     if problems:
         raise SettingsError(problems)
-    built = _build(selections, _resource(service_name))
+    outbox = None if settings is None else _outbox(environ, selections.get(TelemetrySignal.LOGS), settings)
+    built = _build(selections, _resource(service_name), outbox)
     for signal, owned in built.items():
         _SETTERS[signal](owned.provider)
     return list(built.values())
 
 
-def _build(selections: Mapping[TelemetrySignal, Selection], resource: Resource) -> dict[TelemetrySignal, OwnedProvider]:
+def _outbox(environ: Mapping[str, str], logs: Selection | None, settings: Settings) -> LogRecordProcessor | None:
+    """The processor in the place of OTLP's exporters, where there is an outbox, and something for it to send."""
+    if settings.outbox is None:
+        return None
+    if logs is None:
+        logger.warning("There is a LoggerProvider already: the outbox is not used.")
+        return None
+    if not any(exporter.name in OTLP_BY_PROTOCOL.values() for exporter in logs.exporters):
+        return None
+    from heliograph.delivery.processor import OutboxLogRecordProcessor  # most programs have no outbox
+
+    destination = Destination.from_env(environ, allow_plaintext=settings.outbox_allow_plaintext)
+    return OutboxLogRecordProcessor(
+        settings.outbox,
+        destination=destination,
+        max_bytes=settings.outbox_max_bytes,
+        when_full=settings.outbox_full,
+        durable=settings.outbox_sync is OutboxSync.FULL,
+        strict=settings.validation is Validation.STRICT,
+    )
+
+
+def _build(
+    selections: Mapping[TelemetrySignal, Selection], resource: Resource, outbox: LogRecordProcessor | None
+) -> dict[TelemetrySignal, OwnedProvider]:
     built: dict[TelemetrySignal, OwnedProvider] = {}
     problems = []
     for signal, selection in selections.items():
         try:
-            built[signal] = _BUILDERS[signal](selection, resource)
+            if signal is TelemetrySignal.LOGS:
+                built[signal] = _build_logs(selection, resource, outbox)
+            else:
+                built[signal] = _BUILDERS[signal](selection, resource)
         except Exception as error:  # the variables that the SDK's parts read themselves: each refuses in its own way
             problems.append(f"{signal.value} cannot be exported: {error}")
     if problems:
@@ -156,12 +192,15 @@ def _build_traces(selection: Selection, resource: Resource) -> OwnedProvider:
     return OwnedProvider(provider, tuple(exporters))
 
 
-def _build_logs(selection: Selection, resource: Resource) -> OwnedProvider:
-    exporters = [counted(each.load())() for each in selection.exporters]
+def _build_logs(selection: Selection, resource: Resource, outbox: LogRecordProcessor | None) -> OwnedProvider:
+    chosen = [each for each in selection.exporters if outbox is None or each.name not in OTLP_BY_PROTOCOL.values()]
+    exporters = [counted(each.load())() for each in chosen]
     provider = HonestLoggerProvider(resource=resource, shutdown_on_exit=False)
     provider.ledgers = [exporter.ledger for exporter in exporters]
     for exporter in exporters:
         provider.add_log_record_processor(CountedBatchLogRecordProcessor(exporter, exporter.ledger))
+    if outbox is not None:
+        provider.add_log_record_processor(outbox)
     return OwnedProvider(provider, tuple(exporters))
 
 
@@ -177,7 +216,6 @@ def _build_metrics(selection: Selection, resource: Resource) -> OwnedProvider:
 
 _BUILDERS: Final[Mapping[TelemetrySignal, Callable[[Selection, Resource], OwnedProvider]]] = {
     TelemetrySignal.TRACES: _build_traces,
-    TelemetrySignal.LOGS: _build_logs,
     TelemetrySignal.METRICS: _build_metrics,
 }
 

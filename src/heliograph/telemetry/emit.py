@@ -11,6 +11,7 @@ from typing import Final
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import NonRecordingSpan, get_current_span, set_span_in_context
 
+from heliograph.errors import OutboxFull
 from heliograph.schema.model import EventSchema
 from heliograph.schema.privacy import PrivacyPolicy
 from heliograph.schema.shape import EventLike, read
@@ -83,6 +84,7 @@ class Emitter:
 
         Raises:
             InvalidEvent: It breaks its contract, and the settings are strict.
+            OutboxFull: There is no room for it, and the settings are strict.
         """
         violations: list[Violation] | None = [] if self._is_checked else None
         attributes = schema.attributes(event, violations)
@@ -166,6 +168,9 @@ class Emitter:
                     attributes=attributes,
                     event_name=schema.event_name,
                 )
+        except OutboxFull as error:  # an outbox raises it where the settings are strict, and else tells it itself
+            self._failed(Signal.LOG, error)
+            raise
         except Exception as error:
             self._failed(Signal.LOG, error)
 

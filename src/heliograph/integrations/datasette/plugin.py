@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from datasette.utils import StartupError
 
-from heliograph.errors import SettingsError
+from heliograph.errors import OutboxError, SettingsError
 from heliograph.hookspecs import hookimpl
 from heliograph.integrations.datasette.actor import App, remember, with_request_actor
 from heliograph.integrations.datasette.instance import instance_of
@@ -31,7 +31,9 @@ providers.at_import()
 @hookimpl(tryfirst=True)
 def startup(datasette: Datasette) -> None:
     """Read the settings, set the missing providers up, and compile the schemas of the registered events."""
-    problems = _problems(lambda: instance_of(datasette)) + _problems(providers.at_startup)
+    problems = _problems(lambda: instance_of(datasette))
+    settings = None if problems else instance_of(datasette).settings
+    problems += _problems(lambda: providers.at_startup(settings))
     if problems:
         raise StartupError(f"heliograph: {SettingsError(problems)}")
     instance = instance_of(datasette)
@@ -44,6 +46,8 @@ def _problems(step: Callable[[], object]) -> tuple[str, ...]:
         step()
     except SettingsError as error:
         return error.problems
+    except OutboxError as error:
+        return (str(error),)
     return ()
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from heliograph.sdk.exporters import TelemetrySignal, asks_for_export
 from heliograph.semconv import SCOPE
+from heliograph.settings import Settings
 from heliograph.telemetry.providers import Providers
 
 if TYPE_CHECKING:
@@ -45,13 +46,17 @@ class ProcessProviders:
             with contextlib.suppress(Exception):
                 self._set_up(TelemetrySignal.TRACES)
 
-    def at_startup(self) -> None:
+    def at_startup(self, settings: Settings | None = None) -> None:
         """Set the providers that are missing still, once every plugin was imported.
+
+        Args:
+            settings: Those of the plugin, where they are known; an outbox in them asks for export, too.
 
         Raises:
             SettingsError: Every problem of the environment, at once.
+            OutboxError: The outbox cannot be used.
         """
-        self._set_up(*TelemetrySignal)
+        self._set_up(*TelemetrySignal, settings=settings)
 
     def end_within(self, timeout_millis: int) -> None:
         """When the interpreter ends, flush and shut down what was made here, within the time."""
@@ -61,11 +66,12 @@ class ProcessProviders:
             self._exit_is_set = True
             AtExit(lambda: self._shutdown(timeout_millis), timeout_millis)
 
-    def _set_up(self, *signals: TelemetrySignal) -> None:
-        if asks_for_export(self._environ):
+    def _set_up(self, *signals: TelemetrySignal, settings: Settings | None = None) -> None:
+        has_outbox = settings is not None and settings.outbox is not None
+        if has_outbox or asks_for_export(self._environ):
             from heliograph.sdk.providers import set_up  # a Datasette that exports nothing needs no SDK
 
-            self._owned += set_up(self._environ, *signals, service_name=SERVICE_NAME)
+            self._owned += set_up(self._environ, *signals, service_name=SERVICE_NAME, settings=settings)
 
     def _shutdown(self, timeout_millis: float) -> None:
         flush(timeout_millis)
