@@ -32,7 +32,7 @@ def serving(answer: Any) -> Iterator[tuple[str, list[list[str]], list[dict[str, 
     metadata: list[dict[str, str]] = []
 
     class Service(logs_service_pb2_grpc.LogsServiceServicer):
-        def Export(self, request: ExportLogsServiceRequest, context: grpc.ServicerContext) -> Any:
+        def Export(self, request: ExportLogsServiceRequest, context: grpc.ServicerContext) -> Any:  # noqa: N802 — the name of the call
             requests.append(bodies(request))
             metadata.append({key: str(value) for key, value in context.invocation_metadata()})
             found = answer(len(requests))

@@ -94,6 +94,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         self._pending_bytes = 0
         self._is_shut_down = False
         self._told_full = float("-inf")
+        self._adopted: list[tuple[Lease, JournalReader]] | None = None  # not looked for yet
         self._sender = Sender(
             self._given_transport or open_transport(self._destination),
             timeout_seconds=self._destination.timeout_seconds,
@@ -208,7 +209,10 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         if self._is_shut_down:
             return
         self._is_shut_down = True
-        if not self.force_flush(timeout_millis):
+        deadline = Deadline(timeout_millis)
+        if self.force_flush(timeout_millis):
+            self._send_adopted(deadline)
+        else:
             logger.warning("Not all records of the outbox were delivered; they stay in %s.", self._outbox.directory)
         self._sender.close()
         self._wake.set()
@@ -216,23 +220,31 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         for journal in self._journals.values():
             journal.close()
 
+    def _send_adopted(self, deadline: Deadline) -> None:
+        """Give what other processes left the rest of the time, as long as the server takes it."""
+        with self._changed:
+            while (self._adopted is None or self._adopted) and deadline.remaining():
+                if self._sender.waiting_seconds():
+                    return
+                self._changed.wait(deadline.remaining() / 1000)
+
     def _run(self) -> None:
-        adopted: list[tuple[Lease, JournalReader]] = []
         adopt_at = 0.0
         while not self._sender.closed.is_set():
             try:
                 if time.monotonic() >= adopt_at:
-                    adopted += [(lease, JournalReader(lease.folder, is_live=False)) for lease in self._outbox.adopt()]
+                    found = [(lease, JournalReader(lease.folder, is_live=False)) for lease in self._outbox.adopt()]
+                    self._adopted = [*(self._adopted or []), *found]
                     adopt_at = time.monotonic() + _ADOPT_SECONDS
                 self._send_own()
-                adopted = [each for each in adopted if not self._is_drained(*each)]
+                self._adopted = [each for each in self._adopted or [] if not self._is_drained(*each)]
             except Exception:  # whatever a disk does, what is in the outbox is tried again
                 logger.exception("The outbox could not be sent.")
             with self._changed:
                 self._changed.notify_all()
             self._wake.wait(max(_POLL_SECONDS, self._sender.waiting_seconds()))
             self._wake.clear()
-        for lease, reader in adopted:
+        for lease, reader in self._adopted or []:
             reader.close()
             lease.release()
 
