@@ -16,7 +16,6 @@ import contextlib
 import errno
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 DAMAGED: Final = "damaged"
+LOCK: Final = "lock"
 DEAD_LETTERS: Final = "dead.db"
 
 
@@ -58,7 +58,11 @@ class Lease:
                 kept = self.folder.parent / DAMAGED
                 kept.mkdir(mode=0o700, exist_ok=True)
                 damaged.rename(kept / self.folder.name)
-            shutil.rmtree(self.folder)
+            for path in self.folder.iterdir():
+                if path.name != LOCK:
+                    path.unlink()
+            (self.folder / LOCK).unlink()  # the last one: a folder without it is one that is empty
+            self.folder.rmdir()
         self.release()
 
 
@@ -109,6 +113,9 @@ class Outbox:
             lease = _take(folder, create=False)
             if lease is not None:
                 yield lease
+            elif not (folder / LOCK).exists():
+                with contextlib.suppress(OSError):  # it is not empty; who is making it right now makes another
+                    folder.rmdir()
 
     def folders(self) -> list[Path]:
         """All folders of processes, alive or not."""
@@ -136,14 +143,14 @@ class Outbox:
 def _take(folder: Path, *, create: bool) -> Lease | None:
     flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
     try:
-        descriptor = os.open(folder / "lock", flags, 0o600)
+        descriptor = os.open(folder / LOCK, flags, 0o600)
     except OSError as error:
         if create and error.errno != errno.ENOENT:
             raise
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_there = (folder / "lock").stat().st_ino == os.fstat(descriptor).st_ino  # else it was removed meanwhile
+        is_there = (folder / LOCK).stat().st_ino == os.fstat(descriptor).st_ino  # else it was removed meanwhile
     except OSError:
         is_there = False
     if not is_there:

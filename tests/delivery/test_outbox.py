@@ -1,0 +1,61 @@
+"""The outbox's folders: one for each writer, taken over when it is gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from heliograph.delivery.outbox import Outbox
+from heliograph.errors import OutboxFull
+
+
+def test_folder_is_adopted_when_its_lock_is_free(tmp_path: Path) -> None:
+    """By one alone, and not before."""
+    box = Outbox(tmp_path / "box", max_bytes=100)
+    lease = box.begin()
+    assert list(box.adopt()) == []
+
+    lease.release()
+    (adopted,) = box.adopt()
+    assert adopted.folder == lease.folder
+    assert list(box.adopt()) == []
+    adopted.remove()
+    assert box.folders() == []
+
+
+def test_damaged_bytes_outlive_their_folder(tmp_path: Path) -> None:
+    """Below `damaged`, by the folder's name."""
+    box = Outbox(tmp_path, max_bytes=100)
+    lease = box.begin()
+    (lease.folder / "damaged").mkdir()
+    (lease.folder / "damaged" / "x.bin").write_bytes(b"x")
+    (lease.folder / "cursor").write_bytes(b"")
+
+    lease.remove()
+
+    assert box.folders() == []
+    assert (tmp_path / "damaged" / lease.folder.name / "x.bin").read_bytes() == b"x"
+
+
+def test_folder_that_was_removed_by_half_is_removed(tmp_path: Path) -> None:
+    """Its process died when only the lock was gone."""
+    box = Outbox(tmp_path, max_bytes=100)
+    (tmp_path / "1-abcd").mkdir()
+
+    assert list(box.adopt()) == []
+    assert box.folders() == []
+
+
+def test_folders_are_for_their_owner_alone(tmp_path: Path) -> None:
+    """And room has an end."""
+    box = Outbox(tmp_path / "a" / "box", max_bytes=100)
+    lease = box.begin()
+
+    assert (tmp_path / "a" / "box").stat().st_mode & 0o777 == 0o700
+    assert lease.folder.stat().st_mode & 0o777 == 0o700
+    assert (lease.folder / "lock").stat().st_mode & 0o777 == 0o600
+    box.make_room(100)
+    with pytest.raises(OutboxFull, match="100 bytes"):
+        box.make_room(101)
+    lease.remove()
