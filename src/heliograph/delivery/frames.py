@@ -22,7 +22,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from zlib import crc32
 
 VERSION: Final = 1
@@ -56,8 +56,7 @@ class Header:
     schema_url: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scope:
+class Scope(NamedTuple):
     """An instrumentation scope.
 
     Attributes:
@@ -69,8 +68,7 @@ class Scope:
     schema_url: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Frame:
+class Frame(NamedTuple):
     """One frame.
 
     Attributes:
@@ -180,7 +178,7 @@ def read_frame(buffer: bytes, offset: int) -> Frame | None:
     payload = buffer[offset + FRAME.size : end]
     if crc32(payload, crc32(_SEQUENCE.pack(sequence))) != checksum:
         return None
-    return Frame(sequence=sequence, payload=payload, end=end)
+    return Frame(sequence, payload, end)
 
 
 def frame_size(head: bytes) -> int:

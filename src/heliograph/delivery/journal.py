@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from zlib import crc32
 
 from heliograph.delivery.frames import (
@@ -58,8 +58,7 @@ _CURSOR_VERSION: Final = 1
 _NOT_RESERVABLE: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """One record of a journal.
 
     Attributes:
@@ -409,9 +408,10 @@ class JournalReader:
             for frame in self._frames(current):
                 if frame.kind == RECORD and frame.sequence >= self._next:
                     scope = current.scopes.get(frame.scope_number) or Scope(scope=b"")
-                    entries.append(Entry(sequence=frame.sequence, scope=scope, framed=frame.content))
+                    framed = frame.content
+                    entries.append(Entry(frame.sequence, scope, framed))
                     self._next = frame.sequence + 1
-                    size += len(frame.content)
+                    size += len(framed)
                     if size >= max_bytes or len(entries) >= max_records:
                         break
             if entries:
