@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 from datasette.events import CreateTableEvent
 
+from delivery.outboxes import eventful
 from heliograph import Event, Settings, SignedTokenHandler, TokenInvalid, hookimpl, semconv
 from recorder import Telemetry
 
@@ -29,6 +31,7 @@ ATTRIBUTES = {
     "heliograph.hook",
     "heliograph.token.handler",
     "heliograph.token.result",
+    "heliograph.outbox.reason",
     "otel.event.name",
     "error.type",
     "db.namespace",
@@ -42,6 +45,15 @@ METRICS = {
     ("heliograph.hook.failures", "{call}"),
     ("heliograph.token.create.duration", "s"),
     ("heliograph.token.verify.duration", "s"),
+    ("heliograph.outbox.depth", "{record}"),
+    ("heliograph.outbox.size", "By"),
+    ("heliograph.outbox.oldest.age", "s"),
+    ("heliograph.outbox.accepted", "{record}"),
+    ("heliograph.outbox.delivered", "{record}"),
+    ("heliograph.outbox.rejected", "{record}"),
+    ("heliograph.outbox.retried", "{request}"),
+    ("heliograph.outbox.dead", "{record}"),
+    ("heliograph.outbox.damaged", "{record}"),
 }
 
 
@@ -80,7 +92,7 @@ class BrokenLogger:
 
 
 @pytest.fixture
-def emitted(telemetry: Telemetry) -> Telemetry:
+def emitted(telemetry: Telemetry, tmp_path: Path) -> Iterator[Telemetry]:
     """A workload in which everything happens."""
     actor = {"id": 1, "name": "a", "full_name": "b", "roles": ["c"], "email": "d", "team": "e"}
     settings = Settings(secret=("x",), actor=("*",))
@@ -113,7 +125,8 @@ def emitted(telemetry: Telemetry) -> Telemetry:
         host.register(Handlers())
         with pytest.raises(RuntimeError):
             host.call(host.create_token, "root")
-    return telemetry
+    with eventful(tmp_path, telemetry.meter_provider):
+        yield telemetry
 
 
 def names(telemetry: Telemetry) -> Iterator[str]:

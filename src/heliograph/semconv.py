@@ -108,6 +108,10 @@ TOKEN_RESULT: Final = AttributeName(
     "heliograph.token.result",
     "`created`, `valid`, `invalid`, `expired`, `revoked`, `unrecognized` or `error`.",
 )
+OUTBOX_REASON: Final = AttributeName(
+    "heliograph.outbox.reason",
+    "Why: one of a closed set of words, like `outbox_full`, `throttled` or `bad_data`.",
+)
 DB_NAMESPACE: Final = AttributeName("db.namespace", "The database that an event of Datasette's core speaks of.")
 DB_COLLECTION_NAME: Final = AttributeName(
     "db.collection.name", "The table that an event of Datasette's core speaks of."
@@ -135,6 +139,34 @@ TOKEN_CREATE_DURATION: Final = MetricName(
 )
 TOKEN_VERIFY_DURATION: Final = MetricName(
     "heliograph.token.verify.duration", "How long verifying a token took, by handler and result.", "s"
+)
+OUTBOX_DEPTH: Final = MetricName(
+    "heliograph.outbox.depth", "Records that wait in the outbox for this process to send them.", "{record}"
+)
+OUTBOX_SIZE: Final = MetricName(
+    "heliograph.outbox.size", "How large the outbox is on the disk, with what other processes have in it.", "By"
+)
+OUTBOX_OLDEST_AGE: Final = MetricName(
+    "heliograph.outbox.oldest.age", "How long ago the record was made that waits longest; 0 when none waits.", "s"
+)
+OUTBOX_ACCEPTED: Final = MetricName("heliograph.outbox.accepted", "Records that the outbox accepted.", "{record}")
+OUTBOX_DELIVERED: Final = MetricName(
+    "heliograph.outbox.delivered", "Records that a server took, those of earlier processes too.", "{record}"
+)
+OUTBOX_REJECTED: Final = MetricName(
+    "heliograph.outbox.rejected",
+    "Records that are not delivered, and told so: there was no room for them (`outbox_full`), they were given up for newer "
+    "ones (`dropped_oldest`), or the server took the request without them (`partial_success`).",
+    "{record}",
+)
+OUTBOX_RETRIED: Final = MetricName(
+    "heliograph.outbox.retried", "Requests that were not answered for and are sent again, by reason.", "{request}"
+)
+OUTBOX_DEAD: Final = MetricName(
+    "heliograph.outbox.dead", "Records that went to the dead letters, by reason.", "{record}"
+)
+OUTBOX_DAMAGED: Final = MetricName(
+    "heliograph.outbox.damaged", "Records of the outbox that could not be read.", "{record}"
 )
 
 DURATION_BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from delivery.outboxes import left, logging_to
 from delivery.servers import OK, serving
-from delivery.test_processor import left, logging_to
 from heliograph.cli.main import cli
 
 
@@ -31,9 +31,10 @@ def test_status_tells_what_waits(leftover: Path) -> None:
     result = run("status", "--directory", leftover)
     (folder,) = left(leftover)
 
-    assert result.output.splitlines()[0] == f"{folder.name}  3 records wait, 0 damaged"
-    assert "3 records wait in 1 folders; 0 dead letters;" in result.output
-    assert json.loads(run("status", "--directory", leftover, "--json").output)["folders"][0]["waiting"] == 3
+    assert result.output.startswith(f"{folder.name}  left behind  3 records wait, the oldest for ")
+    assert "3 records wait; 0 dead letters; 0 files with damage;" in result.output
+    found = json.loads(run("status", "--directory", leftover, "--json").output)
+    assert (found["waiting"], found["folders"][0]["held"]) == (3, False)
 
 
 def test_drain_sends_what_processes_left(leftover: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +50,7 @@ def test_drain_sends_what_processes_left(leftover: Path, monkeypatch: pytest.Mon
         result = run("drain", "--directory", leftover)
 
     assert result.exit_code == 0
-    assert "3 delivered, 0 rejected, 0 dead." in result.output
+    assert "3 delivered, 0 rejected, 0 dead, 0 damaged, 0 retried." in result.output
     assert server.accepted == ["r0", "r1", "r2"]
     assert left(leftover) == []
 
@@ -63,7 +64,7 @@ def test_dead_letters_are_listed_shown_and_put_back(leftover: Path, monkeypatch:
 
     with serving(answer) as server:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", server.endpoint)
-        assert "2 delivered, 0 rejected, 1 dead." in run("drain", "--directory", leftover).output
+        assert "2 delivered, 0 rejected, 1 dead," in run("drain", "--directory", leftover).output
         listed = json.loads(run("dead", "list", "--directory", leftover, "--json").output)
         assert (listed["uid"], listed["reason"]) == ("r1", "bad_data")
         assert "bad r1" in run("dead", "list", "--directory", leftover).output
@@ -83,7 +84,7 @@ def test_dead_letters_are_listed_shown_and_put_back(leftover: Path, monkeypatch:
         (["status", "--directory", "nowhere"], 2, "does not exist"),
         (["dead", "show", "7", "--directory", "."], 1, "there is no dead letter 7"),
         (["dead", "requeue", "7", "--directory", "."], 1, "there is no dead letter 7"),
-        (["dead", "requeue", "--directory", "."], 2, "Missing argument"),
+        (["dead", "requeue", "--directory", "."], 2, "their numbers, or --all"),
     ],
 )
 def test_wrong_call_is_told(

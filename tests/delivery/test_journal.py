@@ -20,8 +20,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliograph.delivery.frames import RECORD, Header, Scope, load_header, read_frame
-from heliograph.delivery.journal import JournalReader, JournalWriter, read_cursor, segments, write_cursor
+from heliograph.delivery.cursor import read_cursor, write_cursor
+from heliograph.delivery.frames import RECORD, Header, Scope, load_header, read_frames
+from heliograph.delivery.journal import JournalWriter
+from heliograph.delivery.reader import JournalReader
+from heliograph.delivery.segment import segments
 
 HEADER = Header(resource=b"resource", schema_url="https://schema/1")
 A, B = Scope(scope=b"a", schema_url="https://a"), Scope(scope=b"b")
@@ -210,7 +213,7 @@ def test_whatever_happens_to_the_bytes_what_is_whole_is_read(data: st.DataObject
 def whole_records(content: bytes, position: int, start: int, end: int) -> list[bytes]:
     """The records whose frames are before or after what is replaced."""
     found = []
-    while frame := read_frame(content, position):
+    for frame in read_frames(content, position):
         if frame.kind == RECORD and (frame.end <= start or position >= end):
             found.append(frame.content)
         position = frame.end
@@ -287,7 +290,7 @@ def test_threads_lose_nothing(tmp_path: Path, durable: bool) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from heliograph.delivery.frames import RECORD, Header, Scope, load_header, read_frame
+from heliograph.delivery.frames import Header, Scope
 from heliograph.delivery.journal import JournalWriter
 
 writer = JournalWriter(Path(sys.argv[1]), Header(resource=b"resource", schema_url="https://schema/1"), segment_bytes=4096)

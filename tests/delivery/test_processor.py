@@ -11,8 +11,6 @@ import sys
 import textwrap
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,44 +18,17 @@ import pytest
 from opentelemetry._logs import LogRecord
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk.resources import Resource
 
+from delivery.outboxes import destination, left, logging_to, wait_for
 from delivery.servers import OK, serving
 from heliograph.delivery.dead import DeadLetters
-from heliograph.delivery.destination import Destination, Headers, OtlpProtocol
-from heliograph.delivery.journal import JournalReader
-from heliograph.delivery.outbox import Outbox
+from heliograph.delivery.destination import Headers
 from heliograph.delivery.processor import OutboxLogRecordProcessor
+from heliograph.delivery.reader import JournalReader
 from heliograph.errors import OutboxError, OutboxFull
+from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_DELIVERED, OUTBOX_REJECTED
 from heliograph.settings import OutboxFullPolicy
 from processes import clean_environment
-
-
-def destination(endpoint: str, **kwargs: Any) -> Destination:
-    return Destination(protocol=OtlpProtocol.HTTP, url=endpoint, **kwargs)
-
-
-@contextmanager
-def logging_to(directory: Path, endpoint: str, *, service: str = "tests", **kwargs: Any) -> Iterator[Any]:
-    """A function that emits a record, and its processor."""
-    processor = OutboxLogRecordProcessor(directory, destination=destination(endpoint), **kwargs)
-    provider = LoggerProvider(resource=Resource({"service.name": service}), shutdown_on_exit=False)
-    provider.add_log_record_processor(processor)
-    logger = provider.get_logger("tests", "1")
-
-    def emit(body: str) -> None:
-        logger.emit(LogRecord(context=Context(), body=body, attributes={"log.record.uid": body}))
-
-    emit.processor = processor  # type: ignore[attr-defined]
-    try:
-        yield emit
-    finally:
-        processor.shutdown(timeout_millis=100)
-
-
-def left(directory: Path) -> list[Path]:
-    """The folders of processes that are there still."""
-    return Outbox(directory, max_bytes=10**9).folders()
 
 
 def test_records_arrive_under_their_resource_and_scope(tmp_path: Path) -> None:
@@ -67,7 +38,8 @@ def test_records_arrive_under_their_resource_and_scope(tmp_path: Path) -> None:
             for number in range(1000):
                 emit(f"r{number}")
             assert emit.processor.force_flush(10_000)
-            assert emit.processor.accepted == emit.processor.counts.delivered == 1000
+            counts = emit.processor.counts
+            assert counts.total(OUTBOX_ACCEPTED) == counts.total(OUTBOX_DELIVERED) == 1000
         assert left(tmp_path / "outbox") == []
 
     assert server.accepted == [f"r{number}" for number in range(1000)]
@@ -127,7 +99,7 @@ def test_page_of_html_is_no_success(tmp_path: Path) -> None:
     with serving(lambda number, records: html) as server, logging_to(tmp_path, server.endpoint) as emit:
         emit("one")
         assert not emit.processor.force_flush(500)
-        assert emit.processor.counts.delivered == 0
+        assert emit.processor.counts.total(OUTBOX_DELIVERED) == 0
 
 
 def test_partial_success_is_counted_and_not_sent_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -141,8 +113,8 @@ def test_partial_success_is_counted_and_not_sent_again(tmp_path: Path, caplog: p
             counts = emit.processor.counts
 
     assert len(server.requests) >= 1
-    assert counts.delivered + counts.rejected == 5
-    assert counts.rejected >= 2
+    assert counts.total(OUTBOX_DELIVERED) + counts.total(OUTBOX_REJECTED) == 5
+    assert counts.by_reason(OUTBOX_REJECTED)["partial_success"] >= 2
     assert "bad" in caplog.text
 
 
@@ -184,17 +156,11 @@ def test_what_a_process_left_is_sent_by_the_next(tmp_path: Path) -> None:
     assert sorted(zip(server.accepted, server.resources)) == [("left", "old"), ("mine", "new")]
 
 
-def wait_for(condition: Any) -> None:
-    from backends import wait_until
-
-    wait_until(lambda: condition() or None)
-
-
 KILLED = """
 import os, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[3:]
-from delivery.test_processor import logging_to
+from delivery.outboxes import logging_to
 
 with logging_to(Path(sys.argv[1]), sys.argv[2]) as emit:
     for number in range(10**9):
@@ -254,12 +220,13 @@ def test_full_outbox_rejects_and_tells(tmp_path: Path, caplog: pytest.LogCapture
             for number in range(200):
                 emit(f"{number} ".ljust(10_000, "."))
             processor = emit.processor
-            assert 0 < processor.accepted < 200
-            assert processor.accepted + processor.rejected == 200
+            accepted = processor.counts.total(OUTBOX_ACCEPTED)
+            assert 0 < accepted < 200
+            assert processor.counts.by_reason(OUTBOX_REJECTED) == {"outbox_full": 200 - accepted}
             assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) <= 1_000_000
             up.set()
             assert processor.force_flush(20_000)
-            assert len(server.accepted) == processor.accepted
+            assert len(server.accepted) == accepted
     assert "not accepted" in caplog.text
 
     with serving(lambda number, records: (503, {}, b"")) as down:
@@ -278,7 +245,7 @@ def test_full_outbox_drops_the_oldest_where_that_is_wanted(tmp_path: Path) -> No
                 emit(f"{number:03} ".ljust(10_000, "."))
             up.set()
             assert emit.processor.force_flush(20_000)
-            dropped = emit.processor.dropped
+            dropped = emit.processor.counts.by_reason(OUTBOX_REJECTED)["dropped_oldest"]
 
     arrived = {body.split()[0] for body in server.accepted}
     assert "299" in arrived
@@ -344,7 +311,7 @@ def test_many_processes_share_an_outbox(tmp_path: Path) -> None:
         [
             "import sys; sys.path[:0] = sys.argv[4:]",
             "from pathlib import Path",
-            "from delivery.test_processor import logging_to",
+            "from delivery.outboxes import logging_to",
             "with logging_to(Path(sys.argv[1]), sys.argv[2]) as emit:",
             "    [emit(f'{sys.argv[3]}:{number}') for number in range(200)]",
         ]

@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 from backends import Collector, free_port, wait_until
-from delivery.test_processor import left, logging_to
+from delivery.outboxes import left, logging_to
 from otlp_receiver import Receiver
 from processes import clean_environment
 from processes import run as run_process

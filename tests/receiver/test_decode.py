@@ -11,7 +11,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
-from heliograph.receiver.decode import decode_attributes, decode_value, log_rows, metric_rows, span_rows
+from heliograph.otlp import decode_attributes, decode_value
+from heliograph.receiver.decode import log_rows, metric_rows, span_rows
 
 
 def text(key: str, value: str) -> KeyValue:

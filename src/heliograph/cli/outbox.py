@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import json
-import time
+import signal
+import sys
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Final
 
 import click
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from heliograph.delivery.dead import DeadLetter, DeadLetters, decoded
+from heliograph.delivery.counts import Counts
+from heliograph.delivery.dead import DeadLetter, DeadLetters
 from heliograph.delivery.destination import Destination
-from heliograph.delivery.journal import JournalReader, JournalWriter, read_cursor
-from heliograph.delivery.outbox import Lease, Outbox
+from heliograph.delivery.entry import Batch, decode_record, to_request
+from heliograph.delivery.journal import JournalWriter
+from heliograph.delivery.leftover import adopt
+from heliograph.delivery.outbox import Outbox
+from heliograph.delivery.reader import JournalReader, last_sequence
 from heliograph.delivery.sender import Sender
 from heliograph.delivery.transport import open_transport
+from heliograph.otlp import to_json_line
 from heliograph.schema.body import display
+from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED, OUTBOX_RETRIED
 from heliograph.settings import Settings
 
-FOLLOW_SECONDS = 1.0
+FOLLOW_SECONDS: Final = 1.0
+_BATCH_BYTES: Final = 1024 * 1024
+_BATCH_RECORDS: Final = 1000
 
 
 @click.group()
@@ -41,35 +52,54 @@ json_option = click.option("--json", "as_json", is_flag=True, help="JSON, for pr
 def status(directory: Path | None, *, as_json: bool) -> None:
     """How much waits, of living processes and of those that are gone; and how many dead letters there are."""
     box = _outbox(directory)
-    folders = [_status_of(folder) for folder in box.folders()]
-    dead = DeadLetters(box.dead_letters).count()
+    folders = [found for folder in box.folders() if (found := _status_of(box, folder)) is not None]
+    total: dict[str, Any] = {
+        "waiting": sum(each["waiting"] for each in folders),
+        "dead_letters": DeadLetters(box.dead_letters).count(),
+        "damaged_files": len(box.damaged_files()),
+        "bytes": box.size(),
+    }
     if as_json:
-        click.echo(json.dumps({"folders": folders, "dead_letters": dead, "bytes": box.size()}))
+        click.echo(json.dumps({"folders": folders, **total}))
         return
     for each in folders:
-        click.echo(f"{each['folder']}  {each['waiting']} records wait, {each['damaged']} damaged")
-    waiting = sum(each["waiting"] for each in folders)
-    click.echo(f"{waiting} records wait in {len(folders)} folders; {dead} dead letters; {box.size()} bytes.")
+        whose = "held by a process" if each["held"] else "left behind"
+        click.echo(f"{each['folder']}  {whose}  {each['waiting']} records wait, the oldest for {each['oldest_age']} s")
+    click.echo(
+        "{waiting} records wait; {dead_letters} dead letters; {damaged_files} files with damage; {bytes} bytes.".format(
+            **total
+        )
+    )
 
 
-def _status_of(folder: Path) -> dict[str, Any]:
-    reader = JournalReader(folder, is_live=True)  # it changes nothing
+def _status_of(box: Outbox, folder: Path) -> dict[str, Any] | None:
+    """What is known of a folder; `None` where it went meanwhile."""
     try:
-        waiting = sum(len(batch) for batch in _batches(reader))
-    finally:
+        reader = JournalReader(folder, is_live=True, read_only=True)
+        waiting = max(0, last_sequence(folder) - reader.acknowledged)
+        first = next(_batches(reader, max_records=1), None)
         reader.close()
-    return {"folder": folder.name, "waiting": waiting, "damaged": reader.damaged, "delivered": read_cursor(folder)}
+    except FileNotFoundError:
+        return None
+    return {
+        "folder": folder.name,
+        "held": box.is_held(folder),
+        "waiting": waiting,
+        "delivered": reader.acknowledged,
+        "oldest_age": 0.0 if first is None else round(first.entries[0].age_seconds, 1),
+    }
 
 
-def _batches(reader: JournalReader) -> Iterator[tuple[Any, ...]]:
-    while batch := reader.read(max_bytes=2**20, max_records=4096):
-        yield batch.entries
+def _batches(reader: JournalReader, *, max_records: int = _BATCH_RECORDS) -> Iterator[Batch]:
+    while batch := reader.read(max_bytes=_BATCH_BYTES, max_records=max_records):
+        yield batch
 
 
 @outbox.command()
 @directory_option
 @click.option("--follow", is_flag=True, help="Go on with what processes leave from now on, until it is stopped.")
-def drain(directory: Path | None, *, follow: bool) -> None:
+@json_option
+def drain(directory: Path | None, *, follow: bool, as_json: bool) -> None:
     """Send what processes left that are gone, where the OTEL_* variables say; what living ones hold is theirs to send."""
     box = _outbox(directory)
     destination = Destination.from_env(allow_plaintext=Settings.from_env().outbox_allow_plaintext)
@@ -77,36 +107,120 @@ def drain(directory: Path | None, *, follow: bool) -> None:
         open_transport(destination),
         timeout_seconds=destination.timeout_seconds,
         dead_letters=DeadLetters(box.dead_letters),
+        counts=Counts(),
     )
+    if follow:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's way to stop it
     try:
-        while True:
-            is_drained = all([_drain_folder(sender, lease) for lease in box.adopt()])  # noqa: C419 — each of them
-            if not follow:
-                break
-            time.sleep(max(FOLLOW_SECONDS, sender.waiting_seconds()))
+        is_drained = _drain_once(box, sender)
+        while follow:
+            sender.closed.wait(max(FOLLOW_SECONDS, sender.waiting_seconds()))
+            is_drained = _drain_once(box, sender)
     except KeyboardInterrupt:
         is_drained = True
     finally:
         sender.close()
-    counts = sender.counts
-    click.echo(f"{counts.delivered} delivered, {counts.rejected} rejected, {counts.dead} dead.")
+    _tell(sender.counts, as_json=as_json)
     if not is_drained:
         click.echo("Not all was delivered: it stays.", err=True)
         raise SystemExit(1)
 
 
-def _drain_folder(sender: Sender, lease: Lease) -> bool:
-    reader = JournalReader(lease.folder, is_live=False)
-    try:
-        while sender.send_next(reader):
-            click.echo(f"{lease.folder.name}: {reader.acknowledged} delivered", err=True)
-    finally:
+def _drain_once(box: Outbox, sender: Sender) -> bool:
+    leftovers = list(adopt(box))
+    left = list(leftovers)
+    waiting = sum(each.waiting for each in leftovers)
+    if not leftovers:
+        return True
+    with click.progressbar(length=waiting, label="Sending", file=sys.stderr, show_pos=True) as bar:
+
+        def progress() -> None:
+            bar.update(max(0, waiting - sum(each.waiting for each in leftovers) - bar.pos))
+
+        try:
+            for each in leftovers:
+                if each.drain(sender, progress):
+                    left.remove(each)
+        finally:
+            for each in left:
+                each.release()
+    return not left
+
+
+def _tell(counts: Counts, *, as_json: bool) -> None:
+    metrics = {
+        "delivered": OUTBOX_DELIVERED,
+        "rejected": OUTBOX_REJECTED,
+        "dead": OUTBOX_DEAD,
+        "damaged": OUTBOX_DAMAGED,
+        "retried": OUTBOX_RETRIED,
+    }
+    totals = {name: counts.total(metric) for name, metric in metrics.items()}
+    if as_json:
+        click.echo(json.dumps(totals))
+    else:
+        click.echo(", ".join(f"{count} {name}" for name, count in totals.items()) + ".")
+
+
+@outbox.command()
+@directory_option
+@json_option
+def verify(directory: Path | None, *, as_json: bool) -> None:
+    """Read all that is there, and change nothing; exit status 1 if anything is damaged."""
+    box = _outbox(directory)
+    folders = []
+    with click.progressbar(box.folders(), label="Reading", file=sys.stderr) as bar:
+        for folder in bar:
+            reader = JournalReader(folder, is_live=box.is_held(folder), read_only=True)
+            records = sum(len(batch.entries) for batch in _batches(reader))
+            reader.close()
+            folders.append(
+                {
+                    "folder": folder.name,
+                    "waiting": records,
+                    "damaged": reader.damaged,
+                    "damaged_bytes": reader.damaged_bytes,
+                }
+            )
+    is_sound = DeadLetters(box.dead_letters).is_sound()
+    if as_json:
+        click.echo(json.dumps({"folders": folders, "dead_letters_sound": is_sound}))
+    else:
+        for each in folders:
+            click.echo(
+                "{folder}  {waiting} records can be read, {damaged} cannot ({damaged_bytes} bytes)".format(**each)
+            )
+        click.echo(f"The dead letters are {'sound' if is_sound else 'damaged'}.")
+    if not is_sound or any(each["damaged"] or each["damaged_bytes"] for each in folders):
+        raise SystemExit(1)
+
+
+@outbox.command()
+@directory_option
+@click.option("--dead", "of_dead", is_flag=True, help="The dead letters, rather than what waits.")
+@click.option("--output", type=click.File("w", lazy=False), default="-", help="A file; left out, it is the output.")
+def export(directory: Path | None, output: IO[str], *, of_dead: bool) -> None:
+    """Write what is there as lines of OTLP's JSON, which a Collector reads (otlpjsonfile); it stays where it is."""
+    box = _outbox(directory)
+    for line in _dead_lines(box) if of_dead else _waiting_lines(box):
+        print(line, file=output)
+
+
+def _dead_lines(box: Outbox) -> Iterator[str]:
+    for letter in DeadLetters(box.dead_letters).find():
+        yield _line(to_request(letter.header, [letter.entry]))
+
+
+def _waiting_lines(box: Outbox) -> Iterator[str]:
+    for folder in box.folders():
+        reader = JournalReader(folder, is_live=True, read_only=True)
+        for batch in _batches(reader):
+            yield _line(to_request(batch.header, batch.entries))
         reader.close()
-    if sender.waiting_seconds():
-        lease.release()
-        return False
-    lease.remove()
-    return True
+
+
+def _line(request: bytes) -> str:
+    return to_json_line(ExportLogsServiceRequest.FromString(request))
 
 
 @outbox.group()
@@ -128,33 +242,43 @@ def list_dead(directory: Path | None, *, as_json: bool) -> None:
 @click.argument("number", metavar="ID", type=int)
 @directory_option
 def show(number: int, directory: Path | None) -> None:
-    """All that is known of the one with this number."""
+    """All that is known of the one with this number, as JSON."""
     for letter in DeadLetters(_outbox(directory).dead_letters).find([number]):
-        record = decoded(letter.framed)
-        click.echo(json.dumps({**_as_dict(letter), "record": str(record)}, indent=2))
+        record = decode_record(letter.entry.framed)
+        shown = {**_as_dict(letter), "record": None if record is None else json.loads(to_json_line(record))}
+        click.echo(json.dumps(shown, indent=2))
         return
     raise click.ClickException(f"there is no dead letter {number}")
 
 
 @dead.command()
-@click.argument("numbers", metavar="ID…", type=int, nargs=-1, required=True)
+@click.argument("numbers", metavar="ID…", type=int, nargs=-1)
+@click.option("--all", "of_all", is_flag=True, help="All that are there.")
 @directory_option
-def requeue(numbers: tuple[int, ...], directory: Path | None) -> None:
+def requeue(numbers: tuple[int, ...], directory: Path | None, *, of_all: bool) -> None:
     """Put those with these numbers back into the outbox, to be sent again."""
+    if bool(numbers) == of_all:
+        raise click.UsageError("say which: their numbers, or --all")
     box = _outbox(directory)
     letters = DeadLetters(box.dead_letters)
     found = list(letters.find(numbers))
     missing = sorted(set(numbers) - {letter.id for letter in found})
     if missing:
         raise click.ClickException(f"there is no dead letter {', '.join(map(str, missing))}")
-    for letter in found:
-        lease = box.begin()
-        writer = JournalWriter(lease.folder, letter.header, segment_bytes=len(letter.framed), durable=True)
-        writer.append(letter.scope, letter.framed)
-        writer.close()
-        lease.release()
-        letters.remove([letter.id])
+    for _, group in groupby(found, key=lambda letter: letter.header):
+        _put_back(box, letters, list(group))
     click.echo(f"{len(found)} put back; `heliograph outbox drain`, or the next process, sends them.")
+
+
+def _put_back(box: Outbox, letters: DeadLetters, group: list[DeadLetter]) -> None:
+    """Into a folder that nobody holds then; where the machine stops in the middle, they are there twice."""
+    lease = box.begin()
+    writer = JournalWriter(lease.folder, group[0].header, durable=True)
+    for letter in group:
+        writer.append(letter.entry.scope, letter.entry.framed)
+    writer.close()
+    lease.release()
+    letters.remove(letter.id for letter in group)
 
 
 def _as_dict(letter: DeadLetter) -> dict[str, object]:

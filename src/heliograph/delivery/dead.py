@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ScopeLogs
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
+from heliograph.delivery.entry import Entry, decode_record
 from heliograph.delivery.frames import Header, Scope
-from heliograph.delivery.journal import Entry
 from heliograph.errors import OutboxError
+from heliograph.otlp import decode_attributes, decode_value
 from heliograph.semconv import LOG_RECORD_UID
 
 APPLICATION_ID: Final = 0x48454C44
@@ -52,8 +52,7 @@ class DeadLetter:
         uid: Its unique id, if it has one.
         event_name: Its name, if it has one.
         header: What it was made under.
-        scope: The scope that it was made under.
-        framed: The record.
+        entry: The record, and the scope that it was made under.
     """
 
     id: int
@@ -63,8 +62,7 @@ class DeadLetter:
     uid: str | None
     event_name: str | None
     header: Header
-    scope: Scope
-    framed: bytes
+    entry: Entry
 
 
 class DeadLetters:
@@ -83,7 +81,7 @@ class DeadLetters:
         Raises:
             OutboxError: The file cannot be written.
         """
-        record = decoded(entry.framed)
+        record = decode_record(entry.framed)
         row = (
             datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             reason,
@@ -121,6 +119,13 @@ class DeadLetters:
             found: int = connection.execute("select count(*) from dead_letters").fetchone()[0]
             return found
 
+    def is_sound(self) -> bool:
+        """Whether SQLite finds nothing wrong with the file."""
+        if not self._path.exists():
+            return True
+        with self._opened() as connection:
+            return bool(connection.execute("pragma integrity_check").fetchone()[0] == "ok")
+
     def remove(self, ids: Iterable[int]) -> None:
         """Delete those with these numbers."""
         with self._opened() as connection:
@@ -139,45 +144,25 @@ class DeadLetters:
             raise OutboxError(self._path, f"the dead letters cannot be used: {error}") from error
 
 
-def decoded(framed: bytes) -> LogRecord | None:
-    """The record, if it can be read at all."""
-    scope_logs = ScopeLogs()
-    try:
-        scope_logs.ParseFromString(framed)
-    except Exception:  # protobuf's errors have no common base in all versions
-        return None
-    return scope_logs.log_records[0] if scope_logs.log_records else None
-
-
 def _columns(record: LogRecord | None) -> tuple[str | None, ...]:
     """The uid, the event name, the time, the body and the attributes, for people."""
     if record is None:
         return (None,) * 5
-    attributes = {pair.key: _plain(pair.value) for pair in record.attributes}
+    attributes = decode_attributes(record.attributes)
     uid = attributes.get(LOG_RECORD_UID)
     happened = datetime.fromtimestamp(min(record.time_unix_nano / 1e9, 2**37), tz=timezone.utc)
     return (
         uid if isinstance(uid, str) else None,
         record.event_name or None,
         happened.isoformat(timespec="milliseconds"),
-        str(_plain(record.body)),
+        str(decode_value(record.body)),
         msgspec.json.encode(attributes).decode(),
     )
-
-
-def _plain(value: AnyValue) -> object:
-    kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [_plain(item) for item in value.array_value.values]
-    if kind == "kvlist_value":
-        return {pair.key: _plain(pair.value) for pair in value.kvlist_value.values}
-    return getattr(value, kind) if kind else None
 
 
 def _dead_letter(row: sqlite3.Row) -> DeadLetter:
     return DeadLetter(
         **{name: row[name] for name in ("id", "died", "reason", "message", "uid", "event_name")},
         header=Header(resource=row["resource"], schema_url=row["resource_schema_url"]),
-        scope=Scope(scope=row["scope"], schema_url=row["scope_schema_url"]),
-        framed=row["record"],
+        entry=Entry(0, Scope(scope=row["scope"], schema_url=row["scope_schema_url"]), row["record"]),
     )

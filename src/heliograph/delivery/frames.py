@@ -33,10 +33,15 @@ MAX_SCOPES: Final = 2**16
 _MAGIC: Final = b"HELIOJNL"
 _HEADER: Final = struct.Struct("<8sHI")
 _LENGTH: Final = struct.Struct("<I")
-FRAME: Final = struct.Struct("<IIQ")
-_SEQUENCE: Final = struct.Struct("<Q")
-PAYLOAD: Final = struct.Struct("<BH")
+_HEAD: Final = struct.Struct("<IIQBH")
+_CHECKED: Final = struct.Struct("<QBH")
+_UNCHECKED_BYTES: Final = _HEAD.size - _CHECKED.size
+_LEAST_PAYLOAD: Final = struct.calcsize("<BH")
+_BEFORE_PAYLOAD: Final = _HEAD.size - _LEAST_PAYLOAD
 _NOT_ZERO: Final = re.compile(rb"[^\0]")
+
+HEAD_BYTES: Final = _HEAD.size
+"""How much of a frame is not its content."""
 
 
 class SegmentError(ValueError):
@@ -73,29 +78,17 @@ class Frame(NamedTuple):
 
     Attributes:
         sequence: Its sequence.
-        payload: What is in it.
-        end: Where it ends in the segment.
+        kind: `SCOPE` or `RECORD`.
+        scope_number: Which scope is defined, or used.
+        content: What comes after the number of the scope.
+        end: Where it ends in the bytes that it was read from.
     """
 
     sequence: int
-    payload: bytes
+    kind: int
+    scope_number: int
+    content: bytes
     end: int
-
-    @property
-    def kind(self) -> int:
-        """`SCOPE` or `RECORD`."""
-        return self.payload[0]
-
-    @property
-    def scope_number(self) -> int:
-        """Which scope is defined, or used."""
-        number: int = PAYLOAD.unpack_from(self.payload)[1]
-        return number
-
-    @property
-    def content(self) -> bytes:
-        """What comes after the number of the scope."""
-        return self.payload[PAYLOAD.size :]
 
 
 def dump_header(header: Header) -> bytes:
@@ -127,13 +120,13 @@ def load_header(buffer: bytes) -> tuple[Header, int]:
     return Header(resource=resource, schema_url=schema_url), end + _LENGTH.size
 
 
-def dump_scope(number: int, scope: Scope) -> bytes:
-    """The payload that defines a scope."""
-    return PAYLOAD.pack(SCOPE, number) + _dump_pair(scope.schema_url, scope.scope)
+def dump_scope(scope: Scope) -> bytes:
+    """The content of the frame that defines a scope."""
+    return _dump_pair(scope.schema_url, scope.scope)
 
 
 def load_scope(content: bytes) -> Scope:
-    """The scope that a payload's content defines.
+    """The scope that a frame's content defines.
 
     Raises:
         SegmentError: It defines none.
@@ -156,29 +149,22 @@ def _load_pair(content: bytes) -> tuple[str, bytes]:
     return content[_LENGTH.size : end].decode(errors="replace"), content[end:]
 
 
-def frame_tail(sequence: int, payload: bytes) -> bytes:
-    """A frame but for its length, which is written last."""
-    number = _SEQUENCE.pack(sequence)
-    return _LENGTH.pack(crc32(payload, crc32(number))) + number + payload
+def dump_frame(sequence: int, kind: int, scope_number: int, content: bytes) -> tuple[bytes, bytes]:
+    """A frame's length, which is to be written last, and all that comes after it."""
+    checked = _CHECKED.pack(sequence, kind, scope_number)
+    checksum = _LENGTH.pack(crc32(content, crc32(checked)))
+    return _LENGTH.pack(_LEAST_PAYLOAD + len(content)), checksum + checked + content
 
 
-def frame_length(payload: bytes) -> bytes:
-    """A frame's length."""
-    return _LENGTH.pack(len(payload))
-
-
-def read_frame(buffer: bytes, offset: int) -> Frame | None:
-    """The whole and undamaged frame that begins here; `None` where none does."""
-    if offset + FRAME.size > len(buffer):
-        return None
-    length, checksum, sequence = FRAME.unpack_from(buffer, offset)
-    end = offset + FRAME.size + length
-    if length < PAYLOAD.size or end > len(buffer):
-        return None
-    payload = buffer[offset + FRAME.size : end]
-    if crc32(payload, crc32(_SEQUENCE.pack(sequence))) != checksum:
-        return None
-    return Frame(sequence, payload, end)
+def read_frames(buffer: bytes, offset: int) -> Iterator[Frame]:
+    """The whole and undamaged frames that follow each other from here on."""
+    while offset + _HEAD.size <= len(buffer):
+        length, checksum, sequence, kind, scope_number = _HEAD.unpack_from(buffer, offset)
+        end = offset + _BEFORE_PAYLOAD + length
+        if length < _LEAST_PAYLOAD or end > len(buffer) or crc32(buffer[offset + _UNCHECKED_BYTES : end]) != checksum:
+            return
+        yield Frame(sequence, kind, scope_number, buffer[offset + _HEAD.size : end], end)
+        offset = end
 
 
 def frame_size(head: bytes) -> int:
@@ -186,11 +172,11 @@ def frame_size(head: bytes) -> int:
     if len(head) < _LENGTH.size:
         return 0
     length: int = _LENGTH.unpack_from(head)[0]
-    return length and FRAME.size + length
+    return length and _BEFORE_PAYLOAD + length
 
 
-def next_frame(buffer: bytes, offset: int, sequence: int) -> tuple[int, Frame] | None:
-    """Where the first undamaged frame after this offset begins, and the frame; `None` if there is none.
+def next_frame(buffer: bytes, offset: int, sequence: int) -> int | None:
+    """Where the first undamaged frame after this offset begins, if there is one.
 
     Args:
         buffer: The segment.
@@ -198,19 +184,18 @@ def next_frame(buffer: bytes, offset: int, sequence: int) -> tuple[int, Frame] |
         sequence: The least that its sequence may be; it is not much more, either, which tells a frame from what only
             looks like one before its checksum is computed.
     """
-    highest = sequence + len(buffer) // FRAME.size
+    highest = sequence + len(buffer) // _HEAD.size
     for candidate in _candidates(buffer, offset):
-        length, _, found = FRAME.unpack_from(buffer, candidate)
-        if sequence <= found <= highest and length <= len(buffer):
-            frame = read_frame(buffer, candidate)
-            if frame is not None:
-                return candidate, frame
+        length, _, found, _, _ = _HEAD.unpack_from(buffer, candidate)
+        is_likely = sequence <= found <= highest and length <= len(buffer)
+        if is_likely and next(read_frames(buffer, candidate), None) is not None:
+            return candidate
     return None
 
 
 def _candidates(buffer: bytes, offset: int) -> Iterator[int]:
     """Where a frame could begin: zeros, of which there are many, are passed over at once."""
-    last = len(buffer) - FRAME.size
+    last = len(buffer) - _HEAD.size
     while offset <= last:
         if _LENGTH.unpack_from(buffer, offset)[0]:
             yield offset

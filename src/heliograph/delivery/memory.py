@@ -7,8 +7,9 @@ import itertools
 import threading
 from typing import Final
 
+from heliograph.delivery.entry import Batch, Entry
 from heliograph.delivery.frames import Header, Scope
-from heliograph.delivery.journal import Batch, Entry
+from heliograph.delivery.journal import JournalClosed
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 """How much is kept; what comes then is not accepted."""
@@ -30,15 +31,28 @@ class MemoryJournal:
         self._lock = threading.Lock()
         self._entries: collections.deque[Entry] = collections.deque()
         self._bytes = 0
+        self._is_closed = False
         self.last_sequence = 0
         self.acknowledged = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def append(self, scope: Scope, framed: bytes) -> bool:
-        """Keep a record; whether there was room."""
+    @property
+    def oldest(self) -> Entry | None:
+        """The record that waits longest."""
         with self._lock:
+            return self._entries[0] if self._entries else None
+
+    def append(self, scope: Scope, framed: bytes) -> bool:
+        """Keep a record; whether there was room.
+
+        Raises:
+            JournalClosed: It was closed.
+        """
+        with self._lock:
+            if self._is_closed:
+                raise JournalClosed
             if self._bytes + len(framed) > MAX_BYTES:
                 return False
             self.last_sequence += 1
@@ -60,6 +74,11 @@ class MemoryJournal:
             self.acknowledged = max(self.acknowledged, sequence)
             while self._entries and self._entries[0].sequence <= sequence:
                 self._bytes -= len(self._entries.popleft().framed)
+
+    def close(self) -> None:
+        """Take no more."""
+        with self._lock:
+            self._is_closed = True
 
     def rewind(self) -> None:
         """Nothing is read but what is not acknowledged."""

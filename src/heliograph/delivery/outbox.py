@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from heliograph.delivery.reader import DAMAGED
 from heliograph.errors import OutboxError, OutboxFull
 
 try:
@@ -28,7 +29,6 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-DAMAGED: Final = "damaged"
 LOCK: Final = "lock"
 DEAD_LETTERS: Final = "dead.db"
 
@@ -120,6 +120,17 @@ class Outbox:
     def folders(self) -> list[Path]:
         """All folders of processes, alive or not."""
         return sorted(path for path in self.directory.iterdir() if path.is_dir() and path.name != DAMAGED)
+
+    def is_held(self, folder: Path) -> bool:
+        """Whether a process is at this folder: the one that writes to it, or one that sends what is left in it."""
+        lease = _take(folder, create=False)
+        if lease is not None:
+            lease.release()
+        return lease is None
+
+    def damaged_files(self) -> list[Path]:
+        """The files with bytes that could not be read."""
+        return sorted(path for path in self.directory.rglob(f"{DAMAGED}/**/*") if path.is_file())
 
     def size(self) -> int:
         """How many bytes all of it has."""

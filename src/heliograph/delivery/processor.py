@@ -9,24 +9,35 @@ from os import PathLike
 from pathlib import Path
 from typing import Final
 
+from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from heliograph.delivery.counts import (
+    DROPPED_OLDEST,
+    MEMORY_FULL,
+    OUTBOX_FULL,
+    SHUT_DOWN,
+    Counts,
+    outbox_metrics_of,
+)
 from heliograph.delivery.dead import DeadLetters
 from heliograph.delivery.destination import Destination
 from heliograph.delivery.encode import encode_log_record, encode_scope, frame_record
 from heliograph.delivery.frames import Scope
-from heliograph.delivery.journal import SEGMENT_BYTES, JournalReader, drop_oldest_segment
-from heliograph.delivery.outbox import Lease, Outbox
+from heliograph.delivery.journal import SEGMENT_BYTES, JournalClosed
+from heliograph.delivery.leftover import Leftover, adopt
+from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.resource_journal import ResourceJournal
-from heliograph.delivery.sender import Counts, Sender
+from heliograph.delivery.sender import Sender
 from heliograph.delivery.transport import Transport, open_transport
 from heliograph.errors import OutboxFull
 from heliograph.fork import after_fork_in_child
-from heliograph.semconv import SCOPE
+from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_REJECTED, SCOPE
 from heliograph.settings import OutboxFullPolicy
 from heliograph.telemetry.deadline import Deadline
+from heliograph.telemetry.providers import Providers
 
 MAX_BYTES: Final = 2**30
 EXIT_TIMEOUT_MILLIS: Final = 5000.0
@@ -35,6 +46,7 @@ _POLL_SECONDS: Final = 0.2
 _ADOPT_SECONDS: Final = 10.0
 _WAKE_BYTES: Final = 256 * 1024
 _SEGMENTS: Final = 8
+_TELL_EACH_SECONDS: Final = 10.0
 
 logger: Final = logging.getLogger(SCOPE)
 
@@ -52,10 +64,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         when_full: What happens then.
         durable: Whether a record is on the disk itself before `on_emit` returns, and survives a power cut.
         strict: Whether `on_emit` raises `OutboxFull`, rather than telling it in a log.
-
-    Attributes:
-        rejected: How many records there was no room for, since this process began.
-        dropped: How many were given up for newer ones.
+        meter_provider: Where its metrics go; `None` is the global one.
 
     Raises:
         OutboxError: The directory cannot be used.
@@ -72,6 +81,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         when_full: OutboxFullPolicy = OutboxFullPolicy.REJECT,
         durable: bool = False,
         strict: bool = False,
+        meter_provider: MeterProvider | None = None,
     ) -> None:
         self._destination = destination or Destination.from_env()
         self._given_transport = transport
@@ -80,47 +90,67 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         self._when_full = when_full
         self._durable = durable
         self._strict = strict
+        self._metrics = outbox_metrics_of(Providers(meter_provider=meter_provider))
         self._journals: dict[int, ResourceJournal] = {}
         self._begin()
         after_fork_in_child(self._begin_in_child)
 
     def _begin(self) -> None:
-        self.rejected = 0
-        self.dropped = 0
+        self._counts = Counts()
         self._scopes: dict[int, tuple[InstrumentationScope | None, Scope]] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._changed = threading.Condition()
         self._pending_bytes = 0
         self._is_shut_down = False
-        self._told_full = float("-inf")
-        self._adopted: list[tuple[Lease, JournalReader]] | None = None  # not looked for yet
+        self._told_rejected = float("-inf")
+        self._leftovers: list[Leftover] | None = None  # not looked for yet
         self._sender = Sender(
             self._given_transport or open_transport(self._destination),
             timeout_seconds=self._destination.timeout_seconds,
             dead_letters=DeadLetters(self._outbox.dead_letters),
+            counts=self._counts,
         )
+        self._metrics.begin(self)
         self._thread = threading.Thread(target=self._run, name="heliograph-outbox", daemon=True)
         self._thread.start()
 
     def _begin_in_child(self) -> None:
         """Leave the parent what is the parent's, and begin anew."""
-        was_shut_down = self._is_shut_down
         for journal in self._journals.values():
             journal.abandon()
-        self._journals = {}
-        if not was_shut_down:
+        for leftover in self._leftovers or []:
+            leftover.release()  # the lock is the parent's still
+        self._journals, self._leftovers = {}, None
+        if self._is_shut_down:
+            self._lock = threading.Lock()
+        else:
             self._begin()
 
     @property
-    def accepted(self) -> int:
-        """How many records were accepted, since this process began."""
-        return sum(sum(journal.targets()) for journal in list(self._journals.values()))
+    def counts(self) -> Counts:
+        """What became of records, since this process began."""
+        self._counts.reach(OUTBOX_ACCEPTED, sum(journal.accepted for journal in list(self._journals.values())))
+        return self._counts
 
     @property
-    def counts(self) -> Counts:
-        """What became of what was sent."""
-        return self._sender.counts
+    def depth(self) -> int:
+        """How many records wait to be sent, those that other processes left to this one, too."""
+        own = sum(journal.waiting for journal in list(self._journals.values()))
+        return own + sum(leftover.waiting for leftover in self._leftovers or [])
+
+    @property
+    def size(self) -> int:
+        """How many bytes the outbox has."""
+        return self._outbox.size()
+
+    @property
+    def oldest_age_seconds(self) -> float:
+        """How long ago the record was made that waits longest; 0 where none waits."""
+        journals = [source for journal in list(self._journals.values()) for source in journal.sources()]
+        leftovers = [each.reader for each in self._leftovers or []]
+        waiting = [oldest for each in [*journals, *leftovers] if (oldest := each.oldest) is not None]
+        return max((entry.age_seconds for entry in waiting), default=0.0)
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Accept a record: when it returns, the record survives the death of the process.
@@ -128,25 +158,31 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         Raises:
             OutboxFull: There is no room, and the processor is strict.
         """
-        if self._is_shut_down:
-            return
         framed = frame_record(encode_log_record(log_record.log_record, log_record.dropped_attributes))
         scope = self._scope(log_record.instrumentation_scope)
         try:
-            is_accepted = self._journal(log_record.resource).append(scope, framed)
+            if not self._journal(log_record.resource).append(scope, framed):
+                self._reject(MEMORY_FULL, "neither the disk nor the memory takes more")
+        except JournalClosed:
+            self._reject(SHUT_DOWN, "the outbox was shut down")
         except OutboxFull as error:
-            self._tell_full(error)
+            self._reject(OUTBOX_FULL, str(error))
             if self._strict:
                 raise
-            is_accepted = False
-        if not is_accepted:
-            with self._lock:
-                self.rejected += 1
-            return
         self._pending_bytes += len(framed)
         if self._pending_bytes > _WAKE_BYTES:
             self._pending_bytes = 0
             self._wake.set()
+
+    def _reject(self, reason: str, words: str) -> None:
+        self._counts.add(OUTBOX_REJECTED, reason=reason)
+        if time.monotonic() - self._told_rejected > _TELL_EACH_SECONDS:
+            self._told_rejected = time.monotonic()
+            logger.error("Records are not accepted: %s", words)
+
+    def _gave_up(self, count: int) -> None:
+        self._counts.add(OUTBOX_REJECTED, count, DROPPED_OLDEST)
+        logger.warning("The outbox is full: %d records that waited longest are given up.", count)
 
     def _scope(self, said: InstrumentationScope | None) -> Scope:
         known = self._scopes.get(id(said))
@@ -164,6 +200,8 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         if known is not None:
             return known
         with self._lock:
+            if self._is_shut_down:
+                raise JournalClosed
             return self._journals.setdefault(
                 id(resource),
                 ResourceJournal(
@@ -171,27 +209,9 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
                     outbox=self._outbox,
                     segment_bytes=self._segment_bytes,
                     durable=self._durable,
-                    make_room=self._make_room,
+                    gave_up=self._gave_up if self._when_full is OutboxFullPolicy.DROP_OLDEST else None,
                 ),
             )
-
-    def _make_room(self, folder: Path, size: int) -> None:
-        while True:
-            try:
-                self._outbox.make_room(size)
-            except OutboxFull:
-                dropped = drop_oldest_segment(folder) if self._when_full is OutboxFullPolicy.DROP_OLDEST else 0
-                if not dropped:
-                    raise
-                self.dropped += dropped
-                logger.warning("The outbox is full: %d records that waited longest are given up.", dropped)
-            else:
-                return
-
-    def _tell_full(self, error: OutboxFull) -> None:
-        if time.monotonic() - self._told_full > _ADOPT_SECONDS:
-            self._told_full = time.monotonic()
-            logger.error("Records are not accepted: %s", error)
 
     def force_flush(self, timeout_millis: float = 30_000) -> bool:
         """Whether all that was accepted so far was answered for within the time."""
@@ -206,12 +226,13 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
 
     def shutdown(self, timeout_millis: float = EXIT_TIMEOUT_MILLIS) -> None:
         """Send what can be sent within the time; the rest stays on the disk, for whoever uses the outbox next."""
-        if self._is_shut_down:
+        with self._lock:
+            was_shut_down, self._is_shut_down = self._is_shut_down, True
+        if was_shut_down:
             return
-        self._is_shut_down = True
         deadline = Deadline(timeout_millis)
         if self.force_flush(timeout_millis):
-            self._send_adopted(deadline)
+            self._send_leftovers(deadline)
         else:
             logger.warning("Not all records of the outbox were delivered; they stay in %s.", self._outbox.directory)
         self._sender.close()
@@ -219,12 +240,13 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         self._thread.join()
         for journal in self._journals.values():
             journal.close()
+        self._metrics.end(self)
 
-    def _send_adopted(self, deadline: Deadline) -> None:
+    def _send_leftovers(self, deadline: Deadline) -> None:
         """Give what other processes left the rest of the time, as long as the server takes it."""
         with self._changed:
-            while (self._adopted is None or self._adopted) and deadline.remaining():
-                if self._sender.waiting_seconds():
+            while (self._leftovers is None or self._leftovers) and deadline.remaining():
+                if not self._sender.is_ready():
                     return
                 self._changed.wait(deadline.remaining() / 1000)
 
@@ -233,20 +255,20 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         while not self._sender.closed.is_set():
             try:
                 if time.monotonic() >= adopt_at:
-                    found = [(lease, JournalReader(lease.folder, is_live=False)) for lease in self._outbox.adopt()]
-                    self._adopted = [*(self._adopted or []), *found]
+                    self._leftovers = [*(self._leftovers or []), *adopt(self._outbox)]
                     adopt_at = time.monotonic() + _ADOPT_SECONDS
                 self._send_own()
-                self._adopted = [each for each in self._adopted or [] if not self._is_drained(*each)]
+                self._leftovers = [
+                    each for each in self._leftovers or [] if not each.drain(self._sender, self._send_own)
+                ]
             except Exception:  # whatever a disk does, what is in the outbox is tried again
                 logger.exception("The outbox could not be sent.")
             with self._changed:
                 self._changed.notify_all()
             self._wake.wait(max(_POLL_SECONDS, self._sender.waiting_seconds()))
             self._wake.clear()
-        for lease, reader in self._adopted or []:
-            reader.close()
-            lease.release()
+        for each in self._leftovers or []:
+            each.release()
 
     def _send_own(self) -> None:
         for journal in list(self._journals.values()):
@@ -254,13 +276,3 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
                 while self._sender.send_next(source):
                     with self._changed:
                         self._changed.notify_all()
-
-    def _is_drained(self, lease: Lease, reader: JournalReader) -> bool:
-        while self._sender.send_next(reader):
-            if self._journals:
-                self._send_own()
-        if self._sender.waiting_seconds() or self._sender.closed.is_set():
-            return False
-        reader.close()
-        lease.remove()
-        return True

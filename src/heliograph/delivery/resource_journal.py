@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from heliograph.delivery.encode import encode_resource
 from heliograph.delivery.frames import Header, Scope
-from heliograph.delivery.journal import JournalReader, JournalWriter
+from heliograph.delivery.journal import JournalClosed, JournalWriter
 from heliograph.delivery.memory import MemoryJournal
 from heliograph.delivery.outbox import Lease, Outbox
+from heliograph.delivery.reader import JournalReader
+from heliograph.delivery.segment import segments
 from heliograph.errors import OutboxFull
 from heliograph.semconv import SCOPE
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
 _DISK_PAUSE_SECONDS: Final = 1.0
+_FEWEST_SEGMENTS: Final = 2
 
 logger: Final = logging.getLogger(SCOPE)
 
@@ -36,7 +39,7 @@ class ResourceJournal:
         outbox: Where the journal is.
         segment_bytes: How large its segments are.
         durable: See `JournalWriter`.
-        make_room: Is asked for room in the folder.
+        gave_up: Is told how many records were given up for newer ones; `None`: none ever is.
         memory: What the disk did not take.
     """
 
@@ -44,12 +47,14 @@ class ResourceJournal:
     outbox: Outbox
     segment_bytes: int
     durable: bool
-    make_room: Callable[[Path, int], None]
+    gave_up: Callable[[int], None] | None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _lease: Lease | None = None
     _writer: JournalWriter | None = None
     _reader: JournalReader | None = None
     _failed_at: float | None = None
+    _moved: int = 0
+    _is_closed: bool = False
 
     def __post_init__(self) -> None:
         attributes = {} if self.resource is None else self.resource.attributes
@@ -61,6 +66,7 @@ class ResourceJournal:
         """Keep a record; whether there was room.
 
         Raises:
+            JournalClosed: It was closed.
             OutboxFull: The outbox is as large as it may become.
         """
         if self._failed_at is None or time.monotonic() - self._failed_at > _DISK_PAUSE_SECONDS:
@@ -81,6 +87,8 @@ class ResourceJournal:
 
     def _open(self) -> JournalWriter:
         with self._lock:
+            if self._is_closed:
+                raise JournalClosed
             if self._writer is None:
                 lease = self.outbox.begin()
                 self._reader = JournalReader(lease.folder, is_live=True)
@@ -90,9 +98,27 @@ class ResourceJournal:
                     self._header,
                     segment_bytes=self.segment_bytes,
                     durable=self.durable,
-                    make_room=lambda size: self.make_room(lease.folder, size),
+                    make_room=lambda size: self._make_room(lease.folder, size),
                 )
             return self._writer
+
+    def _make_room(self, folder: Path, size: int) -> None:
+        while True:
+            try:
+                return self.outbox.make_room(size)
+            except OutboxFull:
+                if self.gave_up is None or not self._drop_oldest(folder, self.gave_up):
+                    raise
+
+    def _drop_oldest(self, folder: Path, gave_up: Callable[[int], None]) -> bool:
+        """Delete the oldest segment, unless it is the only one; a reader that is at it reads it to its end."""
+        found = segments(folder)
+        if len(found) < _FEWEST_SEGMENTS or self._reader is None:
+            return False
+        (_, path), (following, _) = found[:2]
+        path.unlink(missing_ok=True)
+        gave_up(self._reader.give_up_before(following))
+        return True
 
     def sources(self) -> Iterator[JournalReader | MemoryJournal]:
         """Where its records are read from."""
@@ -110,19 +136,35 @@ class ResourceJournal:
         sent = on_disk if self._reader is None else self._reader.acknowledged
         return sent >= on_disk and self.memory.acknowledged >= in_memory
 
+    @property
+    def accepted(self) -> int:
+        """How many records were accepted so far."""
+        return sum(self.targets()) - self._moved
+
+    @property
+    def waiting(self) -> int:
+        """How many records were not answered for."""
+        on_disk, in_memory = self.targets()
+        acknowledged = on_disk if self._reader is None else self._reader.acknowledged
+        return max(0, on_disk - acknowledged) + max(0, in_memory - self.memory.acknowledged)
+
     def close(self) -> None:
         """End: what is in memory goes to the disk, if it can; a journal of which all was sent is deleted."""
+        self.memory.close()
         with contextlib.suppress(OSError):
             while batch := self.memory.read(max_bytes=2**20, max_records=1000):
                 for entry in batch.entries:
                     (self._writer or self._open()).append(entry.scope, entry.framed)
                     self.memory.acknowledge(entry.sequence)
+                    self._moved += 1
         if len(self.memory):
             logger.error("%d records are lost: neither the server nor the disk took them.", len(self.memory))
+        with self._lock:
+            self._is_closed = True
         if self._writer is not None and self._reader is not None and self._lease is not None:
-            is_sent = self.has_sent(*self.targets())
-            self._reader.close()
             self._writer.close()
+            is_sent = self.has_sent(*self.targets())  # nothing is added any more
+            self._reader.close()
             (self._lease.remove if is_sent else self._lease.release)()
             self._lease = None  # its descriptor may be another file's from now on
 

@@ -6,18 +6,23 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import groupby
 from typing import Final, Protocol
 
+from heliograph.delivery.counts import Counts
 from heliograph.delivery.dead import DeadLetters
-from heliograph.delivery.encode import request
+from heliograph.delivery.entry import Batch, Entry, to_request
 from heliograph.delivery.frames import Header
-from heliograph.delivery.journal import Batch, Entry
-from heliograph.delivery.retry import Backoff, Judgement, Verdict
+from heliograph.delivery.retry import Backoff, Judgement, Reason, Verdict
 from heliograph.delivery.transport import Transport
 from heliograph.errors import OutboxError
-from heliograph.semconv import SCOPE
+from heliograph.semconv import (
+    OUTBOX_DAMAGED,
+    OUTBOX_DEAD,
+    OUTBOX_DELIVERED,
+    OUTBOX_REJECTED,
+    OUTBOX_RETRIED,
+    SCOPE,
+)
 
 MAX_BATCH_BYTES: Final = 1024 * 1024
 MAX_BATCH_RECORDS: Final = 4096
@@ -39,23 +44,6 @@ class Source(Protocol):
         """Read again what was not acknowledged."""
 
 
-@dataclass
-class Counts:
-    """What became of records, since this process began.
-
-    Attributes:
-        delivered: A server took them.
-        rejected: A server took the request, and not these.
-        dead: They are among the dead letters.
-        retried: Requests that were not answered for, and were to be sent again.
-    """
-
-    delivered: int = 0
-    rejected: int = 0
-    dead: int = 0
-    retried: int = 0
-
-
 class Sender:
     """Sends the batches of sources.
 
@@ -63,6 +51,7 @@ class Sender:
         transport: What carries requests.
         timeout_seconds: The longest that one request may take.
         dead_letters: Where records go that can never be delivered.
+        counts: What becomes of records is counted here.
         backoff: How long to wait after a failure.
         clock: A clock that nobody sets, in seconds.
     """
@@ -73,6 +62,7 @@ class Sender:
         *,
         timeout_seconds: float,
         dead_letters: DeadLetters,
+        counts: Counts,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -84,21 +74,26 @@ class Sender:
         self._not_before = 0.0
         self._told = float("-inf")
         self._failing: Judgement | None = None
-        self.counts = Counts()
+        self.counts = counts
         self.closed = threading.Event()
 
     def waiting_seconds(self) -> float:
         """How long nothing is to be sent; 0 when something can."""
         return max(0.0, self._not_before - self._clock())
 
+    def is_ready(self) -> bool:
+        """Whether something can be sent now."""
+        return not self.waiting_seconds() and not self.closed.is_set()
+
     def send_next(self, source: Source) -> bool:
         """Send the next batch of a source, if it is time and there is one; whether to go on with it at once."""
-        if self.waiting_seconds() or self.closed.is_set():
+        if not self.is_ready():
             return False
         limit = min(MAX_BATCH_BYTES, self._transport.usual_limit_bytes)
         batch = source.read(max_bytes=limit, max_records=MAX_BATCH_RECORDS)
         if batch is None:
             return False
+        self.counts.add(OUTBOX_DAMAGED, batch.damaged)
         if batch.damaged:
             logger.error("%d records of the outbox are damaged, and set aside.", batch.damaged)
         is_done = self._deliver(source, batch.header, batch.entries)
@@ -108,7 +103,7 @@ class Sender:
 
     def _deliver(self, source: Source, header: Header, entries: Sequence[Entry]) -> bool:
         """Send records in one request, or in smaller ones; whether all were answered for."""
-        judgement = self._transport.send(_request(header, entries), self._timeout_seconds)
+        judgement = self._transport.send(to_request(header, entries), self._timeout_seconds)
         if judgement.verdict in {Verdict.DELIVERED, Verdict.PARTIAL}:
             self._accepted(judgement, len(entries))
         elif judgement.verdict in {Verdict.SPLIT, Verdict.REJECTED}:
@@ -127,10 +122,11 @@ class Sender:
         return True
 
     def _accepted(self, judgement: Judgement, count: int) -> None:
-        self.counts.delivered += count - judgement.rejected
-        self.counts.rejected += judgement.rejected
-        if judgement.rejected:
-            logger.error("The server rejected %d of %d records: %s", judgement.rejected, count, judgement.message)
+        rejected = min(judgement.rejected, count)  # as the server says, which may be more than there were
+        self.counts.add(OUTBOX_DELIVERED, count - rejected)
+        self.counts.add(OUTBOX_REJECTED, rejected, Reason.PARTIAL_SUCCESS.value)
+        if rejected:
+            logger.error("The server rejected %d of %d records: %s", rejected, count, judgement.message)
         if self._failing is not None:
             logger.warning("Records are delivered again.")
         self._failing = None
@@ -143,12 +139,12 @@ class Sender:
             logger.error("A record that no server takes cannot be put to the dead letters, and stays: %s", error)  # noqa: TRY400 — the words are enough
             self._wait(judgement)
             return False
-        self.counts.dead += 1
+        self.counts.add(OUTBOX_DEAD, reason=judgement.reason.value)
         logger.error("A record is dead (%s): %s", judgement.reason.value, judgement.message)
         return True
 
     def _wait(self, judgement: Judgement) -> None:
-        self.counts.retried += 1
+        self.counts.add(OUTBOX_RETRIED, reason=judgement.reason.value)
         self._not_before = self._clock() + self._backoff.next(judgement.retry_after_seconds)
         if self.closed.is_set():
             return
@@ -161,11 +157,3 @@ class Sender:
         """End; a request that is under way is cancelled."""
         self.closed.set()
         self._transport.close()
-
-
-def _request(header: Header, entries: Sequence[Entry]) -> bytes:
-    groups = [
-        (scope.scope, scope.schema_url, [entry.framed for entry in group])
-        for scope, group in groupby(entries, key=lambda entry: entry.scope)
-    ]
-    return request(header.resource, header.schema_url, groups)

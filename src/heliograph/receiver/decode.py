@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from heliograph.otlp import decode_attributes, decode_value
 from heliograph.semconv import LOG_RECORD_UID, USER_ID
 
 Row: TypeAlias = dict[str, object]
@@ -92,24 +92,6 @@ def _point_rows(metric: Metric, service: object) -> Iterator[Row]:
             "time_unix_nano": point.time_unix_nano,
             "service": service,
         }
-
-
-def decode_attributes(pairs: Iterable[KeyValue]) -> dict[str, object]:
-    """Attributes as a dict."""
-    return {pair.key: decode_value(pair.value) for pair in pairs}
-
-
-def decode_value(value: AnyValue) -> object:
-    """A value of OTLP as one of Python; bytes as base64 text."""
-    kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [decode_value(item) for item in value.array_value.values]
-    if kind == "kvlist_value":
-        return decode_attributes(value.kvlist_value.values)
-    if kind == "bytes_value":
-        return base64.b64encode(value.bytes_value).decode()
-    plain: Any = getattr(value, kind) if kind else None
-    return plain
 
 
 def to_json(value: object) -> str:

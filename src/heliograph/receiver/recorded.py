@@ -7,19 +7,16 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
 
 from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from heliograph.errors import FileFormatError
-from heliograph.receiver.decode import decode_attributes
+from heliograph.otlp import decode_attributes, without_ids
 from heliograph.receiver.store import is_store
 from heliograph.schema.drafts.infer import RecordedEvent
 from heliograph.semconv import LOG_RECORD_UID
-
-_IDS: Final = frozenset({"traceId", "spanId", "parentSpanId"})
 
 
 def read_recorded(path: Path) -> Iterator[RecordedEvent]:
@@ -67,19 +64,13 @@ def _of_line(line: str, place: str) -> Iterator[RecordedEvent]:
         document = json.loads(line)
         if not isinstance(document, dict) or not document.keys() & {"resourceLogs", "resourceSpans", "resourceMetrics"}:
             raise FileFormatError(f"{place}: it is no request of OTLP in JSON")
+        readable = without_ids(document)
         if "resourceLogs" in document:
-            yield from _of_logs(json_format.ParseDict(_without_ids(document), ExportLogsServiceRequest(), True))
+            yield from _of_logs(json_format.ParseDict(readable, ExportLogsServiceRequest(), True))
         if "resourceSpans" in document:
-            yield from _of_spans(json_format.ParseDict(_without_ids(document), ExportTraceServiceRequest(), True))
+            yield from _of_spans(json_format.ParseDict(readable, ExportTraceServiceRequest(), True))
     except (RecursionError, ValueError, json_format.ParseError) as error:
         raise error if isinstance(error, FileFormatError) else FileFormatError(f"{place}: {error}") from error
-
-
-def _without_ids(document: Any) -> Any:
-    """The document without its ids, which OTLP writes in hexadecimal, and protobuf would read as base64."""
-    if isinstance(document, dict):
-        return {key: _without_ids(value) for key, value in document.items() if key not in _IDS}
-    return [_without_ids(each) for each in document] if isinstance(document, list) else document
 
 
 def _of_logs(request: ExportLogsServiceRequest) -> Iterator[RecordedEvent]:

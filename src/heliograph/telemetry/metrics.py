@@ -6,8 +6,8 @@ import logging
 import threading
 import weakref
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, Generic, TypeVar
 
 from opentelemetry.metrics import (
     CallbackOptions,
@@ -41,6 +41,8 @@ from heliograph.semconv import (
 from heliograph.telemetry.providers import Providers
 
 logger: Final = logging.getLogger(SCOPE)
+
+T = TypeVar("T")
 
 
 class Tally:
@@ -105,31 +107,39 @@ def _duration(meter: Meter, metric: MetricName) -> Histogram:
     )
 
 
-_GLOBAL: Final = Providers()
-_by_provider: weakref.WeakKeyDictionary[MeterProvider | Providers, Metrics] = weakref.WeakKeyDictionary()
-_by_provider_lock = threading.Lock()
+class ByMeterProvider(Generic[T]):
+    """One object for each meter provider: two observable counters of one name would hide each other.
 
-
-def metrics_of(providers: Providers) -> Metrics:
-    """The metrics that go to a meter provider.
-
-    One object for each provider: two observable counters of one name would hide each other.
+    Args:
+        make: Makes the object with a meter.
     """
-    provider = providers.meter_provider
-    key = _GLOBAL if provider is None or provider is get_meter_provider() else provider
-    with _by_provider_lock:
-        metrics = _by_provider.get(key)
-        if metrics is None:
-            metrics = _by_provider[key] = _make(providers)
-        return metrics
+
+    _GLOBAL: Final = Providers()
+
+    def __init__(self, make: Callable[[Meter], T]) -> None:
+        self._make = make
+        self._made: weakref.WeakKeyDictionary[MeterProvider | Providers, T] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def of(self, providers: Providers) -> T:
+        """The object for where these metrics go."""
+        provider = providers.meter_provider
+        key = self._GLOBAL if provider is None or provider is get_meter_provider() else provider
+        with self._lock:
+            made = self._made.get(key)
+            if made is None:
+                made = self._made[key] = self._new(providers)
+            return made
+
+    def _new(self, providers: Providers) -> T:
+        try:
+            return self._make(providers.meter())
+        except Exception:  # a provider's own code may do anything; the program goes on, unmeasured
+            logger.exception("The MeterProvider gives no instruments: nothing is measured.")
+            return self._make(NoOpMeter(SCOPE))
 
 
-def _make(providers: Providers) -> Metrics:
-    try:
-        return Metrics(providers.meter())
-    except Exception:  # a provider's own code may do anything; the program goes on, unmeasured
-        logger.exception("The MeterProvider gives no instruments: nothing is measured.")
-        return Metrics(NoOpMeter(SCOPE))
+metrics_of: Final = ByMeterProvider(Metrics).of
 
 
 def error_type(error: BaseException) -> str:

@@ -1,0 +1,66 @@
+"""What a process left that is gone: its folder is sent by whoever holds the lock, and deleted then."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from heliograph.delivery.outbox import Lease, Outbox
+from heliograph.delivery.reader import JournalReader, last_sequence
+from heliograph.delivery.sender import Sender
+from heliograph.semconv import SCOPE
+
+logger: Final = logging.getLogger(SCOPE)
+
+
+class Leftover:
+    """A folder of a process that is gone.
+
+    Args:
+        lease: The folder, whose lock is held.
+
+    Attributes:
+        reader: Reads what is in it.
+    """
+
+    def __init__(self, lease: Lease) -> None:
+        self.folder = lease.folder
+        self.reader = JournalReader(lease.folder, is_live=False)
+        self._lease = lease
+        self._last = last_sequence(lease.folder)
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait in it."""
+        return max(0, self._last - self.reader.acknowledged)
+
+    def drain(self, sender: Sender, after_each: Callable[[], object]) -> bool:
+        """Send what is in it, batch by batch, as long as a server takes it; whether it is let go: sent, or unreadable."""
+        try:
+            while sender.send_next(self.reader):
+                after_each()
+        except OSError as error:
+            logger.error("%s cannot be read, and is left for later: %s", self.folder, error)  # noqa: TRY400 — the words are enough
+            self.release()
+            return True
+        if not sender.is_ready():
+            return False
+        self.reader.close()
+        self._lease.remove()
+        return True
+
+    def release(self) -> None:
+        """Leave it to whoever takes it next."""
+        self.reader.close()
+        self._lease.release()
+
+
+def adopt(outbox: Outbox) -> Iterator[Leftover]:
+    """What processes left that are gone."""
+    for lease in outbox.adopt():
+        try:
+            yield Leftover(lease)
+        except OSError as error:
+            logger.error("%s cannot be read, and is left for later: %s", lease.folder, error)  # noqa: TRY400 — the words are enough
+            lease.release()

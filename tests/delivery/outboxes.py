@@ -1,0 +1,89 @@
+"""Outboxes as a program has them, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from opentelemetry._logs import LogRecord
+from opentelemetry.context import Context
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.resources import Resource
+
+from backends import wait_until
+from delivery.servers import OK, Answer, serving
+from heliograph.delivery.destination import Destination, OtlpProtocol
+from heliograph.delivery.frames import Header, Scope
+from heliograph.delivery.journal import JournalWriter
+from heliograph.delivery.outbox import Outbox
+from heliograph.delivery.processor import OutboxLogRecordProcessor
+from heliograph.delivery.segment import segments
+
+
+def destination(endpoint: str, **kwargs: Any) -> Destination:
+    return Destination(protocol=OtlpProtocol.HTTP, url=endpoint, **kwargs)
+
+
+@contextmanager
+def logging_to(directory: Path, endpoint: str, *, service: str = "tests", **kwargs: Any) -> Iterator[Any]:
+    """A function that emits a record, and its processor."""
+    processor = OutboxLogRecordProcessor(directory, destination=destination(endpoint), **kwargs)
+    provider = LoggerProvider(resource=Resource({"service.name": service}), shutdown_on_exit=False)
+    provider.add_log_record_processor(processor)
+    logger = provider.get_logger("tests", "1")
+
+    def emit(body: str) -> None:
+        logger.emit(LogRecord(context=Context(), body=body, attributes={"log.record.uid": body}))
+
+    emit.processor = processor  # type: ignore[attr-defined]
+    try:
+        yield emit
+    finally:
+        processor.shutdown(timeout_millis=100)
+
+
+def left(directory: Path) -> list[Path]:
+    """The folders of processes that are there still."""
+    return Outbox(directory, max_bytes=10**9).folders()
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    wait_until(lambda: condition() or None)
+
+
+def leave_damaged(directory: Path) -> Path:
+    """A folder of a process that is gone, with three records, of which the second is damaged."""
+    lease = Outbox(directory, max_bytes=10**9).begin()
+    writer = JournalWriter(lease.folder, Header(resource=b""))
+    for body in (b"first", b"second", b"third"):
+        writer.append(Scope(scope=b""), b"\x12\x09\x2a\x07\x0a\x05" + body[:5])
+    writer.close()
+    lease.release()
+    path = segments(lease.folder)[0][1]
+    path.write_bytes(path.read_bytes().replace(b"secon", b"secoN"))
+    return lease.folder
+
+
+@contextmanager
+def eventful(directory: Path, meter_provider: MeterProvider) -> Iterator[OutboxLogRecordProcessor]:
+    """An outbox to which everything happened that is counted."""
+    leave_damaged(directory)
+    partial = (200, {"Content-Type": "application/x-protobuf"}, b"\x0a\x07\x08\x01\x12\x03bad")
+
+    def answer(number: int, records: list[str]) -> Answer:
+        if number == 0:
+            return 503, {}, b""
+        if "poison" in records:
+            return 400, {}, b""
+        return partial if "partial" in records else OK
+
+    with serving(answer) as server:
+        with logging_to(directory, server.endpoint, meter_provider=meter_provider) as emit:
+            for body in ("one", "poison", "partial"):
+                emit(body)
+                assert emit.processor.force_flush(20_000)
+            wait_for(lambda: len(left(directory)) == 1)
+            yield emit.processor
