@@ -8,9 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import traceback
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,3 +141,17 @@ def run(command: list[str], *, cwd: Path, env: Mapping[str, str]) -> subprocess.
     return subprocess.run(
         command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
     )
+
+
+def in_child(function: Callable[[], object]) -> int:
+    """Run the function in a forked child, and give its exit status: 1 if it raised; the interpreter's own end does not
+    run there."""
+    pid = os.fork()
+    if not pid:
+        try:
+            function()
+        except BaseException:
+            traceback.print_exc(file=sys.__stderr__)
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from delivery.outboxes import eventful, logging_to
 from delivery.servers import serving
 from heliograph.delivery.counts import Counts
 from heliograph.semconv import OUTBOX_DEAD, OUTBOX_DELIVERED
+from processes import in_child
 from recorder import Telemetry
 
 
@@ -72,21 +72,15 @@ def test_child_of_a_fork_counts_its_own(tmp_path: Path, telemetry: Telemetry) ->
     with serving() as server, logging_to(tmp_path, server.endpoint, meter_provider=telemetry.meter_provider) as emit:
         emit("before")
         assert emit.processor.force_flush(10_000)
-        pid = os.fork()
-        if pid == 0:
-            try:
-                emit("child")
-                assert emit.processor.force_flush(10_000)
-                assert points(telemetry)["accepted"] == {"": 1}
-                os._exit(0)
-            except BaseException:
-                import traceback; open('/tmp/w/tb','w').write(traceback.format_exc())
-            finally:
-                os._exit(1)
-        _, status = os.waitpid(pid, 0)
+
+        def work() -> None:
+            emit("child")
+            assert emit.processor.force_flush(10_000)
+            assert points(telemetry)["accepted"] == {"": 1}
+
+        assert in_child(work) == 0
         assert points(telemetry)["accepted"] == {"": 1}
 
-    assert os.waitstatus_to_exitcode(status) == 0
     assert sorted(server.accepted) == ["before", "child"]
 
 

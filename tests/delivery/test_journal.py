@@ -25,6 +25,7 @@ from heliograph.delivery.frames import RECORD, Header, Scope, load_header, read_
 from heliograph.delivery.journal import JournalWriter
 from heliograph.delivery.reader import JournalReader
 from heliograph.delivery.segment import segments
+from processes import in_child
 
 HEADER = Header(resource=b"resource", schema_url="https://schema/1")
 A, B = Scope(scope=b"a", schema_url="https://a"), Scope(scope=b"b")
@@ -324,11 +325,7 @@ def test_process_that_is_killed_loses_nothing_that_was_appended(tmp_path: Path, 
 def test_child_of_a_fork_leaves_the_files_alone(tmp_path: Path) -> None:
     """`abandon` lets go of them, and the parent goes on."""
     writer = write(tmp_path, records(3))
-    pid = os.fork()
-    if pid == 0:
-        writer.abandon()
-        os._exit(0)
-    os.waitpid(pid, 0)
+    assert in_child(writer.abandon) == 0
     writer.append(A, b"more")
     writer.close()
     reader = JournalReader(tmp_path, is_live=False)

@@ -28,7 +28,7 @@ from heliograph.delivery.reader import JournalReader
 from heliograph.errors import OutboxError, OutboxFull
 from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_DELIVERED, OUTBOX_REJECTED
 from heliograph.settings import OutboxFullPolicy
-from processes import clean_environment
+from processes import clean_environment, in_child
 
 
 def test_records_arrive_under_their_resource_and_scope(tmp_path: Path) -> None:
@@ -197,18 +197,15 @@ def test_child_of_a_fork_has_an_outbox_of_its_own(tmp_path: Path) -> None:
     """What parent and child emit arrives, each once."""
     with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
         emit("before")
-        pid = os.fork()
-        if pid == 0:
-            try:
-                emit("child")
-                os._exit(0 if emit.processor.force_flush(10_000) else 1)
-            finally:
-                os._exit(2)
-        _, status = os.waitpid(pid, 0)
+
+        def work() -> None:
+            emit("child")
+            assert emit.processor.force_flush(10_000)
+
+        assert in_child(work) == 0
         emit("parent")
         assert emit.processor.force_flush(10_000)
 
-    assert os.waitstatus_to_exitcode(status) == 0
     assert Counter(server.accepted) == {"before": 1, "child": 1, "parent": 1}
 
 

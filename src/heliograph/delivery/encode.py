@@ -26,7 +26,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, Union
 
 from heliograph.schema.values import INT64_MAX, INT64_MIN, TOO_LARGE, integer, plain, text, to_json
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from opentelemetry._logs import LogRecord
 
 Buffer: TypeAlias = Union[bytes, memoryview]
+T = TypeVar("T")
 
 MAX_VALUES: Final = 2**20
 """How many values inside of one are encoded. Twice as many bytes at least: more than a gRPC server commonly takes."""
@@ -61,11 +62,11 @@ def encode_log_record(record: LogRecord, dropped_attributes_count: int = 0) -> b
         record: Of the API, or what the SDK's `ReadWriteLogRecord.log_record` is.
         dropped_attributes_count: What the SDK's `ReadWriteLogRecord.dropped_attributes` says.
     """
-    body = _message(record.body, _BODY_LEVELS)
+    body, event_name = _message(record.body, _BODY_LEVELS), record.event_name
     parts = [
         _fixed(_pack_fixed64, 0x09, record.timestamp),
         _severity(record.severity_number),
-        _text_field(b"\x1a", record.severity_text),
+        _text_field(b"\x1a", record.severity_text) if record.severity_text else b"",
         b"\x2a",
         _VARINTS[len(body)],
         body,
@@ -74,12 +75,15 @@ def encode_log_record(record: LogRecord, dropped_attributes_count: int = 0) -> b
         _put_attributes(parts, record.attributes)
     if dropped_attributes_count > 0:
         parts += b"\x38", _VARINTS[min(dropped_attributes_count, _UINT32_MAX)]
+    if record.trace_id or record.span_id or record.trace_flags:
+        parts += (
+            _fixed(_pack_fixed32, 0x45, record.trace_flags),
+            _id(b"\x4a\x10", record.trace_id, 16),
+            _id(b"\x52\x08", record.span_id, 8),
+        )
     parts += (
-        _fixed(_pack_fixed32, 0x45, record.trace_flags),
-        _id(b"\x4a\x10", record.trace_id, 16),
-        _id(b"\x52\x08", record.span_id, 8),
         _fixed(_pack_fixed64, 0x59, record.observed_timestamp),
-        _text_field(b"\x62", record.event_name),
+        _event_names[event_name] if type(event_name) is str else _event_name(event_name),
     )
     return b"".join(parts)
 
@@ -159,7 +163,7 @@ def _id(head: bytes, value: int, size: int) -> bytes:
 
 
 def _severity(severity: object) -> bytes:
-    number = getattr(severity, "value", 0)
+    number = getattr(severity, "_value_", 0)  # five times as fast as `value`
     if type(number) is int and number and -_INT32_MAX <= number <= _INT32_MAX:
         return b"\x10" + _VARINTS[number & _UINT64_MASK]
     return b""
@@ -220,31 +224,55 @@ class _Headers(dict[int, bytes]):
         return header
 
 
-class _Keys(dict[str, _Headers]):
-    """The headers of each key. Keys may be chosen by an attacker: it is emptied when it is full."""
+class _Known(dict[str, T]):
+    """What was made of short texts. They may be chosen by an attacker: it is emptied when it is full.
 
-    __slots__ = ()
+    Args:
+        make: Makes it.
+    """
 
-    def __missing__(self, key: str) -> _Headers:
-        headers = _Headers(key)
-        if len(key) <= MAX_CACHED_KEY_LENGTH:
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[str], T]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, text: str) -> T:
+        made = self._make(text)
+        if len(text) <= MAX_CACHED_KEY_LENGTH:
             if len(self) >= MAX_CACHED_KEYS:
                 self.clear()
-            self[key] = headers
-        return headers
+            self[text] = made
+        return made
 
 
-_keys: Final = _Keys()
+def _event_name(name: object) -> bytes:
+    return _text_field(b"\x62", name)
+
+
+_keys: Final = _Known(_Headers)
+_event_names: Final = _Known(_event_name)
 
 
 def _put_attributes(parts: list[bytes], attributes: Mapping[str, object]) -> None:
-    for key, value in _pairs(attributes):
+    begin, pairs = len(parts), _pairs(attributes)
+    try:
+        _put_pairs(parts, pairs, str.encode)
+    except UnicodeEncodeError:  # of a text, or of a key: once more, with care for each
+        del parts[begin:]
+        _put_pairs(parts, pairs, _utf8)
+
+
+def _put_pairs(parts: list[bytes], pairs: Iterable[tuple[object, object]], encode_text: Callable[[Any], bytes]) -> None:
+    for key, value in pairs:
         headers = _keys[key] if type(key) is str else _Headers(key)  # a subclass may equal what it is not
-        if type(value) is str:
-            data = _utf8(value)
+        kind = type(value)
+        if kind is str:
+            data = encode_text(value)
             parts += headers[len(data)], data
         else:
-            message = _message(value, _ATTRIBUTE_LEVELS)
+            encode = _EXACT.get(kind)
+            message = encode(value) if encode is not None else _Walk(_ATTRIBUTE_LEVELS).message(value)
             parts += headers[~len(message)], message
 
 
@@ -289,7 +317,9 @@ def _string(value: str) -> bytes:
 
 
 def _integer(value: int) -> bytes:
-    if INT64_MIN <= value <= INT64_MAX:
+    if 0 <= value <= INT64_MAX:
+        return b"\x18" + _VARINTS[value]
+    if INT64_MIN <= value < 0:
         return b"\x18" + _VARINTS[value & _UINT64_MASK]
     return _string(str(integer(value)))
 

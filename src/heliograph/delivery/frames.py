@@ -175,27 +175,25 @@ def frame_size(head: bytes) -> int:
     return length and _BEFORE_PAYLOAD + length
 
 
-def next_frame(buffer: bytes, offset: int, sequence: int) -> int | None:
-    """Where the first undamaged frame after this offset begins, if there is one.
+def next_frame(buffer: bytes, sequences: range) -> int | None:
+    """Where the first undamaged frame begins, if there is one.
 
     Args:
-        buffer: The segment.
-        offset: Where to begin.
-        sequence: The least that its sequence may be; it is not much more, either, which tells a frame from what only
-            looks like one before its checksum is computed.
+        buffer: What is left of a segment.
+        sequences: What its sequence may be, which tells a frame from what only looks like one before its checksum is
+            computed.
     """
-    highest = sequence + len(buffer) // _HEAD.size
-    for candidate in _candidates(buffer, offset):
+    for candidate in _candidates(buffer):
         length, _, found, _, _ = _HEAD.unpack_from(buffer, candidate)
-        is_likely = sequence <= found <= highest and length <= len(buffer)
+        is_likely = found in sequences and length <= len(buffer)
         if is_likely and next(read_frames(buffer, candidate), None) is not None:
             return candidate
     return None
 
 
-def _candidates(buffer: bytes, offset: int) -> Iterator[int]:
+def _candidates(buffer: bytes) -> Iterator[int]:
     """Where a frame could begin: zeros, of which there are many, are passed over at once."""
-    last = len(buffer) - _HEAD.size
+    offset, last = 0, len(buffer) - _HEAD.size
     while offset <= last:
         if _LENGTH.unpack_from(buffer, offset)[0]:
             yield offset

@@ -10,7 +10,7 @@ from typing import Final
 
 from heliograph.delivery.cursor import read_cursor, write_cursor
 from heliograph.delivery.entry import Batch, Entry
-from heliograph.delivery.frames import SCOPE, Scope, SegmentError, next_frame
+from heliograph.delivery.frames import HEAD_BYTES, SCOPE, Scope, SegmentError, next_frame
 from heliograph.delivery.segment import SegmentReader, segments
 
 DAMAGED: Final = "damaged"
@@ -86,7 +86,7 @@ class JournalReader:
         if segment.has_ended() and not self._is_over(segment):
             return False
         rest = segment.rest()
-        start = next_frame(rest, 0, segment.first)
+        start = next_frame(rest, range(segment.first, self._next + len(rest) // HEAD_BYTES + 1))
         if start is not None:
             self._set_aside(segment.path, segment.position, rest[:start])
             segment.position += start
@@ -162,10 +162,12 @@ class JournalReader:
 
     def _leave_out(self, first: int, path: Path, *, is_last: bool) -> None:
         """Set a file aside that is no segment; what was in it is known by what comes after it."""
-        self._set_aside(path, 0, path.read_bytes())
+        content = path.read_bytes().rstrip(b"\0")
+        if content:  # else it was reserved, and its process died then
+            self._set_aside(path, 0, content)
+            if is_last:
+                self._count_damaged(max(self._next, first) + 1)
         self._finished = first
-        if is_last:
-            self._count_damaged(max(self._next, first) + 1)
         if not self._read_only:
             path.unlink(missing_ok=True)
 

@@ -161,18 +161,16 @@ class SegmentReader:
 
     def frames(self) -> Iterator[Frame]:
         """The undamaged frames from the position on, which goes along with them."""
-        yield from self._frames_of_window()
-        while size := self._next_size():
-            begin = self.position
-            self._window, self._base = self._read(max(size, _WINDOW_BYTES), begin), begin
-            yield from self._frames_of_window()
-            if self.position == begin:
+        is_fresh = False
+        while True:
+            for frame in read_frames(self._window, self.position - self._base):
+                self.position, is_fresh = self._base + frame.end, False
+                yield frame
+            size = 0 if is_fresh else self._next_size()
+            if not size:
                 return
-
-    def _frames_of_window(self) -> Iterator[Frame]:
-        for frame in read_frames(self._window, self.position - self._base):
-            self.position = self._base + frame.end
-            yield frame
+            self._window, self._base = self._read(max(size, _WINDOW_BYTES), self.position), self.position
+            is_fresh = True
 
     def define(self, scope_number: int, content: bytes) -> None:
         """Take note of a scope, by the content of its frame."""
