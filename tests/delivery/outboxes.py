@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner, Result
 from opentelemetry._logs import LogRecord
 from opentelemetry.context import Context
 from opentelemetry.metrics import MeterProvider
@@ -15,6 +16,7 @@ from opentelemetry.sdk.resources import Resource
 
 from backends import wait_until
 from delivery.servers import OK, Answer, serving
+from heliograph.cli.main import cli
 from heliograph.delivery.destination import Destination, OtlpProtocol
 from heliograph.delivery.frames import Header, Scope
 from heliograph.delivery.journal import JournalWriter
@@ -29,8 +31,8 @@ def destination(endpoint: str, **kwargs: Any) -> Destination:
 
 @contextmanager
 def logging_to(directory: Path, endpoint: str, *, service: str = "tests", **kwargs: Any) -> Iterator[Any]:
-    """A function that emits a record, and its processor."""
-    processor = OutboxLogRecordProcessor(directory, destination=destination(endpoint), **kwargs)
+    """A function that emits a record, with its processor and its logger."""
+    processor = OutboxLogRecordProcessor(directory, **{"destination": destination(endpoint), **kwargs})
     provider = LoggerProvider(resource=Resource({"service.name": service}), shutdown_on_exit=False)
     provider.add_log_record_processor(processor)
     logger = provider.get_logger("tests", "1")
@@ -38,7 +40,7 @@ def logging_to(directory: Path, endpoint: str, *, service: str = "tests", **kwar
     def emit(body: str) -> None:
         logger.emit(LogRecord(context=Context(), body=body, attributes={"log.record.uid": body}))
 
-    emit.processor = processor  # type: ignore[attr-defined]
+    emit.processor, emit.logger = processor, logger  # type: ignore[attr-defined]
     try:
         yield emit
     finally:
@@ -52,6 +54,12 @@ def left(directory: Path) -> list[Path]:
 
 def wait_for(condition: Callable[[], object]) -> None:
     wait_until(lambda: condition() or None)
+
+
+def drain(directory: Path, endpoint: str, *options: str) -> Result:
+    """`heliograph outbox drain`: all that processes left goes there."""
+    arguments = ["outbox", "drain", "--directory", str(directory), *options]
+    return CliRunner().invoke(cli, arguments, env={"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": endpoint})
 
 
 def leave_damaged(directory: Path) -> Path:

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
+from heliograph.semconv import LOG_RECORD_UID
+
 Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers, body."""
 OK: Answer = (200, {"Content-Type": "application/x-protobuf"}, b"")
+
+
+@dataclass(frozen=True)
+class Trickle:
+    """An answer that comes a byte a second.
+
+    Attributes:
+        head: What comes at once.
+        rest: What trickles.
+    """
+
+    head: bytes
+    rest: bytes
+
+
+TRICKLES: Final = {
+    "header": Trickle(b"", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    "body": Trickle(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 60\r\n\r\n", b"." * 60),
+}
 
 
 @dataclass
@@ -22,25 +45,31 @@ class Arrived:
 
     Attributes:
         endpoint: Where it listens.
-        answer: From a request's number and records to the answer; `None` cuts the connection after the request was read.
-        accepted: The bodies of the records of requests that were answered by 200.
-        requests: The bodies of the records of each request.
+        answer: From a request's number and records to the answer; `None` cuts the connection after the request was read,
+            and a `Trickle` never comes to its end.
+        accepted: The unique ids of the records of requests that were answered as OTLP does it.
+        requests: The unique ids of the records of each request.
         resources: The service names of accepted requests.
+        headers: Those of each request.
+        raw: The body of each request, not compressed.
     """
 
-    answer: Callable[[int, list[str]], Answer | None]
+    answer: Callable[[int, list[str]], Answer | Trickle | None]
     endpoint: str = ""
     accepted: list[str] = field(default_factory=list)
     requests: list[list[str]] = field(default_factory=list)
     resources: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    raw: list[bytes] = field(default_factory=list)
 
 
 @contextmanager
-def serving(answer: Callable[[int, list[str]], Answer | None] = lambda number, records: OK) -> Iterator[Arrived]:
+def serving(
+    answer: Callable[[int, list[str]], Answer | Trickle | None] = lambda number, records: OK,
+) -> Iterator[Arrived]:
     """A server on a free port of 127.0.0.1, for as long as the block runs."""
     arrived = Arrived(answer)
-    lock = threading.Lock()
+    lock, ended = threading.Lock(), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -51,15 +80,19 @@ def serving(answer: Callable[[int, list[str]], Answer | None] = lambda number, r
                 body = gzip.decompress(body)
             message = ExportLogsServiceRequest.FromString(body)
             with lock:
-                records = bodies(message)
+                records = uids(message)
                 arrived.requests.append(records)
+                arrived.raw.append(body)
                 arrived.headers.append(dict(self.headers.items()))
                 answer = arrived.answer(len(arrived.requests) - 1, records)
-                if answer is not None and answer[0] == 200:
+                if isinstance(answer, tuple) and _accepts(answer):
                     arrived.accepted += records
                     arrived.resources += [services(message)] * len(records)
             if answer is None:
                 self.close_connection = True
+                return
+            if isinstance(answer, Trickle):
+                self.trickle(answer)
                 return
             status, headers, content = answer
             self.send_response(status)
@@ -68,6 +101,15 @@ def serving(answer: Callable[[int, list[str]], Answer | None] = lambda number, r
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def trickle(self, answer: Trickle) -> None:
+            self.close_connection = True
+            with contextlib.suppress(OSError):  # until the client has enough of it
+                self.wfile.write(answer.head)
+                for byte in answer.rest:
+                    self.wfile.write(bytes([byte]))
+                    if ended.wait(1.0):
+                        return
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
@@ -79,17 +121,25 @@ def serving(answer: Callable[[int, list[str]], Answer | None] = lambda number, r
     try:
         yield arrived
     finally:
+        ended.set()
         server.shutdown()
         server.server_close()
         thread.join()
 
 
-def bodies(message: ExportLogsServiceRequest) -> list[str]:
+def _accepts(answer: Answer) -> bool:
+    status, headers, _ = answer
+    return status == 200 and headers.get("Content-Type") == "application/x-protobuf"
+
+
+def uids(message: ExportLogsServiceRequest) -> list[str]:
     return [
-        record.body.string_value
+        pair.value.string_value
         for resource in message.resource_logs
         for scope in resource.scope_logs
         for record in scope.log_records
+        for pair in record.attributes
+        if pair.key == LOG_RECORD_UID
     ]
 
 

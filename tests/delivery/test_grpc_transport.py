@@ -17,8 +17,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceResponse,
 )
 
-from delivery.servers import bodies
-from delivery.test_processor import logging_to
+from delivery.outboxes import logging_to
+from delivery.servers import uids
 from heliograph.delivery.destination import Destination, Headers, OtlpProtocol
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.retry import Verdict
@@ -33,7 +33,7 @@ def serving(answer: Any) -> Iterator[tuple[str, list[list[str]], list[dict[str, 
 
     class Service(logs_service_pb2_grpc.LogsServiceServicer):
         def Export(self, request: ExportLogsServiceRequest, context: grpc.ServicerContext) -> Any:  # noqa: N802 — the name of the call
-            requests.append(bodies(request))
+            requests.append(uids(request))
             metadata.append({key: str(value) for key, value in context.invocation_metadata()})
             found = answer(len(requests))
             return context.abort(*found) if isinstance(found, tuple) else found

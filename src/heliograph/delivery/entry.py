@@ -42,12 +42,10 @@ class Batch:
     Attributes:
         header: What they were made under.
         entries: The records, at least one.
-        damaged: How many records before the last of them could not be read.
     """
 
     header: Header
     entries: tuple[Entry, ...]
-    damaged: int = 0
 
     @property
     def last(self) -> int:

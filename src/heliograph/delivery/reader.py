@@ -46,6 +46,7 @@ class JournalReader:
         self._next = self.acknowledged + 1
         # What a process gave up for newer records is no damage, and was counted then.
         self._given_up_before = next((first for first, _ in segments(folder)), 0)
+        self._told_damaged = 0
         self._counted_before = 0  # what was counted once is not when it is read again
         self.damaged = 0
         self.damaged_bytes = 0
@@ -53,12 +54,11 @@ class JournalReader:
 
     def read(self, *, max_bytes: int, max_records: int) -> Batch | None:
         """The next records, at least one if there is any: `None` means that all was read that is there now."""
-        damaged = self.damaged
         while (segment := self._segment or self._open_next()) is not None:
             entries = self._entries(segment, max_bytes, max_records)
             if entries:
                 self.oldest = self.oldest or entries[0]
-                return Batch(header=segment.header, entries=tuple(entries), damaged=self.damaged - damaged)
+                return Batch(header=segment.header, entries=tuple(entries))
             if not self._pass_over(segment):
                 return None
         return None
@@ -123,6 +123,11 @@ class JournalReader:
             if self._segment is not None and self._segment.path == path:
                 self._close_segment()
             path.unlink(missing_ok=True)
+
+    def take_damaged(self) -> int:
+        """How many records turned out to be damaged since this was asked last."""
+        told, self._told_damaged = self._told_damaged, self.damaged
+        return self.damaged - told
 
     def give_up_before(self, sequence: int) -> int:
         """Do without what is before this sequence; how many records that are."""

@@ -43,6 +43,9 @@ class Source(Protocol):
     def rewind(self) -> None:
         """Read again what was not acknowledged."""
 
+    def take_damaged(self) -> int:
+        """How many records turned out to be damaged since this was asked last."""
+
 
 class Sender:
     """Sends the batches of sources.
@@ -91,11 +94,12 @@ class Sender:
             return False
         limit = min(MAX_BATCH_BYTES, self._transport.usual_limit_bytes)
         batch = source.read(max_bytes=limit, max_records=MAX_BATCH_RECORDS)
+        damaged = source.take_damaged()
+        if damaged:
+            self.counts.add(OUTBOX_DAMAGED, damaged)
+            logger.error("%d records of the outbox are damaged, and set aside.", damaged)
         if batch is None:
             return False
-        self.counts.add(OUTBOX_DAMAGED, batch.damaged)
-        if batch.damaged:
-            logger.error("%d records of the outbox are damaged, and set aside.", batch.damaged)
         is_done = self._deliver(source, batch.header, batch.entries)
         if not is_done:
             source.rewind()

@@ -1,0 +1,147 @@
+"""Processes that end: in the middle, by a signal, by themselves, and with children."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import signal
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backends import REPOSITORY, wait_until
+from delivery.outboxes import drain, left, logging_to
+from delivery.servers import serving
+from faults.conftest import FULL
+from faults.ledger import Row
+from faults.programs import Programs
+from processes import clean_environment, in_child, run
+
+KILLS = 100 if FULL else 20
+WRITERS = 8
+
+
+def test_kill_at_a_random_moment(tmp_path: Path, programs: Programs, settle: Callable[..., Row]) -> None:
+    """SIGKILL: what was acknowledged arrives by the next program, or by the last drain."""
+    acknowledged = []
+    with serving() as server:
+        for number in range(KILLS):
+            program = programs.start(tmp_path / "box", server.endpoint, f"p{number}")
+            wait_until(program.acknowledged, interval_seconds=0.002)
+            time.sleep(random.uniform(0, 0.4))
+            program.end()
+            acknowledged += program.acknowledged()
+        assert drain(tmp_path / "box", server.endpoint).exit_code == 0
+        settle(f"kill -9 at {KILLS} random moments", acknowledged=acknowledged, received=server.accepted)
+    assert left(tmp_path / "box") == []
+
+
+def test_eight_writers_are_killed(tmp_path: Path, programs: Programs, settle: Callable[..., Row]) -> None:
+    """At once, on one outbox, while the server refuses now and then."""
+    acknowledged = []
+    rounds = 5 if FULL else 1
+
+    def answer(number: int, _: list[str]) -> tuple[int, dict[str, str], bytes]:
+        return (503, {}, b"") if number % 7 == 3 else (200, {"Content-Type": "application/x-protobuf"}, b"")
+
+    with serving(answer) as server:
+        for number in range(rounds):
+            writers = [
+                programs.start(tmp_path / "box", server.endpoint, f"w{number}-{each}") for each in range(WRITERS)
+            ]
+            for writer in writers:
+                wait_until(writer.acknowledged)
+            time.sleep(1.0)
+            for writer in writers:
+                writer.end(random.choice([signal.SIGKILL, signal.SIGTERM]))
+                acknowledged += writer.acknowledged()
+        wait_until(lambda: drain(tmp_path / "box", server.endpoint).exit_code == 0, timeout_seconds=60)
+        settle("eight writers, killed", acknowledged=acknowledged, received=server.accepted)
+
+
+ENDS = {
+    "interpreter exit": "pass",
+    "an exception that nobody caught": "raise RuntimeError('the program is broken')",
+    "os._exit": "os._exit(3)",
+    "SIGTERM without a handler": "os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)",
+    "SIGKILL": "os.kill(os.getpid(), signal.SIGKILL)",
+}
+PROGRAM = """
+import os, signal, sys, time
+from pathlib import Path
+from delivery.outboxes import OutboxLogRecordProcessor, destination
+from opentelemetry._logs import LogRecord
+from opentelemetry.sdk._logs import LoggerProvider
+
+provider = LoggerProvider()  # it shuts down by `atexit`, as the SDK's does
+provider.add_log_record_processor(OutboxLogRecordProcessor(Path("box"), destination=destination(sys.argv[1])))
+for number in range(500):
+    provider.get_logger("tests").emit(LogRecord(body="", attributes={"log.record.uid": f"u{number}"}))
+"""
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_program_ends(tmp_path: Path, settle: Callable[..., Row], how: str) -> None:
+    """Whichever way: what it emitted before is there."""
+    environment = clean_environment(PYTHONPATH=str(REPOSITORY / "tests"), NO_PROXY="127.0.0.1")
+    with serving() as server:
+        command = [sys.executable, "-c", textwrap.dedent(PROGRAM) + ENDS[how], server.endpoint]
+        ended = run(command, cwd=tmp_path, env=environment)
+        assert (ended.returncode == 0) == (how == "interpreter exit"), ended.stderr
+        assert drain(tmp_path / "box", server.endpoint).exit_code == 0
+        settle(how, acknowledged=[f"u{number}" for number in range(500)], received=server.accepted)
+
+
+def test_fork(tmp_path: Path, settle: Callable[..., Row]) -> None:
+    """`os.fork` in the middle, of a program that goes on in both."""
+    acknowledged = [f"{name}:{number}" for name in ("parent", "child") for number in range(300)]
+    with serving() as server, logging_to(tmp_path / "box", server.endpoint) as emit:
+
+        def work() -> None:
+            for number in range(300):
+                emit(f"child:{number}")
+
+        for number in range(300):
+            emit(f"parent:{number}")
+            if number == 150:
+                assert in_child(work) == 0
+        assert emit.processor.force_flush(20_000)
+        emit.processor.shutdown()
+        assert drain(tmp_path / "box", server.endpoint).exit_code == 0
+        settle("os.fork", acknowledged=acknowledged, received=server.accepted)
+
+
+POOL = """
+import multiprocessing, sys
+from pathlib import Path
+from delivery.outboxes import logging_to
+
+def work(name):
+    for number in range(100):
+        emit(f"{name}:{number}")
+
+with logging_to(Path("box"), sys.argv[1]) as emit:
+    work("main")
+    children = [multiprocessing.get_context("fork").Process(target=work, args=(f"c{name}",)) for name in range(4)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+        assert child.exitcode == 0
+"""
+
+
+def test_multiprocessing(tmp_path: Path, settle: Callable[..., Row]) -> None:
+    """Children that end as multiprocessing ends them, which runs no `atexit`."""
+    assert "fork" in multiprocessing.get_all_start_methods()
+    environment = clean_environment(PYTHONPATH=str(REPOSITORY / "tests"), NO_PROXY="127.0.0.1")
+    with serving() as server:
+        ended = run([sys.executable, "-W", "ignore", "-c", POOL, server.endpoint], cwd=tmp_path, env=environment)
+        assert ended.returncode == 0, ended.stderr
+        assert drain(tmp_path / "box", server.endpoint).exit_code == 0
+        acknowledged = [f"{name}:{number}" for name in ("main", "c0", "c1", "c2", "c3") for number in range(100)]
+        settle("multiprocessing", acknowledged=acknowledged, received=server.accepted)
