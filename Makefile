@@ -6,13 +6,16 @@ BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints/newest.txt
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint $(CONSTRAINTS)
 
-.PHONY: demo test lint backends bench docs clean
+.PHONY: demo test faults lint backends bench docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/heliograph demo
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest $(ARGS)
+
+faults: $(VENV)/installed-test
+	FAULTS=full $(BIN)/python -m pytest tests/faults $(ARGS)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -136,10 +136,19 @@ def datasette(
         yield server
 
 
-def run(command: list[str], *, cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def run(
+    command: list[str], *, cwd: Path, env: Mapping[str, str], timeout_seconds: float = 60
+) -> subprocess.CompletedProcess[str]:
     """The finished process, with what it said."""
     return subprocess.run(
-        command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
+        command,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_seconds,
     )
 
 

@@ -5,10 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import signal
-import subprocess
-import sys
-import textwrap
 import threading
 from collections import Counter
 from pathlib import Path
@@ -28,7 +24,7 @@ from heliograph.delivery.reader import JournalReader
 from heliograph.errors import OutboxError, OutboxFull
 from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_DELIVERED, OUTBOX_REJECTED
 from heliograph.settings import OutboxFullPolicy
-from processes import clean_environment, in_child
+from processes import in_child
 
 
 def test_records_arrive_under_their_resource_and_scope(tmp_path: Path) -> None:
@@ -156,43 +152,6 @@ def test_what_a_process_left_is_sent_by_the_next(tmp_path: Path) -> None:
     assert sorted(zip(server.accepted, server.resources)) == [("left", "old"), ("mine", "new")]
 
 
-KILLED = """
-import os, sys
-from pathlib import Path
-sys.path[:0] = sys.argv[3:]
-from delivery.outboxes import logging_to
-
-with logging_to(Path(sys.argv[1]), sys.argv[2]) as emit:
-    for number in range(10**9):
-        emit(f"k{number}")
-        os.write(1, b"%d\\n" % number)
-"""
-
-
-def test_process_that_is_killed_loses_nothing(tmp_path: Path) -> None:
-    """SIGKILL at several moments: all that it accepted arrives, at most one batch of it twice."""
-    acknowledged = 0
-    with serving() as server:
-        for moment in (1, 150, 3000):
-            seen = len(server.accepted)
-            command = [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path), server.endpoint, *sys.path]
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, env=clean_environment())
-            assert process.stdout is not None
-            lines = [process.stdout.readline() for _ in range(moment)]
-            process.send_signal(signal.SIGKILL)
-            lines += process.stdout.read().splitlines(keepends=True)
-            process.stdout.close()
-            process.wait()
-            acknowledged = sum(line.endswith(b"\n") for line in lines)
-            with logging_to(tmp_path, server.endpoint) as emit:
-                wait_for(lambda seen=seen, want=acknowledged: len(set(server.accepted[seen:])) >= want)
-                assert emit.processor.force_flush(1000)
-            received = set(server.accepted[seen:])
-            assert {f"k{number}" for number in range(acknowledged)} - received == set()
-
-    assert acknowledged >= 3000
-
-
 def test_child_of_a_fork_has_an_outbox_of_its_own(tmp_path: Path) -> None:
     """What parent and child emit arrives, each once."""
     with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
@@ -300,33 +259,6 @@ def test_secrets_of_headers_are_in_no_file_and_no_log(tmp_path: Path, caplog: py
     assert server.headers[0]["authorization"] == "Bearer canary-secret-1"
     assert "canary" not in caplog.text
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"canary" in path.read_bytes()]
-
-
-def test_many_processes_share_an_outbox(tmp_path: Path) -> None:
-    """Eight writers at once: all that each accepted arrives."""
-    script = "\n".join(
-        [
-            "import sys; sys.path[:0] = sys.argv[4:]",
-            "from pathlib import Path",
-            "from delivery.outboxes import logging_to",
-            "with logging_to(Path(sys.argv[1]), sys.argv[2]) as emit:",
-            "    [emit(f'{sys.argv[3]}:{number}') for number in range(200)]",
-        ]
-    )
-    with serving() as server:
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-c", script, str(tmp_path), server.endpoint, str(name), *sys.path],
-                env=clean_environment(),
-            )
-            for name in range(8)
-        ]
-        assert [process.wait(60) for process in processes] == [0] * 8
-        with logging_to(tmp_path, server.endpoint):
-            wait_for(lambda: len(set(server.accepted)) == 1600)
-            wait_for(lambda: len(left(tmp_path)) == 0 or len(left(tmp_path)) == 1)
-
-    assert Counter(body.split(":")[0] for body in set(server.accepted)) == {str(name): 200 for name in range(8)}
 
 
 def test_reader_of_a_dead_folder_sees_what_was_acknowledged(tmp_path: Path) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from backends import REPOSITORY
-from faults.ledger import Row, balance, table
+from faults.ledger import FULL, ROWS, Row, balance, note, table
 from faults.programs import Programs
 
-FULL = os.environ.get("FAULTS") == "full"
 TABLE = REPOSITORY / "docs" / "faults.md"
 INTRODUCTION = """# The fault matrix
 
@@ -21,8 +19,6 @@ What `make faults` measured last, with real processes, real sockets and a real C
 damaged**, where damaged are those that somebody's bytes took the place of on the disk, as the outbox counted them itself. A
 shorter form of each row runs with the other tests.
 """
-
-_rows: list[Row] = []
 
 
 @pytest.fixture
@@ -38,7 +34,7 @@ def settle(tmp_path: Path) -> Callable[..., Row]:
         damaged: int = 0,
     ) -> Row:
         row = balance(fault, acknowledged=acknowledged, received=received, directory=directory, damaged=damaged)
-        _rows.append(row)
+        note(row)
         assert row.acknowledged > 0
         assert row.lost == 0, row
         return row
@@ -55,9 +51,9 @@ def programs() -> Iterator[Programs]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table; in its full form it goes to the docs, too."""
-    if not _rows:
+    if not ROWS:
         return
-    lines = table(sorted(_rows, key=lambda row: row.fault))
+    lines = table(sorted(ROWS, key=lambda row: row.fault))
     terminalreporter.section("faults")
     for line in lines:
         terminalreporter.write_line(line)

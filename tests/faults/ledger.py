@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from heliograph.delivery.dead import DeadLetters
 from heliograph.delivery.outbox import DEAD_LETTERS
 
 HEAD = ("fault", "acknowledged", "received", "duplicates", "dead", "damaged", "lost")
+
+
+FULL = os.environ.get("FAULTS") == "full"
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,14 @@ def balance(
         damaged=damaged,
         lost=len(wanted - arrived - dead) - damaged,
     )
+
+
+ROWS: list[Row] = []
+
+
+def note(row: Row) -> None:
+    """Put a row into the table."""
+    ROWS.append(row)
 
 
 def table(rows: Iterable[Row]) -> list[str]:

@@ -16,8 +16,7 @@ import pytest
 from backends import REPOSITORY, wait_until
 from delivery.outboxes import drain, left, logging_to
 from delivery.servers import serving
-from faults.conftest import FULL
-from faults.ledger import Row
+from faults.ledger import FULL, Row
 from faults.programs import Programs
 from processes import clean_environment, in_child, run
 

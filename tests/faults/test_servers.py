@@ -13,8 +13,7 @@ from opentelemetry._logs import LogRecord
 from backends import Collector, wait_until
 from delivery.outboxes import destination, logging_to
 from delivery.servers import OK, TRICKLES, serving
-from faults.conftest import FULL
-from faults.ledger import Row
+from faults.ledger import FULL, Row
 from heliograph.delivery.destination import Headers
 
 REDIRECT = (302, {"Location": "http://127.0.0.1:9/v1/logs"}, b"")

@@ -1,4 +1,4 @@
-"""The outbox in whole programs: `configure()`, Datasette, and a real Collector that is killed and comes back."""
+"""The outbox in whole programs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sys
 import textwrap
 from pathlib import Path
 
-from backends import Collector, free_port, wait_until
-from delivery.outboxes import left, logging_to
+from backends import free_port
+from delivery.outboxes import left
 from otlp_receiver import Receiver
 from processes import clean_environment
 from processes import run as run_process
@@ -62,20 +62,3 @@ def test_events_of_programs_that_could_not_send_are_sent_by_the_next(tmp_path: P
     assert numbers == list(range(300))
     assert len(set(uids)) == 300
     assert left(tmp_path / "box") == []
-
-
-def test_collector_that_is_killed_costs_nothing(tmp_path: Path, collector: Collector) -> None:
-    """In the middle of sending: all that was accepted arrives once it is back."""
-    service = f"outbox-{tmp_path.name}"
-    with logging_to(tmp_path / "box", f"{collector.otlp_http_endpoint}/v1/logs", service=service) as emit:
-        for number in range(3000):
-            emit(f"{service}:{number}")
-            if number == 1000:
-                assert emit.processor.force_flush(20_000)
-                collector.kill()
-            if number == 2000:
-                assert not emit.processor.force_flush(300)
-                collector.start()
-        assert emit.processor.force_flush(60_000)
-        wanted = {f"{service}:{number}" for number in range(3000)}
-        wait_until(lambda: wanted <= {str(log.body) for log in collector.logs()})

@@ -7,7 +7,7 @@ import threading
 import time
 from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
@@ -25,11 +25,11 @@ from heliograph.delivery.counts import (
 from heliograph.delivery.dead import DeadLetters
 from heliograph.delivery.destination import Destination
 from heliograph.delivery.encode import encode_log_record, encode_scope, frame_record
-from heliograph.delivery.frames import Scope
+from heliograph.delivery.frames import Header, Scope
 from heliograph.delivery.journal import SEGMENT_BYTES, JournalClosed
 from heliograph.delivery.leftover import Leftover, adopt
 from heliograph.delivery.outbox import Outbox
-from heliograph.delivery.resource_journal import ResourceJournal
+from heliograph.delivery.resource_journal import ResourceJournal, header_of
 from heliograph.delivery.sender import Sender
 from heliograph.delivery.transport import Transport, open_transport
 from heliograph.errors import OutboxFull
@@ -47,8 +47,12 @@ _ADOPT_SECONDS: Final = 10.0
 _WAKE_BYTES: Final = 256 * 1024
 _SEGMENTS: Final = 8
 _TELL_EACH_SECONDS: Final = 10.0
+_MOST_REMEMBERED: Final = 1024
 
 logger: Final = logging.getLogger(SCOPE)
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class OutboxLogRecordProcessor(LogRecordProcessor):
@@ -91,13 +95,14 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         self._durable = durable
         self._strict = strict
         self._metrics = outbox_metrics_of(Providers(meter_provider=meter_provider))
-        self._journals: dict[int, ResourceJournal] = {}
+        self._journals: dict[Header, ResourceJournal] = {}
         self._begin()
         after_fork_in_child(self._begin_in_child)
 
     def _begin(self) -> None:
         self._counts = Counts()
         self._scopes: dict[int, tuple[InstrumentationScope | None, Scope]] = {}
+        self._by_resource: dict[int, tuple[Resource | None, ResourceJournal]] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._changed = threading.Condition()
@@ -192,26 +197,28 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         if said is not None:
             message = encode_scope(said.name, said.version, said.attributes)
             scope = Scope(scope=message, schema_url=said.schema_url or "")
-        self._scopes[id(said)] = (said, scope)
+        _remember(self._scopes, said, scope)
         return scope
 
     def _journal(self, resource: Resource | None) -> ResourceJournal:
-        known = self._journals.get(id(resource))
-        if known is not None:
-            return known
+        known = self._by_resource.get(id(resource))
+        if known is not None and known[0] is resource:
+            return known[1]
+        header = header_of(resource)
         with self._lock:
             if self._is_shut_down:
                 raise JournalClosed
-            return self._journals.setdefault(
-                id(resource),
-                ResourceJournal(
-                    resource=resource,
+            journal = self._journals.get(header)
+            if journal is None:
+                journal = self._journals[header] = ResourceJournal(
+                    header=header,
                     outbox=self._outbox,
                     segment_bytes=self._segment_bytes,
                     durable=self._durable,
                     gave_up=self._gave_up if self._when_full is OutboxFullPolicy.DROP_OLDEST else None,
-                ),
-            )
+                )
+        _remember(self._by_resource, resource, journal)
+        return journal
 
     def force_flush(self, timeout_millis: float = 30_000) -> bool:
         """Whether all that was accepted so far was answered for within the time."""
@@ -276,3 +283,10 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
                 while self._sender.send_next(source):
                     with self._changed:
                         self._changed.notify_all()
+
+
+def _remember(known: dict[int, tuple[K, V]], key: K, value: V) -> None:
+    """By identity, which costs less than equality; a program that makes new ones all the time fills no memory."""
+    if len(known) >= _MOST_REMEMBERED:
+        known.clear()
+    known[id(key)] = (key, value)

@@ -35,7 +35,7 @@ class ResourceJournal:
     """Takes the records of one resource.
 
     Attributes:
-        resource: The resource.
+        header: The resource, encoded.
         outbox: Where the journal is.
         segment_bytes: How large its segments are.
         durable: See `JournalWriter`.
@@ -43,7 +43,7 @@ class ResourceJournal:
         memory: What the disk did not take.
     """
 
-    resource: Resource | None
+    header: Header
     outbox: Outbox
     segment_bytes: int
     durable: bool
@@ -57,10 +57,7 @@ class ResourceJournal:
     _is_closed: bool = False
 
     def __post_init__(self) -> None:
-        attributes = {} if self.resource is None else self.resource.attributes
-        schema_url = "" if self.resource is None else self.resource.schema_url or ""
-        self._header = Header(resource=encode_resource(attributes), schema_url=schema_url)
-        self.memory = MemoryJournal(self._header)
+        self.memory = MemoryJournal(self.header)
 
     def append(self, scope: Scope, framed: bytes) -> bool:
         """Keep a record; whether there was room.
@@ -95,7 +92,7 @@ class ResourceJournal:
                 self._lease = lease
                 self._writer = JournalWriter(
                     lease.folder,
-                    self._header,
+                    self.header,
                     segment_bytes=self.segment_bytes,
                     durable=self.durable,
                     make_room=lambda size: self._make_room(lease.folder, size),
@@ -174,3 +171,10 @@ class ResourceJournal:
             self._writer.abandon()
         if self._lease is not None:
             self._lease.release()  # the lock is the parent's, and ends with the parent
+
+
+def header_of(resource: Resource | None) -> Header:
+    """What the records of a resource are made under."""
+    if resource is None:
+        return Header(resource=b"")
+    return Header(resource=encode_resource(resource.attributes), schema_url=resource.schema_url or "")

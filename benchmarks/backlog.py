@@ -1,0 +1,101 @@
+"""What records that wait cost: `python benchmarks/backlog.py [RECORDS]`, 200,000 if not said.
+
+While nobody listens, so many records are emitted into an outbox. Then, in turn, some more into it and as many into an empty
+one: the median of the ratios of the emitting thread's CPU time; the goal is 1.1. Then a server takes all of them. Prints how
+much the memory of the process grew at most; the goal is 64 MiB. The last line is for programs: JSON of what was acknowledged,
+what was received, and how many came twice.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from opentelemetry.sdk._logs import LogRecordProcessor
+from parts.accepting import COUNTED, accepting, counted
+from parts.orders import emit, emit_numbered, logger_to
+
+from heliograph.delivery.destination import Destination, OtlpProtocol
+from heliograph.delivery.processor import OutboxLogRecordProcessor
+
+RECORDS = 200_000
+ROUNDS = 40
+ROUND = 5000
+GOAL = 1.1
+MEMORY_GOAL = 64 * 2**20
+NOBODY = "http://127.0.0.1:9/v1/logs"
+MAX_BYTES = 2**40
+
+
+def outbox(directory: Path, endpoint: str) -> OutboxLogRecordProcessor:
+    """One that has room for all of them."""
+    target = Destination(protocol=OtlpProtocol.HTTP, url=endpoint)
+    return OutboxLogRecordProcessor(directory, destination=target, max_bytes=MAX_BYTES)
+
+
+def thread_seconds(processor: LogRecordProcessor) -> float:
+    """The CPU time of the emitting thread for a round."""
+    logger = logger_to(processor)
+    before = time.thread_time()
+    emit(logger, ROUND)
+    return time.thread_time() - before
+
+
+def peak_memory() -> int:
+    """The most memory that the process had so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def enqueue(full: LogRecordProcessor, empty: LogRecordProcessor) -> float:
+    """Print what a record costs where many wait, and where none does; the ratio."""
+    rounds = [(thread_seconds(empty), thread_seconds(full)) for _ in range(ROUNDS)]
+    none, many = (statistics.median(side) / ROUND * 1e6 for side in zip(*rounds))
+    ratio = statistics.median(full / empty for empty, full in rounds)
+    print(f"  emit, none waits     {none:6.2f} µs a record")
+    print(f"  emit, they wait      {many:6.2f} µs a record")
+    print(f"  ratio                {ratio:6.2f}    (goal: at most {GOAL})")
+    return ratio
+
+
+def drain(directory: Path, url: str) -> tuple[int, int]:
+    """Print how fast a server is given what waits; how many records arrived, and how many numbers."""
+    began = time.perf_counter()
+    processor = outbox(directory, url + COUNTED)
+    emit(logger_to(processor), 1)
+    while processor.depth or not processor.force_flush(1000):
+        time.sleep(0.1)
+    seconds = time.perf_counter() - began
+    processor.shutdown()
+    arrived, distinct = counted(url)
+    print(f"  drained              {arrived:,} records arrive, {arrived / seconds:,.0f} a second")
+    return arrived, distinct
+
+
+def main() -> int:
+    """Print the figures; whether the goals were reached."""
+    records = int(sys.argv[1]) if len(sys.argv) > 1 else RECORDS
+    with accepting() as url, tempfile.TemporaryDirectory() as directory:
+        full, empty = Path(directory) / "full", Path(directory) / "empty"
+        processor, other = outbox(full, NOBODY), outbox(empty, NOBODY)
+        thread_seconds(processor), thread_seconds(other)
+        before = peak_memory()
+        emit_numbered(logger_to(processor), records)
+        print(f"{records:,} records wait")
+        ratio = enqueue(processor, other)
+        other.shutdown(0)
+        processor.shutdown(0)
+        arrived, distinct = drain(full, url)
+    grown = peak_memory() - before
+    print(f"  memory grew by       {grown / 2**20:.1f} MiB    (goal: at most {MEMORY_GOAL / 2**20:.0f})")
+    duplicates = arrived - (records + (ROUNDS + 1) * ROUND + 1)
+    print(json.dumps({"acknowledged": records, "received": distinct, "duplicates": duplicates}))
+    return int(ratio > GOAL or grown > MEMORY_GOAL or distinct < records)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

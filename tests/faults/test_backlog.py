@@ -1,0 +1,30 @@
+"""Many records that wait: none is lost, and the memory of the process does not grow with them."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from backends import REPOSITORY
+from faults.ledger import FULL, Row, note
+from processes import clean_environment, run
+
+WAITING = 10_000_000 if FULL else 100_000
+MEMORY_MIB = 64
+
+
+def test_backlog(tmp_path: Path) -> None:
+    """As the benchmark makes it, by which a record costs no more when many wait."""
+    command = [sys.executable, str(REPOSITORY / "benchmarks" / "backlog.py"), str(WAITING)]
+    ended = run(command, cwd=tmp_path, env=clean_environment(TMPDIR=str(tmp_path)), timeout_seconds=3600)
+    print(ended.stdout)
+    balance = json.loads(ended.stdout.splitlines()[-1])
+    lost = balance["acknowledged"] - balance["received"]
+    row = Row(f"{WAITING:,} records wait", **balance, dead=0, damaged=0, lost=lost)
+    note(row)
+
+    assert (row.lost, row.duplicates) == (0, 0)
+    [grown] = re.findall(r"memory grew by +([\d.]+) MiB", ended.stdout)
+    assert float(grown) <= MEMORY_MIB
