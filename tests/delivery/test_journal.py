@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 from heliograph.delivery.cursor import read_cursor, write_cursor
 from heliograph.delivery.frames import RECORD, Header, Scope, load_header, read_frames
-from heliograph.delivery.journal import JournalWriter
-from heliograph.delivery.reader import JournalReader
+from heliograph.delivery.journal import JournalClosed, JournalWriter
+from heliograph.delivery.reader import JournalReader, last_sequence
 from heliograph.delivery.segment import segments
 from processes import in_child
 
@@ -331,4 +331,76 @@ def test_child_of_a_fork_leaves_the_files_alone(tmp_path: Path) -> None:
     reader = JournalReader(tmp_path, is_live=False)
 
     assert drain(reader) == [*records(3), b"more"]
+    reader.close()
+
+
+def test_journal_that_was_closed_takes_no_more(tmp_path: Path) -> None:
+    """Rather than to put a record where nobody looks for it."""
+    writer = write(tmp_path, records(3))
+    writer.close()
+
+    with pytest.raises(JournalClosed):
+        writer.append(A, b"late")
+
+
+def test_who_only_looks_changes_nothing(tmp_path: Path) -> None:
+    """Damage and all: each file is what it was, and what is damaged is counted."""
+    write(tmp_path, records(300)).close()
+    [_, (_, flipped), *_, (_, cut)] = segments(tmp_path)
+    content = flipped.read_bytes()
+    flipped.write_bytes(content[:2000] + b"\xa5" * 200 + content[2200:])
+    cut.write_bytes(b"nothing of ours")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*")}
+    reader = JournalReader(tmp_path, is_live=False, read_only=True)
+    found = []
+    while batch := reader.read(max_bytes=10**9, max_records=100):
+        found += batch.entries
+    reader.close()
+
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*")} == before
+    assert reader.damaged >= 3
+    assert reader.damaged_bytes > 100
+    assert len(found) < 298
+
+
+def test_damage_is_counted_once(tmp_path: Path) -> None:
+    """However often it is read again, as it is while a server takes nothing."""
+    write(tmp_path, records(20)).close()
+    [(_, path)] = segments(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"record 5 ", b"Record 5 ")[:-3])
+    reader = JournalReader(tmp_path, is_live=False)
+    told = []
+    for _ in range(3):
+        while reader.read(max_bytes=10**9, max_records=100):
+            pass
+        told.append(reader.take_damaged())
+        reader.rewind()
+    reader.close()
+
+    assert told == [2, 0, 0]
+
+
+def test_last_sequence_is_known_without_reading_all(tmp_path: Path) -> None:
+    """That of the newest record that can be read."""
+    assert last_sequence(tmp_path) == 0
+    writer = write(tmp_path, records(300))
+    assert last_sequence(tmp_path) == 300
+    writer.close()
+
+    segments(tmp_path)[-1][1].write_bytes(b"nothing of ours")
+    assert 200 < last_sequence(tmp_path) < 300
+
+
+def test_oldest_is_what_waits_longest(tmp_path: Path) -> None:
+    """Of what was read and not acknowledged."""
+    write(tmp_path, records(5)).close()
+    reader = JournalReader(tmp_path, is_live=False)
+    assert reader.oldest is None
+
+    reader.read(max_bytes=10**9, max_records=2)
+    reader.rewind()
+    assert reader.oldest is not None
+    assert reader.oldest.sequence == 1
+    reader.acknowledge(2)
+    assert reader.oldest is None
     reader.close()

@@ -14,8 +14,9 @@ import pytest
 from opentelemetry._logs import LogRecord
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.resources import Resource
 
-from delivery.outboxes import destination, left, logging_to, wait_for
+from delivery.outboxes import destination, drain, left, logging_to, wait_for
 from delivery.servers import OK, serving
 from heliograph.delivery.dead import DeadLetters
 from heliograph.delivery.destination import Headers
@@ -277,3 +278,48 @@ def test_reader_of_a_dead_folder_sees_what_was_acknowledged(tmp_path: Path) -> N
 
     assert batch is not None
     assert [entry.sequence for entry in batch.entries] == [2]
+
+
+def test_equal_resources_share_a_journal(tmp_path: Path) -> None:
+    """A program that makes a provider each time does not fill the disk with folders."""
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        for number in range(20):
+            provider = LoggerProvider(resource=Resource({"service.name": "again"}), shutdown_on_exit=False)
+            provider.add_log_record_processor(emit.processor)
+            provider.get_logger("tests").emit(LogRecord(body="", attributes={"log.record.uid": str(number)}))
+        assert len(left(tmp_path)) == 1
+        assert emit.processor.force_flush(10_000)
+
+    assert sorted(server.accepted, key=int) == [str(number) for number in range(20)]
+
+
+def test_record_after_the_end_is_not_accepted(tmp_path: Path) -> None:
+    """It is counted, and nothing is left that nobody sends."""
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        emit("before")
+        emit.processor.shutdown(10_000)
+        emit("after")
+        assert emit.processor.counts.by_reason(OUTBOX_REJECTED) == {"shut_down": 1}
+
+    assert server.accepted == ["before"]
+    assert left(tmp_path) == []
+
+
+def test_what_is_emitted_while_it_ends_is_accepted_or_told(tmp_path: Path) -> None:
+    """By other threads, at any moment: accepted is what arrives, or stays on the disk."""
+    accepted = 0
+    with serving() as server:
+        for _ in range(5):
+            with logging_to(tmp_path, server.endpoint) as emit:
+                threads = [threading.Thread(target=lambda: [emit("x") for _ in range(2000)]) for _ in range(4)]
+                for thread in threads:
+                    thread.start()
+                emit.processor.shutdown(5)
+                for thread in threads:
+                    thread.join()
+                counts = emit.processor.counts
+                assert counts.total(OUTBOX_ACCEPTED) + counts.total(OUTBOX_REJECTED) == 8000
+                accepted += counts.total(OUTBOX_ACCEPTED)
+        assert drain(tmp_path, server.endpoint).exit_code == 0
+
+    assert len(server.accepted) >= accepted > 0
