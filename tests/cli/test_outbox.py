@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from delivery.outboxes import left, logging_to
+from backends import Collector, wait_until
+from delivery.outboxes import drain, leave_damaged, left, logging_to
 from delivery.servers import OK, serving
 from heliograph.cli.main import cli
+from processes import clean_environment
 
 
 def run(*arguments: object) -> Result:
@@ -77,6 +82,102 @@ def test_dead_letters_are_listed_shown_and_put_back(leftover: Path, monkeypatch:
     assert run("dead", "list", "--directory", leftover).output == ""
 
 
+def test_all_dead_letters_are_put_back_at_once(leftover: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under the resource that they were made under."""
+    with serving(lambda number, records: (400, {}, b"")) as server:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", server.endpoint)
+        assert run("drain", "--directory", leftover).exit_code == 0
+    assert "3 put back" in run("dead", "requeue", "--all", "--directory", leftover).output
+
+    with serving() as server:
+        assert drain(leftover, server.endpoint).exit_code == 0
+    assert sorted(server.accepted) == ["r0", "r1", "r2"]
+    assert set(server.resources) == {"tests"}
+    assert run("dead", "list", "--directory", leftover).output == ""
+
+
+def test_verify_finds_damage_and_changes_nothing(leftover: Path) -> None:
+    """In the journal, and in the dead letters."""
+    before = contents(leftover)
+    sound = run("verify", "--directory", leftover)
+    assert (sound.exit_code, contents(leftover)) == (0, before)
+    assert "3 records can be read, 0 cannot (0 bytes)" in sound.stdout
+
+    damaged = leave_damaged(leftover)
+    before = contents(leftover)
+    found = run("verify", "--directory", leftover, "--json")
+    assert (found.exit_code, contents(leftover)) == (1, before)
+    [of_damaged] = [each for each in json.loads(found.stdout)["folders"] if each["folder"] == damaged.name]
+    assert (of_damaged["waiting"], of_damaged["damaged"]) == (2, 1)
+    assert of_damaged["damaged_bytes"] > 10
+
+
+def contents(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_export_writes_what_a_collector_reads(leftover: Path, tmp_path: Path) -> None:
+    """What waits, and what is dead, as lines of OTLP's JSON; it stays where it is."""
+    output = tmp_path / "out.jsonl"
+    assert run("export", "--directory", leftover, "--output", output).exit_code == 0
+    [line] = map(json.loads, output.read_text().splitlines())
+    records = line["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+    assert [record["body"]["stringValue"] for record in records] == ["r0", "r1", "r2"]
+    assert line["resourceLogs"][0]["resource"]["attributes"][0]["value"] == {"stringValue": "tests"}
+    assert run("export", "--directory", leftover, "--dead").stdout == ""
+
+    with serving(lambda number, records: (400, {}, b"")) as server:
+        drain(leftover, server.endpoint)
+    dead = run("export", "--directory", leftover, "--dead").stdout.splitlines()
+    assert len(dead) == 3
+    assert json.loads(dead[0])["resourceLogs"][0]["scopeLogs"][0]["scope"]["name"] == "tests"
+
+
+def test_collector_reads_an_export(leftover: Path, tmp_path: Path, collector: Collector) -> None:
+    """A real one: what was exported is sent to it as OTLP/JSON, and arrives."""
+    exported = run("export", "--directory", leftover).stdout
+    headers = {"Content-Type": "application/json"}
+    for line in exported.splitlines():
+        request = urllib.request.Request(f"{collector.otlp_http_endpoint}/v1/logs", line.encode(), headers)
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as response:
+            assert response.status == 200
+
+    wait_until(lambda: {"r0", "r1", "r2"} <= {str(log.attributes.get("log.record.uid")) for log in collector.logs()})
+
+
+def test_folders_of_living_processes_are_looked_at_and_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`status`, `verify` and `export` see what waits in them; `drain` sends nothing of theirs."""
+    with serving(lambda number, records: (503, {}, b"")) as down, logging_to(tmp_path, down.endpoint) as emit:
+        emit("mine")
+        [of_it] = json.loads(run("status", "--directory", tmp_path, "--json").stdout)["folders"]
+        assert (of_it["held"], of_it["waiting"]) == (True, 1)
+        assert run("verify", "--directory", tmp_path).exit_code == 0
+        assert "mine" in run("export", "--directory", tmp_path).stdout
+        with serving() as server:
+            assert json.loads(drain(tmp_path, server.endpoint, "--json").stdout)["delivered"] == 0
+
+
+def test_drain_follows_until_it_is_stopped(tmp_path: Path) -> None:
+    """Beside programs that leave something: a real process, ended by SIGTERM, which is a good end."""
+    box = tmp_path / "box"
+    box.mkdir()
+    with serving() as server:
+        environment = clean_environment(OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=server.endpoint, NO_PROXY="127.0.0.1")
+        command = [sys.executable, "-m", "heliograph", "outbox", "drain", "--follow", "--json", "--directory", str(box)]
+        follower = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        try:
+            for number in range(3):
+                with serving(lambda number, records: (503, {}, b"")) as down, logging_to(box, down.endpoint) as emit:
+                    emit(f"r{number}")
+                wait_until(lambda number=number: f"r{number}" in server.accepted)  # type: ignore[misc]
+        finally:
+            follower.terminate()
+            output, _ = follower.communicate(timeout=20)
+    assert follower.returncode == 0
+    assert json.loads(output)["delivered"] == 3
+    assert left(box) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
@@ -85,6 +186,8 @@ def test_dead_letters_are_listed_shown_and_put_back(leftover: Path, monkeypatch:
         (["dead", "show", "7", "--directory", "."], 1, "there is no dead letter 7"),
         (["dead", "requeue", "7", "--directory", "."], 1, "there is no dead letter 7"),
         (["dead", "requeue", "--directory", "."], 2, "their numbers, or --all"),
+        (["dead", "requeue", "1", "--all", "--directory", "."], 2, "their numbers, or --all"),
+        (["export", "--directory", ".", "--output", "no/such/folder/file"], 2, "No such file"),
     ],
 )
 def test_wrong_call_is_told(
