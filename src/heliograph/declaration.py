@@ -31,6 +31,12 @@ class Severity(enum.IntEnum):
     FATAL = 21
 
 
+def severity_text(severity: int) -> str:
+    """A severity for people: ``WARN (13)``, or ``number (14)``."""
+    name = Severity(severity).name if severity in set(Severity) else "number"
+    return f"{name} ({int(severity)})"
+
+
 class Privacy(str, enum.Enum):
     """What may leave the process of a value: on every way out, checked or not."""
 

@@ -71,6 +71,12 @@ SCOPE: Final = "heliograph"
 EVENT_NAME_PATTERN: Final = re.compile(r"[a-z][a-z0-9]*([._][a-z0-9]+)*")
 """What OpenTelemetry's naming policy lets an event, or a namespace, be called."""
 
+
+def has_namespace(name: object) -> bool:
+    """Whether it is a name as the naming policy wants it, below a namespace."""
+    return isinstance(name, str) and "." in name and EVENT_NAME_PATTERN.fullmatch(name) is not None
+
+
 LOG_RECORD_UID: Final = AttributeName(
     "log.record.uid",
     "UUIDv7 of the event: the same on its log record and its span event, sortable by time; drop duplicates by it.",

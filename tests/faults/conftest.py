@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backends import REPOSITORY
-from faults.ledger import FULL, ROWS, Row, balance, note, table
+from faults.ledger import FIGURES, FULL, ROWS, Row, balance, note, table
 from faults.programs import Programs
 
 TABLE = REPOSITORY / "docs" / "faults.md"
@@ -54,6 +54,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not ROWS:
         return
     lines = table(sorted(ROWS, key=lambda row: row.fault))
+    for figures in FIGURES:
+        lines += ["", "```", *figures.splitlines(), "```"]
     terminalreporter.section("faults")
     for line in lines:
         terminalreporter.write_line(line)

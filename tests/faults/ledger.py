@@ -57,6 +57,8 @@ def balance(
 
 
 ROWS: list[Row] = []
+FIGURES: list[str] = []
+"""What was measured besides, in the words of the benchmark that measured it."""
 
 
 def note(row: Row) -> None:

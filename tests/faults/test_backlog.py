@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from backends import REPOSITORY
-from faults.ledger import FULL, Row, note
+from faults.ledger import FIGURES, FULL, Row, note
 from processes import clean_environment, run
 
 WAITING = 10_000_000 if FULL else 100_000
@@ -19,8 +19,9 @@ def test_backlog(tmp_path: Path) -> None:
     """As the benchmark makes it, by which a record costs no more when many wait."""
     command = [sys.executable, str(REPOSITORY / "benchmarks" / "backlog.py"), str(WAITING)]
     ended = run(command, cwd=tmp_path, env=clean_environment(TMPDIR=str(tmp_path)), timeout_seconds=3600)
-    print(ended.stdout)
-    balance = json.loads(ended.stdout.splitlines()[-1])
+    *figures, last = ended.stdout.splitlines()
+    FIGURES.append("\n".join(figures))
+    balance = json.loads(last)
     lost = balance["acknowledged"] - balance["received"]
     row = Row(f"{WAITING:,} records wait", **balance, dead=0, damaged=0, lost=lost)
     note(row)

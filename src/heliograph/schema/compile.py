@@ -20,7 +20,7 @@ from heliograph.schema.model import EventSchema
 from heliograph.schema.privacy import PrivacyPolicy
 from heliograph.schema.shape import FieldSchema
 from heliograph.schema.types import ObjectType, is_nullable, walk, without_null
-from heliograph.semconv import EVENT_NAME_PATTERN, LOG_RECORD_UID, SCOPE
+from heliograph.semconv import EVENT_NAME_PATTERN, LOG_RECORD_UID, SCOPE, has_namespace
 
 MAX_SEVERITY: Final = 24
 """The highest severity number of OpenTelemetry's logs data model, FATAL4."""
@@ -277,7 +277,7 @@ def _check_deprecated(field: FieldSchema, deprecated: Deprecated) -> None:
 
 
 def _check_attribute_name(name: str) -> None:
-    if not isinstance(name, str) or not EVENT_NAME_PATTERN.fullmatch(name) or "." not in name:
+    if not has_namespace(name):
         raise Unreadable(
             f"{name!r} is no attribute name: lower-case words and digits that start with a letter, parted by `.` or `_`, "
             "with a namespace before the first `.`"

@@ -21,6 +21,7 @@ from heliograph.schema.types import (
     StringType,
     Type,
     UnionType,
+    item_types,
     options,
     walk,
     without_null,
@@ -134,8 +135,7 @@ def _(kind: MapType, form: dict[str, object], policy: PrivacyPolicy) -> object:
 
 @_protected.register
 def _(kind: ArrayType, form: list[object], policy: PrivacyPolicy) -> object:
-    types = [*kind.prefix, *[kind.items or AnyType()] * max(0, len(form) - len(kind.prefix))]
-    return [protected(item, of, policy) for item, of in zip(form, types)]
+    return [protected(item, of, policy) for item, of in zip(form, item_types(kind, len(form)))]
 
 
 def spread(attributes: Attributes, name: str, form: object, kind: Type, taken: frozenset[str]) -> None:
@@ -171,6 +171,5 @@ def _settled(form: object, kind: Type) -> object:
     if isinstance(kind, ArrayType) and isinstance(form, list):
         if wire_type(kind) == "string":
             return to_json(form)
-        items = [*kind.prefix, *[kind.items or AnyType()] * max(0, len(form) - len(kind.prefix))]
-        return [_settled(item, of) for item, of in zip(form, items)]
+        return [_settled(item, of) for item, of in zip(form, item_types(kind, len(form)))]
     return form

@@ -201,6 +201,11 @@ def options(kind: Type) -> tuple[Type, ...]:
     return kind.options if isinstance(kind, UnionType) else (kind,)
 
 
+def item_types(kind: ArrayType, count: int) -> list[Type]:
+    """What each of so many items of an array is."""
+    return [*kind.prefix, *[kind.items or AnyType()] * max(0, count - len(kind.prefix))]
+
+
 def without_null(kind: Type) -> Type:
     """The type of what is not `None`."""
     rest = tuple(option for option in options(kind) if not isinstance(option, NullType))

@@ -33,6 +33,7 @@ import datetime as dt
 import decimal
 import enum
 import itertools
+import json
 import math
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -95,6 +96,11 @@ def put(attributes: Attributes, name: str, form: object, *, taken: frozenset[str
 def to_json(form: object) -> str:
     """A form as compact JSON text."""
     return _ENCODER.encode(form).decode()
+
+
+def to_readable_json(form: object) -> str:
+    """A form as JSON for people, over several lines."""
+    return json.dumps(form, indent=2, ensure_ascii=False)
 
 
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=str)  # what is no scalar by its exact class is a `Protected`

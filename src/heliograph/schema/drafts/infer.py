@@ -29,7 +29,7 @@ from heliograph.schema.drafts.draft import (
 from heliograph.schema.privacy import HASH_PREFIX, MASKED
 from heliograph.schema.types import Format
 from heliograph.schema.values import MAX_KEYS
-from heliograph.semconv import ACTOR_ATTRIBUTES, EVENT_NAME_PATTERN, EVENT_VERSION, LOG_RECORD_UID, SCOPE
+from heliograph.semconv import ACTOR_ATTRIBUTES, EVENT_VERSION, LOG_RECORD_UID, SCOPE, has_namespace
 
 _WIRE_TYPES: Final = {
     "bool": "boolean",
@@ -80,7 +80,7 @@ def drafts_of_recorded(events: Iterable[RecordedEvent]) -> tuple[list[EventDraft
 
 
 def _is_event_name(name: str) -> bool:
-    return "." in name and EVENT_NAME_PATTERN.fullmatch(name) is not None and not name.startswith(f"{SCOPE}.")
+    return has_namespace(name) and not name.startswith(f"{SCOPE}.")
 
 
 def _event(name: str, version: str, events: Sequence[RecordedEvent], taken: set[str]) -> EventDraft:
@@ -127,7 +127,7 @@ def _severity(events: Iterable[RecordedEvent]) -> Severity:
 
 def _may_be_named(attribute: str, column: Column) -> bool:
     """Whether a class can refer to the attribute by its name."""
-    if "." not in attribute or not EVENT_NAME_PATTERN.fullmatch(attribute):
+    if not has_namespace(attribute):
         return False
     wire_type = _WIRE_TYPES.get(_annotation(column), "any")
     return conventions.problem(attribute, wire_type, event_name="") is None

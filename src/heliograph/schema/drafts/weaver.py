@@ -25,7 +25,7 @@ from heliograph.schema.drafts.draft import (
 )
 from heliograph.schema.drafts.source import literal
 from heliograph.schema.drafts.weaver_registry import AttributeEntry, GroupEntry, WeaverRegistry
-from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, EVENT_NAME_PATTERN
+from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, has_namespace
 
 _PYTHON: Final = {"string": "str", "int": "int", "double": "float", "boolean": "bool"}
 _NO_NAME: Final = "a class can have names of lower-case words, parted by `.` and `_`"
@@ -43,7 +43,7 @@ def drafts_of_weaver(registry: WeaverRegistry) -> tuple[list[EventDraft], list[s
     left_out: list[str] = []
     for entry in sorted(registry.events(), key=lambda entry: entry.event_name):
         name = entry.event_name
-        if "." in name and EVENT_NAME_PATTERN.fullmatch(name):
+        if has_namespace(name):
             drafts.append(_event(entry, registry, taken, left_out))
         else:
             left_out.append(f"the event {name!r}: {_NO_NAME}, below a namespace")
@@ -59,7 +59,7 @@ def _event(entry: GroupEntry, registry: WeaverRegistry, taken: set[str], left_ou
     fields: dict[str, FieldDraft] = {}
     names: dict[str, str] = {}
     for attribute, said in registry.attributes_of(entry):
-        if "." in attribute and EVENT_NAME_PATTERN.fullmatch(attribute):
+        if has_namespace(attribute):
             field = names[attribute] = field_name(_shortened(attribute, name, namespace), fields)
             annotation = _annotation(said, f"{own_name}{class_name(field)}", taken, needs)
             fields[field] = _field(field, attribute, annotation, said, name)
@@ -190,8 +190,10 @@ def _deprecated(said: object) -> Deprecated | None:
     if not isinstance(said, Mapping):
         return Deprecated(note=_line(str(said)) or None)
     renamed_to, note = said.get("renamed_to"), said.get("note")
-    is_name = isinstance(renamed_to, str) and "." in renamed_to and EVENT_NAME_PATTERN.fullmatch(renamed_to)
-    return Deprecated(renamed_to=renamed_to if is_name else None, note=_line(note) if isinstance(note, str) else None)
+    return Deprecated(
+        renamed_to=str(renamed_to) if has_namespace(renamed_to) else None,
+        note=_line(note) if isinstance(note, str) else None,
+    )
 
 
 def _options(entry: GroupEntry, namespace: str, names: Mapping[str, str]) -> EventOptions:

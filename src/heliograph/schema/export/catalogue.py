@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from heliograph.declaration import Deprecated, Privacy, Severity
+from heliograph.declaration import Deprecated, Privacy, severity_text
 from heliograph.errors import qualified_name
 from heliograph.schema.export.example import example_properties
 from heliograph.schema.leaves import Leaf
@@ -26,7 +26,7 @@ from heliograph.schema.types import (
     Type,
     UnionType,
 )
-from heliograph.schema.values import Attributes, AttributeValue
+from heliograph.schema.values import Attributes, AttributeValue, to_readable_json
 from heliograph.semconv import EVENT_VERSION, LOG_RECORD_UID, USER_ID
 
 _TIME: Final = "2026-01-02T03:04:05Z"
@@ -126,8 +126,8 @@ def _entry(schema: EventSchema) -> Entry:
         note=schema.note,
         facts=tuple(_facts(schema)),
         rows=tuple(map(_row, schema.leaves())),
-        log_record=_pretty(record),
-        span_event=_pretty(span_event),
+        log_record=to_readable_json(record),
+        span_event=to_readable_json(span_event),
         queries=tuple(_queries(schema, attributes)),
         deprecated=_deprecation(schema.deprecated),
     )
@@ -139,15 +139,10 @@ def _example_attributes(schema: EventSchema) -> Attributes:
     return {**attributes, USER_ID: _ACTOR, LOG_RECORD_UID: _UID, **version}
 
 
-def _pretty(document: object) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False)
-
-
 def _facts(schema: EventSchema) -> Iterator[tuple[str, str]]:
     if schema.version is not None:
         yield "version", schema.version
-    named = Severity(schema.severity).name if schema.severity in set(Severity) else "number"
-    yield "severity", f"{named} ({int(schema.severity)})"
+    yield "severity", severity_text(schema.severity)
     yield "stability", schema.stability
     if schema.message is not None:
         yield "message", schema.message

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
@@ -13,6 +12,7 @@ from heliograph.schema.export.markdown import markdown
 from heliograph.schema.export.weaver import weaver
 from heliograph.schema.export.weaver_v1 import weaver_v1
 from heliograph.schema.model import EventSchema
+from heliograph.schema.values import to_readable_json
 
 Exporter: TypeAlias = Callable[[Iterable[EventSchema]], dict[str, str]]
 """From schemas to files: their texts, by name."""
@@ -20,15 +20,11 @@ Exporter: TypeAlias = Callable[[Iterable[EventSchema]], dict[str, str]]
 
 def json_schemas(schemas: Iterable[EventSchema]) -> dict[str, str]:
     """One file of JSON Schema for each event: ``app.order@2.schema.json``."""
-    return {f"{_file_name(schema)}.schema.json": _pretty(json_schema(schema)) for schema in schemas}
+    return {f"{_file_name(schema)}.schema.json": f"{to_readable_json(json_schema(schema))}\n" for schema in schemas}
 
 
 def _file_name(schema: EventSchema) -> str:
     return re.sub(r"[^\w.@-]", "_", schema.label)
-
-
-def _pretty(document: object) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 EXPORTERS: Final[Mapping[str, Exporter]] = {

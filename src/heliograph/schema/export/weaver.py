@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from heliograph.declaration import Deprecated, Privacy, Severity
+from heliograph.declaration import Deprecated, Privacy, severity_text
 from heliograph.errors import SchemaError, qualified_name
 from heliograph.schema import conventions
 from heliograph.schema.export.example import example_properties
@@ -227,8 +227,7 @@ def brief(schema: EventSchema) -> str:
 
 def note(schema: EventSchema) -> str:
     """What the event says of itself besides, and its severity."""
-    named = Severity(schema.severity).name if schema.severity in set(Severity) else "number"
-    severity = f"Severity {named} ({int(schema.severity)})."
+    severity = f"Severity {severity_text(schema.severity)}."
     return "\n\n".join(part for part in (schema.note, severity) if part)
 
 
