@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,42 @@ def test_folder_that_was_removed_by_half_is_removed(tmp_path: Path) -> None:
     (tmp_path / "1-abcd").mkdir()
 
     assert list(box.adopt()) == []
-    assert box.folders() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_was_made_by_half_is_removed(tmp_path: Path) -> None:
+    """Its process died before the folder had its name."""
+    box = Outbox(tmp_path, max_bytes=100)
+    (tmp_path / ".1-abcd").mkdir()
+    (tmp_path / ".2-abcd").mkdir()
+    (tmp_path / ".2-abcd" / "lock").touch()
+
+    assert list(box.adopt()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_is_never_taken_from_who_makes_it(tmp_path: Path) -> None:
+    """However many adopt at that moment: each folder has one lease."""
+    box = Outbox(tmp_path, max_bytes=100)
+    ended = threading.Event()
+    adopted = []
+
+    def adopt() -> None:
+        while not ended.is_set():
+            adopted.extend(box.adopt())
+
+    threads = [threading.Thread(target=adopt) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    leases = [box.begin() for _ in range(100)]
+    ended.set()
+    for thread in threads:
+        thread.join()
+
+    assert adopted == []
+    assert len(box.folders()) == 100
+    for lease in leases:
+        lease.remove()
 
 
 def test_folders_are_for_their_owner_alone(tmp_path: Path) -> None:

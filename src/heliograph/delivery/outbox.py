@@ -32,6 +32,8 @@ except ImportError:  # Windows
 LOCK: Final = "lock"
 DEAD_LETTERS: Final = "dead.db"
 
+_DRAFT: Final = "."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
@@ -101,25 +103,35 @@ class Outbox:
             OSError: The disk is full, or fails.
         """
         while True:
-            folder = self.directory / f"{os.getpid()}-{secrets.token_hex(4)}"
-            folder.mkdir(mode=0o700)
-            lease = _take(folder, create=True)
-            if lease is not None:  # else somebody who adopts was faster
-                return lease
+            name = f"{os.getpid()}-{secrets.token_hex(4)}"
+            draft = self.directory / f"{_DRAFT}{name}"
+            draft.mkdir(mode=0o700)
+            lease = _take(draft, create=True)
+            if lease is not None:  # else somebody who tidies up was faster
+                draft.rename(self.directory / name)
+                return Lease(folder=self.directory / name, descriptor=lease.descriptor)
 
     def adopt(self) -> Iterator[Lease]:
-        """The folders whose processes are gone."""
+        """The folders whose processes are gone; what is left of one that was made or removed by half is removed."""
         for folder in self.folders():
             lease = _take(folder, create=False)
             if lease is not None:
                 yield lease
             elif not (folder / LOCK).exists():
-                with contextlib.suppress(OSError):  # it is not empty; who is making it right now makes another
+                with contextlib.suppress(OSError):  # it is not empty
                     folder.rmdir()
+        for draft in self.directory.glob(f"{_DRAFT}*"):
+            lease = _take(draft, create=False)
+            if lease is not None:
+                lease.remove()
+            else:
+                with contextlib.suppress(OSError):
+                    draft.rmdir()
 
     def folders(self) -> list[Path]:
         """All folders of processes, alive or not."""
-        return sorted(path for path in self.directory.iterdir() if path.is_dir() and path.name != DAMAGED)
+        names = (path for path in self.directory.iterdir() if path.name != DAMAGED and not path.name.startswith(_DRAFT))
+        return sorted(path for path in names if path.is_dir())
 
     def is_held(self, folder: Path) -> bool:
         """Whether a process is at this folder: the one that writes to it, or one that sends what is left in it."""
