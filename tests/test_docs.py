@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from click.testing import CliRunner
 
+from delivery.outboxes import logging_to
+from delivery.servers import serving
 from drafted import imported
 from heliograph import Settings
 from heliograph.cli.main import cli
+from heliograph.delivery.cursor import write_cursor
+from heliograph.delivery.frames import Header, Scope
+from heliograph.delivery.journal import JournalWriter
 from heliograph.schema.registry import Registry
 from heliograph.schema.stored import read_stored
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+DELIVERY = (DOCS / "delivery.md").read_text(encoding="utf-8")
 SCHEMAS = (DOCS / "schemas.md").read_text(encoding="utf-8")
 
 
@@ -71,3 +79,43 @@ def test_commands_of_the_page_on_schemas_work(tmp_path: Path, monkeypatch: pytes
 
     assert len(commands) >= 5
     assert "shop.order_placed@1" in (tmp_path / "catalogue" / "index.html").read_text(encoding="utf-8")
+
+
+def test_commands_of_the_page_on_delivery_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of `heliograph outbox`, in the order of the page, where one record is dead and another waits."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HELIOGRAPH_OUTBOX", "outbox")
+    with serving(lambda number, records: (400, {}, b"") if number == 0 else (503, {}, b"")) as server:
+        with logging_to(tmp_path / "outbox", server.endpoint) as emit:
+            emit("dead")
+            assert emit.processor.force_flush(10_000)
+            emit("waits")
+    commands = re.findall(r"^\$ heliograph (outbox .*)$", DELIVERY, flags=re.MULTILINE)
+    with serving() as server:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", server.endpoint)
+        for command in [*commands, "outbox drain"]:
+            result = CliRunner().invoke(cli, command.split())
+            assert result.exit_code == 0, (command, result.output)
+
+    assert len(commands) >= 8
+    assert sorted(server.accepted) == ["dead", "waits"]
+
+
+def test_format_on_the_disk_is_that_of_the_page_on_delivery(tmp_path: Path) -> None:
+    """Byte for byte, from what the page says alone."""
+    writer = JournalWriter(tmp_path, Header(resource=b"RES", schema_url="https://r"))
+    writer.append(Scope(scope=b"SCOPE", schema_url="https://s"), b"RECORD")
+    writer.close()
+    write_cursor(tmp_path, 1)
+
+    content = struct.pack("<I", 9) + b"https://r" + b"RES"
+    header = b"HELIOJNL" + struct.pack("<HI", 1, len(content)) + content + struct.pack("<I", crc32(content))
+    scope = struct.pack("<BH", 1, 0) + struct.pack("<I", 9) + b"https://s" + b"SCOPE"
+    record = struct.pack("<BH", 2, 0) + b"RECORD"
+    frames = [
+        struct.pack("<IIQ", len(payload), crc32(struct.pack("<Q", 1) + payload), 1) + payload
+        for payload in (scope, record)
+    ]
+    assert (tmp_path / f"{1:020}.journal").read_bytes() == header + b"".join(frames)
+    cursor = b"HELIOCUR" + struct.pack("<HQ", 1, 1)
+    assert (tmp_path / "cursor").read_bytes() == cursor + struct.pack("<I", crc32(cursor))
