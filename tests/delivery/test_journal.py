@@ -404,3 +404,15 @@ def test_oldest_is_what_waits_longest(tmp_path: Path) -> None:
     reader.acknowledge(2)
     assert reader.oldest is None
     reader.close()
+
+
+def test_segments_grow(tmp_path: Path) -> None:
+    """From a small one, since many processes write little, to the size that was asked for."""
+    writer = JournalWriter(tmp_path, HEADER, segment_bytes=2**20)
+    for each in records(100, 30_000):
+        writer.append(A, each)
+    sizes = [path.stat().st_size for _, path in segments(tmp_path)]
+    writer.close()
+
+    assert sizes == [256 * 1024, 512 * 1024, *[2**20] * (len(sizes) - 2)]
+    assert len(sizes) >= 4

@@ -42,7 +42,7 @@ def test_damaged_bytes_outlive_their_folder(tmp_path: Path) -> None:
 def test_folder_that_was_removed_by_half_is_removed(tmp_path: Path) -> None:
     """Its process died when only the lock was gone."""
     box = Outbox(tmp_path, max_bytes=100)
-    (tmp_path / "1-abcd").mkdir()
+    (tmp_path / "1-abcdef01").mkdir()
 
     assert list(box.adopt()) == []
     assert list(tmp_path.iterdir()) == []
@@ -51,9 +51,9 @@ def test_folder_that_was_removed_by_half_is_removed(tmp_path: Path) -> None:
 def test_folder_that_was_made_by_half_is_removed(tmp_path: Path) -> None:
     """Its process died before the folder had its name."""
     box = Outbox(tmp_path, max_bytes=100)
-    (tmp_path / ".1-abcd").mkdir()
-    (tmp_path / ".2-abcd").mkdir()
-    (tmp_path / ".2-abcd" / "lock").touch()
+    (tmp_path / ".1-abcdef01").mkdir()
+    (tmp_path / ".2-abcdef01").mkdir()
+    (tmp_path / ".2-abcdef01" / "lock").touch()
 
     assert list(box.adopt()) == []
     assert list(tmp_path.iterdir()) == []
@@ -95,3 +95,28 @@ def test_folders_are_for_their_owner_alone(tmp_path: Path) -> None:
     with pytest.raises(OutboxFull, match="100 bytes"):
         box.make_room(101)
     lease.remove()
+
+
+def test_folders_of_others_are_not_touched(tmp_path: Path) -> None:
+    """Whoever names a directory that is in use loses nothing, although a file in it is called `lock`."""
+    (tmp_path / "database").mkdir()
+    (tmp_path / "database" / "lock").touch()
+    (tmp_path / "database" / "data").write_bytes(b"x")
+    box = Outbox(tmp_path, max_bytes=100)
+
+    assert list(box.adopt()) == []
+    assert (tmp_path / "database" / "data").read_bytes() == b"x"
+    lease = box.begin()
+    (lease.folder / "note").write_bytes(b"y")
+    lease.remove()
+    assert (lease.folder / "note").read_bytes() == b"y"
+
+
+def test_lease_is_let_go_once(tmp_path: Path) -> None:
+    """Its descriptor may be another file's by the second time."""
+    lease = Outbox(tmp_path, max_bytes=100).begin()
+    lease.release()
+    with (tmp_path / "other").open("wb") as other:  # takes the free descriptor
+        lease.release()
+        other.write(b"x")
+        other.flush()

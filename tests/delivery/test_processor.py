@@ -323,3 +323,23 @@ def test_what_is_emitted_while_it_ends_is_accepted_or_told(tmp_path: Path) -> No
         assert drain(tmp_path, server.endpoint).exit_code == 0
 
     assert len(server.accepted) >= accepted > 0
+
+
+def test_who_waits_does_not_wait_for_the_backoff(tmp_path: Path) -> None:
+    """`force_flush` tries at once, whatever the sender had in mind; only what the server asked for is waited for."""
+    refused = 0
+    with serving(lambda number, records: (503, {}, b"") if number < 8 else OK) as server:
+        with logging_to(tmp_path, server.endpoint) as emit:
+            emit("one")
+            while not emit.processor.force_flush(200):
+                refused += 1
+    assert server.accepted == ["one"]
+    assert refused >= 1
+
+    with serving(lambda number, records: OK if number else (503, {"Retry-After": "3"}, b"")) as server:
+        with logging_to(tmp_path, server.endpoint) as emit:
+            emit("two")
+            assert not emit.processor.force_flush(500)
+            assert not emit.processor.force_flush(500)
+            assert len(server.requests) == 1
+            assert emit.processor.force_flush(10_000)

@@ -12,6 +12,7 @@ _CURSOR: Final = struct.Struct("<8sHQI")
 _MAGIC: Final = b"HELIOCUR"
 _VERSION: Final = 1
 _NAME: Final = "cursor"
+_DRAFT_NAME: Final = "cursor.new"
 
 
 def read_cursor(folder: Path) -> int:
@@ -34,10 +35,16 @@ def write_cursor(folder: Path, sequence: int) -> None:
         OSError: It cannot be written; the one before is there still.
     """
     head = _CURSOR.pack(_MAGIC, _VERSION, sequence, 0)[:-4]
-    draft = folder / f"{_NAME}.new"
+    draft = folder / _DRAFT_NAME
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, head + struct.pack("<I", crc32(head)))
     finally:
         os.close(descriptor)
     draft.replace(folder / _NAME)
+
+
+def remove_cursor(folder: Path) -> None:
+    """Delete it, if it is there."""
+    for name in (_NAME, _DRAFT_NAME):
+        (folder / name).unlink(missing_ok=True)

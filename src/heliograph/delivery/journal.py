@@ -18,6 +18,8 @@ from heliograph.delivery.segment import SegmentWriter, segment_path
 
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 
+_FIRST_SEGMENT_BYTES: Final = 256 * 1024
+
 
 class JournalClosed(Exception):
     """A journal that takes no more records."""
@@ -29,7 +31,8 @@ class JournalWriter:
     Args:
         folder: The folder, which has to be there, and to be this writer's alone.
         header: What the records are made under.
-        segment_bytes: How large a segment is; a larger record has one of its own.
+        segment_bytes: How large a segment becomes: the first is small, since many processes reserve one and write little,
+            and each next is twice as large; a larger record has one of its own.
         durable: Whether `append` returns only after the record is on the disk (one `fdatasync`, shared by those who wait).
         make_room: Is asked before a segment of that many bytes is made; raises `OSError` if there is no room.
 
@@ -49,6 +52,7 @@ class JournalWriter:
         self._folder = folder
         self._header = dump_header(header)
         self._segment_bytes = segment_bytes
+        self._next_bytes = min(segment_bytes, _FIRST_SEGMENT_BYTES)
         self._durable = durable
         self._make_room = make_room
         self._lock = threading.Lock()
@@ -100,10 +104,11 @@ class JournalWriter:
         return segment, number
 
     def _roll(self, sequence: int, needed: int) -> SegmentWriter:
-        size = max(self._segment_bytes, len(self._header) + needed)
+        size = max(self._next_bytes, len(self._header) + needed)
         if self._make_room is not None:
             self._make_room(size)
         segment = SegmentWriter(segment_path(self._folder, sequence), size, self._header)
+        self._next_bytes = min(self._segment_bytes, 2 * self._next_bytes)
         old, self._segment = self._segment, segment
         self._scopes = {}
         if old is not None:

@@ -15,13 +15,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from heliograph.delivery.cursor import remove_cursor
 from heliograph.delivery.reader import DAMAGED
+from heliograph.delivery.segment import segments
 from heliograph.errors import OutboxError, OutboxFull
 
 try:
@@ -33,36 +35,48 @@ LOCK: Final = "lock"
 DEAD_LETTERS: Final = "dead.db"
 
 _DRAFT: Final = "."
+_FOLDER_NAME: Final = re.compile(r"\d+-[0-9a-f]{8}")
+_DRAFT_NAME: Final = re.compile(r"\.\d+-[0-9a-f]{8}")
 
 
-@dataclass(frozen=True, kw_only=True)
 class Lease:
     """A folder whose lock is held.
 
-    Attributes:
+    Args:
         folder: The folder.
         descriptor: That of its lock.
     """
 
-    folder: Path
-    descriptor: int
+    def __init__(self, folder: Path, descriptor: int) -> None:
+        self.folder = folder
+        self._descriptor: int | None = descriptor
+
+    def rename(self, name: str) -> None:
+        """Give the folder another name.
+
+        Raises:
+            OSError: It cannot have it.
+        """
+        self.folder = self.folder.rename(self.folder.parent / name)
 
     def release(self) -> None:
         """Leave the folder to whoever takes it next."""
-        with contextlib.suppress(OSError):
-            os.close(self.descriptor)
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
 
     def remove(self) -> None:
-        """Delete the folder, with all in it but for damaged bytes, and let it go."""
+        """Delete the folder, with all in it but for damaged bytes and what is not ours, and let it go."""
         with contextlib.suppress(OSError):
             damaged = self.folder / DAMAGED
             if damaged.exists():
                 kept = self.folder.parent / DAMAGED
                 kept.mkdir(mode=0o700, exist_ok=True)
                 damaged.rename(kept / self.folder.name)
-            for path in self.folder.iterdir():
-                if path.name != LOCK:
-                    path.unlink()
+            for _, path in segments(self.folder):
+                path.unlink()
+            remove_cursor(self.folder)
             (self.folder / LOCK).unlink()  # the last one: a folder without it is one that is empty
             self.folder.rmdir()
         self.release()
@@ -108,8 +122,8 @@ class Outbox:
             draft.mkdir(mode=0o700)
             lease = _take(draft, create=True)
             if lease is not None:  # else somebody who tidies up was faster
-                draft.rename(self.directory / name)
-                return Lease(folder=self.directory / name, descriptor=lease.descriptor)
+                lease.rename(name)
+                return lease
 
     def adopt(self) -> Iterator[Lease]:
         """The folders whose processes are gone; what is left of one that was made or removed by half is removed."""
@@ -120,7 +134,7 @@ class Outbox:
             elif not (folder / LOCK).exists():
                 with contextlib.suppress(OSError):  # it is not empty
                     folder.rmdir()
-        for draft in self.directory.glob(f"{_DRAFT}*"):
+        for draft in self._named(_DRAFT_NAME):
             lease = _take(draft, create=False)
             if lease is not None:
                 lease.remove()
@@ -129,9 +143,11 @@ class Outbox:
                     draft.rmdir()
 
     def folders(self) -> list[Path]:
-        """All folders of processes, alive or not."""
-        names = (path for path in self.directory.iterdir() if path.name != DAMAGED and not path.name.startswith(_DRAFT))
-        return sorted(path for path in names if path.is_dir())
+        """All folders of processes, alive or not; what else is in the directory is not touched."""
+        return self._named(_FOLDER_NAME)
+
+    def _named(self, pattern: re.Pattern[str]) -> list[Path]:
+        return sorted(path for path in self.directory.iterdir() if pattern.fullmatch(path.name) and path.is_dir())
 
     def is_held(self, folder: Path) -> bool:
         """Whether a process is at this folder: the one that writes to it, or one that sends what is left in it."""
@@ -179,4 +195,4 @@ def _take(folder: Path, *, create: bool) -> Lease | None:
     if not is_there:
         os.close(descriptor)
         return None
-    return Lease(folder=folder, descriptor=descriptor)
+    return Lease(folder, descriptor)

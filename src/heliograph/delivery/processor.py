@@ -48,6 +48,7 @@ _WAKE_BYTES: Final = 256 * 1024
 _SEGMENTS: Final = 8
 _TELL_EACH_SECONDS: Final = 10.0
 _MOST_REMEMBERED: Final = 1024
+_LEAST_JOIN_SECONDS: Final = 1.0
 
 logger: Final = logging.getLogger(SCOPE)
 
@@ -224,6 +225,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         """Whether all that was accepted so far was answered for within the time."""
         deadline = Deadline(timeout_millis)
         targets = [(journal, journal.targets()) for journal in list(self._journals.values())]
+        self._sender.hurry()
         self._wake.set()
         with self._changed:
             while not all(journal.has_sent(*target) for journal, target in targets):
@@ -244,9 +246,12 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
             logger.warning("Not all records of the outbox were delivered; they stay in %s.", self._outbox.directory)
         self._sender.close()
         self._wake.set()
-        self._thread.join()
-        for journal in self._journals.values():
-            journal.close()
+        self._thread.join(max(_LEAST_JOIN_SECONDS, deadline.remaining() / 1000))
+        if self._thread.is_alive():
+            logger.error("The thread of the outbox does not end; what waits is sent by the next process.")
+        else:
+            for journal in self._journals.values():
+                journal.close()
         self._metrics.end(self)
 
     def _send_leftovers(self, deadline: Deadline) -> None:

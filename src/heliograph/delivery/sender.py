@@ -75,6 +75,7 @@ class Sender:
         self._backoff = backoff or Backoff()
         self._clock = clock
         self._not_before = 0.0
+        self._asked_not_before = 0.0
         self._told = float("-inf")
         self._failing: Judgement | None = None
         self.counts = counts
@@ -83,6 +84,10 @@ class Sender:
     def waiting_seconds(self) -> float:
         """How long nothing is to be sent; 0 when something can."""
         return max(0.0, self._not_before - self._clock())
+
+    def hurry(self) -> None:
+        """Try again at once, where nobody but ourselves asked to wait: somebody waits for it, and may end soon."""
+        self._not_before = min(self._not_before, self._asked_not_before)
 
     def is_ready(self) -> bool:
         """Whether something can be sent now."""
@@ -149,6 +154,7 @@ class Sender:
 
     def _wait(self, judgement: Judgement) -> None:
         self.counts.add(OUTBOX_RETRIED, reason=judgement.reason.value)
+        self._asked_not_before = self._clock() + (judgement.retry_after_seconds or 0.0)
         self._not_before = self._clock() + self._backoff.next(judgement.retry_after_seconds)
         if self.closed.is_set():
             return
