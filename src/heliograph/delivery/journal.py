@@ -33,7 +33,7 @@ class JournalWriter:
         header: What the records are made under.
         segment_bytes: How large a segment becomes: the first is small, since many processes reserve one and write little,
             and each next is twice as large; a larger record has one of its own.
-        durable: Whether `append` returns only after the record is on the disk (one `fdatasync`, shared by those who wait).
+        durable: Whether `append` returns only after the record is on the disk (one `msync`, shared by those who wait).
         make_room: Is asked before a segment of that many bytes is made; raises `OSError` if there is no room.
 
     Attributes:

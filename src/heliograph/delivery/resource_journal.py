@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from heliograph.delivery.encode import encode_resource
 from heliograph.delivery.frames import Header, Scope
-from heliograph.delivery.journal import JournalClosed, JournalWriter
+from heliograph.delivery.journal import JournalClosed, JournalWriter, sync_folder
 from heliograph.delivery.memory import MemoryJournal
 from heliograph.delivery.outbox import Lease, Outbox
 from heliograph.delivery.reader import JournalReader
@@ -88,6 +88,8 @@ class ResourceJournal:
                 raise JournalClosed
             if self._writer is None:
                 lease = self.outbox.begin()
+                if self.durable:
+                    sync_folder(self.outbox.directory)
                 self._reader = JournalReader(lease.folder, is_live=True)
                 self._lease = lease
                 self._writer = JournalWriter(

@@ -76,6 +76,8 @@ class Sender:
         self._clock = clock
         self._not_before = 0.0
         self._asked_not_before = 0.0
+        self._most_bytes = min(MAX_BATCH_BYTES, transport.usual_limit_bytes)
+        self._batch_bytes = self._most_bytes
         self._told = float("-inf")
         self._failing: Judgement | None = None
         self.counts = counts
@@ -97,8 +99,7 @@ class Sender:
         """Send the next batch of a source, if it is time and there is one; whether to go on with it at once."""
         if not self.is_ready():
             return False
-        limit = min(MAX_BATCH_BYTES, self._transport.usual_limit_bytes)
-        batch = source.read(max_bytes=limit, max_records=MAX_BATCH_RECORDS)
+        batch = source.read(max_bytes=self._batch_bytes, max_records=MAX_BATCH_RECORDS)
         damaged = source.take_damaged()
         if damaged:
             self.counts.add(OUTBOX_DAMAGED, damaged)
@@ -116,6 +117,8 @@ class Sender:
         if judgement.verdict in {Verdict.DELIVERED, Verdict.PARTIAL}:
             self._accepted(judgement, len(entries))
         elif judgement.verdict in {Verdict.SPLIT, Verdict.REJECTED}:
+            if judgement.verdict is Verdict.SPLIT:
+                self._batch_bytes = max(1, min(self._batch_bytes, sum(len(entry.framed) for entry in entries)) // 2)
             if len(entries) > 1:  # one record may spoil it for all
                 half = len(entries) // 2
                 return self._deliver(source, header, entries[:half]) and self._deliver(source, header, entries[half:])
@@ -140,6 +143,8 @@ class Sender:
             logger.warning("Records are delivered again.")
         self._failing = None
         self._backoff.reset()
+        # It shrinks fast and grows slowly: what was too large for the server is seldom tried again.
+        self._batch_bytes = min(self._most_bytes, self._batch_bytes + max(64, self._batch_bytes // 16))
 
     def _bury(self, header: Header, entry: Entry, judgement: Judgement) -> bool:
         try:
