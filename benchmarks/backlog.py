@@ -20,8 +20,8 @@ from opentelemetry.sdk._logs import LogRecordProcessor
 from parts.accepting import COUNTED, accepting, counted
 from parts.orders import emit, emit_numbered, logger_to
 
-from heliograph.delivery.destination import Destination, OtlpProtocol
 from heliograph.delivery.processor import OutboxLogRecordProcessor
+from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 
 RECORDS = 200_000
 ROUNDS = 40

@@ -24,8 +24,8 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from parts.accepting import COUNTED, accepting, counted
 from parts.orders import emit, logger_to
 
-from heliograph.delivery.destination import Destination, OtlpProtocol
 from heliograph.delivery.processor import OutboxLogRecordProcessor
+from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 
 GOAL = 0.4
 ROUNDS = 30

@@ -20,7 +20,13 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from parts.orders import ATTRIBUTES
 
-from heliograph.delivery.encode import encode_log_record, encode_resource, encode_scope, frame_record, request
+from heliograph.delivery.encoding.messages import (
+    encode_log_record,
+    encode_resource,
+    encode_scope,
+    frame_record,
+    request,
+)
 
 GOAL = 0.2
 ROUNDS = 100

@@ -16,9 +16,9 @@ from delivery.servers import serving
 from drafted import imported
 from heliograph import Settings
 from heliograph.cli.main import cli
-from heliograph.delivery.cursor import write_cursor
-from heliograph.delivery.frames import Header, Scope
-from heliograph.delivery.journal import JournalWriter
+from heliograph.delivery.journal.cursor import write_cursor
+from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.schema.registry import Registry
 from heliograph.schema.stored import read_stored
 

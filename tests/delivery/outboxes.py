@@ -17,12 +17,12 @@ from opentelemetry.sdk.resources import Resource
 from backends import wait_until
 from delivery.servers import OK, Answer, serving
 from heliograph.cli.main import cli
-from heliograph.delivery.destination import Destination, OtlpProtocol
-from heliograph.delivery.frames import Header, Scope
-from heliograph.delivery.journal import JournalWriter
+from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.processor import OutboxLogRecordProcessor
-from heliograph.delivery.segment import segments
+from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 
 
 def destination(endpoint: str, **kwargs: Any) -> Destination:

@@ -19,9 +19,9 @@ from opentelemetry.sdk.resources import Resource
 from delivery.outboxes import destination, drain, left, logging_to, wait_for
 from delivery.servers import OK, serving
 from heliograph.delivery.dead import DeadLetters
-from heliograph.delivery.destination import Headers
+from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.processor import OutboxLogRecordProcessor
-from heliograph.delivery.reader import JournalReader
+from heliograph.delivery.transport.destination import Headers
 from heliograph.errors import OutboxError, OutboxFull
 from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_DELIVERED, OUTBOX_REJECTED
 from heliograph.settings import OutboxFullPolicy

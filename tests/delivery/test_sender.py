@@ -12,11 +12,11 @@ from delivery.outboxes import destination
 from delivery.servers import OK, Answer, serving
 from heliograph.delivery.counts import Counts
 from heliograph.delivery.dead import DeadLetters
-from heliograph.delivery.encode import encode_log_record, frame_record
-from heliograph.delivery.frames import Header, Scope
-from heliograph.delivery.memory import MemoryJournal
+from heliograph.delivery.encoding.messages import encode_log_record, frame_record
+from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.sender import MAX_BATCH_BYTES, Sender
-from heliograph.delivery.transport import open_transport
+from heliograph.delivery.transport.transport import open_transport
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from backends import REPOSITORY
 from delivery.outboxes import drain, left, logging_to
 from delivery.servers import serving
 from faults.ledger import Row
-from heliograph.delivery.segment import segments
+from heliograph.delivery.journal.segment import segments
 from processes import clean_environment
 
 DAMAGES: dict[str, Callable[[bytearray], object]] = {

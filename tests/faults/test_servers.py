@@ -14,7 +14,7 @@ from backends import Collector, wait_until
 from delivery.outboxes import destination, logging_to
 from delivery.servers import OK, TRICKLES, serving
 from faults.ledger import FULL, Row
-from heliograph.delivery.destination import Headers
+from heliograph.delivery.transport.destination import Headers
 
 REDIRECT = (302, {"Location": "http://127.0.0.1:9/v1/logs"}, b"")
 HTML = (200, {"Content-Type": "text/html"}, b"<html>sign in</html>")

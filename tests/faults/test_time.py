@@ -17,13 +17,13 @@ from delivery.servers import OK, serving
 from faults.ledger import Row
 from heliograph.delivery.counts import Counts
 from heliograph.delivery.dead import DeadLetters
-from heliograph.delivery.encode import encode_log_record, frame_record
-from heliograph.delivery.frames import Header, Scope
-from heliograph.delivery.journal import JournalWriter
+from heliograph.delivery.encoding.messages import encode_log_record, frame_record
+from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.journal.reader import JournalReader
+from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.delivery.outbox import DEAD_LETTERS
-from heliograph.delivery.reader import JournalReader
 from heliograph.delivery.sender import Sender
-from heliograph.delivery.transport import open_transport
+from heliograph.delivery.transport.transport import open_transport
 
 
 class Clock:

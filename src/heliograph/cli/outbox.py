@@ -15,14 +15,14 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from heliograph.delivery.counts import Counts
 from heliograph.delivery.dead import DeadLetter, DeadLetters
-from heliograph.delivery.destination import Destination
-from heliograph.delivery.entry import Batch, decode_record, to_request
-from heliograph.delivery.journal import JournalWriter
+from heliograph.delivery.journal.entry import Batch, decode_record, to_request
+from heliograph.delivery.journal.reader import JournalReader, last_sequence
+from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.delivery.leftover import adopt
 from heliograph.delivery.outbox import Outbox
-from heliograph.delivery.reader import JournalReader, last_sequence
 from heliograph.delivery.sender import Sender
-from heliograph.delivery.transport import open_transport
+from heliograph.delivery.transport.destination import Destination
+from heliograph.delivery.transport.transport import open_transport
 from heliograph.otlp import to_json_line
 from heliograph.schema.body import display
 from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED, OUTBOX_RETRIED

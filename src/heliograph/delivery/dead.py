@@ -14,8 +14,8 @@ from typing import Final
 import msgspec
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
-from heliograph.delivery.entry import Entry, decode_record
-from heliograph.delivery.frames import Header, Scope
+from heliograph.delivery.journal.entry import Entry, decode_record
+from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.errors import OutboxError
 from heliograph.otlp import decode_attributes, decode_value
 from heliograph.semconv import LOG_RECORD_UID

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from heliograph.delivery.journal.reader import JournalReader, last_sequence
 from heliograph.delivery.outbox import Lease, Outbox
-from heliograph.delivery.reader import JournalReader, last_sequence
 from heliograph.delivery.sender import Sender
 from heliograph.semconv import SCOPE
 

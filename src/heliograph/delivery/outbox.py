@@ -21,9 +21,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.cursor import remove_cursor
-from heliograph.delivery.reader import DAMAGED
-from heliograph.delivery.segment import segments
+from heliograph.delivery.journal.cursor import remove_cursor
+from heliograph.delivery.journal.reader import DAMAGED
+from heliograph.delivery.journal.segment import segments
 from heliograph.errors import OutboxError, OutboxFull
 
 try:

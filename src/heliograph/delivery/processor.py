@@ -23,15 +23,15 @@ from heliograph.delivery.counts import (
     outbox_metrics_of,
 )
 from heliograph.delivery.dead import DeadLetters
-from heliograph.delivery.destination import Destination
-from heliograph.delivery.encode import encode_log_record, encode_scope, frame_record
-from heliograph.delivery.frames import Header, Scope
-from heliograph.delivery.journal import SEGMENT_BYTES, JournalClosed
+from heliograph.delivery.encoding.messages import encode_log_record, encode_scope, frame_record
+from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.journal.writer import SEGMENT_BYTES, JournalClosed
 from heliograph.delivery.leftover import Leftover, adopt
 from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.resource_journal import ResourceJournal, header_of
 from heliograph.delivery.sender import Sender
-from heliograph.delivery.transport import Transport, open_transport
+from heliograph.delivery.transport.destination import Destination
+from heliograph.delivery.transport.transport import Transport, open_transport
 from heliograph.errors import OutboxFull
 from heliograph.fork import after_fork_in_child
 from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_REJECTED, SCOPE

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from heliograph.delivery.encode import encode_resource
-from heliograph.delivery.frames import Header, Scope
-from heliograph.delivery.journal import JournalClosed, JournalWriter, sync_folder
-from heliograph.delivery.memory import MemoryJournal
+from heliograph.delivery.encoding.messages import encode_resource
+from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.journal.memory import MemoryJournal
+from heliograph.delivery.journal.reader import JournalReader
+from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.journal.writer import JournalClosed, JournalWriter, sync_folder
 from heliograph.delivery.outbox import Lease, Outbox
-from heliograph.delivery.reader import JournalReader
-from heliograph.delivery.segment import segments
 from heliograph.errors import OutboxFull
 from heliograph.semconv import SCOPE
 

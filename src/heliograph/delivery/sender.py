@@ -10,10 +10,10 @@ from typing import Final, Protocol
 
 from heliograph.delivery.counts import Counts
 from heliograph.delivery.dead import DeadLetters
-from heliograph.delivery.entry import Batch, Entry, to_request
-from heliograph.delivery.frames import Header
-from heliograph.delivery.retry import Backoff, Judgement, Reason, Verdict
-from heliograph.delivery.transport import Transport
+from heliograph.delivery.journal.entry import Batch, Entry, to_request
+from heliograph.delivery.journal.frames import Header
+from heliograph.delivery.transport.retry import Backoff, Judgement, Reason, Verdict
+from heliograph.delivery.transport.transport import Transport
 from heliograph.errors import OutboxError
 from heliograph.semconv import (
     OUTBOX_DAMAGED,

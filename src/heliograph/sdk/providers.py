@@ -21,7 +21,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import get_tracer_provider, set_tracer_provider
 
-from heliograph.delivery.destination import Destination
+from heliograph.delivery.transport.destination import Destination
 from heliograph.errors import SettingsError
 from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySignal, select
 from heliograph.sdk.ledger import (

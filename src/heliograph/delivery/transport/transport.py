@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from heliograph.delivery.destination import Destination, OtlpProtocol
-from heliograph.delivery.http_transport import HttpTransport
-from heliograph.delivery.retry import Judgement
+from heliograph.delivery.transport.destination import Destination, OtlpProtocol
+from heliograph.delivery.transport.http import HttpTransport
+from heliograph.delivery.transport.retry import Judgement
 
 
 class Transport(Protocol):
@@ -42,6 +42,6 @@ def open_transport(destination: Destination) -> Transport:
     """The transport that the destination's protocol asks for."""
     if destination.protocol is OtlpProtocol.HTTP:
         return HttpTransport(destination)
-    from heliograph.delivery.grpc_transport import GrpcTransport  # it takes a tenth of a second, and is seldom needed
+    from heliograph.delivery.transport.grpc import GrpcTransport  # it takes a tenth of a second, and is seldom needed
 
     return GrpcTransport(destination)

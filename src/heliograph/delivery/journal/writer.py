@@ -13,8 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.frames import HEAD_BYTES, MAX_SCOPES, RECORD, SCOPE, Header, Scope, dump_header, dump_scope
-from heliograph.delivery.segment import SegmentWriter, segment_path
+from heliograph.delivery.journal.frames import (
+    HEAD_BYTES,
+    MAX_SCOPES,
+    RECORD,
+    SCOPE,
+    Header,
+    Scope,
+    dump_header,
+    dump_scope,
+)
+from heliograph.delivery.journal.segment import SegmentWriter, segment_path
 
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 

@@ -15,11 +15,11 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteR
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from heliograph.delivery.connect import Resolver, TimedSocket, connect, over_tls
-from heliograph.delivery.destination import Destination
-from heliograph.delivery.endpoint import port_of
-from heliograph.delivery.response import MAX_RESPONSE_BYTES
-from heliograph.delivery.retry import Judgement, Reason, judge_http, judge_size, unanswered
+from heliograph.delivery.transport.connect import Resolver, TimedSocket, connect, over_tls
+from heliograph.delivery.transport.destination import Destination
+from heliograph.delivery.transport.endpoint import port_of
+from heliograph.delivery.transport.response import MAX_RESPONSE_BYTES
+from heliograph.delivery.transport.retry import Judgement, Reason, judge_http, judge_size, unanswered
 from heliograph.fork import after_fork_in_child
 from heliograph.telemetry.deadline import Deadline
 from heliograph.version import __version__
@@ -52,7 +52,7 @@ class HttpTransport:
         after_fork_in_child(self._begin_in_child)
 
     def send(self, body: bytes, timeout_seconds: float) -> Judgement:
-        """What the server made of the request; see `heliograph.delivery.transport.Transport`."""
+        """What the server made of the request; see `heliograph.delivery.transport.transport.Transport`."""
         if (too_large := judge_size(body)) is not None:
             return too_large
         deadline = Deadline(timeout_seconds * 1000)

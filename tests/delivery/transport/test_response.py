@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceResponse,
 )
 
-from heliograph.delivery.response import (
+from heliograph.delivery.transport.response import (
     MAX_RESPONSE_BYTES,
     Response,
     read_response,

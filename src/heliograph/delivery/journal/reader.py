@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.cursor import read_cursor, write_cursor
-from heliograph.delivery.entry import Batch, Entry
-from heliograph.delivery.frames import HEAD_BYTES, SCOPE, Scope, SegmentError, next_frame
-from heliograph.delivery.segment import SegmentReader, segments
+from heliograph.delivery.journal.cursor import read_cursor, write_cursor
+from heliograph.delivery.journal.entry import Batch, Entry
+from heliograph.delivery.journal.frames import HEAD_BYTES, SCOPE, Scope, SegmentError, next_frame
+from heliograph.delivery.journal.segment import SegmentReader, segments
 
 DAMAGED: Final = "damaged"
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ScopeLogs
 
-from heliograph.delivery.encode import request
-from heliograph.delivery.frames import Header, Scope
+from heliograph.delivery.encoding.messages import request
+from heliograph.delivery.journal.frames import Header, Scope
 
 
 class Entry(NamedTuple):

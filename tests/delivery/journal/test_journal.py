@@ -20,11 +20,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliograph.delivery.cursor import read_cursor, write_cursor
-from heliograph.delivery.frames import RECORD, Header, Scope, load_header, read_frames
-from heliograph.delivery.journal import JournalClosed, JournalWriter
-from heliograph.delivery.reader import JournalReader, last_sequence
-from heliograph.delivery.segment import segments
+from heliograph.delivery.journal.cursor import read_cursor, write_cursor
+from heliograph.delivery.journal.frames import RECORD, Header, Scope, load_header, read_frames
+from heliograph.delivery.journal.reader import JournalReader, last_sequence
+from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.journal.writer import JournalClosed, JournalWriter
 from processes import in_child
 
 HEADER = Header(resource=b"resource", schema_url="https://schema/1")
@@ -291,8 +291,8 @@ def test_threads_lose_nothing(tmp_path: Path, durable: bool) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from heliograph.delivery.frames import Header, Scope
-from heliograph.delivery.journal import JournalWriter
+from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.journal.writer import JournalWriter
 
 writer = JournalWriter(Path(sys.argv[1]), Header(resource=b"resource", schema_url="https://schema/1"), segment_bytes=4096)
 for number in range(10**9):

@@ -17,7 +17,13 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from heliograph.delivery.encode import encode_log_record, encode_resource, encode_scope, frame_record, request
+from heliograph.delivery.encoding.messages import (
+    encode_log_record,
+    encode_resource,
+    encode_scope,
+    frame_record,
+    request,
+)
 
 texts = st.text(max_size=20)
 scalars = (

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 import grpc  # type: ignore[import-untyped]
 
-from heliograph.delivery.destination import Destination
-from heliograph.delivery.endpoint import port_of, scheme_of
-from heliograph.delivery.response import MAX_RESPONSE_BYTES, read_retry_delay, read_retry_info
-from heliograph.delivery.retry import Judgement, Reason, judge_grpc, judge_size, unanswered, unreadable
+from heliograph.delivery.transport.destination import Destination
+from heliograph.delivery.transport.endpoint import port_of, scheme_of
+from heliograph.delivery.transport.response import MAX_RESPONSE_BYTES, read_retry_delay, read_retry_info
+from heliograph.delivery.transport.retry import Judgement, Reason, judge_grpc, judge_size, unanswered, unreadable
 from heliograph.fork import after_fork_in_child
 from heliograph.version import __version__
 
@@ -51,7 +51,7 @@ class GrpcTransport:
         after_fork_in_child(self._begin_in_child)
 
     def send(self, body: bytes, timeout_seconds: float) -> Judgement:
-        """What the server made of the request; see `heliograph.delivery.transport.Transport`."""
+        """What the server made of the request; see `heliograph.delivery.transport.transport.Transport`."""
         if (too_large := judge_size(body)) is not None:
             return too_large
         try:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
-from heliograph.delivery.response import MAX_RESPONSE_BYTES
-from heliograph.delivery.retry import (
+from heliograph.delivery.transport.response import MAX_RESPONSE_BYTES
+from heliograph.delivery.transport.retry import (
     MAX_MESSAGE,
     MAX_REQUEST_BYTES,
     MAX_RETRY_AFTER_SECONDS,

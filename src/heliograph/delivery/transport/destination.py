@@ -18,7 +18,14 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from heliograph.delivery.endpoint import grpc_endpoint, http_endpoint, other_host, proxy_for, proxy_url, scheme_of
+from heliograph.delivery.transport.endpoint import (
+    grpc_endpoint,
+    http_endpoint,
+    other_host,
+    proxy_for,
+    proxy_url,
+    scheme_of,
+)
 from heliograph.errors import SettingsError
 
 T = TypeVar("T")

@@ -7,9 +7,9 @@ import itertools
 import threading
 from typing import Final
 
-from heliograph.delivery.entry import Batch, Entry
-from heliograph.delivery.frames import Header, Scope
-from heliograph.delivery.journal import JournalClosed
+from heliograph.delivery.journal.entry import Batch, Entry
+from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.journal.writer import JournalClosed
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 """How much is kept; what comes then is not accepted."""

@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from heliograph.delivery.response import Response, read_response, read_status_message
+from heliograph.delivery.transport.response import Response, read_response, read_status_message
 
 MAX_REQUEST_BYTES: Final = 64 * 1024 * 1024
 MAX_RETRY_AFTER_SECONDS: Final = 24 * 60 * 60.0

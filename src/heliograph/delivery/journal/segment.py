@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.frames import (
+from heliograph.delivery.journal.frames import (
     HEAD_BYTES,
     Frame,
     Header,

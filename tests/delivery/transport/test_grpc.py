@@ -19,10 +19,10 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 
 from delivery.outboxes import logging_to
 from delivery.servers import uids
-from heliograph.delivery.destination import Destination, Headers, OtlpProtocol
 from heliograph.delivery.processor import OutboxLogRecordProcessor
-from heliograph.delivery.retry import Verdict
-from heliograph.delivery.transport import open_transport
+from heliograph.delivery.transport.destination import Destination, Headers, OtlpProtocol
+from heliograph.delivery.transport.retry import Verdict
+from heliograph.delivery.transport.transport import open_transport
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from heliograph.delivery.destination import Destination, OtlpProtocol
+from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 from heliograph.errors import SettingsError
 
 PREFIX = "OTEL_EXPORTER_OTLP_"

@@ -1,0 +1,1 @@
+"""Log records as OTLP bytes."""
