@@ -15,6 +15,7 @@ from backends import Collector, wait_until
 from delivery.outboxes import drain, leave_damaged, left, logging_to
 from delivery.servers import OK, serving
 from heliograph.cli.main import cli
+from heliograph.delivery.journal.segment import segments
 from processes import clean_environment
 
 
@@ -200,3 +201,30 @@ def test_wrong_call_is_told(
 
     assert result.exit_code == status
     assert said in result.output
+
+
+def test_what_a_later_version_left_is_left_to_it(leftover: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is sent of it, nothing is deleted, and it is told."""
+    [folder] = left(leftover)
+    [(_, path)] = segments(folder)
+    later = path.read_bytes()[:8] + b"\x02\x00" + path.read_bytes()[10:]
+    path.write_bytes(later)
+
+    with serving() as server:
+        drained = drain(leftover, server.endpoint)
+    verified = run("verify", "--directory", leftover)
+
+    assert (drained.exit_code, server.requests) == (1, [])
+    assert path.read_bytes() == later
+    assert "a segment is of version 2, and this program knows 1" in caplog.text
+    assert (verified.exit_code, "of version 2" in verified.stderr) == (2, True)
+
+
+def test_dead_letters_that_are_no_database_are_told(leftover: Path) -> None:
+    """By their name; what waits is looked at all the same."""
+    (leftover / "dead.db").write_bytes(b"garbage" * 1000)
+
+    assert "file is not a database" in run("dead", "list", "--directory", leftover).stderr
+    verified = run("verify", "--directory", leftover)
+    assert verified.exit_code == 1
+    assert "The dead letters are damaged." in verified.stdout

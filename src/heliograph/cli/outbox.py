@@ -23,6 +23,7 @@ from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.sender import Sender
 from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.transport import open_transport
+from heliograph.errors import OutboxError
 from heliograph.otlp import to_json_line
 from heliograph.schema.body import display
 from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED, OUTBOX_RETRIED
@@ -77,7 +78,7 @@ def _status_of(box: Outbox, folder: Path) -> dict[str, Any] | None:
     try:
         reader = JournalReader(folder, is_live=True, read_only=True)
         waiting = max(0, last_sequence(folder) - reader.acknowledged)
-        first = next(_batches(reader, max_records=1), None)
+        first = next(_batches(folder, reader, max_records=1), None)
         reader.close()
     except FileNotFoundError:
         return None
@@ -90,9 +91,15 @@ def _status_of(box: Outbox, folder: Path) -> dict[str, Any] | None:
     }
 
 
-def _batches(reader: JournalReader, *, max_records: int = _BATCH_RECORDS) -> Iterator[Batch]:
-    while batch := reader.read(max_bytes=_BATCH_BYTES, max_records=max_records):
-        yield batch
+def _batches(folder: Path, reader: JournalReader, *, max_records: int = _BATCH_RECORDS) -> Iterator[Batch]:
+    """What is in a folder; nothing of one that went meanwhile."""
+    try:
+        while batch := reader.read(max_bytes=_BATCH_BYTES, max_records=max_records):
+            yield batch
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutboxError(folder, str(error)) from error
 
 
 @outbox.command()
@@ -144,7 +151,7 @@ def _drain_once(box: Outbox, sender: Sender) -> bool:
         finally:
             for each in left:
                 each.release()
-    return not left
+    return all(each.is_sent for each in leftovers)
 
 
 def _tell(counts: Counts, *, as_json: bool) -> None:
@@ -172,7 +179,7 @@ def verify(directory: Path | None, *, as_json: bool) -> None:
     with click.progressbar(box.folders(), label="Reading", file=sys.stderr) as bar:
         for folder in bar:
             reader = JournalReader(folder, is_live=box.is_held(folder), read_only=True)
-            records = sum(len(batch.entries) for batch in _batches(reader))
+            records = sum(len(batch.entries) for batch in _batches(folder, reader))
             reader.close()
             folders.append(
                 {
@@ -214,7 +221,7 @@ def _dead_lines(box: Outbox) -> Iterator[str]:
 def _waiting_lines(box: Outbox) -> Iterator[str]:
     for folder in box.folders():
         reader = JournalReader(folder, is_live=True, read_only=True)
-        for batch in _batches(reader):
+        for batch in _batches(folder, reader):
             yield _line(to_request(batch.header, batch.entries))
         reader.close()
 

@@ -93,7 +93,7 @@ class DeadLetters:
             entry.scope.schema_url,
             entry.framed,
         )
-        with self._opened() as connection:
+        with self._write() as connection:
             connection.execute(_INSERT, row)
 
     def find(self, ids: Iterable[int] = ()) -> Iterator[DeadLetter]:
@@ -106,7 +106,7 @@ class DeadLetters:
         if not self._path.exists():
             return
         where = f"where id in ({', '.join('?' * len(wanted))})" if wanted else ""
-        with self._opened() as connection:
+        with self._read() as connection:
             rows = connection.execute(f"select * from dead_letters {where} order by id", wanted).fetchall()  # noqa: S608
         for row in rows:
             yield _dead_letter(row)
@@ -115,7 +115,7 @@ class DeadLetters:
         """How many there are."""
         if not self._path.exists():
             return 0
-        with self._opened() as connection:
+        with self._read() as connection:
             found: int = connection.execute("select count(*) from dead_letters").fetchone()[0]
             return found
 
@@ -123,25 +123,49 @@ class DeadLetters:
         """Whether SQLite finds nothing wrong with the file."""
         if not self._path.exists():
             return True
-        with self._opened() as connection:
-            return bool(connection.execute("pragma integrity_check").fetchone()[0] == "ok")
+        try:
+            with self._read() as connection:
+                return bool(connection.execute("pragma integrity_check").fetchone()[0] == "ok")
+        except OutboxError:
+            return False
 
     def remove(self, ids: Iterable[int]) -> None:
         """Delete those with these numbers."""
-        with self._opened() as connection:
+        with self._write() as connection:
             connection.executemany("delete from dead_letters where id = ?", [(each,) for each in ids])
 
     @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        try:
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        """A connection to what is there; it may have to undo what a process that died left half-done."""
+        with self._connected(f"{self._path.absolute().as_uri()}?mode=rw") as connection:
+            yield connection
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with _told(self._path):
             if not self._path.exists():
                 os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-            with closing(sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_SECONDS)) as connection, connection:
-                connection.row_factory = sqlite3.Row
-                connection.executescript(_SCHEMA)
-                yield connection
-        except (OSError, sqlite3.Error) as error:
-            raise OutboxError(self._path, f"the dead letters cannot be used: {error}") from error
+        with self._connected(self._path.absolute().as_uri()) as connection:
+            connection.executescript(_SCHEMA)
+            yield connection
+
+    @contextmanager
+    def _connected(self, uri: str) -> Iterator[sqlite3.Connection]:
+        with (
+            _told(self._path),
+            closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_SECONDS)) as connection,
+            connection,
+        ):
+            connection.row_factory = sqlite3.Row
+            yield connection
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise OutboxError(path, f"its dead letters cannot be read and written: {error}") from error
 
 
 def _columns(record: LogRecord | None) -> tuple[str | None, ...]:

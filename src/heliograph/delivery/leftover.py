@@ -22,6 +22,7 @@ class Leftover:
 
     Attributes:
         reader: Reads what is in it.
+        is_sent: Whether all in it was answered for, and it is deleted.
     """
 
     def __init__(self, lease: Lease) -> None:
@@ -29,6 +30,7 @@ class Leftover:
         self.reader = JournalReader(lease.folder, is_live=False)
         self._lease = lease
         self._last = last_sequence(lease.folder)
+        self.is_sent = False
 
     @property
     def waiting(self) -> int:
@@ -48,6 +50,7 @@ class Leftover:
             return False
         self.reader.close()
         self._lease.remove()
+        self.is_sent = True
         return True
 
     def release(self) -> None:

@@ -187,12 +187,16 @@ def _take(folder: Path, *, create: bool) -> Lease | None:
         if create and error.errno != errno.ENOENT:
             raise
         return None
+    lease = Lease(folder, descriptor)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_there = (folder / LOCK).stat().st_ino == os.fstat(descriptor).st_ino  # else it was removed meanwhile
+        if (folder / LOCK).stat().st_ino == os.fstat(descriptor).st_ino:  # else it was removed meanwhile
+            return lease
+    except (BlockingIOError, FileNotFoundError):
+        pass
     except OSError:
-        is_there = False
-    if not is_there:
-        os.close(descriptor)
-        return None
-    return Lease(folder, descriptor)
+        lease.release()
+        if create:  # a file system that has no locks
+            raise
+    lease.release()
+    return None

@@ -279,7 +279,8 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
                 self._changed.notify_all()
             self._wake.wait(max(_POLL_SECONDS, self._sender.waiting_seconds()))
             self._wake.clear()
-        for each in self._leftovers or []:
+        leftovers, self._leftovers = self._leftovers or [], []
+        for each in leftovers:
             each.release()
 
     def _send_own(self) -> None:

@@ -45,7 +45,11 @@ HEAD_BYTES: Final = _HEAD.size
 
 
 class SegmentError(ValueError):
-    """Bytes that are no segment of a version that is known."""
+    """Bytes that are no segment."""
+
+
+class SegmentVersionError(OSError):
+    """A segment of a version that this program does not know: nothing is wrong with it, and it is left as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +106,7 @@ def load_header(buffer: bytes) -> tuple[Header, int]:
 
     Raises:
         SegmentError: They begin with none.
+        SegmentVersionError: They begin with one of a later version.
     """
     if len(buffer) < _HEADER.size:
         raise SegmentError("it is too short for a header")
@@ -109,7 +114,7 @@ def load_header(buffer: bytes) -> tuple[Header, int]:
     if magic != _MAGIC:
         raise SegmentError("it is no segment of a journal")
     if version != VERSION:
-        raise SegmentError(f"it is of version {version}, and this program knows {VERSION}")
+        raise SegmentVersionError(f"a segment is of version {version}, and this program knows {VERSION}")
     end = _HEADER.size + length
     if end + _LENGTH.size > len(buffer):
         raise SegmentError("its header is cut")

@@ -105,7 +105,8 @@ class SegmentWriter:
     def abandon(self) -> None:
         """Let go of it."""
         self._map.close()
-        os.close(self._descriptor)
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
 
 
 def _reserve(descriptor: int, size: int) -> None:
@@ -138,7 +139,7 @@ class SegmentReader:
         position: Where the next frame begins.
 
     Raises:
-        OSError: It is not there, or cannot be read.
+        OSError: It is not there, or cannot be read, or is of a later version.
         SegmentError: It is none.
     """
 
