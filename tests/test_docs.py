@@ -109,7 +109,8 @@ def test_format_on_the_disk_is_that_of_the_page_on_delivery(tmp_path: Path) -> N
     write_cursor(tmp_path, 1)
 
     content = struct.pack("<I", 9) + b"https://r" + b"RES"
-    header = b"HELIOJNL" + struct.pack("<HI", 1, len(content)) + content + struct.pack("<I", crc32(content))
+    header = b"HELIOJNL" + struct.pack("<HI", 1, len(content)) + content
+    header += struct.pack("<I", crc32(header))
     scope = struct.pack("<BH", 1, 0) + struct.pack("<I", 9) + b"https://s" + b"SCOPE"
     record = struct.pack("<BH", 2, 0) + b"RECORD"
     frames = [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from click.testing import CliRunner, Result
@@ -207,7 +209,8 @@ def test_what_a_later_version_left_is_left_to_it(leftover: Path, caplog: pytest.
     """Nothing is sent of it, nothing is deleted, and it is told."""
     [folder] = left(leftover)
     [(_, path)] = segments(folder)
-    later = path.read_bytes()[:8] + b"\x02\x00" + path.read_bytes()[10:]
+    head = b"HELIOJNL" + struct.pack("<HI", 2, 0)
+    later = head + struct.pack("<I", crc32(head)) + b"whatever it has"
     path.write_bytes(later)
 
     with serving() as server:

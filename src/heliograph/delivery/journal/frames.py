@@ -3,7 +3,7 @@
 A segment is a header and frames, all numbers little-endian:
 
 =========  =====================================================================================================
-header     ``HELIOJNL``, version (2 bytes), length of the content (4), content, CRC-32 of the content (4)
+header     ``HELIOJNL``, version (2 bytes), length of the content (4), content, CRC-32 of all before it (4)
 content    length of the schema URL (4), the schema URL, the encoded Resource
 frame      length of the payload (4), CRC-32 of sequence and payload (4), sequence (8), payload
 payload    kind (1), number of the scope (2), and
@@ -14,6 +14,7 @@ payload    kind (1), number of the scope (2), and
 A length of 0 ends the frames: reserved space is zeros, and a frame's length is written last, so that what a killed process
 did not finish is not there. Sequences begin at 1, have no gap, and are never used again in a folder; a scope has the
 sequence of the record that follows it. Each segment defines the scopes that it uses, so that it can be read alone.
+The form of the header is that of every version, so that damage is not taken for one that comes later.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ class Frame(NamedTuple):
 def dump_header(header: Header) -> bytes:
     """The bytes of a header."""
     content = _dump_pair(header.schema_url, header.resource)
-    return _HEADER.pack(_MAGIC, VERSION, len(content)) + content + _LENGTH.pack(crc32(content))
+    checked = _HEADER.pack(_MAGIC, VERSION, len(content)) + content
+    return checked + _LENGTH.pack(crc32(checked))
 
 
 def load_header(buffer: bytes) -> tuple[Header, int]:
@@ -113,15 +115,14 @@ def load_header(buffer: bytes) -> tuple[Header, int]:
     magic, version, length = _HEADER.unpack_from(buffer)
     if magic != _MAGIC:
         raise SegmentError("it is no segment of a journal")
-    if version != VERSION:
-        raise SegmentVersionError(f"a segment is of version {version}, and this program knows {VERSION}")
     end = _HEADER.size + length
     if end + _LENGTH.size > len(buffer):
         raise SegmentError("its header is cut")
-    content = buffer[_HEADER.size : end]
-    if _LENGTH.unpack_from(buffer, end)[0] != crc32(content):
+    if _LENGTH.unpack_from(buffer, end)[0] != crc32(buffer[:end]):
         raise SegmentError("its header is damaged")
-    schema_url, resource = _load_pair(content)
+    if version != VERSION:
+        raise SegmentVersionError(f"a segment is of version {version}, and this program knows {VERSION}")
+    schema_url, resource = _load_pair(buffer[_HEADER.size : end])
     return Header(resource=resource, schema_url=schema_url), end + _LENGTH.size
 
 
