@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from opentelemetry._logs import LogRecord
-from opentelemetry.context import Context
+from opentelemetry.context import Context, get_value
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.resources import Resource
 
@@ -22,9 +22,11 @@ from heliograph.delivery.dead import DeadLetters
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.transport.destination import Headers
+from heliograph.delivery.transport.retry import Judgement, Reason, Verdict
 from heliograph.errors import OutboxError, OutboxFull
 from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_DELIVERED, OUTBOX_REJECTED
 from heliograph.settings import OutboxFullPolicy
+from heliograph.telemetry.api import SUPPRESS_INSTRUMENTATION
 from processes import in_child
 
 
@@ -343,3 +345,24 @@ def test_who_waits_does_not_wait_for_the_backoff(tmp_path: Path) -> None:
             assert not emit.processor.force_flush(500)
             assert len(server.requests) == 1
             assert emit.processor.force_flush(10_000)
+
+
+def test_its_own_requests_are_not_instrumented(tmp_path: Path) -> None:
+    """As those of the SDK's exporters are not: each would make telemetry, and that another request."""
+    seen: list[object] = []
+
+    class Asking:
+        usual_limit_bytes = 2**20
+
+        def send(self, body: bytes, timeout_seconds: float) -> Judgement:
+            seen.append(get_value(SUPPRESS_INSTRUMENTATION))
+            return Judgement(verdict=Verdict.DELIVERED, reason=Reason.ACCEPTED)
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    with logging_to(tmp_path, "", transport=Asking()) as emit:
+        emit("one")
+        assert emit.processor.force_flush(10_000)
+
+    assert seen == [True]

@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Final, TypeVar
 
+from opentelemetry.context import attach, set_value
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.resources import Resource
@@ -36,6 +37,7 @@ from heliograph.errors import OutboxFull
 from heliograph.fork import after_fork_in_child
 from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_REJECTED, SCOPE
 from heliograph.settings import OutboxFullPolicy
+from heliograph.telemetry.api import SUPPRESS_INSTRUMENTATION
 from heliograph.telemetry.deadline import Deadline
 from heliograph.telemetry.providers import Providers
 
@@ -263,6 +265,9 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
                 self._changed.wait(deadline.remaining() / 1000)
 
     def _run(self) -> None:
+        attach(
+            set_value(SUPPRESS_INSTRUMENTATION, True)
+        )  # a request of ours is no span, which would be sent by another
         adopt_at = 0.0
         while not self._sender.closed.is_set():
             try:

@@ -9,9 +9,11 @@ from opentelemetry._logs import (
     set_logger_provider,
 )
 from opentelemetry._logs._internal import ProxyLoggerProvider
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY as SUPPRESS_INSTRUMENTATION
 from opentelemetry.metrics._internal import _ProxyMeterProvider as ProxyMeterProvider
 
 __all__ = [
+    "SUPPRESS_INSTRUMENTATION",
     "Logger",
     "LoggerProvider",
     "NoOpLoggerProvider",

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from heliograph.delivery.journal.cursor import read_cursor, write_cursor
 from heliograph.delivery.journal.frames import RECORD, Header, Scope, load_header, read_frames
 from heliograph.delivery.journal.reader import JournalReader, last_sequence
-from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.journal.segment import SegmentReader, segments
 from heliograph.delivery.journal.writer import JournalClosed, JournalWriter
 from processes import in_child
 
@@ -416,3 +416,27 @@ def test_segments_grow(tmp_path: Path) -> None:
 
     assert sizes == [256 * 1024, 512 * 1024, *[2**20] * (len(sizes) - 2)]
     assert len(sizes) >= 4
+
+
+def test_record_that_was_written_just_now_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the reader's look at the end of a segment and its look for the next one."""
+    writer = write(tmp_path, records(3))
+    reader = JournalReader(tmp_path, is_live=True)
+    assert reader.read(max_bytes=10**9, max_records=10) is not None
+    has_ended = SegmentReader.has_ended
+
+    def then_write(segment: SegmentReader) -> bool:
+        monkeypatch.setattr(SegmentReader, "has_ended", has_ended)
+        ended = has_ended(segment)
+        for _ in range(200):
+            writer.append(A, b"just now")
+        return ended
+
+    monkeypatch.setattr(SegmentReader, "has_ended", then_write)
+    found = drain(reader)
+
+    assert found == [b"just now"] * 200
+    assert reader.damaged == 0
+    assert not (tmp_path / "damaged").exists()
+    reader.close()
+    writer.close()

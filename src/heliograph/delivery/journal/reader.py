@@ -88,7 +88,8 @@ class JournalReader:
         rest = segment.rest()
         start = next_frame(rest, range(segment.first, self._next + len(rest) // HEAD_BYTES + 1))
         if start is not None:
-            self._set_aside(segment.path, segment.position, rest[:start])
+            if start:  # else it was just written
+                self._set_aside(segment.path, segment.position, rest[:start])
             segment.position += start
             return True
         is_over = self._is_over(segment)
