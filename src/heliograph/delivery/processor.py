@@ -9,7 +9,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Final, TypeVar
 
-from opentelemetry.context import attach, set_value
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.resources import Resource
@@ -23,11 +22,11 @@ from heliograph.delivery.counts import (
     Counts,
     outbox_metrics_of,
 )
+from heliograph.delivery.courier import Courier
 from heliograph.delivery.dead import DeadLetters
 from heliograph.delivery.encoding.messages import encode_log_record, encode_scope, frame_record
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import SEGMENT_BYTES, JournalClosed
-from heliograph.delivery.leftover import Leftover, adopt
 from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.resource_journal import ResourceJournal, header_of
 from heliograph.delivery.sender import Sender
@@ -37,20 +36,16 @@ from heliograph.errors import OutboxFull
 from heliograph.fork import after_fork_in_child
 from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_REJECTED, SCOPE
 from heliograph.settings import OutboxFullPolicy
-from heliograph.telemetry.api import SUPPRESS_INSTRUMENTATION
 from heliograph.telemetry.deadline import Deadline
 from heliograph.telemetry.providers import Providers
 
 MAX_BYTES: Final = 2**30
 EXIT_TIMEOUT_MILLIS: Final = 5000.0
 
-_POLL_SECONDS: Final = 0.2
-_ADOPT_SECONDS: Final = 10.0
 _WAKE_BYTES: Final = 256 * 1024
 _SEGMENTS: Final = 8
 _TELL_EACH_SECONDS: Final = 10.0
 _MOST_REMEMBERED: Final = 1024
-_LEAST_JOIN_SECONDS: Final = 1.0
 
 logger: Final = logging.getLogger(SCOPE)
 
@@ -107,29 +102,24 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         self._scopes: dict[int, tuple[InstrumentationScope | None, Scope]] = {}
         self._by_resource: dict[int, tuple[Resource | None, ResourceJournal]] = {}
         self._lock = threading.Lock()
-        self._wake = threading.Event()
-        self._changed = threading.Condition()
         self._pending_bytes = 0
         self._is_shut_down = False
         self._told_rejected = float("-inf")
-        self._leftovers: list[Leftover] | None = None  # not looked for yet
         self._sender = Sender(
             self._given_transport or open_transport(self._destination),
             timeout_seconds=self._destination.timeout_seconds,
             dead_letters=DeadLetters(self._outbox.dead_letters),
             counts=self._counts,
         )
+        self._courier = Courier(self._outbox, self._sender, lambda: list(self._journals.values()))
         self._metrics.begin(self)
-        self._thread = threading.Thread(target=self._run, name="heliograph-outbox", daemon=True)
-        self._thread.start()
 
     def _begin_in_child(self) -> None:
         """Leave the parent what is the parent's, and begin anew."""
         for journal in self._journals.values():
             journal.abandon()
-        for leftover in self._leftovers or []:
-            leftover.release()  # the lock is the parent's still
-        self._journals, self._leftovers = {}, None
+        self._courier.abandon()
+        self._journals = {}
         if self._is_shut_down:
             self._lock = threading.Lock()
         else:
@@ -145,7 +135,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
     def depth(self) -> int:
         """How many records wait to be sent, those that other processes left to this one, too."""
         own = sum(journal.waiting for journal in list(self._journals.values()))
-        return own + sum(leftover.waiting for leftover in self._leftovers or [])
+        return own + sum(leftover.waiting for leftover in self._courier.leftovers)
 
     @property
     def size(self) -> int:
@@ -156,7 +146,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
     def oldest_age_seconds(self) -> float:
         """How long ago the record was made that waits longest; 0 where none waits."""
         journals = [source for journal in list(self._journals.values()) for source in journal.sources()]
-        leftovers = [each.reader for each in self._leftovers or []]
+        leftovers = [each.reader for each in self._courier.leftovers]
         waiting = [oldest for each in [*journals, *leftovers] if (oldest := each.oldest) is not None]
         return max((entry.age_seconds for entry in waiting), default=0.0)
 
@@ -180,7 +170,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         self._pending_bytes += len(framed)
         if self._pending_bytes > _WAKE_BYTES:
             self._pending_bytes = 0
-            self._wake.set()
+            self._courier.wake()
 
     def _reject(self, reason: str, words: str) -> None:
         self._counts.add(OUTBOX_REJECTED, reason=reason)
@@ -228,12 +218,8 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         deadline = Deadline(timeout_millis)
         targets = [(journal, journal.targets()) for journal in list(self._journals.values())]
         self._sender.hurry()
-        self._wake.set()
-        with self._changed:
-            while not all(journal.has_sent(*target) for journal, target in targets):
-                if not self._changed.wait(deadline.remaining() / 1000) and not deadline.remaining():
-                    return False
-        return True
+        self._courier.wake()
+        return self._courier.wait_for(lambda: all(journal.has_sent(*target) for journal, target in targets), deadline)
 
     def shutdown(self, timeout_millis: float = EXIT_TIMEOUT_MILLIS) -> None:
         """Send what can be sent within the time; the rest stays on the disk, for whoever uses the outbox next."""
@@ -243,57 +229,15 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
             return
         deadline = Deadline(timeout_millis)
         if self.force_flush(timeout_millis):
-            self._send_leftovers(deadline)
+            self._courier.send_leftovers(deadline)
         else:
             logger.warning("Not all records of the outbox were delivered; they stay in %s.", self._outbox.directory)
-        self._sender.close()
-        self._wake.set()
-        self._thread.join(max(_LEAST_JOIN_SECONDS, deadline.remaining() / 1000))
-        if self._thread.is_alive():
-            logger.error("The thread of the outbox does not end; what waits is sent by the next process.")
-        else:
+        if self._courier.close(deadline):
             for journal in self._journals.values():
                 journal.close()
+        else:
+            logger.error("The thread of the outbox does not end; what waits is sent by the next process.")
         self._metrics.end(self)
-
-    def _send_leftovers(self, deadline: Deadline) -> None:
-        """Give what other processes left the rest of the time, as long as the server takes it."""
-        with self._changed:
-            while (self._leftovers is None or self._leftovers) and deadline.remaining():
-                if not self._sender.is_ready():
-                    return
-                self._changed.wait(deadline.remaining() / 1000)
-
-    def _run(self) -> None:
-        attach(
-            set_value(SUPPRESS_INSTRUMENTATION, True)
-        )  # a request of ours is no span, which would be sent by another
-        adopt_at = 0.0
-        while not self._sender.closed.is_set():
-            try:
-                if time.monotonic() >= adopt_at:
-                    self._leftovers = [*(self._leftovers or []), *adopt(self._outbox)]
-                    adopt_at = time.monotonic() + _ADOPT_SECONDS
-                self._send_own()
-                self._leftovers = [
-                    each for each in self._leftovers or [] if not each.drain(self._sender, self._send_own)
-                ]
-            except Exception:  # whatever a disk does, what is in the outbox is tried again
-                logger.exception("The outbox could not be sent.")
-            with self._changed:
-                self._changed.notify_all()
-            self._wake.wait(max(_POLL_SECONDS, self._sender.waiting_seconds()))
-            self._wake.clear()
-        leftovers, self._leftovers = self._leftovers or [], []
-        for each in leftovers:
-            each.release()
-
-    def _send_own(self) -> None:
-        for journal in list(self._journals.values()):
-            for source in journal.sources():
-                while self._sender.send_next(source):
-                    with self._changed:
-                        self._changed.notify_all()
 
 
 def _remember(known: dict[int, tuple[K, V]], key: K, value: V) -> None:

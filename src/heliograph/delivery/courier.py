@@ -1,0 +1,108 @@
+"""The thread that sends: what this process writes, and what processes left that are gone."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from opentelemetry.context import attach, set_value
+
+from heliograph.delivery.leftover import Leftover, adopt
+from heliograph.delivery.outbox import Outbox
+from heliograph.delivery.resource_journal import ResourceJournal
+from heliograph.delivery.sender import Sender
+from heliograph.semconv import SCOPE
+from heliograph.telemetry.api import SUPPRESS_INSTRUMENTATION
+from heliograph.telemetry.deadline import Deadline
+
+_POLL_SECONDS: Final = 0.2
+_ADOPT_SECONDS: Final = 10.0
+_LEAST_JOIN_SECONDS: Final = 1.0
+
+logger: Final = logging.getLogger(SCOPE)
+
+
+class Courier:
+    """Sends journals, until it is closed.
+
+    Args:
+        outbox: Where leftovers are.
+        sender: What sends.
+        journals: Gives the journals that this process writes, as they are now.
+    """
+
+    def __init__(self, outbox: Outbox, sender: Sender, journals: Callable[[], Iterable[ResourceJournal]]) -> None:
+        self._outbox = outbox
+        self._sender = sender
+        self._journals = journals
+        self._wake = threading.Event()
+        self._changed = threading.Condition()
+        self._leftovers: list[Leftover] | None = None  # not looked for yet
+        self._thread = threading.Thread(target=self._run, name="heliograph-outbox", daemon=True)
+        self._thread.start()
+
+    @property
+    def leftovers(self) -> list[Leftover]:
+        """What it has to send besides the journals."""
+        return self._leftovers or []
+
+    def wake(self) -> None:
+        """Look for something to send now, rather than soon."""
+        self._wake.set()
+
+    def wait_for(self, is_done: Callable[[], bool], deadline: Deadline) -> bool:
+        """Wait, as something is sent, until it is done; whether that was in time."""
+        with self._changed:
+            while not is_done():
+                if not deadline.remaining():
+                    return False
+                self._changed.wait(deadline.remaining() / 1000)
+        return True
+
+    def send_leftovers(self, deadline: Deadline) -> None:
+        """Give what other processes left the rest of the time, as long as the server takes it."""
+        self.wait_for(lambda: self._leftovers == [] or not self._sender.is_ready(), deadline)
+
+    def close(self, deadline: Deadline) -> bool:
+        """End, and cancel the request that is under way; whether the thread has ended, and touches no journal any more."""
+        self._sender.close()
+        self._wake.set()
+        self._thread.join(max(_LEAST_JOIN_SECONDS, deadline.remaining() / 1000))
+        return not self._thread.is_alive()
+
+    def abandon(self) -> None:
+        """Let go of files in the child of a fork, where the thread is not."""
+        for leftover in self.leftovers:
+            leftover.release()  # the lock is the parent's still
+
+    def _run(self) -> None:
+        attach(
+            set_value(SUPPRESS_INSTRUMENTATION, True)
+        )  # a request of ours is no span, which would be sent by another
+        adopt_at = 0.0
+        while not self._sender.closed.is_set():
+            try:
+                if time.monotonic() >= adopt_at:
+                    self._leftovers = [*self.leftovers, *adopt(self._outbox)]
+                    adopt_at = time.monotonic() + _ADOPT_SECONDS
+                self._send_journals()
+                self._leftovers = [each for each in self.leftovers if not each.drain(self._sender, self._send_journals)]
+            except Exception:  # whatever a disk does, what is in the outbox is tried again
+                logger.exception("The outbox could not be sent.")
+            with self._changed:
+                self._changed.notify_all()
+            self._wake.wait(max(_POLL_SECONDS, self._sender.waiting_seconds()))
+            self._wake.clear()
+        leftovers, self._leftovers = self.leftovers, []
+        for each in leftovers:
+            each.release()
+
+    def _send_journals(self) -> None:
+        for journal in self._journals():
+            for source in journal.sources():
+                while self._sender.send_next(source):
+                    with self._changed:
+                        self._changed.notify_all()
