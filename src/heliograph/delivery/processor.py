@@ -7,7 +7,7 @@ import threading
 import time
 from os import PathLike
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NamedTuple
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
@@ -29,7 +29,7 @@ from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import SEGMENT_BYTES, JournalClosed
 from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.resource_journal import ResourceJournal, header_of
-from heliograph.delivery.sender import Sender
+from heliograph.delivery.sender import MAX_BATCH_BYTES, Sender
 from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.transport import Transport, open_transport
 from heliograph.errors import OutboxFull
@@ -42,15 +42,19 @@ from heliograph.telemetry.providers import Providers
 MAX_BYTES: Final = 2**30
 EXIT_TIMEOUT_MILLIS: Final = 5000.0
 
-_WAKE_BYTES: Final = 256 * 1024
+_WAKE_BYTES: Final = MAX_BATCH_BYTES
 _SEGMENTS: Final = 8
 _TELL_EACH_SECONDS: Final = 10.0
-_MOST_REMEMBERED: Final = 1024
+_MOST_ROUTES: Final = 1024
 
 logger: Final = logging.getLogger(SCOPE)
 
-K = TypeVar("K")
-V = TypeVar("V")
+
+class _Route(NamedTuple):
+    resource: Resource | None
+    said: InstrumentationScope | None
+    journal: ResourceJournal
+    scope: Scope
 
 
 class OutboxLogRecordProcessor(LogRecordProcessor):
@@ -99,8 +103,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
 
     def _begin(self) -> None:
         self._counts = Counts()
-        self._scopes: dict[int, tuple[InstrumentationScope | None, Scope]] = {}
-        self._by_resource: dict[int, tuple[Resource | None, ResourceJournal]] = {}
+        self._routes: dict[tuple[int, int], _Route] = {}
         self._lock = threading.Lock()
         self._pending_bytes = 0
         self._is_shut_down = False
@@ -157,9 +160,12 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
             OutboxFull: There is no room, and the processor is strict.
         """
         framed = frame_record(encode_log_record(log_record.log_record, log_record.dropped_attributes))
-        scope = self._scope(log_record.instrumentation_scope)
+        resource, said = log_record.resource, log_record.instrumentation_scope
+        route = self._routes.get((id(resource), id(said)))
         try:
-            if not self._journal(log_record.resource).append(scope, framed):
+            if route is None or route.resource is not resource or route.said is not said:
+                route = self._new_route(resource, said)
+            if not route.journal.append(route.scope, framed):
                 self._reject(MEMORY_FULL, "neither the disk nor the memory takes more")
         except JournalClosed:
             self._reject(SHUT_DOWN, "the outbox was shut down")
@@ -182,22 +188,19 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         self._counts.add(OUTBOX_REJECTED, count, DROPPED_OLDEST)
         logger.warning("The outbox is full: %d records that waited longest are given up.", count)
 
-    def _scope(self, said: InstrumentationScope | None) -> Scope:
-        known = self._scopes.get(id(said))
-        if known is not None and known[0] is said:
-            return known[1]
+    def _new_route(self, resource: Resource | None, said: InstrumentationScope | None) -> _Route:
+        """Where the records of a resource and a scope go; found by identity from now on, which costs the least."""
         scope = Scope(scope=b"")
         if said is not None:
             message = encode_scope(said.name, said.version, said.attributes)
             scope = Scope(scope=message, schema_url=said.schema_url or "")
-        _remember(self._scopes, said, scope)
-        return scope
+        route = _Route(resource, said, self._journal(header_of(resource)), scope)
+        if len(self._routes) >= _MOST_ROUTES:  # a program that makes loggers all the time fills no memory
+            self._routes.clear()
+        self._routes[id(resource), id(said)] = route
+        return route
 
-    def _journal(self, resource: Resource | None) -> ResourceJournal:
-        known = self._by_resource.get(id(resource))
-        if known is not None and known[0] is resource:
-            return known[1]
-        header = header_of(resource)
+    def _journal(self, header: Header) -> ResourceJournal:
         with self._lock:
             if self._is_shut_down:
                 raise JournalClosed
@@ -210,8 +213,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
                     durable=self._durable,
                     gave_up=self._gave_up if self._when_full is OutboxFullPolicy.DROP_OLDEST else None,
                 )
-        _remember(self._by_resource, resource, journal)
-        return journal
+            return journal
 
     def force_flush(self, timeout_millis: float = 30_000) -> bool:
         """Whether all that was accepted so far was answered for within the time."""
@@ -238,10 +240,3 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         else:
             logger.error("The thread of the outbox does not end; what waits is sent by the next process.")
         self._metrics.end(self)
-
-
-def _remember(known: dict[int, tuple[K, V]], key: K, value: V) -> None:
-    """By identity, which costs less than equality; a program that makes new ones all the time fills no memory."""
-    if len(known) >= _MOST_REMEMBERED:
-        known.clear()
-    known[id(key)] = (key, value)

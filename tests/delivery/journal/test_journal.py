@@ -214,10 +214,10 @@ def test_whatever_happens_to_the_bytes_what_is_whole_is_read(data: st.DataObject
 def whole_records(content: bytes, position: int, start: int, end: int) -> list[bytes]:
     """The records whose frames are before or after what is replaced."""
     found = []
-    for frame in read_frames(content, position):
-        if frame.kind == RECORD and (frame.end <= start or position >= end):
-            found.append(frame.content)
-        position = frame.end
+    for _, kind, _, record, frame_end in read_frames(content, position):
+        if kind == RECORD and (frame_end <= start or position >= end):
+            found.append(record)
+        position = frame_end
     return found
 
 

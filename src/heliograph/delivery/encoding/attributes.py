@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from heliograph.delivery.encoding.fields import VARINTS, utf8
 from heliograph.delivery.encoding.values import ATTRIBUTE_LEVELS, EXACT, Walk, any_value, key_field, key_value
 from heliograph.schema.values import plain
+from heliograph.semconv import AttributeName
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ class Known(dict[str, T]):
         if len(text) <= MAX_CACHED_KEY_LENGTH:
             if len(self) >= MAX_CACHED_KEYS:
                 self.clear()
-            self[text] = made
+            self[str(text)] = made
         return made
 
 
@@ -76,16 +77,21 @@ def put_attributes(parts: list[bytes], attributes: Mapping[str, object]) -> None
 
 
 def _put_pairs(parts: list[bytes], pairs: Iterable[tuple[object, object]], encode_text: Callable[[Any], bytes]) -> None:
+    put = parts.append
     for key, value in pairs:
-        headers = _keys[key] if type(key) is str else _Headers(key)  # a subclass may equal what it is not
+        kind = type(key)
+        # Both equal what has the same text; another subclass of `str` may equal what it is not.
+        headers = _keys[key] if kind is str or kind is AttributeName else _Headers(key)  # type: ignore[index]
         kind = type(value)
         if kind is str:
             data = encode_text(value)
-            parts += headers[len(data)], data
+            put(headers[len(data)])
+            put(data)
         else:
             encode = EXACT.get(kind)
             message = encode(value) if encode is not None else Walk(ATTRIBUTE_LEVELS).message(value)
-            parts += headers[~len(message)], message
+            put(headers[~len(message)])
+            put(message)
 
 
 def items_of(attributes: Mapping[str, object]) -> Iterable[tuple[object, object]]:

@@ -62,10 +62,13 @@ def encode_log_record(record: LogRecord, dropped_attributes_count: int = 0) -> b
         put_attributes(parts, record.attributes)
     if dropped_attributes_count > 0:
         parts += b"\x38", VARINTS[min(dropped_attributes_count, _UINT32_MAX)]
+    if record.trace_id or record.span_id or record.trace_flags:
+        parts += (
+            fixed(_pack_fixed32, 0x45, record.trace_flags),
+            identifier(b"\x4a\x10", record.trace_id, 16),
+            identifier(b"\x52\x08", record.span_id, 8),
+        )
     parts += (
-        fixed(_pack_fixed32, 0x45, record.trace_flags),
-        identifier(b"\x4a\x10", record.trace_id, 16),
-        identifier(b"\x52\x08", record.span_id, 8),
         fixed(_pack_fixed64, 0x59, record.observed_timestamp),
         _event_names[event_name] if type(event_name) is str else _event_name(event_name),
     )

@@ -209,7 +209,7 @@ def last_sequence(folder: Path) -> int:
         with contextlib.suppress(OSError, SegmentError):
             segment = SegmentReader(first, path)
             try:
-                return max((frame.sequence for frame in segment.frames()), default=first - 1)
+                return max((sequence for sequence, *_ in segment.frames()), default=first - 1)
             finally:
                 segment.close()
         return first - 1

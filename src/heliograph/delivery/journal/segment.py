@@ -165,7 +165,7 @@ class SegmentReader:
         is_fresh = False
         while True:
             for frame in read_frames(self._window, self.position - self._base):
-                self.position, is_fresh = self._base + frame.end, False
+                self.position, is_fresh = self._base + frame[-1], False
                 yield frame
             size = 0 if is_fresh else self._next_size()
             if not size:
