@@ -7,10 +7,11 @@ import textwrap
 from pathlib import Path
 
 from backends import free_port
-from delivery.outboxes import left
+from delivery.outboxes import drain, left
 from otlp_receiver import Receiver
 from processes import clean_environment
 from processes import run as run_process
+from scripts import python
 
 PROGRAM = """
 import os, sys
@@ -62,3 +63,24 @@ def test_events_of_programs_that_could_not_send_are_sent_by_the_next(tmp_path: P
     assert numbers == list(range(300))
     assert len(set(uids)) == 300
     assert left(tmp_path / "box") == []
+
+
+def test_host_ends_in_time_where_nobody_listens(tmp_path: Path) -> None:
+    """`flush` and `shutdown` say that not all was delivered; no thread goes on, and the next program delivers it."""
+    source = """
+        host = configure(plugins=[Plugin()])
+        host.track(Tick(1))
+        flushed = host.flush(300)
+        say(flushed=flushed, ended=host.shutdown(700), threads=[thread.name for thread in threading.enumerate()])
+    """
+    variables = {
+        "OTEL_TRACES_EXPORTER": "none",
+        "OTEL_METRICS_EXPORTER": "none",
+        "HELIOGRAPH_OUTBOX": str(tmp_path / "box"),
+    }
+    ended = python(source, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}", **variables)
+    assert ended.only == {"flushed": False, "ended": False, "threads": ["MainThread"]}
+
+    with Receiver() as receiver:
+        assert drain(tmp_path / "box", f"{receiver.endpoint}/v1/logs").exit_code == 0
+        assert [log.attributes["test.tick.n"] for log in receiver.logs()] == [1]

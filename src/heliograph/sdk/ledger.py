@@ -77,6 +77,14 @@ class Ledger:
             return (self._lost, self._failures) == (mark.lost, mark.failures)
 
 
+def settled(ledgers: Sequence[Ledger], action: Callable[[], bool]) -> bool:
+    """Whether the action says yes, and by its end all was delivered that had been taken before it."""
+    marks = [(ledger, ledger.mark()) for ledger in ledgers]
+    is_done = action()
+    delivered = [ledger.settle(mark) for ledger, mark in marks]  # each of them, whatever the first one says
+    return all(delivered) and is_done
+
+
 @functools.cache
 def counted(exporter_class: type[E]) -> Callable[..., E]:
     """A subclass of an exporter class, of any signal, that tells its `ledger` what was delivered."""
@@ -138,10 +146,8 @@ class _HonestFlush:
 
     def force_flush(self, timeout_millis: float = 30_000) -> bool:
         """Export what is held; True if all of it was delivered."""
-        marks = [(ledger, ledger.mark()) for ledger in self.ledgers]
-        flushed: bool = super().force_flush(timeout_millis)  # type: ignore[misc]  # the provider's, which comes after
-        delivered = [ledger.settle(mark) for ledger, mark in marks]  # each of them, whatever the first one says
-        return all(delivered) and flushed
+        flush: Callable[[float], bool] = super().force_flush  # type: ignore[misc]  # the provider's, which comes after
+        return settled(self.ledgers, lambda: flush(timeout_millis))
 
 
 class HonestTracerProvider(_HonestFlush, TracerProvider):

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.metrics import get_meter_provider, set_meter_provider
-from opentelemetry.sdk._logs import LogRecordProcessor
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace.id_generator import IdGenerator
@@ -31,6 +31,7 @@ from heliograph.sdk.ledger import (
     HonestMeterProvider,
     HonestTracerProvider,
     counted,
+    settled,
 )
 from heliograph.semconv import SCOPE
 from heliograph.settings import OutboxSync, Settings, Validation
@@ -38,10 +39,15 @@ from heliograph.telemetry.api import get_logger_provider, set_logger_provider
 from heliograph.telemetry.deadline import run_within
 from heliograph.telemetry.providers import Providers
 
+if TYPE_CHECKING:
+    from heliograph.delivery.processor import OutboxLogRecordProcessor
+
 logger: Final = logging.getLogger(SCOPE)
 
 ID_GENERATOR_VARIABLE: Final = "OTEL_PYTHON_ID_GENERATOR"
 ID_GENERATORS: Final = "opentelemetry_id_generator"
+
+_GRACE_MILLIS: Final = 100.0
 
 
 @dataclass(frozen=True)
@@ -50,27 +56,29 @@ class OwnedProvider:
 
     Attributes:
         provider: The provider.
-        exporters: What it exports by.
+        stops: What to call where there is no time left to deliver anything: what it exports by ends at once then.
     """
 
     provider: HonestTracerProvider | HonestLoggerProvider | HonestMeterProvider
-    exporters: tuple[Any, ...]
+    stops: tuple[Callable[[], object], ...]
 
     def shutdown(self, timeout_millis: float) -> bool:
         """Shut the provider down, having flushed it; whether it was done in time.
 
-        Where time is up already, its exporters are told first: then they stop to try again.
+        Where time is up already, what it exports by is told first, and stops to try again.
         """
-        if timeout_millis <= 0:
-            for exporter in self.exporters:
-                run_within(100, exporter.shutdown)
-        return run_within(max(100.0, timeout_millis), self._shutdown) is True
+        if timeout_millis < _GRACE_MILLIS:
+            for stop in self.stops:
+                run_within(_GRACE_MILLIS, stop)
+        return run_within(max(_GRACE_MILLIS, timeout_millis), self._shutdown) is True
 
     def _shutdown(self) -> bool:
-        marks = [(ledger, ledger.mark()) for ledger in self.provider.ledgers]
-        self.provider.is_shut_down = True
-        self.provider.shutdown()
-        return all([ledger.settle(mark) for ledger, mark in marks])  # noqa: C419 — each of them has to settle
+        def end() -> bool:
+            self.provider.is_shut_down = True
+            self.provider.shutdown()
+            return True
+
+        return settled(self.provider.ledgers, end)
 
 
 def set_up(
@@ -119,7 +127,7 @@ def set_up(
     return list(built.values())
 
 
-def _outbox(environ: Mapping[str, str], logs: Selection | None, settings: Settings) -> LogRecordProcessor | None:
+def _outbox(environ: Mapping[str, str], logs: Selection | None, settings: Settings) -> OutboxLogRecordProcessor | None:
     """The processor in the place of OTLP's exporters, where there is an outbox, and something for it to send."""
     if settings.outbox is None:
         return None
@@ -142,7 +150,7 @@ def _outbox(environ: Mapping[str, str], logs: Selection | None, settings: Settin
 
 
 def _build(
-    selections: Mapping[TelemetrySignal, Selection], resource: Resource, outbox: LogRecordProcessor | None
+    selections: Mapping[TelemetrySignal, Selection], resource: Resource, outbox: OutboxLogRecordProcessor | None
 ) -> dict[TelemetrySignal, OwnedProvider]:
     built: dict[TelemetrySignal, OwnedProvider] = {}
     problems = []
@@ -189,19 +197,20 @@ def _build_traces(selection: Selection, resource: Resource) -> OwnedProvider:
     provider.ledgers = [exporter.ledger for exporter in exporters]
     for exporter in exporters:
         provider.add_span_processor(CountedBatchSpanProcessor(exporter, exporter.ledger))
-    return OwnedProvider(provider, tuple(exporters))
+    return OwnedProvider(provider, _stops(exporters))
 
 
-def _build_logs(selection: Selection, resource: Resource, outbox: LogRecordProcessor | None) -> OwnedProvider:
+def _build_logs(selection: Selection, resource: Resource, outbox: OutboxLogRecordProcessor | None) -> OwnedProvider:
     chosen = [each for each in selection.exporters if outbox is None or each.name not in OTLP_BY_PROTOCOL.values()]
     exporters = [counted(each.load())() for each in chosen]
     provider = HonestLoggerProvider(resource=resource, shutdown_on_exit=False)
     provider.ledgers = [exporter.ledger for exporter in exporters]
     for exporter in exporters:
         provider.add_log_record_processor(CountedBatchLogRecordProcessor(exporter, exporter.ledger))
-    if outbox is not None:
-        provider.add_log_record_processor(outbox)
-    return OwnedProvider(provider, tuple(exporters))
+    if outbox is None:
+        return OwnedProvider(provider, _stops(exporters))
+    provider.add_log_record_processor(outbox)
+    return OwnedProvider(provider, (*_stops(exporters), partial(outbox.shutdown, 0)))
 
 
 def _build_metrics(selection: Selection, resource: Resource) -> OwnedProvider:
@@ -211,7 +220,11 @@ def _build_metrics(selection: Selection, resource: Resource) -> OwnedProvider:
     pulled = [cls() for cls in classes if issubclass(cls, MetricReader)]  # Prometheus asks: there is nothing to count
     provider = HonestMeterProvider(metric_readers=[*readers, *pulled], resource=resource, shutdown_on_exit=False)
     provider.ledgers = [exporter.ledger for exporter in exporters]
-    return OwnedProvider(provider, tuple(exporters))
+    return OwnedProvider(provider, _stops(exporters))
+
+
+def _stops(exporters: Iterable[Any]) -> tuple[Callable[[], object], ...]:
+    return tuple(exporter.shutdown for exporter in exporters)
 
 
 _BUILDERS: Final[Mapping[TelemetrySignal, Callable[[Selection, Resource], OwnedProvider]]] = {
