@@ -6,6 +6,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 from backends import free_port
 from delivery.outboxes import drain, left
 from otlp_receiver import Receiver
@@ -84,3 +86,32 @@ def test_host_ends_in_time_where_nobody_listens(tmp_path: Path) -> None:
     with Receiver() as receiver:
         assert drain(tmp_path / "box", f"{receiver.endpoint}/v1/logs").exit_code == 0
         assert [log.attributes["test.tick.n"] for log in receiver.logs()] == [1]
+
+
+@pytest.mark.parametrize("validation", ["strict", "warn"])
+def test_event_that_there_is_no_room_for_is_raised_where_that_is_asked_for(tmp_path: Path, validation: str) -> None:
+    """`track` raises `OutboxFull` in strict mode; else it is counted, and told in the log."""
+    source = """
+        from heliograph import OutboxFull
+        host = configure(plugins=[Plugin()])
+        raised = 0
+        for number in range(12_000):
+            try:
+                host.track(Tick(number))
+            except OutboxFull:
+                raised += 1
+        say(raised=raised)
+        host.shutdown(100)
+    """
+    ended = python(
+        source,
+        OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}",
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_METRICS_EXPORTER="none",
+        HELIOGRAPH_OUTBOX=str(tmp_path / "box"),
+        HELIOGRAPH_OUTBOX_MAX_BYTES="1048576",
+        HELIOGRAPH_VALIDATION=validation,
+    )
+
+    assert (ended.only["raised"] > 0) == (validation == "strict")
+    assert "HELIOGRAPH_OUTBOX_MAX_BYTES" in ended.stderr

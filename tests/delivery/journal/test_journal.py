@@ -12,7 +12,9 @@ import sys
 import tempfile
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from hypothesis import strategies as st
 from heliograph.delivery.journal.cursor import read_cursor, write_cursor
 from heliograph.delivery.journal.frames import RECORD, Header, Scope, load_header, read_frames
 from heliograph.delivery.journal.reader import JournalReader, last_sequence
-from heliograph.delivery.journal.segment import SegmentReader, segments
+from heliograph.delivery.journal.segment import SegmentReader, SegmentWriter, segments
 from heliograph.delivery.journal.writer import JournalClosed, JournalWriter
 from processes import in_child
 
@@ -440,3 +442,31 @@ def test_record_that_was_written_just_now_is_no_damage(tmp_path: Path, monkeypat
     assert not (tmp_path / "damaged").exists()
     reader.close()
     writer.close()
+
+
+def test_threads_share_a_flush_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each waits for one that began after its record was written; on a slow disk, many wait for the same."""
+    flushed: list[int] = []
+    sync = SegmentWriter.sync
+
+    def slow(segment: SegmentWriter) -> None:
+        before = writer.last_sequence
+        time.sleep(0.01)
+        sync(segment)
+        flushed.append(before)
+
+    monkeypatch.setattr(SegmentWriter, "sync", slow)
+    writer = JournalWriter(tmp_path, HEADER, durable=True)
+
+    def work() -> None:
+        for _ in range(20):
+            sequence = writer.append(A, b"durable")
+            assert max(flushed) >= sequence
+
+    with ThreadPoolExecutor(8) as pool:
+        for future in [pool.submit(work) for _ in range(8)]:
+            future.result()
+    writer.close()
+
+    assert writer.last_sequence == 160
+    assert len(flushed) <= 60

@@ -65,10 +65,11 @@ class JournalWriter:
         self._durable = durable
         self._make_room = make_room
         self._lock = threading.Lock()
-        self._sync_lock = threading.Lock()
+        self._flushed = threading.Condition()
         self._segment: SegmentWriter | None = None
         self._scopes: dict[Scope, int] = {}
         self._synced = 0
+        self._is_flushing = False
         self._is_closed = False
         self.last_sequence = 0
 
@@ -127,14 +128,24 @@ class JournalWriter:
         return segment
 
     def _sync(self, sequence: int) -> None:
-        with self._sync_lock:
+        """Wait until the record is on the disk: whoever finds no flush under way makes one, for all who wait by then."""
+        with self._flushed:
+            while self._synced < sequence and self._is_flushing:
+                self._flushed.wait()
             if self._synced >= sequence:
                 return
+            self._is_flushing = True
+        synced = 0
+        try:
             with self._lock:
                 segment, last = self._segment, self.last_sequence
             if segment is not None:
                 segment.sync()
-            self._synced = last
+            synced = last
+        finally:
+            with self._flushed:
+                self._synced, self._is_flushing = max(self._synced, synced), False
+                self._flushed.notify_all()
 
     def close(self) -> None:
         """End; the last segment is cut to what is in it."""
@@ -146,7 +157,7 @@ class JournalWriter:
 
     def abandon(self) -> None:
         """Let go of the files without touching them: in the child of a fork they are the parent's."""
-        self._lock, self._sync_lock = threading.Lock(), threading.Lock()
+        self._lock, self._flushed = threading.Lock(), threading.Condition()
         segment, self._segment = self._segment, None
         if segment is not None:
             segment.abandon()
