@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import signal
 import threading
 from collections import Counter
 from pathlib import Path
@@ -20,6 +21,7 @@ from delivery.outboxes import destination, drain, left, logging_to, wait_for
 from delivery.servers import OK, serving
 from heliograph.delivery.dead import DeadLetters
 from heliograph.delivery.journal.reader import JournalReader
+from heliograph.delivery.journal.segment import SegmentWriter
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.transport.destination import Headers
 from heliograph.delivery.transport.retry import Judgement, Reason, Verdict
@@ -366,3 +368,32 @@ def test_its_own_requests_are_not_instrumented(tmp_path: Path) -> None:
         assert emit.processor.force_flush(10_000)
 
     assert seen == [True]
+
+
+@pytest.mark.parametrize(("where", "durable"), [("put", False), ("put", True), ("sync", True)])
+def test_handler_of_a_signal_emits_in_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, durable: bool
+) -> None:
+    """Of a record, or of a flush to the disk, of the same thread: nothing hangs, and both arrive."""
+    interrupted = []
+    real = getattr(SegmentWriter, where)
+
+    def interrupt(segment: SegmentWriter, *arguments: object) -> None:
+        real(segment, *arguments)
+        if not interrupted:
+            interrupted.append(where)
+            signal.raise_signal(signal.SIGUSR1)
+
+    monkeypatch.setattr(SegmentWriter, where, interrupt)
+    before = signal.signal(signal.SIGUSR1, lambda *_: emit("handler"))
+    try:
+        with serving() as server, logging_to(tmp_path, server.endpoint, durable=durable) as emit:
+            emit("one")
+            emit("two")
+            assert emit.processor.force_flush(10_000)
+            assert emit.processor.counts.total(OUTBOX_ACCEPTED) == 3
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert sorted(server.accepted) == ["handler", "one", "two"]
+    assert interrupted

@@ -45,7 +45,7 @@ class Counts:
     """How many records, or requests, by the name of the metric and the reason; any thread may count."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._counts: Counter[tuple[MetricName, str]] = Counter()
 
     def add(self, metric: MetricName, count: int = 1, reason: str = "") -> None:

@@ -104,7 +104,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
     def _begin(self) -> None:
         self._counts = Counts()
         self._routes: dict[tuple[int, int], _Route] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # all of them: the handler of a signal may emit a record, too
         self._pending_bytes = 0
         self._is_shut_down = False
         self._told_rejected = float("-inf")
@@ -124,7 +124,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         self._courier.abandon()
         self._journals = {}
         if self._is_shut_down:
-            self._lock = threading.Lock()
+            self._lock = threading.RLock()
         else:
             self._begin()
 

@@ -16,7 +16,7 @@ from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import segments
-from heliograph.delivery.journal.writer import JournalClosed, JournalWriter, sync_folder
+from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter, sync_folder
 from heliograph.delivery.outbox import Lease, Outbox
 from heliograph.errors import OutboxFull
 from heliograph.semconv import SCOPE
@@ -48,7 +48,7 @@ class ResourceJournal:
     segment_bytes: int
     durable: bool
     gave_up: Callable[[int], None] | None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
     _lease: Lease | None = None
     _writer: JournalWriter | None = None
     _reader: JournalReader | None = None
@@ -71,6 +71,8 @@ class ResourceJournal:
                 (self._writer or self._open()).append(scope, framed)
             except OutboxFull:
                 raise
+            except JournalBusy:
+                return self.memory.append(scope, framed)
             except OSError as error:
                 if self._failed_at is None:
                     logger.error("The outbox cannot be written (%s): records are kept in memory.", error)  # noqa: TRY400 — the words are enough

@@ -43,7 +43,7 @@ class Ledger:
         after_fork_in_child(self._restart)  # what the parent holds, the parent delivers
 
     def _restart(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the handler of a signal may emit, too
         self._accepted = self._delivered = self._lost = self._failures = 0
 
     def accept(self) -> None:

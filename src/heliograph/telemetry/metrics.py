@@ -63,7 +63,7 @@ class Tally:
         meter.create_observable_counter(metric, [self._observe], unit=metric.unit, description=metric.brief)
 
     def _restart(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the handler of a signal may count, too
         self._counts: defaultdict[tuple[str, ...], int] = defaultdict(int)
 
     def add(self, *values: str) -> None:

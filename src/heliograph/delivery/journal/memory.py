@@ -28,7 +28,7 @@ class MemoryJournal:
 
     def __init__(self, header: Header) -> None:
         self._header = header
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._entries: collections.deque[Entry] = collections.deque()
         self._bytes = 0
         self._is_closed = False

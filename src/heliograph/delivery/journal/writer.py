@@ -34,6 +34,10 @@ class JournalClosed(Exception):
     """A journal that takes no more records."""
 
 
+class JournalBusy(Exception):
+    """A journal in which this very thread is in the middle of a record: the handler of a signal has one, too."""
+
+
 class JournalWriter:
     """Appends records to the segments of a folder.
 
@@ -64,12 +68,13 @@ class JournalWriter:
         self._next_bytes = min(segment_bytes, _FIRST_SEGMENT_BYTES)
         self._durable = durable
         self._make_room = make_room
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_appending = False
         self._flushed = threading.Condition()
         self._segment: SegmentWriter | None = None
         self._scopes: dict[Scope, int] = {}
         self._synced = 0
-        self._is_flushing = False
+        self._flusher: int | None = None
         self._is_closed = False
         self.last_sequence = 0
 
@@ -80,19 +85,25 @@ class JournalWriter:
             Its sequence.
 
         Raises:
+            JournalBusy: It was called by what interrupted it.
             JournalClosed: It was closed.
             OSError: The disk is full, or fails; the record is not there then, not even a part of it.
         """
         while not self._lock.acquire(blocking=False):  # a lock that is waited for becomes a convoy behind the GIL
             time.sleep(0)
+        if self._is_appending:
+            self._lock.release()
+            raise JournalBusy
+        self._is_appending = True
         try:
             sequence = self.last_sequence + 1
             segment, number = self._segment, self._scopes.get(scope)
             if segment is None or number is None or segment.room < HEAD_BYTES + len(framed):
                 segment, number = self._prepare(sequence, scope, HEAD_BYTES + len(framed))
+            self.last_sequence = sequence  # first: whatever interrupts this, a sequence is never given twice
             segment.put(sequence, RECORD, number, framed)
-            self.last_sequence = sequence
         finally:
+            self._is_appending = False
             self._lock.release()
         if self._durable:
             self._sync(sequence)
@@ -130,11 +141,11 @@ class JournalWriter:
     def _sync(self, sequence: int) -> None:
         """Wait until the record is on the disk: whoever finds no flush under way makes one, for all who wait by then."""
         with self._flushed:
-            while self._synced < sequence and self._is_flushing:
+            while self._synced < sequence and self._flusher not in {None, threading.get_ident()}:
                 self._flushed.wait()
             if self._synced >= sequence:
                 return
-            self._is_flushing = True
+            self._flusher = threading.get_ident()
         synced = 0
         try:
             with self._lock:
@@ -144,7 +155,7 @@ class JournalWriter:
             synced = last
         finally:
             with self._flushed:
-                self._synced, self._is_flushing = max(self._synced, synced), False
+                self._synced, self._flusher = max(self._synced, synced), None
                 self._flushed.notify_all()
 
     def close(self) -> None:
@@ -157,7 +168,7 @@ class JournalWriter:
 
     def abandon(self) -> None:
         """Let go of the files without touching them: in the child of a fork they are the parent's."""
-        self._lock, self._flushed = threading.Lock(), threading.Condition()
+        self._lock, self._flushed = threading.RLock(), threading.Condition()
         segment, self._segment = self._segment, None
         if segment is not None:
             segment.abandon()
