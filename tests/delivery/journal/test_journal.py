@@ -470,3 +470,26 @@ def test_threads_share_a_flush_to_the_disk(tmp_path: Path, monkeypatch: pytest.M
 
     assert writer.last_sequence == 160
     assert len(flushed) <= 60
+
+
+def test_small_segment_is_made_where_there_is_no_room_for_a_large_one(tmp_path: Path) -> None:
+    """So that the last of the room is used; and they grow again."""
+    room = [10**6]
+
+    def make_room(size: int) -> None:
+        if size > room[0]:
+            raise OSError(errno.ENOSPC, "full")
+
+    writer = JournalWriter(tmp_path, HEADER, segment_bytes=2**20, make_room=make_room)
+    for number, each in enumerate(records(120, 30_000)):
+        room[0] = 300_000 if 30 <= number < 60 else 10**7
+        writer.append(A, each)
+    sizes = [path.stat().st_size // 1024 for _, path in segments(tmp_path)]
+    writer.close()
+    reader = JournalReader(tmp_path, is_live=False)
+
+    assert sizes[:2] == [256, 512]
+    assert sizes.count(256) >= 3
+    assert sizes[-1] == 1024
+    assert len(drain(reader)) == 120
+    reader.close()

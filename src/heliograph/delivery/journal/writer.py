@@ -65,7 +65,7 @@ class JournalWriter:
         self._folder = folder
         self._header = dump_header(header)
         self._segment_bytes = segment_bytes
-        self._next_bytes = min(segment_bytes, _FIRST_SEGMENT_BYTES)
+        self._first_bytes = self._next_bytes = min(segment_bytes, _FIRST_SEGMENT_BYTES)
         self._durable = durable
         self._make_room = make_room
         self._lock = threading.RLock()
@@ -125,11 +125,8 @@ class JournalWriter:
         return segment, number
 
     def _roll(self, sequence: int, needed: int) -> SegmentWriter:
-        size = max(self._next_bytes, len(self._header) + needed)
-        if self._make_room is not None:
-            self._make_room(size)
-        segment = SegmentWriter(segment_path(self._folder, sequence), size, self._header)
-        self._next_bytes = min(self._segment_bytes, 2 * self._next_bytes)
+        least = len(self._header) + needed
+        segment = self._new_segment(sequence, max(self._next_bytes, least), max(self._first_bytes, least))
         old, self._segment = self._segment, segment
         self._scopes = {}
         if old is not None:
@@ -137,6 +134,23 @@ class JournalWriter:
         if self._durable:
             sync_folder(self._folder)
         return segment
+
+    def _new_segment(self, sequence: int, wanted: int, smallest: int) -> SegmentWriter:
+        """Of the size that is wanted, or, where there is no room for it, as small as the first was."""
+        try:
+            segment = self._reserved(sequence, wanted)
+        except OSError:
+            if wanted <= smallest:
+                raise
+            self._next_bytes = self._first_bytes
+            return self._reserved(sequence, smallest)
+        self._next_bytes = min(self._segment_bytes, 2 * self._next_bytes)
+        return segment
+
+    def _reserved(self, sequence: int, size: int) -> SegmentWriter:
+        if self._make_room is not None:
+            self._make_room(size)
+        return SegmentWriter(segment_path(self._folder, sequence), size, self._header)
 
     def _sync(self, sequence: int) -> None:
         """Wait until the record is on the disk: whoever finds no flush under way makes one, for all who wait by then."""
