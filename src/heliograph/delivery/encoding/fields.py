@@ -52,7 +52,7 @@ def identifier(head: bytes, value: int, size: int) -> bytes:
 
 def text_field(tag: bytes, value: object) -> bytes:
     """A field of text, from any value; nothing of an empty one."""
-    data = _text_form(value)
+    data = utf8(value) if type(value) is str else _text_form(value)
     return tag + VARINTS[len(data)] + data if data else b""
 
 

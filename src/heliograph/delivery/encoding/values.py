@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from heliograph.delivery.encoding.fields import UINT64_MASK, VARINTS, text_field, utf8
 from heliograph.schema.values import INT64_MAX, INT64_MIN, TOO_LARGE, integer, plain
+
+C = TypeVar("C")
 
 MAX_VALUES: Final = 2**20
 """How many values inside of one are encoded. Twice as many bytes at least: more than a gRPC server commonly takes."""
@@ -87,6 +89,9 @@ class Walk:
         return _UNREADABLE
 
     def _by_kind(self, value: object) -> bytes:
+        container = _CONTAINERS.get(type(value))
+        if container is not None:
+            return container(self, value)
         for kind, encode in _KINDS:
             if isinstance(value, kind):
                 return encode(self, value)
@@ -97,15 +102,13 @@ class Walk:
 
     def array(self, value: Sequence[object]) -> bytes:
         """The message of values in a row."""
-        return self._container(b"\x2a", value, _ARRAY_LEVELS, self._items(value))
+        return self._container(b"\x2a", value, _ARRAY_LEVELS, self._items)
 
     def map(self, value: Mapping[object, object]) -> bytes:
         """The message of values by key."""
-        return self._container(b"\x32", value, _MAP_LEVELS, self._pairs(value))
+        return self._container(b"\x32", value, _MAP_LEVELS, self._pairs)
 
-    def _container(
-        self, tag: bytes, value: Sequence[object] | Mapping[Any, object], levels: int, items: Iterator[bytes]
-    ) -> bytes:
+    def _container(self, tag: bytes, value: C, levels: int, fields: Callable[[C], list[bytes]]) -> bytes:
         parents, room = self.parents, self.levels
         if id(value) in parents:
             return _string("<cycle>")
@@ -113,26 +116,37 @@ class Walk:
             return _string("<too deep>")
         self.parents, self.levels = (*parents, id(value)), room - levels
         try:
-            content = b"".join(field for item in items for field in (b"\x0a", VARINTS[len(item)], item))
+            content = b"".join(fields(value))
         finally:
             self.parents, self.levels = parents, room
         return tag + VARINTS[len(content)] + content
 
-    def _items(self, value: Sequence[object]) -> Iterator[bytes]:
+    def _items(self, value: Sequence[object]) -> list[bytes]:
+        fields: list[bytes] = []
         for item in value:
-            self.values -= 1
-            if self.values < 0:
-                yield _string(TOO_LARGE)
-                return
-            yield self.message(item)
+            has_room = self._has_room()
+            message = self.message(item) if has_room else _string(TOO_LARGE)
+            fields += b"\x0a", VARINTS[len(message)], message
+            if not has_room:
+                break
+        return fields
 
-    def _pairs(self, value: Mapping[object, object]) -> Iterator[bytes]:
+    def _pairs(self, value: Mapping[object, object]) -> list[bytes]:
+        fields: list[bytes] = []
         for key, item in (value.copy() if type(value) is dict else value).items():  # another thread may change it
-            self.values -= 1
-            if self.values < 0:
-                yield key_value(key_field(TOO_LARGE), EXACT[bool](True))
-                return
-            yield key_value(_nested_key_field(key), self.message(item))
+            has_room = self._has_room()
+            if has_room:
+                pair = key_value(_nested_key_field(key), self.message(item))
+            else:
+                pair = key_value(key_field(TOO_LARGE), EXACT[bool](True))
+            fields += b"\x0a", VARINTS[len(pair)], pair
+            if not has_room:
+                break
+        return fields
+
+    def _has_room(self) -> bool:
+        self.values -= 1
+        return self.values >= 0
 
 
 def key_value(key_field: bytes, message: bytes) -> bytes:
@@ -151,6 +165,13 @@ def _nested_key_field(key: object) -> bytes:
     except Exception:  # a key's own code may do anything
         return key_field(key)
 
+
+_CONTAINERS: Final[Mapping[type, Callable[[Walk, Any], bytes]]] = {
+    list: Walk.array,
+    tuple: Walk.array,
+    dict: Walk.map,
+}
+"""The message of a container whose exact class is known."""
 
 _KINDS: Final[Sequence[tuple[Any, Callable[[Walk, Any], bytes]]]] = (
     (str, lambda _, value: _string(value)),
