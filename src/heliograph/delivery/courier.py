@@ -21,6 +21,7 @@ from heliograph.telemetry.deadline import Deadline
 _POLL_SECONDS: Final = 0.2
 _ADOPT_SECONDS: Final = 10.0
 _LEAST_JOIN_SECONDS: Final = 1.0
+_PAUSE_SECONDS: Final = 1.0
 
 logger: Final = logging.getLogger(SCOPE)
 
@@ -92,6 +93,7 @@ class Courier:
                 self._leftovers = [each for each in self.leftovers if not each.drain(self._sender, self._send_journals)]
             except Exception:  # whatever a disk does, what is in the outbox is tried again
                 logger.exception("The outbox could not be sent.")
+                self._sender.closed.wait(_PAUSE_SECONDS)
             with self._changed:
                 self._changed.notify_all()
             self._wake.wait(max(_POLL_SECONDS, self._sender.waiting_seconds()))
