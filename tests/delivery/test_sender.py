@@ -15,7 +15,7 @@ from heliograph.delivery.dead import DeadLetters
 from heliograph.delivery.encoding.messages import encode_log_record, frame_record
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.memory import MemoryJournal
-from heliograph.delivery.sender import MAX_BATCH_BYTES, Sender
+from heliograph.delivery.sender import MAX_BATCH_BYTES, Outcome, Sender
 from heliograph.delivery.transport.transport import open_transport
 
 
@@ -49,7 +49,7 @@ def test_requests_become_as_small_as_the_server_wants_them(tmp_path: Path) -> No
 
     with serving(answer) as server, sender_to(server.endpoint, tmp_path) as sender:
         journal = waiting(5000)
-        while sender.send_next(journal):
+        while sender.send_next(journal) is Outcome.SENT:
             pass
 
     refused = [len(records) for records in server.requests if len(records) > 50]
@@ -61,7 +61,7 @@ def test_requests_are_large_where_the_server_takes_them(tmp_path: Path) -> None:
     """A mebibyte, about."""
     with serving() as server, sender_to(server.endpoint, tmp_path) as sender:
         journal = waiting(3000)
-        while sender.send_next(journal):
+        while sender.send_next(journal) is Outcome.SENT:
             pass
 
     assert len(server.requests) <= 4

@@ -22,7 +22,7 @@ from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.delivery.outbox import DEAD_LETTERS
-from heliograph.delivery.sender import Sender
+from heliograph.delivery.sender import Outcome, Sender
 from heliograph.delivery.transport.transport import open_transport
 
 
@@ -61,7 +61,7 @@ class Bench:
     def step(self, seconds: float) -> None:
         """Let time go by, and send what can be sent."""
         self.clock.now += seconds
-        while self._sender.send_next(self._reader):
+        while self._sender.send_next(self._reader) is Outcome.SENT:
             pass
 
     def close(self) -> None:

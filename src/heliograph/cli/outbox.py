@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import sys
@@ -14,11 +15,12 @@ import click
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from heliograph.delivery.counts import Counts
+from heliograph.delivery.courier import MOST_LEFTOVERS
 from heliograph.delivery.dead import DeadLetter, DeadLetters
 from heliograph.delivery.journal.entry import Batch, decode_record, to_request
 from heliograph.delivery.journal.reader import JournalReader, last_sequence
 from heliograph.delivery.journal.writer import JournalWriter
-from heliograph.delivery.leftover import adopt
+from heliograph.delivery.leftover import Leftover, adopt
 from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.sender import Sender
 from heliograph.delivery.transport.destination import Destination
@@ -134,11 +136,19 @@ def drain(directory: Path | None, *, follow: bool, as_json: bool) -> None:
 
 
 def _drain_once(box: Outbox, sender: Sender) -> bool:
-    leftovers = list(adopt(box))
-    left = list(leftovers)
+    """Send what is there now, some folders at a time; whether all of it was sent."""
+    unsent: set[Path] = set()
+    while leftovers := list(itertools.islice(adopt(box, unsent), MOST_LEFTOVERS)):
+        _send(leftovers, sender)
+        unsent.update(each.folder for each in leftovers if not each.is_sent)
+        if not sender.is_ready():
+            return False
+    return not unsent
+
+
+def _send(leftovers: list[Leftover], sender: Sender) -> None:
     waiting = sum(each.waiting for each in leftovers)
-    if not leftovers:
-        return True
+    left = list(leftovers)
     with click.progressbar(length=waiting, label="Sending", file=sys.stderr, show_pos=True) as bar:
 
         def progress() -> None:
@@ -151,7 +161,6 @@ def _drain_once(box: Outbox, sender: Sender) -> bool:
         finally:
             for each in left:
                 each.release()
-    return all(each.is_sent for each in leftovers)
 
 
 def _tell(counts: Counts, *, as_json: bool) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Final
 
 from opentelemetry.context import attach, set_value
@@ -13,10 +15,12 @@ from opentelemetry.context import attach, set_value
 from heliograph.delivery.leftover import Leftover, adopt
 from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.resource_journal import ResourceJournal
-from heliograph.delivery.sender import Sender
+from heliograph.delivery.sender import Outcome, Sender
 from heliograph.semconv import SCOPE
 from heliograph.telemetry.api import SUPPRESS_INSTRUMENTATION
 from heliograph.telemetry.deadline import Deadline
+
+MOST_LEFTOVERS: Final = 16
 
 _POLL_SECONDS: Final = 0.2
 _ADOPT_SECONDS: Final = 10.0
@@ -42,6 +46,8 @@ class Courier:
         self._wake = threading.Event()
         self._changed = threading.Condition()
         self._leftovers: list[Leftover] | None = None  # not looked for yet
+        self._has_more = False
+        self._unreadable: set[Path] = set()
         self._thread = threading.Thread(target=self._run, name="heliograph-outbox", daemon=True)
         self._thread.start()
 
@@ -65,7 +71,7 @@ class Courier:
 
     def send_leftovers(self, deadline: Deadline) -> None:
         """Give what other processes left the rest of the time, as long as the server takes it."""
-        self.wait_for(lambda: self._leftovers == [] or not self._sender.is_ready(), deadline)
+        self.wait_for(lambda: (self._leftovers == [] and not self._has_more) or not self._sender.is_ready(), deadline)
 
     def close(self, deadline: Deadline) -> bool:
         """End, and cancel the request that is under way; whether the thread has ended, and touches no journal any more."""
@@ -80,17 +86,20 @@ class Courier:
             leftover.release()  # the lock is the parent's still
 
     def _run(self) -> None:
-        attach(
-            set_value(SUPPRESS_INSTRUMENTATION, True)
-        )  # a request of ours is no span, which would be sent by another
+        # A request of ours is no span, which would be sent by another request.
+        attach(set_value(SUPPRESS_INSTRUMENTATION, True))
         adopt_at = 0.0
         while not self._sender.closed.is_set():
             try:
                 if time.monotonic() >= adopt_at:
-                    self._leftovers = [*self.leftovers, *adopt(self._outbox)]
+                    self._unreadable.clear()
+                    self._adopt()
                     adopt_at = time.monotonic() + _ADOPT_SECONDS
                 self._send_journals()
-                self._leftovers = [each for each in self.leftovers if not each.drain(self._sender, self._send_journals)]
+                self._send_each_leftover()
+                while self._has_more and not self.leftovers:
+                    self._adopt()
+                    self._send_each_leftover()
             except Exception:  # whatever a disk does, what is in the outbox is tried again
                 logger.exception("The outbox could not be sent.")
                 self._sender.closed.wait(_PAUSE_SECONDS)
@@ -102,9 +111,20 @@ class Courier:
         for each in leftovers:
             each.release()
 
+    def _adopt(self) -> None:
+        """Each has open files, of which the program may have few: some are sent before the next are taken."""
+        found = itertools.islice(adopt(self._outbox, self._unreadable), MOST_LEFTOVERS - len(self.leftovers))
+        self._leftovers = [*self.leftovers, *found]
+        self._has_more = len(self._leftovers) == MOST_LEFTOVERS
+
+    def _send_each_leftover(self) -> None:
+        ended = [each for each in self.leftovers if each.drain(self._sender, self._send_journals)]
+        self._unreadable.update(each.folder for each in ended if not each.is_sent)
+        self._leftovers = [each for each in self.leftovers if each not in ended]
+
     def _send_journals(self) -> None:
         for journal in self._journals():
             for source in journal.sources():
-                while self._sender.send_next(source):
+                while self._sender.send_next(source) is Outcome.SENT:
                     with self._changed:
                         self._changed.notify_all()

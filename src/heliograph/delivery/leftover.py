@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 from typing import Final
 
 from heliograph.delivery.journal.reader import JournalReader, last_sequence
 from heliograph.delivery.outbox import Lease, Outbox
-from heliograph.delivery.sender import Sender
+from heliograph.delivery.sender import Outcome, Sender
 from heliograph.semconv import SCOPE
 
 logger: Final = logging.getLogger(SCOPE)
@@ -40,13 +41,13 @@ class Leftover:
     def drain(self, sender: Sender, after_each: Callable[[], object]) -> bool:
         """Send what is in it, batch by batch, as long as a server takes it; whether it is let go: sent, or unreadable."""
         try:
-            while sender.send_next(self.reader):
+            while (outcome := sender.send_next(self.reader)) is Outcome.SENT:
                 after_each()
         except OSError as error:
             logger.error("%s cannot be read, and is left for later: %s", self.folder, error)  # noqa: TRY400 — the words are enough
             self.release()
             return True
-        if not sender.is_ready():
+        if outcome is not Outcome.EMPTY:
             return False
         self.reader.close()
         self._lease.remove()
@@ -59,9 +60,12 @@ class Leftover:
         self._lease.release()
 
 
-def adopt(outbox: Outbox) -> Iterator[Leftover]:
-    """What processes left that are gone."""
+def adopt(outbox: Outbox, but: Collection[Path] = ()) -> Iterator[Leftover]:
+    """What processes left that are gone, but for these folders."""
     for lease in outbox.adopt():
+        if lease.folder in but:
+            lease.release()
+            continue
         try:
             yield Leftover(lease)
         except OSError as error:

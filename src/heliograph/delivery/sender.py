@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 import threading
 import time
@@ -45,6 +46,17 @@ class Source(Protocol):
 
     def take_damaged(self) -> int:
         """How many records turned out to be damaged since this was asked last."""
+
+
+class Outcome(enum.Enum):
+    """What came of an attempt to send the next batch of a source."""
+
+    SENT = "sent"
+    """It was answered for, and there may be another."""
+    EMPTY = "empty"
+    """There is none."""
+    LATER = "later"
+    """It is not the time, or the server took nothing."""
 
 
 class Sender:
@@ -95,21 +107,21 @@ class Sender:
         """Whether something can be sent now."""
         return not self.waiting_seconds() and not self.closed.is_set()
 
-    def send_next(self, source: Source) -> bool:
-        """Send the next batch of a source, if it is time and there is one; whether to go on with it at once."""
+    def send_next(self, source: Source) -> Outcome:
+        """Send the next batch of a source, if it is time and there is one."""
         if not self.is_ready():
-            return False
+            return Outcome.LATER
         batch = source.read(max_bytes=self._batch_bytes, max_records=MAX_BATCH_RECORDS)
         damaged = source.take_damaged()
         if damaged:
             self.counts.add(OUTBOX_DAMAGED, damaged)
             logger.error("%d records of the outbox are damaged, and set aside.", damaged)
         if batch is None:
-            return False
-        is_done = self._deliver(source, batch.header, batch.entries)
-        if not is_done:
-            source.rewind()
-        return is_done
+            return Outcome.EMPTY
+        if self._deliver(source, batch.header, batch.entries):
+            return Outcome.SENT
+        source.rewind()
+        return Outcome.LATER
 
     def _deliver(self, source: Source, header: Header, entries: Sequence[Entry]) -> bool:
         """Send records in one request, or in smaller ones; whether all were answered for."""
