@@ -171,6 +171,8 @@ class ResourceJournal:
 
     def abandon(self) -> None:
         """Let go of the parent's files in the child of a fork."""
+        if self._reader is not None:
+            self._reader.close()
         if self._writer is not None:
             self._writer.abandon()
         if self._lease is not None:

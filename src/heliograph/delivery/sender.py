@@ -86,6 +86,7 @@ class Sender:
         self._dead_letters = dead_letters
         self._backoff = backoff or Backoff()
         self._clock = clock
+        self._schedule = threading.RLock()
         self._not_before = 0.0
         self._asked_not_before = 0.0
         self._most_bytes = min(MAX_BATCH_BYTES, transport.usual_limit_bytes)
@@ -101,7 +102,8 @@ class Sender:
 
     def hurry(self) -> None:
         """Try again at once, where nobody but ourselves asked to wait: somebody waits for it, and may end soon."""
-        self._not_before = min(self._not_before, self._asked_not_before)
+        with self._schedule:
+            self._not_before = min(self._not_before, self._asked_not_before)
 
     def is_ready(self) -> bool:
         """Whether something can be sent now."""
@@ -171,8 +173,10 @@ class Sender:
 
     def _wait(self, judgement: Judgement) -> None:
         self.counts.add(OUTBOX_RETRIED, reason=judgement.reason.value)
-        self._asked_not_before = self._clock() + (judgement.retry_after_seconds or 0.0)
-        self._not_before = self._clock() + self._backoff.next(judgement.retry_after_seconds)
+        with self._schedule:
+            now = self._clock()
+            self._asked_not_before = now + (judgement.retry_after_seconds or 0.0)
+            self._not_before = now + self._backoff.next(judgement.retry_after_seconds)
         if self.closed.is_set():
             return
         if self._failing is None or self._clock() - self._told > TELL_EACH_SECONDS:
