@@ -32,6 +32,11 @@ def clean_environment(**variables: str) -> dict[str, str]:
     return {**kept, "PYTHONUNBUFFERED": "1", **variables}
 
 
+def environment_of_tests(**variables: str) -> dict[str, str]:
+    """A clean one, for programs that import what the tests share."""
+    return clean_environment(PYTHONPATH=str(REPOSITORY / "tests"), NO_PROXY="127.0.0.1", **variables)
+
+
 def otlp(endpoint: str, **variables: str) -> dict[str, str]:
     """The variables that send telemetry to an endpoint, soon."""
     return {

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import textwrap
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from backends import REPOSITORY
-from processes import clean_environment
+from processes import environment_of_tests, run
 
 TIMEOUT_SECONDS = 20.0
 
@@ -53,16 +52,9 @@ class Ran:
 
 def python(source: str, *arguments: str, **variables: str) -> Ran:
     """Run the program, after the prelude, with these variables; it has to end in time, and well."""
-    environment = clean_environment(PYTHONPATH=str(REPOSITORY / "tests"), NO_PROXY="127.0.0.1", **variables)
+    environment = environment_of_tests(**variables)
     began = time.monotonic()
-    ended = subprocess.run(
-        [sys.executable, "-c", PRELUDE + textwrap.dedent(source), *arguments],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT_SECONDS,
-    )
+    command = [sys.executable, "-c", PRELUDE + textwrap.dedent(source), *arguments]
+    ended = run(command, cwd=Path.cwd(), env=environment, timeout_seconds=TIMEOUT_SECONDS)
     assert ended.returncode == 0, ended.stderr
     return Ran([json.loads(line) for line in ended.stdout.splitlines()], ended.stderr, time.monotonic() - began)

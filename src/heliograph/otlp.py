@@ -33,10 +33,15 @@ def decode_value(value: AnyValue) -> object:
     return plain
 
 
+def to_json_document(message: Message) -> Any:
+    """A message as what OTLP's JSON encoding has of it."""
+    document = json_format.MessageToDict(message, use_integers_for_enums=True)
+    return _with_ids(document, lambda said: base64.b64decode(said).hex())
+
+
 def to_json_line(message: Message) -> str:
     """A request as one line of OTLP's JSON encoding."""
-    document = json_format.MessageToDict(message, use_integers_for_enums=True)
-    return json.dumps(_with_ids(document, lambda said: base64.b64decode(said).hex()), separators=(",", ":"))
+    return json.dumps(to_json_document(message), separators=(",", ":"))
 
 
 def without_ids(document: Any) -> Any:

@@ -20,9 +20,9 @@ from typing import Final
 
 from typing_extensions import Self
 
-from backends import REPOSITORY, wait_until
+from backends import wait_until
 from delivery.outboxes import logging_to
-from processes import clean_environment
+from processes import environment_of_tests
 
 _PAUSE_EACH: Final = 50
 _PAUSE_SECONDS: Final = 0.001
@@ -56,7 +56,7 @@ class Programs:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "faults.programs"]
-        environment = clean_environment(PYTHONPATH=str(REPOSITORY / "tests"), NO_PROXY="127.0.0.1")
+        environment = environment_of_tests()
         self._process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )

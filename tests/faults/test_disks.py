@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from backends import REPOSITORY
 from delivery.outboxes import drain, left, logging_to
 from delivery.servers import serving
 from faults.ledger import Row
 from heliograph.delivery.journal.segment import segments
-from processes import clean_environment
+from processes import environment_of_tests
 
 DAMAGES: dict[str, Callable[[bytearray], object]] = {
     "a flipped byte": lambda content: content.__setitem__(len(content) // 2, content[len(content) // 2] ^ 0x20),
@@ -94,7 +93,7 @@ def test_full_disk(tmp_path: Path, settle: Callable[..., Row]) -> None:
     """A tmpfs of 2 MiB that somebody else fills: memory takes over, and the disk again once it has room."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    environment = clean_environment(PYTHONPATH=str(REPOSITORY / "tests"), NO_PROXY="127.0.0.1")
+    environment = environment_of_tests()
     if not can_mount(disk):
         pytest.skip("this system lets nobody mount a tmpfs in a namespace of his own")
     with serving() as server:

@@ -7,7 +7,6 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
-from itertools import groupby
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -26,7 +25,7 @@ from heliograph.delivery.sender import Sender
 from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.transport import open_transport
 from heliograph.errors import OutboxError
-from heliograph.otlp import to_json_line
+from heliograph.otlp import to_json_document, to_json_line
 from heliograph.schema.body import display
 from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED, OUTBOX_RETRIED
 from heliograph.settings import Settings
@@ -58,7 +57,7 @@ def status(directory: Path | None, *, as_json: bool) -> None:
     folders = [found for folder in box.folders() if (found := _status_of(box, folder)) is not None]
     total: dict[str, Any] = {
         "waiting": sum(each["waiting"] for each in folders),
-        "dead_letters": DeadLetters(box.dead_letters).count(),
+        "dead_letters": box.dead_letters.count(),
         "damaged_files": len(box.damaged_files()),
         "bytes": box.size(),
     }
@@ -115,7 +114,7 @@ def drain(directory: Path | None, *, follow: bool, as_json: bool) -> None:
     sender = Sender(
         open_transport(destination),
         timeout_seconds=destination.timeout_seconds,
-        dead_letters=DeadLetters(box.dead_letters),
+        dead_letters=box.dead_letters,
         counts=Counts(),
     )
     if follow:
@@ -198,7 +197,7 @@ def verify(directory: Path | None, *, as_json: bool) -> None:
                     "damaged_bytes": reader.damaged_bytes,
                 }
             )
-    is_sound = DeadLetters(box.dead_letters).is_sound()
+    is_sound = box.dead_letters.is_sound()
     if as_json:
         click.echo(json.dumps({"folders": folders, "dead_letters_sound": is_sound}))
     else:
@@ -223,7 +222,7 @@ def export(directory: Path | None, output: IO[str], *, of_dead: bool) -> None:
 
 
 def _dead_lines(box: Outbox) -> Iterator[str]:
-    for letter in DeadLetters(box.dead_letters).find():
+    for letter in box.dead_letters.find():
         yield _line(to_request(letter.header, [letter.entry]))
 
 
@@ -249,7 +248,7 @@ def dead() -> None:
 @json_option
 def list_dead(directory: Path | None, *, as_json: bool) -> None:
     """One line for each: its number, when it died, what it is, and why."""
-    for letter in DeadLetters(_outbox(directory).dead_letters).find():
+    for letter in _outbox(directory).dead_letters.find():
         line = f"{letter.id}  {letter.died}  {letter.event_name or '-'}  {letter.reason}  {letter.message}"
         click.echo(json.dumps(_as_dict(letter)) if as_json else display(line))
 
@@ -259,9 +258,9 @@ def list_dead(directory: Path | None, *, as_json: bool) -> None:
 @directory_option
 def show(number: int, directory: Path | None) -> None:
     """All that is known of the one with this number, as JSON."""
-    for letter in DeadLetters(_outbox(directory).dead_letters).find([number]):
+    for letter in _outbox(directory).dead_letters.find([number]):
         record = decode_record(letter.entry.framed)
-        shown = {**_as_dict(letter), "record": None if record is None else json.loads(to_json_line(record))}
+        shown = {**_as_dict(letter), "record": None if record is None else to_json_document(record)}
         click.echo(json.dumps(shown, indent=2))
         return
     raise click.ClickException(f"there is no dead letter {number}")
@@ -276,12 +275,12 @@ def requeue(numbers: tuple[int, ...], directory: Path | None, *, of_all: bool) -
     if bool(numbers) == of_all:
         raise click.UsageError("say which: their numbers, or --all")
     box = _outbox(directory)
-    letters = DeadLetters(box.dead_letters)
+    letters = box.dead_letters
     found = list(letters.find(numbers))
     missing = sorted(set(numbers) - {letter.id for letter in found})
     if missing:
         raise click.ClickException(f"there is no dead letter {', '.join(map(str, missing))}")
-    for _, group in groupby(found, key=lambda letter: letter.header):
+    for _, group in itertools.groupby(found, key=lambda letter: letter.header):
         _put_back(box, letters, list(group))
     click.echo(f"{len(found)} put back; `heliograph outbox drain`, or the next process, sends them.")
 

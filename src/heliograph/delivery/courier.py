@@ -37,6 +37,9 @@ class Courier:
         outbox: Where leftovers are.
         sender: What sends.
         journals: Gives the journals that this process writes, as they are now.
+
+    Attributes:
+        leftovers: What it has to send besides the journals.
     """
 
     def __init__(self, outbox: Outbox, sender: Sender, journals: Callable[[], Iterable[ResourceJournal]]) -> None:
@@ -45,16 +48,11 @@ class Courier:
         self._journals = journals
         self._wake = threading.Event()
         self._changed = threading.Condition()
-        self._leftovers: list[Leftover] | None = None  # not looked for yet
-        self._has_more = False
+        self.leftovers: list[Leftover] = []
+        self._has_more = True
         self._unreadable: set[Path] = set()
         self._thread = threading.Thread(target=self._run, name="heliograph-outbox", daemon=True)
         self._thread.start()
-
-    @property
-    def leftovers(self) -> list[Leftover]:
-        """What it has to send besides the journals."""
-        return self._leftovers or []
 
     def wake(self) -> None:
         """Look for something to send now, rather than soon."""
@@ -71,7 +69,7 @@ class Courier:
 
     def send_leftovers(self, deadline: Deadline) -> None:
         """Give what other processes left the rest of the time, as long as the server takes it."""
-        self.wait_for(lambda: (self._leftovers == [] and not self._has_more) or not self._sender.is_ready(), deadline)
+        self.wait_for(lambda: not (self.leftovers or self._has_more) or not self._sender.is_ready(), deadline)
 
     def close(self, deadline: Deadline) -> bool:
         """End, and cancel the request that is under way; whether the thread has ended, and touches no journal any more."""
@@ -103,28 +101,30 @@ class Courier:
             except Exception:  # whatever a disk does, what is in the outbox is tried again
                 logger.exception("The outbox could not be sent.")
                 self._sender.closed.wait(_PAUSE_SECONDS)
-            with self._changed:
-                self._changed.notify_all()
+            self._tell_change()
             self._wake.wait(max(_POLL_SECONDS, self._sender.waiting_seconds()))
             self._wake.clear()
-        leftovers, self._leftovers = self.leftovers, []
+        leftovers, self.leftovers = self.leftovers, []
         for each in leftovers:
             each.release()
 
     def _adopt(self) -> None:
         """Each has open files, of which the program may have few: some are sent before the next are taken."""
         found = itertools.islice(adopt(self._outbox, self._unreadable), MOST_LEFTOVERS - len(self.leftovers))
-        self._leftovers = [*self.leftovers, *found]
-        self._has_more = len(self._leftovers) == MOST_LEFTOVERS
+        self.leftovers = [*self.leftovers, *found]
+        self._has_more = len(self.leftovers) == MOST_LEFTOVERS
 
     def _send_each_leftover(self) -> None:
         ended = [each for each in self.leftovers if each.drain(self._sender, self._send_journals)]
         self._unreadable.update(each.folder for each in ended if not each.is_sent)
-        self._leftovers = [each for each in self.leftovers if each not in ended]
+        self.leftovers = [each for each in self.leftovers if each not in ended]
 
     def _send_journals(self) -> None:
         for journal in self._journals():
             for source in journal.sources():
                 while self._sender.send_next(source) is Outcome.SENT:
-                    with self._changed:
-                        self._changed.notify_all()
+                    self._tell_change()
+
+    def _tell_change(self) -> None:
+        with self._changed:
+            self._changed.notify_all()

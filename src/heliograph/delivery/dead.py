@@ -11,13 +11,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from heliograph.delivery.journal.entry import Entry, decode_record
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.errors import OutboxError
 from heliograph.otlp import decode_attributes, decode_value
+from heliograph.schema.values import to_json
 from heliograph.semconv import LOG_RECORD_UID
 
 APPLICATION_ID: Final = 0x48454C44
@@ -37,6 +37,9 @@ insert into dead_letters (
     died, reason, message, uid, event_name, happened, body, attributes, resource, resource_schema_url, scope,
     scope_schema_url, record
 ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_FIND: Final = """
+select * from dead_letters where :ids = '[]' or id in (select value from json_each(:ids)) order by id
 """
 
 
@@ -105,9 +108,8 @@ class DeadLetters:
         wanted = list(ids)
         if not self._path.exists():
             return
-        where = f"where id in ({', '.join('?' * len(wanted))})" if wanted else ""
         with self._read() as connection:
-            rows = connection.execute(f"select * from dead_letters {where} order by id", wanted).fetchall()  # noqa: S608
+            rows = connection.execute(_FIND, {"ids": to_json(wanted)}).fetchall()
         for row in rows:
             yield _dead_letter(row)
 
@@ -180,7 +182,7 @@ def _columns(record: LogRecord | None) -> tuple[str | None, ...]:
         record.event_name or None,
         happened.isoformat(timespec="milliseconds"),
         str(decode_value(record.body)),
-        msgspec.json.encode(attributes).decode(),
+        to_json(attributes),
     )
 
 

@@ -44,7 +44,7 @@ class Leftover:
             while (outcome := sender.send_next(self.reader)) is Outcome.SENT:
                 after_each()
         except OSError as error:
-            logger.error("%s cannot be read, and is left for later: %s", self.folder, error)  # noqa: TRY400 — the words are enough
+            _tell(self.folder, error)
             self.release()
             return True
         if outcome is not Outcome.EMPTY:
@@ -69,5 +69,9 @@ def adopt(outbox: Outbox, but: Collection[Path] = ()) -> Iterator[Leftover]:
         try:
             yield Leftover(lease)
         except OSError as error:
-            logger.error("%s cannot be read, and is left for later: %s", lease.folder, error)  # noqa: TRY400 — the words are enough
+            _tell(lease.folder, error)
             lease.release()
+
+
+def _tell(folder: Path, error: OSError) -> None:
+    logger.error("%s cannot be read, and is left for later: %s", folder, error)

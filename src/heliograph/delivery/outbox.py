@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from heliograph.delivery.dead import DeadLetters
 from heliograph.delivery.journal.cursor import remove_cursor
 from heliograph.delivery.journal.reader import DAMAGED
 from heliograph.delivery.journal.segment import segments
@@ -106,9 +107,9 @@ class Outbox:
             raise OutboxError(directory, "it cannot be read and written")
 
     @property
-    def dead_letters(self) -> Path:
-        """The file of the dead letters."""
-        return self.directory / DEAD_LETTERS
+    def dead_letters(self) -> DeadLetters:
+        """What can never be delivered."""
+        return DeadLetters(self.directory / DEAD_LETTERS)
 
     def begin(self) -> Lease:
         """A new folder.

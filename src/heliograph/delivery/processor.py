@@ -23,7 +23,6 @@ from heliograph.delivery.counts import (
     outbox_metrics_of,
 )
 from heliograph.delivery.courier import Courier
-from heliograph.delivery.dead import DeadLetters
 from heliograph.delivery.encoding.messages import encode_log_record, encode_scope, frame_record
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import SEGMENT_BYTES, JournalClosed
@@ -111,7 +110,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         self._sender = Sender(
             self._given_transport or open_transport(self._destination),
             timeout_seconds=self._destination.timeout_seconds,
-            dead_letters=DeadLetters(self._outbox.dead_letters),
+            dead_letters=self._outbox.dead_letters,
             counts=self._counts,
         )
         self._courier = Courier(self._outbox, self._sender, lambda: list(self._journals.values()))

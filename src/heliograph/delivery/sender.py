@@ -92,7 +92,7 @@ class Sender:
         self._most_bytes = min(MAX_BATCH_BYTES, transport.usual_limit_bytes)
         self._batch_bytes = self._most_bytes
         self._told = float("-inf")
-        self._failing: Judgement | None = None
+        self._is_failing = False
         self.counts = counts
         self.closed = threading.Event()
 
@@ -153,9 +153,9 @@ class Sender:
         self.counts.add(OUTBOX_REJECTED, rejected, Reason.PARTIAL_SUCCESS.value)
         if rejected:
             logger.error("The server rejected %d of %d records: %s", rejected, count, judgement.message)
-        if self._failing is not None:
+        if self._is_failing:
             logger.warning("Records are delivered again.")
-        self._failing = None
+        self._is_failing = False
         self._backoff.reset()
         # It shrinks fast and grows slowly: what was too large for the server is seldom tried again.
         self._batch_bytes = min(self._most_bytes, self._batch_bytes + max(64, self._batch_bytes // 16))
@@ -179,10 +179,10 @@ class Sender:
             self._not_before = now + self._backoff.next(judgement.retry_after_seconds)
         if self.closed.is_set():
             return
-        if self._failing is None or self._clock() - self._told > TELL_EACH_SECONDS:
+        if not self._is_failing or self._clock() - self._told > TELL_EACH_SECONDS:
             self._told = self._clock()
             logger.warning("Records wait in the outbox (%s): %s", judgement.reason.value, judgement.message)
-        self._failing = judgement
+        self._is_failing = True
 
     def close(self) -> None:
         """End; a request that is under way is cancelled."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
-import msgspec
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -14,6 +13,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from heliograph.otlp import decode_attributes, decode_value
+from heliograph.schema.values import to_json
 from heliograph.semconv import LOG_RECORD_UID, USER_ID
 
 Row: TypeAlias = dict[str, object]
@@ -92,11 +92,6 @@ def _point_rows(metric: Metric, service: object) -> Iterator[Row]:
             "time_unix_nano": point.time_unix_nano,
             "service": service,
         }
-
-
-def to_json(value: object) -> str:
-    """A value as JSON text."""
-    return msgspec.json.encode(value).decode()
 
 
 def _text(value: object) -> str:

@@ -51,7 +51,7 @@ def drain(reader: JournalReader, *, max_records: int = 7) -> list[bytes]:
     while batch := reader.read(max_bytes=10**9, max_records=max_records):
         assert batch.header == HEADER
         found += [entry.framed for entry in batch.entries]
-        reader.acknowledge(batch.last)
+        reader.acknowledge(batch.entries[-1].sequence)
     return found
 
 
@@ -117,15 +117,15 @@ def test_acknowledged_segments_are_deleted_and_the_rest_is_read_again(tmp_path: 
     reader = JournalReader(tmp_path, is_live=True)
     first = reader.read(max_bytes=10**9, max_records=200)
     assert first is not None
-    reader.acknowledge(first.last)
+    reader.acknowledge(first.entries[-1].sequence)
     assert reader.read(max_bytes=10**9, max_records=50) is not None
     reader.close()
     writer.close()
 
     assert segments(tmp_path)[0][0] > 1
-    assert read_cursor(tmp_path) == first.last
+    assert read_cursor(tmp_path) == first.entries[-1].sequence
     again = JournalReader(tmp_path, is_live=False)
-    assert drain(again) == framed[first.last :]
+    assert drain(again) == framed[first.entries[-1].sequence :]
     again.close()
 
 

@@ -47,11 +47,6 @@ class Batch:
     header: Header
     entries: tuple[Entry, ...]
 
-    @property
-    def last(self) -> int:
-        """The sequence of the last of them."""
-        return self.entries[-1].sequence
-
 
 def to_request(header: Header, entries: Iterable[Entry]) -> bytes:
     """The request that records of one header are sent by, joined from what is stored."""

@@ -83,7 +83,9 @@ class JournalReader:
 
     def _pass_over(self, segment: SegmentReader) -> bool:
         """Go on behind what is no frame; whether there is anything."""
-        if segment.has_ended() and not self._is_over(segment):
+        has_ended = segment.has_ended()
+        is_over = self._is_over(segment)  # asked before the rest is read: to what is over then nothing is added
+        if has_ended and not is_over:
             return False
         rest = segment.rest()
         start = next_frame(rest, range(segment.first, self._next + len(rest) // HEAD_BYTES + 1))
@@ -92,19 +94,18 @@ class JournalReader:
                 self._set_aside(segment.path, segment.position, rest[:start])
             segment.position += start
             return True
-        is_over = self._is_over(segment)
         if rest.strip(b"\0"):
             self._set_aside(segment.path, segment.position, rest)
-            if is_over and self._is_last(segment) and not segment.has_ended():
+            if is_over and not has_ended and self._is_last(segment):
                 self._count_damaged(self._next + 1)
         if is_over:
             self._finished = segment.first
-            self._close_segment()
+            self.close()
         return is_over
 
     def rewind(self) -> None:
         """Begin again after what is acknowledged."""
-        self._close_segment()
+        self.close()
         self._next = self.acknowledged + 1
         self._finished = 0
 
@@ -122,7 +123,7 @@ class JournalReader:
             if following > self.acknowledged + 1:
                 break
             if self._segment is not None and self._segment.path == path:
-                self._close_segment()
+                self.close()
             path.unlink(missing_ok=True)
 
     def take_damaged(self) -> int:
@@ -138,9 +139,6 @@ class JournalReader:
 
     def close(self) -> None:
         """Let go of the files."""
-        self._close_segment()
-
-    def _close_segment(self) -> None:
         segment, self._segment = self._segment, None
         if segment is not None:
             segment.close()
