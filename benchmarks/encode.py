@@ -20,7 +20,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from parts.orders import ATTRIBUTES
 
-from heliograph.delivery.encoding.messages import (
+from heliograph.delivery.encoding.log_records import (
     encode_log_record,
     encode_resource,
     encode_scope,

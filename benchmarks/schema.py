@@ -33,7 +33,7 @@ from jupyter_events import EventLogger
 
 from heliograph import Attribute, Event
 from heliograph.schema.registry import Registry
-from heliograph.schema.values import plain
+from heliograph.values.forms import plain
 
 ROUNDS = 200
 CALLS = 100

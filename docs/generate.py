@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from heliograph import semconv
-from heliograph.schema import values
 from heliograph.settings import FIELDS, variable
+from heliograph.values import forms
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -70,7 +70,7 @@ dict below it `<event name>.<property>.<key>`. In Datasette's own events, `datab
 
 def value_forms() -> str:
     """The page of the forms of values, from the docstring of the module that gives them."""
-    rest = (values.__doc__ or "").partition("\n\n")[2]
+    rest = (forms.__doc__ or "").partition("\n\n")[2]
     _, _, body, closing = re.split(r"^=+  =+\n", rest, flags=re.MULTILINE)
     width = rest.index("  ") + 2
     cells: list[list[str]] = []

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from heliograph import Event
-from heliograph.schema.compile import compile_schema
-from heliograph.schema.model import EventSchema
+from heliograph.schema.compile.event_class import compile_schema
+from heliograph.schema.model.event import EventSchema
 
 
 @contextmanager

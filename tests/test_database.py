@@ -13,8 +13,8 @@ import anyio
 import pytest
 from datasette.app import Datasette
 
-from heliograph.background import Background
 from heliograph.database import Database, Results
+from heliograph.runtime.loop import Background
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from heliograph.cli.main import cli
 from heliograph.delivery.journal.cursor import write_cursor
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import JournalWriter
+from heliograph.schema.read.protected import read_stored
 from heliograph.schema.registry import Registry
-from heliograph.schema.stored import read_stored
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 DELIVERY = (DOCS / "delivery.md").read_text(encoding="utf-8")

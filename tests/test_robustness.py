@@ -14,8 +14,8 @@ from types import MappingProxyType
 import pytest
 
 from heliograph import Event, Host, PluginError, SchemaError, Settings, UnregisteredEvent, hookimpl
-from heliograph.schema.compile import compile_untyped
-from heliograph.schema.values import MAX_VALUES, plain
+from heliograph.schema.compile.event_class import compile_untyped
+from heliograph.values.forms import MAX_VALUES, plain
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """Typed events and API tokens, observable with OpenTelemetry."""
 
-from heliograph.declaration import Attribute, Deprecated, Privacy, Severity
 from heliograph.errors import (
     DatabaseNotFound,
     DuplicateEventName,
@@ -24,8 +23,16 @@ from heliograph.errors import (
     TokenSignatureInvalid,
     UnregisteredEvent,
 )
-from heliograph.events import Event, acting_as, current_actor
-from heliograph.hookspecs import hookimpl
+from heliograph.events import (
+    Attribute,
+    Deprecated,
+    Event,
+    Privacy,
+    Severity,
+    acting_as,
+    current_actor,
+)
+from heliograph.hooks.specs import hookimpl
 from heliograph.host import Host
 from heliograph.sdk.configure import configure
 from heliograph.settings import Settings, Signal, Validation

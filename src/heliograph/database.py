@@ -13,8 +13,8 @@ from typing import Final, TypeAlias, TypeVar
 
 import anyio.to_thread
 
-from heliograph.background import Background
-from heliograph.fork import after_fork_in_child, around_fork
+from heliograph.runtime.fork import after_fork_in_child, around_fork
+from heliograph.runtime.loop import Background
 
 T = TypeVar("T")
 

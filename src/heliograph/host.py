@@ -15,30 +15,29 @@ import itsdangerous
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from heliograph.background import Background
 from heliograph.database import Database
-from heliograph.dispatch import Dispatcher
 from heliograph.errors import DatabaseNotFound, PluginError, qualified_name
-from heliograph.events import Actor
-from heliograph.plugins import Plugins, flat, resolved
-from heliograph.quarantine import Quarantine
-from heliograph.replay import prepare
+from heliograph.events import Actor, EventLike
+from heliograph.hooks.dispatch import Dispatcher
+from heliograph.hooks.plugins import Plugins, flat, resolved
+from heliograph.quarantine.record import InvalidRecord
+from heliograph.quarantine.replay import prepare
+from heliograph.quarantine.store import Quarantine
+from heliograph.runtime.deadline import Deadline, run_within
+from heliograph.runtime.loop import Background
+from heliograph.runtime.once import Startup
 from heliograph.schema.registry import Registry
-from heliograph.schema.shape import EventLike
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings, looked_up
-from heliograph.startup import Startup
-from heliograph.telemetry.actor import ActorFilter
-from heliograph.telemetry.api import LoggerProvider
-from heliograph.telemetry.deadline import Deadline, run_within
-from heliograph.telemetry.emit import Emitter
-from heliograph.telemetry.judge import InvalidRecord
+from heliograph.telemetry.actor_attributes import ActorFilter
+from heliograph.telemetry.emitter import Emitter
 from heliograph.telemetry.metrics import metrics_of
+from heliograph.telemetry.otel_api import LoggerProvider
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.actions import CORE_ACTIONS, Action
-from heliograph.tokens.operation import TokenTelemetry
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.service import SignedTokens, TokenService
+from heliograph.tokens.telemetry import TokenTelemetry
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from heliograph.schema.model import EventSchema
+from heliograph.schema.model.event import EventSchema
 from heliograph.schema.registry import on_register
 
 _OPTION: Final = "--heliograph-coverage"

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from heliograph.declaration import Privacy
 from heliograph.errors import SettingsError
+from heliograph.events import Privacy
 from heliograph.semconv import EVENT_NAME_PATTERN, SCOPE
 
 PREFIX: Final = "HELIOGRAPH_"

@@ -17,10 +17,10 @@ from opentelemetry.sdk.resources import Resource
 from backends import wait_until
 from delivery.servers import OK, Answer, serving
 from heliograph.cli.main import cli
+from heliograph.delivery.folders import Outbox
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalWriter
-from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 

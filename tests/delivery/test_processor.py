@@ -19,16 +19,16 @@ from opentelemetry.sdk.resources import Resource
 
 from delivery.outboxes import destination, drain, left, logging_to, wait_for
 from delivery.servers import OK, serving
-from heliograph.delivery.dead import DeadLetters
+from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentWriter
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.transport.destination import Headers
-from heliograph.delivery.transport.retry import Judgement, Reason, Verdict
+from heliograph.delivery.transport.verdict import Judgement, Reason, Verdict
 from heliograph.errors import OutboxError, OutboxFull
 from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_DELIVERED, OUTBOX_REJECTED
 from heliograph.settings import OutboxFullPolicy
-from heliograph.telemetry.api import SUPPRESS_INSTRUMENTATION
+from heliograph.telemetry.otel_api import SUPPRESS_INSTRUMENTATION
 from processes import in_child
 
 
@@ -218,7 +218,7 @@ def test_disk_that_fails_is_replaced_by_memory_and_come_back_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Loudly, and nothing is lost."""
-    monkeypatch.setattr("heliograph.delivery.resource_journal._DISK_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("heliograph.delivery.storage._DISK_PAUSE_SECONDS", 0.0)
     is_full = True
     real = os.posix_fallocate
 

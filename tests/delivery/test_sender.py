@@ -10,11 +10,11 @@ from opentelemetry._logs import LogRecord
 
 from delivery.outboxes import destination
 from delivery.servers import OK, Answer, serving
-from heliograph.delivery.counts import Counts
-from heliograph.delivery.dead import DeadLetters
-from heliograph.delivery.encoding.messages import encode_log_record, frame_record
+from heliograph.delivery.dead_letters import DeadLetters
+from heliograph.delivery.encoding.log_records import encode_log_record, frame_record
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.memory import MemoryJournal
+from heliograph.delivery.metrics import Counts
 from heliograph.delivery.sender import MAX_BATCH_BYTES, Outcome, Sender
 from heliograph.delivery.transport.transport import open_transport
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from heliograph.delivery.dead import DeadLetters
-from heliograph.delivery.outbox import DEAD_LETTERS
+from heliograph.delivery.dead_letters import DeadLetters
+from heliograph.delivery.folders import DEAD_LETTERS
 
 HEAD = ("fault", "acknowledged", "received", "duplicates", "dead", "damaged", "lost")
 

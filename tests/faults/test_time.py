@@ -15,13 +15,13 @@ from opentelemetry._logs import LogRecord
 from delivery.outboxes import destination, logging_to
 from delivery.servers import OK, serving
 from faults.ledger import Row
-from heliograph.delivery.counts import Counts
-from heliograph.delivery.dead import DeadLetters
-from heliograph.delivery.encoding.messages import encode_log_record, frame_record
+from heliograph.delivery.dead_letters import DeadLetters
+from heliograph.delivery.encoding.log_records import encode_log_record, frame_record
+from heliograph.delivery.folders import DEAD_LETTERS
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.writer import JournalWriter
-from heliograph.delivery.outbox import DEAD_LETTERS
+from heliograph.delivery.metrics import Counts
 from heliograph.delivery.sender import Outcome, Sender
 from heliograph.delivery.transport.transport import open_transport
 

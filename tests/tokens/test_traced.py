@@ -22,10 +22,10 @@ from heliograph import (
     TokenSignatureInvalid,
     hookimpl,
 )
-from heliograph.telemetry.actor import ActorFilter
+from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.providers import Providers
-from heliograph.tokens.operation import TokenTelemetry
-from heliograph.tokens.refusal import is_token_invalid, refused_as
+from heliograph.tokens.rejections import is_token_invalid, refused_as
+from heliograph.tokens.telemetry import TokenTelemetry
 from heliograph.tokens.traced import TracedTokenHandler, traced
 from recorder import SECRET, Telemetry
 

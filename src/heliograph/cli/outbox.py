@@ -13,22 +13,22 @@ from typing import IO, Any, Final
 import click
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from heliograph.delivery.counts import Counts
-from heliograph.delivery.courier import MOST_LEFTOVERS
-from heliograph.delivery.dead import DeadLetter, DeadLetters
-from heliograph.delivery.journal.entry import Batch, decode_record, to_request
+from heliograph.delivery.dead_letters import DeadLetter, DeadLetters
+from heliograph.delivery.folders import Outbox
+from heliograph.delivery.journal.batch import Batch, decode_record, to_request
 from heliograph.delivery.journal.reader import JournalReader, last_sequence
 from heliograph.delivery.journal.writer import JournalWriter
-from heliograph.delivery.leftover import Leftover, adopt
-from heliograph.delivery.outbox import Outbox
+from heliograph.delivery.metrics import Counts
+from heliograph.delivery.orphans import Leftover, adopt
 from heliograph.delivery.sender import Sender
 from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.transport import open_transport
+from heliograph.delivery.worker import MOST_LEFTOVERS
 from heliograph.errors import OutboxError
 from heliograph.otlp import to_json_document, to_json_line
-from heliograph.schema.body import display
 from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED, OUTBOX_RETRIED
 from heliograph.settings import Settings
+from heliograph.values.text import display
 
 FOLLOW_SECONDS: Final = 1.0
 _BATCH_BYTES: Final = 1024 * 1024

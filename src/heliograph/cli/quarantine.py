@@ -12,14 +12,14 @@ from typing import Final, TypeVar
 
 import click
 
-from heliograph.cli.sources import load_registry, sources_argument
+from heliograph.cli.event_classes import load_registry, sources_argument
 from heliograph.errors import NotReplayable
-from heliograph.hookspecs import hookimpl
+from heliograph.hooks.specs import hookimpl
 from heliograph.host import Host
-from heliograph.quarantine import Quarantine, Quarantined
-from heliograph.schema.body import display
-from heliograph.schema.validate import ViolationKind
+from heliograph.quarantine.store import Quarantine, Quarantined
+from heliograph.schema.read.validation import ViolationKind
 from heliograph.settings import Settings
+from heliograph.values.text import display
 
 BATCH: Final = 500
 """How many events are emitted before a flush: the SDK's queue takes 2048."""

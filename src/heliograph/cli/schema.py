@@ -11,20 +11,25 @@ from typing import Final
 
 import click
 
-from heliograph.cli.sources import load_registry, sources_argument
+from heliograph.cli.event_classes import load_registry, sources_argument
 from heliograph.errors import FileFormatError, SchemaError
-from heliograph.receiver.recorded import read_recorded
-from heliograph.schema.body import display
-from heliograph.schema.diff import Finding, Mode, diff, incompatible
+from heliograph.receiver.recordings import read_recorded
 from heliograph.schema.drafts.draft import EventDraft
-from heliograph.schema.drafts.infer import drafts_of_recorded
-from heliograph.schema.drafts.source import python_source
-from heliograph.schema.drafts.weaver import drafts_of_weaver
+from heliograph.schema.drafts.from_events import drafts_of_recorded
+from heliograph.schema.drafts.from_weaver import drafts_of_weaver
+from heliograph.schema.drafts.python_source import python_source
 from heliograph.schema.drafts.weaver_registry import WeaverRegistry
 from heliograph.schema.export.formats import EXPORTERS
-from heliograph.schema.lock import dumps, loads, lock_of
+from heliograph.schema.gate.diff import (
+    Finding,
+    Mode,
+    diff,
+    incompatible,
+)
+from heliograph.schema.gate.lock import dumps, loads, lock_of
 from heliograph.schema.registry import Registry
 from heliograph.settings import Settings
+from heliograph.values.text import display
 
 LOCK_FILE: Final = "events.lock.json"
 EXAMPLE_KEY: Final = "example"

@@ -14,7 +14,11 @@ from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from heliograph.delivery.counts import (
+from heliograph.delivery.encoding.log_records import encode_log_record, encode_scope, frame_record
+from heliograph.delivery.folders import Outbox
+from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.journal.writer import SEGMENT_BYTES, JournalClosed
+from heliograph.delivery.metrics import (
     DROPPED_OLDEST,
     MEMORY_FULL,
     OUTBOX_FULL,
@@ -22,20 +26,16 @@ from heliograph.delivery.counts import (
     Counts,
     outbox_metrics_of,
 )
-from heliograph.delivery.courier import Courier
-from heliograph.delivery.encoding.messages import encode_log_record, encode_scope, frame_record
-from heliograph.delivery.journal.frames import Header, Scope
-from heliograph.delivery.journal.writer import SEGMENT_BYTES, JournalClosed
-from heliograph.delivery.outbox import Outbox
-from heliograph.delivery.resource_journal import ResourceJournal, header_of
 from heliograph.delivery.sender import MAX_BATCH_BYTES, Sender
+from heliograph.delivery.storage import ResourceJournal, header_of
 from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.transport import Transport, open_transport
+from heliograph.delivery.worker import Courier
 from heliograph.errors import OutboxFull
-from heliograph.fork import after_fork_in_child
+from heliograph.runtime.deadline import Deadline
+from heliograph.runtime.fork import after_fork_in_child
 from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_REJECTED, SCOPE
 from heliograph.settings import OutboxFullPolicy
-from heliograph.telemetry.deadline import Deadline
 from heliograph.telemetry.providers import Providers
 
 MAX_BYTES: Final = 2**30

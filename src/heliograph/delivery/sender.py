@@ -9,12 +9,17 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from heliograph.delivery.counts import Counts
-from heliograph.delivery.dead import DeadLetters
-from heliograph.delivery.journal.entry import Batch, Entry, to_request
+from heliograph.delivery.dead_letters import DeadLetters
+from heliograph.delivery.journal.batch import Batch, Entry, to_request
 from heliograph.delivery.journal.frames import Header
-from heliograph.delivery.transport.retry import Backoff, Judgement, Reason, Verdict
+from heliograph.delivery.metrics import Counts
 from heliograph.delivery.transport.transport import Transport
+from heliograph.delivery.transport.verdict import (
+    Backoff,
+    Judgement,
+    Reason,
+    Verdict,
+)
 from heliograph.errors import OutboxError
 from heliograph.semconv import (
     OUTBOX_DAMAGED,

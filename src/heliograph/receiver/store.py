@@ -14,7 +14,12 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from heliograph.receiver.decode import Row, log_rows, metric_rows, span_rows
+from heliograph.receiver.rows import (
+    Row,
+    log_rows,
+    metric_rows,
+    span_rows,
+)
 
 SCHEMA: Final = """
 create table if not exists events (

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from heliograph.declaration import Stability
+from heliograph.events import Stability
 
 _SHARED_ROOTS: Final = frozenset({"app"})
 """Roots that programs have for their own names too: `app` is where heliograph puts the events of a program that names no

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from heliograph.errors import DuplicateEventName, UnregisteredEvent
-from heliograph.schema.compile import compile_schema, compile_untyped, inherit_schema
-from heliograph.schema.coverage import Coverage
-from heliograph.schema.model import EventSchema
-from heliograph.schema.privacy import PrivacyPolicy
+from heliograph.schema.compile.event_class import compile_schema, compile_untyped, inherit_schema
+from heliograph.schema.model.event import EventSchema
+from heliograph.schema.read.coverage import Coverage
 from heliograph.settings import Settings
+from heliograph.values.privacy import PrivacyPolicy
 
 on_register: Final[list[Callable[[EventSchema], None]]] = []
 """Functions that are called with each schema that any registry takes: for tools that watch a whole process."""

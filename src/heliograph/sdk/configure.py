@@ -12,7 +12,7 @@ from opentelemetry.trace import NoOpTracerProvider
 from heliograph.host import Host
 from heliograph.sdk.exporters import TelemetrySignal
 from heliograph.settings import Settings
-from heliograph.telemetry.api import NoOpLoggerProvider
+from heliograph.telemetry.otel_api import NoOpLoggerProvider
 
 
 def configure(
@@ -37,8 +37,8 @@ def configure(
         OutboxError: The setting ``outbox`` names a directory that cannot be used.
     """
     # importing heliograph imports no SDK: who brings providers of their own need not have it in memory
-    from heliograph.sdk.exit import AtExit
-    from heliograph.sdk.providers import is_disabled, set_up
+    from heliograph.runtime.at_exit import AtExit
+    from heliograph.sdk.setup import is_disabled, set_up
 
     settings = Settings.from_env() if settings is None else settings
     if is_disabled(os.environ):

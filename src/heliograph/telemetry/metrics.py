@@ -20,7 +20,7 @@ from opentelemetry.metrics import (
 )
 
 from heliograph.errors import qualified_name
-from heliograph.fork import after_fork_in_child
+from heliograph.runtime.fork import after_fork_in_child
 from heliograph.semconv import (
     DURATION_BUCKETS,
     EMIT_FAILURES,

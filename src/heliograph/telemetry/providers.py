@@ -9,15 +9,15 @@ from typing import Final
 from opentelemetry.metrics import Meter, MeterProvider, get_meter_provider
 from opentelemetry.trace import ProxyTracerProvider, Tracer, TracerProvider, get_tracer_provider
 
+from heliograph.runtime.deadline import Deadline, run_within
 from heliograph.semconv import SCOPE
-from heliograph.telemetry.api import (
+from heliograph.telemetry.otel_api import (
     Logger,
     LoggerProvider,
     ProxyLoggerProvider,
     ProxyMeterProvider,
     get_logger_provider,
 )
-from heliograph.telemetry.deadline import Deadline, run_within
 from heliograph.version import __version__
 
 logger: Final = logging.getLogger(SCOPE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 
-from heliograph.fork import after_fork_in_child
+from heliograph.runtime.fork import after_fork_in_child
 
 
 class UidGenerator:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from heliograph.errors import NoTokenHandler, PluginError, TokenHandlerNotFound, TokenInvalid, qualified_name
 from heliograph.events import Actor
-from heliograph.hookspecs import hookimpl
-from heliograph.plugins import Plugins, flat
+from heliograph.hooks.plugins import Plugins, flat
+from heliograph.hooks.specs import hookimpl
 from heliograph.tokens.handler import TokenHandlerLike, TokenHost, is_token_handler
-from heliograph.tokens.operation import TokenTelemetry
-from heliograph.tokens.refusal import refused_as
+from heliograph.tokens.rejections import refused_as
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.signed import SignedTokenHandler
+from heliograph.tokens.telemetry import TokenTelemetry
 from heliograph.tokens.traced import traced
 
 REGISTER_TOKEN_HANDLER = "register_token_handler"  # noqa: S105 — the name of a hook

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from heliograph.events import Actor
-from heliograph.schema.shape import read
 from heliograph.semconv import TOKEN_CREATE, TOKEN_VERIFY
 from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost, is_token_handler
-from heliograph.tokens.operation import TokenTelemetry
-from heliograph.tokens.refusal import both_classes, is_token_invalid
+from heliograph.tokens.rejections import both_classes, is_token_invalid
 from heliograph.tokens.restrictions import TokenRestrictions
+from heliograph.tokens.telemetry import TokenTelemetry
+from heliograph.values.introspect import read
 
 
 class TracedTokenHandler:

@@ -21,8 +21,8 @@ from delivery.outboxes import logging_to
 from delivery.servers import uids
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.transport.destination import Destination, Headers, OtlpProtocol
-from heliograph.delivery.transport.retry import Verdict
 from heliograph.delivery.transport.transport import open_transport
+from heliograph.delivery.transport.verdict import Verdict
 
 
 @contextmanager

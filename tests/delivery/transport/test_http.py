@@ -17,12 +17,17 @@ import trustme
 from opentelemetry._logs import LogRecord
 
 from delivery.servers import TRICKLES, serving
-from heliograph.delivery.encoding.messages import encode_log_record, encode_scope, frame_record, request
+from heliograph.delivery.encoding.log_records import (
+    encode_log_record,
+    encode_scope,
+    frame_record,
+    request,
+)
 from heliograph.delivery.transport.connect import Resolver
 from heliograph.delivery.transport.destination import Destination, Headers, OtlpProtocol
 from heliograph.delivery.transport.http import HttpTransport
-from heliograph.delivery.transport.retry import Judgement, Reason, Verdict
-from heliograph.telemetry.deadline import Deadline
+from heliograph.delivery.transport.verdict import Judgement, Reason, Verdict
+from heliograph.runtime.deadline import Deadline
 
 ACCEPTED = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"
 RECORD = frame_record(encode_log_record(LogRecord(attributes={"log.record.uid": "one"})))

@@ -13,7 +13,7 @@ from datasette import Event as DatasetteEvent
 from opentelemetry.sdk._logs import LoggerProvider
 
 from heliograph import Event, hookimpl
-from heliograph.quarantine import Quarantine
+from heliograph.quarantine.store import Quarantine
 from heliograph.semconv import SCOPE
 
 pytestmark = pytest.mark.anyio

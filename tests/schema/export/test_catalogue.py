@@ -18,11 +18,11 @@ from markdown_it import MarkdownIt
 from msgspec import Meta
 
 from heliograph import Attribute, Deprecated, Event, Privacy, Settings, Severity, acting_as, hookimpl
-from heliograph.schema.compile import compile_schema
+from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.export.catalogue import catalogue
 from heliograph.schema.export.html import html
 from heliograph.schema.export.markdown import markdown
-from heliograph.schema.privacy import PrivacyPolicy
+from heliograph.values.privacy import PrivacyPolicy
 from recorder import Telemetry, without_uid
 
 EVIL = (

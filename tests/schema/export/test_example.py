@@ -9,9 +9,9 @@ import pytest
 from msgspec import Meta
 
 from heliograph import Attribute, Event
-from heliograph.schema.compile import compile_schema
+from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.export.example import example_properties
-from heliograph.schema.validate import violations_of_fields
+from heliograph.schema.read.validation import violations_of_fields
 from schema.typed_values import FITTING
 
 

@@ -12,10 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from heliograph import Attribute, Deprecated, Event, Privacy
-from heliograph.schema.compile import compile_schema
+from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.export.json_schema import json_schema
-from heliograph.schema.validate import violations_of_fields
-from heliograph.schema.values import plain, to_json
+from heliograph.schema.read.validation import violations_of_fields
+from heliograph.values.forms import plain
+from heliograph.values.text import to_json
 from schema.typed_values import FITTING, Node, annotated_values
 
 Validator = jsonschema.Draft202012Validator

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from heliograph import Attribute, Deprecated, Event, Privacy, Severity
 from heliograph.errors import SchemaError
-from heliograph.schema.compile import compile_schema
+from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.export.weaver import weaver
 from heliograph.schema.export.weaver_v1 import weaver_v1
 from schema.export.weaver_reader import read_v1, read_v2

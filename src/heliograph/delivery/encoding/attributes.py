@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
-from heliograph.delivery.encoding.fields import VARINTS, utf8
-from heliograph.delivery.encoding.values import ATTRIBUTE_LEVELS, EXACT, Walk, any_value, key_field, key_value
-from heliograph.schema.values import plain
+from heliograph.delivery.encoding.any_value import (
+    ATTRIBUTE_LEVELS,
+    EXACT,
+    Walk,
+    any_value,
+    key_field,
+    key_value,
+)
+from heliograph.delivery.encoding.protobuf import VARINTS, utf8
 from heliograph.semconv import AttributeName
+from heliograph.values.forms import plain
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ import itertools
 import threading
 from typing import Final
 
-from heliograph.delivery.journal.entry import Batch, Entry
+from heliograph.delivery.journal.batch import Batch, Entry
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import JournalClosed
 

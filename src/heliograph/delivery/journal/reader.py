@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from heliograph.delivery.journal.batch import Batch, Entry
 from heliograph.delivery.journal.cursor import read_cursor, write_cursor
-from heliograph.delivery.journal.entry import Batch, Entry
 from heliograph.delivery.journal.frames import HEAD_BYTES, SCOPE, Scope, SegmentError, next_frame
 from heliograph.delivery.journal.segment import SegmentReader, segments
 

@@ -17,7 +17,7 @@ from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from heliograph.telemetry.deadline import Deadline
+from heliograph.runtime.deadline import Deadline
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer

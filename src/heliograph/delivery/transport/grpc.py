@@ -16,8 +16,15 @@ import grpc  # type: ignore[import-untyped]
 from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.endpoint import port_of, scheme_of
 from heliograph.delivery.transport.response import MAX_RESPONSE_BYTES, read_retry_delay, read_retry_info
-from heliograph.delivery.transport.retry import Judgement, Reason, judge_grpc, judge_size, unanswered, unreadable
-from heliograph.fork import after_fork_in_child
+from heliograph.delivery.transport.verdict import (
+    Judgement,
+    Reason,
+    judge_grpc,
+    judge_size,
+    unanswered,
+    unreadable,
+)
+from heliograph.runtime.fork import after_fork_in_child
 from heliograph.version import __version__
 
 METHOD: Final = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"

@@ -19,9 +19,15 @@ from heliograph.delivery.transport.connect import Resolver, TimedSocket, connect
 from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.endpoint import port_of
 from heliograph.delivery.transport.response import MAX_RESPONSE_BYTES
-from heliograph.delivery.transport.retry import Judgement, Reason, judge_http, judge_size, unanswered
-from heliograph.fork import after_fork_in_child
-from heliograph.telemetry.deadline import Deadline
+from heliograph.delivery.transport.verdict import (
+    Judgement,
+    Reason,
+    judge_http,
+    judge_size,
+    unanswered,
+)
+from heliograph.runtime.deadline import Deadline
+from heliograph.runtime.fork import after_fork_in_child
 from heliograph.version import __version__
 
 USER_AGENT: Final = f"heliograph/{__version__}"

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 from heliograph.delivery.transport.http import HttpTransport
-from heliograph.delivery.transport.retry import Judgement
+from heliograph.delivery.transport.verdict import Judgement
 
 
 class Transport(Protocol):

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Final
 from datasette.tokens import TokenHandler, TokenInvalid
 
 from heliograph.errors import SchemaError, SettingsError
-from heliograph.quarantine import Quarantine
+from heliograph.events import EventLike
+from heliograph.quarantine.store import Quarantine
 from heliograph.schema.registry import Registry
-from heliograph.schema.shape import EventLike
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings, Validation
-from heliograph.telemetry.actor import ActorFilter
-from heliograph.telemetry.emit import Emitter
+from heliograph.telemetry.actor_attributes import ActorFilter
+from heliograph.telemetry.emitter import Emitter
 from heliograph.telemetry.providers import Providers
-from heliograph.tokens.operation import TokenTelemetry
-from heliograph.tokens.refusal import refused_as
+from heliograph.tokens.rejections import refused_as
+from heliograph.tokens.telemetry import TokenTelemetry
 from heliograph.tokens.traced import traced
 
 if TYPE_CHECKING:

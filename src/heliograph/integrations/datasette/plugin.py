@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 from datasette.utils import StartupError
 
 from heliograph.errors import OutboxError, SettingsError
-from heliograph.hookspecs import hookimpl
-from heliograph.integrations.datasette.actor import App, remember, with_request_actor
+from heliograph.events import EventLike
+from heliograph.hooks.specs import hookimpl
 from heliograph.integrations.datasette.instance import instance_of
-from heliograph.integrations.datasette.providers import ProcessProviders, flush
-from heliograph.schema.shape import EventLike
+from heliograph.integrations.datasette.process import ProcessProviders, flush
+from heliograph.integrations.datasette.request_actor import App, remember, with_request_actor
 from heliograph.semconv import SCOPE
 
 if TYPE_CHECKING:

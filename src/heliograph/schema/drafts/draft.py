@@ -9,7 +9,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from heliograph.declaration import Attribute, EventOptions
+from heliograph.events import Attribute, EventOptions
 
 Member: TypeAlias = "tuple[str, str | int]"
 

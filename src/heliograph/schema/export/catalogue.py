@@ -10,13 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from heliograph.declaration import Deprecated, Privacy, severity_text
 from heliograph.errors import qualified_name
+from heliograph.events import Deprecated, Privacy, severity_text
 from heliograph.schema.export.example import example_properties
-from heliograph.schema.leaves import Leaf
-from heliograph.schema.model import EventSchema
-from heliograph.schema.stored import read_stored
-from heliograph.schema.types import (
+from heliograph.schema.model.event import EventSchema
+from heliograph.schema.model.types import (
     ArrayType,
     EnumType,
     MapType,
@@ -26,8 +24,11 @@ from heliograph.schema.types import (
     Type,
     UnionType,
 )
-from heliograph.schema.values import Attributes, AttributeValue, to_readable_json
+from heliograph.schema.model.wire_attributes import Leaf
+from heliograph.schema.read.protected import read_stored
 from heliograph.semconv import EVENT_VERSION, LOG_RECORD_UID, USER_ID
+from heliograph.values.attributes import Attributes, AttributeValue
+from heliograph.values.text import to_readable_json
 
 _TIME: Final = "2026-01-02T03:04:05Z"
 _UID: Final = "019b7c3f-9e88-7000-8000-000000000000"

@@ -7,12 +7,12 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from heliograph.schema.shape import FieldSchema
-from heliograph.schema.types import (
+from heliograph.schema.model.types import (
     AnyType,
     ArrayType,
     BooleanType,
     EnumType,
+    FieldSchema,
     Format,
     IntegerType,
     MapType,
@@ -25,8 +25,8 @@ from heliograph.schema.types import (
     walk,
     without_null,
 )
-from heliograph.schema.validate import violations_of
-from heliograph.schema.values import plain
+from heliograph.schema.read.validation import violations_of
+from heliograph.values.forms import plain
 
 _TEXTS: Final = {
     Format.DATE_TIME: ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05"),

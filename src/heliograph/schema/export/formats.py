@@ -11,8 +11,8 @@ from heliograph.schema.export.json_schema import json_schema
 from heliograph.schema.export.markdown import markdown
 from heliograph.schema.export.weaver import weaver
 from heliograph.schema.export.weaver_v1 import weaver_v1
-from heliograph.schema.model import EventSchema
-from heliograph.schema.values import to_readable_json
+from heliograph.schema.model.event import EventSchema
+from heliograph.values.text import to_readable_json
 
 Exporter: TypeAlias = Callable[[Iterable[EventSchema]], dict[str, str]]
 """From schemas to files: their texts, by name."""

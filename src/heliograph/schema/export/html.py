@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from heliograph.schema.export.catalogue import catalogue
-from heliograph.schema.model import EventSchema
+from heliograph.schema.model.event import EventSchema
 from heliograph.version import __version__
 
 _PACKAGE: Final = "heliograph.schema.export"

@@ -1,6 +1,6 @@
 """Schemas as JSON Schema.
 
-A document is an object of an event's properties, each in its form (see `heliograph.schema.values`), before anything of it
+A document is an object of an event's properties, each in its form (see `heliograph.values.forms`), before anything of it
 is protected: what the check in the process sees. The schema accepts what the check accepts, and nothing else; that is so
 with ``format`` as an annotation, too, since each format has its pattern.
 
@@ -13,15 +13,15 @@ import functools
 from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
-from heliograph.declaration import Attribute
-from heliograph.schema.model import EventSchema
-from heliograph.schema.shape import FieldSchema
-from heliograph.schema.types import (
+from heliograph.events import Attribute
+from heliograph.schema.model.event import EventSchema
+from heliograph.schema.model.types import (
     ZONED,
     AnyType,
     ArrayType,
     BooleanType,
     EnumType,
+    FieldSchema,
     Format,
     IntegerType,
     MapType,
@@ -32,7 +32,7 @@ from heliograph.schema.types import (
     Type,
     UnionType,
 )
-from heliograph.schema.values import INT64_MAX, INT64_MIN, plain
+from heliograph.values.forms import INT64_MAX, INT64_MIN, plain
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from heliograph.schema.export.catalogue import Entry, Row, catalogue
-from heliograph.schema.model import EventSchema
+from heliograph.schema.model.event import EventSchema
 
 
 def markdown(schemas: Iterable[EventSchema]) -> dict[str, str]:

@@ -18,15 +18,16 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from heliograph.declaration import Deprecated, Privacy, severity_text
 from heliograph.errors import SchemaError, qualified_name
+from heliograph.events import Deprecated, Privacy, severity_text
 from heliograph.schema import conventions
 from heliograph.schema.export.example import example_properties
-from heliograph.schema.leaves import Leaf
-from heliograph.schema.model import EventSchema
-from heliograph.schema.privacy import HASH_PREFIX, MASKED
-from heliograph.schema.types import EnumType
-from heliograph.schema.values import plain, to_json
+from heliograph.schema.model.event import EventSchema
+from heliograph.schema.model.types import EnumType
+from heliograph.schema.model.wire_attributes import Leaf
+from heliograph.values.forms import plain
+from heliograph.values.privacy import HASH_PREFIX, MASKED
+from heliograph.values.text import to_json
 
 SCHEMA_URL: Final = "https://example.com/schemas/events/0.1.0"
 """The identity of a registry whose maintainers did not say which: Weaver wants one, with a version at its end."""

@@ -17,7 +17,7 @@ from heliograph.schema.export.weaver import (
     note,
     references,
 )
-from heliograph.schema.model import EventSchema
+from heliograph.schema.model.event import EventSchema
 
 
 def weaver_v1(schemas: Iterable[EventSchema], *, schema_url: str = SCHEMA_URL) -> dict[str, str]:

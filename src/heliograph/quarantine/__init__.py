@@ -1,0 +1,1 @@
+"""Invalid events that were set aside: the record, the SQLite store, and replay."""

@@ -1,0 +1,102 @@
+"""From OTLP's protobuf messages to rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from heliograph.otlp import decode_attributes, decode_value
+from heliograph.semconv import LOG_RECORD_UID, USER_ID
+from heliograph.values.text import to_json
+
+Row: TypeAlias = dict[str, object]
+
+
+def log_rows(request: ExportLogsServiceRequest) -> Iterator[Row]:
+    """One row for each log record."""
+    for resource in request.resource_logs:
+        for scope in resource.scope_logs:
+            for record in scope.log_records:
+                attributes = decode_attributes(record.attributes)
+                yield {
+                    "uid": attributes.get(LOG_RECORD_UID),
+                    "event_name": record.event_name,
+                    "time_unix_nano": record.time_unix_nano,
+                    "severity_number": record.severity_number,
+                    "body": _text(decode_value(record.body)),
+                    "user_id": attributes.get(USER_ID),
+                    "trace_id": record.trace_id.hex(),
+                    "span_id": record.span_id.hex(),
+                    "service": _service(resource.resource.attributes),
+                    "attributes": to_json(attributes),
+                }
+
+
+def span_rows(request: ExportTraceServiceRequest) -> Iterator[tuple[Row, list[Row]]]:
+    """One row for each span, with one for each of its events."""
+    for resource in request.resource_spans:
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                row = {
+                    "trace_id": span.trace_id.hex(),
+                    "span_id": span.span_id.hex(),
+                    "parent_span_id": span.parent_span_id.hex(),
+                    "name": span.name,
+                    "kind": Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),
+                    "start_unix_nano": span.start_time_unix_nano,
+                    "end_unix_nano": span.end_time_unix_nano,
+                    "status": Status.StatusCode.Name(span.status.code).removeprefix("STATUS_CODE_"),
+                    "service": _service(resource.resource.attributes),
+                    "attributes": to_json(decode_attributes(span.attributes)),
+                }
+                yield row, [_span_event_row(row, event) for event in span.events]
+
+
+def _span_event_row(span: Row, event: Span.Event) -> Row:
+    attributes = decode_attributes(event.attributes)
+    return {
+        "uid": attributes.get(LOG_RECORD_UID),
+        "event_name": event.name,
+        "time_unix_nano": event.time_unix_nano,
+        "trace_id": span["trace_id"],
+        "span_id": span["span_id"],
+        "attributes": to_json(attributes),
+    }
+
+
+def metric_rows(request: ExportMetricsServiceRequest) -> Iterator[Row]:
+    """One row for each data point."""
+    for resource in request.resource_metrics:
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                yield from _point_rows(metric, _service(resource.resource.attributes))
+
+
+def _point_rows(metric: Metric, service: object) -> Iterator[Row]:
+    kind = metric.WhichOneof("data")
+    for point in getattr(metric, kind).data_points if kind else ():
+        is_histogram = hasattr(point, "bucket_counts")
+        yield {
+            "name": metric.name,
+            "unit": metric.unit,
+            "attributes": to_json(decode_attributes(point.attributes)),
+            "value": point.sum if is_histogram else point.as_int or point.as_double,
+            "count": point.count if is_histogram else None,
+            "time_unix_nano": point.time_unix_nano,
+            "service": service,
+        }
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else to_json(value)
+
+
+def _service(pairs: Iterable[KeyValue]) -> object:
+    return decode_attributes(pairs).get("service.name")

@@ -1,0 +1,1 @@
+"""From an event class to its schema."""

@@ -1,0 +1,315 @@
+"""From an event class to its `EventSchema`, once, when it is registered."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import inspect
+import re
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from heliograph.errors import SchemaError
+from heliograph.events import (
+    Attribute,
+    Deprecated,
+    EventOptions,
+    Privacy,
+    Severity,
+    Stability,
+)
+from heliograph.schema import conventions
+from heliograph.schema.compile import datasette_events
+from heliograph.schema.compile.annotations import Unreadable, attribute_of, read_type
+from heliograph.schema.model import message as body
+from heliograph.schema.model.event import EventSchema
+from heliograph.schema.model.types import (
+    FieldSchema,
+    ObjectType,
+    is_nullable,
+    walk,
+    without_null,
+)
+from heliograph.schema.model.wire_attributes import expands, has_names_inside, wire_type
+from heliograph.semconv import EVENT_NAME_PATTERN, LOG_RECORD_UID, SCOPE, has_namespace
+from heliograph.values.introspect import hints_of
+from heliograph.values.privacy import PrivacyPolicy
+
+MAX_SEVERITY: Final = 24
+"""The highest severity number of OpenTelemetry's logs data model, FATAL4."""
+
+_BASE_FIELDS: Final = frozenset({"actor", "created"})
+_REQUIREMENT: Final = re.compile(r"required|recommended|opt_in|conditionally_required: .*\S")
+
+
+def compile_schema(event_class: type, *, namespace: str, policy: PrivacyPolicy | None = None) -> EventSchema:
+    """The schema of an event class.
+
+    Args:
+        event_class: A dataclass with a ``name``, built on our `Event` or on Datasette's, or shaped like them.
+        namespace: First part of the event name, where the class names none.
+        policy: What may leave of its values; `None` is what the class declares, without a key for hashes.
+
+    Raises:
+        SchemaError: No schema can be made of the class; says why, and the mend.
+    """
+    options = _options(event_class, namespace)
+    _check_options(event_class, options)
+    name = _name(event_class)
+    event_name = _event_name(event_class, f"{options.namespace}.{name}".replace("-", "_"), options)
+    schema = _schema(event_class, name, event_name, options, policy or PrivacyPolicy())
+    deprecated = options.deprecated
+    if deprecated is None or deprecated.renamed_to is None:
+        return schema
+    new_name = _event_name(event_class, deprecated.renamed_to, options)
+    if not deprecated.emit_both:
+        return schema
+    renamed = _schema(event_class, name, new_name, dataclasses.replace(options, deprecated=None), schema.policy)
+    return dataclasses.replace(schema, renamed=renamed)
+
+
+def _schema(event_class: type, name: str, event_name: str, options: EventOptions, policy: PrivacyPolicy) -> EventSchema:
+    fields = _fields(event_class, event_name)
+    brief, note = _documentation(event_class, name)
+    schema = EventSchema(
+        event_class=event_class,
+        name=name,
+        event_name=event_name,
+        severity=options.severity,
+        fields=fields,
+        version=options.version,
+        brief=brief,
+        note=note,
+        stability=options.stability,
+        deprecated=options.deprecated,
+        message=options.message,
+        body=_body(event_class, options.message, fields),
+        upcasters=options.upcasters,
+        policy=policy,
+    )
+    _check_leaves(schema)
+    return schema
+
+
+def compile_untyped(event_class: type, *, namespace: str, policy: PrivacyPolicy | None = None) -> EventSchema:
+    """A schema for a class that `compile_schema` refuses: a legal event name, and what ``properties()`` gives."""
+    said, wanted = getattr(event_class, "name", None), _options(event_class, namespace).namespace
+    name = said if isinstance(said, str) and said else event_class.__name__
+    words = "_".join(re.findall(r"[a-z0-9]+", name.lower())) or "event"
+    is_legal = isinstance(wanted, str) and EVENT_NAME_PATTERN.fullmatch(wanted)
+    return EventSchema(
+        event_class=event_class,
+        name=name,
+        event_name=f"{wanted if is_legal else namespace}.{words}",
+        severity=EventOptions().severity,
+        fields=None,
+        policy=policy or PrivacyPolicy(),
+        is_planned=False,
+    )
+
+
+def inherit_schema(event_class: type, ancestor: EventSchema) -> EventSchema:
+    """The schema of an unregistered subclass: the ancestor's contract, with the fields that the subclass adds."""
+    fields = ancestor.fields
+    try:
+        found = _fields(event_class, ancestor.event_name)
+    except SchemaError:
+        pass
+    else:
+        known = {field.name: field for field in ancestor.fields or ()}
+        fields = tuple(known.get(field.name, field) for field in found)
+    return dataclasses.replace(ancestor, event_class=event_class, fields=fields, is_planned=False, renamed=None)
+
+
+# The class
+
+
+def _options(event_class: type, namespace: str) -> EventOptions:
+    if event_class.__module__ == datasette_events.MODULE:
+        return datasette_events.OPTIONS
+    options: EventOptions = getattr(event_class, "__event_options__", EventOptions())
+    return dataclasses.replace(options, namespace=options.namespace or namespace)
+
+
+def _check_options(event_class: type, options: EventOptions) -> None:
+    levels = typing.get_args(Stability)
+    if not isinstance(options.severity, int) or not Severity.TRACE <= options.severity <= MAX_SEVERITY:
+        problem = f"its severity is {options.severity!r}; take one of Severity, or 1 to {MAX_SEVERITY}"
+    elif options.stability not in levels:
+        problem = f"its stability is {options.stability!r}; take one of {', '.join(levels)}"
+    elif options.version is not None and not (isinstance(options.version, str) and options.version.strip()):
+        problem = f'its version is {options.version!r}; write it as text, such as version="2"'
+    elif options.deprecated is not None and (reason := _problem_of_deprecated(options.deprecated)):
+        problem = reason
+    else:
+        return
+    raise SchemaError(event_class, problem)
+
+
+def _problem_of_deprecated(deprecated: object) -> str | None:
+    if not isinstance(deprecated, Deprecated):
+        return f'its deprecated is {deprecated!r}; write Deprecated(renamed_to="…", note="…")'
+    if deprecated.emit_both and deprecated.renamed_to is None:
+        return "it is to be emitted under both names, and has one; name the other in renamed_to"
+    return None
+
+
+def _name(event_class: type) -> str:
+    name = getattr(event_class, "name", None)
+    if isinstance(name, str) and name:
+        return name
+    raise SchemaError(event_class, 'it has no name; give it one in its body, such as `name = "ban-user"`')
+
+
+def _event_name(event_class: type, event_name: str, options: EventOptions) -> str:
+    if not EVENT_NAME_PATTERN.fullmatch(event_name):
+        raise SchemaError(
+            event_class,
+            f"its name {getattr(event_class, 'name', None)!r} in the namespace {options.namespace!r} makes the event name "
+            f"{event_name!r}, and an event name is lower-case words and digits that start with a letter, parted by `-`, "
+            "`_` or `.`",
+        )
+    if event_name.split(".", maxsplit=1)[0] == SCOPE:
+        raise SchemaError(event_class, f"the namespace {SCOPE!r} is that of heliograph's own names; choose another")
+    return event_name
+
+
+def _documentation(event_class: type, name: str) -> tuple[str, str]:
+    """The first line of the class's docstring, and the rest."""
+    if event_class.__module__ == datasette_events.MODULE:
+        return datasette_events.BRIEFS.get(name, ""), ""
+    said = event_class.__doc__ or ""
+    if said.startswith(f"{event_class.__name__}("):  # what `dataclass` writes, where nobody wrote anything
+        return "", ""
+    brief, _, note = inspect.cleandoc(said).partition("\n")
+    return brief.strip(), note.strip()
+
+
+def _body(event_class: type, message: str | None, fields: tuple[FieldSchema, ...]) -> body.Body | None:
+    if message is None:
+        return None
+    if not isinstance(message, str):
+        raise SchemaError(event_class, f"its message is {message!r}; it has to be text")
+    try:
+        return body.parse(message, {field.name: str(field.attribute) for field in fields})
+    except ValueError as error:
+        raise SchemaError(event_class, f"its message {message!r} cannot be used: {error}") from error
+
+
+# Its fields
+
+
+def _fields(event_class: type, event_name: str) -> tuple[FieldSchema, ...]:
+    if "__dataclass_fields__" not in vars(event_class):
+        raise SchemaError(event_class, "it is not a dataclass; put `@dataclass` above it")
+    hints = _type_hints(event_class)
+    known = (
+        datasette_events.ATTRIBUTES.get(event_class.name, {})  # type: ignore[attr-defined]
+        if event_class.__module__ == datasette_events.MODULE
+        else {}
+    )
+    return tuple(
+        _field(event_class, event_name, field, hints[field.name], known.get(field.name))
+        for field in dataclasses.fields(event_class)
+        if field.name not in _BASE_FIELDS
+    )
+
+
+def _type_hints(event_class: type) -> Mapping[str, object]:
+    try:
+        names = [field.name for field in dataclasses.fields(event_class)]
+        return hints_of(event_class, [name for name in names if name not in _BASE_FIELDS])
+    except Exception as error:
+        raise SchemaError(
+            event_class,
+            f"its annotations cannot be read ({error}); use types that its module can name at its top level",
+        ) from error
+
+
+def _field(
+    event_class: type, event_name: str, field: dataclasses.Field[object], hint: object, known: Attribute | None
+) -> FieldSchema:
+    try:
+        declared = known or attribute_of(hint)
+        schema = FieldSchema(
+            name=field.name,
+            attribute=f"{event_name}.{field.name}" if declared.name is None else str(declared.name),
+            type=read_type(hint),
+            required=field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
+            declared=declared,
+        )
+        _check_declared(schema)
+        for inside in _fields_inside(schema):
+            _check_inside(inside)
+    except Unreadable as error:
+        raise SchemaError(event_class, f"its field {field.name!r} has no schema: {error}") from error
+    return schema
+
+
+def _fields_inside(field: FieldSchema) -> Iterable[FieldSchema]:
+    kind = without_null(field.type)
+    for each in walk(field.type):
+        if isinstance(each, ObjectType):
+            yield from each.fields
+    if has_names_inside(kind) and not (isinstance(kind, ObjectType) and expands(kind)):
+        raise Unreadable(
+            "fields inside of it have attribute names of their own, and it becomes no attributes of its own fields (it is "
+            "a list, a dict or a union, holds itself, or is too deep); take the names away"
+        )
+
+
+def _check_inside(field: FieldSchema) -> None:
+    _check_declared(field)
+    if field.declared.deprecated is not None and field.declared.deprecated.emit_both:
+        raise Unreadable(f"{field.name!r} inside of it cannot be emitted under both names; leave emit_both out")
+
+
+def _check_declared(field: FieldSchema) -> None:
+    declared = field.declared
+    if declared.name is not None:
+        _check_attribute_name(declared.name)
+    if declared.privacy is not None and not isinstance(declared.privacy, Privacy):
+        raise Unreadable(f"the privacy of {field.name!r} is {declared.privacy!r}; take one of Privacy")
+    if declared.requirement is not None and not _REQUIREMENT.fullmatch(str(declared.requirement)):
+        raise Unreadable(
+            f"the requirement of {field.name!r} is {declared.requirement!r}; it is required, recommended, opt_in, or "
+            "conditionally_required: <when>"
+        )
+    if declared.requirement == "required" and is_nullable(field.type):
+        raise Unreadable(f"{field.name!r} is required, and may be None; make it one of the two")
+    if declared.deprecated is not None:
+        _check_deprecated(field, declared.deprecated)
+
+
+def _check_deprecated(field: FieldSchema, deprecated: Deprecated) -> None:
+    problem = _problem_of_deprecated(deprecated)
+    if problem is not None:
+        raise Unreadable(f"the attribute of {field.name!r}: {problem}")
+    if deprecated.renamed_to is not None:
+        _check_attribute_name(deprecated.renamed_to)
+
+
+def _check_attribute_name(name: str) -> None:
+    if not has_namespace(name):
+        raise Unreadable(
+            f"{name!r} is no attribute name: lower-case words and digits that start with a letter, parted by `.` or `_`, "
+            "with a namespace before the first `.`"
+        )
+    if name.split(".", maxsplit=1)[0] == SCOPE or name == LOG_RECORD_UID:
+        raise Unreadable(f"the attribute {name!r} is one of heliograph's own; choose another")
+
+
+def _check_leaves(schema: EventSchema) -> None:
+    leaves = list(schema.leaves())
+    for leaf in leaves:
+        problem = conventions.problem(leaf.attribute, wire_type(leaf.type), event_name=schema.event_name)
+        if problem is not None:
+            raise SchemaError(schema.event_class, f"its field {leaf.path!r}: {problem}")
+    counts = collections.Counter(leaf.attribute for leaf in leaves)
+    for leaf in leaves:
+        if counts[leaf.attribute] > 1:
+            paths = " and ".join(repr(other.path) for other in leaves if other.attribute == leaf.attribute)
+            raise SchemaError(
+                schema.event_class, f"its fields {paths} become one attribute, {leaf.attribute!r}; rename one"
+            )

@@ -1,0 +1,253 @@
+"""Drafts of event classes from a registry of OpenTelemetry Weaver, in its first form or in definition/2.
+
+What ``heliograph schema export --format weaver`` writes comes back as classes that export the same. Of a registry that
+somebody else wrote, classes say what they can: bodies of the first form, and the briefs of an enum's members, are left out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import string
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, get_args
+
+from heliograph.events import (
+    Attribute,
+    Deprecated,
+    EventOptions,
+    Privacy,
+    Severity,
+    Stability,
+)
+from heliograph.schema.drafts.draft import (
+    IMPORTED,
+    ClassDraft,
+    EnumDraft,
+    EventDraft,
+    FieldDraft,
+    Member,
+    class_name,
+    field_name,
+)
+from heliograph.schema.drafts.python_source import literal
+from heliograph.schema.drafts.weaver_registry import AttributeEntry, GroupEntry, WeaverRegistry
+from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, has_namespace
+
+_PYTHON: Final = {"string": "str", "int": "int", "double": "float", "boolean": "bool"}
+_NO_NAME: Final = "a class can have names of lower-case words, parted by `.` and `_`"
+_SEVERITY_NOTE: Final = re.compile(r"\s*Severity \w+ \((\d+)\)\.\s*$")
+
+
+def drafts_of_weaver(registry: WeaverRegistry) -> tuple[list[EventDraft], list[str]]:
+    """The events of a registry, sorted by name; and what is left out, with the reason.
+
+    Raises:
+        FileFormatError: An event refers to what is not there; names it.
+    """
+    taken: set[str] = set(IMPORTED)
+    drafts: list[EventDraft] = []
+    left_out: list[str] = []
+    for entry in sorted(registry.events(), key=lambda entry: entry.event_name):
+        name = entry.event_name
+        if has_namespace(name):
+            drafts.append(_event(entry, registry, taken, left_out))
+        else:
+            left_out.append(f"the event {name!r}: {_NO_NAME}, below a namespace")
+    return drafts, left_out
+
+
+def _event(entry: GroupEntry, registry: WeaverRegistry, taken: set[str], left_out: list[str]) -> EventDraft:
+    name = entry.event_name
+    namespace, _, last = name.rpartition(".")
+    own_name = class_name(last, taken)
+    taken.add(own_name)
+    needs: list[EnumDraft | ClassDraft] = []
+    fields: dict[str, FieldDraft] = {}
+    names: dict[str, str] = {}
+    for attribute, said in registry.attributes_of(entry):
+        if has_namespace(attribute):
+            field = names[attribute] = field_name(_shortened(attribute, name, namespace), fields)
+            annotation = _annotation(said, f"{own_name}{class_name(field)}", taken, needs)
+            fields[field] = _field(field, attribute, annotation, said, name)
+        else:
+            left_out.append(f"the attribute {attribute!r} of {name!r}: {_NO_NAME}, below a namespace")
+    return EventDraft(
+        name=own_name,
+        fields=tuple(fields.values()),
+        event_name=last.replace("_", "-"),
+        brief=_line(entry.brief),
+        note=_SEVERITY_NOTE.sub("", entry.note or "").strip(),
+        options=_options(entry, namespace, names),
+        needs=tuple(needs),
+    )
+
+
+def _shortened(attribute: str, event_name: str, namespace: str) -> str:
+    for prefix in (event_name, namespace):
+        if attribute.startswith(f"{prefix}."):
+            return attribute[len(prefix) + 1 :]
+    return attribute
+
+
+def _line(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def _field(name: str, attribute: str, annotation: str, said: AttributeEntry, event_name: str) -> FieldDraft:
+    requirement = _requirement(said.requirement_level)
+    action = said.annotations.get("privacy")
+    privacy = action.get("action") if isinstance(action, Mapping) else None
+    unit = said.annotations.get("unit")
+    return FieldDraft(
+        name=name,
+        annotation=annotation,
+        required=requirement == "required",
+        declared=Attribute(
+            None if attribute == f"{event_name}.{name}" else attribute,
+            brief=_brief(said.brief, name),
+            note=(said.note or "").strip() or None,
+            examples=tuple(_examples(said.examples, annotation)),
+            privacy=Privacy(privacy) if privacy in {each.value for each in Privacy} else None,
+            requirement=None if requirement in {"required", "recommended"} else requirement,
+            unit=unit if isinstance(unit, str) else None,
+            deprecated=_deprecated(said.deprecated),
+        ),
+    )
+
+
+def _brief(said: str | None, name: str) -> str | None:
+    """What is said, but for what an export says of a field that says nothing."""
+    brief = _line(said)
+    return None if brief in {"", f"The property `{name}`."} else brief
+
+
+def _requirement(level: object) -> str:
+    if isinstance(level, Mapping):
+        word, text = next(iter(level.items()), ("recommended", ""))
+        return f"conditionally_required: {_line(str(text))}" if word == "conditionally_required" else str(word)
+    if level == "conditionally_required":
+        return "conditionally_required: see its note"
+    return level if level in {"required", "opt_in"} and isinstance(level, str) else "recommended"
+
+
+def _annotation(said: AttributeEntry, enum_name: str, taken: set[str], needs: list[EnumDraft | ClassDraft]) -> str:
+    kind = said.type
+    if isinstance(kind, Mapping):
+        return _enum(kind.get("members"), enum_name, taken, needs)
+    text = str(kind)
+    if text.startswith("template[") and text.endswith("]"):
+        return f"dict[str, {_plain(text[9:-1])}]"
+    return _plain(text)
+
+
+def _plain(text: str) -> str:
+    scalar = _PYTHON.get(text.removesuffix("[]"))
+    return "Any" if scalar is None else f"list[{scalar}]" if text.endswith("[]") else scalar
+
+
+def _enum(members: object, name: str, taken: set[str], needs: list[EnumDraft | ClassDraft]) -> str:
+    found = list(_members(members))
+    values = [value for *_, value in found]
+    kinds = {type(value) for value in values}
+    if kinds not in ({str}, {int}):
+        return "float" if kinds <= {int, float} and kinds else "Any"
+    if all(identity == str(value).lower() and brief in {None, str(value)} for identity, brief, value in found):
+        return f"Literal[{', '.join(map(literal, values))}]"
+    named: dict[str, Member] = {}
+    for identity, brief, value in found:
+        is_name = isinstance(brief, str) and brief.lower() == identity and brief.isidentifier()
+        member = field_name(str(brief) if is_name else identity.upper(), named)
+        named[member] = (member, value)
+    draft = EnumDraft(name=class_name(name, taken), members=tuple(named.values()))
+    taken.add(draft.name)
+    needs.append(draft)
+    return draft.name
+
+
+def _members(members: object) -> Iterator[tuple[str, object, Any]]:
+    """The id, the brief and the value of each member; of those with one value, the first."""
+    seen: list[object] = []
+    for member in members if isinstance(members, list) else ():
+        value = member.get("value") if isinstance(member, Mapping) else None
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool) and value not in seen:
+            seen.append(value)
+            yield str(member.get("id", value)), member.get("brief"), value
+
+
+def _examples(examples: object, annotation: str) -> Iterator[object]:
+    """The examples that can be written down; a single one need not be in a list."""
+    is_list = annotation.startswith("list[")
+    several = examples if isinstance(examples, list) else [examples]
+    if is_list and several and not isinstance(several[0], list):
+        several = [several]
+    for each in several:
+        items = each if isinstance(each, list) else [each]
+        if items and all(_is_literal(item) for item in items):
+            yield each
+
+
+def _is_literal(value: object) -> bool:
+    return isinstance(value, (str, bool, int)) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _deprecated(said: object) -> Deprecated | None:
+    if said is None:
+        return None
+    if not isinstance(said, Mapping):
+        return Deprecated(note=_line(str(said)) or None)
+    renamed_to, note = said.get("renamed_to"), said.get("note")
+    return Deprecated(
+        renamed_to=str(renamed_to) if has_namespace(renamed_to) else None,
+        note=_line(note) if isinstance(note, str) else None,
+    )
+
+
+def _options(entry: GroupEntry, namespace: str, names: Mapping[str, str]) -> EventOptions:
+    version, message = entry.annotations.get("version"), entry.annotations.get("message")
+    return EventOptions(
+        namespace=namespace,
+        version=version if isinstance(version, str) else None,
+        severity=_severity(entry),
+        message=_message(message, names) if isinstance(message, str) else None,
+        stability=_stability(entry.stability),
+        deprecated=_deprecated(entry.deprecated),
+    )
+
+
+def _severity(entry: GroupEntry) -> Severity:
+    noted = _SEVERITY_NOTE.search(entry.note or "")
+    number = entry.annotations.get("severity_number", int(noted[1]) if noted else None)
+    return Severity(number) if number in set(Severity) else Severity.INFO
+
+
+def _stability(said: str | None) -> Stability:
+    found: dict[str | None, Stability] = {each: each for each in get_args(Stability)}
+    return found.get(said, "development")
+
+
+def _message(template: str, names: Mapping[str, str]) -> str | None:
+    """The template of a body, with fields in the place of attributes; `None` where it has others, or is no template."""
+    keys: dict[str, str] = {attribute: key for key, attribute in ACTOR_ATTRIBUTES.items()}
+    written = []
+    try:
+        for literal, attribute, *_ in string.Formatter().parse(template):
+            written.append(literal.replace("{", "{{").replace("}", "}}"))
+            if attribute is not None:
+                written.append(f"{{{_reference(attribute, names, keys)}}}")
+    except (LookupError, ValueError):
+        return None
+    return "".join(written)
+
+
+def _reference(attribute: str, names: Mapping[str, str], keys: Mapping[str, str]) -> str:
+    if attribute in keys and attribute not in names:
+        return f"actor[{keys[attribute]}]"
+    if attribute.startswith(f"{ACTOR}."):
+        return f"actor[{attribute[len(ACTOR) + 1 :]}]"
+    parts = attribute.split(".")
+    for length in range(len(parts), 0, -1):
+        name = names.get(".".join(parts[:length]))
+        if name is not None:
+            return name + "".join(f"[{part}]" for part in parts[length:])
+    raise LookupError(attribute)

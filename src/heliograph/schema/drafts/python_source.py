@@ -1,0 +1,164 @@
+"""The Python source of drafts.
+
+What comes from elsewhere goes into it as literals alone, so that no text can become code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from heliograph.events import (
+    Attribute,
+    Deprecated,
+    EventOptions,
+    Severity,
+)
+from heliograph.schema.drafts.draft import ClassDraft, EnumDraft, EventDraft, FieldDraft
+
+_WIDTH: Final = 120
+_INDENT: Final = "    "
+
+
+def python_source(drafts: Iterable[EventDraft], *, origin: str) -> str:
+    """A module with these classes.
+
+    Args:
+        drafts: The events.
+        origin: Where they come from, for the module's docstring.
+    """
+    drafts = list(drafts)
+    needed = dict.fromkeys(needed for draft in drafts for needed in draft.needs)
+    blocks = ["\n".join(_enum(each) if isinstance(each, EnumDraft) else _class(each)) for each in needed]
+    blocks += ["\n".join(_event(draft)) for draft in drafts]
+    body = "\n\n\n".join(blocks)
+    head = [*_docstring(f"Typed events, drafted from {origin}.", ""), "", "from __future__ import annotations", ""]
+    return "\n".join([*head, *_imports(body), "", "", body]).rstrip("\n") + "\n"
+
+
+def _imports(body: str) -> Iterator[str]:
+    """The imports of the names that are used; a name too many, of a word in some text, does no harm."""
+    standard = {"dt": "import datetime as dt", "Enum": "from enum import Enum", "uuid": "import uuid"}
+    yield from sorted(line for name, line in standard.items() if _uses(body, name) and line.startswith("import"))
+    yield "from dataclasses import dataclass"
+    if _uses(body, "Enum"):
+        yield standard["Enum"]
+    typing = [name for name in ("Annotated", "Any", "Literal") if _uses(body, name)]
+    if typing:
+        yield f"from typing import {', '.join(typing)}"
+    yield ""
+    ours = [name for name in ("Attribute", "Deprecated", "Event", "Privacy", "Severity") if _uses(body, name)]
+    yield f"from heliograph import {', '.join(ours or ['Event'])}"
+
+
+def _uses(body: str, name: str) -> bool:
+    return re.search(rf"\b{name}\b", body) is not None
+
+
+def _enum(draft: EnumDraft) -> Iterator[str]:
+    yield f"class {draft.name}(Enum):"
+    for name, value in draft.members:
+        yield f"{_INDENT}{name} = {literal(value)}"
+
+
+def _class(draft: ClassDraft) -> Iterator[str]:
+    yield "@dataclass(kw_only=True)"
+    yield f"class {draft.name}:"
+    yield from _fields(draft.fields)
+
+
+def _event(draft: EventDraft) -> Iterator[str]:
+    yield "@dataclass(kw_only=True)"
+    yield from _wrapped(f"class {draft.name}(", ["Event", *_keywords(draft.options)], "):", "")
+    if draft.brief or draft.note:
+        yield from (f"{_INDENT}{line}" if line else "" for line in _docstring(draft.brief, draft.note))
+        yield ""
+    yield f"{_INDENT}name = {literal(draft.event_name)}"
+    if draft.fields:
+        yield from _fields(draft.fields)
+
+
+def _keywords(options: EventOptions) -> Iterator[str]:
+    if options.namespace is not None:
+        yield f"namespace={literal(options.namespace)}"
+    if options.version is not None:
+        yield f"version={literal(options.version)}"
+    if options.severity is not Severity.INFO:
+        yield f"severity=Severity.{options.severity.name}"
+    if options.stability != "development":
+        yield f"stability={literal(options.stability)}"
+    if options.message is not None:
+        yield f"message={literal(options.message)}"
+    if options.deprecated is not None:
+        yield f"deprecated={_deprecated(options.deprecated)}"
+
+
+def _deprecated(deprecated: Deprecated) -> str:
+    said = {"renamed_to": deprecated.renamed_to, "note": deprecated.note}
+    return f"Deprecated({', '.join(f'{key}={literal(value)}' for key, value in said.items() if value is not None)})"
+
+
+def _fields(fields: Iterable[FieldDraft]) -> Iterator[str]:
+    for field in fields:
+        annotation = field.annotation if field.required or field.annotation == "Any" else f"{field.annotation} | None"
+        default = "" if field.required else " = None"
+        said = list(_said(field.declared))
+        if not said:
+            yield f"{_INDENT}{field.name}: {annotation}{default}"
+            continue
+        parts = [annotation, "\n".join(_wrapped("Attribute(", said, ")", ""))]
+        yield from _wrapped(f"{field.name}: Annotated[", parts, f"]{default}", _INDENT)
+
+
+def _said(declared: Attribute) -> Iterator[str]:
+    if declared.name is not None:
+        yield literal(declared.name)
+    for key in ("brief", "note"):
+        if getattr(declared, key):
+            yield f"{key}={literal(getattr(declared, key))}"
+    if declared.examples:
+        yield f"examples={literal(list(declared.examples))}"
+    if declared.privacy is not None:
+        yield f"privacy=Privacy.{declared.privacy.name}"
+    for key in ("requirement", "unit"):
+        if getattr(declared, key) is not None:
+            yield f"{key}={literal(getattr(declared, key))}"
+    if declared.deprecated is not None:
+        yield f"deprecated={_deprecated(declared.deprecated)}"
+
+
+def literal(value: object) -> str:
+    """The value as Python writes it, in double quotes where that changes nothing else."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
+    written = repr(value)
+    is_swapped = isinstance(value, str) and written[0] == "'" and '"' not in value
+    return f'"{written[1:-1]}"' if is_swapped else written
+
+
+def _wrapped(start: str, parts: list[str], end: str, indent: str) -> Iterator[str]:
+    """A call, on one line if it fits, else with each argument on a line of its own."""
+    line = f"{indent}{start}{', '.join(parts)}{end}"
+    if len(line) <= _WIDTH and "\n" not in line:
+        yield line
+        return
+    yield f"{indent}{start}"
+    for part in parts:
+        yield from (f"{indent}{_INDENT}{each}" for each in f"{part},".split("\n"))
+    yield f"{indent}{end}"
+
+
+def _docstring(brief: str, note: str) -> list[str]:
+    """The lines of a docstring that says this and nothing else, whatever quotes and backslashes are in it."""
+    text = "\n\n".join(part for part in (brief, note) if part)
+    escaped = "\n".join(_escaped(line.rstrip()) for line in text.split("\n"))
+    if escaped.endswith('"'):
+        escaped = f'{escaped[:-1]}\\"'
+    lines = escaped.split("\n")
+    return [f'"""{lines[0]}"""'] if len(lines) == 1 else [f'"""{lines[0]}', *lines[1:], '"""']
+
+
+def _escaped(line: str) -> str:
+    safe = line.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in safe)

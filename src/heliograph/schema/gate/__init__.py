@@ -1,0 +1,1 @@
+"""The gate: lock file, differences between two sets of schemas, compatibility."""

@@ -1,0 +1,1 @@
+"""Reading an event by its schema: attributes, validation, coverage."""

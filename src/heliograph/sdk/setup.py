@@ -1,0 +1,254 @@
+"""The SDK's providers, built from public parts, each where none is set yet.
+
+The SDK's own configurator is private and all or nothing: with one provider set it leaves an orphan thread behind, and
+with no exporter named it makes none. The provider classes read their samplers, limits and intervals from the
+environment themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.metrics import get_meter_provider, set_meter_provider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.trace import get_tracer_provider, set_tracer_provider
+
+from heliograph.delivery.transport.destination import Destination
+from heliograph.errors import SettingsError
+from heliograph.runtime.deadline import run_within
+from heliograph.sdk.export_counts import (
+    CountedBatchLogRecordProcessor,
+    CountedBatchSpanProcessor,
+    HonestLoggerProvider,
+    HonestMeterProvider,
+    HonestTracerProvider,
+    counted,
+    settled,
+)
+from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySignal, select
+from heliograph.semconv import SCOPE
+from heliograph.settings import OutboxSync, Settings, Validation
+from heliograph.telemetry.otel_api import get_logger_provider, set_logger_provider
+from heliograph.telemetry.providers import Providers
+
+if TYPE_CHECKING:
+    from heliograph.delivery.processor import OutboxLogRecordProcessor
+
+logger: Final = logging.getLogger(SCOPE)
+
+ID_GENERATOR_VARIABLE: Final = "OTEL_PYTHON_ID_GENERATOR"
+ID_GENERATORS: Final = "opentelemetry_id_generator"
+
+_GRACE_MILLIS: Final = 100.0
+
+
+@dataclass(frozen=True)
+class OwnedProvider:
+    """A provider that was made here.
+
+    Attributes:
+        provider: The provider.
+        stops: What to call where there is no time left to deliver anything: what it exports by ends at once then.
+    """
+
+    provider: HonestTracerProvider | HonestLoggerProvider | HonestMeterProvider
+    stops: tuple[Callable[[], object], ...]
+
+    def shutdown(self, timeout_millis: float) -> bool:
+        """Shut the provider down, having flushed it; whether it was done in time.
+
+        Where time is up already, what it exports by is told first, and stops to try again.
+        """
+        if timeout_millis < _GRACE_MILLIS:
+            for stop in self.stops:
+                run_within(_GRACE_MILLIS, stop)
+        return run_within(max(_GRACE_MILLIS, timeout_millis), self._shutdown) is True
+
+    def _shutdown(self) -> bool:
+        def end() -> bool:
+            self.provider.is_shut_down = True
+            self.provider.shutdown()
+            return True
+
+        return settled(self.provider.ledgers, end)
+
+
+def set_up(
+    environ: Mapping[str, str],
+    *signals: TelemetrySignal,
+    service_name: str | None = None,
+    settings: Settings | None = None,
+) -> list[OwnedProvider]:
+    """Make and set, globally, the provider of each of the signals that has none; one that is set is joined, as it is.
+
+    Args:
+        environ: The environment: exporters, protocol; the SDK's own parts read the process's.
+        signals: Which signals.
+        service_name: The service's name, where the environment gives none.
+        settings: Those of the host, which may have an outbox for what goes out by OTLP as logs.
+
+    Raises:
+        SettingsError: Every problem of the environment, at once; nothing was set.
+        OutboxError: The outbox cannot be used.
+    """
+    if is_disabled(environ):
+        return []
+    providers = Providers()
+    has = {
+        TelemetrySignal.TRACES: providers.has_traces,
+        TelemetrySignal.LOGS: providers.has_logs,
+        TelemetrySignal.METRICS: providers.has_metrics,
+    }
+    _tell_of_shut_down()
+    missing = [signal for signal in signals if not has[signal]()]
+    selections = {signal: select(signal, environ) for signal in missing}
+    problems = _problems_of_id_generator(environ) + list(
+        dict.fromkeys(problem for each in selections.values() for problem in each.problems)
+    )
+    if environ.get("OTEL_CONFIG_FILE"):
+        problems.append(
+            "OTEL_CONFIG_FILE: declarative configuration is not read here; run the program under "
+            "`opentelemetry-instrument`, whose providers are joined"
+        )
+    if problems:
+        raise SettingsError(problems)
+    outbox = None if settings is None else _outbox(environ, selections.get(TelemetrySignal.LOGS), settings)
+    built = _build(selections, _resource(service_name), outbox)
+    for signal, owned in built.items():
+        _SETTERS[signal](owned.provider)
+    return list(built.values())
+
+
+def _outbox(environ: Mapping[str, str], logs: Selection | None, settings: Settings) -> OutboxLogRecordProcessor | None:
+    """The processor in the place of OTLP's exporters, where there is an outbox, and something for it to send."""
+    if settings.outbox is None:
+        return None
+    if logs is None:
+        logger.warning("There is a LoggerProvider already: the outbox is not used.")
+        return None
+    if not any(exporter.name in OTLP_BY_PROTOCOL.values() for exporter in logs.exporters):
+        return None
+    from heliograph.delivery.processor import OutboxLogRecordProcessor  # most programs have no outbox
+
+    destination = Destination.from_env(environ, allow_plaintext=settings.outbox_allow_plaintext)
+    return OutboxLogRecordProcessor(
+        settings.outbox,
+        destination=destination,
+        max_bytes=settings.outbox_max_bytes,
+        when_full=settings.outbox_full,
+        durable=settings.outbox_sync is OutboxSync.FULL,
+        strict=settings.validation is Validation.STRICT,
+    )
+
+
+def _build(
+    selections: Mapping[TelemetrySignal, Selection], resource: Resource, outbox: OutboxLogRecordProcessor | None
+) -> dict[TelemetrySignal, OwnedProvider]:
+    built: dict[TelemetrySignal, OwnedProvider] = {}
+    problems = []
+    for signal, selection in selections.items():
+        try:
+            if signal is TelemetrySignal.LOGS:
+                built[signal] = _build_logs(selection, resource, outbox)
+            else:
+                built[signal] = _BUILDERS[signal](selection, resource)
+        except Exception as error:  # the variables that the SDK's parts read themselves: each refuses in its own way
+            problems.append(f"{signal.value} cannot be exported: {error}")
+    if problems:
+        for owned in built.values():
+            owned.shutdown(0)
+        raise SettingsError(problems)
+    return built
+
+
+def _tell_of_shut_down() -> None:
+    for provider in (get_tracer_provider(), get_logger_provider(), get_meter_provider()):
+        if getattr(provider, "is_shut_down", False):
+            logger.warning(
+                "The %s of this process was shut down with the host that made it: what it is given is lost. OpenTelemetry "
+                "lets a process set each provider once, so keep one host for as long as the process runs.",
+                type(provider).__name__.removeprefix("Honest"),
+            )
+
+
+def is_disabled(environ: Mapping[str, str]) -> bool:
+    """Whether ``OTEL_SDK_DISABLED`` says that there is to be no telemetry."""
+    return environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+
+
+def _resource(service_name: str | None) -> Resource:
+    resource = Resource.create()
+    if service_name and str(resource.attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):
+        return resource.merge(Resource({SERVICE_NAME: service_name}))
+    return resource
+
+
+def _build_traces(selection: Selection, resource: Resource) -> OwnedProvider:
+    exporters = [counted(each.load())() for each in selection.exporters]
+    provider = HonestTracerProvider(resource=resource, shutdown_on_exit=False, id_generator=_id_generator())
+    provider.ledgers = [exporter.ledger for exporter in exporters]
+    for exporter in exporters:
+        provider.add_span_processor(CountedBatchSpanProcessor(exporter, exporter.ledger))
+    return OwnedProvider(provider, _stops(exporters))
+
+
+def _build_logs(selection: Selection, resource: Resource, outbox: OutboxLogRecordProcessor | None) -> OwnedProvider:
+    chosen = [each for each in selection.exporters if outbox is None or each.name not in OTLP_BY_PROTOCOL.values()]
+    exporters = [counted(each.load())() for each in chosen]
+    provider = HonestLoggerProvider(resource=resource, shutdown_on_exit=False)
+    provider.ledgers = [exporter.ledger for exporter in exporters]
+    for exporter in exporters:
+        provider.add_log_record_processor(CountedBatchLogRecordProcessor(exporter, exporter.ledger))
+    if outbox is None:
+        return OwnedProvider(provider, _stops(exporters))
+    provider.add_log_record_processor(outbox)
+    return OwnedProvider(provider, (*_stops(exporters), partial(outbox.shutdown, 0)))
+
+
+def _build_metrics(selection: Selection, resource: Resource) -> OwnedProvider:
+    classes = [each.load() for each in selection.exporters]
+    exporters = [counted(cls)() for cls in classes if not issubclass(cls, MetricReader)]
+    readers = [PeriodicExportingMetricReader(exporter) for exporter in exporters]
+    pulled = [cls() for cls in classes if issubclass(cls, MetricReader)]  # Prometheus asks: there is nothing to count
+    provider = HonestMeterProvider(metric_readers=[*readers, *pulled], resource=resource, shutdown_on_exit=False)
+    provider.ledgers = [exporter.ledger for exporter in exporters]
+    return OwnedProvider(provider, _stops(exporters))
+
+
+def _stops(exporters: Iterable[Any]) -> tuple[Callable[[], object], ...]:
+    return tuple(exporter.shutdown for exporter in exporters)
+
+
+_BUILDERS: Final[Mapping[TelemetrySignal, Callable[[Selection, Resource], OwnedProvider]]] = {
+    TelemetrySignal.TRACES: _build_traces,
+    TelemetrySignal.METRICS: _build_metrics,
+}
+
+_SETTERS: Final[Mapping[TelemetrySignal, Callable[[Any], None]]] = {
+    TelemetrySignal.TRACES: set_tracer_provider,
+    TelemetrySignal.LOGS: set_logger_provider,
+    TelemetrySignal.METRICS: set_meter_provider,
+}
+
+
+def _id_generator() -> IdGenerator | None:
+    found = entry_points(group=ID_GENERATORS, name=os.environ.get(ID_GENERATOR_VARIABLE, ""))
+    generators: list[IdGenerator] = [entry_point.load()() for entry_point in found]
+    return next(iter(generators), None)
+
+
+def _problems_of_id_generator(environ: Mapping[str, str]) -> list[str]:
+    name, known = environ.get(ID_GENERATOR_VARIABLE), entry_points(group=ID_GENERATORS).names
+    if not name or name in known:
+        return []
+    return [
+        f"{ID_GENERATOR_VARIABLE}: there is no id generator {name!r} installed; there are: {', '.join(sorted(known))}"
+    ]

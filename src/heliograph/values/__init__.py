@@ -1,0 +1,1 @@
+"""The form of every Python value in telemetry, and what privacy lets out of it."""

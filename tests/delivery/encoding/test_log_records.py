@@ -1,0 +1,202 @@
+"""Log records as OTLP bytes: held against OpenTelemetry's own encoder, and total where that one is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as Message
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from heliograph.delivery.encoding.log_records import (
+    encode_log_record,
+    encode_resource,
+    encode_scope,
+    frame_record,
+    request,
+)
+
+texts = st.text(max_size=20)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False)
+    | texts
+    | st.binary(max_size=9)
+)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=12
+)
+attributes = st.dictionaries(texts, values, max_size=8)
+ODD: st.SearchStrategy[Any] = st.recursive(
+    scalars
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(categories=None), max_size=9)
+    | st.builds(object)
+    | st.builds(lambda: 1j)
+    | st.binary(max_size=4).map(bytearray),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.sets(st.integers(), max_size=3)
+        | st.dictionaries(texts | st.integers() | st.none(), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+def record(body: Any, attributes: Mapping[str, Any] | None, **kwargs: Any) -> LogRecord:
+    return LogRecord(context=Context(), body=body, attributes=attributes, **kwargs)
+
+
+def decoded(message: bytes) -> Message:
+    found = Message()
+    found.ParseFromString(message)
+    return found
+
+
+@settings(max_examples=500)
+@given(
+    body=values,
+    attributes=attributes,
+    resource=st.dictionaries(texts, scalars.filter(lambda value: value is not None), max_size=3),
+    scope=st.tuples(texts, st.none() | texts, st.none() | texts),
+    numbers=st.tuples(st.integers(0, 2**63), st.integers(0, 2**63), st.sampled_from(SeverityNumber), st.integers(0, 3)),
+    said=st.tuples(st.none() | texts, st.none() | texts),
+)
+def test_bytes_are_those_of_the_other_encoder(  # noqa: PLR0917 — one of each is drawn
+    body: Any, attributes: Any, resource: Any, scope: Any, numbers: Any, said: Any
+) -> None:
+    """Message for message: resource, scope, and every type of value, nested, empty, odd."""
+    one = record(
+        body,
+        attributes,
+        timestamp=numbers[0],
+        observed_timestamp=numbers[1],
+        severity_number=numbers[2],
+        severity_text=said[0],
+        event_name=said[1],
+    )
+    one.trace_id, one.span_id, one.trace_flags = numbers[0], numbers[1] & (2**64 - 1), numbers[3]
+    full = ReadableLogRecord(
+        log_record=one,
+        resource=Resource(resource, "https://schema/1"),
+        instrumentation_scope=InstrumentationScope(scope[0], scope[1], scope[2]),
+    )
+    theirs = encode_logs([full])
+
+    ours = request(
+        encode_resource(full.resource.attributes),
+        "https://schema/1",
+        [(encode_scope(scope[0], scope[1]), scope[2] or "", [frame_record(encode_log_record(one))])],
+    )
+
+    found = ExportLogsServiceRequest()
+    found.ParseFromString(ours)
+    assert found == theirs
+
+
+@settings(max_examples=300)
+@given(ODD, st.dictionaries(st.text(st.characters(categories=None), max_size=5), ODD, max_size=5))
+def test_whatever_a_record_has_is_a_message(body: Any, attributes: Any) -> None:
+    """That a receiver can read, also where the other encoder fails."""
+    found = decoded(encode_log_record(record(body, attributes)))
+
+    assert len(found.attributes) == len(attributes)
+
+
+def test_lone_surrogates_and_large_integers_are_text() -> None:
+    """The value alone takes another form; its neighbours are what they were."""
+    found = decoded(encode_log_record(record("\udc80", {"\ud800": 2**70, "ok": 1, "low": -(2**63)})))
+
+    assert found.body.string_value == "\\udc80"
+    assert {pair.key: pair.value.string_value or pair.value.int_value for pair in found.attributes} == {
+        "\\ud800": str(2**70),
+        "ok": 1,
+        "low": -(2**63),
+    }
+
+
+@pytest.mark.parametrize("depth", [10, 40, 200, 5000])
+def test_deep_values_can_be_read(depth: int) -> None:
+    """By protobuf, whose parsers take a hundred messages inside of each other."""
+    lists: Any = []
+    maps: Any = {}
+    for _ in range(depth):
+        lists, maps = [lists], {"a": maps}
+
+    message = encode_log_record(record(lists, {"lists": lists, "maps": maps}))
+    whole = request(encode_resource({}), "", [(encode_scope("s"), "", [frame_record(message)])])
+
+    found = ExportLogsServiceRequest()
+    found.ParseFromString(whole)
+    assert len(found.resource_logs[0].scope_logs[0].log_records[0].attributes) == 2
+
+
+def test_value_inside_itself_is_cut() -> None:
+    """And a huge one has an end."""
+    cycle: list[Any] = []
+    cycle.append(cycle)
+
+    found = decoded(encode_log_record(record(cycle, {"huge": [0] * (2**20 + 10)})))
+
+    assert found.body.array_value.values[0].string_value == "<cycle>"
+    assert found.attributes[0].value.array_value.values[-1].string_value == "<too large>"
+
+
+class Evil(dict):  # type: ignore[type-arg]
+    def items(self) -> Any:
+        raise RuntimeError
+
+    def copy(self) -> Any:
+        raise RuntimeError
+
+
+def test_code_of_a_value_may_do_anything() -> None:
+    """The record is there all the same."""
+    assert decoded(encode_log_record(record(Evil(a=1), {"evil": Evil(a=1)}))).attributes[0].key == "evil"
+    assert decoded(encode_log_record(record("body", Evil(a=1)))).body.string_value == "body"
+
+
+def test_numbers_out_of_range_are_left_out() -> None:
+    """OTLP reads that as unknown."""
+    one = record("body", {}, timestamp=2**64, observed_timestamp=-1)
+    one.trace_id, one.span_id = 2**128, -1
+
+    found = decoded(encode_log_record(one, dropped_attributes_count=2**40))
+
+    assert (found.time_unix_nano, found.observed_time_unix_nano, found.trace_id, found.span_id) == (0, 0, b"", b"")
+    assert found.dropped_attributes_count == 2**32 - 1
+
+
+def test_request_has_each_scope_once() -> None:
+    """With its records, in order; nothing is encoded twice."""
+    framed = [frame_record(encode_log_record(record(f"r{number}", {}))) for number in range(3)]
+
+    found = ExportLogsServiceRequest()
+    found.ParseFromString(
+        request(
+            encode_resource({"service.name": "x"}),
+            "",
+            [(encode_scope("a"), "", framed[:2]), (encode_scope("b", "1", {"k": 1}), "https://s", framed[2:])],
+        )
+    )
+
+    (resource,) = found.resource_logs
+    assert [scope.scope.name for scope in resource.scope_logs] == ["a", "b"]
+    assert [[each.body.string_value for each in scope.log_records] for scope in resource.scope_logs] == [
+        ["r0", "r1"],
+        ["r2"],
+    ]
+    assert resource.scope_logs[1].schema_url == "https://s"

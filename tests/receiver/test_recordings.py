@@ -1,0 +1,134 @@
+"""Recorded events, read from files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from heliograph.errors import FileFormatError
+from heliograph.receiver.recordings import read_recorded
+from heliograph.receiver.store import Store
+from heliograph.schema.drafts.from_events import RecordedEvent
+
+
+def pair(key: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {"key": key, "value": value}
+
+
+def logs(**record: Any) -> str:
+    return json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]})
+
+
+LOG = logs(
+    timeUnixNano="1767322800000000000",
+    severityNumber=13,
+    eventName="shop.order",
+    traceId="0123456789abcdef0123456789abcdef",
+    spanId="0123456789abcdef",
+    newFieldOfTomorrow=1,
+    attributes=[
+        pair("log.record.uid", {"stringValue": "u1"}),
+        pair("shop.order.total", {"intValue": "3"}),
+        pair("shop.order.tags", {"arrayValue": {"values": [{"stringValue": "a"}]}}),
+    ],
+)
+TRACE = json.dumps(
+    {
+        "resourceSpans": [
+            {
+                "scopeSpans": [
+                    {
+                        "spans": [
+                            {
+                                "traceId": "0123456789abcdef0123456789abcdef",
+                                "spanId": "0123456789abcdef",
+                                "name": "request",
+                                "events": [
+                                    {
+                                        "name": "shop.order",
+                                        "attributes": [pair("log.record.uid", {"stringValue": "u1"})],
+                                    },
+                                    {
+                                        "name": "shop.sale",
+                                        "attributes": [pair("log.record.uid", {"stringValue": "u2"})],
+                                    },
+                                    {"name": "exception", "attributes": []},
+                                ],
+                            }
+                        ]
+                    }
+                ]
+            }
+        ]
+    }
+)
+
+
+def test_lines_of_otlp_are_read(tmp_path: Path) -> None:
+    """Log records, and span events that are no log records; each event once, with its types."""
+    path = tmp_path / "events.jsonl"
+    path.write_text(
+        f"{LOG}\n\n{TRACE}\n{logs(body={'stringValue': 'no event'})}\n" + json.dumps({"resourceMetrics": []})
+    )
+
+    assert list(read_recorded(path)) == [
+        RecordedEvent(
+            event_name="shop.order",
+            attributes={"log.record.uid": "u1", "shop.order.total": 3, "shop.order.tags": ["a"]},
+            severity_number=13,
+        ),
+        RecordedEvent(event_name="shop.sale", attributes={"log.record.uid": "u2"}),
+    ]
+
+
+def test_store_of_the_demo_is_read(tmp_path: Path) -> None:
+    """The same events, from its tables."""
+    from google.protobuf import json_format
+    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    path = tmp_path / "demo.db"
+    store = Store(path)
+    ids = str.maketrans({}), '"traceId": "0123456789abcdef0123456789abcdef", "spanId": "0123456789abcdef", '
+    store.add_logs(json_format.Parse(LOG.replace(ids[1], ""), ExportLogsServiceRequest(), ignore_unknown_fields=True))
+    store.add_traces(json_format.Parse(TRACE.replace(ids[1], ""), ExportTraceServiceRequest()))
+    store.close()
+
+    found = list(read_recorded(path))
+
+    assert [(event.event_name, event.severity_number) for event in found] == [("shop.order", 13), ("shop.sale", None)]
+    assert found[0].attributes == {"log.record.uid": "u1", "shop.order.total": 3, "shop.order.tags": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("{", "line 2"),
+        ("[]", "line 2: it is no request of OTLP"),
+        ('{"a": 1}', "line 2: it is no request of OTLP"),
+        ('{"resourceLogs": 3}', "line 2"),
+        (logs(attributes=[pair("a", {"intValue": "many"})]), "line 2"),
+        ("[" * 100_000, "line 2"),
+    ],
+)
+def test_line_that_is_none_is_told(tmp_path: Path, line: str, problem: str) -> None:
+    """With the file and its number."""
+    path = tmp_path / "events.jsonl"
+    path.write_text(f"{LOG}\n{line}\n")
+
+    with pytest.raises(FileFormatError, match=rf"events\.jsonl, {problem}"):
+        list(read_recorded(path))
+
+
+def test_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """One of bytes, and one that is not there."""
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"\xff\xfe\n")
+
+    with pytest.raises(FileFormatError, match=r"events\.jsonl cannot be read"):
+        list(read_recorded(path))
+    with pytest.raises(FileFormatError, match=r"gone\.jsonl cannot be read"):
+        list(read_recorded(tmp_path / "gone.jsonl"))

@@ -1,0 +1,123 @@
+"""OTLP's messages become rows."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
+
+from heliograph.otlp import decode_attributes, decode_value
+from heliograph.receiver.rows import log_rows, metric_rows, span_rows
+
+
+def text(key: str, value: str) -> KeyValue:
+    """An attribute."""
+    return KeyValue(key=key, value=AnyValue(string_value=value))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (AnyValue(string_value=""), ""),
+        (AnyValue(bool_value=False), False),
+        (AnyValue(int_value=-(2**63)), -(2**63)),
+        (AnyValue(double_value=0.5), 0.5),
+        (AnyValue(bytes_value=b"\x00\xff"), base64.b64encode(b"\x00\xff").decode()),
+        (AnyValue(array_value=ArrayValue(values=[AnyValue(int_value=1), AnyValue()])), [1, None]),
+        (AnyValue(kvlist_value=KeyValueList(values=[text("a", "b")])), {"a": "b"}),
+        (AnyValue(), None),
+    ],
+)
+def test_values(value: AnyValue, expected: object) -> None:
+    """Each kind of value becomes Python's; an empty one is None."""
+    assert decode_value(value) == expected
+    assert decode_attributes([KeyValue(key="k", value=value)]) == {"k": expected}
+
+
+def test_log_row() -> None:
+    """A log record with its service, its unique id and its user; the attributes are JSON."""
+    request = ExportLogsServiceRequest()
+    resource = request.resource_logs.add()
+    resource.resource.attributes.append(text("service.name", "shop"))
+    record = resource.scope_logs.add().log_records.add(event_name="app.sold", time_unix_nano=7, severity_number=9)
+    record.body.string_value = "sold"
+    record.trace_id, record.span_id = b"\x01" * 16, b"\x02" * 8
+    record.attributes.extend([text("log.record.uid", "u1"), text("user.id", "ada")])
+
+    [row] = log_rows(request)
+
+    assert json.loads(str(row.pop("attributes"))) == {"log.record.uid": "u1", "user.id": "ada"}
+    assert row == {
+        "uid": "u1",
+        "event_name": "app.sold",
+        "time_unix_nano": 7,
+        "severity_number": 9,
+        "body": "sold",
+        "user_id": "ada",
+        "trace_id": "01" * 16,
+        "span_id": "02" * 8,
+        "service": "shop",
+    }
+
+
+def test_log_row_of_another_program() -> None:
+    """What is missing is None or empty, and a structured body is JSON."""
+    request = ExportLogsServiceRequest()
+    record = request.resource_logs.add().scope_logs.add().log_records.add()
+    record.body.kvlist_value.values.append(text("a", "b"))
+
+    [row] = log_rows(request)
+
+    assert (row["uid"], row["event_name"], row["user_id"], row["service"]) == (None, "", None, None)
+    assert json.loads(str(row["body"])) == {"a": "b"}
+
+
+def test_span_rows() -> None:
+    """A span with a row for each of its events; kind and status by their names."""
+    request = ExportTraceServiceRequest()
+    span = (
+        request.resource_spans.add()
+        .scope_spans.add()
+        .spans.add(
+            trace_id=b"\x01" * 16,
+            span_id=b"\x02" * 8,
+            name="GET /",
+            kind=2,
+            start_time_unix_nano=1,
+            end_time_unix_nano=3,
+        )
+    )
+    span.status.code = 2
+    event = span.events.add(name="app.sold", time_unix_nano=2)
+    event.attributes.append(text("log.record.uid", "u1"))
+
+    [(row, events)] = span_rows(request)
+
+    assert (row["name"], row["kind"], row["status"], row["parent_span_id"]) == ("GET /", "SERVER", "ERROR", "")
+    assert [(each["uid"], each["event_name"], each["span_id"]) for each in events] == [("u1", "app.sold", "02" * 8)]
+
+
+def test_metric_rows() -> None:
+    """A sum has its value, a histogram its sum and its count."""
+    request = ExportMetricsServiceRequest()
+    scope = request.resource_metrics.add().scope_metrics.add()
+    number = scope.metrics.add(name="n").sum.data_points
+    number.add(as_int=3)
+    number.add(as_double=0.5)
+    number.add(as_int=0)
+    scope.metrics.add(name="h").histogram.data_points.add(count=2, sum=0.3, bucket_counts=[2])
+    scope.metrics.add(name="empty")
+
+    rows = list(metric_rows(request))
+
+    assert [(row["name"], row["value"], row["count"]) for row in rows] == [
+        ("n", 3, None),
+        ("n", 0.5, None),
+        ("n", 0, None),
+        ("h", 0.3, 2),
+    ]

@@ -1,0 +1,209 @@
+"""Classes that are proposed from recorded events."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, make_dataclass
+from typing import Annotated, Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drafted import schemas_of
+from heliograph import Attribute, Event, Privacy, Settings, Severity, acting_as, hookimpl
+from heliograph.schema.drafts.from_events import RecordedEvent, drafts_of_recorded
+from heliograph.schema.drafts.python_source import python_source
+from recorder import Telemetry
+from schema.typed_values import FITTING
+
+
+def source_of(*events: RecordedEvent) -> str:
+    drafts, left_out = drafts_of_recorded(events)
+    assert left_out == []
+    return python_source(drafts, origin="a test")
+
+
+def recorded(attributes: dict[str, Any], name: str = "shop.order", **values: Any) -> RecordedEvent:
+    return RecordedEvent(event_name=name, attributes=attributes, **values)
+
+
+def test_what_events_had_in_common_is_proposed() -> None:
+    """Always there is required, together is a class, open keys are a dict, times are times."""
+    when, uid = "2026-01-02T03:04:05Z", "0d5f7b0e-6c2a-4f0b-9f6e-3d1a2b4c5d6e"
+    first = {
+        "shop.order.total": 3,
+        "shop.order.at": when,
+        "shop.order.uid": uid,
+        "shop.order.customer.id": 1,
+        "shop.order.customer.name": "Ada",
+        "shop.order.stock.apples": 2,
+        "shop.order.lines": '[{"sku":"a"}]',
+        "shop.order.tags": ["a"],
+        "shop.order.secret": "<masked>",
+        "shop.order.email": f"hmac-sha256:{'0' * 64}",
+        "db.namespace": "main",
+        "shop.tenant": "acme",
+        "user.id": "root",
+        "log.record.uid": "x",
+        "heliograph.event.version": "2",
+    }
+    second = {
+        **first,
+        "shop.order.total": 1.5,
+        "shop.order.stock.pears": 1,
+        "shop.order.stock.plums": 1,
+        "shop.order.why": "late",
+    }
+    third = {**first, "shop.order.stock.figs": 7}
+
+    source = source_of(*(recorded(each, severity_number=13) for each in (first, second, third)))
+
+    assert (
+        source
+        == '''"""Typed events, drafted from a test."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from heliograph import Attribute, Event, Privacy, Severity
+
+
+@dataclass(kw_only=True)
+class Order2Customer:
+    id: int
+    name: str
+
+
+@dataclass(kw_only=True)
+class Order2(Event, namespace="shop", version="2", severity=Severity.WARN):
+    name = "order"
+    total: float
+    at: dt.datetime
+    uid: uuid.UUID
+    customer: Order2Customer
+    stock: dict[str, int] | None = None
+    lines: list[Any]
+    tags: list[str]
+    secret: Annotated[str | None, Attribute(privacy=Privacy.MASK)] = None
+    email: Annotated[str | None, Attribute(privacy=Privacy.HASH)] = None
+    why: str | None = None
+    db_namespace: Annotated[str, Attribute("db.namespace")]
+    tenant: Annotated[str, Attribute("shop.tenant")]
+'''
+    )
+    assert [schema.label for schema in schemas_of(source)] == ["shop.order@2"]
+
+
+def test_names_that_no_class_can_have_are_left_out_and_told() -> None:
+    """The rest is proposed."""
+    drafts, left_out = drafts_of_recorded([recorded({}, "UPPER"), recorded({}), recorded({}, "heliograph.own")])
+
+    assert [draft.name for draft in drafts] == ["Order"]
+    assert left_out == [
+        "the event 'UPPER': no class can have its name",
+        "the event 'heliograph.own': no class can have its name",
+    ]
+
+
+@dataclass
+class Customer:
+    id: int
+    name: Annotated[str, Attribute(privacy=Privacy.HASH)]
+
+
+@dataclass
+class SaleEvent(Event, namespace="shop", version="1", severity=Severity.ERROR):
+    """A sale."""
+
+    name = "sale"
+    total: int
+    at: dt.datetime
+    customer: Customer
+    tags: list[str]
+    why: str | None = None
+
+
+class Shop:
+    @hookimpl
+    def register_events(self):
+        return [SaleEvent]
+
+
+def test_events_that_were_emitted_give_their_class_back() -> None:
+    """As far as can be seen from outside: types, requirement, privacy, severity, version."""
+    telemetry = Telemetry()
+    now = dt.datetime.now(dt.timezone.utc)
+    with telemetry.host(Shop(), settings=Settings(secret=("s",), privacy_key="k")) as host, acting_as({"id": "root"}):
+        host.track(SaleEvent(total=1, at=now, customer=Customer(1, "Ada"), tags=["a"]))
+        host.track(SaleEvent(total=2, at=now, customer=Customer(2, "Bob"), tags=["b"], why="x"))
+    records = [each.log_record for each in telemetry.logs]
+
+    (schema,) = schemas_of(
+        source_of(
+            *(
+                recorded(dict(each.attributes), each.event_name, severity_number=each.severity_number.value)
+                for each in records
+            )
+        )
+    )
+
+    assert (schema.label, schema.severity) == ("shop.sale@1", Severity.ERROR)
+    assert [(leaf.path, leaf.wire_type, leaf.required, leaf.privacy) for leaf in schema.leaves()] == [
+        ("total", "int", True, Privacy.PLAIN),
+        ("at", "string", True, Privacy.PLAIN),
+        ("customer.id", "int", True, Privacy.PLAIN),
+        ("customer.name", "string", False, Privacy.HASH),
+        ("tags", "string[]", True, Privacy.PLAIN),
+        ("why", "string", False, Privacy.PLAIN),
+    ]
+
+
+@settings(max_examples=100)
+@given(st.lists(st.sampled_from(FITTING), max_size=4), st.data())
+def test_whatever_was_emitted_gives_a_class(pairs: list[Any], data: st.DataObject) -> None:
+    """That can be registered, whatever the values were."""
+    fields = [(f"x{index}", hint) for index, (hint, _) in enumerate(pairs)]
+    cls = make_dataclass("E", fields, bases=(Event,), namespace={"name": "e"})
+    events = data.draw(st.lists(st.builds(cls, *(values for _, values in pairs)), min_size=1, max_size=3))
+    telemetry = Telemetry()
+
+    class Plugin:
+        @hookimpl
+        def register_events(self):
+            return [cls]
+
+    with telemetry.host(Plugin()) as host:
+        for event in events:
+            host.track(event)
+    found = [recorded(dict(each.log_record.attributes), "app.e") for each in telemetry.logs]
+
+    (schema,) = schemas_of(source_of(*found))
+
+    named = {field.name for field in schema.fields or ()}
+    assert named <= {f"x{index}" for index in range(len(pairs))}
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.from_regex(r"(shop\.order\.|db\.|)[a-zA-Z_. é-]{0,12}", fullmatch=True),
+            st.recursive(
+                st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+                lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+                max_leaves=4,
+            ),
+            max_size=5,
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_whatever_arrives_gives_a_class(rows: list[dict[str, Any]]) -> None:
+    """Of somebody else's events, too, with whatever names and values."""
+    (schema,) = schemas_of(source_of(*map(recorded, rows)))
+
+    assert schema.event_name == "shop.order"

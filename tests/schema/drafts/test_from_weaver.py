@@ -1,0 +1,240 @@
+"""Classes from registries of Weaver: those that we export, and what others write."""
+
+from __future__ import annotations
+
+from dataclasses import make_dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from drafted import schemas_of
+from heliograph import Attribute, Deprecated, Event, Privacy, Severity
+from heliograph.errors import FileFormatError
+from heliograph.schema.compile.event_class import compile_schema
+from heliograph.schema.drafts.from_weaver import drafts_of_weaver
+from heliograph.schema.drafts.python_source import python_source
+from heliograph.schema.drafts.weaver_registry import WeaverRegistry
+from heliograph.schema.export.weaver import weaver
+from heliograph.schema.export.weaver_v1 import weaver_v1
+from schema.export.test_weaver import BanEvent, OrderEvent
+from schema.typed_values import FITTING
+
+
+def written(directory: Path, files: dict[str, str]) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (directory / name).write_text(text, encoding="utf-8")
+    return directory
+
+
+def source_of(directory: Path) -> str:
+    drafts, left_out = drafts_of_weaver(WeaverRegistry(directory))
+    assert left_out == []
+    return python_source(drafts, origin="a test")
+
+
+@pytest.mark.parametrize("exporter", [weaver, weaver_v1])
+def test_what_we_export_comes_back(tmp_path: Path, exporter: Any) -> None:
+    """As classes that export the same, in both forms, byte by byte."""
+    from datasette.events import register_events
+
+    schemas = [compile_schema(cls, namespace="app") for cls in (OrderEvent, BanEvent, *register_events())]
+
+    again = schemas_of(source_of(written(tmp_path, exporter(schemas))))
+
+    assert weaver(again) == weaver(schemas)
+    assert weaver_v1(again) == weaver_v1(schemas)
+    order = next(schema for schema in again if schema.event_name == "shop.order")
+    assert (order.severity, order.version, order.stability) == (Severity.WARN, "1", "stable")
+    assert order.message == "{actor[id]}: {total} {{}}"
+
+
+texts = st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from([hint for hint, _ in FITTING]), max_size=5), st.data())
+def test_whatever_is_exported_comes_back(tmp_path: Path, hints: list[Any], data: st.DataObject) -> None:
+    """Whatever the types are, and whatever the classes say."""
+    fields = []
+    for index, hint in enumerate(hints):
+        declared = Attribute(
+            data.draw(st.sampled_from([None, f"shop.x{index}", f"other.thing.x_{index}"])),
+            brief=data.draw(st.none() | texts),
+            note=data.draw(st.none() | texts),
+            privacy=data.draw(st.none() | st.sampled_from(Privacy)),
+            requirement=data.draw(st.sampled_from([None, "recommended", "opt_in", "conditionally_required: if: so"])),
+            unit=data.draw(st.none() | texts),
+            deprecated=data.draw(st.sampled_from([None, Deprecated(note="old"), Deprecated(renamed_to="shop.new")])),
+        )
+        fields.append((f"x{index}", Annotated[hint, declared]))
+    cls = make_dataclass("E", fields, bases=(Event,), namespace={"name": "e", "__doc__": data.draw(texts)})
+    schemas = [compile_schema(cls, namespace="shop")]
+
+    files = weaver(schemas)
+
+    assert weaver(schemas_of(source_of(written(tmp_path, files)))) == files
+
+
+FIRST = """
+groups:
+  - id: registry.shop
+    type: attribute_group
+    brief: Attributes.
+    attributes:
+      - id: shop.user
+        type: string
+        brief: Who.
+        examples: alice
+        stability: experimental
+      - id: shop.mode
+        type:
+          members:
+            - {id: fast_lane, value: fast, brief: The fast one., stability: stable}
+            - {id: slow_lane, value: slow, brief: The slow one., stability: stable}
+        stability: stable
+        brief: How.
+      - id: shop.header
+        type: template[string[]]
+        brief: Headers.
+        stability: stable
+  - id: shop.common
+    type: attribute_group
+    brief: What all have.
+    attributes:
+      - ref: shop.user
+        requirement_level: required
+  - id: event.shop.order_paid
+    type: event
+    name: shop.order_paid
+    extends: shop.common
+    brief: >
+      An order
+      was paid.
+    stability: experimental
+    deprecated: Use something else.
+    attributes:
+      - ref: shop.mode
+        requirement_level:
+          conditionally_required: if known
+        note: Only here.
+      - ref: shop.header
+      - ref: db.namespace
+"""
+
+SECOND = """
+file_format: definition/2
+attributes:
+  - {key: shop.user, type: string, brief: Who., stability: stable}
+attribute_groups:
+  - id: common
+    visibility: internal
+    attributes:
+      - {ref: shop.user, requirement_level: required}
+events:
+  - name: shop.order_paid
+    brief: An order was paid.
+    stability: stable
+    attributes:
+      - ref_group: common
+"""
+
+
+def test_first_form_of_somebody_else(tmp_path: Path) -> None:
+    """With groups that extend others, references, templates, a condition, and what only the first form has."""
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "events.yml").write_text(FIRST)
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "broken.yaml").write_text("[")
+
+    source = source_of(tmp_path)
+
+    assert (
+        source
+        == '''"""Typed events, drafted from a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated
+
+from heliograph import Attribute, Deprecated, Event
+
+
+class OrderPaidMode(Enum):
+    FAST_LANE = "fast"
+    SLOW_LANE = "slow"
+
+
+@dataclass(kw_only=True)
+class OrderPaid(Event, namespace="shop", deprecated=Deprecated(note="Use something else.")):
+    """An order was paid."""
+
+    name = "order-paid"
+    user: Annotated[str, Attribute("shop.user", brief="Who.", examples=["alice"])]
+    mode: Annotated[
+        OrderPaidMode | None,
+        Attribute("shop.mode", brief="How.", note="Only here.", requirement="conditionally_required: if known"),
+    ] = None
+    header: Annotated[dict[str, list[str]] | None, Attribute("shop.header", brief="Headers.")] = None
+    db_namespace: Annotated[str | None, Attribute("db.namespace")] = None
+'''
+    )
+    assert [schema.event_name for schema in schemas_of(source)] == ["shop.order_paid"]
+
+
+def test_second_form_with_groups(tmp_path: Path) -> None:
+    """What stands in a group stands in the event."""
+    (tmp_path / "events.yaml").write_text(SECOND)
+
+    (schema,) = schemas_of(source_of(tmp_path))
+
+    assert [(field.name, field.attribute, field.required) for field in schema.fields or ()] == [
+        ("user", "shop.user", True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[1, 2", r"events\.yaml: .*while parsing"),
+        ("- 1", r"events\.yaml: Expected `object`, got `array`"),
+        ("events: 3", r"events\.yaml: Expected `array`, got `int` - at `\$\.events`"),
+        ("events: [{name: 3}]", r"at `\$\.events\[0\]\.name`"),
+        ("a: &a [*a]\nevents: *a", r"events\.yaml: "),
+        ("events: [{name: a.b, attributes: [{ref: no.such}]}]", r"'a\.b' refers to the attribute 'no\.such'"),
+        ("events: [{name: a.b, attributes: [{ref_group: none}]}]", r"'a\.b' has the attributes of the group 'none'"),
+        (
+            "groups: [{id: g, type: attribute_group, extends: g}, {id: e, type: event, name: a.b, extends: g}]",
+            "refers to itself",
+        ),
+        ("!!python/object/apply:os.abort []", r"events\.yaml: "),
+    ],
+)
+def test_what_is_no_registry_is_told(tmp_path: Path, text: str, problem: str) -> None:
+    """With the file, and the place in it."""
+    (tmp_path / "events.yaml").write_text(text)
+
+    with pytest.raises(FileFormatError, match=problem):
+        drafts_of_weaver(WeaverRegistry(tmp_path))
+
+
+def test_folder_without_files_is_told(tmp_path: Path) -> None:
+    """By its name."""
+    with pytest.raises(FileFormatError, match="no files of a registry"):
+        WeaverRegistry(tmp_path)
+
+
+def test_what_no_class_can_have_is_left_out_and_told(tmp_path: Path) -> None:
+    """An event without a namespace, an attribute with another kind of name; the rest is there."""
+    text = "attributes: [{key: a.Big, type: int}]\nevents: [{name: exception}, {name: a.b, attributes: [{ref: a.Big}]}]"
+    (tmp_path / "events.yaml").write_text(text)
+
+    drafts, left_out = drafts_of_weaver(WeaverRegistry(tmp_path))
+
+    assert [draft.name for draft in drafts] == ["B"]
+    assert [each.split(":")[0] for each in left_out] == ["the attribute 'a.Big' of 'a.b'", "the event 'exception'"]

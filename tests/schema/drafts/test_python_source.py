@@ -1,0 +1,175 @@
+"""The source of drafts: it runs, says what the drafts say, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drafted import schemas_of
+from heliograph import Attribute, Deprecated, Privacy, Severity
+from heliograph.events import EventOptions
+from heliograph.schema.drafts.draft import ClassDraft, EnumDraft, EventDraft, FieldDraft, class_name, field_name
+from heliograph.schema.drafts.python_source import literal, python_source
+
+texts = st.text(st.characters(categories=None), max_size=40)
+ATTACK = '''"""\nimport os; os.abort()\n"""\\'''
+
+
+def test_source_is_as_somebody_would_write_it() -> None:
+    """Pinned, line by line."""
+    order = EventDraft(
+        name="OrderPlaced",
+        event_name="order-placed",
+        brief="An order was placed.",
+        note="By a customer.",
+        options=EventOptions(
+            namespace="shop", version="1", severity=Severity.WARN, stability="stable", message="{total}"
+        ),
+        fields=(
+            FieldDraft(name="total", annotation="int", required=True, declared=Attribute("shop.total", unit="{cent}")),
+            FieldDraft(name="customer", annotation="Customer", required=False),
+            FieldDraft(name="color", annotation="Color", required=True),
+            FieldDraft(
+                name="note",
+                annotation="str",
+                required=False,
+                declared=Attribute(
+                    brief="What the customer said, which may be rather long, and is then broken into lines.",
+                    examples=('a "quoted" text', "it's"),
+                    privacy=Privacy.MASK,
+                    deprecated=Deprecated(renamed_to="shop.remark", note="Since June."),
+                ),
+            ),
+        ),
+        needs=(
+            EnumDraft(name="Color", members=(("RED", "red"), ("BLUE", "blue"))),
+            ClassDraft(name="Customer", fields=(FieldDraft(name="id", annotation="int", required=True),)),
+        ),
+    )
+
+    source = python_source([order], origin="a test")
+
+    assert (
+        source
+        == '''"""Typed events, drafted from a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated
+
+from heliograph import Attribute, Deprecated, Event, Privacy, Severity
+
+
+class Color(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclass(kw_only=True)
+class Customer:
+    id: int
+
+
+@dataclass(kw_only=True)
+class OrderPlaced(Event, namespace="shop", version="1", severity=Severity.WARN, stability="stable", message="{total}"):
+    """An order was placed.
+
+    By a customer.
+    """
+
+    name = "order-placed"
+    total: Annotated[int, Attribute("shop.total", unit="{cent}")]
+    customer: Customer | None = None
+    color: Color
+    note: Annotated[
+        str | None,
+        Attribute(
+            brief="What the customer said, which may be rather long, and is then broken into lines.",
+            examples=['a "quoted" text', "it's"],
+            privacy=Privacy.MASK,
+            deprecated=Deprecated(renamed_to="shop.remark", note="Since June."),
+        ),
+    ] = None
+'''
+    )
+    (schema,) = schemas_of(source)
+    assert [field.name for field in schema.fields or ()] == ["total", "customer", "color", "note"]
+
+
+@given(texts | st.just(ATTACK), texts | st.just(ATTACK), texts | st.just(ATTACK))
+def test_no_text_becomes_code(brief: str, note: str, said: str) -> None:
+    """Whatever is in it: the module has the statements that it always has."""
+    draft = EventDraft(
+        name="Order",
+        event_name="order",
+        brief=" ".join(brief.split()),
+        note=note,
+        options=EventOptions(namespace="shop", version=said, deprecated=Deprecated(note=said)),
+        fields=(
+            FieldDraft(
+                name="text",
+                annotation=f"Literal[{literal(said)}]",
+                required=True,
+                declared=Attribute(brief=said, note=said, examples=(said, [said]), unit=said),
+            ),
+        ),
+        needs=(EnumDraft(name="Kind", members=(("A", said),)),),
+    )
+
+    tree = ast.parse(python_source([draft], origin="a test"))
+
+    kinds = [type(node).__name__ for node in tree.body]
+    assert kinds == ["Expr", *["ImportFrom"] * (len(kinds) - 3), "ClassDef", "ClassDef"]
+    enum, order = tree.body[-2:]
+    assert isinstance(enum, ast.ClassDef)
+    assert isinstance(order, ast.ClassDef)
+    assert [type(node).__name__ for node in enum.body] == ["Assign"]
+    assert [type(node).__name__ for node in order.body][-2:] == ["Assign", "AnnAssign"]
+    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert calls <= {"dataclass", "Attribute", "Deprecated"}
+    strings = [node.value for node in ast.walk(order) if isinstance(node, ast.Constant)]
+    assert not said or strings.count(said) >= 7
+
+
+@given(texts)
+def test_literal_is_the_text(text: str) -> None:
+    """Read back by Python."""
+    assert ast.literal_eval(literal(text)) == text
+    assert ast.literal_eval(literal([text, 1, 1.5, True])) == [text, 1, 1.5, True]
+
+
+@given(texts, st.sets(st.sampled_from(["Order", "order", "Order_2"])))
+def test_names_are_free_identifiers(text: str, taken: set[str]) -> None:
+    """That are no keyword, hide nothing, and can be fields of an event."""
+    cls, field = class_name(text, taken), field_name(text, taken)
+
+    for name in (cls, field):
+        assert name.isidentifier()
+        assert name.isascii()
+        assert name not in taken
+    source = f"import dataclasses, heliograph\n@dataclasses.dataclass\nclass {cls}(heliograph.Event):\n    {field}: int = 0\n"
+    compile(source, "", "exec")
+
+
+@pytest.mark.parametrize(
+    ("text", "cls", "field"),
+    [
+        ("order_placed", "OrderPlaced", "order_placed"),
+        ("user.first-name", "UserFirstName", "user_first_name"),
+        ("class", "Class", "class_"),
+        ("created", "Created", "created_"),
+        ("list", "List", "list_"),
+        ("event", "EventClass", "event"),
+        ("2fa", "Event2fa", "field_2fa"),
+        ("", "EventClass", "field"),
+        ("exception", "ExceptionClass", "exception"),
+    ],
+)
+def test_names_are_those_that_somebody_would_choose(text: str, cls: str, field: str) -> None:
+    """But for what Python, or an event, has taken."""
+    assert (class_name(text), field_name(text)) == (cls, field)
