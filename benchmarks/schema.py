@@ -3,7 +3,7 @@
 Two events: Datasette's `insert-rows`, and an order of twelve fields with a nested dataclass. Beside each other, in one
 process, in turn; each figure is the median of many short rounds of CPU time:
 
-- ``schema.attributes(event, violations)``: checked, protected, named, in the forms that attributes have;
+- ``EventReader(schema).attributes(event, violations)``: checked, protected, named, in the forms that attributes have;
 - ``event.properties()`` alone, which is `dataclasses.asdict` (goal: at most 0.25 of it);
 - `pydantic.TypeAdapter.validate_python` alone, of the same values as plain dicts (goal: at most 1.0);
 - the emit of `jupyter_events`, with a handler that keeps nothing (goal: at most 0.1).
@@ -32,7 +32,8 @@ from datasette.events import InsertRowsEvent
 from jupyter_events import EventLogger
 
 from heliograph import Attribute, Event
-from heliograph.schema.registry import Registry
+from heliograph.schema.read.event import EventReader
+from heliograph.schema.registry import SchemaRegistry
 from heliograph.values.forms import plain
 
 ROUNDS = 200
@@ -139,11 +140,11 @@ def cpu_seconds(call: Callable[[], object]) -> float:
 
 def compare(title: str, event: object) -> bool:
     """Print what each costs for an event; whether every goal is met."""
-    schema = Registry(namespace="app").register(type(event))
+    schema = SchemaRegistry(namespace="app").register(type(event))
     violations: list[object] = []
-    assert schema.attributes(event, violations), "an event without attributes measures nothing"
+    assert EventReader(schema).attributes(event, violations), "an event without attributes measures nothing"
     assert not violations, violations
-    ours = lambda: schema.attributes(event, violations)  # noqa: E731
+    ours = lambda: EventReader(schema).attributes(event, violations)  # noqa: E731
     others = {
         "event.properties()": event.properties,  # type: ignore[attr-defined]
         "pydantic validate_python": validator(event),
@@ -171,7 +172,7 @@ def classes(count: int) -> list[type]:
 
 def register() -> bool:
     """Print what registering and looking up cost; whether the goals are met."""
-    few, many = Registry(namespace="app"), Registry(namespace="app")
+    few, many = SchemaRegistry(namespace="app"), SchemaRegistry(namespace="app")
     some, lots = classes(10), classes(CLASSES)
     for event_class in some:
         few.register(event_class)

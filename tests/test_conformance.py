@@ -103,7 +103,8 @@ def emitted(telemetry: Telemetry, tmp_path: Path) -> Iterator[Telemetry]:
         )
         host.track(ThingEvent(number=1, many={}, created=datetime(1900, 1, 1, tzinfo=timezone.utc)))
         host.track(CreateTableEvent(actor=None, database="d", table="t", schema="s"))
-        host._emitter._logger = broken = BrokenLogger(host._emitter._logger)  # type: ignore[assignment]
+        emitter = host._instrumentation._emitter
+        emitter._logger = broken = BrokenLogger(emitter._logger)  # type: ignore[assignment]
         broken.is_broken = True
         host.track(ThingEvent(number=1, many={}))
         token = host.call(host.create_token, "root", expires_after=3600)

@@ -20,7 +20,7 @@ from heliograph.delivery.journal.cursor import write_cursor
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.schema.read.protected import read_stored
-from heliograph.schema.registry import Registry
+from heliograph.schema.registry import SchemaRegistry
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 DELIVERY = (DOCS / "delivery.md").read_text(encoding="utf-8")
@@ -35,11 +35,11 @@ def python_of(page: str) -> str:
 def test_classes_of_the_page_on_schemas_do_what_it_says() -> None:
     """They are registered, have the names that the page gives, and the upcaster makes cents of euros."""
     with imported(python_of(SCHEMAS)) as module:
-        registry = Registry.of(Settings())
+        registry = SchemaRegistry.of(Settings())
         order, ban = (registry.register(cls) for cls in (module.OrderPlaced, module.BanUser))
 
     assert order.label == "shop.order_placed@1"
-    assert {leaf.attribute for leaf in order.leaves()} == {
+    assert {attribute.name for attribute in order.wire_attributes()} == {
         "shop.order.total",
         "shop.customer.name",
         "shop.order_placed.customer.country",

@@ -20,24 +20,19 @@ from heliograph.errors import DatabaseNotFound, PluginError, qualified_name
 from heliograph.events import Actor, EventLike
 from heliograph.hooks.dispatch import Dispatcher
 from heliograph.hooks.plugins import Plugins, flat, resolved
+from heliograph.instrumentation import Instrumentation
 from heliograph.quarantine.record import InvalidRecord
-from heliograph.quarantine.replay import prepare
-from heliograph.quarantine.store import Quarantine
 from heliograph.runtime.deadline import Deadline, run_within
 from heliograph.runtime.loop import Background
 from heliograph.runtime.once import Startup
-from heliograph.schema.registry import Registry
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings, looked_up
-from heliograph.telemetry.actor_attributes import ActorFilter
-from heliograph.telemetry.emitter import Emitter
 from heliograph.telemetry.metrics import metrics_of
 from heliograph.telemetry.otel_api import LoggerProvider
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.actions import CORE_ACTIONS, Action
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.service import SignedTokens, TokenService
-from heliograph.tokens.telemetry import TokenTelemetry
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -98,26 +93,23 @@ class Host:
         meter_provider: MeterProvider | None = None,
     ) -> None:
         self.settings = settings = Settings.from_env() if settings is None else settings
-        self.schemas = Registry.of(settings)
         self.actions: Mapping[str, Action] = CORE_ACTIONS
         self._providers = Providers(
             tracer_provider=tracer_provider, logger_provider=logger_provider, meter_provider=meter_provider
         )
+        self._instrumentation = Instrumentation(settings, self._providers)
+        self._emit = self._instrumentation.emit
+        self.schemas = self._instrumentation.schemas
         self._secret = settings.secret or (secrets.token_hex(32),)  # made here: threads that sign first share it
         self._warns_of_secret = not settings.secret
         self._closers: list[Callable[[float], bool | None]] = []
         self._background = Background()
         self._startup = Startup(self._start, self._background)
-        set_aside = Quarantine(settings.quarantine).put
-        self._emitter = Emitter(settings, self._providers, self.schemas.policy, set_aside=set_aside)
-        self._emit = self._emitter.emit
         self._databases = self._open(databases or {})
         self._plugins = self._load(plugins)
         dispatcher = Dispatcher(self._plugins, self._background, metrics_of(self._providers))
         self._dispatch, self._dispatch_async = dispatcher.dispatch, dispatcher.dispatch_async
-        self._tokens = TokenService(
-            self._plugins, TokenTelemetry(self._providers, ActorFilter(settings.actor, self.schemas.policy))
-        )
+        self._tokens = TokenService(self._plugins, self._instrumentation.tokens)
 
     def _open(self, files: Mapping[str, str | PathLike[str]]) -> dict[str, Database]:
         paths = {INTERNAL_DATABASE: ":memory:", **files}
@@ -145,7 +137,7 @@ class Host:
         """
         if not self._startup.done:
             self._startup.ensure()
-        self._emit(self.schemas[type(event)], event)
+        self._emit(event)
         self._dispatch(self, event)
 
     async def track_event(self, event: EventLike) -> None:
@@ -157,7 +149,7 @@ class Host:
         """
         if not self._startup.done:
             await self._startup.ensure_async()
-        self._emit(self.schemas[type(event)], event)
+        self._emit(event)
         await self._dispatch_async(self, event)
 
     def replay(self, record: InvalidRecord) -> None:
@@ -170,8 +162,7 @@ class Host:
         """
         if not self._startup.done:
             self._startup.ensure()
-        schema, attributes = prepare(self.schemas, record)
-        self._emitter.emit_again(schema, record, attributes)
+        self._instrumentation.replay(record)
 
     @property
     def event_classes(self) -> tuple[type, ...]:

@@ -9,11 +9,11 @@ from typing import Final
 
 import pytest
 
-from heliograph.schema.model.event import EventSchema
+from heliograph.schema.read.event import EventReader
 from heliograph.schema.registry import on_register
 
 _OPTION: Final = "--heliograph-coverage"
-_SCHEMAS: Final = pytest.StashKey[list[EventSchema]]()
+_READERS: Final = pytest.StashKey[list[EventReader]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,29 +29,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Watch what is registered from now on."""
     if config.option.heliograph_coverage:
-        schemas = config.stash[_SCHEMAS] = []
-        on_register.append(schemas.append)
-        config.add_cleanup(lambda: on_register.remove(schemas.append))
+        readers = config.stash[_READERS] = []
+        on_register.append(readers.append)
+        config.add_cleanup(lambda: on_register.remove(readers.append))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Tell what was not seen."""
-    schemas = config.stash.get(_SCHEMAS, None)
-    if schemas is not None:
+    readers = config.stash.get(_READERS, None)
+    if readers is not None:
         terminalreporter.section("heliograph: coverage of events")
-        for line in report(schemas):
+        for line in report(readers):
             terminalreporter.line(line)
 
 
-def report(schemas: list[EventSchema]) -> list[str]:
+def report(readers: list[EventReader]) -> list[str]:
     """One line for each event or attribute that was registered and not seen, and a line that sums up."""
     seen: dict[str, set[str]] = {}
     declared: dict[str, set[str]] = {}
-    for schema in schemas:
-        coverage = schema.recorder.coverage()
-        declared.setdefault(schema.label, set()).update(coverage.attributes)
+    for reader in readers:
+        coverage = reader.coverage.coverage()
+        declared.setdefault(reader.schema.label, set()).update(coverage.attributes)
         if coverage.count:
-            seen.setdefault(schema.label, set()).update(set(coverage.attributes) - set(coverage.unseen))
+            seen.setdefault(reader.schema.label, set()).update(set(coverage.attributes) - set(coverage.unseen))
     lines = [f"{label}: never emitted" for label in sorted(declared.keys() - seen.keys())]
     for label, names in sorted(seen.items()):
         lines += [f"{label}: never with {name}" for name in sorted(declared[label] - names)]

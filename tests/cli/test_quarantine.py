@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from quarantine.test_store import RECORD
 
 from heliograph.cli.main import cli
 from heliograph.quarantine.store import Quarantine
 from otlp_receiver import Receiver
 from processes import clean_environment
 from processes import run as run_process
+from quarantine.test_store import RECORD
 
 ORDER = replace(
     RECORD,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from heliograph import DuplicateEventName, Event, SchemaError, UnregisteredEvent
-from heliograph.schema.registry import Registry
+from heliograph.schema.registry import SchemaRegistry
 
 
 @dataclass
@@ -33,7 +33,7 @@ class FirstElsewhere(Event, namespace="elsewhere"):
 
 def test_registry_is_a_mapping_from_class_to_schema() -> None:
     """In the order of registration."""
-    registry = Registry(namespace="app")
+    registry = SchemaRegistry(namespace="app")
     first, second = registry.register(First), registry.register(Second)
 
     assert dict(registry) == {First: first, Second: second}
@@ -44,7 +44,7 @@ def test_registry_is_a_mapping_from_class_to_schema() -> None:
 
 def test_same_class_may_come_twice() -> None:
     """Two plugins may share a class."""
-    registry = Registry(namespace="app")
+    registry = SchemaRegistry(namespace="app")
 
     assert registry.register(First) is registry.register(First)
     assert len(registry) == 1
@@ -52,7 +52,7 @@ def test_same_class_may_come_twice() -> None:
 
 def test_two_classes_with_one_event_name() -> None:
     """The second is refused, naming both classes; another namespace mends it."""
-    registry = Registry(namespace="app")
+    registry = SchemaRegistry(namespace="app")
     registry.register(First)
 
     with pytest.raises(DuplicateEventName, match=r"FirstAgain: .*'app\.first'.*\.First; change one class's `name`"):
@@ -73,7 +73,7 @@ def test_spelling_with_another_separator_is_the_same_event_name() -> None:
     class Underlined(Event):
         name = "a_b"
 
-    registry = Registry(namespace="app")
+    registry = SchemaRegistry(namespace="app")
     registry.register(Dashed)
 
     with pytest.raises(DuplicateEventName):
@@ -86,7 +86,7 @@ def test_refused_class_leaves_nothing_behind() -> None:
     class Bare(Event):
         name = "bare"
 
-    registry = Registry(namespace="app")
+    registry = SchemaRegistry(namespace="app")
     with pytest.raises(SchemaError):
         registry.register(Bare)
 
@@ -106,11 +106,15 @@ def test_subclass_is_taken_by_its_nearest_registered_ancestor() -> None:
         name = "grandchild"
         c: int = 3
 
-    registry = Registry(namespace="app")
+    registry = SchemaRegistry(namespace="app")
     registry.register(First)
 
     assert registry[Grandchild].event_name == "app.first"
-    assert registry[Grandchild].attributes(Grandchild()) == {"app.first.a": 1, "app.first.b": 2, "app.first.c": 3}
+    assert registry.reader(Grandchild).attributes(Grandchild()) == {
+        "app.first.a": 1,
+        "app.first.b": 2,
+        "app.first.c": 3,
+    }
     assert registry[Grandchild] is registry[Grandchild]
     assert list(registry) == [First]
 
@@ -125,15 +129,15 @@ def test_subclass_that_is_no_dataclass_is_taken_as_its_ancestor() -> None:
     class Child(First):
         pass
 
-    registry = Registry(namespace="app")
+    registry = SchemaRegistry(namespace="app")
     registry.register(First)
 
-    assert registry[Child].attributes(Child()) == {"app.first.a": 1}
+    assert registry.reader(Child).attributes(Child()) == {"app.first.a": 1}
 
 
 def test_unregistered_class() -> None:
     """The error names the class and the mend, and is a `KeyError`."""
-    registry = Registry(namespace="app")
+    registry = SchemaRegistry(namespace="app")
     registry.register(First)
 
     with pytest.raises(
@@ -145,7 +149,7 @@ def test_unregistered_class() -> None:
 
 def test_untyped_class_may_share_an_event_name() -> None:
     """Where no class may be refused, a second one of a name goes out under it."""
-    registry = Registry(namespace="app")
+    registry = SchemaRegistry(namespace="app")
     registry.register(First)
 
     assert registry.register_untyped(FirstAgain).event_name == "app.first"

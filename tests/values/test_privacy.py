@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from heliograph import Attribute, Event, Privacy, SchemaError, Settings, Validation, acting_as, hookimpl
 from heliograph.schema.compile.event_class import compile_schema, compile_untyped
+from heliograph.schema.read.event import EventReader
 from heliograph.values.privacy import PrivacyPolicy
 from recorder import Telemetry
 
@@ -65,7 +66,7 @@ SCHEMA = compile_schema(PaidEvent, namespace="app", policy=POLICY)
 
 def attributes_of(**values: Any) -> dict[str, Any]:
     violations: list[object] = []
-    attributes = SCHEMA.attributes(PaidEvent(**{"person": Person("Ada"), **values}), violations)
+    attributes = EventReader(SCHEMA).attributes(PaidEvent(**{"person": Person("Ada"), **values}), violations)
     assert violations == []
     return {name.removeprefix("shop.paid."): value for name, value in attributes.items()}
 
@@ -114,7 +115,7 @@ def test_dict_in_place_of_a_private_class_is_protected_by_its_keys() -> None:
 def test_value_of_another_shape_than_a_private_class_is_masked_as_a_whole(value: Any) -> None:
     """Where the private part of it lies, nobody knows."""
     violations: list[object] = []
-    attributes = SCHEMA.attributes(PaidEvent(person=Person("Ada", value), cards=value), violations)  # type: ignore[arg-type]
+    attributes = EventReader(SCHEMA).attributes(PaidEvent(person=Person("Ada", value), cards=value), violations)  # type: ignore[arg-type]
 
     found = str(attributes)
     assert violations
@@ -130,7 +131,9 @@ def test_dataclass_as_a_key_is_protected_too() -> None:
 
 def test_body_is_filled_from_what_may_leave() -> None:
     """A template that names a private field shows its form, or a question mark."""
-    attributes = SCHEMA.attributes(PaidEvent(person=Person("Ada", Card(SECRET, SECRET, 1234)), note=SECRET))
+    attributes = EventReader(SCHEMA).attributes(
+        PaidEvent(person=Person("Ada", Card(SECRET, SECRET, 1234)), note=SECRET)
+    )
 
     assert SCHEMA.body_text(attributes) == "<masked> ? <masked>"
 
@@ -145,7 +148,7 @@ def test_same_value_same_hash_and_another_key_another_hash() -> None:
 
     def of(user: object, key: str = KEY) -> object:
         schema = compile_schema(HashedEvent, namespace="app", policy=PrivacyPolicy(key=key))
-        return schema.attributes(HashedEvent(user=user))["app.hashed.user"]
+        return EventReader(schema).attributes(HashedEvent(user=user))["app.hashed.user"]
 
     assert of("ada") == of("ada") == hashed("ada")
     assert of("ada", "other") == hashed("ada", "other")
@@ -156,7 +159,7 @@ def test_same_value_same_hash_and_another_key_another_hash() -> None:
 def test_hash_without_a_key_is_dropped_with_one_warning(warnings: pytest.LogCaptureFixture) -> None:
     """An unkeyed hash of something short can be guessed, so there is none."""
     schema = compile_schema(PaidEvent, namespace="app", policy=PrivacyPolicy())
-    attributes = schema.attributes(PaidEvent(person=Person("Ada", Card("1", SECRET, 1))))
+    attributes = EventReader(schema).attributes(PaidEvent(person=Person("Ada", Card("1", SECRET, 1))))
 
     assert "shop.paid.person.card.owner" not in attributes
     assert "HELIOGRAPH_PRIVACY_KEY" in "".join(warnings.messages)
@@ -174,8 +177,8 @@ def test_privacy_never_makes_an_event_invalid(privacy: Privacy, hint: Any) -> No
     schema = compile_schema(cls, namespace="app", policy=POLICY)
     good: list[Any] = []
     bad: list[Any] = []
-    schema.attributes(cls(values.get(hint, "ab")), good)
-    schema.attributes(cls(1.5), bad)
+    EventReader(schema).attributes(cls(values.get(hint, "ab")), good)
+    EventReader(schema).attributes(cls(1.5), bad)
 
     assert good == []
     assert [str(violation) for violation in bad] == ["datatype-mismatch: x"]
@@ -214,7 +217,7 @@ def test_deny_by_default_shows_of_datasettes_core_what_the_table_declares() -> N
     schema = compile_schema(CreateTableEvent, namespace="app", policy=PrivacyPolicy(undeclared=Privacy.DROP))
     event = CreateTableEvent(actor=None, database="d", table="t", schema="create table t")
 
-    assert schema.attributes(event) == {"db.namespace": "d", "db.collection.name": "t"}
+    assert EventReader(schema).attributes(event) == {"db.namespace": "d", "db.collection.name": "t"}
 
 
 def test_untyped_events_are_protected_as_well() -> None:
@@ -229,9 +232,11 @@ def test_untyped_events_are_protected_as_well() -> None:
 
     event = UntypedEvent(card=Card(SECRET, SECRET, 1), note=SECRET, odd=SECRET)
 
-    assert SECRET not in str(compile_untyped(UntypedEvent, namespace="app", policy=POLICY).attributes(event))
+    assert SECRET not in str(
+        EventReader(compile_untyped(UntypedEvent, namespace="app", policy=POLICY)).attributes(event)
+    )
     closed = compile_untyped(UntypedEvent, namespace="app", policy=PrivacyPolicy(undeclared=Privacy.DROP))
-    assert SECRET not in str(closed.attributes(event))
+    assert SECRET not in str(EventReader(closed).attributes(event))
 
 
 # Opt-in
@@ -246,7 +251,9 @@ def test_opt_in_attributes_leave_when_they_are_named() -> None:
         sql: Annotated[str, Attribute(requirement="opt_in")] = "select"
 
     def left(*names: str) -> dict[str, Any]:
-        return compile_schema(OptInEvent, namespace="app", policy=PrivacyPolicy(opt_in=names)).attributes(OptInEvent())
+        return EventReader(compile_schema(OptInEvent, namespace="app", policy=PrivacyPolicy(opt_in=names))).attributes(
+            OptInEvent()
+        )
 
     assert left() == left("sql") == {}
     assert left("app.opt_in.sql") == left("*") == {"app.opt_in.sql": "select"}
@@ -260,7 +267,7 @@ def test_attribute_anywhere_in_an_annotation_holds_for_the_whole_field() -> None
     cls = make_dataclass("E", [("a", Masked | None), ("b", list[Masked])], bases=(Event,), namespace={"name": "e"})
     schema = compile_schema(cls, namespace="app", policy=POLICY)
 
-    assert schema.attributes(cls(SECRET, [SECRET])) == {"app.e.a": "<masked>", "app.e.b": "<masked>"}
+    assert EventReader(schema).attributes(cls(SECRET, [SECRET])) == {"app.e.a": "<masked>", "app.e.b": "<masked>"}
 
 
 def test_two_attributes_in_one_annotation_are_refused() -> None:

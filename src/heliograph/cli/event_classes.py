@@ -16,7 +16,7 @@ import click
 from heliograph.errors import HeliographError, SchemaError
 from heliograph.hooks.plugins import Plugins, flat, resolved
 from heliograph.host import Host
-from heliograph.schema.registry import Registry
+from heliograph.schema.registry import SchemaRegistry
 from heliograph.settings import Settings
 
 DATASETTE: Final = "datasette"
@@ -25,7 +25,7 @@ sources_argument = click.argument("sources", metavar="SOURCE…", nargs=-1, requ
 """The argument of the commands that work on event classes."""
 
 
-def load_registry(sources: Iterable[str], settings: Settings | None = None) -> Registry:
+def load_registry(sources: Iterable[str], settings: Settings | None = None) -> SchemaRegistry:
     """The schemas of the event classes that the sources name.
 
     Args:
@@ -37,7 +37,7 @@ def load_registry(sources: Iterable[str], settings: Settings | None = None) -> R
         click.UsageError: A source cannot be loaded; names it.
         click.ClickException: No schema can be made of a class; names it.
     """
-    registry = Registry.of(Settings.from_env() if settings is None else settings)
+    registry = SchemaRegistry.of(Settings.from_env() if settings is None else settings)
     for source in sources:
         for event_class in _classes(source):
             try:

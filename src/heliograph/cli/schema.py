@@ -27,7 +27,7 @@ from heliograph.schema.gate.diff import (
     incompatible,
 )
 from heliograph.schema.gate.lock import dumps, loads, lock_of
-from heliograph.schema.registry import Registry
+from heliograph.schema.registry import SchemaRegistry
 from heliograph.settings import Settings
 from heliograph.values.text import display
 
@@ -99,7 +99,7 @@ def check(sources: tuple[str, ...], file: Path, mode: str, *, as_json: bool) -> 
         raise SystemExit(1)
 
 
-def _load(sources: tuple[str, ...]) -> Registry:
+def _load(sources: tuple[str, ...]) -> SchemaRegistry:
     return load_registry(sources, dataclasses.replace(Settings.from_env(), privacy_key=EXAMPLE_KEY))
 
 

@@ -9,14 +9,15 @@ from heliograph.errors import DuplicateEventName, UnregisteredEvent
 from heliograph.schema.compile.event_class import compile_schema, compile_untyped, inherit_schema
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read.coverage import Coverage
+from heliograph.schema.read.event import EventReader
 from heliograph.settings import Settings
 from heliograph.values.privacy import PrivacyPolicy
 
-on_register: Final[list[Callable[[EventSchema], None]]] = []
-"""Functions that are called with each schema that any registry takes: for tools that watch a whole process."""
+on_register: Final[list[Callable[[EventReader], None]]] = []
+"""Functions that are called with the reader of each class that any registry registers, for tools that watch a process."""
 
 
-class Registry(Mapping[type, EventSchema]):
+class SchemaRegistry(Mapping[type, EventSchema]):
     """The schemas of the registered event classes: a mapping from class to `EventSchema`.
 
     Looking up an unregistered subclass gives the schema of its nearest registered ancestor, with the subclass's own
@@ -34,66 +35,76 @@ class Registry(Mapping[type, EventSchema]):
     def __init__(self, *, namespace: str, policy: PrivacyPolicy | None = None) -> None:
         self.namespace = namespace
         self.policy = policy or PrivacyPolicy()
-        self._schemas: dict[type, EventSchema] = {}
-        self._inherited: dict[type, EventSchema] = {}
-        self._by_event_name: dict[tuple[str, str | None], EventSchema] = {}
+        self._readers: dict[type, EventReader] = {}
+        self._inherited: dict[type, EventReader] = {}
+        self._by_event_name: dict[tuple[str, str | None], EventReader] = {}
 
     @classmethod
-    def of(cls, settings: Settings) -> Registry:
+    def of(cls, settings: Settings) -> SchemaRegistry:
         """An empty registry, by the settings."""
         policy = PrivacyPolicy(key=settings.privacy_key, undeclared=settings.privacy_default, opt_in=settings.opt_in)
         return cls(namespace=settings.namespace, policy=policy)
 
     def register(self, event_class: type) -> EventSchema:
-        """Compile and keep the schema of ``event_class``; a class that is there already stays as it is.
+        """Compile and keep the schema of an event class, and return it. A class that is registered stays as it is.
 
         Several versions of one event can be registered side by side.
 
         Raises:
             SchemaError: No schema can be made of the class.
-            DuplicateEventName: Another class has the event name, in the same version.
+            DuplicateEventName: Another class has the same event name and version.
         """
-        known = self._schemas.get(event_class)
+        known = self._readers.get(event_class)
         if known is not None:
-            return known
-        schema = compile_schema(event_class, namespace=self.namespace, policy=self.policy)
-        first = self._by_event_name.setdefault((schema.event_name, schema.version), schema)
-        if first is not schema:
-            raise DuplicateEventName(event_class, first.event_class, schema.event_name)
-        return self._keep(schema)
+            return known.schema
+        reader = EventReader(compile_schema(event_class, namespace=self.namespace, policy=self.policy))
+        schema = reader.schema
+        first = self._by_event_name.setdefault((schema.event_name, schema.version), reader)
+        if first is not reader:
+            raise DuplicateEventName(event_class, first.schema.event_class, schema.event_name)
+        return self._keep(reader)
 
     def register_untyped(self, event_class: type) -> EventSchema:
-        """Keep a schema for a class that `register` refuses, whose events go out by their ``properties()``."""
-        return self._keep(compile_untyped(event_class, namespace=self.namespace, policy=self.policy))
+        """Keep a schema for a class that `register` rejects. Its events are exported by their ``properties()``."""
+        return self._keep(EventReader(compile_untyped(event_class, namespace=self.namespace, policy=self.policy)))
 
-    def versions(self, event_name: str) -> dict[str | None, EventSchema]:
-        """The registered schemas of an event, by version."""
-        return {version: schema for (name, version), schema in self._by_event_name.items() if name == event_name}
+    def reader(self, event_class: type) -> EventReader:
+        """Return what reads events of a class: its own reader, or one for its nearest registered ancestor's schema.
+
+        Raises:
+            UnregisteredEvent: Neither the class nor an ancestor of it is registered.
+        """
+        reader = self._readers.get(event_class) or self._inherited.get(event_class)
+        return reader if reader is not None else self._inherit(event_class)
+
+    def versions(self, event_name: str) -> dict[str | None, EventReader]:
+        """Return the readers of an event's registered versions, by version."""
+        return {version: reader for (name, version), reader in self._by_event_name.items() if name == event_name}
 
     def coverage(self) -> dict[str, Coverage]:
-        """What was seen of each registered event so far, in this process, by event name (and version: ``app.order@2``)."""
-        return {schema.label: schema.recorder.coverage() for schema in self._schemas.values()}
+        """Return what this process has emitted of each registered event, by label, such as ``app.order@2``."""
+        return {reader.schema.label: reader.coverage.coverage() for reader in self._readers.values()}
 
-    def _keep(self, schema: EventSchema) -> EventSchema:
-        self._schemas[schema.event_class] = schema
+    def _keep(self, reader: EventReader) -> EventSchema:
+        self._readers[reader.schema.event_class] = reader
         self._inherited.clear()
         for call in on_register:
-            call(schema)
-        return schema
+            call(reader)
+        return reader.schema
 
     def __getitem__(self, event_class: type) -> EventSchema:
-        schema = self._schemas.get(event_class) or self._inherited.get(event_class)
-        return schema if schema is not None else self._inherit(event_class)
+        return self.reader(event_class).schema
 
     def __iter__(self) -> Iterator[type]:
-        return iter(self._schemas)
+        return iter(self._readers)
 
     def __len__(self) -> int:
-        return len(self._schemas)
+        return len(self._readers)
 
-    def _inherit(self, event_class: type) -> EventSchema:
+    def _inherit(self, event_class: type) -> EventReader:
         for ancestor in event_class.__mro__[1:]:
-            schema = self._schemas.get(ancestor)
-            if schema is not None:
-                return self._inherited.setdefault(event_class, inherit_schema(event_class, schema))
+            reader = self._readers.get(ancestor)
+            if reader is not None:
+                inherited = EventReader(inherit_schema(event_class, reader.schema))
+                return self._inherited.setdefault(event_class, inherited)
         raise UnregisteredEvent(event_class)

@@ -15,11 +15,12 @@ from heliograph.errors import OutboxFull
 from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.schema.model.event import EventSchema
+from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation, shown
 from heliograph.semconv import EVENT_CREATED, EVENT_OVERFLOW, EVENT_VERSION, EVENT_VIOLATIONS, LOG_RECORD_UID, SCOPE
 from heliograph.settings import Settings, Signal
 from heliograph.telemetry.actor_attributes import ActorFilter
-from heliograph.telemetry.invalid_events import Judge
+from heliograph.telemetry.invalid_events import InvalidEventHandler
 from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.otel_api import Logger, SeverityNumber
 from heliograph.telemetry.providers import Providers
@@ -27,7 +28,6 @@ from heliograph.telemetry.uid import UidGenerator
 from heliograph.values.attributes import Attributes
 from heliograph.values.forms import INT64_MAX, plain
 from heliograph.values.introspect import read
-from heliograph.values.privacy import PrivacyPolicy
 from heliograph.values.text import to_json
 
 MAX_ATTRIBUTES: Final = 100
@@ -51,7 +51,7 @@ class Emitter:
     Args:
         settings: Which signals, which keys of the actor, and what becomes of invalid events.
         providers: Where telemetry goes.
-        policy: What may leave of an actor.
+        actor: Which of an actor's keys are exported, and how.
         set_aside: Keeps invalid events, where the settings say so.
         new_uid: Makes the unique id of an event, from its time in nanoseconds since the Unix epoch.
         clock: Gives the time in nanoseconds since the Unix epoch, for events whose own time OTLP cannot carry.
@@ -61,7 +61,7 @@ class Emitter:
         self,
         settings: Settings,
         providers: Providers,
-        policy: PrivacyPolicy | None = None,
+        actor: ActorFilter,
         *,
         set_aside: Callable[[InvalidRecord], None] | None = None,
         new_uid: Callable[[int], str] | None = None,
@@ -70,10 +70,9 @@ class Emitter:
         self._providers = providers
         self._metrics = metrics_of(providers)
         self._count = self._metrics.events.add
-        actor = ActorFilter(settings.actor, policy)
         self._put_actor = actor.put
-        self._judge = Judge(settings, self._metrics, actor, set_aside)
-        self._is_checked = self._judge.checks
+        self._invalid_events = InvalidEventHandler(settings, self._metrics, actor, set_aside)
+        self._validates = self._invalid_events.validates
         self._new_uid = new_uid or UidGenerator()
         self._clock = clock
         self._log = Signal.LOG in settings.signals
@@ -83,15 +82,15 @@ class Emitter:
         self._traces_seen = False
         self._told: set[Signal] = set()
 
-    def emit(self, schema: EventSchema, event: EventLike) -> None:
+    def emit(self, reader: EventReader, event: EventLike) -> None:
         """Emit the event, in the current context, and count it.
 
         Raises:
             InvalidEvent: It breaks its contract, and the settings are strict.
             OutboxFull: There is no room for it, and the settings are strict.
         """
-        violations: list[Violation] | None = [] if self._is_checked else None
-        attributes = schema.attributes(event, violations)
+        violations: list[Violation] | None = [] if self._validates else None
+        attributes = reader.attributes(event, violations)
         try:
             actor = event.actor
             timestamp = (event.created - _EPOCH) // _MICROSECOND * 1000
@@ -100,29 +99,29 @@ class Emitter:
             actor = read(event, "actor")  # type: ignore[assignment]
             is_odd = True
         if actor is not None:
-            if schema.shared_names:
-                self._part(schema, attributes, actor)
+            if reader.shared_names:
+                self._separate(reader.schema, attributes, actor)
             self._put_actor(attributes, actor)
         if is_odd:
             timestamp = self._odd_timestamp(read(event, "created"), attributes)
         uid = self._new_uid(timestamp)
-        if violations is not None and (violations or not schema.is_planned):
-            if self._judge.keeps_back(schema, event, uid, timestamp, violations):
+        if violations is not None and (violations or not reader.schema.is_planned):
+            if self._invalid_events.sets_aside(reader, event, uid, timestamp, violations):
                 return
             attributes[_VIOLATIONS] = shown(violations)
-        self._send(schema, attributes, uid, timestamp, get_current())
-        if schema.renamed is not None:
-            self._emit_renamed(schema.renamed, event, attributes, timestamp)
+        self._send(reader, attributes, uid, timestamp, get_current())
+        if reader.renamed is not None:
+            self._emit_renamed(reader.renamed, event, attributes, timestamp)
 
-    def _part(self, schema: EventSchema, attributes: Attributes, actor: object) -> None:
+    def _separate(self, schema: EventSchema, attributes: Attributes, actor: object) -> None:
         """Move properties that are called as one of the actor's attributes below the event's name: the actor is who did it."""
         theirs: Attributes = {}
         self._put_actor(theirs, actor)
-        for leaf in schema.leaves():
-            if leaf.attribute in theirs and leaf.attribute in attributes:
-                attributes[f"{schema.event_name}.{leaf.path}"] = attributes.pop(leaf.attribute)
+        for attribute in schema.wire_attributes():
+            if attribute.name in theirs and attribute.name in attributes:
+                attributes[f"{schema.event_name}.{attribute.path}"] = attributes.pop(attribute.name)
 
-    def _emit_renamed(self, renamed: EventSchema, event: EventLike, sent: Attributes, timestamp: int) -> None:
+    def _emit_renamed(self, renamed: EventReader, event: EventLike, sent: Attributes, timestamp: int) -> None:
         """Emit the event under its new name as well, with an id of its own: the other is that of a record received."""
         attributes = renamed.attributes(event)
         attributes.update((name, sent[name]) for name in (_VIOLATIONS, EVENT_CREATED) if name in sent)
@@ -131,24 +130,25 @@ class Emitter:
             self._put_actor(attributes, actor)
         self._send(renamed, attributes, self._new_uid(timestamp), timestamp, get_current())
 
-    def emit_again(self, schema: EventSchema, record: InvalidRecord, attributes: Attributes) -> None:
+    def emit_again(self, reader: EventReader, record: InvalidRecord, attributes: Attributes) -> None:
         """Emit an event that was set aside: with its first id, time and actor, in the context of its span."""
         attributes = {**attributes, **record.actor}
         context = set_span_in_context(NonRecordingSpan(record.span), Context())
-        self._send(schema, attributes, record.uid, record.time_unix_nano, context)
+        self._send(reader, attributes, record.uid, record.time_unix_nano, context)
 
-    def _send(self, schema: EventSchema, attributes: Attributes, uid: str, timestamp: int, context: Context) -> None:
+    def _send(self, reader: EventReader, attributes: Attributes, uid: str, timestamp: int, context: Context) -> None:
+        schema = reader.schema
         attributes[_UID] = uid
         if schema.version is not None:
             attributes[_VERSION] = schema.version
         if len(attributes) > MAX_ATTRIBUTES:
             attributes = bounded(attributes)
         if self._log:
-            self._emit_log(schema, attributes, timestamp, context)
+            self._emit_log(reader, attributes, timestamp, context)
         if self._span_event or self._span:
             self._emit_to_trace(schema.event_name, attributes, timestamp, context)
         self._count(schema.event_name)
-        schema.recorder.saw(attributes, timestamp)
+        reader.coverage.saw(attributes, timestamp)
 
     def _odd_timestamp(self, created: object, attributes: Attributes) -> int:
         """The time of a naive `created`, taken as UTC; of one that OTLP cannot carry, the time now, and its text."""
@@ -160,17 +160,17 @@ class Emitter:
         attributes[EVENT_CREATED] = form if isinstance(form, str) else to_json(form)
         return self._clock()
 
-    def _emit_log(self, schema: EventSchema, attributes: Attributes, timestamp: int, context: Context) -> None:
+    def _emit_log(self, reader: EventReader, attributes: Attributes, timestamp: int, context: Context) -> None:
         try:
             log = self._logger or self._find_logger()
             if log is not None:
                 log.emit(
                     timestamp=timestamp,
                     context=context,
-                    severity_number=_SEVERITY_NUMBERS[schema.severity],
-                    body=schema.body_text(attributes),
+                    severity_number=_SEVERITY_NUMBERS[reader.schema.severity],
+                    body=reader.body_text(attributes),
                     attributes=attributes,
-                    event_name=schema.event_name,
+                    event_name=reader.schema.event_name,
                 )
         except OutboxFull as error:  # an outbox raises it where the settings are strict, and else tells it itself
             self._failed(Signal.LOG, error)

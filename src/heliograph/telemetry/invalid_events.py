@@ -11,7 +11,7 @@ from opentelemetry.trace import get_current_span
 from heliograph.errors import InvalidEvent, qualified_name
 from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
-from heliograph.schema.model.event import EventSchema
+from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation, ViolationKind, shown
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings, Validation
@@ -23,7 +23,7 @@ from heliograph.values.introspect import read
 logger: Final = logging.getLogger(SCOPE)
 
 
-class Judge:
+class InvalidEventHandler:
     """Counts what is wrong with events, and does with them what the settings say.
 
     Args:
@@ -40,34 +40,36 @@ class Judge:
         actor: ActorFilter,
         set_aside: Callable[[InvalidRecord], None] | None,
     ) -> None:
-        self.checks = settings.validation is not Validation.OFF
+        self.validates = settings.validation is not Validation.OFF
         self._is_strict = settings.validation is Validation.STRICT
         self._set_aside = set_aside if settings.validation is Validation.QUARANTINE else None
         self._count = metrics.violations.add
         self._put_actor = actor.put
 
-    def keeps_back(
-        self, schema: EventSchema, event: EventLike, uid: str, time_unix_nano: int, violations: list[Violation]
+    def sets_aside(
+        self, reader: EventReader, event: EventLike, uid: str, time_unix_nano: int, violations: list[Violation]
     ) -> bool:
         """Whether the event is not to be emitted; ``violations`` get what is wrong with it besides.
 
         Raises:
             InvalidEvent: The settings are strict.
         """
+        schema = reader.schema
         if not schema.is_planned:
             violations.insert(0, Violation(ViolationKind.UNPLANNED_EVENT))
-        schema.recorder.saw_violations(violations)
+        reader.coverage.saw_violations(violations)
         for violation in violations:
             self._count(schema.event_name, violation.kind.value)
         if self._is_strict:
             raise InvalidEvent(schema.event_class, shown(violations))
         return self._set_aside is not None and self._is_set_aside(
-            self._set_aside, self._record(schema, event, uid, time_unix_nano, violations)
+            self._set_aside, self._record(reader, event, uid, time_unix_nano, violations)
         )
 
     def _record(
-        self, schema: EventSchema, event: EventLike, uid: str, time_unix_nano: int, violations: list[Violation]
+        self, reader: EventReader, event: EventLike, uid: str, time_unix_nano: int, violations: list[Violation]
     ) -> InvalidRecord:
+        schema = reader.schema
         actor: Attributes = {}
         self._put_actor(actor, read(event, "actor"))
         return InvalidRecord(
@@ -77,7 +79,7 @@ class Judge:
             event_class=qualified_name(schema.event_class),
             time_unix_nano=time_unix_nano,
             actor=actor,
-            properties=schema.public_properties(event),
+            properties=reader.public_properties(event),
             violations=tuple(shown(violations)),
             span=get_current_span().get_span_context(),
         )

@@ -11,7 +11,8 @@ import pytest
 from heliograph import Attribute, Deprecated, Event, Privacy, SchemaError, hookimpl
 from heliograph.errors import DuplicateEventName
 from heliograph.schema.compile.event_class import compile_schema
-from heliograph.schema.registry import Registry
+from heliograph.schema.read.event import EventReader
+from heliograph.schema.registry import SchemaRegistry
 from recorder import Telemetry
 
 
@@ -76,8 +77,8 @@ def test_schema_has_what_the_class_says() -> None:
 def test_leaves_are_the_attributes_that_arrive() -> None:
     """Names, types and requirements of each, fields of inner classes too."""
     found = [
-        (leaf.attribute, leaf.path, leaf.wire_type, leaf.required, leaf.field.requirement)
-        for leaf in compile_schema(OrderEvent, namespace="app").leaves()
+        (attribute.name, attribute.path, attribute.wire_type, attribute.required, attribute.field.requirement)
+        for attribute in compile_schema(OrderEvent, namespace="app").wire_attributes()
     ]
 
     assert found == [
@@ -93,8 +94,8 @@ def test_attributes_have_the_declared_names() -> None:
     schema = compile_schema(OrderEvent, namespace="app")
     expected = {"shop.order.total": 3, "shop.customer.name": "Ada", "db.namespace": "shop"}
 
-    assert schema.attributes(OrderEvent(total=3, customer=Customer("Ada"))) == expected
-    assert schema.attributes(OrderEvent(total=3, customer={"name": "Ada"})) == expected  # type: ignore[arg-type]
+    assert EventReader(schema).attributes(OrderEvent(total=3, customer=Customer("Ada"))) == expected
+    assert EventReader(schema).attributes(OrderEvent(total=3, customer={"name": "Ada"})) == expected  # type: ignore[arg-type]
 
 
 def test_keywords_of_a_slotted_class_are_kept() -> None:
@@ -128,12 +129,12 @@ def test_datasettes_core_events_are_described() -> None:
 
     assert len(schemas) == 11
     assert all(schema.brief.endswith(".") for schema in schemas)
-    for leaf in (leaf for schema in schemas for leaf in schema.leaves()):
-        assert leaf.field.declared.brief, leaf
-        assert leaf.field.declared.examples, leaf
-        is_opt_in = leaf.field.name in {"schema", "before_schema", "after_schema", "pks"}
-        assert leaf.field.requirement == ("opt_in" if is_opt_in else leaf.field.requirement)
-        assert (leaf.field.declared.privacy is Privacy.PLAIN) is not is_opt_in
+    for attribute in (attribute for schema in schemas for attribute in schema.wire_attributes()):
+        assert attribute.field.declared.brief, attribute
+        assert attribute.field.declared.examples, attribute
+        is_opt_in = attribute.field.name in {"schema", "before_schema", "after_schema", "pks"}
+        assert attribute.field.requirement == ("opt_in" if is_opt_in else attribute.field.requirement)
+        assert (attribute.field.declared.privacy is Privacy.PLAIN) is not is_opt_in
 
 
 # What cannot be meant
@@ -206,7 +207,7 @@ def test_key_of_a_dict_never_takes_a_declared_name() -> None:
         kind: Annotated[str, Attribute("app.taken.options.kind")] = "declared"
 
     schema = compile_schema(TakenEvent, namespace="app")
-    attributes = schema.attributes(TakenEvent(options={"kind": "forged", "size": "1"}))
+    attributes = EventReader(schema).attributes(TakenEvent(options={"kind": "forged", "size": "1"}))
 
     assert attributes["app.taken.options.kind"] == "declared"
     assert attributes["app.taken.options"] == '{"kind":"forged"}'
@@ -240,7 +241,7 @@ def test_version_is_an_attribute(telemetry: Telemetry) -> None:
 
 def test_one_version_twice_is_refused() -> None:
     """Side by side stand versions, not copies."""
-    registry = Registry(namespace="app")
+    registry = SchemaRegistry(namespace="app")
     registry.register(OrderEvent)
     twin = dataclass(type("TwinEvent", (Event,), {"name": "order-placed"}, namespace="shop", version="2"))
 
@@ -277,8 +278,11 @@ def test_deprecated_attribute_is_emitted_under_both_names_by_choice() -> None:
     schema = compile_schema(cls, namespace="app")
     violations: list[object] = []
 
-    assert schema.attributes(cls(3, None)) == {"shop.order.total": 3, "shop.order.sum": 3}
-    assert schema.attributes(cls("3", None), violations) == {"shop.order.total": "3", "shop.order.sum": "3"}
+    assert EventReader(schema).attributes(cls(3, None)) == {"shop.order.total": 3, "shop.order.sum": 3}
+    assert EventReader(schema).attributes(cls("3", None), violations) == {
+        "shop.order.total": "3",
+        "shop.order.sum": "3",
+    }
     assert len(violations) == 1
 
 

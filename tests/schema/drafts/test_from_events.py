@@ -152,7 +152,10 @@ def test_events_that_were_emitted_give_their_class_back() -> None:
     )
 
     assert (schema.label, schema.severity) == ("shop.sale@1", Severity.ERROR)
-    assert [(leaf.path, leaf.wire_type, leaf.required, leaf.privacy) for leaf in schema.leaves()] == [
+    assert [
+        (attribute.path, attribute.wire_type, attribute.required, attribute.privacy)
+        for attribute in schema.wire_attributes()
+    ] == [
         ("total", "int", True, Privacy.PLAIN),
         ("at", "string", True, Privacy.PLAIN),
         ("customer.id", "int", True, Privacy.PLAIN),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from heliograph import Attribute, Event, Privacy
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.model.event import EventSchema
+from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation, ViolationKind
 from heliograph.values.privacy import PrivacyPolicy
 from schema.typed_values import FITTING, Color, Point, annotated_values
@@ -26,12 +27,12 @@ def event_class(*hints: Any) -> type:
 
 def carefully(schema: EventSchema, event: Any) -> tuple[dict[str, Any], list[Violation]]:
     violations: list[Violation] = []
-    return schema._one_by_one(event, violations), violations
+    return EventReader(schema)._attributes_by_field(event, violations), violations
 
 
 def quickly(schema: EventSchema, event: Any) -> tuple[dict[str, Any], list[Violation]]:
     violations: list[Violation] = []
-    return schema.attributes(event, violations), violations
+    return EventReader(schema).attributes(event, violations), violations
 
 
 @settings(max_examples=500)
@@ -64,7 +65,9 @@ def test_what_is_not_checked_is_the_same(pair: tuple[Any, Any]) -> None:
     cls = event_class(hint)
     schema = compile_schema(cls, namespace="app")
 
-    assert repr(schema.attributes(cls(value), None)) == repr(schema.attributes(cls(value), []))
+    assert repr(EventReader(schema).attributes(cls(value), None)) == repr(
+        EventReader(schema).attributes(cls(value), [])
+    )
 
 
 @pytest.mark.parametrize(("hint", "values"), FITTING, ids=[str(hint) for hint, _ in FITTING])
@@ -91,11 +94,11 @@ def test_common_events_never_take_the_careful_way(monkeypatch: pytest.MonkeyPatc
         tags: list[str] = field(default_factory=list)
 
     PlainEvent.__annotations__ |= {"inner": Inner, "maybe": Inner | None}
-    monkeypatch.setattr(EventSchema, "_one_by_one", lambda *_: pytest.fail("the careful way was taken"))
+    monkeypatch.setattr(EventReader, "_attributes_by_field", lambda *_: pytest.fail("the careful way was taken"))
     schema = compile_schema(PlainEvent, namespace="app")
 
     event = PlainEvent(text="ö", inner=Inner(1), maybe=None, color=Color.RED, tags=["a"])
-    assert schema.attributes(event, []) == {
+    assert EventReader(schema).attributes(event, []) == {
         "app.plain.text": "ö",
         "app.plain.inner.x": 1,
         "app.plain.color": "red",
@@ -107,7 +110,7 @@ def test_list_is_a_copy() -> None:
     """What the event's list becomes later is not what was emitted."""
     cls = event_class(list[str], list[int])
     event = cls(["a"], [1])
-    attributes = compile_schema(cls, namespace="app").attributes(event)
+    attributes = EventReader(compile_schema(cls, namespace="app")).attributes(event)
     event.field_0.append("b")
     event.field_1.append(2)
 
@@ -129,7 +132,7 @@ def test_an_attribute_has_one_type(hint: Any, value: object, left: object) -> No
     """A backend keeps one type for each name, so a number of a `float` field is a double whatever Python calls it."""
     cls = event_class(hint)
     violations: list[Violation] = []
-    [found] = compile_schema(cls, namespace="app").attributes(cls(value), violations).values()
+    [found] = EventReader(compile_schema(cls, namespace="app")).attributes(cls(value), violations).values()
 
     assert (found, type(found), violations) == (left, type(left), [])
 

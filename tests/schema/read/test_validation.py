@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from heliograph import Event
 from heliograph.schema.compile.event_class import compile_schema
+from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import (
     MAX_SHOWN,
     Violation,
@@ -52,7 +53,7 @@ class Tree:
 def violations(hint: Any, value: object) -> list[str]:
     cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
     found: list[Violation] = []
-    compile_schema(cls, namespace="app").attributes(cls(value), found)
+    EventReader(compile_schema(cls, namespace="app")).attributes(cls(value), found)
     return list(map(str, found))
 
 
@@ -144,7 +145,7 @@ def test_field_with_a_default_that_is_none_is_of_the_wrong_type() -> None:
     """Nobody asked for it to be given, and what was given does not fit."""
     cls = make_dataclass("E", [("x", str, field(default="a"))], bases=(Event,), namespace={"name": "e"})
     found: list[Violation] = []
-    compile_schema(cls, namespace="app").attributes(cls(None), found)
+    EventReader(compile_schema(cls, namespace="app")).attributes(cls(None), found)
 
     assert found == [Violation(ViolationKind.DATATYPE_MISMATCH, "x")]
 
@@ -156,7 +157,7 @@ def test_field_that_was_deleted_is_missing() -> None:
     del event.x
     found: list[Violation] = []
 
-    assert compile_schema(cls, namespace="app").attributes(event, found) == {}
+    assert EventReader(compile_schema(cls, namespace="app")).attributes(event, found) == {}
     assert found == [Violation(ViolationKind.REQUIRED_MISSING, "x")]
 
 

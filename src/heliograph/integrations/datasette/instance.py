@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING, Final
 from datasette.tokens import TokenHandler, TokenInvalid
 
 from heliograph.errors import SchemaError, SettingsError
-from heliograph.events import EventLike
-from heliograph.quarantine.store import Quarantine
-from heliograph.schema.registry import Registry
+from heliograph.instrumentation import Instrumentation
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings, Validation
-from heliograph.telemetry.actor_attributes import ActorFilter
-from heliograph.telemetry.emitter import Emitter
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.rejections import refused_as
-from heliograph.tokens.telemetry import TokenTelemetry
 from heliograph.tokens.traced import traced
 
 if TYPE_CHECKING:
@@ -41,7 +36,6 @@ class Instance:
     """
 
     def __init__(self, datasette: Datasette) -> None:
-        providers = Providers()
         self.settings = Settings.from_env(config=datasette.plugin_config(PLUGIN_NAME))
         if self.settings.validation is Validation.STRICT:
             raise SettingsError(
@@ -49,10 +43,9 @@ class Instance:
                     "validation: 'strict' would turn a write that is done into an error; in Datasette, take 'quarantine' or 'warn'"
                 ]
             )
-        self.schemas = Registry.of(self.settings)
-        set_aside = Quarantine(self.settings.quarantine).put
-        self._emitter = Emitter(self.settings, providers, self.schemas.policy, set_aside=set_aside)
-        self._tokens = TokenTelemetry(providers, ActorFilter(self.settings.actor, self.schemas.policy))
+        instrumentation = Instrumentation(self.settings, Providers())
+        self.schemas, self.emit = instrumentation.schemas, instrumentation.emit
+        self._tokens = instrumentation.tokens
 
     def register(self, event_classes: Iterable[type]) -> None:
         """Compile the schemas; a class that has none is told in a warning, and goes out untyped."""
@@ -62,10 +55,6 @@ class Instance:
             except SchemaError as error:
                 logger.warning("%s. Its events go out untyped, by their properties().", error)
                 self.schemas.register_untyped(event_class)
-
-    def emit(self, event: EventLike) -> None:
-        """Emit an event."""
-        self._emitter.emit(self.schemas[type(event)], event)
 
     def traced(self, handlers: Iterable[object]) -> list[object]:
         """The token handlers, traced; those built on heliograph's base class are made Datasette's as well."""

@@ -22,8 +22,8 @@ from heliograph.events import (
 from heliograph.schema import conventions
 from heliograph.schema.compile import datasette_events
 from heliograph.schema.compile.annotations import Unreadable, attribute_of, read_type
-from heliograph.schema.model import message as body
 from heliograph.schema.model.event import EventSchema
+from heliograph.schema.model.message import MessageTemplate, parse_message
 from heliograph.schema.model.types import (
     FieldSchema,
     ObjectType,
@@ -88,7 +88,7 @@ def _schema(event_class: type, name: str, event_name: str, options: EventOptions
         upcasters=options.upcasters,
         policy=policy,
     )
-    _check_leaves(schema)
+    _check_wire_attributes(schema)
     return schema
 
 
@@ -186,13 +186,13 @@ def _documentation(event_class: type, name: str) -> tuple[str, str]:
     return brief.strip(), note.strip()
 
 
-def _body(event_class: type, message: str | None, fields: tuple[FieldSchema, ...]) -> body.Body | None:
+def _body(event_class: type, message: str | None, fields: tuple[FieldSchema, ...]) -> MessageTemplate | None:
     if message is None:
         return None
     if not isinstance(message, str):
         raise SchemaError(event_class, f"its message is {message!r}; it has to be text")
     try:
-        return body.parse(message, {field.name: str(field.attribute) for field in fields})
+        return parse_message(message, {field.name: str(field.attribute) for field in fields})
     except ValueError as error:
         raise SchemaError(event_class, f"its message {message!r} cannot be used: {error}") from error
 
@@ -300,16 +300,16 @@ def _check_attribute_name(name: str) -> None:
         raise Unreadable(f"the attribute {name!r} is one of heliograph's own; choose another")
 
 
-def _check_leaves(schema: EventSchema) -> None:
-    leaves = list(schema.leaves())
-    for leaf in leaves:
-        problem = conventions.problem(leaf.attribute, wire_type(leaf.type), event_name=schema.event_name)
+def _check_wire_attributes(schema: EventSchema) -> None:
+    attributes = list(schema.wire_attributes())
+    for attribute in attributes:
+        problem = conventions.problem(attribute.name, wire_type(attribute.type), event_name=schema.event_name)
         if problem is not None:
-            raise SchemaError(schema.event_class, f"its field {leaf.path!r}: {problem}")
-    counts = collections.Counter(leaf.attribute for leaf in leaves)
-    for leaf in leaves:
-        if counts[leaf.attribute] > 1:
-            paths = " and ".join(repr(other.path) for other in leaves if other.attribute == leaf.attribute)
+            raise SchemaError(schema.event_class, f"its field {attribute.path!r}: {problem}")
+    counts = collections.Counter(attribute.name for attribute in attributes)
+    for attribute in attributes:
+        if counts[attribute.name] > 1:
+            paths = " and ".join(repr(other.path) for other in attributes if other.name == attribute.name)
             raise SchemaError(
-                schema.event_class, f"its fields {paths} become one attribute, {leaf.attribute!r}; rename one"
+                schema.event_class, f"its fields {paths} become one attribute, {attribute.name!r}; rename one"
             )

@@ -24,7 +24,7 @@ from heliograph.schema.model.types import (
     Type,
     UnionType,
 )
-from heliograph.schema.model.wire_attributes import Leaf
+from heliograph.schema.model.wire_attributes import WireAttribute
 from heliograph.schema.read.protected import read_stored
 from heliograph.semconv import EVENT_VERSION, LOG_RECORD_UID, USER_ID
 from heliograph.values.attributes import Attributes, AttributeValue
@@ -126,7 +126,7 @@ def _entry(schema: EventSchema) -> Entry:
         brief=schema.brief or f"The event {schema.name}.",
         note=schema.note,
         facts=tuple(_facts(schema)),
-        rows=tuple(map(_row, schema.leaves())),
+        rows=tuple(map(_row, schema.wire_attributes())),
         log_record=to_readable_json(record),
         span_event=to_readable_json(span_event),
         queries=tuple(_queries(schema, attributes)),
@@ -176,15 +176,17 @@ def _logfmt(value: AttributeValue) -> str:
     return text if re.fullmatch(r"[\w.:/-]+", text, re.ASCII) else json.dumps(text, ensure_ascii=False)
 
 
-def _row(leaf: Leaf) -> Row:
-    declared = leaf.field.declared
-    is_by_keys = leaf.wire_type == "any" and isinstance(leaf.type, MapType) and leaf.privacy is Privacy.PLAIN
+def _row(attribute: WireAttribute) -> Row:
+    declared = attribute.field.declared
+    is_by_keys = (
+        attribute.wire_type == "any" and isinstance(attribute.type, MapType) and attribute.privacy is Privacy.PLAIN
+    )
     return Row(
-        attribute=f"{leaf.attribute}.*" if is_by_keys else leaf.attribute,
-        path=leaf.path,
-        type=described(leaf.type),
-        requirement=leaf.field.requirement,
-        privacy="" if leaf.privacy is Privacy.PLAIN else leaf.privacy.value,
+        attribute=f"{attribute.name}.*" if is_by_keys else attribute.name,
+        path=attribute.path,
+        type=described(attribute.type),
+        requirement=attribute.field.requirement,
+        privacy="" if attribute.privacy is Privacy.PLAIN else attribute.privacy.value,
         text="\n\n".join(part for part in (declared.brief, declared.note) if part),
         unit=declared.unit or "",
         examples=tuple(map(_shown, declared.examples)),

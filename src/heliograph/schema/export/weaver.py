@@ -24,7 +24,7 @@ from heliograph.schema import conventions
 from heliograph.schema.export.example import example_properties
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.types import EnumType
-from heliograph.schema.model.wire_attributes import Leaf
+from heliograph.schema.model.wire_attributes import WireAttribute
 from heliograph.values.forms import plain
 from heliograph.values.privacy import HASH_PREFIX, MASKED
 from heliograph.values.text import to_json
@@ -88,18 +88,20 @@ def collect(schemas: Iterable[EventSchema]) -> Registry:
     attributes: dict[str, Yaml] = {}
     owners: dict[str, EventSchema] = {}
     for schema in events.values():
-        for leaf in schema.leaves():
-            if conventions.find(leaf.attribute) is None:
-                definition = _definition(leaf, schema)
-                first = attributes.setdefault(leaf.attribute, definition)
-                owner = owners.setdefault(leaf.attribute, schema)
+        for attribute in schema.wire_attributes():
+            if conventions.find(attribute.name) is None:
+                definition = _definition(attribute, schema)
+                first = attributes.setdefault(attribute.name, definition)
+                owner = owners.setdefault(attribute.name, schema)
                 if first["type"] != definition["type"]:
                     raise SchemaError(
                         schema.event_class,
-                        f"its attribute {leaf.attribute!r} is {_shown(definition)}, and that of "
+                        f"its attribute {attribute.name!r} is {_shown(definition)}, and that of "
                         f"{qualified_name(owner.event_class)} is {_shown(first)}; name one of them otherwise",
                     )
-    refers = any(leaf.attribute not in attributes for schema in events.values() for leaf in schema.leaves())
+    refers = any(
+        attribute.name not in attributes for schema in events.values() for attribute in schema.wire_attributes()
+    )
     return Registry(
         attributes=dict(sorted(attributes.items())), events=[events[name] for name in sorted(events)], refers=refers
     )
@@ -131,17 +133,17 @@ def dumps(document: Yaml) -> str:
     return text
 
 
-def _definition(leaf: Leaf, schema: EventSchema) -> Yaml:
-    declared = leaf.field.declared
-    examples = _examples(leaf)
+def _definition(attribute: WireAttribute, schema: EventSchema) -> Yaml:
+    declared = attribute.field.declared
+    examples = _examples(attribute)
     return {
-        "type": _type(leaf),
+        "type": _type(attribute),
         "stability": schema.stability,
-        "brief": declared.brief or f"The property `{leaf.path}`.",
+        "brief": declared.brief or f"The property `{attribute.path}`.",
         **_given("note", declared.note),
         **({"examples": examples} if examples else {}),
         **deprecation(declared.deprecated),
-        **_annotations(leaf),
+        **_annotations(attribute),
     }
 
 
@@ -149,10 +151,14 @@ def _given(key: str, value: object) -> Yaml:
     return {} if value is None or value == "" else {key: value}
 
 
-def _type(leaf: Leaf) -> Any:
-    kind = leaf.type
-    if not isinstance(kind, EnumType) or leaf.wire_type not in {"string", "int"} or leaf.privacy is not Privacy.PLAIN:
-        return leaf.wire_type
+def _type(attribute: WireAttribute) -> Any:
+    kind = attribute.type
+    if (
+        not isinstance(kind, EnumType)
+        or attribute.wire_type not in {"string", "int"}
+        or attribute.privacy is not Privacy.PLAIN
+    ):
+        return attribute.wire_type
     names = kind.names or tuple(str(value) for value in kind.values)
     members = zip(names, kind.values)
     return {
@@ -164,19 +170,19 @@ def _type(leaf: Leaf) -> Any:
     }
 
 
-def _examples(leaf: Leaf) -> list[object]:
+def _examples(attribute: WireAttribute) -> list[object]:
     """The declared examples, or one made of the type of a text, since Weaver wants it; of what is protected, what leaves."""
-    if leaf.privacy is Privacy.MASK:
+    if attribute.privacy is Privacy.MASK:
         return [MASKED]
-    if leaf.privacy is Privacy.HASH:
+    if attribute.privacy is Privacy.HASH:
         return [f"{HASH_PREFIX}{'0' * 64}"]
-    if leaf.privacy is Privacy.DROP:
+    if attribute.privacy is Privacy.DROP:
         texts: dict[str, list[object]] = {"string": [_TEXT], "string[]": [[_TEXT]]}
-        return texts.get(leaf.wire_type, [])
-    forms = [plain(example) for example in leaf.field.declared.examples]
-    if not forms and leaf.wire_type in {"string", "string[]"} and isinstance(_type(leaf), str):
-        forms = [example_properties([leaf.field])[leaf.field.name]]
-    return [_example(form, leaf.wire_type) for form in forms]
+        return texts.get(attribute.wire_type, [])
+    forms = [plain(example) for example in attribute.field.declared.examples]
+    if not forms and attribute.wire_type in {"string", "string[]"} and isinstance(_type(attribute), str):
+        forms = [example_properties([attribute.field])[attribute.field.name]]
+    return [_example(form, attribute.wire_type) for form in forms]
 
 
 def _example(form: object, wire_type: str) -> object:
@@ -190,10 +196,10 @@ def _example(form: object, wire_type: str) -> object:
     return form if is_itself else to_json(form)
 
 
-def _annotations(leaf: Leaf) -> Yaml:
+def _annotations(attribute: WireAttribute) -> Yaml:
     annotations = {
-        **({"privacy": {"action": leaf.privacy.value}} if leaf.privacy is not Privacy.PLAIN else {}),
-        **_given("unit", leaf.field.declared.unit),
+        **({"privacy": {"action": attribute.privacy.value}} if attribute.privacy is not Privacy.PLAIN else {}),
+        **_given("unit", attribute.field.declared.unit),
     }
     return {"annotations": annotations} if annotations else {}
 
@@ -244,23 +250,23 @@ def event_annotations(schema: EventSchema) -> Yaml:
 def references(schema: EventSchema) -> list[Yaml]:
     """The attributes of an event, by reference, with what is said of them there."""
     found = []
-    for leaf in schema.leaves():
-        is_theirs = conventions.find(leaf.attribute) is not None
-        said = {**_given("brief", leaf.field.declared.brief), **_annotations(leaf)} if is_theirs else {}
-        found.append({"ref": leaf.attribute, "requirement_level": _requirement(leaf), **said})
+    for attribute in schema.wire_attributes():
+        is_theirs = conventions.find(attribute.name) is not None
+        said = {**_given("brief", attribute.field.declared.brief), **_annotations(attribute)} if is_theirs else {}
+        found.append({"ref": attribute.name, "requirement_level": _requirement(attribute), **said})
     return found
 
 
-def _requirement(leaf: Leaf) -> Any:
+def _requirement(attribute: WireAttribute) -> Any:
     """The requirement of what arrives: of a dict, its keys arrive, and not itself."""
-    requirement = leaf.field.requirement
-    if leaf.privacy is Privacy.DROP:
+    requirement = attribute.field.requirement
+    if attribute.privacy is Privacy.DROP:
         return "opt_in"
     if requirement.startswith("conditionally_required"):
         return {"conditionally_required": requirement.partition(": ")[2]}
     if requirement != "required":
         return requirement
-    if leaf.wire_type == "any":
+    if attribute.wire_type == "any":
         return "recommended"
-    around = leaf.path.rpartition(".")[0]
-    return "required" if leaf.required else {"conditionally_required": f"when there is `{around}`"}
+    around = attribute.path.rpartition(".")[0]
+    return "required" if attribute.required else {"conditionally_required": f"when there is `{around}`"}

@@ -17,7 +17,7 @@ from heliograph.events import Privacy, Stability
 from heliograph.schema.export.json_schema import json_schema
 from heliograph.schema.gate.compatibility import refusals
 from heliograph.schema.model.event import EventSchema
-from heliograph.schema.model.wire_attributes import Leaf, privacy_by_path
+from heliograph.schema.model.wire_attributes import WireAttribute, privacy_by_path
 from heliograph.values.privacy import PrivacyPolicy
 
 FORMAT: Final = 1
@@ -30,7 +30,7 @@ class LockedAttribute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     Attributes:
         path: Where its value is in the event's properties.
-        type: What arrives of it; see `heliograph.schema.model.wire_attributes.Leaf.wire_type`.
+        type: What arrives of it; see `heliograph.schema.model.wire_attributes.WireAttribute.wire_type`.
         required: Whether every event has it.
         requirement: Its requirement level.
         unit: Its unit.
@@ -94,19 +94,19 @@ def _event(schema: EventSchema) -> LockedEvent:
         severity=int(schema.severity),
         stability=schema.stability,
         renamed_to=None if schema.deprecated is None else schema.deprecated.renamed_to,
-        attributes={leaf.attribute: _attribute(leaf) for leaf in schema.leaves()},
+        attributes={attribute.name: _attribute(attribute) for attribute in schema.wire_attributes()},
         privacy=dict(privacy_by_path(schema.fields or (), _AS_DECLARED)),
         values=_without_annotations({key: written[key] for key in _CONTRACT if key in written}),
     )
 
 
-def _attribute(leaf: Leaf) -> LockedAttribute:
-    declared = leaf.field.declared
+def _attribute(attribute: WireAttribute) -> LockedAttribute:
+    declared = attribute.field.declared
     return LockedAttribute(
-        path=leaf.path,
-        type=leaf.wire_type,
-        required=leaf.required,
-        requirement=leaf.field.requirement,
+        path=attribute.path,
+        type=attribute.wire_type,
+        required=attribute.required,
+        requirement=attribute.field.requirement,
         unit=declared.unit,
         renamed_to=None if declared.deprecated is None else declared.deprecated.renamed_to,
     )

@@ -13,7 +13,7 @@ from heliograph.values.text import display
 
 
 @dataclass(frozen=True, kw_only=True)
-class Body:
+class MessageTemplate:
     """How the body of an event's log record is made.
 
     Attributes:
@@ -37,7 +37,7 @@ class Body:
         return "".join(literal if attribute is None else f"{literal}{{{attribute}}}" for literal, attribute in parts)
 
 
-def parse(message: str, bases: Mapping[str, str]) -> Body:
+def parse_message(message: str, bases: Mapping[str, str]) -> MessageTemplate:
     """The body that a template stands for.
 
     Args:
@@ -47,7 +47,7 @@ def parse(message: str, bases: Mapping[str, str]) -> Body:
     Raises:
         ValueError: Says what of the template cannot be used.
     """
-    return Body(
+    return MessageTemplate(
         parts=tuple(
             (literal, None if path is None else _attribute(path, spec, conversion, bases))
             for literal, path, spec, conversion in string.Formatter().parse(message)

@@ -1,4 +1,4 @@
-"""The attributes that the fields of an event become: one leaf for each name on the wire."""
+"""The attributes that the fields of an event become: one attribute for each name on the wire."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from heliograph.values.privacy import PrivacyPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
-class Leaf:
+class WireAttribute:
     """One attribute of an event, as its class declares it.
 
     Attributes:
-        attribute: Its name on the wire; of what is flattened by its own keys, the prefix.
+        name: Its name on the wire; if the value is flattened by its own keys, their common prefix.
         path: Where its value is in the event's properties: ``order.total``.
         field: The field that it comes from.
         type: The type of the field, without `None`.
@@ -43,7 +43,7 @@ class Leaf:
         privacy: What leaves of it, where the field or one around it says so; else plain.
     """
 
-    attribute: str
+    name: str
     path: str
     field: FieldSchema
     type: Type
@@ -56,27 +56,29 @@ class Leaf:
         return "string" if self.privacy in {Privacy.MASK, Privacy.HASH} else wire_type(self.type)
 
 
-def leaves(fields: Iterable[FieldSchema], prefix: str) -> Iterator[Leaf]:
-    """The leaves of an event's fields, in order.
+def wire_attributes(fields: Iterable[FieldSchema], prefix: str) -> Iterator[WireAttribute]:
+    """Yield the attributes that the fields of an event become, in order.
 
     Args:
         fields: The fields.
         prefix: The event's name on the wire.
     """
     for field in fields:
-        yield from _leaves(field, prefix, "", required=True, around=None)
+        yield from _wire_attributes(field, prefix, "", required=True, around=None)
 
 
-def _leaves(field: FieldSchema, prefix: str, parent: str, *, required: bool, around: Privacy | None) -> Iterator[Leaf]:
+def _wire_attributes(
+    field: FieldSchema, prefix: str, parent: str, *, required: bool, around: Privacy | None
+) -> Iterator[WireAttribute]:
     attribute, path = field.attribute_below(prefix), f"{parent}{field.name}"
     privacy = field.declared.privacy or around or Privacy.PLAIN
     kind = without_null(field.type)
     is_there = required and field.requirement == "required"
     if isinstance(kind, ObjectType) and privacy is Privacy.PLAIN and expands(kind):
         for below in kind.fields:
-            yield from _leaves(below, attribute, f"{path}.", required=is_there, around=field.declared.privacy)
+            yield from _wire_attributes(below, attribute, f"{path}.", required=is_there, around=field.declared.privacy)
     else:
-        yield Leaf(attribute=attribute, path=path, field=field, type=kind, required=is_there, privacy=privacy)
+        yield WireAttribute(name=attribute, path=path, field=field, type=kind, required=is_there, privacy=privacy)
 
 
 def expands(kind: ObjectType) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from heliograph.schema.model.wire_attributes import Leaf
+from heliograph.schema.model.wire_attributes import WireAttribute
 from heliograph.schema.read.validation import Violation, ViolationKind
 from heliograph.values.attributes import Attributes
 
@@ -42,14 +42,14 @@ class CoverageRecorder:
     """Records what is seen of one event. What it costs an event is a comparison, or, once a second, a loop.
 
     Args:
-        leaves: The attributes that the event declares.
+        declared: The attributes that the event declares.
     """
 
-    def __init__(self, leaves: Iterable[Leaf]) -> None:
-        leaves = list(leaves)
-        self._last: dict[str, int | None] = {leaf.attribute: None for leaf in leaves}
-        self._names = frozenset(leaf.attribute for leaf in leaves if leaf.wire_type != "any")
-        self._prefixes = frozenset(leaf.attribute for leaf in leaves) - self._names
+    def __init__(self, declared: Iterable[WireAttribute]) -> None:
+        declared = list(declared)
+        self._last: dict[str, int | None] = {attribute.name: None for attribute in declared}
+        self._names = frozenset(attribute.name for attribute in declared if attribute.wire_type != "any")
+        self._prefixes = frozenset(attribute.name for attribute in declared) - self._names
         self._waiting: frozenset[str] = frozenset()
         self._waiting_prefixes: frozenset[str] = frozenset()
         self._until = -1

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from heliograph.events import Privacy
+from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.types import (
     AnyType,
     ArrayType,
@@ -89,6 +90,16 @@ class FieldReader:
         """What leaves of a form that has in it only what the classes inside of it let out; or `DROPPED`."""
         left = self._policy.apply(self.privacy, form)
         return protected(left, self.field.type, self._policy) if self._is_private_inside else left
+
+
+def field_readers(schema: EventSchema) -> tuple[FieldReader, ...]:
+    """Return a reader for each field of a schema, and one more for each field that is also emitted under its new name."""
+    taken = frozenset(each.name for each in schema.wire_attributes())
+    fields = schema.fields or ()
+    return tuple(
+        FieldReader(each, each.attribute_below(schema.event_name), schema.policy, taken, checks=each in fields)
+        for each in schema.emitted_fields()
+    )
 
 
 def _has_private_fields(kind: Type) -> bool:

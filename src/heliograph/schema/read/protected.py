@@ -9,7 +9,7 @@ from typing import Final
 from heliograph.events import Privacy
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.wire_attributes import privacy_by_path
-from heliograph.schema.read.field import spread
+from heliograph.schema.read.field import field_readers, spread
 from heliograph.schema.read.validation import Violation, violations_of_fields
 from heliograph.values.attributes import Attributes
 from heliograph.values.privacy import (
@@ -24,13 +24,13 @@ _INDEX: Final = re.compile(r"\[\d+\]|\{\}")
 
 
 def read_stored(schema: EventSchema, properties: Mapping[str, object]) -> tuple[Attributes, list[Violation]]:
-    """The attributes of properties that `EventSchema.public_properties` gave, and what is wrong with them.
+    """The attributes of properties that `EventReader.public_properties` gave, and what is wrong with them.
 
     What was protected stays as it is, and is not checked: what it was, nobody knows any more. What the class protects since
     then is protected now.
     """
     attributes: Attributes = {}
-    for reader in schema.readers:
+    for reader in field_readers(schema):
         left = reader.protected(_marked(properties.get(reader.field.name)))
         if left is not DROPPED:
             spread(attributes, reader.attribute, left, reader.field.type, reader.taken)

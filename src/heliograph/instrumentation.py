@@ -1,0 +1,52 @@
+"""The parts that turn events and token operations into telemetry, assembled from settings and providers."""
+
+from __future__ import annotations
+
+from heliograph.events import EventLike
+from heliograph.quarantine.record import InvalidRecord
+from heliograph.quarantine.replay import prepare
+from heliograph.quarantine.store import Quarantine
+from heliograph.schema.registry import SchemaRegistry
+from heliograph.settings import Settings
+from heliograph.telemetry.actor_attributes import ActorFilter
+from heliograph.telemetry.emitter import Emitter
+from heliograph.telemetry.providers import Providers
+from heliograph.tokens.telemetry import TokenTelemetry
+
+
+class Instrumentation:
+    """Everything that `heliograph.Host` and the Datasette plugin have in common.
+
+    Args:
+        settings: Which signals are emitted, what of events and actors is exported, and what is done with invalid events.
+        providers: The OpenTelemetry providers that telemetry goes to.
+
+    Attributes:
+        schemas: The schemas of the registered event classes.
+        tokens: Records token operations as spans and durations.
+    """
+
+    def __init__(self, settings: Settings, providers: Providers) -> None:
+        self.schemas = SchemaRegistry.of(settings)
+        actor = ActorFilter(settings.actor, self.schemas.policy)
+        self.tokens = TokenTelemetry(providers, actor)
+        self._emitter = Emitter(settings, providers, actor, set_aside=Quarantine(settings.quarantine).put)
+
+    def emit(self, event: EventLike) -> None:
+        """Emit an event in the current context.
+
+        Raises:
+            UnregisteredEvent: Neither the event's class nor an ancestor of it is registered.
+            InvalidEvent: The event is invalid, and the setting ``validation`` is ``strict``.
+            OutboxFull: The outbox has no room for the event, and the setting ``validation`` is ``strict``.
+        """
+        self._emitter.emit(self.schemas.reader(type(event)), event)
+
+    def replay(self, record: InvalidRecord) -> None:
+        """Emit an event from the quarantine, with its first id, time, actor and span.
+
+        Raises:
+            NotReplayable: The event is still invalid, or no registered class can read its version.
+        """
+        reader, attributes = prepare(self.schemas, record)
+        self._emitter.emit_again(reader, record, attributes)

@@ -1,0 +1,90 @@
+"""Read an event by its schema: its attributes, what is wrong with it, and the properties that may be stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from heliograph.events import EventLike
+from heliograph.schema.model.event import EventSchema
+from heliograph.schema.read.coverage import CoverageRecorder
+from heliograph.schema.read.field import field_readers
+from heliograph.schema.read.generated import attribute_reader
+from heliograph.schema.read.validation import Violation
+from heliograph.semconv import ACTOR_ATTRIBUTES
+from heliograph.values.attributes import Attributes, put
+from heliograph.values.forms import public
+from heliograph.values.introspect import declared_privacy, field_names, read
+from heliograph.values.privacy import DROPPED
+from heliograph.values.text import display
+
+
+class EventReader:
+    """Reads the events of one class. No method raises, whatever an event carries.
+
+    Args:
+        schema: The schema of the class.
+
+    Attributes:
+        schema: The schema of the class.
+        attributes: A function ``attributes(event, violations=None)`` that returns the properties of an event as attributes.
+            If given a list, it appends the `Violation`s of the event to it; given `None`, it does not validate.
+            `heliograph.values.forms` documents the form of each value.
+        coverage: Records which attributes were seen.
+        shared_names: The names of attributes that both the event and an actor may have.
+        renamed: Reads the same events under their new name, if they are emitted under both names.
+    """
+
+    def __init__(self, schema: EventSchema) -> None:
+        declared = list(schema.wire_attributes())
+        self.schema = schema
+        self.coverage = CoverageRecorder(declared)
+        self.shared_names = frozenset(each.name for each in declared).intersection(ACTOR_ATTRIBUTES.values())
+        self.renamed = None if schema.renamed is None else EventReader(schema.renamed)
+        self._name_for_display = display(schema.name)
+        self._fields = field_readers(schema)
+        self.attributes = (
+            self._untyped_attributes
+            if schema.fields is None
+            else attribute_reader(self._fields, schema.policy, self._attributes_by_field)
+        )
+
+    def body_text(self, attributes: Attributes) -> str:
+        """Return the short display string of an event that has these attributes."""
+        return self._name_for_display if self.schema.body is None else self.schema.body.render(attributes)
+
+    def public_properties(self, event: EventLike) -> dict[str, object]:
+        """Return the properties of an event in their forms, each as its privacy allows."""
+        if self.schema.fields is None:
+            return self._untyped_properties(event)
+        forms = ((reader.field.name, reader.read(read(event, reader.field.name))) for reader in self._fields)
+        return {name: form for name, form in forms if form is not DROPPED}
+
+    def _attributes_by_field(self, event: EventLike, violations: list[Violation] | None) -> Attributes:
+        """Read an event that the generated function does not handle: each field by its `FieldReader`."""
+        attributes: Attributes = {}
+        if violations is not None:
+            violations.clear()
+        for reader in self._fields:
+            reader(attributes, read(event, reader.field.name), violations)
+        return attributes
+
+    def _untyped_attributes(self, event: EventLike, violations: list[Violation] | None = None) -> Attributes:  # noqa: ARG002 — there is no type to validate against
+        attributes: Attributes = {}
+        put(attributes, self.schema.event_name, self._untyped_properties(event))
+        return attributes
+
+    def _untyped_properties(self, event: EventLike) -> dict[str, object]:
+        policy = self.schema.policy
+        properties = _properties(event)
+        # `properties()` turns nested objects into dicts, which lose the privacy that their classes declare: where a field
+        # has the same name, the object itself is read.
+        fields = {name: read(event, name) for name in field_names(type(event)) or () if name in properties}
+        form, _ = public({**properties, **fields}, policy)
+        return policy.within(form, declared_privacy(type(event)), around=None) if isinstance(form, dict) else {}
+
+
+def _properties(event: EventLike) -> Mapping[str, object]:
+    try:
+        return dict(event.properties())
+    except Exception:  # properties() is a program's own code; what the object holds is exported instead
+        return {key: value for key, value in getattr(event, "__dict__", {}).items() if key not in {"actor", "created"}}
