@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from heliograph import semconv
-from heliograph.settings import FIELDS, variable
+from heliograph.settings import FIELDS, variable_name
 from heliograph.values import forms
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def settings_table() -> str:
     """The table of settings, for the README."""
     rows = [
-        (f"`{variable(name)}`", shown_default(name), field.metadata["doc"] + shown_host(name))
+        (f"`{variable_name(name)}`", shown_default(name), field.metadata["doc"] + shown_host(name))
         for name, field in FIELDS.items()
     ]
     return table(("variable", "default", ""), rows)

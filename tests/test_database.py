@@ -14,18 +14,18 @@ import pytest
 from datasette.app import Datasette
 
 from heliograph.database import Database, Results
-from heliograph.runtime.loop import Background
+from heliograph.runtime.loop import BackgroundLoop
 
 
 @pytest.fixture
-def background() -> Iterator[Background]:
-    started = Background()
+def background() -> Iterator[BackgroundLoop]:
+    started = BackgroundLoop()
     yield started
     started.stop()
 
 
 @pytest.fixture
-def database(tmp_path: Path, background: Background) -> Iterator[Database]:
+def database(tmp_path: Path, background: BackgroundLoop) -> Iterator[Database]:
     opened = Database("events", tmp_path / "events.db", background=background)
     opened._background.call(opened.execute_write, "create table t (id integer primary key, a text)")
     background.stop()
@@ -118,7 +118,7 @@ async def test_error_of_sqlite_is_raised_and_the_next_call_works(database: Datab
 
 
 @pytest.mark.anyio
-async def test_write_that_nobody_waits_for(database: Database, background: Background) -> None:
+async def test_write_that_nobody_waits_for(database: Database, background: BackgroundLoop) -> None:
     """It comes back at once with an id; the background, and so a flush, waits for it."""
     task = await database.execute_write("insert into t (a) values ('later')", block=False)
 
@@ -129,7 +129,7 @@ async def test_write_that_nobody_waits_for(database: Database, background: Backg
 
 @pytest.mark.anyio
 async def test_write_that_nobody_waits_for_is_logged_when_it_fails(
-    database: Database, background: Background, warnings: pytest.LogCaptureFixture
+    database: Database, background: BackgroundLoop, warnings: pytest.LogCaptureFixture
 ) -> None:
     """The database is named."""
     await database.execute_write("insert into missing values (1)", block=False)
@@ -157,7 +157,7 @@ async def test_writers_at_the_same_time_lose_nothing(database: Database) -> None
 
 
 @pytest.mark.anyio
-async def test_database_in_memory_is_one_for_all_threads(background: Background) -> None:
+async def test_database_in_memory_is_one_for_all_threads(background: BackgroundLoop) -> None:
     """What one call writes, the next one reads."""
     database = Database("_internal", ":memory:", background=background)
     await database.execute_write("create table t (a)")
@@ -178,7 +178,7 @@ async def test_closed_database_is_opened_again(database: Database) -> None:
 
 
 @pytest.mark.anyio
-async def test_file_that_cannot_be_opened_is_sqlites_error(tmp_path: Path, background: Background) -> None:
+async def test_file_that_cannot_be_opened_is_sqlites_error(tmp_path: Path, background: BackgroundLoop) -> None:
     """At the first use, not before."""
     database = Database("events", tmp_path / "missing" / "events.db", background=background)
 

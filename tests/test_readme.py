@@ -12,7 +12,7 @@ import pytest
 import yaml
 from datasette.app import Datasette
 
-from heliograph.integrations.datasette.instance import instance_of
+from heliograph.integrations.datasette.instance_state import state_of
 from heliograph.receiver.server import receiving
 from heliograph.receiver.store import Store
 
@@ -61,4 +61,4 @@ def test_datasette_sends_its_spans_with_the_endpoint_alone(store, tmp_path):
 def test_the_configuration_for_datasette_is_accepted():
     """The plugin takes the settings of the README from Datasette's configuration."""
     datasette = Datasette(memory=True, config=yaml.safe_load(block("yaml", "heliograph")))
-    assert instance_of(datasette).settings.actor == ("id", "name")
+    assert state_of(datasette).settings.actor == ("id", "name")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph import Settings, SettingsError, Signal
-from heliograph.settings import FIELDS, variable
+from heliograph.settings import FIELDS, variable_name
 
 
 def problems(environ: dict[str, str], config: dict[str, object] | None = None) -> tuple[str, ...]:
@@ -34,7 +34,7 @@ def test_defaults() -> None:
 
 def test_every_field_is_a_variable_with_documentation() -> None:
     """The table of settings is made from the fields."""
-    assert variable("token_ttl") == "HELIOGRAPH_TOKEN_TTL"
+    assert variable_name("token_ttl") == "HELIOGRAPH_TOKEN_TTL"
     assert all(field.metadata["doc"] for field in FIELDS.values())
 
 
@@ -75,7 +75,7 @@ def test_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_empty_variable_counts_as_unset_but_for_the_actor() -> None:
     """As OpenTelemetry's specification says; an empty list of the actor's keys is a choice."""
-    settings = Settings.from_env({variable(name): "" for name in FIELDS})
+    settings = Settings.from_env({variable_name(name): "" for name in FIELDS})
 
     assert settings == dataclasses.replace(Settings(), actor=())
 
@@ -185,7 +185,7 @@ VALUES = (
     )
 )
 ENVIRONMENTS = st.dictionaries(
-    st.sampled_from([variable(name) for name in FIELDS])
+    st.sampled_from([variable_name(name) for name in FIELDS])
     | st.text(string.ascii_uppercase).map(lambda name: f"HELIOGRAPH_{name}"),
     VALUES,
 )

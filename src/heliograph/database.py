@@ -14,7 +14,7 @@ from typing import Final, TypeAlias, TypeVar
 import anyio.to_thread
 
 from heliograph.runtime.fork import after_fork_in_child, around_fork
-from heliograph.runtime.loop import Background
+from heliograph.runtime.loop import BackgroundLoop
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ class Database:
         background: Runs the writes that nobody waits for.
     """
 
-    def __init__(self, name: str, path: str | PathLike[str], *, background: Background) -> None:
+    def __init__(self, name: str, path: str | PathLike[str], *, background: BackgroundLoop) -> None:
         self.name = name
         self.path = fspath(path)
         self._background = background

@@ -18,15 +18,15 @@ from opentelemetry.trace import TracerProvider
 from heliograph.database import Database
 from heliograph.errors import DatabaseNotFound, PluginError, qualified_name
 from heliograph.events import Actor, EventLike
-from heliograph.hooks.dispatch import Dispatcher
-from heliograph.hooks.plugins import Plugins, flat, resolved
+from heliograph.hooks.dispatch import TrackEventDispatcher
+from heliograph.hooks.plugins import Plugins, flatten_results, resolve_result
 from heliograph.instrumentation import Instrumentation
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.runtime.deadline import Deadline, run_within
-from heliograph.runtime.loop import Background
-from heliograph.runtime.once import Startup
+from heliograph.runtime.loop import BackgroundLoop
+from heliograph.runtime.once import RunOnce
 from heliograph.semconv import SCOPE
-from heliograph.settings import Settings, looked_up
+from heliograph.settings import Settings, resolve_references
 from heliograph.telemetry.metrics import metrics_of
 from heliograph.telemetry.otel_api import LoggerProvider
 from heliograph.telemetry.providers import Providers
@@ -103,11 +103,11 @@ class Host:
         self._secret = settings.secret or (secrets.token_hex(32),)  # made here: threads that sign first share it
         self._warns_of_secret = not settings.secret
         self._closers: list[Callable[[float], bool | None]] = []
-        self._background = Background()
-        self._startup = Startup(self._start, self._background)
+        self._background = BackgroundLoop()
+        self._startup = RunOnce(self._start, self._background)
         self._databases = self._open(databases or {})
         self._plugins = self._load(plugins)
-        dispatcher = Dispatcher(self._plugins, self._background, metrics_of(self._providers))
+        dispatcher = TrackEventDispatcher(self._plugins, self._background, metrics_of(self._providers))
         self._dispatch, self._dispatch_async = dispatcher.dispatch, dispatcher.dispatch_async
         self._tokens = TokenService(self._plugins, self._instrumentation.tokens)
 
@@ -247,7 +247,7 @@ class Host:
         """
         if (database is not None or table is not None) and not fallback:
             return None
-        return looked_up(self.settings.plugin_config.get(plugin_name))
+        return resolve_references(self.settings.plugin_config.get(plugin_name))
 
     def get_database(self, name: str | None = None) -> Database:
         """The database of that name, or the first one.
@@ -295,18 +295,18 @@ class Host:
         await self._register_events(self._plugins.call("register_events", datasette=self))
         started = list(self._plugins)
         for result in self._plugins.call("startup", datasette=self):
-            await resolved(result)
+            await resolve_result(result)
         for plugin in self._plugins:
             if plugin not in started:  # a startup hook registered it
                 await self._start_plugin(plugin)
 
     async def _start_plugin(self, plugin: object) -> None:
-        await self._register_events(self._plugins.call_of(plugin, "register_events", datasette=self))
-        for result in self._plugins.call_of(plugin, "startup", datasette=self):
-            await resolved(result)
+        await self._register_events(self._plugins.call_plugin(plugin, "register_events", datasette=self))
+        for result in self._plugins.call_plugin(plugin, "startup", datasette=self):
+            await resolve_result(result)
 
     async def _register_events(self, results: list[object]) -> None:
-        for event_class in flat([await resolved(result) for result in results]):
+        for event_class in flatten_results([await resolve_result(result) for result in results]):
             if not isinstance(event_class, type):
                 raise PluginError(
                     f"the hook register_events returned an object of {qualified_name(event_class)}, not an event class"

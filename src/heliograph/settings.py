@@ -282,13 +282,13 @@ class Settings:
         said = {
             name.removeprefix(PREFIX).lower(): value
             for name, value in environ.items()
-            if name.startswith(PREFIX) and (value or name == variable("actor"))
+            if name.startswith(PREFIX) and (value or name == variable_name("actor"))
         }
         _warn_of_unknown(said)
         if not isinstance(config := config or {}, Mapping):
             raise SettingsError(["plugins.heliograph: it has to be a mapping of settings"])
         problems = [problem for key in config if (problem := _problem_of_key(key))]
-        values = _read_each({k: v for k, v in said.items() if k in FIELDS}, variable, problems)
+        values = _read_each({k: v for k, v in said.items() if k in FIELDS}, variable_name, problems)
         rest = {k: v for k, v in config.items() if k in FIELDS and k not in said}
         values |= _read_each(rest, lambda name: f"plugins.heliograph.{name}", problems)
         if problems:
@@ -299,7 +299,7 @@ class Settings:
 FIELDS: Final = {field.name: field for field in dataclasses.fields(Settings)}
 
 
-def variable(name: str) -> str:
+def variable_name(name: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + name.upper()
 
@@ -329,17 +329,17 @@ def _warn_of_unknown(said: Mapping[str, str]) -> None:
     for name in said:
         close = difflib.get_close_matches(name, FIELDS, n=1)
         if name not in FIELDS and close:
-            logger.warning("%s is no setting; did you mean %s?", variable(name), variable(close[0]))
+            logger.warning("%s is no setting; did you mean %s?", variable_name(name), variable_name(close[0]))
 
 
-def looked_up(config: object) -> object:
+def resolve_references(config: object) -> object:
     """A plugin's configuration, with what stands for ``{"$env": NAME}`` and ``{"$file": PATH}`` in it."""
     if isinstance(config, Mapping):
         if config.keys() == {"$env"}:
             return os.environ.get(str(config["$env"]))
         if config.keys() == {"$file"}:
             return Path(str(config["$file"])).read_text()
-        return {key: looked_up(value) for key, value in config.items()}
+        return {key: resolve_references(value) for key, value in config.items()}
     if isinstance(config, list):
-        return [looked_up(value) for value in config]
+        return [resolve_references(value) for value in config]
     return config

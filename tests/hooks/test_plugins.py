@@ -11,7 +11,7 @@ import pluggy
 import pytest
 
 from heliograph import HeliographError, PluginError, hookimpl
-from heliograph.hooks.plugins import Plugins, flat, resolved
+from heliograph.hooks.plugins import Plugins, flatten_results, resolve_result
 from recorder import Telemetry
 
 
@@ -52,7 +52,7 @@ def test_hooks_are_called_in_pluggys_order() -> None:
     plugins = loaded(First("first", asked), Named("a", asked), Named("b", asked), Last("last", asked))
 
     assert plugins.call("track_event", datasette=None, event=None) == ["first", "b", "a", "last"]
-    assert [call(datasette=None, event=None) for _, call in plugins.each("track_event")] == [
+    assert [call(datasette=None, event=None) for _, call in plugins.calls_by_plugin("track_event")] == [
         ["first"],
         ["b"],
         ["a"],
@@ -72,17 +72,20 @@ def test_wrapper_wraps_each_of_the_calls() -> None:
 
     plugins = loaded(Wrapper(), Named("a", []), Named("b", []))
 
-    assert [call(datasette=None, event=None) for _, call in plugins.each("track_event")] == [["<b>"], ["<a>"]]
+    assert [call(datasette=None, event=None) for _, call in plugins.calls_by_plugin("track_event")] == [
+        ["<b>"],
+        ["<a>"],
+    ]
 
 
 def test_plugin_registered_later_is_called() -> None:
     """What was asked for before is asked for again."""
     plugins = loaded(Named("a", []))
-    assert len(plugins.each("track_event")) == 1
+    assert len(plugins.calls_by_plugin("track_event")) == 1
 
     plugins.register(Named("b", []))
 
-    assert [call(datasette=None, event=None) for _, call in plugins.each("track_event")] == [["b"], ["a"]]
+    assert [call(datasette=None, event=None) for _, call in plugins.calls_by_plugin("track_event")] == [["b"], ["a"]]
 
 
 def test_call_of_asks_one_plugin_alone() -> None:
@@ -90,7 +93,7 @@ def test_call_of_asks_one_plugin_alone() -> None:
     asked: list[str] = []
     one, other = Named("one", asked), Named("other", asked)
 
-    assert loaded(one, other).call_of(one, "track_event", datasette=None, event=None) == ["one"]
+    assert loaded(one, other).call_plugin(one, "track_event", datasette=None, event=None) == ["one"]
     assert asked == ["one"]
 
 
@@ -206,9 +209,9 @@ async def test_result_may_be_a_value_or_something_to_await(form: str) -> None:
 
     forms = {"value": 7, "function": lambda: 7, "async function": inner}
 
-    assert await resolved(forms[form] if form in forms else inner()) == 7
+    assert await resolve_result(forms[form] if form in forms else inner()) == 7
 
 
 def test_flat_takes_one_a_list_or_nothing() -> None:
     """What a hook gives in any of these forms."""
-    assert list(flat([1, [2, 3], None, (4,), []])) == [1, 2, 3, 4]
+    assert list(flatten_results([1, [2, 3], None, (4,), []])) == [1, 2, 3, 4]

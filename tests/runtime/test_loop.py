@@ -11,14 +11,14 @@ from contextvars import ContextVar
 
 import pytest
 
-from heliograph.runtime.loop import Background
+from heliograph.runtime.loop import BackgroundLoop
 
 variable: ContextVar[str] = ContextVar("variable", default="nobody's")
 
 
 @pytest.fixture
-def background() -> Iterator[Background]:
-    started = Background()
+def background() -> Iterator[BackgroundLoop]:
+    started = BackgroundLoop()
     yield started
     started.stop()
 
@@ -35,7 +35,7 @@ def threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("heliograph")]
 
 
-def test_no_thread_before_the_first_use_and_none_after_stop(background: Background) -> None:
+def test_no_thread_before_the_first_use_and_none_after_stop(background: BackgroundLoop) -> None:
     """A program that has no async hooks has no thread of ours."""
     assert threads() == []
     background.submit(later(lambda: None), what="nothing")  # type: ignore[arg-type]
@@ -46,7 +46,7 @@ def test_no_thread_before_the_first_use_and_none_after_stop(background: Backgrou
     background.stop()
 
 
-def test_call_gives_the_result_in_the_callers_context(background: Background) -> None:
+def test_call_gives_the_result_in_the_callers_context(background: BackgroundLoop) -> None:
     """The calling thread waits for it."""
 
     async def read(suffix: str) -> str:
@@ -56,7 +56,7 @@ def test_call_gives_the_result_in_the_callers_context(background: Background) ->
     assert background.call(read, "!") == "caller's!"
 
 
-def test_call_raises_what_the_function_raises(background: Background) -> None:
+def test_call_raises_what_the_function_raises(background: BackgroundLoop) -> None:
     """As if it were called right here."""
 
     async def fail() -> None:
@@ -66,7 +66,7 @@ def test_call_raises_what_the_function_raises(background: Background) -> None:
         background.call(fail)
 
 
-def test_call_on_the_loop_itself_is_refused(background: Background) -> None:
+def test_call_on_the_loop_itself_is_refused(background: BackgroundLoop) -> None:
     """It would wait for itself for ever."""
 
     async def nested() -> None:
@@ -76,7 +76,7 @@ def test_call_on_the_loop_itself_is_refused(background: Background) -> None:
         background.call(nested)
 
 
-def test_submitted_functions_run_one_after_the_other(background: Background) -> None:
+def test_submitted_functions_run_one_after_the_other(background: BackgroundLoop) -> None:
     """In the order of submission, each to its end."""
     seen: list[int] = []
 
@@ -95,7 +95,7 @@ def test_submitted_functions_run_one_after_the_other(background: Background) -> 
     assert seen == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
 
 
-def test_submitted_function_runs_in_the_context_of_its_submission(background: Background) -> None:
+def test_submitted_function_runs_in_the_context_of_its_submission(background: BackgroundLoop) -> None:
     """What the caller changes later does not reach it, nor does it reach the caller."""
     seen: list[str] = []
 
@@ -114,7 +114,7 @@ def test_submitted_function_runs_in_the_context_of_its_submission(background: Ba
 
 
 def test_function_that_fails_is_logged_and_the_next_one_runs(
-    background: Background, warnings: pytest.LogCaptureFixture
+    background: BackgroundLoop, warnings: pytest.LogCaptureFixture
 ) -> None:
     """Its traceback is in the log."""
     seen: list[int] = []
@@ -129,7 +129,7 @@ def test_function_that_fails_is_logged_and_the_next_one_runs(
 
 
 def test_function_that_is_cancelled_from_within_does_not_end_the_queue(
-    background: Background, warnings: pytest.LogCaptureFixture
+    background: BackgroundLoop, warnings: pytest.LogCaptureFixture
 ) -> None:
     """A hook may await something that somebody cancelled."""
     seen: list[int] = []
@@ -147,7 +147,7 @@ def test_function_that_is_cancelled_from_within_does_not_end_the_queue(
     assert warnings.messages == ["Failed: the cancelled"]
 
 
-def test_wait_says_whether_all_was_done(background: Background) -> None:
+def test_wait_says_whether_all_was_done(background: BackgroundLoop) -> None:
     """Past the time it is False, and True again when the rest was done."""
     release = threading.Event()
     background.submit(lambda: asyncio.to_thread(release.wait), what="job")
@@ -158,7 +158,7 @@ def test_wait_says_whether_all_was_done(background: Background) -> None:
     assert background.wait(0) is True
 
 
-def test_submit_comes_back_at_once_also_on_the_loop_itself(background: Background) -> None:
+def test_submit_comes_back_at_once_also_on_the_loop_itself(background: BackgroundLoop) -> None:
     """A job may submit another, which runs after it."""
     seen: list[str] = []
 
@@ -174,7 +174,7 @@ def test_submit_comes_back_at_once_also_on_the_loop_itself(background: Backgroun
     assert seen == ["outer", "inner"]
 
 
-def test_is_own_thread(background: Background) -> None:
+def test_is_own_thread(background: BackgroundLoop) -> None:
     """Only the loop's thread is."""
 
     async def ask() -> bool:
@@ -185,7 +185,7 @@ def test_is_own_thread(background: Background) -> None:
     assert asyncio.run(ask()) is False
 
 
-def test_stop_cancels_what_still_runs_and_the_next_use_starts_again(background: Background) -> None:
+def test_stop_cancels_what_still_runs_and_the_next_use_starts_again(background: BackgroundLoop) -> None:
     """A host may be used after its shutdown, by mistake or on purpose."""
     ended = threading.Event()
 
@@ -209,7 +209,7 @@ def test_stop_cancels_what_still_runs_and_the_next_use_starts_again(background: 
     assert background.wait(5)
 
 
-def test_threads_start_one_loop_together(background: Background) -> None:
+def test_threads_start_one_loop_together(background: BackgroundLoop) -> None:
     """However many come first."""
     seen: list[int] = []
     barrier = threading.Barrier(8)

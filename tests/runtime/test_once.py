@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import anyio
 import pytest
 
-from heliograph.runtime.loop import Background
-from heliograph.runtime.once import Startup
+from heliograph.runtime.loop import BackgroundLoop
+from heliograph.runtime.once import RunOnce
 
 
 @pytest.fixture
-def background() -> Iterator[Background]:
-    started = Background()
+def background() -> Iterator[BackgroundLoop]:
+    started = BackgroundLoop()
     yield started
     started.stop()
 
@@ -35,10 +35,10 @@ class Work:
             raise RuntimeError(f"time {self.times}")
 
 
-def test_sync_callers_start_once(background: Background) -> None:
+def test_sync_callers_start_once(background: BackgroundLoop) -> None:
     """The second finds it done."""
     work = Work()
-    startup = Startup(work, background)
+    startup = RunOnce(work, background)
 
     startup.ensure()
     startup.ensure()
@@ -46,10 +46,10 @@ def test_sync_callers_start_once(background: Background) -> None:
     assert (work.times, startup.done) == (1, True)
 
 
-def test_threads_and_loops_at_the_same_time_start_once(background: Background) -> None:
+def test_threads_and_loops_at_the_same_time_start_once(background: BackgroundLoop) -> None:
     """All return when it is done, and not before."""
     work = Work()
-    startup = Startup(work, background)
+    startup = RunOnce(work, background)
     barrier = threading.Barrier(8)
 
     def come(number: int) -> bool:
@@ -66,10 +66,10 @@ def test_threads_and_loops_at_the_same_time_start_once(background: Background) -
 
 
 @pytest.mark.anyio
-async def test_tasks_of_one_loop_start_once(background: Background) -> None:
+async def test_tasks_of_one_loop_start_once(background: BackgroundLoop) -> None:
     """An async caller's own loop does it, and no thread is started."""
     work = Work()
-    startup = Startup(work, background)
+    startup = RunOnce(work, background)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
@@ -79,9 +79,9 @@ async def test_tasks_of_one_loop_start_once(background: Background) -> None:
     assert not any(thread.name == "heliograph-loop" for thread in threading.enumerate())
 
 
-def test_failure_is_raised_and_tried_again(background: Background) -> None:
+def test_failure_is_raised_and_tried_again(background: BackgroundLoop) -> None:
     """The next caller may have more luck."""
-    startup = Startup(Work(fail=1), background)
+    startup = RunOnce(Work(fail=1), background)
 
     with pytest.raises(RuntimeError, match="time 1"):
         startup.ensure()
@@ -90,10 +90,10 @@ def test_failure_is_raised_and_tried_again(background: Background) -> None:
     assert startup.done
 
 
-def test_waiters_of_a_failure_try_themselves(background: Background) -> None:
+def test_waiters_of_a_failure_try_themselves(background: BackgroundLoop) -> None:
     """Nobody returns before it is done; each failure is raised to one caller."""
     work = Work(fail=2)
-    startup = Startup(work, background)
+    startup = RunOnce(work, background)
     barrier = threading.Barrier(4)
 
     def come(_: int) -> bool:
@@ -109,7 +109,7 @@ def test_waiters_of_a_failure_try_themselves(background: Background) -> None:
     assert work.times == 3
 
 
-def test_work_may_ask_for_the_startup_itself(background: Background) -> None:
+def test_work_may_ask_for_the_startup_itself(background: BackgroundLoop) -> None:
     """A startup hook that tracks an event goes on at once."""
     seen: list[bool] = []
 
@@ -119,16 +119,16 @@ def test_work_may_ask_for_the_startup_itself(background: Background) -> None:
         await asyncio.to_thread(startup.ensure)
         seen.append(startup.done)
 
-    startup = Startup(work, background)
+    startup = RunOnce(work, background)
     startup.ensure()
 
     assert seen == [False]
 
 
 @pytest.mark.anyio
-async def test_sync_call_in_a_loop_that_is_starting_is_an_error(background: Background) -> None:
+async def test_sync_call_in_a_loop_that_is_starting_is_an_error(background: BackgroundLoop) -> None:
     """It would wait for its own thread; the error says what to do."""
-    startup = Startup(Work(), background)
+    startup = RunOnce(Work(), background)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(startup.ensure_async)
@@ -140,9 +140,9 @@ async def test_sync_call_in_a_loop_that_is_starting_is_an_error(background: Back
 
 
 @pytest.mark.anyio
-async def test_sync_call_in_a_running_loop_starts_in_the_background(background: Background) -> None:
+async def test_sync_call_in_a_running_loop_starts_in_the_background(background: BackgroundLoop) -> None:
     """Where nobody has begun, the background does it while the loop waits."""
-    startup = Startup(Work(), background)
+    startup = RunOnce(Work(), background)
 
     startup.ensure()
 
@@ -150,10 +150,10 @@ async def test_sync_call_in_a_running_loop_starts_in_the_background(background: 
 
 
 @pytest.mark.anyio
-async def test_cancelled_starter_leaves_it_to_the_next(background: Background) -> None:
+async def test_cancelled_starter_leaves_it_to_the_next(background: BackgroundLoop) -> None:
     """A caller that gives up hangs nobody."""
     work = Work()
-    startup = Startup(work, background)
+    startup = RunOnce(work, background)
 
     with anyio.move_on_after(0.001):
         await startup.ensure_async()
@@ -164,10 +164,10 @@ async def test_cancelled_starter_leaves_it_to_the_next(background: Background) -
 
 
 @pytest.mark.anyio
-async def test_cancelled_waiter_does_not_cancel_the_others(background: Background) -> None:
+async def test_cancelled_waiter_does_not_cancel_the_others(background: BackgroundLoop) -> None:
     """Who waits for another's work may give up alone."""
     work = Work()
-    startup = Startup(work, background)
+    startup = RunOnce(work, background)
 
     async def impatient() -> None:
         with anyio.move_on_after(0.001):

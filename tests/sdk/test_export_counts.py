@@ -1,4 +1,4 @@
-"""The ledger of an exporter says whether what was taken was delivered."""
+"""The counts of an exporter says whether what was taken was delivered."""
 
 from __future__ import annotations
 
@@ -12,88 +12,88 @@ from opentelemetry.sdk.trace import sampling
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from heliograph.sdk.export_counts import (
-    CountedBatchLogRecordProcessor,
-    CountedBatchSpanProcessor,
-    HonestLoggerProvider,
-    HonestTracerProvider,
-    Ledger,
-    counted,
+    CountingBatchLogRecordProcessor,
+    CountingBatchSpanProcessor,
+    CountingLoggerProvider,
+    CountingTracerProvider,
+    ExportCounts,
+    counting_exporter,
 )
 
 
-def accept(ledger: Ledger, count: int) -> None:
+def accept(counts: ExportCounts, count: int) -> None:
     for _ in range(count):
-        ledger.accept()
+        counts.add_accepted()
 
 
 def test_all_delivered() -> None:
     """What was accepted and delivered is settled; with nothing accepted there is nothing to miss."""
-    ledger = Ledger()
-    assert ledger.settle(ledger.mark())
+    counts = ExportCounts()
+    assert counts.finish_flush(counts.start_flush())
 
-    accept(ledger, 3)
-    mark = ledger.mark()
-    ledger.deliver(3)
+    accept(counts, 3)
+    mark = counts.start_flush()
+    counts.add_delivered(3)
 
     assert mark.accepted == 3
-    assert ledger.settle(mark)
+    assert counts.finish_flush(mark)
 
 
 def test_loss_is_told_once() -> None:
     """What was not delivered is written off: the next flush does not tell it again."""
-    ledger = Ledger()
-    accept(ledger, 5)
-    ledger.deliver(3)
+    counts = ExportCounts()
+    accept(counts, 5)
+    counts.add_delivered(3)
 
-    assert not ledger.settle(ledger.mark())
-    assert ledger.settle(ledger.mark())
-    accept(ledger, 1)
-    assert not ledger.settle(ledger.mark())
-    accept(ledger, 1)
-    ledger.deliver(1)
-    assert ledger.settle(ledger.mark())
+    assert not counts.finish_flush(counts.start_flush())
+    assert counts.finish_flush(counts.start_flush())
+    accept(counts, 1)
+    assert not counts.finish_flush(counts.start_flush())
+    accept(counts, 1)
+    counts.add_delivered(1)
+    assert counts.finish_flush(counts.start_flush())
 
 
 def test_loss_is_told_by_each_flush_that_was_under_way() -> None:
     """Of two flushes at the same time, the second does not say that all is well because the first has told the loss."""
-    ledger = Ledger()
-    accept(ledger, 2)
-    first, second = ledger.mark(), ledger.mark()
+    counts = ExportCounts()
+    accept(counts, 2)
+    first, second = counts.start_flush(), counts.start_flush()
 
-    assert not ledger.settle(first)
-    assert not ledger.settle(second)
-    assert ledger.settle(ledger.mark())
+    assert not counts.finish_flush(first)
+    assert not counts.finish_flush(second)
+    assert counts.finish_flush(counts.start_flush())
 
 
 def test_failure_during_a_flush_is_told_once() -> None:
     """An export that fails while a flush is under way makes its answer False, also where no item is missing."""
-    ledger = Ledger()
-    mark = ledger.mark()
-    ledger.fail()
+    counts = ExportCounts()
+    mark = counts.start_flush()
+    counts.add_failure()
 
-    assert not ledger.settle(mark)
-    assert ledger.settle(ledger.mark())
+    assert not counts.finish_flush(mark)
+    assert counts.finish_flush(counts.start_flush())
 
 
 def test_what_is_accepted_after_the_mark_does_not_count() -> None:
     """A flush answers for what came before it."""
-    ledger = Ledger()
-    accept(ledger, 2)
-    mark = ledger.mark()
-    accept(ledger, 10)
-    ledger.deliver(2)
+    counts = ExportCounts()
+    accept(counts, 2)
+    mark = counts.start_flush()
+    accept(counts, 10)
+    counts.add_delivered(2)
 
-    assert ledger.settle(mark)
+    assert counts.finish_flush(mark)
 
 
 def test_threads_are_counted() -> None:
     """Many threads accept and deliver, and every item is counted."""
-    ledger = Ledger()
+    counts = ExportCounts()
 
     def work() -> None:
         for _ in range(1000):
-            ledger.accept()
-            ledger.deliver(1)
+            counts.add_accepted()
+            counts.add_delivered(1)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -101,8 +101,8 @@ def test_threads_are_counted() -> None:
     for thread in threads:
         thread.join()
 
-    assert ledger.mark().accepted == 4000
-    assert ledger.settle(ledger.mark())
+    assert counts.start_flush().accepted == 4000
+    assert counts.finish_flush(counts.start_flush())
 
 
 class Answer(enum.Enum):
@@ -129,8 +129,8 @@ class Exporter:
 
 
 def test_counted_exporter_is_still_that_exporter() -> None:
-    """The counted class is a subclass by the same name, gives the same answer, and takes the same arguments."""
-    exporter = counted(Exporter)(answer=Answer.SUCCESS)
+    """The counting class is a subclass by the same name, gives the same answer, and takes the same arguments."""
+    exporter = counting_exporter(Exporter)(answer=Answer.SUCCESS)
 
     assert isinstance(exporter, Exporter)
     assert type(exporter).__name__ == "Exporter"
@@ -140,25 +140,25 @@ def test_counted_exporter_is_still_that_exporter() -> None:
 
 def test_counted_exporter_tells_its_ledger() -> None:
     """A batch that was exported is delivered; one that failed, or was answered with nothing, is a failure."""
-    exporter = counted(Exporter)()
-    ledger: Ledger = exporter.ledger  # type: ignore[attr-defined]
-    accept(ledger, 2)
-    mark = ledger.mark()
+    exporter = counting_exporter(Exporter)()
+    counts: ExportCounts = exporter.counts  # type: ignore[attr-defined]
+    accept(counts, 2)
+    mark = counts.start_flush()
     exporter.export([1, 2])
-    assert ledger.settle(mark)
+    assert counts.finish_flush(mark)
 
     for answer in (Answer.FAILURE, None):
         exporter.answer = answer
-        mark = ledger.mark()
+        mark = counts.start_flush()
         exporter.export([])
-        assert not ledger.settle(mark)
+        assert not counts.finish_flush(mark)
 
 
 def test_each_exporter_has_a_ledger_of_its_own() -> None:
     """Two exporters of one class do not count each other's."""
-    one, other = counted(Exporter)(), counted(Exporter)()
+    one, other = counting_exporter(Exporter)(), counting_exporter(Exporter)()
 
-    assert one.ledger is not other.ledger  # type: ignore[attr-defined]
+    assert one.counts is not other.counts  # type: ignore[attr-defined]
 
 
 class LogExporter(Exporter):
@@ -168,10 +168,10 @@ class LogExporter(Exporter):
 
 def test_log_provider_tells_the_truth() -> None:
     """Its flush is True while exports succeed, False once for one that failed, and True again."""
-    exporter = counted(LogExporter)()
-    provider = HonestLoggerProvider(shutdown_on_exit=False)
-    provider.ledgers = [exporter.ledger]  # type: ignore[attr-defined]
-    provider.add_log_record_processor(CountedBatchLogRecordProcessor(exporter, exporter.ledger))  # type: ignore[arg-type,attr-defined]
+    exporter = counting_exporter(LogExporter)()
+    provider = CountingLoggerProvider(shutdown_on_exit=False)
+    provider.export_counts = [exporter.counts]  # type: ignore[attr-defined]
+    provider.add_log_record_processor(CountingBatchLogRecordProcessor(exporter, exporter.counts))  # type: ignore[arg-type,attr-defined]
     logger = provider.get_logger("tests")
     try:
         assert provider.force_flush()
@@ -197,11 +197,11 @@ class Spans(SpanExporter):
 
 def test_tracer_provider_asks_every_exporter() -> None:
     """With one good exporter and one bad the flush is False, once."""
-    good, bad = counted(Spans)(), counted(Spans)()
-    provider = HonestTracerProvider(shutdown_on_exit=False)
-    provider.ledgers = [good.ledger, bad.ledger]  # type: ignore[attr-defined]
+    good, bad = counting_exporter(Spans)(), counting_exporter(Spans)()
+    provider = CountingTracerProvider(shutdown_on_exit=False)
+    provider.export_counts = [good.counts, bad.counts]  # type: ignore[attr-defined]
     for exporter in (good, bad):
-        provider.add_span_processor(CountedBatchSpanProcessor(exporter, exporter.ledger))  # type: ignore[attr-defined]
+        provider.add_span_processor(CountingBatchSpanProcessor(exporter, exporter.counts))  # type: ignore[attr-defined]
     try:
         bad.answer = SpanExportResult.FAILURE
         provider.get_tracer("tests").start_span("one").end()
@@ -213,13 +213,13 @@ def test_tracer_provider_asks_every_exporter() -> None:
 
 def test_what_is_not_sampled_is_not_missed() -> None:
     """A span that is not sampled is never exported, and nobody waits for it."""
-    exporter = counted(Spans)()
-    provider = HonestTracerProvider(shutdown_on_exit=False, sampler=sampling.ALWAYS_OFF)
-    provider.ledgers = [exporter.ledger]  # type: ignore[attr-defined]
-    provider.add_span_processor(CountedBatchSpanProcessor(exporter, exporter.ledger))  # type: ignore[attr-defined]
+    exporter = counting_exporter(Spans)()
+    provider = CountingTracerProvider(shutdown_on_exit=False, sampler=sampling.ALWAYS_OFF)
+    provider.export_counts = [exporter.counts]  # type: ignore[attr-defined]
+    provider.add_span_processor(CountingBatchSpanProcessor(exporter, exporter.counts))  # type: ignore[attr-defined]
     try:
         provider.get_tracer("tests").start_span("one").end()
         assert provider.force_flush()
-        assert exporter.ledger.mark().accepted == 0  # type: ignore[attr-defined]
+        assert exporter.counts.start_flush().accepted == 0  # type: ignore[attr-defined]
     finally:
         provider.shutdown()

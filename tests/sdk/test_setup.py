@@ -76,7 +76,7 @@ say(logs=len(exporter.get_finished_logs()))
     )
 
     assert ran.said == [
-        {"mine": True, "kept": True, "made": ["HonestTracerProvider", "HonestMeterProvider"], "logs": 2},
+        {"mine": True, "kept": True, "made": ["CountingTracerProvider", "CountingMeterProvider"], "logs": 2},
         {"logs": 3},
     ]
     assert ran.stderr == ""

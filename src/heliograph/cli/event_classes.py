@@ -14,7 +14,7 @@ import anyio
 import click
 
 from heliograph.errors import HeliographError, SchemaError
-from heliograph.hooks.plugins import Plugins, flat, resolved
+from heliograph.hooks.plugins import Plugins, flatten_results, resolve_result
 from heliograph.host import Host
 from heliograph.schema.registry import SchemaRegistry
 from heliograph.settings import Settings
@@ -88,7 +88,9 @@ async def _classes_of_plugin(target: object) -> list[type]:
     plugins = Plugins()
     plugins.register(plugin)
     results = plugins.call("register_events", datasette=Host(Settings()))
-    classes = [each for each in flat([await resolved(result) for result in results]) if isinstance(each, type)]
+    classes = [
+        each for each in flatten_results([await resolve_result(result) for result in results]) if isinstance(each, type)
+    ]
     if not classes:
         raise click.UsageError(f"{target!r} is no event class, and registers no events")
     return classes

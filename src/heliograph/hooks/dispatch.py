@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from heliograph.events import EventLike
-from heliograph.hooks.plugins import HookCall, Plugins, resolved
-from heliograph.runtime.loop import Background
+from heliograph.hooks.plugins import HookCall, Plugins, resolve_result
+from heliograph.runtime.loop import BackgroundLoop
 from heliograph.semconv import SCOPE
 from heliograph.telemetry.metrics import Metrics, error_type
 
@@ -23,7 +23,7 @@ Deferred: TypeAlias = "list[tuple[str, object]]"
 logger: Final = logging.getLogger(SCOPE)
 
 
-class Dispatcher:
+class TrackEventDispatcher:
     """Calls the hooks with an event. One that fails is logged and counted, and those after it still run.
 
     Args:
@@ -32,14 +32,14 @@ class Dispatcher:
         metrics: Counts the failures.
     """
 
-    def __init__(self, plugins: Plugins, background: Background, metrics: Metrics) -> None:
+    def __init__(self, plugins: Plugins, background: BackgroundLoop, metrics: Metrics) -> None:
         self._plugins = plugins
         self._background = background
         self._metrics = metrics
 
     def dispatch(self, datasette: object, event: EventLike) -> None:
         """Call the hooks, and leave the async functions that they return to the background, in order."""
-        calls = self._plugins.each(TRACK_EVENT)
+        calls = self._plugins.calls_by_plugin(TRACK_EVENT)
         if calls:
             deferred = list(self._call(calls, datasette, event))
             if deferred:
@@ -47,7 +47,7 @@ class Dispatcher:
 
     async def dispatch_async(self, datasette: object, event: EventLike) -> None:
         """Call the hooks, and await the async functions that they return, in order."""
-        await self._finish(list(self._call(self._plugins.each(TRACK_EVENT), datasette, event)))
+        await self._finish(list(self._call(self._plugins.calls_by_plugin(TRACK_EVENT), datasette, event)))
 
     def _call(
         self, calls: list[tuple[str, HookCall]], datasette: object, event: EventLike
@@ -70,7 +70,7 @@ class Dispatcher:
     async def _finish(self, deferred: Deferred) -> None:
         for plugin, result in deferred:
             try:
-                await resolved(result)
+                await resolve_result(result)
             except asyncio.CancelledError as error:
                 if _is_cancelled():
                     raise

@@ -25,7 +25,7 @@ class Plugins:
     def __init__(self) -> None:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT_NAME)
         self._manager.add_hookspecs(hookspecs)
-        self._each: dict[str, list[tuple[str, HookCall]]] = {}
+        self._calls_by_plugin: dict[str, list[tuple[str, HookCall]]] = {}
 
     def register(self, plugin: object) -> None:
         """Add a plugin: a module, or an object, with hook functions.
@@ -43,12 +43,12 @@ class Plugins:
             self._manager.register(plugin)
         except (TypeError, ValueError, pluggy.PluginValidationError) as error:
             raise PluginError(f"the plugin {plugin!r} cannot be registered: {error}") from error
-        self._each.clear()
+        self._calls_by_plugin.clear()
 
     def unregister(self, plugin: object) -> None:
         """Take a plugin away again."""
         self._manager.unregister(plugin)
-        self._each.clear()
+        self._calls_by_plugin.clear()
 
     def load_entry_points(self) -> None:
         """Add the plugins that installed distributions name in the entry points of the group ``heliograph``.
@@ -64,7 +64,7 @@ class Plugins:
                     f"the plugin {entry_point.name!r} ({entry_point.value}) cannot be loaded: {error!r}; "
                     "mend it, or uninstall the distribution that brings it"
                 ) from error
-        self._each.clear()
+        self._calls_by_plugin.clear()
 
     def __iter__(self) -> Iterator[object]:
         return iter(self._manager.get_plugins())
@@ -73,19 +73,19 @@ class Plugins:
         """The results of a hook, in pluggy's call order: last registered, first called."""
         return cast("list[object]", getattr(self._manager.hook, hook)(**arguments))
 
-    def call_of(self, plugin: object, hook: str, **arguments: object) -> list[object]:
+    def call_plugin(self, plugin: object, hook: str, **arguments: object) -> list[object]:
         """The results of a hook of one plugin alone."""
         return self._only(plugin, hook)(**arguments)
 
-    def each(self, hook: str) -> list[tuple[str, HookCall]]:
+    def calls_by_plugin(self, hook: str) -> list[tuple[str, HookCall]]:
         """One call for each plugin that has the hook, in call order, with the plugin's name.
 
         pluggy's own call ends with the first implementation that raises; called apart, those after it still run.
         Wrappers of the hook wrap each of the calls.
         """
-        calls = self._each.get(hook)
+        calls = self._calls_by_plugin.get(hook)
         if calls is None:
-            calls = self._each[hook] = [
+            calls = self._calls_by_plugin[hook] = [
                 (name, self._only(plugin, hook)) for name, plugin in self._implementers(hook).items()
             ]
         return calls
@@ -107,13 +107,13 @@ def _wraps(implementation: pluggy.HookImpl) -> bool:
     return implementation.wrapper or implementation.hookwrapper
 
 
-async def resolved(result: object) -> object:
+async def resolve_result(result: object) -> object:
     """A hook's result: awaited if it is an async function or a coroutine, as Datasette does; a class stays a class."""
     value = result() if callable(result) and not isinstance(result, type) else result
     return await cast("Awaitable[object]", value) if inspect.isawaitable(value) else value
 
 
-def flat(results: list[object]) -> Iterator[object]:
+def flatten_results(results: list[object]) -> Iterator[object]:
     """The results of a hook that gives one thing, a list of them, or nothing."""
     return itertools.chain.from_iterable(
         result if isinstance(result, (list, tuple)) else () if result is None else (result,) for result in results

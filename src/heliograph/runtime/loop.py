@@ -24,7 +24,7 @@ T = TypeVar("T")
 logger: Final = logging.getLogger(SCOPE)
 
 
-class Background:
+class BackgroundLoop:
     """Runs async functions for sync code, on one loop in one daemon thread, which starts with the first of them.
 
     A child of a fork starts a loop of its own; what the parent had not run yet, the parent runs.

@@ -9,10 +9,10 @@ from concurrent.futures import Future
 from contextvars import ContextVar
 
 from heliograph.runtime.fork import after_fork_in_child
-from heliograph.runtime.loop import Background
+from heliograph.runtime.loop import BackgroundLoop
 
 
-class Startup:
+class RunOnce:
     """Runs an async function once: in the loop of an async caller, or, for a sync one, in the background's.
 
     What fails is raised to the caller, and tried again by the next one.
@@ -25,7 +25,7 @@ class Startup:
         done: Whether it was done.
     """
 
-    def __init__(self, function: Callable[[], Awaitable[None]], background: Background) -> None:
+    def __init__(self, function: Callable[[], Awaitable[None]], background: BackgroundLoop) -> None:
         self.done = False
         self._function = function
         self._background = background

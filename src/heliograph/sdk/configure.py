@@ -38,7 +38,7 @@ def configure(
     """
     # importing heliograph imports no SDK: who brings providers of their own need not have it in memory
     from heliograph.runtime.at_exit import AtExit
-    from heliograph.sdk.setup import is_disabled, set_up
+    from heliograph.sdk.setup import is_disabled, set_up_providers
 
     settings = Settings.from_env() if settings is None else settings
     if is_disabled(os.environ):
@@ -51,7 +51,7 @@ def configure(
             meter_provider=NoOpMeterProvider(),
         )
     host = Host(settings, plugins=plugins, databases=databases)
-    for owned in set_up(os.environ, *TelemetrySignal, settings=settings):
+    for owned in set_up_providers(os.environ, *TelemetrySignal, settings=settings):
         host.at_shutdown(owned.shutdown)
     at_exit = AtExit(host.shutdown, settings.flush_timeout_millis)
     host.at_shutdown(lambda _: at_exit.cancel())

@@ -25,13 +25,13 @@ from heliograph.delivery.transport.destination import Destination
 from heliograph.errors import SettingsError
 from heliograph.runtime.deadline import run_within
 from heliograph.sdk.export_counts import (
-    CountedBatchLogRecordProcessor,
-    CountedBatchSpanProcessor,
-    HonestLoggerProvider,
-    HonestMeterProvider,
-    HonestTracerProvider,
-    counted,
-    settled,
+    CountingBatchLogRecordProcessor,
+    CountingBatchSpanProcessor,
+    CountingLoggerProvider,
+    CountingMeterProvider,
+    CountingTracerProvider,
+    counting_exporter,
+    run_flush,
 )
 from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySignal, select
 from heliograph.semconv import SCOPE
@@ -59,7 +59,7 @@ class OwnedProvider:
         stops: What to call where there is no time left to deliver anything: what it exports by ends at once then.
     """
 
-    provider: HonestTracerProvider | HonestLoggerProvider | HonestMeterProvider
+    provider: CountingTracerProvider | CountingLoggerProvider | CountingMeterProvider
     stops: tuple[Callable[[], object], ...]
 
     def shutdown(self, timeout_millis: float) -> bool:
@@ -78,10 +78,10 @@ class OwnedProvider:
             self.provider.shutdown()
             return True
 
-        return settled(self.provider.ledgers, end)
+        return run_flush(self.provider.export_counts, end)
 
 
-def set_up(
+def set_up_providers(
     environ: Mapping[str, str],
     *signals: TelemetrySignal,
     service_name: str | None = None,
@@ -107,7 +107,7 @@ def set_up(
         TelemetrySignal.LOGS: providers.has_logs,
         TelemetrySignal.METRICS: providers.has_metrics,
     }
-    _tell_of_shut_down()
+    _warn_about_shut_down_providers()
     missing = [signal for signal in signals if not has[signal]()]
     selections = {signal: select(signal, environ) for signal in missing}
     problems = _problems_of_id_generator(environ) + list(
@@ -169,13 +169,13 @@ def _build(
     return built
 
 
-def _tell_of_shut_down() -> None:
+def _warn_about_shut_down_providers() -> None:
     for provider in (get_tracer_provider(), get_logger_provider(), get_meter_provider()):
         if getattr(provider, "is_shut_down", False):
             logger.warning(
                 "The %s of this process was shut down with the host that made it: what it is given is lost. OpenTelemetry "
                 "lets a process set each provider once, so keep one host for as long as the process runs.",
-                type(provider).__name__.removeprefix("Honest"),
+                type(provider).__name__.removeprefix("Counting"),
             )
 
 
@@ -192,21 +192,21 @@ def _resource(service_name: str | None) -> Resource:
 
 
 def _build_traces(selection: Selection, resource: Resource) -> OwnedProvider:
-    exporters = [counted(each.load())() for each in selection.exporters]
-    provider = HonestTracerProvider(resource=resource, shutdown_on_exit=False, id_generator=_id_generator())
-    provider.ledgers = [exporter.ledger for exporter in exporters]
+    exporters = [counting_exporter(each.load())() for each in selection.exporters]
+    provider = CountingTracerProvider(resource=resource, shutdown_on_exit=False, id_generator=_id_generator())
+    provider.export_counts = [exporter.counts for exporter in exporters]
     for exporter in exporters:
-        provider.add_span_processor(CountedBatchSpanProcessor(exporter, exporter.ledger))
+        provider.add_span_processor(CountingBatchSpanProcessor(exporter, exporter.counts))
     return OwnedProvider(provider, _stops(exporters))
 
 
 def _build_logs(selection: Selection, resource: Resource, outbox: OutboxLogRecordProcessor | None) -> OwnedProvider:
     chosen = [each for each in selection.exporters if outbox is None or each.name not in OTLP_BY_PROTOCOL.values()]
-    exporters = [counted(each.load())() for each in chosen]
-    provider = HonestLoggerProvider(resource=resource, shutdown_on_exit=False)
-    provider.ledgers = [exporter.ledger for exporter in exporters]
+    exporters = [counting_exporter(each.load())() for each in chosen]
+    provider = CountingLoggerProvider(resource=resource, shutdown_on_exit=False)
+    provider.export_counts = [exporter.counts for exporter in exporters]
     for exporter in exporters:
-        provider.add_log_record_processor(CountedBatchLogRecordProcessor(exporter, exporter.ledger))
+        provider.add_log_record_processor(CountingBatchLogRecordProcessor(exporter, exporter.counts))
     if outbox is None:
         return OwnedProvider(provider, _stops(exporters))
     provider.add_log_record_processor(outbox)
@@ -215,11 +215,11 @@ def _build_logs(selection: Selection, resource: Resource, outbox: OutboxLogRecor
 
 def _build_metrics(selection: Selection, resource: Resource) -> OwnedProvider:
     classes = [each.load() for each in selection.exporters]
-    exporters = [counted(cls)() for cls in classes if not issubclass(cls, MetricReader)]
+    exporters = [counting_exporter(cls)() for cls in classes if not issubclass(cls, MetricReader)]
     readers = [PeriodicExportingMetricReader(exporter) for exporter in exporters]
     pulled = [cls() for cls in classes if issubclass(cls, MetricReader)]  # Prometheus asks: there is nothing to count
-    provider = HonestMeterProvider(metric_readers=[*readers, *pulled], resource=resource, shutdown_on_exit=False)
-    provider.ledgers = [exporter.ledger for exporter in exporters]
+    provider = CountingMeterProvider(metric_readers=[*readers, *pulled], resource=resource, shutdown_on_exit=False)
+    provider.export_counts = [exporter.counts for exporter in exporters]
     return OwnedProvider(provider, _stops(exporters))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heliograph.errors import NoTokenHandler, PluginError, TokenHandlerNotFound, TokenInvalid, qualified_name
 from heliograph.events import Actor
-from heliograph.hooks.plugins import Plugins, flat
+from heliograph.hooks.plugins import Plugins, flatten_results
 from heliograph.hooks.specs import hookimpl
 from heliograph.tokens.handler import TokenHandlerLike, TokenHost, is_token_handler
 from heliograph.tokens.rejections import refused_as
@@ -45,7 +45,7 @@ class TokenService:
         """
         handlers = []
         results = self._plugins.call(REGISTER_TOKEN_HANDLER, datasette=datasette)
-        for thing in flat(traced(results, self._telemetry, refuse=refused_as(TokenInvalid))):
+        for thing in flatten_results(traced(results, self._telemetry, refuse=refused_as(TokenInvalid))):
             if not is_token_handler(thing):
                 raise PluginError(
                     f"the hook {REGISTER_TOKEN_HANDLER} returned an object of {qualified_name(thing)}, which is no "

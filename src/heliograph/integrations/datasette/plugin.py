@@ -13,8 +13,8 @@ from datasette.utils import StartupError
 from heliograph.errors import OutboxError, SettingsError
 from heliograph.events import EventLike
 from heliograph.hooks.specs import hookimpl
-from heliograph.integrations.datasette.instance import instance_of
-from heliograph.integrations.datasette.process import ProcessProviders, flush
+from heliograph.integrations.datasette.instance_state import state_of
+from heliograph.integrations.datasette.process_providers import ProcessProviders, flush
 from heliograph.integrations.datasette.request_actor import App, remember, with_request_actor
 from heliograph.semconv import SCOPE
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger(SCOPE)
 
 providers: Final = ProcessProviders(os.environ)
-providers.at_import()
+providers.set_up_at_import()
 
 
 @hookimpl(tryfirst=True)
 def startup(datasette: Datasette) -> None:
     """Read the settings, set the missing providers up, and compile the schemas of the registered events."""
-    problems = _problems(lambda: instance_of(datasette))
-    settings = None if problems else instance_of(datasette).settings
-    problems += _problems(lambda: providers.at_startup(settings))
+    problems = _problems(lambda: state_of(datasette))
+    settings = None if problems else state_of(datasette).settings
+    problems += _problems(lambda: providers.set_up_at_startup(settings))
     if problems:
         raise StartupError(f"heliograph: {SettingsError(problems)}")
-    instance = instance_of(datasette)
-    providers.end_within(instance.settings.flush_timeout_millis)
+    instance = state_of(datasette)
+    providers.shut_down_at_exit(instance.settings.flush_timeout_millis)
     instance.register(datasette.event_classes)
 
 
@@ -55,7 +55,7 @@ def _problems(step: Callable[[], object]) -> tuple[str, ...]:
 def track_event(datasette: Datasette, event: EventLike) -> None:
     """Emit the event, before other plugins see it: one of them that raises ends Datasette's loop."""
     try:
-        instance_of(datasette).emit(event)
+        state_of(datasette).emit(event)
     except Exception:
         logger.exception("An event was not emitted.")
 
@@ -65,7 +65,7 @@ def register_token_handler(datasette: Datasette) -> Generator[None, list[object]
     """Trace the operations of every token handler."""
     handlers = yield
     try:
-        return instance_of(datasette).traced(handlers)
+        return state_of(datasette).traced(handlers)
     except Exception:
         logger.exception("Token handlers are not traced.")
         return handlers
@@ -88,6 +88,6 @@ def shutdown(datasette: Datasette) -> Callable[[], Awaitable[None]]:
     """Send what is held, within the deadline."""
 
     async def inner() -> None:
-        await asyncio.to_thread(flush, instance_of(datasette).settings.flush_timeout_millis)
+        await asyncio.to_thread(flush, state_of(datasette).settings.flush_timeout_millis)
 
     return inner

@@ -25,7 +25,7 @@ PLUGIN_NAME: Final = "heliograph"
 logger: Final = logging.getLogger(SCOPE)
 
 
-class Instance:
+class InstanceState:
     """The settings, schemas and telemetry of one Datasette.
 
     Args:
@@ -61,16 +61,16 @@ class Instance:
         return traced(handlers, self._tokens, base=TokenHandler, refuse=refused_as(TokenInvalid))
 
 
-_instances: weakref.WeakKeyDictionary[Datasette, Instance] = weakref.WeakKeyDictionary()
+_instances: weakref.WeakKeyDictionary[Datasette, InstanceState] = weakref.WeakKeyDictionary()
 
 
-def instance_of(datasette: Datasette) -> Instance:
+def state_of(datasette: Datasette) -> InstanceState:
     """The instance of a Datasette, made when it is asked for first.
 
     Raises:
-        SettingsError: See `Instance`.
+        SettingsError: See `InstanceState`.
     """
     instance = _instances.get(datasette)
     if instance is None:
-        instance = _instances[datasette] = Instance(datasette)
+        instance = _instances[datasette] = InstanceState(datasette)
     return instance

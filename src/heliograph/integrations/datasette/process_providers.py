@@ -36,17 +36,17 @@ class ProcessProviders:
         self._owned: list[OwnedProvider] = []
         self._exit_is_set = False
 
-    def at_import(self) -> None:
+    def set_up_at_import(self) -> None:
         """Set a TracerProvider, unless a plugin that brings one is about to be loaded, or was.
 
-        What goes wrong goes wrong again in `at_startup`, and is told then: raised here, it would take
+        What goes wrong goes wrong again in `set_up_at_startup`, and is told then: raised here, it would take
         ``datasette --version`` down too.
         """
         if not any(_is_loaded(name, self._environ) for name in TRACE_SIBLINGS):
             with contextlib.suppress(Exception):
                 self._set_up(TelemetrySignal.TRACES)
 
-    def at_startup(self, settings: Settings | None = None) -> None:
+    def set_up_at_startup(self, settings: Settings | None = None) -> None:
         """Set the providers that are missing still, once every plugin was imported.
 
         Args:
@@ -58,7 +58,7 @@ class ProcessProviders:
         """
         self._set_up(*TelemetrySignal, settings=settings)
 
-    def end_within(self, timeout_millis: int) -> None:
+    def shut_down_at_exit(self, timeout_millis: int) -> None:
         """When the interpreter ends, flush and shut down what was made here, within the time."""
         if self._owned and not self._exit_is_set:
             from heliograph.runtime.at_exit import AtExit  # see _set_up
@@ -69,9 +69,9 @@ class ProcessProviders:
     def _set_up(self, *signals: TelemetrySignal, settings: Settings | None = None) -> None:
         has_outbox = settings is not None and settings.outbox is not None
         if has_outbox or asks_for_export(self._environ):
-            from heliograph.sdk.setup import set_up  # a Datasette that exports nothing needs no SDK
+            from heliograph.sdk.setup import set_up_providers  # a Datasette that exports nothing needs no SDK
 
-            self._owned += set_up(self._environ, *signals, service_name=SERVICE_NAME, settings=settings)
+            self._owned += set_up_providers(self._environ, *signals, service_name=SERVICE_NAME, settings=settings)
 
     def _shutdown(self, timeout_millis: float) -> None:
         flush(timeout_millis)
