@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from datasette.events import CreateTableEvent
 
-from delivery.outboxes import eventful
+from delivery.outboxes import outbox_with_every_outcome
 from heliograph import Event, Settings, SignedTokenHandler, TokenInvalid, hookimpl, semconv
 from recorder import Telemetry
 
@@ -126,7 +126,7 @@ def emitted(telemetry: Telemetry, tmp_path: Path) -> Iterator[Telemetry]:
         host.register(Handlers())
         with pytest.raises(RuntimeError):
             host.call(host.create_token, "root")
-    with eventful(tmp_path, telemetry.meter_provider):
+    with outbox_with_every_outcome(tmp_path, telemetry.meter_provider):
         yield telemetry
 
 

@@ -17,7 +17,7 @@ from opentelemetry.sdk.resources import Resource
 from backends import wait_until
 from delivery.servers import OK, Answer, serving
 from heliograph.cli.main import cli
-from heliograph.delivery.folders import Outbox
+from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalWriter
@@ -47,9 +47,9 @@ def logging_to(directory: Path, endpoint: str, *, service: str = "tests", **kwar
         processor.shutdown(timeout_millis=100)
 
 
-def left(directory: Path) -> list[Path]:
+def folders_in(directory: Path) -> list[Path]:
     """The folders of processes that are there still."""
-    return Outbox(directory, max_bytes=10**9).folders()
+    return OutboxDirectory(directory, max_bytes=10**9).folders()
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -62,23 +62,23 @@ def drain(directory: Path, endpoint: str, *options: str) -> Result:
     return CliRunner().invoke(cli, arguments, env={"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": endpoint})
 
 
-def leave_damaged(directory: Path) -> Path:
+def make_damaged_orphan(directory: Path) -> Path:
     """A folder of a process that is gone, with three records, of which the second is damaged."""
-    lease = Outbox(directory, max_bytes=10**9).begin()
-    writer = JournalWriter(lease.folder, Header(resource=b""))
+    lock = OutboxDirectory(directory, max_bytes=10**9).create_folder()
+    writer = JournalWriter(lock.folder, Header(resource=b""))
     for body in (b"first", b"second", b"third"):
         writer.append(Scope(scope=b""), b"\x12\x09\x2a\x07\x0a\x05" + body[:5])
     writer.close()
-    lease.release()
-    path = segments(lease.folder)[0][1]
+    lock.release()
+    path = segments(lock.folder)[0][1]
     path.write_bytes(path.read_bytes().replace(b"secon", b"secoN"))
-    return lease.folder
+    return lock.folder
 
 
 @contextmanager
-def eventful(directory: Path, meter_provider: MeterProvider) -> Iterator[OutboxLogRecordProcessor]:
+def outbox_with_every_outcome(directory: Path, meter_provider: MeterProvider) -> Iterator[OutboxLogRecordProcessor]:
     """An outbox to which everything happened that is counted."""
-    leave_damaged(directory)
+    make_damaged_orphan(directory)
     partial = (200, {"Content-Type": "application/x-protobuf"}, b"\x0a\x07\x08\x01\x12\x03bad")
 
     def answer(number: int, records: list[str]) -> Answer:
@@ -93,5 +93,5 @@ def eventful(directory: Path, meter_provider: MeterProvider) -> Iterator[OutboxL
             for body in ("one", "poison", "partial"):
                 emit(body)
                 assert emit.processor.force_flush(20_000)
-            wait_for(lambda: len(left(directory)) == 1)
+            wait_for(lambda: len(folders_in(directory)) == 1)
             yield emit.processor

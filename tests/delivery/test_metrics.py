@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from delivery.outboxes import eventful, logging_to
+from delivery.outboxes import logging_to, outbox_with_every_outcome
 from delivery.servers import serving
-from heliograph.delivery.metrics import Counts
+from heliograph.delivery.metrics import OutboxCounters
 from heliograph.semconv import OUTBOX_DEAD, OUTBOX_DELIVERED
 from processes import in_child
 from recorder import Telemetry
@@ -27,7 +27,7 @@ def points(telemetry: Telemetry) -> dict[str, dict[str, Any]]:
 
 def test_everything_that_happens_is_counted(tmp_path: Path, telemetry: Telemetry) -> None:
     """With its reason, and still after the end of the outbox; gauges end with it."""
-    with eventful(tmp_path, telemetry.meter_provider):
+    with outbox_with_every_outcome(tmp_path, telemetry.meter_provider):
         found = points(telemetry)
         size = found.pop("size")
     ended = points(telemetry)
@@ -86,7 +86,7 @@ def test_child_of_a_fork_counts_its_own(tmp_path: Path, telemetry: Telemetry) ->
 
 def test_counts_are_kept_by_reason() -> None:
     """And their sum is at hand."""
-    counts = Counts()
+    counts = OutboxCounters()
     counts.add(OUTBOX_DEAD, reason="bad_data")
     counts.add(OUTBOX_DEAD, 2, reason="too_large")
     counts.add(OUTBOX_DELIVERED, 0)

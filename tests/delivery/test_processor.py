@@ -17,7 +17,7 @@ from opentelemetry.context import Context, get_value
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.resources import Resource
 
-from delivery.outboxes import destination, drain, left, logging_to, wait_for
+from delivery.outboxes import destination, drain, folders_in, logging_to, wait_for
 from delivery.servers import OK, serving
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.reader import JournalReader
@@ -41,7 +41,7 @@ def test_records_arrive_under_their_resource_and_scope(tmp_path: Path) -> None:
             assert emit.processor.force_flush(10_000)
             counts = emit.processor.counts
             assert counts.total(OUTBOX_ACCEPTED) == counts.total(OUTBOX_DELIVERED) == 1000
-        assert left(tmp_path / "outbox") == []
+        assert folders_in(tmp_path / "outbox") == []
 
     assert server.accepted == [f"r{number}" for number in range(1000)]
     assert set(server.resources) == {"shop"}
@@ -147,12 +147,12 @@ def test_what_a_process_left_is_sent_by_the_next(tmp_path: Path) -> None:
         logging_to(tmp_path, down.endpoint, service="old") as emit,
     ):
         emit("left")
-    assert len(left(tmp_path)) == 1
+    assert len(folders_in(tmp_path)) == 1
 
     with serving() as server, logging_to(tmp_path, server.endpoint, service="new") as emit:
         emit("mine")
         wait_for(lambda: len(server.accepted) == 2)
-        wait_for(lambda: len(left(tmp_path)) == 1)
+        wait_for(lambda: len(folders_in(tmp_path)) == 1)
 
     assert sorted(zip(server.accepted, server.resources)) == [("left", "old"), ("mine", "new")]
 
@@ -275,7 +275,7 @@ def test_reader_of_a_dead_folder_sees_what_was_acknowledged(tmp_path: Path) -> N
             assert emit.processor.force_flush(10_000)
             up[0] = False
             emit("left")
-        (folder,) = left(tmp_path)
+        (folder,) = folders_in(tmp_path)
         reader = JournalReader(folder, is_live=False)
         batch = reader.read(max_bytes=10**6, max_records=10)
         reader.close()
@@ -291,7 +291,7 @@ def test_equal_resources_share_a_journal(tmp_path: Path) -> None:
             provider = LoggerProvider(resource=Resource({"service.name": "again"}), shutdown_on_exit=False)
             provider.add_log_record_processor(emit.processor)
             provider.get_logger("tests").emit(LogRecord(body="", attributes={"log.record.uid": str(number)}))
-        assert len(left(tmp_path)) == 1
+        assert len(folders_in(tmp_path)) == 1
         assert emit.processor.force_flush(10_000)
 
     assert sorted(server.accepted, key=int) == [str(number) for number in range(20)]
@@ -306,7 +306,7 @@ def test_record_after_the_end_is_not_accepted(tmp_path: Path) -> None:
         assert emit.processor.counts.by_reason(OUTBOX_REJECTED) == {"shut_down": 1}
 
     assert server.accepted == ["before"]
-    assert left(tmp_path) == []
+    assert folders_in(tmp_path) == []
 
 
 def test_what_is_emitted_while_it_ends_is_accepted_or_told(tmp_path: Path) -> None:

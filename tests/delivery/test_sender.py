@@ -14,7 +14,7 @@ from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.encoding.log_records import encode_log_record, frame_record
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.memory import MemoryJournal
-from heliograph.delivery.metrics import Counts
+from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.sender import MAX_BATCH_BYTES, Outcome, Sender
 from heliograph.delivery.transport.transport import open_transport
 
@@ -25,7 +25,7 @@ def sender_to(endpoint: str, directory: Path) -> Iterator[Sender]:
         open_transport(destination(endpoint)),
         timeout_seconds=10,
         dead_letters=DeadLetters(directory / "dead.db"),
-        counts=Counts(),
+        counts=OutboxCounters(),
     )
     try:
         yield sender

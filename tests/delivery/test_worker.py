@@ -11,33 +11,33 @@ from zlib import crc32
 import pytest
 from opentelemetry._logs import LogRecord
 
-from delivery.outboxes import destination, drain, left, logging_to, wait_for
+from delivery.outboxes import destination, drain, folders_in, logging_to, wait_for
 from delivery.servers import OK, serving
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.encoding.log_records import encode_log_record, frame_record
-from heliograph.delivery.folders import Outbox
+from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalWriter
-from heliograph.delivery.metrics import Counts
+from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.orphans import adopt
 from heliograph.delivery.sender import Sender
 from heliograph.delivery.transport.transport import open_transport
-from heliograph.delivery.worker import MOST_LEFTOVERS
+from heliograph.delivery.worker import MAX_OPEN_ORPHANS
 
-MANY = 3 * MOST_LEFTOVERS
+MANY = 3 * MAX_OPEN_ORPHANS
 
 
-def leave(directory: Path, count: int = MANY) -> Outbox:
+def leave(directory: Path, count: int = MANY) -> OutboxDirectory:
     """A folder with one record, for each of many processes that are gone."""
-    box = Outbox(directory, max_bytes=10**9)
+    box = OutboxDirectory(directory, max_bytes=10**9)
     for number in range(count):
-        lease = box.begin()
-        writer = JournalWriter(lease.folder, Header(resource=b""))
+        lock = box.create_folder()
+        writer = JournalWriter(lock.folder, Header(resource=b""))
         record = LogRecord(attributes={"log.record.uid": f"r{number}"})
         writer.append(Scope(scope=b""), frame_record(encode_log_record(record)))
         writer.close()
-        lease.release()
+        lock.release()
     return box
 
 
@@ -47,17 +47,17 @@ def test_many_leftovers_are_sent_some_at_a_time(tmp_path: Path) -> None:
     held: list[int] = []
 
     def answer(number: int, records: list[str]) -> Any:
-        held.extend(len(each.leftovers) for each in courier)
+        held.extend(len(each.orphans) for each in worker)
         return OK
 
-    courier: list[Any] = []
+    worker: list[Any] = []
     with serving(answer) as server, logging_to(tmp_path, server.endpoint) as emit:
-        courier.append(emit.processor._courier)
+        worker.append(emit.processor._worker)
         wait_for(lambda: len(server.accepted) == MANY)
-        wait_for(lambda: left(tmp_path) == [])
+        wait_for(lambda: folders_in(tmp_path) == [])
 
     assert len(set(server.accepted)) == MANY
-    assert 0 < max(held) <= MOST_LEFTOVERS
+    assert 0 < max(held) <= MAX_OPEN_ORPHANS
 
 
 def test_shutdown_sends_all_that_others_left(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_shutdown_sends_all_that_others_left(tmp_path: Path) -> None:
         emit.processor.shutdown(20_000)
 
     assert len(set(server.accepted)) == MANY
-    assert left(tmp_path) == []
+    assert folders_in(tmp_path) == []
 
 
 def test_drain_sends_all_that_others_left(tmp_path: Path) -> None:
@@ -75,12 +75,12 @@ def test_drain_sends_all_that_others_left(tmp_path: Path) -> None:
     leave(tmp_path)
     with serving(lambda number, records: (503, {}, b"")) as down:
         assert drain(tmp_path, down.endpoint).exit_code == 1
-    assert len(left(tmp_path)) == MANY
+    assert len(folders_in(tmp_path)) == MANY
 
     with serving() as server:
         assert drain(tmp_path, server.endpoint).exit_code == 0
     assert len(set(server.accepted)) == MANY
-    assert left(tmp_path) == []
+    assert folders_in(tmp_path) == []
 
 
 def test_leftover_is_not_deleted_because_it_is_time_to_send_again(tmp_path: Path) -> None:
@@ -98,23 +98,23 @@ def test_leftover_is_not_deleted_because_it_is_time_to_send_again(tmp_path: Path
             open_transport(destination(server.endpoint)),
             timeout_seconds=10,
             dead_letters=DeadLetters(tmp_path / "dead.db"),
-            counts=Counts(),
+            counts=OutboxCounters(),
         )
-        [leftover] = adopt(leave(tmp_path, 1))
-        assert not leftover.drain(sender, lambda: None)
-        assert left(tmp_path) == [leftover.folder]
-        assert leftover.drain(sender, lambda: None)
+        [orphan] = adopt(leave(tmp_path, 1))
+        assert not orphan.drain(sender, lambda: None)
+        assert folders_in(tmp_path) == [orphan.folder]
+        assert orphan.drain(sender, lambda: None)
         sender.close()
 
     assert server.accepted == ["r0"]
-    assert left(tmp_path) == []
+    assert folders_in(tmp_path) == []
 
 
 def test_leftovers_that_cannot_be_read_keep_no_others_waiting(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Those of a later version: they are left alone, told once in a while, and all others are sent."""
     leave(tmp_path)
     head = b"HELIOJNL" + struct.pack("<HI", 2, 0)
-    later = left(tmp_path)[:MOST_LEFTOVERS]
+    later = folders_in(tmp_path)[:MAX_OPEN_ORPHANS]
     for folder in later:
         [(_, path)] = segments(folder)
         path.write_bytes(head + struct.pack("<I", crc32(head)))
@@ -125,4 +125,4 @@ def test_leftovers_that_cannot_be_read_keep_no_others_waiting(tmp_path: Path, ca
     with serving() as server:
         assert drain(tmp_path, server.endpoint).exit_code == 1
 
-    assert left(tmp_path) == later
+    assert folders_in(tmp_path) == later

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backends import REPOSITORY
-from faults.ledger import FIGURES, FULL, ROWS, Row, balance, note, table
+from faults.matrix import FIGURES, FULL, ROWS, Row, balance, note, table
 from faults.programs import Programs
 
 TABLE = REPOSITORY / "docs" / "faults.md"
@@ -22,10 +22,10 @@ shorter form of each row runs with the other tests.
 
 
 @pytest.fixture
-def settle(tmp_path: Path) -> Callable[..., Row]:
+def record_fault(tmp_path: Path) -> Callable[..., Row]:
     """Draws the balance of a fault, which is a row of the table: nothing may be lost."""
 
-    def settle(
+    def record_fault(
         fault: str,
         *,
         acknowledged: Sequence[str],
@@ -39,7 +39,7 @@ def settle(tmp_path: Path) -> Callable[..., Row]:
         assert row.lost == 0, row
         return row
 
-    return settle
+    return record_fault
 
 
 @pytest.fixture(scope="session")

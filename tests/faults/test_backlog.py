@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from backends import REPOSITORY
-from faults.ledger import FIGURES, FULL, Row, note
+from faults.matrix import FIGURES, FULL, Row, note
 from processes import clean_environment, run
 
 WAITING = 10_000_000 if FULL else 100_000

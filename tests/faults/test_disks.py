@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from delivery.outboxes import drain, left, logging_to
+from delivery.outboxes import drain, folders_in, logging_to
 from delivery.servers import serving
-from faults.ledger import Row
+from faults.matrix import Row
 from heliograph.delivery.journal.segment import segments
 from processes import environment_of_tests
 
@@ -39,29 +39,29 @@ def waiting(tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damage(tmp_path: Path, settle: Callable[..., Row], waiting: list[str], damage: str) -> None:
+def test_damage(tmp_path: Path, record_fault: Callable[..., Row], waiting: list[str], damage: str) -> None:
     """What is whole arrives; the records that were hit are counted, and their bytes kept."""
-    [(_, path)] = segments(left(tmp_path / "box")[0])
+    [(_, path)] = segments(folders_in(tmp_path / "box")[0])
     content = bytearray(path.read_bytes())
     DAMAGES[damage](content)
     path.write_bytes(content)
     with serving() as server:
         drained = json.loads(drain(tmp_path / "box", server.endpoint, "--json").stdout)
-        row = settle(damage, acknowledged=waiting, received=server.accepted, damaged=drained["damaged"])
+        row = record_fault(damage, acknowledged=waiting, received=server.accepted, damaged=drained["damaged"])
 
     assert 1 <= row.damaged <= 10
     assert [file.stat().st_size for file in (tmp_path / "box" / "damaged").rglob("*.bin")]
 
 
 @pytest.mark.parametrize("how", ["lost", "empty", "of another"])
-def test_cursor(tmp_path: Path, settle: Callable[..., Row], waiting: list[str], how: str) -> None:
+def test_cursor(tmp_path: Path, record_fault: Callable[..., Row], waiting: list[str], how: str) -> None:
     """It costs a duplicate at most."""
-    cursor = left(tmp_path / "box")[0] / "cursor"
+    cursor = folders_in(tmp_path / "box")[0] / "cursor"
     if how != "lost":
         cursor.write_bytes(b"" if how == "empty" else b"HELIOCUR" + b"\xff" * 14)
     with serving() as server:
         assert drain(tmp_path / "box", server.endpoint).exit_code == 0
-        settle(f"a cursor that is {how}", acknowledged=waiting, received=server.accepted)
+        record_fault(f"a cursor that is {how}", acknowledged=waiting, received=server.accepted)
 
 
 ON_TMPFS = """
@@ -89,7 +89,7 @@ with logging_to(Path(sys.argv[1]) / "box", sys.argv[2], max_bytes=1_000_000) as 
 """
 
 
-def test_full_disk(tmp_path: Path, settle: Callable[..., Row]) -> None:
+def test_full_disk(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
     """A tmpfs of 2 MiB that somebody else fills: memory takes over, and the disk again once it has room."""
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -107,7 +107,7 @@ def test_full_disk(tmp_path: Path, settle: Callable[..., Row]) -> None:
         assert "can be written again" in ended.stderr
         names = {"room": 100, "full": 4000, "again": 100}
         acknowledged = [f"{name}:{number}" for name, count in names.items() for number in range(count)]
-        settle("a disk that is full (tmpfs of 2 MiB)", acknowledged=acknowledged, received=server.accepted)
+        record_fault("a disk that is full (tmpfs of 2 MiB)", acknowledged=acknowledged, received=server.accepted)
 
 
 def can_mount(directory: Path) -> bool:

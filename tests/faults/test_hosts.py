@@ -15,7 +15,7 @@ import pytest
 
 from backends import free_port
 from delivery.outboxes import drain
-from faults.ledger import Row
+from faults.matrix import Row
 from heliograph import Host, Settings
 from otlp_receiver import Receiver
 from processes import EXAMPLES, Server, clean_environment, datasette, serving
@@ -46,7 +46,7 @@ def arrived(directory: Path, attribute: str) -> list[str]:
 
 
 @WAYS
-def test_datasette(tmp_path: Path, settle: Callable[..., Row], how: signal.Signals) -> None:
+def test_datasette(tmp_path: Path, record_fault: Callable[..., Row], how: signal.Signals) -> None:
     """`datasette serve`, whose SIGTERM is raised again, so that no `atexit` runs."""
     sqlite3.connect(tmp_path / "data.db").execute("create table plants (id integer primary key)").connection.close()
     config = {"permissions": {"insert-row": True, "delete-row": True}}
@@ -59,7 +59,7 @@ def test_datasette(tmp_path: Path, settle: Callable[..., Row], how: signal.Signa
             answered.append(json.dumps([str(number)]))
         server.stop(how)
     received = [each for each in arrived(tmp_path / "box", "datasette.delete_row.pks") if each != "null"]
-    settle(f"datasette serve, {how.name}", acknowledged=answered, received=received)
+    record_fault(f"datasette serve, {how.name}", acknowledged=answered, received=received)
 
 
 def ban(server: Server, names: range, token: str) -> list[str]:
@@ -76,7 +76,7 @@ def token() -> str:
 
 
 @WAYS
-def test_uvicorn(tmp_path: Path, settle: Callable[..., Row], token: str, how: signal.Signals) -> None:
+def test_uvicorn(tmp_path: Path, record_fault: Callable[..., Row], token: str, how: signal.Signals) -> None:
     """The FastAPI example."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "--app-dir", str(EXAMPLES), "fastapi_app:app", "--port", str(port)]
@@ -86,10 +86,10 @@ def test_uvicorn(tmp_path: Path, settle: Callable[..., Row], token: str, how: si
         server.stop(how)
     received = arrived(tmp_path / "box", "forum.ban_user.user.username")
     assert len(answered) == REQUESTS
-    settle(f"uvicorn, {how.name}", acknowledged=answered, received=received)
+    record_fault(f"uvicorn, {how.name}", acknowledged=answered, received=received)
 
 
-def test_gunicorn(tmp_path: Path, settle: Callable[..., Row], token: str) -> None:
+def test_gunicorn(tmp_path: Path, record_fault: Callable[..., Row], token: str) -> None:
     """The Flask example, `--preload`ed: made before the workers are forked, of which one is killed."""
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--bind", f"127.0.0.1:{port}"]
@@ -103,4 +103,4 @@ def test_gunicorn(tmp_path: Path, settle: Callable[..., Row], token: str) -> Non
         server.stop()
     received = arrived(tmp_path / "box", "forum.ban_user.user.username")
     assert len(answered) == 2 * REQUESTS
-    settle("gunicorn --preload, a worker killed, SIGTERM", acknowledged=answered, received=received)
+    record_fault("gunicorn --preload, a worker killed, SIGTERM", acknowledged=answered, received=received)

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from backends import wait_until
-from delivery.outboxes import drain, left, logging_to
+from delivery.outboxes import drain, folders_in, logging_to
 from delivery.servers import serving
-from faults.ledger import FULL, Row
+from faults.matrix import FULL, Row
 from faults.programs import Programs
 from processes import environment_of_tests, in_child, run
 
@@ -24,7 +24,7 @@ KILLS = 100 if FULL else 20
 WRITERS = 8
 
 
-def test_kill_at_a_random_moment(tmp_path: Path, programs: Programs, settle: Callable[..., Row]) -> None:
+def test_kill_at_a_random_moment(tmp_path: Path, programs: Programs, record_fault: Callable[..., Row]) -> None:
     """SIGKILL: what was acknowledged arrives by the next program, or by the last drain."""
     acknowledged = []
     with serving() as server:
@@ -35,11 +35,11 @@ def test_kill_at_a_random_moment(tmp_path: Path, programs: Programs, settle: Cal
             program.end()
             acknowledged += program.acknowledged()
         assert drain(tmp_path / "box", server.endpoint).exit_code == 0
-        settle(f"kill -9 at {KILLS} random moments", acknowledged=acknowledged, received=server.accepted)
-    assert left(tmp_path / "box") == []
+        record_fault(f"kill -9 at {KILLS} random moments", acknowledged=acknowledged, received=server.accepted)
+    assert folders_in(tmp_path / "box") == []
 
 
-def test_eight_writers_are_killed(tmp_path: Path, programs: Programs, settle: Callable[..., Row]) -> None:
+def test_eight_writers_are_killed(tmp_path: Path, programs: Programs, record_fault: Callable[..., Row]) -> None:
     """At once, on one outbox, while the server refuses now and then."""
     acknowledged = []
     rounds = 5 if FULL else 1
@@ -59,7 +59,7 @@ def test_eight_writers_are_killed(tmp_path: Path, programs: Programs, settle: Ca
                 writer.end(random.choice([signal.SIGKILL, signal.SIGTERM]))
                 acknowledged += writer.acknowledged()
         wait_until(lambda: drain(tmp_path / "box", server.endpoint).exit_code == 0, timeout_seconds=60)
-        settle("eight writers, killed", acknowledged=acknowledged, received=server.accepted)
+        record_fault("eight writers, killed", acknowledged=acknowledged, received=server.accepted)
 
 
 ENDS = {
@@ -84,7 +84,7 @@ for number in range(500):
 
 
 @pytest.mark.parametrize("how", ENDS)
-def test_program_ends(tmp_path: Path, settle: Callable[..., Row], how: str) -> None:
+def test_program_ends(tmp_path: Path, record_fault: Callable[..., Row], how: str) -> None:
     """Whichever way: what it emitted before is there."""
     environment = environment_of_tests()
     with serving() as server:
@@ -92,10 +92,10 @@ def test_program_ends(tmp_path: Path, settle: Callable[..., Row], how: str) -> N
         ended = run(command, cwd=tmp_path, env=environment)
         assert (ended.returncode == 0) == (how == "interpreter exit"), ended.stderr
         assert drain(tmp_path / "box", server.endpoint).exit_code == 0
-        settle(how, acknowledged=[f"u{number}" for number in range(500)], received=server.accepted)
+        record_fault(how, acknowledged=[f"u{number}" for number in range(500)], received=server.accepted)
 
 
-def test_fork(tmp_path: Path, settle: Callable[..., Row]) -> None:
+def test_fork(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
     """`os.fork` in the middle, of a program that goes on in both."""
     acknowledged = [f"{name}:{number}" for name in ("parent", "child") for number in range(300)]
     with serving() as server, logging_to(tmp_path / "box", server.endpoint) as emit:
@@ -111,7 +111,7 @@ def test_fork(tmp_path: Path, settle: Callable[..., Row]) -> None:
         assert emit.processor.force_flush(20_000)
         emit.processor.shutdown()
         assert drain(tmp_path / "box", server.endpoint).exit_code == 0
-        settle("os.fork", acknowledged=acknowledged, received=server.accepted)
+        record_fault("os.fork", acknowledged=acknowledged, received=server.accepted)
 
 
 POOL = """
@@ -134,7 +134,7 @@ with logging_to(Path("box"), sys.argv[1]) as emit:
 """
 
 
-def test_multiprocessing(tmp_path: Path, settle: Callable[..., Row]) -> None:
+def test_multiprocessing(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
     """Children that end as multiprocessing ends them, which runs no `atexit`."""
     assert "fork" in multiprocessing.get_all_start_methods()
     environment = environment_of_tests()
@@ -143,4 +143,4 @@ def test_multiprocessing(tmp_path: Path, settle: Callable[..., Row]) -> None:
         assert ended.returncode == 0, ended.stderr
         assert drain(tmp_path / "box", server.endpoint).exit_code == 0
         acknowledged = [f"{name}:{number}" for name in ("main", "c0", "c1", "c2", "c3") for number in range(100)]
-        settle("multiprocessing", acknowledged=acknowledged, received=server.accepted)
+        record_fault("multiprocessing", acknowledged=acknowledged, received=server.accepted)

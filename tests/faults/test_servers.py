@@ -13,7 +13,7 @@ from opentelemetry._logs import LogRecord
 from backends import Collector, wait_until
 from delivery.outboxes import destination, logging_to
 from delivery.servers import OK, TRICKLES, serving
-from faults.ledger import FULL, Row
+from faults.matrix import FULL, Row
 from heliograph.delivery.transport.destination import Headers
 
 REDIRECT = (302, {"Location": "http://127.0.0.1:9/v1/logs"}, b"")
@@ -32,7 +32,7 @@ FAULTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_server_fails_for_a_while(tmp_path: Path, settle: Callable[..., Row], fault: str) -> None:
+def test_server_fails_for_a_while(tmp_path: Path, record_fault: Callable[..., Row], fault: str) -> None:
     """Its first two answers are wrong; `force_flush` says so within its time."""
     acknowledged = [f"r{number}" for number in range(300)]
     stored: list[str] = []
@@ -52,10 +52,10 @@ def test_server_fails_for_a_while(tmp_path: Path, settle: Callable[..., Row], fa
             assert not emit.processor.force_flush(100)
             assert emit.processor.force_flush(30_000)
         assert len(server.requests) > 2
-        settle(fault, acknowledged=acknowledged, received=[*stored, *server.accepted])
+        record_fault(fault, acknowledged=acknowledged, received=[*stored, *server.accepted])
 
 
-def test_partial_success(tmp_path: Path, settle: Callable[..., Row]) -> None:
+def test_partial_success(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
     """Never sent again: the server has seen each of them, and was asked once."""
     body = b"\x0a\x09\x08\xf3\x03\x12\x04nope"
     with serving(lambda number, records: (200, {"Content-Type": "application/x-protobuf"}, body)) as server:
@@ -63,13 +63,13 @@ def test_partial_success(tmp_path: Path, settle: Callable[..., Row]) -> None:
             for number in range(500):
                 emit(f"r{number}")
             assert emit.processor.force_flush(20_000)
-        row = settle(
+        row = record_fault(
             "a partial success", acknowledged=[f"r{number}" for number in range(500)], received=server.accepted
         )
     assert row.duplicates == 0
 
 
-def test_key_that_is_refused_until_there_is_a_new_one(tmp_path: Path, settle: Callable[..., Row]) -> None:
+def test_key_that_is_refused_until_there_is_a_new_one(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
     """401 parks the destination; the next process, which has the new key, sends what waits."""
     with serving(lambda number, records: (401, {}, b"") if server.headers[-1]["x-key"] == "old" else OK) as server:
         for key in ("old", "new"):
@@ -80,7 +80,7 @@ def test_key_that_is_refused_until_there_is_a_new_one(tmp_path: Path, settle: Ca
                 assert emit.processor.force_flush(1000) == (key == "new")
                 emit.processor.shutdown()
         acknowledged = [f"{key}:{number}" for key in ("old", "new") for number in range(200)]
-        settle("401, then a new key", acknowledged=acknowledged, received=server.accepted)
+        record_fault("401, then a new key", acknowledged=acknowledged, received=server.accepted)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_key_that_is_refused_until_there_is_a_new_one(tmp_path: Path, settle: Ca
     ],
 )
 def test_requests_that_are_refused(
-    tmp_path: Path, settle: Callable[..., Row], fault: str, status: int, is_refused: Callable[[list[str]], bool]
+    tmp_path: Path, record_fault: Callable[..., Row], fault: str, status: int, is_refused: Callable[[list[str]], bool]
 ) -> None:
     """They are split; one that is refused alone is dead, and no other."""
     with serving(lambda number, records: (status, {}, b"") if is_refused(records) else OK) as server:
@@ -100,22 +100,22 @@ def test_requests_that_are_refused(
             for number in range(200):
                 emit(f"r{number}")
             assert emit.processor.force_flush(30_000)
-        row = settle(fault, acknowledged=[f"r{number}" for number in range(200)], received=server.accepted)
+        row = record_fault(fault, acknowledged=[f"r{number}" for number in range(200)], received=server.accepted)
     assert row.dead == int(fault != "413 above 10 records")
 
 
-def test_record_of_65_mib(tmp_path: Path, settle: Callable[..., Row]) -> None:
+def test_record_of_65_mib(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
     """More than a request may have: it is dead, and its neighbours arrive."""
     with serving() as server, logging_to(tmp_path / "box", server.endpoint) as emit:
         emit("before")
         emit.logger.emit(LogRecord(body="x" * 65 * 2**20, attributes={"log.record.uid": "huge"}))
         emit("after")
         assert emit.processor.force_flush(60_000)
-        row = settle("one record of 65 MiB", acknowledged=["before", "huge", "after"], received=server.accepted)
+        row = record_fault("one record of 65 MiB", acknowledged=["before", "huge", "after"], received=server.accepted)
     assert (row.received, row.dead) == (2, 1)
 
 
-def test_collector_is_killed(tmp_path: Path, collector: Collector, settle: Callable[..., Row]) -> None:
+def test_collector_is_killed(tmp_path: Path, collector: Collector, record_fault: Callable[..., Row]) -> None:
     """A real one, in the middle of sending, and started again; counted in the files that it writes."""
     service = f"faults-{tmp_path.name}"
     acknowledged = [f"{service}:{number}" for number in range(20_000 if FULL else 4000)]
@@ -138,4 +138,4 @@ def test_collector_is_killed(tmp_path: Path, collector: Collector, settle: Calla
         ]
 
     wait_until(lambda: set(acknowledged) <= set(received()), timeout_seconds=20)
-    settle("a real Collector, killed and started again", acknowledged=acknowledged, received=received())
+    record_fault("a real Collector, killed and started again", acknowledged=acknowledged, received=received())

@@ -14,14 +14,14 @@ from opentelemetry._logs import LogRecord
 
 from delivery.outboxes import destination, logging_to
 from delivery.servers import OK, serving
-from faults.ledger import Row
+from faults.matrix import Row
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.encoding.log_records import encode_log_record, frame_record
 from heliograph.delivery.folders import DEAD_LETTERS
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.writer import JournalWriter
-from heliograph.delivery.metrics import Counts
+from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.sender import Outcome, Sender
 from heliograph.delivery.transport.transport import open_transport
 
@@ -49,7 +49,7 @@ class Bench:
             open_transport(destination(endpoint)),
             timeout_seconds=10,
             dead_letters=DeadLetters(directory / DEAD_LETTERS),
-            counts=Counts(),
+            counts=OutboxCounters(),
             clock=self.clock,
         )
 
@@ -76,7 +76,7 @@ def date_in(seconds: float) -> str:
 
 @pytest.mark.parametrize("status", [503, 429])
 @pytest.mark.parametrize("asked", ["3", "30", "a date"])
-def test_retry_after(tmp_path: Path, settle: Callable[..., Row], status: int, asked: str) -> None:
+def test_retry_after(tmp_path: Path, record_fault: Callable[..., Row], status: int, asked: str) -> None:
     """Never earlier than the server asked for."""
     seconds = 20.0 if asked == "a date" else float(asked)
     came: list[float] = []
@@ -93,13 +93,13 @@ def test_retry_after(tmp_path: Path, settle: Callable[..., Row], status: int, as
         for _ in range(200):
             bench.step(0.5)
         bench.close()
-        settle(f"{status} with Retry-After: {asked}", acknowledged=bench.acknowledged, received=server.accepted)
+        record_fault(f"{status} with Retry-After: {asked}", acknowledged=bench.acknowledged, received=server.accepted)
 
     assert len(came) == 2
     assert came[1] - came[0] >= seconds - (1.5 if asked == "a date" else 0)  # a date has no fraction of a second
 
 
-def test_outage_of_an_hour(tmp_path: Path, settle: Callable[..., Row]) -> None:
+def test_outage_of_an_hour(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
     """On a simulated clock, with records all along; it is asked about once a minute at most, and all arrives then."""
     with serving(lambda number, records: (503, {}, b"") if bench.clock.now < 1000 + 3600 else OK) as server:
         bench = Bench(tmp_path / "box", server.endpoint)
@@ -110,12 +110,14 @@ def test_outage_of_an_hour(tmp_path: Path, settle: Callable[..., Row]) -> None:
         for _ in range(200):
             bench.step(1.0)
         bench.close()
-        settle("an outage of an hour (simulated clock)", acknowledged=bench.acknowledged, received=server.accepted)
+        record_fault(
+            "an outage of an hour (simulated clock)", acknowledged=bench.acknowledged, received=server.accepted
+        )
 
     assert 60 <= refused <= 240
 
 
-def test_clock_jumps(tmp_path: Path, settle: Callable[..., Row], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clock_jumps(tmp_path: Path, record_fault: Callable[..., Row], monkeypatch: pytest.MonkeyPatch) -> None:
     """A day back and a day forth, in the middle of an outage: it goes on by a clock that nobody sets."""
     real, real_ns = time.time, time.time_ns
     with serving(lambda number, records: (503, {}, b"") if number < 2 else OK) as server:
@@ -131,4 +133,4 @@ def test_clock_jumps(tmp_path: Path, settle: Callable[..., Row], monkeypatch: py
             assert emit.processor.force_flush(30_000)
             emit("after")
             assert emit.processor.force_flush(30_000)
-        settle("the clock a day back and forth", acknowledged=[*acknowledged, "after"], received=server.accepted)
+        record_fault("the clock a day back and forth", acknowledged=[*acknowledged, "after"], received=server.accepted)

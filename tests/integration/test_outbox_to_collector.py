@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backends import free_port
-from delivery.outboxes import drain, left
+from delivery.outboxes import drain, folders_in
 from otlp_receiver import Receiver
 from processes import clean_environment
 from processes import run as run_process
@@ -64,7 +64,7 @@ def test_events_of_programs_that_could_not_send_are_sent_by_the_next(tmp_path: P
 
     assert numbers == list(range(300))
     assert len(set(uids)) == 300
-    assert left(tmp_path / "box") == []
+    assert folders_in(tmp_path / "box") == []
 
 
 def test_host_ends_in_time_where_nobody_listens(tmp_path: Path) -> None:

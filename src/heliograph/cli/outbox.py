@@ -14,16 +14,16 @@ import click
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from heliograph.delivery.dead_letters import DeadLetter, DeadLetters
-from heliograph.delivery.folders import Outbox
+from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Batch, decode_record, to_request
 from heliograph.delivery.journal.reader import JournalReader, last_sequence
 from heliograph.delivery.journal.writer import JournalWriter
-from heliograph.delivery.metrics import Counts
-from heliograph.delivery.orphans import Leftover, adopt
+from heliograph.delivery.metrics import OutboxCounters
+from heliograph.delivery.orphans import Orphan, adopt
 from heliograph.delivery.sender import Sender
 from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.transport import open_transport
-from heliograph.delivery.worker import MOST_LEFTOVERS
+from heliograph.delivery.worker import MAX_OPEN_ORPHANS
 from heliograph.errors import OutboxError
 from heliograph.otlp import to_json_document, to_json_line
 from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED, OUTBOX_RETRIED
@@ -74,7 +74,7 @@ def status(directory: Path | None, *, as_json: bool) -> None:
     )
 
 
-def _status_of(box: Outbox, folder: Path) -> dict[str, Any] | None:
+def _status_of(box: OutboxDirectory, folder: Path) -> dict[str, Any] | None:
     """What is known of a folder; `None` where it went meanwhile."""
     try:
         reader = JournalReader(folder, is_live=True, read_only=True)
@@ -85,7 +85,7 @@ def _status_of(box: Outbox, folder: Path) -> dict[str, Any] | None:
         return None
     return {
         "folder": folder.name,
-        "held": box.is_held(folder),
+        "held": box.is_locked(folder),
         "waiting": waiting,
         "delivered": reader.acknowledged,
         "oldest_age": 0.0 if first is None else round(first.entries[0].age_seconds, 1),
@@ -115,7 +115,7 @@ def drain(directory: Path | None, *, follow: bool, as_json: bool) -> None:
         open_transport(destination),
         timeout_seconds=destination.timeout_seconds,
         dead_letters=box.dead_letters,
-        counts=Counts(),
+        counts=OutboxCounters(),
     )
     if follow:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's way to stop it
@@ -134,27 +134,27 @@ def drain(directory: Path | None, *, follow: bool, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def _drain_once(box: Outbox, sender: Sender) -> bool:
+def _drain_once(box: OutboxDirectory, sender: Sender) -> bool:
     """Send what is there now, some folders at a time; whether all of it was sent."""
     unsent: set[Path] = set()
-    while leftovers := list(itertools.islice(adopt(box, unsent), MOST_LEFTOVERS)):
-        _send(leftovers, sender)
-        unsent.update(each.folder for each in leftovers if not each.is_sent)
+    while orphans := list(itertools.islice(adopt(box, unsent), MAX_OPEN_ORPHANS)):
+        _send(orphans, sender)
+        unsent.update(each.folder for each in orphans if not each.is_sent)
         if not sender.is_ready():
             return False
     return not unsent
 
 
-def _send(leftovers: list[Leftover], sender: Sender) -> None:
-    waiting = sum(each.waiting for each in leftovers)
-    left = list(leftovers)
+def _send(orphans: list[Orphan], sender: Sender) -> None:
+    waiting = sum(each.waiting for each in orphans)
+    left = list(orphans)
     with click.progressbar(length=waiting, label="Sending", file=sys.stderr, show_pos=True) as bar:
 
         def progress() -> None:
-            bar.update(max(0, waiting - sum(each.waiting for each in leftovers) - bar.pos))
+            bar.update(max(0, waiting - sum(each.waiting for each in orphans) - bar.pos))
 
         try:
-            for each in leftovers:
+            for each in orphans:
                 if each.drain(sender, progress):
                     left.remove(each)
         finally:
@@ -162,7 +162,7 @@ def _send(leftovers: list[Leftover], sender: Sender) -> None:
                 each.release()
 
 
-def _tell(counts: Counts, *, as_json: bool) -> None:
+def _tell(counts: OutboxCounters, *, as_json: bool) -> None:
     metrics = {
         "delivered": OUTBOX_DELIVERED,
         "rejected": OUTBOX_REJECTED,
@@ -186,7 +186,7 @@ def verify(directory: Path | None, *, as_json: bool) -> None:
     folders = []
     with click.progressbar(box.folders(), label="Reading", file=sys.stderr) as bar:
         for folder in bar:
-            reader = JournalReader(folder, is_live=box.is_held(folder), read_only=True)
+            reader = JournalReader(folder, is_live=box.is_locked(folder), read_only=True)
             records = sum(len(batch.entries) for batch in _batches(folder, reader))
             reader.close()
             folders.append(
@@ -221,12 +221,12 @@ def export(directory: Path | None, output: IO[str], *, of_dead: bool) -> None:
         print(line, file=output)
 
 
-def _dead_lines(box: Outbox) -> Iterator[str]:
+def _dead_lines(box: OutboxDirectory) -> Iterator[str]:
     for letter in box.dead_letters.find():
         yield _line(to_request(letter.header, [letter.entry]))
 
 
-def _waiting_lines(box: Outbox) -> Iterator[str]:
+def _waiting_lines(box: OutboxDirectory) -> Iterator[str]:
     for folder in box.folders():
         reader = JournalReader(folder, is_live=True, read_only=True)
         for batch in _batches(folder, reader):
@@ -285,14 +285,14 @@ def requeue(numbers: tuple[int, ...], directory: Path | None, *, of_all: bool) -
     click.echo(f"{len(found)} put back; `heliograph outbox drain`, or the next process, sends them.")
 
 
-def _put_back(box: Outbox, letters: DeadLetters, group: list[DeadLetter]) -> None:
+def _put_back(box: OutboxDirectory, letters: DeadLetters, group: list[DeadLetter]) -> None:
     """Into a folder that nobody holds then; where the machine stops in the middle, they are there twice."""
-    lease = box.begin()
-    writer = JournalWriter(lease.folder, group[0].header, durable=True)
+    lock = box.create_folder()
+    writer = JournalWriter(lock.folder, group[0].header, durable=True)
     for letter in group:
         writer.append(letter.entry.scope, letter.entry.framed)
     writer.close()
-    lease.release()
+    lock.release()
     letters.remove(letter.id for letter in group)
 
 
@@ -301,11 +301,11 @@ def _as_dict(letter: DeadLetter) -> dict[str, object]:
     return {name: getattr(letter, name) for name in names}
 
 
-def _outbox(directory: Path | None) -> Outbox:
+def _outbox(directory: Path | None) -> OutboxDirectory:
     settings = Settings.from_env()
     chosen = directory or settings.outbox
     if chosen is None:
         raise click.UsageError("say which outbox: --directory DIR, or HELIOGRAPH_OUTBOX")
     if not chosen.is_dir():
         raise click.UsageError(f"{chosen} is no directory: nothing was written there yet")
-    return Outbox(chosen, max_bytes=settings.outbox_max_bytes)
+    return OutboxDirectory(chosen, max_bytes=settings.outbox_max_bytes)

@@ -40,7 +40,7 @@ _FOLDER_NAME: Final = re.compile(r"\d+-[0-9a-f]{8}")
 _DRAFT_NAME: Final = re.compile(r"\.\d+-[0-9a-f]{8}")
 
 
-class Lease:
+class FolderLock:
     """A folder whose lock is held.
 
     Args:
@@ -67,7 +67,7 @@ class Lease:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 
-    def remove(self) -> None:
+    def delete_folder(self) -> None:
         """Delete the folder, with all in it but for damaged bytes and what is not ours, and let it go."""
         with contextlib.suppress(OSError):
             damaged = self.folder / DAMAGED
@@ -83,7 +83,7 @@ class Lease:
         self.release()
 
 
-class Outbox:
+class OutboxDirectory:
     """The folders below one directory.
 
     Args:
@@ -111,7 +111,7 @@ class Outbox:
         """What can never be delivered."""
         return DeadLetters(self.directory / DEAD_LETTERS)
 
-    def begin(self) -> Lease:
+    def create_folder(self) -> FolderLock:
         """A new folder.
 
         Raises:
@@ -121,24 +121,24 @@ class Outbox:
             name = f"{os.getpid()}-{secrets.token_hex(4)}"
             draft = self.directory / f"{_DRAFT}{name}"
             draft.mkdir(mode=0o700)
-            lease = _take(draft, create=True)
-            if lease is not None:  # else somebody who tidies up was faster
-                lease.rename(name)
-                return lease
+            lock = _try_lock(draft, create=True)
+            if lock is not None:  # else somebody who tidies up was faster
+                lock.rename(name)
+                return lock
 
-    def adopt(self) -> Iterator[Lease]:
+    def lock_orphans(self) -> Iterator[FolderLock]:
         """The folders whose processes are gone; what is left of one that was made or removed by half is removed."""
         for folder in self.folders():
-            lease = _take(folder, create=False)
-            if lease is not None:
-                yield lease
+            lock = _try_lock(folder, create=False)
+            if lock is not None:
+                yield lock
             elif not (folder / LOCK).exists():
                 with contextlib.suppress(OSError):  # it is not empty
                     folder.rmdir()
         for draft in self._named(_DRAFT_NAME):
-            lease = _take(draft, create=False)
-            if lease is not None:
-                lease.remove()
+            lock = _try_lock(draft, create=False)
+            if lock is not None:
+                lock.delete_folder()
             else:
                 with contextlib.suppress(OSError):
                     draft.rmdir()
@@ -150,12 +150,12 @@ class Outbox:
     def _named(self, pattern: re.Pattern[str]) -> list[Path]:
         return sorted(path for path in self.directory.iterdir() if pattern.fullmatch(path.name) and path.is_dir())
 
-    def is_held(self, folder: Path) -> bool:
+    def is_locked(self, folder: Path) -> bool:
         """Whether a process is at this folder: the one that writes to it, or one that sends what is left in it."""
-        lease = _take(folder, create=False)
-        if lease is not None:
-            lease.release()
-        return lease is None
+        lock = _try_lock(folder, create=False)
+        if lock is not None:
+            lock.release()
+        return lock is None
 
     def damaged_files(self) -> list[Path]:
         """The files with bytes that could not be read."""
@@ -170,7 +170,7 @@ class Outbox:
                     total += (Path(parent) / name).stat().st_size
         return total
 
-    def make_room(self, size: int) -> None:
+    def check_room(self, size: int) -> None:
         """See that so many bytes fit.
 
         Raises:
@@ -180,7 +180,7 @@ class Outbox:
             raise OutboxFull(self.directory, self._max_bytes)
 
 
-def _take(folder: Path, *, create: bool) -> Lease | None:
+def _try_lock(folder: Path, *, create: bool) -> FolderLock | None:
     flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
     try:
         descriptor = os.open(folder / LOCK, flags, 0o600)
@@ -188,16 +188,16 @@ def _take(folder: Path, *, create: bool) -> Lease | None:
         if create and error.errno != errno.ENOENT:
             raise
         return None
-    lease = Lease(folder, descriptor)
+    lock = FolderLock(folder, descriptor)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if (folder / LOCK).stat().st_ino == os.fstat(descriptor).st_ino:  # else it was removed meanwhile
-            return lease
+            return lock
     except (BlockingIOError, FileNotFoundError):
         pass
     except OSError:
-        lease.release()
+        lock.release()
         if create:  # a file system that has no locks
             raise
-    lease.release()
+    lock.release()
     return None

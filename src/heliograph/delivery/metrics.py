@@ -41,7 +41,7 @@ _COUNTERS: Final = (
 )
 
 
-class Counts:
+class OutboxCounters:
     """How many records, or requests, by the name of the metric and the reason; any thread may count."""
 
     def __init__(self) -> None:
@@ -69,11 +69,11 @@ class Counts:
             return {reason: count for (name, reason), count in self._counts.items() if name == metric}
 
 
-class Observed(Protocol):
+class ObservedOutbox(Protocol):
     """What the metrics of an outbox are read from."""
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> OutboxCounters:
         """What became of records so far."""
 
     @property
@@ -102,7 +102,7 @@ class OutboxMetrics:
         for metric in _COUNTERS:
             callback = partial(self._observe_counter, metric)
             meter.create_observable_counter(metric, [callback], unit=metric.unit, description=metric.brief)
-        gauges: Mapping[MetricName, Callable[[Observed], float]] = {
+        gauges: Mapping[MetricName, Callable[[ObservedOutbox], float]] = {
             OUTBOX_DEPTH: lambda each: each.depth,
             OUTBOX_SIZE: lambda each: each.size,
             OUTBOX_OLDEST_AGE: lambda each: each.oldest_age_seconds,
@@ -113,15 +113,15 @@ class OutboxMetrics:
 
     def _restart(self) -> None:
         self._lock = threading.Lock()
-        self._observed: list[Observed] = []
-        self._ended: list[Counts] = []
+        self._observed: list[ObservedOutbox] = []
+        self._ended: list[OutboxCounters] = []
 
-    def begin(self, observed: Observed) -> None:
+    def begin(self, observed: ObservedOutbox) -> None:
         """Tell of it from now on."""
         with self._lock:
             self._observed.append(observed)
 
-    def end(self, observed: Observed) -> None:
+    def end(self, observed: ObservedOutbox) -> None:
         """Tell no more of it than what it counted: a counter never goes back."""
         with self._lock:
             self._observed.remove(observed)
@@ -138,7 +138,7 @@ class OutboxMetrics:
     def _observe_gauge(
         self,
         together: Callable[[Iterable[float]], float],
-        read: Callable[[Observed], float],
+        read: Callable[[ObservedOutbox], float],
         _: CallbackOptions,
     ) -> Iterable[Observation]:
         with self._lock:

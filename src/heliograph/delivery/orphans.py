@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.folders import Lease, Outbox
+from heliograph.delivery.folders import FolderLock, OutboxDirectory
 from heliograph.delivery.journal.reader import JournalReader, last_sequence
 from heliograph.delivery.sender import Outcome, Sender
 from heliograph.semconv import SCOPE
@@ -15,22 +15,22 @@ from heliograph.semconv import SCOPE
 logger: Final = logging.getLogger(SCOPE)
 
 
-class Leftover:
+class Orphan:
     """A folder of a process that is gone.
 
     Args:
-        lease: The folder, whose lock is held.
+        lock: The folder, whose lock is held.
 
     Attributes:
         reader: Reads what is in it.
         is_sent: Whether all in it was answered for, and it is deleted.
     """
 
-    def __init__(self, lease: Lease) -> None:
-        self.folder = lease.folder
-        self.reader = JournalReader(lease.folder, is_live=False)
-        self._lease = lease
-        self._last = last_sequence(lease.folder)
+    def __init__(self, lock: FolderLock) -> None:
+        self.folder = lock.folder
+        self.reader = JournalReader(lock.folder, is_live=False)
+        self._folder_lock = lock
+        self._last = last_sequence(lock.folder)
         self.is_sent = False
 
     @property
@@ -50,27 +50,27 @@ class Leftover:
         if outcome is not Outcome.EMPTY:
             return False
         self.reader.close()
-        self._lease.remove()
+        self._folder_lock.delete_folder()
         self.is_sent = True
         return True
 
     def release(self) -> None:
         """Leave it to whoever takes it next."""
         self.reader.close()
-        self._lease.release()
+        self._folder_lock.release()
 
 
-def adopt(outbox: Outbox, but: Collection[Path] = ()) -> Iterator[Leftover]:
+def adopt(outbox: OutboxDirectory, but: Collection[Path] = ()) -> Iterator[Orphan]:
     """What processes left that are gone, but for these folders."""
-    for lease in outbox.adopt():
-        if lease.folder in but:
-            lease.release()
+    for lock in outbox.lock_orphans():
+        if lock.folder in but:
+            lock.release()
             continue
         try:
-            yield Leftover(lease)
+            yield Orphan(lock)
         except OSError as error:
-            _tell(lease.folder, error)
-            lease.release()
+            _tell(lock.folder, error)
+            lock.release()
 
 
 def _tell(folder: Path, error: OSError) -> None:

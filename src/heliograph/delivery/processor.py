@@ -15,7 +15,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from heliograph.delivery.encoding.log_records import encode_log_record, encode_scope, frame_record
-from heliograph.delivery.folders import Outbox
+from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import SEGMENT_BYTES, JournalClosed
 from heliograph.delivery.metrics import (
@@ -23,14 +23,14 @@ from heliograph.delivery.metrics import (
     MEMORY_FULL,
     OUTBOX_FULL,
     SHUT_DOWN,
-    Counts,
+    OutboxCounters,
     outbox_metrics_of,
 )
 from heliograph.delivery.sender import MAX_BATCH_BYTES, Sender
-from heliograph.delivery.storage import ResourceJournal, header_of
+from heliograph.delivery.storage import ResourceStorage, header_of
 from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.transport import Transport, open_transport
-from heliograph.delivery.worker import Courier
+from heliograph.delivery.worker import Worker
 from heliograph.errors import OutboxFull
 from heliograph.runtime.deadline import Deadline
 from heliograph.runtime.fork import after_fork_in_child
@@ -52,7 +52,7 @@ logger: Final = logging.getLogger(SCOPE)
 class _Route(NamedTuple):
     resource: Resource | None
     said: InstrumentationScope | None
-    journal: ResourceJournal
+    journal: ResourceStorage
     scope: Scope
 
 
@@ -90,18 +90,18 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
     ) -> None:
         self._destination = destination or Destination.from_env()
         self._given_transport = transport
-        self._outbox = Outbox(Path(directory), max_bytes=max_bytes)
+        self._outbox = OutboxDirectory(Path(directory), max_bytes=max_bytes)
         self._segment_bytes = max(64 * 1024, min(SEGMENT_BYTES, max_bytes // _SEGMENTS))
         self._when_full = when_full
         self._durable = durable
         self._strict = strict
         self._metrics = outbox_metrics_of(Providers(meter_provider=meter_provider))
-        self._journals: dict[Header, ResourceJournal] = {}
+        self._journals: dict[Header, ResourceStorage] = {}
         self._begin()
         after_fork_in_child(self._begin_in_child)
 
     def _begin(self) -> None:
-        self._counts = Counts()
+        self._counts = OutboxCounters()
         self._routes: dict[tuple[int, int], _Route] = {}
         self._lock = threading.RLock()  # all of them: the handler of a signal may emit a record, too
         self._pending_bytes = 0
@@ -113,14 +113,14 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
             dead_letters=self._outbox.dead_letters,
             counts=self._counts,
         )
-        self._courier = Courier(self._outbox, self._sender, lambda: list(self._journals.values()))
+        self._worker = Worker(self._outbox, self._sender, lambda: list(self._journals.values()))
         self._metrics.begin(self)
 
     def _begin_in_child(self) -> None:
         """Leave the parent what is the parent's, and begin anew."""
         for journal in self._journals.values():
             journal.abandon()
-        self._courier.abandon()
+        self._worker.abandon()
         self._journals = {}
         if self._is_shut_down:
             self._lock = threading.RLock()
@@ -128,7 +128,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
             self._begin()
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> OutboxCounters:
         """What became of records, since this process began."""
         self._counts.reach(OUTBOX_ACCEPTED, sum(journal.accepted for journal in list(self._journals.values())))
         return self._counts
@@ -137,7 +137,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
     def depth(self) -> int:
         """How many records wait to be sent, those that other processes left to this one, too."""
         own = sum(journal.waiting for journal in list(self._journals.values()))
-        return own + sum(leftover.waiting for leftover in self._courier.leftovers)
+        return own + sum(orphan.waiting for orphan in self._worker.orphans)
 
     @property
     def size(self) -> int:
@@ -148,8 +148,8 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
     def oldest_age_seconds(self) -> float:
         """How long ago the record was made that waits longest; 0 where none waits."""
         journals = [source for journal in list(self._journals.values()) for source in journal.sources()]
-        leftovers = [each.reader for each in self._courier.leftovers]
-        waiting = [oldest for each in [*journals, *leftovers] if (oldest := each.oldest) is not None]
+        orphans = [each.reader for each in self._worker.orphans]
+        waiting = [oldest for each in [*journals, *orphans] if (oldest := each.oldest) is not None]
         return max((entry.age_seconds for entry in waiting), default=0.0)
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
@@ -175,7 +175,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         self._pending_bytes += len(framed)
         if self._pending_bytes > _WAKE_BYTES:
             self._pending_bytes = 0
-            self._courier.wake()
+            self._worker.wake()
 
     def _reject(self, reason: str, words: str) -> None:
         self._counts.add(OUTBOX_REJECTED, reason=reason)
@@ -199,13 +199,13 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         self._routes[id(resource), id(said)] = route
         return route
 
-    def _journal(self, header: Header) -> ResourceJournal:
+    def _journal(self, header: Header) -> ResourceStorage:
         with self._lock:
             if self._is_shut_down:
                 raise JournalClosed
             journal = self._journals.get(header)
             if journal is None:
-                journal = self._journals[header] = ResourceJournal(
+                journal = self._journals[header] = ResourceStorage(
                     header=header,
                     outbox=self._outbox,
                     segment_bytes=self._segment_bytes,
@@ -219,8 +219,8 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         deadline = Deadline(timeout_millis)
         targets = [(journal, journal.targets()) for journal in list(self._journals.values())]
         self._sender.hurry()
-        self._courier.wake()
-        return self._courier.wait_for(lambda: all(journal.has_sent(*target) for journal, target in targets), deadline)
+        self._worker.wake()
+        return self._worker.wait_for(lambda: all(journal.has_sent(*target) for journal, target in targets), deadline)
 
     def shutdown(self, timeout_millis: float = EXIT_TIMEOUT_MILLIS) -> None:
         """Send what can be sent within the time; the rest stays on the disk, for whoever uses the outbox next."""
@@ -230,10 +230,10 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
             return
         deadline = Deadline(timeout_millis)
         if self.force_flush(timeout_millis):
-            self._courier.send_leftovers(deadline)
+            self._worker.send_orphans(deadline)
         else:
             logger.warning("Not all records of the outbox were delivered; they stay in %s.", self._outbox.directory)
-        if self._courier.close(deadline):
+        if self._worker.close(deadline):
             for journal in self._journals.values():
                 journal.close()
         else:

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.batch import Batch, Entry, to_request
 from heliograph.delivery.journal.frames import Header
-from heliograph.delivery.metrics import Counts
+from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.transport.transport import Transport
 from heliograph.delivery.transport.verdict import (
     Backoff,
@@ -82,7 +82,7 @@ class Sender:
         *,
         timeout_seconds: float,
         dead_letters: DeadLetters,
-        counts: Counts,
+        counts: OutboxCounters,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from heliograph.delivery.encoding.log_records import encode_resource
-from heliograph.delivery.folders import Lease, Outbox
+from heliograph.delivery.folders import FolderLock, OutboxDirectory
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.journal.reader import JournalReader
@@ -31,7 +31,7 @@ logger: Final = logging.getLogger(SCOPE)
 
 
 @dataclass
-class ResourceJournal:
+class ResourceStorage:
     """Takes the records of one resource.
 
     Attributes:
@@ -44,12 +44,12 @@ class ResourceJournal:
     """
 
     header: Header
-    outbox: Outbox
+    outbox: OutboxDirectory
     segment_bytes: int
     durable: bool
     gave_up: Callable[[int], None] | None
     _lock: threading.RLock = field(default_factory=threading.RLock)
-    _lease: Lease | None = None
+    _folder_lock: FolderLock | None = None
     _writer: JournalWriter | None = None
     _reader: JournalReader | None = None
     _failed_at: float | None = None
@@ -89,24 +89,24 @@ class ResourceJournal:
             if self._is_closed:
                 raise JournalClosed
             if self._writer is None:
-                lease = self.outbox.begin()
+                lock = self.outbox.create_folder()
                 if self.durable:
                     sync_folder(self.outbox.directory)
-                self._reader = JournalReader(lease.folder, is_live=True)
-                self._lease = lease
+                self._reader = JournalReader(lock.folder, is_live=True)
+                self._folder_lock = lock
                 self._writer = JournalWriter(
-                    lease.folder,
+                    lock.folder,
                     self.header,
                     segment_bytes=self.segment_bytes,
                     durable=self.durable,
-                    make_room=lambda size: self._make_room(lease.folder, size),
+                    make_room=lambda size: self._make_room(lock.folder, size),
                 )
             return self._writer
 
     def _make_room(self, folder: Path, size: int) -> None:
         while True:
             try:
-                return self.outbox.make_room(size)
+                return self.outbox.check_room(size)
             except OutboxFull:
                 if self.gave_up is None or not self._drop_oldest(folder, self.gave_up):
                     raise
@@ -162,12 +162,12 @@ class ResourceJournal:
             logger.error("%d records are lost: neither the server nor the disk took them.", len(self.memory))
         with self._lock:
             self._is_closed = True
-        if self._writer is not None and self._reader is not None and self._lease is not None:
+        if self._writer is not None and self._reader is not None and self._folder_lock is not None:
             self._writer.close()
             is_sent = self.has_sent(*self.targets())  # nothing is added any more
             self._reader.close()
-            (self._lease.remove if is_sent else self._lease.release)()
-            self._lease = None  # its descriptor may be another file's from now on
+            (self._folder_lock.delete_folder if is_sent else self._folder_lock.release)()
+            self._folder_lock = None  # its descriptor may be another file's from now on
 
     def abandon(self) -> None:
         """Let go of the parent's files in the child of a fork."""
@@ -175,8 +175,8 @@ class ResourceJournal:
             self._reader.close()
         if self._writer is not None:
             self._writer.abandon()
-        if self._lease is not None:
-            self._lease.release()  # the lock is the parent's, and ends with the parent
+        if self._folder_lock is not None:
+            self._folder_lock.release()  # the lock is the parent's, and ends with the parent
 
 
 def header_of(resource: Resource | None) -> Header:

@@ -12,15 +12,15 @@ from typing import Final
 
 from opentelemetry.context import attach, set_value
 
-from heliograph.delivery.folders import Outbox
-from heliograph.delivery.orphans import Leftover, adopt
+from heliograph.delivery.folders import OutboxDirectory
+from heliograph.delivery.orphans import Orphan, adopt
 from heliograph.delivery.sender import Outcome, Sender
-from heliograph.delivery.storage import ResourceJournal
+from heliograph.delivery.storage import ResourceStorage
 from heliograph.runtime.deadline import Deadline
 from heliograph.semconv import SCOPE
 from heliograph.telemetry.otel_api import SUPPRESS_INSTRUMENTATION
 
-MOST_LEFTOVERS: Final = 16
+MAX_OPEN_ORPHANS: Final = 16
 
 _POLL_SECONDS: Final = 0.2
 _ADOPT_SECONDS: Final = 10.0
@@ -30,25 +30,27 @@ _PAUSE_SECONDS: Final = 1.0
 logger: Final = logging.getLogger(SCOPE)
 
 
-class Courier:
+class Worker:
     """Sends journals, until it is closed.
 
     Args:
-        outbox: Where leftovers are.
+        outbox: Where orphans are.
         sender: What sends.
         journals: Gives the journals that this process writes, as they are now.
 
     Attributes:
-        leftovers: What it has to send besides the journals.
+        orphans: What it has to send besides the journals.
     """
 
-    def __init__(self, outbox: Outbox, sender: Sender, journals: Callable[[], Iterable[ResourceJournal]]) -> None:
+    def __init__(
+        self, outbox: OutboxDirectory, sender: Sender, journals: Callable[[], Iterable[ResourceStorage]]
+    ) -> None:
         self._outbox = outbox
         self._sender = sender
         self._journals = journals
         self._wake = threading.Event()
         self._changed = threading.Condition()
-        self.leftovers: list[Leftover] = []
+        self.orphans: list[Orphan] = []
         self._has_more = True
         self._unreadable: set[Path] = set()
         self._thread = threading.Thread(target=self._run, name="heliograph-outbox", daemon=True)
@@ -67,9 +69,9 @@ class Courier:
                 self._changed.wait(deadline.remaining() / 1000)
         return True
 
-    def send_leftovers(self, deadline: Deadline) -> None:
+    def send_orphans(self, deadline: Deadline) -> None:
         """Give what other processes left the rest of the time, as long as the server takes it."""
-        self.wait_for(lambda: not (self.leftovers or self._has_more) or not self._sender.is_ready(), deadline)
+        self.wait_for(lambda: not (self.orphans or self._has_more) or not self._sender.is_ready(), deadline)
 
     def close(self, deadline: Deadline) -> bool:
         """End, and cancel the request that is under way; whether the thread has ended, and touches no journal any more."""
@@ -80,8 +82,8 @@ class Courier:
 
     def abandon(self) -> None:
         """Let go of files in the child of a fork, where the thread is not."""
-        for leftover in self.leftovers:
-            leftover.release()  # the lock is the parent's still
+        for orphan in self.orphans:
+            orphan.release()  # the lock is the parent's still
 
     def _run(self) -> None:
         # A request of ours is no span, which would be sent by another request.
@@ -94,30 +96,30 @@ class Courier:
                     self._adopt()
                     adopt_at = time.monotonic() + _ADOPT_SECONDS
                 self._send_journals()
-                self._send_each_leftover()
-                while self._has_more and not self.leftovers:
+                self._send_orphans()
+                while self._has_more and not self.orphans:
                     self._adopt()
-                    self._send_each_leftover()
+                    self._send_orphans()
             except Exception:  # whatever a disk does, what is in the outbox is tried again
                 logger.exception("The outbox could not be sent.")
                 self._sender.closed.wait(_PAUSE_SECONDS)
             self._tell_change()
             self._wake.wait(max(_POLL_SECONDS, self._sender.waiting_seconds()))
             self._wake.clear()
-        leftovers, self.leftovers = self.leftovers, []
-        for each in leftovers:
+        orphans, self.orphans = self.orphans, []
+        for each in orphans:
             each.release()
 
     def _adopt(self) -> None:
         """Each has open files, of which the program may have few: some are sent before the next are taken."""
-        found = itertools.islice(adopt(self._outbox, self._unreadable), MOST_LEFTOVERS - len(self.leftovers))
-        self.leftovers = [*self.leftovers, *found]
-        self._has_more = len(self.leftovers) == MOST_LEFTOVERS
+        found = itertools.islice(adopt(self._outbox, self._unreadable), MAX_OPEN_ORPHANS - len(self.orphans))
+        self.orphans = [*self.orphans, *found]
+        self._has_more = len(self.orphans) == MAX_OPEN_ORPHANS
 
-    def _send_each_leftover(self) -> None:
-        ended = [each for each in self.leftovers if each.drain(self._sender, self._send_journals)]
+    def _send_orphans(self) -> None:
+        ended = [each for each in self.orphans if each.drain(self._sender, self._send_journals)]
         self._unreadable.update(each.folder for each in ended if not each.is_sent)
-        self.leftovers = [each for each in self.leftovers if each not in ended]
+        self.orphans = [each for each in self.orphans if each not in ended]
 
     def _send_journals(self) -> None:
         for journal in self._journals():
