@@ -34,7 +34,7 @@ from jupyter_events import EventLogger
 from heliograph import Attribute, Event
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.registry import SchemaRegistry
-from heliograph.values.forms import plain
+from heliograph.values.forms import form_of
 
 ROUNDS = 200
 CALLS = 100
@@ -115,7 +115,7 @@ def validator(event: object) -> Callable[[], object]:
 
 def jupyter(event: object) -> Callable[[], object]:
     """The emit of jupyter_events of the event's properties."""
-    properties = plain({name: getattr(event, name) for name in type(event).__annotations__})
+    properties = form_of({name: getattr(event, name) for name in type(event).__annotations__})
     kinds = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
     schema = {
         "$id": "https://example.com/event",
@@ -142,9 +142,10 @@ def compare(title: str, event: object) -> bool:
     """Print what each costs for an event; whether every goal is met."""
     schema = SchemaRegistry(namespace="app").register(type(event))
     violations: list[object] = []
-    assert EventReader(schema).attributes(event, violations), "an event without attributes measures nothing"
+    attributes_of = EventReader(schema).attributes
+    assert attributes_of(event, violations), "an event without attributes measures nothing"
     assert not violations, violations
-    ours = lambda: EventReader(schema).attributes(event, violations)  # noqa: E731
+    ours = lambda: attributes_of(event, violations)  # noqa: E731
     others = {
         "event.properties()": event.properties,  # type: ignore[attr-defined]
         "pydantic validate_python": validator(event),

@@ -19,7 +19,7 @@ from heliograph.cli.main import cli
 from heliograph.delivery.journal.cursor import write_cursor
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import JournalWriter
-from heliograph.schema.read.protected import read_stored
+from heliograph.schema.read.stored_properties import read_stored_properties
 from heliograph.schema.registry import SchemaRegistry
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -35,7 +35,7 @@ def python_of(page: str) -> str:
 def test_classes_of_the_page_on_schemas_do_what_it_says() -> None:
     """They are registered, have the names that the page gives, and the upcaster makes cents of euros."""
     with imported(python_of(SCHEMAS)) as module:
-        registry = SchemaRegistry.of(Settings())
+        registry = SchemaRegistry.from_settings(Settings())
         order, ban = (registry.register(cls) for cls in (module.OrderPlaced, module.BanUser))
 
     assert order.label == "shop.order_placed@1"
@@ -49,7 +49,7 @@ def test_classes_of_the_page_on_schemas_do_what_it_says() -> None:
     assert order.upcasters["0"]({"total": 12.5}) == {"total": 1250}
     assert ban.renamed is not None
     assert ban.renamed.event_name == "forum.block_user"
-    _, violations = read_stored(order, {"total": -1, "customer": {"name": "x", "country": "gb"}})
+    _, violations = read_stored_properties(order, {"total": -1, "customer": {"name": "x", "country": "gb"}})
     assert sorted(each.path for each in violations) == ["customer.country", "total"]
 
 

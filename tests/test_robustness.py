@@ -15,7 +15,7 @@ import pytest
 
 from heliograph import Event, Host, PluginError, SchemaError, Settings, UnregisteredEvent, hookimpl
 from heliograph.schema.compile.event_class import compile_untyped
-from heliograph.values.forms import MAX_VALUES, plain
+from heliograph.values.forms import MAX_VALUES, form_of
 
 
 @dataclass
@@ -241,10 +241,10 @@ def test_a_value_that_grows_without_end_is_bounded():
     for _ in range(30):
         value = [value, value]
     started = time.monotonic()
-    form = plain(value)
+    form = form_of(value)
     assert time.monotonic() - started < 5
     assert "<too large>" in str(form)
-    assert len(plain(range(10**12))) == MAX_VALUES + 1
+    assert len(form_of(range(10**12))) == MAX_VALUES + 1
 
 
 @pytest.mark.parametrize("severity", [0, 25, -1, "WARN"])

@@ -40,9 +40,10 @@ class Severity(enum.IntEnum):
 
 
 def severity_text(severity: int) -> str:
-    """A severity for people: ``WARN (13)``, or ``number (14)``."""
-    name = Severity(severity).name if severity in set(Severity) else "number"
-    return f"{name} ({int(severity)})"
+    """A severity as text for people, by OpenTelemetry's short names: ``WARN (13)``, ``WARN2 (14)``."""
+    step = (severity - 1) % 4 + 1  # each of the six ranges has four numbers
+    name = Severity(severity - step + 1).name
+    return f"{name}{'' if step == 1 else step} ({int(severity)})"
 
 
 class Privacy(str, enum.Enum):

@@ -27,7 +27,7 @@ class Instrumentation:
     """
 
     def __init__(self, settings: Settings, providers: Providers) -> None:
-        self.schemas = SchemaRegistry.of(settings)
+        self.schemas = SchemaRegistry.from_settings(settings)
         actor = ActorFilter(settings.actor, self.schemas.policy)
         self.tokens = TokenTelemetry(providers, actor)
         self._emitter = Emitter(settings, providers, actor, set_aside=Quarantine(settings.quarantine).put)

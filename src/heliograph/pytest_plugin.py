@@ -48,7 +48,7 @@ def report(readers: list[EventReader]) -> list[str]:
     seen: dict[str, set[str]] = {}
     declared: dict[str, set[str]] = {}
     for reader in readers:
-        coverage = reader.coverage.coverage()
+        coverage = reader.coverage.snapshot()
         declared.setdefault(reader.schema.label, set()).update(coverage.attributes)
         if coverage.count:
             seen.setdefault(reader.schema.label, set()).update(set(coverage.attributes) - set(coverage.unseen))

@@ -25,15 +25,15 @@ from heliograph.values.attributes import (
     MAX_KEY_LENGTH,
     MAX_KEYS,
     Attributes,
-    put,
+    add_attributes,
 )
-from heliograph.values.forms import integer, number, plain
-from heliograph.values.text import text
+from heliograph.values.forms import form_of, integer_form, number_form
+from heliograph.values.text import escape_surrogates
 
 
-def attributes_of(value: object, name: str = "e.p", taken: frozenset[str] = frozenset()) -> Attributes:
+def attributes_of(value: object, name: str = "e.p", reserved: frozenset[str] = frozenset()) -> Attributes:
     attributes: Attributes = {}
-    put(attributes, name, plain(value), taken=taken)
+    add_attributes(attributes, name, form_of(value), reserved=reserved)
     return attributes
 
 
@@ -243,7 +243,7 @@ def test_keys_with_one_text_are_told_apart_by_a_number() -> None:
 
 def test_chosen_key_takes_no_name_of_a_field() -> None:
     """A name that belongs to a field of the event is not for a key of a dict."""
-    assert attributes_of({"x": 1, "y": 2}, taken=frozenset({"e.p.x"})) == {"e.p.y": 2, "e.p": '{"x":1}'}
+    assert attributes_of({"x": 1, "y": 2}, reserved=frozenset({"e.p.x"})) == {"e.p.y": 2, "e.p": '{"x":1}'}
 
 
 def test_cycles_end() -> None:
@@ -276,15 +276,15 @@ def test_deep_nesting_ends() -> None:
 
 def test_plain_runs_no_code_of_unknown_objects() -> None:
     """Neither `repr` nor `str` of an object is asked for: either may show a secret, or raise."""
-    assert plain(Unknown()) == f"<{__name__}.Unknown>"
-    assert plain(Text("x")) == "x"
+    assert form_of(Unknown()) == f"<{__name__}.Unknown>"
+    assert form_of(Text("x")) == "x"
 
 
 def test_text_integer_and_number_are_themselves_where_they_can() -> None:
     """The scalar forms, one by one."""
-    assert text("\ud83d") == "\\ud83d"
-    assert integer(2**63 - 1) == 2**63 - 1
-    assert number(0.1) == 0.1
+    assert escape_surrogates("\ud83d") == "\\ud83d"
+    assert integer_form(2**63 - 1) == 2**63 - 1
+    assert number_form(0.1) == 0.1
 
 
 ODD_TEXT = st.text(st.characters(categories=None), max_size=40)  # surrogates and control characters included
@@ -323,9 +323,9 @@ VALUES = st.recursive(
 @given(VALUES, st.frozensets(st.sampled_from(["e.p.a", "e.p.b", "e.p"])))
 @example({"a" * 129: 1}, frozenset())
 @example({"\udc80": {"\ud800": "\udfff"}}, frozenset())
-def test_any_value_becomes_attributes_that_the_real_encoder_takes(value: Any, taken: frozenset[str]) -> None:
+def test_any_value_becomes_attributes_that_the_real_encoder_takes(value: Any, reserved: frozenset[str]) -> None:
     """Never an exception, always legal names and values, and the same again the second time."""
-    attributes = attributes_of(value, taken=taken)
+    attributes = attributes_of(value, reserved=reserved)
 
     encoded = _encode_attributes(attributes)
     assert len(encoded or []) == len(attributes)
@@ -333,7 +333,7 @@ def test_any_value_becomes_attributes_that_the_real_encoder_takes(value: Any, ta
         assert pair.SerializeToString()
         assert pair.key == "e.p" or pair.key.startswith("e.p.")
     assert len(attributes) <= MAX_KEYS + 1
-    assert repr(attributes_of(value, taken=taken)) == repr(attributes)
+    assert repr(attributes_of(value, reserved=reserved)) == repr(attributes)
 
 
 @given(

@@ -214,7 +214,7 @@ def test_deny_by_default_shows_of_datasettes_core_what_the_table_declares() -> N
     """Databases and tables are declared; schemas and primary keys are opt-in."""
     from datasette.events import CreateTableEvent
 
-    schema = compile_schema(CreateTableEvent, namespace="app", policy=PrivacyPolicy(undeclared=Privacy.DROP))
+    schema = compile_schema(CreateTableEvent, namespace="app", policy=PrivacyPolicy(default=Privacy.DROP))
     event = CreateTableEvent(actor=None, database="d", table="t", schema="create table t")
 
     assert EventReader(schema).attributes(event) == {"db.namespace": "d", "db.collection.name": "t"}
@@ -235,7 +235,7 @@ def test_untyped_events_are_protected_as_well() -> None:
     assert SECRET not in str(
         EventReader(compile_untyped(UntypedEvent, namespace="app", policy=POLICY)).attributes(event)
     )
-    closed = compile_untyped(UntypedEvent, namespace="app", policy=PrivacyPolicy(undeclared=Privacy.DROP))
+    closed = compile_untyped(UntypedEvent, namespace="app", policy=PrivacyPolicy(default=Privacy.DROP))
     assert SECRET not in str(EventReader(closed).attributes(event))
 
 

@@ -37,7 +37,7 @@ def load_registry(sources: Iterable[str], settings: Settings | None = None) -> S
         click.UsageError: A source cannot be loaded; names it.
         click.ClickException: No schema can be made of a class; names it.
     """
-    registry = SchemaRegistry.of(Settings.from_env() if settings is None else settings)
+    registry = SchemaRegistry.from_settings(Settings.from_env() if settings is None else settings)
     for source in sources:
         for event_class in _classes(source):
             try:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from heliograph.errors import NotReplayable, qualified_name
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.schema.read.event import EventReader
-from heliograph.schema.read.protected import read_stored
-from heliograph.schema.read.validation import shown
+from heliograph.schema.read.stored_properties import read_stored_properties
+from heliograph.schema.read.validation import describe_violations
 from heliograph.schema.registry import SchemaRegistry
 from heliograph.values.attributes import Attributes
 
@@ -24,9 +24,9 @@ def prepare(schemas: SchemaRegistry, record: InvalidRecord) -> tuple[EventReader
         NotReplayable: Says why not, and the mend.
     """
     reader, properties = _upcast(schemas.versions(record.event_name), record)
-    attributes, violations = read_stored(reader.schema, properties)
+    attributes, violations = read_stored_properties(reader.schema, properties)
     if violations:
-        raise NotReplayable(shown(violations))
+        raise NotReplayable(describe_violations(violations))
     return reader, attributes
 
 

@@ -40,9 +40,9 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         self._by_event_name: dict[tuple[str, str | None], EventReader] = {}
 
     @classmethod
-    def of(cls, settings: Settings) -> SchemaRegistry:
+    def from_settings(cls, settings: Settings) -> SchemaRegistry:
         """An empty registry, by the settings."""
-        policy = PrivacyPolicy(key=settings.privacy_key, undeclared=settings.privacy_default, opt_in=settings.opt_in)
+        policy = PrivacyPolicy(key=settings.privacy_key, default=settings.privacy_default, opt_in=settings.opt_in)
         return cls(namespace=settings.namespace, policy=policy)
 
     def register(self, event_class: type) -> EventSchema:
@@ -83,7 +83,7 @@ class SchemaRegistry(Mapping[type, EventSchema]):
 
     def coverage(self) -> dict[str, Coverage]:
         """Return what this process has emitted of each registered event, by label, such as ``app.order@2``."""
-        return {reader.schema.label: reader.coverage.coverage() for reader in self._readers.values()}
+        return {reader.schema.label: reader.coverage.snapshot() for reader in self._readers.values()}
 
     def _keep(self, reader: EventReader) -> EventSchema:
         self._readers[reader.schema.event_class] = reader

@@ -7,10 +7,10 @@ from typing import Final
 
 from heliograph.events import Attribute, Privacy
 from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, ACTOR_SECRETS
-from heliograph.values.attributes import Attributes, put
-from heliograph.values.forms import plain, public
+from heliograph.values.attributes import Attributes, add_attributes
+from heliograph.values.forms import form_of, protected_form_of
 from heliograph.values.privacy import DROPPED, PrivacyPolicy
-from heliograph.values.text import text, to_json
+from heliograph.values.text import escape_surrogates, to_json
 
 _EVERY_KEY: Final = "*"
 
@@ -39,7 +39,7 @@ class ActorFilter:
 
     def privacy_of(self, key: str) -> Privacy:
         """What may leave of a key's value."""
-        return self._policy.of(self._said.get(key, self._others), None)
+        return self._policy.privacy_of(self._said.get(key, self._others), None)
 
     def put(self, attributes: Attributes, actor: object) -> None:
         """Put what may leave of the actor into the attributes; an actor that is no mapping counts as its id.
@@ -61,11 +61,11 @@ class ActorFilter:
             if left is not DROPPED and left is not None:
                 name = ACTOR_ATTRIBUTES.get(key)
                 if name is None:
-                    others[text(key)] = left
+                    others[escape_surrogates(key)] = left
                 else:
-                    put(attributes, str(name), left)
+                    add_attributes(attributes, str(name), left)
         if others:
-            put(attributes, ACTOR, others)
+            add_attributes(attributes, ACTOR, others)
 
     def put_user(self, attributes: Attributes, actor_id: object) -> None:
         """Put what may leave of an actor's id into the attributes."""
@@ -75,7 +75,7 @@ class ActorFilter:
         privacy = self.privacy_of(key)
         if privacy is Privacy.DROP:
             return DROPPED
-        form = _without_secrets(public(value, self._policy)[0])
+        form = _without_secrets(protected_form_of(value, self._policy)[0])
         if key == "id" and form is not None and not isinstance(form, str):
             form = to_json(form)  # `user.id` is text; an id of another type has the form that it has in JSON
         return self._policy.apply(privacy, form)
@@ -87,7 +87,7 @@ class ActorFilter:
         try:
             return {str.__str__(key): value for key, value in list(actor.items()) if isinstance(key, str)}
         except Exception:  # a mapping's own code may do anything
-            return {"id": plain(actor)}
+            return {"id": form_of(actor)}
 
 
 def _without_secrets(form: object) -> object:

@@ -16,7 +16,7 @@ from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read.event import EventReader
-from heliograph.schema.read.validation import Violation, shown
+from heliograph.schema.read.validation import Violation, describe_violations
 from heliograph.semconv import EVENT_CREATED, EVENT_OVERFLOW, EVENT_VERSION, EVENT_VIOLATIONS, LOG_RECORD_UID, SCOPE
 from heliograph.settings import Settings, Signal
 from heliograph.telemetry.actor_attributes import ActorFilter
@@ -26,8 +26,8 @@ from heliograph.telemetry.otel_api import Logger, SeverityNumber
 from heliograph.telemetry.providers import Providers
 from heliograph.telemetry.uid import UidGenerator
 from heliograph.values.attributes import Attributes
-from heliograph.values.forms import INT64_MAX, plain
-from heliograph.values.introspect import read
+from heliograph.values.forms import INT64_MAX, form_of
+from heliograph.values.introspect import getattr_or_none
 from heliograph.values.text import to_json
 
 MAX_ATTRIBUTES: Final = 100
@@ -96,19 +96,19 @@ class Emitter:
             timestamp = (event.created - _EPOCH) // _MICROSECOND * 1000
             is_odd = type(timestamp) is not int or not 0 <= timestamp <= INT64_MAX
         except Exception:  # whatever the event is shaped like, it goes out
-            actor = read(event, "actor")  # type: ignore[assignment]
+            actor = getattr_or_none(event, "actor")  # type: ignore[assignment]
             is_odd = True
         if actor is not None:
             if reader.shared_names:
                 self._separate(reader.schema, attributes, actor)
             self._put_actor(attributes, actor)
         if is_odd:
-            timestamp = self._odd_timestamp(read(event, "created"), attributes)
+            timestamp = self._odd_timestamp(getattr_or_none(event, "created"), attributes)
         uid = self._new_uid(timestamp)
-        if violations is not None and (violations or not reader.schema.is_planned):
+        if violations is not None and (violations or not reader.schema.is_declared):
             if self._invalid_events.sets_aside(reader, event, uid, timestamp, violations):
                 return
-            attributes[_VIOLATIONS] = shown(violations)
+            attributes[_VIOLATIONS] = describe_violations(violations)
         self._send(reader, attributes, uid, timestamp, get_current())
         if reader.renamed is not None:
             self._emit_renamed(reader.renamed, event, attributes, timestamp)
@@ -125,7 +125,7 @@ class Emitter:
         """Emit the event under its new name as well, with an id of its own: the other is that of a record received."""
         attributes = renamed.attributes(event)
         attributes.update((name, sent[name]) for name in (_VIOLATIONS, EVENT_CREATED) if name in sent)
-        actor = read(event, "actor")
+        actor = getattr_or_none(event, "actor")
         if actor is not None:
             self._put_actor(attributes, actor)
         self._send(renamed, attributes, self._new_uid(timestamp), timestamp, get_current())
@@ -148,7 +148,7 @@ class Emitter:
         if self._span_event or self._span:
             self._emit_to_trace(schema.event_name, attributes, timestamp, context)
         self._count(schema.event_name)
-        reader.coverage.saw(attributes, timestamp)
+        reader.coverage.record(attributes, timestamp)
 
     def _odd_timestamp(self, created: object, attributes: Attributes) -> int:
         """The time of a naive `created`, taken as UTC; of one that OTLP cannot carry, the time now, and its text."""
@@ -156,7 +156,7 @@ class Emitter:
             timestamp = (created.replace(tzinfo=timezone.utc) - _EPOCH) // _MICROSECOND * 1000
             if 0 <= timestamp <= INT64_MAX:
                 return timestamp
-        form = plain(created)
+        form = form_of(created)
         attributes[EVENT_CREATED] = form if isinstance(form, str) else to_json(form)
         return self._clock()
 

@@ -12,13 +12,13 @@ from heliograph.errors import InvalidEvent, qualified_name
 from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.schema.read.event import EventReader
-from heliograph.schema.read.validation import Violation, ViolationKind, shown
+from heliograph.schema.read.validation import Violation, ViolationKind, describe_violations
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings, Validation
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.metrics import Metrics
 from heliograph.values.attributes import Attributes
-from heliograph.values.introspect import read
+from heliograph.values.introspect import getattr_or_none
 
 logger: Final = logging.getLogger(SCOPE)
 
@@ -55,13 +55,13 @@ class InvalidEventHandler:
             InvalidEvent: The settings are strict.
         """
         schema = reader.schema
-        if not schema.is_planned:
+        if not schema.is_declared:
             violations.insert(0, Violation(ViolationKind.UNPLANNED_EVENT))
-        reader.coverage.saw_violations(violations)
+        reader.coverage.record_violations(violations)
         for violation in violations:
             self._count(schema.event_name, violation.kind.value)
         if self._is_strict:
-            raise InvalidEvent(schema.event_class, shown(violations))
+            raise InvalidEvent(schema.event_class, describe_violations(violations))
         return self._set_aside is not None and self._is_set_aside(
             self._set_aside, self._record(reader, event, uid, time_unix_nano, violations)
         )
@@ -71,7 +71,7 @@ class InvalidEventHandler:
     ) -> InvalidRecord:
         schema = reader.schema
         actor: Attributes = {}
-        self._put_actor(actor, read(event, "actor"))
+        self._put_actor(actor, getattr_or_none(event, "actor"))
         return InvalidRecord(
             uid=uid,
             event_name=schema.event_name,
@@ -79,8 +79,8 @@ class InvalidEventHandler:
             event_class=qualified_name(schema.event_class),
             time_unix_nano=time_unix_nano,
             actor=actor,
-            properties=reader.public_properties(event),
-            violations=tuple(shown(violations)),
+            properties=reader.protected_properties(event),
+            violations=tuple(describe_violations(violations)),
             span=get_current_span().get_span_context(),
         )
 

@@ -10,7 +10,7 @@ from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost,
 from heliograph.tokens.rejections import both_classes, is_token_invalid
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.telemetry import TokenTelemetry
-from heliograph.values.introspect import read
+from heliograph.values.introspect import getattr_or_none
 
 
 class TracedTokenHandler:
@@ -124,7 +124,7 @@ def traced(
 
 
 def _name_of(handler: object) -> str:
-    name = read(handler, "name")
+    name = getattr_or_none(handler, "name")
     return name if isinstance(name, str) and name else type(handler).__name__
 
 

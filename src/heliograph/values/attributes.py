@@ -19,17 +19,17 @@ MAX_KEYS: Final = 64
 MAX_KEY_LENGTH: Final = 128
 
 
-def put(attributes: Attributes, name: str, form: object, *, taken: frozenset[str] = frozenset()) -> None:
+def add_attributes(attributes: Attributes, name: str, form: object, *, reserved: frozenset[str] = frozenset()) -> None:
     """Put a form into ``attributes`` under ``name``: one attribute, or one for each key below ``name``.
 
     Args:
         attributes: Filled.
         name: The attribute's name, or the prefix of several.
         form: What `plain` gives.
-        taken: Names that a key chosen by somebody else must not take.
+        reserved: Names that a key chosen by somebody else must not take.
     """
     if isinstance(form, dict):
-        _flatten(attributes, name, form, taken)
+        _flatten(attributes, name, form, reserved)
     elif isinstance(form, list):
         attributes[name] = _array(form)
     elif form is not None:
@@ -45,15 +45,15 @@ def _array(form: list[object]) -> AttributeValue:
     return to_json(form)
 
 
-def _flatten(attributes: Attributes, name: str, form: dict[str, object], taken: frozenset[str]) -> None:
+def _flatten(attributes: Attributes, name: str, form: dict[str, object], reserved: frozenset[str]) -> None:
     flat: Attributes = {}
     rest: dict[str, object] = {}
     for path, value in _leaves(form, ()):
         key = ".".join((name, *path))
-        if len(flat) == MAX_KEYS or key in flat or key in taken or not all(map(_is_plain_key, path)):
+        if len(flat) == MAX_KEYS or key in flat or key in reserved or not all(map(_is_plain_key, path)):
             rest[".".join(path)] = value
         elif value is not None:
-            put(flat, key, value)
+            add_attributes(flat, key, value)
     attributes.update(flat)
     if rest or not form:
         attributes[name] = to_json(rest)

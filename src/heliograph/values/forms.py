@@ -44,7 +44,7 @@ import msgspec
 from heliograph.errors import qualified_name
 from heliograph.values.introspect import declared_privacy, field_names
 from heliograph.values.privacy import PrivacyPolicy
-from heliograph.values.text import text, to_json
+from heliograph.values.text import escape_surrogates, to_json
 
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
@@ -67,16 +67,16 @@ _TEXTUAL: Final = (
 )
 
 
-def plain(value: object) -> object:
+def form_of(value: object) -> object:
     """The documented form of any value: a scalar, `None`, or a list or dict of forms.
 
-    >>> plain({"when": dt.date(2026, 1, 2), "tags": {"b", "a"}, "size": 2**70})
+    >>> form_of({"when": dt.date(2026, 1, 2), "tags": {"b", "a"}, "size": 2**70})
     {'when': '2026-01-02', 'tags': ['a', 'b'], 'size': '1180591620717411303424'}
     """
     return _plain(value, _Walk(None))
 
 
-def public(value: object, policy: PrivacyPolicy) -> tuple[object, bool]:
+def protected_form_of(value: object, policy: PrivacyPolicy) -> tuple[object, bool]:
     """The form of what may leave of a value, by what the classes inside of it declare, and whether that is all of it."""
     walk = _Walk(policy)
     form = _plain(value, walk)
@@ -149,9 +149,9 @@ def _by_kind(value: object, walk: _Walk) -> object:
     if walk.policy is None or not declared:
         return {name: _plain(getattr(value, name, None), walk) for name in names}
     walk.met_private = True
-    whole = frozenset(name for name, said in declared.items() if walk.policy.hashes(said))
+    whole = frozenset(name for name, said in declared.items() if walk.policy.is_hashed(said))
     form = {name: (_raw if name in whole else _plain)(getattr(value, name, None), walk) for name in names}
-    return walk.policy.within(form, declared)
+    return walk.policy.protect_fields(form, declared)
 
 
 def _raw(value: object, walk: _Walk) -> object:
@@ -166,23 +166,23 @@ _KINDS: Final[Sequence[tuple[Any, Callable[[Any, _Walk], object]]]] = (
     (enum.Enum, lambda value, walk: _plain(value.value, walk)),
     (Mapping, lambda value, walk: _keyed(walk.keyed_forms(value))),
     (AbstractSet, lambda value, walk: sorted(walk.forms(value), key=to_json)),
-    (str, lambda value, _: text(str.__str__(value))),
-    (int, lambda value, _: integer(int.__index__(value))),
-    (float, lambda value, _: number(float.__float__(value))),
+    (str, lambda value, _: escape_surrogates(str.__str__(value))),
+    (int, lambda value, _: integer_form(int.__index__(value))),
+    (float, lambda value, _: number_form(float.__float__(value))),
     (_TEXTUAL, lambda value, _: msgspec.to_builtins(value)),
     (Sequence, lambda value, walk: list(walk.forms(value))),
 )
 """The form of a value whose exact class is not known, by the first kind that it is of."""
 
 
-def integer(value: int) -> int | str:
+def integer_form(value: int) -> int | str:
     """The integer, if 64 bits hold it; else its decimal text, or, beyond 1024 bits, its hexadecimal text."""
     if INT64_MIN <= value <= INT64_MAX:
         return value
     return str(value) if value.bit_length() <= _DECIMAL_BITS else hex(value)
 
 
-def number(value: float) -> float | str:
+def number_form(value: float) -> float | str:
     """The number, if JSON can carry it; else the name that protobuf's JSON mapping gives it."""
     if math.isfinite(value):
         return value
@@ -194,10 +194,10 @@ def _same(value: object) -> object:
 
 
 _EXACT: Final[Mapping[type, Callable[[Any], object]]] = {
-    str: text,
+    str: escape_surrogates,
     bool: _same,
-    int: integer,
-    float: number,
+    int: integer_form,
+    float: number_form,
     type(None): _same,
     **dict.fromkeys(_TEXTUAL, msgspec.to_builtins),
 }
@@ -215,7 +215,7 @@ def _keyed(items: Iterable[tuple[str, object]]) -> dict[str, object]:
 
 
 def _unknown(value: object) -> str:
-    return text(f"<{qualified_name(type(value))}>")
+    return escape_surrogates(f"<{qualified_name(type(value))}>")
 
 
 def _as_text(form: object) -> str:

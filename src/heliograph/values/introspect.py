@@ -28,7 +28,7 @@ def field_names(cls: type) -> tuple[str, ...] | None:
     return None
 
 
-def hints_of(cls: type, names: Iterable[str]) -> dict[str, object]:
+def annotations_of(cls: type, names: Iterable[str]) -> dict[str, object]:
     """The annotations of these fields: of them alone, as Python 3.10 cannot read one such as ``"InitVar[int]"``.
 
     Raises:
@@ -76,7 +76,7 @@ def declared_privacy(cls: type) -> Mapping[str, Attribute]:
     declared: dict[str, Attribute] = {}
     for name in names:
         try:
-            attributes = attributes_in(hints_of(cls, [name]).get(name))
+            attributes = attributes_in(annotations_of(cls, [name]).get(name))
         except Exception:  # an annotation may say anything
             attributes = [Attribute(privacy=Privacy.MASK)]
         for attribute in attributes:
@@ -85,7 +85,7 @@ def declared_privacy(cls: type) -> Mapping[str, Attribute]:
     return declared
 
 
-def read(event: object, name: str) -> object:
+def getattr_or_none(event: object, name: str) -> object:
     """What the event has under a name; `None` where it has nothing, or raises."""
     try:
         return getattr(event, name, None)

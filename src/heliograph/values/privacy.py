@@ -44,30 +44,30 @@ class PrivacyPolicy:
 
     Args:
         key: The key of hashes; without one, what is to be hashed is dropped, with one warning.
-        undeclared: What leaves of a field that says nothing.
+        default: What leaves of a field that says nothing.
         opt_in: The names of the attributes with the requirement ``opt_in`` that leave; ``*`` is all of them.
     """
 
     def __init__(
-        self, *, key: str | None = None, undeclared: Privacy = Privacy.PLAIN, opt_in: tuple[str, ...] = ()
+        self, *, key: str | None = None, default: Privacy = Privacy.PLAIN, opt_in: tuple[str, ...] = ()
     ) -> None:
-        self.undeclared = undeclared
+        self.default = default
         self._key = None if key is None else key.encode(errors="surrogateescape")
         self._opt_in = frozenset(opt_in)
         self._warned = False
 
-    def of(self, said: Attribute, name: str | None, *, around: Privacy | None = None) -> Privacy:
+    def privacy_of(self, said: Attribute, name: str | None, *, enclosing: Privacy | None = None) -> Privacy:
         """What leaves of a field.
 
         Args:
             said: What the field says.
             name: The name of its attribute on the wire, where it has one.
-            around: What leaves of the value that the field is inside of, which holds where the field says nothing.
+            enclosing: What leaves of the value that the field is inside of, which holds where the field says nothing.
         """
         is_opt_in = said.requirement == "opt_in"
         if is_opt_in and not self._opt_in & {EVERYTHING, name}:
             return Privacy.DROP
-        privacy = said.privacy or around or (Privacy.PLAIN if is_opt_in else self.undeclared)
+        privacy = said.privacy or enclosing or (Privacy.PLAIN if is_opt_in else self.default)
         if privacy is Privacy.HASH and self._key is None:
             self._warn()
             return Privacy.DROP
@@ -84,25 +84,29 @@ class PrivacyPolicy:
             return form
         if privacy is Privacy.MASK:
             return Protected(MASKED)
-        return self.hashed(form) if privacy is Privacy.HASH else DROPPED
+        return self.hash_form(form) if privacy is Privacy.HASH else DROPPED
 
-    def hashed(self, form: object) -> Protected:
+    def hash_form(self, form: object) -> Protected:
         """The hash of a form: of a text itself, of anything else its JSON."""
         data = form.encode(errors="surrogatepass") if isinstance(form, str) else _ENCODER.encode(form)
         return Protected(HASH_PREFIX + hmac.new(self._key or b"", data, hashlib.sha256).hexdigest())
 
-    def hashes(self, said: Attribute) -> bool:
+    def is_hashed(self, said: Attribute) -> bool:
         """Whether a field inside of a value is hashed: as a whole, so that two values of one hash are one."""
-        return self.of(said, said.name, around=Privacy.PLAIN) is Privacy.HASH
+        return self.privacy_of(said, said.name, enclosing=Privacy.PLAIN) is Privacy.HASH
 
-    def within(
-        self, form: Mapping[str, object], declared: Mapping[str, Attribute], *, around: Privacy | None = Privacy.PLAIN
+    def protect_fields(
+        self,
+        form: Mapping[str, object],
+        declared: Mapping[str, Attribute],
+        *,
+        enclosing: Privacy | None = Privacy.PLAIN,
     ) -> dict[str, object]:
-        """What leaves of an object's form, by what its class declares of its fields; ``around`` is as in `of`."""
+        """What leaves of an object's form, by what its class declares of its fields; ``enclosing`` is as in `privacy_of`."""
         kept: dict[str, object] = {}
         for name, value in form.items():
             attribute = declared.get(name, Attribute())
-            left = self.apply(self.of(attribute, attribute.name, around=around), value)
+            left = self.apply(self.privacy_of(attribute, attribute.name, enclosing=enclosing), value)
             if left is not DROPPED:
                 kept[name] = left
         return kept

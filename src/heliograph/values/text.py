@@ -10,7 +10,7 @@ import msgspec
 MAX_BODY: Final = 256
 
 
-def text(value: str) -> str:
+def escape_surrogates(value: str) -> str:
     """The text, in what UTF-8 can carry: each lone surrogate is replaced by its escape."""
     if value.isascii():
         return value

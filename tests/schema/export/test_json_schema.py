@@ -15,7 +15,7 @@ from heliograph import Attribute, Deprecated, Event, Privacy
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.export.json_schema import json_schema
 from heliograph.schema.read.validation import violations_of_fields
-from heliograph.values.forms import plain
+from heliograph.values.forms import form_of
 from heliograph.values.text import to_json
 from schema.typed_values import FITTING, Node, annotated_values
 
@@ -36,7 +36,7 @@ def test_schema_accepts_what_the_check_accepts(pair: tuple[Any, Any]) -> None:
     """Whatever the type and the value are, with formats as annotations and as assertions."""
     hint, value = pair
     schema = schema_of(x=hint)
-    document = json.loads(to_json({"x": plain(value)}))
+    document = json.loads(to_json({"x": form_of(value)}))
     is_valid = not list(violations_of_fields(document, schema.fields))
 
     written = json_schema(schema)
@@ -49,7 +49,7 @@ def test_schema_accepts_what_the_check_accepts(pair: tuple[Any, Any]) -> None:
 def test_missing_properties_are_judged_alike(pairs: list[tuple[Any, Any]], left_out: set[int]) -> None:
     """A document without some of its properties is as invalid here as there."""
     schema = schema_of(**{f"x{index}": hint for index, (hint, _) in enumerate(pairs)})
-    document = {f"x{index}": plain(value) for index, (_, value) in enumerate(pairs) if index not in left_out}
+    document = {f"x{index}": form_of(value) for index, (_, value) in enumerate(pairs) if index not in left_out}
 
     is_valid = not list(violations_of_fields(document, schema.fields))
     assert Validator(json_schema(schema)).is_valid(document) is is_valid

@@ -16,7 +16,7 @@ from heliograph import Event
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.export.json_schema import json_schema
 from heliograph.schema.gate.compatibility import refusals
-from heliograph.values.forms import plain
+from heliograph.values.forms import form_of
 from heliograph.values.text import to_json
 from schema.typed_values import FITTING, Line, Node, Point
 
@@ -40,7 +40,7 @@ def hints_and_values(draw: st.DrawFn) -> tuple[Any, Any, Any]:
 def test_where_nothing_is_refused_every_accepted_value_is_accepted(case: tuple[Any, Any, Any]) -> None:
     """Judged by an independent validator."""
     old, new, value = case
-    document = json.loads(to_json({"x": plain(value)}))
+    document = json.loads(to_json({"x": form_of(value)}))
 
     if jsonschema.Draft202012Validator(written(old)).is_valid(document) and not refusals(written(old), written(new)):
         jsonschema.Draft202012Validator(written(new)).validate(document)

@@ -21,7 +21,7 @@ from heliograph.schema.read.validation import (
     MAX_SHOWN,
     Violation,
     ViolationKind,
-    shown,
+    describe_violations,
 )
 
 
@@ -163,7 +163,7 @@ def test_field_that_was_deleted_is_missing() -> None:
 
 def test_many_violations_are_counted_and_not_all_named() -> None:
     """An attacker who fills a list fills no attribute."""
-    texts = shown([Violation(ViolationKind.DATATYPE_MISMATCH, f"x[{index}]") for index in range(1000)])
+    texts = describe_violations([Violation(ViolationKind.DATATYPE_MISMATCH, f"x[{index}]") for index in range(1000)])
 
     assert len(texts) == MAX_SHOWN + 1
     assert texts[-1] == "and 984 more"

@@ -17,8 +17,8 @@ from heliograph.values.forms import (
     INT64_MAX,
     INT64_MIN,
     TOO_LARGE,
-    integer,
-    plain,
+    form_of,
+    integer_form,
 )
 
 C = TypeVar("C")
@@ -50,7 +50,7 @@ def _integer(value: int) -> bytes:
         return b"\x18" + VARINTS[value]
     if INT64_MIN <= value < 0:
         return b"\x18" + VARINTS[value & UINT64_MASK]
-    return _string(str(integer(value)))
+    return _string(str(integer_form(value)))
 
 
 def _bytes(value: bytes) -> bytes:
@@ -109,7 +109,7 @@ class Walk:
         return self._form(value)
 
     def _form(self, value: object) -> bytes:
-        return self.message(plain(value))
+        return self.message(form_of(value))
 
     def array(self, value: Sequence[object]) -> bytes:
         """The message of values in a row."""

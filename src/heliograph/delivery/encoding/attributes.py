@@ -15,7 +15,7 @@ from heliograph.delivery.encoding.any_value import (
 )
 from heliograph.delivery.encoding.protobuf import VARINTS, utf8
 from heliograph.semconv import AttributeName
-from heliograph.values.forms import plain
+from heliograph.values.forms import form_of
 
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ def items_of(attributes: Mapping[str, object]) -> Iterable[tuple[object, object]
         copied: object = attributes.copy() if hasattr(attributes, "copy") else attributes
         return copied.items() if type(copied) is dict else dict(attributes.items()).items()
     except Exception:  # a mapping's own code may do anything
-        form = plain(attributes)
+        form = form_of(attributes)
         return form.items() if isinstance(form, dict) else ()
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from heliograph.values.forms import plain
-from heliograph.values.text import text, to_json
+from heliograph.values.forms import form_of
+from heliograph.values.text import escape_surrogates, to_json
 
 UINT64_MASK: Final = 2**64 - 1
 """An integer below zero is the varint of its two's complement."""
@@ -69,7 +69,7 @@ def _text_form(value: object) -> bytes:
             return bytes.decode(value).encode()  # type: ignore[arg-type]
         except UnicodeDecodeError:
             pass
-    form = plain(value)
+    form = form_of(value)
     return utf8(form if isinstance(form, str) else to_json(form))
 
 
@@ -78,4 +78,4 @@ def utf8(value: str) -> bytes:
     try:
         return str.encode(value)
     except UnicodeEncodeError:
-        return text(str.__str__(value)).encode()
+        return escape_surrogates(str.__str__(value)).encode()

@@ -29,10 +29,10 @@ from heliograph.schema.model.types import (
     StringType,
     Type,
     UnionType,
-    options,
+    options_of,
 )
-from heliograph.values.forms import plain
-from heliograph.values.introspect import attributes_in, hints_of
+from heliograph.values.forms import form_of
+from heliograph.values.introspect import annotations_of, attributes_in
 
 
 class Unreadable(ValueError):
@@ -89,7 +89,7 @@ class _Reader:
         if id(found) not in self._objects:
             python = typing.get_origin(found.cls) or found.cls
             self._objects[id(found)] = kind = ObjectType(python=python)
-            hints = hints_of(python, [field.name for field in found.fields])
+            hints = annotations_of(python, [field.name for field in found.fields])
             read = tuple(self._field(field, hints) for field in found.fields)
             object.__setattr__(kind, "fields", read)  # frozen from now on
         return self._objects[id(found)]
@@ -201,7 +201,7 @@ def base64_of(min_length: int | None, max_length: int | None) -> str:
 @_read.register
 def _(found: inspect.EnumType, reader: _Reader) -> Type:  # noqa: ARG001
     members = list(found.cls)
-    values = tuple(plain(member) for member in members)
+    values = tuple(form_of(member) for member in members)
     return _enum(values, python=found.cls, names=tuple(member.name for member in members))
 
 
@@ -235,7 +235,7 @@ def _(found: inspect.TupleType, reader: _Reader) -> Type:
 
 @_read.register
 def _(found: inspect.NamedTupleType, reader: _Reader) -> Type:
-    hints = hints_of(found.cls, [field.name for field in found.fields])
+    hints = annotations_of(found.cls, [field.name for field in found.fields])
     if any(map(attributes_in, hints.values())):
         raise Unreadable(
             f"{found.cls.__name__} is a named tuple, whose fields cannot have an `Attribute`; make it a dataclass"
@@ -280,5 +280,5 @@ def _(found: Any, reader: _Reader) -> Type:
 
 @_read.register
 def _(found: inspect.UnionType, reader: _Reader) -> Type:
-    read = (option for each in found.types for option in options(reader.read(each)))
+    read = (option for each in found.types for option in options_of(reader.read(each)))
     return UnionType(options=tuple(dict.fromkeys(read)))

@@ -28,12 +28,12 @@ from heliograph.schema.model.types import (
     FieldSchema,
     ObjectType,
     is_nullable,
-    walk,
+    walk_types,
     without_null,
 )
 from heliograph.schema.model.wire_attributes import expands, has_names_inside, wire_type
 from heliograph.semconv import EVENT_NAME_PATTERN, LOG_RECORD_UID, SCOPE, has_namespace
-from heliograph.values.introspect import hints_of
+from heliograph.values.introspect import annotations_of
 from heliograph.values.privacy import PrivacyPolicy
 
 MAX_SEVERITY: Final = 24
@@ -105,7 +105,7 @@ def compile_untyped(event_class: type, *, namespace: str, policy: PrivacyPolicy 
         severity=EventOptions().severity,
         fields=None,
         policy=policy or PrivacyPolicy(),
-        is_planned=False,
+        is_declared=False,
     )
 
 
@@ -119,7 +119,7 @@ def inherit_schema(event_class: type, ancestor: EventSchema) -> EventSchema:
     else:
         known = {field.name: field for field in ancestor.fields or ()}
         fields = tuple(known.get(field.name, field) for field in found)
-    return dataclasses.replace(ancestor, event_class=event_class, fields=fields, is_planned=False, renamed=None)
+    return dataclasses.replace(ancestor, event_class=event_class, fields=fields, is_declared=False, renamed=None)
 
 
 # The class
@@ -219,7 +219,7 @@ def _fields(event_class: type, event_name: str) -> tuple[FieldSchema, ...]:
 def _type_hints(event_class: type) -> Mapping[str, object]:
     try:
         names = [field.name for field in dataclasses.fields(event_class)]
-        return hints_of(event_class, [name for name in names if name not in _BASE_FIELDS])
+        return annotations_of(event_class, [name for name in names if name not in _BASE_FIELDS])
     except Exception as error:
         raise SchemaError(
             event_class,
@@ -249,7 +249,7 @@ def _field(
 
 def _fields_inside(field: FieldSchema) -> Iterable[FieldSchema]:
     kind = without_null(field.type)
-    for each in walk(field.type):
+    for each in walk_types(field.type):
         if isinstance(each, ObjectType):
             yield from each.fields
     if has_names_inside(kind) and not (isinstance(kind, ObjectType) and expands(kind)):

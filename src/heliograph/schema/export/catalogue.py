@@ -25,7 +25,7 @@ from heliograph.schema.model.types import (
     UnionType,
 )
 from heliograph.schema.model.wire_attributes import WireAttribute
-from heliograph.schema.read.protected import read_stored
+from heliograph.schema.read.stored_properties import read_stored_properties
 from heliograph.semconv import EVENT_VERSION, LOG_RECORD_UID, USER_ID
 from heliograph.values.attributes import Attributes, AttributeValue
 from heliograph.values.text import to_readable_json
@@ -135,7 +135,7 @@ def _entry(schema: EventSchema) -> Entry:
 
 
 def _example_attributes(schema: EventSchema) -> Attributes:
-    attributes, _ = read_stored(schema, example_properties(schema.fields or ()))
+    attributes, _ = read_stored_properties(schema, example_properties(schema.fields or ()))
     version: Attributes = {} if schema.version is None else {EVENT_VERSION: schema.version}
     return {**attributes, USER_ID: _ACTOR, LOG_RECORD_UID: _UID, **version}
 

@@ -22,11 +22,11 @@ from heliograph.schema.model.types import (
     StringType,
     Type,
     UnionType,
-    walk,
+    walk_types,
     without_null,
 )
 from heliograph.schema.read.validation import violations_of
-from heliograph.values.forms import plain
+from heliograph.values.forms import form_of
 
 _TEXTS: Final = {
     Format.DATE_TIME: ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05"),
@@ -49,7 +49,7 @@ def example_properties(fields: Iterable[FieldSchema]) -> dict[str, object]:
 
 def _of_field(field: FieldSchema, parents: tuple[Type, ...] = ()) -> object:
     for each in field.declared.examples:
-        form = plain(each)
+        form = form_of(each)
         if not any(violations_of(form, field.type, field.name)):
             return form
     return _example(without_null(field.type), field.name, parents)
@@ -112,7 +112,7 @@ def _(kind: EnumType, name: str, parents: tuple[Type, ...]) -> object:  # noqa: 
 @_example.register
 def _(kind: ArrayType, name: str, parents: tuple[Type, ...]) -> object:
     items = [_example(without_null(each), name, parents) for each in kind.prefix]
-    if kind.items is not None and not any(each in parents for each in walk(kind.items)):
+    if kind.items is not None and not any(each in parents for each in walk_types(kind.items)):
         wanted = max(kind.min_length or 0, 1 if kind.max_length is None else min(1, kind.max_length))
         items += [_example(without_null(kind.items), name, parents)] * (wanted - len(items))
     return items
@@ -120,7 +120,7 @@ def _(kind: ArrayType, name: str, parents: tuple[Type, ...]) -> object:
 
 @_example.register
 def _(kind: MapType, name: str, parents: tuple[Type, ...]) -> object:
-    if kind.max_length == 0 or any(each in parents for each in walk(kind.values)):
+    if kind.max_length == 0 or any(each in parents for each in walk_types(kind.values)):
         return {}
     return {str(_example(kind.keys, "key", parents)): _example(without_null(kind.values), name, parents)}
 

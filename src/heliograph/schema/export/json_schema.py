@@ -32,7 +32,7 @@ from heliograph.schema.model.types import (
     Type,
     UnionType,
 )
-from heliograph.values.forms import INT64_MAX, INT64_MIN, plain
+from heliograph.values.forms import INT64_MAX, INT64_MIN, form_of
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -102,7 +102,7 @@ def _annotations(declared: Attribute, requirement: str, name: str | None) -> Jso
     deprecated = declared.deprecated
     return {
         **_said(declared.brief, declared.note),
-        **({"examples": [plain(example) for example in declared.examples]} if declared.examples else {}),
+        **({"examples": [form_of(example) for example in declared.examples]} if declared.examples else {}),
         **({"deprecated": True} if deprecated else {}),
         **_given("x-attribute", name),
         "x-requirement": requirement,

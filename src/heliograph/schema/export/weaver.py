@@ -25,7 +25,7 @@ from heliograph.schema.export.example import example_properties
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.types import EnumType
 from heliograph.schema.model.wire_attributes import WireAttribute
-from heliograph.values.forms import plain
+from heliograph.values.forms import form_of
 from heliograph.values.privacy import HASH_PREFIX, MASKED
 from heliograph.values.text import to_json
 
@@ -179,7 +179,7 @@ def _examples(attribute: WireAttribute) -> list[object]:
     if attribute.privacy is Privacy.DROP:
         texts: dict[str, list[object]] = {"string": [_TEXT], "string[]": [[_TEXT]]}
         return texts.get(attribute.wire_type, [])
-    forms = [plain(example) for example in attribute.field.declared.examples]
+    forms = [form_of(example) for example in attribute.field.declared.examples]
     if not forms and attribute.wire_type in {"string", "string[]"} and isinstance(_type(attribute), str):
         forms = [example_properties([attribute.field])[attribute.field.name]]
     return [_example(form, attribute.wire_type) for form in forms]

@@ -38,7 +38,7 @@ class EventSchema:
         body: The same template, parsed. `None` shows `name`.
         upcasters: By older version: the function that turns properties of that version into properties of this one.
         policy: The privacy policy under which its values are exported.
-        is_planned: False if the class was not registered, or has no fields that can be read.
+        is_declared: False if the class was not registered, or has no fields that can be read.
         renamed: The same contract under its new name, if events are emitted under both names.
     """
 
@@ -56,7 +56,7 @@ class EventSchema:
     body: MessageTemplate | None = None
     upcasters: Mapping[str, Upcaster] = field(default_factory=dict)
     policy: PrivacyPolicy = field(default_factory=PrivacyPolicy, repr=False, compare=False)
-    is_planned: bool = True
+    is_declared: bool = True
     renamed: EventSchema | None = None
 
     @property

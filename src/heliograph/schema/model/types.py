@@ -226,7 +226,7 @@ class FieldSchema:
         return self.attribute or f"{name}.{self.name}"
 
 
-def options(kind: Type) -> tuple[Type, ...]:
+def options_of(kind: Type) -> tuple[Type, ...]:
     """What a value of the type may be: the options of a union, else the type alone."""
     return kind.options if isinstance(kind, UnionType) else (kind,)
 
@@ -238,8 +238,8 @@ def item_types(kind: ArrayType, count: int) -> list[Type]:
 
 def without_null(kind: Type) -> Type:
     """The type of what is not `None`."""
-    rest = tuple(option for option in options(kind) if not isinstance(option, NullType))
-    if not rest or len(rest) == len(options(kind)):
+    rest = tuple(option for option in options_of(kind) if not isinstance(option, NullType))
+    if not rest or len(rest) == len(options_of(kind)):
         return kind
     return rest[0] if len(rest) == 1 else UnionType(options=rest)
 
@@ -248,11 +248,11 @@ def is_nullable(kind: Type) -> bool:
     """Whether the value may be `None`."""
     return any(
         isinstance(option, (NullType, AnyType)) or (isinstance(option, EnumType) and None in option.values)
-        for option in options(kind)
+        for option in options_of(kind)
     )
 
 
-def inner(kind: Type) -> Iterator[Type]:
+def inner_types(kind: Type) -> Iterator[Type]:
     """The types directly inside of one: items, keys, values, fields, options."""
     if isinstance(kind, UnionType):
         yield from kind.options
@@ -267,7 +267,7 @@ def inner(kind: Type) -> Iterator[Type]:
         yield from (each.type for each in kind.fields)
 
 
-def walk(kind: Type) -> Iterator[Type]:
+def walk_types(kind: Type) -> Iterator[Type]:
     """The type and all types inside of it, each object once."""
     seen: set[int] = set()
     waiting = [kind]
@@ -276,4 +276,4 @@ def walk(kind: Type) -> Iterator[Type]:
         if id(each) not in seen:
             seen.add(id(each))
             yield each
-            waiting += reversed(list(inner(each)))
+            waiting += reversed(list(inner_types(each)))

@@ -20,10 +20,10 @@ from heliograph.schema.model.types import (
     StringType,
     Type,
     UnionType,
-    inner,
+    inner_types,
     is_nullable,
-    options,
-    walk,
+    options_of,
+    walk_types,
     without_null,
 )
 from heliograph.values.attributes import MAX_DEPTH, MAX_KEYS
@@ -64,19 +64,21 @@ def wire_attributes(fields: Iterable[FieldSchema], prefix: str) -> Iterator[Wire
         prefix: The event's name on the wire.
     """
     for field in fields:
-        yield from _wire_attributes(field, prefix, "", required=True, around=None)
+        yield from _wire_attributes(field, prefix, "", required=True, enclosing=None)
 
 
 def _wire_attributes(
-    field: FieldSchema, prefix: str, parent: str, *, required: bool, around: Privacy | None
+    field: FieldSchema, prefix: str, parent: str, *, required: bool, enclosing: Privacy | None
 ) -> Iterator[WireAttribute]:
     attribute, path = field.attribute_below(prefix), f"{parent}{field.name}"
-    privacy = field.declared.privacy or around or Privacy.PLAIN
+    privacy = field.declared.privacy or enclosing or Privacy.PLAIN
     kind = without_null(field.type)
     is_there = required and field.requirement == "required"
     if isinstance(kind, ObjectType) and privacy is Privacy.PLAIN and expands(kind):
         for below in kind.fields:
-            yield from _wire_attributes(below, attribute, f"{path}.", required=is_there, around=field.declared.privacy)
+            yield from _wire_attributes(
+                below, attribute, f"{path}.", required=is_there, enclosing=field.declared.privacy
+            )
     else:
         yield WireAttribute(name=attribute, path=path, field=field, type=kind, required=is_there, privacy=privacy)
 
@@ -105,7 +107,7 @@ def privacy_by_path(
     """
     for field in fields:
         path = f"{prefix}{field.name}"
-        privacy = policy.of(field.declared, field.attribute, around=Privacy.PLAIN if prefix else None)
+        privacy = policy.privacy_of(field.declared, field.attribute, enclosing=Privacy.PLAIN if prefix else None)
         is_whole = privacy is not Privacy.PLAIN
         objects = [] if is_whole else [each for each in _objects(field.type) if each not in parents]
         for kind in objects:
@@ -119,13 +121,13 @@ def _objects(kind: Type) -> Iterator[ObjectType]:
     if isinstance(kind, ObjectType):
         yield kind
     else:
-        for each in inner(kind):
+        for each in inner_types(kind):
             yield from _objects(each)
 
 
 def has_names_inside(kind: Type) -> bool:
     """Whether a field inside of the type has an attribute name of its own."""
-    return any(field.attribute for each in walk(kind) if isinstance(each, ObjectType) for field in each.fields)
+    return any(field.attribute for each in walk_types(kind) if isinstance(each, ObjectType) for field in each.fields)
 
 
 @functools.singledispatch
@@ -162,7 +164,7 @@ def _(kind: ArrayType) -> str:
 
 @wire_type.register
 def _(kind: UnionType) -> str:
-    found = {wire_type(option) for option in options(without_null(kind))}
+    found = {wire_type(option) for option in options_of(without_null(kind))}
     return "double" if found == {"int", "double"} else _only(found)
 
 

@@ -58,7 +58,7 @@ class CoverageRecorder:
         self._last_event: int | None = None
         self._violations: Counter[ViolationKind] = Counter()
 
-    def saw(self, attributes: Attributes, time_unix_nano: int) -> None:
+    def record(self, attributes: Attributes, time_unix_nano: int) -> None:
         """Record an event with these attributes."""
         self._count = self._next()
         if time_unix_nano >= self._until:
@@ -76,11 +76,11 @@ class CoverageRecorder:
         self._waiting -= seen
         self._waiting_prefixes -= seen
 
-    def saw_violations(self, violations: Iterable[Violation]) -> None:
+    def record_violations(self, violations: Iterable[Violation]) -> None:
         """Record what was wrong with an event."""
         self._violations.update(violation.kind for violation in violations)
 
-    def coverage(self) -> Coverage:
+    def snapshot(self) -> Coverage:
         """What was recorded so far."""
         return Coverage(
             count=self._count,

@@ -11,9 +11,9 @@ from heliograph.schema.read.field import field_readers
 from heliograph.schema.read.generated import attribute_reader
 from heliograph.schema.read.validation import Violation
 from heliograph.semconv import ACTOR_ATTRIBUTES
-from heliograph.values.attributes import Attributes, put
-from heliograph.values.forms import public
-from heliograph.values.introspect import declared_privacy, field_names, read
+from heliograph.values.attributes import Attributes, add_attributes
+from heliograph.values.forms import protected_form_of
+from heliograph.values.introspect import declared_privacy, field_names, getattr_or_none
 from heliograph.values.privacy import DROPPED
 from heliograph.values.text import display
 
@@ -52,11 +52,11 @@ class EventReader:
         """Return the short display string of an event that has these attributes."""
         return self._name_for_display if self.schema.body is None else self.schema.body.render(attributes)
 
-    def public_properties(self, event: EventLike) -> dict[str, object]:
+    def protected_properties(self, event: EventLike) -> dict[str, object]:
         """Return the properties of an event in their forms, each as its privacy allows."""
         if self.schema.fields is None:
             return self._untyped_properties(event)
-        forms = ((reader.field.name, reader.read(read(event, reader.field.name))) for reader in self._fields)
+        forms = ((reader.field.name, reader.read(getattr_or_none(event, reader.field.name))) for reader in self._fields)
         return {name: form for name, form in forms if form is not DROPPED}
 
     def _attributes_by_field(self, event: EventLike, violations: list[Violation] | None) -> Attributes:
@@ -65,12 +65,12 @@ class EventReader:
         if violations is not None:
             violations.clear()
         for reader in self._fields:
-            reader(attributes, read(event, reader.field.name), violations)
+            reader(attributes, getattr_or_none(event, reader.field.name), violations)
         return attributes
 
     def _untyped_attributes(self, event: EventLike, violations: list[Violation] | None = None) -> Attributes:  # noqa: ARG002 — there is no type to validate against
         attributes: Attributes = {}
-        put(attributes, self.schema.event_name, self._untyped_properties(event))
+        add_attributes(attributes, self.schema.event_name, self._untyped_properties(event))
         return attributes
 
     def _untyped_properties(self, event: EventLike) -> dict[str, object]:
@@ -78,9 +78,11 @@ class EventReader:
         properties = _properties(event)
         # `properties()` turns nested objects into dicts, which lose the privacy that their classes declare: where a field
         # has the same name, the object itself is read.
-        fields = {name: read(event, name) for name in field_names(type(event)) or () if name in properties}
-        form, _ = public({**properties, **fields}, policy)
-        return policy.within(form, declared_privacy(type(event)), around=None) if isinstance(form, dict) else {}
+        fields = {name: getattr_or_none(event, name) for name in field_names(type(event)) or () if name in properties}
+        form, _ = protected_form_of({**properties, **fields}, policy)
+        return (
+            policy.protect_fields(form, declared_privacy(type(event)), enclosing=None) if isinstance(form, dict) else {}
+        )
 
 
 def _properties(event: EventLike) -> Mapping[str, object]:

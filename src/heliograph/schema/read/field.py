@@ -21,14 +21,14 @@ from heliograph.schema.model.types import (
     Type,
     UnionType,
     item_types,
-    options,
-    walk,
+    options_of,
+    walk_types,
     without_null,
 )
 from heliograph.schema.model.wire_attributes import expands, wire_type
 from heliograph.schema.read.validation import Violation, violations_of_fields
-from heliograph.values.attributes import Attributes, put
-from heliograph.values.forms import plain, public
+from heliograph.values.attributes import Attributes, add_attributes
+from heliograph.values.forms import form_of, protected_form_of
 from heliograph.values.privacy import (
     DROPPED,
     MASKED,
@@ -45,13 +45,13 @@ class FieldReader:
         field: The field.
         attribute: The name, or the prefix of the names, of its attributes.
         policy: What may leave.
-        taken: The names of the event's declared attributes, which no key chosen by somebody else takes.
+        reserved: The names of the event's declared attributes, which no key chosen by somebody else takes.
         checks: Whether it tells what is wrong; one that reads a field for the second time need not.
 
     Attributes:
         field: The field.
         attribute: The name, or the prefix.
-        taken: The names that no key takes.
+        reserved: The names that no key takes.
         privacy: What leaves of the whole value.
     """
 
@@ -60,7 +60,7 @@ class FieldReader:
         field: FieldSchema,
         attribute: str,
         policy: PrivacyPolicy,
-        taken: frozenset[str] = frozenset(),
+        reserved: frozenset[str] = frozenset(),
         *,
         checks: bool = True,
     ) -> None:
@@ -68,46 +68,48 @@ class FieldReader:
         self._checks = checks
         self.field = field
         self._policy = policy
-        self.taken = taken
-        self.privacy = policy.of(field.declared, attribute)
+        self.reserved = reserved
+        self.privacy = policy.privacy_of(field.declared, attribute)
         self._is_private_inside = _has_private_fields(field.type)
 
     def __call__(self, attributes: Attributes, value: object, violations: list[Violation] | None) -> None:
         """Put what leaves of ``value`` into ``attributes``, and what is wrong with it into ``violations``."""
-        form, is_all = public(value, self._policy)
-        raw = form if is_all else plain(value)
+        form, is_all = protected_form_of(value, self._policy)
+        raw = form if is_all else form_of(value)
         if violations is not None and self._checks:
             violations.extend(violations_of_fields({self.field.name: raw}, (self.field,)))
         left = self.protected(raw if self.privacy is Privacy.HASH else form)
         if left is not DROPPED:
-            spread(attributes, self.attribute, left, self.field.type, self.taken)
+            add_typed_attributes(attributes, self.attribute, left, self.field.type, self.reserved)
 
     def read(self, value: object) -> object:
         """What leaves of a value, in its form; or `DROPPED`."""
-        return self.protected(plain(value) if self.privacy is Privacy.HASH else public(value, self._policy)[0])
+        return self.protected(
+            form_of(value) if self.privacy is Privacy.HASH else protected_form_of(value, self._policy)[0]
+        )
 
     def protected(self, form: object) -> object:
         """What leaves of a form that has in it only what the classes inside of it let out; or `DROPPED`."""
         left = self._policy.apply(self.privacy, form)
-        return protected(left, self.field.type, self._policy) if self._is_private_inside else left
+        return protect(left, self.field.type, self._policy) if self._is_private_inside else left
 
 
 def field_readers(schema: EventSchema) -> tuple[FieldReader, ...]:
     """Return a reader for each field of a schema, and one more for each field that is also emitted under its new name."""
-    taken = frozenset(each.name for each in schema.wire_attributes())
+    reserved = frozenset(each.name for each in schema.wire_attributes())
     fields = schema.fields or ()
     return tuple(
-        FieldReader(each, each.attribute_below(schema.event_name), schema.policy, taken, checks=each in fields)
+        FieldReader(each, each.attribute_below(schema.event_name), schema.policy, reserved, checks=each in fields)
         for each in schema.emitted_fields()
     )
 
 
 def _has_private_fields(kind: Type) -> bool:
-    fields = (field for each in walk(kind) if isinstance(each, ObjectType) for field in each.fields)
+    fields = (field for each in walk_types(kind) if isinstance(each, ObjectType) for field in each.fields)
     return any(field.declared.privacy is not None or field.requirement == "opt_in" for field in fields)
 
 
-def protected(form: object, kind: Type, policy: PrivacyPolicy) -> object:
+def protect(form: object, kind: Type, policy: PrivacyPolicy) -> object:
     """What leaves of a form, by what its type declares: of a dict that stands where a private class should, too.
 
     A form of another shape than the type's is masked as a whole, if the type has something private inside of it: where the
@@ -115,7 +117,7 @@ def protected(form: object, kind: Type, policy: PrivacyPolicy) -> object:
     """
     if form is None or form is DROPPED or isinstance(form, Protected) or not _has_private_fields(kind):
         return form
-    fitting = [option for option in options(kind) if isinstance(form, _SHAPES.get(type(option), _SCALARS))]
+    fitting = [option for option in options_of(kind) if isinstance(form, _SHAPES.get(type(option), _SCALARS))]
     if not fitting:
         return Protected(MASKED)
     for option in fitting:
@@ -141,22 +143,22 @@ def _protected(kind: Type, form: object, policy: PrivacyPolicy) -> object:  # no
 
 @_protected.register
 def _(kind: ObjectType, form: dict[str, object], policy: PrivacyPolicy) -> object:
-    left = policy.within(form, {field.name: field.declared for field in kind.fields})
+    left = policy.protect_fields(form, {field.name: field.declared for field in kind.fields})
     types = {field.name: field.type for field in kind.fields}
-    return {name: protected(value, types[name], policy) if name in types else value for name, value in left.items()}
+    return {name: protect(value, types[name], policy) if name in types else value for name, value in left.items()}
 
 
 @_protected.register
 def _(kind: MapType, form: dict[str, object], policy: PrivacyPolicy) -> object:
-    return {key: protected(value, kind.values, policy) for key, value in form.items()}
+    return {key: protect(value, kind.values, policy) for key, value in form.items()}
 
 
 @_protected.register
 def _(kind: ArrayType, form: list[object], policy: PrivacyPolicy) -> object:
-    return [protected(item, of, policy) for item, of in zip(form, item_types(kind, len(form)))]
+    return [protect(item, of, policy) for item, of in zip(form, item_types(kind, len(form)))]
 
 
-def spread(attributes: Attributes, name: str, form: object, kind: Type, taken: frozenset[str]) -> None:
+def add_typed_attributes(attributes: Attributes, name: str, form: object, kind: Type, reserved: frozenset[str]) -> None:
     """Put a form into attributes, by its type: each field of a class under its own name.
 
     Args:
@@ -164,18 +166,18 @@ def spread(attributes: Attributes, name: str, form: object, kind: Type, taken: f
         name: The attribute's name, or the prefix of several.
         form: A form, already protected.
         kind: What the form should be; what is not that, goes under ``name`` as it is.
-        taken: Names that a key chosen by somebody else must not take.
+        reserved: Names that a key chosen by somebody else must not take.
     """
     kind = without_null(kind)
     if not (isinstance(kind, ObjectType) and isinstance(form, dict) and expands(kind)):
-        put(attributes, name, _settled(form, kind), taken=taken)
+        add_attributes(attributes, name, _settled(form, kind), reserved=reserved)
         return
     rest = dict(form)
     for field in kind.fields:
         if field.name in rest:
-            spread(attributes, field.attribute_below(name), rest.pop(field.name), field.type, taken)
+            add_typed_attributes(attributes, field.attribute_below(name), rest.pop(field.name), field.type, reserved)
     if rest:
-        put(attributes, name, rest, taken=taken)
+        add_attributes(attributes, name, rest, reserved=reserved)
 
 
 def _settled(form: object, kind: Type) -> object:

@@ -40,7 +40,7 @@ from heliograph.values.attributes import Attributes
 from heliograph.values.forms import INT64_MAX, INT64_MIN
 from heliograph.values.introspect import field_names
 from heliograph.values.privacy import MASKED, PrivacyPolicy
-from heliograph.values.text import text
+from heliograph.values.text import escape_surrogates
 
 SMALL: Final = 2**30 - 1
 
@@ -63,7 +63,12 @@ def attribute_reader(
     writer = _Writer(policy)
     for reader in readers:
         writer.add(reader)
-    known: dict[str, object] = {**writer.constants, "otherwise": otherwise, "text": text, "texts": msgspec.to_builtins}
+    known: dict[str, object] = {
+        **writer.constants,
+        "otherwise": otherwise,
+        "escape_surrogates": escape_surrogates,
+        "texts": msgspec.to_builtins,
+    }
     exec(writer.source(), known)  # noqa: S102 — see the module's docstring
     return known["read"]  # type: ignore[return-value]
 
@@ -136,7 +141,9 @@ class _Writer:
         if privacy is Privacy.MASK:
             self._steps.append(_Output(guards, attribute, repr(MASKED)))
         elif privacy is Privacy.HASH:
-            self._steps.append(_Output(guards, attribute, f"str({self.constant(self._policy.hashed)}({expression}))"))
+            self._steps.append(
+                _Output(guards, attribute, f"str({self.constant(self._policy.hash_form)}({expression}))")
+            )
         elif privacy is Privacy.PLAIN:
             self._steps.append(_Output(guards, attribute, expression))
         return condition
@@ -152,7 +159,7 @@ class _Writer:
         conditions = [f"type({variable}) is {self.constant(kind.python)}"]
         for field in kind.fields:
             name = field.attribute_below(attribute)
-            below = self._policy.of(field.declared, field.attribute, around=privacy)
+            below = self._policy.privacy_of(field.declared, field.attribute, enclosing=privacy)
             condition = self.value(f"{variable}.{field.name}", field.type, name, below, guards)
             if condition is None:
                 return None
@@ -243,7 +250,7 @@ def _(kind: StringType, writer: _Writer, variable: str) -> tuple[str, str] | Non
     tests += _lengths(kind, variable)
     return " and ".join(
         tests
-    ), variable if is_bounded else f"({variable} if {variable}.isascii() else text({variable}))"
+    ), variable if is_bounded else f"({variable} if {variable}.isascii() else escape_surrogates({variable}))"
 
 
 def _formatted(kind: StringType, writer: _Writer, variable: str) -> tuple[str, str] | None:

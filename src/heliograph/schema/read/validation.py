@@ -63,7 +63,7 @@ class Violation:
         return f"{self.kind.value}: {self.path}" if self.path else self.kind.value
 
 
-def shown(violations: list[Violation]) -> list[str]:
+def describe_violations(violations: list[Violation]) -> list[str]:
     """The violations as text, the first sixteen; then how many more there are."""
     texts = [str(violation) for violation in violations[:MAX_SHOWN]]
     more = len(violations) - MAX_SHOWN

@@ -9,7 +9,7 @@ from typing import Final
 from heliograph.events import Privacy
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.wire_attributes import privacy_by_path
-from heliograph.schema.read.field import field_readers, spread
+from heliograph.schema.read.field import add_typed_attributes, field_readers
 from heliograph.schema.read.validation import Violation, violations_of_fields
 from heliograph.values.attributes import Attributes
 from heliograph.values.privacy import (
@@ -23,8 +23,8 @@ _PROTECTED: Final = re.compile(rf"{re.escape(MASKED)}|{HASH_PREFIX}[0-9a-f]{{64}
 _INDEX: Final = re.compile(r"\[\d+\]|\{\}")
 
 
-def read_stored(schema: EventSchema, properties: Mapping[str, object]) -> tuple[Attributes, list[Violation]]:
-    """The attributes of properties that `EventReader.public_properties` gave, and what is wrong with them.
+def read_stored_properties(schema: EventSchema, properties: Mapping[str, object]) -> tuple[Attributes, list[Violation]]:
+    """The attributes of properties that `EventReader.protected_properties` gave, and what is wrong with them.
 
     What was protected stays as it is, and is not checked: what it was, nobody knows any more. What the class protects since
     then is protected now.
@@ -33,7 +33,7 @@ def read_stored(schema: EventSchema, properties: Mapping[str, object]) -> tuple[
     for reader in field_readers(schema):
         left = reader.protected(_marked(properties.get(reader.field.name)))
         if left is not DROPPED:
-            spread(attributes, reader.attribute, left, reader.field.type, reader.taken)
+            add_typed_attributes(attributes, reader.attribute, left, reader.field.type, reader.reserved)
     by_path = privacy_by_path(schema.fields or (), schema.policy)
     private = frozenset(path for path, privacy in by_path if privacy is not Privacy.PLAIN)
     violations = violations_of_fields(properties, schema.fields or ())
