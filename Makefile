@@ -1,4 +1,4 @@
-# Everything here works from a fresh clone, with Python 3.10 or later, make and git. `make backends` needs Go too.
+# Every target works from a fresh clone, with Python 3.10 or later, make and git. `make backends` also needs Go.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -6,34 +6,46 @@ BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints/newest.txt
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint $(CONSTRAINTS)
 
-.PHONY: demo test faults lint backends bench docs clean
+.PHONY: help demo test coverage faults lint hooks backends bench docs clean
 
-demo: $(VENV)/installed
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: $(VENV)/installed ## run a small program, and print the telemetry that arrives
 	$(BIN)/heliograph demo
 
-test: $(VENV)/installed-test
+test: $(VENV)/installed-test ## run the tests; ARGS is passed to pytest
 	$(BIN)/python -m pytest $(ARGS)
 
-faults: $(VENV)/installed-test
+coverage: $(VENV)/installed-dev ## run the tests, and list each line and branch that none of them reached
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+faults: $(VENV)/installed-test ## run the long form of the fault tests
 	FAULTS=full $(BIN)/python -m pytest tests/faults $(ARGS)
 
-lint: $(VENV)/installed-dev
+lint: $(VENV)/installed-dev ## check style, types, imports and generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 
-backends:
+hooks: $(VENV)/installed-dev ## run the quick checks before every commit from now on
+	$(BIN)/pre-commit install
+
+backends: ## build the Collector and the Jaeger of the tests (needs Go)
 	collector-config/install.sh
 
-bench: $(VENV)/installed-bench
+bench: $(VENV)/installed-bench ## run the benchmarks
 	missed=0; for each in benchmarks/*.py; do $(BIN)/python $$each || missed=1; done; exit $$missed
 
-docs: $(VENV)/installed-dev
+docs: $(VENV)/installed-dev ## write the generated parts of the documentation
 	$(BIN)/python docs/generate.py
 
-clean:
+clean: ## delete the virtual environment
 	rm -rf $(VENV)
 
 $(VENV)/bin/pip:

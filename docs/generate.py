@@ -1,6 +1,7 @@
-"""Writes the generated parts of the documentation; with ``--check``, only says whether they are up to date.
+"""Write the generated parts of the documentation.
 
-``--picture`` runs the demo, and draws what it prints.
+``--check`` writes nothing: it lists the files that are out of date, and exits with status 1 if there are any.
+``--picture`` also runs the demo and draws its output as ``docs/demo.svg``.
 """
 
 from __future__ import annotations
@@ -12,27 +13,31 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import click
+
 from heliograph import semconv
+from heliograph.cli.main import cli
 from heliograph.settings import FIELDS, variable_name
 from heliograph.values import forms
 
 ROOT = Path(__file__).resolve().parent.parent
+HELP_WIDTH = 100
 
 
 def settings_table() -> str:
-    """The table of settings, for the README."""
+    """Return the table of settings for the README."""
     rows = [
-        (f"`{variable_name(name)}`", shown_default(name), field.metadata["doc"] + shown_host(name))
+        (f"`{variable_name(name)}`", default_text(name), field.metadata["doc"] + datasette_note(name))
         for name, field in FIELDS.items()
     ]
     return table(("variable", "default", ""), rows)
 
 
-def shown_default(name: str) -> str:
-    """The default of a setting, as it would be written into its variable."""
+def default_text(name: str) -> str:
+    """Return the default of a setting as it would be written into its environment variable."""
     defaults = {"signals": "`log,span_event`", "actor": "`*,-email`"}
     default = FIELDS[name].default
     if name in defaults:
@@ -41,14 +46,14 @@ def shown_default(name: str) -> str:
     return f"`{str(value).lower()}`" if isinstance(value, (str, bool, int, Path)) else "none"
 
 
-def shown_host(name: str) -> str:
-    """What Datasette has in place of a setting."""
+def datasette_note(name: str) -> str:
+    """Return a note that names Datasette's own setting, if Datasette has one that replaces ours."""
     instead = FIELDS[name].metadata["host"]
     return f" (In Datasette: {instead}.)" if instead else ""
 
 
-def wire() -> str:
-    """The page of names on the wire."""
+def wire_names() -> str:
+    """Return the page of all names on the wire, from the constants of `heliograph.semconv`."""
     names = [value for value in vars(semconv).values() if isinstance(value, semconv.Name)]
     parts = ["# Names on the wire\n\nThe instrumentation scope is `heliograph`, with the package's version."]
     for title, kind in (("Attributes", semconv.AttributeName), ("Spans", semconv.SpanName)):
@@ -62,14 +67,14 @@ def wire() -> str:
 
 EVENT_NAMES = """## Event names
 
-An event is called `<namespace>.<name>`, with `-` as `_`: the `ban-user` of an application is `app.ban_user`, Datasette's
-own `create-table` is `datasette.create_table`. A property is called `<event name>.<property>`, and a key of a
-dict below it `<event name>.<property>.<key>`. In Datasette's own events, `database` is `db.namespace` and `table` is
-`db.collection.name`."""
+An event's name on the wire is `<namespace>.<name>`, with `-` replaced by `_`: the event `ban-user` of an application is
+`app.ban_user`, and Datasette's own `create-table` is `datasette.create_table`. The attribute of a property is
+`<event name>.<property>`, and that of a key of a dict `<event name>.<property>.<key>`. In Datasette's own events, the
+property `database` becomes `db.namespace`, and `table` becomes `db.collection.name`."""
 
 
 def value_forms() -> str:
-    """The page of the forms of values, from the docstring of the module that gives them."""
+    """Return the page of value forms, from the table in the docstring of `heliograph.values.forms`."""
     rest = (forms.__doc__ or "").partition("\n\n")[2]
     _, _, body, closing = re.split(r"^=+  =+\n", rest, flags=re.MULTILINE)
     width = rest.index("  ") + 2
@@ -83,57 +88,84 @@ def value_forms() -> str:
     return f"# The form of every value\n\n{table(('Python', 'attribute'), cells)}\n\n{closing.strip()}\n"
 
 
+def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    """Yield a command and all commands below it, each with its full name."""
+    yield name, command
+    if isinstance(command, click.Group):
+        for sub_name, sub_command in command.commands.items():
+            yield from commands(sub_command, f"{name} {sub_name}")
+
+
+def cli_reference() -> str:
+    """Return the page of all commands: the ``--help`` of each."""
+    parts = [CLI_INTRODUCTION]
+    for name, command in commands(cli, "heliograph"):
+        context = click.Context(command, info_name=name, terminal_width=HELP_WIDTH, max_content_width=HELP_WIDTH)
+        parts.append(f"## `{name}`\n\n```text\n{command.get_help(context)}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+CLI_INTRODUCTION = """# Command line
+
+This page is generated from the commands themselves. `python -m heliograph` is the same as `heliograph`. A command exits
+with status 0 on success, 1 if it found what it looks for (a damaged record, an incompatible change), and 2 if it was
+called wrongly or cannot use a file or a setting."""
+
+
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table in Markdown."""
+    """Return a Markdown table."""
     lines = [" | ".join(head), " | ".join("---" for _ in head)]
     lines += [" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows]
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def generated() -> dict[Path, str]:
-    """The generated files, and what has to stand in them."""
+def generated_files() -> dict[Path, str]:
+    """Return the text that each generated file must have."""
     readme = ROOT / "README.md"
     before, _, rest = readme.read_text().partition("<!-- settings -->")
     after = rest.partition("<!-- /settings -->")[2]
     return {
         readme: f"{before}<!-- settings -->\n{settings_table()}\n<!-- /settings -->{after}",
-        ROOT / "docs" / "wire.md": wire(),
+        ROOT / "docs" / "cli.md": cli_reference(),
         ROOT / "docs" / "values.md": value_forms(),
+        ROOT / "docs" / "wire.md": wire_names(),
     }
 
 
-def draw() -> None:
-    """Draw what the demo prints."""
-    from rich.console import Console  # for the picture alone
+def draw_demo() -> None:
+    """Run the demo, and write its output as a picture."""
+    from rich.console import Console  # only the picture needs it
     from rich.text import Text
 
     with tempfile.TemporaryDirectory() as folder:
         command = "from heliograph.cli.main import cli; cli(['demo'], color=True)"
-        shown = subprocess.run(
+        output = subprocess.run(
             [sys.executable, "-c", command], cwd=folder, capture_output=True, text=True, check=True, env=os.environ
         ).stdout
     with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=100, file=nowhere, force_terminal=True)
-        console.print(Text.from_ansi(shown))
+        console.print(Text.from_ansi(output))
     console.save_svg(str(ROOT / "docs" / "demo.svg"), title="heliograph demo", clear=True)
 
 
 def main() -> int:
-    """Write, check or draw."""
+    """Write, check or draw, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("--picture", action="store_true")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is out of date")
+    parser.add_argument("--picture", action="store_true", help="also draw the output of the demo")
     arguments = parser.parse_args()
     if arguments.picture:
-        draw()
-    stale = [path for path, text in generated().items() if not path.exists() or path.read_text() != text]
-    for path in stale:
-        print(f"{path.relative_to(ROOT)} is not what docs/generate.py writes; run `make docs`")
-    if arguments.check:
-        return int(bool(stale))
-    for path, text in generated().items():
-        path.write_text(text)
-    return 0
+        draw_demo()
+    files = generated_files()
+    outdated = [path for path, text in files.items() if not path.exists() or path.read_text() != text]
+    for path in outdated:
+        name = path.relative_to(ROOT)
+        if arguments.check:
+            print(f"{name} is out of date; run `make docs`")
+        else:
+            path.write_text(files[path])
+            print(f"wrote {name}")
+    return int(arguments.check and bool(outdated))
 
 
 if __name__ == "__main__":

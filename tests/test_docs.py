@@ -1,16 +1,19 @@
-"""The examples of the documentation, run as they stand there."""
+"""The documentation is complete, and its examples run as they are printed."""
 
 from __future__ import annotations
 
 import json
+import pkgutil
 import re
 import struct
 from pathlib import Path
 from zlib import crc32
 
+import click
 import pytest
 from click.testing import CliRunner
 
+import heliograph
 from delivery.outboxes import logging_to
 from delivery.servers import serving
 from drafted import imported
@@ -22,7 +25,8 @@ from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.schema.read.stored_properties import read_stored_properties
 from heliograph.schema.registry import SchemaRegistry
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
 DELIVERY = (DOCS / "delivery.md").read_text(encoding="utf-8")
 SCHEMAS = (DOCS / "schemas.md").read_text(encoding="utf-8")
 
@@ -120,3 +124,43 @@ def test_format_on_the_disk_is_that_of_the_page_on_delivery(tmp_path: Path) -> N
     assert (tmp_path / f"{1:020}.journal").read_bytes() == header + b"".join(frames)
     cursor = b"HELIOCUR" + struct.pack("<HQ", 1, 1)
     assert (tmp_path / "cursor").read_bytes() == cursor + struct.pack("<I", crc32(cursor))
+
+
+def commands(group: click.Group, name: str) -> list[str]:
+    found = []
+    for sub_name, command in group.commands.items():
+        found.append(f"{name} {sub_name}")
+        if isinstance(command, click.Group):
+            found += commands(command, f"{name} {sub_name}")
+    return found
+
+
+@pytest.mark.parametrize("command", commands(cli, "heliograph"))
+def test_every_command_is_documented(command: str) -> None:
+    """The reference has a section for it, and its help has a first sentence."""
+    assert f"## `{command}`" in (DOCS / "cli.md").read_text(encoding="utf-8")
+    output = CliRunner().invoke(cli, [*command.split()[1:], "--help"]).output
+    assert re.search(r"Usage: .*\n\n  [A-Z]", output), output
+
+
+def test_architecture_names_every_module() -> None:
+    """A module below a feature's folder may be described in that folder's own page."""
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    described_in_their_package = tuple(
+        f"heliograph.{package}." for package in ("cli", "delivery", "schema.drafts", "schema.export", "schema.gate")
+    )
+    for module in pkgutil.walk_packages(heliograph.__path__, "heliograph."):
+        name = module.name.rpartition(".")[2]
+        if name != "__main__" and not module.name.startswith(described_in_their_package):
+            assert re.search(rf"[`/]{name}/?`", page), module.name
+
+
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *(ROOT / "collector-config").glob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link of a page is the path of a file or a folder of the repository."""
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if "://" not in link:
+            assert (page.parent / link).exists(), link
