@@ -52,7 +52,7 @@ def test_database_not_found_names_those_that_there_are() -> None:
     assert error.name == "evnets"
     assert str(error) == (
         "the host has no database 'evnets' (it has: events, other); "
-        "give it one: Host(databases={'evnets': 'path/to/file.db'})"
+        "add it: Host(databases={'evnets': 'path/to/file.db'})"
     )
     assert "(it has: none)" in str(errors.DatabaseNotFound(None, []))
 

@@ -402,7 +402,7 @@ def test_a_database_that_is_not_there_is_an_error_that_shows_the_mend(telemetry:
     assert isinstance(caught.value, KeyError)
     assert caught.value.name == "two"
     assert str(caught.value) == (
-        "the host has no database 'two' (it has: one); give it one: Host(databases={'two': 'path/to/file.db'})"
+        "the host has no database 'two' (it has: one); add it: Host(databases={'two': 'path/to/file.db'})"
     )
 
 

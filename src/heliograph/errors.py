@@ -1,31 +1,34 @@
-"""One tree of exceptions: everything that heliograph raises on purpose.
+"""The tree of exceptions that heliograph raises on purpose.
 
 ::
 
-    HeliographError
-    ├── SchemaError (TypeError)              a class that no schema can be made of
-    │   └── DuplicateEventName               two classes that give one event name
-    ├── UnregisteredEvent (KeyError)         an event whose class no plugin registered
-    ├── FileFormatError (ValueError)         a file that is not of the form that it should have
-    ├── InvalidEvent (ValueError)            an event that breaks its contract, where that is strict
-    ├── NotReplayable (ValueError)           an event that was set aside, and cannot be emitted yet
-    ├── QuarantineError (OSError)            a file that is no quarantine
-    ├── OutboxError (OSError)                an outbox that cannot be used
-    │   └── OutboxFull                       one that is as large as it may become
-    ├── SettingsError (ValueError)           every problem of the configuration at once
-    ├── PluginError (RuntimeError)           a plugin that cannot be loaded, or returns what no hook may
-    ├── DatabaseNotFound (KeyError)          a database that the host does not have
+    HeliographError                          base of all the others
+    ├── SchemaError (TypeError)              no schema can be compiled for a class
+    │   └── DuplicateEventName               two classes have the same event name and version
+    ├── UnregisteredEvent (KeyError)         no plugin registered the class of an event
+    ├── FileFormatError (ValueError)         a file does not have the expected format
+    ├── InvalidEvent (ValueError)            an event violates its schema, and validation is strict
+    ├── NotReplayable (ValueError)           an event in the quarantine cannot be emitted yet
+    ├── QuarantineError (OSError)            a file cannot be used as a quarantine
+    ├── OutboxError (OSError)                a directory cannot be used as an outbox
+    │   └── OutboxFull                       the outbox has reached its maximum size
+    ├── SettingsError (ValueError)           settings are invalid; lists every problem
+    ├── PluginError (RuntimeError)           a plugin cannot be loaded, or its hook returned a wrong value
+    ├── DatabaseNotFound (KeyError)          the host has no database with that name
     ├── NoTokenHandler (RuntimeError)        no plugin registered a token handler
     ├── TokenHandlerNotFound (ValueError)    no registered token handler has that name
-    └── TokenInvalid                         a token that its handler knows and refuses
-        ├── TokenMalformed                   its payload is not what the handler writes
-        ├── TokenSignatureInvalid            forged, or signed with a secret that is gone
-        ├── TokenExpired                     past its end of life
-        ├── TokenRevoked                     taken back before its end of life
-        └── TokensDisabled (ValueError)      the host neither creates nor accepts this kind of token now
+    └── TokenInvalid                         a token handler rejects a token
+        ├── TokenMalformed                   its payload is not one that the handler writes
+        ├── TokenSignatureInvalid            it was forged, or signed with a secret that is no longer in use
+        ├── TokenExpired                     its lifetime is over
+        ├── TokenRevoked                     it was revoked before its lifetime was over
+        └── TokensDisabled (ValueError)      the settings turn signed tokens off
 
-Each says what went wrong, where, and what to do; what a program may want to know is also there as an attribute.
-None carries a token, or any part of one.
+The built-in class in parentheses is a second base class. Where Datasette raises a built-in exception in the same
+situation, it is that one, so code written for Datasette catches ours.
+
+Every message names the input that caused the error and the way to fix it. Data that a program may need is also an
+attribute. No exception carries a token, or any part of one.
 """
 
 from __future__ import annotations
@@ -42,11 +45,11 @@ class HeliographError(Exception):
 
 
 class SchemaError(HeliographError, TypeError):
-    """A class that no schema can be made of.
+    """No schema can be compiled for a class.
 
     Attributes:
         event_class: The class.
-        reason: What is wrong with it, and the mend.
+        reason: The problem with the class, and how to fix it.
     """
 
     def __init__(self, event_class: object, reason: str) -> None:
@@ -56,12 +59,12 @@ class SchemaError(HeliographError, TypeError):
 
 
 class DuplicateEventName(SchemaError):
-    """Two classes that give one event name.
+    """Two classes have the same event name and version.
 
     Attributes:
-        event_class: The class that came second.
-        registered_class: The class that has the name already.
-        event_name: The name on the wire that both give.
+        event_class: The class whose registration failed.
+        registered_class: The class that was registered with that name before.
+        event_name: The name of both on the wire.
     """
 
     def __init__(self, event_class: type, registered_class: type, event_name: str) -> None:
@@ -69,18 +72,20 @@ class DuplicateEventName(SchemaError):
         self.event_name = event_name
         super().__init__(
             event_class,
-            f"its event name {event_name!r} is already that of {qualified_name(registered_class)}; "
-            "change one class's `name`, or its `namespace`",
+            f"its event name {event_name!r} is already used by {qualified_name(registered_class)}; "
+            "change the `name` or `namespace` of one of the classes, or give them different versions",
         )
 
 
 class _NotFound(HeliographError, KeyError):
+    """A `KeyError` whose text is its message."""
+
     def __str__(self) -> str:
-        return str(self.args[0])  # KeyError would show its repr
+        return str(self.args[0])  # KeyError.__str__ returns the repr of the message, with quotes around it
 
 
 class UnregisteredEvent(_NotFound):
-    """An event whose class, and every ancestor of it, no plugin registered.
+    """No plugin registered the class of an event, or any of its ancestors.
 
     Attributes:
         event_class: The class of the event.
@@ -90,36 +95,37 @@ class UnregisteredEvent(_NotFound):
         self.event_class = event_class
         super().__init__(
             f"{qualified_name(event_class)} is not registered: "
-            "return it from a plugin's `register_events` hook, and give that plugin to the host"
+            "return it from a plugin's `register_events` hook, and register that plugin with the host"
         )
 
 
 class FileFormatError(HeliographError, ValueError):
-    """A file that is not of the form that it should have."""
+    """A file does not have the expected format."""
 
 
 class InvalidEvent(HeliographError, ValueError):
-    """An event that breaks its contract, where the setting ``validation`` is ``strict``.
+    """An event violates its schema, and the setting ``validation`` is ``strict``.
 
     Attributes:
         event_class: The class of the event.
-        violations: What is wrong, each a kind and the path to the field: ``"required-missing: user.id"``. Never a value.
+        violations: Each violation as text: its kind and the path to the field, such as ``"required-missing: user.id"``.
+            Never a value.
     """
 
     def __init__(self, event_class: type, violations: Sequence[str]) -> None:
         self.event_class = event_class
         self.violations = tuple(violations)
         super().__init__(
-            f"{qualified_name(event_class)} breaks its contract: {'; '.join(violations)}. "
-            "Mend the event where it is made, or the class's annotations"
+            f"{qualified_name(event_class)} violates its schema: {'; '.join(violations)}. "
+            "Fix the code that creates the event, or the annotations of the class"
         )
 
 
 class NotReplayable(HeliographError, ValueError):
-    """An event that was set aside, and cannot be emitted yet.
+    """An event in the quarantine cannot be emitted yet.
 
     Attributes:
-        reasons: Why not, each in one sentence. Never a value of the event.
+        reasons: Why it cannot be emitted, one sentence each. Never a value of the event.
     """
 
     def __init__(self, reasons: Sequence[str]) -> None:
@@ -128,7 +134,7 @@ class NotReplayable(HeliographError, ValueError):
 
 
 class QuarantineError(HeliographError, OSError):
-    """A file that is no quarantine.
+    """A file cannot be used as a quarantine.
 
     Attributes:
         path: The file.
@@ -136,14 +142,14 @@ class QuarantineError(HeliographError, OSError):
 
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
-        super().__init__(f"{path} is no quarantine: {reason}; name another by HELIOGRAPH_QUARANTINE")
+        super().__init__(f"{path} cannot be used as a quarantine: {reason}; set HELIOGRAPH_QUARANTINE to another file")
 
 
 class OutboxError(HeliographError, OSError):
-    """An outbox that cannot be used.
+    """A directory cannot be used as an outbox.
 
     Attributes:
-        path: The directory, or the file in it.
+        path: The directory, or a file in it.
     """
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -152,56 +158,58 @@ class OutboxError(HeliographError, OSError):
 
 
 class OutboxFull(OutboxError):
-    """An outbox that is as large as it may become: the record is not accepted.
+    """The outbox has reached its maximum size, so it does not accept a record.
 
     Attributes:
-        max_bytes: How large that is.
+        max_bytes: The maximum size, in bytes.
     """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         super().__init__(
-            path, f"it is full, at {max_bytes} bytes; raise HELIOGRAPH_OUTBOX_MAX_BYTES, or mend the server"
+            path,
+            f"it is full: its maximum size is {max_bytes} bytes; raise HELIOGRAPH_OUTBOX_MAX_BYTES, "
+            "or fix the server that does not accept its records",
         )
 
 
 class SettingsError(HeliographError, ValueError):
-    """A configuration that cannot be used.
+    """Settings are invalid.
 
     Attributes:
-        problems: One sentence for each thing that is wrong, all of them at once.
+        problems: Every problem, one sentence each.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__("the configuration cannot be used:\n" + "\n".join(f"- {problem}" for problem in problems))
+        super().__init__("the settings cannot be used:\n" + "\n".join(f"- {problem}" for problem in problems))
 
 
 class PluginError(HeliographError, RuntimeError):
-    """A plugin that cannot be loaded, or whose hook returned what no such hook may return."""
+    """A plugin cannot be loaded, or one of its hooks returned a wrong value."""
 
 
 class DatabaseNotFound(_NotFound):
-    """A database that the host does not have.
+    """The host has no database with that name.
 
     Attributes:
-        name: The name that was asked for.
+        name: The name asked for; `None` if the first database was asked for.
     """
 
     def __init__(self, name: str | None, known: Iterable[str]) -> None:
         self.name = name
         super().__init__(
             f"the host has no database {name!r} (it has: {', '.join(sorted(known)) or 'none'}); "
-            f"give it one: Host(databases={{{name or 'data'!r}: 'path/to/file.db'}})"
+            f"add it: Host(databases={{{name or 'data'!r}: 'path/to/file.db'}})"
         )
 
 
 class NoTokenHandler(HeliographError, RuntimeError):
-    """No plugin registered a token handler, and signed tokens are not allowed."""
+    """No plugin registered a token handler, and the settings turn signed tokens off."""
 
     def __init__(self) -> None:
         super().__init__(
-            "No token handlers are registered: allow signed tokens, "
+            "No token handlers are registered: turn on the setting allow_signed_tokens, "
             "or register a plugin with the hook `register_token_handler`"
         )
 
@@ -210,8 +218,8 @@ class TokenHandlerNotFound(HeliographError, ValueError):
     """No registered token handler has that name.
 
     Attributes:
-        name: The name that was asked for.
-        available: The names that there are, in call order.
+        name: The name asked for.
+        available: The names of the registered handlers, in call order.
     """
 
     def __init__(self, name: str, available: Sequence[str]) -> None:
@@ -221,10 +229,10 @@ class TokenHandlerNotFound(HeliographError, ValueError):
 
 
 class TokenInvalid(HeliographError):
-    """A token that its handler knows and refuses.
+    """A token handler rejects a token.
 
     Attributes:
-        message: Why, in words that may be shown to whoever presented the token.
+        message: The reason, in words that may be shown to whoever presented the token.
     """
 
     def __init__(self, message: str = "Invalid token") -> None:
@@ -233,24 +241,24 @@ class TokenInvalid(HeliographError):
 
 
 class TokenMalformed(TokenInvalid):
-    """The token's payload is not what its handler writes."""
+    """The payload of the token is not one that its handler writes."""
 
     def __init__(self, message: str = "Invalid token: malformed payload") -> None:
         super().__init__(message)
 
 
 class TokenSignatureInvalid(TokenInvalid):
-    """The token was forged, or signed with a secret that is gone."""
+    """The token was forged, or signed with a secret that is no longer in use."""
 
     def __init__(self, message: str = "Invalid token signature") -> None:
         super().__init__(message)
 
 
 class TokenExpired(TokenInvalid):
-    """The token is past its end of life.
+    """The lifetime of the token is over.
 
     Attributes:
-        expired_at: When it ended, in seconds since the Unix epoch.
+        expired_at: When it expired, in seconds since the Unix epoch.
     """
 
     def __init__(self, expired_at: int, message: str = "Token has expired") -> None:
@@ -259,20 +267,20 @@ class TokenExpired(TokenInvalid):
 
 
 class TokenRevoked(TokenInvalid):
-    """The token was taken back before its end of life."""
+    """The token was revoked before its lifetime was over."""
 
     def __init__(self, message: str = "Token has been revoked") -> None:
         super().__init__(message)
 
 
 class TokensDisabled(TokenInvalid, ValueError):
-    """The host neither creates nor accepts this kind of token now."""
+    """The settings turn signed tokens off: the host neither creates nor accepts them."""
 
     def __init__(self, message: str = "Signed tokens are not enabled") -> None:
         super().__init__(message)
 
 
 def qualified_name(thing: object) -> str:
-    """The module and name of a class, or of the class of anything else, for use in a message."""
+    """Return the module and name of a class, or of the class of any other object, for use in messages."""
     cls = thing if isinstance(thing, type) else type(thing)
     return f"{cls.__module__}.{cls.__qualname__}"

@@ -1,8 +1,10 @@
-"""Every name on the wire: constants that are their own documentation.
+"""Every name on the wire, as a string constant that carries its own documentation.
 
-The names of this project start with ``heliograph.``; the others are those of the OpenTelemetry semantic conventions.
-There is no convention for token operations yet (open-telemetry/semantic-conventions#4022), so those names stand
-here alone, to be changed in one place.
+The names of this project start with ``heliograph.``. All others come from the OpenTelemetry semantic conventions, which
+have no convention for token operations yet (open-telemetry/semantic-conventions#4022).
+
+``docs/generate.py`` writes ``docs/wire.md`` from these constants, and ``tests/test_conformance.py`` compares them with the
+telemetry of a real workload, in both directions.
 """
 
 from __future__ import annotations
@@ -15,23 +17,23 @@ if TYPE_CHECKING:
 
 
 class Name(str):
-    """A name on the wire: a string that carries what it means.
+    """A name on the wire: a string with its documentation.
 
     Attributes:
-        brief: One sentence for the reference.
+        brief: The documentation of the name, in one or two sentences.
     """
 
     __slots__ = ("brief",)
     brief: str
 
     def __new__(cls, value: str, brief: str) -> Self:
-        """A name, and what it means."""
+        """Create a name from its text and its documentation."""
         name = super().__new__(cls, value)
         name.brief = brief
         return name
 
-    def __getnewargs__(self) -> tuple[str, ...]:  # type: ignore[override]  # what our __new__ takes, not what str's does
-        return str(self), self.brief  # exporters copy what they are given
+    def __getnewargs__(self) -> tuple[str, ...]:  # type: ignore[override]  # the arguments of our __new__, not of str's
+        return str(self), self.brief  # exporters copy and pickle attributes
 
 
 class AttributeName(Name):
@@ -50,14 +52,14 @@ class MetricName(Name):
     """The name of a metric.
 
     Attributes:
-        unit: Its unit, in UCUM.
+        unit: The unit of its values, in UCUM.
     """
 
     __slots__ = ("unit",)
     unit: str
 
     def __new__(cls, value: str, brief: str, unit: str = "1") -> Self:
-        """A name, what it means, and its unit."""
+        """Create a name from its text, its documentation and its unit."""
         name = super().__new__(cls, value, brief)
         name.unit = unit
         return name
@@ -67,116 +69,130 @@ class MetricName(Name):
 
 
 SCOPE: Final = "heliograph"
+"""The name of the instrumentation scope, and of the logger that heliograph itself logs to."""
 
 EVENT_NAME_PATTERN: Final = re.compile(r"[a-z][a-z0-9]*([._][a-z0-9]+)*")
-"""What OpenTelemetry's naming policy lets an event, or a namespace, be called."""
+"""Valid names of events and namespaces. Source: OpenTelemetry semantic conventions, naming."""
 
 
 def has_namespace(name: object) -> bool:
-    """Whether it is a name as the naming policy wants it, below a namespace."""
+    """Return True if the name is valid and has a namespace, such as ``app.order``."""
     return isinstance(name, str) and "." in name and EVENT_NAME_PATTERN.fullmatch(name) is not None
 
 
 LOG_RECORD_UID: Final = AttributeName(
     "log.record.uid",
-    "UUIDv7 of the event: the same on its log record and its span event, sortable by time; drop duplicates by it.",
+    "The unique id of the event, a UUIDv7, which sorts by time. The log record and the span event of one event have the same id. "
+    "An event may arrive twice: a receiver finds duplicates by this id.",
 )
-USER_ID: Final = AttributeName("user.id", "The actor's `id`, as a string.")
-USER_NAME: Final = AttributeName("user.name", "The actor's `name`.")
-USER_FULL_NAME: Final = AttributeName("user.full_name", "The actor's `full_name`.")
-USER_ROLES: Final = AttributeName("user.roles", "The actor's `roles`, an array of strings.")
-USER_EMAIL: Final = AttributeName("user.email", "The actor's `email`; left out unless `HELIOGRAPH_ACTOR` allows it.")
-ACTOR: Final = AttributeName("heliograph.actor", "Prefix of the actor's other keys, each flattened below it.")
+USER_ID: Final = AttributeName("user.id", "The `id` of the actor, as a string.")
+USER_NAME: Final = AttributeName("user.name", "The `name` of the actor.")
+USER_FULL_NAME: Final = AttributeName("user.full_name", "The `full_name` of the actor.")
+USER_ROLES: Final = AttributeName("user.roles", "The `roles` of the actor.")
+USER_EMAIL: Final = AttributeName(
+    "user.email", "The `email` of the actor. Exported only if `HELIOGRAPH_ACTOR` allows it."
+)
+ACTOR: Final = AttributeName(
+    "heliograph.actor", "Prefix of the other keys of the actor: its `team` is `heliograph.actor.team`."
+)
 EVENT_CREATED: Final = AttributeName(
     "heliograph.event.created",
-    "The event's `created` as text, where it is no time that OTLP can carry; the timestamp is then that of the call.",
+    "The `created` of the event as text, if OTLP cannot represent it. The timestamp is then the time of the call.",
 )
 EVENT_OVERFLOW: Final = AttributeName(
-    "heliograph.event.overflow", "A JSON object of the attributes past the hundredth."
+    "heliograph.event.overflow",
+    "If the event has more than 100 attributes: those beyond the first 99, as one JSON object.",
 )
 EVENT_VERSION: Final = AttributeName(
-    "heliograph.event.version", "The version of the event's contract, where its class has one."
+    "heliograph.event.version", "The version of the event's schema, if its class declares one."
 )
 EVENT_VIOLATIONS: Final = AttributeName(
     "heliograph.event.violations",
-    "What is wrong with the event by its own contract: each kind, with the path to the field; never a value.",
+    "How the event violates its schema: the kind of each violation and the path to the field, never a value.",
 )
 VIOLATION_KIND: Final = AttributeName(
     "heliograph.violation.kind",
-    "`unplanned-event`, `required-missing`, `datatype-mismatch` or `constraint-violated`.",
+    "The kind of a violation: `unplanned-event`, `required-missing`, `datatype-mismatch` or `constraint-violated`.",
 )
-EVENT_NAME: Final = AttributeName("otel.event.name", "The event's name, as an attribute of a metric.")
-SIGNAL: Final = AttributeName("heliograph.signal", "The signal that failed: `log`, `span_event` or `span`.")
-HOOK: Final = AttributeName("heliograph.hook", "The plugin hook that failed.")
-ERROR_TYPE: Final = AttributeName("error.type", "The qualified name of the class of the exception.")
+EVENT_NAME: Final = AttributeName("otel.event.name", "The name of the event, as an attribute of a metric.")
+SIGNAL: Final = AttributeName(
+    "heliograph.signal", "The signal that an event was not emitted as: `log`, `span_event` or `span`."
+)
+HOOK: Final = AttributeName("heliograph.hook", "The name of the plugin hook that failed.")
+ERROR_TYPE: Final = AttributeName("error.type", "The module and class of the exception, such as `builtins.OSError`.")
 TOKEN_HANDLER: Final = AttributeName("heliograph.token.handler", "The `name` of the token handler.")
 TOKEN_RESULT: Final = AttributeName(
     "heliograph.token.result",
-    "`created`, `valid`, `invalid`, `expired`, `revoked`, `unrecognized` or `error`.",
+    "The result of the operation: `created`; `valid`; `invalid`, `expired` or `revoked` if the handler rejected the token; "
+    "`unrecognized` if the token is not one of the handler's; `error` if the handler failed.",
 )
 OUTBOX_REASON: Final = AttributeName(
     "heliograph.outbox.reason",
-    "Why: one of a closed set of words, like `outbox_full`, `throttled` or `bad_data`.",
+    "The reason, from a closed set of words such as `outbox_full`, `throttled` and `bad_data`.",
 )
-DB_NAMESPACE: Final = AttributeName("db.namespace", "The database that an event of Datasette's core speaks of.")
-DB_COLLECTION_NAME: Final = AttributeName(
-    "db.collection.name", "The table that an event of Datasette's core speaks of."
-)
+DB_NAMESPACE: Final = AttributeName("db.namespace", "The `database` of an event of Datasette's core.")
+DB_COLLECTION_NAME: Final = AttributeName("db.collection.name", "The `table` of an event of Datasette's core.")
 
 TOKEN_CREATE: Final = SpanName("token.create", "A token handler creates a token. Kind INTERNAL.")
 TOKEN_VERIFY: Final = SpanName(
-    "token.verify", "A token handler verifies a token. Kind INTERNAL. A refused token is a result, not an error."
+    "token.verify", "A token handler verifies a token. Kind INTERNAL. A rejected token is a result, not an error."
 )
 
-EVENTS: Final = MetricName("heliograph.events", "Events tracked, by event name.", "{event}")
+EVENTS: Final = MetricName(
+    "heliograph.events", "Events tracked, without those in the quarantine, by event name.", "{event}"
+)
 VIOLATIONS: Final = MetricName(
     "heliograph.event.violations",
-    "What was wrong with events by their contracts, by event name and kind.",
+    "Violations of schemas by events, by event name and kind.",
     "{violation}",
 )
 EMIT_FAILURES: Final = MetricName(
-    "heliograph.emit.failures", "Events that a provider failed to take, by signal and error.", "{event}"
+    "heliograph.emit.failures",
+    "Events that a provider raised an exception for, by signal and type of the exception.",
+    "{event}",
 )
 HOOK_FAILURES: Final = MetricName(
-    "heliograph.hook.failures", "Calls of a plugin's hook that failed, by hook and error.", "{call}"
+    "heliograph.hook.failures", "Calls of plugin hooks that failed, by hook and type of the exception.", "{call}"
 )
 TOKEN_CREATE_DURATION: Final = MetricName(
-    "heliograph.token.create.duration", "How long creating a token took, by handler and result.", "s"
+    "heliograph.token.create.duration", "Time to create a token, by handler and result.", "s"
 )
 TOKEN_VERIFY_DURATION: Final = MetricName(
-    "heliograph.token.verify.duration", "How long verifying a token took, by handler and result.", "s"
+    "heliograph.token.verify.duration", "Time to verify a token, by handler and result.", "s"
 )
 OUTBOX_DEPTH: Final = MetricName(
-    "heliograph.outbox.depth", "Records that wait in the outbox for this process to send them.", "{record}"
+    "heliograph.outbox.depth", "Records in the outbox that this process has yet to send.", "{record}"
 )
 OUTBOX_SIZE: Final = MetricName(
-    "heliograph.outbox.size", "How large the outbox is on the disk, with what other processes have in it.", "By"
+    "heliograph.outbox.size", "Size of the outbox on disk, including the folders of other processes.", "By"
 )
 OUTBOX_OLDEST_AGE: Final = MetricName(
-    "heliograph.outbox.oldest.age", "How long ago the record was made that waits longest; 0 when none waits.", "s"
+    "heliograph.outbox.oldest.age",
+    "Age of the oldest record that this process has yet to send; 0 if there is none.",
+    "s",
 )
 OUTBOX_ACCEPTED: Final = MetricName("heliograph.outbox.accepted", "Records that the outbox accepted.", "{record}")
 OUTBOX_DELIVERED: Final = MetricName(
-    "heliograph.outbox.delivered", "Records that a server took, those of earlier processes too.", "{record}"
+    "heliograph.outbox.delivered",
+    "Records that a server accepted, including records of processes that have ended.",
+    "{record}",
 )
 OUTBOX_REJECTED: Final = MetricName(
     "heliograph.outbox.rejected",
-    "Records that are not delivered, and told so: there was no room for them (`outbox_full`), they were given up for newer "
-    "ones (`dropped_oldest`), or the server took the request without them (`partial_success`).",
+    "Records that are not delivered: the outbox was full (`outbox_full`), they were deleted to make room for newer ones "
+    "(`dropped_oldest`), or the server accepted their request without them (`partial_success`).",
     "{record}",
 )
 OUTBOX_RETRIED: Final = MetricName(
-    "heliograph.outbox.retried", "Requests that were not answered for and are sent again, by reason.", "{request}"
+    "heliograph.outbox.retried", "Requests that no server accepted and that are sent again, by reason.", "{request}"
 )
-OUTBOX_DEAD: Final = MetricName(
-    "heliograph.outbox.dead", "Records that went to the dead letters, by reason.", "{record}"
-)
+OUTBOX_DEAD: Final = MetricName("heliograph.outbox.dead", "Records that became dead letters, by reason.", "{record}")
 OUTBOX_DAMAGED: Final = MetricName(
-    "heliograph.outbox.damaged", "Records of the outbox that could not be read.", "{record}"
+    "heliograph.outbox.damaged", "Records of the outbox that are damaged and cannot be read.", "{record}"
 )
 
 DURATION_BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Boundaries of the duration histograms, in seconds: from an HMAC to a token service far away."""
+"""Bucket boundaries of the duration histograms, in seconds: from one HMAC (0.1 ms) to a remote token service (2.5 s)."""
 
 ACTOR_ATTRIBUTES: Final = {
     "id": USER_ID,
@@ -185,12 +201,12 @@ ACTOR_ATTRIBUTES: Final = {
     "roles": USER_ROLES,
     "email": USER_EMAIL,
 }
-"""The actor's keys that have a name in the semantic conventions; the others go below `heliograph.actor`."""
+"""The keys of an actor that have an attribute in the semantic conventions. All others are exported below `heliograph.actor`."""
 
 ACTOR_SECRETS: Final = frozenset({"token", "token_expires", "_r"})
-"""The actor's keys that never leave, whatever the settings say."""
+"""The keys of an actor that are never exported, whatever the settings: credentials, and details of them."""
 
 
 def actor_attribute(key: str) -> str:
-    """The attribute that the actor's key becomes."""
+    """Return the name of the attribute for a key of an actor."""
     return ACTOR_ATTRIBUTES.get(key) or f"{ACTOR}.{key}"

@@ -118,7 +118,7 @@ def test_foreign_file_is_refused_and_stays(quarantine: Quarantine, content: byte
         quarantine.path.write_bytes(content)
     before = quarantine.path.read_bytes()
 
-    with pytest.raises(QuarantineError, match=r"aside\.db is no quarantine"):
+    with pytest.raises(QuarantineError, match=r"aside\.db cannot be used as a quarantine"):
         quarantine.put(RECORD)
     with pytest.raises(QuarantineError):
         quarantine.find()

@@ -55,7 +55,7 @@ def test_two_classes_with_one_event_name() -> None:
     registry = SchemaRegistry(namespace="app")
     registry.register(First)
 
-    with pytest.raises(DuplicateEventName, match=r"FirstAgain: .*'app\.first'.*\.First; change one class's `name`"):
+    with pytest.raises(DuplicateEventName, match=r"FirstAgain: .*'app\.first'.*\.First; change the `name`"):
         registry.register(FirstAgain)
     registry.register(FirstElsewhere)
 
