@@ -24,8 +24,8 @@ from heliograph.delivery.encoding.log_records import (
     encode_log_record,
     encode_resource,
     encode_scope,
-    frame_record,
-    request,
+    join_request,
+    log_record_field,
 )
 
 GOALS = {"flat": 0.2, "nested": 0.3}
@@ -96,12 +96,12 @@ def by_protobuf(batch: Sequence[ReadableLogRecord]) -> bytes:
 
 def by_hand(batch: Sequence[ReadableLogRecord]) -> bytes:
     """The request, by ours."""
-    framed = [frame_record(encode_log_record(record.log_record, record.dropped_attributes)) for record in batch]
+    framed = [log_record_field(encode_log_record(record.log_record, record.dropped_attributes)) for record in batch]
     scope = batch[0].instrumentation_scope
     assert scope is not None
     encoded_scope = encode_scope(scope.name, scope.version, scope.attributes)
     resource = batch[0].resource
-    return request(encode_resource(resource.attributes), resource.schema_url, [(encoded_scope, "", framed)])
+    return join_request(encode_resource(resource.attributes), resource.schema_url, [(encoded_scope, "", framed)])
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ from opentelemetry._logs import LogRecord
 from delivery.outboxes import destination
 from delivery.servers import OK, Answer, serving
 from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.encoding.log_records import encode_log_record, frame_record
+from heliograph.delivery.encoding.log_records import encode_log_record, log_record_field
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.metrics import OutboxCounters
@@ -37,7 +37,7 @@ def waiting(count: int) -> MemoryJournal:
     journal = MemoryJournal(Header(resource=b""))
     for number in range(count):
         record = LogRecord(body="x" * 1000, attributes={"log.record.uid": str(number)})
-        journal.append(Scope(scope=b""), frame_record(encode_log_record(record)))
+        journal.append(Scope(scope=b""), log_record_field(encode_log_record(record)))
     return journal
 
 

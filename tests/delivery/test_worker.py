@@ -14,7 +14,7 @@ from opentelemetry._logs import LogRecord
 from delivery.outboxes import destination, drain, folders_in, logging_to, wait_for
 from delivery.servers import OK, serving
 from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.encoding.log_records import encode_log_record, frame_record
+from heliograph.delivery.encoding.log_records import encode_log_record, log_record_field
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.segment import segments
@@ -35,7 +35,7 @@ def leave(directory: Path, count: int = MANY) -> OutboxDirectory:
         lock = box.create_folder()
         writer = JournalWriter(lock.folder, Header(resource=b""))
         record = LogRecord(attributes={"log.record.uid": f"r{number}"})
-        writer.append(Scope(scope=b""), frame_record(encode_log_record(record)))
+        writer.append(Scope(scope=b""), log_record_field(encode_log_record(record)))
         writer.close()
         lock.release()
     return box

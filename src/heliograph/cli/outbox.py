@@ -259,7 +259,7 @@ def list_dead(directory: Path | None, *, as_json: bool) -> None:
 def show(number: int, directory: Path | None) -> None:
     """All that is known of the one with this number, as JSON."""
     for letter in _outbox(directory).dead_letters.find([number]):
-        record = decode_record(letter.entry.framed)
+        record = decode_record(letter.entry.encoded)
         shown = {**_as_dict(letter), "record": None if record is None else to_json_document(record)}
         click.echo(json.dumps(shown, indent=2))
         return
@@ -290,7 +290,7 @@ def _put_back(box: OutboxDirectory, letters: DeadLetters, group: list[DeadLetter
     lock = box.create_folder()
     writer = JournalWriter(lock.folder, group[0].header, durable=True)
     for letter in group:
-        writer.append(letter.entry.scope, letter.entry.framed)
+        writer.append(letter.entry.scope, letter.entry.encoded)
     writer.close()
     lock.release()
     letters.remove(letter.id for letter in group)

@@ -84,7 +84,7 @@ class DeadLetters:
         Raises:
             OutboxError: The file cannot be written.
         """
-        record = decode_record(entry.framed)
+        record = decode_record(entry.encoded)
         row = (
             datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             reason,
@@ -94,7 +94,7 @@ class DeadLetters:
             header.schema_url,
             entry.scope.scope,
             entry.scope.schema_url,
-            entry.framed,
+            entry.encoded,
         )
         with self._write() as connection:
             connection.execute(_INSERT, row)

@@ -14,7 +14,7 @@ from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from heliograph.delivery.encoding.log_records import encode_log_record, encode_scope, frame_record
+from heliograph.delivery.encoding.log_records import encode_log_record, encode_scope, log_record_field
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import SEGMENT_BYTES, JournalClosed
@@ -158,7 +158,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         Raises:
             OutboxFull: There is no room, and the processor is strict.
         """
-        framed = frame_record(encode_log_record(log_record.log_record, log_record.dropped_attributes))
+        framed = log_record_field(encode_log_record(log_record.log_record, log_record.dropped_attributes))
         resource, said = log_record.resource, log_record.instrumentation_scope
         route = self._routes.get((id(resource), id(said)))
         try:

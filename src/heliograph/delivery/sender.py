@@ -137,7 +137,7 @@ class Sender:
             self._accepted(judgement, len(entries))
         elif judgement.verdict in {Verdict.SPLIT, Verdict.REJECTED}:
             if judgement.verdict is Verdict.SPLIT:
-                self._batch_bytes = max(1, min(self._batch_bytes, sum(len(entry.framed) for entry in entries)) // 2)
+                self._batch_bytes = max(1, min(self._batch_bytes, sum(len(entry.encoded) for entry in entries)) // 2)
             if len(entries) > 1:  # one record may spoil it for all
                 half = len(entries) // 2
                 return self._deliver(source, header, entries[:half]) and self._deliver(source, header, entries[half:])

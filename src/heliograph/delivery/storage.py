@@ -155,7 +155,7 @@ class ResourceStorage:
         with contextlib.suppress(OSError):
             while batch := self.memory.read(max_bytes=2**20, max_records=1000):
                 for entry in batch.entries:
-                    (self._writer or self._open()).append(entry.scope, entry.framed)
+                    (self._writer or self._open()).append(entry.scope, entry.encoded)
                     self.memory.acknowledge(entry.sequence)
                     self._moved += 1
         if len(self.memory):

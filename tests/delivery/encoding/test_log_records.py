@@ -21,8 +21,8 @@ from heliograph.delivery.encoding.log_records import (
     encode_log_record,
     encode_resource,
     encode_scope,
-    frame_record,
-    request,
+    join_request,
+    log_record_field,
 )
 
 texts = st.text(max_size=20)
@@ -96,10 +96,10 @@ def test_bytes_are_those_of_the_other_encoder(  # noqa: PLR0917 — one of each 
     )
     theirs = encode_logs([full])
 
-    ours = request(
+    ours = join_request(
         encode_resource(full.resource.attributes),
         "https://schema/1",
-        [(encode_scope(scope[0], scope[1]), scope[2] or "", [frame_record(encode_log_record(one))])],
+        [(encode_scope(scope[0], scope[1]), scope[2] or "", [log_record_field(encode_log_record(one))])],
     )
 
     found = ExportLogsServiceRequest()
@@ -137,7 +137,7 @@ def test_deep_values_can_be_read(depth: int) -> None:
         lists, maps = [lists], {"a": maps}
 
     message = encode_log_record(record(lists, {"lists": lists, "maps": maps}))
-    whole = request(encode_resource({}), "", [(encode_scope("s"), "", [frame_record(message)])])
+    whole = join_request(encode_resource({}), "", [(encode_scope("s"), "", [log_record_field(message)])])
 
     found = ExportLogsServiceRequest()
     found.ParseFromString(whole)
@@ -182,11 +182,11 @@ def test_numbers_out_of_range_are_left_out() -> None:
 
 def test_request_has_each_scope_once() -> None:
     """With its records, in order; nothing is encoded twice."""
-    framed = [frame_record(encode_log_record(record(f"r{number}", {}))) for number in range(3)]
+    framed = [log_record_field(encode_log_record(record(f"r{number}", {}))) for number in range(3)]
 
     found = ExportLogsServiceRequest()
     found.ParseFromString(
-        request(
+        join_request(
             encode_resource({"service.name": "x"}),
             "",
             [(encode_scope("a"), "", framed[:2]), (encode_scope("b", "1", {"k": 1}), "https://s", framed[2:])],

@@ -38,9 +38,9 @@ def records(count: int, size: int = 40) -> list[bytes]:
     return [f"record {number} ".encode().ljust(size, b".") for number in range(count)]
 
 
-def write(folder: Path, framed: list[bytes], **options: object) -> JournalWriter:
+def write(folder: Path, encoded: list[bytes], **options: object) -> JournalWriter:
     writer = JournalWriter(folder, HEADER, **{"segment_bytes": SMALL, **options})  # type: ignore[arg-type]
-    for number, each in enumerate(framed):
+    for number, each in enumerate(encoded):
         writer.append(A if number % 3 else B, each)
     return writer
 
@@ -50,7 +50,7 @@ def drain(reader: JournalReader, *, max_records: int = 7) -> list[bytes]:
     found: list[bytes] = []
     while batch := reader.read(max_bytes=10**9, max_records=max_records):
         assert batch.header == HEADER
-        found += [entry.framed for entry in batch.entries]
+        found += [entry.encoded for entry in batch.entries]
         reader.acknowledge(batch.entries[-1].sequence)
     return found
 
@@ -66,8 +66,8 @@ def folder() -> Iterator[Path]:
 
 def test_records_are_read_in_order_under_their_scopes(tmp_path: Path) -> None:
     """Over several segments, each of which can be read alone."""
-    framed = records(500)
-    write(tmp_path, framed).close()
+    encoded = records(500)
+    write(tmp_path, encoded).close()
     reader = JournalReader(tmp_path, is_live=False)
 
     entries = []
@@ -75,7 +75,7 @@ def test_records_are_read_in_order_under_their_scopes(tmp_path: Path) -> None:
         entries += batch.entries
 
     assert len(segments(tmp_path)) > 5
-    assert [entry.framed for entry in entries] == framed
+    assert [entry.encoded for entry in entries] == encoded
     assert [entry.sequence for entry in entries] == list(range(1, 501))
     assert [entry.scope for entry in entries] == [A if number % 3 else B for number in range(500)]
     assert reader.damaged == 0
@@ -104,7 +104,7 @@ def test_reader_follows_the_writer(tmp_path: Path) -> None:
         writer.append(A, each)
         batch = reader.read(max_bytes=1, max_records=10)
         assert batch is not None
-        assert [entry.framed for entry in batch.entries] == [each]
+        assert [entry.encoded for entry in batch.entries] == [each]
         assert reader.read(max_bytes=1, max_records=10) is None
     writer.close()
     reader.close()
@@ -112,8 +112,8 @@ def test_reader_follows_the_writer(tmp_path: Path) -> None:
 
 def test_acknowledged_segments_are_deleted_and_the_rest_is_read_again(tmp_path: Path) -> None:
     """By another reader: what was read and not acknowledged comes again."""
-    framed = records(300)
-    writer = write(tmp_path, framed)
+    encoded = records(300)
+    writer = write(tmp_path, encoded)
     reader = JournalReader(tmp_path, is_live=True)
     first = reader.read(max_bytes=10**9, max_records=200)
     assert first is not None
@@ -125,7 +125,7 @@ def test_acknowledged_segments_are_deleted_and_the_rest_is_read_again(tmp_path: 
     assert segments(tmp_path)[0][0] > 1
     assert read_cursor(tmp_path) == first.entries[-1].sequence
     again = JournalReader(tmp_path, is_live=False)
-    assert drain(again) == framed[first.entries[-1].sequence :]
+    assert drain(again) == encoded[first.entries[-1].sequence :]
     again.close()
 
 
@@ -147,11 +147,11 @@ def test_rewind_reads_what_is_not_acknowledged_again(tmp_path: Path) -> None:
 
 def test_record_that_is_larger_than_a_segment_has_one_of_its_own(tmp_path: Path) -> None:
     """And its neighbours are where they were."""
-    framed = [b"small", b"x" * (10 * SMALL), b"small"]
-    write(tmp_path, framed).close()
+    encoded = [b"small", b"x" * (10 * SMALL), b"small"]
+    write(tmp_path, encoded).close()
     reader = JournalReader(tmp_path, is_live=False)
 
-    assert drain(reader) == framed
+    assert drain(reader) == encoded
     reader.close()
 
 
@@ -192,15 +192,17 @@ def test_whatever_happens_to_the_bytes_what_is_whole_is_read(data: st.DataObject
     """Flipped, cut, inserted and overwritten bytes: an untouched record is there, in order, and none that was not
     written."""
     with folder() as path:
-        framed = records(60, 60)
-        write(path, framed).close()
+        encoded = records(60, 60)
+        write(path, encoded).close()
         _, victim = data.draw(st.sampled_from(segments(path)))
         content = bytearray(victim.read_bytes())
         start = data.draw(st.integers(0, len(content)))
         end = min(len(content), start + data.draw(st.integers(0, 200)))
         patch = data.draw(st.binary(max_size=200) | st.just(bytes(end - start)))
         _, header_end = load_header(bytes(content))
-        whole = [each for each in framed if each not in content] + whole_records(bytes(content), header_end, start, end)
+        whole = [each for each in encoded if each not in content] + whole_records(
+            bytes(content), header_end, start, end
+        )
         content[start:end] = patch
         victim.write_bytes(content)
 
@@ -208,7 +210,7 @@ def test_whatever_happens_to_the_bytes_what_is_whole_is_read(data: st.DataObject
         found = drain(reader)
         reader.close()
 
-        assert [each for each in framed if each in found] == found
+        assert [each for each in encoded if each in found] == found
         if start >= header_end:
             assert set(whole) <= set(found)
 

@@ -20,8 +20,8 @@ from delivery.servers import TRICKLES, serving
 from heliograph.delivery.encoding.log_records import (
     encode_log_record,
     encode_scope,
-    frame_record,
-    request,
+    join_request,
+    log_record_field,
 )
 from heliograph.delivery.transport.connect import Resolver
 from heliograph.delivery.transport.destination import Destination, Headers, OtlpProtocol
@@ -30,8 +30,8 @@ from heliograph.delivery.transport.verdict import Judgement, Reason, Verdict
 from heliograph.runtime.deadline import Deadline
 
 ACCEPTED = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"
-RECORD = frame_record(encode_log_record(LogRecord(attributes={"log.record.uid": "one"})))
-BODY = request(b"", "", [(encode_scope("tests"), "", [RECORD])])
+RECORD = log_record_field(encode_log_record(LogRecord(attributes={"log.record.uid": "one"})))
+BODY = join_request(b"", "", [(encode_scope("tests"), "", [RECORD])])
 
 
 def transport_to(url: str, **kwargs: Any) -> HttpTransport:

@@ -1,4 +1,9 @@
-"""Attributes as fields: quickly, where they are those of log records, of which there are many."""
+"""Attributes as fields of messages, with a fast path for those of log records.
+
+The same few keys come with every event, with values whose sizes repeat. So the bytes before a value (tag, lengths and key)
+are computed once for each key and size, and kept. Keys and sizes may be chosen by an attacker, for example by way of a user's
+JSON: both caches are emptied when they are full.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +12,40 @@ from typing import Any, Final, TypeVar
 
 from heliograph.delivery.encoding.any_value import (
     ATTRIBUTE_LEVELS,
-    EXACT,
-    Walk,
+    SCALAR_ENCODERS,
+    ValueEncoder,
     any_value,
     key_field,
     key_value,
 )
-from heliograph.delivery.encoding.protobuf import VARINTS, utf8
+from heliograph.delivery.encoding.text import utf8
+from heliograph.delivery.protobuf import VARINTS
 from heliograph.semconv import AttributeName
 from heliograph.values.forms import form_of
 
 T = TypeVar("T")
 
 MAX_CACHED_KEYS: Final = 1024
+"""The number of texts in one `BoundedCache`."""
 MAX_CACHED_KEY_LENGTH: Final = 128
+"""The length of the longest text that a `BoundedCache` keeps."""
 MAX_CACHED_SIZES: Final = 32
+"""The number of sizes that are cached for one key."""
+
+_ATTRIBUTES: Final = b"\x32"  # LogRecord.attributes
+_VALUE: Final = b"\x12"  # KeyValue.value
+_STRING_VALUE: Final = b"\x0a"  # AnyValue.string_value
 
 
-class _Headers(dict[int, bytes]):
-    """What comes before an attribute's value in a log record, by the size of what follows.
+class _HeadersOfKey(dict[int, bytes]):
+    """The bytes before an attribute's value in a log record, for one key, by the size of the value.
 
-    A size that is not negative is that of a text in UTF-8; ``~size`` is that of any other `AnyValue` message. The bytes are
-    a function of key and size alone, and making them costs more than all else about a short value.
+    A size of 0 or more is the length of a text in UTF-8, and the header ends just before the text. A negative size is
+    ``~length`` of the `AnyValue` message of any other value, and the header ends just before that message. One mapping for
+    both saves a second lookup for each attribute.
+
+    Args:
+        key: The key; any value is accepted.
     """
 
     __slots__ = ("_key",)
@@ -38,47 +55,52 @@ class _Headers(dict[int, bytes]):
         self._key = key_field(key)
 
     def __missing__(self, size: int) -> bytes:
-        text_head = b"\x0a" + VARINTS[size] if size >= 0 else b""
+        text_head = _STRING_VALUE + VARINTS[size] if size >= 0 else b""
         message_size = len(text_head) + size if size >= 0 else ~size
-        head = self._key + b"\x12" + VARINTS[message_size] + text_head
-        header = b"\x32" + VARINTS[len(head) - len(text_head) + message_size] + head
+        head = self._key + _VALUE + VARINTS[message_size] + text_head
+        header = _ATTRIBUTES + VARINTS[len(head) - len(text_head) + message_size] + head
         if len(self) >= MAX_CACHED_SIZES:
             self.clear()
         self[size] = header
         return header
 
 
-class Known(dict[str, T]):
-    """What was made of short texts. They may be chosen by an attacker: it is emptied when it is full.
+class BoundedCache(dict[str, T]):
+    """Results of a function by its argument, which is a text.
+
+    Long texts are not kept, and the cache is emptied when it is full. Emptying costs less than finding the least recently used
+    text, and only an attacker or a misuse fills it. Threads share it without a lock: each step is one operation of `dict`,
+    and an entry that another thread removed is computed again.
 
     Args:
-        make: Makes it.
+        compute: The function.
     """
 
-    __slots__ = ("_make",)
+    __slots__ = ("_compute",)
 
-    def __init__(self, make: Callable[[str], T]) -> None:
+    def __init__(self, compute: Callable[[str], T]) -> None:
         super().__init__()
-        self._make = make
+        self._compute = compute
 
     def __missing__(self, text: str) -> T:
-        made = self._make(text)
+        result = self._compute(text)
         if len(text) <= MAX_CACHED_KEY_LENGTH:
             if len(self) >= MAX_CACHED_KEYS:
                 self.clear()
-            self[str(text)] = made
-        return made
+            self[str(text)] = result
+        return result
 
 
-_keys: Final = Known(_Headers)
+_headers: Final = BoundedCache(_HeadersOfKey)
 
 
 def put_attributes(parts: list[bytes], attributes: Mapping[str, object]) -> None:
-    """Add the fields of a log record's attributes."""
+    """Append the fields of a log record's attributes to `parts`."""
     begin, pairs = len(parts), items_of(attributes)
+    # Almost no text has lone surrogates, so the first try does not look for them.
     try:
         _put_pairs(parts, pairs, str.encode)
-    except UnicodeEncodeError:  # of a text, or of a key: once more, with care for each
+    except UnicodeEncodeError:  # in a text or in a key
         del parts[begin:]
         _put_pairs(parts, pairs, utf8)
 
@@ -87,32 +109,34 @@ def _put_pairs(parts: list[bytes], pairs: Iterable[tuple[object, object]], encod
     put = parts.append
     for key, value in pairs:
         kind = type(key)
-        # Both equal what has the same text; another subclass of `str` may equal what it is not.
-        headers = _keys[key] if kind is str or kind is AttributeName else _Headers(key)  # type: ignore[index]
+        # Keys of these two classes are equal exactly if their texts are. Another subclass of `str` may define equality by
+        # itself, and would find or replace the headers of other keys.
+        headers = _headers[key] if kind is str or kind is AttributeName else _HeadersOfKey(key)  # type: ignore[index]
         kind = type(value)
         if kind is str:
             data = encode_text(value)
             put(headers[len(data)])
             put(data)
         else:
-            encode = EXACT.get(kind)
-            message = encode(value) if encode is not None else Walk(ATTRIBUTE_LEVELS).message(value)
+            encode = SCALAR_ENCODERS.get(kind)
+            message = encode(value) if encode is not None else ValueEncoder(ATTRIBUTE_LEVELS).message(value)
             put(headers[~len(message)])
             put(message)
 
 
 def items_of(attributes: Mapping[str, object]) -> Iterable[tuple[object, object]]:
-    """Its items, read at once. `copy` is for the SDK's `BoundedAttributes`, which iterate five times slower."""
+    """Return the items of a mapping, copied at once, since another thread may change it meanwhile."""
+    # `copy`, because the SDK's `BoundedAttributes` iterate five times slower than the dict that they copy themselves to.
     try:
         copied: object = attributes.copy() if hasattr(attributes, "copy") else attributes
         return copied.items() if type(copied) is dict else dict(attributes.items()).items()
-    except Exception:  # a mapping's own code may do anything
+    except Exception:  # a mapping's own code may raise anything
         form = form_of(attributes)
         return form.items() if isinstance(form, dict) else ()
 
 
 def attribute_fields(tag: bytes, attributes: Mapping[str, object] | None, levels: int) -> Iterator[bytes]:
-    """A field for each attribute of what is encoded once: not worth keeping headers for."""
+    """Yield a field for each attribute of a resource or a scope. They are encoded once, so nothing is cached."""
     for key, value in () if attributes is None else items_of(attributes):
         field = key_value(key_field(key), any_value(value, levels))
         yield tag + VARINTS[len(field)] + field

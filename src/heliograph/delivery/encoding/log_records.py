@@ -1,23 +1,7 @@
-"""Log records, resources and scopes as OTLP bytes, and requests that are joined from stored bytes: pure, and total.
+"""Log records, resources and scopes as OTLP messages, and requests that are joined from encoded records.
 
-The bytes are those of OpenTelemetry's own encoder (`opentelemetry.exporter.otlp.proto.common`), wherever that one does not
-fail. Where it does, and a whole batch is lost by it, the value alone takes a form of its own:
-
-======================================  ===============================================================================
-value                                   form
-======================================  ===============================================================================
-text with lone surrogates               with their escapes (`heliograph.values.text.text`)
-an `int` beyond 64 bits                 text (`heliograph.values.forms.integer`)
-anything else that OTLP has no type for  its documented form (`heliograph.values.forms.plain`)
-a key that is no text                   the text of that form, or its JSON
-a value inside itself                   ``<cycle>``
-nested deeper than receivers read       ``<too deep>``: protobuf's parsers take 100 messages inside of each other, which
-                                        leaves an attribute 47 lists or 31 maps, and a body one more
-more than 1,048,576 values inside one   the first of them, and ``<too large>``
-a time, an id, flags out of their range  left out, which OTLP reads as unknown
-======================================  ===============================================================================
-
-Written by hand, since building protobuf's objects costs ten times as much.
+All functions are pure, and accept any value: what OTLP has no type for takes a form (the table is in
+`heliograph.delivery.encoding`).
 """
 
 from __future__ import annotations
@@ -27,14 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias, Union
 
 from heliograph.delivery.encoding.any_value import ATTRIBUTE_LEVELS, BODY_LEVELS, any_value
-from heliograph.delivery.encoding.attributes import Known, attribute_fields, put_attributes
-from heliograph.delivery.encoding.protobuf import (
-    UINT64_MASK,
-    VARINTS,
-    fixed,
-    identifier,
-    text_field,
-)
+from heliograph.delivery.encoding.attributes import BoundedCache, attribute_fields, put_attributes
+from heliograph.delivery.encoding.text import text_field
+from heliograph.delivery.protobuf import UINT64_MASK, VARINTS, fixed_field, identifier_field
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LogRecord
@@ -44,90 +23,119 @@ Buffer: TypeAlias = Union[bytes, memoryview]
 _UINT32_MAX: Final = 2**32 - 1
 _INT32_MAX: Final = 2**31 - 1
 
+# Tags of LogRecord's fields. Two have the length of their value with them, which never changes.
+_TIME_UNIX_NANO: Final = 0x09
+_SEVERITY_NUMBER: Final = b"\x10"
+_SEVERITY_TEXT: Final = b"\x1a"
+_BODY: Final = b"\x2a"
+_DROPPED_ATTRIBUTES_COUNT: Final = b"\x38"
+_FLAGS: Final = 0x45
+_TRACE_ID: Final = b"\x4a\x10"
+_SPAN_ID: Final = b"\x52\x08"
+_OBSERVED_TIME_UNIX_NANO: Final = 0x59
+_EVENT_NAME: Final = b"\x62"
+# Resource
+_RESOURCE_ATTRIBUTES: Final = b"\x0a"
+# InstrumentationScope
+_NAME: Final = b"\x0a"
+_VERSION: Final = b"\x12"
+_SCOPE_ATTRIBUTES: Final = b"\x1a"
+# ExportLogsServiceRequest, and the messages ResourceLogs and ScopeLogs in it
+_RESOURCE_LOGS: Final = b"\x0a"
+_RESOURCE: Final = b"\x0a"
+_SCOPE_LOGS: Final = b"\x12"
+_SCOPE: Final = b"\x0a"
+_LOG_RECORDS: Final = b"\x12"
+_SCHEMA_URL: Final = b"\x1a"
+
 _pack_fixed32: Final = struct.Struct("<BI").pack
 _pack_fixed64: Final = struct.Struct("<BQ").pack
 
 
 def encode_log_record(record: LogRecord, dropped_attributes_count: int = 0) -> bytes:
-    """The `LogRecord` message, whatever the record's body and attributes are.
+    """Return the `LogRecord` message of a record, whatever its body and attributes are.
 
     Args:
-        record: Of the API, or what the SDK's `ReadWriteLogRecord.log_record` is.
-        dropped_attributes_count: What the SDK's `ReadWriteLogRecord.dropped_attributes` says.
+        record: A record of the OpenTelemetry API, such as the SDK's `ReadWriteLogRecord.log_record`.
+        dropped_attributes_count: The number of attributes that the SDK dropped (`ReadWriteLogRecord.dropped_attributes`).
     """
+    # Fields are in the order of their numbers, as protobuf's library writes them: so the bytes can be compared.
     body, event_name = any_value(record.body, BODY_LEVELS), record.event_name
     parts = [
-        fixed(_pack_fixed64, 0x09, record.timestamp),
+        fixed_field(_pack_fixed64, _TIME_UNIX_NANO, record.timestamp),
         _severity(record.severity_number),
-        b"" if record.severity_text is None else text_field(b"\x1a", record.severity_text),
-        b"\x2a",
+        b"" if record.severity_text is None else text_field(_SEVERITY_TEXT, record.severity_text),
+        _BODY,
         VARINTS[len(body)],
         body,
     ]
     if record.attributes is not None:
         put_attributes(parts, record.attributes)
     if dropped_attributes_count > 0:
-        parts += b"\x38", VARINTS[min(dropped_attributes_count, _UINT32_MAX)]
+        parts += _DROPPED_ATTRIBUTES_COUNT, VARINTS[min(dropped_attributes_count, _UINT32_MAX)]
     if record.trace_id or record.span_id or record.trace_flags:
         parts += (
-            fixed(_pack_fixed32, 0x45, record.trace_flags),
-            identifier(b"\x4a\x10", record.trace_id, 16),
-            identifier(b"\x52\x08", record.span_id, 8),
+            fixed_field(_pack_fixed32, _FLAGS, record.trace_flags),
+            identifier_field(_TRACE_ID, record.trace_id, 16),
+            identifier_field(_SPAN_ID, record.span_id, 8),
         )
     parts += (
-        fixed(_pack_fixed64, 0x59, record.observed_timestamp),
-        _event_names[event_name] if type(event_name) is str else _event_name(event_name),
+        fixed_field(_pack_fixed64, _OBSERVED_TIME_UNIX_NANO, record.observed_timestamp),
+        _event_name_fields[event_name] if type(event_name) is str else _event_name_field(event_name),
     )
     return b"".join(parts)
 
 
 def encode_resource(attributes: Mapping[str, object] | None) -> bytes:
-    """The `Resource` message."""
-    return b"".join(attribute_fields(b"\x0a", attributes, BODY_LEVELS))
+    """Return the `Resource` message."""
+    return b"".join(attribute_fields(_RESOURCE_ATTRIBUTES, attributes, BODY_LEVELS))
 
 
 def encode_scope(name: str, version: str | None = None, attributes: Mapping[str, object] | None = None) -> bytes:
-    """The `InstrumentationScope` message."""
-    fields = attribute_fields(b"\x1a", attributes, ATTRIBUTE_LEVELS)
-    return b"".join((text_field(b"\x0a", name), text_field(b"\x12", version), *fields))
+    """Return the `InstrumentationScope` message."""
+    fields = attribute_fields(_SCOPE_ATTRIBUTES, attributes, ATTRIBUTE_LEVELS)
+    return b"".join((text_field(_NAME, name), text_field(_VERSION, version), *fields))
 
 
-def frame_record(message: bytes) -> bytes:
-    """An encoded log record as the field of `ScopeLogs` that `request` joins."""
-    return b"\x12" + VARINTS[len(message)] + message
+def log_record_field(message: bytes) -> bytes:
+    """Return an encoded log record as the field `log_records` of `ScopeLogs`, ready for `join_request`.
+
+    Journals store records in this form, so that a request is only joined, and no record is copied or encoded twice.
+    """
+    return _LOG_RECORDS + VARINTS[len(message)] + message
 
 
-def request(
+def join_request(
     resource: Buffer, resource_schema_url: str, groups: Iterable[tuple[Buffer, str, Sequence[Buffer]]]
 ) -> bytes:
-    """The `ExportLogsServiceRequest` message, joined from bytes that were encoded before.
+    """Return the `ExportLogsServiceRequest` message of records that are encoded already.
 
     Args:
-        resource: What `encode_resource` gave.
-        resource_schema_url: May be empty.
-        groups: For each scope what `encode_scope` gave, its schema URL, and its records from `frame_record`.
+        resource: The resource of all records, from `encode_resource`.
+        resource_schema_url: The resource's schema URL; may be empty.
+        groups: For each scope its message from `encode_scope`, its schema URL, and its records from `log_record_field`.
     """
-    parts: list[Buffer] = [b"\x0a", VARINTS[len(resource)], resource]
+    parts: list[Buffer] = [_RESOURCE, VARINTS[len(resource)], resource]
     for group in groups:
         parts += _scope_logs(*group)
-    parts.append(text_field(b"\x1a", resource_schema_url))
-    return b"".join((b"\x0a", VARINTS[sum(map(len, parts))], *parts))
+    parts.append(text_field(_SCHEMA_URL, resource_schema_url))
+    return b"".join((_RESOURCE_LOGS, VARINTS[sum(map(len, parts))], *parts))
 
 
 def _scope_logs(scope: Buffer, schema_url: str, records: Sequence[Buffer]) -> list[Buffer]:
-    content = [b"\x0a", VARINTS[len(scope)], scope, *records, text_field(b"\x1a", schema_url)]
-    return [b"\x12", VARINTS[sum(map(len, content))], *content]
+    content = [_SCOPE, VARINTS[len(scope)], scope, *records, text_field(_SCHEMA_URL, schema_url)]
+    return [_SCOPE_LOGS, VARINTS[sum(map(len, content))], *content]
 
 
 def _severity(severity: object) -> bytes:
-    number = getattr(severity, "_value_", 0)  # five times as fast as `value`
+    number = getattr(severity, "_value_", 0)  # an enum's `value` is a property, five times as slow
     if type(number) is int and number and -_INT32_MAX <= number <= _INT32_MAX:
-        return b"\x10" + VARINTS[number & UINT64_MASK]
+        return _SEVERITY_NUMBER + VARINTS[number & UINT64_MASK]
     return b""
 
 
-def _event_name(name: object) -> bytes:
-    return text_field(b"\x62", name)
+def _event_name_field(name: object) -> bytes:
+    return text_field(_EVENT_NAME, name)
 
 
-_event_names: Final = Known(_event_name)
+_event_name_fields: Final = BoundedCache(_event_name_field)

@@ -44,7 +44,7 @@ class MemoryJournal:
         with self._lock:
             return self._entries[0] if self._entries else None
 
-    def append(self, scope: Scope, framed: bytes) -> bool:
+    def append(self, scope: Scope, encoded: bytes) -> bool:
         """Keep a record; whether there was room.
 
         Raises:
@@ -53,18 +53,18 @@ class MemoryJournal:
         with self._lock:
             if self._is_closed:
                 raise JournalClosed
-            if self._bytes + len(framed) > MAX_BYTES:
+            if self._bytes + len(encoded) > MAX_BYTES:
                 return False
             self.last_sequence += 1
-            self._bytes += len(framed)
-            self._entries.append(Entry(sequence=self.last_sequence, scope=scope, framed=framed))
+            self._bytes += len(encoded)
+            self._entries.append(Entry(sequence=self.last_sequence, scope=scope, encoded=encoded))
             return True
 
     def read(self, *, max_bytes: int, max_records: int) -> Batch | None:
         """The oldest records that were not acknowledged."""
         with self._lock:
             entries = list(itertools.islice(self._entries, max_records))
-        sizes = itertools.accumulate(len(entry.framed) for entry in entries)
+        sizes = itertools.accumulate(len(entry.encoded) for entry in entries)
         fitting = [entry for entry, size in zip(entries, sizes) if size <= max_bytes] or entries[:1]
         return Batch(header=self._header, entries=tuple(fitting)) if fitting else None
 
@@ -73,7 +73,7 @@ class MemoryJournal:
         with self._lock:
             self.acknowledged = max(self.acknowledged, sequence)
             while self._entries and self._entries[0].sequence <= sequence:
-                self._bytes -= len(self._entries.popleft().framed)
+                self._bytes -= len(self._entries.popleft().encoded)
 
     def take_damaged(self) -> int:
         """Nothing in memory is damaged."""

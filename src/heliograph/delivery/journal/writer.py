@@ -78,7 +78,7 @@ class JournalWriter:
         self._is_closed = False
         self.last_sequence = 0
 
-    def append(self, scope: Scope, framed: bytes) -> int:
+    def append(self, scope: Scope, encoded: bytes) -> int:
         """Put a record into the journal; when it returns, the record survives the death of the process.
 
         Returns:
@@ -98,10 +98,10 @@ class JournalWriter:
         try:
             sequence = self.last_sequence + 1
             segment, number = self._segment, self._scopes.get(scope)
-            if segment is None or number is None or segment.room < HEAD_BYTES + len(framed):
-                segment, number = self._prepare(sequence, scope, HEAD_BYTES + len(framed))
+            if segment is None or number is None or segment.room < HEAD_BYTES + len(encoded):
+                segment, number = self._prepare(sequence, scope, HEAD_BYTES + len(encoded))
             self.last_sequence = sequence  # first: whatever interrupts this, a sequence is never given twice
-            segment.put(sequence, RECORD, number, framed)
+            segment.put(sequence, RECORD, number, encoded)
         finally:
             self._is_appending = False
             self._lock.release()

@@ -9,18 +9,15 @@ protobuf.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
+from heliograph.delivery.protobuf import as_bytes, as_int64, read_fields
+
 MAX_RESPONSE_BYTES: Final = 4 * 1024 * 1024
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_FIXED_SIZES: Final = {_FIXED64: 8, _FIXED32: 4}
-_MAX_VARINT_BYTES: Final = 10
-_MORE: Final = 0x80
 # Numbers of fields
 _PARTIAL_SUCCESS: Final = 1
 _REJECTED_LOG_RECORDS, _ERROR_MESSAGE = 1, 2
@@ -78,7 +75,7 @@ def read_response(body: bytes, media_type: str = "application/x-protobuf") -> Re
     if media_type.startswith("text/"):
         raise ValueError(f"{media_type}, not a message of OTLP")
     rejected, message = 0, ""
-    for number, value in _fields(body):
+    for number, value in read_fields(body):
         if number == _PARTIAL_SUCCESS and isinstance(value, bytes):
             rejected, message = _read_partial_success(value, rejected, message)
     return Response(rejected=rejected, message=message)
@@ -91,7 +88,7 @@ def read_status_message(body: bytes, media_type: str) -> str:
             return msgspec.json.decode(body, type=_JsonStatus).message or body.decode(errors="replace")
         if not media_type.startswith("text/"):
             messages = [
-                value for number, value in _fields(body) if number == _STATUS_MESSAGE and isinstance(value, bytes)
+                value for number, value in read_fields(body) if number == _STATUS_MESSAGE and isinstance(value, bytes)
             ]
             return messages[-1].decode(errors="replace") if messages else ""
     except (ValueError, msgspec.MsgspecError):
@@ -102,11 +99,11 @@ def read_status_message(body: bytes, media_type: str) -> str:
 def read_retry_delay(status: bytes) -> float | None:
     """The seconds that a `google.rpc.Status` asks to wait by a `RetryInfo` among its details; `None` without one."""
     try:
-        for number, detail in _fields(status):
+        for number, detail in read_fields(status):
             if number == _STATUS_DETAILS and isinstance(detail, bytes):
-                found = dict(_fields(detail))
-                if _as_bytes(found.get(_ANY_TYPE_URL)).endswith(_RETRY_INFO):
-                    return read_retry_info(_as_bytes(found.get(_ANY_VALUE)))
+                found = dict(read_fields(detail))
+                if as_bytes(found.get(_ANY_TYPE_URL)).endswith(_RETRY_INFO):
+                    return read_retry_info(as_bytes(found.get(_ANY_VALUE)))
     except ValueError:
         return None
     return None
@@ -115,10 +112,10 @@ def read_retry_delay(status: bytes) -> float | None:
 def read_retry_info(retry_info: bytes) -> float | None:
     """The seconds that a `RetryInfo` asks to wait; 0 when it names none, `None` when it cannot be read."""
     try:
-        delay = dict(_fields(_as_bytes(dict(_fields(retry_info)).get(_RETRY_DELAY))))
+        delay = dict(read_fields(as_bytes(dict(read_fields(retry_info)).get(_RETRY_DELAY))))
     except ValueError:
         return None
-    return max(0.0, _as_int(delay.get(_SECONDS)) + _as_int(delay.get(_NANOSECONDS)) / _NANOS)
+    return max(0.0, as_int64(delay.get(_SECONDS)) + as_int64(delay.get(_NANOSECONDS)) / _NANOS)
 
 
 def _read_json(body: bytes) -> Response:
@@ -132,53 +129,9 @@ def _read_json(body: bytes) -> Response:
 
 
 def _read_partial_success(message: bytes, rejected: int, text: str) -> tuple[int, str]:
-    for number, value in _fields(message):
+    for number, value in read_fields(message):
         if number == _REJECTED_LOG_RECORDS:
-            rejected = max(0, _as_int(value))
+            rejected = max(0, as_int64(value))
         elif number == _ERROR_MESSAGE and isinstance(value, bytes):
             text = value.decode(errors="replace")
     return rejected, text
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Each field's number and value; the fixed-size ones as bytes. Groups, which proto3 does not have, are refused."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        number, kind = tag >> 3, tag & 7
-        if number == 0:
-            raise ValueError("a field without a number")
-        if kind == _VARINT:
-            value, at = _varint(message, at)
-            yield number, value
-            continue
-        if kind == _BYTES:
-            size, at = _varint(message, at)
-        elif kind in _FIXED_SIZES:
-            size = _FIXED_SIZES[kind]
-        else:
-            raise ValueError("a field of no known kind")
-        if at + size > len(message):
-            raise ValueError("a field that is cut")
-        yield number, message[at : at + size]
-        at += size
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = 0
-    for count, byte in enumerate(message[at : at + _MAX_VARINT_BYTES]):
-        value |= (byte & 0x7F) << (7 * count)
-        if byte < _MORE:
-            return value & (2**64 - 1), at + count + 1
-    raise ValueError("a number that does not end")
-
-
-def _as_int(value: int | bytes | None) -> int:
-    """As a signed number of 64 bits."""
-    if not isinstance(value, int):
-        return 0
-    return value - 2**64 if value >= 2**63 else value
-
-
-def _as_bytes(value: int | bytes | None) -> bytes:
-    return value if isinstance(value, bytes) else b""
