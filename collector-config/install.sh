@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the backends that the tests talk to, a Collector and a Jaeger, into .backends/bin of this repository.
-# The second time it does nothing; after a change of builder.yaml or jaeger/go.mod it builds just that program.
+# Build the backends of the tests, a Collector and a Jaeger, into .backends/bin of this repository. The second run does nothing;
+# after a change of builder.yaml or jaeger/go.mod only that program is built again.
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -8,7 +8,7 @@ cd "$repository"
 
 readonly config=collector-config
 readonly backends=.backends
-readonly oldest_go=1.25 # what the Collector's modules ask for
+readonly oldest_go=1.25 # required by the Collector's modules
 
 main() {
   require_go
@@ -54,14 +54,14 @@ install_backend() {
   fi
   say "building $name from $1 (takes minutes the first time)"
   "build_$name"
-  echo "$inputs" >"$backends/stamps/$name" # last: a build that was interrupted is done again
+  echo "$inputs" >"$backends/stamps/$name" # written last, so that an interrupted build is repeated
   say "built $backends/bin/$name in $((SECONDS - started)) s"
 }
 
 build_otelcol() {
   local version log="$backends/otelcol.log"
   version=$(sed -n 's/^  version: *\([0-9.]*\).*/\1/p' "$config/builder.yaml")
-  # The builder strips and trims (-trimpath, -ldflags "-s -w") by itself; of its talk only a failure is of interest.
+  # The builder itself passes -trimpath and -ldflags "-s -w". Its output is shown only if it fails.
   go_build run "go.opentelemetry.io/collector/cmd/builder@v$version" --config "$config/builder.yaml" >"$log" 2>&1 ||
     fail "the Collector did not build, see $log: $(tail -n 5 "$log")"
   mv "$backends/build/otelcol" "$backends/bin/otelcol"
@@ -73,7 +73,7 @@ build_jaeger() {
     github.com/jaegertracing/jaeger/cmd/jaeger
 }
 
-# Not stamped with the state of this repository, which is not theirs; and no workspace of the user's taken in.
+# Do not stamp the programs with the state of this repository, and ignore a Go workspace of the user.
 go_build() { GOFLAGS="$(go env GOFLAGS) -buildvcs=false" GOWORK=off go "$@"; }
 
 main "$@"

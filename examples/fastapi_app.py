@@ -20,11 +20,11 @@ async def lifespan(app: FastAPI):
 
 
 async def authenticate(credentials: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]):
-    """Whoever the token stands for is the actor of the events that the request tracks."""
+    """Make the owner of the token the actor of the events that the request tracks."""
     try:
         actor = await host.verify_token(credentials.credentials)
-    except TokenInvalid as refused:
-        raise HTTPException(401, refused.message) from None
+    except TokenInvalid as rejected:
+        raise HTTPException(401, rejected.message) from None
     if actor is None:
         raise HTTPException(401, "Unknown token")
     with acting_as(actor):

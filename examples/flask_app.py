@@ -15,7 +15,7 @@ app.wsgi_app = OpenTelemetryMiddleware(app.wsgi_app)
 
 
 def authenticated(view):
-    """Whoever the token stands for is the actor of the events that the view tracks."""
+    """Make the owner of the token the actor of the events that the view tracks."""
 
     @wraps(view)
     def wrapper(**arguments):
@@ -23,8 +23,8 @@ def authenticated(view):
             abort(401)
         try:
             actor = host.call(host.verify_token, request.authorization.token)
-        except TokenInvalid as refused:
-            abort(401, refused.message)
+        except TokenInvalid as rejected:
+            abort(401, rejected.message)
         if actor is None:
             abort(401, "Unknown token")
         with acting_as(actor):

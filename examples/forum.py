@@ -7,7 +7,7 @@ from heliograph import Event, Severity, hookimpl
 
 @dataclass
 class BanUserEvent(Event, namespace="forum", severity=Severity.WARN, message="{actor[id]} banned {user[username]}"):
-    """A user may not write any more."""
+    """A user was banned from writing."""
 
     name = "ban-user"
     user: dict
@@ -15,7 +15,7 @@ class BanUserEvent(Event, namespace="forum", severity=Severity.WARN, message="{a
 
 @dataclass
 class UnbanUserEvent(Event, namespace="forum", message="{actor[id]} forgave {user[username]}"):
-    """A user may write again."""
+    """The ban of a user was lifted."""
 
     name = "unban-user"
     user: dict

@@ -1,4 +1,4 @@
-"""A script that bans users. Who does it, says the token in FORUM_TOKEN:
+"""A script that bans users. The token in FORUM_TOKEN identifies the actor:
 
 export HELIOGRAPH_SECRET=…
 export FORUM_TOKEN=$(python examples/script.py create-token root)
@@ -21,8 +21,8 @@ def create_token(host, actor_id):
 def ban(host, *usernames):
     try:
         actor = host.call(host.verify_token, os.environ.get("FORUM_TOKEN", ""))
-    except TokenInvalid as refused:
-        return refused.message
+    except TokenInvalid as rejected:
+        return rejected.message
     if actor is None:
         return "Unknown token"
     with acting_as(actor):

@@ -1,7 +1,7 @@
 """The real backends of the tests: a Collector and a Jaeger, started on free ports of 127.0.0.1.
 
-`make backends` builds the two programs. `Collector` keeps all that arrives in files, and sends traces on to
-`Jaeger`; both answer with small frozen values, read from OTLP's JSON encoding.
+`make backends` builds both programs. `Collector` writes everything that arrives to files, and forwards traces to `Jaeger`. Both
+return what they hold as small frozen values, decoded from OTLP's JSON encoding.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ Json: TypeAlias = dict[str, Any]
 T = TypeVar("T")
 BackendT = TypeVar("BackendT", bound="Backend")
 
-# Straight to the backend: a proxy named in the environment has no business on the loopback.
+# Requests on the loopback interface must not go through a proxy that the environment names.
 _http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class BackendError(Exception):
-    """A backend did not start (the message has the end of its log), or it answered with an error."""
+    """A backend did not start (the message has the end of its log), or its API returned an error."""
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on at this moment."""
+    """Return a TCP port of 127.0.0.1 that nothing listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return cast("int", probe.getsockname()[1])
@@ -57,10 +57,10 @@ def free_port() -> int:
 def wait_until(
     predicate: Callable[[], T | None], *, timeout_seconds: float = 10.0, interval_seconds: float = 0.05
 ) -> T:
-    """The predicate's first truthy value; it is asked again until there is one.
+    """Call the predicate until it returns a truthy value, and return that value.
 
     Raises:
-        TimeoutError: No answer was truthy in time. The message has the last one.
+        TimeoutError: No value was truthy in time. The message has the last one.
     """
     deadline = time.monotonic() + timeout_seconds
     while not (answer := predicate()):
@@ -70,7 +70,7 @@ def wait_until(
     return answer
 
 
-# --- what the backends hold ---------------------------------------------------------------------------------
+# --- values that the backends return ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +155,7 @@ _METRIC_KINDS = ("sum", "gauge", "histogram", "exponentialHistogram", "summary")
 
 
 def decode_spans(request: Json) -> Iterator[Span]:
-    """The spans of one `ExportTraceServiceRequest`."""
+    """Yield the spans of one `ExportTraceServiceRequest`."""
     for span, common in _walk(request, "resourceSpans", "scopeSpans", "spans"):
         status = span.get("status", {})
         yield Span(
@@ -175,7 +175,7 @@ def decode_spans(request: Json) -> Iterator[Span]:
 
 
 def decode_logs(request: Json) -> Iterator[LogRecord]:
-    """The log records of one `ExportLogsServiceRequest`."""
+    """Yield the log records of one `ExportLogsServiceRequest`."""
     for record, common in _walk(request, "resourceLogs", "scopeLogs", "logRecords"):
         yield LogRecord(
             event_name=record.get("eventName", ""),
@@ -192,7 +192,7 @@ def decode_logs(request: Json) -> Iterator[LogRecord]:
 
 
 def decode_metrics(request: Json) -> Iterator[Metric]:
-    """The metrics of one `ExportMetricsServiceRequest`."""
+    """Yield the metrics of one `ExportMetricsServiceRequest`."""
     for metric, common in _walk(request, "resourceMetrics", "scopeMetrics", "metrics"):
         kind = next(name for name in _METRIC_KINDS if name in metric)
         yield Metric(
@@ -206,7 +206,7 @@ def decode_metrics(request: Json) -> Iterator[Metric]:
 
 
 def _walk(request: Json, per_resource: str, per_scope: str, leaves: str) -> Iterator[tuple[Json, Json]]:
-    """Each leaf of a request, with what it has in common with its neighbours: its resource and its scope."""
+    """Yield each item of a request, with the resource and the scope that it shares with other items."""
     for of_resource in request.get(per_resource, ()):
         resource = _attributes(of_resource.get("resource", {}))
         for of_scope in of_resource.get(per_scope, ()):
@@ -237,7 +237,7 @@ def _metric_point(point: Json) -> MetricPoint:
 
 
 JAEGERS_OWN = "@jaeger@"
-"""How the attributes begin that Jaeger adds itself, such as warnings of what it saw before the rest of a trace."""
+"""Prefixes of the attributes that Jaeger adds itself, such as warnings about an incomplete trace."""
 
 
 def _attributes(holder: Json) -> Attributes:
@@ -267,7 +267,7 @@ _VALUES: Mapping[str, Callable[[Any], AnyValue]] = {
 
 
 class Backend:
-    """A program that runs inside a `with`, or from `start` to `stop`; started again, it has the same ports."""
+    """A program that runs inside a `with` block, or from `start` to `stop`. A second start uses the same ports."""
 
     program: ClassVar[str]
     config: ClassVar[Path]
@@ -287,7 +287,7 @@ class Backend:
         self.stop()
 
     def start(self) -> None:
-        """Returns when all the ports answer.
+        """Start the program, and return when all its ports answer.
 
         Raises:
             BackendError: The program ended, or its ports did not answer in time.
@@ -309,7 +309,7 @@ class Backend:
             raise self._failure(f"not ready after {START_TIMEOUT_SECONDS} s") from error
 
     def stop(self) -> None:
-        """Asks the program to end, and ends it if it does not. Does nothing when it is not running."""
+        """Send the program SIGTERM, and SIGKILL if it does not end in time. Do nothing if it is not running."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -321,7 +321,7 @@ class Backend:
             process.wait()
 
     def kill(self) -> None:
-        """Ends the program at once, as a crash does: nothing is written any more."""
+        """Kill the program, as a crash does: it writes nothing any more."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -338,7 +338,7 @@ class Backend:
 
 
 class Jaeger(Backend):
-    """Keeps traces in memory, and answers what it has."""
+    """A Jaeger that keeps traces in memory."""
 
     program = "jaeger"
     config = CONFIG / "jaeger" / "jaeger.yaml"
@@ -357,22 +357,22 @@ class Jaeger(Backend):
         )
 
     def services(self) -> list[str]:
-        """The names of the services that have sent a span."""
+        """Return the names of the services that have sent a span."""
         return sorted(self._get("services").get("services", ()))
 
     def trace(self, trace_id: str) -> list[Span]:
-        """The spans of a trace by start time; none when there is no such trace (yet)."""
+        """Return the spans of a trace by start time, or an empty list if there is no such trace yet."""
         return _by_start(decode_spans(self._get(f"traces/{trace_id}").get("result", {})))
 
     def traces(self, service: str, start: datetime, end: datetime) -> list[list[Span]]:
-        """The traces in which the service has a span that starts between two aware times; at most 1000."""
+        """Return the traces, at most 1000, in which the service has a span that starts between two aware times."""
         found = self._get(
             "traces",
             {
                 "query.service_name": service,
                 "query.start_time_min": _rfc3339(start),
                 "query.start_time_max": _rfc3339(end),
-                "query.num_traces": "1000",  # has no default: without it the answer is an error
+                "query.num_traces": "1000",  # required: the API has no default for it
             },
         )
         traces: dict[str, list[Span]] = defaultdict(list)
@@ -381,13 +381,13 @@ class Jaeger(Backend):
         return list(traces.values())
 
     def find(self, service: str, tags: Mapping[str, str]) -> set[str]:
-        """The ids of the traces of the last hour in which a span has these tags: what its page searches by."""
+        """Return the ids of traces of the last hour in which a span has these tags, as a search on its page does."""
         query = {"service": service, "tags": json.dumps(tags), "lookback": "1h", "limit": "1000"}
-        found = self._get("traces", query, api="api")  # the third API knows no tags in this version
+        found = self._get("traces", query, api="api")  # version 3 of the API cannot search by tags in this release
         return {trace["traceID"] for trace in found["data"]}
 
     def _get(self, path: str, query: Mapping[str, str] | None = None, *, api: str = "api/v3") -> Json:
-        """The answer of the API. Jaeger says 404 where it has nothing to show: that is an empty answer."""
+        """Return the response of the API; an empty one for status 404, which Jaeger sends if it found nothing."""
         url = f"{self.url}/{api}/{path}?{urllib.parse.urlencode(query or {})}"
         try:
             with _http.open(url, timeout=HTTP_TIMEOUT_SECONDS) as response:
@@ -400,7 +400,7 @@ class Jaeger(Backend):
 
 
 class Collector(Backend):
-    """Receives OTLP, writes all of it to files, and sends the traces on to a Jaeger if it is given one."""
+    """A Collector that writes everything it receives to files, and forwards traces to a Jaeger if it is given one."""
 
     program = "otelcol"
     config = CONFIG / "otelcol" / "single-node.yaml"
@@ -410,7 +410,7 @@ class Collector(Backend):
         self.otlp_grpc_endpoint = f"http://127.0.0.1:{grpc_port}"
         self.otlp_http_endpoint = f"http://127.0.0.1:{http_port}"
         self.files = directory / "telemetry"
-        # Without a Jaeger it sends to a port where nobody is, and not to one that somebody runs by hand.
+        # Without a Jaeger it sends to a free port, and never to a Jaeger that the developer runs.
         jaeger_port = jaeger.otlp_grpc_port if jaeger else free_port()
         super().__init__(
             directory,
@@ -424,34 +424,33 @@ class Collector(Backend):
         )
 
     def traces(self) -> list[Span]:
-        """The spans that arrived, in the order of arrival."""
+        """Return the spans that arrived, in the order of arrival."""
         return [span for request in self._requests("traces") for span in decode_spans(request)]
 
     def logs(self) -> list[LogRecord]:
-        """The log records that arrived, in the order of arrival: a duplicate is there twice."""
+        """Return the log records that arrived, in the order of arrival. A duplicate is listed twice."""
         return [record for request in self._requests("logs") for record in decode_logs(request)]
 
     def metrics(self) -> list[Metric]:
-        """The metrics that arrived, in the order of arrival: one for each export of each metric."""
+        """Return the metrics that arrived, in the order of arrival, one for each export of each metric."""
         return [metric for request in self._requests("metrics") for metric in decode_metrics(request)]
 
     def raw(self) -> bytes:
-        """All that was written, as it was written: the place to look for what must not be there."""
+        """Return the bytes of all files, for a test that searches them for a secret."""
         return b"".join(file.read_bytes() for file in sorted(self.files.glob("*.jsonl")))
 
     def _is_ready(self) -> bool:
         return super()._is_ready() and _is_healthy(f"http://127.0.0.1:{self.health_port}")
 
     def _requests(self, signal: str) -> Iterator[Json]:
-        # A rotated file is logs-<time>.jsonl, which sorts before logs.jsonl. A last line without its end is still
-        # being written.
+        # A rotated file is logs-<time>.jsonl, which sorts before logs.jsonl. A last line without a line end is still being written.
         for file in sorted(self.files.glob(f"{signal}*.jsonl")):
             for line in file.read_bytes().split(b"\n")[:-1]:
                 yield json.loads(line)
 
 
 def _require(program: str) -> None:
-    """Skips the test when the program is not there; in CI, where it must be, the test fails."""
+    """Skip the test if the program was not built. In CI it must have been built, so the test fails."""
     if (BIN / program).exists():
         return
     reason = f"there is no {program} in {BIN}: run `make backends`"
@@ -470,7 +469,7 @@ def _is_healthy(url: str) -> bool:
     try:
         with _http.open(url, timeout=HTTP_TIMEOUT_SECONDS):
             return True
-    except urllib.error.HTTPError as error:  # 503: listening, but a component is not up yet
+    except urllib.error.HTTPError as error:  # 503: it listens, but a component has not started yet
         error.close()
         return False
 
@@ -488,13 +487,13 @@ def _rfc3339(moment: datetime) -> str:
 
 @pytest.fixture(scope="session")
 def jaeger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jaeger]:
-    """A Jaeger that runs for the whole session: look for your own service name or trace id."""
+    """A Jaeger that runs for the whole test session. A test looks for its own service name or trace id."""
     with Jaeger(tmp_path_factory.mktemp("jaeger")) as backend:
         yield backend
 
 
 @pytest.fixture(scope="session")
 def collector(tmp_path_factory: pytest.TempPathFactory, jaeger: Jaeger) -> Iterator[Collector]:
-    """A Collector in front of `jaeger`, for the whole session: look for what is your own."""
+    """A Collector that forwards to `jaeger`, for the whole test session. A test looks for its own records."""
     with Collector(tmp_path_factory.mktemp("collector"), jaeger) as backend:
         yield backend

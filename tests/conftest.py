@@ -1,4 +1,4 @@
-"""What all tests share: recorded telemetry, real backends, and the promise that no thread is left behind."""
+"""Fixtures for all tests: recorded telemetry, real backends, and a check that no thread keeps running."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from recorder import Telemetry
 
 __all__ = ["collector", "jaeger"]
 
-# Datasette's own switch: in this process no plugin loads itself by its entry point (another plugin on the machine would
-# set a global provider); the tests register what they need.
+# Datasette's own switch: no plugin is loaded from an entry point in this process, because another installed plugin would set
+# a global provider. The tests register the plugins that they need.
 sys._called_from_test = True  # type: ignore[attr-defined]
 
 for _name in list(os.environ):
@@ -37,7 +37,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def telemetry() -> Iterator[Telemetry]:
-    """The SDK's providers, with everything that goes through them kept in memory."""
+    """Providers of the SDK that keep all telemetry in memory."""
     recorded = Telemetry()
     yield recorded
     recorded.shutdown()
@@ -45,14 +45,14 @@ def telemetry() -> Iterator[Telemetry]:
 
 @pytest.fixture
 def warnings(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """The log of heliograph, from warnings on."""
+    """heliograph's log records of level WARNING and above."""
     caplog.set_level(logging.WARNING, logger="heliograph")
     return caplog
 
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
-    """No thread of ours is running after a test: every host was shut down, and it ended what it started."""
+    """Fail the test if a thread of heliograph is still running at its end: every host must be shut down."""
     before = set(threading.enumerate())
     yield
     deadline = time.monotonic() + 5

@@ -1,4 +1,4 @@
-"""Programs under test, as processes of their own: started, talked to over HTTP, ended by a signal."""
+"""Run programs under test as separate processes: start them, send them HTTP requests, stop them by a signal."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
-    """The environment of this process without what configures telemetry or Datasette, and with the variables."""
+    """Return the environment of this process without variables that configure telemetry or Datasette, and with the given ones."""
     ours = ("OTEL_", "HELIOGRAPH_", "DATASETTE_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**kept, "PYTHONUNBUFFERED": "1", **variables}
 
 
-def environment_of_tests(**variables: str) -> dict[str, str]:
-    """A clean one, for programs that import what the tests share."""
+def program_environment(**variables: str) -> dict[str, str]:
+    """Return a clean environment for programs that import the modules that the tests share."""
     return clean_environment(PYTHONPATH=str(REPOSITORY / "tests"), NO_PROXY="127.0.0.1", **variables)
 
 
 def otlp(endpoint: str, **variables: str) -> dict[str, str]:
-    """The variables that send telemetry to an endpoint, soon."""
+    """Return variables that export telemetry to an endpoint every 200 ms, and the given ones."""
     return {
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
         "OTEL_BSP_SCHEDULE_DELAY": "200",
@@ -49,7 +49,7 @@ def otlp(endpoint: str, **variables: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered."""
+    """A response to an HTTP request."""
 
     status: int
     body: str
@@ -62,7 +62,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Server:
-    """A process that answers HTTP on `url`; `log` is what it said on both its streams."""
+    """A process that answers HTTP on `url`. The file `log` has its standard output and error."""
 
     url: str
     log: Path
@@ -90,7 +90,7 @@ class Server:
         return self.request("POST", path, {} if body is None else body, token)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """Ask the process to end, and give its exit status once it has."""
+        """Send the process a signal, wait until it has ended, and return its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(how)
         return self.process.wait(EXIT_TIMEOUT_SECONDS)
@@ -101,7 +101,7 @@ class Server:
 
 @contextmanager
 def serving(command: list[str], *, port: int, log: Path, env: Mapping[str, str], cwd: Path) -> Iterator[Server]:
-    """A server that listens on the port while the block runs, if nobody stopped it before."""
+    """Run a server that listens on the port, until the block ends."""
     with log.open("wb") as stream:
         process = subprocess.Popen(
             command,
@@ -110,7 +110,9 @@ def serving(command: list[str], *, port: int, log: Path, env: Mapping[str, str],
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
+            preexec_fn=lambda: signal.signal(
+                signal.SIGINT, signal.SIG_DFL
+            ),  # background jobs of a shell ignore SIGINT, and children inherit that
         )
     server = Server(f"http://127.0.0.1:{port}", log, process)
 
@@ -133,7 +135,7 @@ def serving(command: list[str], *, port: int, log: Path, env: Mapping[str, str],
 def datasette(
     directory: Path, *arguments: str, plugins: str = "heliograph", secret: str = "secret", **variables: str
 ) -> Iterator[Server]:
-    """A `datasette serve` in the directory, with the given plugins of the environment alone."""
+    """Run `datasette serve` in the directory, with the given installed plugins and no others."""
     port = free_port()
     command = [sys.executable, "-m", "datasette", "serve", "--port", str(port), "--secret", secret, *arguments]
     environment = clean_environment(DATASETTE_LOAD_PLUGINS=plugins, **variables)
@@ -144,7 +146,7 @@ def datasette(
 def run(
     command: list[str], *, cwd: Path, env: Mapping[str, str], timeout_seconds: float = 60
 ) -> subprocess.CompletedProcess[str]:
-    """The finished process, with what it said."""
+    """Run a command to its end, and return it with its output."""
     return subprocess.run(
         command,
         cwd=cwd,
@@ -158,8 +160,10 @@ def run(
 
 
 def in_child(function: Callable[[], object]) -> int:
-    """Run the function in a forked child, and give its exit status: 1 if it raised; the interpreter's own end does not
-    run there."""
+    """Run the function in a forked child, and return the exit status: 1 if it raised.
+
+    The child ends by `os._exit`, so no exit function of the interpreter runs.
+    """
     pid = os.fork()
     if not pid:
         try:

@@ -1,4 +1,4 @@
-"""Python programs of a few lines, as processes of their own: for what is set once a process, as providers are."""
+"""Run short Python programs as separate processes, for state that is set once per process, such as providers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from processes import environment_of_tests, run
+from processes import program_environment, run
 
 TIMEOUT_SECONDS = 20.0
 
-# What the programs begin with: an event, a plugin that registers it, and `say`, for what is to be compared.
+# Every program begins with this: an event, a plugin that registers it, and `say`, which prints values for the test to compare.
 PRELUDE = """
 import json, os, sys, threading, time
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def say(**values):
 
 @dataclass(frozen=True)
 class Ran:
-    """A program that ended: what it said, each line of JSON a dict, and what it complained of."""
+    """A program that has ended. `said` has one dict for each line that it printed by `say`."""
 
     said: list[dict[str, Any]]
     stderr: str
@@ -45,14 +45,14 @@ class Ran:
 
     @property
     def only(self) -> dict[str, Any]:
-        """What it said, in its one line."""
+        """The one line that it printed."""
         [said] = self.said
         return said
 
 
 def python(source: str, *arguments: str, **variables: str) -> Ran:
-    """Run the program, after the prelude, with these variables; it has to end in time, and well."""
-    environment = environment_of_tests(**variables)
+    """Run the prelude and the program with these variables. Fail unless it ends in time with status 0."""
+    environment = program_environment(**variables)
     began = time.monotonic()
     command = [sys.executable, "-c", PRELUDE + textwrap.dedent(source), *arguments]
     ended = run(command, cwd=Path.cwd(), env=environment, timeout_seconds=TIMEOUT_SECONDS)

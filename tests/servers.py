@@ -1,4 +1,4 @@
-"""OTLP/HTTP endpoints that misbehave: down, unwilling, slow, silent."""
+"""OTLP/HTTP servers that misbehave: they reject, are slow, or never respond."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Misbehaving:
-    """Answers every request with `status`, after `delay_seconds`, or never while `silent`; change them as you like.
+    """A server that responds with `status` after `delay_seconds`, or never while `silent`. A test may change all three.
 
     Attributes:
-        requests: Path and headers of what came.
+        requests: Path and headers of each request.
     """
 
     def __init__(self, *, status: int = 200, delay_seconds: float = 0.0, silent: bool = False) -> None:
@@ -53,6 +53,6 @@ class Misbehaving:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         return Handler

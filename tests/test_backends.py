@@ -1,4 +1,4 @@
-"""The backends of the tests are what they claim: real, reachable, and with the last defence in place."""
+"""The real Collector and Jaeger of the tests start, receive telemetry, and mask tokens."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NOON = 1_700_000_000_000_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Providers:
-    """The SDK's providers of one service, which export at once."""
+    """Providers of the SDK for one service, which export each item at once."""
 
     service: str
     tracer: TracerProvider
@@ -57,7 +57,7 @@ def providers(collector: Collector) -> Iterator[Providers]:
 
 
 def send_span(providers: Providers) -> str:
-    """Sends a span that has something of everything, the token too, and returns its trace id."""
+    """Send a span with an attribute of every kind and a token in every text, and return its trace id."""
     tracer = providers.tracer.get_tracer("backends", "1.2")
     with tracer.start_as_current_span(f"GET /?token={TOKEN}") as span:
         span.set_attribute("note", f"before {TOKEN} after")
@@ -93,7 +93,7 @@ def assert_is_masked(span: Span) -> None:
 
 
 def test_span_arrives_in_jaeger_with_its_event_and_without_the_token(providers: Providers, jaeger: Jaeger) -> None:
-    """Jaeger has the span by its trace id and by its service, masked."""
+    """Jaeger finds the span by trace id and by service, with the token masked."""
     trace_id = send_span(providers)
 
     [span] = wait_until(lambda: jaeger.trace(trace_id))
@@ -106,7 +106,7 @@ def test_span_arrives_in_jaeger_with_its_event_and_without_the_token(providers: 
 
 
 def test_span_arrives_in_the_collectors_file_without_the_token(providers: Providers, collector: Collector) -> None:
-    """The file has the same span as Jaeger, masked."""
+    """The file has the same span, with the token masked."""
     trace_id = send_span(providers)
 
     [span] = wait_until(lambda: [span for span in collector.traces() if span.trace_id == trace_id])
@@ -167,7 +167,7 @@ def test_metrics_arrive(providers: Providers, collector: Collector) -> None:
 
 
 def test_unknown_traces_and_services_are_empty_answers(jaeger: Jaeger) -> None:
-    """What Jaeger does not have is nothing, and no error."""
+    """A search in Jaeger that finds nothing returns an empty list, and raises nothing."""
     now = datetime.now(timezone.utc)
 
     assert jaeger.trace("0123456789abcdef0123456789abcdef") == []
@@ -175,7 +175,7 @@ def test_unknown_traces_and_services_are_empty_answers(jaeger: Jaeger) -> None:
 
 
 def test_collector_without_jaeger_keeps_its_ports_and_files_over_a_crash(tmp_path: Path) -> None:
-    """A killed Collector, started again, has what it had accepted, and listens where it did."""
+    """A Collector that was killed and started again has the records that it had accepted, and the same ports."""
     with Collector(tmp_path) as collector:
         logger = LoggerProvider(shutdown_on_exit=False)
         endpoint = f"{collector.otlp_http_endpoint}/v1/logs"
@@ -192,7 +192,7 @@ def test_collector_without_jaeger_keeps_its_ports_and_files_over_a_crash(tmp_pat
 
 
 def test_backend_that_ends_at_once_shows_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A start that fails says what the program said, at once and not after the timeout."""
+    """A start that fails raises the output of the program at once, and does not wait for the timeout."""
     collector = Collector(tmp_path)
     monkeypatch.setattr(collector, "config", tmp_path / "missing.yaml")
     started = time.monotonic()
@@ -204,7 +204,7 @@ def test_backend_that_ends_at_once_shows_its_log(tmp_path: Path, monkeypatch: py
 
 
 def test_missing_program_skips_except_in_ci(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the programs a developer's test is skipped; in CI it fails."""
+    """If the programs were not built, a test is skipped; in CI it fails."""
     monkeypatch.setattr(backends, "BIN", tmp_path)
 
     monkeypatch.delenv("CI", raising=False)
@@ -217,7 +217,7 @@ def test_missing_program_skips_except_in_ci(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_wait_until_returns_the_answer_or_tells_the_last_one() -> None:
-    """The first truthy answer comes back; without one, the error has the last."""
+    """The first truthy value is returned; without one, the error has the last value."""
     answers = iter([0, 0, 7])
 
     assert wait_until(lambda: next(answers), interval_seconds=0) == 7

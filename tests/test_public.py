@@ -1,4 +1,4 @@
-"""What is public is complete, cheap to import, and its examples run."""
+"""The public names are complete and cheap to import, and their examples run."""
 
 from __future__ import annotations
 

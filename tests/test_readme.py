@@ -1,4 +1,4 @@
-"""The README's quick starts, run as they stand there."""
+"""The README's quick starts run as they are printed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
 
 
 def block(language: str, containing: str) -> str:
-    """The README's block of code in that language which contains the text."""
+    """Return the README's block of code in the language that contains the text."""
     blocks = re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
     return next(each for each in blocks if containing in each)
 
 
 @pytest.fixture
 def store(tmp_path):
-    """What arrives."""
+    """The telemetry that arrives."""
     store = Store(tmp_path / "arrived.db")
     yield store
     store.close()
@@ -39,7 +39,7 @@ def run(command, endpoint, folder):
 
 
 def test_the_program_of_the_quick_start_sends_what_the_readme_says(store, tmp_path):
-    """The block runs as it stands, and what arrives is what the text below it says."""
+    """The block runs as it is printed, and the event that arrives is the one that the text describes."""
     with receiving(store) as endpoint:
         run([sys.executable, "-c", block("python", "configure(")], endpoint, tmp_path)
     [event] = store.rows("select * from events")

@@ -22,7 +22,7 @@ from typing_extensions import Self
 
 from backends import wait_until
 from delivery.outboxes import logging_to
-from processes import environment_of_tests
+from processes import program_environment
 
 _PAUSE_EACH: Final = 50
 _PAUSE_SECONDS: Final = 0.001
@@ -56,7 +56,7 @@ class Programs:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "faults.programs"]
-        environment = environment_of_tests()
+        environment = program_environment()
         self._process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )

@@ -15,7 +15,7 @@ from delivery.outboxes import drain, folders_in, logging_to
 from delivery.servers import serving
 from faults.matrix import Row
 from heliograph.delivery.journal.segment import segments
-from processes import environment_of_tests
+from processes import program_environment
 
 DAMAGES: dict[str, Callable[[bytearray], object]] = {
     "a flipped byte": lambda content: content.__setitem__(len(content) // 2, content[len(content) // 2] ^ 0x20),
@@ -93,7 +93,7 @@ def test_full_disk(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
     """A tmpfs of 2 MiB that somebody else fills: memory takes over, and the disk again once it has room."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    environment = environment_of_tests()
+    environment = program_environment()
     if not can_mount(disk):
         pytest.skip("this system lets nobody mount a tmpfs in a namespace of his own")
     with serving() as server:

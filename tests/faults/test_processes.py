@@ -18,7 +18,7 @@ from delivery.outboxes import drain, folders_in, logging_to
 from delivery.servers import serving
 from faults.matrix import FULL, Row
 from faults.programs import Programs
-from processes import environment_of_tests, in_child, run
+from processes import in_child, program_environment, run
 
 KILLS = 100 if FULL else 20
 WRITERS = 8
@@ -86,7 +86,7 @@ for number in range(500):
 @pytest.mark.parametrize("how", ENDS)
 def test_program_ends(tmp_path: Path, record_fault: Callable[..., Row], how: str) -> None:
     """Whichever way: what it emitted before is there."""
-    environment = environment_of_tests()
+    environment = program_environment()
     with serving() as server:
         command = [sys.executable, "-c", textwrap.dedent(PROGRAM) + ENDS[how], server.endpoint]
         ended = run(command, cwd=tmp_path, env=environment)
@@ -137,7 +137,7 @@ with logging_to(Path("box"), sys.argv[1]) as emit:
 def test_multiprocessing(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
     """Children that end as multiprocessing ends them, which runs no `atexit`."""
     assert "fork" in multiprocessing.get_all_start_methods()
-    environment = environment_of_tests()
+    environment = program_environment()
     with serving() as server:
         ended = run([sys.executable, "-W", "ignore", "-c", POOL, server.endpoint], cwd=tmp_path, env=environment)
         assert ended.returncode == 0, ended.stderr
