@@ -1,8 +1,8 @@
-"""Forms as OpenTelemetry attributes: flattened by key, within bounds."""
+"""Turn forms into OpenTelemetry attributes: dicts are flattened by their keys, within bounds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias, Union
 
 from heliograph.values.privacy import Protected
@@ -13,44 +13,47 @@ AttributeValue: TypeAlias = Union[Scalar, Sequence[str], Sequence[bool], Sequenc
 Attributes: TypeAlias = dict[str, AttributeValue]
 
 MAX_DEPTH: Final = 5
-"""How many levels of keys are flattened."""
+"""The number of levels of keys that are flattened. A deeper dict becomes JSON text."""
 MAX_KEYS: Final = 64
-"""How many attributes one property may become."""
+"""The number of attributes that one property can become, without the one that holds the rest as JSON text."""
 MAX_KEY_LENGTH: Final = 128
+"""The number of characters of a key that can be part of an attribute's name."""
 
 
 def add_attributes(attributes: Attributes, name: str, form: object, *, reserved: frozenset[str] = frozenset()) -> None:
-    """Put a form into ``attributes`` under ``name``: one attribute, or one for each key below ``name``.
+    """Add a form to ``attributes``: as one attribute, or, if it is a dict, as one for each key, below ``name``.
 
     Args:
-        attributes: Filled.
-        name: The attribute's name, or the prefix of several.
-        form: What `plain` gives.
-        reserved: Names that a key chosen by somebody else must not take.
+        attributes: The attributes to add to.
+        name: The name of the attribute, or the prefix of the names of several.
+        form: A form, as `heliograph.values.forms` makes it.
+        reserved: Names that no key of a dict may take, because they are the names of declared attributes. Keys often come
+            from outside; one must not replace the value of a field.
     """
     if isinstance(form, dict):
-        _flatten(attributes, name, form, reserved)
+        _add_flattened(attributes, name, form, reserved)
     elif isinstance(form, list):
-        attributes[name] = _array(form)
+        attributes[name] = _array_or_json(form)
     elif form is not None:
-        attributes[name] = str(form) if isinstance(form, str) else form  # type: ignore[assignment]  # the scalars are left
+        attributes[name] = str(form) if isinstance(form, str) else form  # type: ignore[assignment]  # a scalar
 
 
-def _array(form: list[object]) -> AttributeValue:
+def _array_or_json(form: list[object]) -> AttributeValue:
+    """Return a list of scalars of one type as an array, which is all that OpenTelemetry has; any other list as JSON text."""
     kinds = set(map(type, form))
     if Protected in kinds and kinds <= {str, Protected}:
         return list(map(str, form))
     if len(kinds) <= 1 and kinds <= {str, bool, int, float}:
-        return form  # type: ignore[return-value]  # just shown: scalars of one type
+        return form  # type: ignore[return-value]  # its items are scalars of one type
     return to_json(form)
 
 
-def _flatten(attributes: Attributes, name: str, form: dict[str, object], reserved: frozenset[str]) -> None:
+def _add_flattened(attributes: Attributes, name: str, form: dict[str, object], reserved: frozenset[str]) -> None:
     flat: Attributes = {}
-    rest: dict[str, object] = {}
-    for path, value in _leaves(form, ()):
+    rest: dict[str, object] = {}  # values whose keys cannot name an attribute; nothing is lost
+    for path, value in _paths(form, ()):
         key = ".".join((name, *path))
-        if len(flat) == MAX_KEYS or key in flat or key in reserved or not all(map(_is_plain_key, path)):
+        if len(flat) == MAX_KEYS or key in flat or key in reserved or not all(map(_can_be_in_a_name, path)):
             rest[".".join(path)] = value
         elif value is not None:
             add_attributes(flat, key, value)
@@ -59,18 +62,17 @@ def _flatten(attributes: Attributes, name: str, form: dict[str, object], reserve
         attributes[name] = to_json(rest)
 
 
-def _leaves(form: dict[str, object], path: tuple[str, ...]) -> list[tuple[tuple[str, ...], object]]:
-    leaves: list[tuple[tuple[str, ...], object]] = []
+def _paths(form: dict[str, object], parents: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield each value of a nested dict with the keys that lead to it."""
     for key, value in form.items():
-        below = (*path, key)
+        path = (*parents, key)
         if not isinstance(value, dict):
-            leaves.append((below, value))
-        elif value and len(below) < MAX_DEPTH:
-            leaves += _leaves(value, below)
+            yield path, value
+        elif value and len(path) < MAX_DEPTH:
+            yield from _paths(value, path)
         else:
-            leaves.append((below, to_json(value)))
-    return leaves
+            yield path, to_json(value)
 
 
-def _is_plain_key(key: str) -> bool:
+def _can_be_in_a_name(key: str) -> bool:
     return 0 < len(key) <= MAX_KEY_LENGTH and key.isprintable()

@@ -1,7 +1,10 @@
-"""What may leave of a value: pure, and enforced where forms are made, before every way out.
+"""Decide which part of a value is exported, and mask, hash or drop the rest.
 
-A masked value is ``<masked>``, a hashed one ``hmac-sha256:`` and 64 hexadecimal digits, a dropped one is not there. What is
-masked or hashed is the whole value, whatever is inside of it.
+A masked value is ``<masked>``, a hashed one ``hmac-sha256:`` and 64 hexadecimal digits, and a dropped one is absent. What is
+masked or hashed is always the whole value, with everything inside of it.
+
+Privacy is applied where forms are made (`heliograph.values.forms`), before any exporter can see a value. Text that is
+already masked or hashed is marked by its class, `Protected`, so that no later step hashes a hash again.
 """
 
 from __future__ import annotations
@@ -18,34 +21,41 @@ from heliograph.events import Attribute, Privacy
 from heliograph.semconv import SCOPE
 
 MASKED: Final = "<masked>"
+"""The text that replaces a masked value."""
 HASH_PREFIX: Final = "hmac-sha256:"
+"""The beginning of the text that replaces a hashed value."""
 EVERYTHING: Final = "*"
+"""The entry of the setting ``opt_in`` that names all attributes."""
 
-_ENCODER: Final = msgspec.json.Encoder(enc_hook=str, order="sorted")
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=str, order="sorted")  # equal dicts have one hash, whatever their order
 
 logger: Final = logging.getLogger(SCOPE)
 
 
 class Protected(str):
-    """What is left of a protected value: not to be protected again."""
+    """The text that replaces a masked or hashed value. It is never protected again."""
 
     __slots__ = ()
 
 
 class Dropped:
-    """Stands for a value of which nothing leaves."""
+    """The class of `DROPPED`."""
 
 
 DROPPED: Final = Dropped()
+"""Marks a value of which nothing is exported. `None` cannot mark it, because `None` is a value that can be exported."""
 
 
 class PrivacyPolicy:
-    """Decides what leaves of a field, and makes it.
+    """Decides which part of a field's value is exported, and masks and hashes values.
 
     Args:
-        key: The key of hashes; without one, what is to be hashed is dropped, with one warning.
-        default: What leaves of a field that says nothing.
-        opt_in: The names of the attributes with the requirement ``opt_in`` that leave; ``*`` is all of them.
+        key: The key of the hashes. Without it, a value that should be hashed is dropped, and one warning is logged.
+        default: The privacy of a field that declares none.
+        opt_in: The names of the attributes with the requirement ``opt_in`` that are exported. ``*`` names all of them.
+
+    Attributes:
+        default: The privacy of a field that declares none.
     """
 
     def __init__(
@@ -56,30 +66,32 @@ class PrivacyPolicy:
         self._opt_in = frozenset(opt_in)
         self._warned = False
 
-    def privacy_of(self, said: Attribute, name: str | None, *, enclosing: Privacy | None = None) -> Privacy:
-        """What leaves of a field.
+    def privacy_of(self, declared: Attribute, name: str | None, *, enclosing: Privacy | None = None) -> Privacy:
+        """Return the privacy that applies to a field.
 
         Args:
-            said: What the field says.
-            name: The name of its attribute on the wire, where it has one.
-            enclosing: What leaves of the value that the field is inside of, which holds where the field says nothing.
+            declared: The declaration of the field.
+            name: The name of its attribute on the wire, or `None` if it has no name of its own.
+            enclosing: The privacy of the value that the field is inside of. It applies if the field declares none.
         """
-        is_opt_in = said.requirement == "opt_in"
+        is_opt_in = declared.requirement == "opt_in"
         if is_opt_in and not self._opt_in & {EVERYTHING, name}:
             return Privacy.DROP
-        privacy = said.privacy or enclosing or (Privacy.PLAIN if is_opt_in else self.default)
+        # To opt in to a field is to ask for its value, so the default does not apply to it.
+        privacy = declared.privacy or enclosing or (Privacy.PLAIN if is_opt_in else self.default)
         if privacy is Privacy.HASH and self._key is None:
+            # A hash without a key of a short value, such as an e-mail address, can be reversed by guessing.
             self._warn()
             return Privacy.DROP
         return privacy
 
     def _warn(self) -> None:
-        if not self._warned:
+        if not self._warned:  # two threads may both log it, which does no harm
             self._warned = True
-            logger.warning("HELIOGRAPH_PRIVACY_KEY is not set: what is to be hashed is dropped.")
+            logger.warning("HELIOGRAPH_PRIVACY_KEY is not set: values that should be hashed are dropped.")
 
     def apply(self, privacy: Privacy, form: object) -> object:
-        """What leaves of a form: the form, a `Protected` text, or `DROPPED`; of `None`, `None`."""
+        """Return the exported part of a form: the form itself, a `Protected` text, or `DROPPED`. `None` stays `None`."""
         if privacy is Privacy.PLAIN or form is None or isinstance(form, Protected):
             return form
         if privacy is Privacy.MASK:
@@ -87,13 +99,16 @@ class PrivacyPolicy:
         return self.hash_form(form) if privacy is Privacy.HASH else DROPPED
 
     def hash_form(self, form: object) -> Protected:
-        """The hash of a form: of a text itself, of anything else its JSON."""
+        """Return the hash of a form: of the text itself if it is text, and of its JSON if it is anything else."""
         data = form.encode(errors="surrogatepass") if isinstance(form, str) else _ENCODER.encode(form)
         return Protected(HASH_PREFIX + hmac.new(self._key or b"", data, hashlib.sha256).hexdigest())
 
-    def is_hashed(self, said: Attribute) -> bool:
-        """Whether a field inside of a value is hashed: as a whole, so that two values of one hash are one."""
-        return self.privacy_of(said, said.name, enclosing=Privacy.PLAIN) is Privacy.HASH
+    def is_hashed(self, declared: Attribute) -> bool:
+        """Return True if a field inside of a value is hashed.
+
+        Such a field is hashed as a whole, unprotected parts included, so that equal values have equal hashes.
+        """
+        return self.privacy_of(declared, declared.name, enclosing=Privacy.PLAIN) is Privacy.HASH
 
     def protect_fields(
         self,
@@ -102,11 +117,17 @@ class PrivacyPolicy:
         *,
         enclosing: Privacy | None = Privacy.PLAIN,
     ) -> dict[str, object]:
-        """What leaves of an object's form, by what its class declares of its fields; ``enclosing`` is as in `privacy_of`."""
-        kept: dict[str, object] = {}
+        """Return the exported part of an object's form.
+
+        Args:
+            form: The forms of its fields, by name.
+            declared: The declarations of its fields, by name. A field without one declares nothing.
+            enclosing: The privacy of the object itself, as in `privacy_of`.
+        """
+        exported: dict[str, object] = {}
         for name, value in form.items():
             attribute = declared.get(name, Attribute())
-            left = self.apply(self.privacy_of(attribute, attribute.name, enclosing=enclosing), value)
-            if left is not DROPPED:
-                kept[name] = left
-        return kept
+            part = self.apply(self.privacy_of(attribute, attribute.name, enclosing=enclosing), value)
+            if part is not DROPPED:
+                exported[name] = part
+        return exported

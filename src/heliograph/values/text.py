@@ -1,4 +1,4 @@
-"""Text for the wire and for people: what UTF-8 can carry, one line, JSON."""
+"""Escape and shorten text, and write JSON."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from typing import Final
 import msgspec
 
 MAX_BODY: Final = 256
+"""The number of characters of a display string, without the ``…`` that marks a cut."""
 
 
 def escape_surrogates(value: str) -> str:
-    """The text, in what UTF-8 can carry: each lone surrogate is replaced by its escape."""
+    r"""Return the text with each lone surrogate as its escape, such as ``\udc80``, because UTF-8 cannot carry one."""
     if value.isascii():
         return value
     return value.encode(errors="backslashreplace").decode()
 
 
 def display(value: str) -> str:
-    """The value as one short line: control characters escaped, cut after 256 characters."""
+    """Return the value as one short line: cut after 256 characters, with control characters escaped.
+
+    Escapes may make the line longer than that. The cut comes first, so that a long value costs no more than a short one.
+    """
     if len(value) > MAX_BODY:
         value = value[:MAX_BODY] + "…"
     if value.isprintable():
@@ -27,13 +31,14 @@ def display(value: str) -> str:
 
 
 def to_json(form: object) -> str:
-    """A form as compact JSON text."""
+    """Return a form as compact JSON text."""
     return _ENCODER.encode(form).decode()
 
 
 def to_readable_json(form: object) -> str:
-    """A form as JSON for people, over several lines."""
+    """Return a form as indented JSON text, for people."""
     return json.dumps(form, indent=2, ensure_ascii=False)
 
 
-_ENCODER: Final = msgspec.json.Encoder(enc_hook=str)  # what is no scalar by its exact class is a `Protected`
+# msgspec knows only exact classes of scalars; `Protected`, a subclass of `str`, comes to the hook.
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
