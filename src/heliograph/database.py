@@ -172,7 +172,7 @@ class Database:
         async def later() -> None:
             await anyio.to_thread.run_sync(run, fn)
 
-        self._background.submit(later, what=f"a write to the database {self.name!r}")
+        self._background.submit(later, description=f"a write to the database {self.name!r}")
         return uuid.uuid4()
 
     def close(self) -> None:

@@ -38,7 +38,7 @@ def threads() -> list[str]:
 def test_no_thread_before_the_first_use_and_none_after_stop(background: BackgroundLoop) -> None:
     """A program that has no async hooks has no thread of ours."""
     assert threads() == []
-    background.submit(later(lambda: None), what="nothing")  # type: ignore[arg-type]
+    background.submit(later(lambda: None), description="nothing")  # type: ignore[arg-type]
     assert threads() == ["heliograph-loop"]
     assert background.wait(5)
     background.stop()
@@ -89,7 +89,7 @@ def test_submitted_functions_run_one_after_the_other(background: BackgroundLoop)
         return inner
 
     for number in range(5):
-        background.submit(job(number), what="job")  # type: ignore[arg-type]
+        background.submit(job(number), description="job")  # type: ignore[arg-type]
     assert background.wait(5)
 
     assert seen == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
@@ -104,9 +104,9 @@ def test_submitted_function_runs_in_the_context_of_its_submission(background: Ba
         variable.set("the job's")
 
     variable.set("first")
-    background.submit(later(act), what="job")  # type: ignore[arg-type]
+    background.submit(later(act), description="job")  # type: ignore[arg-type]
     variable.set("second")
-    background.submit(later(act), what="job")  # type: ignore[arg-type]
+    background.submit(later(act), description="job")  # type: ignore[arg-type]
     assert background.wait(5)
 
     assert seen == ["first", "second"]
@@ -119,8 +119,8 @@ def test_function_that_fails_is_logged_and_the_next_one_runs(
     """Its traceback is in the log."""
     seen: list[int] = []
 
-    background.submit(later(lambda: 1 / 0), what="the division")  # type: ignore[arg-type]
-    background.submit(later(lambda: seen.append(1)), what="job")  # type: ignore[arg-type]
+    background.submit(later(lambda: 1 / 0), description="the division")  # type: ignore[arg-type]
+    background.submit(later(lambda: seen.append(1)), description="job")  # type: ignore[arg-type]
     assert background.wait(5)
 
     assert seen == [1]
@@ -139,8 +139,8 @@ def test_function_that_is_cancelled_from_within_does_not_end_the_queue(
         task.cancel()
         await task
 
-    background.submit(cancelled, what="the cancelled")
-    background.submit(later(lambda: seen.append(1)), what="job")  # type: ignore[arg-type]
+    background.submit(cancelled, description="the cancelled")
+    background.submit(later(lambda: seen.append(1)), description="job")  # type: ignore[arg-type]
     assert background.wait(5)
 
     assert seen == [1]
@@ -150,7 +150,7 @@ def test_function_that_is_cancelled_from_within_does_not_end_the_queue(
 def test_wait_says_whether_all_was_done(background: BackgroundLoop) -> None:
     """Past the time it is False, and True again when the rest was done."""
     release = threading.Event()
-    background.submit(lambda: asyncio.to_thread(release.wait), what="job")
+    background.submit(lambda: asyncio.to_thread(release.wait), description="job")
 
     assert background.wait(0.05) is False
     release.set()
@@ -163,10 +163,10 @@ def test_submit_comes_back_at_once_also_on_the_loop_itself(background: Backgroun
     seen: list[str] = []
 
     async def outer() -> None:
-        background.submit(later(lambda: seen.append("inner")), what="inner")  # type: ignore[arg-type]
+        background.submit(later(lambda: seen.append("inner")), description="inner")  # type: ignore[arg-type]
         seen.append("outer")
 
-    background.submit(outer, what="outer")
+    background.submit(outer, description="outer")
     deadline = time.monotonic() + 5
     while len(seen) < 2 and time.monotonic() < deadline:
         background.wait(1)
@@ -196,8 +196,8 @@ def test_stop_cancels_what_still_runs_and_the_next_use_starts_again(background: 
             ended.set()
 
     started = threading.Event()
-    background.submit(later(started.set), what="job")  # type: ignore[arg-type]
-    background.submit(endless, what="endless")
+    background.submit(later(started.set), description="job")  # type: ignore[arg-type]
+    background.submit(endless, description="endless")
     assert started.wait(5)
     background.stop()
 
@@ -216,7 +216,7 @@ def test_threads_start_one_loop_together(background: BackgroundLoop) -> None:
 
     def work(number: int) -> None:
         barrier.wait()
-        background.submit(later(lambda: seen.append(number)), what="job")  # type: ignore[arg-type]
+        background.submit(later(lambda: seen.append(number)), description="job")  # type: ignore[arg-type]
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))

@@ -43,7 +43,7 @@ class TrackEventDispatcher:
         if calls:
             deferred = list(self._call(calls, datasette, event))
             if deferred:
-                self._background.submit(functools.partial(self._finish, deferred), what="the hook track_event")
+                self._background.submit(functools.partial(self._finish, deferred), description="the hook track_event")
 
     async def dispatch_async(self, datasette: object, event: EventLike) -> None:
         """Call the hooks, and await the async functions that they return, in order."""

@@ -1,1 +1,8 @@
-"""Concurrency that knows nothing of telemetry: the background loop, run-once, fork, deadlines, at exit."""
+"""Threads, event loops, deadlines and forks: the concurrency that a host needs and that knows nothing of telemetry.
+
+- `heliograph.runtime.loop`: an event loop in a background thread, for sync code that has to run async functions.
+- `heliograph.runtime.once`: an async function that runs once, although threads and event loops ask for it together.
+- `heliograph.runtime.deadline`: a time limit for code that cannot be interrupted.
+- `heliograph.runtime.at_exit`: a function that runs when the interpreter exits, with a time limit.
+- `heliograph.runtime.fork`: callbacks around `os.fork`.
+"""

@@ -1,4 +1,20 @@
-"""Shutting down when the interpreter ends, within a deadline."""
+"""A function that runs when the interpreter exits, with a time limit.
+
+Three threads of control meet here:
+
+- The constructor starts a daemon thread, ``heliograph-exit``, which waits for the event `_go`.
+- When the interpreter exits, `atexit` calls `_exit` in the main thread: it sets `_go` and waits for the thread, but no
+  longer than the timeout. The interpreter then exits, whether or not the function has returned.
+- `cancel` may be called from any thread before that, from the function itself too: `Host.shutdown` calls it.
+
+The thread is started in advance because from Python 3.12 on no thread can be started while the interpreter exits. It is
+a daemon thread because the interpreter joins all other threads before it calls `atexit`, so it would wait for ever. Calling
+the function in the main thread was rejected: it may wait for a server, and nothing could end it after the timeout.
+
+A forked child has no copy of the thread, but a copy of the `atexit` registration. So it starts a thread of its own, and runs
+the function when it exits by itself. (A child that ends by `os._exit`, as those of `multiprocessing` do, runs no
+`atexit` function.)
+"""
 
 from __future__ import annotations
 
@@ -10,30 +26,27 @@ from heliograph.runtime.fork import after_fork_in_child
 
 
 class AtExit:
-    """Calls a function when the interpreter ends, and lets it end when the deadline is past.
-
-    The function runs in a daemon thread that has waited for it: from Python 3.12 on, no thread can be started when the
-    interpreter is ending, and the SDK's own flush, in the main thread, would hold it up for as long as it takes.
+    """Calls a function when the interpreter exits, and lets the interpreter exit after a timeout in any case.
 
     Args:
-        function: What is called.
-        timeout_millis: How long the interpreter waits.
+        function: The function. It runs in a thread of its own.
+        timeout_millis: The longest time that the interpreter waits for the function, in milliseconds.
     """
 
     def __init__(self, function: Callable[[], object], timeout_millis: float) -> None:
         self._function = function
         self._timeout_seconds = timeout_millis / 1000
-        self._restart()
-        after_fork_in_child(self._restart)
+        self._start_thread()
+        after_fork_in_child(self._start_thread)
         atexit.register(self._exit)
 
-    def _restart(self) -> None:
+    def _start_thread(self) -> None:
         self._go = threading.Event()
         self._cancelled = False
-        self._thread = threading.Thread(target=self._work, name="heliograph-exit", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="heliograph-exit", daemon=True)
         self._thread.start()
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         self._go.wait()
         if not self._cancelled:
             self._function()
@@ -43,9 +56,11 @@ class AtExit:
         self._thread.join(self._timeout_seconds)
 
     def cancel(self) -> None:
-        """Take it back, and end the thread."""
+        """Do not call the function at exit, and end the thread. It may be called more than once."""
         atexit.unregister(self._exit)
-        self._cancelled = True
+        self._cancelled = True  # before the event: the thread reads it as soon as it wakes up
         self._go.set()
-        if threading.current_thread() is not self._thread:
+        if (
+            threading.current_thread() is not self._thread
+        ):  # the function itself may cancel; a thread cannot join itself
             self._thread.join()

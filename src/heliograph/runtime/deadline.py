@@ -1,4 +1,4 @@
-"""Waiting no longer than promised for code that does not keep its own promises."""
+"""Time limits, for code that cannot be interrupted and does not keep its own time limit."""
 
 from __future__ import annotations
 
@@ -12,33 +12,40 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-LONGEST_MILLIS: Final = 24 * 60 * 60 * 1000.0
+MAX_MILLIS: Final = 24 * 60 * 60 * 1000.0
+"""The longest time that a `Deadline` can be away: one day. It keeps timeouts in the range of C's time functions."""
 
 
 class Deadline:
-    """A moment by which something has to be done, on a clock that nobody sets; a day from now at most.
+    """A moment in the future, on the monotonic clock, which changes of the system's time do not move.
 
     Args:
-        timeout_millis: How far away it is.
+        timeout_millis: The time until the deadline, in milliseconds. More than `MAX_MILLIS` counts as `MAX_MILLIS`.
     """
 
     def __init__(self, timeout_millis: float) -> None:
-        self._end = time.monotonic() + min(timeout_millis, LONGEST_MILLIS) / 1000
+        self._end = time.monotonic() + min(timeout_millis, MAX_MILLIS) / 1000
 
     def remaining(self) -> float:
-        """The milliseconds that are left; 0 when it is past."""
+        """Return the milliseconds until the deadline; 0 if it has passed."""
         return max(0.0, (self._end - time.monotonic()) * 1000)
 
 
 def run_within(timeout_millis: float, function: Callable[[], T]) -> T | None:
-    """The function's result, or `None` when it is not there in time.
+    """Return the function's result, or `None` if the function has not returned within the timeout.
 
-    The function runs in a daemon thread of its own, in a copy of the caller's context. The `force_flush` of
-    OpenTelemetry's SDK takes as long as its requests do, whatever timeout it is given, and can not be interrupted;
-    so past the deadline the thread is left behind, until the request that it waits for ends.
+    The function runs in a daemon thread of its own, in a copy of the caller's context. Python cannot stop a thread, so
+    a function that is too slow runs on in its thread, and its result is dropped. A daemon thread does not keep the
+    interpreter from exiting.
+
+    The thread is needed because `force_flush` and `shutdown` of OpenTelemetry's SDK ignore the timeout that they are
+    given: they return only when the request that they wait for has ended.
+
+    When the interpreter is exiting, no thread can be started. The function then runs in the calling thread, without
+    a time limit.
 
     Raises:
-        Exception: What the function raised, if it did so in time.
+        BaseException: The function's own error, if it was raised within the timeout.
     """
     future: Future[T] = Future()
     context = contextvars.copy_context()
@@ -46,17 +53,19 @@ def run_within(timeout_millis: float, function: Callable[[], T]) -> T | None:
     def work() -> None:
         try:
             future.set_result(context.run(function))
-        except BaseException as error:
+        except BaseException as error:  # SystemExit and KeyboardInterrupt are for the caller, not for this thread
             future.set_exception(error)
 
     thread = threading.Thread(target=work, name="heliograph-deadline", daemon=True)
     try:
         thread.start()
-    except RuntimeError:  # the interpreter is ending, and starts no threads any more
+    except RuntimeError:  # the interpreter is exiting
         return function()
     try:
         result = future.result(max(0.0, timeout_millis / 1000))
     except FutureTimeoutError:
-        return future.result() if future.done() else None  # its own TimeoutError, or done just now
-    thread.join()
+        # Two cases look alike here: our timeout, and a TimeoutError that the function itself raised. In the second case,
+        # and if the function has returned since, the future is done, and its outcome is what the caller gets.
+        return future.result() if future.done() else None
+    thread.join()  # it has only to return; so no thread is left over when the caller has its result
     return result

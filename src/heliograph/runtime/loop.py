@@ -1,4 +1,41 @@
-"""An event loop of a host's own, for what sync code leaves to async functions."""
+"""An event loop in a background thread, on which sync code runs async functions.
+
+A host needs it for two things: `Host.call`, where sync code waits for the result of an async function, and `Host.track`,
+which returns at once and leaves the async functions of hooks to the loop.
+
+Threads
+-------
+The loop runs in one daemon thread, ``heliograph-loop``. The first `call` or `submit` starts it, in whatever thread that
+is; a program that needs neither has no such thread. `stop` ends it, and the next `call` or `submit` starts a new one.
+
+- All methods may be called from any thread, at the same time.
+- `submit` does not block. It may be called on the loop's own thread: a job may submit another job.
+- `call`, `wait` and `stop` block until the loop has done something. On the loop's own thread they would wait for themselves
+  for ever. `call` raises there; callers of `wait` and `stop` have to ask `is_own_thread` first.
+- On the loop, one task, `_run_jobs`, runs the submitted jobs one after the other, in the order of submission. Functions of
+  `call` run beside it, each in a task of its own.
+
+Locks
+-----
+`BackgroundLoop._lock` guards `_running` (the loop in use, if any) and `_pending` (the jobs that have not ended). It makes
+"find the running loop, or start one, and put a job into its queue" one step. `stop` takes loop and jobs away under the same
+lock, so each job is either in the queue of a loop that still runs it or cancels it, or is one that `stop` cancels.
+
+It is reentrant because a signal handler may track an event: it runs in the main thread, perhaps in the middle of `submit`.
+
+`wait` and `is_own_thread` read without the lock: each reads one reference, or copies one set, which no other thread can
+interrupt. The outcome of a job is written by the loop's thread, or by `stop` once that thread has ended.
+
+Forks
+-----
+The parent's loop does not run in a child process, and the lock may be held there by a thread that does not exist. So the child
+forgets loop, lock and jobs, and starts anew. Jobs that waited at the time of the fork are run by the parent, and only by it.
+
+Rejected
+--------
+anyio's `start_blocking_portal` does most of this. But it is a generator that stops its portal when it is dropped. A forked
+child, which drops the parent's portal, would then wait for a loop that runs only in the parent.
+"""
 
 from __future__ import annotations
 
@@ -25,53 +62,60 @@ logger: Final = logging.getLogger(SCOPE)
 
 
 class BackgroundLoop:
-    """Runs async functions for sync code, on one loop in one daemon thread, which starts with the first of them.
+    """Runs async functions for sync code, on one event loop in one daemon thread.
 
-    A child of a fork starts a loop of its own; what the parent had not run yet, the parent runs.
+    The module's documentation says which thread may call what.
     """
 
     def __init__(self) -> None:
-        self._restart()
-        after_fork_in_child(self._restart)
+        self._reset()
+        after_fork_in_child(self._reset)
 
-    def _restart(self) -> None:
-        self._lock = threading.Lock()
-        self._running: _Running | None = None
+    def _reset(self) -> None:
+        self._lock = threading.RLock()
+        self._running: _RunningLoop | None = None
         self._pending: set[Future[None]] = set()
 
     def call(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The result of an async function, in a copy of the caller's context; the calling thread waits for it.
+        """Return the result of an async function. It runs in a copy of the caller's context, while the caller waits.
 
         Raises:
-            RuntimeError: Called on the loop itself, which would wait for itself for ever.
+            RuntimeError: Called on the loop's own thread, which would wait for itself for ever.
         """
 
         async def run() -> T:
             return await function(*args, **kwargs)
 
         with self._lock:
-            portal = self._started().portal
-        return portal.call(_contained, run)
+            portal = self._start_if_needed().portal
+        return portal.call(_without_exit, run)
 
-    def submit(self, function: Callable[[], Awaitable[object]], *, what: str) -> None:
-        """Run an async function later: after all that were submitted before it, in a copy of the caller's context.
+    def submit(self, function: Callable[[], Awaitable[object]], *, description: str) -> None:
+        """Run an async function later, in a copy of the caller's context, and return at once.
 
-        It comes back at once, from any thread, the loop's own included. A function that fails is logged as ``what``.
+        Args:
+            function: The function. It runs after all that were submitted before it have ended.
+            description: Names the function in the log, if it fails.
         """
-        job = _Job(function, what)
-        with self._lock:  # so that no job is given to a loop that `stop` has taken away
-            running, pending = self._started(), self._pending
-            pending.add(job.done)
-            running.loop.call_soon_threadsafe(running.queue.put_nowait, job)
-        job.done.add_done_callback(pending.discard)
+        job = _Job(function, description)
+        with self._lock:
+            running = self._start_if_needed()
+            self._pending.add(job.done)
+            job.done.add_done_callback(self._pending.discard)  # of this very set: `stop` replaces it
+            running.loop.call_soon_threadsafe(running.jobs.put_nowait, job)
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Whether all that was submitted so far was done in time."""
-        done, waiting = wait(set(self._pending), timeout_seconds)
-        return not waiting and not any(job.cancelled() for job in done)
+        """Wait until all jobs submitted so far have ended.
+
+        Returns:
+            True if all of them ended in time, failed ones included; False if one is still waiting or running, or was
+            cancelled by `stop`.
+        """
+        done, not_done = wait(set(self._pending), timeout_seconds)
+        return not not_done and not any(job.cancelled() for job in done)
 
     def is_own_thread(self) -> bool:
-        """Whether the calling thread is that of the loop."""
+        """Return True if the calling thread is the loop's own."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -79,34 +123,37 @@ class BackgroundLoop:
         return self._running is not None and loop is self._running.loop
 
     def stop(self) -> None:
-        """Cancel what still runs, and end the thread; the next use starts another."""
+        """Cancel the jobs that wait or run, and end the loop's thread.
+
+        It has no time limit: a job that blocks the loop, or that catches its cancellation, delays it.
+        """
         with self._lock:
             running, self._running = self._running, None
             pending, self._pending = self._pending, set()
+        # Without the lock from here on: a job that is being cancelled may submit another one, which starts a new loop.
         if running is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended by itself
                 running.portal.call(running.portal.stop, True)
             running.thread.join()
-        for job in list(pending):
-            job.cancel()
+        for job in list(pending):  # those that the loop had not begun
+            if job.cancel():
+                job.set_running_or_notify_cancel()  # without it, a `wait` in another thread would not notice
 
-    def _started(self) -> _Running:
+    def _start_if_needed(self) -> _RunningLoop:
         if self._running is None or not self._running.thread.is_alive():
-            self._running = _start()
+            self._running = _start_loop()
         return self._running
 
 
 @dataclass(frozen=True)
-class _Running:
+class _RunningLoop:
     portal: BlockingPortal
     loop: asyncio.AbstractEventLoop
-    queue: asyncio.Queue[_Job]
+    jobs: asyncio.Queue[_Job]
     thread: threading.Thread
 
 
-def _start() -> _Running:
-    # Not anyio's start_blocking_portal(): its generator stops the portal when it is dropped, and a child of a fork, which
-    # drops what it cannot use, would wait there for a loop that only the parent has.
+def _start_loop() -> _RunningLoop:
     started: Future[tuple[BlockingPortal, asyncio.AbstractEventLoop]] = Future()
 
     async def serve() -> None:
@@ -120,45 +167,63 @@ def _start() -> _Running:
         except BaseException as error:
             if started.done():
                 raise
-            started.set_exception(error)
+            started.set_exception(error)  # else the thread that starts the loop would wait for ever
 
+    # An empty context, since free-threaded Pythons start a thread with a copy of the caller's: the loop outlives the call that
+    # starts it, and must not keep that call's span or actor.
     thread = threading.Thread(target=contextvars.Context().run, args=(run,), name="heliograph-loop", daemon=True)
     thread.start()
     portal, loop = started.result()
-    queue = asyncio.Queue[_Job]()
-    portal.start_task_soon(_work, queue)
-    return _Running(portal, loop, queue, thread)
+    jobs = asyncio.Queue[_Job]()
+    portal.start_task_soon(_run_jobs, jobs)
+    return _RunningLoop(portal, loop, jobs, thread)
 
 
-async def _work(queue: asyncio.Queue[_Job]) -> None:
+async def _run_jobs(jobs: asyncio.Queue[_Job]) -> None:
     while True:
-        job = await queue.get()
+        job = await jobs.get()
         await job.run()
 
 
 class _Job:
-    def __init__(self, function: Callable[[], Awaitable[object]], what: str) -> None:
+    """A submitted function.
+
+    Attributes:
+        done: Is done when the function has ended, with or without an error; is cancelled when the loop was stopped first.
+    """
+
+    def __init__(self, function: Callable[[], Awaitable[object]], description: str) -> None:
         self.done: Future[None] = Future()
         self._function = function
-        self._what = what
+        self._description = description
         self._context = contextvars.copy_context()
 
     async def run(self) -> None:
-        # a task of its own, since that is what a context belongs to (create_task takes one from Python 3.11 on)
-        task = self._context.run(asyncio.ensure_future, _contained(self._function))
+        """Run the function to its end, and log its error. It raises only when the loop is stopped."""
+        # A task of its own, because a context belongs to a task. (`create_task` has a parameter for it from Python 3.11 on.)
+        task = self._context.run(asyncio.ensure_future, _without_exit(self._function))
         try:
-            await asyncio.wait([task])  # not the task itself: one that is cancelled from within would end the worker
+            # `wait` and not `await task`: a function that is cancelled by itself would end the task of all jobs.
+            await asyncio.wait([task])
             error = asyncio.CancelledError() if task.cancelled() else task.exception()
             if error is not None:
-                logger.error("Failed: %s", self._what, exc_info=error)
-        finally:
+                logger.error("Failed: %s", self._description, exc_info=error)
+        except asyncio.CancelledError:  # `stop`
             task.cancel()
+            self.done.cancel()
+            raise
+        finally:
             if self.done.set_running_or_notify_cancel():
                 self.done.set_result(None)
 
 
-async def _contained(function: Callable[[], Awaitable[T]]) -> T:
-    """What the function gives; an exception that would end the loop, and with it the work of others, ends here."""
+async def _without_exit(function: Callable[[], Awaitable[T]]) -> T:
+    """Return the function's result, and turn an exception that would end the loop, and all its tasks, into an error.
+
+    Raises:
+        RuntimeError: The function raised SystemExit or KeyboardInterrupt.
+        Exception: The function's own error.
+    """
     try:
         return await function()
     except (SystemExit, KeyboardInterrupt) as error:

@@ -1,4 +1,25 @@
-"""Doing something once, whoever asks first: sync or async, from any thread."""
+"""An async function that runs once, although sync and async callers ask for it from several threads.
+
+`Host` runs its startup hooks this way: before the first event or token, in whichever thread or event loop needs them first.
+
+States
+------
+`RunOnce` is idle, running, or done. The first caller who finds it idle makes it running: it has *claimed* the function and
+runs it, in its own event loop if it is async, else on the background loop. All others wait for the end of that run. If
+the function succeeds, `RunOnce` is done for ever. If it fails, its error is raised to the caller who claimed it, `RunOnce` is
+idle again, and one of those who waited claims the function anew.
+
+Threads
+-------
+`ensure` and `ensure_async` may be called from any thread and any event loop, at the same time. `_lock` guards `_running`, a
+future that is done when the current run ends, and makes "is it idle? then claim it" one step. `done` is read without the
+lock, because it is read for every event, and only changes from False to True.
+
+A function that calls `ensure` again, by itself or from a thread or task that it started, goes on at once: the context variable
+`_is_inside` is inherited by them.
+
+A forked child starts idle, unless the parent was done: nobody runs there what another thread of the parent was running.
+"""
 
 from __future__ import annotations
 
@@ -7,83 +28,99 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextvars import ContextVar
+from typing import Final
 
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.loop import BackgroundLoop
 
+_WOULD_WAIT_FOR_ITSELF: Final = (
+    "the host is still starting in this thread's event loop; "
+    "await host.invoke_startup(), or enter `with host:` or `async with host:`, before the first event"
+)
+
+_ENDED: Final[Future[None]] = Future()
+_ENDED.set_result(None)
+
 
 class RunOnce:
-    """Runs an async function once: in the loop of an async caller, or, for a sync one, in the background's.
-
-    What fails is raised to the caller, and tried again by the next one.
+    """Runs an async function once. The module's documentation describes the states.
 
     Args:
-        function: What is to be done; what it calls may ask for the startup again, and goes on at once.
-        background: Runs it for sync callers.
+        function: The async function.
+        background: Runs the function for sync callers.
 
     Attributes:
-        done: Whether it was done.
+        done: True once the function has succeeded.
     """
 
     def __init__(self, function: Callable[[], Awaitable[None]], background: BackgroundLoop) -> None:
         self.done = False
         self._function = function
         self._background = background
-        self._inside: ContextVar[bool] = ContextVar("heliograph_startup", default=False)
-        self._restart()
-        after_fork_in_child(self._restart)
+        self._is_inside: ContextVar[bool] = ContextVar("heliograph_run_once", default=False)
+        self._reset()
+        after_fork_in_child(self._reset)
 
-    def _restart(self) -> None:
+    def _reset(self) -> None:
         self._lock = threading.Lock()
         self._running: Future[None] | None = None
-        self._thread: int | None = None
+        self._running_thread: int | None = None
 
     def ensure(self) -> None:
-        """Return when it is done.
+        """Return once the function has succeeded; run it if nobody has.
 
         Raises:
-            RuntimeError: It is being awaited in a loop of this very thread, which cannot wait for itself.
+            RuntimeError: The function runs, or would have to run, in an event loop of the calling thread, which
+                cannot go on while this call waits.
+            Exception: The function's own error, if it ran for this caller.
         """
-        while not self.done and not self._inside.get():
-            others = self._claim()
-            if others is None:
+        while not self.done and not self._is_inside.get():
+            if self._background.is_own_thread():  # before the claim: nobody else could run what is claimed here
+                raise RuntimeError(_WOULD_WAIT_FOR_ITSELF)
+            run_of_another = self._claim()
+            if run_of_another is None:
                 self._background.call(self._run)
-            elif self._thread == threading.get_ident():
-                raise RuntimeError(
-                    "the host is still starting in this thread's event loop; "
-                    "await host.invoke_startup(), or enter `async with host:`, before the first event"
-                )
+            elif self._running_thread == threading.get_ident():
+                raise RuntimeError(_WOULD_WAIT_FOR_ITSELF)
             else:
-                others.result()
+                run_of_another.result()
 
     async def ensure_async(self) -> None:
-        """Return when it is done."""
-        while not self.done and not self._inside.get():
-            others = self._claim()
-            if others is None:
+        """Return once the function has succeeded; run it in this event loop if nobody has.
+
+        Raises:
+            Exception: The function's own error, if it ran for this caller.
+        """
+        while not self.done and not self._is_inside.get():
+            run_of_another = self._claim()
+            if run_of_another is None:
                 await self._run()
             else:
-                await asyncio.shield(asyncio.wrap_future(others))  # who gives up does not cancel it for the others
+                # Shielded, because several callers wait for one future: a caller that is cancelled must not cancel it.
+                await asyncio.shield(asyncio.wrap_future(run_of_another))
 
     def _claim(self) -> Future[None] | None:
-        """What to wait for; `None` for the one who is to do it."""
+        """Return a future that is done when the current run ends, or `None` if the caller has to run the function now."""
         with self._lock:
             if self._running is not None:
                 return self._running
+            if self.done:  # since the caller looked
+                return _ENDED
             self._running = Future()
-            self._running.set_running_or_notify_cancel()  # so that one of those who wait, cancelled, leaves it alone
+            # From here on it cannot be cancelled, not even through `wrap_future` by one of those who wait.
+            self._running.set_running_or_notify_cancel()
             return None
 
     async def _run(self) -> None:
-        self._thread = threading.get_ident()
-        token = self._inside.set(True)
+        self._running_thread = threading.get_ident()
+        token = self._is_inside.set(True)
         try:
             await self._function()
             self.done = True
-        finally:
-            self._inside.reset(token)
-            self._thread = None
+        finally:  # also when the caller is cancelled: those who wait must not wait for ever
+            self._is_inside.reset(token)
+            self._running_thread = None
             with self._lock:
                 running, self._running = self._running, None
-            if running is not None:
+            if running is not None:  # `None` in a child that was forked by the function
                 running.set_result(None)
