@@ -24,7 +24,7 @@ from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentWriter
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.transport.destination import Headers
-from heliograph.delivery.transport.verdict import Judgement, Reason, Verdict
+from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.errors import OutboxError, OutboxFull
 from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_DELIVERED, OUTBOX_REJECTED
 from heliograph.settings import OutboxFullPolicy
@@ -356,9 +356,9 @@ def test_its_own_requests_are_not_instrumented(tmp_path: Path) -> None:
     class Asking:
         usual_limit_bytes = 2**20
 
-        def send(self, body: bytes, timeout_seconds: float) -> Judgement:
+        def send(self, body: bytes, timeout_seconds: float) -> Verdict:
             seen.append(get_value(SUPPRESS_INSTRUMENTATION))
-            return Judgement(verdict=Verdict.DELIVERED, reason=Reason.ACCEPTED)
+            return Verdict(action=Action.DELIVERED, reason=Reason.ACCEPTED)
 
         def close(self) -> None:
             """Nothing is open."""

@@ -16,7 +16,7 @@ from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.sender import MAX_BATCH_BYTES, Outcome, Sender
-from heliograph.delivery.transport.transport import open_transport
+from heliograph.delivery.transport.open import open_transport
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.orphans import adopt
 from heliograph.delivery.sender import Sender
-from heliograph.delivery.transport.transport import open_transport
+from heliograph.delivery.transport.open import open_transport
 from heliograph.delivery.worker import MAX_OPEN_ORPHANS
 
 MANY = 3 * MAX_OPEN_ORPHANS

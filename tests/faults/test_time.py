@@ -23,7 +23,7 @@ from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.sender import Outcome, Sender
-from heliograph.delivery.transport.transport import open_transport
+from heliograph.delivery.transport.open import open_transport
 
 
 class Clock:

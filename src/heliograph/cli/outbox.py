@@ -21,8 +21,8 @@ from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.orphans import Orphan, adopt
 from heliograph.delivery.sender import Sender
-from heliograph.delivery.transport.destination import Destination
-from heliograph.delivery.transport.transport import open_transport
+from heliograph.delivery.transport.environment import destination_from_env
+from heliograph.delivery.transport.open import open_transport
 from heliograph.delivery.worker import MAX_OPEN_ORPHANS
 from heliograph.errors import OutboxError
 from heliograph.otlp import to_json_document, to_json_line
@@ -110,7 +110,7 @@ def _batches(folder: Path, reader: JournalReader, *, max_records: int = _BATCH_R
 def drain(directory: Path | None, *, follow: bool, as_json: bool) -> None:
     """Send what processes left that are gone, where the OTEL_* variables say; what living ones hold is theirs to send."""
     box = _outbox(directory)
-    destination = Destination.from_env(allow_plaintext=Settings.from_env().outbox_allow_plaintext)
+    destination = destination_from_env(allow_plaintext=Settings.from_env().outbox_allow_plaintext)
     sender = Sender(
         open_transport(destination),
         timeout_seconds=destination.timeout_seconds,

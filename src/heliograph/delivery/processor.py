@@ -28,8 +28,10 @@ from heliograph.delivery.metrics import (
 )
 from heliograph.delivery.sender import MAX_BATCH_BYTES, Sender
 from heliograph.delivery.storage import ResourceStorage, header_of
+from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.destination import Destination
-from heliograph.delivery.transport.transport import Transport, open_transport
+from heliograph.delivery.transport.environment import destination_from_env
+from heliograph.delivery.transport.open import open_transport
 from heliograph.delivery.worker import Worker
 from heliograph.errors import OutboxFull
 from heliograph.runtime.deadline import Deadline
@@ -88,7 +90,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         strict: bool = False,
         meter_provider: MeterProvider | None = None,
     ) -> None:
-        self._destination = destination or Destination.from_env()
+        self._destination = destination or destination_from_env()
         self._given_transport = transport
         self._outbox = OutboxDirectory(Path(directory), max_bytes=max_bytes)
         self._segment_bytes = max(64 * 1024, min(SEGMENT_BYTES, max_bytes // _SEGMENTS))
@@ -218,7 +220,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         """Whether all that was accepted so far was answered for within the time."""
         deadline = Deadline(timeout_millis)
         targets = [(journal, journal.targets()) for journal in list(self._journals.values())]
-        self._sender.hurry()
+        self._sender.cancel_backoff()
         self._worker.wake()
         return self._worker.wait_for(lambda: all(journal.has_sent(*target) for journal, target in targets), deadline)
 

@@ -21,7 +21,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import get_tracer_provider, set_tracer_provider
 
-from heliograph.delivery.transport.destination import Destination
+from heliograph.delivery.transport.environment import destination_from_env
 from heliograph.errors import SettingsError
 from heliograph.runtime.deadline import run_within
 from heliograph.sdk.export_counts import (
@@ -138,7 +138,7 @@ def _outbox(environ: Mapping[str, str], logs: Selection | None, settings: Settin
         return None
     from heliograph.delivery.processor import OutboxLogRecordProcessor  # most programs have no outbox
 
-    destination = Destination.from_env(environ, allow_plaintext=settings.outbox_allow_plaintext)
+    destination = destination_from_env(environ, allow_plaintext=settings.outbox_allow_plaintext)
     return OutboxLogRecordProcessor(
         settings.outbox,
         destination=destination,

@@ -21,8 +21,8 @@ from delivery.outboxes import logging_to
 from delivery.servers import uids
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.transport.destination import Destination, Headers, OtlpProtocol
-from heliograph.delivery.transport.transport import open_transport
-from heliograph.delivery.transport.verdict import Verdict
+from heliograph.delivery.transport.open import open_transport
+from heliograph.delivery.transport.verdict import Action
 
 
 @contextmanager
@@ -62,23 +62,23 @@ def test_records_arrive_with_their_headers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "verdict"),
+    (("code", "action")),
     [
-        (grpc.StatusCode.UNAVAILABLE, Verdict.RETRY),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, Verdict.SPLIT),
-        (grpc.StatusCode.UNAUTHENTICATED, Verdict.PARK),
-        (grpc.StatusCode.INVALID_ARGUMENT, Verdict.REJECTED),
+        (grpc.StatusCode.UNAVAILABLE, Action.RETRY),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, Action.SPLIT),
+        (grpc.StatusCode.UNAUTHENTICATED, Action.HOLD),
+        (grpc.StatusCode.INVALID_ARGUMENT, Action.DEAD_LETTER),
     ],
 )
-def test_refusal_has_its_verdict(code: grpc.StatusCode, verdict: Verdict) -> None:
+def test_refusal_has_its_verdict(code: grpc.StatusCode, action: Action) -> None:
     """With the server's words."""
     with serving(lambda number: (code, "no such luck")) as (url, _, _):
         transport = open_transport(Destination(protocol=OtlpProtocol.GRPC, url=url))
-        judgement = transport.send(b"\x0a\x00", 10)
+        verdict = transport.send(b"\x0a\x00", 10)
         transport.close()
 
-    assert judgement.verdict is verdict
-    assert "no such luck" in judgement.message
+    assert verdict.action is action
+    assert "no such luck" in verdict.message
 
 
 def test_partial_success_is_told() -> None:
@@ -86,10 +86,10 @@ def test_partial_success_is_told() -> None:
     partial = ExportLogsPartialSuccess(rejected_log_records=3, error_message="bad")
     with serving(lambda number: ExportLogsServiceResponse(partial_success=partial)) as (url, _, _):
         transport = open_transport(Destination(protocol=OtlpProtocol.GRPC, url=url))
-        judgement = transport.send(b"\x0a\x00", 10)
+        verdict = transport.send(b"\x0a\x00", 10)
         transport.close()
 
-    assert (judgement.verdict, judgement.rejected) == (Verdict.PARTIAL, 3)
+    assert (verdict.action, verdict.rejected) == (Action.PARTIAL, 3)
 
 
 def test_server_that_is_not_there_is_asked_again(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from heliograph.delivery.encoding.log_records import (
 from heliograph.delivery.transport.connect import Resolver
 from heliograph.delivery.transport.destination import Destination, Headers, OtlpProtocol
 from heliograph.delivery.transport.http import HttpTransport
-from heliograph.delivery.transport.verdict import Judgement, Reason, Verdict
+from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.runtime.deadline import Deadline
 
 ACCEPTED = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"
@@ -38,7 +38,7 @@ def transport_to(url: str, **kwargs: Any) -> HttpTransport:
     return HttpTransport(Destination(protocol=OtlpProtocol.HTTP, url=url, **kwargs))
 
 
-def send(url: str, *, timeout_seconds: float = 10.0, body: bytes = BODY, **kwargs: Any) -> Judgement:
+def send(url: str, *, timeout_seconds: float = 10.0, body: bytes = BODY, **kwargs: Any) -> Verdict:
     transport = transport_to(url, **kwargs)
     try:
         return transport.send(body, timeout_seconds)
@@ -159,20 +159,20 @@ def test_one_connection_serves_many_requests() -> None:
 
     with listening(answer) as listener:
         transport = transport_to(f"http://127.0.0.1:{listener.port}/v1/logs")
-        verdicts = []
+        actions = []
         for _ in range(5):
-            verdicts.append(transport.send(BODY, 10).verdict)
+            actions.append(transport.send(BODY, 10).action)
             time.sleep(0.05)
         transport.close()
 
-    assert verdicts == [Verdict.DELIVERED] * 5
+    assert actions == [Action.DELIVERED] * 5
     assert len(connections) == 2
 
 
 def test_requests_are_compressed_where_that_is_said() -> None:
     """With the header that says so; what arrives is the same."""
     with serving() as server:
-        assert send(server.endpoint, gzip=True).verdict is Verdict.DELIVERED
+        assert send(server.endpoint, gzip=True).action is Action.DELIVERED
 
     assert server.headers[0]["content-encoding"] == "gzip"
     assert server.accepted == ["one"]
@@ -184,10 +184,10 @@ def test_answer_that_trickles_in_ends_at_the_deadline(part: str) -> None:
     """A byte a second does not hold the client for longer than it said."""
     with serving(lambda number, records: TRICKLES[part]) as server:
         began = time.monotonic()
-        judgement = send(server.endpoint, timeout_seconds=0.5)
+        verdict = send(server.endpoint, timeout_seconds=0.5)
         took = time.monotonic() - began
 
-    assert (judgement.verdict, judgement.reason) == (Verdict.RETRY, Reason.TIMEOUT)
+    assert (verdict.action, verdict.reason) == (Action.RETRY, Reason.TIMEOUT)
     assert took < 15  # of the thirty and more that the answer takes
 
 
@@ -195,18 +195,18 @@ def test_server_that_reads_nothing_ends_at_the_deadline() -> None:
     """Where the request does not fit into the network's buffers."""
     with socket.create_server(("127.0.0.1", 0), backlog=1) as deaf:
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
-        judgement = send(url, timeout_seconds=0.5, body=b"\x0a" + b"x" * 30 * 2**20)
+        verdict = send(url, timeout_seconds=0.5, body=b"\x0a" + b"x" * 30 * 2**20)
 
-    assert (judgement.verdict, judgement.reason) == (Verdict.RETRY, Reason.TIMEOUT)
+    assert (verdict.action, verdict.reason) == (Action.RETRY, Reason.TIMEOUT)
 
 
 def test_answer_that_is_too_large_is_not_believed() -> None:
     """It is read to 4 MiB, and no further."""
     large = (200, {"Content-Type": "application/x-protobuf"}, b"\0" * (5 * 2**20))
     with serving(lambda number, records: large) as server:
-        judgement = send(server.endpoint)
+        verdict = send(server.endpoint)
 
-    assert (judgement.verdict, judgement.reason) == (Verdict.PARK, Reason.UNREADABLE)
+    assert (verdict.action, verdict.reason) == (Action.HOLD, Reason.UNREADABLE)
 
 
 def test_refusal_before_the_request_was_read_is_heard() -> None:
@@ -223,11 +223,11 @@ def test_refusal_before_the_request_was_read_is_heard() -> None:
 
         thread = threading.Thread(target=refuse)
         thread.start()
-        judgement = send(f"http://127.0.0.1:{listener.getsockname()[1]}/", body=b"\x0a" + b"x" * 20 * 2**20)
+        verdict = send(f"http://127.0.0.1:{listener.getsockname()[1]}/", body=b"\x0a" + b"x" * 20 * 2**20)
         thread.join()
 
-    assert judgement.reason in {Reason.TOO_LARGE, Reason.CONNECTION}  # a reset may take the answer away
-    assert judgement.verdict in {Verdict.SPLIT, Verdict.RETRY}
+    assert verdict.reason in {Reason.TOO_LARGE, Reason.CONNECTION}  # a reset may take the answer away
+    assert verdict.action in {Action.SPLIT, Action.RETRY}
 
 
 def test_close_cancels_what_is_under_way() -> None:
@@ -235,14 +235,14 @@ def test_close_cancels_what_is_under_way() -> None:
     asked = threading.Event()
     with listening(lambda connection, _: asked.set()) as listener:
         transport = transport_to(f"http://127.0.0.1:{listener.port}/")
-        found: list[Judgement] = []
+        found: list[Verdict] = []
         thread = threading.Thread(target=lambda: found.append(transport.send(BODY, 60)))
         thread.start()
         assert asked.wait(10)
         transport.close()
         thread.join(10)
 
-        assert (found[0].verdict, found[0].reason) == (Verdict.RETRY, Reason.CANCELLED)
+        assert (found[0].action, found[0].reason) == (Action.RETRY, Reason.CANCELLED)
         assert transport.send(BODY, 60).reason is Reason.CANCELLED
 
 
@@ -251,9 +251,9 @@ def test_no_redirect_is_followed() -> None:
     with serving() as other:
         redirect = (307, {"Location": other.endpoint}, b"")
         with serving(lambda number, records: redirect) as server:
-            judgement = send(server.endpoint, headers=Headers({"authorization": "Bearer canary"}))
+            verdict = send(server.endpoint, headers=Headers({"authorization": "Bearer canary"}))
 
-    assert (judgement.verdict, judgement.reason) == (Verdict.PARK, Reason.REDIRECT)
+    assert (verdict.action, verdict.reason) == (Action.HOLD, Reason.REDIRECT)
     assert other.requests == []
 
 
@@ -271,7 +271,7 @@ def test_empty_request_is_none() -> None:
     with pytest.raises(ValueError, match="empty"):
         send("http://127.0.0.1:9/", body=b"")
 
-    assert send("http://127.0.0.1:9/", body=bytes(65 * 2**20)).verdict is Verdict.SPLIT
+    assert send("http://127.0.0.1:9/", body=bytes(65 * 2**20)).action is Action.SPLIT
 
 
 def test_server_is_trusted_by_its_authority(certificates: Certificates) -> None:
@@ -283,10 +283,10 @@ def test_server_is_trusted_by_its_authority(certificates: Certificates) -> None:
     with listening(accept_all, certificates.server_context(name="elsewhere.example")) as listener:
         misnamed = send(f"https://127.0.0.1:{listener.port}/", ca_file=certificates.ca_file)
 
-    assert trusted.verdict is Verdict.DELIVERED
-    for judgement in (unknown, misnamed):
-        assert (judgement.verdict, judgement.reason) == (Verdict.RETRY, Reason.TLS)
-        assert "certificate" in judgement.message.lower()
+    assert trusted.action is Action.DELIVERED
+    for verdict in (unknown, misnamed):
+        assert (verdict.action, verdict.reason) == (Action.RETRY, Reason.TLS)
+        assert "certificate" in verdict.message.lower()
 
 
 def test_client_shows_its_certificate(certificates: Certificates) -> None:
@@ -296,8 +296,8 @@ def test_client_shows_its_certificate(certificates: Certificates) -> None:
         with_one = send(url, ca_file=certificates.ca_file, **certificates.client())
         without = send(url, ca_file=certificates.ca_file)
 
-    assert with_one.verdict is Verdict.DELIVERED
-    assert without.verdict is Verdict.RETRY
+    assert with_one.action is Action.DELIVERED
+    assert without.action is Action.RETRY
 
 
 def test_certificates_are_read_anew_for_each_connection(certificates: Certificates) -> None:
@@ -313,7 +313,7 @@ def test_certificates_are_read_anew_for_each_connection(certificates: Certificat
         transport.close()
         gone = send(f"https://127.0.0.1:{listener.port}/", ca_file=str(path))
 
-    assert (before.reason, after.verdict) == (Reason.TLS, Verdict.DELIVERED)
+    assert (before.reason, after.action) == (Reason.TLS, Action.DELIVERED)
     assert gone.reason is Reason.TLS
     assert "certificates cannot be used" in gone.message
 
@@ -345,14 +345,14 @@ def test_proxy_is_asked_for_a_way_to_a_secure_server(certificates: Certificates)
         listening(accept_all, certificates.server_context()) as server,
         listening(tunnel_to(server.port)) as proxy,
     ):
-        judgement = send(
+        verdict = send(
             f"https://127.0.0.1:{server.port}/v1/logs",
             ca_file=certificates.ca_file,
             headers=Headers({"x-key": "for-the-server"}),
             proxy=f"http://user:canary@127.0.0.1:{proxy.port}",
         )
 
-    assert judgement.verdict is Verdict.DELIVERED
+    assert verdict.action is Action.DELIVERED
     assert proxy.heads[0].startswith(f"connect 127.0.0.1:{server.port} http/1.1")
     assert "proxy-authorization: basic" in proxy.heads[0]
     assert "for-the-server" not in proxy.heads[0]
@@ -362,9 +362,9 @@ def test_proxy_is_asked_for_a_way_to_a_secure_server(certificates: Certificates)
 def test_proxy_carries_what_is_not_secure() -> None:
     """By the whole URL."""
     with listening(accept_all) as proxy:
-        judgement = send("http://collector.example/v1/logs", proxy=f"http://127.0.0.1:{proxy.port}")
+        verdict = send("http://collector.example/v1/logs", proxy=f"http://127.0.0.1:{proxy.port}")
 
-    assert judgement.verdict is Verdict.DELIVERED
+    assert verdict.action is Action.DELIVERED
     assert proxy.heads[0].startswith("post http://collector.example/v1/logs http/1.1")
 
 
@@ -375,11 +375,11 @@ def test_proxy_that_refuses_is_told(certificates: Certificates) -> None:
         connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
 
     with listening(refuse) as proxy:
-        judgement = send("https://127.0.0.1:9/", proxy=f"http://user:canary@127.0.0.1:{proxy.port}")
+        verdict = send("https://127.0.0.1:9/", proxy=f"http://user:canary@127.0.0.1:{proxy.port}")
 
-    assert judgement.reason is Reason.PROXY
-    assert "407" in judgement.message
-    assert "canary" not in judgement.message
+    assert verdict.reason is Reason.PROXY
+    assert "407" in verdict.message
+    assert "canary" not in verdict.message
 
 
 def test_look_up_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:

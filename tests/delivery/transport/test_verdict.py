@@ -1,4 +1,4 @@
-"""What an answer means for the request, and how long to wait for the next try."""
+"""The verdict on a request: the meaning of each response, `Retry-After`, and messages without secrets."""
 
 from __future__ import annotations
 
@@ -17,150 +17,175 @@ from heliograph.delivery.transport.verdict import (
     MAX_MESSAGE,
     MAX_REQUEST_BYTES,
     MAX_RETRY_AFTER_SECONDS,
-    Backoff,
-    Judgement,
+    Action,
     Reason,
     Verdict,
-    judge_grpc,
-    judge_http,
-    judge_size,
+    check_request_size,
+    no_response,
     parse_retry_after,
-    shown,
+    printable_message,
+    unreadable_response,
+    verdict_from_grpc,
+    verdict_from_http,
 )
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)
 RETRIED = {429, 502, 503, 504}
 PARTIAL = ExportLogsServiceResponse(partial_success={"rejected_log_records": 499, "error_message": "too old"})
 WARNING = ExportLogsServiceResponse(partial_success={"error_message": "use a newer schema"})
+DELIVERED = Verdict(action=Action.DELIVERED, reason=Reason.ACCEPTED)
 
 
 def http(
-    status: int, headers: dict[str, str] | None = None, body: bytes = b"", hidden: tuple[str, ...] = ()
-) -> Judgement:
-    return judge_http(status, headers or {}, body, now=NOW, hidden=hidden)
+    status: int, headers: dict[str, str] | None = None, body: bytes = b"", secrets: tuple[str, ...] = ()
+) -> Verdict:
+    return verdict_from_http(status, headers or {}, body, now=NOW, secrets=secrets)
 
 
 @pytest.mark.parametrize("status", [200, 202, 204])
-def test_success(status: int) -> None:
-    """A 2xx whose body is an answer is a delivery, and there is nothing to say about it."""
-    assert http(status) == Judgement(verdict=Verdict.DELIVERED, reason=Reason.ACCEPTED)
-    assert judge_grpc("OK", "") == Judgement(verdict=Verdict.DELIVERED, reason=Reason.ACCEPTED)
+def test_success_is_a_delivery_without_a_message(status: int) -> None:
+    """Any 2xx with an OTLP body, over HTTP and over gRPC."""
+    assert http(status) == DELIVERED
+    assert verdict_from_grpc("OK", "") == DELIVERED
 
 
-def test_partial_success() -> None:
-    """The rejected are counted and the message is kept; the request is not sent again."""
+def test_partial_success_counts_the_rejected_and_keeps_the_message() -> None:
+    """Over both protocols."""
     body = PARTIAL.SerializeToString()
 
-    for judged in (http(200, body=body), judge_grpc("OK", "", body=body)):
-        assert (judged.verdict, judged.reason, judged.rejected) == (Verdict.PARTIAL, Reason.PARTIAL_SUCCESS, 499)
-        assert "too old" in judged.message
+    for verdict in (http(200, body=body), verdict_from_grpc("OK", "", body=body)):
+        assert (verdict.action, verdict.reason, verdict.rejected) == (Action.PARTIAL, Reason.PARTIAL_SUCCESS, 499)
+        assert "too old" in verdict.message
 
 
-def test_warning_of_a_full_success() -> None:
-    """Without a rejected record a message is only that: all were delivered."""
-    judged = http(200, body=WARNING.SerializeToString())
+def test_partial_success_without_rejected_records_is_a_delivery_with_a_warning() -> None:
+    """By the specification, a server may use the message alone to warn."""
+    verdict = http(200, body=WARNING.SerializeToString())
 
-    assert (judged.verdict, judged.rejected) == (Verdict.DELIVERED, 0)
-    assert judged.message == "HTTP 200: use a newer schema"
+    assert (verdict.action, verdict.rejected) == (Action.DELIVERED, 0)
+    assert verdict.message == "HTTP 200: use a newer schema"
 
 
 @pytest.mark.parametrize("body", [b"<html>Sign in</html>", b"ok", b"\x0a" + b"x" * MAX_RESPONSE_BYTES])
-def test_yes_of_somebody_else(body: bytes) -> None:
-    """A 200 whose body is no answer of OTLP comes from somebody else: nothing was delivered, nothing is dropped."""
-    for judged in (http(200, {"content-type": "text/html; charset=utf-8"}, body), judge_grpc("OK", "", body=body)):
-        assert (judged.verdict, judged.reason) == (Verdict.PARK, Reason.UNREADABLE)
+def test_success_with_a_body_that_is_not_otlp_delivers_nothing(body: bytes) -> None:
+    """It is from another server, like the login page of a proxy; the records are kept."""
+    html = {"content-type": "text/html; charset=utf-8"}
+    for verdict in (http(200, html, body), verdict_from_grpc("OK", "", body=body)):
+        assert (verdict.action, verdict.reason) == (Action.HOLD, Reason.UNREADABLE)
 
 
 @pytest.mark.parametrize("status", range(100, 600))
-def test_only_four_statuses_are_retried(status: int) -> None:
-    """429, 502, 503, 504, and no other."""
-    assert (http(status).verdict is Verdict.RETRY) == (status in RETRIED)
+def test_exactly_four_statuses_are_retried(status: int) -> None:
+    """429, 502, 503 and 504, as the specification lists them."""
+    assert (http(status).action is Action.RETRY) == (status in RETRIED)
 
 
 @pytest.mark.parametrize(
-    ("status", "verdict", "reason"),
+    ("status", "action", "reason"),
     [
-        (101, Verdict.PARK, Reason.UNREADABLE),
-        (301, Verdict.PARK, Reason.REDIRECT),
-        (302, Verdict.PARK, Reason.REDIRECT),
-        (307, Verdict.PARK, Reason.REDIRECT),
-        (308, Verdict.PARK, Reason.REDIRECT),
-        (400, Verdict.REJECTED, Reason.BAD_DATA),
-        (401, Verdict.PARK, Reason.UNAUTHENTICATED),
-        (403, Verdict.PARK, Reason.FORBIDDEN),
-        (404, Verdict.PARK, Reason.NOT_FOUND),
-        (405, Verdict.PARK, Reason.NOT_FOUND),
-        (408, Verdict.PARK, Reason.TIMEOUT),
-        (413, Verdict.SPLIT, Reason.TOO_LARGE),
-        (415, Verdict.PARK, Reason.UNSUPPORTED),
-        (422, Verdict.REJECTED, Reason.BAD_DATA),
-        (429, Verdict.RETRY, Reason.THROTTLED),
-        (500, Verdict.REJECTED, Reason.REFUSED),
-        (501, Verdict.PARK, Reason.UNSUPPORTED),
-        (503, Verdict.RETRY, Reason.UNAVAILABLE),
-        (522, Verdict.PARK, Reason.UNAVAILABLE),
-        (599, Verdict.REJECTED, Reason.REFUSED),
+        (101, Action.HOLD, Reason.UNREADABLE),
+        (301, Action.HOLD, Reason.REDIRECT),
+        (302, Action.HOLD, Reason.REDIRECT),
+        (307, Action.HOLD, Reason.REDIRECT),
+        (308, Action.HOLD, Reason.REDIRECT),
+        (400, Action.DEAD_LETTER, Reason.BAD_DATA),
+        (401, Action.HOLD, Reason.UNAUTHENTICATED),
+        (402, Action.HOLD, Reason.FORBIDDEN),
+        (403, Action.HOLD, Reason.FORBIDDEN),
+        (404, Action.HOLD, Reason.NOT_FOUND),
+        (405, Action.HOLD, Reason.NOT_FOUND),
+        (406, Action.HOLD, Reason.UNSUPPORTED),
+        (407, Action.HOLD, Reason.UNAUTHENTICATED),
+        (408, Action.HOLD, Reason.TIMEOUT),
+        (410, Action.HOLD, Reason.NOT_FOUND),
+        (413, Action.SPLIT, Reason.TOO_LARGE),
+        (415, Action.HOLD, Reason.UNSUPPORTED),
+        (421, Action.HOLD, Reason.NOT_FOUND),
+        (422, Action.DEAD_LETTER, Reason.BAD_DATA),
+        (426, Action.HOLD, Reason.UNSUPPORTED),
+        (429, Action.RETRY, Reason.THROTTLED),
+        (431, Action.HOLD, Reason.UNSUPPORTED),
+        (451, Action.HOLD, Reason.FORBIDDEN),
+        (500, Action.DEAD_LETTER, Reason.REFUSED),
+        (501, Action.HOLD, Reason.UNSUPPORTED),
+        (502, Action.RETRY, Reason.UNAVAILABLE),
+        (503, Action.RETRY, Reason.UNAVAILABLE),
+        (504, Action.RETRY, Reason.UNAVAILABLE),
+        (505, Action.HOLD, Reason.UNSUPPORTED),
+        (511, Action.HOLD, Reason.UNAUTHENTICATED),
+        (519, Action.DEAD_LETTER, Reason.REFUSED),
+        (520, Action.HOLD, Reason.UNAVAILABLE),
+        (530, Action.HOLD, Reason.UNAVAILABLE),
+        (531, Action.DEAD_LETTER, Reason.REFUSED),
+        (599, Action.DEAD_LETTER, Reason.REFUSED),
     ],
 )
-def test_verdict_of_a_status(status: int, verdict: Verdict, reason: Reason) -> None:
-    """What speaks of the destination keeps the data; what speaks of the data does not send it again."""
-    judged = http(status)
+def test_verdict_of_an_http_status(status: int, action: Action, reason: Reason) -> None:
+    """A status about the destination keeps the records; one about the data makes dead letters."""
+    verdict = http(status)
 
-    assert (judged.verdict, judged.reason, judged.message) == (verdict, reason, f"HTTP {status}")
+    assert (verdict.action, verdict.reason, verdict.message) == (action, reason, f"HTTP {status}")
 
 
 GRPC = {
-    "CANCELLED": Verdict.RETRY,
-    "UNKNOWN": Verdict.REJECTED,
-    "INVALID_ARGUMENT": Verdict.REJECTED,
-    "DEADLINE_EXCEEDED": Verdict.RETRY,
-    "NOT_FOUND": Verdict.PARK,
-    "ALREADY_EXISTS": Verdict.REJECTED,
-    "PERMISSION_DENIED": Verdict.PARK,
-    "UNAUTHENTICATED": Verdict.PARK,
-    "RESOURCE_EXHAUSTED": Verdict.SPLIT,
-    "FAILED_PRECONDITION": Verdict.REJECTED,
-    "ABORTED": Verdict.RETRY,
-    "OUT_OF_RANGE": Verdict.RETRY,
-    "UNIMPLEMENTED": Verdict.PARK,
-    "INTERNAL": Verdict.REJECTED,
-    "UNAVAILABLE": Verdict.RETRY,
-    "DATA_LOSS": Verdict.RETRY,
-    "OK": Verdict.DELIVERED,
+    "OK": Action.DELIVERED,
+    "CANCELLED": Action.RETRY,
+    "UNKNOWN": Action.DEAD_LETTER,
+    "INVALID_ARGUMENT": Action.DEAD_LETTER,
+    "DEADLINE_EXCEEDED": Action.RETRY,
+    "NOT_FOUND": Action.HOLD,
+    "ALREADY_EXISTS": Action.DEAD_LETTER,
+    "PERMISSION_DENIED": Action.HOLD,
+    "UNAUTHENTICATED": Action.HOLD,
+    "RESOURCE_EXHAUSTED": Action.SPLIT,
+    "FAILED_PRECONDITION": Action.DEAD_LETTER,
+    "ABORTED": Action.RETRY,
+    "OUT_OF_RANGE": Action.RETRY,
+    "UNIMPLEMENTED": Action.HOLD,
+    "INTERNAL": Action.DEAD_LETTER,
+    "UNAVAILABLE": Action.RETRY,
+    "DATA_LOSS": Action.RETRY,
 }
 
 
 @pytest.mark.parametrize("code", [code.name for code in grpc.StatusCode])
 def test_verdict_of_a_grpc_code(code: str) -> None:
-    """Every code that there is has the verdict of the specification's table."""
-    assert judge_grpc(code, "").verdict is GRPC[code]
+    """Every code of gRPC has the verdict that the specification's table gives it."""
+    assert verdict_from_grpc(code, "").action is GRPC[code]
 
 
-def test_resource_exhausted_with_retry_info_is_retried() -> None:
-    """The server says that it recovers, and when; without that word the request was too large."""
-    judged = judge_grpc("RESOURCE_EXHAUSTED", "slow down", retry_delay_seconds=30.0)
+def test_resource_exhausted_with_a_retry_info_is_retried() -> None:
+    """The `RetryInfo` means that the server throttles. Without one, the request was too large."""
+    verdict = verdict_from_grpc("RESOURCE_EXHAUSTED", "slow down", retry_delay_seconds=30.0)
 
-    assert (judged.verdict, judged.reason, judged.retry_after_seconds) == (Verdict.RETRY, Reason.THROTTLED, 30.0)
-    assert judge_grpc("RESOURCE_EXHAUSTED", "slow down", retry_delay_seconds=0.0).verdict is Verdict.RETRY
-    assert judge_grpc("UNAVAILABLE", "", retry_delay_seconds=7.0).retry_after_seconds == 7.0
+    assert (verdict.action, verdict.reason, verdict.retry_after_seconds) == (Action.RETRY, Reason.THROTTLED, 30.0)
+    assert verdict_from_grpc("RESOURCE_EXHAUSTED", "slow down", retry_delay_seconds=0.0).action is Action.RETRY
 
 
-def test_message_that_is_too_large_for_tonic() -> None:
-    """Some servers say OUT_OF_RANGE of a message over their limit; smaller ones get through, the same one never would."""
+def test_retry_delay_of_grpc_applies_to_every_code_and_is_a_day_at_most() -> None:
+    """As a `Retry-After` does over HTTP."""
+    assert verdict_from_grpc("UNAVAILABLE", "", retry_delay_seconds=7.0).retry_after_seconds == 7.0
+    assert verdict_from_grpc("UNAVAILABLE", "", retry_delay_seconds=1e9).retry_after_seconds == MAX_RETRY_AFTER_SECONDS
+    assert verdict_from_grpc("UNAVAILABLE", "").retry_after_seconds is None
+
+
+def test_out_of_range_of_tonic_means_too_large() -> None:
+    """Servers built with tonic use this code for a message above their limit; the same message would always fail."""
     details = "Error, decoded message length too large: found 5000000 bytes, the limit is: 4194304 bytes"
 
-    assert judge_grpc("OUT_OF_RANGE", details).verdict is Verdict.SPLIT
+    assert verdict_from_grpc("OUT_OF_RANGE", details).action is Action.SPLIT
 
 
-def test_request_that_is_not_sent() -> None:
-    """An empty one is a mistake of the caller; one over 64 MiB has to be split."""
-    too_large = judge_size(bytes(MAX_REQUEST_BYTES + 1))
+def test_request_above_64_mib_is_to_be_split() -> None:
+    """It is not sent at all; an empty one is a mistake of the caller."""
+    too_large = check_request_size(bytes(MAX_REQUEST_BYTES + 1))
 
-    assert judge_size(b"x") is None
+    assert check_request_size(b"x") is None
+    assert check_request_size(bytes(MAX_REQUEST_BYTES)) is None
     assert too_large is not None
-    assert (too_large.verdict, too_large.reason) == (Verdict.SPLIT, Reason.TOO_LARGE)
+    assert (too_large.action, too_large.reason) == (Action.SPLIT, Reason.TOO_LARGE)
     with pytest.raises(ValueError, match="empty"):
-        judge_size(b"")
+        check_request_size(b"")
 
 
 @pytest.mark.parametrize(
@@ -185,22 +210,22 @@ def test_request_that_is_not_sent() -> None:
         ("Fri, 31 Dec 99999999 23:59:59 GMT", None),
     ],
 )
-def test_retry_after(value: str, seconds: float | None) -> None:
-    """Seconds, or a date in any form that HTTP knows; a day at most, and nothing where it is neither."""
+def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
+    """A date in any format of HTTP; a day at most; `None` for anything else."""
     assert parse_retry_after(value, NOW) == seconds
 
 
 @given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ (GMT|[+-]\d{1,9})"))
-def test_any_retry_after(value: str) -> None:
-    """Whatever a server says is a wait between nothing and a day, or nothing that can be used."""
+def test_any_retry_after_is_at_most_a_day(value: str) -> None:
+    """Never negative, and never an exception."""
     seconds = parse_retry_after(value, NOW)
 
     assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_SECONDS
 
 
 @given(st.integers(0, 3600))
-def test_date_is_read_by_the_clock_of_the_server(seconds: int) -> None:
-    """With the answer's own date a wrong clock here changes nothing."""
+def test_date_in_retry_after_is_compared_with_the_servers_clock(seconds: int) -> None:
+    """With the response's own `Date`, a wrong clock on this machine changes nothing."""
     there = NOW + timedelta(days=400)
     headers = {
         "date": format_datetime(there, usegmt=True),
@@ -213,60 +238,59 @@ def test_date_is_read_by_the_clock_of_the_server(seconds: int) -> None:
     assert http(503).retry_after_seconds is None
 
 
-@given(st.lists(st.none() | st.floats(0, 1000), max_size=60), st.floats(0, 1, exclude_max=True))
-def test_backoff(asked: list[float | None], drawn: float) -> None:
-    """Full jitter under a ceiling that doubles up to a minute; never before the server said."""
-    backoff = Backoff(initial=1, maximum=60, random=lambda: drawn)
+def test_request_without_a_response_is_retried() -> None:
+    """With its reason, and without secrets in the message."""
+    verdict = no_response(Reason.TIMEOUT, "no luck with canary", ["canary"])
 
-    for failures, retry_after in enumerate(asked):
-        floor = retry_after or 0.0
-        assert backoff.next(retry_after) == floor + drawn * min(60, 2**failures)
+    assert verdict == Verdict(action=Action.RETRY, reason=Reason.TIMEOUT, message="no response: no luck with ***")
 
 
-def test_backoff_begins_anew() -> None:
-    """After a success the first wait is short again; after any number of failures nothing overflows."""
-    backoff = Backoff(initial=1, maximum=60, random=lambda: 0.5)
+def test_unreadable_response_keeps_the_records() -> None:
+    """With the problem in the message, and without secrets in it."""
+    verdict = unreadable_response("HTTP 200", "text/canary", ["canary"])
 
-    assert [backoff.next() for _ in range(5000)][-1] == 30
-    backoff.reset()
-    assert backoff.next() == 0.5
-
-
-def test_backoff_is_random_by_itself() -> None:
-    """Two processes that begin together do not come together."""
-    assert len({Backoff().next() for _ in range(20)}) > 1
-    assert all(0 <= Backoff().next() < 1 for _ in range(20))
+    assert (verdict.action, verdict.message) == (Action.HOLD, "HTTP 200: the response is text/***")
 
 
 @given(st.text(), st.text())
-def test_message_can_be_shown(prefix: str, text: str) -> None:
-    """One line, printable, of bounded length, whatever the server says."""
-    line = shown(prefix, text)
+def test_any_message_is_one_short_printable_line(status: str, text: str) -> None:
+    """Whatever the server sends."""
+    line = printable_message(status, text)
 
     assert line.isprintable()
     assert len(line) <= MAX_MESSAGE
 
 
-def test_message_says_the_status_and_the_servers_words() -> None:
-    """Control characters are escaped, what is too long is cut with a mark."""
+def test_control_characters_are_escaped() -> None:
+    """In a status message of protobuf, for example."""
     body = Status(message="line one\nline two\x1b[31m").SerializeToString()
 
     assert (
         http(400, {"content-type": "application/x-protobuf"}, body).message == r"HTTP 400: line one\nline two\x1b[31m"
     )
-    assert shown("HTTP 400", "x" * 1000).endswith("x…")
+
+
+def test_long_message_is_cut_with_a_mark() -> None:
+    """And a message that just fits is not."""
+    assert printable_message("HTTP 400", "x" * 1000).endswith("x…")
+    assert printable_message("", "x" * (MAX_MESSAGE - 2)) == ": " + "x" * (MAX_MESSAGE - 2)
 
 
 @given(st.integers(0, 600))
-def test_values_of_headers_are_taken_out_of_what_a_server_says(place: int) -> None:
+def test_secrets_are_removed_from_every_kind_of_message(place: int) -> None:
     """Also where the message is cut."""
     text = "x" * place + "Bearer CANARY-0123456789" + "CANARY-0123456789"
-    hidden = ("CANARY-0123456789", "Bearer CANARY-0123456789")
+    secrets = ("CANARY-0123456789", "Bearer CANARY-0123456789")
 
-    for judged in (
-        http(401, {"content-type": "text/plain"}, text.encode(), hidden),
-        http(200, {"content-type": "text/CANARY-0123456789"}, text.encode(), hidden),
-        http(200, {}, ExportLogsServiceResponse(partial_success={"error_message": text}).SerializeToString(), hidden),
-        judge_grpc("UNAUTHENTICATED", text, hidden=hidden),
+    for verdict in (
+        http(401, {"content-type": "text/plain"}, text.encode(), secrets),
+        http(200, {"content-type": "text/CANARY-0123456789"}, text.encode(), secrets),
+        http(200, {}, ExportLogsServiceResponse(partial_success={"error_message": text}).SerializeToString(), secrets),
+        verdict_from_grpc("UNAUTHENTICATED", text, secrets=secrets),
     ):
-        assert "CANARY" not in repr(judged)
+        assert "CANARY" not in repr(verdict)
+
+
+def test_longer_secret_is_removed_first() -> None:
+    """If `abc` were replaced before `abc123`, the `123` would stay."""
+    assert "123" not in printable_message("x", "said abc123", ["abc", "abc123"])

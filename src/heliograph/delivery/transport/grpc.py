@@ -17,12 +17,12 @@ from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.endpoint import port_of, scheme_of
 from heliograph.delivery.transport.response import MAX_RESPONSE_BYTES, read_retry_delay, read_retry_info
 from heliograph.delivery.transport.verdict import (
-    Judgement,
     Reason,
-    judge_grpc,
-    judge_size,
-    unanswered,
-    unreadable,
+    Verdict,
+    check_request_size,
+    no_response,
+    unreadable_response,
+    verdict_from_grpc,
 )
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.version import __version__
@@ -48,7 +48,7 @@ class GrpcTransport:
 
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
-        self._hidden = destination.hidden
+        self._secrets = destination.secrets
         self._metadata = tuple(destination.headers.items())
         self._compression = grpc.Compression.Gzip if destination.gzip else grpc.Compression.NoCompression
         self._closed = False
@@ -57,39 +57,39 @@ class GrpcTransport:
         self._lock = threading.Lock()
         after_fork_in_child(self._begin_in_child)
 
-    def send(self, body: bytes, timeout_seconds: float) -> Judgement:
-        """What the server made of the request; see `heliograph.delivery.transport.transport.Transport`."""
-        if (too_large := judge_size(body)) is not None:
+    def send(self, body: bytes, timeout_seconds: float) -> Verdict:
+        """What the server made of the request; see `heliograph.delivery.transport.open.Transport`."""
+        if (too_large := check_request_size(body)) is not None:
             return too_large
         try:
             call = self._connected().unary_unary(METHOD)
             answer = call(body, max(0.0, timeout_seconds), self._metadata, compression=self._compression)
         except OSError as error:
-            return unanswered(Reason.TLS, f"the certificates cannot be used: {error.strerror}")
+            return no_response(Reason.TLS, f"the certificates cannot be used: {error.strerror}")
         except ValueError:  # of a channel that was closed just now
-            return unanswered(Reason.CANCELLED, "the transport was closed")
+            return no_response(Reason.CANCELLED, "the transport was closed")
         except grpc.RpcError as error:
             return self._judge(error)
-        return judge_grpc("OK", "", body=answer, hidden=self._hidden)
+        return verdict_from_grpc("OK", "", body=answer, secrets=self._secrets)
 
     def close(self) -> None:
         """End; a request that is under way is cancelled."""
         self._closed = True
         self._drop()
 
-    def _judge(self, error: Any) -> Judgement:
+    def _judge(self, error: Any) -> Verdict:
         code, details = error.code().name, error.details() or ""
         if self._closed:
-            return unanswered(Reason.CANCELLED, "the transport was closed")
+            return no_response(Reason.CANCELLED, "the transport was closed")
         if _RESPONSE_TOO_LARGE.search(details):
-            return unreadable("gRPC OK", "more than 4 MiB")
+            return unreadable_response("gRPC OK", "more than 4 MiB")
         if code == "UNAVAILABLE":
             # A channel that has failed waits for up to two minutes before it tries again; a new one tries at once.
             self._drop()
             if _TLS_FAILED.search(details):
-                return unanswered(Reason.TLS, details, self._hidden)
+                return no_response(Reason.TLS, details, self._secrets)
         delay = _retry_delay(error.trailing_metadata() or ())
-        return judge_grpc(code, details, retry_delay_seconds=delay, hidden=self._hidden)
+        return verdict_from_grpc(code, details, retry_delay_seconds=delay, secrets=self._secrets)
 
     def _connected(self) -> Any:
         with self._lock:

@@ -20,11 +20,11 @@ from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.endpoint import port_of
 from heliograph.delivery.transport.response import MAX_RESPONSE_BYTES
 from heliograph.delivery.transport.verdict import (
-    Judgement,
     Reason,
-    judge_http,
-    judge_size,
-    unanswered,
+    Verdict,
+    check_request_size,
+    no_response,
+    verdict_from_http,
 )
 from heliograph.runtime.deadline import Deadline
 from heliograph.runtime.fork import after_fork_in_child
@@ -47,7 +47,7 @@ class HttpTransport:
 
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
-        self._hidden = (*destination.hidden, *_proxy_headers(urlsplit(destination.proxy or "")).values())
+        self._secrets = (*destination.secrets, *_proxy_headers(urlsplit(destination.proxy or "")).values())
         self._url = urlsplit(destination.url)
         self._next_hop = destination.proxy or destination.url
         self._target, self._headers = self._request_head()
@@ -57,18 +57,18 @@ class HttpTransport:
         self._begin()
         after_fork_in_child(self._begin_in_child)
 
-    def send(self, body: bytes, timeout_seconds: float) -> Judgement:
-        """What the server made of the request; see `heliograph.delivery.transport.transport.Transport`."""
-        if (too_large := judge_size(body)) is not None:
+    def send(self, body: bytes, timeout_seconds: float) -> Verdict:
+        """What the server made of the request; see `heliograph.delivery.transport.open.Transport`."""
+        if (too_large := check_request_size(body)) is not None:
             return too_large
         deadline = Deadline(timeout_seconds * 1000)
         if not self._sending.acquire(timeout=deadline.remaining() / 1000):
-            return unanswered(Reason.TIMEOUT, "another request was under way")
+            return no_response(Reason.TIMEOUT, "another request was under way")
         try:
             return self._exchange(body, deadline)
         except (OSError, HTTPException, ValueError) as error:  # ValueError: a name that no host can have
             self._drop()
-            return unanswered(Reason.CANCELLED if self._closed else _reason(error), _words(error), self._hidden)
+            return no_response(Reason.CANCELLED if self._closed else _reason(error), _words(error), self._secrets)
         finally:
             self._sending.release()
 
@@ -82,7 +82,7 @@ class HttpTransport:
         with self._sending:
             self._drop()
 
-    def _exchange(self, body: bytes, deadline: Deadline) -> Judgement:
+    def _exchange(self, body: bytes, deadline: Deadline) -> Verdict:
         data = gzip.compress(body, _GZIP_LEVEL, mtime=0) if self._destination.gzip else body
         connection = self._connected(deadline)
         try:
@@ -97,14 +97,14 @@ class HttpTransport:
             response = connection.getresponse()
         return self._judge(response)
 
-    def _judge(self, response: HTTPResponse) -> Judgement:
+    def _judge(self, response: HTTPResponse) -> Verdict:
         with response:
             body = _read(response)
             if response.will_close or not response.isclosed():
                 self._drop()
         headers = {name.lower(): value for name, value in response.headers.items()}
         now = datetime.now(timezone.utc)
-        return judge_http(response.status, headers, body, now=now, hidden=self._hidden)
+        return verdict_from_http(response.status, headers, body, now=now, secrets=self._secrets)
 
     def _connected(self, deadline: Deadline) -> HTTPConnection:
         if self._connection is not None and self._socket is not None and self._socket.is_idle():

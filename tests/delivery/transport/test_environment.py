@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
+from heliograph.delivery.transport.environment import destination_from_env
 from heliograph.errors import SettingsError
 
 PREFIX = "OTEL_EXPORTER_OTLP_"
 
 
 def read(allow_plaintext: bool = False, **variables: str) -> Destination:
-    return Destination.from_env(
+    return destination_from_env(
         {f"{PREFIX}{name}": value for name, value in variables.items()}, allow_plaintext=allow_plaintext
     )
 
@@ -39,7 +40,7 @@ def test_headers_are_read_and_never_shown() -> None:
 
     assert dict(found.headers) == {"authorization": "Bearer canary", "x-team": "a"}
     assert "canary" not in repr(found)
-    assert "canary" in found.hidden
+    assert "canary" in found.secrets
 
 
 def test_credentials_go_over_plain_http_to_this_host_alone() -> None:
