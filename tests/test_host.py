@@ -874,8 +874,8 @@ with Host(Settings(secret=("s",)), plugins=[Pages()]) as host:
     )
 
     assert ended.returncode == 0, ended.stderr
-    told = [line.partition(" is set")[0] for line in ended.stderr.splitlines()]
-    assert told == ["No LoggerProvider", "No TracerProvider"]
+    warned = [line.partition(" is set")[0] for line in ended.stderr.splitlines()]
+    assert warned == ["No LoggerProvider", "No TracerProvider"]
     assert sorted(ended.stdout.split()) == ["1", "root"]
 
 

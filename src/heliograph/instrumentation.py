@@ -30,7 +30,7 @@ class Instrumentation:
         self.schemas = SchemaRegistry.from_settings(settings)
         actor = ActorFilter(settings.actor, self.schemas.policy)
         self.tokens = TokenTelemetry(providers, actor)
-        self._emitter = Emitter(settings, providers, actor, set_aside=Quarantine(settings.quarantine).put)
+        self._emitter = Emitter(settings, providers, actor, quarantine=Quarantine(settings.quarantine))
 
     def emit(self, event: EventLike) -> None:
         """Emit an event in the current context.
@@ -49,4 +49,4 @@ class Instrumentation:
             NotReplayable: The event is still invalid, or no registered class can read its version.
         """
         reader, attributes = prepare(self.schemas, record)
-        self._emitter.emit_again(reader, record, attributes)
+        self._emitter.replay(reader, record, attributes)

@@ -21,7 +21,7 @@ from heliograph import Event, Host, Settings, Severity, Signal, acting_as, hooki
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.read.event import EventReader
 from heliograph.telemetry.actor_attributes import ActorFilter
-from heliograph.telemetry.emitter import MAX_ATTRIBUTES, Emitter, bounded
+from heliograph.telemetry.emitter import MAX_ATTRIBUTES, Emitter, limit_attributes
 from heliograph.telemetry.providers import Providers
 from heliograph.version import __version__
 from recorder import Telemetry, without_uid
@@ -302,7 +302,7 @@ def test_event_with_exactly_a_hundred_attributes_is_left_alone() -> None:
     attributes: dict[str, Any] = {f"k{index}": index for index in range(101)}
     attributes["log.record.uid"] = "u"
 
-    kept = bounded(attributes)
+    kept = limit_attributes(attributes)
 
     assert len(kept) == MAX_ATTRIBUTES
     assert kept["log.record.uid"] == "u"
@@ -426,9 +426,11 @@ def test_no_provider_is_told_once_for_each_signal(warnings: pytest.LogCaptureFix
         host.track(AnythingEvent())
 
     log, span_event = [record.getMessage() for record in warnings.records]
-    assert log.startswith("No LoggerProvider is set, so no event goes out as 'log'. Say where to send it")
-    assert log.endswith("or take 'log' out of HELIOGRAPH_SIGNALS.")
-    assert span_event.startswith("No TracerProvider is set, so no event goes out as 'span_event'.")
+    assert log.startswith(
+        "No LoggerProvider is set, so events are not emitted as 'log'. Set OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    assert log.endswith("or remove 'log' from HELIOGRAPH_SIGNALS.")
+    assert span_event.startswith("No TracerProvider is set, so events are not emitted as 'span_event'.")
 
 
 def test_traces_alone_are_enough_for_span_events(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:
@@ -479,7 +481,7 @@ def test_logger_provider_that_throws_does_nothing_to_the_program(
 
     assert len(telemetry.span_events) == 1
     assert [record.getMessage() for record in warnings.records] == [
-        "A provider failed to take an event as 'log': builtins.RuntimeError"
+        "A provider failed to emit an event as 'log': builtins.RuntimeError"
     ]
     assert telemetry.counts("heliograph.emit.failures") == {("builtins.RuntimeError", "log"): 1}
     assert telemetry.counts("heliograph.events") == {("app.anything",): 1}

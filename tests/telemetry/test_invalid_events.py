@@ -176,7 +176,7 @@ def test_event_that_cannot_be_set_aside_is_emitted(
 
     [(_, attributes)] = telemetry.events
     assert attributes["heliograph.event.violations"] == VIOLATIONS
-    assert "could not be set aside" in warnings.text
+    assert "could not be put into the quarantine" in warnings.text
 
 
 def test_values_are_in_no_log_line(telemetry: Telemetry, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:

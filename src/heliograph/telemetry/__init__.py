@@ -1,1 +1,1 @@
-"""From attributes to telemetry, through the public API of OpenTelemetry alone."""
+"""Emit events as OpenTelemetry log records, span events and metrics. Imports only the API of OpenTelemetry, never its SDK."""

@@ -1,4 +1,4 @@
-"""Which of an actor's keys leave, in which form, and under which names."""
+"""Export an actor as attributes: which of its keys, with which privacy, under which names."""
 
 from __future__ import annotations
 
@@ -16,81 +16,97 @@ _EVERY_KEY: Final = "*"
 
 
 class ActorFilter:
-    """Puts an actor into attributes, by the setting ``HELIOGRAPH_ACTOR``.
+    """Exports the keys of an actor that the setting ``HELIOGRAPH_ACTOR`` allows.
+
+    The keys of `ACTOR_SECRETS` are never exported, at any depth of the actor, whatever the setting.
+
+    Any number of threads may use one filter at once: it does not change after its construction.
 
     Args:
-        keys: ``*`` for every key, a name to add it, ``name:mask`` (or ``hash``, ``drop``) to add what may leave of it,
-            ``-name`` to take it away; none: no key leaves. `token`, `token_expires` and `_r` never do.
-        policy: What leaves of a key that nothing but ``*`` names, and of private values inside of an actor.
+        keys: ``*`` exports every key. A name exports that key; ``name:mask``, ``name:hash`` and ``name:drop`` export it with
+            that privacy; ``-name`` excludes it. Without keys, nothing is exported.
+        policy: The privacy of a key that only ``*`` allows, and of private values inside an actor.
     """
 
     def __init__(self, keys: tuple[str, ...], policy: PrivacyPolicy | None = None) -> None:
         self._policy = policy or PrivacyPolicy()
-        named = (key.partition(":")[::2] for key in keys if not key.startswith("-"))
-        said = {key: Attribute(privacy=Privacy(privacy or "plain")) for key, privacy in named}
-        self._others = Attribute() if _EVERY_KEY in said else Attribute(privacy=Privacy.DROP)
-        if said.get(_EVERY_KEY, Attribute()).privacy not in {None, Privacy.PLAIN}:
-            self._others = said[_EVERY_KEY]
-        never = ACTOR_SECRETS | {key[1:] for key in keys if key.startswith("-")}
-        self._said = said | dict.fromkeys(never, Attribute(privacy=Privacy.DROP))
-        self._plain = {  # dicts are slow with subclasses of str
+        allowed = {
+            name: Attribute(privacy=Privacy(privacy or "plain"))
+            for name, _, privacy in (key.partition(":") for key in keys if not key.startswith("-"))
+        }
+        if _EVERY_KEY not in allowed:
+            self._others = Attribute(privacy=Privacy.DROP)
+        elif allowed[_EVERY_KEY].privacy is Privacy.PLAIN:
+            self._others = Attribute()  # `*` states no privacy: the policy's default applies
+        else:
+            self._others = allowed[_EVERY_KEY]  # such as `*:hash`
+        # Exclusions come last: neither a name nor `*` in the setting can bring back an excluded or secret key.
+        excluded = ACTOR_SECRETS | {key[1:] for key in keys if key.startswith("-")}
+        self._by_key = allowed | dict.fromkeys(excluded, Attribute(privacy=Privacy.DROP))
+        self._plain_names = {  # str(): lookups in a dict are slower with keys or values of a subclass of str
             key: str(name) for key, name in ACTOR_ATTRIBUTES.items() if self.privacy_of(key) is Privacy.PLAIN
         }
 
     def privacy_of(self, key: str) -> Privacy:
-        """What may leave of a key's value."""
-        return self._policy.privacy_of(self._said.get(key, self._others), None)
+        """Return the privacy of the value under a key."""
+        return self._policy.privacy_of(self._by_key.get(key, self._others), None)
 
     def put(self, attributes: Attributes, actor: object) -> None:
-        """Put what may leave of the actor into the attributes; an actor that is no mapping counts as its id.
+        """Add the exported part of an actor to the attributes.
 
-        Keys that are not text are left out: which of them would be a secret, nobody can say.
+        An actor that is not a mapping is exported as an id. Keys that are not strings are not exported: there is no way to
+        know if such a key, an enum member for example, means a secret.
         """
         if type(actor) is not dict:
-            actor = self._as_dict(actor)
+            actor = _actor_as_dict(actor)
         others = {}
-        for key, value in list(actor.items()):  # another thread may change it meanwhile
-            name = self._plain.get(key)
+        for key, value in list(actor.items()):  # a copy, because another thread may change the actor meanwhile
+            name = self._plain_names.get(key)
             if name is not None and type(value) is str and value.isascii():
-                attributes[name] = value
+                attributes[name] = value  # the usual case, without the general path below
                 continue
             if type(key) is not str:
-                self.put(attributes, self._as_dict(actor))
+                self.put(attributes, _actor_as_dict(actor))  # start again, without the keys that are not strings
                 return
-            left = self._left(key, value)
-            if left is not DROPPED and left is not None:
-                name = ACTOR_ATTRIBUTES.get(key)
-                if name is None:
-                    others[escape_surrogates(key)] = left
-                else:
-                    add_attributes(attributes, str(name), left)
+            form = self._exported_form(key, value)
+            if form is DROPPED or form is None:
+                continue
+            name = ACTOR_ATTRIBUTES.get(key)
+            if name is None:
+                others[escape_surrogates(key)] = form
+            else:
+                add_attributes(attributes, str(name), form)
         if others:
             add_attributes(attributes, ACTOR, others)
 
     def put_user(self, attributes: Attributes, actor_id: object) -> None:
-        """Put what may leave of an actor's id into the attributes."""
+        """Add the exported part of an actor to the attributes, if only its id is known."""
         self.put(attributes, {"id": actor_id})
 
-    def _left(self, key: str, value: object) -> object:
+    def _exported_form(self, key: str, value: object) -> object:
+        """Return the form of a value as its privacy allows it, or `DROPPED`."""
         privacy = self.privacy_of(key)
         if privacy is Privacy.DROP:
-            return DROPPED
+            return DROPPED  # before the form is computed, which may be expensive
         form = _without_secrets(protected_form_of(value, self._policy)[0])
         if key == "id" and form is not None and not isinstance(form, str):
-            form = to_json(form)  # `user.id` is text; an id of another type has the form that it has in JSON
+            form = to_json(form)  # `user.id` is always a string
         return self._policy.apply(privacy, form)
 
-    @staticmethod
-    def _as_dict(actor: object) -> dict[str, object]:
-        if not isinstance(actor, Mapping):
-            return {"id": actor}
-        try:
-            return {str.__str__(key): value for key, value in list(actor.items()) if isinstance(key, str)}
-        except Exception:  # a mapping's own code may do anything
-            return {"id": form_of(actor)}
+
+def _actor_as_dict(actor: object) -> dict[str, object]:
+    if not isinstance(actor, Mapping):
+        return {"id": actor}
+    try:
+        # str.__str__ turns a key of a subclass of str, which may override its methods, into a plain str
+        return {str.__str__(key): value for key, value in list(actor.items()) if isinstance(key, str)}
+    except Exception:  # a mapping's own code may raise anything
+        return {"id": form_of(actor)}
 
 
 def _without_secrets(form: object) -> object:
     if isinstance(form, dict):
         return {key: _without_secrets(value) for key, value in form.items() if key not in ACTOR_SECRETS}
-    return list(map(_without_secrets, form)) if isinstance(form, list) else form
+    if isinstance(form, list):
+        return [_without_secrets(item) for item in form]
+    return form

@@ -1,4 +1,22 @@
-"""An event becomes telemetry: a log-based Event, and a span event."""
+"""Emit an event to OpenTelemetry as a log record, a span event or a span, by the setting ``HELIOGRAPH_SIGNALS``.
+
+Steps for one event, in this order:
+
+1. The event's reader returns its properties as attributes and, unless validation is off, its violations.
+2. The actor's attributes are added. They come second and overwrite properties of the same name: `user.*` always means the
+   actor.
+3. The timestamp and the unique id are determined. An event in the quarantine has them too: it is replayed with both.
+4. An event with violations is counted, and raised, put into the quarantine, or emitted with a description of them.
+5. The same attributes, id and timestamp are emitted to each signal. A provider that fails is logged and counted, and the
+   remaining signals are still emitted.
+
+Emitting an event raises only two exceptions, both requested by the setting ``validation=strict``: `InvalidEvent` and
+`OutboxFull`. No other problem of heliograph, of a provider or of an actor's code reaches the program.
+
+Threads: any number of threads, and signal handlers, may emit at once. The emitter has no lock. It changes only three fields
+after its construction, all of them caches of a fact that does not change back (`_logger`, `_traces_are_set`, `_warned`): two
+threads that find one empty do the work twice, which is harmless.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +32,7 @@ from opentelemetry.trace import NonRecordingSpan, get_current_span, set_span_in_
 from heliograph.errors import OutboxFull
 from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
+from heliograph.quarantine.store import Quarantine
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation, describe_violations
@@ -31,30 +50,29 @@ from heliograph.values.introspect import getattr_or_none
 from heliograph.values.text import to_json
 
 MAX_ATTRIBUTES: Final = 100
-"""How many attributes an event has at most: the SDK drops those past 128, and says nothing."""
+"""The maximum number of attributes of an event. The SDK silently drops attributes beyond its own limit, 128 by default."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_UID: Final = str(LOG_RECORD_UID)  # dicts are slow with keys of a subclass of str
+_UID: Final = str(LOG_RECORD_UID)  # str(): dicts are slower with keys of a subclass of str
 _VERSION: Final = str(EVENT_VERSION)
 _VIOLATIONS: Final = str(EVENT_VIOLATIONS)
-_SEVERITY_NUMBERS: Final = tuple(SeverityNumber)  # by value, from UNSPECIFIED (0) on
+_SEVERITY_NUMBERS: Final = tuple(SeverityNumber)  # the index is the number: SeverityNumber begins with UNSPECIFIED (0)
 
 logger: Final = logging.getLogger(SCOPE)
 
 
 class Emitter:
-    """Emits events to the chosen signals, and judges those that break their contracts.
-
-    Telemetry does nothing to the program that it watches: nothing is raised, but for what the setting ``strict`` asks for.
+    """Emits events to the signals of the settings.
 
     Args:
-        settings: Which signals, which keys of the actor, and what becomes of invalid events.
-        providers: Where telemetry goes.
-        actor: Which of an actor's keys are exported, and how.
-        set_aside: Keeps invalid events, where the settings say so.
-        new_uid: Makes the unique id of an event, from its time in nanoseconds since the Unix epoch.
-        clock: Gives the time in nanoseconds since the Unix epoch, for events whose own time OTLP cannot carry.
+        settings: The signals, and the treatment of invalid events.
+        providers: The OpenTelemetry providers that telemetry goes to.
+        actor: Selects the keys of an actor that are exported.
+        quarantine: The quarantine for invalid events; `None` emits them.
+        new_uid: Returns a new unique id for an event, given its time in nanoseconds since the Unix epoch.
+        clock: Returns the time now in nanoseconds since the Unix epoch. It is used for events whose own time OTLP cannot
+            represent.
     """
 
     def __init__(
@@ -63,95 +81,117 @@ class Emitter:
         providers: Providers,
         actor: ActorFilter,
         *,
-        set_aside: Callable[[InvalidRecord], None] | None = None,
+        quarantine: Quarantine | None = None,
         new_uid: Callable[[int], str] | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._providers = providers
         self._metrics = metrics_of(providers)
-        self._count = self._metrics.events.add
-        self._put_actor = actor.put
-        self._invalid_events = InvalidEventHandler(settings, self._metrics, actor, set_aside)
-        self._validates = self._invalid_events.validates
+        self._actor = actor
+        self._invalid_events = InvalidEventHandler(settings, self._metrics, actor, quarantine)
         self._new_uid = new_uid or UidGenerator()
         self._clock = clock
-        self._log = Signal.LOG in settings.signals
-        self._span_event = Signal.SPAN_EVENT in settings.signals
-        self._span = Signal.SPAN in settings.signals
+        self._emits_log = Signal.LOG in settings.signals
+        self._emits_span_event = Signal.SPAN_EVENT in settings.signals
+        self._emits_span = Signal.SPAN in settings.signals
+        self._trace_signal = Signal.SPAN_EVENT if self._emits_span_event else Signal.SPAN  # to report failures
         self._logger: Logger | None = None
-        self._traces_seen = False
-        self._told: set[Signal] = set()
+        self._traces_are_set = False
+        self._warned: set[Signal] = set()
 
     def emit(self, reader: EventReader, event: EventLike) -> None:
-        """Emit the event, in the current context, and count it.
+        """Emit an event in the current context, and count it.
+
+        Args:
+            reader: The reader of the event's class.
+            event: The event.
 
         Raises:
-            InvalidEvent: It breaks its contract, and the settings are strict.
-            OutboxFull: There is no room for it, and the settings are strict.
+            InvalidEvent: The event violates its schema, and the setting ``validation`` is ``strict``.
+            OutboxFull: The outbox has no room for the event, and the setting ``validation`` is ``strict``.
         """
-        violations: list[Violation] | None = [] if self._validates else None
+        violations: list[Violation] | None = [] if self._invalid_events.validates else None
         attributes = reader.attributes(event, violations)
         try:
             actor = event.actor
             timestamp = (event.created - _EPOCH) // _MICROSECOND * 1000
-            is_odd = type(timestamp) is not int or not 0 <= timestamp <= INT64_MAX
-        except Exception:  # whatever the event is shaped like, it goes out
+            is_representable = type(timestamp) is int and 0 <= timestamp <= INT64_MAX
+        except (
+            Exception
+        ):  # an attribute is missing, of another type, or a property that raises; the event is emitted anyway
             actor = getattr_or_none(event, "actor")  # type: ignore[assignment]
-            is_odd = True
+            is_representable = False
         if actor is not None:
             if reader.shared_names:
-                self._separate(reader.schema, attributes, actor)
-            self._put_actor(attributes, actor)
-        if is_odd:
-            timestamp = self._odd_timestamp(getattr_or_none(event, "created"), attributes)
+                self._move_shared_names(reader.schema, attributes, actor)
+            self._actor.put(attributes, actor)
+        if not is_representable:
+            timestamp = self._substitute_timestamp(getattr_or_none(event, "created"), attributes)
         uid = self._new_uid(timestamp)
         if violations is not None and (violations or not reader.schema.is_declared):
-            if self._invalid_events.sets_aside(reader, event, uid, timestamp, violations):
+            is_in_quarantine = self._invalid_events.handle(reader, event, uid, timestamp, violations)
+            if is_in_quarantine:
                 return
             attributes[_VIOLATIONS] = describe_violations(violations)
-        self._send(reader, attributes, uid, timestamp, get_current())
+        self._emit_signals(reader, attributes, uid, timestamp, get_current())
         if reader.renamed is not None:
             self._emit_renamed(reader.renamed, event, attributes, timestamp)
 
-    def _separate(self, schema: EventSchema, attributes: Attributes, actor: object) -> None:
-        """Move properties that are called as one of the actor's attributes below the event's name: the actor is who did it."""
-        theirs: Attributes = {}
-        self._put_actor(theirs, actor)
+    def _move_shared_names(self, schema: EventSchema, attributes: Attributes, actor: object) -> None:
+        """Rename properties whose attribute the actor has too, such as `user.id`, to names below the event's name."""
+        actor_attributes: Attributes = {}
+        self._actor.put(actor_attributes, actor)
         for attribute in schema.wire_attributes():
-            if attribute.name in theirs and attribute.name in attributes:
+            if attribute.name in actor_attributes and attribute.name in attributes:
                 attributes[f"{schema.event_name}.{attribute.path}"] = attributes.pop(attribute.name)
 
-    def _emit_renamed(self, renamed: EventReader, event: EventLike, sent: Attributes, timestamp: int) -> None:
-        """Emit the event under its new name as well, with an id of its own: the other is that of a record received."""
+    def _emit_renamed(self, renamed: EventReader, event: EventLike, first: Attributes, timestamp: int) -> None:
+        """Emit an event for a second time, under its new name.
+
+        It gets another unique id: receivers would drop it as a duplicate if it had the id of the first record.
+        """
         attributes = renamed.attributes(event)
-        attributes.update((name, sent[name]) for name in (_VIOLATIONS, EVENT_CREATED) if name in sent)
+        attributes.update((name, first[name]) for name in (_VIOLATIONS, EVENT_CREATED) if name in first)
         actor = getattr_or_none(event, "actor")
         if actor is not None:
-            self._put_actor(attributes, actor)
-        self._send(renamed, attributes, self._new_uid(timestamp), timestamp, get_current())
+            self._actor.put(attributes, actor)
+        self._emit_signals(renamed, attributes, self._new_uid(timestamp), timestamp, get_current())
 
-    def emit_again(self, reader: EventReader, record: InvalidRecord, attributes: Attributes) -> None:
-        """Emit an event that was set aside: with its first id, time and actor, in the context of its span."""
+    def replay(self, reader: EventReader, record: InvalidRecord, attributes: Attributes) -> None:
+        """Emit an event from the quarantine, with its first id, time and actor, in the context of its span.
+
+        Args:
+            reader: The reader of the class that the event is valid for now.
+            record: The event as the quarantine kept it.
+            attributes: The properties of the event.
+        """
         attributes = {**attributes, **record.actor}
+        # Context(), not the current one: the span of the record is the only context that belongs to the event.
         context = set_span_in_context(NonRecordingSpan(record.span), Context())
-        self._send(reader, attributes, record.uid, record.time_unix_nano, context)
+        self._emit_signals(reader, attributes, record.uid, record.time_unix_nano, context)
 
-    def _send(self, reader: EventReader, attributes: Attributes, uid: str, timestamp: int, context: Context) -> None:
+    def _emit_signals(
+        self, reader: EventReader, attributes: Attributes, uid: str, timestamp: int, context: Context
+    ) -> None:
         schema = reader.schema
         attributes[_UID] = uid
         if schema.version is not None:
             attributes[_VERSION] = schema.version
         if len(attributes) > MAX_ATTRIBUTES:
-            attributes = bounded(attributes)
-        if self._log:
+            attributes = limit_attributes(attributes)
+        if self._emits_log:
             self._emit_log(reader, attributes, timestamp, context)
-        if self._span_event or self._span:
+        if self._emits_span_event or self._emits_span:
             self._emit_to_trace(schema.event_name, attributes, timestamp, context)
-        self._count(schema.event_name)
+        self._metrics.events.add(schema.event_name)
         reader.coverage.record(attributes, timestamp)
 
-    def _odd_timestamp(self, created: object, attributes: Attributes) -> int:
-        """The time of a naive `created`, taken as UTC; of one that OTLP cannot carry, the time now, and its text."""
+    def _substitute_timestamp(self, created: object, attributes: Attributes) -> int:
+        """Return a timestamp for a `created` that is not an aware datetime in the range of OTLP.
+
+        A naive datetime is in UTC, as in Datasette's own events. Anything else is kept as text in an attribute, and the
+        timestamp is the time now.
+        """
         if isinstance(created, datetime) and created.tzinfo is None:
             timestamp = (created.replace(tzinfo=timezone.utc) - _EPOCH) // _MICROSECOND * 1000
             if 0 <= timestamp <= INT64_MAX:
@@ -172,55 +212,60 @@ class Emitter:
                     attributes=attributes,
                     event_name=reader.schema.event_name,
                 )
-        except OutboxFull as error:  # an outbox raises it where the settings are strict, and else tells it itself
-            self._failed(Signal.LOG, error)
+        except OutboxFull as error:  # an outbox raises it only if the settings are strict; otherwise it logs it itself
+            self._report_failure(Signal.LOG, error)
             raise
-        except Exception as error:
-            self._failed(Signal.LOG, error)
+        except Exception as error:  # a provider's own code may raise anything
+            self._report_failure(Signal.LOG, error)
 
     def _find_logger(self) -> Logger | None:
+        # Kept only once a provider is set. Until then the API returns a proxy, which would add a call to every later event.
         if self._providers.has_logs():
             self._logger = self._providers.logger()
         else:
-            self._tell_once(Signal.LOG, "LoggerProvider")
+            self._warn_once(Signal.LOG, "LoggerProvider")
         return self._logger
 
     def _emit_to_trace(self, event_name: str, attributes: Attributes, timestamp: int, context: Context) -> None:
         try:
             span = get_current_span(context)
-            if self._span_event and span.is_recording():
+            if self._emits_span_event and span.is_recording():
                 span.add_event(event_name, attributes, timestamp)
-            elif self._has_traces() and self._span:
+            elif self._has_traces() and self._emits_span:
                 tracer = self._providers.tracer()
                 tracer.start_span(event_name, context, attributes=attributes, start_time=timestamp).end(timestamp)
-        except Exception as error:
-            self._failed(Signal.SPAN_EVENT if self._span_event else Signal.SPAN, error)
+        except Exception as error:  # a provider's own code may raise anything
+            self._report_failure(self._trace_signal, error)
 
     def _has_traces(self) -> bool:
-        if not self._traces_seen:
-            self._traces_seen = self._providers.has_traces()
-        if not self._traces_seen:
-            self._tell_once(Signal.SPAN_EVENT if self._span_event else Signal.SPAN, "TracerProvider")
-        return self._traces_seen
+        if not self._traces_are_set:
+            self._traces_are_set = self._providers.has_traces()
+        if not self._traces_are_set:
+            self._warn_once(self._trace_signal, "TracerProvider")
+        return self._traces_are_set
 
-    def _tell_once(self, signal: Signal, missing: str) -> None:
-        if signal not in self._told:
-            self._told.add(signal)
+    def _warn_once(self, signal: Signal, missing: str) -> None:
+        if signal not in self._warned:
+            self._warned.add(signal)
             logger.warning(
-                "No %s is set, so no event goes out as %r. Say where to send it (OTEL_EXPORTER_OTLP_ENDPOINT, which the "
-                "Datasette plugin and heliograph.configure() read), or take %r out of HELIOGRAPH_SIGNALS.",
+                "No %s is set, so events are not emitted as %r. Set OTEL_EXPORTER_OTLP_ENDPOINT (the Datasette plugin and "
+                "heliograph.configure() then set the provider), set a provider yourself, or remove %r from "
+                "HELIOGRAPH_SIGNALS.",
                 missing,
                 signal.value,
                 signal.value,
             )
 
-    def _failed(self, signal: Signal, error: Exception) -> None:
+    def _report_failure(self, signal: Signal, error: Exception) -> None:
         self._metrics.emit_failures.add(signal.value, error_type(error))
-        logger.error("A provider failed to take an event as %r: %s", signal.value, error_type(error), exc_info=error)
+        logger.error("A provider failed to emit an event as %r: %s", signal.value, error_type(error), exc_info=error)
 
 
-def bounded(attributes: Attributes) -> Attributes:
-    """At most `MAX_ATTRIBUTES` attributes: what is past them, but for the event's id, in one JSON object."""
+def limit_attributes(attributes: Attributes) -> Attributes:
+    """Return `MAX_ATTRIBUTES` attributes: those beyond the limit become one JSON object in the last of them.
+
+    The unique id is always an attribute of its own, since receivers find duplicates by it.
+    """
     names = [LOG_RECORD_UID, *(name for name in attributes if name != LOG_RECORD_UID)]
     kept = {name: attributes[name] for name in names[: MAX_ATTRIBUTES - 1]}
     kept[EVENT_OVERFLOW] = to_json({name: attributes[name] for name in names[MAX_ATTRIBUTES - 1 :]})

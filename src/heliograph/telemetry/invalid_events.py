@@ -1,9 +1,12 @@
-"""What becomes of an event that breaks its contract."""
+"""Treat an event that violates its schema as the setting ``HELIOGRAPH_VALIDATION`` demands.
+
+``warn`` counts the violations and lets the event be emitted, ``quarantine`` puts it into the quarantine instead, and
+``strict`` raises `InvalidEvent`. With ``off``, events are not validated, and nothing here is called.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Final
 
 from opentelemetry.trace import get_current_span
@@ -11,6 +14,7 @@ from opentelemetry.trace import get_current_span
 from heliograph.errors import InvalidEvent, qualified_name
 from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
+from heliograph.quarantine.store import Quarantine
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation, ViolationKind, describe_violations
 from heliograph.semconv import SCOPE
@@ -24,54 +28,68 @@ logger: Final = logging.getLogger(SCOPE)
 
 
 class InvalidEventHandler:
-    """Counts what is wrong with events, and does with them what the settings say.
+    """Counts the violations of events, and raises, quarantines or accepts the events.
 
     Args:
-        settings: What becomes of them.
-        metrics: Counts violations.
-        actor: What may leave of an actor.
-        set_aside: Keeps an event, where the settings say so; `None` keeps none.
+        settings: The treatment of invalid events.
+        metrics: Counts the violations.
+        actor: Selects the keys of an actor that are kept in the quarantine.
+        quarantine: The quarantine, used if the setting ``validation`` is ``quarantine``.
+
+    Attributes:
+        validates: True if events are to be validated.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        metrics: Metrics,
-        actor: ActorFilter,
-        set_aside: Callable[[InvalidRecord], None] | None,
-    ) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, actor: ActorFilter, quarantine: Quarantine | None) -> None:
         self.validates = settings.validation is not Validation.OFF
         self._is_strict = settings.validation is Validation.STRICT
-        self._set_aside = set_aside if settings.validation is Validation.QUARANTINE else None
-        self._count = metrics.violations.add
-        self._put_actor = actor.put
+        self._quarantine = quarantine if settings.validation is Validation.QUARANTINE else None
+        self._metrics = metrics
+        self._actor = actor
 
-    def sets_aside(
+    def handle(
         self, reader: EventReader, event: EventLike, uid: str, time_unix_nano: int, violations: list[Violation]
     ) -> bool:
-        """Whether the event is not to be emitted; ``violations`` get what is wrong with it besides.
+        """Count the violations of an event, and treat the event as the settings demand.
+
+        Args:
+            reader: The reader of the event's class.
+            event: The event.
+            uid: The unique id of the event.
+            time_unix_nano: The time of the event, in nanoseconds since the Unix epoch.
+            violations: The violations that the reader found. If the event's class is not declared, that violation is
+                inserted before them.
+
+        Returns:
+            True if the event is in the quarantine, and must not be emitted.
 
         Raises:
-            InvalidEvent: The settings are strict.
+            InvalidEvent: The setting ``validation`` is ``strict``.
         """
         schema = reader.schema
         if not schema.is_declared:
             violations.insert(0, Violation(ViolationKind.UNPLANNED_EVENT))
+        # Count before raising, so that the metric is the same under every setting.
         reader.coverage.record_violations(violations)
         for violation in violations:
-            self._count(schema.event_name, violation.kind.value)
+            self._metrics.violations.add(schema.event_name, violation.kind.value)
         if self._is_strict:
             raise InvalidEvent(schema.event_class, describe_violations(violations))
-        return self._set_aside is not None and self._is_set_aside(
-            self._set_aside, self._record(reader, event, uid, time_unix_nano, violations)
-        )
+        if self._quarantine is None:
+            return False
+        try:
+            self._quarantine.put(self._record(reader, event, uid, time_unix_nano, violations))
+        except Exception:  # the disk may be full, for example; the event is then emitted, so that it is not lost
+            logger.exception("An invalid event could not be put into the quarantine, so it is emitted.")
+            return False
+        return True
 
     def _record(
         self, reader: EventReader, event: EventLike, uid: str, time_unix_nano: int, violations: list[Violation]
     ) -> InvalidRecord:
         schema = reader.schema
         actor: Attributes = {}
-        self._put_actor(actor, getattr_or_none(event, "actor"))
+        self._actor.put(actor, getattr_or_none(event, "actor"))
         return InvalidRecord(
             uid=uid,
             event_name=schema.event_name,
@@ -83,12 +101,3 @@ class InvalidEventHandler:
             violations=tuple(describe_violations(violations)),
             span=get_current_span().get_span_context(),
         )
-
-    @staticmethod
-    def _is_set_aside(set_aside: Callable[[InvalidRecord], None], record: InvalidRecord) -> bool:
-        try:
-            set_aside(record)
-        except Exception:  # a disk that is full, for one: then it goes out, as it would by `warn`
-            logger.exception("An invalid event could not be set aside, and is emitted.")
-            return False
-        return True

@@ -1,4 +1,17 @@
-"""The metrics of events, hooks and tokens."""
+"""The metrics of events, hooks and tokens, and the way in which hosts share them.
+
+Counts are dicts that observable counters read. The obvious alternative, `Counter.add` of the SDK, was rejected: one call
+costs half as much as emitting the whole event does.
+
+Threads and processes:
+
+- `Tally.add` runs in any thread that tracks an event, and in signal handlers, which may track events too.
+- The callbacks of the observable counters run in the thread that collects metrics: the SDK's periodic reader, or a
+  thread that calls ``force_flush``.
+- `ByMeterProvider.of` runs in any thread that makes a host, an emitter or an outbox.
+- A forked child starts with counts of 0, since the parent goes on to export the counts up to the fork; and with new locks,
+  since a thread that held a lock at the fork does not exist in the child to release it.
+"""
 
 from __future__ import annotations
 
@@ -46,28 +59,28 @@ T = TypeVar("T")
 
 
 class Tally:
-    """A counter that costs a dict's increment: read by an observable counter when metrics are collected.
-
-    An SDK's `Counter.add` costs half of what emitting the whole event does.
+    """A counter in a dict, which an observable counter reads when metrics are collected.
 
     Args:
-        meter: Where the observable counter is made.
-        metric: Its name, unit and description.
-        attributes: The names of the attributes, in the order of the values that `add` is given.
+        meter: The meter that creates the observable counter.
+        metric: The name, unit and description of the counter.
+        attributes: The names of the attributes, in the order of the values that `add` gets.
     """
 
     def __init__(self, meter: Meter, metric: MetricName, *attributes: AttributeName) -> None:
         self._attributes = attributes
-        self._restart()
-        after_fork_in_child(self._restart)  # the parent goes on reporting what was counted so far
+        self._reset()
+        after_fork_in_child(self._reset)
         meter.create_observable_counter(metric, [self._observe], unit=metric.unit, description=metric.brief)
 
-    def _restart(self) -> None:
-        self._lock = threading.RLock()  # the handler of a signal may count, too
+    def _reset(self) -> None:
+        # The lock guards _counts: `+= 1` reads and writes, and a dict must not grow while it is copied. It is reentrant,
+        # because a signal handler runs in the main thread, perhaps while that thread holds the lock.
+        self._lock = threading.RLock()
         self._counts: defaultdict[tuple[str, ...], int] = defaultdict(int)
 
     def add(self, *values: str) -> None:
-        """Count one."""
+        """Count one occurrence with these values of the attributes."""
         with self._lock:
             self._counts[values] += 1
 
@@ -78,15 +91,18 @@ class Tally:
 
 
 class Metrics:
-    """What is counted beside events: the same object for all who share a meter provider (see `metrics_of`).
+    """The metrics of events, hooks and tokens. All users of one meter provider share one object (see `metrics_of`).
+
+    Args:
+        meter: The meter that creates the instruments.
 
     Attributes:
-        events: Events tracked, by event name.
-        violations: What was wrong with events, by event name and kind.
-        emit_failures: Events that a provider failed to take, by signal and error.
-        hook_failures: Calls of a hook that failed, by hook and error.
-        token_create_duration: How long creating a token took, in seconds.
-        token_verify_duration: How long verifying a token took, in seconds.
+        events: Events tracked, without those in the quarantine, by event name.
+        violations: Violations of schemas, by event name and kind.
+        emit_failures: Events that a provider raised an exception for, by signal and type of the exception.
+        hook_failures: Calls of hooks that failed, by hook and type of the exception.
+        token_create_duration: Time to create a token, in seconds.
+        token_verify_duration: Time to verify a token, in seconds.
     """
 
     def __init__(self, meter: Meter) -> None:
@@ -94,11 +110,11 @@ class Metrics:
         self.violations = Tally(meter, VIOLATIONS, EVENT_NAME, VIOLATION_KIND)
         self.emit_failures = Tally(meter, EMIT_FAILURES, SIGNAL, ERROR_TYPE)
         self.hook_failures = Tally(meter, HOOK_FAILURES, HOOK, ERROR_TYPE)
-        self.token_create_duration = _duration(meter, TOKEN_CREATE_DURATION)
-        self.token_verify_duration = _duration(meter, TOKEN_VERIFY_DURATION)
+        self.token_create_duration = _duration_histogram(meter, TOKEN_CREATE_DURATION)
+        self.token_verify_duration = _duration_histogram(meter, TOKEN_VERIFY_DURATION)
 
 
-def _duration(meter: Meter, metric: MetricName) -> Histogram:
+def _duration_histogram(meter: Meter, metric: MetricName) -> Histogram:
     return meter.create_histogram(
         metric,
         unit=metric.unit,
@@ -108,21 +124,31 @@ def _duration(meter: Meter, metric: MetricName) -> Histogram:
 
 
 class ByMeterProvider(Generic[T]):
-    """One object for each meter provider: two observable counters of one name would hide each other.
+    """Makes one object for each meter provider, and returns the same object for the same provider from then on.
+
+    Two hosts with one provider must share their instruments: of two observable counters with one name, the SDK exports
+    only one.
+
+    Providers are held weakly, so that a provider that nobody else uses is freed together with its object.
 
     Args:
-        make: Makes the object with a meter.
+        make: Makes the object from a meter.
     """
 
     _GLOBAL: Final = Providers()
+    """The key of the global provider. The provider itself cannot be the key: it is a proxy until a program sets one."""
 
     def __init__(self, make: Callable[[Meter], T]) -> None:
         self._make = make
         self._made: weakref.WeakKeyDictionary[MeterProvider | Providers, T] = weakref.WeakKeyDictionary()
-        self._lock = threading.Lock()
+        self._reset_lock()
+        after_fork_in_child(self._reset_lock)
+
+    def _reset_lock(self) -> None:
+        self._lock = threading.Lock()  # guards _made: no two threads may make an object for one provider
 
     def of(self, providers: Providers) -> T:
-        """The object for where these metrics go."""
+        """Return the object for the meter provider of ``providers``."""
         provider = providers.meter_provider
         key = self._GLOBAL if provider is None or provider is get_meter_provider() else provider
         with self._lock:
@@ -134,14 +160,19 @@ class ByMeterProvider(Generic[T]):
     def _new(self, providers: Providers) -> T:
         try:
             return self._make(providers.meter())
-        except Exception:  # a provider's own code may do anything; the program goes on, unmeasured
-            logger.exception("The MeterProvider gives no instruments: nothing is measured.")
+        except Exception:  # a provider's own code may raise anything; the program continues without metrics
+            logger.exception("The MeterProvider failed to create instruments, so heliograph exports no metrics.")
             return self._make(NoOpMeter(SCOPE))
 
 
-metrics_of: Final = ByMeterProvider(Metrics).of
+_metrics_by_provider: Final = ByMeterProvider(Metrics)
+
+
+def metrics_of(providers: Providers) -> Metrics:
+    """Return the metrics of events, hooks and tokens for the meter provider of ``providers``."""
+    return _metrics_by_provider.of(providers)
 
 
 def error_type(error: BaseException) -> str:
-    """The value of `error.type`: the class, never the message, which may quote a secret."""
+    """Return the value of `error.type` for an exception: its class, never its message, which may quote a secret."""
     return qualified_name(error)

@@ -1,4 +1,8 @@
-"""What OpenTelemetry's API keeps in modules that it still calls private: imported here, and nowhere else."""
+"""Names that OpenTelemetry's API keeps in private modules. No other module of heliograph imports those modules.
+
+The logs API is stable as a specification, and still in a private Python module. The two proxy classes are the only way to
+learn that a program has not set a global provider yet.
+"""
 
 from opentelemetry._logs import (
     Logger,

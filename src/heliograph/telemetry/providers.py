@@ -1,4 +1,4 @@
-"""The three providers that telemetry goes to: those handed in, else the global ones, set now or later."""
+"""The three OpenTelemetry providers that telemetry goes to: those passed in, or else the global ones, set now or later."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ logger: Final = logging.getLogger(SCOPE)
 
 @dataclass(frozen=True, kw_only=True)
 class Providers:
-    """Where telemetry goes.
+    """The providers that telemetry goes to.
+
+    A global provider is looked up each time it is needed, since a program may set it after it made a host.
 
     Attributes:
-        tracer_provider: For spans; `None` is the global one.
-        logger_provider: For log records; `None` is the global one.
-        meter_provider: For metrics; `None` is the global one.
+        tracer_provider: The provider for spans; `None` means the global one.
+        logger_provider: The provider for log records; `None` means the global one.
+        meter_provider: The provider for metrics; `None` means the global one.
     """
 
     tracer_provider: TracerProvider | None = None
@@ -38,33 +40,36 @@ class Providers:
     meter_provider: MeterProvider | None = None
 
     def tracer(self) -> Tracer:
-        """The tracer of our scope; it records nothing until a provider is set."""
+        """Return the tracer of heliograph's scope. It records nothing while no provider is set."""
         return (self.tracer_provider or get_tracer_provider()).get_tracer(SCOPE, __version__)
 
     def logger(self) -> Logger:
-        """The logger of our scope; it emits nothing until a provider is set."""
+        """Return the logger of heliograph's scope. It emits nothing while no provider is set."""
         return (self.logger_provider or get_logger_provider()).get_logger(SCOPE, __version__)
 
     def meter(self) -> Meter:
-        """The meter of our scope; it measures nothing until a provider is set."""
+        """Return the meter of heliograph's scope. It measures nothing while no provider is set."""
         return (self.meter_provider or get_meter_provider()).get_meter(SCOPE, __version__)
 
     def has_traces(self) -> bool:
-        """Whether somebody set up traces: a provider that does nothing, set on purpose, counts."""
+        """Return True if a provider for spans is set, even one that does nothing: it was set on purpose."""
         return not isinstance(self.tracer_provider or get_tracer_provider(), ProxyTracerProvider)
 
     def has_logs(self) -> bool:
-        """Whether somebody set up logs."""
+        """Return True if a provider for log records is set, even one that does nothing."""
         return not isinstance(self.logger_provider or get_logger_provider(), ProxyLoggerProvider)
 
     def has_metrics(self) -> bool:
-        """Whether somebody set up metrics."""
+        """Return True if a provider for metrics is set, even one that does nothing."""
         return not isinstance(self.meter_provider or get_meter_provider(), ProxyMeterProvider)
 
     def force_flush(self, timeout_millis: float) -> bool:
-        """Ask each provider to send what it holds; True if all of them say, within the time, that they did.
+        """Ask each provider to send the telemetry that it holds.
 
-        It returns by the deadline, whatever a provider does: one that is stuck is left to a daemon thread.
+        It returns by the deadline, whatever a provider does: a provider that hangs is abandoned in a daemon thread.
+
+        Returns:
+            True if every provider reported success in time.
         """
         return run_within(timeout_millis, lambda: self._flush_each(timeout_millis)) is True
 
@@ -75,14 +80,16 @@ class Providers:
             self.logger_provider or get_logger_provider(),
             self.meter_provider or get_meter_provider(),
         )
-        answers = [_flush(provider, max(1, int(deadline.remaining()))) for provider in providers]
-        return all(answers)
+        # A list, not a generator: all() would stop at the first failure, and the other providers would not be asked.
+        # At least 1 ms: some providers take 0 for "no timeout".
+        results = [_flush(provider, max(1, int(deadline.remaining()))) for provider in providers]
+        return all(results)
 
 
 def _flush(provider: object, timeout_millis: int) -> bool:
     try:
-        flush = getattr(provider, "force_flush", None)  # the API knows none: only an SDK has something to send
+        flush = getattr(provider, "force_flush", None)  # not part of the API: only an SDK has something to send
         return flush is None or flush(timeout_millis) is not False
-    except Exception:  # a provider's own code may do anything
-        logger.exception("A provider failed to flush; what it held may be lost.")
+    except Exception:  # a provider's own code may raise anything
+        logger.exception("A provider failed to flush. The telemetry that it holds may be lost.")
         return False

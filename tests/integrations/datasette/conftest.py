@@ -17,7 +17,7 @@ from datasette.database import Database
 from datasette.plugins import pm
 
 from heliograph.integrations.datasette import plugin
-from heliograph.telemetry.metrics import metrics_of
+from heliograph.telemetry import metrics
 from recorder import Telemetry
 
 
@@ -69,7 +69,7 @@ def set_globally(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(opentelemetry.metrics._internal, "_METER_PROVIDER", meter_provider)
         # what was made for the providers of an earlier test, and is kept for the life of the process
         monkeypatch.setattr(datasette.telemetry.tracer, "_real_tracer", None)
-        monkeypatch.setattr(metrics_of.__self__, "_made", weakref.WeakKeyDictionary())
+        monkeypatch.setattr(metrics._metrics_by_provider, "_made", weakref.WeakKeyDictionary())
 
     return set_globally
 
