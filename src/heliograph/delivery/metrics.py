@@ -1,4 +1,12 @@
-"""What became of records: counted for each processor, and told as metrics."""
+"""The counters of an outbox, and the metrics that report them.
+
+Every processor counts for itself (`OutboxCounters`). The metrics read these counters when a metric reader asks for them; so
+counting costs nothing but an addition, and works without any meter provider.
+
+Counters are written by the worker and by every thread that emits, and read by the thread of a metric reader: a lock guards
+them. It is an `RLock`, since the handler of a signal may emit while its own thread is counting. `OutboxMetrics` has a lock for
+its two lists, which change only when a processor begins, ends, or finds itself in a forked child.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +34,15 @@ from heliograph.semconv import (
 )
 from heliograph.telemetry.metrics import ByMeterProvider
 
+# Values of the attribute `heliograph.outbox.reason` for records that are rejected before a server sees them.
 OUTBOX_FULL: Final = "outbox_full"
+"""The outbox has reached its maximal size."""
 MEMORY_FULL: Final = "memory_full"
+"""The disk fails, and the memory that is used instead is full."""
 SHUT_DOWN: Final = "shut_down"
+"""The record was emitted after `shutdown`."""
 DROPPED_OLDEST: Final = "dropped_oldest"
+"""The record waited longest, and was deleted to make room for newer ones."""
 
 _COUNTERS: Final = (
     OUTBOX_ACCEPTED,
@@ -42,108 +55,111 @@ _COUNTERS: Final = (
 
 
 class OutboxCounters:
-    """How many records, or requests, by the name of the metric and the reason; any thread may count."""
+    """Counts records, or requests, by metric and reason. Any thread may count and read."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._counts: Counter[tuple[MetricName, str]] = Counter()
 
     def add(self, metric: MetricName, count: int = 1, reason: str = "") -> None:
-        """Count some more."""
-        if count:
+        """Add to a counter."""
+        if count:  # a reason that never occurred makes no time series
             with self._lock:
                 self._counts[metric, reason] += count
 
-    def reach(self, metric: MetricName, count: int) -> None:
-        """Note how many there are by now, of what is counted elsewhere."""
+    def set_total(self, metric: MetricName, count: int) -> None:
+        """Set a counter without reasons to a number that is counted elsewhere."""
         with self._lock:
             self._counts[metric, ""] = count
 
     def total(self, metric: MetricName) -> int:
-        """How many there are, whatever the reason."""
+        """Return the sum over all reasons."""
         return sum(self.by_reason(metric).values())
 
     def by_reason(self, metric: MetricName) -> Mapping[str, int]:
-        """How many there are for each reason."""
+        """Return the count for each reason that occurred."""
         with self._lock:
             return {reason: count for (name, reason), count in self._counts.items() if name == metric}
 
 
 class ObservedOutbox(Protocol):
-    """What the metrics of an outbox are read from."""
+    """The part of a processor that its metrics read."""
 
     @property
     def counts(self) -> OutboxCounters:
-        """What became of records so far."""
+        """The counters since the process began."""
 
     @property
     def depth(self) -> int:
-        """How many records wait."""
+        """The number of records that wait to be sent."""
 
     @property
     def size(self) -> int:
-        """How many bytes the outbox has."""
+        """The size of the outbox, in bytes."""
 
     @property
     def oldest_age_seconds(self) -> float:
-        """How old the oldest record is that waits."""
+        """The age of the record that has waited longest."""
 
 
 class OutboxMetrics:
     """The metrics of all outboxes of a process that share a meter provider (see `outbox_metrics_of`).
 
     Args:
-        meter: Where the instruments are made.
+        meter: The meter that creates the instruments.
     """
 
     def __init__(self, meter: Meter) -> None:
-        self._restart()
-        after_fork_in_child(self._restart)  # the parent goes on reporting what was counted so far
+        self._clear()
+        after_fork_in_child(self._clear)  # the parent reports its own counts; a child that did, too, would double them
         for metric in _COUNTERS:
             callback = partial(self._observe_counter, metric)
             meter.create_observable_counter(metric, [callback], unit=metric.unit, description=metric.brief)
         gauges: Mapping[MetricName, Callable[[ObservedOutbox], float]] = {
-            OUTBOX_DEPTH: lambda each: each.depth,
-            OUTBOX_SIZE: lambda each: each.size,
-            OUTBOX_OLDEST_AGE: lambda each: each.oldest_age_seconds,
+            OUTBOX_DEPTH: lambda outbox: outbox.depth,
+            OUTBOX_SIZE: lambda outbox: outbox.size,
+            OUTBOX_OLDEST_AGE: lambda outbox: outbox.oldest_age_seconds,
         }
         for metric, read in gauges.items():
-            callback = partial(self._observe_gauge, max if metric is OUTBOX_OLDEST_AGE else sum, read)
+            combine = max if metric is OUTBOX_OLDEST_AGE else sum
+            callback = partial(self._observe_gauge, combine, read)
             meter.create_observable_gauge(metric, [callback], unit=metric.unit, description=metric.brief)
 
-    def _restart(self) -> None:
+    def _clear(self) -> None:
+        # A new lock, too: in a forked child the old one may be held by a thread that does not exist there.
         self._lock = threading.Lock()
         self._observed: list[ObservedOutbox] = []
         self._ended: list[OutboxCounters] = []
 
-    def begin(self, observed: ObservedOutbox) -> None:
-        """Tell of it from now on."""
+    def add(self, outbox: ObservedOutbox) -> None:
+        """Report an outbox from now on."""
         with self._lock:
-            self._observed.append(observed)
+            self._observed.append(outbox)
 
-    def end(self, observed: ObservedOutbox) -> None:
-        """Tell no more of it than what it counted: a counter never goes back."""
+    def remove(self, outbox: ObservedOutbox) -> None:
+        """Stop reporting the gauges of an outbox. Its counts stay in the sums, since a counter must never decrease."""
         with self._lock:
-            self._observed.remove(observed)
-            self._ended.append(observed.counts)
+            self._observed.remove(outbox)
+            self._ended.append(outbox.counts)
 
     def _observe_counter(self, metric: MetricName, _: CallbackOptions) -> Iterable[Observation]:
         with self._lock:
-            counts = [*self._ended, *(each.counts for each in self._observed)]
+            counters = [*self._ended, *(outbox.counts for outbox in self._observed)]
         totals: Counter[str] = Counter()
-        for each in counts:
+        for each in counters:
             totals.update(each.by_reason(metric))
         return [Observation(count, {OUTBOX_REASON: reason} if reason else {}) for reason, count in totals.items()]
 
     def _observe_gauge(
         self,
-        together: Callable[[Iterable[float]], float],
+        combine: Callable[[Iterable[float]], float],
         read: Callable[[ObservedOutbox], float],
         _: CallbackOptions,
     ) -> Iterable[Observation]:
         with self._lock:
             observed = list(self._observed)
-        return [Observation(together(read(each) for each in observed))] if observed else []
+        return [Observation(combine(read(outbox) for outbox in observed))] if observed else []
 
 
 outbox_metrics_of: Final = ByMeterProvider(OutboxMetrics).of
+"""Return the `OutboxMetrics` of a meter provider. Processors that share a provider share them."""

@@ -1,4 +1,9 @@
-"""What a process left that is gone: its folder is sent by whoever holds the lock, and deleted then."""
+"""Orphans: folders whose process has died. Any other process that uses the outbox adopts them, sends them, and deletes them.
+
+An orphan is used by one thread: the worker of a processor, or the command ``heliograph outbox drain``. Other threads only read
+`Orphan.waiting` and `Orphan.reader.oldest`, for metrics, and may see values that are a batch old. In a forked child,
+`Orphan.release` closes the files that were inherited, and nothing else may be called.
+"""
 
 from __future__ import annotations
 
@@ -16,62 +21,82 @@ logger: Final = logging.getLogger(SCOPE)
 
 
 class Orphan:
-    """A folder of a process that is gone.
+    """A folder that a dead process left, and that this process has locked.
 
     Args:
-        lock: The folder, whose lock is held.
+        lock: The lock of the folder.
 
     Attributes:
-        reader: Reads what is in it.
-        is_sent: Whether all in it was answered for, and it is deleted.
+        folder: The folder.
+        reader: The reader of its journal.
+        is_sent: True if every record in it was acknowledged; the folder is then deleted.
+
+    Raises:
+        OSError: The folder cannot be read.
     """
 
     def __init__(self, lock: FolderLock) -> None:
         self.folder = lock.folder
         self.reader = JournalReader(lock.folder, is_live=False)
-        self._folder_lock = lock
-        self._last = last_sequence(lock.folder)
+        self._lock = lock
+        self._last_sequence = last_sequence(lock.folder)
         self.is_sent = False
 
     @property
     def waiting(self) -> int:
-        """How many records wait in it."""
-        return max(0, self._last - self.reader.acknowledged)
+        """The number of records that are not acknowledged yet."""
+        return max(0, self._last_sequence - self.reader.acknowledged)
 
     def drain(self, sender: Sender, after_each: Callable[[], object]) -> bool:
-        """Send what is in it, batch by batch, as long as a server takes it; whether it is let go: sent, or unreadable."""
+        """Send batch after batch, until the server accepts no more or the folder is empty; an empty folder is deleted.
+
+        Args:
+            sender: The sender.
+            after_each: Called after each batch. The worker sends the records of its own process there, so that a large
+                orphan does not delay them.
+
+        Returns:
+            True if this process is done with the folder: it was sent and deleted, or it cannot be read, and was unlocked.
+        """
         try:
             while (outcome := sender.send_next(self.reader)) is Outcome.SENT:
                 after_each()
         except OSError as error:
-            _tell(self.folder, error)
+            _log_unreadable(self.folder, error)
             self.release()
             return True
+        # Delete only after EMPTY. To ask the sender again if it is ready would not do: a backoff that ends between the two
+        # calls would make an unsent folder look like an empty one.
         if outcome is not Outcome.EMPTY:
             return False
         self.reader.close()
-        self._folder_lock.delete_folder()
+        self._lock.delete_folder()
         self.is_sent = True
         return True
 
     def release(self) -> None:
-        """Leave it to whoever takes it next."""
+        """Close the files and unlock the folder, for the next process that adopts it."""
         self.reader.close()
-        self._folder_lock.release()
+        self._lock.release()
 
 
-def adopt(outbox: OutboxDirectory, but: Collection[Path] = ()) -> Iterator[Orphan]:
-    """What processes left that are gone, but for these folders."""
+def adopt(outbox: OutboxDirectory, skip: Collection[Path] = ()) -> Iterator[Orphan]:
+    """Lock and yield each orphan of the outbox.
+
+    Args:
+        outbox: The outbox.
+        skip: Folders to leave alone, because they were found to be unreadable or unsendable just now.
+    """
     for lock in outbox.lock_orphans():
-        if lock.folder in but:
+        if lock.folder in skip:
             lock.release()
             continue
         try:
             yield Orphan(lock)
         except OSError as error:
-            _tell(lock.folder, error)
+            _log_unreadable(lock.folder, error)
             lock.release()
 
 
-def _tell(folder: Path, error: OSError) -> None:
-    logger.error("%s cannot be read, and is left for later: %s", folder, error)
+def _log_unreadable(folder: Path, error: OSError) -> None:
+    logger.error("%s cannot be read, and will be tried again later: %s", folder, error)

@@ -1,4 +1,20 @@
-"""A log record processor that loses nothing: what it accepted is on the disk, and is sent until a server took it."""
+"""A log record processor that stores each record on disk before `on_emit` returns, and sends it until a server accepts it.
+
+The design is in the package's docstring (`heliograph.delivery`): threads, locks, invariants, and the way of a record. This
+module is the entry: it encodes a record, finds the storage of its resource, appends, and wakes the worker.
+
+Any thread may call any method at any time, and so may the handler of a signal in the middle of another call of its own
+thread. So all locks here are `RLock`s. `on_emit` takes none of them, except for the first record of a resource or a logger:
+
+- `_lock` guards `_storages` (adding an entry) and `_is_shut_down`. Both change under it, so no storage is created after
+  `shutdown` has begun to close them. `_storages` is read without it, always through a copy (`_all_storages`).
+- `_targets` is a cache. Single dict operations are atomic in CPython, and the worst of a race is to compute an entry twice.
+- `_pending_bytes` may miss a few additions of threads that race. It only decides when the worker is woken, which polls anyway.
+- `_error_logged_at` may be read by two threads at once. The message is logged twice then.
+
+In a forked child only the forking thread exists, and any lock may have been held by another one. `_restart_in_child` makes
+everything anew, after closing the files that belong to the parent.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +43,7 @@ from heliograph.delivery.metrics import (
     outbox_metrics_of,
 )
 from heliograph.delivery.sender import MAX_BATCH_BYTES, Sender
-from heliograph.delivery.storage import ResourceStorage, header_of
+from heliograph.delivery.storage import ResourceStorage, encode_header
 from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.environment import destination_from_env
@@ -41,37 +57,57 @@ from heliograph.settings import OutboxFullPolicy
 from heliograph.telemetry.providers import Providers
 
 MAX_BYTES: Final = 2**30
+"""The default size that an outbox may reach."""
 EXIT_TIMEOUT_MILLIS: Final = 5000.0
+"""The default time that `shutdown` may take."""
 
 _WAKE_BYTES: Final = MAX_BATCH_BYTES
+"""The worker is woken after this many bytes: a full request waits then. Smaller amounts wait for its next poll."""
 _SEGMENTS: Final = 8
-_TELL_EACH_SECONDS: Final = 10.0
-_MOST_ROUTES: Final = 1024
+"""A segment is at most this fraction of the outbox, so that dropping the oldest one does not drop most of it."""
+_MIN_SEGMENT_BYTES: Final = 64 * 1024
+_LOG_INTERVAL_SECONDS: Final = 10.0
+"""The shortest time between two messages about records that are not accepted."""
+_MAX_TARGETS: Final = 1024
+"""The size at which the cache of targets is emptied: a program may create loggers or resources all the time."""
 
 logger: Final = logging.getLogger(SCOPE)
 
 
-class _Route(NamedTuple):
+class _LoggerTarget(NamedTuple):
+    """The place to which the records of one logger go.
+
+    Attributes:
+        resource: The resource of the logger's provider.
+        instrumentation_scope: The instrumentation scope of the logger.
+        storage: The storage of the resource.
+        scope: The scope, encoded.
+    """
+
     resource: Resource | None
-    said: InstrumentationScope | None
-    journal: ResourceStorage
+    instrumentation_scope: InstrumentationScope | None
+    storage: ResourceStorage
     scope: Scope
 
 
 class OutboxLogRecordProcessor(LogRecordProcessor):
-    """Writes each log record into a journal before `on_emit` returns, and sends the journal from a thread of its own.
+    """Stores each log record on disk before `on_emit` returns, and sends it from a background thread until it is accepted.
 
-    A record that was accepted survives the death of the process; whoever uses the directory next sends what is left.
+    A record that was accepted survives the death of the process. The next process that uses the directory sends it, or
+    ``heliograph outbox drain``. Add one to a `LoggerProvider` of the SDK::
+
+        logger_provider.add_log_record_processor(OutboxLogRecordProcessor("/var/lib/my-app/outbox"))
 
     Args:
-        directory: The outbox; made, for its owner alone, if it is not there.
-        destination: Where to send to; `None` asks the standard ``OTEL_EXPORTER_OTLP_*`` environment.
-        transport: What carries requests; `None` is what the destination's protocol asks for.
-        max_bytes: How large the outbox may become.
-        when_full: What happens then.
-        durable: Whether a record is on the disk itself before `on_emit` returns, and survives a power cut.
-        strict: Whether `on_emit` raises `OutboxFull`, rather than telling it in a log.
-        meter_provider: Where its metrics go; `None` is the global one.
+        directory: The outbox. It is created, for its owner alone, if it does not exist. Many processes may share it.
+        destination: The server. `None` reads the standard ``OTEL_EXPORTER_OTLP_*`` variables.
+        transport: The client that sends requests. `None` opens one for the destination's protocol.
+        max_bytes: The size that the outbox may reach.
+        when_full: The policy for a full outbox: reject new records, or drop those that have waited longest.
+        durable: True if each record must be on the disk itself before `on_emit` returns, so that it survives a power cut.
+            It costs a flush to the disk for each record, or for all threads that emit at the same time.
+        strict: True if `on_emit` must raise `OutboxFull`. By default it logs an error, at most every ten seconds.
+        meter_provider: The provider of its metrics. `None` is the global one.
 
     Raises:
         OutboxError: The directory cannot be used.
@@ -93,151 +129,188 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         self._destination = destination or destination_from_env()
         self._given_transport = transport
         self._outbox = OutboxDirectory(Path(directory), max_bytes=max_bytes)
-        self._segment_bytes = max(64 * 1024, min(SEGMENT_BYTES, max_bytes // _SEGMENTS))
+        self._segment_bytes = max(_MIN_SEGMENT_BYTES, min(SEGMENT_BYTES, max_bytes // _SEGMENTS))
         self._when_full = when_full
         self._durable = durable
         self._strict = strict
         self._metrics = outbox_metrics_of(Providers(meter_provider=meter_provider))
-        self._journals: dict[Header, ResourceStorage] = {}
-        self._begin()
-        after_fork_in_child(self._begin_in_child)
+        self._storages: dict[Header, ResourceStorage] = {}
+        self._start()
+        # After `outbox_metrics_of`: callbacks run in the order of registration, and the metrics of a child must be empty
+        # before this processor adds itself to them.
+        after_fork_in_child(self._restart_in_child)
 
-    def _begin(self) -> None:
-        self._counts = OutboxCounters()
-        self._routes: dict[tuple[int, int], _Route] = {}
-        self._lock = threading.RLock()  # all of them: the handler of a signal may emit a record, too
+    def _start(self) -> None:
+        """Create everything that a process has for itself, and start the worker."""
+        self._counters = OutboxCounters()
+        self._targets: dict[tuple[int, int], _LoggerTarget] = {}
+        self._lock = threading.RLock()
         self._pending_bytes = 0
         self._is_shut_down = False
-        self._told_rejected = float("-inf")
+        self._error_logged_at = float("-inf")
         self._sender = Sender(
             self._given_transport or open_transport(self._destination),
             timeout_seconds=self._destination.timeout_seconds,
             dead_letters=self._outbox.dead_letters,
-            counts=self._counts,
+            counts=self._counters,
         )
-        self._worker = Worker(self._outbox, self._sender, lambda: list(self._journals.values()))
-        self._metrics.begin(self)
+        self._worker = Worker(self._outbox, self._sender, self._all_storages)
+        self._metrics.add(self)
 
-    def _begin_in_child(self) -> None:
-        """Leave the parent what is the parent's, and begin anew."""
-        for journal in self._journals.values():
-            journal.abandon()
+    def _restart_in_child(self) -> None:
+        """Close the inherited files, which the parent goes on using, and start anew: own folders, counts and worker."""
+        for storage in self._storages.values():
+            storage.abandon()
         self._worker.abandon()
-        self._journals = {}
+        self._storages = {}
+        self._targets = {}  # they refer to the parent's storages, which an append would write to
         if self._is_shut_down:
-            self._lock = threading.RLock()
+            self._lock = threading.RLock()  # `on_emit` still takes it, before it rejects the record
         else:
-            self._begin()
+            self._start()
+
+    def _all_storages(self) -> list[ResourceStorage]:
+        return list(self._storages.values())  # a copy: another thread may add one during the iteration
 
     @property
     def counts(self) -> OutboxCounters:
-        """What became of records, since this process began."""
-        self._counts.reach(OUTBOX_ACCEPTED, sum(journal.accepted for journal in list(self._journals.values())))
-        return self._counts
+        """The number of records by what became of them, since this process began."""
+        # Not counted in `on_emit`: the sequences of the journals count accepted records already.
+        self._counters.set_total(OUTBOX_ACCEPTED, sum(storage.accepted for storage in self._all_storages()))
+        return self._counters
 
     @property
     def depth(self) -> int:
-        """How many records wait to be sent, those that other processes left to this one, too."""
-        own = sum(journal.waiting for journal in list(self._journals.values()))
+        """The number of records that wait to be sent, including those of orphans that this process has adopted."""
+        own = sum(storage.waiting for storage in self._all_storages())
         return own + sum(orphan.waiting for orphan in self._worker.orphans)
 
     @property
     def size(self) -> int:
-        """How many bytes the outbox has."""
+        """The size of the outbox, in bytes."""
         return self._outbox.size()
 
     @property
     def oldest_age_seconds(self) -> float:
-        """How long ago the record was made that waits longest; 0 where none waits."""
-        journals = [source for journal in list(self._journals.values()) for source in journal.sources()]
-        orphans = [each.reader for each in self._worker.orphans]
-        waiting = [oldest for each in [*journals, *orphans] if (oldest := each.oldest) is not None]
-        return max((entry.age_seconds for entry in waiting), default=0.0)
+        """The age of the record that has waited longest; 0 if none waits.
+
+        Only records that the worker has read are known. It reads the oldest ones first, so a record that cannot be sent is.
+        """
+        own = [source for storage in self._all_storages() for source in storage.sources()]
+        adopted = [orphan.reader for orphan in self._worker.orphans]
+        oldest = [entry for source in [*own, *adopted] if (entry := source.oldest) is not None]
+        return max((entry.age_seconds for entry in oldest), default=0.0)
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        """Accept a record: when it returns, the record survives the death of the process.
+        """Store a record. When this returns, the record survives the death of the process, or was counted as rejected.
 
         Raises:
-            OutboxFull: There is no room, and the processor is strict.
+            OutboxFull: The outbox is full, and the processor is strict.
         """
-        framed = log_record_field(encode_log_record(log_record.log_record, log_record.dropped_attributes))
-        resource, said = log_record.resource, log_record.instrumentation_scope
-        route = self._routes.get((id(resource), id(said)))
+        # Encoded before any lock is taken: threads encode at the same time, and a record that cannot be encoded, because its
+        # attributes raise, disturbs no one.
+        encoded = log_record_field(encode_log_record(log_record.log_record, log_record.dropped_attributes))
+        resource, instrumentation_scope = log_record.resource, log_record.instrumentation_scope
+        # By identity: to hash a resource costs more than all else here. An id is not used again for another object, since
+        # the cached target keeps both alive.
+        target = self._targets.get((id(resource), id(instrumentation_scope)))
         try:
-            if route is None or route.resource is not resource or route.said is not said:
-                route = self._new_route(resource, said)
-            if not route.journal.append(route.scope, framed):
-                self._reject(MEMORY_FULL, "neither the disk nor the memory takes more")
+            if target is None:
+                target = self._add_target(resource, instrumentation_scope)
+            if not target.storage.append(target.scope, encoded):
+                self._reject(MEMORY_FULL, "the disk accepts nothing, and the memory for records is full")
         except JournalClosed:
             self._reject(SHUT_DOWN, "the outbox was shut down")
         except OutboxFull as error:
             self._reject(OUTBOX_FULL, str(error))
             if self._strict:
                 raise
-        self._pending_bytes += len(framed)
+        self._pending_bytes += len(encoded)
         if self._pending_bytes > _WAKE_BYTES:
             self._pending_bytes = 0
             self._worker.wake()
 
-    def _reject(self, reason: str, words: str) -> None:
-        self._counts.add(OUTBOX_REJECTED, reason=reason)
-        if time.monotonic() - self._told_rejected > _TELL_EACH_SECONDS:
-            self._told_rejected = time.monotonic()
-            logger.error("Records are not accepted: %s", words)
+    def _reject(self, reason: str, message: str) -> None:
+        self._counters.add(OUTBOX_REJECTED, reason=reason)
+        if time.monotonic() - self._error_logged_at > _LOG_INTERVAL_SECONDS:
+            self._error_logged_at = time.monotonic()
+            logger.error("Records are not accepted: %s", message)
 
-    def _gave_up(self, count: int) -> None:
-        self._counts.add(OUTBOX_REJECTED, count, DROPPED_OLDEST)
-        logger.warning("The outbox is full: %d records that waited longest are given up.", count)
+    def _count_dropped(self, count: int) -> None:
+        self._counters.add(OUTBOX_REJECTED, count, DROPPED_OLDEST)
+        logger.warning("The outbox is full: the %d oldest records were dropped.", count)
 
-    def _new_route(self, resource: Resource | None, said: InstrumentationScope | None) -> _Route:
-        """Where the records of a resource and a scope go; found by identity from now on, which costs the least."""
+    def _add_target(
+        self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None
+    ) -> _LoggerTarget:
+        """Encode the scope, find or create the storage of the resource, and cache both."""
         scope = Scope(scope=b"")
-        if said is not None:
-            message = encode_scope(said.name, said.version, said.attributes)
-            scope = Scope(scope=message, schema_url=said.schema_url or "")
-        route = _Route(resource, said, self._journal(header_of(resource)), scope)
-        if len(self._routes) >= _MOST_ROUTES:  # a program that makes loggers all the time fills no memory
-            self._routes.clear()
-        self._routes[id(resource), id(said)] = route
-        return route
+        if instrumentation_scope is not None:
+            message = encode_scope(
+                instrumentation_scope.name, instrumentation_scope.version, instrumentation_scope.attributes
+            )
+            scope = Scope(scope=message, schema_url=instrumentation_scope.schema_url or "")
+        target = _LoggerTarget(resource, instrumentation_scope, self._storage(encode_header(resource)), scope)
+        if len(self._targets) >= _MAX_TARGETS:
+            self._targets.clear()
+        self._targets[id(resource), id(instrumentation_scope)] = target
+        return target
 
-    def _journal(self, header: Header) -> ResourceStorage:
+    def _storage(self, header: Header) -> ResourceStorage:
+        """Return the storage of a resource. Equal resources share one, although they are different objects.
+
+        Raises:
+            JournalClosed: The processor was shut down.
+        """
         with self._lock:
             if self._is_shut_down:
                 raise JournalClosed
-            journal = self._journals.get(header)
-            if journal is None:
-                journal = self._journals[header] = ResourceStorage(
+            storage = self._storages.get(header)
+            if storage is None:
+                storage = ResourceStorage(
                     header=header,
                     outbox=self._outbox,
                     segment_bytes=self._segment_bytes,
                     durable=self._durable,
-                    gave_up=self._gave_up if self._when_full is OutboxFullPolicy.DROP_OLDEST else None,
+                    on_dropped=self._count_dropped if self._when_full is OutboxFullPolicy.DROP_OLDEST else None,
                 )
-            return journal
+                # Not by assignment: the handler of a signal may have added one since the look-up, with a record in it.
+                storage = self._storages.setdefault(header, storage)
+            return storage
 
     def force_flush(self, timeout_millis: float = 30_000) -> bool:
-        """Whether all that was accepted so far was answered for within the time."""
+        """Wait until every record that was accepted before this call is acknowledged: delivered, or a dead letter.
+
+        Returns:
+            False if the time was not enough. The records stay in the outbox, and are sent later.
+        """
         deadline = Deadline(timeout_millis)
-        targets = [(journal, journal.targets()) for journal in list(self._journals.values())]
+        # Fixed now: a program that never stops emitting must not make a flush last for ever.
+        goals = [(storage, storage.last_sequences()) for storage in self._all_storages()]
         self._sender.cancel_backoff()
         self._worker.wake()
-        return self._worker.wait_for(lambda: all(journal.has_sent(*target) for journal, target in targets), deadline)
+        return self._worker.wait_for(lambda: all(storage.is_acknowledged(*goal) for storage, goal in goals), deadline)
 
     def shutdown(self, timeout_millis: float = EXIT_TIMEOUT_MILLIS) -> None:
-        """Send what can be sent within the time; the rest stays on the disk, for whoever uses the outbox next."""
+        """Send what can be sent within the time, and close all files. The rest stays on the disk for the next process.
+
+        A second call does nothing. Records that are emitted from now on are rejected, and counted.
+        """
         with self._lock:
             was_shut_down, self._is_shut_down = self._is_shut_down, True
         if was_shut_down:
             return
         deadline = Deadline(timeout_millis)
         if self.force_flush(timeout_millis):
-            self._worker.send_orphans(deadline)
+            self._worker.send_orphans(deadline)  # own records first: orphans have waited for some process anyway
         else:
             logger.warning("Not all records of the outbox were delivered; they stay in %s.", self._outbox.directory)
+        # The order matters: the thread of the worker reads the journals that are closed, or deleted, after it.
         if self._worker.close(deadline):
-            for journal in self._journals.values():
-                journal.close()
+            for storage in self._storages.values():
+                storage.close()
         else:
-            logger.error("The thread of the outbox does not end; what waits is sent by the next process.")
-        self._metrics.end(self)
+            logger.error(
+                "The thread of the outbox did not end in time: its files stay open, and the next process sends the rest."
+            )
+        self._metrics.remove(self)

@@ -1,4 +1,24 @@
-"""The journal of what one resource's records are: on the disk, and in memory while the disk takes nothing."""
+"""The storage of one resource: a journal on disk, and a journal in memory for as long as the disk accepts nothing.
+
+A request carries records of one resource, so each resource of a process has a storage of its own, in a folder of its own. The
+folder is created with the first record: a processor that never gets a record leaves nothing on the disk.
+
+A record goes to memory in three cases: the disk failed within the last second, it fails now, or the handler of a signal emits
+in the middle of an append of the same thread. Memory is bounded (`MemoryJournal`); what does not fit is not accepted. As soon
+as an append to the disk works again, records go there. The worker sends from both journals, and order is kept within each.
+
+**Threads.** Any number of threads, and handlers of signals, call `append`. One thread, the worker, calls `sources` and reads
+and acknowledges what they return. Threads that flush or read metrics call `last_sequences`, `is_acknowledged`, `accepted` and
+`waiting`, which read single integers that only grow. `close` is called by one thread, after the worker has ended.
+
+**Locks.** `_lock` guards the step from "no folder" to "folder, reader and writer", and from "open" to "closed", so that no two
+threads create a folder, and none is created after `close`. It is an `RLock`, since the handler of a signal may come while its
+own thread holds it. After that step the three fields do not change before `close`, and are read without a lock. `_writer` is
+set last: whoever sees a writer sees the reader and the folder's lock, too. The journals have locks of their own.
+`_failed_at` has no lock: if two threads see a failure at once, the disk is tried, or the failure is logged, once more.
+
+A forked child calls `abandon` and then drops the storage: its files belong to the parent.
+"""
 
 from __future__ import annotations
 
@@ -25,29 +45,31 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
 _DISK_PAUSE_SECONDS: Final = 1.0
-_FEWEST_SEGMENTS: Final = 2
+"""The time after a failure in which the disk is not tried again: a failing disk can take long to fail, at every record."""
+_MIN_SEGMENTS: Final = 2
+"""The number of segments at which the oldest may be dropped. The last one is being written."""
 
 logger: Final = logging.getLogger(SCOPE)
 
 
 @dataclass
 class ResourceStorage:
-    """Takes the records of one resource.
+    """Keeps the records of one resource until they are acknowledged.
 
     Attributes:
-        header: The resource, encoded.
-        outbox: Where the journal is.
-        segment_bytes: How large its segments are.
-        durable: See `JournalWriter`.
-        gave_up: Is told how many records were given up for newer ones; `None`: none ever is.
-        memory: What the disk did not take.
+        header: The encoded resource.
+        outbox: The outbox, in which it creates its folder.
+        segment_bytes: The largest size of a segment.
+        durable: True if a record is on the disk itself when `append` returns, and not only in the system's page cache.
+        on_dropped: Called with the number of records that were dropped to make room for newer ones. `None`: none ever is.
+        memory: The records that the disk did not accept.
     """
 
     header: Header
     outbox: OutboxDirectory
     segment_bytes: int
     durable: bool
-    gave_up: Callable[[int], None] | None
+    on_dropped: Callable[[int], None] | None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _folder_lock: FolderLock | None = None
     _writer: JournalWriter | None = None
@@ -59,39 +81,41 @@ class ResourceStorage:
     def __post_init__(self) -> None:
         self.memory = MemoryJournal(self.header)
 
-    def append(self, scope: Scope, framed: bytes) -> bool:
-        """Keep a record; whether there was room.
+    def append(self, scope: Scope, encoded: bytes) -> bool:
+        """Store a record. Return False if neither the disk nor the memory has room for it.
 
         Raises:
-            JournalClosed: It was closed.
-            OutboxFull: The outbox is as large as it may become.
+            JournalClosed: The storage was closed.
+            OutboxFull: The outbox has reached its maximal size. The record does not go to memory then: the limit is the
+                user's, and not the disk's.
         """
         if self._failed_at is None or time.monotonic() - self._failed_at > _DISK_PAUSE_SECONDS:
             try:
-                (self._writer or self._open()).append(scope, framed)
-            except OutboxFull:
+                (self._writer or self._open()).append(scope, encoded)
+            except OutboxFull:  # before OSError, which it is, too
                 raise
             except JournalBusy:
-                return self.memory.append(scope, framed)
+                return self.memory.append(scope, encoded)
             except OSError as error:
                 if self._failed_at is None:
-                    logger.error("The outbox cannot be written (%s): records are kept in memory.", error)  # noqa: TRY400 — the words are enough
+                    logger.error("The outbox cannot be written (%s): records are kept in memory.", error)  # noqa: TRY400 — the traceback would add nothing
                 self._failed_at = time.monotonic()
             else:
                 if self._failed_at is not None:
                     self._failed_at = None
                     logger.warning("The outbox can be written again.")
                 return True
-        return self.memory.append(scope, framed)
+        return self.memory.append(scope, encoded)
 
     def _open(self) -> JournalWriter:
+        """Return the writer. The first call creates the folder."""
         with self._lock:
             if self._is_closed:
                 raise JournalClosed
             if self._writer is None:
                 lock = self.outbox.create_folder()
                 if self.durable:
-                    sync_folder(self.outbox.directory)
+                    sync_folder(self.outbox.directory)  # a power cut may take a new name with all that is below it
                 self._reader = JournalReader(lock.folder, is_live=True)
                 self._folder_lock = lock
                 self._writer = JournalWriter(
@@ -104,54 +128,70 @@ class ResourceStorage:
             return self._writer
 
     def _make_room(self, folder: Path, size: int) -> None:
+        """Check that a segment fits, and drop old ones until it does, if that is allowed.
+
+        The writer calls this before it creates a segment, with its lock held: only one thread at a time is here.
+
+        Raises:
+            OutboxFull: It does not fit.
+        """
         while True:
             try:
                 return self.outbox.check_room(size)
             except OutboxFull:
-                if self.gave_up is None or not self._drop_oldest(folder, self.gave_up):
+                if self.on_dropped is None or not self._drop_oldest_segment(folder, self.on_dropped):
                     raise
 
-    def _drop_oldest(self, folder: Path, gave_up: Callable[[int], None]) -> bool:
-        """Delete the oldest segment, unless it is the only one; a reader that is at it reads it to its end."""
+    def _drop_oldest_segment(self, folder: Path, on_dropped: Callable[[int], None]) -> bool:
+        """Delete the oldest segment. Return False if it is the one that is being written.
+
+        The worker may be reading it right now. Its open file stays readable after the deletion, so it reads on to the end:
+        a record may be counted as dropped, and arrive all the same.
+        """
         found = segments(folder)
-        if len(found) < _FEWEST_SEGMENTS or self._reader is None:
+        if len(found) < _MIN_SEGMENTS or self._reader is None:
             return False
-        (_, path), (following, _) = found[:2]
+        (_, path), (next_sequence, _) = found[:2]
         path.unlink(missing_ok=True)
-        gave_up(self._reader.give_up_before(following))
+        on_dropped(self._reader.give_up_before(next_sequence))
         return True
 
     def sources(self) -> Iterator[JournalReader | MemoryJournal]:
-        """Where its records are read from."""
+        """Yield the journals that may have records to send."""
         if self._reader is not None:
             yield self._reader
         if len(self.memory):
             yield self.memory
 
-    def targets(self) -> tuple[int, int]:
-        """What was accepted so far: the last sequence on the disk, and in memory."""
+    def last_sequences(self) -> tuple[int, int]:
+        """Return the sequences of the newest accepted records: on disk, and in memory."""
         return (0 if self._writer is None else self._writer.last_sequence), self.memory.last_sequence
 
-    def has_sent(self, on_disk: int, in_memory: int) -> bool:
-        """Whether all up to these was answered for."""
-        sent = on_disk if self._reader is None else self._reader.acknowledged
-        return sent >= on_disk and self.memory.acknowledged >= in_memory
+    def is_acknowledged(self, on_disk: int, in_memory: int) -> bool:
+        """Return True if every record up to these sequences was acknowledged."""
+        acknowledged = on_disk if self._reader is None else self._reader.acknowledged
+        return acknowledged >= on_disk and self.memory.acknowledged >= in_memory
 
     @property
     def accepted(self) -> int:
-        """How many records were accepted so far."""
-        return sum(self.targets()) - self._moved
+        """The number of records that were accepted since the process began."""
+        # A record that `close` moved from memory to disk has a sequence in both.
+        return sum(self.last_sequences()) - self._moved
 
     @property
     def waiting(self) -> int:
-        """How many records were not answered for."""
-        on_disk, in_memory = self.targets()
+        """The number of accepted records that are not acknowledged yet."""
+        on_disk, in_memory = self.last_sequences()
         acknowledged = on_disk if self._reader is None else self._reader.acknowledged
         return max(0, on_disk - acknowledged) + max(0, in_memory - self.memory.acknowledged)
 
     def close(self) -> None:
-        """End: what is in memory goes to the disk, if it can; a journal of which all was sent is deleted."""
-        self.memory.close()
+        """Accept no more records, and move those in memory to the disk, if it accepts them.
+
+        The folder is deleted if everything in it was acknowledged, and unlocked if not: it is an orphan then, which the next
+        process adopts. Call this only after the worker has ended, since both use the reader.
+        """
+        self.memory.close()  # first: a record that is added behind the loop's back would be lost
         with contextlib.suppress(OSError):
             while batch := self.memory.read(max_bytes=2**20, max_records=1000):
                 for entry in batch.entries:
@@ -159,28 +199,37 @@ class ResourceStorage:
                     self.memory.acknowledge(entry.sequence)
                     self._moved += 1
         if len(self.memory):
-            logger.error("%d records are lost: neither the server nor the disk took them.", len(self.memory))
+            logger.error("%d records are lost: neither the server nor the disk accepted them.", len(self.memory))
         with self._lock:
             self._is_closed = True
         if self._writer is not None and self._reader is not None and self._folder_lock is not None:
             self._writer.close()
-            is_sent = self.has_sent(*self.targets())  # nothing is added any more
+            is_sent = self.is_acknowledged(
+                *self.last_sequences()
+            )  # after the writer is closed: nothing is added any more
             self._reader.close()
-            (self._folder_lock.delete_folder if is_sent else self._folder_lock.release)()
-            self._folder_lock = None  # its descriptor may be another file's from now on
+            if is_sent:
+                self._folder_lock.delete_folder()
+            else:
+                self._folder_lock.release()
+            self._folder_lock = None  # a second `close`, or `abandon` in a later fork, touches no file
 
     def abandon(self) -> None:
-        """Let go of the parent's files in the child of a fork."""
+        """Close the inherited files, in a forked child, without changing them: they belong to the parent.
+
+        Closing the lock file does not unlock the folder as long as the parent has it open. Leaving it open would keep the
+        folder locked after the parent's death, and no one would send it.
+        """
         if self._reader is not None:
             self._reader.close()
         if self._writer is not None:
             self._writer.abandon()
         if self._folder_lock is not None:
-            self._folder_lock.release()  # the lock is the parent's, and ends with the parent
+            self._folder_lock.release()
 
 
-def header_of(resource: Resource | None) -> Header:
-    """What the records of a resource are made under."""
+def encode_header(resource: Resource | None) -> Header:
+    """Return the header of the segments of a resource."""
     if resource is None:
         return Header(resource=b"")
     return Header(resource=encode_resource(resource.attributes), schema_url=resource.schema_url or "")

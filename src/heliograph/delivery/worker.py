@@ -1,4 +1,19 @@
-"""The thread that sends: what this process writes, and what processes left that are gone."""
+"""The worker: the background thread that sends the records of this process, and those of processes that have died.
+
+Each `Worker` has one thread, and that thread alone calls the sender's `send_next`, the readers of journals, and the methods of
+orphans. So none of them needs a lock against a second reader, requests go out one at a time, and each journal is sent in order.
+
+Other threads meet the worker in four places:
+
+- They call `wake`, which sets an event. Any thread may do it at any time.
+- They call `wait_for` and `send_orphans`, and wait at a condition that the worker notifies after each batch and each round.
+  The condition guards no data. It only makes sure that a notification between "not done yet" and "wait" is not missed.
+- They read `orphans`, for metrics. The worker never changes the list in place: it puts a new list there.
+- `close` sets `Sender.closed`, cancels the request under way, and joins the thread. The files of journals may be touched by
+  others only if it returns True.
+
+In a forked child the thread does not exist. The processor calls `abandon` there, and makes a new `Worker`.
+"""
 
 from __future__ import annotations
 
@@ -21,112 +36,133 @@ from heliograph.semconv import SCOPE
 from heliograph.telemetry.otel_api import SUPPRESS_INSTRUMENTATION
 
 MAX_OPEN_ORPHANS: Final = 16
+"""The number of orphans that are open at once. Each holds two files, and a program may open only so many."""
 
 _POLL_SECONDS: Final = 0.2
+"""The longest time that a record waits for the worker if nothing wakes it."""
 _ADOPT_SECONDS: Final = 10.0
-_LEAST_JOIN_SECONDS: Final = 1.0
-_PAUSE_SECONDS: Final = 1.0
+"""The time between two searches for orphans, while there are few of them."""
+_MIN_JOIN_SECONDS: Final = 1.0
+"""The shortest time that `close` waits for the thread. A cancelled request ends at once, but its thread has to be scheduled."""
+_ERROR_PAUSE_SECONDS: Final = 1.0
+"""The pause after an unexpected error, so that a disk that fails does not fill the log."""
 
 logger: Final = logging.getLogger(SCOPE)
 
 
 class Worker:
-    """Sends journals, until it is closed.
+    """Starts a thread that sends until `close` is called.
 
     Args:
-        outbox: Where orphans are.
-        sender: What sends.
-        journals: Gives the journals that this process writes, as they are now.
+        outbox: The outbox, in which it looks for orphans.
+        sender: The sender. Only this worker's thread may send with it.
+        storages: Returns the storages of this process. It is called from the thread, before each round.
 
     Attributes:
-        orphans: What it has to send besides the journals.
+        orphans: The orphans that are being sent. Replaced as a whole by the thread, never changed in place.
     """
 
     def __init__(
-        self, outbox: OutboxDirectory, sender: Sender, journals: Callable[[], Iterable[ResourceStorage]]
+        self, outbox: OutboxDirectory, sender: Sender, storages: Callable[[], Iterable[ResourceStorage]]
     ) -> None:
         self._outbox = outbox
         self._sender = sender
-        self._journals = journals
+        self._storages = storages
         self._wake = threading.Event()
-        self._changed = threading.Condition()
+        self._progress = threading.Condition()
         self.orphans: list[Orphan] = []
-        self._has_more = True
+        # True until a search found fewer orphans than may be open. `send_orphans` reads it from other threads.
+        self._may_have_more_orphans = True
         self._unreadable: set[Path] = set()
         self._thread = threading.Thread(target=self._run, name="heliograph-outbox", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
-        """Look for something to send now, rather than soon."""
+        """Make the thread look for records now, and not only at its next poll."""
         self._wake.set()
 
     def wait_for(self, is_done: Callable[[], bool], deadline: Deadline) -> bool:
-        """Wait, as something is sent, until it is done; whether that was in time."""
-        with self._changed:
+        """Wait until `is_done` returns True. Return False if the deadline passes first.
+
+        Args:
+            is_done: Called at once, and then after each batch, with the condition held: it must be quick.
+            deadline: The latest time to return.
+        """
+        with self._progress:
             while not is_done():
                 if not deadline.remaining():
                     return False
-                self._changed.wait(deadline.remaining() / 1000)
+                self._progress.wait(deadline.remaining() / 1000)
         return True
 
     def send_orphans(self, deadline: Deadline) -> None:
-        """Give what other processes left the rest of the time, as long as the server takes it."""
-        self.wait_for(lambda: not (self.orphans or self._has_more) or not self._sender.is_ready(), deadline)
+        """Wait until all orphans are sent, the server accepts no more, or the deadline passes."""
+        self.wait_for(
+            lambda: not (self.orphans or self._may_have_more_orphans) or not self._sender.is_ready(),
+            deadline,
+        )
 
     def close(self, deadline: Deadline) -> bool:
-        """End, and cancel the request that is under way; whether the thread has ended, and touches no journal any more."""
+        """Cancel the request under way, and end the thread.
+
+        Returns:
+            True if the thread has ended. If not, it may still read a journal, and no one else may close its files.
+        """
         self._sender.close()
         self._wake.set()
-        self._thread.join(max(_LEAST_JOIN_SECONDS, deadline.remaining() / 1000))
+        self._thread.join(max(_MIN_JOIN_SECONDS, deadline.remaining() / 1000))
         return not self._thread.is_alive()
 
     def abandon(self) -> None:
-        """Let go of files in the child of a fork, where the thread is not."""
+        """Close the inherited files of orphans, in a forked child. The parent keeps their locks, and sends them."""
         for orphan in self.orphans:
-            orphan.release()  # the lock is the parent's still
+            orphan.release()
 
     def _run(self) -> None:
-        # A request of ours is no span, which would be sent by another request.
+        # An instrumented HTTP or gRPC client would make a span of each request; spans are sent by requests, and so on.
         attach(set_value(SUPPRESS_INSTRUMENTATION, True))
         adopt_at = 0.0
         while not self._sender.closed.is_set():
             try:
                 if time.monotonic() >= adopt_at:
                     self._unreadable.clear()
-                    self._adopt()
+                    self._adopt_some()
                     adopt_at = time.monotonic() + _ADOPT_SECONDS
-                self._send_journals()
+                self._send_storages()
                 self._send_orphans()
-                while self._has_more and not self.orphans:
-                    self._adopt()
+                # All that were open are gone, and there were more: go on at once, and not ten seconds later.
+                while self._may_have_more_orphans and not self.orphans:
+                    self._adopt_some()
                     self._send_orphans()
-            except Exception:  # whatever a disk does, what is in the outbox is tried again
-                logger.exception("The outbox could not be sent.")
-                self._sender.closed.wait(_PAUSE_SECONDS)
-            self._tell_change()
+            except Exception:  # the thread must survive whatever a disk does: without it nothing would be sent any more
+                logger.exception("Records of the outbox could not be sent; they will be tried again.")
+                self._sender.closed.wait(_ERROR_PAUSE_SECONDS)
+            self._notify_progress()
             self._wake.wait(max(_POLL_SECONDS, self._sender.waiting_seconds()))
             self._wake.clear()
         orphans, self.orphans = self.orphans, []
-        for each in orphans:
-            each.release()
+        for orphan in orphans:
+            orphan.release()
 
-    def _adopt(self) -> None:
-        """Each has open files, of which the program may have few: some are sent before the next are taken."""
+    def _adopt_some(self) -> None:
+        """Adopt orphans, until as many are open as may be."""
         found = itertools.islice(adopt(self._outbox, self._unreadable), MAX_OPEN_ORPHANS - len(self.orphans))
         self.orphans = [*self.orphans, *found]
-        self._has_more = len(self.orphans) == MAX_OPEN_ORPHANS
+        self._may_have_more_orphans = len(self.orphans) == MAX_OPEN_ORPHANS
 
     def _send_orphans(self) -> None:
-        ended = [each for each in self.orphans if each.drain(self._sender, self._send_journals)]
-        self._unreadable.update(each.folder for each in ended if not each.is_sent)
-        self.orphans = [each for each in self.orphans if each not in ended]
+        done = [orphan for orphan in self.orphans if orphan.drain(self._sender, self._send_storages)]
+        # Not adopted again before the next search: else sixteen unreadable folders would keep all others waiting for ever.
+        self._unreadable.update(orphan.folder for orphan in done if not orphan.is_sent)
+        self.orphans = [orphan for orphan in self.orphans if orphan not in done]
 
-    def _send_journals(self) -> None:
-        for journal in self._journals():
-            for source in journal.sources():
+    def _send_storages(self) -> None:
+        """Send all that waits in the storages of this process, as long as the server accepts it."""
+        for storage in self._storages():
+            for source in storage.sources():
                 while self._sender.send_next(source) is Outcome.SENT:
-                    self._tell_change()
+                    self._notify_progress()
 
-    def _tell_change(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
+    def _notify_progress(self) -> None:
+        with self._progress:
+            self._progress.notify_all()
