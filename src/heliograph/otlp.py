@@ -1,4 +1,10 @@
-"""OTLP's protobuf messages as values of Python, and as the lines of JSON that a Collector reads and writes."""
+"""Reads OTLP's protobuf messages: as Python values, and as OTLP's JSON encoding, which a Collector reads and writes.
+
+OTLP's JSON differs from protobuf's JSON mapping in two points: trace and span ids are hexadecimal instead of base64, and
+enums are integers. Speed does not matter here, so protobuf's library does the work.
+
+Source: OTLP specification, JSON Protobuf Encoding.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +18,16 @@ from google.protobuf.message import Message
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 _IDS: Final = frozenset({"traceId", "spanId", "parentSpanId"})
-"""What OTLP writes in hexadecimal, and protobuf in base64."""
+"""The keys of the ids, which OTLP writes in hexadecimal, and protobuf's JSON mapping in base64."""
 
 
 def decode_attributes(pairs: Iterable[KeyValue]) -> dict[str, object]:
-    """Attributes as a dict."""
+    """Return attributes as a dict."""
     return {pair.key: decode_value(pair.value) for pair in pairs}
 
 
 def decode_value(value: AnyValue) -> object:
-    """A value of OTLP as one of Python; bytes as base64 text."""
+    """Return the Python value of an `AnyValue`; bytes become base64 text, and an empty message becomes `None`."""
     kind = value.WhichOneof("value")
     if kind == "array_value":
         return [decode_value(item) for item in value.array_value.values]
@@ -34,25 +40,25 @@ def decode_value(value: AnyValue) -> object:
 
 
 def to_json_document(message: Message) -> Any:
-    """A message as what OTLP's JSON encoding has of it."""
+    """Return a message in OTLP's JSON encoding, as dicts and lists."""
     document = json_format.MessageToDict(message, use_integers_for_enums=True)
-    return _with_ids(document, lambda said: base64.b64decode(said).hex())
+    return _replace_ids(document, lambda base64_id: base64.b64decode(base64_id).hex())
 
 
 def to_json_line(message: Message) -> str:
-    """A request as one line of OTLP's JSON encoding."""
+    """Return a message as one line of OTLP's JSON encoding."""
     return json.dumps(to_json_document(message), separators=(",", ":"))
 
 
 def without_ids(document: Any) -> Any:
-    """OTLP's JSON without the ids, so that protobuf can read it."""
-    return _with_ids(document, lambda _: "")
+    """Return OTLP's JSON with empty ids, because protobuf's library cannot read hexadecimal ones."""
+    return _replace_ids(document, lambda _: "")
 
 
-def _with_ids(document: Any, change: Callable[[str], str]) -> Any:
+def _replace_ids(document: Any, replace: Callable[[str], str]) -> Any:
     if isinstance(document, dict):
         return {
-            key: change(value) if key in _IDS and isinstance(value, str) else _with_ids(value, change)
+            key: replace(value) if key in _IDS and isinstance(value, str) else _replace_ids(value, replace)
             for key, value in document.items()
         }
-    return [_with_ids(each, change) for each in document] if isinstance(document, list) else document
+    return [_replace_ids(each, replace) for each in document] if isinstance(document, list) else document

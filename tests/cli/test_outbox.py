@@ -219,8 +219,8 @@ def test_what_a_later_version_left_is_left_to_it(orphan: Path, caplog: pytest.Lo
 
     assert (drained.exit_code, server.requests) == (1, [])
     assert path.read_bytes() == later
-    assert "a segment is of version 2, and this program knows 1" in caplog.text
-    assert (verified.exit_code, "of version 2" in verified.stderr) == (2, True)
+    assert "the segment has version 2, but this release of heliograph reads version 1" in caplog.text
+    assert (verified.exit_code, "has version 2" in verified.stderr) == (2, True)
 
 
 def test_dead_letters_that_are_no_database_are_told(orphan: Path) -> None:

@@ -98,7 +98,7 @@ def read_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
         tag, position = _read_varint(message, position)
         number, wire_type = tag >> 3, tag & 7
         if number == 0:
-            raise ValueError("a field without a number")
+            raise ValueError("not a protobuf message: a field has no number")
         if wire_type == _VARINT:
             value, position = _read_varint(message, position)
             yield number, value
@@ -108,9 +108,9 @@ def read_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
         elif wire_type in _FIXED_SIZES:
             size = _FIXED_SIZES[wire_type]
         else:
-            raise ValueError("a field of an unknown wire type")
+            raise ValueError("not a protobuf message: a field has an unknown wire type")
         if position + size > len(message):
-            raise ValueError("a field that is cut off")
+            raise ValueError("not a protobuf message: a field is cut off")
         yield number, message[position : position + size]
         position += size
 
@@ -122,7 +122,7 @@ def _read_varint(message: bytes, position: int) -> tuple[int, int]:
         value |= (byte & _SEVEN_BITS) << (7 * count)
         if byte < _CONTINUED:
             return value & UINT64_MASK, position + count + 1
-    raise ValueError("an integer without an end")
+    raise ValueError("not a protobuf message: an integer has no end")
 
 
 def as_int64(value: int | bytes | None) -> int:

@@ -1,1 +1,72 @@
-"""Where records wait: the format of the files, what writes them, and what reads them."""
+"""The journal: the records of one folder of the outbox, on disk until a server accepted them.
+
+Purpose
+    `JournalWriter.append` returns when a record survives the death of the process. A `JournalReader` gives the records to the
+    sender, in order, and deletes them when they are acknowledged.
+
+Constraints
+    - An append is on the path of every event: a few microseconds, from any thread, usually without a system call.
+    - A kill at any moment loses no record whose append returned, and makes nothing unreadable.
+    - A full disk is an error before the record is written, never a half-written record or a signal.
+    - Files may be damaged by disks, people or bugs. Damage costs the records that it hit, no others.
+    - Many short-lived processes use one outbox: a small journal costs one small file.
+
+Files
+    ==============================  ==================================================================================
+    ``<first sequence>.journal``    a segment: a header with the resource, then frames (format: `frames`)
+    ``cursor``                      the last acknowledged sequence, replaced as a whole (`cursor`)
+    ``damaged/``                    bytes that could not be read, for people to look at
+    ``lock``                        the lock of the owner (`heliograph.delivery.folders`)
+    ==============================  ==================================================================================
+
+    Folders have mode 0700 and files 0600, whatever the umask.
+
+Invariants
+    1. A folder has one writer at most, and one reader at most that acknowledges. The lock of the folder ensures this among
+       processes. Readers that only look (``read_only``) may come at any time.
+    2. The sequences of records start at 1 and have no gap. A gap in the files is damage, or records that were given up.
+    3. A frame's length is written after the rest of the frame: a frame is there as a whole or not at all.
+    4. When a segment exists, all older ones are complete. Only the last segment changes.
+    5. Each segment has its own header and defines every scope that it uses: it can be read alone.
+    6. A record is deleted only if it is acknowledged or was given up to make room. A segment is deleted as a whole, and so is
+       a folder.
+    7. Space is reserved before it is written.
+
+Operation, step by step
+    - *Append*: take the writer's lock; if the segment has no room, make the next one (ask for room in the outbox, reserve the
+      file, write the header); define the scope if the segment does not have it yet; write the frame, its length last. If
+      durable, wait for an msync that began after that.
+    - *Read*: from the cursor on, in batches from one segment each, over damage to the next undamaged frame.
+    - *Acknowledge*: replace the cursor, then delete the segments before the one with the next record.
+    - *Rewind*: after a request failed, read again from the first record that is not acknowledged.
+    - *Give up*: if the outbox is full and its policy is `drop_oldest`, the thread that appends deletes the oldest segment and
+      calls `JournalReader.give_up_before`, so that its records are not counted as damaged.
+    - *Recover*: nothing is repaired at startup. Another process takes the lock of the orphan's folder, reads the cursor (0 if
+      it is missing or damaged), opens the segment with the next sequence, reads and acknowledges as above, and deletes the
+      folder when nothing is left. Reserved zeros, an unfinished frame and a file without a header are skipped.
+
+What survives
+    ==========================================  ==========================================================================
+    failure                                     effect
+    ==========================================  ==========================================================================
+    the process is killed                       no loss: the bytes are the kernel's already
+    the machine stops (power, kernel)           durable: no loss. Otherwise what the kernel had not written back is lost
+    a kill between a response and the cursor    the records are sent once more, with the same `log.record.uid`
+    the disk is full, or fails                  `append` raises `OSError`; the caller keeps the record in a `MemoryJournal`
+    the cursor is lost                          all records that are still in the folder are sent once more
+    bytes are flipped, cut off or inserted      the records hit are counted as damaged, their bytes saved in ``damaged/``
+    a fork                                      the child lets go of the parent's files and begins a folder of its own
+    a later release wrote the segment           it is not touched, and an error is reported
+    ==========================================  ==========================================================================
+
+Threads and locks
+    - `JournalWriter`: any thread, and handlers of signals. Its locks are described in `writer`.
+    - `JournalReader`: one thread, the worker or the owner of an orphan. What other threads may do meanwhile is described in
+      `reader`. Writer and reader share no lock and no memory, only files.
+    - `MemoryJournal`: any thread; one lock.
+
+Known limits
+    - Someone who truncates the last segment of a living process kills it (SIGBUS): its memory map ends before its file.
+    - Two machines must not share a folder: they do not see each other's locks, nor a consistent memory map.
+    - Records are not encrypted.
+"""

@@ -1,4 +1,4 @@
-"""Records as they are read from a journal: in order, in batches."""
+"""Records as they are read from a journal, and the request that a batch of them becomes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Entry(NamedTuple):
     """One record of a journal.
 
     Attributes:
-        sequence: Its sequence.
-        scope: The scope that it was made under.
-        encoded: The record, as the field of a request that it will be.
+        sequence: The record's sequence.
+        scope: The scope that the record belongs to.
+        encoded: The encoded record, as the field of `ScopeLogs` that `join_request` needs.
     """
 
     sequence: int
@@ -29,18 +29,18 @@ class Entry(NamedTuple):
 
     @property
     def age_seconds(self) -> float:
-        """How long ago it was made, by the clock of this machine; 0 if it does not say."""
+        """The time since the record was made, by this machine's clock; 0 if the record has no time."""
         record = decode_record(self.encoded)
-        made = 0 if record is None else record.observed_time_unix_nano or record.time_unix_nano
-        return max(0.0, time.time() - made / 1e9) if made else 0.0
+        made_at = 0 if record is None else record.observed_time_unix_nano or record.time_unix_nano
+        return max(0.0, time.time() - made_at / 1e9) if made_at else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Records of one segment, in order.
+    """Records of one segment, in the order of their sequences.
 
     Attributes:
-        header: What they were made under.
+        header: The resource that all of them belong to.
         entries: The records, at least one.
     """
 
@@ -49,7 +49,7 @@ class Batch:
 
 
 def to_request(header: Header, entries: Iterable[Entry]) -> bytes:
-    """The request that records of one header are sent by, joined from what is stored."""
+    """Return the request that sends these records, which all belong to one resource. It is joined from stored bytes."""
     groups = [
         (scope.scope, scope.schema_url, [entry.encoded for entry in group])
         for scope, group in groupby(entries, key=lambda entry: entry.scope)
@@ -58,7 +58,7 @@ def to_request(header: Header, entries: Iterable[Entry]) -> bytes:
 
 
 def decode_record(encoded: bytes) -> LogRecord | None:
-    """The record, if it can be read at all."""
+    """Return the record as a protobuf message; `None` if the bytes are not one."""
     scope_logs = ScopeLogs()
     try:
         scope_logs.ParseFromString(encoded)

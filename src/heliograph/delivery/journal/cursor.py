@@ -1,4 +1,8 @@
-"""The cursor of a journal: the last sequence that was answered for, in a file that is replaced as a whole."""
+"""The cursor of a journal: a small file with the last acknowledged sequence.
+
+The file is replaced as a whole (written beside it, then renamed), so a process that is killed leaves either the old cursor or
+the new one. Only the reader of the journal, which holds the lock of the folder, writes it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,10 @@ _DRAFT_NAME: Final = "cursor.new"
 
 
 def read_cursor(folder: Path) -> int:
-    """The last acknowledged sequence; 0 where nothing is known of it: then all is sent again, and nothing is lost."""
+    """Return the last acknowledged sequence; 0 if there is no cursor, or if it is damaged.
+
+    With 0 all records that are still in the folder are sent again: duplicates, but no loss.
+    """
     try:
         data = (folder / _NAME).read_bytes()
         magic, version, sequence, checksum = _CURSOR.unpack(data)
@@ -29,10 +36,10 @@ def read_cursor(folder: Path) -> int:
 def write_cursor(folder: Path, sequence: int) -> None:
     """Replace the cursor.
 
-    It is not brought onto the disk itself: what a power cut takes back is sent once more.
+    There is no fsync: a power cut may bring back an older cursor, whose only effect is that records are sent once more.
 
     Raises:
-        OSError: It cannot be written; the one before is there still.
+        OSError: The cursor cannot be written. The old one is still there.
     """
     head = _CURSOR.pack(_MAGIC, _VERSION, sequence, 0)[:-4]
     draft = folder / _DRAFT_NAME
@@ -45,6 +52,6 @@ def write_cursor(folder: Path, sequence: int) -> None:
 
 
 def remove_cursor(folder: Path) -> None:
-    """Delete it, if it is there."""
+    """Delete the cursor, and a new one that was not renamed yet."""
     for name in (_NAME, _DRAFT_NAME):
         (folder / name).unlink(missing_ok=True)

@@ -1,20 +1,24 @@
-"""The format of a journal's segments: pure functions over bytes.
+"""The format of a segment: pure functions between values and bytes, without files.
 
-A segment is a header and frames, all numbers little-endian:
+A segment is one header and then frames. All integers are little-endian:
 
 =========  =====================================================================================================
-header     ``HELIOJNL``, version (2 bytes), length of the content (4), content, CRC-32 of all before it (4)
+header     ``HELIOJNL``, version (2 bytes), length of the content (4), content, CRC-32 of all bytes before it (4)
 content    length of the schema URL (4), the schema URL, the encoded Resource
 frame      length of the payload (4), CRC-32 of sequence and payload (4), sequence (8), payload
 payload    kind (1), number of the scope (2), and
-           of a scope: length of the schema URL (4), the schema URL, the encoded InstrumentationScope;
-           of a record: the encoded LogRecord, as the field of ``ScopeLogs`` that it will be
+           for a scope: length of the schema URL (4), the schema URL, the encoded InstrumentationScope;
+           for a record: the encoded LogRecord, as the field `log_records` of `ScopeLogs`
 =========  =====================================================================================================
 
-A length of 0 ends the frames: reserved space is zeros, and a frame's length is written last, so that what a killed process
-did not finish is not there. Sequences begin at 1, have no gap, and are never used again in a folder; a scope has the
-sequence of the record that follows it. Each segment defines the scopes that it uses, so that it can be read alone.
-The form of the header is that of every version, so that damage is not taken for one that comes later.
+- A length of 0 ends the frames. Reserved space is zeros, and a frame's length is written last, so an unfinished frame is
+  never read as one.
+- Sequences start at 1, have no gap, and are never used twice in a folder. So a reader can count records that are missing. The
+  CRC covers the sequence, so an old frame at a wrong place is not accepted.
+- A scope frame has the sequence of the record that follows it, and uses up none of its own.
+- Each segment defines every scope that it uses. So each can be read alone, and older segments can be deleted.
+- Every version begins with the same magic, version, length and CRC. So a reader can tell a later version, which it must not
+  touch, from damage.
 """
 
 from __future__ import annotations
@@ -28,38 +32,44 @@ from zlib import crc32
 
 VERSION: Final = 1
 SCOPE: Final = 1
+"""The kind of a frame that defines a scope."""
 RECORD: Final = 2
+"""The kind of a frame that holds a record."""
 MAX_SCOPES: Final = 2**16
+"""The number of scopes in one segment: the number of a scope has two bytes."""
 
 _MAGIC: Final = b"HELIOJNL"
 _HEADER: Final = struct.Struct("<8sHI")
 _LENGTH: Final = struct.Struct("<I")
-_HEAD: Final = struct.Struct("<IIQBH")
-_CHECKED: Final = struct.Struct("<QBH")
-_UNCHECKED_BYTES: Final = _HEAD.size - _CHECKED.size
-_LEAST_PAYLOAD: Final = struct.calcsize("<BH")
-_BEFORE_PAYLOAD: Final = _HEAD.size - _LEAST_PAYLOAD
+_HEAD: Final = struct.Struct("<IIQBH")  # of a frame: length, CRC-32, sequence, kind, number of the scope
+_CHECKED: Final = struct.Struct("<QBH")  # the part of it that the CRC covers
+_CHECKED_OFFSET: Final = _HEAD.size - _CHECKED.size
+_MIN_PAYLOAD_BYTES: Final = struct.calcsize("<BH")
+_PAYLOAD_OFFSET: Final = _HEAD.size - _MIN_PAYLOAD_BYTES
 _NOT_ZERO: Final = re.compile(rb"[^\0]")
 
 HEAD_BYTES: Final = _HEAD.size
-"""How much of a frame is not its content."""
+"""The number of bytes in a frame before its content."""
 
 
 class SegmentError(ValueError):
-    """Bytes that are no segment."""
+    """The bytes are not a segment, or are damaged."""
 
 
 class SegmentVersionError(OSError):
-    """A segment of a version that this program does not know: nothing is wrong with it, and it is left as it is."""
+    """The segment has a version that this release does not read.
+
+    It is an `OSError`, not a `SegmentError`: nothing is damaged, so the file must stay as it is, like one that cannot be opened.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What a segment's records were made under.
+    """The resource that all records of a segment belong to.
 
     Attributes:
-        resource: The encoded Resource.
-        schema_url: Its schema URL; may be empty.
+        resource: The encoded `Resource`.
+        schema_url: The resource's schema URL; may be empty.
     """
 
     resource: bytes
@@ -67,11 +77,11 @@ class Header:
 
 
 class Scope(NamedTuple):
-    """An instrumentation scope.
+    """The instrumentation scope that a record belongs to.
 
     Attributes:
-        scope: The encoded InstrumentationScope.
-        schema_url: Its schema URL; may be empty.
+        scope: The encoded `InstrumentationScope`.
+        schema_url: The scope's schema URL; may be empty.
     """
 
     scope: bytes
@@ -79,50 +89,54 @@ class Scope(NamedTuple):
 
 
 Frame: TypeAlias = "tuple[int, int, int, bytes, int]"
-"""A frame that was read: its sequence, its kind (`SCOPE` or `RECORD`), the number of the scope that is defined or used, its
-content, and where it ends in the bytes. A plain tuple: making one with names costs as much as reading it."""
+"""A frame that was read: its sequence, its kind (`SCOPE` or `RECORD`), the number of the scope that it defines or uses, its
+content, and the position of its end in the bytes. It is a plain tuple, because a named one takes as long to make as the frame to
+read."""
 
 
 def dump_header(header: Header) -> bytes:
-    """The bytes of a header."""
+    """Return the bytes of a header."""
     content = _dump_pair(header.schema_url, header.resource)
     checked = _HEADER.pack(_MAGIC, VERSION, len(content)) + content
     return checked + _LENGTH.pack(crc32(checked))
 
 
 def load_header(buffer: bytes) -> tuple[Header, int]:
-    """The header that the bytes begin with, and where it ends.
+    """Return the header at the start of the bytes, and the position of its end.
 
     Raises:
-        SegmentError: They begin with none.
-        SegmentVersionError: They begin with one of a later version.
+        SegmentError: There is no whole header.
+        SegmentVersionError: The header has a later version.
     """
     if len(buffer) < _HEADER.size:
-        raise SegmentError("it is too short for a header")
+        raise SegmentError("the file is too short for a header")
     magic, version, length = _HEADER.unpack_from(buffer)
     if magic != _MAGIC:
-        raise SegmentError("it is no segment of a journal")
+        raise SegmentError("the file does not begin as a segment does")
     end = _HEADER.size + length
     if end + _LENGTH.size > len(buffer):
-        raise SegmentError("its header is cut")
+        raise SegmentError("the header is cut off")
     if _LENGTH.unpack_from(buffer, end)[0] != crc32(buffer[:end]):
-        raise SegmentError("its header is damaged")
-    if version != VERSION:
-        raise SegmentVersionError(f"a segment is of version {version}, and this program knows {VERSION}")
+        raise SegmentError("the header is damaged: its checksum is wrong")
+    if version != VERSION:  # after the checksum: a version that a flipped bit makes is damage
+        raise SegmentVersionError(
+            f"the segment has version {version}, but this release of heliograph reads version {VERSION}: use the release "
+            "that wrote it, or a later one"
+        )
     schema_url, resource = _load_pair(buffer[_HEADER.size : end])
     return Header(resource=resource, schema_url=schema_url), end + _LENGTH.size
 
 
 def dump_scope(scope: Scope) -> bytes:
-    """The content of the frame that defines a scope."""
+    """Return the content of the frame that defines a scope."""
     return _dump_pair(scope.schema_url, scope.scope)
 
 
 def load_scope(content: bytes) -> Scope:
-    """The scope that a frame's content defines.
+    """Return the scope that the content of a frame defines.
 
     Raises:
-        SegmentError: It defines none.
+        SegmentError: The content does not define a scope.
     """
     schema_url, scope = _load_pair(content)
     return Scope(scope=scope, schema_url=schema_url)
@@ -135,46 +149,50 @@ def _dump_pair(schema_url: str, message: bytes) -> bytes:
 
 def _load_pair(content: bytes) -> tuple[str, bytes]:
     if len(content) < _LENGTH.size:
-        raise SegmentError("a schema URL is cut")
+        raise SegmentError("a schema URL is cut off")
     end = _LENGTH.size + _LENGTH.unpack_from(content)[0]
     if end > len(content):
-        raise SegmentError("a schema URL is cut")
+        raise SegmentError("a schema URL is cut off")
     return content[_LENGTH.size : end].decode(errors="replace"), content[end:]
 
 
 def dump_frame(sequence: int, kind: int, scope_number: int, content: bytes) -> tuple[bytes, bytes]:
-    """A frame's length, which is to be written last, and all that comes after it."""
+    """Return the bytes of a frame's length, which must be written last, and all bytes that follow the length."""
     checked = _CHECKED.pack(sequence, kind, scope_number)
     checksum = _LENGTH.pack(crc32(content, crc32(checked)))
-    return _LENGTH.pack(_LEAST_PAYLOAD + len(content)), checksum + checked + content
+    return _LENGTH.pack(_MIN_PAYLOAD_BYTES + len(content)), checksum + checked + content
 
 
 def read_frames(buffer: bytes, offset: int) -> Iterator[Frame]:
-    """The whole and undamaged frames that follow each other from here on."""
+    """Yield frames from an offset on, up to the first that is damaged or not whole."""
     while offset + _HEAD.size <= len(buffer):
         length, checksum, sequence, kind, scope_number = _HEAD.unpack_from(buffer, offset)
-        end = offset + _BEFORE_PAYLOAD + length
-        if length < _LEAST_PAYLOAD or end > len(buffer) or crc32(buffer[offset + _UNCHECKED_BYTES : end]) != checksum:
+        end = offset + _PAYLOAD_OFFSET + length
+        if (
+            length < _MIN_PAYLOAD_BYTES
+            or end > len(buffer)
+            or crc32(buffer[offset + _CHECKED_OFFSET : end]) != checksum
+        ):
             return
         yield sequence, kind, scope_number, buffer[offset + _HEAD.size : end], end
         offset = end
 
 
 def frame_size(head: bytes) -> int:
-    """How large the frame is that begins with these bytes; 0 where there is none (yet)."""
+    """Return the size in bytes of the frame that begins with these bytes; 0 if there is none (yet)."""
     if len(head) < _LENGTH.size:
         return 0
     length: int = _LENGTH.unpack_from(head)[0]
-    return length and _BEFORE_PAYLOAD + length
+    return length and _PAYLOAD_OFFSET + length
 
 
 def next_frame(buffer: bytes, sequences: range) -> int | None:
-    """Where the first undamaged frame begins, if there is one.
+    """Return the position of the first undamaged frame; `None` if there is none.
 
     Args:
-        buffer: What is left of a segment.
-        sequences: What its sequence may be, which tells a frame from what only looks like one before its checksum is
-            computed.
+        buffer: The rest of a segment, which begins with damage or with zeros.
+        sequences: The sequences that the frame may have. Checking them first avoids a checksum over a long piece of the buffer
+            at almost every byte.
     """
     for candidate in _candidates(buffer):
         length, _, found, _, _ = _HEAD.unpack_from(buffer, candidate)
@@ -185,7 +203,7 @@ def next_frame(buffer: bytes, sequences: range) -> int | None:
 
 
 def _candidates(buffer: bytes) -> Iterator[int]:
-    """Where a frame could begin: zeros, of which there are many, are passed over at once."""
+    """Yield the positions at which a frame could begin. Runs of zeros, which fill most of a segment, are skipped at once."""
     offset, last = 0, len(buffer) - _HEAD.size
     while offset <= last:
         if _LENGTH.unpack_from(buffer, offset)[0]:

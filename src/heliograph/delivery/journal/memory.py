@@ -1,4 +1,4 @@
-"""A journal in memory: where records go while the disk takes none."""
+"""A journal in memory, for the records that are accepted while the disk cannot be written."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import JournalClosed
 
 MAX_BYTES: Final = 64 * 1024 * 1024
-"""How much is kept; what comes then is not accepted."""
+"""The number of bytes of records that are kept. More records are not accepted."""
 
 
 class MemoryJournal:
-    """Records in order, read and acknowledged as those of a `JournalReader` are.
+    """Records in order, written as to a `JournalWriter`, and read and acknowledged as from a `JournalReader`.
+
+    Threads that emit records append while the worker reads and acknowledges. One lock guards all fields; it is reentrant,
+    because the handler of a signal may append while its own thread does.
 
     Args:
-        header: What the records were made under.
+        header: The resource that all records belong to.
 
     Attributes:
-        last_sequence: That of the newest record that was taken.
-        acknowledged: Up to where no record needs sending any more.
+        last_sequence: The sequence of the newest record that was accepted; 0 before the first.
+        acknowledged: The sequence up to which all records are acknowledged.
     """
 
     def __init__(self, header: Header) -> None:
@@ -40,15 +43,15 @@ class MemoryJournal:
 
     @property
     def oldest(self) -> Entry | None:
-        """The record that waits longest."""
+        """The record that has waited longest; `None` if none waits."""
         with self._lock:
             return self._entries[0] if self._entries else None
 
     def append(self, scope: Scope, encoded: bytes) -> bool:
-        """Keep a record; whether there was room.
+        """Keep a record. Return False if there was no room for it.
 
         Raises:
-            JournalClosed: It was closed.
+            JournalClosed: The journal was closed.
         """
         with self._lock:
             if self._is_closed:
@@ -61,7 +64,7 @@ class MemoryJournal:
             return True
 
     def read(self, *, max_bytes: int, max_records: int) -> Batch | None:
-        """The oldest records that were not acknowledged."""
+        """Return the oldest records that are not acknowledged: at least one, or `None` if there is none."""
         with self._lock:
             entries = list(itertools.islice(self._entries, max_records))
         sizes = itertools.accumulate(len(entry.encoded) for entry in entries)
@@ -69,20 +72,20 @@ class MemoryJournal:
         return Batch(header=self._header, entries=tuple(fitting)) if fitting else None
 
     def acknowledge(self, sequence: int) -> None:
-        """Let go of all up to here."""
+        """Remove all records up to a sequence."""
         with self._lock:
             self.acknowledged = max(self.acknowledged, sequence)
             while self._entries and self._entries[0].sequence <= sequence:
                 self._bytes -= len(self._entries.popleft().encoded)
 
     def take_damaged(self) -> int:
-        """Nothing in memory is damaged."""
+        """Return 0: records in memory do not get damaged."""
         return 0
 
     def close(self) -> None:
-        """Take no more."""
+        """Accept no more records."""
         with self._lock:
             self._is_closed = True
 
     def rewind(self) -> None:
-        """Nothing is read but what is not acknowledged."""
+        """Do nothing: `read` always begins after the last acknowledged record."""

@@ -1,4 +1,22 @@
-"""Reads what is in a journal, whatever happened to its files."""
+"""Reads the journal of one folder, whatever happened to its files.
+
+A `JournalReader` belongs to one thread: the worker of the process that writes the journal, or whoever holds the lock of an
+orphan. Two things happen on other threads meanwhile, without a lock, because each is one assignment of a number that only grows:
+
+- a thread that appends calls `give_up_before`, after it deleted the oldest segment to make room;
+- metrics and `force_flush` read `acknowledged` and `oldest`.
+
+The writer appends to the last segment while this module reads it. A frame's length is written last, so a frame is there as a
+whole or not at all, and the frames of a segment are complete as soon as the next segment exists.
+
+How a batch is read:
+
+1. Open the segment that holds the next sequence, or the first one after it if that one is gone.
+2. Yield its frames, in order, up to the limits of the batch. Frames below the next sequence were read before and are skipped.
+   A frame above it means that records are missing: they are counted as damaged, unless they were given up.
+3. Where no frame follows, there is an end or damage. After damage, go on at the next frame whose checksum is right.
+4. A segment is finished when nothing can be appended to it any more: a next one exists, or the writer is gone.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +32,7 @@ from heliograph.delivery.journal.frames import HEAD_BYTES, SCOPE, Scope, Segment
 from heliograph.delivery.journal.segment import SegmentReader, segments
 
 DAMAGED: Final = "damaged"
+"""The name of the folder that damaged bytes are saved to, inside the folder of the journal."""
 
 _NO_SCOPE: Final = Scope(scope=b"")
 
@@ -21,19 +40,19 @@ _NO_SCOPE: Final = Scope(scope=b"")
 class JournalReader:
     """Reads the records of a folder from its cursor on, while a writer may append to it.
 
-    Whatever is in the files, it reads what can be read: damage is passed over to the next whole frame, counted, and the
-    bytes are set aside.
+    Damage never ends the reading: it goes on at the next undamaged frame. The records between are counted, and the bytes are
+    saved in the folder `DAMAGED`.
 
     Args:
         folder: The folder.
-        is_live: Whether a writer still appends to it: then a segment that ends may go on.
-        read_only: Whether no file is touched: for who looks at a folder whose lock another process holds.
+        is_live: True if a writer still appends to the folder. Then the end of the last segment is not the end of the journal.
+        read_only: True if no file may be changed, to look at a folder whose lock another process holds.
 
     Attributes:
-        acknowledged: Up to where nothing needs sending any more.
-        damaged: How many records could not be read; of the end of a journal it cannot be known, and counts as one.
-        damaged_bytes: How many bytes that was.
-        oldest: The record that waits longest, of those that were read.
+        acknowledged: The sequence up to which all records are acknowledged.
+        damaged: The number of records that could not be read. At the end of a journal it is not known, and counts as one.
+        damaged_bytes: The number of damaged bytes.
+        oldest: The record that has waited longest, of those that were read; `None` if none waits.
     """
 
     def __init__(self, folder: Path, *, is_live: bool, read_only: bool = False) -> None:
@@ -41,37 +60,37 @@ class JournalReader:
         self._is_live = is_live
         self._read_only = read_only
         self._segment: SegmentReader | None = None
-        self._finished = 0
+        self._finished = 0  # the first sequence of the last segment that was read to its end
         self.acknowledged = read_cursor(folder)
         self._next = self.acknowledged + 1
-        # What a process gave up for newer records is no damage, and was counted then.
+        # Records before the oldest segment were acknowledged, or given up and counted by another reader: not damaged.
         self._given_up_before = next((first for first, _ in segments(folder)), 0)
-        self._told_damaged = 0
-        self._counted_before = 0  # what was counted once is not when it is read again
+        self._reported_damaged = 0
+        self._counted_damaged_before = 0  # records below this sequence are not counted again after a rewind
         self.damaged = 0
         self.damaged_bytes = 0
         self.oldest: Entry | None = None
 
     def read(self, *, max_bytes: int, max_records: int) -> Batch | None:
-        """The next records, at least one if there is any: `None` means that all was read that is there now."""
+        """Return the next records, at least one, or `None` if everything was read that is there now."""
         while (segment := self._segment or self._open_next()) is not None:
             entries = self._entries(segment, max_bytes, max_records)
             if entries:
                 self.oldest = self.oldest or entries[0]
                 return Batch(header=segment.header, entries=tuple(entries))
-            if not self._pass_over(segment):
+            if not self._skip_damage(segment):
                 return None
         return None
 
     def _entries(self, segment: SegmentReader, max_bytes: int, max_records: int) -> list[Entry]:
-        """The next records up to an end, or to damage."""
+        """Return the next records of a segment, up to the limits of the batch, the end or damage."""
         entries: list[Entry] = []
         size = 0
         for sequence, kind, scope_number, content, _ in segment.frames():
             if sequence > self._next:
                 self._count_damaged(sequence)
                 self._next = sequence
-            if kind == SCOPE:
+            if kind == SCOPE:  # also before the first record that is wanted: that one may use it
                 segment.define(scope_number, content)
             elif sequence == self._next:
                 entries.append(Entry(sequence, segment.scopes.get(scope_number, _NO_SCOPE), content))
@@ -81,43 +100,49 @@ class JournalReader:
                     break
         return entries
 
-    def _pass_over(self, segment: SegmentReader) -> bool:
-        """Go on behind what is no frame; whether there is anything."""
+    def _skip_damage(self, segment: SegmentReader) -> bool:
+        """Move on to the next frame or segment, from a position where no frame is. Return False if there is none yet."""
         has_ended = segment.has_ended()
-        is_over = self._is_over(segment)  # asked before the rest is read: to what is over then nothing is added
-        if has_ended and not is_over:
+        # Before the rest is read: if the segment is finished now, then nothing is added to it between the two.
+        is_finished = self._is_finished(segment)
+        if has_ended and not is_finished:
             return False
         rest = segment.rest()
         start = next_frame(rest, range(segment.first, self._next + len(rest) // HEAD_BYTES + 1))
         if start is not None:
-            if start:  # else it was just written
-                self._set_aside(segment.path, segment.position, rest[:start])
+            if start:  # 0: the frame was written since we looked
+                self._save_damaged(segment.path, segment.position, rest[:start])
             segment.position += start
             return True
         if rest.strip(b"\0"):
-            self._set_aside(segment.path, segment.position, rest)
-            if is_over and not has_ended and self._is_last(segment):
+            self._save_damaged(segment.path, segment.position, rest)
+            # Records that are missing inside the journal are counted at the next frame, by its sequence. At the end of the
+            # journal there is none. A frame without a length is no record: its `append` never returned.
+            if is_finished and not has_ended and self._is_last(segment):
                 self._count_damaged(self._next + 1)
-        if is_over:
+        if is_finished:
             self._finished = segment.first
             self.close()
-        return is_over
+        return is_finished
 
     def rewind(self) -> None:
-        """Begin again after what is acknowledged."""
+        """Read on from the first record that is not acknowledged, so that records whose request failed come again."""
         self.close()
         self._next = self.acknowledged + 1
         self._finished = 0
 
     def acknowledge(self, sequence: int) -> None:
-        """Note that all up to here needs no sending any more, and delete the segments in which nothing else is.
+        """Mark all records up to a sequence as acknowledged, and delete the segments that hold no others.
+
+        The last segment stays: the writer appends to it, and the owner of an orphan deletes the folder as a whole.
 
         Raises:
-            OSError: The cursor cannot be written; what was sent would be sent once more after a restart.
+            OSError: The cursor cannot be written. After a restart the records would be sent once more.
         """
         self.acknowledged = max(self.acknowledged, sequence)
         if self.oldest is not None and self.oldest.sequence <= sequence:
             self.oldest = None
+        # The cursor first: after a kill between the two, fewer records are sent once more than in the other order.
         write_cursor(self._folder, self.acknowledged)
         for (_, path), (following, _) in itertools.pairwise(segments(self._folder)):
             if following > self.acknowledged + 1:
@@ -127,24 +152,30 @@ class JournalReader:
             path.unlink(missing_ok=True)
 
     def take_damaged(self) -> int:
-        """How many records turned out to be damaged since this was asked last."""
-        told, self._told_damaged = self._told_damaged, self.damaged
-        return self.damaged - told
+        """Return the number of records that were found damaged since the last call."""
+        reported, self._reported_damaged = self._reported_damaged, self.damaged
+        return self.damaged - reported
 
     def give_up_before(self, sequence: int) -> int:
-        """Do without what is before this sequence; how many records that are."""
+        """Do not count records before a sequence as damaged: their segment was deleted to make room for newer ones.
+
+        This is called by a thread that appends, not by the reader's own.
+
+        Returns:
+            The number of records that were given up: those before the sequence that are not acknowledged.
+        """
         waiting_from = max(self._given_up_before, self.acknowledged + 1)
         self._given_up_before = max(self._given_up_before, sequence)
         return max(0, sequence - waiting_from)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the open segment, if there is one. The next `read` opens it again."""
         segment, self._segment = self._segment, None
         if segment is not None:
             segment.close()
 
     def _open_next(self) -> SegmentReader | None:
-        """The segment with the next record; where it is gone, the one after it."""
+        """Open the segment with the next sequence or, if it is gone, the first one after it. Return `None` if there is none."""
         found = segments(self._folder)
         begin = max((first for first, _ in found if first <= self._next), default=0)
         for first, path in found:
@@ -157,42 +188,47 @@ class JournalReader:
     def _try_open(self, first: int, path: Path, *, is_last: bool) -> SegmentReader | None:
         try:
             return SegmentReader(first, path)
-        except FileNotFoundError:  # deleted meanwhile
+        except FileNotFoundError:  # a thread that appends deleted it to make room
             return None
         except SegmentError:
-            if not (is_last and self._is_live):  # else it is being made right now
-                self._leave_out(first, path, is_last=is_last)
+            # The last file of a living writer may be one that it is making right now, whose header is not written yet.
+            if not (is_last and self._is_live):
+                self._discard(first, path, is_last=is_last)
             return None
 
-    def _leave_out(self, first: int, path: Path, *, is_last: bool) -> None:
-        """Set a file aside that is no segment; what was in it is known by what comes after it."""
+    def _discard(self, first: int, path: Path, *, is_last: bool) -> None:
+        """Save and delete a file that is not a segment.
+
+        Its records are counted at the next frame, by the sequence of that frame.
+        """
         content = path.read_bytes().rstrip(b"\0")
-        if content:  # else it was reserved, and its process died then
-            self._set_aside(path, 0, content)
+        if content:  # otherwise the process died after it reserved the file
+            self._save_damaged(path, 0, content)
             if is_last:
                 self._count_damaged(max(self._next, first) + 1)
         self._finished = first
         if not self._read_only:
             path.unlink(missing_ok=True)
 
-    def _is_over(self, segment: SegmentReader) -> bool:
-        """Whether nothing more will come in this segment."""
+    def _is_finished(self, segment: SegmentReader) -> bool:
+        """Return True if nothing can be appended to a segment any more."""
         return not (self._is_live and self._is_last(segment))
 
     def _is_last(self, segment: SegmentReader) -> bool:
         return not any(first > segment.first for first, _ in segments(self._folder))
 
     def _count_damaged(self, before: int) -> None:
-        """What was to come before this sequence, and did not, is damaged."""
-        self.damaged += max(0, before - max(self._next, self._given_up_before, self._counted_before))
-        self._counted_before = max(self._counted_before, before)
+        """Count the records from the next sequence up to this one, without those that were given up or counted before."""
+        self.damaged += max(0, before - max(self._next, self._given_up_before, self._counted_damaged_before))
+        self._counted_damaged_before = max(self._counted_damaged_before, before)
 
-    def _set_aside(self, path: Path, offset: int, data: bytes) -> None:
+    def _save_damaged(self, path: Path, offset: int, data: bytes) -> None:
+        """Count damaged bytes, and save them to a file that is named after their segment and position."""
         data = data.rstrip(b"\0")
         self.damaged_bytes += len(data)
         if self._read_only:
             return
-        with contextlib.suppress(OSError):  # what cannot be kept is counted all the same
+        with contextlib.suppress(OSError):  # they are counted, even if they cannot be saved
             folder = self._folder / DAMAGED
             folder.mkdir(mode=0o700, exist_ok=True)
             target = folder / f"{path.stem}-{offset}.bin"
@@ -202,7 +238,7 @@ class JournalReader:
 
 
 def last_sequence(folder: Path) -> int:
-    """The sequence of the newest record of a folder, as far as its last segment can be read; 0 if it has none."""
+    """Return the sequence of the newest record in a folder, as far as its last segment can be read; 0 if there is none."""
     for first, path in segments(folder)[-1:]:
         with contextlib.suppress(OSError, SegmentError):
             segment = SegmentReader(first, path)

@@ -1,8 +1,13 @@
-"""One segment of a journal: a file that is reserved as a whole, mapped and written to, or read in windows.
+"""One segment of a journal: a file that is reserved as a whole, then written through a memory map, and read in windows.
 
-What is in a mapped file survives the death of the process as what was written does, costs half of it, and holds no lock
-while other threads wait. Reserving it first (`posix_fallocate`) is what makes a full disk an error then, and not a SIGBUS
-later.
+Why a memory map for writing: bytes in a shared map belong to the kernel, so they survive the death of the process exactly as
+bytes from `write` do, at half the cost, and without a system call that would release the GIL in the middle of an append.
+
+Why the file is reserved first (`posix_fallocate`): a full disk is then an `OSError` when the segment is made. Without a
+reservation, writing to the map would end in SIGBUS, which kills the process.
+
+Why reading does not use a map: if anyone truncates the file, a map kills the reader with SIGBUS, and `pread` returns less. The
+reader of an orphan must survive any file.
 """
 
 from __future__ import annotations
@@ -30,43 +35,43 @@ from heliograph.delivery.journal.frames import (
 
 SUFFIX: Final = ".journal"
 
-_HEADER_BYTES: Final = 256 * 1024
+_HEADER_BYTES: Final = 256 * 1024  # read first; almost every resource fits
 _MAX_HEADER_BYTES: Final = 64 * 1024 * 1024
 _WINDOW_BYTES: Final = 256 * 1024
 _LENGTH_BYTES: Final = 4
-_NOT_RESERVABLE: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+_CANNOT_RESERVE: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
 
 def segment_path(folder: Path, first_sequence: int) -> Path:
-    """The segment that begins with this sequence."""
+    """Return the path of the segment whose first sequence is this one."""
     return folder / f"{first_sequence:020d}{SUFFIX}"
 
 
 def segments(folder: Path) -> list[tuple[int, Path]]:
-    """The segments of a folder by their first sequence, the oldest first."""
-    stems = (name[: -len(SUFFIX)] for name in os.listdir(folder) if name.endswith(SUFFIX))  # noqa: PTH208 — a batch's cost
+    """Return the first sequence and the path of each segment in a folder, the oldest first."""
+    stems = (name[: -len(SUFFIX)] for name in os.listdir(folder) if name.endswith(SUFFIX))  # noqa: PTH208 — `iterdir` costs as much as reading a batch
     return [(first, segment_path(folder, first)) for first in sorted(int(stem) for stem in stems if stem.isdecimal())]
 
 
 class SegmentWriter:
-    """A new segment.
+    """Creates a segment and writes frames to it. `JournalWriter` calls it under its lock.
 
     Args:
-        path: Where; nothing is there yet.
-        size: How large it is, from now on.
-        header: What it begins with.
+        path: The path of the file, which must not exist yet.
+        size: The size of the file, which is reserved now.
+        header: The encoded header.
 
     Attributes:
-        room: How many bytes are free.
+        room: The number of free bytes.
 
     Raises:
-        OSError: The disk is full, or fails; nothing is there then.
+        OSError: The disk is full, or fails. No file remains.
     """
 
     def __init__(self, path: Path, size: int, header: bytes) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            os.fchmod(self._descriptor, 0o600)
+            os.fchmod(self._descriptor, 0o600)  # exactly this, whatever the umask took away
             _reserve(self._descriptor, size)
             self._map = mmap.mmap(self._descriptor, size)
         except BaseException:
@@ -78,7 +83,10 @@ class SegmentWriter:
         self.room = size - len(header)
 
     def put(self, sequence: int, kind: int, scope_number: int, content: bytes) -> None:
-        """Write a frame, its length last."""
+        """Append a frame. There must be room for it.
+
+        The length is written last: a reader, or the next process, sees the whole frame or no frame.
+        """
         length, rest = dump_frame(sequence, kind, scope_number, content)
         start = self._position + _LENGTH_BYTES
         end = start + len(rest)
@@ -88,37 +96,44 @@ class SegmentWriter:
         self.room -= _LENGTH_BYTES + len(rest)
 
     def sync(self) -> None:
-        """Bring it onto the disk."""
-        with contextlib.suppress(ValueError):  # it was closed meanwhile, and synced by that
+        """Write the segment to the disk itself (msync). Unlike the other methods, this is called without the writer's lock."""
+        with contextlib.suppress(ValueError):  # another thread closed the segment meanwhile, and `close` syncs it
             self._map.flush()
 
     def close(self, *, sync: bool, cut: bool) -> None:
-        """Let go of it, and cut it to what is in it."""
+        """Close the segment.
+
+        Args:
+            sync: True to write it to the disk itself first.
+            cut: True to truncate the file to its content, which gives reserved space back.
+        """
         if sync:
             self._map.flush()
         self._map.close()
         if cut:
-            with contextlib.suppress(OSError):  # zeros at its end do no harm
+            with contextlib.suppress(OSError):  # zeros at the end do no harm
                 os.ftruncate(self._descriptor, self._position)
         os.close(self._descriptor)
 
     def abandon(self) -> None:
-        """Let go of it."""
+        """Close the segment without changing the file, in the child of a fork, where it belongs to the parent."""
         self._map.close()
         with contextlib.suppress(OSError):
             os.close(self._descriptor)
 
 
 def _reserve(descriptor: int, size: int) -> None:
+    """Give a file its size, with blocks on the disk behind all of it."""
     if hasattr(os, "posix_fallocate"):
         try:
             os.posix_fallocate(descriptor, 0, size)
         except OSError as error:
-            if error.errno not in _NOT_RESERVABLE:
+            if error.errno not in _CANNOT_RESERVE:  # the disk is full, or fails
                 raise
         else:
             return
-    # Zeros that are really written reserve the space, too, on every file system.
+    # This file system cannot reserve. Writing zeros does the same everywhere. `ftruncate` does not: it makes a sparse file,
+    # whose first write to a full disk is a SIGBUS.
     block = bytes(1024 * 1024)
     for offset in range(0, size, len(block)):
         chunk = block[: size - offset]
@@ -127,20 +142,20 @@ def _reserve(descriptor: int, size: int) -> None:
 
 
 class SegmentReader:
-    """A segment that is being read: in windows, since a mapped file that somebody cuts kills who reads it.
+    """Reads the frames of a segment, in windows, while a writer may append to it. One thread uses it.
 
     Args:
-        first: Its first sequence.
-        path: Where it is.
+        first: The segment's first sequence.
+        path: The path of the file.
 
     Attributes:
-        header: What its records were made under.
+        header: The resource that all records belong to.
         scopes: The scopes that were defined so far, by their numbers.
-        position: Where the next frame begins.
+        position: The position of the next frame.
 
     Raises:
-        OSError: It is not there, or cannot be read, or is of a later version.
-        SegmentError: It is none.
+        OSError: The file is not there, cannot be read, or has a later version.
+        SegmentError: The file is not a segment.
     """
 
     def __init__(self, first: int, path: Path) -> None:
@@ -161,8 +176,8 @@ class SegmentReader:
         return load_header(self._read(_MAX_HEADER_BYTES, 0))
 
     def frames(self) -> Iterator[Frame]:
-        """The undamaged frames from the position on, which goes along with them."""
-        is_fresh = False
+        """Yield undamaged frames from the position on, and move the position past each before it is yielded."""
+        is_fresh = False  # True if the window was just read at this very position, so reading it again would not help
         while True:
             for frame in read_frames(self._window, self.position - self._base):
                 self.position, is_fresh = self._base + frame[-1], False
@@ -174,24 +189,25 @@ class SegmentReader:
             is_fresh = True
 
     def define(self, scope_number: int, content: bytes) -> None:
-        """Take note of a scope, by the content of its frame."""
-        with contextlib.suppress(SegmentError):
+        """Remember a scope, from the content of its frame."""
+        with contextlib.suppress(SegmentError):  # its records are still worth sending, under an empty scope
             self.scopes[scope_number] = load_scope(content)
 
     def has_ended(self) -> bool:
-        """Whether nothing is at the position (yet)."""
+        """Return True if no frame begins at the position (yet)."""
         return not self._next_size()
 
     def _next_size(self) -> int:
         return frame_size(os.pread(self._descriptor, HEAD_BYTES, self.position))
 
     def rest(self) -> bytes:
-        """All from the position on."""
+        """Return all bytes from the position on."""
         return self._read(os.fstat(self._descriptor).st_size, self.position)
 
     def _read(self, size: int, position: int) -> bytes:
+        """Read at most the size of the file: a damaged length must not reserve gigabytes."""
         return os.pread(self._descriptor, min(size, os.fstat(self._descriptor).st_size), position)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the file."""
         os.close(self._descriptor)

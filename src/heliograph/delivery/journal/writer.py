@@ -1,7 +1,14 @@
-"""One process's journal: records are appended to segments, which are deleted once all in them is acknowledged.
+"""Appends records to the journal of one folder.
 
-A folder has ``<first sequence>.journal`` for each segment, ``cursor`` with the last acknowledged sequence, and ``damaged/``
-with bytes that could not be read. Folders are 0700 and files 0600, whatever the umask.
+Any thread may call `JournalWriter.append`, and so may the handler of a signal, in the middle of an `append` of its own thread.
+There are two locks. No thread waits for one while it holds the other, except in such a handler:
+
+- `_lock` guards the current segment, its scopes, the next segment's size and `last_sequence`. It is held for the few
+  microseconds of one append, and while a new segment is reserved and, if durable, the old one is synced.
+- `_flushed` guards `_synced` and `_flusher`: which thread calls msync now, and up to which sequence the disk has everything. The
+  msync itself runs under neither lock, so that other threads append meanwhile.
+
+Both are reentrant, because the handler of a signal runs on a thread that may hold them.
 """
 
 from __future__ import annotations
@@ -26,31 +33,35 @@ from heliograph.delivery.journal.frames import (
 from heliograph.delivery.journal.segment import SegmentWriter, segment_path
 
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
+"""The size that segments grow to by default."""
 
 _FIRST_SEGMENT_BYTES: Final = 256 * 1024
 
 
 class JournalClosed(Exception):
-    """A journal that takes no more records."""
+    """The journal is closed and accepts no more records."""
 
 
 class JournalBusy(Exception):
-    """A journal in which this very thread is in the middle of a record: the handler of a signal has one, too."""
+    """The calling thread is already in the middle of an `append`, which the handler of a signal interrupted.
+
+    The handler cannot wait for it, and must not write into a half-written frame.
+    """
 
 
 class JournalWriter:
     """Appends records to the segments of a folder.
 
     Args:
-        folder: The folder, which has to be there, and to be this writer's alone.
-        header: What the records are made under.
-        segment_bytes: How large a segment becomes: the first is small, since many processes reserve one and write little,
-            and each next is twice as large; a larger record has one of its own.
-        durable: Whether `append` returns only after the record is on the disk (one `msync`, shared by those who wait).
-        make_room: Is asked before a segment of that many bytes is made; raises `OSError` if there is no room.
+        folder: The folder, which exists and whose lock this process holds.
+        header: The resource that all records belong to.
+        segment_bytes: The size that segments grow to. The first is small, because many processes reserve one and write little;
+            each next is twice as large. A larger record gets a segment of its own.
+        durable: True if `append` must return only after the record is on the disk itself. Threads share one `msync`.
+        make_room: Called before a segment is made, with its size in bytes. It raises `OSError` if there is no room.
 
     Attributes:
-        last_sequence: That of the newest record.
+        last_sequence: The sequence of the newest record; 0 before the first.
     """
 
     def __init__(
@@ -79,17 +90,24 @@ class JournalWriter:
         self.last_sequence = 0
 
     def append(self, scope: Scope, encoded: bytes) -> int:
-        """Put a record into the journal; when it returns, the record survives the death of the process.
+        """Append a record. When it returns, the record survives the death of the process; if durable, a power cut, too.
+
+        Args:
+            scope: The scope that the record belongs to.
+            encoded: The record, from `log_record_field`.
 
         Returns:
-            Its sequence.
+            The record's sequence.
 
         Raises:
-            JournalBusy: It was called by what interrupted it.
-            JournalClosed: It was closed.
-            OSError: The disk is full, or fails; the record is not there then, not even a part of it.
+            JournalBusy: The caller is the handler of a signal that interrupted this method.
+            JournalClosed: The journal was closed.
+            OSError: The disk is full, or fails. No part of the record is in the journal, unless only the `msync` of a durable
+                journal failed: then the record is there and will be sent.
         """
-        while not self._lock.acquire(blocking=False):  # a lock that is waited for becomes a convoy behind the GIL
+        # Not a blocking acquire: each thread that is woken would hold the lock while it waits for the GIL, and the others
+        # behind it (a convoy). This way a thread gives the GIL away until it finds the lock free.
+        while not self._lock.acquire(blocking=False):
             time.sleep(0)
         if self._is_appending:
             self._lock.release()
@@ -100,7 +118,9 @@ class JournalWriter:
             segment, number = self._segment, self._scopes.get(scope)
             if segment is None or number is None or segment.room < HEAD_BYTES + len(encoded):
                 segment, number = self._prepare(sequence, scope, HEAD_BYTES + len(encoded))
-            self.last_sequence = sequence  # first: whatever interrupts this, a sequence is never given twice
+            # Before the write: a KeyboardInterrupt between the two makes a gap, which a reader counts. In the other order it
+            # would give one sequence to two records, and a reader would skip the second.
+            self.last_sequence = sequence
             segment.put(sequence, RECORD, number, encoded)
         finally:
             self._is_appending = False
@@ -110,7 +130,13 @@ class JournalWriter:
         return sequence
 
     def _prepare(self, sequence: int, scope: Scope, size: int) -> tuple[SegmentWriter, int]:
-        """The segment that the record goes to, which has room for it, and the number of its scope there."""
+        """Return a segment that has room for a record, and the number of the record's scope in it.
+
+        Args:
+            sequence: The sequence that the record will have.
+            scope: The record's scope, which is defined in the segment if it was not yet.
+            size: The size of the record's frame.
+        """
         if self._is_closed:
             raise JournalClosed
         segment, definition = self._segment, dump_scope(scope)
@@ -121,22 +147,25 @@ class JournalWriter:
         if number is None:
             number = len(self._scopes)
             segment.put(sequence, SCOPE, number, definition)
-            self._scopes[scope] = number
+            self._scopes[scope] = number  # after the write: records must not use a scope whose frame failed
         return segment, number
 
     def _roll(self, sequence: int, needed: int) -> SegmentWriter:
+        """Make the segment that begins with a sequence the current one, with room for at least `needed` bytes of frames."""
         least = len(self._header) + needed
         segment = self._new_segment(sequence, max(self._next_bytes, least), max(self._first_bytes, least))
         old, self._segment = self._segment, segment
         self._scopes = {}
         if old is not None:
+            # Synced here, because from now on `_sync` only syncs the new segment. Not truncated: a full segment has little
+            # free space, and is deleted soon.
             old.close(sync=self._durable, cut=False)
         if self._durable:
-            sync_folder(self._folder)
+            sync_folder(self._folder)  # else a power cut could take the new file's name, with all records in it
         return segment
 
     def _new_segment(self, sequence: int, wanted: int, smallest: int) -> SegmentWriter:
-        """Of the size that is wanted, or, where there is no room for it, as small as the first was."""
+        """Return a new segment of the wanted size or, if there is no room for it, of the smallest: the last space is used, too."""
         try:
             segment = self._reserved(sequence, wanted)
         except OSError:
@@ -153,8 +182,13 @@ class JournalWriter:
         return SegmentWriter(segment_path(self._folder, sequence), size, self._header)
 
     def _sync(self, sequence: int) -> None:
-        """Wait until the record is on the disk: whoever finds no flush under way makes one, for all who wait by then."""
+        """Return when everything up to a sequence is on the disk itself.
+
+        A thread that finds no msync under way runs one, for all threads that wait by then. A thread that comes during an
+        msync waits for the next one, because its record may have been written after the current one began.
+        """
         with self._flushed:
+            # The handler of a signal may have interrupted this thread's own msync: it must not wait for itself.
             while self._synced < sequence and self._flusher not in {None, threading.get_ident()}:
                 self._flushed.wait()
             if self._synced >= sequence:
@@ -162,18 +196,18 @@ class JournalWriter:
             self._flusher = threading.get_ident()
         synced = 0
         try:
-            with self._lock:
+            with self._lock:  # `last` is read before the msync, which covers only what was written before it began
                 segment, last = self._segment, self.last_sequence
             if segment is not None:
                 segment.sync()
             synced = last
-        finally:
+        finally:  # also if the msync failed: the next thread tries it again
             with self._flushed:
                 self._synced, self._flusher = max(self._synced, synced), None
                 self._flushed.notify_all()
 
     def close(self) -> None:
-        """End; the last segment is cut to what is in it."""
+        """Accept no more records, and truncate the last segment to its content."""
         with self._lock:
             self._is_closed = True
             segment, self._segment = self._segment, None
@@ -181,7 +215,10 @@ class JournalWriter:
                 segment.close(sync=self._durable, cut=True)
 
     def abandon(self) -> None:
-        """Let go of the files without touching them: in the child of a fork they are the parent's."""
+        """Close the files without changing them, in the child of a fork, where they belong to the parent.
+
+        The locks are replaced: a thread of the parent may have held them at the fork, and does not exist in the child.
+        """
         self._lock, self._flushed = threading.RLock(), threading.Condition()
         segment, self._segment = self._segment, None
         if segment is not None:
@@ -189,7 +226,7 @@ class JournalWriter:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder onto the disk."""
+    """Write the names of the files in a folder to the disk itself (fsync of the directory)."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

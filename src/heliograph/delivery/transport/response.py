@@ -1,10 +1,9 @@
-"""What the messages in a server's answer say, read without protobuf's library.
+"""Reads the messages in a server's response.
 
-The messages are few and small; reading them by hand needs no generated code, and refuses what only looks like them: an
-HTML page or a plain "ok" is no message.
+The messages are few and small, and are read by hand (see `heliograph.delivery.protobuf`). The reading is strict about the wire
+format, so that a login page or a plain "ok" is not taken for a response of OTLP, and tolerant about texts and unknown fields.
 
-Sources: opentelemetry-proto, `ExportLogsServiceResponse`; googleapis, `google.rpc.Status`, `RetryInfo`; the encoding of
-protobuf.
+Sources: opentelemetry-proto, `ExportLogsServiceResponse`; googleapis, `google.rpc.Status` and `RetryInfo`.
 """
 
 from __future__ import annotations
@@ -17,8 +16,10 @@ import msgspec
 from heliograph.delivery.protobuf import as_bytes, as_int64, read_fields
 
 MAX_RESPONSE_BYTES: Final = 4 * 1024 * 1024
+"""The size of the largest response that is read. OTLP asks clients for such a limit, and proposes 4 MiB."""
 
-# Numbers of fields
+# Numbers of fields: of ExportLogsServiceResponse, ExportLogsPartialSuccess, google.rpc.Status, google.protobuf.Any, RetryInfo
+# and google.protobuf.Duration.
 _PARTIAL_SUCCESS: Final = 1
 _REJECTED_LOG_RECORDS, _ERROR_MESSAGE = 1, 2
 _STATUS_MESSAGE, _STATUS_DETAILS = 2, 3
@@ -31,11 +32,11 @@ _NANOS: Final = 1_000_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """What an `ExportLogsServiceResponse` says.
+    """The content of an `ExportLogsServiceResponse`.
 
     Attributes:
-        rejected: How many log records the server did not take.
-        message: Why; or, where it took all of them, what else it wants to say.
+        rejected: The number of log records that the server rejected; never negative.
+        message: The reason; or a warning, if the server accepted all records.
     """
 
     rejected: int = 0
@@ -56,24 +57,24 @@ class _JsonStatus(msgspec.Struct):
 
 
 def read_response(body: bytes, media_type: str = "application/x-protobuf") -> Response:
-    """The answer to an accepted request.
+    """Return the content of a successful response.
 
     Args:
-        body: The bytes of it; none at all is the message without a field.
-        media_type: What the server calls them. JSON is read as OTLP's JSON, since some backends answer in it whatever
-            they were asked in; a text is never an answer.
+        body: The body of the response. An empty body is a message without fields.
+        media_type: The response's media type. JSON is read as OTLP's JSON encoding, because some backends answer in JSON
+            whatever the request was. Text is never accepted.
 
     Raises:
-        ValueError: The bytes are no such message, or more than 4 MiB.
+        ValueError: The body is not such a message, or has more than 4 MiB.
     """
     if len(body) > MAX_RESPONSE_BYTES:
-        raise ValueError("more than 4 MiB")
+        raise ValueError("longer than 4 MiB")
     if not body:
         return Response()
     if media_type == "application/json":
         return _read_json(body)
     if media_type.startswith("text/"):
-        raise ValueError(f"{media_type}, not a message of OTLP")
+        raise ValueError(f"{media_type}, not an OTLP message")
     rejected, message = 0, ""
     for number, value in read_fields(body):
         if number == _PARTIAL_SUCCESS and isinstance(value, bytes):
@@ -82,7 +83,7 @@ def read_response(body: bytes, media_type: str = "application/x-protobuf") -> Re
 
 
 def read_status_message(body: bytes, media_type: str) -> str:
-    """What an error says to people: the message of a `google.rpc.Status`, or the body itself where it is text."""
+    """Return the text of an error: the message of a `google.rpc.Status`, or the body itself if it is text."""
     try:
         if media_type == "application/json":
             return msgspec.json.decode(body, type=_JsonStatus).message or body.decode(errors="replace")
@@ -92,12 +93,12 @@ def read_status_message(body: bytes, media_type: str) -> str:
             ]
             return messages[-1].decode(errors="replace") if messages else ""
     except (ValueError, msgspec.MsgspecError):
-        pass  # not what its media type says; what can be read of it still tells more than nothing
+        pass  # the body is not what its media type says; its text is still better than no text
     return body.decode(errors="replace")
 
 
 def read_retry_delay(status: bytes) -> float | None:
-    """The seconds that a `google.rpc.Status` asks to wait by a `RetryInfo` among its details; `None` without one."""
+    """Return the delay in seconds of the `RetryInfo` in the details of a `google.rpc.Status`; `None` if there is none."""
     try:
         for number, detail in read_fields(status):
             if number == _STATUS_DETAILS and isinstance(detail, bytes):
@@ -110,7 +111,7 @@ def read_retry_delay(status: bytes) -> float | None:
 
 
 def read_retry_info(retry_info: bytes) -> float | None:
-    """The seconds that a `RetryInfo` asks to wait; 0 when it names none, `None` when it cannot be read."""
+    """Return the delay of a `RetryInfo` in seconds: 0 if it has no delay, `None` if it cannot be read."""
     try:
         delay = dict(read_fields(as_bytes(dict(read_fields(retry_info)).get(_RETRY_DELAY))))
     except ValueError:
@@ -122,7 +123,7 @@ def _read_json(body: bytes) -> Response:
     try:
         partial = msgspec.json.decode(body, type=_JsonResponse, strict=False).partial_success
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise ValueError("JSON, but not an answer of OTLP") from None
+        raise ValueError("JSON, but not an OTLP response") from None
     if partial is None:
         return Response()
     return Response(rejected=max(0, partial.rejected_log_records), message=partial.error_message)
