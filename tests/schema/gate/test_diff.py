@@ -1,4 +1,4 @@
-"""What a change of a class means for those who rely on it."""
+"""Each change of an event class is found, with its place and with whom it breaks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def lock(*classes: type) -> Lock:
 
 
 def event(name: str = "order", options: dict[str, Any] | None = None, /, **fields: Any) -> type:
-    """An event class with these keywords; each field is an annotation, or one with its default."""
+    """Return an event class with these options; each field is an annotation, or a pair of annotation and default."""
     pairs = {key: spec if isinstance(spec, tuple) else (spec,) for key, spec in fields.items()}
     body: dict[str, Any] = {"name": name, "__annotations__": {key: spec[0] for key, spec in pairs.items()}}
     body.update((key, spec[1]) for key, spec in pairs.items() if len(spec) > 1)
@@ -51,13 +51,13 @@ def findings(old: Iterable[type], new: Iterable[type]) -> list[Finding]:
     return diff(lock(*old), lock(*new))
 
 
-def said(found: Iterable[Finding]) -> list[tuple[str, str, set[Mode]]]:
+def summaries(found: Iterable[Finding]) -> list[tuple[str, str, set[Mode]]]:
     return [(each.where, each.what, set(each.modes)) for each in found]
 
 
 @given(st.lists(st.sampled_from([hint for hint, _ in FITTING]), max_size=4))
-def test_nothing_changed_is_no_finding(hints: list[Any]) -> None:
-    """Whatever the types are."""
+def test_without_a_change_there_is_no_finding(hints: list[Any]) -> None:
+    """For fields of any types."""
     cls = event(**{f"x{index}": hint for index, hint in enumerate(hints)})
 
     assert findings([cls], [cls]) == []
@@ -86,13 +86,20 @@ RENAMED = Annotated[str, Attribute("app.order.who", deprecated=Deprecated(rename
 @pytest.mark.parametrize(
     ("old", "new", "where", "what", "modes"),
     [
-        pytest.param({}, {"a": int}, "a", "it is required now, and it is new", BACKWARD, id="new required"),
+        pytest.param(
+            {},
+            {"a": int},
+            "a",
+            "the new schema rejects some old events: the field is required, and is always missing",
+            BACKWARD,
+            id="new required",
+        ),
         pytest.param({}, {"a": int}, "app.order.a", "the attribute is new", set(), id="new attribute"),
         pytest.param(
             {"a": OPTIONAL},
             {"a": (str | None)},
             "a",
-            "it is required now, and it was optional",
+            "the new schema rejects some old events: the field is required, and may be missing",
             BACKWARD,
             id="required",
         ),
@@ -100,7 +107,7 @@ RENAMED = Annotated[str, Attribute("app.order.who", deprecated=Deprecated(rename
             {"a": str},
             {"a": (str, "")},
             "app.order.a",
-            "it was in every event, and is not any more",
+            "the attribute was in every event and may now be missing",
             FORWARD,
             id="optional",
         ),
@@ -108,30 +115,40 @@ RENAMED = Annotated[str, Attribute("app.order.who", deprecated=Deprecated(rename
             {"a": str},
             {"a": (str, "")},
             "a",
-            "it accepts more: by the old schema, it is required now, and it was optional",
+            "the old schema rejects some new events: the field is required, and may be missing",
             FORWARD,
             id="optional values",
         ),
-        pytest.param({"a": str}, {}, "app.order.a", "the attribute is gone", ALL, id="gone"),
+        pytest.param({"a": str}, {}, "app.order.a", "the attribute was removed", ALL, id="gone"),
         pytest.param(
-            {"a": int | str}, {"a": int}, "a", "string is not accepted any more, now integer", BACKWARD, id="narrowed"
+            {"a": int | str},
+            {"a": int},
+            "a",
+            "the new schema rejects some old events: string is not accepted, only integer",
+            BACKWARD,
+            id="narrowed",
         ),
         pytest.param(
             {"a": int},
             {"a": float},
             "app.order.a",
-            "the attribute's type is double, and was int",
+            "the attribute's type changed from int to double",
             ALL,
             id="attribute type",
         ),
         pytest.param(
-            {"a": Literal["x", "y"]}, {"a": Literal["x"]}, "a", "'y' is not accepted any more", BACKWARD, id="enum"
+            {"a": Literal["x", "y"]},
+            {"a": Literal["x"]},
+            "a",
+            "the new schema rejects some old events: 'y' is not accepted",
+            BACKWARD,
+            id="enum",
         ),
         pytest.param(
             {"a": Literal["x"]},
             {"a": Literal["x", "y"]},
             "a",
-            "it accepts more: by the old schema, 'y' is not accepted any more",
+            "the old schema rejects some new events: 'y' is not accepted",
             FORWARD,
             id="enum wider",
         ),
@@ -139,7 +156,7 @@ RENAMED = Annotated[str, Attribute("app.order.who", deprecated=Deprecated(rename
             {"a": int},
             {"a": Annotated[int, Meta(ge=0)]},
             "a",
-            "numbers that were large enough are too small now",
+            "the new schema rejects some old events: numbers below 0 are not accepted",
             BACKWARD,
             id="constraint",
         ),
@@ -147,8 +164,8 @@ RENAMED = Annotated[str, Attribute("app.order.who", deprecated=Deprecated(rename
             {"a": str},
             {"a": Annotated[str, Attribute("app.order.b")]},
             "app.order.a",
-            "the attribute is called app.order.b now; "
-            "announce it first: Attribute(…, deprecated=Deprecated(renamed_to=…))",
+            "the attribute was renamed to app.order.b; "
+            "announce it first, with Attribute(…, deprecated=Deprecated(renamed_to=…)), and lock that",
             ALL,
             id="renamed",
         ),
@@ -161,7 +178,7 @@ RENAMED = Annotated[str, Attribute("app.order.who", deprecated=Deprecated(rename
             id="renamed as announced",
         ),
         pytest.param(
-            {"a": CENTS}, {"a": EUROS}, "app.order.a", "the attribute's unit is EUR, and was {cent}", ALL, id="unit"
+            {"a": CENTS}, {"a": EUROS}, "app.order.a", "the attribute's unit changed from {cent} to EUR", ALL, id="unit"
         ),
         pytest.param({"a": HASHED}, {"a": str}, "a", "privacy is weakened, from hash to plain", ALL, id="weaker"),
         pytest.param(
@@ -170,7 +187,9 @@ RENAMED = Annotated[str, Attribute("app.order.who", deprecated=Deprecated(rename
         pytest.param(
             {"a": OPT_IN}, {"a": (str | None)}, "a", "privacy is weakened, from drop to plain", ALL, id="opt in"
         ),
-        pytest.param({"a": str}, {"a": MASKED}, "a", "privacy is stronger, from plain to mask", FORWARD, id="stronger"),
+        pytest.param(
+            {"a": str}, {"a": MASKED}, "a", "privacy is strengthened, from plain to mask", FORWARD, id="stronger"
+        ),
         pytest.param(
             {"a": list[Secret]},
             {"a": list[Open]},
@@ -195,53 +214,62 @@ RENAMED = Annotated[str, Attribute("app.order.who", deprecated=Deprecated(rename
 def test_each_change_of_a_field_is_found(
     old: dict[str, Any], new: dict[str, Any], where: str, what: str, modes: set[Mode]
 ) -> None:
-    """With the place, and whom it breaks."""
-    assert (where, what, modes) in said(findings([event(**old)], [event(**new)]))
+    """The finding has the place of the change, and the modes in which it is incompatible."""
+    assert (where, what, modes) in summaries(findings([event(**old)], [event(**new)]))
 
 
 def test_dict_that_becomes_a_class_keeps_its_attributes() -> None:
-    """They have names of their own now; that values have to fit is another finding."""
-    found = said(findings([event(a=dict)], [event(a=Open)]))
+    """Its keys are the same attributes as before. Values of other keys are rejected, which is another finding."""
+    found = summaries(findings([event(a=dict)], [event(a=Open)]))
 
     assert [what for where, what, _ in found if where == "app.order.a"] == []
-    assert ("a", "any keys were accepted, now those of a class", BACKWARD) in found
+    assert (
+        "a",
+        "the new schema rejects some old events: "
+        "a dict with any keys is not accepted, only one with the fields of a class",
+        BACKWARD,
+    ) in found
 
 
-def test_event_that_is_gone_breaks_queries() -> None:
-    """Unless its new name was announced, and is there."""
+def test_a_removed_event_breaks_queries() -> None:
+    """Unless its new name was announced, and is registered."""
     gone = findings([event()], [])
     assert [(each.what, set(each.modes), each.bump) for each in gone] == [
-        ('the event is gone; announce it first: deprecated=Deprecated(renamed_to="…")', ALL, Bump.MAJOR)
+        (
+            'the event was removed; announce it first, with deprecated=Deprecated(renamed_to="…"), and lock that',
+            ALL,
+            Bump.MAJOR,
+        )
     ]
 
     announced = findings([event("order", {"deprecated": Deprecated(renamed_to="app.purchase")})], [event("purchase")])
-    assert said(announced) == [
+    assert summaries(announced) == [
         ("", "renamed to app.purchase, as announced", set()),
         ("", "the event is new", set()),
     ]
 
 
 def test_new_version_may_change_everything_but_privacy() -> None:
-    """It is what a finding asks for."""
+    """A new version is the way to make an incompatible change on purpose."""
     old, new = event("order", {"version": "1"}, a=HASHED, b=int), event("order", {"version": "2"}, a=str)
 
-    assert said(findings([old], [new])) == [
-        ("", "gave way to app.order@2", set()),
+    assert summaries(findings([old], [new])) == [
+        ("", "replaced by app.order@2", set()),
         ("a", "privacy is weakened, from hash to plain", ALL),
         ("", "the event is new", set()),
     ]
 
 
-def test_what_breaks_nobody_is_told_too() -> None:
-    """As a compatible change."""
+def test_a_compatible_change_is_reported() -> None:
+    """The severity may change; the lock file then needs to be written again."""
     found = findings([event()], [event("order", {"severity": Severity.ERROR})])
 
-    assert said(found) == [("", "severity is 17, and was 9", set())]
-    assert str(found[0]) == "app.order: severity is 17, and was 9 — compatible; asks for a patch version"
+    assert summaries(found) == [("", "severity changed from 9 to 17", set())]
+    assert str(found[0]) == "app.order: severity changed from 9 to 17 — compatible; needs a patch version"
 
 
 def test_mode_chooses_what_is_incompatible() -> None:
-    """A required field breaks older events; one that may be left out breaks older readers."""
+    """A required field breaks old events; a field that may be missing breaks old readers."""
     stricter = findings([event(a=OPTIONAL)], [event(a=(str | None))])
     looser = findings([event(a=str)], [event(a=(str, ""))])
 
@@ -253,11 +281,74 @@ def test_mode_chooses_what_is_incompatible() -> None:
     assert incompatible(looser, Mode.FULL)
 
 
-def test_line_says_what_where_whom_and_which_version() -> None:
-    """For a terminal."""
+def test_a_finding_is_one_line_for_a_terminal() -> None:
+    """With the event, the place, the change, whom it breaks, and the version that it needs."""
     (finding,) = incompatible(findings([event(a=HASHED)], [event(a=str)]), Mode.BACKWARD)
 
     assert str(finding) == (
-        "app.order a: privacy is weakened, from hash to plain — breaks the trust of those whose data it is; "
-        "asks for a major version"
+        "app.order a: privacy is weakened, from hash to plain — breaks the privacy that the people in "
+        "the data were promised; needs a major version"
     )
+
+
+@pytest.mark.parametrize("key", ["severity", "stability", "renamed_to"])
+def test_each_remark_is_a_compatible_change(key: str) -> None:
+    """Severity, stability and the announced name may change at any time."""
+    options: dict[str, dict[str, Any]] = {
+        "severity": {"severity": Severity.WARN},
+        "stability": {"stability": "stable"},
+        "renamed_to": {"deprecated": Deprecated(renamed_to="app.sale")},
+    }
+
+    found = findings([event()], [event("order", options[key])])
+
+    assert [each.what.partition(" ")[0] for each in found] == [key]
+    assert [(each.breaks, set(each.modes), each.bump) for each in found] == [("", set(), Bump.PATCH)]
+
+
+def test_an_announced_name_of_an_attribute_is_reported() -> None:
+    """When it is announced, it is a remark; the rename itself is then no new attribute."""
+    plain = Annotated[str, Attribute("app.order.who")]
+    renamed = Annotated[str, Attribute("app.order.user")]
+
+    assert summaries(findings([event(a=plain)], [event(a=RENAMED)])) == [
+        ("app.order.who", "renamed_to changed from None to app.order.user", set())
+    ]
+    assert summaries(findings([event(a=RENAMED)], [event(a=renamed)])) == [
+        ("app.order.who", "renamed to app.order.user, as announced", set())
+    ]
+
+
+def test_every_successor_of_a_version_is_compared() -> None:
+    """Several versions may replace one; privacy must not be weaker in any of them."""
+    old = event("order", {"version": "1"}, a=MASKED)
+    new = [event("order", {"version": "2"}, a=HASHED), event("order", {"version": "3"}, a=MASKED)]
+
+    found = findings([old], new)
+
+    assert found[0].what == "replaced by app.order@2 and app.order@3"
+    assert [(each.event, each.what) for each in found if each.modes] == [
+        ("app.order@2", "privacy is weakened, from mask to hash")
+    ]
+
+
+def test_privacy_is_compared_with_the_strongest_that_a_property_had() -> None:
+    """A class with fields of several privacies that becomes a dict is as private as the strictest of them."""
+
+    @dataclass
+    class Mixed:
+        first: Annotated[str, Attribute(privacy=Privacy.DROP)]
+        second: Annotated[str, Attribute(privacy=Privacy.HASH)]
+
+    as_a_whole = Annotated[dict[str, Any], Attribute(privacy=Privacy.MASK)]
+
+    assert ("a", "privacy is weakened, from drop to mask", ALL) in summaries(
+        findings([event(a=Mixed)], [event(a=as_a_whole)])
+    )
+
+
+def test_paths_that_only_begin_alike_are_different_properties() -> None:
+    """The privacy of ``card`` says nothing about ``cardinality``."""
+    found = findings([event(card=MASKED)], [event(card=MASKED, cardinality=OPTIONAL)])
+
+    assert [each.what for each in found if "privacy" in each.what] == []

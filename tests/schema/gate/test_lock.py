@@ -1,7 +1,8 @@
-"""The document of what schemas promise: stable, complete, and read back."""
+"""The lock file: complete, stable, and read back."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,6 +15,7 @@ from heliograph import Attribute, Deprecated, Event, Privacy
 from heliograph.errors import FileFormatError
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.gate.lock import dumps, loads, lock_of
+from heliograph.values.privacy import PrivacyPolicy
 
 
 @dataclass
@@ -41,8 +43,8 @@ def schemas(*classes: type):
     return [compile_schema(cls, namespace="app") for cls in classes]
 
 
-def test_lock_has_what_somebody_can_rely_on() -> None:
-    """Pinned, key by key: no brief is among them."""
+def test_the_lock_has_what_people_and_programs_rely_on() -> None:
+    """Every key is pinned; no brief is among them."""
     assert json.loads(dumps(lock_of(schemas(OrderEvent)))) == {
         "format": 1,
         "events": {
@@ -94,16 +96,16 @@ def test_lock_has_what_somebody_can_rely_on() -> None:
     }
 
 
-def test_text_is_the_same_in_whatever_order_classes_come() -> None:
-    """And ends with a line break, so that it diffs well."""
+def test_the_order_of_classes_does_not_matter() -> None:
+    """The text is the same, and ends with a line break."""
     text = dumps(lock_of(schemas(OrderEvent, OtherEvent)))
 
     assert text == dumps(lock_of(schemas(OtherEvent, OrderEvent)))
     assert text.endswith("}\n")
 
 
-def test_text_is_read_back() -> None:
-    """As what it was written of."""
+def test_a_written_lock_is_read_back() -> None:
+    """The result is equal to the lock that was written."""
     lock = lock_of(schemas(OrderEvent, OtherEvent))
 
     assert loads(dumps(lock)) == lock
@@ -112,24 +114,24 @@ def test_text_is_read_back() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "no lock file"),
-        ("[]", "no lock file"),
+        ("", "not a lock file"),
+        ("[]", "not a lock file"),
         ('{"format": 1}', "missing required field `events`"),
-        ('{"format": 2, "events": {}}', "format 2"),
+        ('{"format": 2, "events": {}}', "of format 2, but"),
         ('{"format": 1, "events": {"a.b": 3}}', r"\$\.events\[\.\.\.\]"),
         ('{"format": 1, "events": {}, "more": 1}', "more"),
-        ("[" * 100_000, "no lock file"),
+        ("[" * 100_000, "not a lock file"),
     ],
 )
-def test_what_is_no_lock_file_is_told(text: str, problem: str) -> None:
-    """With what is wrong, and where."""
+def test_a_file_that_is_not_a_lock_file_is_an_error(text: str, problem: str) -> None:
+    """The error names the problem and its place."""
     with pytest.raises(FileFormatError, match=problem):
         loads(text)
 
 
 @pytest.mark.parametrize("values", [{"properties": 3, "type": "object"}, {"$ref": "#/$defs/gone"}, {"anyOf": [3]}])
-def test_values_that_are_no_schema_are_told(values: object) -> None:
-    """With the event that they are of."""
+def test_values_that_are_not_a_json_schema_are_an_error(values: object) -> None:
+    """The error names the event."""
     document = json.loads(dumps(lock_of(schemas(OtherEvent))))
     document["events"]["shop.other"]["values"] = values
 
@@ -138,7 +140,43 @@ def test_values_that_are_no_schema_are_told(values: object) -> None:
 
 
 @given(st.text())
-def test_any_text_is_a_lock_file_or_told(text: str) -> None:
-    """Nothing else comes of it."""
+def test_no_text_crashes_the_reader(text: str) -> None:
+    """The only error is `FileFormatError`."""
     with pytest.raises(FileFormatError):
         loads(text)
+
+
+def test_a_property_may_be_called_like_an_annotation() -> None:
+    """Annotations are removed from the schema; a property with the name of one is not."""
+
+    @dataclass
+    class NamedEvent(Event, namespace="shop"):
+        name = "named"
+        description: Annotated[str, Attribute(brief="A text.", examples=["a"])]
+
+    values = lock_of(schemas(NamedEvent)).events["shop.named"].values
+
+    assert values["properties"] == {"description": {"type": "string"}}
+
+
+def test_a_class_whose_fields_are_unknown_is_not_locked() -> None:
+    """It has no contract."""
+    unknown = dataclasses.replace(schemas(OtherEvent)[0], fields=None)
+
+    assert lock_of([unknown]).events == {}
+
+
+def test_privacy_is_locked_as_declared() -> None:
+    """Settings of the process that writes the lock, such as a key or opted-in attributes, change nothing."""
+
+    @dataclass
+    class PrivateEvent(Event, namespace="shop"):
+        name = "private"
+        user: Annotated[str, Attribute(privacy=Privacy.HASH)]
+        query: Annotated[str | None, Attribute(requirement="opt_in")] = None
+
+    policies = [PrivacyPolicy(), PrivacyPolicy(key="k", opt_in=("*",))]
+    locks = [lock_of([compile_schema(PrivateEvent, namespace="app", policy=policy)]) for policy in policies]
+
+    assert locks[0] == locks[1]
+    assert locks[0].events["shop.private"].privacy == {"user": Privacy.HASH, "query": Privacy.DROP}

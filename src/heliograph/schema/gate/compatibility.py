@@ -1,4 +1,12 @@
-"""Whether every value that one JSON Schema accepts is accepted by another; for the keywords that we write."""
+"""Compare two JSON Schemas: does the one accept every value that the other accepts?
+
+The *writer* is the schema that values were written with, the *reader* the schema that they are checked against. For the
+mode ``backward`` the writer is the old schema, for ``forward`` the new one.
+
+Only the keywords that `heliograph.schema.export.json_schema` writes are known here; any other keyword is ignored. The
+comparison errs on the safe side: if it cannot prove that a value is accepted, it reports it. A new pattern, for example, is
+always reported, because whether one regular expression includes another is not decidable in general.
+"""
 
 from __future__ import annotations
 
@@ -10,191 +18,249 @@ from typing import Any, Final, TypeAlias
 
 Schema: TypeAlias = Mapping[str, Any]
 
-_ACCEPTED_BY: Final = {"number": {"number", "integer"}}
-"""The types whose values a type accepts, where they are more than its own."""
+_WRITER_TYPES: Final = {"number": {"number", "integer"}}
+"""For a reader's type: the writer's types whose values it accepts. A type that is not listed accepts only itself."""
+
+_LENGTHS: Final = {
+    "characters": ("minLength", "maxLength"),
+    "items": ("minItems", "maxItems"),
+    "keys": ("minProperties", "maxProperties"),
+}
+"""The keywords for the least and the greatest length, by the unit that they count."""
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """Values that are not accepted any more.
+class Rejection:
+    """Values that the writer's schema accepts and the reader's schema does not.
 
     Attributes:
-        path: Where they stand: ``lines[].sku``.
-        reason: Which they are.
+        path: The place in the event's properties, such as ``lines[].sku``; ``{}`` is any key of a dict.
+        reason: A clause that names the values, such as ``numbers below 0 are not accepted``.
     """
 
     path: str
     reason: str
 
 
-def refusals(old: Schema, new: Schema) -> list[Refusal]:
-    """What the old schema accepts and the new one does not; both may have ``$defs``.
+def rejections(writer: Schema, reader: Schema) -> list[Rejection]:
+    """Return the values that the writer's schema accepts and the reader's schema rejects; an empty list if there are none.
 
-    It errs on the safe side: a new pattern counts as a refusal, whatever it matches. The value of a class has the keys of
-    the class, and no others, although its schema lets it have more.
+    An object of a class is taken to have the keys of its class and no others, although its JSON Schema would permit more.
+    Without this rule, adding an optional field to a class would always be reported.
     """
-    comparison = _Comparison(old.get("$defs", {}), new.get("$defs", {}))
-    return list(dict.fromkeys(comparison.compare(old, new, "")))
+    comparison = _Comparison(writer.get("$defs", {}), reader.get("$defs", {}))
+    return list(dict.fromkeys(comparison.compare(writer, reader, "")))
 
 
 class _Comparison:
-    def __init__(self, old_definitions: Schema, new_definitions: Schema) -> None:
-        self._old = old_definitions
-        self._new = new_definitions
-        self._known: dict[tuple[str, str], list[Refusal]] = {}
+    """One comparison of two documents.
 
-    def compare(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
-        olds, news = old.get("anyOf", [old]), new.get("anyOf", [new])
-        for option in olds:
-            found = [list(self._compare_referred(option, other, path)) for other in news]
-            if not all(found):
-                continue
-            kind = _kind(_resolved(option, self._old))
-            alike = [each for each, other in zip(found, news) if _kind(_resolved(other, self._new)) == kind]
-            if len(alike) == 1:
-                yield from alike[0]
-            else:
-                now = f", now {_shown(_resolved(news[0], self._new))}" if len(news) == 1 else ""
-                yield Refusal(path, f"{_shown(_resolved(option, self._old))} is not accepted any more{now}")
+    Attributes:
+        _by_references: The results for pairs of classes, by their references, so that each pair is compared once.
+        _open: The pairs that are being compared right now, from the outermost to the innermost.
+        _assumed: Those of the open pairs that were assumed to be accepted.
+    """
 
-    def _compare_referred(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
-        references = (old.get("$ref", ""), new.get("$ref", ""))
-        resolved = _resolved(old, self._old), _resolved(new, self._new)
-        if not all(references):
-            yield from self._compare_one(*resolved, path)
-            return
-        if references not in self._known:
-            self._known[references] = []  # what a class that holds itself finds below: it is as good as the class
-            self._known[references] = list(self._compare_one(*resolved, ""))
-        for each in self._known[references]:
-            yield Refusal(_joined(path, each.path), each.reason)
+    def __init__(self, writer_definitions: Schema, reader_definitions: Schema) -> None:
+        self._writer_definitions = writer_definitions
+        self._reader_definitions = reader_definitions
+        self._by_references: dict[tuple[str, str], list[Rejection]] = {}
+        self._open: set[tuple[str, str]] = set()
+        self._assumed: set[tuple[str, str]] = set()
 
-    def _compare_one(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
-        if _accepts_anything(new):
-            return
-        if "enum" in old:
-            yield from _enums(old, new, path)
-        elif "type" not in new or old.get("type") not in _ACCEPTED_BY.get(new["type"], {new["type"]}):
-            yield Refusal(path, f"{_shown(old)} is not accepted any more, now {_shown(new)}")
+    def compare(self, writer: Schema, reader: Schema, path: str) -> Iterator[Rejection]:
+        """Yield what the reader rejects of the writer's values. Each option of a union must be accepted by one option."""
+        reader_options = reader.get("anyOf", [reader])
+        for option in writer.get("anyOf", [writer]):
+            found = [list(self._compare_option(option, other, path)) for other in reader_options]
+            if all(found):  # each of the reader's options rejects something
+                yield from self._nearest(option, reader_options, found, path)
+
+    def _nearest(
+        self, option: Schema, reader_options: list[Schema], found: list[list[Rejection]], path: str
+    ) -> Iterator[Rejection]:
+        """Yield what is wrong with an option that no option of the reader accepts.
+
+        If exactly one of the reader's options has the same type, it is the one that was meant, and its details are
+        reported. Otherwise the option is reported as a whole: details about an unrelated type would mislead.
+        """
+        resolved = self._resolve(option, self._writer_definitions)
+        candidates = [self._resolve(other, self._reader_definitions) for other in reader_options]
+        same_type = [each for each, other in zip(found, candidates) if _type_name(other) == _type_name(resolved)]
+        if len(same_type) == 1:
+            yield from same_type[0]
         else:
-            yield from _bounds(old, new, path)
-            yield from self._inside(old, new, path)
+            accepted = " or ".join(dict.fromkeys(map(_describe, candidates)))
+            yield Rejection(path, f"{_describe(resolved)} is not accepted, only {accepted}")
 
-    def _inside(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
-        if new["type"] == "array":
-            yield from self._arrays(old, new, path)
-        elif new["type"] == "object" and "properties" in new:
-            yield from self._objects(old, new, path)
-        elif new["type"] == "object":
-            yield from self._maps(old, new, path)
-
-    def _arrays(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
-        prefixes = old.get("prefixItems", []), new.get("prefixItems", [])
-        for index in range(max(map(len, prefixes))):
-            items = [
-                prefix[index] if index < len(prefix) else schema["items"]
-                for prefix, schema in zip(prefixes, (old, new))
-            ]
-            if all(isinstance(each, Mapping) for each in items):
-                yield from self.compare(items[0], items[1], f"{path}[{index}]")
-        if isinstance(old.get("items"), Mapping):
-            if isinstance(new.get("items"), Mapping):
-                yield from self.compare(old["items"], new["items"], f"{path}[]")
-            else:
-                yield Refusal(path, "a list of any length was accepted, now one of a fixed length")
-
-    def _objects(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
-        if "properties" not in old:
-            yield Refusal(path, "any keys were accepted, now those of a class")
+    def _compare_option(self, writer: Schema, reader: Schema, path: str) -> Iterator[Rejection]:
+        references = (writer.get("$ref", ""), reader.get("$ref", ""))
+        resolved = (self._resolve(writer, self._writer_definitions), self._resolve(reader, self._reader_definitions))
+        if not all(references):
+            yield from self._compare_resolved(*resolved, path)
             return
-        required = set(old.get("required", ()))
-        for name, inner in new["properties"].items():
-            below = _joined(path, name)
-            if name in new.get("required", ()) and name not in required:
-                was = "it was optional" if name in old["properties"] else "it is new"
-                yield Refusal(below, f"it is required now, and {was}")
-            if name in old["properties"]:
-                yield from self.compare(old["properties"][name], inner, below)
+        for each in self._compare_classes(references, *resolved):
+            yield Rejection(_join(path, each.path), each.reason)
 
-    def _maps(self, old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
-        values = [old["additionalProperties"]] if "properties" not in old else list(old["properties"].values())
-        for each in values:
-            yield from self.compare(each, new["additionalProperties"], f"{path}{{}}")
-        if "propertyNames" in new:
-            own = {"enum": list(old["properties"])} if "properties" in old else {"type": "string"}
-            yield from self.compare(old.get("propertyNames", own), new["propertyNames"], f"{path}{{}}")
+    def _compare_classes(self, references: tuple[str, str], writer: Schema, reader: Schema) -> list[Rejection]:
+        """Return what the reader's class rejects of the writer's class, with paths relative to the class.
+
+        A class may hold itself, directly or through others. To end the recursion, a pair that is being compared further up is
+        assumed to be accepted; whatever is wrong with it is reported there.
+        """
+        if references in self._open:
+            self._assumed.add(references)
+            return []
+        found = self._by_references.get(references)
+        if found is None:
+            self._open.add(references)
+            found = list(self._compare_resolved(writer, reader, ""))
+            self._open.remove(references)
+            self._assumed.discard(references)
+            # A result that rests on an assumption about a pair further up is not kept. That pair may turn out to be
+            # rejected, in a union with another option that is accepted; then nothing would be reported anywhere.
+            if not self._assumed:
+                self._by_references[references] = found
+        return found
+
+    def _resolve(self, schema: Schema, definitions: Schema) -> Schema:
+        resolved: Schema = definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+        return resolved
+
+    def _compare_resolved(self, writer: Schema, reader: Schema, path: str) -> Iterator[Rejection]:
+        """Compare two schemas that are neither a union nor a reference."""
+        if not reader.keys() & {"type", "enum"}:
+            return  # the reader accepts anything
+        if "enum" in writer:
+            rejected = [value for value in writer["enum"] if not _accepts(reader, value)]
+            if rejected:
+                yield Rejection(path, f"{_list(rejected)} {'is' if len(rejected) == 1 else 'are'} not accepted")
+        elif "type" not in reader or writer.get("type") not in _WRITER_TYPES.get(reader["type"], {reader["type"]}):
+            yield Rejection(path, f"{_describe(writer)} is not accepted, only {_describe(reader)}")
+        else:
+            yield from _compare_constraints(writer, reader, path)
+            yield from self._compare_contents(writer, reader, path)
+
+    def _compare_contents(self, writer: Schema, reader: Schema, path: str) -> Iterator[Rejection]:
+        if reader["type"] == "array":
+            yield from self._compare_arrays(writer, reader, path)
+        elif reader["type"] == "object" and "properties" in reader:
+            yield from self._compare_with_class(writer, reader, path)
+        elif reader["type"] == "object":
+            yield from self._compare_with_dict(writer, reader, path)
+
+    def _compare_arrays(self, writer: Schema, reader: Schema, path: str) -> Iterator[Rejection]:
+        prefixes = writer.get("prefixItems", []), reader.get("prefixItems", [])
+        for index in range(max(map(len, prefixes))):
+            ours, theirs = (
+                prefix[index] if index < len(prefix) else schema["items"]
+                for prefix, schema in zip(prefixes, (writer, reader))
+            )
+            # ``False`` permits no item here: then the lengths differ, and `_compare_constraints` has reported them
+            if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+                yield from self.compare(ours, theirs, f"{path}[{index}]")
+        if isinstance(writer.get("items"), Mapping):
+            if isinstance(reader.get("items"), Mapping):
+                yield from self.compare(writer["items"], reader["items"], f"{path}[]")
+            else:
+                yield Rejection(path, "a list of any length is not accepted, only one of a fixed length")
+
+    def _compare_with_class(self, writer: Schema, reader: Schema, path: str) -> Iterator[Rejection]:
+        if "properties" not in writer:
+            yield Rejection(path, "a dict with any keys is not accepted, only one with the fields of a class")
+            return
+        always_present = set(writer.get("required", ()))
+        for name, inner in reader["properties"].items():
+            below = _join(path, name)
+            if name in reader.get("required", ()) and name not in always_present:
+                problem = "may be missing" if name in writer["properties"] else "is always missing"
+                yield Rejection(below, f"the field is required, and {problem}")
+            if name in writer["properties"]:
+                yield from self.compare(writer["properties"][name], inner, below)
+
+    def _compare_with_dict(self, writer: Schema, reader: Schema, path: str) -> Iterator[Rejection]:
+        """Compare keys and values with those of a dict; the writer is a dict, or a class whose fields are the keys."""
+        fields: Schema | None = writer.get("properties")
+        for each in [writer["additionalProperties"]] if fields is None else fields.values():
+            yield from self.compare(each, reader["additionalProperties"], f"{path}{{}}")
+        if "propertyNames" in reader:
+            any_key = {"type": "string"}
+            keys = writer.get("propertyNames", any_key) if fields is None else {"enum": list(fields)}
+            for rejection in self.compare(keys, reader["propertyNames"], f"{path}{{}}"):
+                yield Rejection(rejection.path, f"as a key, {rejection.reason}")
 
 
-def _joined(path: str, below: str) -> str:
+def _join(path: str, below: str) -> str:
     return f"{path}.{below}" if path and below and below[0] not in "[{" else f"{path}{below}"
 
 
-def _resolved(schema: Schema, definitions: Schema) -> Schema:
-    return definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
-
-
-def _accepts_anything(schema: Schema) -> bool:
-    return not schema.keys() & {"type", "enum"}
-
-
-def _kind(schema: Schema) -> str:
+def _type_name(schema: Schema) -> str:
+    """The type of a schema's values; an enum of texts has the same name as text."""
     if "enum" in schema:
         return "/".join(sorted({type(value).__name__ for value in schema["enum"]}))
-    kind: str = schema.get("type", "anything")
-    return {"string": "str", "integer": "int"}.get(kind, kind)
+    name: str = schema.get("type", "anything")
+    return {"string": "str", "integer": "int"}.get(name, name)
 
 
-def _shown(schema: Schema) -> str:
+def _describe(schema: Schema) -> str:
+    return f"one of {_list(schema['enum'])}" if "enum" in schema else str(schema.get("type", "anything"))
+
+
+def _list(values: list[object]) -> str:
+    return ", ".join(map(repr, values))
+
+
+def _accepts(schema: Schema, value: object) -> bool:
+    """Return True if a schema that is neither a union nor a reference accepts one value of an enum."""
     if "enum" in schema:
-        return f"one of {', '.join(map(repr, schema['enum']))}"
-    return str(schema.get("type", "anything"))
-
-
-def _enums(old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
-    gone = [value for value in old["enum"] if not _is_accepted(value, new)]
-    if gone:
-        yield Refusal(path, f"{', '.join(map(repr, gone))} is not accepted any more")
-
-
-def _is_accepted(value: object, schema: Schema) -> bool:
-    if "enum" in schema:
+        # `type` as well, since ``True == 1`` and ``1 == 1.0`` in Python
         return any(type(value) is type(other) and value == other for other in schema["enum"])
-    kinds: dict[str, Any] = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None)}
-    kind = kinds.get(schema["type"])
-    if kind is None or not isinstance(value, kind) or isinstance(value, bool) != (schema["type"] == "boolean"):
+    classes: dict[str, Any] = {
+        "string": str,
+        "integer": int,
+        "number": (int, float),
+        "boolean": bool,
+        "null": type(None),
+    }
+    accepted = classes.get(schema["type"])
+    if accepted is None or not isinstance(value, accepted) or isinstance(value, bool) != (schema["type"] == "boolean"):
         return False
     if isinstance(value, str):
-        fits = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf)
-        return fits and all(re.search(pattern, value) for pattern in _patterns(schema))
-    if not isinstance(value, (int, float)):
-        return True
-    is_multiple = "multipleOf" not in schema or value % schema["multipleOf"] == 0
-    return is_multiple and _lower(schema) <= (value, False) and _upper(schema) <= (-value, False)
+        is_length_accepted = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf)
+        return is_length_accepted and all(re.search(pattern, value) for pattern in _patterns(schema))
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        is_multiple = "multipleOf" not in schema or value % schema["multipleOf"] == 0
+        return is_multiple and _lower_bound(schema) <= (value, False) and _upper_bound(schema) <= (-value, False)
+    return True
 
 
-def _bounds(old: Schema, new: Schema, path: str) -> Iterator[Refusal]:
-    for least, most in (("minLength", "maxLength"), ("minItems", "maxItems"), ("minProperties", "maxProperties")):
-        if new.get(least, 0) > old.get(least, 0):
-            yield Refusal(path, f"{least} is {new[least]}, and was {old.get(least, 0)}")
-        if new.get(most, math.inf) < old.get(most, math.inf):
-            yield Refusal(path, f"{most} is {new[most]}, and was {old.get(most, 'open')}")
-    if _lower(new) > _lower(old):
-        yield Refusal(path, "numbers that were large enough are too small now")
-    if _upper(new) > _upper(old):
-        yield Refusal(path, "numbers that were small enough are too large now")
-    if "multipleOf" in new and ("multipleOf" not in old or old["multipleOf"] % new["multipleOf"]):
-        yield Refusal(path, f"only multiples of {new['multipleOf']} are accepted now")
-    for pattern in _patterns(new) - _patterns(old):
-        yield Refusal(path, f"only texts with {pattern!r} are accepted now")
+def _compare_constraints(writer: Schema, reader: Schema, path: str) -> Iterator[Rejection]:
+    for unit, (least, most) in _LENGTHS.items():
+        if reader.get(least, 0) > writer.get(least, 0):
+            yield Rejection(path, f"fewer than {reader[least]} {unit} are not accepted")
+        if reader.get(most, math.inf) < writer.get(most, math.inf):
+            yield Rejection(path, f"more than {reader[most]} {unit} are not accepted")
+    lower, upper = _lower_bound(reader), _upper_bound(reader)
+    if lower > _lower_bound(writer):
+        yield Rejection(path, f"numbers {'up to' if lower[1] else 'below'} {lower[0]} are not accepted")
+    if upper > _upper_bound(writer):
+        yield Rejection(path, f"numbers {'from' if upper[1] else 'above'} {-upper[0]} are not accepted")
+    if "multipleOf" in reader and ("multipleOf" not in writer or writer["multipleOf"] % reader["multipleOf"]):
+        yield Rejection(path, f"only multiples of {reader['multipleOf']} are accepted")
+    for pattern in sorted(_patterns(reader) - _patterns(writer)):
+        yield Rejection(path, f"only text that matches {pattern!r} is accepted")
 
 
-def _lower(schema: Schema) -> tuple[float, bool]:
-    """How high the lower bound is, and whether it is itself excluded."""
+def _lower_bound(schema: Schema) -> tuple[float, bool]:
+    """Return the lower bound, and True if the bound itself is excluded. A greater tuple accepts fewer numbers."""
     return max((schema.get("minimum", -math.inf), False), (schema.get("exclusiveMinimum", -math.inf), True))
 
 
-def _upper(schema: Schema) -> tuple[float, bool]:
-    """How low the upper bound is, and whether it is itself excluded."""
+def _upper_bound(schema: Schema) -> tuple[float, bool]:
+    """Return the negated upper bound, and True if the bound itself is excluded. A greater tuple accepts fewer numbers.
+
+    It is negated so that both bounds are compared with the same operator.
+    """
     return max((-schema.get("maximum", math.inf), False), (-schema.get("exclusiveMaximum", math.inf), True))
 
 
