@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -104,6 +107,84 @@ def test_datasette_is_a_source(folder: Path) -> None:
     assert {"datasette.insert_rows.schema.json", "datasette.login.schema.json"} <= names(folder / "out")
 
 
+@pytest.mark.parametrize("arguments", [["lock", "--file"], ["export", "--format", "html", "--out"]], ids=" ".join)
+def test_datasette_writes_nothing_into_the_current_folder(folder: Path, arguments: list[str]) -> None:
+    """All installed plugins start. One of them, datasette-otel-viewer, writes its database into the current folder.
+
+    It runs as a process of its own, because plugins do not load themselves in the process of the tests.
+    """
+    empty, out = folder / "empty", folder / "out"
+    empty.mkdir()
+    command = [sys.executable, "-m", "heliograph", "schema", *arguments, str(out), "datasette"]
+    environ = {name: value for name, value in os.environ.items() if name != "DATASETTE_LOAD_PLUGINS"}
+
+    result = subprocess.run(command, cwd=empty, env=environ, capture_output=True, text=True, timeout=120, check=False)
+
+    assert result.returncode == 0, result.stderr
+    assert "datasette-otel-viewer" in result.stderr, "the plugin that writes the file did not start"
+    assert names(empty) == set()
+    assert out.exists()
+
+
+def test_plugins_of_datasette_are_started(folder: Path) -> None:
+    """A plugin that registers events by its entry point is found, and may write files while it starts."""
+    (folder / "plugins" / "lunch-1.0.dist-info").mkdir(parents=True)
+    (folder / "plugins" / "lunch-1.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: lunch\nVersion: 1.0\n"
+    )
+    (folder / "plugins" / "lunch-1.0.dist-info" / "entry_points.txt").write_text("[datasette]\nlunch = lunch\n")
+    (folder / "plugins" / "lunch.py").write_text(
+        textwrap.dedent("""
+            from dataclasses import dataclass
+            from pathlib import Path
+
+            from datasette import hookimpl
+            from datasette.events import Event
+
+
+            @dataclass
+            class LunchEvent(Event):
+                name = "lunch"
+                meal: str
+
+
+            @hookimpl
+            def startup(datasette):
+                Path("lunch.txt").write_text("soup")
+
+
+            @hookimpl
+            def register_events():
+                return [LunchEvent]
+        """)
+    )
+    empty = folder / "empty"
+    empty.mkdir()
+    command = [sys.executable, "-m", "heliograph", "schema", "lock", "--file", str(folder / "lock.json"), "datasette"]
+
+    result = subprocess.run(
+        command,
+        cwd=empty,
+        env={**os.environ, "PYTHONPATH": str(folder / "plugins")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert "app.lunch" in json.loads((folder / "lock.json").read_text())["events"]
+    assert names(empty) == set()
+
+
+def test_the_current_folder_is_the_same_afterwards(folder: Path) -> None:
+    """Relative paths of a command that also names `datasette` mean what they meant before."""
+    assert run("lock", "datasette").exit_code == 0
+
+    assert Path.cwd() == folder
+    assert "events.lock.json" in names(folder)
+
+
 def test_gate_passes_what_did_not_change(folder: Path) -> None:
     """Right after `lock`."""
     source = module(folder, "shop_same")
@@ -112,7 +193,7 @@ def test_gate_passes_what_did_not_change(folder: Path) -> None:
     assert (locked.output, locked.stderr) == ("events.lock.json: 2 events\n", "")
     result = run("check", source)
 
-    assert (result.exit_code, result.output) == (0, "0 incompatible changes; events.lock.json is up to date.\n")
+    assert (result.exit_code, result.output) == (0, "0 incompatible changes. events.lock.json is up to date.\n")
 
 
 def test_gate_fails_on_what_breaks_somebody(folder: Path) -> None:
@@ -126,14 +207,15 @@ def test_gate_fails_on_what_breaks_somebody(folder: Path) -> None:
 
     assert result.exit_code == 1, result.output
     assert result.output.splitlines() == [
-        "error: shop.order shop.order.total: the attribute is gone — breaks dashboards, alerts and queries that name it; "
-        "asks for a major version",
-        "error: shop.order email: privacy is weakened, from hash to plain — breaks the trust of those whose data it is; "
-        "asks for a major version",
-        "note: shop.order shop.order.sum: the attribute is new — compatible; asks for a minor version",
-        "note: shop.order total: it accepts more: by the old schema, it is required now, and it is new — breaks who reads "
-        "new events by the old schema; asks for a minor version",
-        "2 incompatible changes; events.lock.json is older than the classes: `schema lock` renews it.",
+        "error: shop.order shop.order.total: the attribute was removed — breaks dashboards, alerts and queries that use "
+        "it; needs a major version",
+        "error: shop.order email: privacy is weakened, from hash to plain — breaks the privacy that the people in the data "
+        "were promised; needs a major version",
+        "note: shop.order shop.order.sum: the attribute is new — compatible; needs a minor version",
+        "note: shop.order total: the old schema rejects some new events: the field is required, and is always missing — "
+        "breaks code that reads new events with the old schema; needs a minor version",
+        "2 incompatible changes. Undo them, or give the changed events a new `version`. To accept the classes as they are, "
+        "write events.lock.json again with `heliograph schema lock`.",
     ]
 
     forward = run("check", "--mode", "forward", "--json", source)
@@ -144,8 +226,8 @@ def test_gate_fails_on_what_breaks_somebody(folder: Path) -> None:
         "level": "error",
         "event": "shop.order",
         "where": "shop.order.total",
-        "what": "the attribute is gone",
-        "breaks": "dashboards, alerts and queries that name it",
+        "what": "the attribute was removed",
+        "breaks": "dashboards, alerts and queries that use it",
         "modes": ["backward", "forward", "full"],
         "bump": "major",
     }
@@ -162,7 +244,7 @@ def test_compatible_change_passes_and_is_told(folder: Path) -> None:
 
     assert result.exit_code == 0
     assert "note: shop.order shop.order.note: the attribute is new" in result.output
-    assert "0 incompatible changes; my.json is older than the classes" in result.output
+    assert "0 incompatible changes. my.json is older than the classes; write it again" in result.output
     assert run("lock", "--file", "my.json", source).exit_code == 0
     assert "up to date" in run("check", "--file", "my.json", source).output
 
@@ -190,7 +272,7 @@ def test_classes_are_inferred(folder: Path) -> None:
     result = run("infer", folder / "events.jsonl", "--out", folder / "inferred.py")
 
     assert result.exit_code == 0
-    assert "Left out: the event 'ODD': no class can have its name" in result.output
+    assert "Skipped: the event 'ODD': no class can have its name" in result.output
     assert "    total: int\n" in (folder / "inferred.py").read_text()
 
 
@@ -204,7 +286,7 @@ def test_classes_are_inferred(folder: Path) -> None:
         (["export", "--format", "html", "--out", "file/o", "datasette"], 2, "cannot be written"),
         (["lock", "broken_class:Broken"], 1, "broken_class:Broken: broken_class.Broken: its field 'x'"),
         (["check", "datasette"], 2, "events.lock.json cannot be read"),
-        (["check", "--file", "file", "datasette"], 2, "file: it is no lock file"),
+        (["check", "--file", "file", "datasette"], 2, "file: not a lock file"),
         (["check", "--mode", "sideways", "datasette"], 2, "'sideways' is not one of"),
         (["import", "protobuf", ".", "--out", "x.py"], 2, "'protobuf' is not"),
         (["import", "weaver", "nowhere", "--out", "x.py"], 2, "'nowhere' does not exist"),

@@ -1,11 +1,14 @@
-"""Where event classes come from, on a command line: ``module:Class``, ``module:plugin``, or ``datasette``."""
+"""The event classes that a command works on. Each SOURCE is ``module:Class``, ``module:plugin`` or ``datasette``."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -26,16 +29,16 @@ sources_argument = click.argument("sources", metavar="SOURCE…", nargs=-1, requ
 
 
 def load_registry(sources: Iterable[str], settings: Settings | None = None) -> SchemaRegistry:
-    """The schemas of the event classes that the sources name.
+    """Return the schemas of the event classes that the sources name.
 
     Args:
-        sources: Each ``module:Class`` (an event class), ``module:plugin`` (a module or an object with a
-            `register_events` hook) or ``datasette`` (all that is registered in an installed Datasette with its plugins).
-        settings: The namespace and the privacy; `None` reads the environment.
+        sources: Each is ``module:Class`` (an event class), ``module:plugin`` (a module or an object with a
+            `register_events` hook) or ``datasette`` (all classes registered in the installed Datasette and its plugins).
+        settings: The settings for namespace and privacy; `None` reads them from the environment.
 
     Raises:
-        click.UsageError: A source cannot be loaded; names it.
-        click.ClickException: No schema can be made of a class; names it.
+        click.UsageError: A source cannot be loaded. The message names it.
+        click.ClickException: A class cannot be compiled to a schema. The message names it.
     """
     registry = SchemaRegistry.from_settings(Settings.from_env() if settings is None else settings)
     for source in sources:
@@ -45,7 +48,9 @@ def load_registry(sources: Iterable[str], settings: Settings | None = None) -> S
             except SchemaError as error:
                 if source != DATASETTE:
                     raise click.ClickException(f"{source}: {error}") from error
-                click.echo(f"{source}: {error}. It goes out untyped, and is left out here.", err=True)
+                click.echo(
+                    f"{source}: {error}. Its events are exported without a schema; it is skipped here.", err=True
+                )
     return registry
 
 
@@ -62,19 +67,19 @@ def _classes(source: str) -> list[type]:
 
 
 def load_object(source: str) -> object:
-    """What ``module`` or ``module:name`` names; modules are also looked for in the current folder.
+    """Import and return what ``module`` or ``module:name`` names. Modules are also found in the current folder.
 
     Raises:
-        click.UsageError: There is nothing of that name.
+        click.UsageError: The module cannot be imported, or has no such name.
     """
     module_name, colon, path = source.partition(":")
     if not module_name or (colon and not path):
-        raise click.UsageError(f"{source!r} is no source: write module:Class, module:plugin, or datasette")
+        raise click.UsageError(f"{source!r} is not a source; write module:Class, module:plugin, or datasette")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
         target: object = importlib.import_module(module_name)
-    except Exception as error:  # a module may do anything when it is imported
+    except Exception as error:  # importing a module runs its code, which may raise anything
         raise click.UsageError(f"{source}: the module {module_name!r} cannot be imported: {error}") from error
     for name in filter(None, path.split(".")):
         if not hasattr(target, name):
@@ -92,15 +97,34 @@ async def _classes_of_plugin(target: object) -> list[type]:
         each for each in flatten_results([await resolve_result(result) for result in results]) if isinstance(each, type)
     ]
     if not classes:
-        raise click.UsageError(f"{target!r} is no event class, and registers no events")
+        raise click.UsageError(f"{target!r} is not an event class and registers no events")
     return classes
 
 
 async def _classes_of_datasette() -> list[type]:
     try:
-        from datasette.app import Datasette  # it need not be installed
+        from datasette.app import Datasette  # an optional dependency
     except ImportError as error:
         raise click.UsageError("datasette: Datasette is not installed here; install heliograph[datasette]") from error
-    instance = Datasette(memory=True)
-    await instance.invoke_startup()
-    return list(instance.event_classes)
+    # Plugins are loaded and started, because any of them may register events; which ones do cannot be known beforehand.
+    # At startup some also write files into the current folder (datasette-otel-viewer: otel.db). They get a temporary folder
+    # for that, and a shutdown that closes their files before the folder is deleted.
+    with _temporary_working_directory():
+        instance = Datasette(memory=True)
+        try:
+            await instance.invoke_startup()
+            return list(instance.event_classes)
+        finally:
+            await instance.invoke_shutdown()
+
+
+@contextmanager
+def _temporary_working_directory() -> Iterator[None]:
+    """Make a temporary folder the current one, and delete it afterwards. It is the current one for all threads."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="heliograph-", ignore_cleanup_errors=True) as directory:
+        os.chdir(directory)
+        try:
+            yield
+        finally:
+            os.chdir(before)

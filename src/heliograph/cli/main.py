@@ -13,7 +13,7 @@ from heliograph.version import __version__
 
 
 class _Group(click.Group):
-    """The commands; whatever is wrong with settings or files is a wrong call, and is told as one, with exit status 2."""
+    """The group of all commands. Reports problems with settings and files as wrong usage: a message, exit status 2."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:

@@ -1,4 +1,4 @@
-"""``heliograph schema``: what the event classes promise, exported, locked, checked, and read from elsewhere."""
+"""``heliograph schema``: export, lock and check the schemas of event classes, and draft classes from other sources."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from heliograph.values.text import display
 
 LOCK_FILE: Final = "events.lock.json"
 EXAMPLE_KEY: Final = "example"
-"""The key of hashes in what is published: the hash of a known example would say something of the real key."""
+"""The key of the hashes in examples. With the real key, a published hash of a known text would let people test keys."""
 
 file_option = click.option(
     "--file",
@@ -51,14 +51,14 @@ out_option = click.option(
 
 @click.group()
 def schema() -> None:
-    """Export, lock and check what event classes promise; read classes from elsewhere."""
+    """Export, lock and check the schemas of event classes; draft classes from other sources."""
 
 
 @schema.command()
 @sources_argument
 @file_option
 def lock(sources: tuple[str, ...], file: Path) -> None:
-    """Write down what the classes promise, to be kept beside them, and compared with by `check`."""
+    """Write the contracts of the classes to the lock file. Commit it; `check` compares the classes with it."""
     registry = _load(sources)
     write(file, dumps(lock_of(registry.values())))
     click.echo(f"{file}: {len(registry)} events")
@@ -72,29 +72,28 @@ def lock(sources: tuple[str, ...], file: Path) -> None:
     type=click.Choice([mode.value for mode in Mode]),
     default=Mode.BACKWARD.value,
     show_default=True,
-    help="backward: older events have to fit the new schemas; forward: new events have to fit the older ones.",
+    help="backward: the new schemas must accept old events; forward: the old schemas must accept new events; full: both.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object for each change.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each change.")
 def check(sources: tuple[str, ...], file: Path, mode: str, *, as_json: bool) -> None:
-    """Compare the classes with the lock file, and fail on a change that is incompatible.
+    """Compare the classes with the lock file, and fail if a change is incompatible.
 
-    Names that go, and privacy that is weakened, are incompatible in every mode. Compatible changes are told, too: `lock`
-    takes them over.
+    A removed name or weakened privacy is incompatible in every mode. Compatible changes are printed too; `lock` writes them
+    to the lock file.
     """
     try:
         old = loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeError) as error:
-        raise click.UsageError(f"{file} cannot be read: {error}; `schema lock` writes it") from error
+        raise click.UsageError(f"{file} cannot be read: {error}; `heliograph schema lock` writes it") from error
     except FileFormatError as error:
         raise click.UsageError(f"{file}: {error}") from error
     findings = diff(old, lock_of(_load(sources).values()))
     bad = incompatible(findings, Mode(mode))
     for finding in [*bad, *(each for each in findings if each not in bad)]:
-        prefix = "error" if finding in bad else "note"
-        click.echo(json.dumps(_as_dict(finding, prefix)) if as_json else f"{prefix}: {finding}")
+        level = "error" if finding in bad else "note"
+        click.echo(json.dumps(_as_dict(finding, level)) if as_json else f"{level}: {finding}")
     if not as_json:
-        renew = "is older than the classes: `schema lock` renews it" if findings else "is up to date"
-        click.echo(f"{len(bad)} incompatible changes; {file} {renew}.")
+        click.echo(f"{len(bad)} incompatible changes. {_advice(findings, bad, file)}")
     if bad:
         raise SystemExit(1)
 
@@ -108,6 +107,17 @@ def _as_dict(finding: Finding, level: str) -> dict[str, object]:
     return {key: sorted(value) if isinstance(value, frozenset) else value for key, value in values.items()}
 
 
+def _advice(findings: list[Finding], bad: list[Finding], file: Path) -> str:
+    if bad:
+        return (
+            "Undo them, or give the changed events a new `version`. "
+            f"To accept the classes as they are, write {file} again with `heliograph schema lock`."
+        )
+    if findings:
+        return f"{file} is older than the classes; write it again with `heliograph schema lock`."
+    return f"{file} is up to date."
+
+
 @schema.command()
 @sources_argument
 @click.option(
@@ -115,11 +125,11 @@ def _as_dict(finding: Finding, level: str) -> dict[str, object]:
     "form",
     type=click.Choice(list(EXPORTERS)),
     required=True,
-    help="What to write.",
+    help="The format to write.",
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder to write to.")
 def export(sources: tuple[str, ...], form: str, out: Path) -> None:
-    """Write the classes' schemas in another form, into a folder; other files in it stay."""
+    """Write the schemas of the classes to a folder, in another format. Other files in the folder are kept."""
     registry = _load(sources)
     try:
         files = EXPORTERS[form](registry.values())
@@ -135,23 +145,23 @@ def export(sources: tuple[str, ...], form: str, out: Path) -> None:
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @out_option
 def import_registry(form: str, directory: Path, out: Path) -> None:  # noqa: ARG001 — there is one format so far
-    """Write typed classes from a registry of OpenTelemetry Weaver (FORMAT: weaver), of either form."""
-    drafts, left_out = drafts_of_weaver(WeaverRegistry(directory))
-    _write_drafts(drafts, left_out, out, origin="a registry of OpenTelemetry Weaver")
+    """Draft event classes from an OpenTelemetry Weaver registry (FORMAT: weaver), in either of its file formats."""
+    drafts, skipped = drafts_of_weaver(WeaverRegistry(directory))
+    _write_drafts(drafts, skipped, out, origin="an OpenTelemetry Weaver registry")
 
 
 @schema.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @out_option
 def infer(file: Path, out: Path) -> None:
-    """Propose typed classes from recorded events: lines of OTLP JSON, or the demo's SQLite file."""
-    drafts, left_out = drafts_of_recorded(read_recorded(file))
-    _write_drafts(drafts, left_out, out, origin="recorded events")
+    """Draft event classes from recorded events: lines of OTLP JSON, or the SQLite file of `heliograph demo`."""
+    drafts, skipped = drafts_of_recorded(read_recorded(file))
+    _write_drafts(drafts, skipped, out, origin="recorded events")
 
 
-def _write_drafts(drafts: list[EventDraft], left_out: list[str], out: Path, *, origin: str) -> None:
-    for each in left_out:
-        click.echo(f"Left out: {display(each)}", err=True)
+def _write_drafts(drafts: list[EventDraft], skipped: list[str], out: Path, *, origin: str) -> None:
+    for each in skipped:
+        click.echo(f"Skipped: {display(each)}", err=True)
     if not drafts:
         raise click.ClickException(f"{out} is not written: no events were found")
     write(out, python_source(drafts, origin=origin))
@@ -159,17 +169,18 @@ def _write_drafts(drafts: list[EventDraft], left_out: list[str], out: Path, *, o
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file as a whole, or not at all.
+    """Write a whole file, or leave it as it was; create its folder.
 
     Raises:
-        click.UsageError: It cannot be written.
+        click.UsageError: The file cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    # The text is written to a file beside it, which then replaces it: an interrupted command leaves no half-written file.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
     except OSError as error:
         with suppress(OSError):
-            draft.unlink()
+            temporary.unlink()
         raise click.UsageError(f"{path} cannot be written: {error}") from error

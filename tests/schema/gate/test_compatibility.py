@@ -281,6 +281,17 @@ def test_a_result_that_rests_on_an_assumption_is_not_kept() -> None:
     ]
 
 
+def test_two_classes_are_compared_once() -> None:
+    """Each class of this chain holds the next one twice. Without the cache, 2 to the power of 60 comparisons would be made."""
+    definitions: dict[str, Any] = {"C60": {"type": "integer"}}
+    for number in range(60):
+        below = {"$ref": f"#/$defs/C{number + 1}"}
+        definitions[f"C{number}"] = {"type": "object", "properties": {"left": below, "right": below}}
+    document = {"$ref": "#/$defs/C0", "$defs": definitions}
+
+    assert rejections(document, document) == []
+
+
 def test_a_new_required_field_rejects_values_without_it() -> None:
     """Older values never have it."""
     old = make_dataclass("Old", [("a", int)])
