@@ -38,7 +38,8 @@ class EventSchema:
         body: The same template, parsed. `None` shows `name`.
         upcasters: By older version: the function that turns properties of that version into properties of this one.
         policy: The privacy policy under which its values are exported.
-        is_declared: False if the class was not registered, or has no fields that can be read.
+        is_declared: False for an unregistered subclass and for a class without readable fields. Each of their events counts as
+            the violation ``unplanned-event``.
         renamed: The same contract under its new name, if events are emitted under both names.
     """
 

@@ -1,4 +1,8 @@
-"""The body of an event's log record: a template, filled from attributes."""
+"""The template of an event's body, which is filled from the event's attributes.
+
+Attributes are already protected, so that a body cannot show a private value. The template is parsed once, when the class is
+registered: a mistake in it is reported there, and not by an event.
+"""
 
 from __future__ import annotations
 
@@ -14,54 +18,54 @@ from heliograph.values.text import display
 
 @dataclass(frozen=True, kw_only=True)
 class MessageTemplate:
-    """How the body of an event's log record is made.
+    """A parsed message.
 
     Attributes:
-        parts: Literal text, each followed by the name of the attribute that comes after it, or `None`.
+        parts: Pieces of literal text, each with the name of the attribute that follows it, or `None`.
     """
 
     parts: tuple[tuple[str, str | None], ...]
 
     def render(self, attributes: Attributes) -> str:
-        """The body of an event with these attributes; ``?`` stands for one that it does not have."""
-        shown = (
+        """Return the body of an event that has these attributes, with ``?`` in place of each missing one."""
+        texts = (
             literal if attribute is None else f"{literal}{attributes.get(attribute, '?')}"
             for literal, attribute in self.parts
         )
-        return display("".join(shown))
+        return display("".join(texts))
 
     @property
     def template(self) -> str:
-        """The template, with the names of attributes in it: what those can read who know nothing of the class."""
+        """The template with names of attributes instead of fields, for readers that do not have the class."""
         parts = ((literal.replace("{", "{{").replace("}", "}}"), attribute) for literal, attribute in self.parts)
         return "".join(literal if attribute is None else f"{literal}{{{attribute}}}" for literal, attribute in parts)
 
 
-def parse_message(message: str, bases: Mapping[str, str]) -> MessageTemplate:
-    """The body that a template stands for.
+def parse_message(message: str, attribute_names: Mapping[str, str]) -> MessageTemplate:
+    """Parse the message of an event class.
 
     Args:
-        message: Text with ``{field}``, ``{field[key]}`` and ``{actor[key]}`` in it.
-        bases: The attribute of each field, or the prefix of its attributes.
+        message: Text that contains ``{field}``, ``{field[key]}`` and ``{actor[key]}``.
+        attribute_names: The attribute of each field, or the prefix of its attributes, by the name of the field.
 
     Raises:
-        ValueError: Says what of the template cannot be used.
+        ValueError: The message names something that is not a field, a key of a field or a key of the actor.
     """
     return MessageTemplate(
         parts=tuple(
-            (literal, None if path is None else _attribute(path, spec, conversion, bases))
+            (literal, None if path is None else _attribute(path, spec, conversion, attribute_names))
             for literal, path, spec, conversion in string.Formatter().parse(message)
         )
     )
 
 
-def _attribute(path: str, spec: str | None, conversion: str | None, bases: Mapping[str, str]) -> str:
+def _attribute(path: str, spec: str | None, conversion: str | None, attribute_names: Mapping[str, str]) -> str:
     match = re.fullmatch(r"(\w+)((?:\[[^\[\]]+\])*)", path)
     if match is None or spec or conversion:
-        raise ValueError(f"{{{path}}} is no plain field or key; write {{field}} or {{field[key]}}")
+        raise ValueError(f"{{{path}}} is not a field or a key; write {{field}} or {{field[key]}}")
     first, keys = match[1], re.findall(r"\[([^\[\]]+)\]", match[2])
     if first == "actor" and keys:
         return ".".join((actor_attribute(keys[0]), *keys[1:]))
-    if first not in bases:
-        raise ValueError(f"there is no field {first!r}; there are {', '.join([*bases, 'actor[key]'])}")
-    return ".".join((bases[first], *keys))
+    if first not in attribute_names:
+        raise ValueError(f"there is no field {first!r}; there are {', '.join([*attribute_names, 'actor[key]'])}")
+    return ".".join((attribute_names[first], *keys))

@@ -1,7 +1,10 @@
-"""The types of values, as every part that speaks of a schema reads them.
+"""The types of values: one small class for each, which validation and every exporter read.
 
-They describe *forms* (see `heliograph.values.forms`): what is left of a Python value in JSON. A value fits a type when its
-form does, so that the check in the process and the exported JSON Schema say the same.
+A type describes a *form* (see `heliograph.values.forms`), the JSON-like value that a Python value becomes. A value fits a
+type if its form does, so that validation in the process and the exported JSON Schema agree.
+
+`Type` is a closed union. Functions that distinguish its members are a ``match`` that ends in ``assert_never``: mypy reports
+each one that a new member has to be added to. `IntegerType` is a subclass of `NumberType`, so it comes first in a ``match``.
 """
 
 from __future__ import annotations
@@ -15,11 +18,12 @@ from heliograph.events import Attribute
 
 
 class Format(enum.Enum):
-    """What a text stands for: the name that JSON Schema has for it, if it has one, and the pattern that it matches.
+    """The meaning of a text, such as a date: the name that JSON Schema has for it, if any, and the pattern that it matches.
 
-    JSON Schema's times have an offset, and its durations no sign; Python's need not have the one, and may have the other.
+    JSON Schema's times have an offset and its durations have no sign. Python's times may lack the offset, and its durations
+    may have a sign, so that a duration has no name here, and the patterns are wider.
 
-    Patterns are those of the forms that msgspec writes, and of whatever else says the same by ISO 8601 or RFC 4648.
+    A pattern matches the text that msgspec writes, and any other notation of ISO 8601 or RFC 4648 for the same value.
     """
 
     DATE_TIME = (
@@ -39,17 +43,17 @@ class Format(enum.Enum):
 
 
 ZONED: Final = r"([Zz]|[+-]\d\d:?\d\d)$"
-"""The pattern of a time with an offset."""
+"""The pattern at the end of a time that has an offset."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnyType:
-    """Anything."""
+    """Any value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NullType:
-    """`None`."""
+    """`None` only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +66,11 @@ class NumberType:
     """A number within bounds.
 
     Attributes:
-        ge: At least.
-        gt: More than.
-        le: At most.
-        lt: Less than.
-        multiple_of: What it is divisible by.
+        ge: The least value.
+        gt: The number that every value is greater than.
+        le: The greatest value.
+        lt: The number that every value is less than.
+        multiple_of: The number that every value is divisible by.
     """
 
     ge: float | None = None
@@ -78,17 +82,17 @@ class NumberType:
 
 @dataclass(frozen=True, kw_only=True)
 class IntegerType(NumberType):
-    """A whole number of 64 bits, within bounds; ``3.0`` is one, since JSON cannot tell it from ``3``."""
+    """A whole number of 64 bits, within bounds. ``3.0`` fits, because JSON does not distinguish it from ``3``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StringType:
-    """A text.
+    """Text.
 
     Attributes:
-        format: What it stands for.
-        python: The class of the values that have this form.
-        patterns: Regular expressions, each of which is found in it.
+        format: The meaning of the text, such as a date.
+        python: The class of the Python values that have this form.
+        patterns: Regular expressions. Each has a match in the text.
         min_length: The least number of characters.
         max_length: The greatest number of characters.
     """
@@ -102,12 +106,12 @@ class StringType:
 
 @dataclass(frozen=True, kw_only=True)
 class EnumType:
-    """One of a few values.
+    """One of a closed set of values.
 
     Attributes:
-        values: Their forms.
-        python: The `Enum` whose members they are; `None` for literals.
-        names: The names of the members, in the same order; empty for literals.
+        values: The forms of the values.
+        python: The `Enum` that has them as members, or `None` if they are literals.
+        names: The names of the members, in the same order. Empty if they are literals.
     """
 
     values: tuple[str | int | float | bool | None, ...]
@@ -120,9 +124,9 @@ class ArrayType:
     """A list.
 
     Attributes:
-        items: What each item is, after those of `prefix`; `None` where there is no item more.
-        prefix: What the first items are.
-        python: The class of the values.
+        items: The type of each item after those of `prefix`, or `None` if there are no such items.
+        prefix: The types of the first items, as a tuple of fixed length has them.
+        python: The class of the Python values that have this form.
         min_length: The least number of items.
         max_length: The greatest number of items.
     """
@@ -136,11 +140,11 @@ class ArrayType:
 
 @dataclass(frozen=True, kw_only=True)
 class MapType:
-    """A dict with keys that are not known beforehand.
+    """A dict whose keys are not known in advance.
 
     Attributes:
-        keys: What each key is, as text.
-        values: What each value is.
+        keys: The type of each key, after it became text.
+        values: The type of each value.
         min_length: The least number of keys.
         max_length: The greatest number of keys.
     """
@@ -153,11 +157,13 @@ class MapType:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ObjectType:
-    """A dataclass, `TypedDict`, `msgspec.Struct` or attrs class; equal to itself alone, since it may hold itself.
+    """A dataclass, `TypedDict`, `msgspec.Struct` or attrs class.
+
+    It compares by identity, because a class can be inside of itself: comparing fields would not end.
 
     Attributes:
         python: The class.
-        fields: Its fields; set once, when all types that they name are known.
+        fields: Its fields. They are set once, after the types of all of them were made.
     """
 
     python: type
@@ -174,7 +180,7 @@ class UnionType:
     """One of several types.
 
     Attributes:
-        options: The types, at least two.
+        options: The types. There are at least two, and none is a union itself.
     """
 
     options: tuple[Type, ...]
@@ -200,12 +206,12 @@ class FieldSchema:
     """One property of an event, or one field of a class inside of it.
 
     Attributes:
-        name: The name of the dataclass's field.
-        attribute: The attribute that it becomes, or the prefix of the attributes that its keys become; `None`, inside of
-            another field, is the field's name below the other's attribute.
-        type: Its type.
-        required: Whether the event cannot be made without it.
-        declared: What the field says of itself.
+        name: The name of the field in the class.
+        attribute: The name of the attribute that it becomes, or the prefix of the names that its keys become. `None` is
+            possible only for a field inside of another, and means ``<attribute of the other>.<name>``.
+        type: The type of its value.
+        required: True if an event cannot be made without it.
+        declared: The declaration in its annotation.
     """
 
     name: str
@@ -222,22 +228,22 @@ class FieldSchema:
         return "required" if self.required and not is_nullable(self.type) else "recommended"
 
     def attribute_below(self, name: str) -> str:
-        """The attribute that it becomes, inside of a field with the attribute ``name``."""
+        """Return the name of its attribute, inside of a field whose attribute is ``name``."""
         return self.attribute or f"{name}.{self.name}"
 
 
 def options_of(kind: Type) -> tuple[Type, ...]:
-    """What a value of the type may be: the options of a union, else the type alone."""
+    """Return the options of a union, or the type itself if it is not a union."""
     return kind.options if isinstance(kind, UnionType) else (kind,)
 
 
 def item_types(kind: ArrayType, count: int) -> list[Type]:
-    """What each of so many items of an array is."""
+    """Return the types of the first ``count`` items of an array."""
     return [*kind.prefix, *[kind.items or AnyType()] * max(0, count - len(kind.prefix))]
 
 
 def without_null(kind: Type) -> Type:
-    """The type of what is not `None`."""
+    """Return the type without `None`. A type that is only `None`, or never, is returned unchanged."""
     rest = tuple(option for option in options_of(kind) if not isinstance(option, NullType))
     if not rest or len(rest) == len(options_of(kind)):
         return kind
@@ -245,7 +251,7 @@ def without_null(kind: Type) -> Type:
 
 
 def is_nullable(kind: Type) -> bool:
-    """Whether the value may be `None`."""
+    """Return True if `None` fits the type."""
     return any(
         isinstance(option, (NullType, AnyType)) or (isinstance(option, EnumType) and None in option.values)
         for option in options_of(kind)
@@ -253,7 +259,7 @@ def is_nullable(kind: Type) -> bool:
 
 
 def inner_types(kind: Type) -> Iterator[Type]:
-    """The types directly inside of one: items, keys, values, fields, options."""
+    """Yield the types directly inside of a type: those of its items, keys, values, fields or options."""
     if isinstance(kind, UnionType):
         yield from kind.options
     elif isinstance(kind, ArrayType):
@@ -268,12 +274,12 @@ def inner_types(kind: Type) -> Iterator[Type]:
 
 
 def walk_types(kind: Type) -> Iterator[Type]:
-    """The type and all types inside of it, each object once."""
+    """Yield a type and all types inside of it, each object once, even if a class is inside of itself."""
     seen: set[int] = set()
-    waiting = [kind]
-    while waiting:
-        each = waiting.pop()
+    queue = [kind]
+    while queue:
+        each = queue.pop()
         if id(each) not in seen:
             seen.add(id(each))
             yield each
-            waiting += reversed(list(inner_types(each)))
+            queue += reversed(list(inner_types(each)))

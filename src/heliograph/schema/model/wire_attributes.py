@@ -1,11 +1,12 @@
-"""The attributes that the fields of an event become: one attribute for each name on the wire."""
+"""Derive the attributes that the fields of an event become on the wire, with their names, types and privacy."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from typing_extensions import assert_never
 
 from heliograph.events import Privacy
 from heliograph.schema.model.types import (
@@ -15,6 +16,8 @@ from heliograph.schema.model.types import (
     EnumType,
     FieldSchema,
     IntegerType,
+    MapType,
+    NullType,
     NumberType,
     ObjectType,
     StringType,
@@ -35,12 +38,12 @@ class WireAttribute:
     """One attribute of an event, as its class declares it.
 
     Attributes:
-        name: Its name on the wire; if the value is flattened by its own keys, their common prefix.
-        path: Where its value is in the event's properties: ``order.total``.
+        name: Its name on the wire. If the value is a dict with open keys, the common prefix of the names of all keys.
+        path: The path to its value in the event's properties, such as ``order.total``.
         field: The field that it comes from.
         type: The type of the field, without `None`.
-        required: Whether every event has it.
-        privacy: What leaves of it, where the field or one around it says so; else plain.
+        required: True if every valid event has it.
+        privacy: The privacy that the field declares, or a field that it is inside of; plain if none does.
     """
 
     name: str
@@ -52,7 +55,7 @@ class WireAttribute:
 
     @property
     def wire_type(self) -> str:
-        """What arrives: ``string``, ``int``, ``double``, ``boolean``, one of these with ``[]``, or ``any``."""
+        """Its type on the wire: ``string``, ``int``, ``double``, ``boolean``, one of these with ``[]``, or ``any``."""
         return "string" if self.privacy in {Privacy.MASK, Privacy.HASH} else wire_type(self.type)
 
 
@@ -73,23 +76,27 @@ def _wire_attributes(
     attribute, path = field.attribute_below(prefix), f"{parent}{field.name}"
     privacy = field.declared.privacy or enclosing or Privacy.PLAIN
     kind = without_null(field.type)
-    is_there = required and field.requirement == "required"
+    is_required = required and field.requirement == "required"
     if isinstance(kind, ObjectType) and privacy is Privacy.PLAIN and expands(kind):
         for below in kind.fields:
             yield from _wire_attributes(
-                below, attribute, f"{path}.", required=is_there, enclosing=field.declared.privacy
+                below, attribute, f"{path}.", required=is_required, enclosing=field.declared.privacy
             )
     else:
-        yield WireAttribute(name=attribute, path=path, field=field, type=kind, required=is_there, privacy=privacy)
+        yield WireAttribute(name=attribute, path=path, field=field, type=kind, required=is_required, privacy=privacy)
 
 
 def expands(kind: ObjectType) -> bool:
-    """Whether each field of the class becomes attributes of its own: not too deep, not too many, not inside itself."""
+    """Return True if each field of the class becomes attributes of its own.
+
+    It does not if there are too many or too deep ones, or if the class is inside of itself. The value is then flattened by
+    its keys, within the bounds of `heliograph.values.attributes`.
+    """
     return kind.fields != () and 0 < _size(kind, 1, ()) <= MAX_KEYS
 
 
 def _size(kind: Type, depth: int, parents: tuple[Type, ...]) -> int:
-    """How many leaves there are; more than are allowed, where there is no end or no room."""
+    """Return the number of attributes, or more than are allowed if the class is inside of itself or too deep."""
     kind = without_null(kind)
     if not isinstance(kind, ObjectType) or not kind.fields:
         return 1
@@ -101,9 +108,10 @@ def _size(kind: Type, depth: int, parents: tuple[Type, ...]) -> int:
 def privacy_by_path(
     fields: Iterable[FieldSchema], policy: PrivacyPolicy, prefix: str = "", parents: tuple[Type, ...] = ()
 ) -> Iterator[tuple[str, Privacy]]:
-    """What may leave of the fields, and of those of the classes that they hold, however deep; by paths without indices.
+    """Yield the privacy of each field, and of each field inside of it, at any depth.
 
-    Below what is protected as a whole there is no path, nor in a class inside of itself.
+    A path has no indices, so that ``lines.sku`` is the path of the field ``sku`` of every item of ``lines``. A field that is
+    protected as a whole has no paths below it. A class inside of itself is listed once.
     """
     for field in fields:
         path = f"{prefix}{field.name}"
@@ -117,7 +125,7 @@ def privacy_by_path(
 
 
 def _objects(kind: Type) -> Iterator[ObjectType]:
-    """The classes with fields that a type holds, but for those inside of one another."""
+    """Yield the classes with fields in a type, without the classes inside of those."""
     if isinstance(kind, ObjectType):
         yield kind
     else:
@@ -126,46 +134,46 @@ def _objects(kind: Type) -> Iterator[ObjectType]:
 
 
 def has_names_inside(kind: Type) -> bool:
-    """Whether a field inside of the type has an attribute name of its own."""
+    """Return True if a field inside of the type declares an attribute name of its own."""
     return any(field.attribute for each in walk_types(kind) if isinstance(each, ObjectType) for field in each.fields)
 
 
-@functools.singledispatch
-def wire_type(kind: Type) -> str:  # noqa: ARG001 — those that are registered need it
-    """What arrives of values of a type; ``any`` where that depends on the value, or is flattened by its own keys."""
-    return "any"
+def wire_type(kind: Type) -> str:
+    """Return the type that values of a type have on the wire.
+
+    It is ``any`` if it depends on the value, or if the value is a dict, which is flattened by its own keys.
+    """
+    match kind:
+        case BooleanType():
+            return "boolean"
+        case IntegerType():
+            return "int"
+        case NumberType():
+            return "double"
+        case StringType():
+            return "string"
+        case EnumType():
+            return _only({_SCALARS[type(value)] for value in kind.values if value is not None})
+        case ArrayType():
+            return _array_wire_type(kind)
+        case UnionType():
+            found = {wire_type(option) for option in options_of(without_null(kind))}
+            return "double" if found == {"int", "double"} else _only(found)
+        case AnyType() | NullType() | MapType() | ObjectType():
+            return "any"
+        case _:
+            assert_never(kind)
 
 
-_NAMES: Final = {BooleanType: "boolean", IntegerType: "int", NumberType: "double", StringType: "string"}
+_SCALARS: Final[Mapping[type, str]] = {bool: "boolean", int: "int", float: "double", str: "string"}
 
 
-@wire_type.register(BooleanType)
-@wire_type.register(IntegerType)
-@wire_type.register(NumberType)
-@wire_type.register(StringType)
-def _(kind: Type) -> str:
-    return _NAMES[type(kind)]
-
-
-@wire_type.register
-def _(kind: EnumType) -> str:
-    names = {bool: "boolean", int: "int", float: "double", str: "string"}
-    return _only({names[type(value)] for value in kind.values if value is not None})
-
-
-@wire_type.register
-def _(kind: ArrayType) -> str:
+def _array_wire_type(kind: ArrayType) -> str:
     items = kind.prefix if kind.items is None else (*kind.prefix, kind.items)
     if not items or any(isinstance(item, (AnyType, UnionType)) or is_nullable(item) for item in items):
         return "any"
     scalar = _only({"" if isinstance(item, ArrayType) else wire_type(item) for item in items})
-    return f"{scalar}[]" if scalar in _NAMES.values() else "string"  # JSON text
-
-
-@wire_type.register
-def _(kind: UnionType) -> str:
-    found = {wire_type(option) for option in options_of(without_null(kind))}
-    return "double" if found == {"int", "double"} else _only(found)
+    return f"{scalar}[]" if scalar in _SCALARS.values() else "string"  # an array of arrays or dicts becomes JSON text
 
 
 def _only(found: set[str]) -> str:
