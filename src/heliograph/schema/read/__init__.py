@@ -1,1 +1,31 @@
-"""Reading an event by its schema: attributes, validation, coverage."""
+"""Read events with a schema: attributes, violations, protected properties, coverage.
+
+`event.EventReader` is the entrance. It reads each event in one of two ways:
+
+1. `generated` writes one Python function per event class, when the class is registered. The function knows the common case
+   alone: every value is of exactly the declared class and within its bounds. Then it builds the attributes in one
+   expression after the other, which costs a third of a loop over the fields. Every tracked event takes this way first.
+2. `field` reads one field at a time and handles every value there can be. The generated function falls back to it for the
+   whole event as soon as one value is not the common case, or if anything raises an exception.
+
+**What the generated function may assume**: nothing. It tests each value before it uses it, and it fills a
+dict of its own, which a fallback discards, so that half of an event is never exported. It decides nothing by itself: it
+reports no violation, and the privacy of each field is known when it is written. Both ways must return the same attributes; a
+property test compares them over generated classes and values.
+
+**Why no function raises**: telemetry must not change the program that it observes. Code of the program runs while a value
+is read (properties, keys of mappings, iterators), and may raise anything. Each place that calls such code catches
+`Exception` and exports the field as its class name, or not at all, so that an odd value costs neither the event nor its
+other fields.
+
+**Privacy is enforced once**, where the form of a value is made: `heliograph.values.forms` protects what classes inside of
+the value declare, and `field.FieldReader.protect` what the field itself declares. Everything downstream (attributes, body,
+log record, span event, quarantine) sees only the result. `validation` sees the unprotected form, because a masked value
+could not be checked, and reports paths, never values.
+
+The other modules: `validation` compares forms with types; `stored_properties` reads events that come back from the
+quarantine, whose values are forms already; `coverage` records which declared attributes were seen.
+
+**Threads.** Any thread may read events at the same time as others. A reader is immutable after its construction, except
+for its `coverage.CoverageRecorder`, whose docstring says what concurrent calls may lose.
+"""

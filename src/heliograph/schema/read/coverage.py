@@ -1,4 +1,4 @@
-"""Which of the declared events and attributes were really seen."""
+"""Record which of the declared events and attributes were seen in this process."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _WINDOW_NANOS: Final = 1_000_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """What was seen of one event in this process.
+    """The events of one class that were seen in this process.
 
     Attributes:
-        count: How many events.
-        last_unix_nano: When the last one happened, to about a second, in nanoseconds since the Unix epoch; `None`: there
+        count: The number of events.
+        last_unix_nano: The time of the last event, to about a second, in nanoseconds since the Unix epoch. `None` if there
             was none.
-        attributes: When each declared attribute was there last, likewise; `None`: never.
-        violations: How many violations there were, by kind.
+        attributes: The time at which each declared attribute was seen last, likewise. `None` if it never was.
+        violations: The number of violations, by kind.
     """
 
     count: int
@@ -39,56 +39,68 @@ class Coverage:
 
 
 class CoverageRecorder:
-    """Records what is seen of one event. What it costs an event is a comparison, or, once a second, a loop.
+    """Records the events of one class.
+
+    Time is cut into windows of about a second. In each window, an attribute is recorded at most once: after all were seen,
+    an event costs one comparison. Reports need no finer time, and every event pays for the recording.
+
+    Any thread may call any method, without a lock. The numbers of events and of violations are exact, because each is
+    incremented by C code that holds the GIL. A race between two threads can only lose the time of an attribute in one
+    window; an attribute that events keep having is recorded in the next.
 
     Args:
-        declared: The attributes that the event declares.
+        declared: The attributes that the event class declares.
     """
 
     def __init__(self, declared: Iterable[WireAttribute]) -> None:
         declared = list(declared)
         self._last: dict[str, int | None] = {attribute.name: None for attribute in declared}
         self._names = frozenset(attribute.name for attribute in declared if attribute.wire_type != "any")
+        # Attributes that are flattened by their own keys are on the wire below their name.
         self._prefixes = frozenset(attribute.name for attribute in declared) - self._names
-        self._waiting: frozenset[str] = frozenset()
-        self._waiting_prefixes: frozenset[str] = frozenset()
-        self._until = -1
-        self._next = itertools.count(1).__next__  # one C call: threads cannot lose a count
-        self._count = 0
+        self._unseen_names: frozenset[str] = frozenset()  # in this window
+        self._unseen_prefixes: frozenset[str] = frozenset()
+        self._window_end = -1
+        # Unlike `+= 1`, which is several steps, `next` is one. Nor is its result stored: of two threads, the one with the
+        # lower number could store last.
+        self._counter = itertools.count()
+        self._count_event = self._counter.__next__
         self._last_event: int | None = None
         self._violations: Counter[ViolationKind] = Counter()
 
     def record(self, attributes: Attributes, time_unix_nano: int) -> None:
-        """Record an event with these attributes."""
-        self._count = self._next()
-        if time_unix_nano >= self._until:
-            self._until = time_unix_nano + _WINDOW_NANOS
+        """Record an event that has these attributes."""
+        self._count_event()
+        if time_unix_nano >= self._window_end:
+            self._window_end = time_unix_nano + _WINDOW_NANOS
             self._last_event = time_unix_nano
-            self._waiting, self._waiting_prefixes = self._names, self._prefixes
-        if self._waiting and not attributes.keys().isdisjoint(self._waiting):  # it looks for the fewer in the more
-            self._mark(self._waiting.intersection(attributes), time_unix_nano)
-        if self._waiting_prefixes:
-            self._mark({name for name in self._waiting_prefixes if _is_there(name, attributes)}, time_unix_nano)
+            self._unseen_names, self._unseen_prefixes = self._names, self._prefixes
+        # `isdisjoint` creates no set, and stops at the first hit: most events have nothing new.
+        if self._unseen_names and not attributes.keys().isdisjoint(self._unseen_names):
+            self._mark_seen(self._unseen_names.intersection(attributes), time_unix_nano)
+        if self._unseen_prefixes:
+            seen = {name for name in self._unseen_prefixes if _has_prefix(attributes, name)}
+            self._mark_seen(seen, time_unix_nano)
 
-    def _mark(self, names: Iterable[str], time_unix_nano: int) -> None:
+    def _mark_seen(self, names: Iterable[str], time_unix_nano: int) -> None:
         seen = frozenset(names)
         self._last.update(dict.fromkeys(seen, time_unix_nano))
-        self._waiting -= seen
-        self._waiting_prefixes -= seen
+        self._unseen_names -= seen
+        self._unseen_prefixes -= seen
 
     def record_violations(self, violations: Iterable[Violation]) -> None:
-        """Record what was wrong with an event."""
+        """Record the violations of an event."""
         self._violations.update(violation.kind for violation in violations)
 
     def snapshot(self) -> Coverage:
-        """What was recorded so far."""
+        """Return what was recorded so far."""
         return Coverage(
-            count=self._count,
+            count=int(repr(self._counter).removeprefix("count(").removesuffix(")")),  # its only way to be read
             last_unix_nano=self._last_event,
             attributes=dict(self._last),
             violations=dict(self._violations),
         )
 
 
-def _is_there(prefix: str, attributes: Attributes) -> bool:
+def _has_prefix(attributes: Attributes, prefix: str) -> bool:
     return prefix in attributes or any(name.startswith(f"{prefix}.") for name in attributes)

@@ -1,4 +1,4 @@
-"""Read an event by its schema: its attributes, what is wrong with it, and the properties that may be stored."""
+"""Read the events of one class: attributes with violations, the body, and the properties that the quarantine stores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from heliograph.events import EventLike
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read.coverage import CoverageRecorder
 from heliograph.schema.read.field import field_readers
-from heliograph.schema.read.generated import attribute_reader
+from heliograph.schema.read.generated import AttributesFunction, generate_attributes_function
 from heliograph.schema.read.validation import Violation
 from heliograph.semconv import ACTOR_ATTRIBUTES
 from heliograph.values.attributes import Attributes, add_attributes
@@ -19,7 +19,7 @@ from heliograph.values.text import display
 
 
 class EventReader:
-    """Reads the events of one class. No method raises, whatever an event carries.
+    """Reads the events of one class. No method raises an exception, whatever an event holds.
 
     Args:
         schema: The schema of the class.
@@ -40,30 +40,30 @@ class EventReader:
         self.coverage = CoverageRecorder(declared)
         self.shared_names = frozenset(each.name for each in declared).intersection(ACTOR_ATTRIBUTES.values())
         self.renamed = None if schema.renamed is None else EventReader(schema.renamed)
-        self._name_for_display = display(schema.name)
+        self._display_name = display(schema.name)
         self._fields = field_readers(schema)
-        self.attributes = (
+        self.attributes: AttributesFunction = (
             self._untyped_attributes
             if schema.fields is None
-            else attribute_reader(self._fields, schema.policy, self._attributes_by_field)
+            else generate_attributes_function(self._fields, schema.policy, self._attributes_by_field)
         )
 
     def body_text(self, attributes: Attributes) -> str:
         """Return the short display string of an event that has these attributes."""
-        return self._name_for_display if self.schema.body is None else self.schema.body.render(attributes)
+        return self._display_name if self.schema.body is None else self.schema.body.render(attributes)
 
     def protected_properties(self, event: EventLike) -> dict[str, object]:
-        """Return the properties of an event in their forms, each as its privacy allows."""
+        """Return the exported part of the properties of an event, in their forms."""
         if self.schema.fields is None:
             return self._untyped_properties(event)
         forms = ((reader.field.name, reader.read(getattr_or_none(event, reader.field.name))) for reader in self._fields)
         return {name: form for name, form in forms if form is not DROPPED}
 
     def _attributes_by_field(self, event: EventLike, violations: list[Violation] | None) -> Attributes:
-        """Read an event that the generated function does not handle: each field by its `FieldReader`."""
+        """Read an event that the generated function cannot handle, field by field."""
         attributes: Attributes = {}
         if violations is not None:
-            violations.clear()
+            violations.clear()  # the generated function may have called some field readers before it fell back
         for reader in self._fields:
             reader(attributes, getattr_or_none(event, reader.field.name), violations)
         return attributes
@@ -76,13 +76,13 @@ class EventReader:
     def _untyped_properties(self, event: EventLike) -> dict[str, object]:
         policy = self.schema.policy
         properties = _properties(event)
-        # `properties()` turns nested objects into dicts, which lose the privacy that their classes declare: where a field
-        # has the same name, the object itself is read.
+        # `properties()` turns nested objects into dicts, which lose the privacy that their classes declare. If a field has
+        # the same name, the object itself is read.
         fields = {name: getattr_or_none(event, name) for name in field_names(type(event)) or () if name in properties}
         form, _ = protected_form_of({**properties, **fields}, policy)
-        return (
-            policy.protect_fields(form, declared_privacy(type(event)), enclosing=None) if isinstance(form, dict) else {}
-        )
+        if not isinstance(form, dict):
+            return {}
+        return policy.protect_fields(form, declared_privacy(type(event)), enclosing=None)
 
 
 def _properties(event: EventLike) -> Mapping[str, object]:

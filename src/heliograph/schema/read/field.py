@@ -1,16 +1,20 @@
-"""One field of an event, read with all care: checked, protected, and put into attributes."""
+"""Read one field of an event, whatever its value is: validate it, protect it, and add it to attributes.
+
+This is the complete and slow way to read a field; `heliograph.schema.read.generated` is the fast way for common values.
+The steps are form → violations (of the unprotected form) → protection → attributes.
+"""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
-from typing import Final
+from typing_extensions import assert_never
 
 from heliograph.events import Privacy
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.types import (
     AnyType,
     ArrayType,
+    BooleanType,
+    EnumType,
     FieldSchema,
     IntegerType,
     MapType,
@@ -39,20 +43,20 @@ from heliograph.values.text import to_json
 
 
 class FieldReader:
-    """Reads one field of events: what is wrong with its value, and what leaves of it. It never raises.
+    """Reads one field of the events of a class. It never raises an exception.
 
     Args:
         field: The field.
-        attribute: The name, or the prefix of the names, of its attributes.
-        policy: What may leave.
-        reserved: The names of the event's declared attributes, which no key chosen by somebody else takes.
-        checks: Whether it tells what is wrong; one that reads a field for the second time need not.
+        attribute: The name of its attribute, or the prefix of the names of its attributes.
+        policy: The privacy policy.
+        reserved: The names of the declared attributes of the event, which no key of a dict may take.
+        validates: False if another reader of the same field reports its violations.
 
     Attributes:
         field: The field.
-        attribute: The name, or the prefix.
-        reserved: The names that no key takes.
-        privacy: What leaves of the whole value.
+        attribute: The name of its attribute, or the prefix.
+        reserved: The reserved names.
+        privacy: The privacy of the whole value.
     """
 
     def __init__(
@@ -62,36 +66,43 @@ class FieldReader:
         policy: PrivacyPolicy,
         reserved: frozenset[str] = frozenset(),
         *,
-        checks: bool = True,
+        validates: bool = True,
     ) -> None:
-        self.attribute = attribute
-        self._checks = checks
         self.field = field
-        self._policy = policy
+        self.attribute = attribute
         self.reserved = reserved
         self.privacy = policy.privacy_of(field.declared, attribute)
-        self._is_private_inside = _has_private_fields(field.type)
+        self._policy = policy
+        self._validates = validates
+        self._has_private_fields = _has_private_fields(field.type)
 
     def __call__(self, attributes: Attributes, value: object, violations: list[Violation] | None) -> None:
-        """Put what leaves of ``value`` into ``attributes``, and what is wrong with it into ``violations``."""
-        form, is_all = protected_form_of(value, self._policy)
-        raw = form if is_all else form_of(value)
-        if violations is not None and self._checks:
-            violations.extend(violations_of_fields({self.field.name: raw}, (self.field,)))
-        left = self.protected(raw if self.privacy is Privacy.HASH else form)
-        if left is not DROPPED:
-            add_typed_attributes(attributes, self.attribute, left, self.field.type, self.reserved)
+        """Add the exported part of ``value`` to ``attributes``, and its violations to ``violations``, if that is a list."""
+        protected_form, is_complete = protected_form_of(value, self._policy)
+        form = protected_form if is_complete else form_of(value)
+        if violations is not None and self._validates:
+            # A masked or dropped value could not be checked, so the unprotected form is.
+            violations.extend(violations_of_fields({self.field.name: form}, (self.field,)))
+        exported = self.protect(form if self.privacy is Privacy.HASH else protected_form)
+        if exported is not DROPPED:
+            add_typed_attributes(attributes, self.attribute, exported, self.field.type, self.reserved)
 
     def read(self, value: object) -> object:
-        """What leaves of a value, in its form; or `DROPPED`."""
-        return self.protected(
-            form_of(value) if self.privacy is Privacy.HASH else protected_form_of(value, self._policy)[0]
-        )
+        """Return the exported part of a value in its form, or `DROPPED`."""
+        # A hash is that of the whole value, private parts included.
+        is_hashed = self.privacy is Privacy.HASH
+        return self.protect(form_of(value) if is_hashed else protected_form_of(value, self._policy)[0])
 
-    def protected(self, form: object) -> object:
-        """What leaves of a form that has in it only what the classes inside of it let out; or `DROPPED`."""
-        left = self._policy.apply(self.privacy, form)
-        return protect(left, self.field.type, self._policy) if self._is_private_inside else left
+    def protect(self, form: object) -> object:
+        """Return the exported part of a form, or `DROPPED`.
+
+        Args:
+            form: A form to which the privacy declared by the classes of its values was applied already, unless the field
+                is hashed. The field's own privacy is applied here, and then that of the declared type: a dict may be in
+                the place of an object of a private class.
+        """
+        exported = self._policy.apply(self.privacy, form)
+        return protect(exported, self.field.type, self._policy) if self._has_private_fields else exported
 
 
 def field_readers(schema: EventSchema) -> tuple[FieldReader, ...]:
@@ -99,7 +110,7 @@ def field_readers(schema: EventSchema) -> tuple[FieldReader, ...]:
     reserved = frozenset(each.name for each in schema.wire_attributes())
     fields = schema.fields or ()
     return tuple(
-        FieldReader(each, each.attribute_below(schema.event_name), schema.policy, reserved, checks=each in fields)
+        FieldReader(each, each.attribute_below(schema.event_name), schema.policy, reserved, validates=each in fields)
         for each in schema.emitted_fields()
     )
 
@@ -110,67 +121,68 @@ def _has_private_fields(kind: Type) -> bool:
 
 
 def protect(form: object, kind: Type, policy: PrivacyPolicy) -> object:
-    """What leaves of a form, by what its type declares: of a dict that stands where a private class should, too.
+    """Return the exported part of a form, by the privacy that its declared type has inside.
 
-    A form of another shape than the type's is masked as a whole, if the type has something private inside of it: where the
-    private part lies in it, nobody knows.
+    If no option of the type has the shape of the form, and the type has private fields, the whole form is masked: the
+    private values may be anywhere in it.
     """
     if form is None or form is DROPPED or isinstance(form, Protected) or not _has_private_fields(kind):
         return form
-    fitting = [option for option in options_of(kind) if isinstance(form, _SHAPES.get(type(option), _SCALARS))]
-    if not fitting:
+    options = [option for option in options_of(kind) if _has_shape(form, option)]
+    if not options:
         return Protected(MASKED)
-    for option in fitting:
-        form = _protected(option, form, policy)
+    for option in options:  # a dict can be in the place of an object of any of them, so all declarations apply
+        form = _protect_inside(form, option, policy)
     return form
 
 
-_SCALARS: Final = (str, int, float, bool)
-_SHAPES: Final[Mapping[type, type | tuple[type, ...]]] = {
-    ObjectType: dict,
-    MapType: dict,
-    ArrayType: list,
-    StringType: str,
-    NullType: type(None),
-    AnyType: object,
-}
+def _has_shape(form: object, kind: Type) -> bool:
+    match kind:
+        case ObjectType() | MapType():
+            return isinstance(form, dict)
+        case ArrayType():
+            return isinstance(form, list)
+        case StringType():
+            return isinstance(form, str)
+        case NullType():
+            return form is None
+        case AnyType():
+            return True
+        case BooleanType() | IntegerType() | NumberType() | EnumType():
+            return isinstance(form, (str, int, float, bool))
+        case UnionType():
+            return any(_has_shape(form, option) for option in kind.options)
+        case _:
+            assert_never(kind)
 
 
-@functools.singledispatch
-def _protected(kind: Type, form: object, policy: PrivacyPolicy) -> object:  # noqa: ARG001 — a scalar has nothing inside
-    return form
-
-
-@_protected.register
-def _(kind: ObjectType, form: dict[str, object], policy: PrivacyPolicy) -> object:
-    left = policy.protect_fields(form, {field.name: field.declared for field in kind.fields})
-    types = {field.name: field.type for field in kind.fields}
-    return {name: protect(value, types[name], policy) if name in types else value for name, value in left.items()}
-
-
-@_protected.register
-def _(kind: MapType, form: dict[str, object], policy: PrivacyPolicy) -> object:
-    return {key: protect(value, kind.values, policy) for key, value in form.items()}
-
-
-@_protected.register
-def _(kind: ArrayType, form: list[object], policy: PrivacyPolicy) -> object:
-    return [protect(item, of, policy) for item, of in zip(form, item_types(kind, len(form)))]
+def _protect_inside(form: object, kind: Type, policy: PrivacyPolicy) -> object:
+    if isinstance(kind, ObjectType) and isinstance(form, dict):
+        types = {field.name: field.type for field in kind.fields}
+        exported = policy.protect_fields(form, {field.name: field.declared for field in kind.fields})
+        return {
+            name: protect(value, types[name], policy) if name in types else value for name, value in exported.items()
+        }
+    if isinstance(kind, MapType) and isinstance(form, dict):
+        return {key: protect(value, kind.values, policy) for key, value in form.items()}
+    if isinstance(kind, ArrayType) and isinstance(form, list):
+        return [protect(item, item_type, policy) for item, item_type in zip(form, item_types(kind, len(form)))]
+    return form  # a scalar has nothing inside
 
 
 def add_typed_attributes(attributes: Attributes, name: str, form: object, kind: Type, reserved: frozenset[str]) -> None:
-    """Put a form into attributes, by its type: each field of a class under its own name.
+    """Add a form to ``attributes`` by its declared type: each field of a class under the name that it declares.
 
     Args:
-        attributes: Filled.
-        name: The attribute's name, or the prefix of several.
+        attributes: The attributes to add to.
+        name: The name of the attribute, or the prefix of the names of several.
         form: A form, already protected.
-        kind: What the form should be; what is not that, goes under ``name`` as it is.
-        reserved: Names that a key chosen by somebody else must not take.
+        kind: The declared type. A form of another type is added under ``name`` as it is.
+        reserved: Names that no key of a dict may take.
     """
     kind = without_null(kind)
     if not (isinstance(kind, ObjectType) and isinstance(form, dict) and expands(kind)):
-        add_attributes(attributes, name, _settled(form, kind), reserved=reserved)
+        add_attributes(attributes, name, _in_wire_type(form, kind), reserved=reserved)
         return
     rest = dict(form)
     for field in kind.fields:
@@ -180,16 +192,16 @@ def add_typed_attributes(attributes: Attributes, name: str, form: object, kind: 
         add_attributes(attributes, name, rest, reserved=reserved)
 
 
-def _settled(form: object, kind: Type) -> object:
-    """The form in the one type that its attribute always has: a backend keeps one type for each name."""
+def _in_wire_type(form: object, kind: Type) -> object:
+    """Return an equal form in the one type that its attribute always has, because a backend keeps one type per name."""
     if isinstance(kind, IntegerType):
         return int(form) if isinstance(form, float) and form.is_integer() else form
     if isinstance(kind, NumberType):
         return float(form) if type(form) is int and float(form) == form else form
     if isinstance(kind, UnionType) and wire_type(kind) == "double":
-        return _settled(form, NumberType())
+        return _in_wire_type(form, NumberType())
     if isinstance(kind, ArrayType) and isinstance(form, list):
         if wire_type(kind) == "string":
-            return to_json(form)
-        return [_settled(item, of) for item, of in zip(form, item_types(kind, len(form)))]
+            return to_json(form)  # an empty list of lists, too, though it could be an array
+        return [_in_wire_type(item, item_type) for item, item_type in zip(form, item_types(kind, len(form)))]
     return form

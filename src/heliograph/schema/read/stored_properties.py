@@ -1,4 +1,9 @@
-"""An event that was set aside, read again: its properties are forms now, and protected already."""
+"""Read the properties of an event that was put into the quarantine.
+
+They are forms already, not Python values, and they were protected before they were stored. Protection cannot be undone or
+repeated: ``<masked>`` must not be hashed, and a hash must not be validated as if it were the value. A text that looks like
+a masked or hashed one is therefore taken for one, which exports it unchanged and is safe: it is what any reader sees.
+"""
 
 from __future__ import annotations
 
@@ -24,31 +29,35 @@ _INDEX: Final = re.compile(r"\[\d+\]|\{\}")
 
 
 def read_stored_properties(schema: EventSchema, properties: Mapping[str, object]) -> tuple[Attributes, list[Violation]]:
-    """The attributes of properties that `EventReader.protected_properties` gave, and what is wrong with them.
+    """Return the attributes and the violations of stored properties.
 
-    What was protected stays as it is, and is not checked: what it was, nobody knows any more. What the class protects since
-    then is protected now.
+    Values that were protected when they were stored are exported as they are and not validated. Values that the class
+    declares private since then are protected now.
+
+    Args:
+        schema: The schema of the event, in the version that the properties have after upcasters.
+        properties: The forms that `heliograph.schema.read.event.EventReader.protected_properties` returned.
     """
     attributes: Attributes = {}
     for reader in field_readers(schema):
-        left = reader.protected(_marked(properties.get(reader.field.name)))
-        if left is not DROPPED:
-            add_typed_attributes(attributes, reader.attribute, left, reader.field.type, reader.reserved)
+        exported = reader.protect(_with_marks(properties.get(reader.field.name)))
+        if exported is not DROPPED:
+            add_typed_attributes(attributes, reader.attribute, exported, reader.field.type, reader.reserved)
     by_path = privacy_by_path(schema.fields or (), schema.policy)
     private = frozenset(path for path, privacy in by_path if privacy is not Privacy.PLAIN)
     violations = violations_of_fields(properties, schema.fields or ())
-    return attributes, [each for each in violations if not _is_inside(each.path, private)]
+    return attributes, [each for each in violations if not _is_at_or_below(each.path, private)]
 
 
-def _marked(form: object) -> object:
-    """The form, with what protection left in it marked as such."""
+def _with_marks(form: object) -> object:
+    """Return the form with each text that protection put there as `Protected`, so that it is not protected again."""
     if isinstance(form, str):
         return Protected(form) if _PROTECTED.fullmatch(form) else form
     if isinstance(form, dict):
-        return {key: _marked(value) for key, value in form.items()}
-    return list(map(_marked, form)) if isinstance(form, list) else form
+        return {key: _with_marks(value) for key, value in form.items()}
+    return list(map(_with_marks, form)) if isinstance(form, list) else form
 
 
-def _is_inside(path: str, private: frozenset[str]) -> bool:
+def _is_at_or_below(path: str, ancestors: frozenset[str]) -> bool:
     parts = _INDEX.sub("", path).split(".")
-    return any(".".join(parts[: length + 1]) in private for length in range(len(parts)))
+    return any(".".join(parts[: length + 1]) in ancestors for length in range(len(parts)))

@@ -1,19 +1,25 @@
-"""What is wrong with an event: pure, total, and told without a word of its values."""
+"""Compare a form with its type, and report each violation by its kind and path, without any part of the value.
+
+`violations_of` accepts any form and never raises. Nothing is reported for properties that no field declares: an event may
+carry more than its contract.
+"""
 
 from __future__ import annotations
 
 import enum
-import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from typing_extensions import assert_never
 
 from heliograph.schema.model.types import (
     AnyType,
     ArrayType,
     BooleanType,
     EnumType,
+    FieldSchema,
     IntegerType,
     MapType,
     NullType,
@@ -27,33 +33,31 @@ from heliograph.schema.model.types import (
 )
 from heliograph.values.forms import INT64_MAX, INT64_MIN
 
-if TYPE_CHECKING:
-    from heliograph.schema.model.types import FieldSchema
-
 MAX_SHOWN: Final = 16
-"""How many violations of one event are named."""
+"""The number of violations of one event that are listed. An event from outside could have thousands."""
 
 
 class ViolationKind(str, enum.Enum):
-    """How an event breaks its contract."""
+    """The ways in which an event can break its contract."""
 
     UNPLANNED_EVENT = "unplanned-event"
-    """Nobody declared it: its class is not registered, or has no schema."""
+    """The event has no contract of its own: its class is not registered, or has no readable fields."""
     REQUIRED_MISSING = "required-missing"
-    """A field that has to be there is not, or is `None`."""
+    """A required field is missing, or is `None`."""
     DATATYPE_MISMATCH = "datatype-mismatch"
-    """A value is of another type than declared."""
+    """A value does not have the declared type."""
     CONSTRAINT_VIOLATED = "constraint-violated"
-    """A value is of the type, and out of its bounds."""
+    """A value has the declared type, but is outside of its bounds."""
 
 
 @dataclass(frozen=True)
 class Violation:
-    """One thing that is wrong with an event.
+    """One deviation of an event from its contract.
 
     Attributes:
-        kind: What.
-        path: Where: ``order.lines[3].sku``; a key that the event chose is ``{}``. Never a value.
+        kind: The kind of deviation.
+        path: The place, such as ``order.lines[3].sku``. The key of an open dict is ``{}``, because it may be private. Never
+            a part of a value.
     """
 
     kind: ViolationKind
@@ -64,7 +68,7 @@ class Violation:
 
 
 def describe_violations(violations: list[Violation]) -> list[str]:
-    """The violations as text, the first sixteen; then how many more there are."""
+    """Return the first sixteen violations as text, and then the number of those that were not listed."""
     texts = [str(violation) for violation in violations[:MAX_SHOWN]]
     more = len(violations) - MAX_SHOWN
     return [*texts, f"and {more} more"] if more > 0 else texts
@@ -73,7 +77,7 @@ def describe_violations(violations: list[Violation]) -> list[str]:
 def violations_of_fields(
     form: Mapping[str, object], fields: tuple[FieldSchema, ...], prefix: str = ""
 ) -> Iterator[Violation]:
-    """What is wrong with an object's form; keys that no field is declared for are nobody's concern."""
+    """Yield the violations of an object's form. Keys without a declared field are allowed."""
     for field in fields:
         path = f"{prefix}{field.name}"
         value = form.get(field.name)
@@ -83,54 +87,63 @@ def violations_of_fields(
             yield from violations_of(value, field.type, path)
 
 
-def violations_of(form: object, kind: Type, path: str) -> Iterator[Violation]:
-    """What is wrong with a form, where a value of that type has to be."""
-    return _violations(kind, form, path)
+def violations_of(form: object, kind: Type, path: str) -> Iterable[Violation]:
+    """Return the violations of a form that should have a type."""
+    # The order only matters for speed (frequent types first), and for `IntegerType`, a subclass of `NumberType`.
+    match kind:
+        case StringType():
+            return _string_violations(form, kind, path)
+        case IntegerType():
+            return _integer_violations(form, kind, path)
+        case NumberType():
+            return _number_violations(form, kind, path)
+        case BooleanType():
+            return () if isinstance(form, bool) else _mismatch(path)
+        case AnyType():
+            return ()
+        case ObjectType():
+            return violations_of_fields(form, kind.fields, f"{path}.") if isinstance(form, dict) else _mismatch(path)
+        case UnionType():
+            return _union_violations(form, kind, path)
+        case ArrayType():
+            return _array_violations(form, kind, path)
+        case MapType():
+            return _map_violations(form, kind, path)
+        case EnumType():
+            return _enum_violations(form, kind, path)
+        case NullType():
+            return () if form is None else _mismatch(path)
+        case _:
+            assert_never(kind)
 
 
-@functools.singledispatch
-def _violations(kind: Type, form: object, path: str) -> Iterator[Violation]:
-    raise NotImplementedError(kind)
+def _mismatch(path: str) -> tuple[Violation]:
+    return (Violation(ViolationKind.DATATYPE_MISMATCH, path),)
 
 
-def _mismatch(path: str) -> Iterator[Violation]:
-    yield Violation(ViolationKind.DATATYPE_MISMATCH, path)
+def _constraint(path: str, *, is_met: bool) -> tuple[Violation, ...]:
+    return () if is_met else (Violation(ViolationKind.CONSTRAINT_VIOLATED, path),)
 
 
-def _constraint(path: str, is_kept: bool) -> Iterator[Violation]:
-    if not is_kept:
-        yield Violation(ViolationKind.CONSTRAINT_VIOLATED, path)
-
-
-@_violations.register
-def _(kind: AnyType, form: object, path: str) -> Iterator[Violation]:  # noqa: ARG001 — anything fits
-    return iter(())
-
-
-@_violations.register
-def _(kind: NullType, form: object, path: str) -> Iterator[Violation]:  # noqa: ARG001
-    return iter(()) if form is None else _mismatch(path)
-
-
-@_violations.register
-def _(kind: BooleanType, form: object, path: str) -> Iterator[Violation]:  # noqa: ARG001
-    return iter(()) if isinstance(form, bool) else _mismatch(path)
-
-
-@_violations.register
-def _(kind: NumberType, form: object, path: str) -> Iterator[Violation]:
-    if isinstance(form, bool) or not isinstance(form, (int, float)):
+def _string_violations(form: object, kind: StringType, path: str) -> tuple[Violation, ...]:
+    if not isinstance(form, str) or not (kind.format is None or re.search(kind.format.pattern, form)):
         return _mismatch(path)
-    return _constraint(path, _is_within(form, kind))
+    has_patterns = all(re.search(pattern, form) for pattern in kind.patterns)
+    return _constraint(path, is_met=has_patterns and _has_length(kind, len(form)))
 
 
-@_violations.register
-def _(kind: IntegerType, form: object, path: str) -> Iterator[Violation]:
+def _integer_violations(form: object, kind: IntegerType, path: str) -> tuple[Violation, ...]:
     if isinstance(form, bool) or not isinstance(form, (int, float)) or form != int(form):
         return _mismatch(path)
-    if not INT64_MIN <= form <= INT64_MAX:
+    if not INT64_MIN <= form <= INT64_MAX:  # a float such as 1e300 can be whole, and larger than any 64-bit integer
         return _mismatch(path)
-    return _constraint(path, _is_within(form, kind))
+    return _constraint(path, is_met=_is_within(form, kind))
+
+
+def _number_violations(form: object, kind: NumberType, path: str) -> tuple[Violation, ...]:
+    if isinstance(form, bool) or not isinstance(form, (int, float)):
+        return _mismatch(path)
+    return _constraint(path, is_met=_is_within(form, kind))
 
 
 def _is_within(form: float, kind: NumberType) -> bool:
@@ -144,33 +157,23 @@ def _is_within(form: float, kind: NumberType) -> bool:
 
 
 def is_multiple(form: float, of: float) -> bool:
-    """Whether a number is divisible by another, as validators of JSON Schema see it: in binary, where ``of`` is no integer."""
+    """Return True if a number is divisible by another, by the rule of JSON Schema's validators.
+
+    They divide in binary unless the divisor is an integer, so that 0.3 is not a multiple of 0.1.
+    """
     return form % of == 0 if isinstance(of, int) else (form / of).is_integer()
 
 
-@_violations.register
-def _(kind: StringType, form: object, path: str) -> Iterator[Violation]:
-    if not isinstance(form, str) or not (kind.format is None or re.search(kind.format.pattern, form)):
-        return _mismatch(path)
-    is_kept = (
-        (kind.min_length is None or len(form) >= kind.min_length)
-        and (kind.max_length is None or len(form) <= kind.max_length)
-        and all(re.search(pattern, form) for pattern in kind.patterns)
-    )
-    return _constraint(path, is_kept)
-
-
-@_violations.register
-def _(kind: EnumType, form: object, path: str) -> Iterator[Violation]:
+def _enum_violations(form: object, kind: EnumType, path: str) -> tuple[Violation, ...]:
     if any(_is_same(form, value) for value in kind.values):
-        return iter(())
+        return ()
     if any(_json_type(form) == _json_type(value) for value in kind.values):
-        return _constraint(path, is_kept=False)
+        return _constraint(path, is_met=False)
     return _mismatch(path)
 
 
 def _is_same(form: object, value: object) -> bool:
-    return isinstance(form, bool) == isinstance(value, bool) and form == value
+    return isinstance(form, bool) == isinstance(value, bool) and form == value  # in Python, True == 1
 
 
 def _json_type(form: object) -> str:
@@ -179,50 +182,43 @@ def _json_type(form: object) -> str:
     return type(form).__name__
 
 
-@_violations.register
-def _(kind: ArrayType, form: object, path: str) -> Iterator[Violation]:
+def _array_violations(form: object, kind: ArrayType, path: str) -> Iterator[Violation]:
     if not isinstance(form, list):
         yield from _mismatch(path)
         return
-    yield from _constraint(path, _has_length(kind, len(form)))
+    yield from _constraint(path, is_met=_has_length(kind, len(form)))
     for index, item in enumerate(form):
-        of = kind.prefix[index] if index < len(kind.prefix) else kind.items
-        if of is None:  # the length says it already
+        item_type = kind.prefix[index] if index < len(kind.prefix) else kind.items
+        if item_type is None:  # a tuple with too many items: its length was reported
             return
-        yield from violations_of(item, of, f"{path}[{index}]")
+        yield from violations_of(item, item_type, f"{path}[{index}]")
 
 
-def _has_length(kind: ArrayType | MapType, length: int) -> bool:
+def _has_length(kind: StringType | ArrayType | MapType, length: int) -> bool:
     return (kind.min_length is None or length >= kind.min_length) and (
         kind.max_length is None or length <= kind.max_length
     )
 
 
-@_violations.register
-def _(kind: MapType, form: object, path: str) -> Iterator[Violation]:
+def _map_violations(form: object, kind: MapType, path: str) -> Iterator[Violation]:
     if not isinstance(form, dict):
         yield from _mismatch(path)
         return
-    yield from _constraint(path, _has_length(kind, len(form)))
+    yield from _constraint(path, is_met=_has_length(kind, len(form)))
     below = f"{path}{{}}"
     for key, value in form.items():
         yield from violations_of(key, kind.keys, below)
         yield from violations_of(value, kind.values, below)
 
 
-@_violations.register
-def _(kind: ObjectType, form: object, path: str) -> Iterator[Violation]:
-    return violations_of_fields(form, kind.fields, f"{path}.") if isinstance(form, dict) else _mismatch(path)
-
-
-@_violations.register
-def _(kind: UnionType, form: object, path: str) -> Iterator[Violation]:
+def _union_violations(form: object, kind: UnionType, path: str) -> Iterable[Violation]:
     found = [list(violations_of(form, option, path)) for option in kind.options]
-    if not all(found):
-        return iter(())
-    rest = without_null(kind)
-    if not isinstance(rest, UnionType):
-        return violations_of(form, rest, path)
-    mismatch = Violation(ViolationKind.DATATYPE_MISMATCH, path)
-    near = [each for each in found if mismatch not in each]  # options whose type is right
-    return iter(near[0] if len(near) == 1 else [mismatch])
+    if not all(found):  # an option without a violation
+        return ()
+    without_none = without_null(kind)
+    if not isinstance(without_none, UnionType):  # an optional type: report as if it were not optional
+        return violations_of(form, without_none, path)
+    # If only one option has the right type, its violations are meant. If several have, any choice would be a guess.
+    [mismatch] = _mismatch(path)
+    near = [each for each in found if mismatch not in each]
+    return near[0] if len(near) == 1 else [mismatch]
