@@ -1,1 +1,164 @@
-"""Durable delivery: from a log record to an acknowledged OTLP request, by way of a journal on disk."""
+"""Durable delivery: a log record is on disk before ``emit`` returns, and is sent until a server accepts it.
+
+Purpose
+=======
+
+The SDK's batch processor keeps records in memory. They are gone when the process is killed, when its queue is full, or when a
+server is down for longer than a few seconds. This package keeps them in a directory, the *outbox*, instead. Its promise: a
+record that was *accepted* (``on_emit`` returned, and the record was not counted as rejected) is delivered at least once, becomes
+a dead letter, or is counted as damaged or dropped. None disappears without a count.
+
+The entry is `heliograph.delivery.processor.OutboxLogRecordProcessor`. ``heliograph outbox`` looks after the directory.
+
+Constraints
+===========
+
+- ``emit`` is called in the middle of a program's work, by any thread, in handlers of signals, and in forked children. It must
+  cost microseconds, must not wait for the network, and must not raise.
+- Processes are killed, forked, and started by the hundred on one outbox. They have no common parent and no daemon.
+- Disks fill up and fail. Files are truncated and damaged. None of this may end the program, or stop other records.
+- Servers are down for hours, answer with pages of HTML, ask for patience, or refuse single records.
+- It needs no server, and no library but OpenTelemetry's. (A commit to SQLite for each record would cost ten times as much.)
+
+On disk
+=======
+
+::
+
+    OUTBOX/                                    0700; all files in it are 0600
+      4711-9f2c01ab/                           a folder: <process id>-<8 random hex digits>
+        lock                                   locked (flock) by the folder's owner
+        00000000000000000001.journal           a segment, named by the sequence of its first record
+        00000000000000001407.journal           the next one
+        cursor                                 the sequence of the last acknowledged record
+        damaged/<segment>-<offset>.bin         bytes that could not be read
+      .4711-0c9d3e5f/                          a folder that is being created
+      damaged/<folder>/…                       damaged bytes of folders that are deleted
+      dead.db                                  dead letters, in SQLite
+
+A folder has one owner: the process that writes it, or, after its death, the one that adopted it. It holds the records of one
+resource, since a request carries the resource once. All numbers are little-endian:
+
+- *segment*: a header, then frames, then zeros. The file is reserved at its full size when it is created, and mapped.
+- *header*: ``HELIOJNL``, version (2 bytes), length of the content (4), content, CRC-32 of all before it (4). The content is the
+  length of the schema URL (4), the schema URL, and the encoded ``Resource``.
+- *frame*: length of the payload (4), CRC-32 of sequence and payload (4), sequence (8), payload. A length of 0 ends the frames.
+- *payload*: kind (1 byte; 1 a scope, 2 a record), number of the scope (2), content. The content of a scope is the length of the
+  schema URL (4), the schema URL, and the encoded ``InstrumentationScope``; of a record, the ``LogRecord`` as the field of
+  ``ScopeLogs`` that it will be in the request. A record is encoded once, and its bytes are copied from then on.
+- *cursor*: ``HELIOCUR``, version (2), sequence (8), CRC-32 of all before it (4). Replaced as a whole, by a rename.
+
+`heliograph.delivery.journal` has the details, and ``docs/delivery.md`` the table for users.
+
+Threads and locks
+=================
+
+======================== ============================================================================================
+thread                   may do
+======================== ============================================================================================
+any thread that emits    encode; find a storage; append to a journal; create a folder or a segment; drop the oldest one
+handler of a signal      the same, in the middle of the same work of its own thread
+the worker (one)         read and acknowledge journals; delete segments; send; adopt, send and delete orphans
+any thread that flushes  note the newest sequences; cancel a backoff; wait for the worker
+thread that shuts down   flush; end the worker; then close, or delete, the folders
+a metric reader's thread read counters, sequences, sizes and ages
+forked child             close inherited files; start anew with folders, counters and a worker of its own
+another process          lock, send and delete a folder whose lock is free; read any folder without changing it
+======================== ============================================================================================
+
+=================================== =================================================================================
+lock                                guards
+=================================== =================================================================================
+``flock`` on ``<folder>/lock``      the folder, between processes: who writes it, who sends it, who deletes it
+`OutboxLogRecordProcessor._lock`    the set of storages, and "shut down"
+`ResourceStorage._lock`             the creation of its folder, and "closed"
+`JournalWriter._lock`               the current segment, its scopes, the next sequence
+`JournalWriter._flushed`            (a condition) which thread flushes to the disk, and up to which sequence that is done
+`MemoryJournal._lock`               its records and their size
+`Sender._schedule`                  the times before which nothing is sent
+`OutboxCounters._lock`              the counters
+`OutboxMetrics._lock`               the list of outboxes that are reported
+`Worker._progress`                  no data: flushing threads wait at it for the worker
+=================================== =================================================================================
+
+An emitting thread takes one lock, for the time in which a frame is copied: the writer's. The worker does not take it. It reads
+what the length fields, written last, declare complete. Locks are taken in the order of the table, never the other way round,
+so no two threads wait for each other. Those that a handler of a signal may meet are ``RLock``: its own thread may hold them.
+An ``RLock`` lets the handler in, so a writer that is in the middle of a frame says `JournalBusy`, and the record goes to memory.
+
+Readers of journals have no lock, because only the worker uses them. Others read single integers of theirs, which only grow.
+
+Invariants
+==========
+
+1. Sequences of a folder begin at 1, have no gap, and are never used twice. So a gap means damage, and its size is known.
+2. A frame becomes visible as a whole: its length is written after all else. A process that is killed before leaves zeros.
+3. A full disk is an error when a segment is created, and never later: its space is reserved before it is mapped.
+4. A record is acknowledged only after a server accepted it, or after it is stored as a dead letter.
+5. The cursor never goes past a record that is not acknowledged, and a segment is deleted only when the cursor is past it.
+   A cursor that is lost, old or damaged costs duplicates, never a record.
+6. A folder is written by one process, and read for sending by one thread. The lock is taken before its first byte is written,
+   and is released after the last one is read.
+7. The file ``lock`` is the first file of a folder, and the last to be deleted.
+8. Nothing is sent before the time that a server asked for with ``Retry-After``, whoever waits.
+
+Operation, step by step
+=======================
+
+**Emit.** The record is encoded, without a lock. The logger's resource and scope lead to a storage, by a cache.
+
+**Append.** Under the writer's lock, the record gets the next sequence, and its frame is copied into the mapped segment, the
+length last. From here on it survives the death of the process, since the pages belong to the system. With
+``HELIOGRAPH_OUTBOX_SYNC=full`` the thread then waits for an ``msync``, which threads that wait at the same time share.
+
+**Roll.** If the segment has no room, the size of the outbox is checked (`OutboxFull`, or the oldest segment is dropped), and a
+new segment is reserved. The first has 256 KiB, and each next is twice as large, up to 16 MiB: many processes write little. With
+``full``, the old segment and the folder are flushed before the record counts as written.
+
+**Read.** The worker polls five times a second, and is woken after each MiB and by every flush. It reads about 1 MiB from the
+cursor on, in windows, with ``pread``. (A mapped file that someone truncates would kill the process that reads it.) Damage is
+skipped, up to the next frame with a valid checksum. Its bytes are copied to ``damaged/``, and missing sequences are counted.
+
+**Send.** Header, scopes and records are joined to a request. One request is under way at a time.
+
+**Verdict.** The response decides (`heliograph.delivery.transport`): *delivered* and *partial* acknowledge the batch; *retry*
+keeps it, and waits for the server's ``Retry-After`` or for a growing backoff; *split* and a refused batch are sent in halves,
+until a single record is left, which becomes a *dead letter*.
+
+**Acknowledge.** The cursor is replaced, and segments that are behind it are deleted. Waiting flushes are notified.
+
+**Delete.** At shutdown, a folder is deleted if all in it is acknowledged. Else it is unlocked, and is an orphan from then on.
+
+**Adoption.** At its start and every ten seconds, a worker tries the lock of every folder. One that is free belongs to a dead
+process. At most 16 orphans are open at once; each is sent like a journal of the process itself, and then deleted. Between their
+batches the process's own records are sent.
+
+**Fork.** The parent goes on undisturbed. In the child, a callback closes the inherited descriptors and mappings without writing
+to them, replaces every lock (a thread that does not exist in the child may have held it), and starts a worker. The
+child's first record creates a folder of its own.
+
+**Shutdown.** New storages are refused, what waits is sent within the timeout, and orphans after it. Then the worker is ended,
+with the request under way cancelled. Only then are journals closed. Records that are in memory are moved to the disk.
+
+**Disk failure.** If an append fails, the record goes to memory (64 MiB for each resource), an error is logged, and the disk is
+tried again with the first record a second later. The worker sends from disk and from memory. If the cursor cannot be
+written, sending goes on,
+and duplicates are possible after a restart. If a dead letter cannot be stored, its record is not acknowledged, and waits.
+
+Known limits
+============
+
+- Delivery is at least once. A response that is lost, or a crash between a response and the cursor, sends records twice.
+  Each has a ``log.record.uid`` by which a receiver can tell.
+- Without ``full``, a power cut loses what the system has not written to the disk yet.
+- Order is kept within a folder. Not between folders, between disk and memory, or for dead letters that are requeued.
+- POSIX only, and only on file systems with ``flock``.
+- ``HELIOGRAPH_OUTBOX_MAX_BYTES`` is checked for each new segment. Processes that check at the same time can exceed it by a
+  segment each. Dead letters count, but are stored whatever the size.
+- ``drop_oldest`` drops segments of the process itself, never those of others.
+- A torn end of a journal counts as one damaged record: how many there were cannot be known.
+- If the handler of a signal emits while its own thread is creating the folder of the same resource, that record gets a folder of
+  its own, which the *next* process sends; a flush does not wait for it.
+- A child that is forked while the parent's worker is adopting may inherit a lock file that it does not know of. That
+  folder stays locked until the child ends, too.
+"""
