@@ -315,7 +315,7 @@ def test_certificates_are_read_anew_for_each_connection(certificates: Certificat
 
     assert (before.reason, after.action) == (Reason.TLS, Action.DELIVERED)
     assert gone.reason is Reason.TLS
-    assert "certificates cannot be used" in gone.message
+    assert "certificates cannot be loaded" in gone.message
 
 
 def tunnel_to(port: int) -> Callable[[socket.socket, str], None]:

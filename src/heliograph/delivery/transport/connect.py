@@ -1,8 +1,13 @@
-"""TCP and TLS connections that keep one deadline for all that is done on them.
+"""TCP and TLS connections on which every operation ends at one deadline.
 
-A timeout of a socket is one of each operation, so a server that sends a byte a second holds its client for as long as
-it likes. Here each operation gets what is left until the deadline, and no thread has to watch over it. (Rejected: a
-timer that closes the socket, which is one more thread for each request.)
+A socket's own timeout applies to each operation separately, so a server that sends one byte a second can hold its client
+as long as it likes. Here each operation gets the time that remains until the deadline of the whole request.
+
+Rejected: a timer that closes the socket at the deadline. It needs one more thread for each request.
+
+Threads: one thread at a time connects, sends and receives (`HttpTransport` holds a lock for it). Another thread may call
+`TimedSocket.interrupt` and `Resolver.cancel` at any time, to end what that thread waits for. It must not close the
+socket: the number of its file descriptor could be reused for another file while the first thread still reads from it.
 """
 
 from __future__ import annotations
@@ -23,47 +28,57 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 Address: TypeAlias = "tuple[int, int, int, str, Any]"
-"""What `socket.getaddrinfo` gives."""
+"""One result of `socket.getaddrinfo`."""
 
 THREAD_NAME: Final = "heliograph-resolver"
 
 
 class TimedSocket(socket.socket):
-    """A socket whose every operation ends at the deadline; `http.client` reads and writes by these methods."""
+    """A socket whose every operation ends at the deadline.
+
+    It overrides exactly the methods that `http.client` and `ssl` use to read and write.
+
+    Attributes:
+        deadline: The end of the current request. Set it before each request.
+    """
 
     deadline: Deadline
 
     def set_remaining(self, share: int = 1) -> None:
-        """Give the next operation what is left, or one part of that many.
+        """Set the timeout of the next operation to the remaining time, divided by `share`.
 
         Raises:
-            TimeoutError: Nothing is left.
+            TimeoutError: No time remains.
         """
         remaining = self.deadline.remaining() / 1000
+        # Checked here, because settimeout(0) would not mean "at once" but make the socket non-blocking.
         if remaining <= 0:
             raise TimeoutError("the deadline is past")
         self.settimeout(remaining / share)
 
     def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
-        """Read what is there, or wait for some of it until the deadline."""
+        """Read the available bytes, or wait for the first of them until the deadline."""
         self.set_remaining()
         return super().recv_into(buffer, nbytes or memoryview(buffer).nbytes, flags)
 
     def send(self, data: ReadableBuffer, flags: int = 0) -> int:
-        """Write some; `SSLSocket.sendall` is a loop of it."""
+        """Write some of the data. `SSLSocket.sendall` calls this in a loop."""
         self.set_remaining()
         return super().send(data, flags)
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
-        """Write all of it."""
+        """Write all of the data."""
         self.set_remaining()
         super().sendall(data, flags)
 
     def is_idle(self) -> bool:
-        """Whether the connection is open, and nothing waits to be read: so that another request can go over it."""
+        """Return True if the connection is open and nothing waits to be read, so it can carry another request.
+
+        Readable bytes mean that the server closed the connection, or sent what nobody asked for.
+        """
         self.settimeout(0)
         try:
-            # Past TLS, whose own method takes no flags: to know that anything is there is enough.
+            # Below TLS on purpose: SSLSocket.recv takes no flags, and it is enough to know that any bytes are there.
             socket.socket.recv(self, 1, socket.MSG_PEEK)
         except BlockingIOError:
             return True
@@ -72,20 +87,26 @@ class TimedSocket(socket.socket):
         return False
 
     def interrupt(self) -> None:
-        """End what another thread waits for on it; that thread closes it."""
+        """End the operation that another thread waits for. That thread then closes the socket."""
         with contextlib.suppress(OSError):
-            socket.socket.shutdown(self, socket.SHUT_RDWR)  # past TLS, whose own method takes its state away
+            # Below TLS on purpose: SSLSocket.shutdown removes its TLS state, which the other thread is using.
+            socket.socket.shutdown(self, socket.SHUT_RDWR)
 
 
 class TimedTlsSocket(TimedSocket, ssl.SSLSocket):
-    """The same over TLS."""
+    """A `TimedSocket` with TLS."""
 
 
 class Resolver:
-    """Looks up a host within a time.
+    """Looks up the addresses of one host, within a deadline.
 
-    A look-up cannot be interrupted, so it has a daemon thread, which is left behind when the time is over. There is
-    never more than one: who asks again waits for the one that is under way.
+    `socket.getaddrinfo` cannot be interrupted, so it runs in a daemon thread, which is abandoned at the deadline. There is
+    never more than one such thread: the next call waits for the same lookup. Without that rule, a broken name server would
+    collect a thread for each attempt to send.
+
+    Args:
+        host: A name or an IP address.
+        port: The port, which becomes part of the addresses.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -93,37 +114,40 @@ class Resolver:
         self._pending: Future[Sequence[Address]] | None = None
 
     def addresses(self, deadline: Deadline) -> Sequence[Address]:
-        """The addresses of the host, the best first.
+        """Return the addresses of the host, in the system's order of preference.
 
         Raises:
-            OSError: There are none, or not in time (`TimeoutError`), or `cancel` was called.
+            OSError: The host has no address; or none was found in time (`TimeoutError`); or `cancel` was called.
         """
-        if _is_address(self._host):
+        if _is_ip_address(self._host):  # needs no name server, and so no thread
             return self._look_up()
         if self._pending is None:
             self._pending = self._start()
+        # A copy, because a `cancel` in another thread reads the field too.
         pending = self._pending
         try:
             return pending.result(deadline.remaining() / 1000)
         except FutureTimeoutError:  # not a TimeoutError before Python 3.11
             raise TimeoutError("the host's name was not looked up in time") from None
         finally:
+            # Only a finished lookup is forgotten, so that the next call finds one that still runs.
             if pending.done():
                 self._pending = None
 
     def cancel(self) -> None:
-        """Let whoever waits go."""
+        """End a call of `addresses` in another thread; it raises `ConnectionAbortedError`."""
         if (pending := self._pending) is not None:
-            with contextlib.suppress(InvalidStateError):
+            with contextlib.suppress(InvalidStateError):  # the lookup has ended in the meantime
                 pending.set_exception(ConnectionAbortedError("the transport was closed"))
 
     def _start(self) -> Future[Sequence[Address]]:
         future: Future[Sequence[Address]] = Future()
 
         def work() -> None:
+            # `cancel` may set the exception at any moment, so either result may come too late.
             try:
                 found = self._look_up()
-            except BaseException as error:  # OSError, or UnicodeError for a name that no host can have
+            except BaseException as error:  # OSError, or UnicodeError for a name that is no host name
                 with contextlib.suppress(InvalidStateError):
                     future.set_exception(error)
             else:
@@ -132,7 +156,7 @@ class Resolver:
 
         try:
             threading.Thread(target=work, name=THREAD_NAME, daemon=True).start()
-        except RuntimeError:  # the interpreter is ending, and starts no threads any more
+        except RuntimeError:  # the interpreter is shutting down, and starts no more threads
             work()
         return future
 
@@ -140,25 +164,29 @@ class Resolver:
         return socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
 
 
-def connect(addresses: Sequence[Address], deadline: Deadline, begun: Callable[[TimedSocket], None]) -> TimedSocket:
-    """A connection to the first address that takes it; each gets its share of the time that is left.
+def connect(addresses: Sequence[Address], deadline: Deadline, on_socket: Callable[[TimedSocket], None]) -> TimedSocket:
+    """Return a connection to the first address that accepts one.
+
+    Each address gets an equal share of the remaining time. A host often has an IPv6 address that does not answer, and the
+    first attempt must not use up the time of the others.
 
     Args:
-        addresses: Where to try.
-        deadline: When to have one, and the connection's first deadline.
-        begun: Is told each socket before it is waited for.
+        addresses: The addresses, in the order to try them.
+        deadline: The deadline of the attempts, and of the first request on the connection.
+        on_socket: Called with each socket before it connects, so that another thread can interrupt it.
 
     Raises:
-        OSError: None took it, or not in time.
+        OSError: No address accepted a connection in time. It is the error of the last address.
     """
     problem: OSError = OSError("the host has no address")
     for tried, (family, kind, protocol, _, address) in enumerate(addresses):
         connection = TimedSocket(family, kind, protocol)
         connection.deadline = deadline
         try:
-            begun(connection)
+            on_socket(connection)
             connection.set_remaining(share=len(addresses) - tried)
             connection.connect(address)
+            # http.client sends head and body separately. With Nagle's algorithm the body would wait for a late ACK.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             connection.close()
@@ -168,17 +196,24 @@ def connect(addresses: Sequence[Address], deadline: Deadline, begun: Callable[[T
     raise problem
 
 
-def over_tls(
-    connection: TimedSocket, context: ssl.SSLContext, host: str, begun: Callable[[TimedSocket], None]
+def start_tls(
+    connection: TimedSocket, context: ssl.SSLContext, host: str, on_socket: Callable[[TimedSocket], None]
 ) -> TimedSocket:
-    """The connection with TLS on it, within its deadline; closed where that fails.
+    """Return the connection with TLS, within the connection's deadline. Close the connection if that fails.
+
+    Args:
+        connection: A connected socket; it must not be used any more afterwards.
+        context: The TLS settings.
+        host: The name that must be in the server's certificate.
+        on_socket: Called with the new socket before the handshake, so that another thread can interrupt it.
 
     Raises:
-        OSError: The server is not trusted (`ssl.SSLError`), or was lost, or was not in time.
+        OSError: The server is not trusted (`ssl.SSLError`), or the connection was lost, or the time is over.
     """
     context.sslsocket_class = TimedTlsSocket
     deadline = connection.deadline
     try:
+        # The handshake is separate, because wrap_socket would do it before the new socket has its deadline.
         secured = cast(
             "TimedTlsSocket", context.wrap_socket(connection, server_hostname=host, do_handshake_on_connect=False)
         )
@@ -187,7 +222,7 @@ def over_tls(
         raise
     secured.deadline = deadline
     try:
-        begun(secured)
+        on_socket(secured)
         secured.set_remaining()
         secured.do_handshake()
     except OSError:
@@ -196,7 +231,7 @@ def over_tls(
     return secured
 
 
-def _is_address(host: str) -> bool:
+def _is_ip_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -2,8 +2,8 @@
 
 `tests/delivery/transport/test_contract.py` runs the same tests over both.
 
-Threads: one thread at a time sends (the outbox's worker, or the command line). Any thread may call `close` at any time,
-also while `send` runs in another thread. No other method exists that two threads could call at once.
+Threads: any thread may call `send` and `close` at any time. Over HTTP a second `send` waits for the first, because there is
+one connection. `close` ends a `send` that another thread is in.
 
 Fork: in the child of a fork the same transport object stays usable, and opens a connection of its own with the next
 request. It never writes to the parent's connection: two processes that write to one connection would mix their requests.

@@ -1,6 +1,6 @@
-"""What the URL of an endpoint, a target of gRPC and the URL of a proxy may be; pure.
+"""Checks and completes the addresses in the settings: endpoint URLs, gRPC targets and proxy URLs. Pure functions, no I/O.
 
-What is wrong with one is told without showing it, since a password or a key may stand in it.
+An error describes the problem without the value, because a URL may contain a password or a key.
 """
 
 from __future__ import annotations
@@ -20,94 +20,104 @@ _UNIX: Final = ("unix:", "unix-abstract:")
 
 
 def http_endpoint(value: str, *, of_the_signal: bool) -> str:
-    """The URL to send logs to: that of the signal as it is, and below the common one the path for logs.
+    """Return the URL to send logs to.
+
+    By the specification, an endpoint for the logs signal is used as it is, and the common endpoint is a base URL that
+    ``/v1/logs`` is appended to.
 
     Raises:
-        ValueError: It is no URL that can be sent to.
+        ValueError: The value is not a usable URL.
     """
-    url = _checked_url(value).partition("#")[0]
+    url = _check_url(value).partition("#")[0]
     if of_the_signal:
         return url if urlsplit(url).path else urlsplit(url)._replace(path="/").geturl()
     return url.partition("?")[0].rstrip("/") + LOGS_PATH
 
 
 def grpc_endpoint(value: str) -> str:
-    """The URL, or the target in one of gRPC's own forms.
+    """Return the value if it is a usable URL, or may be a target in one of gRPC's own forms.
 
     Raises:
         ValueError: It is neither.
     """
     if scheme_of(value) is not None:
-        return _checked_url(value)
+        return _check_url(value)
     if not _is_printable(value) or "@" in value:
         raise ValueError("it is neither a URL nor a target of gRPC, like localhost:4317")
     return value
 
 
 def scheme_of(url: str) -> str | None:
-    """`http` or `https`; `None` for what is no URL of these."""
+    """Return `http` or `https`; `None` for anything else, like a target of gRPC."""
     scheme, separator, _ = url.partition("://")
     return scheme.lower() if separator and scheme.lower() in PORTS else None
 
 
 def port_of(url: str) -> int:
-    """The port of a URL, or that of its scheme."""
+    """Return the port of a URL, or the default port of its scheme."""
     return urlsplit(url).port or PORTS[scheme_of(url) or "http"]
 
 
 def other_host(endpoint: str) -> str | None:
-    """The host that is sent to, where it is not surely this one; `None` for loopback and for a Unix socket."""
+    """Return the host of an endpoint if it may be another machine; `None` for loopback and Unix sockets.
+
+    The answer decides if credentials may be sent without encryption, so an endpoint that cannot be understood counts as
+    another machine, with the empty string for its name.
+    """
     if endpoint.startswith(_UNIX):
         return None
     url = endpoint if scheme_of(endpoint) else "//" + _TARGET_SCHEME.sub("", endpoint, count=1)
     try:
+        # gRPC's ipv4: and ipv6: targets may list several addresses.
         host = "" if "," in url else urlsplit(url).hostname or ""
-    except ValueError:  # of one of gRPC's own forms
+    except ValueError:  # a target of gRPC that is not like a URL
         host = ""
     return None if _is_loopback(host) else host
 
 
 def proxy_for(environ: Mapping[str, str], host: str, *, secure: bool) -> tuple[str, str] | None:
-    """The variable of the environment that names a proxy for this host, and what it says.
+    """Return the environment variable that names a proxy for the host, and its value; `None` without one.
 
-    As with other programs: ``https_proxy`` or ``http_proxy``, else ``all_proxy``, not for hosts in ``no_proxy``; lower
-    case goes before upper case, and in a CGI script ``HTTP_PROXY`` is a header of the request.
+    The rules are those of curl and of Python's urllib: ``https_proxy`` or ``http_proxy``, else ``all_proxy``; none for the
+    hosts in ``no_proxy``; lower case before upper case.
     """
-    said = {
+    by_name = {
         name.lower(): (name, value)
-        for name, value in sorted(environ.items())  # upper case sorts first, so lower case replaces it
+        # Upper case sorts before lower case, so a lower-case name replaces the upper-case one.
+        for name, value in sorted(environ.items())
+        # In a CGI script, HTTP_PROXY is the value of a request header named "Proxy" ("httpoxy").
         if name.lower().endswith("_proxy") and value and (name != "HTTP_PROXY" or "REQUEST_METHOD" not in environ)
     }
-    found = said.get("https_proxy" if secure else "http_proxy") or said.get("all_proxy")
-    _, not_for = said.get("no_proxy", ("", ""))
-    return None if found is None or proxy_bypass_environment(host, {"no": not_for}) else found
+    found = by_name.get("https_proxy" if secure else "http_proxy") or by_name.get("all_proxy")
+    _, no_proxy = by_name.get("no_proxy", ("", ""))
+    return None if found is None or proxy_bypass_environment(host, {"no": no_proxy}) else found
 
 
 def proxy_url(value: str) -> str:
-    """The proxy's URL, also where the scheme is left out.
+    """Return the URL of a proxy; a missing scheme is added.
 
     Raises:
-        ValueError: It is no URL, or of a kind of proxy that is not spoken.
+        ValueError: It is not a URL, or the proxy is not an HTTP proxy.
     """
     url = value if "://" in value else f"http://{value}"
     if scheme_of(url) != "http":
-        raise ValueError("only proxies whose URL begins with http:// can be used")
+        raise ValueError("only proxies whose URL begins with http:// are supported")
     _check_parts(url)
     return url
 
 
-def _checked_url(value: str) -> str:
+def _check_url(value: str) -> str:
     if scheme_of(value) is None:
         raise ValueError("it has to begin with http:// or https://")
     _check_parts(value)
     if "@" in urlsplit(value).netloc:
-        raise ValueError("it has a user's name or password in it; give them in OTEL_EXPORTER_OTLP_HEADERS")
+        raise ValueError("it contains a user name or a password; use OTEL_EXPORTER_OTLP_HEADERS for credentials")
     return value
 
 
 def _check_parts(url: str) -> None:
     if not _is_printable(url):
-        raise ValueError("it has characters that no URL has")
+        raise ValueError("it contains characters that are not allowed in a URL")
     try:
         parts = urlsplit(url)
         usable = bool(parts.hostname and parts.hostname.encode("idna")) and parts.port != 0

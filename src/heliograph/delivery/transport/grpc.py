@@ -1,6 +1,10 @@
-"""OTLP over gRPC: a call with bytes in and bytes out, without protobuf's objects.
+"""OTLP over gRPC. A call sends the encoded bytes and returns bytes, so no protobuf objects are built.
 
 Source: OTLP specification, OTLP/gRPC.
+
+Threads: any thread may call `send` and `close`. A channel of gRPC is thread-safe, and so calls need no lock. `_lock`
+guards `_channel`, which is opened by the first call and discarded after a failure. Closing a channel cancels its calls in
+other threads; it happens outside the lock, because it may wait for them.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from urllib.parse import urlsplit
 
 import grpc  # type: ignore[import-untyped]
 
+from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.endpoint import port_of, scheme_of
 from heliograph.delivery.transport.response import MAX_RESPONSE_BYTES, read_retry_delay, read_retry_info
@@ -29,7 +34,9 @@ from heliograph.version import __version__
 
 METHOD: Final = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 
-# An odd limit, by which gRPC's refusal of an answer is told from a server's refusal of a request.
+# gRPC reports a response above our limit with the same code as a server reports a request above its limit
+# (RESOURCE_EXHAUSTED), and only the number in the text shows which of the two it was. Servers use round numbers, so an odd
+# limit is ours.
 _RESPONSE_LIMIT: Final = MAX_RESPONSE_BYTES - 1
 _RESPONSE_TOO_LARGE: Final = re.compile(rf"larger than max \(\d+ vs\. {_RESPONSE_LIMIT}\)")
 _TLS_FAILED: Final = re.compile(
@@ -37,11 +44,11 @@ _TLS_FAILED: Final = re.compile(
 )
 
 
-class GrpcTransport:
-    """Sends over gRPC.
+class GrpcTransport(Transport):
+    """Sends requests over gRPC.
 
     Args:
-        destination: Where to. Its certificates are read anew for each channel.
+        destination: The server. Its certificate files are read again for each new channel.
     """
 
     usual_limit_bytes = 4 * 1024 * 1024
@@ -53,75 +60,84 @@ class GrpcTransport:
         self._compression = grpc.Compression.Gzip if destination.gzip else grpc.Compression.NoCompression
         self._closed = False
         self._channel: Any = None
-        self._left_to_parents: list[Any] = []
+        self._channels_of_parents: list[Any] = []
         self._lock = threading.Lock()
-        after_fork_in_child(self._begin_in_child)
+        after_fork_in_child(self._reset_in_child)
 
     def send(self, body: bytes, timeout_seconds: float) -> Verdict:
-        """What the server made of the request; see `heliograph.delivery.transport.open.Transport`."""
+        """Send one request, and return what its response means; see `Transport.send`."""
         if (too_large := check_request_size(body)) is not None:
             return too_large
         try:
-            call = self._connected().unary_unary(METHOD)
-            answer = call(body, max(0.0, timeout_seconds), self._metadata, compression=self._compression)
+            call = self._open_channel().unary_unary(METHOD)
+            response = call(body, max(0.0, timeout_seconds), self._metadata, compression=self._compression)
         except OSError as error:
-            return no_response(Reason.TLS, f"the certificates cannot be used: {error.strerror}")
-        except ValueError:  # of a channel that was closed just now
+            return no_response(Reason.TLS, f"the certificates cannot be loaded: {error.strerror}")
+        except ValueError:  # gRPC raises it for a channel that another thread has closed in the meantime
             return no_response(Reason.CANCELLED, "the transport was closed")
         except grpc.RpcError as error:
-            return self._judge(error)
-        return verdict_from_grpc("OK", "", body=answer, secrets=self._secrets)
+            return self._verdict_of_error(error)
+        return verdict_from_grpc("OK", "", body=response, secrets=self._secrets)
 
     def close(self) -> None:
-        """End; a request that is under way is cancelled."""
+        """Cancel the request that another thread is sending, and every later one. Close the connection."""
+        # In this order: a call that opens a channel just now either sees the flag, or its channel is closed here.
         self._closed = True
-        self._drop()
+        self._discard_channel()
 
-    def _judge(self, error: Any) -> Verdict:
+    def _verdict_of_error(self, error: Any) -> Verdict:
         code, details = error.code().name, error.details() or ""
         if self._closed:
             return no_response(Reason.CANCELLED, "the transport was closed")
         if _RESPONSE_TOO_LARGE.search(details):
             return unreadable_response("gRPC OK", "more than 4 MiB")
         if code == "UNAVAILABLE":
-            # A channel that has failed waits for up to two minutes before it tries again; a new one tries at once.
-            self._drop()
+            # A failed channel waits up to two minutes before it connects again, whatever our backoff says. A new
+            # channel connects with the next call.
+            self._discard_channel()
             if _TLS_FAILED.search(details):
                 return no_response(Reason.TLS, details, self._secrets)
         delay = _retry_delay(error.trailing_metadata() or ())
         return verdict_from_grpc(code, details, retry_delay_seconds=delay, secrets=self._secrets)
 
-    def _connected(self) -> Any:
+    def _open_channel(self) -> Any:
+        """Return the open channel, or a new one."""
         with self._lock:
             if self._closed:
                 raise ValueError("the transport was closed")
             if self._channel is None:
-                self._channel = _open_channel(self._destination)
+                self._channel = _new_channel(self._destination)
             return self._channel
 
-    def _drop(self) -> None:
+    def _discard_channel(self) -> None:
         with self._lock:
             channel, self._channel = self._channel, None
         if channel is not None:
             channel.close()
 
-    def _begin_in_child(self) -> None:
-        """Leave the parent its channel; it is kept here unused, since its end would wait for threads that are not here."""
-        self._left_to_parents.append(self._channel)
+    def _reset_in_child(self) -> None:
+        """Start again without a channel, in the child of a fork; the parent keeps its channel.
+
+        The parent's channel object is kept, unused: its destructor would wait for threads that only the parent has. The
+        lock is replaced, because another thread of the parent may have held it at the fork.
+        """
+        self._channels_of_parents.append(self._channel)
         self._channel, self._lock = None, threading.Lock()
 
 
-def _open_channel(destination: Destination) -> Any:
+def _new_channel(destination: Destination) -> Any:
     target = destination.url
     if scheme_of(target):
         host = urlsplit(target).hostname or ""
         target = f"{f'[{host}]' if ':' in host else host}:{port_of(target)}"
     options = [
         ("grpc.primary_user_agent", f"heliograph/{__version__}"),
-        ("grpc.max_send_message_length", -1),  # requests are cut to size before
+        ("grpc.max_send_message_length", -1),  # no limit: `check_request_size` has checked the request
         ("grpc.max_receive_message_length", _RESPONSE_LIMIT),
-        ("grpc.enable_retries", 0),  # whoever sends decides that
-        ("grpc.use_local_subchannel_pool", 1),  # or a new channel would be given the failed connection of the last
+        ("grpc.enable_retries", 0),  # the sender decides about retries
+        # Otherwise a new channel would share the failed connection of the last one, and its waiting time.
+        ("grpc.use_local_subchannel_pool", 1),
+        # The destination names the proxy, or none; gRPC must not read the environment itself.
         ("grpc.http_proxy", destination.proxy) if destination.proxy else ("grpc.enable_http_proxy", 0),
     ]
     if not destination.secure:
@@ -130,19 +146,20 @@ def _open_channel(destination: Destination) -> Any:
 
 
 def _credentials(destination: Destination) -> object:
-    certificate = _file(destination.client_certificate)
+    certificate = _read_file(destination.client_certificate)
     return grpc.ssl_channel_credentials(
-        root_certificates=_file(destination.ca_file),
-        private_key=_file(destination.client_key) or certificate,
+        root_certificates=_read_file(destination.ca_file),
+        private_key=_read_file(destination.client_key) or certificate,
         certificate_chain=certificate,
     )
 
 
-def _file(path: str | None) -> bytes | None:
+def _read_file(path: str | None) -> bytes | None:
     return None if path is None else Path(path).read_bytes()
 
 
 def _retry_delay(metadata: Any) -> float | None:
+    """Return the delay that a server asks for: in the details of its status, or as a trailer of its own."""
     for key, value in metadata:
         if key == "grpc-status-details-bin":
             return read_retry_delay(cast("bytes", value))

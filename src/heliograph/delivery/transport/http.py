@@ -1,6 +1,20 @@
-"""OTLP over HTTP: a kept-alive connection of `http.client`, and one deadline for all of a request.
+"""OTLP over HTTP: one connection that is kept open between requests, and one deadline for each whole request.
 
 Source: OTLP specification, OTLP/HTTP.
+
+`http.client` writes and parses HTTP. It never connects here, because its own timeouts apply to each operation
+separately; `connect` makes the sockets, and they enforce the deadline.
+
+Threads: any thread may call `send` and `close`. Two locks keep them apart:
+
+- `_sending` is held during a whole request. Its holder alone uses `_connection`, and reads and writes the socket.
+- `_lock` is held for moments. It guards `_closed` and `_socket`, the socket that the holder of `_sending` may be waiting
+  for. Every new socket is registered under it. So `close` either finds the socket and interrupts it, or the sending
+  thread finds `_closed` set before it waits for the socket.
+
+`close` takes `_sending` last, after the interruption, and so returns when the request has ended. Neither lock is
+reentrant: the handler of a signal must not call `close` in the thread that sends. (The outbox sends in a thread of its
+own, and signal handlers run in the main thread. The command line closes after its `send` was interrupted.)
 """
 
 from __future__ import annotations
@@ -15,7 +29,8 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteR
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from heliograph.delivery.transport.connect import Resolver, TimedSocket, connect, over_tls
+from heliograph.delivery.transport.connect import Resolver, TimedSocket, connect, start_tls
+from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.endpoint import port_of
 from heliograph.delivery.transport.response import MAX_RESPONSE_BYTES
@@ -33,14 +48,15 @@ from heliograph.version import __version__
 USER_AGENT: Final = f"heliograph/{__version__}"
 
 _SUCCESS: Final = range(200, 300)
-_GZIP_LEVEL: Final = 6  # zlib's own default, which is gRPC's too; 9 costs twice the time for one percent
+_GZIP_LEVEL: Final = 6
+"""The default of zlib and of gRPC. Level 9 takes twice the time and saves one percent."""
 
 
-class HttpTransport:
-    """Sends over HTTP/1.1, one request after the other; for several at once, take several transports.
+class HttpTransport(Transport):
+    """Sends requests over HTTP/1.1, one after the other.
 
     Args:
-        destination: Where to. Its certificates are read anew for each connection.
+        destination: The server. Its certificate files are read again for each new connection.
     """
 
     usual_limit_bytes = 20 * 1024 * 1024
@@ -54,70 +70,76 @@ class HttpTransport:
         self._closed = False
         self._connection: HTTPConnection | None = None
         self._socket: TimedSocket | None = None
-        self._begin()
-        after_fork_in_child(self._begin_in_child)
+        self._create_locks()
+        after_fork_in_child(self._reset_in_child)
 
     def send(self, body: bytes, timeout_seconds: float) -> Verdict:
-        """What the server made of the request; see `heliograph.delivery.transport.open.Transport`."""
+        """Send one request, and return what its response means; see `Transport.send`."""
         if (too_large := check_request_size(body)) is not None:
             return too_large
         deadline = Deadline(timeout_seconds * 1000)
         if not self._sending.acquire(timeout=deadline.remaining() / 1000):
-            return no_response(Reason.TIMEOUT, "another request was under way")
+            return no_response(Reason.TIMEOUT, "another thread was sending a request for the whole time")
         try:
             return self._exchange(body, deadline)
-        except (OSError, HTTPException, ValueError) as error:  # ValueError: a name that no host can have
-            self._drop()
-            return no_response(Reason.CANCELLED if self._closed else _reason(error), _words(error), self._secrets)
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: the name of the host is invalid
+            self._discard_connection()
+            reason = Reason.CANCELLED if self._closed else _reason_of(error)
+            return no_response(reason, _safe_text(error), self._secrets)
         finally:
             self._sending.release()
 
     def close(self) -> None:
-        """End; a request that is under way is cancelled."""
+        """Cancel the request that another thread is sending, and every later one. Close the connection."""
         with self._lock:
             self._closed = True
             if self._socket is not None:
                 self._socket.interrupt()
         self._resolver.cancel()
         with self._sending:
-            self._drop()
+            self._discard_connection()
 
     def _exchange(self, body: bytes, deadline: Deadline) -> Verdict:
         data = gzip.compress(body, _GZIP_LEVEL, mtime=0) if self._destination.gzip else body
-        connection = self._connected(deadline)
+        connection = self._open_connection(deadline)
         try:
             connection.request("POST", self._target, data, self._headers)
         except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
-            # Who refuses a large request may close before it has all of it; what it said is there to be read.
+            # A server that rejects a large request may close before it has read all of it. Its response is then
+            # already here, and says why. A success is not believed, since the server does not have the whole request.
             response = connection.getresponse()
             if response.status in _SUCCESS:
                 response.close()
                 raise
         else:
             response = connection.getresponse()
-        return self._judge(response)
+        return self._read_verdict(response)
 
-    def _judge(self, response: HTTPResponse) -> Verdict:
+    def _read_verdict(self, response: HTTPResponse) -> Verdict:
         with response:
-            body = _read(response)
+            body = _read_body(response)
+            # A connection with unread bytes on it cannot carry another request.
             if response.will_close or not response.isclosed():
-                self._drop()
+                self._discard_connection()
         headers = {name.lower(): value for name, value in response.headers.items()}
         now = datetime.now(timezone.utc)
         return verdict_from_http(response.status, headers, body, now=now, secrets=self._secrets)
 
-    def _connected(self, deadline: Deadline) -> HTTPConnection:
+    def _open_connection(self, deadline: Deadline) -> HTTPConnection:
+        """Return the open connection, or a new one if the server has closed it."""
+        # Checking first is better than trying: a request that fails on a connection may have been stored, and would
+        # have to be sent again.
         if self._connection is not None and self._socket is not None and self._socket.is_idle():
             self._socket.deadline = deadline
             return self._connection
-        self._drop()
+        self._discard_connection()
         self._connection = HTTPConnection(self._url.hostname or "", port_of(self._destination.url))
-        self._connection.auto_open = 0  # it would connect without a deadline
+        self._connection.auto_open = 0  # otherwise http.client reconnects by itself, without a deadline
         self._connection.sock = self._connect(deadline)
         return self._connection
 
     def _connect(self, deadline: Deadline) -> TimedSocket:
-        connection = connect(self._resolver.addresses(deadline), deadline, self._waits_for)
+        connection = connect(self._resolver.addresses(deadline), deadline, self._register_socket)
         if not self._destination.secure:
             return connection
         try:
@@ -127,9 +149,10 @@ class HttpTransport:
         except (OSError, HTTPException):
             connection.close()
             raise
-        return over_tls(connection, context, self._url.hostname or "", self._waits_for)
+        return start_tls(connection, context, self._url.hostname or "", self._register_socket)
 
     def _open_tunnel(self, connection: TimedSocket, proxy: SplitResult) -> None:
+        """Ask the proxy for a tunnel to the server, so that TLS ends at the server. The proxy sees no header of ours."""
         host = self._url.hostname or ""
         authority = f"{f'[{host}]' if ':' in host else host}:{port_of(self._destination.url)}"
         lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", f"User-Agent: {USER_AGENT}"]
@@ -138,7 +161,7 @@ class HttpTransport:
         with HTTPResponse(connection, method="CONNECT") as response:
             response.begin()
             if response.status not in _SUCCESS:
-                raise _ProxyRefused(f"the proxy says HTTP {response.status}")
+                raise _ProxyError(f"the proxy rejected the connection with HTTP {response.status}")
 
     def _request_head(self) -> tuple[str, dict[str, str]]:
         headers = {"host": self._url.netloc, "user-agent": USER_AGENT, **self._destination.headers}
@@ -146,45 +169,55 @@ class HttpTransport:
         if self._destination.gzip:
             headers["content-encoding"] = "gzip"
         if self._destination.proxy and not self._destination.secure:
+            # Without TLS there is no tunnel: the proxy reads the request, and needs the whole URL.
             return self._destination.url, {**headers, **_proxy_headers(urlsplit(self._destination.proxy))}
         return self._url._replace(scheme="", netloc="", fragment="").geturl() or "/", headers
 
-    def _waits_for(self, connection: TimedSocket) -> None:
+    def _register_socket(self, connection: TimedSocket) -> None:
+        """Note the socket that this thread is about to wait for, so that `close` can interrupt it."""
         with self._lock:
             if self._closed:
                 raise ConnectionAbortedError("the transport was closed")
             self._socket = connection
 
-    def _drop(self) -> None:
+    def _discard_connection(self) -> None:
+        """Close the connection; the next request opens another. Only the holder of `_sending` may call this."""
         connection, self._connection = self._connection, None
+        # First forget the socket, then close it: `close` must not interrupt a descriptor that is another file's by now.
         with self._lock:
             self._socket = None
         if connection is not None:
             connection.close()
 
-    def _begin(self) -> None:
+    def _create_locks(self) -> None:
         self._lock, self._sending = threading.Lock(), threading.Lock()
         self._resolver = Resolver(urlsplit(self._next_hop).hostname or "", port_of(self._next_hop))
 
-    def _begin_in_child(self) -> None:
-        """Leave the parent its connection: the descriptor is closed here without a word to the server.
+    def _reset_in_child(self) -> None:
+        """Start again without a connection, in the child of a fork; the parent keeps its connection.
 
-        The objects above it are not closed: a thread of the parent may hold their locks, which nobody frees here.
+        Only the descriptor is closed, which sends nothing: an orderly end of TLS would end the parent's connection too.
+        The objects around it are not closed, and the locks are replaced, because another thread of the parent may have
+        held them at the fork, and no thread of the child would ever release them.
         """
         if self._socket is not None and (descriptor := self._socket.detach()) >= 0:
             os.close(descriptor)
         self._connection = self._socket = None
-        self._begin()
+        self._create_locks()
 
 
-class _ProxyRefused(OSError):
-    """The proxy opens no way to the destination."""
+class _ProxyError(OSError):
+    """The proxy did not open a tunnel to the server."""
 
 
-def _read(response: HTTPResponse) -> bytes:
-    """The body, or a byte more than is allowed. Of an error that is cut short the status is enough."""
+def _read_body(response: HTTPResponse) -> bytes:
+    """Return the body, cut after the allowed size and one byte (which shows that it is too large).
+
+    A success must be complete, because it may be a partial success. For an error, the status is enough.
+    """
     try:
         body = response.read(MAX_RESPONSE_BYTES + 1)
+        # read(n) of http.client does not report a body that ends too early.
         if response.length and len(body) <= MAX_RESPONSE_BYTES:
             raise IncompleteRead(body, response.length)
     except (OSError, HTTPException):
@@ -198,7 +231,7 @@ def _tls_context(destination: Destination) -> ssl.SSLContext:
     try:
         context = destination.tls_context()
     except OSError as error:
-        raise ssl.SSLError(f"the certificates cannot be used: {error.strerror}") from None
+        raise ssl.SSLError(f"the certificates cannot be loaded: {error.strerror}") from None
     context.set_alpn_protocols(["http/1.1"])
     return context
 
@@ -210,14 +243,15 @@ def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
     return {"Proxy-Authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}"}
 
 
-def _reason(error: Exception) -> Reason:
+def _reason_of(error: Exception) -> Reason:
     if isinstance(error, TimeoutError):
         return Reason.TIMEOUT
+    # An end of the connection inside TLS is an SSLError too, but it means a lost connection.
     if isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return Reason.TLS
-    return Reason.PROXY if isinstance(error, _ProxyRefused) else Reason.CONNECTION
+    return Reason.PROXY if isinstance(error, _ProxyError) else Reason.CONNECTION
 
 
-def _words(error: Exception) -> str:
-    """What may be said of it: the texts of other errors can have what was sent in them."""
+def _safe_text(error: Exception) -> str:
+    """Return a description of the error without data: the text of an `HTTPException` may quote what was sent."""
     return str(error) if isinstance(error, OSError) else type(error).__name__
