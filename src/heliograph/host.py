@@ -32,7 +32,7 @@ from heliograph.telemetry.otel_api import LoggerProvider
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.actions import CORE_ACTIONS, Action
 from heliograph.tokens.restrictions import TokenRestrictions
-from heliograph.tokens.service import SignedTokens, TokenService
+from heliograph.tokens.service import SignedTokensPlugin, TokenService
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -117,7 +117,7 @@ class Host:
 
     def _load(self, plugins: Iterable[object]) -> Plugins:
         loaded = Plugins()
-        loaded.register(SignedTokens())
+        loaded.register(SignedTokensPlugin())
         loaded.load_entry_points()
         for plugin in plugins:
             loaded.register(plugin)

@@ -156,10 +156,10 @@ async def test_a_refusal_ends_the_asking(telemetry: Telemetry) -> None:
 async def test_what_is_no_token_handler_is_an_error_of_the_plugin(telemetry: Telemetry, thing: object) -> None:
     """The message says what was returned and what is needed."""
     async with telemetry.host(Handlers([thing])) as host:
-        with pytest.raises(PluginError, match=r"register_token_handler returned an object of .*no token handler"):
+        with pytest.raises(PluginError, match=r"register_token_handler returned an object of .*not a token handler"):
             await host.verify_token("anything")
         with pytest.raises(
-            PluginError, match="give an instance of a class with the methods create_token and verify_token"
+            PluginError, match="return an instance of a class with the methods create_token and verify_token"
         ):
             await host.create_token("root")
 

@@ -184,7 +184,7 @@ def test_a_token_without_a_life_never_ends() -> None:
 @pytest.mark.parametrize("life", [0, -1, True, False, 1.5, "60"], ids=repr)
 def test_a_life_that_is_none_is_refused_at_once(life: object) -> None:
     """Datasette makes a token that never ends of 0; here that takes `None`."""
-    with pytest.raises(ValueError, match=r"^expires_after has to be a whole number of seconds above 0, or None: "):
+    with pytest.raises(ValueError, match=r"^expires_after must be a whole number of seconds above 0, or None"):
         create(expires_after=life)
 
 

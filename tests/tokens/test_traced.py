@@ -24,9 +24,9 @@ from heliograph import (
 )
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.providers import Providers
-from heliograph.tokens.rejections import is_token_invalid, refused_as
+from heliograph.tokens.rejections import is_rejection, rejection_as
 from heliograph.tokens.telemetry import TokenTelemetry
-from heliograph.tokens.traced import TracedTokenHandler, traced
+from heliograph.tokens.traced import TracedTokenHandler, trace_handlers
 from recorder import SECRET, Telemetry
 
 TOKEN = "mine_dG9wc2VjcmV0_signature"
@@ -245,7 +245,7 @@ async def test_the_operations_are_children_of_the_programs_span(telemetry: Telem
 
 async def test_a_traced_handler_is_an_instance_of_its_class(telemetry: Telemetry) -> None:
     """A plugin that looks for its own handler among a host's finds it."""
-    (proxy,) = traced([Scripted()], telemetry_of(telemetry))
+    (proxy,) = trace_handlers([Scripted()], telemetry_of(telemetry))
 
     assert isinstance(proxy, Scripted)
     assert isinstance(proxy, TokenHandler)
@@ -256,7 +256,7 @@ async def test_a_traced_handler_is_an_instance_of_its_class(telemetry: Telemetry
 async def test_attributes_are_the_handlers_own(telemetry: Telemetry) -> None:
     """What is read and set through the proxy is the handler's; what is not there is not there."""
     handler = Scripted()
-    (proxy,) = traced([handler], telemetry_of(telemetry))
+    (proxy,) = trace_handlers([handler], telemetry_of(telemetry))
 
     proxy.answer = {"id": "changed"}
 
@@ -307,7 +307,7 @@ async def test_a_handler_with_slots_can_be_traced(telemetry: Telemetry) -> None:
 
 async def test_lists_and_tuples_of_handlers_are_traced_each(telemetry: Telemetry) -> None:
     """A hook may return several handlers; what is no handler is left as it is."""
-    one, two, three = traced([[Scripted(), "no handler"], (Scripted(),), None], telemetry_of(telemetry))
+    one, two, three = trace_handlers([[Scripted(), "no handler"], (Scripted(),), None], telemetry_of(telemetry))
 
     assert [type(thing) for thing in one] == [TracedTokenHandler, str]
     assert [type(thing) for thing in two] == [TracedTokenHandler]
@@ -316,9 +316,9 @@ async def test_lists_and_tuples_of_handlers_are_traced_each(telemetry: Telemetry
 
 async def test_a_handler_is_traced_once(telemetry: Telemetry) -> None:
     """A traced handler that comes along again stays as it is."""
-    once = traced([Scripted({"id": "root"})], telemetry_of(telemetry))
+    once = trace_handlers([Scripted({"id": "root"})], telemetry_of(telemetry))
 
-    twice = traced([once], telemetry_of(telemetry))
+    twice = trace_handlers([once], telemetry_of(telemetry))
 
     assert twice[0][0] is once[0]
     await twice[0][0].verify_token(None, TOKEN)
@@ -327,7 +327,7 @@ async def test_a_handler_is_traced_once(telemetry: Telemetry) -> None:
 
 async def test_a_class_is_no_handler(telemetry: Telemetry) -> None:
     """A hook that returns the class instead of an instance has nothing of it traced."""
-    assert traced([Scripted], telemetry_of(telemetry)) == [Scripted]
+    assert trace_handlers([Scripted], telemetry_of(telemetry)) == [Scripted]
 
 
 async def test_handlers_of_ours_can_be_made_instances_of_another_base(telemetry: Telemetry) -> None:
@@ -336,7 +336,7 @@ async def test_handlers_of_ours_can_be_made_instances_of_another_base(telemetry:
     class Theirs(datasette.tokens.TokenHandler):
         pass
 
-    ours, theirs = traced([Scripted(), Theirs()], telemetry_of(telemetry), base=datasette.tokens.TokenHandler)
+    ours, theirs = trace_handlers([Scripted(), Theirs()], telemetry_of(telemetry), base=datasette.tokens.TokenHandler)
 
     assert isinstance(ours, datasette.tokens.TokenHandler)
     assert isinstance(ours, Scripted)
@@ -348,19 +348,19 @@ async def test_handlers_of_ours_can_be_made_instances_of_another_base(telemetry:
 
 async def test_a_refusal_becomes_one_of_the_other_world_too() -> None:
     """Class, message and data are kept beside it; one that is of that world already stays the same object."""
-    refusal = refused_as(datasette.tokens.TokenInvalid)(TokenExpired(1234))
+    refusal = rejection_as(TokenExpired(1234), datasette.tokens.TokenInvalid)
 
     assert isinstance(refusal, TokenExpired)
     assert isinstance(refusal, datasette.tokens.TokenInvalid)
     assert (str(refusal), refusal.message, refusal.expired_at) == ("Token has expired", "Token has expired", 1234)
-    assert refused_as(TokenInvalid)(refusal) is refusal
+    assert rejection_as(refusal, TokenInvalid) is refusal
 
 
 async def test_only_refusals_of_the_two_worlds_are_refusals() -> None:
     """Anything else that a handler raises is an error."""
-    assert is_token_invalid(TokenRevoked())
-    assert is_token_invalid(datasette.tokens.TokenInvalid())
-    assert not is_token_invalid(ValueError("Token has expired"))
+    assert is_rejection(TokenRevoked())
+    assert is_rejection(datasette.tokens.TokenInvalid())
+    assert not is_rejection(ValueError("Token has expired"))
 
 
 async def test_datasettes_own_handler_works_in_a_host(telemetry: Telemetry) -> None:
@@ -402,7 +402,7 @@ async def test_a_subclass_of_datasettes_handler_works_in_a_host(telemetry: Telem
 
 async def test_a_traced_handler_can_be_copied(telemetry: Telemetry) -> None:
     """Copying the proxy, as programs do with what they are given, does not recurse without end."""
-    (proxy,) = traced([SignedTokenHandler()], telemetry_of(telemetry))
+    (proxy,) = trace_handlers([SignedTokenHandler()], telemetry_of(telemetry))
 
     assert isinstance(copy.copy(proxy), SignedTokenHandler)
 
@@ -443,5 +443,5 @@ async def test_a_provider_that_throws_refuses_no_token(
             await host.verify_token(TOKEN)
 
     assert sum(telemetry.counts("heliograph.token.verify.duration").values()) == 2
-    assert warnings.messages == ["A provider failed to take a token operation: builtins.RuntimeError"] * 2
+    assert warnings.messages == ["A provider failed to record a token operation: builtins.RuntimeError"] * 2
     assert TOKEN not in warnings.text

@@ -1,1 +1,1 @@
-"""Creating and verifying API tokens, by backends that plugins provide."""
+"""Create and verify API tokens with the token handlers that plugins provide, and record each operation."""

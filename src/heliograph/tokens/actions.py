@@ -1,4 +1,4 @@
-"""The actions that a token can be restricted to."""
+"""The actions that a token can be restricted to: those of Datasette's core."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Final
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """Something that an actor may do.
+    """An action that a token can allow.
 
     Attributes:
-        name: Its name.
-        abbr: The abbreviation that stands for it in a token, or `None`.
+        name: The name of the action.
+        abbr: The abbreviation of the action in a token, or `None` if it has none.
     """
 
     name: str
@@ -45,4 +45,7 @@ _ABBREVIATIONS: Final = {
 }
 
 CORE_ACTIONS: Final = MappingProxyType({name: Action(name=name, abbr=abbr) for name, abbr in _ABBREVIATIONS.items()})
-"""The actions of Datasette's core, with its abbreviations: so restrictions mean the same in both hosts."""
+"""The actions of Datasette's core with their abbreviations, so that restrictions mean the same in both hosts.
+
+The mapping is read-only, because all hosts of a process share it.
+"""

@@ -1,4 +1,4 @@
-"""The contract of a token backend."""
+"""The interface of token handlers, and of the hosts that call them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ if TYPE_CHECKING:
 
 
 class TokenHost(HasActions, Protocol):
-    """What a host offers a token handler: a `Host`, or Datasette."""
+    """The part of a host that token handlers use. A `Host` and a Datasette both have it."""
 
     def setting(self, key: str) -> object:
-        """The value of a setting, or `None`."""
+        """Return the value of a setting, or `None` if there is no such setting."""
 
     def sign(self, value: object, namespace: str = "default") -> str:
-        """The value, signed with the host's secret."""
+        """Return the value as text, signed with the host's secret."""
 
     def unsign(self, signed: str, namespace: str = "default") -> object:
-        """The value that was signed; raises `itsdangerous.BadSignature`."""
+        """Return the value that was signed.
+
+        Raises:
+            itsdangerous.BadData: The signature is wrong.
+        """
 
 
 class TokenHandlerLike(Protocol):
-    """The shape of a token handler: what Datasette's `TokenHandler` and ours have in common."""
+    """The interface that Datasette's `TokenHandler` and heliograph's have in common."""
 
     name: str
 
@@ -37,17 +41,17 @@ class TokenHandlerLike(Protocol):
         expires_after: int | None = None,
         restrictions: TokenRestrictions | None = None,
     ) -> str:
-        """See `TokenHandler.create_token`."""
+        """Create a token; see `TokenHandler.create_token`."""
 
     async def verify_token(self, datasette: TokenHost, token: str) -> Actor | None:
-        """See `TokenHandler.verify_token`."""
+        """Verify a token; see `TokenHandler.verify_token`."""
 
 
 class TokenHandler:
-    """The base of token backends: subclass it, and return an instance from the hook ``register_token_handler``.
+    """The base class of token handlers. Return an instance of a subclass from the hook ``register_token_handler``.
 
     Attributes:
-        name: What `create_token(handler=…)` asks for it by.
+        name: The name of the handler, for `create_token(handler=…)`.
     """
 
     name: str = ""
@@ -60,27 +64,32 @@ class TokenHandler:
         expires_after: int | None = None,
         restrictions: TokenRestrictions | None = None,
     ) -> str:
-        """A new token.
+        """Return a new token.
 
         Args:
             datasette: The host.
-            actor_id: Whose token it is.
-            expires_after: Its life in seconds; `None` for no end.
-            restrictions: What it may be used for; `None` for everything.
+            actor_id: The id of the actor that the token authenticates.
+            expires_after: The lifetime of the token in seconds; `None` means that it never expires.
+            restrictions: The actions that the token allows; `None` allows everything that the actor may do.
         """
         raise NotImplementedError(f"{type(self).__name__} does not create tokens")
 
     async def verify_token(self, datasette: TokenHost, token: str) -> Actor | None:
-        """The actor that the token stands for; `None` for a token of somebody else's.
+        """Return the actor that the token authenticates, or `None` if it is not a token of this handler.
+
+        A host asks the next handler if this one returns `None`, and asks no other if it raises.
 
         Raises:
-            TokenInvalid: The token is of this handler's, and is not good.
+            TokenInvalid: It is a token of this handler, and the handler rejects it.
         """
         raise NotImplementedError(f"{type(self).__name__} does not verify tokens")
 
 
 def is_token_handler(thing: object) -> TypeIs[TokenHandlerLike]:
-    """Whether the thing is a token handler by its shape: a plugin may build on Datasette's base class, or on ours."""
-    if isinstance(thing, type):  # the class has the methods too, and cannot be asked
+    """Return True if the object has the methods of a token handler.
+
+    Its base class does not matter: a plugin may use the one of Datasette, the one of heliograph, or none.
+    """
+    if isinstance(thing, type):  # a class has the methods too, but they need an instance
         return False
     return all(callable(getattr(thing, method, None)) for method in ("create_token", "verify_token"))

@@ -1,46 +1,52 @@
-"""The exceptions by which a handler refuses a token: ours, and Datasette's."""
+"""The exceptions by which a token handler rejects a token: heliograph's `TokenInvalid`, and the one of Datasette.
+
+Both hosts accept handlers that were written for the other one. A rejection is a result of a verification; any other
+exception of a handler is an error.
+"""
 
 from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
 from typing import Final
 
 from heliograph.errors import TokenExpired, TokenInvalid, TokenRevoked
 
 DATASETTE_EXPIRED: Final = "Token has expired"
-"""Datasette's handler tells an expired token from a forged one by this text alone."""
+"""The message of Datasette's exception for an expired token. It has no class or attribute of its own to recognize it by."""
 
 
-def is_token_invalid(error: BaseException) -> bool:
-    """Whether a handler says by this exception, ours or Datasette's, that it refuses a token."""
-    theirs = getattr(sys.modules.get("datasette.tokens"), "TokenInvalid", TokenInvalid)  # never imported for this
-    return isinstance(error, (TokenInvalid, theirs))
+def is_rejection(error: BaseException) -> bool:
+    """Return True if the exception means that a handler rejects a token."""
+    # Datasette is not imported for this: if it is not loaded, no handler can have raised its exception.
+    datasette_class = getattr(sys.modules.get("datasette.tokens"), "TokenInvalid", TokenInvalid)
+    return isinstance(error, (TokenInvalid, datasette_class))
 
 
-def refused_as(base: type[Exception]) -> Callable[[Exception], Exception]:
-    """A function that makes an exception one of ``base`` too: the same class, data and message beside it."""
+def rejection_as(error: Exception, base: type[Exception]) -> Exception:
+    """Return a rejection as an instance of ``base``, so that a host catches it.
 
-    def refuse(error: Exception) -> Exception:
-        if isinstance(error, base):
-            return error
-        cls = both_classes(type(error), base)  # type: ignore[arg-type]  # mypy takes a class for not hashable
-        refusal: Exception = cls.__new__(cls, *error.args)
-        refusal.__dict__.update(error.__dict__)
-        return refusal
-
-    return refuse
+    Returns:
+        The exception itself if it is an instance of ``base``. Otherwise a copy with the same message and data, whose class
+        is derived from both its own class and ``base``.
+    """
+    if isinstance(error, base):
+        return error
+    cls = combined_class(type(error), base)  # type: ignore[arg-type]  # mypy does not know that classes are hashable
+    # __new__ and a copied __dict__, because the arguments of __init__ are unknown: `TokenExpired` takes a time.
+    copy: Exception = cls.__new__(cls, *error.args)
+    copy.__dict__.update(error.__dict__)
+    return copy
 
 
 @functools.lru_cache(maxsize=256)
-def both_classes(first: type, second: type) -> type:
-    """A class that is both, under the name of the first."""
+def combined_class(first: type, second: type) -> type:
+    """Return a class derived from both classes, with the name of the first. The result is cached."""
     return type(first.__name__, (first, second), {"__module__": first.__module__})
 
 
-def result_of(error: BaseException) -> str:
-    """The value of `heliograph.token.result` for a refused token."""
+def rejection_result(error: BaseException) -> str:
+    """Return the value of `heliograph.token.result` for a rejected token."""
     if isinstance(error, TokenExpired) or str(error) == DATASETTE_EXPIRED:
         return "expired"
     return "revoked" if isinstance(error, TokenRevoked) else "invalid"

@@ -1,4 +1,4 @@
-"""What a token may be used for."""
+"""Restrictions: the actions that a token allows."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Abbreviated: TypeAlias = dict[str, object]
 
 
 class ActionLike(Protocol):
-    """An action, as a host or Datasette registers it."""
+    """An action as a host or Datasette registers it."""
 
     @property
     def abbr(self) -> str | None:
-        """What stands for it in a token."""
+        """The abbreviation of the action in a token, or `None`."""
 
 
 class HasActions(Protocol):
-    """A host that knows actions by name."""
+    """A host with a mapping of actions."""
 
     @property
     def actions(self) -> Mapping[str, ActionLike]:
@@ -31,17 +31,17 @@ class HasActions(Protocol):
 
 @dataclass
 class TokenRestrictions:
-    """The actions that a token may be used for; empty, it may be used for everything that its actor may do.
+    """The actions that a token allows. Empty restrictions allow everything that the actor of the token may do.
 
-    The builder methods change the object and return it, as Datasette's do, so that they can be chained:
+    The methods ``allow_…`` change the object and return it, so that calls can be chained, as with Datasette's class:
 
     >>> TokenRestrictions().allow_all("view-instance").allow_resource("mydb", "mytable", "insert-row")
     TokenRestrictions(all=['view-instance'], database={}, resource={'mydb': {'mytable': ['insert-row']}})
 
     Attributes:
-        all: Actions allowed everywhere.
-        database: Actions allowed in a database, by its name.
-        resource: Actions allowed on a table or query, by database and by its name.
+        all: The actions allowed everywhere.
+        database: The actions allowed in each database, by its name.
+        resource: The actions allowed on each table or query, by the name of its database and its own name.
     """
 
     all: list[str] = dataclasses.field(default_factory=list)
@@ -64,10 +64,10 @@ class TokenRestrictions:
         return self
 
     def abbreviated(self, datasette: HasActions) -> Abbreviated | None:
-        """The compact form that tokens and actors carry as ``_r``; `None` when nothing is restricted.
+        """Return the compact form that tokens and actors have under ``_r``, or `None` if nothing is restricted.
 
         Args:
-            datasette: The host, whose actions have the abbreviations.
+            datasette: The host whose actions have the abbreviations. An action without one is written by its name.
         """
 
         def short(actions: Iterable[str]) -> list[str]:
@@ -82,7 +82,7 @@ class TokenRestrictions:
             form["r"] = {
                 database: {resource: short(actions) for resource, actions in resources.items()}
                 for database, resources in self.resource.items()
-                if resources  # as Datasette does
+                if resources  # Datasette leaves out a database without resources, too
             }
         return form or None
 

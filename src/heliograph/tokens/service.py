@@ -1,4 +1,8 @@
-"""The token operations of a host: by all the handlers that its plugins register."""
+"""The token operations of a `Host`, carried out by the handlers that its plugins register.
+
+The path of a token: `Host.create_token` or `Host.verify_token` → `TokenService` → each `TracedTokenHandler` in turn, which
+records the operation with `TokenTelemetry` and calls the plugin's handler.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +11,32 @@ from heliograph.events import Actor
 from heliograph.hooks.plugins import Plugins, flatten_results
 from heliograph.hooks.specs import hookimpl
 from heliograph.tokens.handler import TokenHandlerLike, TokenHost, is_token_handler
-from heliograph.tokens.rejections import refused_as
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.signed import SignedTokenHandler
 from heliograph.tokens.telemetry import TokenTelemetry
-from heliograph.tokens.traced import traced
+from heliograph.tokens.traced import trace_handlers
 
 REGISTER_TOKEN_HANDLER = "register_token_handler"  # noqa: S105 — the name of a hook
 
 
-class SignedTokens:
-    """The built-in plugin: it comes last in call order, since it is registered first."""
+class SignedTokensPlugin:
+    """The built-in plugin for signed tokens. A host registers it first, so that pluggy calls it after all others."""
 
     @hookimpl
     def register_token_handler(self, datasette: TokenHost) -> SignedTokenHandler | None:
-        """The signed handler, unless the host's setting forbids it."""
+        """Return the signed handler, or `None` if the settings turn signed tokens off."""
         return SignedTokenHandler() if datasette.setting("allow_signed_tokens") else None
 
 
 class TokenService:
     """Creates and verifies tokens for a host.
 
+    It keeps no handlers: the hook is called for every operation, as Datasette does, so a plugin that is registered later
+    takes part at once.
+
     Args:
-        plugins: Whose handlers are asked, in call order.
-        telemetry: Where the operations are recorded.
+        plugins: The plugins of the host.
+        telemetry: Records the operations.
     """
 
     def __init__(self, plugins: Plugins, telemetry: TokenTelemetry) -> None:
@@ -38,20 +44,20 @@ class TokenService:
         self._telemetry = telemetry
 
     def handlers(self, datasette: TokenHost) -> list[TokenHandlerLike]:
-        """The handlers, in call order.
+        """Return the traced handlers of all plugins, in pluggy's call order: last registered, first called.
 
         Raises:
-            PluginError: A plugin returned something that is no token handler.
+            PluginError: A plugin returned something that is not a token handler.
         """
         handlers = []
         results = self._plugins.call(REGISTER_TOKEN_HANDLER, datasette=datasette)
-        for thing in flatten_results(traced(results, self._telemetry, refuse=refused_as(TokenInvalid))):
-            if not is_token_handler(thing):
+        for result in flatten_results(trace_handlers(results, self._telemetry, rejection_class=TokenInvalid)):
+            if not is_token_handler(result):
                 raise PluginError(
-                    f"the hook {REGISTER_TOKEN_HANDLER} returned an object of {qualified_name(thing)}, which is no "
-                    "token handler: give an instance of a class with the methods create_token and verify_token"
+                    f"the hook {REGISTER_TOKEN_HANDLER} returned an object of {qualified_name(result)}, which is not a "
+                    "token handler; return an instance of a class with the methods create_token and verify_token"
                 )
-            handlers.append(thing)
+            handlers.append(result)
         return handlers
 
     async def create(
@@ -63,17 +69,17 @@ class TokenService:
         restrictions: TokenRestrictions | None,
         handler: str | None,
     ) -> str:
-        """See `Host.create_token`."""
+        """Create a token; see `Host.create_token`."""
         handlers = self.handlers(datasette)
         if not handlers:
             raise NoTokenHandler
-        chosen = handlers[0] if handler is None else _named(handlers, handler)
+        chosen = handlers[0] if handler is None else _handler_named(handler, handlers)
         return await chosen.create_token(datasette, actor_id, expires_after=expires_after, restrictions=restrictions)
 
     async def verify(self, datasette: TokenHost, token: str) -> Actor | None:
-        """See `Host.verify_token`."""
+        """Verify a token; see `Host.verify_token`."""
         if not isinstance(token, str):
-            raise TypeError(f"a token is a string, not {type(token).__name__}")
+            raise TypeError(f"a token is a string, not {type(token).__name__}")  # without its value: it may be a secret
         for handler in self.handlers(datasette):
             actor = await handler.verify_token(datasette, token)
             if actor is not None:
@@ -81,8 +87,8 @@ class TokenService:
         return None
 
 
-def _named(handlers: list[TokenHandlerLike], name: str) -> TokenHandlerLike:
-    names = [getattr(handler, "name", "") for handler in handlers]  # a handler by its shape may have none
+def _handler_named(name: str, handlers: list[TokenHandlerLike]) -> TokenHandlerLike:
+    names = [getattr(handler, "name", "") for handler in handlers]  # only the two methods make a token handler
     if name not in names:
         raise TokenHandlerNotFound(name, names)
     return handlers[names.index(name)]

@@ -1,4 +1,4 @@
-"""Tokens that need no storage: signed by the host, interchangeable with Datasette's."""
+"""Signed tokens: they need no storage, and are interchangeable with those of Datasette."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from heliograph.tokens.restrictions import TokenRestrictions
 
 PREFIX: Final = "dstok_"
 NAMESPACE: Final = "token"
+"""The namespace that tokens are signed in, so that a value signed for another purpose is not accepted as a token."""
 
 
 class SignedTokenHandler(TokenHandler):
-    """Creates and verifies signed tokens: ``dstok_`` and a payload with the signature of itsdangerous.
+    """Creates and verifies signed tokens: the prefix ``dstok_`` and a payload signed by itsdangerous.
 
-    A host and a Datasette with the same secret accept each other's tokens, restrictions and expiry included. The
-    payload can be read by whoever has the token; it holds the actor's id ``a``, the time ``t``, the life ``d`` in
-    seconds, and the restrictions ``_r``.
+    A `Host` and a Datasette with the same secret accept each other's tokens, with their restrictions and lifetimes. Anyone
+    who has a token can read its payload: the id of the actor (``a``), the time of creation in seconds since the Unix epoch
+    (``t``), the lifetime in seconds (``d``), and the restrictions (``_r``).
 
     Args:
-        clock: Gives the time in seconds since the Unix epoch.
+        clock: Returns the time now in seconds since the Unix epoch.
     """
 
     name = "signed"
@@ -41,16 +42,20 @@ class SignedTokenHandler(TokenHandler):
         expires_after: int | None = None,
         restrictions: TokenRestrictions | None = None,
     ) -> str:
-        """A new signed token.
+        """Return a new signed token.
 
         Raises:
             TokensDisabled: The host's setting ``allow_signed_tokens`` is off.
-            ValueError: `expires_after` is no whole number of seconds above 0 (a token that never ends is `None`).
+            ValueError: `expires_after` is not a whole number of seconds above 0.
         """
         if not datasette.setting("allow_signed_tokens"):
             raise TokensDisabled
+        # Datasette creates a token that never expires if this is 0. That is more likely a mistake than a wish.
         if expires_after is not None and (not _is_integer(expires_after) or expires_after <= 0):
-            raise ValueError(f"expires_after has to be a whole number of seconds above 0, or None: {expires_after!r}")
+            raise ValueError(
+                f"expires_after must be a whole number of seconds above 0, or None for a token that never expires: "
+                f"{expires_after!r}"
+            )
         payload: dict[str, object] = {"a": actor_id, "t": int(self._clock())}
         if expires_after is not None:
             payload["d"] = expires_after
@@ -60,35 +65,45 @@ class SignedTokenHandler(TokenHandler):
         return PREFIX + datasette.sign(payload, namespace=NAMESPACE)
 
     async def verify_token(self, datasette: TokenHost, token: str) -> Actor | None:
-        """The actor: its ``id``, ``token``, and, where there are, ``_r`` and ``token_expires``.
+        """Return the actor of a token: ``id``, ``token``, and if the token has them ``_r`` and ``token_expires``.
+
+        The checks run in this order: prefix, setting, signature, payload, lifetime. The prefix comes first, because a token
+        without it may belong to another handler. Nothing of the payload is interpreted before the signature is verified.
+
+        Returns:
+            The actor, or `None` if the token does not have the prefix.
 
         Raises:
             TokensDisabled: The host's setting ``allow_signed_tokens`` is off.
-            TokenSignatureInvalid: It was forged, or signed with a secret that is gone.
-            TokenMalformed: Its payload is not what this handler writes.
-            TokenExpired: It is past its own life, or past the host's ``max_signed_tokens_ttl``.
+            TokenSignatureInvalid: The token was forged, or signed with a secret that is no longer in use.
+            TokenMalformed: The payload is not one that this handler writes.
+            TokenExpired: The lifetime of the token, or the host's ``max_signed_tokens_ttl``, is over.
         """
         if not token.startswith(PREFIX):
             return None
         if not datasette.setting("allow_signed_tokens"):
             raise TokensDisabled
         payload = _payload(datasette, token)
-        created, life = _created(payload), _life(payload.get("d"), datasette.setting("max_signed_tokens_ttl"))
+        created = _created(payload)
+        lifetime = _lifetime(payload.get("d"), datasette.setting("max_signed_tokens_ttl"))
         actor = {"id": payload["a"], "token": "dstok"}
         if "_r" in payload:
             actor["_r"] = payload["_r"]
-        if life is not None:
-            if self._clock() > created + life:  # no difference: a clock's float cannot take an integer of any size
-                raise TokenExpired(created + life)
-            actor["token_expires"] = created + life
+        if lifetime is not None:
+            # A comparison, not `clock() - created`: a payload may hold an integer that is too large to become a float.
+            # The token is still valid in its last second, as in Datasette.
+            if self._clock() > created + lifetime:
+                raise TokenExpired(created + lifetime)
+            actor["token_expires"] = created + lifetime
         return actor
 
 
 def _payload(datasette: TokenHost, token: str) -> Mapping[str, object]:
+    """Return the payload of a token, once its signature, its actor and its lifetime are checked."""
     try:
         payload = datasette.unsign(token[len(PREFIX) :], namespace=NAMESPACE)
-    except (itsdangerous.BadData, UnicodeError):  # the second is for text that has no bytes
-        raise TokenSignatureInvalid from None  # the cause would carry the token's payload
+    except (itsdangerous.BadData, UnicodeError):  # UnicodeError: a lone surrogate in the token cannot be encoded
+        raise TokenSignatureInvalid from None  # the original exception carries the payload of the token
     if not isinstance(payload, Mapping):
         raise TokenMalformed
     if "a" not in payload:
@@ -107,10 +122,12 @@ def _created(payload: Mapping[str, object]) -> int:
     return created
 
 
-def _life(said: object, longest: object) -> int | None:
-    lives = [life for life in (said, longest) if isinstance(life, int) and life]
-    return min(lives, default=None)
+def _lifetime(requested: object, maximum: object) -> int | None:
+    """Return the shorter of the two lifetimes in seconds; `None` or 0 means no limit, as in Datasette."""
+    lifetimes = [lifetime for lifetime in (requested, maximum) if isinstance(lifetime, int) and lifetime]
+    return min(lifetimes, default=None)
 
 
 def _is_integer(value: object) -> bool:
+    """Return True for an `int` that is not a `bool`, which is a subclass of `int`."""
     return isinstance(value, int) and not isinstance(value, bool)

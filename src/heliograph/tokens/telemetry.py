@@ -1,10 +1,14 @@
-"""An operation of a token handler becomes telemetry: a span, and a duration."""
+"""Record each operation of a token handler as a span and a duration.
+
+No token and no part of one is ever recorded. The message and the traceback of an exception may quote a token, so they are
+recorded nowhere: not in the span, and not in a log line about a provider that failed.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Final
 
@@ -22,18 +26,18 @@ from heliograph.semconv import (
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.providers import Providers
-from heliograph.tokens.rejections import is_token_invalid, result_of
+from heliograph.tokens.rejections import is_rejection, rejection_result
 from heliograph.values.attributes import Attributes
 
 logger: Final = logging.getLogger(SCOPE)
 
 
 class TokenTelemetry:
-    """Records what token handlers do.
+    """Records the operations of token handlers. Any number of threads and tasks may record at once.
 
     Args:
-        providers: Where telemetry goes.
-        actor: Which of an actor's keys may leave.
+        providers: The OpenTelemetry providers that telemetry goes to.
+        actor: Selects the keys of an actor that are exported.
     """
 
     def __init__(self, providers: Providers, actor: ActorFilter) -> None:
@@ -46,82 +50,94 @@ class TokenTelemetry:
         }
 
     @contextmanager
-    def operation(self, name: SpanName, handler: str) -> Iterator[Operation]:
-        """A span around an operation of a handler, and its duration.
+    def operation(self, name: SpanName, handler: str) -> Iterator[TokenOperation]:
+        """Record the block as one operation of a handler. An exception of the block is recorded, and raised.
 
-        Neither the message nor the traceback of an exception is recorded: either may quote the token.
+        Args:
+            name: The name of the span.
+            handler: The name of the token handler.
         """
-        operation = Operation(self._actor)
+        operation = TokenOperation(self._actor)
         start = time.perf_counter()
         span = self._start_span(name)
-        current = nullcontext() if span is None else use_span(span, False, False, False)
+        # use_span must neither end the span, which needs its attributes first, nor record the exception or set a status
+        # from it: both would quote the exception's message.
+        current = (
+            nullcontext()
+            if span is None
+            else use_span(span, end_on_exit=False, record_exception=False, set_status_on_exception=False)
+        )
         try:
             with current:
                 yield operation
         except BaseException as error:
-            operation.failed(error)
+            operation.set_failure(error)
             raise
         finally:
             seconds = time.perf_counter() - start
-            self._record(operation, handler, span, lambda measured: self._durations[name].record(seconds, measured))
+            shared = {TOKEN_HANDLER: handler, **operation.metric_attributes()}
+            self._record_duration(name, seconds, shared)
+            if span is not None:
+                self._end_span(span, operation, shared)
+
+    # A provider that raises must not make a host reject a token: each of these three steps catches what it raises.
 
     def _start_span(self, name: SpanName) -> Span | None:
         try:
             return self._providers.tracer().start_span(name, kind=SpanKind.INTERNAL)
-        except Exception as error:  # a provider that throws is no reason to refuse a token
-            _tell(error)
+        except Exception as error:
+            _log_failure(error)
             return None
 
-    def _record(
-        self, operation: Operation, handler: str, span: Span | None, measure: Callable[[Mapping[str, str]], None]
-    ) -> None:
-        measured = {TOKEN_HANDLER: handler, **operation.measured()}
+    def _record_duration(self, name: SpanName, seconds: float, attributes: dict[str, str]) -> None:
         try:
-            measure(measured)
-        except Exception as error:  # see _start_span
-            _tell(error)
+            self._durations[name].record(seconds, attributes)
+        except Exception as error:
+            _log_failure(error)
+
+    @staticmethod
+    def _end_span(span: Span, operation: TokenOperation, shared: dict[str, str]) -> None:
         try:
-            if span is not None:
-                span.set_attributes({**measured, **operation.attributes})
-                if operation.error_type is not None:
-                    span.set_status(StatusCode.ERROR)
-                span.end()
-        except Exception as error:  # see _start_span
-            _tell(error)
+            span.set_attributes({**shared, **operation.span_attributes})
+            if operation.error_type is not None:
+                span.set_status(StatusCode.ERROR)
+            span.end()
+        except Exception as error:
+            _log_failure(error)
 
 
-def _tell(error: Exception) -> None:
-    """Log a provider's failure by its class alone: its message and its context may quote the token."""
-    logger.error("A provider failed to take a token operation: %s", error_type(error))
+def _log_failure(error: Exception) -> None:
+    """Log the class of a provider's exception, without its message or traceback, which may quote a token."""
+    logger.error("A provider failed to record a token operation: %s", error_type(error))
 
 
-class Operation:
-    """What is known so far of an operation.
+class TokenOperation:
+    """The outcome of one operation, as far as it is known.
 
     Attributes:
         result: A value of `heliograph.token.result`.
-        error_type: The class of what broke, or `None`.
-        attributes: What the span alone says.
+        error_type: The class of the exception if the handler failed, or `None`.
+        span_attributes: The attributes that only the span has: no user is an attribute of a metric.
     """
 
     def __init__(self, actor: ActorFilter) -> None:
-        self.result = "error"
+        self.result = "error"  # until the handler returns
         self.error_type: str | None = None
-        self.attributes: Attributes = {}
+        self.span_attributes: Attributes = {}
         self._actor = actor
 
-    def user(self, actor_id: object) -> None:
-        """Tell whose token it is."""
-        self._actor.put_user(self.attributes, actor_id)
+    def set_user(self, actor_id: object) -> None:
+        """Record the id of the actor that the token belongs to, if the settings allow it."""
+        self._actor.put_user(self.span_attributes, actor_id)
 
-    def failed(self, error: BaseException) -> None:
-        """Tell why it ended: a refused token is a result, anything else an error."""
-        if is_token_invalid(error):
-            self.result = result_of(error)
+    def set_failure(self, error: BaseException) -> None:
+        """Record the exception that ended the operation: the rejection of a token is a result, anything else an error."""
+        if is_rejection(error):
+            self.result = rejection_result(error)
         else:
             self.error_type = error_type(error)
 
-    def measured(self) -> dict[str, str]:
-        """What the metric says too."""
+    def metric_attributes(self) -> dict[str, str]:
+        """Return the attributes that the span and the metric have in common, besides the handler."""
         known = {TOKEN_RESULT: self.result, ERROR_TYPE: self.error_type}
         return {name: value for name, value in known.items() if value is not None}

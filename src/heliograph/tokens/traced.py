@@ -1,36 +1,36 @@
-"""Token handlers whose operations are recorded."""
+"""Wrap token handlers so that their operations are recorded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from heliograph.events import Actor
 from heliograph.semconv import TOKEN_CREATE, TOKEN_VERIFY
 from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost, is_token_handler
-from heliograph.tokens.rejections import both_classes, is_token_invalid
+from heliograph.tokens.rejections import combined_class, is_rejection, rejection_as
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.telemetry import TokenTelemetry
 from heliograph.values.introspect import getattr_or_none
 
 
 class TracedTokenHandler:
-    """A token handler whose operations are recorded, and which is in all else the handler that it wraps.
+    """A proxy of a token handler that records the handler's operations, and otherwise behaves like the handler.
 
-    It is an instance of the handler's class (``isinstance`` asks for ``__class__``), so Datasette, and a plugin that
-    looks for its own handler, find what they look for. A proxy, since the other way, a new ``__class__`` on the handler
-    itself, fails on frozen dataclasses and on ``__slots__``.
+    ``isinstance`` reports it as an instance of the handler's class, because it asks for ``__class__``. So Datasette, and a
+    plugin that looks for its own handler among a host's, find what they expect. The alternative,
+    assigning another ``__class__`` to the handler itself, fails for frozen dataclasses and for classes with ``__slots__``.
 
     Args:
-        handler: What is wrapped.
-        telemetry: Where its operations are recorded.
-        base: A class that it is an instance of too, or `None`.
-        refuse: Turns the exception for a refused token into the one that the host understands.
+        handler: The handler.
+        telemetry: Records its operations.
+        base: A class that the proxy is an instance of as well, or `None`.
+        rejection_class: The exception that the host expects for a rejected token; `None` leaves exceptions as they are.
     """
 
     _traced_handler: TokenHandlerLike
     _traced_telemetry: TokenTelemetry
     _traced_class: type
-    _traced_refuse: Callable[[Exception], Exception]
+    _traced_rejection_class: type[Exception] | None
 
     def __init__(
         self,
@@ -38,19 +38,26 @@ class TracedTokenHandler:
         telemetry: TokenTelemetry,
         *,
         base: type | None = None,
-        refuse: Callable[[Exception], Exception] = lambda error: error,
+        rejection_class: type[Exception] | None = None,
     ) -> None:
-        known = type(handler)
-        pretended = known if base is None or issubclass(known, base) else both_classes(known, base)
-        for name, value in (("handler", handler), ("telemetry", telemetry), ("class", pretended), ("refuse", refuse)):
-            object.__setattr__(self, f"_traced_{name}", value)
+        own_class = type(handler)
+        fields = {
+            "_traced_handler": handler,
+            "_traced_telemetry": telemetry,
+            "_traced_class": (
+                own_class if base is None or issubclass(own_class, base) else combined_class(own_class, base)
+            ),
+            "_traced_rejection_class": rejection_class,
+        }
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)  # our own __setattr__ would set it on the handler
 
-    @property  # type: ignore[misc]  # `object` lets it be set; here it is the handler's, and stays that
+    @property  # type: ignore[misc]  # object.__class__ can be assigned; here it is always the handler's
     def __class__(self) -> type:
         return object.__getattribute__(self, "_traced_class")  # type: ignore[no-any-return]
 
     def __getattr__(self, name: str) -> object:
-        if name.startswith("_traced_"):  # not there yet: `copy` makes the object first, and fills it later
+        if name.startswith("_traced_"):  # `copy` creates the object first and fills it later: do not recurse meanwhile
             raise AttributeError(name)
         return getattr(self._traced_handler, name)
 
@@ -68,10 +75,10 @@ class TracedTokenHandler:
         expires_after: int | None = None,
         restrictions: TokenRestrictions | None = None,
     ) -> str:
-        """What the handler's `create_token` gives."""
-        handler, telemetry = self._traced_handler, self._traced_telemetry
-        with telemetry.operation(TOKEN_CREATE, _name_of(handler)) as operation:
-            operation.user(actor_id)
+        """Call the handler's `create_token`, and record the call."""
+        handler = self._traced_handler
+        with self._traced_telemetry.operation(TOKEN_CREATE, _name_of(handler)) as operation:
+            operation.set_user(actor_id)
             token: str = await handler.create_token(
                 datasette, actor_id, expires_after=expires_after, restrictions=restrictions
             )
@@ -79,48 +86,56 @@ class TracedTokenHandler:
             return token
 
     async def verify_token(self, datasette: TokenHost, token: str) -> Actor | None:
-        """What the handler's `verify_token` gives."""
-        handler, telemetry = self._traced_handler, self._traced_telemetry
+        """Call the handler's `verify_token`, and record the call.
+
+        Raises:
+            Exception: The handler's exception. A rejection is raised as an instance of the host's class as well.
+        """
+        handler = self._traced_handler
         try:
-            with telemetry.operation(TOKEN_VERIFY, _name_of(handler)) as operation:
+            with self._traced_telemetry.operation(TOKEN_VERIFY, _name_of(handler)) as operation:
                 actor: Actor | None = await handler.verify_token(datasette, token)
                 operation.result = "unrecognized" if actor is None else "valid"
-                operation.user(_id_of(actor))
+                operation.set_user(_id_of(actor))
                 return actor
         except Exception as error:
-            if not is_token_invalid(error):
+            if self._traced_rejection_class is None or not is_rejection(error):
                 raise
-            refusal = self._traced_refuse(error)
-            if refusal is error:
+            rejection = rejection_as(error, self._traced_rejection_class)
+            if rejection is error:
                 raise
-            raise refusal from error
+            raise rejection from error
 
 
-def traced(
+def trace_handlers(
     results: Iterable[object],
     telemetry: TokenTelemetry,
     *,
     base: type | None = None,
-    refuse: Callable[[Exception], Exception] = lambda error: error,
+    rejection_class: type[Exception] | None = None,
 ) -> list[object]:
-    """What `register_token_handler` hooks returned, with each token handler in it traced, once.
+    """Return the results of the hook ``register_token_handler``, with each token handler in them traced, once.
+
+    Lists and tuples of handlers keep their shape. Anything that is not a token handler is returned unchanged: the host
+    reports it.
 
     Args:
-        results: What the hooks returned.
-        telemetry: Where the operations are recorded.
-        base: A class that handlers built on heliograph's `TokenHandler` are made instances of too.
-        refuse: Turns the exception for a refused token into the one that the host understands.
+        results: The results of the hook.
+        telemetry: Records the operations of the handlers.
+        base: A class that handlers built on heliograph's `TokenHandler` become instances of as well, or `None`.
+        rejection_class: The exception that the host expects for a rejected token; `None` leaves exceptions as they are.
     """
 
-    def wrap(thing: object) -> object:
-        if isinstance(thing, (list, tuple)):
-            return type(thing)(map(wrap, thing))
-        if type(thing) is TracedTokenHandler or not is_token_handler(thing):
-            return thing
-        ours = isinstance(thing, TokenHandler)
-        return TracedTokenHandler(thing, telemetry, base=base if ours else None, refuse=refuse)
+    def trace(result: object) -> object:
+        if isinstance(result, (list, tuple)):
+            return type(result)(map(trace, result))
+        # type(), not isinstance(): a proxy claims to be an instance of its handler's class
+        if type(result) is TracedTokenHandler or not is_token_handler(result):
+            return result
+        is_ours = isinstance(result, TokenHandler)
+        return TracedTokenHandler(result, telemetry, base=base if is_ours else None, rejection_class=rejection_class)
 
-    return [wrap(result) for result in results]
+    return [trace(result) for result in results]
 
 
 def _name_of(handler: object) -> str:
@@ -131,5 +146,5 @@ def _name_of(handler: object) -> str:
 def _id_of(actor: object) -> object:
     try:
         return actor.get("id") if isinstance(actor, Mapping) else None
-    except Exception:  # a mapping's own code may do anything; the token is good all the same
+    except Exception:  # a mapping's own code may raise anything; the token is valid nevertheless
         return None

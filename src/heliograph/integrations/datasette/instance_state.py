@@ -14,8 +14,7 @@ from heliograph.instrumentation import Instrumentation
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings, Validation
 from heliograph.telemetry.providers import Providers
-from heliograph.tokens.rejections import refused_as
-from heliograph.tokens.traced import traced
+from heliograph.tokens.traced import trace_handlers
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -58,7 +57,7 @@ class InstanceState:
 
     def traced(self, handlers: Iterable[object]) -> list[object]:
         """The token handlers, traced; those built on heliograph's base class are made Datasette's as well."""
-        return traced(handlers, self._tokens, base=TokenHandler, refuse=refused_as(TokenInvalid))
+        return trace_handlers(handlers, self._tokens, base=TokenHandler, rejection_class=TokenInvalid)
 
 
 _instances: weakref.WeakKeyDictionary[Datasette, InstanceState] = weakref.WeakKeyDictionary()
