@@ -1,4 +1,4 @@
-"""`heliograph outbox` shows what waits, sends it, and sees to what is dead."""
+"""The commands of `heliograph outbox`: status, drain, verify, export, and dead letters."""
 
 from __future__ import annotations
 
@@ -26,45 +26,45 @@ def run(*arguments: object) -> Result:
 
 
 @pytest.fixture
-def orphan(tmp_path: Path) -> Path:
-    """An outbox in which a process left three records."""
+def abandoned(tmp_path: Path) -> Path:
+    """An outbox with three records of a process that has ended."""
     with serving(lambda number, records: (503, {}, b"")) as down, logging_to(tmp_path / "box", down.endpoint) as emit:
         for number in range(3):
             emit(f"r{number}")
     return tmp_path / "box"
 
 
-def test_status_tells_what_waits(orphan: Path) -> None:
-    """For people, and for programs."""
-    result = run("status", "--directory", orphan)
-    (folder,) = folders_in(orphan)
+def test_status_shows_waiting_records(abandoned: Path) -> None:
+    """As text, and as JSON."""
+    result = run("status", "--directory", abandoned)
+    (folder,) = folders_in(abandoned)
 
-    assert result.output.startswith(f"{folder.name}  left behind  3 records wait, the oldest for ")
-    assert "3 records wait; 0 dead letters; 0 files with damage;" in result.output
-    found = json.loads(run("status", "--directory", orphan, "--json").output)
+    assert result.output.startswith(f"{folder.name}  orphaned  waiting: 3, oldest: ")
+    assert "Total waiting: 3. Dead letters: 0. Damaged files: 0. Size: " in result.output
+    found = json.loads(run("status", "--directory", abandoned, "--json").output)
     assert (found["waiting"], found["folders"][0]["held"]) == (3, False)
 
 
-def test_drain_sends_what_processes_left(orphan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And leaves nothing behind; where the server takes nothing, all stays."""
+def test_drain_sends_records_of_ended_processes(abandoned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It deletes their folders. If the server accepts nothing, all records stay, and the exit status is 1."""
     with serving(lambda number, records: (503, {}, b"")) as down:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", down.endpoint)
-        refused = run("drain", "--directory", orphan)
+        refused = run("drain", "--directory", abandoned)
     assert refused.exit_code == 1
-    assert "Not all was delivered: it stays." in refused.output
+    assert "Not all records were delivered." in refused.output
 
     with serving() as server:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", server.endpoint)
-        result = run("drain", "--directory", orphan)
+        result = run("drain", "--directory", abandoned)
 
     assert result.exit_code == 0
-    assert "3 delivered, 0 rejected, 0 dead, 0 damaged, 0 retried." in result.output
+    assert "Delivered: 3. Rejected: 0. Dead letters: 0. Damaged: 0. Failed requests: 0." in result.output
     assert server.accepted == ["r0", "r1", "r2"]
-    assert folders_in(orphan) == []
+    assert folders_in(abandoned) == []
 
 
-def test_dead_letters_are_listed_shown_and_put_back(orphan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once the server was mended, they arrive."""
+def test_dead_letters_are_listed_shown_and_requeued(abandoned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are delivered once the server accepts them."""
     poisoned = [True]
 
     def answer(number: int, records: list[str]) -> tuple[int, dict[str, str], bytes]:
@@ -72,44 +72,44 @@ def test_dead_letters_are_listed_shown_and_put_back(orphan: Path, monkeypatch: p
 
     with serving(answer) as server:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", server.endpoint)
-        assert "2 delivered, 0 rejected, 1 dead," in run("drain", "--directory", orphan).output
-        listed = json.loads(run("dead", "list", "--directory", orphan, "--json").output)
+        assert "Delivered: 2. Rejected: 0. Dead letters: 1." in run("drain", "--directory", abandoned).output
+        listed = json.loads(run("dead", "list", "--directory", abandoned, "--json").output)
         assert (listed["uid"], listed["reason"]) == ("r1", "bad_data")
-        assert "bad r1" in run("dead", "list", "--directory", orphan).output
-        assert '"uid": "r1"' in run("dead", "show", listed["id"], "--directory", orphan).output
+        assert "bad r1" in run("dead", "list", "--directory", abandoned).output
+        assert '"uid": "r1"' in run("dead", "show", listed["id"], "--directory", abandoned).output
         poisoned[0] = False
-        assert run("dead", "requeue", listed["id"], "--directory", orphan).exit_code == 0
-        assert run("drain", "--directory", orphan).exit_code == 0
+        assert run("dead", "requeue", listed["id"], "--directory", abandoned).exit_code == 0
+        assert run("drain", "--directory", abandoned).exit_code == 0
 
     assert server.accepted == ["r0", "r2", "r1"]
-    assert run("dead", "list", "--directory", orphan).output == ""
+    assert run("dead", "list", "--directory", abandoned).output == ""
 
 
-def test_all_dead_letters_are_put_back_at_once(orphan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under the resource that they were made under."""
+def test_all_dead_letters_are_requeued_at_once(abandoned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They keep their resource."""
     with serving(lambda number, records: (400, {}, b"")) as server:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", server.endpoint)
-        assert run("drain", "--directory", orphan).exit_code == 0
-    assert "3 put back" in run("dead", "requeue", "--all", "--directory", orphan).output
+        assert run("drain", "--directory", abandoned).exit_code == 0
+    assert "Requeued: 3." in run("dead", "requeue", "--all", "--directory", abandoned).output
 
     with serving() as server:
-        assert drain(orphan, server.endpoint).exit_code == 0
+        assert drain(abandoned, server.endpoint).exit_code == 0
     assert sorted(server.accepted) == ["r0", "r1", "r2"]
     assert set(server.resources) == {"tests"}
-    assert run("dead", "list", "--directory", orphan).output == ""
+    assert run("dead", "list", "--directory", abandoned).output == ""
 
 
-def test_verify_finds_damage_and_changes_nothing(orphan: Path) -> None:
-    """In the journal, and in the dead letters."""
-    before = contents(orphan)
-    sound = run("verify", "--directory", orphan)
-    assert (sound.exit_code, contents(orphan)) == (0, before)
-    assert "3 records can be read, 0 cannot (0 bytes)" in sound.stdout
+def test_verify_reports_damage_and_changes_nothing(abandoned: Path) -> None:
+    """Its exit status is 1 if a journal is damaged."""
+    before = contents(abandoned)
+    sound = run("verify", "--directory", abandoned)
+    assert (sound.exit_code, contents(abandoned)) == (0, before)
+    assert "3 readable records, 0 damaged (0 bytes)" in sound.stdout
 
-    damaged = make_damaged_orphan(orphan)
-    before = contents(orphan)
-    found = run("verify", "--directory", orphan, "--json")
-    assert (found.exit_code, contents(orphan)) == (1, before)
+    damaged = make_damaged_orphan(abandoned)
+    before = contents(abandoned)
+    found = run("verify", "--directory", abandoned, "--json")
+    assert (found.exit_code, contents(abandoned)) == (1, before)
     [of_damaged] = [each for each in json.loads(found.stdout)["folders"] if each["folder"] == damaged.name]
     assert (of_damaged["waiting"], of_damaged["damaged"]) == (2, 1)
     assert of_damaged["damaged_bytes"] > 10
@@ -119,26 +119,26 @@ def contents(directory: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
-def test_export_writes_what_a_collector_reads(orphan: Path, tmp_path: Path) -> None:
-    """What waits, and what is dead, as lines of OTLP's JSON; it stays where it is."""
+def test_export_writes_lines_of_otlp_json(abandoned: Path, tmp_path: Path) -> None:
+    """Waiting records, or dead letters. Both stay in the outbox."""
     output = tmp_path / "out.jsonl"
-    assert run("export", "--directory", orphan, "--output", output).exit_code == 0
+    assert run("export", "--directory", abandoned, "--output", output).exit_code == 0
     [line] = map(json.loads, output.read_text().splitlines())
     records = line["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
     assert [record["body"]["stringValue"] for record in records] == ["r0", "r1", "r2"]
     assert line["resourceLogs"][0]["resource"]["attributes"][0]["value"] == {"stringValue": "tests"}
-    assert run("export", "--directory", orphan, "--dead").stdout == ""
+    assert run("export", "--directory", abandoned, "--dead").stdout == ""
 
     with serving(lambda number, records: (400, {}, b"")) as server:
-        drain(orphan, server.endpoint)
-    dead = run("export", "--directory", orphan, "--dead").stdout.splitlines()
+        drain(abandoned, server.endpoint)
+    dead = run("export", "--directory", abandoned, "--dead").stdout.splitlines()
     assert len(dead) == 3
     assert json.loads(dead[0])["resourceLogs"][0]["scopeLogs"][0]["scope"]["name"] == "tests"
 
 
-def test_collector_reads_an_export(orphan: Path, tmp_path: Path, collector: Collector) -> None:
-    """A real one: what was exported is sent to it as OTLP/JSON, and arrives."""
-    exported = run("export", "--directory", orphan).stdout
+def test_collector_reads_an_export(abandoned: Path, tmp_path: Path, collector: Collector) -> None:
+    """A real Collector accepts the exported lines as OTLP/JSON requests."""
+    exported = run("export", "--directory", abandoned).stdout
     headers = {"Content-Type": "application/json"}
     for line in exported.splitlines():
         request = urllib.request.Request(f"{collector.otlp_http_endpoint}/v1/logs", line.encode(), headers)
@@ -148,12 +148,12 @@ def test_collector_reads_an_export(orphan: Path, tmp_path: Path, collector: Coll
     wait_until(lambda: {"r0", "r1", "r2"} <= {str(log.attributes.get("log.record.uid")) for log in collector.logs()})
 
 
-def test_folders_of_living_processes_are_looked_at_and_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`status`, `verify` and `export` see what waits in them; `drain` sends nothing of theirs."""
+def test_folders_of_running_processes_are_only_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`status`, `verify` and `export` show their records. `drain` sends none of them."""
     with serving(lambda number, records: (503, {}, b"")) as down, logging_to(tmp_path, down.endpoint) as emit:
         emit("mine")
-        [of_it] = json.loads(run("status", "--directory", tmp_path, "--json").stdout)["folders"]
-        assert (of_it["held"], of_it["waiting"]) == (True, 1)
+        [folder] = json.loads(run("status", "--directory", tmp_path, "--json").stdout)["folders"]
+        assert (folder["held"], folder["waiting"]) == (True, 1)
         assert run("verify", "--directory", tmp_path).exit_code == 0
         assert "mine" in run("export", "--directory", tmp_path).stdout
         with serving() as server:
@@ -161,7 +161,7 @@ def test_folders_of_living_processes_are_looked_at_and_left(tmp_path: Path, monk
 
 
 def test_drain_follows_until_it_is_stopped(tmp_path: Path) -> None:
-    """Beside programs that leave something: a real process, ended by SIGTERM, which is a good end."""
+    """A real process sends what three programs leave, one after the other. SIGTERM ends it with exit status 0."""
     box = tmp_path / "box"
     box.mkdir()
     with serving() as server:
@@ -182,40 +182,40 @@ def test_drain_follows_until_it_is_stopped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "message"),
     [
-        (["status"], 2, "say which outbox"),
+        (["status"], 2, "set HELIOGRAPH_OUTBOX"),
         (["status", "--directory", "nowhere"], 2, "does not exist"),
-        (["dead", "show", "7", "--directory", "."], 1, "there is no dead letter 7"),
-        (["dead", "requeue", "7", "--directory", "."], 1, "there is no dead letter 7"),
-        (["dead", "requeue", "--directory", "."], 2, "their numbers, or --all"),
-        (["dead", "requeue", "1", "--all", "--directory", "."], 2, "their numbers, or --all"),
+        (["dead", "show", "7", "--directory", "."], 1, "there is no dead letter with ID 7"),
+        (["dead", "requeue", "7", "--directory", "."], 1, "there is no dead letter with ID 7"),
+        (["dead", "requeue", "--directory", "."], 2, "or use --all"),
+        (["dead", "requeue", "1", "--all", "--directory", "."], 2, "or use --all"),
         (["export", "--directory", ".", "--output", "no/such/folder/file"], 2, "No such file"),
     ],
 )
-def test_wrong_call_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], status: int, said: str
+def test_wrong_call_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], status: int, message: str
 ) -> None:
-    """With exit status 2 for a wrong call, 1 for what is not there."""
+    """The exit status is 2 for a wrong call, and 1 for a dead letter that does not exist."""
     monkeypatch.chdir(tmp_path)
 
     result = run(*arguments)
 
     assert result.exit_code == status
-    assert said in result.output
+    assert message in result.output
 
 
-def test_what_a_later_version_left_is_left_to_it(orphan: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing is sent of it, nothing is deleted, and it is told."""
-    [folder] = folders_in(orphan)
+def test_segments_of_a_later_version_are_not_touched(abandoned: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Their records are neither sent nor deleted, and an error names both versions."""
+    [folder] = folders_in(abandoned)
     [(_, path)] = segments(folder)
     head = b"HELIOJNL" + struct.pack("<HI", 2, 0)
-    later = head + struct.pack("<I", crc32(head)) + b"whatever it has"
+    later = head + struct.pack("<I", crc32(head)) + b"content of another form"
     path.write_bytes(later)
 
     with serving() as server:
-        drained = drain(orphan, server.endpoint)
-    verified = run("verify", "--directory", orphan)
+        drained = drain(abandoned, server.endpoint)
+    verified = run("verify", "--directory", abandoned)
 
     assert (drained.exit_code, server.requests) == (1, [])
     assert path.read_bytes() == later
@@ -223,11 +223,11 @@ def test_what_a_later_version_left_is_left_to_it(orphan: Path, caplog: pytest.Lo
     assert (verified.exit_code, "has version 2" in verified.stderr) == (2, True)
 
 
-def test_dead_letters_that_are_no_database_are_told(orphan: Path) -> None:
-    """By their name; what waits is looked at all the same."""
-    (orphan / "dead.db").write_bytes(b"garbage" * 1000)
+def test_damaged_file_of_dead_letters_is_reported(abandoned: Path) -> None:
+    """The waiting records are verified all the same."""
+    (abandoned / "dead.db").write_bytes(b"garbage" * 1000)
 
-    assert "file is not a database" in run("dead", "list", "--directory", orphan).stderr
-    verified = run("verify", "--directory", orphan)
+    assert "file is not a database" in run("dead", "list", "--directory", abandoned).stderr
+    verified = run("verify", "--directory", abandoned)
     assert verified.exit_code == 1
-    assert "The dead letters are damaged." in verified.stdout
+    assert "The file of dead letters is damaged." in verified.stdout

@@ -1,4 +1,9 @@
-"""``heliograph outbox``: what waits to be delivered, and what never can be."""
+"""``heliograph outbox``: show, check, send and export the records in an outbox, and manage its dead letters.
+
+The commands work beside running programs. `status`, `verify` and `export` open folders read-only, whoever owns them. `drain`
+adopts orphans only, through the same lock that the programs use (`heliograph.delivery.folders`), so nothing is sent twice.
+A folder may disappear at any moment, because its owner has sent all of it.
+"""
 
 from __future__ import annotations
 
@@ -31,29 +36,30 @@ from heliograph.settings import Settings
 from heliograph.values.text import display
 
 FOLLOW_SECONDS: Final = 1.0
+"""The time between two searches for orphans with ``drain --follow``."""
 _BATCH_BYTES: Final = 1024 * 1024
 _BATCH_RECORDS: Final = 1000
 
 
 @click.group()
 def outbox() -> None:
-    """Look at the outbox, send what waits in it, and see to what no server took."""
+    """Inspect an outbox, send the records in it, and manage dead letters."""
 
 
 directory_option = click.option(
     "--directory",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The outbox; left out, it is that of HELIOGRAPH_OUTBOX.",
+    help="The outbox. Default: the value of HELIOGRAPH_OUTBOX.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON, for programs.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @outbox.command()
 @directory_option
 @json_option
 def status(directory: Path | None, *, as_json: bool) -> None:
-    """How much waits, of living processes and of those that are gone; and how many dead letters there are."""
-    box = _outbox(directory)
+    """Show how many records wait in each folder, how many dead letters there are, and the size of the outbox."""
+    box = _open_outbox(directory)
     folders = [found for folder in box.folders() if (found := _status_of(box, folder)) is not None]
     total: dict[str, Any] = {
         "waiting": sum(each["waiting"] for each in folders),
@@ -65,17 +71,16 @@ def status(directory: Path | None, *, as_json: bool) -> None:
         click.echo(json.dumps({"folders": folders, **total}))
         return
     for each in folders:
-        whose = "held by a process" if each["held"] else "left behind"
-        click.echo(f"{each['folder']}  {whose}  {each['waiting']} records wait, the oldest for {each['oldest_age']} s")
+        owner = "in use by a process" if each["held"] else "orphaned"
+        click.echo(f"{each['folder']}  {owner}  waiting: {each['waiting']}, oldest: {each['oldest_age']} s")
     click.echo(
-        "{waiting} records wait; {dead_letters} dead letters; {damaged_files} files with damage; {bytes} bytes.".format(
-            **total
-        )
+        "Total waiting: {waiting}. Dead letters: {dead_letters}. Damaged files: {damaged_files}. "
+        "Size: {bytes} bytes.".format(**total)
     )
 
 
 def _status_of(box: OutboxDirectory, folder: Path) -> dict[str, Any] | None:
-    """What is known of a folder; `None` where it went meanwhile."""
+    """Return the state of a folder, or `None` if it was deleted meanwhile."""
     try:
         reader = JournalReader(folder, is_live=True, read_only=True)
         waiting = max(0, last_sequence(folder) - reader.acknowledged)
@@ -93,7 +98,11 @@ def _status_of(box: OutboxDirectory, folder: Path) -> dict[str, Any] | None:
 
 
 def _batches(folder: Path, reader: JournalReader, *, max_records: int = _BATCH_RECORDS) -> Iterator[Batch]:
-    """What is in a folder; nothing of one that went meanwhile."""
+    """Yield the records of a folder. End early if its owner deletes it meanwhile.
+
+    Raises:
+        OutboxError: The folder cannot be read.
+    """
     try:
         while batch := reader.read(max_bytes=_BATCH_BYTES, max_records=max_records):
             yield batch
@@ -105,11 +114,17 @@ def _batches(folder: Path, reader: JournalReader, *, max_records: int = _BATCH_R
 
 @outbox.command()
 @directory_option
-@click.option("--follow", is_flag=True, help="Go on with what processes leave from now on, until it is stopped.")
+@click.option(
+    "--follow", is_flag=True, help="Keep running, and send what later processes leave, until SIGTERM or Ctrl-C."
+)
 @json_option
 def drain(directory: Path | None, *, follow: bool, as_json: bool) -> None:
-    """Send what processes left that are gone, where the OTEL_* variables say; what living ones hold is theirs to send."""
-    box = _outbox(directory)
+    """Send the records of processes that have ended.
+
+    The server is the one that the OTEL_EXPORTER_OTLP_* variables name. Records of running processes are not touched: those
+    processes send them. The exit status is 1 if records remain.
+    """
+    box = _open_outbox(directory)
     destination = destination_from_env(allow_plaintext=Settings.from_env().outbox_allow_plaintext)
     sender = Sender(
         open_transport(destination),
@@ -118,51 +133,53 @@ def drain(directory: Path | None, *, follow: bool, as_json: bool) -> None:
         counts=OutboxCounters(),
     )
     if follow:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's way to stop it
+        # A service manager stops it by SIGTERM. As a KeyboardInterrupt it ends the loop below, and folders are unlocked.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         is_drained = _drain_once(box, sender)
         while follow:
             sender.closed.wait(max(FOLLOW_SECONDS, sender.waiting_seconds()))
             is_drained = _drain_once(box, sender)
     except KeyboardInterrupt:
-        is_drained = True
+        is_drained = True  # to be stopped is how it normally ends
     finally:
         sender.close()
-    _tell(sender.counts, as_json=as_json)
+    _print_counters(sender.counts, as_json=as_json)
     if not is_drained:
-        click.echo("Not all was delivered: it stays.", err=True)
+        click.echo("Not all records were delivered. The remaining ones are still in the outbox.", err=True)
         raise SystemExit(1)
 
 
 def _drain_once(box: OutboxDirectory, sender: Sender) -> bool:
-    """Send what is there now, some folders at a time; whether all of it was sent."""
+    """Send all orphans, some at a time. Return True if every one was sent."""
     unsent: set[Path] = set()
     while orphans := list(itertools.islice(adopt(box, unsent), MAX_OPEN_ORPHANS)):
         _send(orphans, sender)
-        unsent.update(each.folder for each in orphans if not each.is_sent)
+        unsent.update(orphan.folder for orphan in orphans if not orphan.is_sent)
         if not sender.is_ready():
             return False
     return not unsent
 
 
 def _send(orphans: list[Orphan], sender: Sender) -> None:
-    waiting = sum(each.waiting for each in orphans)
-    left = list(orphans)
+    """Send orphans, with a progress bar, and unlock those that could not be sent."""
+    waiting = sum(orphan.waiting for orphan in orphans)
+    unfinished = list(orphans)
     with click.progressbar(length=waiting, label="Sending", file=sys.stderr, show_pos=True) as bar:
 
         def progress() -> None:
-            bar.update(max(0, waiting - sum(each.waiting for each in orphans) - bar.pos))
+            bar.update(max(0, waiting - sum(orphan.waiting for orphan in orphans) - bar.pos))
 
         try:
-            for each in orphans:
-                if each.drain(sender, progress):
-                    left.remove(each)
+            for orphan in orphans:
+                if orphan.drain(sender, progress):
+                    unfinished.remove(orphan)
         finally:
-            for each in left:
-                each.release()
+            for orphan in unfinished:
+                orphan.release()
 
 
-def _tell(counts: OutboxCounters, *, as_json: bool) -> None:
+def _print_counters(counters: OutboxCounters, *, as_json: bool) -> None:
     metrics = {
         "delivered": OUTBOX_DELIVERED,
         "rejected": OUTBOX_REJECTED,
@@ -170,22 +187,29 @@ def _tell(counts: OutboxCounters, *, as_json: bool) -> None:
         "damaged": OUTBOX_DAMAGED,
         "retried": OUTBOX_RETRIED,
     }
-    totals = {name: counts.total(metric) for name, metric in metrics.items()}
+    totals = {name: counters.total(metric) for name, metric in metrics.items()}
     if as_json:
         click.echo(json.dumps(totals))
-    else:
-        click.echo(", ".join(f"{count} {name}" for name, count in totals.items()) + ".")
+        return
+    click.echo(
+        "Delivered: {delivered}. Rejected: {rejected}. Dead letters: {dead}. Damaged: {damaged}. "
+        "Failed requests: {retried}.".format(**totals)
+    )
 
 
 @outbox.command()
 @directory_option
 @json_option
 def verify(directory: Path | None, *, as_json: bool) -> None:
-    """Read all that is there, and change nothing; exit status 1 if anything is damaged."""
-    box = _outbox(directory)
+    """Read every record without changing anything, and report damage.
+
+    The exit status is 1 if a journal or the file of dead letters is damaged.
+    """
+    box = _open_outbox(directory)
     folders = []
     with click.progressbar(box.folders(), label="Reading", file=sys.stderr) as bar:
         for folder in bar:
+            # The end of a live journal may be a record that is being written, and no damage.
             reader = JournalReader(folder, is_live=box.is_locked(folder), read_only=True)
             records = sum(len(batch.entries) for batch in _batches(folder, reader))
             reader.close()
@@ -202,91 +226,101 @@ def verify(directory: Path | None, *, as_json: bool) -> None:
         click.echo(json.dumps({"folders": folders, "dead_letters_sound": is_sound}))
     else:
         for each in folders:
-            click.echo(
-                "{folder}  {waiting} records can be read, {damaged} cannot ({damaged_bytes} bytes)".format(**each)
-            )
-        click.echo(f"The dead letters are {'sound' if is_sound else 'damaged'}.")
+            click.echo("{folder}  {waiting} readable records, {damaged} damaged ({damaged_bytes} bytes)".format(**each))
+        click.echo(f"The file of dead letters is {'intact' if is_sound else 'damaged'}.")
     if not is_sound or any(each["damaged"] or each["damaged_bytes"] for each in folders):
         raise SystemExit(1)
 
 
 @outbox.command()
 @directory_option
-@click.option("--dead", "of_dead", is_flag=True, help="The dead letters, rather than what waits.")
-@click.option("--output", type=click.File("w", lazy=False), default="-", help="A file; left out, it is the output.")
-def export(directory: Path | None, output: IO[str], *, of_dead: bool) -> None:
-    """Write what is there as lines of OTLP's JSON, which a Collector reads (otlpjsonfile); it stays where it is."""
-    box = _outbox(directory)
-    for line in _dead_lines(box) if of_dead else _waiting_lines(box):
+@click.option("--dead", "only_dead", is_flag=True, help="Export dead letters, and not the records that wait.")
+@click.option(
+    "--output", type=click.File("w", lazy=False), default="-", help="The file to write. Default: standard output."
+)
+def export(directory: Path | None, output: IO[str], *, only_dead: bool) -> None:
+    """Write the records as lines of OTLP/JSON, without removing them from the outbox.
+
+    The otlpjsonfile receiver of an OpenTelemetry Collector reads this format.
+    """
+    box = _open_outbox(directory)
+    for line in _dead_letter_lines(box) if only_dead else _waiting_lines(box):
         print(line, file=output)
 
 
-def _dead_lines(box: OutboxDirectory) -> Iterator[str]:
+def _dead_letter_lines(box: OutboxDirectory) -> Iterator[str]:
     for letter in box.dead_letters.find():
-        yield _line(to_request(letter.header, [letter.entry]))
+        yield _to_line(to_request(letter.header, [letter.entry]))
 
 
 def _waiting_lines(box: OutboxDirectory) -> Iterator[str]:
     for folder in box.folders():
         reader = JournalReader(folder, is_live=True, read_only=True)
         for batch in _batches(folder, reader):
-            yield _line(to_request(batch.header, batch.entries))
+            yield _to_line(to_request(batch.header, batch.entries))
         reader.close()
 
 
-def _line(request: bytes) -> str:
+def _to_line(request: bytes) -> str:
     return to_json_line(ExportLogsServiceRequest.FromString(request))
 
 
 @outbox.group()
 def dead() -> None:
-    """Records that no server will ever take."""
+    """Manage dead letters: records that the server rejected for good."""
 
 
 @dead.command("list")
 @directory_option
 @json_option
 def list_dead(directory: Path | None, *, as_json: bool) -> None:
-    """One line for each: its number, when it died, what it is, and why."""
-    for letter in _outbox(directory).dead_letters.find():
+    """List the dead letters: ID, time, event name, reason, and the server's message."""
+    for letter in _open_outbox(directory).dead_letters.find():
         line = f"{letter.id}  {letter.died}  {letter.event_name or '-'}  {letter.reason}  {letter.message}"
-        click.echo(json.dumps(_as_dict(letter)) if as_json else display(line))
+        click.echo(json.dumps(_to_dict(letter)) if as_json else display(line))
 
 
 @dead.command()
 @click.argument("number", metavar="ID", type=int)
 @directory_option
 def show(number: int, directory: Path | None) -> None:
-    """All that is known of the one with this number, as JSON."""
-    for letter in _outbox(directory).dead_letters.find([number]):
+    """Print one dead letter, with its record, as JSON."""
+    for letter in _open_outbox(directory).dead_letters.find([number]):
         record = decode_record(letter.entry.encoded)
-        shown = {**_as_dict(letter), "record": None if record is None else to_json_document(record)}
-        click.echo(json.dumps(shown, indent=2))
+        document = {**_to_dict(letter), "record": None if record is None else to_json_document(record)}
+        click.echo(json.dumps(document, indent=2))
         return
-    raise click.ClickException(f"there is no dead letter {number}")
+    raise click.ClickException(f"there is no dead letter with ID {number}; `heliograph outbox dead list` shows the IDs")
 
 
 @dead.command()
 @click.argument("numbers", metavar="ID…", type=int, nargs=-1)
-@click.option("--all", "of_all", is_flag=True, help="All that are there.")
+@click.option("--all", "every", is_flag=True, help="Requeue all dead letters.")
 @directory_option
-def requeue(numbers: tuple[int, ...], directory: Path | None, *, of_all: bool) -> None:
-    """Put those with these numbers back into the outbox, to be sent again."""
-    if bool(numbers) == of_all:
-        raise click.UsageError("say which: their numbers, or --all")
-    box = _outbox(directory)
+def requeue(numbers: tuple[int, ...], directory: Path | None, *, every: bool) -> None:
+    """Move dead letters back into the outbox, to be sent again."""
+    if bool(numbers) == every:
+        raise click.UsageError("name the dead letters by ID, or use --all (one of the two)")
+    box = _open_outbox(directory)
     letters = box.dead_letters
     found = list(letters.find(numbers))
     missing = sorted(set(numbers) - {letter.id for letter in found})
     if missing:
-        raise click.ClickException(f"there is no dead letter {', '.join(map(str, missing))}")
+        ids = ", ".join(map(str, missing))
+        raise click.ClickException(f"there is no dead letter with ID {ids}; nothing was requeued")
     for _, group in itertools.groupby(found, key=lambda letter: letter.header):
-        _put_back(box, letters, list(group))
-    click.echo(f"{len(found)} put back; `heliograph outbox drain`, or the next process, sends them.")
+        _move_back(box, letters, list(group))
+    click.echo(
+        f"Requeued: {len(found)}. They are sent by the next process that uses the outbox, or by `heliograph outbox drain`."
+    )
 
 
-def _put_back(box: OutboxDirectory, letters: DeadLetters, group: list[DeadLetter]) -> None:
-    """Into a folder that nobody holds then; where the machine stops in the middle, they are there twice."""
+def _move_back(box: OutboxDirectory, letters: DeadLetters, group: list[DeadLetter]) -> None:
+    """Move dead letters of one resource to a new folder, and leave it as an orphan.
+
+    The records are on the disk before they are deleted from the dead letters. If the machine stops in between, they exist
+    twice, and are delivered twice; the other order could lose them.
+    """
     lock = box.create_folder()
     writer = JournalWriter(lock.folder, group[0].header, durable=True)
     for letter in group:
@@ -296,16 +330,16 @@ def _put_back(box: OutboxDirectory, letters: DeadLetters, group: list[DeadLetter
     letters.remove(letter.id for letter in group)
 
 
-def _as_dict(letter: DeadLetter) -> dict[str, object]:
+def _to_dict(letter: DeadLetter) -> dict[str, object]:
     names = ("id", "died", "reason", "message", "uid", "event_name")
     return {name: getattr(letter, name) for name in names}
 
 
-def _outbox(directory: Path | None) -> OutboxDirectory:
+def _open_outbox(directory: Path | None) -> OutboxDirectory:
     settings = Settings.from_env()
     chosen = directory or settings.outbox
     if chosen is None:
-        raise click.UsageError("say which outbox: --directory DIR, or HELIOGRAPH_OUTBOX")
+        raise click.UsageError("name the outbox by --directory DIR, or set HELIOGRAPH_OUTBOX")
     if not chosen.is_dir():
-        raise click.UsageError(f"{chosen} is no directory: nothing was written there yet")
+        raise click.UsageError(f"{chosen} is not a directory; it is created when a program first uses it as its outbox")
     return OutboxDirectory(chosen, max_bytes=settings.outbox_max_bytes)
