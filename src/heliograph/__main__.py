@@ -1,4 +1,4 @@
-"""``python -m heliograph`` is the command ``heliograph``."""
+"""Run the command ``heliograph`` by ``python -m heliograph``."""
 
 from heliograph.cli.main import cli
 

@@ -1,4 +1,14 @@
-"""The host of plugins, for any Python program."""
+"""`Host`: run plugins that were written for Datasette's hooks in any Python program.
+
+The path of an event: `Host.track` → `Instrumentation.emit` → `SchemaRegistry.reader` → ``EventReader.attributes`` →
+`Emitter.emit` → the OpenTelemetry providers; then → `TrackEventDispatcher` → the ``track_event`` hooks of the plugins.
+
+The path of a token: `Host.create_token` or `Host.verify_token` → `TokenService` → `TracedTokenHandler`, which records the
+operation with `TokenTelemetry` → the handler of a plugin.
+
+Threads: a host may be used from any number of threads and event loops at once. It has no lock of its own. What threads share
+is guarded where it is: the startup in `RunOnce`, the background loop in `BackgroundLoop`, each database in `Database`.
+"""
 
 from __future__ import annotations
 
@@ -46,10 +56,10 @@ logger: Final = logging.getLogger(SCOPE)
 
 
 class Host:
-    """Tracks events, and creates and verifies tokens, with plugins written for Datasette's hooks.
+    """Tracks events, and creates and verifies tokens, with plugins that were written for Datasette's hooks.
 
-    It is what the hooks receive as ``datasette``. Use it as a context manager, sync or async: startup hooks run when
-    it is entered (else before the first event), and it is shut down when it is left.
+    The hooks receive it as ``datasette``. Use it as a context manager, sync or async: the plugins' startup hooks run when it
+    is entered, and it is shut down when it is left. Without one, startup hooks run before the first event or token.
 
     >>> from dataclasses import dataclass
     >>> from heliograph import Event, Host, hookimpl
@@ -66,19 +76,20 @@ class Host:
 
     Args:
         settings: The settings; `None` reads them from the environment.
-        plugins: Modules or objects with hook functions, beside those of the entry points of the group ``heliograph``.
-        databases: SQLite files by the name that `get_database` is asked for.
-        tracer_provider: For spans; `None` is the global one, set now or later.
-        logger_provider: For log records; likewise.
-        meter_provider: For metrics; likewise.
+        plugins: Modules or objects with hook functions, in addition to the plugins that installed packages register as
+            entry points of the group ``heliograph``.
+        databases: The SQLite file of each database, by the name that `get_database` takes.
+        tracer_provider: The provider for spans; `None` uses the global one, even if it is set later.
+        logger_provider: The provider for log records; `None` uses the global one, even if it is set later.
+        meter_provider: The provider for metrics; `None` uses the global one, even if it is set later.
 
     Raises:
-        SettingsError: The environment's settings cannot be used.
+        SettingsError: The environment has invalid settings.
         PluginError: A plugin cannot be loaded or registered.
 
     Attributes:
         settings: The settings.
-        schemas: The schemas of the registered event classes.
+        schemas: The schemas of the registered event classes, by class.
         actions: The actions that a token can be restricted to, by name.
     """
 
@@ -98,24 +109,25 @@ class Host:
             tracer_provider=tracer_provider, logger_provider=logger_provider, meter_provider=meter_provider
         )
         self._instrumentation = Instrumentation(settings, self._providers)
-        self._emit = self._instrumentation.emit
         self.schemas = self._instrumentation.schemas
-        self._secret = settings.secret or (secrets.token_hex(32),)  # made here: threads that sign first share it
-        self._warns_of_secret = not settings.secret
-        self._closers: list[Callable[[float], bool | None]] = []
+        # A missing secret is generated here, not when something is first signed: two threads would generate two.
+        self._secret = settings.secret or (secrets.token_hex(32),)
+        self._must_warn_of_secret = not settings.secret
+        self._shutdown_functions: list[Callable[[float], bool | None]] = []
         self._background = BackgroundLoop()
         self._startup = RunOnce(self._start, self._background)
-        self._databases = self._open(databases or {})
-        self._plugins = self._load(plugins)
-        dispatcher = TrackEventDispatcher(self._plugins, self._background, metrics_of(self._providers))
-        self._dispatch, self._dispatch_async = dispatcher.dispatch, dispatcher.dispatch_async
+        self._databases = self._create_databases(databases or {})
+        self._plugins = self._load_plugins(plugins)
+        self._dispatcher = TrackEventDispatcher(self._plugins, self._background, metrics_of(self._providers))
         self._tokens = TokenService(self._plugins, self._instrumentation.tokens)
 
-    def _open(self, files: Mapping[str, str | PathLike[str]]) -> dict[str, Database]:
+    def _create_databases(self, files: Mapping[str, str | PathLike[str]]) -> dict[str, Database]:
         paths = {INTERNAL_DATABASE: ":memory:", **files}
         return {name: Database(name, path, background=self._background) for name, path in paths.items()}
 
-    def _load(self, plugins: Iterable[object]) -> Plugins:
+    @staticmethod
+    def _load_plugins(plugins: Iterable[object]) -> Plugins:
+        # pluggy calls plugins in the reverse order of their registration: the program's own come first, ours last.
         loaded = Plugins()
         loaded.register(SignedTokensPlugin())
         loaded.load_entry_points()
@@ -126,39 +138,54 @@ class Host:
     # Events
 
     def track(self, event: EventLike) -> None:
-        """Emit the event, and call the `track_event` hooks: from any thread, in and out of an event loop.
+        """Emit an event, and call the ``track_event`` hooks. Callable from any thread, inside and outside an event loop.
 
-        When it returns, the telemetry is emitted and the sync hooks have run. Async functions that hooks return follow
-        in order on the host's own loop, in the caller's context; `flush` waits for them.
+        When it returns, the telemetry is emitted and the sync hooks have run. Async functions that hooks returned run later,
+        in order, on the host's own event loop and in the caller's context; `flush` waits for them.
+
+        A hook that fails is logged and counted, and raises nothing here. The same holds for a telemetry provider.
+
+        Args:
+            event: The event.
 
         Raises:
-            UnregisteredEvent: No plugin registered the event's class, nor an ancestor of it.
-            InvalidEvent: The event breaks its contract, and the setting ``validation`` is ``strict``; no hook ran.
+            UnregisteredEvent: No plugin registered the event's class or an ancestor of it; a `KeyError`.
+            InvalidEvent: The event violates its schema, and the setting ``validation`` is ``strict``. No hook is called.
+            OutboxFull: The outbox has no room for the event, and the setting ``validation`` is ``strict``. No hook is called.
+            Exception: A startup hook failed. The event was not tracked.
         """
-        if not self._startup.done:
+        if not self._startup.done:  # checked here as well: a call costs time on the path of every event
             self._startup.ensure()
-        self._emit(event)
-        self._dispatch(self, event)
+        self._instrumentation.emit(event)
+        self._dispatcher.dispatch(self, event)
 
     async def track_event(self, event: EventLike) -> None:
-        """Emit the event, call the `track_event` hooks, and await the async functions that they return, in order.
+        """Emit an event, call the ``track_event`` hooks, and await the async functions that they return, in order.
+
+        Args:
+            event: The event.
 
         Raises:
-            UnregisteredEvent: No plugin registered the event's class, nor an ancestor of it.
-            InvalidEvent: The event breaks its contract, and the setting ``validation`` is ``strict``; no hook ran.
+            UnregisteredEvent: No plugin registered the event's class or an ancestor of it; a `KeyError`.
+            InvalidEvent: The event violates its schema, and the setting ``validation`` is ``strict``. No hook is called.
+            OutboxFull: The outbox has no room for the event, and the setting ``validation`` is ``strict``. No hook is called.
+            Exception: A startup hook failed. The event was not tracked.
         """
         if not self._startup.done:
             await self._startup.ensure_async()
-        self._emit(event)
-        await self._dispatch_async(self, event)
+        self._instrumentation.emit(event)
+        await self._dispatcher.dispatch_async(self, event)
 
     def replay(self, record: InvalidRecord) -> None:
-        """Emit an event that was set aside, now that its class was mended: with its first id, time, actor and span.
+        """Emit an event from the quarantine that is valid by now, with its first id, time, actor and span.
 
-        Hooks are not called: they saw it when it happened.
+        No hook is called: the hooks were called when the event happened.
+
+        Args:
+            record: The event as the quarantine kept it.
 
         Raises:
-            NotReplayable: It breaks its contract still, or is of a version that nobody can upcast.
+            NotReplayable: The event is still invalid, or no registered class can read its version; a `ValueError`.
         """
         if not self._startup.done:
             self._startup.ensure()
@@ -179,17 +206,21 @@ class Host:
         restrictions: TokenRestrictions | None = None,
         handler: str | None = None,
     ) -> str:
-        """A new token, by the named handler, or by the first one in call order.
+        """Return a new token, from the named handler or from the first one in call order.
+
+        The handlers of a program's own plugins come before the built-in one for signed tokens, and those of the plugin that
+        was registered last come first.
 
         Args:
-            actor_id: Whose token it is.
-            expires_after: Its life in seconds; `None` for no end.
-            restrictions: What it may be used for; `None` for everything.
-            handler: The `name` of a handler.
+            actor_id: The id of the actor that the token authenticates.
+            expires_after: The lifetime of the token in seconds; `None` means that it never expires.
+            restrictions: The actions that the token allows; `None` allows everything that the actor may do.
+            handler: The `name` of a handler; `None` takes the first one.
 
         Raises:
-            NoTokenHandler: None is registered; a `RuntimeError`.
-            TokenHandlerNotFound: None has that name; a `ValueError`.
+            NoTokenHandler: No handler is registered; a `RuntimeError`.
+            TokenHandlerNotFound: No handler has that name; a `ValueError`.
+            PluginError: A plugin registered something that is not a token handler.
         """
         await self._startup.ensure_async()
         return await self._tokens.create(
@@ -197,41 +228,54 @@ class Host:
         )
 
     async def verify_token(self, token: str) -> Actor | None:
-        """The actor that the token stands for, by the first handler that knows it; `None` when none does.
+        """Return the actor that a token authenticates, or `None` if no handler recognizes the token.
+
+        The handlers are asked in call order, until one recognizes the token.
+
+        Args:
+            token: The token.
 
         Raises:
-            TokenInvalid: A handler knows the token, and refuses it.
+            TokenInvalid: A handler recognizes the token and rejects it. Its subclass names the reason, such as `TokenExpired`.
+            PluginError: A plugin registered something that is not a token handler.
+            TypeError: `token` is not a string.
         """
         await self._startup.ensure_async()
         return await self._tokens.verify(self, token)
 
     def sign(self, value: object, namespace: str = "default") -> str:
-        """The value as signed text: everybody can read it, nobody can change it."""
+        """Return a value as signed text. Anyone can read the value in it, and nobody can change it.
+
+        Args:
+            value: A value that JSON can represent.
+            namespace: The purpose of the signature. `unsign` accepts the text in the same namespace only.
+        """
         text = self._serializer(namespace).dumps(value)
         return text if isinstance(text, str) else text.decode()
 
     def unsign(self, signed: str, namespace: str = "default") -> object:
-        """The value that was signed, with the newest secret or an older one.
+        """Return the value of a text that `sign` returned. Texts signed with an older secret of the setting are accepted.
 
         Raises:
-            itsdangerous.BadSignature: It was not signed here, or not in that namespace.
+            itsdangerous.BadSignature: The signature is wrong, or was made in another namespace.
         """
         value: object = self._serializer(namespace).loads(signed)
         return value
 
     def _serializer(self, namespace: str) -> itsdangerous.URLSafeSerializer:
-        if self._warns_of_secret:
-            self._warns_of_secret = False
+        if self._must_warn_of_secret:
+            self._must_warn_of_secret = False
             logger.warning(
-                "HELIOGRAPH_SECRET is not set: what is signed with the secret generated now, tokens included, ends with "
-                "this process, and no other process accepts it."
+                "HELIOGRAPH_SECRET is not set, so this process signs with a random secret. Its signatures, and with them its "
+                "signed tokens, are not accepted by any other process, nor by this program after a restart."
             )
-        return itsdangerous.URLSafeSerializer(self._secret[::-1], namespace)  # it signs with the last of a list
+        # The setting has the newest secret first; itsdangerous signs with the last key of a list, and accepts all of them.
+        return itsdangerous.URLSafeSerializer(self._secret[::-1], namespace)
 
-    # What plugins ask a Datasette for
+    # The rest of Datasette's interface that plugins use
 
     def setting(self, key: str) -> object:
-        """The value of a Datasette setting that a host has too, or `None`."""
+        """Return the value of one of Datasette's settings, or `None` if a host does not have it."""
         return {
             "allow_signed_tokens": self.settings.allow_signed_tokens,
             "max_signed_tokens_ttl": self.settings.token_ttl or 0,
@@ -240,20 +284,22 @@ class Host:
     def plugin_config(
         self, plugin_name: str, database: str | None = None, table: str | None = None, fallback: bool = True
     ) -> object:
-        """The configuration of a plugin, or `None`; ``{"$env": NAME}`` and ``{"$file": PATH}`` in it are looked up.
+        """Return the configuration of a plugin, or `None`.
 
-        A host has no configuration by database or table: with one of them it is the same, or, without ``fallback``,
-        `None`.
+        ``{"$env": NAME}`` and ``{"$file": PATH}`` at any depth of it are replaced by the variable or the file's content.
+
+        A host has no configuration by database or table. With either argument it returns the configuration of the plugin,
+        or `None` if ``fallback`` is False.
         """
         if (database is not None or table is not None) and not fallback:
             return None
         return resolve_references(self.settings.plugin_config.get(plugin_name))
 
     def get_database(self, name: str | None = None) -> Database:
-        """The database of that name, or the first one.
+        """Return the database with that name, or the first database if no name is given.
 
         Raises:
-            DatabaseNotFound: There is none; a `KeyError`.
+            DatabaseNotFound: There is no such database; a `KeyError`.
         """
         named = [known for known in self._databases if known != INTERNAL_DATABASE]
         wanted = name if name is not None else next(iter(named), None)
@@ -262,17 +308,23 @@ class Host:
         return self._databases[wanted]
 
     def get_internal_database(self) -> Database:
-        """The database for what plugins keep for themselves: in memory, unless ``_internal`` was given a file."""
+        """Return the database for the plugins' own data. It is in memory, unless ``databases`` has a file for ``_internal``."""
         return self._databases[INTERNAL_DATABASE]
 
-    # Life
+    # Life cycle
 
     def register(self, plugin: object) -> None:
-        """Add a plugin; on a host that runs already, its events are registered and its startup hook runs at once.
+        """Add a plugin. If the host has started, register the plugin's events and run its startup hook at once.
+
+        A plugin that fails to start is removed again.
+
+        Args:
+            plugin: A module or an object with hook functions.
 
         Raises:
-            PluginError: It cannot be registered.
-            SchemaError: No schema can be made of one of its event classes.
+            PluginError: The plugin cannot be registered.
+            SchemaError: No schema can be compiled for one of its event classes.
+            Exception: Its startup hook failed.
         """
         self._plugins.register(plugin)
         if self._startup.done:
@@ -283,11 +335,13 @@ class Host:
                 raise
 
     async def invoke_startup(self) -> None:
-        """Register the plugins' events and run their startup hooks, once.
+        """Register the plugins' event classes and run their startup hooks, once.
+
+        Entering the host, and the first event or token, do the same.
 
         Raises:
-            SchemaError: No schema can be made of one of the event classes.
-            Exception: What a startup hook raised; the next call tries again.
+            SchemaError: No schema can be compiled for one of the event classes.
+            Exception: A startup hook failed. The next call tries again.
         """
         await self._startup.ensure_async()
 
@@ -297,7 +351,7 @@ class Host:
         for result in self._plugins.call("startup", datasette=self):
             await resolve_result(result)
         for plugin in self._plugins:
-            if plugin not in started:  # a startup hook registered it
+            if plugin not in started:  # a startup hook registered it meanwhile
                 await self._start_plugin(plugin)
 
     async def _start_plugin(self, plugin: object) -> None:
@@ -309,74 +363,96 @@ class Host:
         for event_class in flatten_results([await resolve_result(result) for result in results]):
             if not isinstance(event_class, type):
                 raise PluginError(
-                    f"the hook register_events returned an object of {qualified_name(event_class)}, not an event class"
+                    f"the hook register_events returned an object of {qualified_name(event_class)}, not an event class; "
+                    "return the classes themselves"
                 )
             self.schemas.register(event_class)
 
     def call(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The result of an async function, for sync code: ``host.call(host.verify_token, token)``.
+        """Run an async function from sync code and return its result: ``host.call(host.verify_token, token)``.
 
-        It runs on the host's own loop, in a copy of the caller's context; the calling thread waits for it.
+        The function runs on the host's own event loop, in a copy of the caller's context, while the calling thread waits.
+
+        Args:
+            function: The async function.
+            args: Its positional arguments.
+            kwargs: Its keyword arguments.
 
         Raises:
-            RuntimeError: Called on the host's own loop, which would wait for itself for ever.
+            RuntimeError: It was called on the host's own loop, which cannot wait for itself.
+            Exception: The exception of the function.
         """
         return self._background.call(function, *args, **kwargs)
 
     def flush(self, timeout_millis: float | None = None) -> bool:
-        """Wait for the async hooks of what was tracked so far, and have the providers send what they hold.
+        """Wait for the async hooks of the events tracked so far, then let the providers send the telemetry that they hold.
 
-        Returns by the deadline, also with the backend down.
+        It returns by the deadline, even if a hook or a provider hangs or no server responds.
 
         Args:
-            timeout_millis: How long to wait; `None` takes the setting ``flush_timeout_millis``.
+            timeout_millis: The timeout in milliseconds; `None` takes the setting ``flush_timeout_millis``.
 
         Returns:
-            Whether all of it was done in time, and every provider says that it sent all that it had.
+            True if all hooks ended in time, and every provider reported that it sent all of its telemetry.
         """
         deadline = self._deadline(timeout_millis)
-        ran = self._wait(deadline.remaining() / 2)
+        # The hooks get half of the time at first, so that a hook that hangs does not keep the providers from sending.
+        hooks_ended = self._wait_for_hooks(deadline.remaining() / 2)
         flushed = self._providers.force_flush(deadline.remaining())
-        if not ran:  # the hooks took more than their half: they get what the providers left over
-            ran = self._wait(deadline.remaining()) and self._providers.force_flush(deadline.remaining())
-        return ran and flushed
+        if not hooks_ended:
+            # Then they get the rest of it, and the providers are flushed again: a hook may have emitted telemetry meanwhile.
+            hooks_ended = self._wait_for_hooks(deadline.remaining())
+            if hooks_ended:
+                flushed = self._providers.force_flush(deadline.remaining()) and flushed
+        return hooks_ended and flushed
 
-    def _wait(self, timeout_millis: float) -> bool:
+    def _wait_for_hooks(self, timeout_millis: float) -> bool:
+        # A hook that runs on the host's own loop would wait for itself.
         return not self._background.is_own_thread() and self._background.wait(timeout_millis / 1000)
 
     def shutdown(self, timeout_millis: float | None = None) -> bool:
-        """Flush, end the host's threads, close its databases, and shut down the providers that `configure` made.
+        """Flush, call the functions of `at_shutdown`, end the host's threads, and close its databases.
 
-        Returns by the deadline, and says what `flush` says. A host that is used again starts its threads again.
+        It returns by the deadline (plus 100 ms at most). A host may be used again afterwards: it starts its threads again.
+
+        Args:
+            timeout_millis: The timeout in milliseconds; `None` takes the setting ``flush_timeout_millis``.
+
+        Returns:
+            True if `flush` returned True, and no function of `at_shutdown` failed.
 
         Raises:
-            RuntimeError: Called on the host's own loop, which would wait for its own end.
+            RuntimeError: It was called on the host's own loop, which cannot wait for its own end.
         """
         if self._background.is_own_thread():
-            raise RuntimeError("a host cannot be shut down by a function that runs on its own loop")
+            raise RuntimeError(
+                "a host cannot be shut down by a function that runs on its own loop; call shutdown() from another thread"
+            )
         deadline = self._deadline(timeout_millis)
-        flushed = self.flush(deadline.remaining())
-        closers, self._closers = self._closers, []
-        for close in closers:
-            flushed = self._close(close, deadline.remaining()) and flushed
+        succeeded = self.flush(deadline.remaining())
+        # Taken off the host first: a second shutdown, perhaps at the same time, must not call them again.
+        functions, self._shutdown_functions = self._shutdown_functions, []
+        for function in functions:
+            try:
+                succeeded = function(deadline.remaining()) is not False and succeeded
+            except Exception:  # a function of the program may raise anything; the others are called nevertheless
+                logger.exception("A function of Host.at_shutdown failed.")
+                succeeded = False
         run_within(max(100.0, deadline.remaining()), self._release)
-        return flushed
-
-    def _close(self, close: Callable[[float], bool | None], timeout_millis: float) -> bool:
-        try:
-            return close(timeout_millis) is not False
-        except Exception:  # what was left to us to call may do anything; the rest is shut down all the same
-            logger.exception("A function that was to be called at shutdown failed.")
-            return False
+        return succeeded
 
     def _release(self) -> None:
         self._background.stop()
         for database in self._databases.values():
             database.close()
 
-    def at_shutdown(self, close: Callable[[float], bool | None]) -> None:
-        """Call a function at `shutdown`, after the flush, with the milliseconds that are left; False is a failure."""
-        self._closers.append(close)
+    def at_shutdown(self, function: Callable[[float], bool | None]) -> None:
+        """Call a function during `shutdown`, after the flush. Functions are called in the order in which they were added.
+
+        Args:
+            function: Gets the milliseconds that remain. If it returns False or raises, `shutdown` returns False.
+        """
+        self._shutdown_functions.append(function)
 
     def _deadline(self, timeout_millis: float | None) -> Deadline:
         return Deadline(self.settings.flush_timeout_millis if timeout_millis is None else timeout_millis)
@@ -384,7 +460,7 @@ class Host:
     def __enter__(self) -> Self:
         try:
             self._startup.ensure()
-        except BaseException:  # nobody leaves what was not entered
+        except BaseException:  # Python does not call __exit__ if __enter__ raises
             self.shutdown()
             raise
         return self
@@ -408,5 +484,5 @@ class Host:
         await self._shutdown_shielded()
 
     async def _shutdown_shielded(self) -> None:
-        with anyio.CancelScope(shield=True):  # in a cancelled scope too; it returns by its deadline
+        with anyio.CancelScope(shield=True):  # a cancelled scope must not skip the shutdown, which has its own deadline
             await anyio.to_thread.run_sync(self.shutdown)

@@ -15,10 +15,12 @@ from heliograph.tokens.telemetry import TokenTelemetry
 
 
 class Instrumentation:
-    """Everything that `heliograph.Host` and the Datasette plugin have in common.
+    """The registry, the emitter, the quarantine and the token telemetry, for `heliograph.Host` and for the Datasette plugin.
+
+    Both hosts differ only in the way in which plugins are loaded and hooks are called, which is not in here.
 
     Args:
-        settings: Which signals are emitted, what of events and actors is exported, and what is done with invalid events.
+        settings: The signals, the privacy of events and actors, and the treatment of invalid events.
         providers: The OpenTelemetry providers that telemetry goes to.
 
     Attributes:
