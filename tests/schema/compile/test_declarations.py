@@ -145,17 +145,17 @@ def test_datasettes_core_events_are_described() -> None:
     [
         (Annotated[str, Attribute("db.namespase")], "db.namespace"),
         (Annotated[int, Attribute("db.namespace")], "is string, not int"),
-        (Annotated[str, Attribute("Bad Name")], "'Bad Name' is no attribute name"),
+        (Annotated[str, Attribute("Bad Name")], "'Bad Name' is not an attribute name"),
         (Annotated[str, Attribute("single")], "with a namespace"),
-        (Annotated[str, Attribute("heliograph.x")], "one of heliograph's own"),
-        (Annotated[str, Attribute("log.record.uid")], "one of heliograph's own"),
+        (Annotated[str, Attribute("heliograph.x")], "reserved for heliograph"),
+        (Annotated[str, Attribute("log.record.uid")], "reserved for heliograph"),
         (Annotated[str, Attribute(requirement="sometimes")], "conditionally_required: <when>"),
         (Annotated[str, Attribute(requirement="conditionally_required: ")], "conditionally_required: <when>"),
-        (Annotated[str | None, Attribute(requirement="required")], "is required, and may be None"),
-        (Annotated[str, Attribute(privacy="secret")], "take one of Privacy"),  # type: ignore[arg-type]
+        (Annotated[str | None, Attribute(requirement="required")], "is required, but may be None"),
+        (Annotated[str, Attribute(privacy="secret")], "use one of Privacy"),  # type: ignore[arg-type]
         (Annotated[str, Attribute(deprecated=Deprecated(emit_both=True))], "renamed_to"),
         (Annotated[str, Attribute(deprecated="old")], "write Deprecated"),  # type: ignore[arg-type]
-        (Annotated[str, Attribute(deprecated=Deprecated(renamed_to="X"))], "'X' is no attribute name"),
+        (Annotated[str, Attribute(deprecated=Deprecated(renamed_to="X"))], "'X' is not an attribute name"),
         (list[Customer], "attribute names of their own"),
         (dict[tuple[int, int], str], "keys"),
     ],
@@ -171,7 +171,7 @@ def test_declaration_that_means_nothing(hint: Any, problem: str) -> None:
 @pytest.mark.parametrize(
     ("keywords", "problem"),
     [
-        ({"stability": "solid"}, "take one of development, alpha"),
+        ({"stability": "solid"}, "use one of development, alpha"),
         ({"version": 2}, 'version="2"'),
         ({"version": " "}, "version"),
         ({"deprecated": "yes"}, "write Deprecated"),

@@ -1,4 +1,9 @@
-"""From the annotation of a field to its `Type`: msgspec reads it, and its model becomes ours."""
+"""Turn the annotation of a field into its `Type` and its `Attribute`.
+
+msgspec analyses annotations (generics, forward references, ``Annotated`` constraints) and describes each as an object of
+`msgspec.inspect`. This module turns those objects into the types of `heliograph.schema.model.types`, so that msgspec's model
+stays out of the rest of the package.
+"""
 
 from __future__ import annotations
 
@@ -34,251 +39,234 @@ from heliograph.schema.model.types import (
 from heliograph.values.forms import form_of
 from heliograph.values.introspect import annotations_of, attributes_in
 
+MAX_CACHED_CLASSES: Final = 1024
+"""The number of classes whose types are kept, because one class is often a field of many events."""
 
-class Unreadable(ValueError):
-    """An annotation that has no type here."""
+
+class InvalidAnnotation(ValueError):
+    """An annotation that a schema cannot express, or whose declaration contradicts itself."""
 
 
 def read_type(hint: object) -> Type:
-    """The type of what is annotated.
+    """Return the type that an annotation describes.
 
     Raises:
-        Unreadable: Says what of the annotation cannot be used, and the mend.
+        InvalidAnnotation: The annotation has no form in JSON. The message says how to change it.
     """
     return _read_class(hint) if isinstance(hint, type) else _read_hint(hint)
 
 
 def _read_hint(hint: object) -> Type:
     try:
-        found = inspect.type_info(hint)
-    except Exception as error:  # msgspec says most of it by TypeError, but an annotation may do anything
-        raise Unreadable(f"{error}; annotate it more simply, or as `Any`") from error
-    return _Reader().read(found)
+        description = inspect.type_info(hint)
+    except Exception as error:  # msgspec raises TypeError, but evaluating an annotation may raise anything
+        raise InvalidAnnotation(f"{error}; annotate it more simply, or as `Any`") from error
+    return _TypeBuilder().build(description)
 
 
-_read_class = functools.lru_cache(maxsize=1024)(_read_hint)  # one class is a field of many events
+_read_class = functools.lru_cache(maxsize=MAX_CACHED_CLASSES)(_read_hint)
 
 
 def attribute_of(hint: object) -> Attribute:
-    """What the annotation says of the attribute: an empty `Attribute`, where it says nothing.
+    """Return the `Attribute` in an annotation, or an empty one if there is none.
 
     Raises:
-        Unreadable: It says more than one thing.
+        InvalidAnnotation: There are several.
     """
     found = attributes_in(hint)
     if len(found) > 1:
-        raise Unreadable("it has more than one `Attribute`; put one around the whole type of the field")
+        raise InvalidAnnotation("it has more than one `Attribute`; put one around the whole type of the field")
     return found[0] if found else Attribute()
 
 
-class _Reader:
-    """Reads one annotation; classes that hold themselves become one `ObjectType`."""
+class _TypeBuilder:
+    """Builds the type of one annotation."""
 
     def __init__(self) -> None:
-        self._objects: dict[
-            int, ObjectType
-        ] = {}  # by msgspec's object, which is one for each `Box[int]` and `Box[str]`
+        # A class may be inside of itself, so its type is kept before its fields are built. The key is the id of msgspec's
+        # description, which is another one for `Box[int]` than for `Box[str]`, although both have the class `Box`.
+        self._objects: dict[int, ObjectType] = {}
 
-    def read(self, found: inspect.Type) -> Type:
-        while isinstance(found, inspect.Metadata):
-            found = found.type
-        return _read(found, self)
+    def build(self, description: inspect.Type) -> Type:
+        """Return the type that msgspec describes."""
+        # msgspec's descriptions are not a closed union: a newer msgspec may add to them, so the last case is an error for
+        # the author of the class, and not `assert_never`.
+        match description:
+            case inspect.Metadata():
+                return self.build(description.type)
+            case inspect.AnyType() | inspect.RawType() | inspect.CustomType():
+                return AnyType()
+            case inspect.NoneType():
+                return NullType()
+            case inspect.BoolType():
+                return BooleanType()
+            case inspect.IntType():
+                return IntegerType(**_bounds(description))
+            case inspect.FloatType():
+                return NumberType(**_bounds(description))
+            case inspect.EnumType():
+                members = list(description.cls)
+                values = tuple(map(form_of, members))
+                return _enum(values, python=description.cls, names=tuple(member.name for member in members))
+            case inspect.LiteralType():
+                return _enum(description.values)
+            case inspect.UnionType():
+                options = (option for each in description.types for option in options_of(self.build(each)))
+                return UnionType(options=tuple(dict.fromkeys(options)))
+            case inspect.DataclassType() | inspect.StructType() | inspect.TypedDictType():
+                return self._object(description)
+            case _ if (text := _text_type(description)) is not None:
+                return text
+            case _ if (container := self._container(description)) is not None:
+                return container
+        kind = type(description).__name__.removesuffix("Type")
+        raise InvalidAnnotation(f"{kind} has no form in JSON; annotate it otherwise, or as `Any`")
 
-    def object_of(self, found: Any) -> ObjectType:
-        """The type of a class with fields, as msgspec describes it."""
-        if id(found) not in self._objects:
-            python = typing.get_origin(found.cls) or found.cls
-            self._objects[id(found)] = kind = ObjectType(python=python)
-            hints = annotations_of(python, [field.name for field in found.fields])
-            read = tuple(self._field(field, hints) for field in found.fields)
-            object.__setattr__(kind, "fields", read)  # frozen from now on
-        return self._objects[id(found)]
+    def _container(self, description: Any) -> Type | None:
+        """Return the type of an array or of a dict."""
+        match description:
+            case inspect.TupleType():
+                return _tuple_type(tuple(map(self.build, description.item_types)))
+            case inspect.NamedTupleType():
+                return self._named_tuple(description)
+            case inspect.DictType() | _FrozenDictType():
+                return MapType(
+                    keys=_key_type(self.build(description.key_type)),
+                    values=self.build(description.value_type),
+                    min_length=description.min_length,
+                    max_length=description.max_length,
+                )
+        python = _ARRAYS.get(type(description))
+        if python is None:
+            return None
+        return ArrayType(
+            items=self.build(description.item_type),
+            python=python,
+            min_length=description.min_length,
+            max_length=description.max_length,
+        )
 
-    def _field(self, field: Any, hints: Mapping[str, object]) -> FieldSchema:
-        attribute = attribute_of(hints.get(field.name))
+    def _named_tuple(self, description: inspect.NamedTupleType) -> Type:
+        annotations = annotations_of(description.cls, [field.name for field in description.fields])
+        if any(map(attributes_in, annotations.values())):  # its form is an array, which has no names for declarations
+            raise InvalidAnnotation(
+                f"{description.cls.__name__} is a named tuple, whose fields cannot have an `Attribute`; make it a dataclass"
+            )
+        return _tuple_type(tuple(self.build(field.type) for field in description.fields))
+
+    def _object(self, description: Any) -> ObjectType:
+        key = id(description)
+        if key not in self._objects:
+            cls = typing.get_origin(description.cls) or description.cls
+            self._objects[key] = kind = ObjectType(python=cls)
+            annotations = annotations_of(cls, [field.name for field in description.fields])
+            fields = tuple(self._field(field, annotations) for field in description.fields)
+            object.__setattr__(kind, "fields", fields)  # the only change; the type is frozen from now on
+        return self._objects[key]
+
+    def _field(self, field: Any, annotations: Mapping[str, object]) -> FieldSchema:
+        attribute = attribute_of(annotations.get(field.name))
         if attribute.requirement == "opt_in" and attribute.name is None:
-            raise Unreadable(
+            raise InvalidAnnotation(
                 f"its inner field {field.name!r} is opt_in and has no attribute name to opt in by; give it one"
             )
         return FieldSchema(
             name=field.name,
             attribute=attribute.name,
-            type=self.read(field.type),
+            type=self.build(field.type),
             required=field.required,
             declared=attribute,
         )
 
 
-@functools.singledispatch
-def _read(found: inspect.Type, reader: _Reader) -> Type:  # noqa: ARG001 — those that are registered need it
-    raise Unreadable(
-        f"{type(found).__name__.removesuffix('Type')} has no form in JSON; annotate it otherwise, or as `Any`"
-    )
+def _bounds(description: inspect.IntType | inspect.FloatType) -> dict[str, Any]:
+    return {name: getattr(description, name) for name in ("ge", "gt", "le", "lt", "multiple_of")}
 
 
-@_read.register(inspect.AnyType)
-@_read.register(inspect.RawType)
-@_read.register(inspect.CustomType)
-def _(found: inspect.Type, reader: _Reader) -> Type:  # noqa: ARG001
-    return AnyType()
+_FrozenDictType: Any = getattr(inspect, "FrozenDictType", inspect.DictType)  # the oldest msgspec does not have it
 
-
-@_read.register
-def _(found: inspect.NoneType, reader: _Reader) -> Type:  # noqa: ARG001
-    return NullType()
-
-
-@_read.register
-def _(found: inspect.BoolType, reader: _Reader) -> Type:  # noqa: ARG001
-    return BooleanType()
-
-
-@_read.register
-def _(found: inspect.IntType, reader: _Reader) -> Type:  # noqa: ARG001
-    return IntegerType(ge=found.ge, gt=found.gt, le=found.le, lt=found.lt, multiple_of=found.multiple_of)
-
-
-@_read.register
-def _(found: inspect.FloatType, reader: _Reader) -> Type:  # noqa: ARG001
-    return NumberType(ge=found.ge, gt=found.gt, le=found.le, lt=found.lt, multiple_of=found.multiple_of)
-
-
-@_read.register
-def _(found: inspect.StrType, reader: _Reader) -> Type:  # noqa: ARG001
-    patterns = () if found.pattern is None else (found.pattern,)
-    return StringType(patterns=patterns, min_length=found.min_length, max_length=found.max_length)
-
-
-@_read.register
-def _(found: inspect.DateTimeType, reader: _Reader) -> Type:  # noqa: ARG001
-    patterns = {None: (), True: (ZONED,), False: ("[Tt ][^Zz+-]*$",)}[found.tz]
-    return StringType(format=Format.DATE_TIME, python=dt.datetime, patterns=patterns)
-
-
-@_read.register
-def _(found: inspect.TimeType, reader: _Reader) -> Type:  # noqa: ARG001
-    patterns = {None: (), True: (ZONED,), False: ("^[^Zz+-]*$",)}[found.tz]
-    return StringType(format=Format.TIME, python=dt.time, patterns=patterns)
-
-
-_TEXTS: Final = {
-    inspect.DateType: StringType(format=Format.DATE, python=dt.date),
-    inspect.TimeDeltaType: StringType(format=Format.DURATION, python=dt.timedelta),
-    inspect.DecimalType: StringType(format=Format.DECIMAL, python=decimal.Decimal),
-    inspect.UUIDType: StringType(format=Format.UUID, python=uuid.UUID),
+_ARRAYS: Final[Mapping[type, type]] = {
+    inspect.ListType: list,
+    inspect.VarTupleType: tuple,
+    inspect.SetType: set,
+    inspect.FrozenSetType: frozenset,
+    inspect.CollectionType: frozenset,
 }
+"""The Python class of each array, by msgspec's description."""
 
 
-@_read.register(inspect.DateType)
-@_read.register(inspect.TimeDeltaType)
-@_read.register(inspect.DecimalType)
-@_read.register(inspect.UUIDType)
-def _(found: inspect.Type, reader: _Reader) -> Type:  # noqa: ARG001
-    return _TEXTS[type(found)]
+def _text_type(description: Any) -> StringType | None:
+    """Return the type of a value whose form is text."""
+    match description:
+        case inspect.StrType():
+            patterns: tuple[str, ...] = () if description.pattern is None else (description.pattern,)
+            return StringType(patterns=patterns, min_length=description.min_length, max_length=description.max_length)
+        case inspect.DateTimeType():
+            patterns = {None: (), True: (ZONED,), False: ("[Tt ][^Zz+-]*$",)}[description.tz]
+            return StringType(format=Format.DATE_TIME, python=dt.datetime, patterns=patterns)
+        case inspect.TimeType():
+            patterns = {None: (), True: (ZONED,), False: ("^[^Zz+-]*$",)}[description.tz]
+            return StringType(format=Format.TIME, python=dt.time, patterns=patterns)
+        case inspect.DateType():
+            return StringType(format=Format.DATE, python=dt.date)
+        case inspect.TimeDeltaType():
+            return StringType(format=Format.DURATION, python=dt.timedelta)
+        case inspect.DecimalType():
+            return StringType(format=Format.DECIMAL, python=decimal.Decimal)
+        case inspect.UUIDType():
+            return StringType(format=Format.UUID, python=uuid.UUID)
+        case inspect.BytesType():
+            return _base64_type(bytes, description)
+        case inspect.ByteArrayType():
+            return _base64_type(bytearray, description)
+        case inspect.MemoryViewType():
+            return _base64_type(memoryview, description)
+        case _:
+            return None
 
 
-@_read.register(inspect.BytesType)
-@_read.register(inspect.ByteArrayType)
-@_read.register(inspect.MemoryViewType)
-def _(found: Any, reader: _Reader) -> Type:  # noqa: ARG001
-    python = {inspect.BytesType: bytes, inspect.ByteArrayType: bytearray}.get(type(found), memoryview)
-    patterns = () if found.min_length is found.max_length is None else (base64_of(found.min_length, found.max_length),)
-    return StringType(format=Format.BASE64, python=python, patterns=patterns)
+def _base64_type(python: type, description: Any) -> StringType:
+    if description.min_length is None and description.max_length is None:
+        return StringType(format=Format.BASE64, python=python)
+    pattern = base64_pattern(description.min_length, description.max_length)
+    return StringType(format=Format.BASE64, python=python, patterns=(pattern,))
 
 
-def base64_of(min_length: int | None, max_length: int | None) -> str:
-    """The pattern of base64 text of at least and at most so many bytes."""
+def base64_pattern(min_length: int | None, max_length: int | None) -> str:
+    """Return the pattern of base64 text of at least and at most so many bytes.
+
+    A bound on the length of the text would not do, because padding hides up to two bytes.
+    """
     least = min_length or 0
-    parts = []
-    for over, end in ((0, ""), (1, "[A-Za-z0-9+/]{2}=="), (2, "[A-Za-z0-9+/]{3}=")):
-        first = max(0, -(-(least - over) // 3))
-        last = None if max_length is None else (max_length - over) // 3
+    alternatives = []
+    for remainder, end in ((0, ""), (1, "[A-Za-z0-9+/]{2}=="), (2, "[A-Za-z0-9+/]{3}=")):  # after groups of three bytes
+        first = max(0, -(-(least - remainder) // 3))
+        last = None if max_length is None else (max_length - remainder) // 3
         if last is None or last >= first:
-            parts.append(f"([A-Za-z0-9+/]{{4}}){{{first},{'' if last is None else last}}}{end}")
-    return f"^({'|'.join(parts)})$"
-
-
-@_read.register
-def _(found: inspect.EnumType, reader: _Reader) -> Type:  # noqa: ARG001
-    members = list(found.cls)
-    values = tuple(form_of(member) for member in members)
-    return _enum(values, python=found.cls, names=tuple(member.name for member in members))
-
-
-@_read.register
-def _(found: inspect.LiteralType, reader: _Reader) -> Type:  # noqa: ARG001
-    return _enum(found.values)
+            alternatives.append(f"([A-Za-z0-9+/]{{4}}){{{first},{'' if last is None else last}}}{end}")
+    return f"^({'|'.join(alternatives)})$"
 
 
 def _enum(values: tuple[Any, ...], **kwargs: Any) -> EnumType:
     if any(isinstance(value, (list, dict)) for value in values):
-        raise Unreadable("its enum has values that are no scalars; give its members texts or numbers")
+        raise InvalidAnnotation("its enum has values that are not scalars; give its members texts or numbers")
     return EnumType(values=values, **kwargs)
 
 
-@_read.register(inspect.ListType)
-@_read.register(inspect.VarTupleType)
-@_read.register(inspect.SetType)
-@_read.register(inspect.FrozenSetType)
-@_read.register(inspect.CollectionType)
-def _(found: Any, reader: _Reader) -> Type:
-    python = {inspect.ListType: list, inspect.VarTupleType: tuple, inspect.SetType: set}.get(type(found), frozenset)
-    return ArrayType(
-        items=reader.read(found.item_type), python=python, min_length=found.min_length, max_length=found.max_length
-    )
-
-
-@_read.register
-def _(found: inspect.TupleType, reader: _Reader) -> Type:
-    return _fixed(tuple(map(reader.read, found.item_types)))
-
-
-@_read.register
-def _(found: inspect.NamedTupleType, reader: _Reader) -> Type:
-    hints = annotations_of(found.cls, [field.name for field in found.fields])
-    if any(map(attributes_in, hints.values())):
-        raise Unreadable(
-            f"{found.cls.__name__} is a named tuple, whose fields cannot have an `Attribute`; make it a dataclass"
-        )
-    return _fixed(tuple(reader.read(field.type) for field in found.fields))
-
-
-def _fixed(prefix: tuple[Type, ...]) -> ArrayType:
+def _tuple_type(prefix: tuple[Type, ...]) -> ArrayType:
     return ArrayType(items=None, prefix=prefix, python=tuple, min_length=len(prefix), max_length=len(prefix))
 
 
-@_read.register(inspect.DictType)
-@_read.register(getattr(inspect, "FrozenDictType", inspect.DictType))  # newer than the oldest msgspec
-def _(found: Any, reader: _Reader) -> Type:
-    return MapType(
-        keys=_key(reader.read(found.key_type)),
-        values=reader.read(found.value_type),
-        min_length=found.min_length,
-        max_length=found.max_length,
-    )
-
-
-def _key(kind: Type) -> StringType | EnumType:
-    """The type of the text that a key becomes."""
-    if isinstance(kind, (AnyType, StringType)):
-        return kind if isinstance(kind, StringType) else StringType()
+def _key_type(kind: Type) -> StringType | EnumType:
+    """Return the type of the text that a key of a dict becomes."""
+    if isinstance(kind, AnyType):
+        return StringType()
+    if isinstance(kind, StringType):
+        return kind
     if isinstance(kind, EnumType) and all(isinstance(value, str) for value in kind.values):
         return kind
     if kind == BooleanType():
         return EnumType(values=("true", "false"))
     if kind == IntegerType():
         return StringType(patterns=(r"^-?\d+$",))
-    raise Unreadable("its dict has keys that are neither texts, nor whole numbers, nor `Any`; annotate them so")
-
-
-@_read.register(inspect.DataclassType)
-@_read.register(inspect.StructType)
-@_read.register(inspect.TypedDictType)
-def _(found: Any, reader: _Reader) -> Type:
-    return reader.object_of(found)
-
-
-@_read.register
-def _(found: inspect.UnionType, reader: _Reader) -> Type:
-    read = (option for each in found.types for option in options_of(reader.read(each)))
-    return UnionType(options=tuple(dict.fromkeys(read)))
+    raise InvalidAnnotation("its dict has keys that are neither texts, nor whole numbers, nor `Any`; annotate them so")

@@ -1,4 +1,8 @@
-"""What heliograph knows about the events of Datasette's core, which say nothing of it themselves."""
+"""The declarations of Datasette's core events, which do not make them themselves.
+
+Their fields are declared plain one by one, so that they are exported even if the setting ``privacy_default`` drops fields
+that declare nothing. SQL and primary keys may be private, and are therefore opt-in.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,14 @@ from heliograph.events import Attribute, EventOptions, Privacy
 from heliograph.semconv import DB_COLLECTION_NAME, DB_NAMESPACE
 
 MODULE: Final = "datasette.events"
-"""The module of the classes that this table speaks of."""
+"""The module that defines these classes."""
 
 OPTIONS: Final = EventOptions(namespace="datasette")
 
-_said = functools.partial(Attribute, privacy=Privacy.PLAIN)
-_DATABASE: Final = _said(DB_NAMESPACE, brief="The database.", examples=("content",))
-_TABLE: Final = _said(DB_COLLECTION_NAME, brief="The table.", examples=("documents",))
-_ROWS: Final = _said(brief="How many rows the request has.", examples=(100,), unit="{row}")
+_public = functools.partial(Attribute, privacy=Privacy.PLAIN)
+_DATABASE: Final = _public(DB_NAMESPACE, brief="The database.", examples=("content",))
+_TABLE: Final = _public(DB_COLLECTION_NAME, brief="The table.", examples=("documents",))
+_ROWS: Final = _public(brief="The number of rows in the request.", examples=(100,), unit="{row}")
 _sql = functools.partial(Attribute, examples=("CREATE TABLE documents (id INTEGER PRIMARY KEY)",), requirement="opt_in")
 _PKS: Final = Attribute(brief="The values of the row's primary key.", examples=([1],), requirement="opt_in")
 
@@ -30,28 +34,32 @@ BRIEFS: Final[Mapping[str, str]] = {
     "alter-table": "The schema of a table was changed.",
     "rename-table": "A table was renamed.",
     "insert-rows": "Rows were inserted into a table.",
-    "upsert-rows": "Rows were inserted into a table, or replaced where they were there.",
-    "update-row": "A row was changed.",
+    "upsert-rows": "Rows were inserted into a table, or updated if they existed already.",
+    "update-row": "A row was updated.",
     "delete-row": "A row was deleted.",
 }
-"""What happened, by the event's name as written."""
+"""The brief of each event, by its name as written."""
 
 ATTRIBUTES: Final[Mapping[str, Mapping[str, Attribute]]] = {
     "create-token": {
-        "expires_after": _said(brief="The life of the token; without it, it has no end.", examples=(3600,), unit="s"),
-        "restrict_all": _said(brief="The actions that it may be used for everywhere.", examples=(["view-table"],)),
-        "restrict_database": _said(
-            brief="The actions that it may be used for, by database.", examples=({"content": ["view-table"]},)
+        "expires_after": _public(
+            brief="The lifetime of the token. Without it, the token does not expire.", examples=(3600,), unit="s"
         ),
-        "restrict_resource": _said(
-            brief="The actions that it may be used for, by database and table.",
+        "restrict_all": _public(
+            brief="The actions that the token is restricted to, everywhere.", examples=(["view-table"],)
+        ),
+        "restrict_database": _public(
+            brief="The actions that the token is restricted to, by database.", examples=({"content": ["view-table"]},)
+        ),
+        "restrict_resource": _public(
+            brief="The actions that the token is restricted to, by database and table.",
             examples=({"content": {"documents": ["insert-row"]}},),
         ),
     },
     "create-table": {
         "database": _DATABASE,
         "table": _TABLE,
-        "schema": _sql(brief="The SQL that made the table."),
+        "schema": _sql(brief="The SQL that created the table."),
     },
     "drop-table": {"database": _DATABASE, "table": _TABLE},
     "alter-table": {
@@ -62,15 +70,15 @@ ATTRIBUTES: Final[Mapping[str, Mapping[str, Attribute]]] = {
     },
     "rename-table": {
         "database": _DATABASE,
-        "old_table": _said(brief="The name of the table before.", examples=("documents",)),
-        "new_table": _said(brief="The name of the table from now on.", examples=("papers",)),
+        "old_table": _public(brief="The old name of the table.", examples=("documents",)),
+        "new_table": _public(brief="The new name of the table.", examples=("papers",)),
     },
     "insert-rows": {
         "database": _DATABASE,
         "table": _TABLE,
         "num_rows": _ROWS,
-        "ignore": _said(brief="Whether rows whose key is there already are left out.", examples=(False,)),
-        "replace": _said(brief="Whether rows whose key is there already are replaced.", examples=(False,)),
+        "ignore": _public(brief="True if rows whose primary key exists already are ignored.", examples=(False,)),
+        "replace": _public(brief="True if rows whose primary key exists already are replaced.", examples=(False,)),
     },
     "upsert-rows": {"database": _DATABASE, "table": _TABLE, "num_rows": _ROWS},
     "update-row": {
@@ -84,4 +92,4 @@ ATTRIBUTES: Final[Mapping[str, Mapping[str, Attribute]]] = {
         "pks": _PKS,
     },
 }
-"""What each field is, by the event's name as written and the field."""
+"""The declaration of each field, by the event's name as written and the field's name."""

@@ -1,4 +1,9 @@
-"""From an event class to its `EventSchema`, once, when it is registered."""
+"""Compile an event class into its `EventSchema`, and check everything that its author declared.
+
+`compile_schema` is strict: a class that it accepts cannot cause a wrong attribute name or a lost field later.
+`compile_untyped` accepts any class, for hosts that must not refuse one. `inherit_schema` is for a subclass that was not
+registered.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ import dataclasses
 import inspect
 import re
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from heliograph.errors import SchemaError
@@ -21,7 +26,7 @@ from heliograph.events import (
 )
 from heliograph.schema import conventions
 from heliograph.schema.compile import datasette_events
-from heliograph.schema.compile.annotations import Unreadable, attribute_of, read_type
+from heliograph.schema.compile.annotations import InvalidAnnotation, attribute_of, read_type
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.message import MessageTemplate, parse_message
 from heliograph.schema.model.types import (
@@ -44,15 +49,15 @@ _REQUIREMENT: Final = re.compile(r"required|recommended|opt_in|conditionally_req
 
 
 def compile_schema(event_class: type, *, namespace: str, policy: PrivacyPolicy | None = None) -> EventSchema:
-    """The schema of an event class.
+    """Return the schema of an event class.
 
     Args:
-        event_class: A dataclass with a ``name``, built on our `Event` or on Datasette's, or shaped like them.
-        namespace: First part of the event name, where the class names none.
-        policy: What may leave of its values; `None` is what the class declares, without a key for hashes.
+        event_class: A dataclass with a ``name``, derived from our `Event`, from Datasette's, or from neither.
+        namespace: The first part of the event name, if the class does not declare one.
+        policy: The privacy policy. `None` is one without a key for hashes, which exports values as the class declares.
 
     Raises:
-        SchemaError: No schema can be made of the class; says why, and the mend.
+        SchemaError: The class has no schema. The message says why, and how to fix it.
     """
     options = _options(event_class, namespace)
     _check_options(event_class, options)
@@ -93,9 +98,9 @@ def _schema(event_class: type, name: str, event_name: str, options: EventOptions
 
 
 def compile_untyped(event_class: type, *, namespace: str, policy: PrivacyPolicy | None = None) -> EventSchema:
-    """A schema for a class that `compile_schema` refuses: a legal event name, and what ``properties()`` gives."""
-    said, wanted = getattr(event_class, "name", None), _options(event_class, namespace).namespace
-    name = said if isinstance(said, str) and said else event_class.__name__
+    """Return a schema for any class: with a legal event name, and without fields. Its ``properties()`` are exported."""
+    declared_name, wanted = getattr(event_class, "name", None), _options(event_class, namespace).namespace
+    name = declared_name if isinstance(declared_name, str) and declared_name else event_class.__name__
     words = "_".join(re.findall(r"[a-z0-9]+", name.lower())) or "event"
     is_legal = isinstance(wanted, str) and EVENT_NAME_PATTERN.fullmatch(wanted)
     return EventSchema(
@@ -110,19 +115,19 @@ def compile_untyped(event_class: type, *, namespace: str, policy: PrivacyPolicy 
 
 
 def inherit_schema(event_class: type, ancestor: EventSchema) -> EventSchema:
-    """The schema of an unregistered subclass: the ancestor's contract, with the fields that the subclass adds."""
+    """Return the schema of an unregistered subclass: the ancestor's contract, with the fields that the subclass adds."""
     fields = ancestor.fields
     try:
         found = _fields(event_class, ancestor.event_name)
     except SchemaError:
-        pass
+        pass  # the ancestor's fields are exported; nobody asked to register the subclass
     else:
         known = {field.name: field for field in ancestor.fields or ()}
         fields = tuple(known.get(field.name, field) for field in found)
     return dataclasses.replace(ancestor, event_class=event_class, fields=fields, is_declared=False, renamed=None)
 
 
-# The class
+# The class as a whole
 
 
 def _options(event_class: type, namespace: str) -> EventOptions:
@@ -135,23 +140,23 @@ def _options(event_class: type, namespace: str) -> EventOptions:
 def _check_options(event_class: type, options: EventOptions) -> None:
     levels = typing.get_args(Stability)
     if not isinstance(options.severity, int) or not Severity.TRACE <= options.severity <= MAX_SEVERITY:
-        problem = f"its severity is {options.severity!r}; take one of Severity, or 1 to {MAX_SEVERITY}"
+        problem = f"its severity is {options.severity!r}; use one of Severity, or 1 to {MAX_SEVERITY}"
     elif options.stability not in levels:
-        problem = f"its stability is {options.stability!r}; take one of {', '.join(levels)}"
+        problem = f"its stability is {options.stability!r}; use one of {', '.join(levels)}"
     elif options.version is not None and not (isinstance(options.version, str) and options.version.strip()):
         problem = f'its version is {options.version!r}; write it as text, such as version="2"'
-    elif options.deprecated is not None and (reason := _problem_of_deprecated(options.deprecated)):
+    elif options.deprecated is not None and (reason := _deprecation_problem(options.deprecated)):
         problem = reason
     else:
         return
     raise SchemaError(event_class, problem)
 
 
-def _problem_of_deprecated(deprecated: object) -> str | None:
+def _deprecation_problem(deprecated: object) -> str | None:
     if not isinstance(deprecated, Deprecated):
         return f'its deprecated is {deprecated!r}; write Deprecated(renamed_to="…", note="…")'
     if deprecated.emit_both and deprecated.renamed_to is None:
-        return "it is to be emitted under both names, and has one; name the other in renamed_to"
+        return "emit_both needs a second name; write it in renamed_to"
     return None
 
 
@@ -167,22 +172,24 @@ def _event_name(event_class: type, event_name: str, options: EventOptions) -> st
         raise SchemaError(
             event_class,
             f"its name {getattr(event_class, 'name', None)!r} in the namespace {options.namespace!r} makes the event name "
-            f"{event_name!r}, and an event name is lower-case words and digits that start with a letter, parted by `-`, "
+            f"{event_name!r}, and an event name is lower-case words and digits that start with a letter, separated by `-`, "
             "`_` or `.`",
         )
     if event_name.split(".", maxsplit=1)[0] == SCOPE:
-        raise SchemaError(event_class, f"the namespace {SCOPE!r} is that of heliograph's own names; choose another")
+        raise SchemaError(
+            event_class, f"the namespace {SCOPE!r} is reserved for heliograph's own names; choose another"
+        )
     return event_name
 
 
 def _documentation(event_class: type, name: str) -> tuple[str, str]:
-    """The first line of the class's docstring, and the rest."""
+    """Return the first line of the class's docstring, and the rest of it."""
     if event_class.__module__ == datasette_events.MODULE:
         return datasette_events.BRIEFS.get(name, ""), ""
-    said = event_class.__doc__ or ""
-    if said.startswith(f"{event_class.__name__}("):  # what `dataclass` writes, where nobody wrote anything
+    docstring = event_class.__doc__ or ""
+    if docstring.startswith(f"{event_class.__name__}("):  # `dataclass` wrote it, not the author
         return "", ""
-    brief, _, note = inspect.cleandoc(said).partition("\n")
+    brief, _, note = inspect.cleandoc(docstring).partition("\n")
     return brief.strip(), note.strip()
 
 
@@ -190,7 +197,7 @@ def _body(event_class: type, message: str | None, fields: tuple[FieldSchema, ...
     if message is None:
         return None
     if not isinstance(message, str):
-        raise SchemaError(event_class, f"its message is {message!r}; it has to be text")
+        raise SchemaError(event_class, f"its message is {message!r}; write it as text")
     try:
         return parse_message(message, {field.name: str(field.attribute) for field in fields})
     except ValueError as error:
@@ -201,16 +208,16 @@ def _body(event_class: type, message: str | None, fields: tuple[FieldSchema, ...
 
 
 def _fields(event_class: type, event_name: str) -> tuple[FieldSchema, ...]:
-    if "__dataclass_fields__" not in vars(event_class):
+    if "__dataclass_fields__" not in vars(event_class):  # a parent's would lack the class's own fields
         raise SchemaError(event_class, "it is not a dataclass; put `@dataclass` above it")
     hints = _type_hints(event_class)
-    known = (
+    declared = (
         datasette_events.ATTRIBUTES.get(event_class.name, {})  # type: ignore[attr-defined]
         if event_class.__module__ == datasette_events.MODULE
         else {}
     )
     return tuple(
-        _field(event_class, event_name, field, hints[field.name], known.get(field.name))
+        _field(event_class, event_name, field, hints[field.name], declared.get(field.name))
         for field in dataclasses.fields(event_class)
         if field.name not in _BASE_FIELDS
     )
@@ -223,15 +230,15 @@ def _type_hints(event_class: type) -> Mapping[str, object]:
     except Exception as error:
         raise SchemaError(
             event_class,
-            f"its annotations cannot be read ({error}); use types that its module can name at its top level",
+            f"its annotations cannot be evaluated ({error}); use types that are defined at the top level of its module",
         ) from error
 
 
 def _field(
-    event_class: type, event_name: str, field: dataclasses.Field[object], hint: object, known: Attribute | None
+    event_class: type, event_name: str, field: dataclasses.Field[object], hint: object, declared: Attribute | None
 ) -> FieldSchema:
     try:
-        declared = known or attribute_of(hint)
+        declared = declared or attribute_of(hint)
         schema = FieldSchema(
             name=field.name,
             attribute=f"{event_name}.{field.name}" if declared.name is None else str(declared.name),
@@ -239,65 +246,60 @@ def _field(
             required=field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
             declared=declared,
         )
-        _check_declared(schema)
-        for inside in _fields_inside(schema):
-            _check_inside(inside)
-    except Unreadable as error:
+        _check_declaration(schema)
+        _check_fields_inside(schema)
+    except InvalidAnnotation as error:
         raise SchemaError(event_class, f"its field {field.name!r} has no schema: {error}") from error
     return schema
 
 
-def _fields_inside(field: FieldSchema) -> Iterable[FieldSchema]:
+def _check_fields_inside(field: FieldSchema) -> None:
+    inside = (each for kind in walk_types(field.type) if isinstance(kind, ObjectType) for each in kind.fields)
+    for each in inside:
+        _check_declaration(each)
+        if each.declared.deprecated is not None and each.declared.deprecated.emit_both:
+            raise InvalidAnnotation(f"{each.name!r} inside of it cannot be emitted under both names; remove emit_both")
     kind = without_null(field.type)
-    for each in walk_types(field.type):
-        if isinstance(each, ObjectType):
-            yield from each.fields
     if has_names_inside(kind) and not (isinstance(kind, ObjectType) and expands(kind)):
-        raise Unreadable(
-            "fields inside of it have attribute names of their own, and it becomes no attributes of its own fields (it is "
-            "a list, a dict or a union, holds itself, or is too deep); take the names away"
+        raise InvalidAnnotation(
+            "fields inside of it have attribute names of their own, but its value becomes one attribute (it is a list, a "
+            "dict or a union, contains itself, or is too deep); remove these names"
         )
 
 
-def _check_inside(field: FieldSchema) -> None:
-    _check_declared(field)
-    if field.declared.deprecated is not None and field.declared.deprecated.emit_both:
-        raise Unreadable(f"{field.name!r} inside of it cannot be emitted under both names; leave emit_both out")
-
-
-def _check_declared(field: FieldSchema) -> None:
+def _check_declaration(field: FieldSchema) -> None:
     declared = field.declared
     if declared.name is not None:
         _check_attribute_name(declared.name)
     if declared.privacy is not None and not isinstance(declared.privacy, Privacy):
-        raise Unreadable(f"the privacy of {field.name!r} is {declared.privacy!r}; take one of Privacy")
+        raise InvalidAnnotation(f"the privacy of {field.name!r} is {declared.privacy!r}; use one of Privacy")
     if declared.requirement is not None and not _REQUIREMENT.fullmatch(str(declared.requirement)):
-        raise Unreadable(
+        raise InvalidAnnotation(
             f"the requirement of {field.name!r} is {declared.requirement!r}; it is required, recommended, opt_in, or "
             "conditionally_required: <when>"
         )
     if declared.requirement == "required" and is_nullable(field.type):
-        raise Unreadable(f"{field.name!r} is required, and may be None; make it one of the two")
+        raise InvalidAnnotation(f"{field.name!r} is required, but may be None; change one of the two")
     if declared.deprecated is not None:
-        _check_deprecated(field, declared.deprecated)
+        _check_deprecation(field, declared.deprecated)
 
 
-def _check_deprecated(field: FieldSchema, deprecated: Deprecated) -> None:
-    problem = _problem_of_deprecated(deprecated)
+def _check_deprecation(field: FieldSchema, deprecated: Deprecated) -> None:
+    problem = _deprecation_problem(deprecated)
     if problem is not None:
-        raise Unreadable(f"the attribute of {field.name!r}: {problem}")
+        raise InvalidAnnotation(f"the attribute of {field.name!r}: {problem}")
     if deprecated.renamed_to is not None:
         _check_attribute_name(deprecated.renamed_to)
 
 
 def _check_attribute_name(name: str) -> None:
     if not has_namespace(name):
-        raise Unreadable(
-            f"{name!r} is no attribute name: lower-case words and digits that start with a letter, parted by `.` or `_`, "
+        raise InvalidAnnotation(
+            f"{name!r} is not an attribute name: write lower-case words and digits that start with a letter, separated by `.` or `_`, "
             "with a namespace before the first `.`"
         )
     if name.split(".", maxsplit=1)[0] == SCOPE or name == LOG_RECORD_UID:
-        raise Unreadable(f"the attribute {name!r} is one of heliograph's own; choose another")
+        raise InvalidAnnotation(f"the attribute {name!r} is reserved for heliograph; choose another")
 
 
 def _check_wire_attributes(schema: EventSchema) -> None:

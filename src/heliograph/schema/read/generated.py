@@ -188,7 +188,7 @@ class _FunctionSource:
         self, variable: str, kind: ObjectType, attribute: str, privacy: Privacy, guards: tuple[str, ...]
     ) -> str | None:
         fields = tuple(field.name for field in kind.fields)
-        # msgspec leaves out fields that it cannot set, such as those with `init=False`. They are exported, too.
+        # If the schema does not know each field of the class, the others would be missing among the attributes.
         has_all_fields = dataclasses.is_dataclass(kind.python) and field_names(kind.python) == fields
         if privacy is not Privacy.PLAIN or not has_all_fields or not expands(kind):
             return None
