@@ -1,4 +1,9 @@
-"""Everything that the author of an event class writes: `Event`, what it declares, and the ambient actor."""
+"""Define event classes: the base class `Event`, its declarations, and the ambient actor.
+
+This module depends on nothing else in the package, because every other part imports it.
+
+The ambient actor is kept in a `ContextVar`, so that each thread and each asyncio task has its own.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +18,20 @@ from datetime import datetime, timezone
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 Actor: TypeAlias = Mapping[str, object]
-"""Who did it: a mapping with, usually, an ``id``."""
+"""The user or program that caused an event: a mapping, usually with an ``id``."""
 
 Stability: TypeAlias = Literal["development", "alpha", "beta", "release_candidate", "stable"]
-"""How firm a contract is. Source: OpenTelemetry semantic conventions, stability levels."""
+"""The stability level of a contract. Source: OpenTelemetry semantic conventions, stability levels."""
 
 Properties: TypeAlias = dict[str, Any]
-"""The properties of an event in the forms that they have in JSON."""
+"""The properties of an event, in their JSON-like forms."""
 
 Upcaster: TypeAlias = Callable[[Properties], Properties]
-"""From the properties of an older version of an event to those of the class's own."""
+"""A function that turns the properties of an older version of an event into those of the class's own version."""
 
 
 class Severity(enum.IntEnum):
-    """How much an event matters: the ranges of OpenTelemetry's severity numbers.
+    """The severity of an event: the first number of each of OpenTelemetry's six ranges.
 
     Source: OpenTelemetry specification, logs data model, field SeverityNumber.
     """
@@ -40,33 +45,36 @@ class Severity(enum.IntEnum):
 
 
 def severity_text(severity: int) -> str:
-    """A severity as text for people, by OpenTelemetry's short names: ``WARN (13)``, ``WARN2 (14)``."""
+    """Return a severity number as text for people: ``WARN (13)``, ``WARN2 (14)``.
+
+    The names are the short names of OpenTelemetry's logs data model.
+    """
     step = (severity - 1) % 4 + 1  # each of the six ranges has four numbers
     name = Severity(severity - step + 1).name
     return f"{name}{'' if step == 1 else step} ({int(severity)})"
 
 
 class Privacy(str, enum.Enum):
-    """What may leave the process of a value: on every way out, checked or not."""
+    """The part of a value that is exported. It applies to every path out of the process, to valid and to invalid events."""
 
     PLAIN = "plain"
-    """The value."""
+    """The value itself is exported."""
     MASK = "mask"
-    """That there is one."""
+    """Only the fact that there is a value is exported, as ``<masked>``."""
     HASH = "hash"
-    """Its HMAC-SHA-256 with the setting ``privacy_key``: the same value gives the same hash."""
+    """The HMAC-SHA-256 of the value is exported, with the setting ``privacy_key``. Equal values have equal hashes."""
     DROP = "drop"
-    """Nothing."""
+    """Nothing is exported."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deprecated:
-    """That an event or an attribute is on its way out.
+    """The deprecation of an event or of an attribute.
 
     Attributes:
-        renamed_to: The name on the wire that takes its place; `None` where nothing does.
-        note: Why, or what to do.
-        emit_both: Whether it is emitted under both names, until everybody has moved.
+        renamed_to: The name on the wire that replaces it, or `None` if nothing does.
+        note: The reason, or advice for users of it.
+        emit_both: True to emit it under both names, until all users of the old name have changed to the new one.
     """
 
     renamed_to: str | None = None
@@ -76,19 +84,20 @@ class Deprecated:
 
 @dataclass(frozen=True)
 class Attribute:
-    """What a field says of the attribute that it becomes: ``Annotated[int, Attribute("shop.order.total", unit="EUR")]``.
+    """The declaration of a field: ``Annotated[int, Attribute("shop.order.total", unit="EUR")]``.
 
     Attributes:
-        name: The attribute's name; `None` is ``<event name>.<field>``. Below a namespace of OpenTelemetry's semantic
-            conventions it has to be a name that they know, with the type that they give it.
+        name: The name of the attribute on the wire. `None` is ``<event name>.<field>``. A name in a namespace of
+            OpenTelemetry's semantic conventions must be one of theirs, and the field must have the type that they define.
         brief: One sentence for the catalogue.
-        note: More than that.
-        examples: Values that it may have.
-        privacy: What may leave of it, and of what is inside of it; `None` is the setting's ``privacy_default``.
-        requirement: ``"required"``, ``"recommended"``, ``"opt_in"`` (left out, unless the setting ``opt_in`` names it) or
-            ``"conditionally_required: <when>"``; `None` is what the field's type and default say.
+        note: Further explanation.
+        examples: Examples of its value.
+        privacy: The part of its value that is exported, including values inside of it. `None` is the setting
+            ``privacy_default``.
+        requirement: ``"required"``, ``"recommended"``, ``"opt_in"`` (not exported unless the setting ``opt_in`` names it) or
+            ``"conditionally_required: <when>"``. `None` is derived from the field's type and default.
         unit: The unit, in UCUM.
-        deprecated: That the name is on its way out.
+        deprecated: Set if the attribute is deprecated.
     """
 
     name: str | None = None
@@ -103,16 +112,16 @@ class Attribute:
 
 @dataclass(frozen=True, kw_only=True)
 class EventOptions:
-    """What telemetry wants to know about an event class: the keywords of its class statement.
+    """The options of an event class: the keywords of its class statement.
 
     Attributes:
-        namespace: First part of the event name; `None` takes the one of the settings.
-        version: The version of the contract, for a class that has one.
+        namespace: The first part of the event name. `None` is that of the settings.
+        version: The version of the contract, or `None`.
         severity: The severity number of its log records.
-        message: A template for the body, such as ``"{actor[id]} banned {user[username]}"``; `None` shows the name.
-        stability: How firm the contract is.
-        deprecated: That the event is on its way out.
-        upcasters: By older version: what makes properties of this version from those of that one.
+        message: A template for the body, such as ``"{actor[id]} banned {user[username]}"``. `None` shows the name.
+        stability: The stability level of the contract.
+        deprecated: Set if the event is deprecated.
+        upcasters: By older version: the function that turns properties of that version into properties of this one.
     """
 
     namespace: str | None = None
@@ -125,7 +134,7 @@ class EventOptions:
 
 
 class EventLike(Protocol):
-    """The shape of an event: what Datasette's `Event` and ours have in common."""
+    """The interface of an event, which Datasette's `Event` and ours share."""
 
     @property
     def name(self) -> str:
@@ -133,22 +142,23 @@ class EventLike(Protocol):
 
     @property
     def actor(self) -> Actor | None:
-        """Who did it."""
+        """The user or program that caused it, or `None`."""
 
     @property
     def created(self) -> datetime:
-        """When it happened."""
+        """The time at which it happened."""
 
     def properties(self) -> Mapping[str, object]:
-        """The rest."""
+        """Return everything else that the event holds."""
 
 
-Resolver: TypeAlias = Callable[[], "Actor | None"]
+ActorFunction: TypeAlias = Callable[[], "Actor | None"]
+"""A function that returns the ambient actor."""
 
 
 @dataclasses.dataclass
 class Event:
-    """The base of typed events: subclass it as a dataclass, and give the subclass a ``name``.
+    """The base class of typed events. Subclass it as a dataclass, and give the subclass a ``name``.
 
     >>> from dataclasses import dataclass
     >>> @dataclass
@@ -162,8 +172,8 @@ class Event:
 
     Attributes:
         name: The event's name, as written: a class attribute such as ``"ban-user"``.
-        actor: Who did it; left out, it is the ambient actor at the moment the event is made, or `None`.
-        created: When it happened, an aware `datetime` in UTC; left out, it is now.
+        actor: The user or program that caused it. The default is the ambient actor at the moment the event is created.
+        created: The time at which it happened, as an aware `datetime`. The default is now, in UTC.
     """
 
     name: ClassVar[str]
@@ -184,12 +194,12 @@ class Event:
         **kwargs: object,
     ) -> None:
         super().__init_subclass__(**kwargs)
-        if "__event_options__" in vars(cls):  # `dataclass(slots=True)` makes the class again, without its keywords
+        if "__event_options__" in vars(cls):  # `dataclass(slots=True)` creates the class again, without its keywords
             return
         inherited = cls.__event_options__
         cls.__event_options__ = EventOptions(
             namespace=inherited.namespace if namespace is None else namespace,
-            version=version,
+            version=version,  # as `deprecated`, it belongs to one contract and is not inherited
             severity=inherited.severity if severity is None else severity,
             message=inherited.message if message is None else message,
             stability=inherited.stability if stability is None else stability,
@@ -198,9 +208,9 @@ class Event:
 
     @classmethod
     def upcast(cls, *, from_version: str) -> Callable[[Upcaster], Upcaster]:
-        """Take the decorated function for what makes this class's properties from those of an older version.
+        """Register the decorated function as the upcaster from an older version to this class's own.
 
-        It is asked when events of that version that were set aside are replayed.
+        It is called when events of that version are replayed from the quarantine.
 
         >>> @dataclasses.dataclass
         ... class OrderEvent(Event, version="2"):
@@ -211,56 +221,55 @@ class Event:
         ...     return {"total_cents": round(properties["total"] * 100)}
 
         Args:
-            from_version: The version that it takes: the ``version`` of the class that made the event.
+            from_version: The older version: the ``version`` of the class that created the event.
         """
 
-        def keep(upcaster: Upcaster) -> Upcaster:
+        def register(upcaster: Upcaster) -> Upcaster:
             options = cls.__event_options__
             cls.__event_options__ = dataclasses.replace(
                 options, upcasters={**options.upcasters, from_version: upcaster}
             )
             return upcaster
 
-        return keep
+        return register
 
     def properties(self) -> dict[str, object]:
-        """The event's fields other than ``actor`` and ``created``, as a new dict, nested dataclasses included."""
+        """Return the fields other than ``actor`` and ``created`` as a new dict, with nested dataclasses as dicts."""
         bare = copy.copy(self)
-        bare.actor = None  # any mapping may be the actor, and not every mapping can be copied deeply
+        bare.actor = None  # `asdict` copies deeply, which not every mapping allows
         properties = dataclasses.asdict(bare)
         del properties["actor"], properties["created"]
         return properties
 
 
-def nobody() -> None:
-    """The resolver of the ambient actor where none was set."""
+def _no_actor() -> None:
+    """The ambient actor outside of every `acting_as`."""
 
 
-_ambient: ContextVar[Resolver] = ContextVar("heliograph_actor", default=nobody)
+_ambient: ContextVar[ActorFunction] = ContextVar("heliograph_actor", default=_no_actor)
 
 
 def current_actor() -> Actor | None:
-    """The ambient actor: that of the innermost `acting_as`, or `None`."""
+    """Return the ambient actor: the one of the innermost `acting_as`, or `None`."""
     return _ambient.get()()
 
 
 @contextmanager
-def acting_as(actor: Actor | Resolver | None) -> Iterator[None]:
-    """Make ``actor`` the one that events made in this context are ascribed to.
+def acting_as(actor: Actor | ActorFunction | None) -> Iterator[None]:
+    """Make ``actor`` the default actor of all events created in this context.
 
-    It holds for the block, for the tasks and the threads that copy its context, and for nothing else.
+    It applies inside the block, and to tasks and threads that copy its context.
 
     Args:
-        actor: A mapping; `None` for nobody; or a function without arguments that gives one of the two, asked each
-            time an event is made (a middleware runs before authentication does, and so cannot know yet).
+        actor: A mapping, `None` for no actor, or a function without arguments that returns one of the two. The function is
+            called each time an event is created: a middleware may run before authentication, and not know the actor yet.
 
     Raises:
         TypeError: `actor` is something else.
     """
     if not (actor is None or callable(actor) or isinstance(actor, Mapping)):
         raise TypeError(f"acting_as() takes an actor's mapping, such as {{'id': 'root'}}, not {type(actor).__name__}")
-    known = actor
-    token = _ambient.set(known if callable(known) else lambda: known)
+    token = _ambient.set(actor if callable(actor) else lambda: actor)
     try:
         yield
     finally:

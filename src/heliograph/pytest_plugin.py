@@ -1,6 +1,7 @@
-"""A plugin of pytest that tells what no test emitted: ``pytest -p heliograph.pytest_plugin --heliograph-coverage``.
+"""A pytest plugin that lists events and attributes that no test emitted.
 
-It looks at the events that are registered in the test process itself, in hosts and Datasettes that the tests make.
+Run it with ``pytest -p heliograph.pytest_plugin --heliograph-coverage``. It sees the events that are registered in the test
+process, by hosts and Datasette instances that the tests create.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ _READERS: Final = pytest.StashKey[list[EventReader]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option."""
+    """Add the option ``--heliograph-coverage``."""
     parser.getgroup("heliograph").addoption(
         _OPTION,
         action="store_true",
         dest="heliograph_coverage",
-        help="Tell which of the registered events, and which of their attributes, no test emitted.",
+        help="List the registered events, and their attributes, that no test emitted.",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch what is registered from now on."""
+    """Collect the readers of all event classes that are registered from now on."""
     if config.option.heliograph_coverage:
         readers = config.stash[_READERS] = []
         on_register.append(readers.append)
@@ -35,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Tell what was not seen."""
+    """Print the report."""
     readers = config.stash.get(_READERS, None)
     if readers is not None:
         terminalreporter.section("heliograph: coverage of events")
@@ -44,7 +45,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def report(readers: list[EventReader]) -> list[str]:
-    """One line for each event or attribute that was registered and not seen, and a line that sums up."""
+    """Return a line for each registered event or attribute that was not emitted, and a summary line.
+
+    An event that several registries have counts as emitted if one of its readers saw it.
+    """
     seen: dict[str, set[str]] = {}
     declared: dict[str, set[str]] = {}
     for reader in readers:

@@ -1,4 +1,9 @@
-"""The schemas that a host knows, by event class."""
+"""Keep the schemas of a host's event classes, and the readers of their events.
+
+Classes are registered while a host starts, by one thread. Any thread may look up a class at any time. Each step on a dict is
+atomic under the GIL; two threads that look up the same unregistered subclass for the first time may both create a reader,
+and `dict.setdefault` makes sure that both return the same one.
+"""
 
 from __future__ import annotations
 
@@ -24,34 +29,34 @@ class SchemaRegistry(Mapping[type, EventSchema]):
     further fields.
 
     Args:
-        namespace: First part of the event name of classes that name none.
-        policy: What may leave of the events' values; `None` is what the classes declare, without a key for hashes.
+        namespace: The first part of the event name of classes that declare no namespace.
+        policy: The privacy policy. `None` is one without a key for hashes, which exports values as the classes declare.
 
     Attributes:
         namespace: The namespace.
-        policy: The policy.
+        policy: The privacy policy.
     """
 
     def __init__(self, *, namespace: str, policy: PrivacyPolicy | None = None) -> None:
         self.namespace = namespace
         self.policy = policy or PrivacyPolicy()
         self._readers: dict[type, EventReader] = {}
-        self._inherited: dict[type, EventReader] = {}
+        self._inherited: dict[type, EventReader] = {}  # the readers of unregistered subclasses
         self._by_event_name: dict[tuple[str, str | None], EventReader] = {}
 
     @classmethod
     def from_settings(cls, settings: Settings) -> SchemaRegistry:
-        """An empty registry, by the settings."""
+        """Return an empty registry with the namespace and the privacy of the settings."""
         policy = PrivacyPolicy(key=settings.privacy_key, default=settings.privacy_default, opt_in=settings.opt_in)
         return cls(namespace=settings.namespace, policy=policy)
 
     def register(self, event_class: type) -> EventSchema:
-        """Compile and keep the schema of an event class, and return it. A class that is registered stays as it is.
+        """Compile the schema of an event class, add it, and return it.
 
-        Several versions of one event can be registered side by side.
+        If the class is registered already, return its schema. Several versions of one event can be registered side by side.
 
         Raises:
-            SchemaError: No schema can be made of the class.
+            SchemaError: The class has no schema.
             DuplicateEventName: Another class has the same event name and version.
         """
         known = self._readers.get(event_class)
@@ -62,14 +67,14 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         first = self._by_event_name.setdefault((schema.event_name, schema.version), reader)
         if first is not reader:
             raise DuplicateEventName(event_class, first.schema.event_class, schema.event_name)
-        return self._keep(reader)
+        return self._add(reader)
 
     def register_untyped(self, event_class: type) -> EventSchema:
-        """Keep a schema for a class that `register` rejects. Its events are exported by their ``properties()``."""
-        return self._keep(EventReader(compile_untyped(event_class, namespace=self.namespace, policy=self.policy)))
+        """Add a schema for a class that `register` rejects. Its events are exported by their ``properties()``."""
+        return self._add(EventReader(compile_untyped(event_class, namespace=self.namespace, policy=self.policy)))
 
     def reader(self, event_class: type) -> EventReader:
-        """Return what reads events of a class: its own reader, or one for its nearest registered ancestor's schema.
+        """Return the reader of a class: its own, or one with the schema of its nearest registered ancestor.
 
         Raises:
             UnregisteredEvent: Neither the class nor an ancestor of it is registered.
@@ -82,12 +87,12 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         return {version: reader for (name, version), reader in self._by_event_name.items() if name == event_name}
 
     def coverage(self) -> dict[str, Coverage]:
-        """Return what this process has emitted of each registered event, by label, such as ``app.order@2``."""
+        """Return the coverage of each registered event in this process, by label, such as ``app.order@2``."""
         return {reader.schema.label: reader.coverage.snapshot() for reader in self._readers.values()}
 
-    def _keep(self, reader: EventReader) -> EventSchema:
+    def _add(self, reader: EventReader) -> EventSchema:
         self._readers[reader.schema.event_class] = reader
-        self._inherited.clear()
+        self._inherited.clear()  # the new class may be a nearer ancestor of a cached subclass
         for call in on_register:
             call(reader)
         return reader.schema
