@@ -1,4 +1,4 @@
-"""An invalid event, as the quarantine keeps it."""
+"""An invalid event in the form in which the quarantine keeps it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from heliograph.values.attributes import Attributes
 
 @dataclass(frozen=True, kw_only=True)
 class InvalidRecord:
-    """An event that breaks its contract, whole, but for what may not leave of it.
+    """An event that does not match its schema, with everything that is needed to emit it again later.
+
+    Privacy is already applied to actor and properties: masked, hashed and dropped values are not in here.
 
     Attributes:
-        uid: Its unique id.
-        event_name: Its name on the wire.
-        version: The version of its contract.
-        event_class: The qualified name of its class.
-        time_unix_nano: When it happened, in nanoseconds since the Unix epoch.
-        actor: Who did it, as attributes.
-        properties: Its properties, in their forms.
-        violations: What is wrong with it.
-        span: The context of the span in which it happened.
+        uid: The unique id of the event (``log.record.uid``).
+        event_name: The event name on the wire, such as ``app.ban_user``.
+        version: The version of the event class, or `None` if the class has none.
+        event_class: The qualified name of the event class.
+        time_unix_nano: The time of the event, in nanoseconds since the Unix epoch.
+        actor: The actor, as wire attributes.
+        properties: The properties by field name, as forms.
+        violations: The violations, each as text: ``"datatype-mismatch: number"``.
+        span: The context of the span that was recording when the event was tracked. It is invalid if there was none.
     """
 
     uid: str

@@ -1,35 +1,34 @@
-"""The events that were set aside, in an SQLite file that its owner alone can read."""
+"""The SQLite file of the quarantine, which only its owner can read.
+
+`heliograph.sqlite_file` describes how the file is created, checked, locked, and used by threads, processes and forked
+children.
+"""
 
 from __future__ import annotations
 
-import json
 import os
-import sqlite3
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import sqlite3
 from opentelemetry.trace import SpanContext, TraceFlags, format_span_id, format_trace_id
 
 from heliograph.errors import QuarantineError
 from heliograph.quarantine.record import InvalidRecord
+from heliograph.sqlite_file import SqliteFile
 from heliograph.values.text import to_json
 
 APPLICATION_ID: Final = 0x48454C51
-"""What tells a file of ours from any other: SQLite's `application_id`, "HELQ"."""
+"""The mark of a quarantine file: SQLite's ``application_id``, the letters "HELQ"."""
 MAX_BYTES: Final = 2**30
-"""How large the file becomes; what does not fit any more is emitted instead."""
+"""The largest size of the file. An event that no longer fits is emitted instead."""
 
-_PAGE_BYTES: Final = 4096
-_PAGE_ROWS: Final = 500
-_BUSY_TIMEOUT_SECONDS: Final = 5.0
-_SCHEMA: Final = f"""
-pragma application_id = {APPLICATION_ID};
+_TABLE: Final = "quarantine"
+_TABLES: Final = """
 create table if not exists quarantine (
     id integer primary key, uid text not null unique, event_name text not null, version text, event_class text not null,
     happened text not null, set_aside text not null, time_unix_nano integer not null, actor text not null,
@@ -38,6 +37,7 @@ create table if not exists quarantine (
 );
 create index if not exists quarantine_event_name on quarantine (event_name);
 """
+# "or ignore": an event that is put twice (its uid is unique) is kept once
 _INSERT: Final = """
 insert or ignore into quarantine (
     uid, event_name, version, event_class, happened, set_aside, time_unix_nano, actor, properties, violations, trace_id,
@@ -48,12 +48,12 @@ insert or ignore into quarantine (
 
 @dataclass(frozen=True, kw_only=True)
 class Quarantined:
-    """An event that was set aside.
+    """An event in the quarantine.
 
     Attributes:
-        id: Its number in the file.
-        happened: When it happened, in ISO 8601.
-        set_aside: When it was set aside, in ISO 8601.
+        id: The number of the event in the file.
+        happened: The time of the event, in ISO 8601.
+        set_aside: The time at which it was put into the quarantine, in ISO 8601.
         record: The event.
     """
 
@@ -64,59 +64,32 @@ class Quarantined:
 
 
 class Quarantine:
-    """Keeps events in a file. Any number of threads and processes can use one; each call opens it anew.
+    """A file of invalid events. Any number of threads and processes may use it at the same time.
 
     Args:
-        path: The file; it is made, for its owner alone, when the first event is kept.
+        path: The file. It is created, readable for its owner only, when the first event is put into it.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._lock = threading.Lock()
+        self._file = SqliteFile(
+            self.path,
+            application_id=APPLICATION_ID,
+            tables=_TABLES,
+            wrong_file=QuarantineError,
+            max_bytes=MAX_BYTES,
+        )
 
     def put(self, record: InvalidRecord) -> None:
-        """Keep an event; when it returns, the event is in the file.
+        """Add an event. When this returns, the event is on disk.
 
         Raises:
-            QuarantineError: The file is no quarantine.
-            sqlite3.Error: It cannot be written, or is full.
-            OSError: It cannot be made.
+            QuarantineError: The file is not a quarantine.
+            sqlite3.Error: The file cannot be written, or is full.
+            OSError: The file cannot be created.
         """
-        self._make_private()
-        with self._lock, self._opened() as connection:
-            connection.executescript(_SCHEMA)
-            connection.execute(_INSERT, _row_of(record))
-
-    def _make_private(self) -> None:
-        try:
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        except FileExistsError:
-            self._check()
-
-    def _check(self) -> None:
-        """See that the file is ours, or empty.
-
-        Raises:
-            QuarantineError: It is another one's.
-        """
-        try:
-            uri = f"{self.path.absolute().as_uri()}?mode=rw"  # a read-only one cannot mend what a killed process left
-            with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_SECONDS)) as connection:
-                connection.execute("begin")  # one state for both: another process may be making the tables
-                [found] = connection.execute("pragma application_id").fetchone()
-                [tables] = connection.execute("select count(*) from sqlite_master").fetchone()
-        except sqlite3.Error as error:
-            raise QuarantineError(self.path, f"it cannot be read as an SQLite file ({error})") from error
-        if found != APPLICATION_ID and tables:
-            raise QuarantineError(self.path, "it is an SQLite file of something else")
-
-    @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT_SECONDS)) as connection, connection:
-            connection.row_factory = sqlite3.Row
-            connection.execute(f"pragma max_page_count = {MAX_BYTES // _PAGE_BYTES}")
-            connection.execute("pragma secure_delete = on")  # what was purged is gone
-            yield connection
+        with self._file.writing() as connection:
+            connection.execute(_INSERT, _to_row(record))
 
     def find(
         self,
@@ -126,51 +99,41 @@ class Quarantine:
         kind: str | None = None,
         before: datetime | None = None,
     ) -> Iterator[Quarantined]:
-        """The events that are in the file and fit every condition, in the order in which they came.
+        """Return the events that meet every given condition, in the order in which they were added.
 
-        They are read a few at a time; those found can be removed meanwhile.
+        They are read a page at a time. Events that were already returned may be removed meanwhile.
 
         Args:
-            ids: Their numbers; none: of any number.
-            event_name: Their name on the wire.
-            kind: A kind of violation that they have.
-            before: When they happened, before that.
+            ids: The numbers of the events. Empty means any number.
+            event_name: The event name on the wire.
+            kind: A kind of violation that the event has, such as ``"datatype-mismatch"``.
+            before: A time; the event happened earlier.
 
         Raises:
-            QuarantineError: There is no such file, or it is another one's.
+            QuarantineError: The file does not exist, or is not a quarantine.
         """
+        # Not a generator itself: the file is checked at the call, not at the first `next`.
         if not self.path.exists():
-            raise QuarantineError(self.path, "there is no such file: nothing was set aside there yet")
-        self._check()
+            raise QuarantineError(self.path, "the file does not exist, so no event was set aside there yet")
+        self._file.check()
         wanted = list(ids)
-        conditions = {
+        values_by_condition = {
             "event_name = ?": event_name,
-            "violations like ?": kind and f'%"{kind}%',
+            "violations like ?": kind and f'%"{kind}%',  # a JSON array of "kind: path"
             "time_unix_nano < ?": before and int(before.timestamp()) * 1_000_000_000,
-            "id in (select value from json_each(?))": json.dumps(wanted) if wanted else None,
+            # one parameter, however many ids: SQLite limits the number of parameters
+            "id in (select value from json_each(?))": to_json(wanted) if wanted else None,
         }
-        used = {condition: value for condition, value in conditions.items() if value is not None}
-        return self._pages(" and ".join(["id > ?", *used]), list(used.values()))
-
-    def _pages(self, where: str, values: list[object]) -> Iterator[Quarantined]:
-        last = 0
-        while True:
-            with self._opened() as connection:
-                connection.executescript(_SCHEMA)
-                sql = f"select * from quarantine where {where} order by id limit {_PAGE_ROWS}"  # noqa: S608 — conditions of ours
-                rows = connection.execute(sql, [last, *values]).fetchall()
-            yield from map(_quarantined, rows)
-            if len(rows) < _PAGE_ROWS:
-                return
-            last = rows[-1]["id"]
+        used = {condition: value for condition, value in values_by_condition.items() if value is not None}
+        rows = self._file.rows(_TABLE, " and ".join(used) or "true", list(used.values()))
+        return map(_from_row, rows)
 
     def remove(self, ids: Iterable[int]) -> None:
-        """Remove events from the file."""
-        with self._lock, self._opened() as connection:
-            connection.executemany("delete from quarantine where id = ?", [(each,) for each in ids])
+        """Delete the events with these numbers. Their bytes in the file are overwritten."""
+        self._file.remove(_TABLE, ids)
 
 
-def _row_of(record: InvalidRecord) -> tuple[object, ...]:
+def _to_row(record: InvalidRecord) -> tuple[object, ...]:
     return (
         record.uid,
         record.event_name,
@@ -192,7 +155,7 @@ def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, tz=timezone.utc).isoformat(timespec="milliseconds")
 
 
-def _quarantined(row: sqlite3.Row) -> Quarantined:
+def _from_row(row: sqlite3.Row) -> Quarantined:
     span = SpanContext(
         trace_id=int(row["trace_id"], 16),
         span_id=int(row["span_id"], 16),

@@ -1,0 +1,236 @@
+"""SQLite files that heliograph creates: the quarantine, the dead letters, and the store of the demo's receiver.
+
+Each kind of file carries its own ``application_id`` (a number in the header of every SQLite file), so that a mistyped
+path is recognized before anything is written. `heliograph.database` is different: it opens whatever file a program
+names, in Datasette's way.
+
+Rules that hold for every file here:
+
+- A new file is created with mode 0600 in one step. SQLite itself would create it with the permissions that the umask
+  allows. For the same reason SQLite opens files with ``mode=rw``, never ``mode=rwc``: if a file is deleted after the
+  check, opening it fails, and no file is created that others can read.
+- An existing file is checked before every use. A file that is neither empty nor of the right kind is never written to.
+- Reading creates no file and no table. It still opens with ``mode=rw``, because SQLite must be able to roll back a
+  transaction that a killed process left unfinished. ``mode=ro`` would fail on such a file.
+- Deleted rows are overwritten with zeros (``secure_delete``), since they may hold personal data.
+
+Threads, processes and forks:
+
+- Every use opens its own connection and closes it again. No connection is shared between threads, or between a process
+  and its forked child.
+- Processes are kept apart by SQLite's own file locks, and wait up to `BUSY_TIMEOUT_SECONDS` for each other.
+- Threads of one process are kept apart by a `ForkLock` for each `SqliteFile`. SQLite would be correct without it, but
+  a thread that waits for SQLite's file lock sleeps and polls, and may time out when many threads write.
+- The same lock keeps a fork from happening while a connection is open; see `ForkLock` for the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+from heliograph.runtime.fork import after_fork_in_child, around_fork
+
+BUSY_TIMEOUT_SECONDS: Final = 5.0
+"""The time that SQLite waits for a lock that another connection holds."""
+FORK_TIMEOUT_SECONDS: Final = 5.0
+"""The time that a fork waits for a thread that is using SQLite."""
+PAGE_ROWS: Final = 500
+"""The number of rows that `SqliteFile.rows` reads at a time."""
+
+
+class ForkLock:
+    """A reentrant lock that no other thread holds at the moment this process forks.
+
+    SQLite keeps a table, in memory, of the file locks that the process holds. File locks are not inherited by a forked
+    child, but the table is. If a thread were inside a transaction during the fork, SQLite in the child would believe
+    that it holds locks which only the parent has, and could damage the file. So hold this lock for as long as SQLite
+    works on a file: the forking thread acquires it before the fork and releases it afterwards, in parent and child.
+
+    A fork waits `FORK_TIMEOUT_SECONDS` at most: a thread that hangs must not keep the program from forking. If the
+    timeout expires, the child starts with a new lock, because no thread exists there that would release the old one.
+
+    The lock is reentrant because a signal handler may track an event in the middle of a write of the same thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._forking_thread: int | None = None  # the thread that acquired the lock for a fork; guarded by the lock
+        around_fork(self._before_fork, self._after_fork_in_parent)
+        after_fork_in_child(self._after_fork_in_child)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def _before_fork(self) -> None:
+        if self._lock.acquire(timeout=FORK_TIMEOUT_SECONDS):
+            self._forking_thread = threading.get_ident()
+
+    def _after_fork_in_parent(self) -> None:
+        if self._forking_thread == threading.get_ident():
+            self._forking_thread = None
+            self._lock.release()
+
+    def _after_fork_in_child(self) -> None:
+        if self._forking_thread == threading.get_ident():  # a thread keeps its identifier across a fork
+            self._after_fork_in_parent()
+        else:
+            self._forking_thread = None
+            self._lock = threading.RLock()
+
+
+class SqliteFile:
+    """A file of one kind. Threads and processes may use it at the same time.
+
+    Args:
+        path: The file. It is created by the first write.
+        application_id: The number that marks files of this kind.
+        tables: The ``create … if not exists`` statements of its tables. They run before each write, so that a newer
+            version can add a table or an index to an existing file.
+        wrong_file: Creates the exception for a file that is not of this kind, from its path and a reason.
+        max_bytes: The largest size that a write may give the file. `None` means no limit.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        application_id: int,
+        tables: str,
+        wrong_file: Callable[[Path, str], Exception],
+        max_bytes: int | None = None,
+    ) -> None:
+        self.path = path
+        self._application_id = application_id
+        self._tables = tables
+        self._wrong_file = wrong_file
+        self._max_bytes = max_bytes
+        self._lock = ForkLock()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Open the file for one transaction, and create file and tables if they are missing.
+
+        The transaction is committed at the end of the block, and rolled back if the block raises.
+
+        Raises:
+            sqlite3.Error: The file cannot be written, is full, or stays locked by another process.
+            OSError: The file cannot be created.
+            Exception: What ``wrong_file`` returns, if the file is not of this kind.
+        """
+        with self._lock:
+            self._create_private()
+            with closing(self._open()) as connection:
+                is_empty = self._check(connection)
+                if self._max_bytes is not None:
+                    [page_bytes] = connection.execute("pragma page_size").fetchone()
+                    connection.execute(f"pragma max_page_count = {self._max_bytes // page_bytes}")
+                connection.execute("pragma secure_delete = on")
+                if is_empty:  # first, so that a file with tables always has its mark, whenever a process is killed
+                    connection.execute(f"pragma application_id = {self._application_id}")
+                connection.executescript(self._tables)
+                with connection:
+                    yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Open the file for queries. If it is missing or empty, yield an empty database in memory with the same tables.
+
+        Raises:
+            sqlite3.Error: The file cannot be read, or stays locked by another process.
+            Exception: What ``wrong_file`` returns, if the file is not of this kind.
+        """
+        with self._lock:
+            if self.path.exists():
+                with closing(self._open()) as connection:
+                    if not self._check(connection):
+                        yield connection
+                        return
+            with closing(sqlite3.connect(":memory:")) as connection:
+                connection.row_factory = sqlite3.Row
+                connection.executescript(self._tables)
+                yield connection
+
+    def rows(self, table: str, condition: str = "true", parameters: Sequence[object] = ()) -> Iterator[sqlite3.Row]:
+        """Yield the rows of a table that meet an SQL condition, in the order of their ids.
+
+        One page of rows is read at a time. Between two pages nothing is locked, so the caller may work for as long as
+        it wants, and remove the rows that it has seen.
+        """
+        sql = f"select * from {table} where id > ? and ({condition}) order by id limit {PAGE_ROWS}"  # noqa: S608 — no user's text
+        last_id = 0
+        while True:
+            with self.reading() as connection:
+                page = connection.execute(sql, [last_id, *parameters]).fetchall()
+            yield from page
+            if len(page) < PAGE_ROWS:
+                return
+            last_id = page[-1]["id"]
+
+    def remove(self, table: str, ids: Iterable[int]) -> None:
+        """Delete the rows with these ids. A missing file stays missing."""
+        if self.path.exists():
+            with self.writing() as connection:
+                connection.executemany(f"delete from {table} where id = ?", [(each,) for each in ids])  # noqa: S608 — no user's text
+
+    def check(self) -> None:
+        """Raise what ``wrong_file`` returns if the file is not of this kind. An empty file is of every kind."""
+        with self._lock, closing(self._open()) as connection:
+            self._check(connection)
+
+    def _create_private(self) -> None:
+        try:
+            # O_EXCL: if the file or a symbolic link of that name exists, it is used as it is, or rejected by the check.
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            pass
+
+    def _open(self) -> sqlite3.Connection:
+        uri = f"{self.path.absolute().as_uri()}?mode=rw"
+        try:
+            connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS)
+        except sqlite3.Error as error:
+            raise self._wrong_file(self.path, f"it cannot be opened as an SQLite file ({error})") from error
+        connection.row_factory = sqlite3.Row
+        return connection
+
+    def _check(self, connection: sqlite3.Connection) -> bool:
+        """Return True if the file is empty, and raise if it is somebody else's."""
+        try:
+            # One transaction for both queries: another process may be creating the tables between them.
+            connection.execute("begin")
+            [found] = connection.execute("pragma application_id").fetchone()
+            [tables] = connection.execute("select count(*) from sqlite_master").fetchone()
+            connection.rollback()
+        except sqlite3.Error as error:
+            raise self._wrong_file(self.path, f"it cannot be read as an SQLite file ({error})") from error
+        if tables and found != self._application_id:
+            raise self._wrong_file(self.path, "it is an SQLite file of another program")
+        return not tables
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """Open any SQLite file without the right to change it. For files that may belong to another program.
+
+    Raises:
+        sqlite3.Error: The file cannot be opened. A missing file is not created.
+    """
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_SECONDS)
+
+
+def has_application_id(path: Path, application_id: int) -> bool:
+    """Return True if the path is an SQLite file with this ``application_id``. The file is not changed."""
+    try:
+        with closing(open_read_only(path)) as connection:
+            found: int = connection.execute("pragma application_id").fetchone()[0]
+    except sqlite3.Error:
+        return False
+    return found == application_id
