@@ -1,10 +1,28 @@
-"""The SQLite databases of a host, in the shape that plugins know from Datasette."""
+"""The SQLite databases of a `heliograph.Host`, with the interface that plugins know from Datasette.
+
+Plugins call ``datasette.get_database(…)`` and use what they get without asking which host they run in. So the names,
+parameters and results here are Datasette's: classes ``Database``, ``Results`` and ``ExecuteWriteResult`` of
+``datasette/database.py``, version 1.0a41, documented at https://docs.datasette.io/en/latest/internals.html#database-class.
+Only the part that the three hooks and token handlers need is here: ``execute``, ``execute_fn``, ``execute_write``,
+``execute_write_fn``. `tests/test_database.py` runs the same calls on both.
+
+Differences from Datasette: there is no limit of rows or time, and one connection serves reads and writes, one call at
+a time. A host's databases hold tokens and audit trails, where simplicity is worth more than parallel reads; also, a
+database in memory exists once only if there is one connection.
+
+Threads: calls run in anyio's worker threads, so that SQLite never blocks an event loop. ``block=False`` writes are
+started by the host's background loop, and run in such a worker thread, too. The lock of a `Database` guards its
+connection: SQLite's Python module allows a connection to be used by several threads if they take turns
+(``check_same_thread=False``).
+
+Forks: a fork waits until no call is running (see `ForkLock`). A forked child must not use the connection of its
+parent, nor close it, and opens its own when it is first needed. A database in memory therefore starts empty in a child.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,25 +31,27 @@ from typing import Final, TypeAlias, TypeVar
 
 import anyio.to_thread
 
-from heliograph.runtime.fork import after_fork_in_child, around_fork
+from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.loop import BackgroundLoop
+from heliograph.sqlite_file import ForkLock
 
 T = TypeVar("T")
 
 Parameters: TypeAlias = "Sequence[object] | Mapping[str, object] | None"
 
-
-FORK_TIMEOUT_SECONDS: Final = 5.0
+_inherited_connections: Final[list[sqlite3.Connection]] = []
+"""Connections of the parent of a forked child, which are kept open for ever: SQLite forbids even closing them in the child
+(https://www.sqlite.org/howtocorrupt.html, section 2.6), and Python closes a connection that nothing refers to."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """The rows that a query gave: iterate over them, or ask for one.
+    """The result of a query: iterate over its rows, or ask for one of them.
 
     Attributes:
-        rows: The rows, each readable by position and by name.
-        truncated: Always False: a host has no limit of rows.
-        description: The columns, as `sqlite3.Cursor.description` has them.
+        rows: The rows. Values are read by position or by name.
+        truncated: Always False. Datasette sets it when it cuts off rows at its limit; here there is no limit.
+        description: The columns, in the form of `sqlite3.Cursor.description`.
     """
 
     rows: list[sqlite3.Row]
@@ -40,26 +60,28 @@ class Results:
 
     @property
     def columns(self) -> list[object]:
-        """The names of the columns."""
+        """Return the names of the columns."""
         return [column[0] for column in self.description]
 
     def first(self) -> sqlite3.Row | None:
-        """The first row, or `None`."""
+        """Return the first row, or `None` if there is none."""
         return self.rows[0] if self.rows else None
 
     def single_value(self) -> object:
-        """The value of a result of one row and one column.
+        """Return the value of a result that has exactly one row and one column.
 
         Raises:
-            ValueError: There are more, or none.
+            ValueError: The result has another number of rows or columns.
         """
         if len(self.rows) != 1 or len(self.rows[0]) != 1:
-            raise ValueError(f"the query gave {len(self.rows)} rows of {len(self.description)} columns, not one value")
+            raise ValueError(
+                f"expected one row and one column, but the query returned {len(self.rows)} rows of {len(self.description)} columns"
+            )
         value: object = self.rows[0][0]
         return value
 
     def dicts(self) -> list[dict[str, object]]:
-        """The rows as dicts."""
+        """Return the rows as dicts."""
         return [dict(row) for row in self.rows]
 
     def __iter__(self) -> Iterator[sqlite3.Row]:
@@ -71,13 +93,13 @@ class Results:
 
 @dataclass(frozen=True)
 class WriteResult:
-    """What a statement that writes did.
+    """The result of a statement that writes.
 
     Attributes:
-        rowcount: How many rows it changed; -1 where SQLite does not say.
-        lastrowid: The id of the last row that it inserted, or `None`.
-        description: The columns of what it returned, or `None`.
-        rows: The rows that it returned.
+        rowcount: The number of changed rows, or -1 if SQLite does not report it.
+        lastrowid: The id of the last inserted row, or `None`.
+        description: The columns of the returned rows, or `None` if the statement returns none.
+        rows: The returned rows.
     """
 
     rowcount: int
@@ -86,49 +108,37 @@ class WriteResult:
     rows: list[sqlite3.Row]
 
     def fetchall(self) -> list[sqlite3.Row]:
-        """The rows that it returned."""
+        """Return the returned rows."""
         return self.rows
 
 
 class Database:
-    """A SQLite database: reads and writes run in worker threads, off the event loop, one at a time.
+    """An SQLite database. Calls run in worker threads, one at a time.
 
     Args:
-        name: Its name in the host.
-        path: Its file; ``:memory:`` for one that lives as long as the host.
-        background: Runs the writes that nobody waits for.
+        name: The name of the database in the host.
+        path: The file, or ``:memory:`` for a database that exists as long as the host. The first use opens it.
+        background: The loop that starts writes with ``block=False``.
     """
 
     def __init__(self, name: str, path: str | PathLike[str], *, background: BackgroundLoop) -> None:
         self.name = name
         self.path = fspath(path)
         self._background = background
-        self._connection: sqlite3.Connection | None = None
-        self._lock = threading.RLock()
-        self._held = False
-        around_fork(self._before_fork, self._after_fork_in_parent)
-        after_fork_in_child(self._after_fork)
+        self._lock = ForkLock()
+        self._connection: sqlite3.Connection | None = None  # guarded by the lock
+        after_fork_in_child(self._forget_connection)
 
-    def _before_fork(self) -> None:
-        """No statement runs during a fork: SQLite's own record of the locks it holds would be wrong in the child."""
-        self._held = self._lock.acquire(timeout=FORK_TIMEOUT_SECONDS)
-
-    def _after_fork_in_parent(self) -> None:
-        if self._held:
-            self._held = False
-            self._lock.release()
-
-    def _after_fork(self) -> None:
-        """A connection never crosses a fork: the child opens its own, and leaves the parent's open."""
-        self._lock = threading.RLock()
-        self._inherited = self._connection  # closing it here would drop the locks that the parent holds
-        self._connection = None
+    def _forget_connection(self) -> None:
+        if self._connection is not None:
+            _inherited_connections.append(self._connection)
+            self._connection = None
 
     async def execute(self, sql: str, params: Parameters = None) -> Results:
-        """The rows of a query.
+        """Run a query and return its result.
 
         Raises:
-            sqlite3.Error: SQLite refuses it.
+            sqlite3.Error: SQLite rejects the query, or cannot open the file.
         """
 
         def read(connection: sqlite3.Connection) -> Results:
@@ -138,14 +148,14 @@ class Database:
         return await self.execute_fn(read)
 
     async def execute_fn(self, fn: Callable[[sqlite3.Connection], T]) -> T:
-        """What ``fn(connection)`` gives, run in a worker thread."""
+        """Return the result of ``fn(connection)``, called in a worker thread."""
         return await anyio.to_thread.run_sync(self._run, fn)
 
     async def execute_write(self, sql: str, params: Parameters = None, block: bool = True) -> WriteResult | uuid.UUID:
-        """Run a statement that writes, in a transaction of its own; see `execute_write_fn` for ``block``.
+        """Run a statement in a transaction of its own. See `execute_write_fn` for ``block``.
 
         Raises:
-            sqlite3.Error: SQLite refuses it; nothing is written.
+            sqlite3.Error: SQLite rejects the statement. Nothing is written.
         """
 
         def write(connection: sqlite3.Connection) -> WriteResult:
@@ -158,25 +168,27 @@ class Database:
     async def execute_write_fn(
         self, fn: Callable[[sqlite3.Connection], T], block: bool = True, transaction: bool = True
     ) -> T | uuid.UUID:
-        """What ``fn(connection)`` gives, run in a worker thread, in a transaction unless told otherwise.
+        """Return the result of ``fn(connection)``, called in a worker thread inside a transaction.
 
         Args:
-            fn: Gets the connection; what it raises undoes the transaction.
-            block: False comes back at once, with the id of the task; the host's `flush` waits for it.
-            transaction: False for statements that SQLite runs outside of a transaction only.
+            fn: A function of the connection. If it raises, the transaction is rolled back.
+            block: If False, return the id of the task at once. The write runs in the background: the host's `flush` waits
+                for it, and its failure is logged.
+            transaction: False calls ``fn`` without a transaction, for statements that SQLite does not allow inside one,
+                such as ``vacuum``.
         """
         run = self._write if transaction else self._run
         if block:
             return await anyio.to_thread.run_sync(run, fn)
 
-        async def later() -> None:
+        async def write_in_background() -> None:
             await anyio.to_thread.run_sync(run, fn)
 
-        self._background.submit(later, description=f"a write to the database {self.name!r}")
+        self._background.submit(write_in_background, description=f"a write to the database {self.name!r}")
         return uuid.uuid4()
 
     def close(self) -> None:
-        """Close the connection; the next use opens it again."""
+        """Close the connection. The next use opens a new one."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -192,6 +204,7 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
+            # isolation_level=None: the module begins no transaction by itself, so `_transaction` and ``fn`` decide.
             connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
             connection.row_factory = sqlite3.Row
             self._connection = connection
@@ -200,10 +213,12 @@ class Database:
 
 @contextlib.contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    # "immediate" takes SQLite's write lock now. A transaction that begins with a read, and writes later, would fail at
+    # once if another process wrote in between, without waiting.
     connection.execute("begin immediate")
     try:
         yield connection
-    except BaseException:
+    except BaseException:  # also KeyboardInterrupt: an open transaction would keep the write lock
         connection.rollback()
         raise
     connection.commit()

@@ -30,7 +30,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -47,10 +47,11 @@ PAGE_ROWS: Final = 500
 class ForkLock:
     """A reentrant lock that no other thread holds at the moment this process forks.
 
-    SQLite keeps a table, in memory, of the file locks that the process holds. File locks are not inherited by a forked
-    child, but the table is. If a thread were inside a transaction during the fork, SQLite in the child would believe
-    that it holds locks which only the parent has, and could damage the file. So hold this lock for as long as SQLite
-    works on a file: the forking thread acquires it before the fork and releases it afterwards, in parent and child.
+    SQLite keeps a table, in memory, of the file locks that the process holds. A forked child inherits the table, but
+    not the locks (https://www.sqlite.org/howtocorrupt.html, section 2.6). If a thread were inside a transaction during
+    the fork, SQLite in the child would believe that it holds locks which only the parent has, and could damage the
+    file. So hold this lock for as long as SQLite works on a file: the forking thread acquires it before the fork and
+    releases it afterwards, in parent and child.
 
     A fork waits `FORK_TIMEOUT_SECONDS` at most: a thread that hangs must not keep the program from forking. If the
     timeout expires, the child starts with a new lock, because no thread exists there that would release the old one.
@@ -187,11 +188,10 @@ class SqliteFile:
             self._check(connection)
 
     def _create_private(self) -> None:
-        try:
-            # O_EXCL: if the file or a symbolic link of that name exists, it is used as it is, or rejected by the check.
+        # O_EXCL: a file or symbolic link of that name is left as it is, for the check to accept or reject. Nothing is
+        # created behind a link that points to a missing file.
+        with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        except FileExistsError:
-            pass
 
     def _open(self) -> sqlite3.Connection:
         uri = f"{self.path.absolute().as_uri()}?mode=rw"

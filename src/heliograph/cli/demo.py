@@ -1,4 +1,9 @@
-"""``heliograph demo``: the whole way of an event, without a server."""
+"""``heliograph demo``: run a small program, receive its telemetry, and print it. No other server is needed.
+
+The program, `heliograph.cli.demo_program`, is a process of its own, so that it exports over the network as a real
+program does. This process runs the receiver, whose threads write to the store while the program runs. Everything is
+printed after both have ended.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,6 @@ import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from sqlite3 import Row
 from typing import TYPE_CHECKING
 
 import click
@@ -19,12 +23,14 @@ if TYPE_CHECKING:
     from heliograph.receiver.store import Store
 
 PROGRAM_TIMEOUT_SECONDS = 60
+"""The time after which the program is killed."""
 
-EXPECTED = {
+COUNT_QUERIES = {
     "events": "select count(distinct uid) from events where event_name != ''",
     "span_events": "select count(distinct uid) from span_events",
     "token_spans": "select count(*) from spans where name like 'token.%'",
 }
+"""How many of each have arrived, by the program's name for it."""
 
 
 @click.command()
@@ -33,41 +39,43 @@ EXPECTED = {
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("heliograph-demo.db"),
     show_default=True,
-    help="The SQLite file for what arrives; an older one is replaced.",
+    help="The SQLite file for the received telemetry. The file of an earlier demo is replaced.",
 )
 def demo(database: Path) -> None:
-    """Run a small program, and show what arrives of its telemetry.
+    """Run a small program, and show the telemetry that it sends.
 
-    It tracks events inside and outside of spans, creates a token and checks good, expired and forged ones, and exports
-    all of it by OTLP to a receiver of the demo's own, on a free port of 127.0.0.1.
+    The program tracks events inside and outside of spans, creates a token, verifies valid, expired and forged tokens,
+    and exports everything with OTLP to the demo's own receiver on a free port of 127.0.0.1.
     """
-    # the receiver needs protobuf, which the other commands do not
+    # imported here, because protobuf takes a while to import and most commands do not need it
     from heliograph.receiver.server import receiving
     from heliograph.receiver.store import Store, is_store
 
     if database.exists() and not is_store(database):
-        raise click.ClickException(f"{database} is no file of an earlier demo, and stays; name another with --database")
+        raise click.ClickException(
+            f"{database} is not the file of an earlier demo and is left as it is; choose another file with --database"
+        )
     database.unlink(missing_ok=True)
     try:
         store = Store(database)
-    except sqlite3.Error as error:
-        raise click.ClickException(f"{database} cannot be written: {error}; name another with --database") from error
-    try:
-        with receiving(store) as endpoint:
-            click.echo(f"An OTLP receiver listens at {endpoint}; a small forum runs, and sends there …")
-            sent = run_program(endpoint)
-        show_events(store.rows("select * from events order by time_unix_nano"))
-        show_spans(store)
-        show_metrics(store.rows("select * from metrics where name like 'heliograph.%' order by name, attributes"))
-        arrived = {what: store.rows(sql)[0][0] for what, sql in EXPECTED.items()}
-    finally:
-        store.close()
-    if not conclude(sent, arrived, database):
+    except (OSError, sqlite3.Error) as error:
+        raise click.ClickException(
+            f"{database} cannot be written: {error}; choose another file with --database"
+        ) from error
+    with receiving(store) as endpoint:
+        click.echo(f"An OTLP receiver listens at {endpoint}. A small forum runs and sends its telemetry there …")
+        sent = run_program(endpoint)
+    print_events(store.rows("select * from events order by time_unix_nano"))
+    print_spans(store)
+    print_metrics(store.rows("select * from metrics where name like 'heliograph.%' order by name, attributes"))
+    arrived = {what: store.rows(sql)[0][0] for what, sql in COUNT_QUERIES.items()}
+    if not print_result(sent, arrived, database):
         sys.exit(1)
 
 
 def run_program(endpoint: str) -> Mapping[str, int]:
-    """Run the program, and return what it says that it sent."""
+    """Run the program, and return the number of events, span events and spans that it reports to have sent."""
+    # The caller's own OTEL_* and HELIOGRAPH_* settings must not change what the demo shows, or send it elsewhere.
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "HELIOGRAPH_"))}
     environ |= {
         "OTEL_SERVICE_NAME": "forum",
@@ -84,35 +92,37 @@ def run_program(endpoint: str) -> Mapping[str, int]:
         check=False,
     )
     if program.returncode:
-        raise click.ClickException(f"the program ended with status {program.returncode}; its errors are above")
+        raise click.ClickException(
+            f"the demo's program failed with exit status {program.returncode}; its errors are printed above"
+        )
     sent: Mapping[str, int] = json.loads(program.stdout.splitlines()[-1])
     return sent
 
 
-def show_events(events: Iterable[Row]) -> None:
-    """The timeline of events, with actor and attributes."""
-    heading("Events, as log records")
+def print_events(events: Iterable[sqlite3.Row]) -> None:
+    """Print the events in the order of their times, with actor, body and attributes."""
+    print_heading("Events, as log records")
     for event in events:
         name = click.style(event["event_name"].ljust(20), fg="cyan", bold=True)
         actor = click.style(event["user_id"] or "–", fg="green")
-        where = f"trace {event['trace_id'][:8]}…" if event["trace_id"].strip("0") else "outside of a span"
-        click.echo(f"{clock(event['time_unix_nano'])}  {name}  by {actor}, {where}")
+        where = f"trace {event['trace_id'][:8]}…" if event["trace_id"].strip("0") else "outside of spans"
+        click.echo(f"{time_of_day(event['time_unix_nano'])}  {name}  by {actor}, {where}")
         click.echo(f"    {event['body']}")
-        show_attributes(event["attributes"])
+        print_attributes(event["attributes"])
 
 
-def show_spans(store: Store) -> None:
-    """The spans as trees, each with its span events."""
-    heading("Spans, with their span events")
+def print_spans(store: Store) -> None:
+    """Print the spans as trees, each with its span events."""
+    print_heading("Spans, with their span events")
     rows = store.rows("select * from spans order by start_unix_nano")
     ids = {row["span_id"] for row in rows}
     for row in rows:
         if row["parent_span_id"] not in ids:
-            show_span(store, rows, row, depth=0)
+            print_span(store, rows, row, depth=0)
 
 
-def show_span(store: Store, rows: list[Row], span: Row, *, depth: int) -> None:
-    """A span, its span events, and the spans below it."""
+def print_span(store: Store, rows: list[sqlite3.Row], span: sqlite3.Row, *, depth: int) -> None:
+    """Print a span, its span events, and its child spans."""
     indent = "    " * depth
     millis = (span["end_unix_nano"] - span["start_unix_nano"]) / 1e6
     attributes = json.loads(span["attributes"])
@@ -121,14 +131,14 @@ def show_span(store: Store, rows: list[Row], span: Row, *, depth: int) -> None:
     sql = "select * from span_events where span_id = ? order by time_unix_nano"
     for event in store.rows(sql, [span["span_id"]]):
         click.echo(f"{indent}    ◆ {click.style(event['event_name'], fg='cyan')}")
-    for below in rows:
-        if below["parent_span_id"] == span["span_id"]:
-            show_span(store, rows, below, depth=depth + 1)
+    for child in rows:
+        if child["parent_span_id"] == span["span_id"]:
+            print_span(store, rows, child, depth=depth + 1)
 
 
-def show_metrics(metrics: Iterable[Row]) -> None:
-    """The metrics, one data point a line."""
-    heading("Metrics")
+def print_metrics(metrics: Iterable[sqlite3.Row]) -> None:
+    """Print one line per data point."""
+    print_heading("Metrics")
     for metric in metrics:
         attributes = ", ".join(str(value) for value in json.loads(metric["attributes"]).values())
         value = (
@@ -139,29 +149,31 @@ def show_metrics(metrics: Iterable[Row]) -> None:
         click.echo(f"{click.style(metric['name'].ljust(34), fg='magenta')}  {attributes:<24} {value}")
 
 
-def show_attributes(attributes: str) -> None:
-    """Attributes, one a line, without those that the line above says already."""
+def print_attributes(attributes: str) -> None:
+    """Print one line per attribute, except for those that `print_events` has already printed."""
     for name, value in json.loads(attributes).items():
         if name not in {"log.record.uid", "user.id"}:
             click.echo(f"    {click.style(name, dim=True)} = {json.dumps(value, ensure_ascii=False)}")
 
 
-def conclude(sent: Mapping[str, int], arrived: Mapping[str, int], database: Path) -> bool:
-    """Say whether all that was sent arrived, and how to look at it."""
-    heading("Result")
+def print_result(sent: Mapping[str, int], arrived: Mapping[str, int], database: Path) -> bool:
+    """Print the numbers of what was sent and arrived, and return True if everything arrived, nothing twice."""
+    print_heading("Result")
     complete = bool(sent["flushed"]) and all(arrived[what] == sent[what] for what in arrived)
     for what, count in arrived.items():
         click.echo(f"{what.replace('_', ' ')}: {sent[what]} sent, {count} arrived")
-    verdict = click.style("Everything arrived.", fg="green") if complete else click.style("Not all arrived.", fg="red")
-    click.echo(f"{verdict} It is in {database}; with Datasette installed, look at it:\n\n    datasette {database}")
+    summary = (
+        click.style("Everything arrived.", fg="green") if complete else click.style("Not everything arrived.", fg="red")
+    )
+    click.echo(f"{summary} It is stored in {database}. To look at it with Datasette, run:\n\n    datasette {database}")
     return complete
 
 
-def heading(text: str) -> None:
-    """A line that begins a part."""
+def print_heading(text: str) -> None:
+    """Print the heading of a section."""
     click.echo(f"\n{click.style(text, bold=True, underline=True)}")
 
 
-def clock(time_unix_nano: int) -> str:
-    """A time of day, in UTC, to the millisecond."""
+def time_of_day(time_unix_nano: int) -> str:
+    """Return the time of day in UTC, to the millisecond."""
     return datetime.fromtimestamp(time_unix_nano / 1e9, tz=timezone.utc).strftime("%H:%M:%S.%f")[:-3]

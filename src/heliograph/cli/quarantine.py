@@ -1,4 +1,4 @@
-"""``heliograph quarantine``: the events that broke their contracts and were set aside."""
+"""``heliograph quarantine``: list, show, replay and purge the invalid events that were set aside."""
 
 from __future__ import annotations
 
@@ -22,35 +22,37 @@ from heliograph.settings import Settings
 from heliograph.values.text import display
 
 BATCH: Final = 500
-"""How many events are emitted before a flush: the SDK's queue takes 2048."""
+"""The number of events that are emitted before a flush. The SDK's queue holds 2048, and drops what exceeds that."""
 
 F = TypeVar("F", bound=Callable[..., object])
 
-event_option = click.option("--event", metavar="NAME", help="Events of this name alone, such as app.ban_user.")
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+event_option = click.option("--event", metavar="NAME", help="Only events with this event name, such as app.ban_user.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
 
 
 def file_option(command: F) -> F:
-    """Add the option that names the file."""
+    """Add the option ``--file`` to a command."""
     return click.option(
         "--file",
         type=click.Path(dir_okay=False, path_type=Path),
-        help="The quarantine; left out, it is that of HELIOGRAPH_QUARANTINE.",
+        help="The quarantine file. Default: HELIOGRAPH_QUARANTINE.",
     )(command)
 
 
 @click.group()
 def quarantine() -> None:
-    """Look at the events that broke their contracts, replay them, or throw them away."""
+    """List, show, replay and purge invalid events that were set aside."""
 
 
 @quarantine.command("list")
 @file_option
 @event_option
-@click.option("--kind", type=click.Choice([kind.value for kind in ViolationKind]), help="With this kind of violation.")
+@click.option(
+    "--kind", type=click.Choice([kind.value for kind in ViolationKind]), help="Only events with this kind of violation."
+)
 @json_option
 def list_events(file: Path | None, event: str | None, kind: str | None, *, as_json: bool) -> None:
-    """One line for each event: its number, when it happened, what it is, and what is wrong with it."""
+    """Print one line per event: number, time, event name and violations."""
     counts: collections.Counter[str] = collections.Counter()
     for each in _found(file, event_name=event, kind=kind):
         counts[each.record.event_name] += 1
@@ -65,49 +67,62 @@ def list_events(file: Path | None, event: str | None, kind: str | None, *, as_js
 @file_option
 @json_option
 def show(number: int, file: Path | None, *, as_json: bool) -> None:
-    """All that is known of the event with this number."""
+    """Print everything that is stored about the event with this number."""
     found = list(_found(file, ids=[number]))
     if not found:
-        raise click.ClickException(f"there is no event {number} in the quarantine")
-    shown = _as_dict(found[0])
-    click.echo(json.dumps(shown) if as_json else json.dumps(shown, indent=2))
+        raise click.ClickException(
+            f"there is no event {number} in the quarantine; `heliograph quarantine list` shows the numbers"
+        )
+    event = _as_dict(found[0])
+    click.echo(json.dumps(event) if as_json else json.dumps(event, indent=2))
 
 
 @quarantine.command()
 @sources_argument
 @file_option
 @event_option
-@click.option("--id", "ids", metavar="ID", type=int, multiple=True, help="The event with this number; several times.")
+@click.option(
+    "--id",
+    "ids",
+    metavar="ID",
+    type=int,
+    multiple=True,
+    help="Only the event with this number. May be given several times.",
+)
 def replay(sources: tuple[str, ...], file: Path | None, event: str | None, ids: tuple[int, ...]) -> None:
-    """Emit the events that are valid by now, once their classes were mended.
+    """Emit the events again, after their classes were fixed.
 
-    They go where the OTEL_* variables say, with their first time, id, actor and span. An event leaves the quarantine when
-    the exporter has delivered it; those that break their contracts still, or cannot be delivered, stay.
+    Events are exported to the endpoint of the OTEL_* variables, with their original time, id, actor and span. An event
+    is removed from the quarantine after the exporter has delivered it. Events that are still invalid, or cannot be
+    delivered, remain. The exit status is 1 if any remain.
     """
     from heliograph.sdk.configure import configure  # the SDK takes a while to import
 
-    kept = _quarantine(file)
+    store = _quarantine(file)
     classes = list(load_registry(sources))
-    total = stayed = 0
-    with configure(plugins=[_Classes(classes)]) as host:
+    total = remaining = 0
+    with configure(plugins=[_EventClasses(classes)]) as host:
         for batch in _batches(_found(file, event_name=event, ids=ids)):
-            emitted = [each.id for each in batch if _is_emitted(host, each)]
-            if emitted and not host.flush():
-                click.echo("Not delivered: they stay, and can be replayed again.", err=True)
-                emitted = []
-            kept.remove(emitted)
+            delivered = [each.id for each in batch if _emit(host, each)]
+            # Remove only after the flush: if this process is killed in between, the events are sent twice (with the
+            # same id, by which receivers deduplicate), and none is lost.
+            if delivered and not host.flush():
+                click.echo("Not delivered. The events remain in the quarantine and can be replayed again.", err=True)
+                delivered = []
+            store.remove(delivered)
             total += len(batch)
-            stayed += len(batch) - len(emitted)
-    click.echo(f"{total - stayed} replayed, {stayed} stay.")
-    if stayed:
+            remaining += len(batch) - len(delivered)
+    click.echo(f"{total - remaining} replayed, {remaining} remain in the quarantine.")
+    if remaining:
         raise SystemExit(1)
 
 
-def _is_emitted(host: Host, each: Quarantined) -> bool:
+def _emit(host: Host, each: Quarantined) -> bool:
+    """Emit an event, and return True. If it cannot be replayed, report the reason and return False."""
     try:
         host.replay(each.record)
     except NotReplayable as error:
-        click.echo(f"{each.id} {display(each.record.event_name)} stays: {display(str(error))}", err=True)
+        click.echo(f"{each.id} {display(each.record.event_name)} cannot be replayed: {display(str(error))}", err=True)
         return False
     return True
 
@@ -115,30 +130,30 @@ def _is_emitted(host: Host, each: Quarantined) -> bool:
 @quarantine.command()
 @file_option
 @event_option
-@click.option("--before", type=click.DateTime(), help="Those that happened before this time, in UTC.")
-@click.option("--all", "everything", is_flag=True, help="All of them.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--before", type=click.DateTime(), help="Only events that happened before this time, in UTC.")
+@click.option("--all", "everything", is_flag=True, help="All events.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def purge(file: Path | None, event: str | None, before: datetime | None, *, everything: bool, yes: bool) -> None:
-    """Throw events away, for ever."""
+    """Delete events for good."""
     if not (everything or event or before):
-        raise click.UsageError("say which: --event NAME, --before DATE, or --all")
+        raise click.UsageError("choose the events to delete: --event NAME, --before DATE, or --all")
     utc = before and before.replace(tzinfo=timezone.utc)
     ids = [each.id for each in _found(file, event_name=event, before=utc)]
     if ids and not yes:
-        click.confirm(f"Throw {len(ids)} events away?", abort=True)
+        click.confirm(f"Delete {len(ids)} events for good?", abort=True)
     _quarantine(file).remove(ids)
-    click.echo(f"{len(ids)} thrown away.")
+    click.echo(f"{len(ids)} deleted.")
 
 
-class _Classes:
-    """A plugin that registers classes."""
+class _EventClasses:
+    """A plugin that registers event classes."""
 
     def __init__(self, classes: list[type]) -> None:
         self._classes = classes
 
     @hookimpl
     def register_events(self) -> list[type]:
-        """The classes."""
+        """Return the event classes."""
         return self._classes
 
 

@@ -1,11 +1,17 @@
-"""Dead letters: log records that no server will ever take, in SQLite, so that people can look at them with Datasette."""
+"""Dead letters: log records that no server will ever accept, in an SQLite file that people can open with Datasette.
+
+A record becomes a dead letter when a server rejects it for good. The worker then puts it here and acknowledges it in the
+journal, so that the records behind it are delivered. ``heliograph outbox dead`` lists dead letters and puts them back.
+
+Two threads or processes may meet at the file: the worker of each process, which adds records, and the command line,
+which reads and deletes. `heliograph.sqlite_file` describes the locks.
+"""
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,14 +24,16 @@ from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.errors import OutboxError
 from heliograph.otlp import decode_attributes, decode_value
 from heliograph.semconv import LOG_RECORD_UID
+from heliograph.sqlite_file import SqliteFile
 from heliograph.values.text import to_json
 
 APPLICATION_ID: Final = 0x48454C44
-"""What tells a file of ours from any other: SQLite's `application_id`, "HELD"."""
+"""The mark of a file of dead letters: SQLite's ``application_id``, the letters "HELD"."""
 
-_BUSY_TIMEOUT_SECONDS: Final = 5.0
-_SCHEMA: Final = f"""
-pragma application_id = {APPLICATION_ID};
+_TABLE: Final = "dead_letters"
+# The columns `uid` to `attributes` are for people, and repeat what is in `record`. The blobs are the bytes of the journal:
+# with them a dead letter is put back exactly as it was.
+_TABLES: Final = """
 create table if not exists dead_letters (
     id integer primary key, died text not null, reason text not null, message text not null, uid text, event_name text,
     happened text, body text, attributes text, resource blob not null, resource_schema_url text not null,
@@ -38,24 +46,23 @@ insert into dead_letters (
     scope_schema_url, record
 ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_FIND: Final = """
-select * from dead_letters where :ids = '[]' or id in (select value from json_each(:ids)) order by id
-"""
+_LAST_TIMESTAMP: Final = 2**37
+"""A time in seconds, about the year 6325, to which later ones are reduced: `datetime` ends with the year 9999."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetter:
-    """A record that was given up.
+    """A log record that no server will ever accept.
 
     Attributes:
-        id: Its number in the file.
-        died: When it was given up, in ISO 8601.
-        reason: Why, as one of a few words.
-        message: What the server said.
-        uid: Its unique id, if it has one.
-        event_name: Its name, if it has one.
-        header: What it was made under.
-        entry: The record, and the scope that it was made under.
+        id: The number of the dead letter in the file.
+        died: The time at which it became a dead letter, in ISO 8601.
+        reason: The reason, one word of a closed set.
+        message: The message of the server.
+        uid: The unique id of the record, or `None` if it has none.
+        event_name: The event name, or `None` if the record has none.
+        header: The header of the journal that held the record (its resource).
+        entry: The record and its scope. Its sequence is 0, because it is no longer in a journal.
     """
 
     id: int
@@ -69,114 +76,95 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """Keeps dead letters in a file; each call opens it anew, so that processes can share it.
+    """A file of dead letters. Any number of threads and processes may use it at the same time.
 
     Args:
-        path: The file; made, for its owner alone, with the first of them.
+        path: The file. It is created, readable for its owner only, with the first dead letter.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._file = SqliteFile(path, application_id=APPLICATION_ID, tables=_TABLES, wrong_file=OutboxError)
 
     def put(self, header: Header, entry: Entry, *, reason: str, message: str) -> None:
-        """Keep a record.
+        """Add a record. When this returns, it is on disk.
 
         Raises:
-            OutboxError: The file cannot be written.
+            OutboxError: The file cannot be written, or is not a file of dead letters.
         """
-        record = decode_record(entry.encoded)
         row = (
             datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             reason,
             message,
-            *_columns(record),
+            *_readable_columns(decode_record(entry.encoded)),
             header.resource,
             header.schema_url,
             entry.scope.scope,
             entry.scope.schema_url,
             entry.encoded,
         )
-        with self._write() as connection:
+        with self._outbox_errors(), self._file.writing() as connection:
             connection.execute(_INSERT, row)
 
     def find(self, ids: Iterable[int] = ()) -> Iterator[DeadLetter]:
-        """The dead letters, or those with these numbers, in order.
+        """Yield the dead letters with these numbers, or all of them, in the order of their numbers.
 
         Raises:
-            OutboxError: The file cannot be read.
+            OutboxError: The file cannot be read, or is not a file of dead letters. A missing file is no error.
         """
         wanted = list(ids)
-        if not self._path.exists():
-            return
-        with self._read() as connection:
-            rows = connection.execute(_FIND, {"ids": to_json(wanted)}).fetchall()
-        for row in rows:
-            yield _dead_letter(row)
+        with self._outbox_errors():
+            if wanted:
+                rows = self._file.rows(_TABLE, "id in (select value from json_each(?))", [to_json(wanted)])
+            else:
+                rows = self._file.rows(_TABLE)
+            for row in rows:
+                yield _from_row(row)
 
     def count(self) -> int:
-        """How many there are."""
-        if not self._path.exists():
-            return 0
-        with self._read() as connection:
+        """Return the number of dead letters.
+
+        Raises:
+            OutboxError: The file cannot be read, or is not a file of dead letters. A missing file is no error.
+        """
+        with self._outbox_errors(), self._file.reading() as connection:
             found: int = connection.execute("select count(*) from dead_letters").fetchone()[0]
             return found
 
     def is_sound(self) -> bool:
-        """Whether SQLite finds nothing wrong with the file."""
-        if not self._path.exists():
-            return True
+        """Return True if the file is missing, or SQLite finds no damage in it."""
         try:
-            with self._read() as connection:
+            with self._outbox_errors(), self._file.reading() as connection:
                 return bool(connection.execute("pragma integrity_check").fetchone()[0] == "ok")
         except OutboxError:
             return False
 
     def remove(self, ids: Iterable[int]) -> None:
-        """Delete those with these numbers."""
-        with self._write() as connection:
-            connection.executemany("delete from dead_letters where id = ?", [(each,) for each in ids])
+        """Delete the dead letters with these numbers.
+
+        Raises:
+            OutboxError: The file cannot be written, or is not a file of dead letters.
+        """
+        with self._outbox_errors():
+            self._file.remove(_TABLE, ids)
 
     @contextmanager
-    def _read(self) -> Iterator[sqlite3.Connection]:
-        """A connection to what is there; it may have to undo what a process that died left half-done."""
-        with self._connected(f"{self._path.absolute().as_uri()}?mode=rw") as connection:
-            yield connection
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        with _told(self._path):
-            if not self._path.exists():
-                os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-        with self._connected(self._path.absolute().as_uri()) as connection:
-            connection.executescript(_SCHEMA)
-            yield connection
-
-    @contextmanager
-    def _connected(self, uri: str) -> Iterator[sqlite3.Connection]:
-        with (
-            _told(self._path),
-            closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_SECONDS)) as connection,
-            connection,
-        ):
-            connection.row_factory = sqlite3.Row
-            yield connection
+    def _outbox_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OutboxError:
+            raise
+        except (OSError, sqlite3.Error) as error:
+            raise OutboxError(self._path, f"its dead letters cannot be read or written: {error}") from error
 
 
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, sqlite3.Error) as error:
-        raise OutboxError(path, f"its dead letters cannot be read and written: {error}") from error
-
-
-def _columns(record: LogRecord | None) -> tuple[str | None, ...]:
-    """The uid, the event name, the time, the body and the attributes, for people."""
+def _readable_columns(record: LogRecord | None) -> tuple[str | None, ...]:
+    """Return the columns for people: uid, event name, time, body, attributes. All are `None` for a damaged record."""
     if record is None:
         return (None,) * 5
     attributes = decode_attributes(record.attributes)
     uid = attributes.get(LOG_RECORD_UID)
-    happened = datetime.fromtimestamp(min(record.time_unix_nano / 1e9, 2**37), tz=timezone.utc)
+    happened = datetime.fromtimestamp(min(record.time_unix_nano / 1e9, _LAST_TIMESTAMP), tz=timezone.utc)
     return (
         uid if isinstance(uid, str) else None,
         record.event_name or None,
@@ -186,7 +174,7 @@ def _columns(record: LogRecord | None) -> tuple[str | None, ...]:
     )
 
 
-def _dead_letter(row: sqlite3.Row) -> DeadLetter:
+def _from_row(row: sqlite3.Row) -> DeadLetter:
     return DeadLetter(
         **{name: row[name] for name in ("id", "died", "reason", "message", "uid", "event_name")},
         header=Header(resource=row["resource"], schema_url=row["resource_schema_url"]),

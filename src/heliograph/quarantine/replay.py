@@ -1,4 +1,4 @@
-"""An event that was set aside, made ready to be emitted once its class was mended."""
+"""Preparing an event from the quarantine to be emitted, after its class was fixed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 
 from heliograph.errors import NotReplayable, qualified_name
+from heliograph.events import Upcaster
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.stored_properties import read_stored_properties
@@ -15,41 +16,51 @@ from heliograph.values.attributes import Attributes
 
 
 def prepare(schemas: SchemaRegistry, record: InvalidRecord) -> tuple[EventReader, Attributes]:
-    """The schema by which the event is emitted now, and its attributes.
+    """Return the reader of the class that emits the event now, and the wire attributes of its properties.
 
-    A version that is still registered is taken as it is; an older one goes through the upcaster of a class that has one
-    for it.
+    If the event's version is registered, its properties are used as they are. Otherwise they are converted by the
+    upcaster of a registered class that declares one for that version.
 
     Raises:
-        NotReplayable: Says why not, and the mend.
+        NotReplayable: The event is still invalid, or no registered class can read its version.
     """
-    reader, properties = _upcast(schemas.versions(record.event_name), record)
+    reader, properties = _current_version(schemas.versions(record.event_name), record)
     attributes, violations = read_stored_properties(reader.schema, properties)
     if violations:
         raise NotReplayable(describe_violations(violations))
     return reader, attributes
 
 
-def _upcast(
+def _current_version(
     readers: Mapping[str | None, EventReader], record: InvalidRecord
 ) -> tuple[EventReader, Mapping[str, object]]:
+    """Return the reader to use, and the event's properties as its class expects them."""
     if not readers:
-        raise NotReplayable([f"no class for the event {record.event_name!r} is among the sources"])
+        raise NotReplayable(
+            [f"no source has an event class with the event name {record.event_name!r}; add the source that has it"]
+        )
     if record.version in readers:
         return readers[record.version], record.properties
     for reader in readers.values():
         upcaster = reader.schema.upcasters.get(str(record.version))
         if upcaster is not None:
-            try:
-                return reader, dict(upcaster(copy.deepcopy(dict(record.properties))))
-            except Exception as error:  # a program's own code may do anything
-                raise NotReplayable(
-                    [f"the upcaster from version {record.version!r} failed: {qualified_name(error)}"]
-                ) from error
+            return reader, _upcast(upcaster, record)
     known = ", ".join(map(repr, readers))
     raise NotReplayable(
         [
-            f"it is of version {record.version!r}, and the sources have {known}: decorate a function with "
-            f"@{next(iter(readers.values())).schema.event_class.__name__}.upcast(from_version={str(record.version)!r})"
+            f"the event has version {record.version!r}, but the sources have {known}: add an upcaster, a function "
+            f"decorated with @{next(iter(readers.values())).schema.event_class.__name__}"
+            f".upcast(from_version={str(record.version)!r})"
         ]
     )
+
+
+def _upcast(upcaster: Upcaster, record: InvalidRecord) -> Mapping[str, object]:
+    try:
+        # A deep copy: an upcaster may change what it gets, and the record must stay as it is in the file.
+        return dict(upcaster(copy.deepcopy(dict(record.properties))))
+    except Exception as error:  # a program's own code may raise anything
+        # Only the class of the error: its message may carry a value of the event.
+        raise NotReplayable(
+            [f"the upcaster from version {record.version!r} failed: {qualified_name(error)}"]
+        ) from error

@@ -7,6 +7,7 @@ children.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import sqlite3
 from opentelemetry.trace import SpanContext, TraceFlags, format_span_id, format_trace_id
 
 from heliograph.errors import QuarantineError

@@ -1,1 +1,5 @@
-"""A small OTLP/HTTP receiver that keeps what arrives in SQLite: for demos and for looking, not for production."""
+"""A small OTLP/HTTP receiver that stores telemetry in an SQLite file. For demos and tests, not for production.
+
+`server` receives requests, `rows` turns them into rows, `store` is the file, and `recordings` reads events back, from
+such a file or from a Collector's.
+"""

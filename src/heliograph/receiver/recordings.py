@@ -1,4 +1,4 @@
-"""Events that were recorded: in lines of OTLP JSON, as a Collector's file exporter writes them, or in a `Store`."""
+"""Reading recorded events from a file: a receiver's `Store`, or lines of OTLP JSON from a Collector's file exporter."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -17,30 +18,33 @@ from heliograph.otlp import decode_attributes, without_ids
 from heliograph.receiver.store import is_store
 from heliograph.schema.drafts.from_events import RecordedEvent
 from heliograph.semconv import LOG_RECORD_UID
+from heliograph.sqlite_file import open_read_only
+
+_REQUEST_KEYS: Final = ("resourceLogs", "resourceSpans", "resourceMetrics")
 
 
 def read_recorded(path: Path) -> Iterator[RecordedEvent]:
-    """The events in a file; one that is there as a log record and as a span event, once.
+    """Yield the events of a file. An event that is there as log record and as span event is yielded once.
 
     Raises:
-        FileFormatError: The file is neither; names the line.
+        FileFormatError: The file is neither a receiver's file nor lines of OTLP JSON. The message names the line.
     """
     seen: set[object] = set()
-    for event in _of_store(path) if is_store(path) else _of_lines(path):
+    for event in _read_store(path) if is_store(path) else _read_lines(path):
         uid = event.attributes.get(LOG_RECORD_UID)
         if uid is None or uid not in seen:
             seen.add(uid)
             yield event
 
 
-def _of_store(path: Path) -> Iterator[RecordedEvent]:
+def _read_store(path: Path) -> Iterator[RecordedEvent]:
     query = """
         select event_name, severity_number, attributes from events where event_name != ''
         union all
         select event_name, null, attributes from span_events where uid is not null
     """
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(open_read_only(path)) as connection:
             for event_name, severity_number, attributes in connection.execute(query):
                 yield RecordedEvent(
                     event_name=event_name, attributes=json.loads(attributes), severity_number=severity_number
@@ -49,35 +53,38 @@ def _of_store(path: Path) -> Iterator[RecordedEvent]:
         raise FileFormatError(f"{path}: {error}") from error
 
 
-def _of_lines(path: Path) -> Iterator[RecordedEvent]:
+def _read_lines(path: Path) -> Iterator[RecordedEvent]:
     try:
         with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    yield from _of_line(line, f"{path}, line {number}")
+                    yield from _read_line(line, f"{path}, line {number}")
     except (OSError, UnicodeError) as error:
         raise FileFormatError(f"{path} cannot be read: {error}") from error
 
 
-def _of_line(line: str, place: str) -> Iterator[RecordedEvent]:
+def _read_line(line: str, place: str) -> Iterator[RecordedEvent]:
     try:
-        document = json.loads(line)
-        if not isinstance(document, dict) or not document.keys() & {"resourceLogs", "resourceSpans", "resourceMetrics"}:
-            raise FileFormatError(f"{place}: it is no request of OTLP in JSON")
-        readable = without_ids(document)
-        if "resourceLogs" in document:
-            yield from _of_logs(json_format.ParseDict(readable, ExportLogsServiceRequest(), True))
-        if "resourceSpans" in document:
-            yield from _of_spans(json_format.ParseDict(readable, ExportTraceServiceRequest(), True))
-    except (RecursionError, ValueError, json_format.ParseError) as error:
-        raise error if isinstance(error, FileFormatError) else FileFormatError(f"{place}: {error}") from error
+        yield from _request_events(json.loads(line))
+    except (RecursionError, ValueError, json_format.ParseError) as error:  # RecursionError: JSON nested too deep
+        raise FileFormatError(f"{place}: {error}") from error
 
 
-def _of_logs(request: ExportLogsServiceRequest) -> Iterator[RecordedEvent]:
+def _request_events(document: object) -> Iterator[RecordedEvent]:
+    if not isinstance(document, dict) or not document.keys() & set(_REQUEST_KEYS):
+        raise ValueError(f"this is not an OTLP request in JSON: it has none of the keys {', '.join(_REQUEST_KEYS)}")
+    readable = without_ids(document)  # protobuf would read the hexadecimal ids as base64
+    if "resourceLogs" in document:
+        yield from _log_record_events(json_format.ParseDict(readable, ExportLogsServiceRequest(), True))
+    if "resourceSpans" in document:
+        yield from _span_events(json_format.ParseDict(readable, ExportTraceServiceRequest(), True))
+
+
+def _log_record_events(request: ExportLogsServiceRequest) -> Iterator[RecordedEvent]:
     for resource in request.resource_logs:
         for scope in resource.scope_logs:
             for record in scope.log_records:
-                if record.event_name:
+                if record.event_name:  # a log record without an event name is not an event
                     yield RecordedEvent(
                         event_name=record.event_name,
                         attributes=decode_attributes(record.attributes),
@@ -85,11 +92,11 @@ def _of_logs(request: ExportLogsServiceRequest) -> Iterator[RecordedEvent]:
                     )
 
 
-def _of_spans(request: ExportTraceServiceRequest) -> Iterable[RecordedEvent]:
+def _span_events(request: ExportTraceServiceRequest) -> Iterable[RecordedEvent]:
     for resource in request.resource_spans:
         for scope in resource.scope_spans:
             for span in scope.spans:
                 for event in span.events:
                     attributes = decode_attributes(event.attributes)
-                    if LOG_RECORD_UID in attributes:  # others are span events that are no events of an application
+                    if LOG_RECORD_UID in attributes:  # others, such as exceptions, are not events of an application
                         yield RecordedEvent(event_name=event.name, attributes=attributes)

@@ -1,4 +1,4 @@
-"""From OTLP's protobuf messages to rows."""
+"""OTLP requests as rows of the receiver's tables. The keys of a row are the names of its columns in `receiver.store`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from heliograph.otlp import decode_attributes, decode_value
 from heliograph.semconv import LOG_RECORD_UID, USER_ID
 from heliograph.values.text import to_json
 
-Row: TypeAlias = dict[str, object]
+ColumnValues: TypeAlias = dict[str, object]
+"""The values of one row, by the name of the column."""
 
 
-def log_rows(request: ExportLogsServiceRequest) -> Iterator[Row]:
-    """One row for each log record."""
+def log_rows(request: ExportLogsServiceRequest) -> Iterator[ColumnValues]:
+    """Yield a row of ``events`` for each log record."""
     for resource in request.resource_logs:
         for scope in resource.scope_logs:
             for record in scope.log_records:
@@ -30,17 +31,17 @@ def log_rows(request: ExportLogsServiceRequest) -> Iterator[Row]:
                     "event_name": record.event_name,
                     "time_unix_nano": record.time_unix_nano,
                     "severity_number": record.severity_number,
-                    "body": _text(decode_value(record.body)),
+                    "body": _body_text(decode_value(record.body)),
                     "user_id": attributes.get(USER_ID),
                     "trace_id": record.trace_id.hex(),
                     "span_id": record.span_id.hex(),
-                    "service": _service(resource.resource.attributes),
+                    "service": _service_name(resource.resource.attributes),
                     "attributes": to_json(attributes),
                 }
 
 
-def span_rows(request: ExportTraceServiceRequest) -> Iterator[tuple[Row, list[Row]]]:
-    """One row for each span, with one for each of its events."""
+def span_rows(request: ExportTraceServiceRequest) -> Iterator[tuple[ColumnValues, list[ColumnValues]]]:
+    """Yield a row of ``spans`` for each span, together with the rows of ``span_events`` for its events."""
     for resource in request.resource_spans:
         for scope in resource.scope_spans:
             for span in scope.spans:
@@ -53,13 +54,13 @@ def span_rows(request: ExportTraceServiceRequest) -> Iterator[tuple[Row, list[Ro
                     "start_unix_nano": span.start_time_unix_nano,
                     "end_unix_nano": span.end_time_unix_nano,
                     "status": Status.StatusCode.Name(span.status.code).removeprefix("STATUS_CODE_"),
-                    "service": _service(resource.resource.attributes),
+                    "service": _service_name(resource.resource.attributes),
                     "attributes": to_json(decode_attributes(span.attributes)),
                 }
                 yield row, [_span_event_row(row, event) for event in span.events]
 
 
-def _span_event_row(span: Row, event: Span.Event) -> Row:
+def _span_event_row(span: ColumnValues, event: Span.Event) -> ColumnValues:
     attributes = decode_attributes(event.attributes)
     return {
         "uid": attributes.get(LOG_RECORD_UID),
@@ -71,18 +72,22 @@ def _span_event_row(span: Row, event: Span.Event) -> Row:
     }
 
 
-def metric_rows(request: ExportMetricsServiceRequest) -> Iterator[Row]:
-    """One row for each data point."""
+def metric_rows(request: ExportMetricsServiceRequest) -> Iterator[ColumnValues]:
+    """Yield a row of ``metrics`` for each data point.
+
+    The value of a histogram is the sum of what was recorded. Counts by bucket are not stored.
+    """
     for resource in request.resource_metrics:
         for scope in resource.scope_metrics:
             for metric in scope.metrics:
-                yield from _point_rows(metric, _service(resource.resource.attributes))
+                yield from _point_rows(metric, _service_name(resource.resource.attributes))
 
 
-def _point_rows(metric: Metric, service: object) -> Iterator[Row]:
+def _point_rows(metric: Metric, service: object) -> Iterator[ColumnValues]:
     kind = metric.WhichOneof("data")
     for point in getattr(metric, kind).data_points if kind else ():
         is_histogram = hasattr(point, "bucket_counts")
+        # `as_int or as_double`: one of the two is set, and the other reads as 0
         yield {
             "name": metric.name,
             "unit": metric.unit,
@@ -94,9 +99,9 @@ def _point_rows(metric: Metric, service: object) -> Iterator[Row]:
         }
 
 
-def _text(value: object) -> str:
+def _body_text(value: object) -> str:
     return value if isinstance(value, str) else to_json(value)
 
 
-def _service(pairs: Iterable[KeyValue]) -> object:
+def _service_name(pairs: Iterable[KeyValue]) -> object:
     return decode_attributes(pairs).get("service.name")

@@ -1,6 +1,11 @@
-"""OTLP over HTTP, protobuf, on the loopback.
+"""An OTLP/HTTP server on 127.0.0.1 that stores the telemetry it receives.
 
+It accepts binary protobuf, plain or compressed with gzip, at ``/v1/logs``, ``/v1/traces`` and ``/v1/metrics``.
 Source: OTLP specification 1.7, section OTLP/HTTP.
+
+Threads: one thread accepts connections, and each connection is served by a thread of its own, which writes to the
+`Store`. The store is the only thing that they share, and has its own lock. `receiving` waits for all of them before it
+returns, so the caller sees in the store everything that was acknowledged to a client.
 """
 
 from __future__ import annotations
@@ -27,14 +32,20 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from heliograph.receiver.store import Store
 
 MAX_REQUEST_BYTES: Final = 64 * 1024 * 1024
+"""The largest request that is read."""
 PROTOBUF: Final = "application/x-protobuf"
+"""The content type of a request and of a response."""
 
 
 @contextmanager
 def receiving(store: Store) -> Iterator[str]:
-    """Receive into the store, on a free port of 127.0.0.1; gives the endpoint, such as ``http://127.0.0.1:40123``."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(store))
-    server.daemon_threads = False
+    """Run a server on a free port of 127.0.0.1 for the time of a ``with`` block.
+
+    Yields:
+        The endpoint, such as ``http://127.0.0.1:40123``.
+    """
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_class(store))
+    server.daemon_threads = False  # so that `server_close` waits for requests that are being stored
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="heliograph-receiver")
     thread.start()
     try:
@@ -45,7 +56,7 @@ def receiving(store: Store) -> Iterator[str]:
         server.server_close()
 
 
-def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
+def _handler_class(store: Store) -> type[BaseHTTPRequestHandler]:
     routes: dict[str, tuple[Any, Callable[[Any], None], Any]] = {
         "/v1/logs": (ExportLogsServiceRequest, store.add_logs, ExportLogsServiceResponse),
         "/v1/traces": (ExportTraceServiceRequest, store.add_traces, ExportTraceServiceResponse),
@@ -53,18 +64,19 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
     }
 
     class Handler(BaseHTTPRequestHandler):
-        timeout = 10
+        timeout = 10  # seconds; a client that stays silent must not keep `receiving` from returning
 
         def do_POST(self) -> None:
             route = routes.get(self.path)
             if route is None:
-                self.send_error(HTTPStatus.NOT_FOUND, f"there are {', '.join(routes)}")
+                self.send_error(HTTPStatus.NOT_FOUND, f"send to {', '.join(routes)}")
             elif self.headers.get_content_type() != PROTOBUF:
-                self.send_error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {PROTOBUF}")
+                self.send_error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the content type {PROTOBUF}")
             else:
                 self._receive(*route)
 
         def _receive(self, request_class: Any, add: Callable[[Any], None], response_class: Any) -> None:
+            # The response is sent after the rows were committed: "200" means stored.
             try:
                 add(request_class.FromString(self._body()))
             except (ValueError, OSError, EOFError, DecodeError) as error:
@@ -80,11 +92,11 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
         def _body(self) -> bytes:
             length = int(self.headers.get("Content-Length", 0))
             if not 0 <= length <= MAX_REQUEST_BYTES:
-                raise ValueError(f"a request has at most {MAX_REQUEST_BYTES} bytes")
+                raise ValueError(f"the Content-Length must be between 0 and {MAX_REQUEST_BYTES}")
             body = self.rfile.read(length)
             return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — the base class's name
-            """Say nothing: the demo shows what arrived itself."""
+            """Log nothing: the demo prints what arrived."""
 
     return Handler

@@ -1,12 +1,14 @@
-"""What arrived, in a SQLite file that people can look at."""
+"""The SQLite file in which the receiver stores telemetry, for people to look at.
+
+`heliograph.sqlite_file` describes how the file is created, checked and locked. The server's threads (one per client
+connection) add rows, while the program that started the server queries them. Each call has a connection of its own.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Iterable
-from contextlib import closing
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Final
 
@@ -14,14 +16,16 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from heliograph.receiver.rows import (
-    Row,
-    log_rows,
-    metric_rows,
-    span_rows,
-)
+from heliograph.errors import FileFormatError
+from heliograph.receiver.rows import ColumnValues, log_rows, metric_rows, span_rows
+from heliograph.sqlite_file import SqliteFile, has_application_id
 
-SCHEMA: Final = """
+APPLICATION_ID: Final = 0x48454C49
+"""The mark of a receiver's file: SQLite's ``application_id``, the letters "HELI"."""
+
+# `events` and `span_events` have no key: a record that is delivered twice is there twice, so that people see it.
+# A span is exported once. Of a metric only the last value of each series is kept, since exports repeat the whole sum.
+_TABLES: Final = """
 create table if not exists events (
     uid text, event_name text, time_unix_nano integer, severity_number integer, body text, user_id text,
     trace_id text, span_id text, service text, attributes text
@@ -41,66 +45,64 @@ create table if not exists metrics (
 """
 
 
-APPLICATION_ID: Final = 0x48454C49
-"""What tells a file of ours from any other: SQLite's `application_id`, "HELI"."""
-
-
 def is_store(path: str | PathLike[str]) -> bool:
-    """Whether the file was made by a `Store`."""
-    try:
-        with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            found: int = connection.execute("pragma application_id").fetchone()[0]
-    except sqlite3.Error:
-        return False
-    return found == APPLICATION_ID
+    """Return True if the file was created by a `Store`. The file is not changed."""
+    return has_application_id(Path(path), APPLICATION_ID)
 
 
 class Store:
-    """A SQLite file with the tables `events` (log records), `spans`, `span_events` and `metrics` (the last values).
+    """An SQLite file with the tables ``events`` (log records), ``spans``, ``span_events`` and ``metrics``.
+
+    Any number of threads may use it at the same time.
 
     Args:
-        path: The file; made if it is not there.
+        path: The file. It is created, readable for its owner only, if it is missing.
+
+    Raises:
+        FileFormatError: The file exists, and is not a `Store`.
+        sqlite3.Error: The file cannot be written.
+        OSError: The file cannot be created.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        self._lock = threading.Lock()
-        self._connection = sqlite3.connect(fspath(path), check_same_thread=False)
-        self._connection.row_factory = sqlite3.Row
-        self._connection.executescript(f"pragma application_id = {APPLICATION_ID};{SCHEMA}")
+        self._file = SqliteFile(
+            Path(path),
+            application_id=APPLICATION_ID,
+            tables=_TABLES,
+            wrong_file=lambda path, reason: FileFormatError(f"{path} is not a file of the receiver: {reason}"),
+        )
+        with self._file.writing():
+            pass  # creates file and tables, so that a wrong path fails before anything is received
 
     def add_logs(self, request: ExportLogsServiceRequest) -> None:
-        """Keep log records."""
+        """Add the log records of a request."""
         self._insert({"events": log_rows(request)})
 
     def add_traces(self, request: ExportTraceServiceRequest) -> None:
-        """Keep spans, and their events."""
-        spans, events = [], []
-        for span, of_span in span_rows(request):
+        """Add the spans of a request, with their span events."""
+        spans, span_events = [], []
+        for span, its_events in span_rows(request):
             spans.append(span)
-            events += of_span
-        self._insert({"spans": spans, "span_events": events})
+            span_events += its_events
+        self._insert({"spans": spans, "span_events": span_events})
 
     def add_metrics(self, request: ExportMetricsServiceRequest) -> None:
-        """Keep data points; a newer one replaces the one before."""
+        """Add the data points of a request. Each replaces the earlier one of its series."""
         self._insert({"metrics": metric_rows(request)})
 
     def rows(self, sql: str, parameters: Iterable[object] = ()) -> list[sqlite3.Row]:
-        """The rows of a query."""
-        with self._lock:
-            return self._connection.execute(sql, tuple(parameters)).fetchall()
+        """Return the rows of a query."""
+        with self._file.reading() as connection:
+            return connection.execute(sql, tuple(parameters)).fetchall()
 
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._connection.close()
-
-    def _insert(self, tables: dict[str, Iterable[Row]]) -> None:
-        with self._lock, self._connection:
+    def _insert(self, tables: dict[str, Iterable[ColumnValues]]) -> None:
+        """Insert rows in one transaction: a request is stored as a whole, or not at all."""
+        with self._file.writing() as connection:
             for table, rows in tables.items():
                 for row in rows:
                     names = ", ".join(row)
                     places = ", ".join("?" * len(row))
-                    self._connection.execute(  # names come from `decode`, values are bound
+                    connection.execute(  # the names are those of `receiver.rows`, never a sender's; values are bound
                         f"insert or replace into {table} ({names}) values ({places})",  # noqa: S608
                         tuple(row.values()),
                     )
