@@ -1,4 +1,4 @@
-"""A host's databases are SQLite files in Datasette's shape, off the event loop."""
+"""A host's databases have the interface of Datasette's, and work in threads, off the event loop."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def database(tmp_path: Path, background: BackgroundLoop) -> Iterator[Database]:
 
 
 @pytest.mark.anyio
-async def test_what_was_written_is_read(database: Database, tmp_path: Path) -> None:
-    """By position and by name, with parameters of both kinds, and by other programs."""
+async def test_written_rows_are_read(database: Database, tmp_path: Path) -> None:
+    """Parameters may be positional or named, and so are the values of a row. Other programs read the file, too."""
     await database.execute_write("insert into t (a) values (?)", ["x"])
     await database.execute_write("insert into t (a) values (:a)", {"a": "y"})
 
@@ -52,21 +52,21 @@ async def test_what_was_written_is_read(database: Database, tmp_path: Path) -> N
 
 
 @pytest.mark.anyio
-async def test_results_in_the_forms_that_datasette_has(database: Database) -> None:
-    """First, single value, and an error where there is none."""
+async def test_results_have_datasettes_methods(database: Database) -> None:
+    """`first` returns None, and `single_value` raises, if there is no such value."""
     assert (await database.execute("select 7")).single_value() == 7
     assert (await database.execute("select a from t")).first() is None
     first = (await database.execute("select 1 as one, 2 as two")).first()
     assert first is not None
     assert dict(first) == {"one": 1, "two": 2}
     for sql in ("select 1, 2", "select a from t", "select 1 union select 2"):
-        with pytest.raises(ValueError, match="not one value"):
+        with pytest.raises(ValueError, match="expected one row and one column"):
             (await database.execute(sql)).single_value()
 
 
 @pytest.mark.anyio
-async def test_write_says_what_it_did(database: Database) -> None:
-    """Rows changed, last id, and what `returning` gave."""
+async def test_result_of_a_write(database: Database) -> None:
+    """It has the number of changed rows, the last id, and the rows of `returning`."""
     result = await database.execute_write("insert into t (a) values ('x') returning id, a")
 
     assert not isinstance(result, uuid.UUID)
@@ -79,7 +79,7 @@ async def test_write_says_what_it_did(database: Database) -> None:
 
 @pytest.mark.anyio
 async def test_write_fn_is_one_transaction(database: Database) -> None:
-    """All of it, or nothing."""
+    """If the function raises, none of its statements has an effect."""
 
     def write(connection: sqlite3.Connection) -> str:
         connection.execute("insert into t (a) values ('x')")
@@ -99,7 +99,7 @@ async def test_write_fn_is_one_transaction(database: Database) -> None:
 
 @pytest.mark.anyio
 async def test_write_fn_without_a_transaction(database: Database) -> None:
-    """For what SQLite refuses to do inside of one."""
+    """SQLite does not allow some statements inside a transaction."""
     with pytest.raises(sqlite3.OperationalError, match="VACUUM"):
         await database.execute_write("vacuum")
 
@@ -108,7 +108,7 @@ async def test_write_fn_without_a_transaction(database: Database) -> None:
 
 @pytest.mark.anyio
 async def test_error_of_sqlite_is_raised_and_the_next_call_works(database: Database) -> None:
-    """A wrong statement holds nothing up."""
+    """A failed call does not keep the lock."""
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
         await database.execute_write("insert into missing values (1)")
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
@@ -118,8 +118,8 @@ async def test_error_of_sqlite_is_raised_and_the_next_call_works(database: Datab
 
 
 @pytest.mark.anyio
-async def test_write_that_nobody_waits_for(database: Database, background: BackgroundLoop) -> None:
-    """It comes back at once with an id; the background, and so a flush, waits for it."""
+async def test_write_in_the_background(database: Database, background: BackgroundLoop) -> None:
+    """The call returns an id at once. The background loop, and so a flush, waits for the write."""
     task = await database.execute_write("insert into t (a) values ('later')", block=False)
 
     assert isinstance(task, uuid.UUID)
@@ -128,10 +128,10 @@ async def test_write_that_nobody_waits_for(database: Database, background: Backg
 
 
 @pytest.mark.anyio
-async def test_write_that_nobody_waits_for_is_logged_when_it_fails(
+async def test_write_in_the_background_that_fails_is_logged(
     database: Database, background: BackgroundLoop, warnings: pytest.LogCaptureFixture
 ) -> None:
-    """The database is named."""
+    """The message names the database."""
     await database.execute_write("insert into missing values (1)", block=False)
 
     assert await asyncio.to_thread(background.wait, 5)
@@ -140,15 +140,15 @@ async def test_write_that_nobody_waits_for_is_logged_when_it_fails(
 
 @pytest.mark.anyio
 async def test_queries_run_off_the_event_loop(database: Database) -> None:
-    """The loop goes on while SQLite works."""
-    loops = threading.get_ident()
+    """They run in another thread than the loop."""
+    thread_of_the_loop = threading.get_ident()
 
-    assert await database.execute_fn(lambda _: threading.get_ident()) != loops
+    assert await database.execute_fn(lambda _: threading.get_ident()) != thread_of_the_loop
 
 
 @pytest.mark.anyio
 async def test_writers_at_the_same_time_lose_nothing(database: Database) -> None:
-    """Each has its turn."""
+    """They take turns."""
     async with anyio.create_task_group() as tasks:
         for _ in range(50):
             tasks.start_soon(database.execute_write, "insert into t (a) values ('x')")
@@ -157,8 +157,8 @@ async def test_writers_at_the_same_time_lose_nothing(database: Database) -> None
 
 
 @pytest.mark.anyio
-async def test_database_in_memory_is_one_for_all_threads(background: BackgroundLoop) -> None:
-    """What one call writes, the next one reads."""
+async def test_database_in_memory_is_shared_by_all_threads(background: BackgroundLoop) -> None:
+    """There is one connection, not one for each thread."""
     database = Database("_internal", ":memory:", background=background)
     await database.execute_write("create table t (a)")
     await database.execute_write("insert into t values (1)")
@@ -169,7 +169,7 @@ async def test_database_in_memory_is_one_for_all_threads(background: BackgroundL
 
 @pytest.mark.anyio
 async def test_closed_database_is_opened_again(database: Database) -> None:
-    """A second close does nothing."""
+    """A second close has no effect."""
     await database.execute_write("insert into t (a) values ('x')")
     database.close()
     database.close()
@@ -178,8 +178,8 @@ async def test_closed_database_is_opened_again(database: Database) -> None:
 
 
 @pytest.mark.anyio
-async def test_file_that_cannot_be_opened_is_sqlites_error(tmp_path: Path, background: BackgroundLoop) -> None:
-    """At the first use, not before."""
+async def test_file_that_cannot_be_opened_is_an_error_of_sqlite(tmp_path: Path, background: BackgroundLoop) -> None:
+    """It is raised at the first use, not before."""
     database = Database("events", tmp_path / "missing" / "events.db", background=background)
 
     with pytest.raises(sqlite3.OperationalError, match="unable to open"):
@@ -188,7 +188,7 @@ async def test_file_that_cannot_be_opened_is_sqlites_error(tmp_path: Path, backg
 
 @pytest.mark.anyio
 async def test_interface_is_datasettes(database: Database) -> None:
-    """The same calls on a real Datasette's database give the same."""
+    """The same calls on a database of a real Datasette return the same."""
     datasette = Datasette(memory=True)
     theirs = datasette.add_memory_database("a_database_of_the_tests")
 

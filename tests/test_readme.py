@@ -28,9 +28,7 @@ def block(language: str, containing: str) -> str:
 @pytest.fixture
 def store(tmp_path):
     """The telemetry that arrives."""
-    store = Store(tmp_path / "arrived.db")
-    yield store
-    store.close()
+    return Store(tmp_path / "arrived.db")
 
 
 def run(command, endpoint, folder):

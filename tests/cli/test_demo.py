@@ -1,4 +1,4 @@
-"""`heliograph demo` shows the whole way of an event, and says whether everything arrived."""
+"""`heliograph demo` prints the telemetry of a small program, and reports if everything arrived."""
 
 from __future__ import annotations
 
@@ -16,24 +16,22 @@ from heliograph.receiver.store import Store
 
 
 def run(*arguments: str) -> Result:
-    """What the command said, and its exit code."""
+    """Run a command, and return its output and exit status."""
     return CliRunner().invoke(cli, arguments)
 
 
-def test_version() -> None:
-    """The command says its version."""
+def test_version_option() -> None:
+    """It prints the version of the package."""
     assert __version__ in run("--version").output
 
 
-def test_demo_shows_what_arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Events, spans and metrics are shown, all arrived, whatever the environment says; an older file is replaced."""
+def test_demo_prints_what_arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller's settings do not matter, and the file of an earlier demo is replaced."""
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     monkeypatch.setenv("OTEL_LOGS_EXPORTER", "nonsense")
     monkeypatch.setenv("HELIOGRAPH_SIGNALS", "nonsense")
     path = tmp_path / "demo.db"
-    store = Store(path)
-    store._insert({"events": [{"event_name": "app.old"}]})
-    store.close()
+    Store(path)._insert({"events": [{"event_name": "app.old"}]})
 
     ran = run("demo", "--database", str(path))
 
@@ -59,8 +57,8 @@ def test_demo_shows_what_arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("content", [b"my only copy", b"", b"x" * 5000])
-def test_demo_leaves_other_files_alone(tmp_path: Path, content: bytes) -> None:
-    """A file that no demo made is not replaced: the command says so, and fails."""
+def test_demo_does_not_replace_other_files(tmp_path: Path, content: bytes) -> None:
+    """The command fails, and the message names the file and the option."""
     path = tmp_path / "some.txt"
     path.write_bytes(content)
 
@@ -72,8 +70,8 @@ def test_demo_leaves_other_files_alone(tmp_path: Path, content: bytes) -> None:
     assert path.read_bytes() == content
 
 
-def test_demo_leaves_other_databases_alone(tmp_path: Path) -> None:
-    """A SQLite file of somebody else's stays, too."""
+def test_demo_does_not_replace_other_databases(tmp_path: Path) -> None:
+    """The SQLite file of another program is not changed."""
     path = tmp_path / "shop.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("create table events (id integer primary key)")
@@ -97,20 +95,20 @@ ARRIVED = {"events": 4, "span_events": 2, "token_spans": 5}
         ({**SENT, "flushed": False}, ARRIVED, False),
     ],
 )
-def test_conclusion(
+def test_result_reports_if_everything_arrived(
     capsys: pytest.CaptureFixture[str], sent: dict[str, int], arrived: dict[str, int], complete: bool
 ) -> None:
-    """Less than was sent, more than was sent, and a flush that failed are not complete."""
-    assert demo.conclude(sent, arrived, Path("demo.db")) is complete
+    """Missing records, duplicates and a failed flush are reported."""
+    assert demo.print_result(sent, arrived, Path("demo.db")) is complete
 
-    said = capsys.readouterr().out
-    assert ("Everything arrived." in said) is complete
-    assert ("Not all arrived." in said) is not complete
-    assert f"events: 4 sent, {arrived['events']} arrived" in said
+    output = capsys.readouterr().out
+    assert ("Everything arrived." in output) is complete
+    assert ("Not everything arrived." in output) is not complete
+    assert f"events: 4 sent, {arrived['events']} arrived" in output
 
 
-def test_demo_fails_when_something_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The exit code is 1 when less arrived than was sent."""
+def test_demo_fails_if_something_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit status is 1."""
     monkeypatch.setattr(demo, "run_program", lambda endpoint: SENT)
 
     ran = run("demo", "--database", str(tmp_path / "demo.db"))
@@ -119,11 +117,11 @@ def test_demo_fails_when_something_is_missing(tmp_path: Path, monkeypatch: pytes
     assert "events: 4 sent, 0 arrived" in ran.output
 
 
-def test_demo_fails_when_the_program_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that fails is told, with its status."""
+def test_demo_fails_if_its_program_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message has the exit status of the program."""
     monkeypatch.setattr("sys.executable", "/bin/false")
 
     ran = run("demo", "--database", str(tmp_path / "demo.db"))
 
     assert ran.exit_code == 1
-    assert "ended with status 1" in ran.output
+    assert "failed with exit status 1" in ran.output

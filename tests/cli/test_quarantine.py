@@ -1,4 +1,4 @@
-"""`heliograph quarantine` shows what was set aside, and replays it once the class was mended."""
+"""`heliograph quarantine` lists the events that were set aside, and replays them after their class was fixed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run(*arguments: object) -> Result:
 
 
 def replay(folder: Path, endpoint: str, source: str, *arguments: str) -> tuple[int, str]:
-    """The command as a process of its own, in a folder with a module `shop`: it sets providers of its own up."""
+    """Run the command in a process of its own, because it sets global providers. `source` is the module `shop`."""
     (folder / "shop.py").write_text("from __future__ import annotations\n" + textwrap.dedent(source))
     command = [sys.executable, "-m", "heliograph", "quarantine", "replay", "--file", "aside.db", *arguments]
     ended = run_process(
@@ -50,7 +50,7 @@ def replay(folder: Path, endpoint: str, source: str, *arguments: str) -> tuple[i
     return ended.returncode, ended.stdout + ended.stderr
 
 
-MENDED = """
+FIXED = """
     from dataclasses import dataclass
     from typing import Annotated
     from heliograph import Attribute, Event, Privacy
@@ -78,7 +78,7 @@ UPCAST = """
 
 
 def test_list_has_one_line_for_each(quarantine: Quarantine) -> None:
-    """Number, time, event and reasons; a sum at the end."""
+    """A line has number, time, event name and violations. The last line has the sums."""
     quarantine.put(ORDER)
     quarantine.put(replace(RECORD, uid="2"))
     ran = run("list", "--file", quarantine.path)
@@ -90,7 +90,7 @@ def test_list_has_one_line_for_each(quarantine: Quarantine) -> None:
 
 
 def test_list_by_condition_and_as_json(quarantine: Quarantine) -> None:
-    """For people and for programs."""
+    """`--event` and `--kind` select events, `--json` prints one object per line."""
     quarantine.put(ORDER)
     quarantine.put(replace(RECORD, uid="2"))
 
@@ -99,8 +99,8 @@ def test_list_by_condition_and_as_json(quarantine: Quarantine) -> None:
     assert "0 events" in run("list", "--file", quarantine.path, "--kind", "unplanned-event").output
 
 
-def test_show_has_all_of_it(quarantine: Quarantine) -> None:
-    """Properties, actor, reasons, ids."""
+def test_show_prints_everything_about_an_event(quarantine: Quarantine) -> None:
+    """A number that does not exist is an error."""
     quarantine.put(ORDER)
     shown = json.loads(run("show", 1, "--file", quarantine.path).output)
 
@@ -110,8 +110,8 @@ def test_show_has_all_of_it(quarantine: Quarantine) -> None:
     assert run("show", 2, "--file", quarantine.path).exit_code == 1
 
 
-def test_terminal_is_safe_from_what_events_carry(quarantine: Quarantine) -> None:
-    """Control characters never come out as they are."""
+def test_control_characters_are_escaped(quarantine: Quarantine) -> None:
+    """Values of events cannot change the terminal."""
     quarantine.put(replace(ORDER, event_name="a\x1b[31m", properties={"x\x1b": "\x1b]0;\x07"}))
     output = run("list", "--file", quarantine.path).output + run("show", 1, "--file", quarantine.path).output
 
@@ -120,7 +120,7 @@ def test_terminal_is_safe_from_what_events_carry(quarantine: Quarantine) -> None
 
 
 def test_file_of_the_setting_is_the_default(quarantine: Quarantine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As programs find it."""
+    """Without `--file`, the commands use the same file as programs."""
     quarantine.put(ORDER)
     monkeypatch.setenv("HELIOGRAPH_QUARANTINE", str(quarantine.path))
 
@@ -128,33 +128,33 @@ def test_file_of_the_setting_is_the_default(quarantine: Quarantine, monkeypatch:
 
 
 @pytest.mark.parametrize("command", [["list"], ["show", "1"], ["purge", "--all", "--yes"]])
-def test_file_that_is_none_is_a_wrong_call(tmp_path: Path, command: list[str]) -> None:
-    """Exit status 2, and the file is named."""
+def test_missing_file_is_a_usage_error(tmp_path: Path, command: list[str]) -> None:
+    """The exit status is 2, and the message names the file."""
     ran = run(*command, "--file", tmp_path / "nothing.db")
 
     assert ran.exit_code == 2
     assert "nothing.db" in ran.output
 
 
-def test_purge_asks(quarantine: Quarantine) -> None:
-    """And says how many."""
+def test_purge_asks_before_it_deletes(quarantine: Quarantine) -> None:
+    """It needs a condition, and prints the number of deleted events."""
     quarantine.put(ORDER)
     assert run("purge", "--file", quarantine.path).exit_code == 2
-    assert run("purge", "--file", quarantine.path, "--all").exit_code == 1  # nobody answered
-    assert "0 thrown away" in run("purge", "--file", quarantine.path, "--before", "2025-01-01", "--yes").output
+    assert run("purge", "--file", quarantine.path, "--all").exit_code == 1  # no confirmation
+    assert "0 deleted" in run("purge", "--file", quarantine.path, "--before", "2025-01-01", "--yes").output
 
-    assert "1 thrown away" in run("purge", "--file", quarantine.path, "--before", "2027-01-01", "--yes").output
+    assert "1 deleted" in run("purge", "--file", quarantine.path, "--before", "2027-01-01", "--yes").output
     assert list(quarantine.find()) == []
 
 
 def test_replay_emits_with_the_first_time_id_actor_and_span(quarantine: Quarantine, tmp_path: Path) -> None:
-    """What was masked stays as it was, and is not held against the event."""
+    """A masked value stays masked, and does not make the event invalid."""
     quarantine.put(ORDER)
     with Receiver() as receiver:
-        status, said = replay(tmp_path, receiver.endpoint, MENDED, "shop:OrderEvent")
+        status, output = replay(tmp_path, receiver.endpoint, FIXED, "shop:OrderEvent")
         [log] = receiver.logs()
 
-    assert (status, "1 replayed, 0 stay." in said) == (0, True), said
+    assert (status, "1 replayed, 0 remain in the quarantine." in output) == (0, True), output
     assert log.event_name == "shop.order"
     assert log.time_unix_nano == ORDER.time_unix_nano
     assert log.attributes == {
@@ -168,13 +168,13 @@ def test_replay_emits_with_the_first_time_id_actor_and_span(quarantine: Quaranti
 
 
 def test_replay_through_an_upcaster(quarantine: Quarantine, tmp_path: Path) -> None:
-    """What an older version made becomes what the class is now."""
+    """The event of an older version is exported as the current version."""
     quarantine.put(replace(ORDER, version="1", properties={"number": "one"}))
     with Receiver() as receiver:
-        status, said = replay(tmp_path, receiver.endpoint, UPCAST, "shop:OrderEvent")
+        status, output = replay(tmp_path, receiver.endpoint, UPCAST, "shop:OrderEvent")
         [log] = receiver.logs()
 
-    assert status == 0, said
+    assert status == 0, output
     assert log.attributes["shop.order.key"] == "one"
     assert log.attributes["heliograph.event.version"] == "2"
 
@@ -182,38 +182,38 @@ def test_replay_through_an_upcaster(quarantine: Quarantine, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("version", "source", "reason"),
     [
-        (None, MENDED.replace("int | str", "int"), "datatype-mismatch: number"),
-        ("3", UPCAST, "it is of version '3', and the sources have '2'"),
+        (None, FIXED.replace("int | str", "int"), "datatype-mismatch: number"),
+        ("3", UPCAST, "the event has version '3', but the sources have '2'"),
         ("1", UPCAST.replace('"number"', '"c4n4ry"'), "the upcaster from version '1' failed: builtins.KeyError"),
-        ("1", UPCAST.replace('"order"', '"other"'), "no class for the event 'shop.order'"),
+        ("1", UPCAST.replace('"order"', '"other"'), "no source has an event class with the event name 'shop.order'"),
     ],
 )
-def test_event_that_cannot_be_replayed_stays(
+def test_event_that_cannot_be_replayed_remains(
     quarantine: Quarantine, tmp_path: Path, version: str | None, source: str, reason: str
 ) -> None:
-    """With the reason, and exit status 1."""
+    """The reason is printed, and the exit status is 1."""
     quarantine.put(replace(ORDER, version=version))
     with Receiver() as receiver:
-        status, said = replay(tmp_path, receiver.endpoint, source, "shop:OrderEvent")
+        status, output = replay(tmp_path, receiver.endpoint, source, "shop:OrderEvent")
 
         assert receiver.logs() == []
     assert (status, len(list(quarantine.find()))) == (1, 1)
-    assert reason in said
-    assert "0 replayed, 1 stay." in said
+    assert reason in output
+    assert "0 replayed, 1 remain in the quarantine." in output
 
 
-def test_event_that_was_not_delivered_stays(quarantine: Quarantine, tmp_path: Path) -> None:
-    """It leaves when the exporter has delivered it, not before."""
+def test_event_that_was_not_delivered_remains(quarantine: Quarantine, tmp_path: Path) -> None:
+    """It is removed only after the exporter has delivered it."""
     quarantine.put(ORDER)
-    status, said = replay(tmp_path, "http://127.0.0.1:9", MENDED, "shop:OrderEvent")
+    status, output = replay(tmp_path, "http://127.0.0.1:9", FIXED, "shop:OrderEvent")
 
     assert status == 1
-    assert "Not delivered" in said
+    assert "Not delivered" in output
     assert len(list(quarantine.find())) == 1
 
 
-def test_source_that_is_none_is_a_wrong_call(quarantine: Quarantine) -> None:
-    """Exit status 2, and the source is named."""
+def test_unknown_source_is_a_usage_error(quarantine: Quarantine) -> None:
+    """The exit status is 2, and the message names the source."""
     quarantine.put(ORDER)
     ran = run("replay", "--file", quarantine.path, "no.such.module:Class")
 

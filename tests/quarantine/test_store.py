@@ -1,4 +1,7 @@
-"""Events that were set aside lie in a file of their owner's, whole but for what may not leave."""
+"""The quarantine keeps invalid events in a file that only its owner can read, without protected values.
+
+`tests/test_sqlite_file.py` tests what it has in common with our other SQLite files.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +43,8 @@ def quarantine(tmp_path: Path) -> Quarantine:
     return Quarantine(tmp_path / "aside.db")
 
 
-def test_what_is_kept_is_found_as_it_was(quarantine: Quarantine) -> None:
-    """Every part of a record comes back."""
+def test_event_is_found_as_it_was_put(quarantine: Quarantine) -> None:
+    """Every field of the record is restored."""
     quarantine.put(RECORD)
 
     [found] = quarantine.find()
@@ -50,8 +53,8 @@ def test_what_is_kept_is_found_as_it_was(quarantine: Quarantine) -> None:
     assert found.happened == "2026-01-02T03:04:05.000+00:00"
 
 
-def test_file_is_its_owners_alone(quarantine: Quarantine) -> None:
-    """Whatever the umask says."""
+def test_only_the_owner_can_read_the_file(quarantine: Quarantine) -> None:
+    """The umask does not matter."""
     before = os.umask(0)
     try:
         quarantine.put(RECORD)
@@ -62,16 +65,16 @@ def test_file_is_its_owners_alone(quarantine: Quarantine) -> None:
     assert [path.name for path in quarantine.path.parent.iterdir()] == ["aside.db"]
 
 
-def test_one_event_is_kept_once(quarantine: Quarantine) -> None:
-    """By its id."""
+def test_event_that_is_put_twice_is_kept_once(quarantine: Quarantine) -> None:
+    """It is recognized by its unique id."""
     quarantine.put(RECORD)
     quarantine.put(RECORD)
 
     assert len(list(quarantine.find())) == 1
 
 
-def test_conditions(quarantine: Quarantine) -> None:
-    """By number, name, kind of violation and time."""
+def test_events_are_found_by_number_name_violation_and_time(quarantine: Quarantine) -> None:
+    """Several conditions must all be met."""
     other = replace(RECORD, uid="other", event_name="app.other", time_unix_nano=1, violations=("unplanned-event",))
     quarantine.put(RECORD)
     quarantine.put(other)
@@ -86,7 +89,7 @@ def test_conditions(quarantine: Quarantine) -> None:
 
 
 def test_many_events_are_read_a_few_at_a_time_and_can_be_removed_meanwhile(quarantine: Quarantine) -> None:
-    """Removing what was read neither skips an event nor gives one twice."""
+    """Removing events that were returned neither skips one nor returns one twice."""
     for number in range(1100):
         quarantine.put(replace(RECORD, uid=str(number)))
     seen = []
@@ -99,8 +102,8 @@ def test_many_events_are_read_a_few_at_a_time_and_can_be_removed_meanwhile(quara
     assert len(list(quarantine.find())) == 100
 
 
-def test_what_was_removed_is_gone_from_the_file(quarantine: Quarantine) -> None:
-    """Not only from the table: the bytes are."""
+def test_removed_event_is_overwritten_in_the_file(quarantine: Quarantine) -> None:
+    """No byte of it remains."""
     quarantine.put(replace(RECORD, properties={"secret": "c4n4ry" * 10}))
     assert b"c4n4ry" in quarantine.path.read_bytes()
 
@@ -109,8 +112,8 @@ def test_what_was_removed_is_gone_from_the_file(quarantine: Quarantine) -> None:
 
 
 @pytest.mark.parametrize("content", [b"not a database, but long enough to be one" * 10, None])
-def test_foreign_file_is_refused_and_stays(quarantine: Quarantine, content: bytes | None) -> None:
-    """Neither a text nor somebody's database is written to."""
+def test_file_of_another_program_is_rejected_and_unchanged(quarantine: Quarantine, content: bytes | None) -> None:
+    """This holds for text and for a database."""
     if content is None:
         with closing(sqlite3.connect(quarantine.path)) as connection:
             connection.execute("create table theirs (x)")
@@ -125,15 +128,15 @@ def test_foreign_file_is_refused_and_stays(quarantine: Quarantine, content: byte
     assert quarantine.path.read_bytes() == before
 
 
-def test_file_that_is_not_there(quarantine: Quarantine) -> None:
-    """To look for events makes no file."""
-    with pytest.raises(QuarantineError, match="nothing was set aside"):
+def test_missing_file_is_an_error_for_find(quarantine: Quarantine) -> None:
+    """It is reported at the call, and the file is not created."""
+    with pytest.raises(QuarantineError, match="the file does not exist"):
         quarantine.find()
     assert not quarantine.path.exists()
 
 
-def test_file_that_was_deleted_is_made_again(quarantine: Quarantine) -> None:
-    """An operator may throw it away while programs run."""
+def test_deleted_file_is_created_again(quarantine: Quarantine) -> None:
+    """An operator may delete it while programs run."""
     quarantine.put(RECORD)
     quarantine.path.unlink()
     quarantine.put(RECORD)
@@ -141,9 +144,10 @@ def test_file_that_was_deleted_is_made_again(quarantine: Quarantine) -> None:
     assert len(list(quarantine.find())) == 1
 
 
-def test_file_that_is_full_keeps_what_it_has(quarantine: Quarantine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What does not fit is an error, which makes the event go out instead."""
+def test_full_file_keeps_its_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event that does not fit is an error; its caller then emits the event instead."""
     monkeypatch.setattr("heliograph.quarantine.store.MAX_BYTES", 64 * 1024)
+    quarantine = Quarantine(tmp_path / "aside.db")
     with pytest.raises(sqlite3.OperationalError, match="full"):
         for number in range(1000):
             quarantine.put(replace(RECORD, uid=str(number)))
@@ -152,8 +156,8 @@ def test_file_that_is_full_keeps_what_it_has(quarantine: Quarantine, monkeypatch
     assert quarantine.path.stat().st_size <= 64 * 1024
 
 
-def test_threads_lose_nothing(quarantine: Quarantine) -> None:
-    """Eight of them at once."""
+def test_threads_that_put_at_the_same_time_lose_nothing(quarantine: Quarantine) -> None:
+    """Eight threads, ten events each."""
     threads = [
         threading.Thread(target=lambda n=n: [quarantine.put(replace(RECORD, uid=f"{n}-{i}")) for i in range(10)])
         for n in range(8)
@@ -197,8 +201,8 @@ if __name__ == "__main__":
 """
 
 
-def set_aside(folder: Path, *arguments: str) -> Quarantine:
-    """What a process leaves that is killed as soon as `track` has returned."""
+def run_program_that_is_killed(folder: Path, *arguments: str) -> Quarantine:
+    """Run a process that is killed as soon as `track` has returned, and return its quarantine."""
     (folder / "shop.py").write_text(PROGRAM)
     path = folder / "aside.db"
     ended = subprocess.run(
@@ -208,7 +212,7 @@ def set_aside(folder: Path, *arguments: str) -> Quarantine:
             HELIOGRAPH_VALIDATION="quarantine", HELIOGRAPH_QUARANTINE=str(path), HELIOGRAPH_PRIVACY_KEY="k"
         ),
         capture_output=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert ended.returncode == -signal.SIGKILL, ended.stderr
@@ -217,8 +221,8 @@ def set_aside(folder: Path, *arguments: str) -> Quarantine:
 
 
 def test_event_survives_the_death_of_its_process(tmp_path: Path) -> None:
-    """Killed right after `track` returned; and no protected value is in any byte of the file."""
-    quarantine = set_aside(tmp_path)
+    """The process is killed right after `track` returned. No byte of the file holds a protected value."""
+    quarantine = run_program_that_is_killed(tmp_path)
 
     [found] = quarantine.find()
     assert found.record.event_name == "shop.order"
@@ -229,5 +233,60 @@ def test_event_survives_the_death_of_its_process(tmp_path: Path) -> None:
 
 
 def test_parent_and_child_of_a_fork_use_one_file(tmp_path: Path) -> None:
-    """No connection crosses the fork."""
-    assert len(list(set_aside(tmp_path, "fork").find())) == 2
+    """Each puts an event after the fork."""
+    assert len(list(run_program_that_is_killed(tmp_path, "fork").find())) == 2
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        replace(RECORD, version=None),
+        replace(RECORD, violations=()),
+        replace(RECORD, actor={"user.roles": ["a", "b"]}, properties={}),
+        replace(RECORD, span=SpanContext(trace_id=0, span_id=0, is_remote=False, trace_flags=TraceFlags(0))),
+        replace(RECORD, properties={"text": "ünïcode \x00 \U0001f600", "number": 2**53, "null": None}),
+    ],
+)
+def test_unusual_records_are_restored(quarantine: Quarantine, record: InvalidRecord) -> None:
+    quarantine.put(record)
+
+    [found] = quarantine.find()
+    assert found.record == record
+
+
+def test_time_of_the_condition_is_exclusive(quarantine: Quarantine) -> None:
+    """An event at exactly that second is not before it."""
+    quarantine.put(RECORD)
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+
+    assert list(quarantine.find(before=at)) == []
+    assert len(list(quarantine.find(before=at.replace(second=6)))) == 1
+
+
+def test_more_ids_than_sqlite_has_parameters(quarantine: Quarantine) -> None:
+    """SQLite allows 32766 parameters or fewer."""
+    quarantine.put(RECORD)
+
+    assert [each.id for each in quarantine.find(ids=range(100_000))] == [1]
+
+
+def test_format_of_the_file(quarantine: Quarantine) -> None:
+    """Files of older versions stay readable: mark, table and columns do not change."""
+    quarantine.put(RECORD)
+
+    with closing(sqlite3.connect(quarantine.path)) as connection:
+        assert connection.execute("pragma application_id").fetchone() == (0x48454C51,)
+        columns = [row[1] for row in connection.execute("pragma table_info(quarantine)")]
+        [row] = connection.execute("select uid, actor, violations, trace_id, span_id, trace_flags from quarantine")
+    assert columns == [
+        *("id", "uid", "event_name", "version", "event_class", "happened", "set_aside", "time_unix_nano", "actor"),
+        *("properties", "violations", "trace_id", "span_id", "trace_flags"),
+    ]
+    assert row == (
+        RECORD.uid,
+        '{"user.id":"root"}',
+        '["datatype-mismatch: number"]',
+        "00000000000000000000000000000007",
+        "0000000000000008",
+        1,
+    )

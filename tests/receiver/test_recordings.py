@@ -1,4 +1,4 @@
-"""Recorded events, read from files."""
+"""Recorded events are read from a Collector's files and from the receiver's store."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ TRACE = json.dumps(
 )
 
 
-def test_lines_of_otlp_are_read(tmp_path: Path) -> None:
-    """Log records, and span events that are no log records; each event once, with its types."""
+def test_events_are_read_from_lines_of_otlp(tmp_path: Path) -> None:
+    """They are log records, and span events without a log record; each event once, values with their types."""
     path = tmp_path / "events.jsonl"
     path.write_text(
         f"{LOG}\n\n{TRACE}\n{logs(body={'stringValue': 'no event'})}\n" + json.dumps({"resourceMetrics": []})
@@ -84,8 +84,8 @@ def test_lines_of_otlp_are_read(tmp_path: Path) -> None:
     ]
 
 
-def test_store_of_the_demo_is_read(tmp_path: Path) -> None:
-    """The same events, from its tables."""
+def test_events_are_read_from_a_store(tmp_path: Path) -> None:
+    """They are the same events, from its tables."""
     from google.protobuf import json_format
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -95,7 +95,6 @@ def test_store_of_the_demo_is_read(tmp_path: Path) -> None:
     ids = str.maketrans({}), '"traceId": "0123456789abcdef0123456789abcdef", "spanId": "0123456789abcdef", '
     store.add_logs(json_format.Parse(LOG.replace(ids[1], ""), ExportLogsServiceRequest(), ignore_unknown_fields=True))
     store.add_traces(json_format.Parse(TRACE.replace(ids[1], ""), ExportTraceServiceRequest()))
-    store.close()
 
     found = list(read_recorded(path))
 
@@ -107,15 +106,15 @@ def test_store_of_the_demo_is_read(tmp_path: Path) -> None:
     ("line", "problem"),
     [
         ("{", "line 2"),
-        ("[]", "line 2: it is no request of OTLP"),
-        ('{"a": 1}', "line 2: it is no request of OTLP"),
+        ("[]", "line 2: this is not an OTLP request in JSON"),
+        ('{"a": 1}', "line 2: this is not an OTLP request in JSON"),
         ('{"resourceLogs": 3}', "line 2"),
         (logs(attributes=[pair("a", {"intValue": "many"})]), "line 2"),
         ("[" * 100_000, "line 2"),
     ],
 )
-def test_line_that_is_none_is_told(tmp_path: Path, line: str, problem: str) -> None:
-    """With the file and its number."""
+def test_line_that_is_not_otlp_is_reported(tmp_path: Path, line: str, problem: str) -> None:
+    """The message names the file and the line."""
     path = tmp_path / "events.jsonl"
     path.write_text(f"{LOG}\n{line}\n")
 
@@ -123,8 +122,8 @@ def test_line_that_is_none_is_told(tmp_path: Path, line: str, problem: str) -> N
         list(read_recorded(path))
 
 
-def test_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    """One of bytes, and one that is not there."""
+def test_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
+    """One file is no text, the other is missing."""
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"\xff\xfe\n")
 

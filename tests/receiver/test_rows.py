@@ -1,4 +1,4 @@
-"""OTLP's messages become rows."""
+"""OTLP requests become rows of the receiver's tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from heliograph.receiver.rows import log_rows, metric_rows, span_rows
 
 
 def text(key: str, value: str) -> KeyValue:
-    """An attribute."""
+    """Return an attribute with a text value."""
     return KeyValue(key=key, value=AnyValue(string_value=value))
 
 
@@ -34,13 +34,13 @@ def text(key: str, value: str) -> KeyValue:
     ],
 )
 def test_values(value: AnyValue, expected: object) -> None:
-    """Each kind of value becomes Python's; an empty one is None."""
+    """Each kind of value becomes a Python value. An empty one becomes None."""
     assert decode_value(value) == expected
     assert decode_attributes([KeyValue(key="k", value=value)]) == {"k": expected}
 
 
 def test_log_row() -> None:
-    """A log record with its service, its unique id and its user; the attributes are JSON."""
+    """Service, unique id and user have columns of their own. All attributes are there as JSON."""
     request = ExportLogsServiceRequest()
     resource = request.resource_logs.add()
     resource.resource.attributes.append(text("service.name", "shop"))
@@ -65,8 +65,8 @@ def test_log_row() -> None:
     }
 
 
-def test_log_row_of_another_program() -> None:
-    """What is missing is None or empty, and a structured body is JSON."""
+def test_log_row_without_our_attributes() -> None:
+    """Missing values are None or empty, and a structured body is JSON."""
     request = ExportLogsServiceRequest()
     record = request.resource_logs.add().scope_logs.add().log_records.add()
     record.body.kvlist_value.values.append(text("a", "b"))
@@ -78,7 +78,7 @@ def test_log_row_of_another_program() -> None:
 
 
 def test_span_rows() -> None:
-    """A span with a row for each of its events; kind and status by their names."""
+    """A span has one row, and one for each of its events. Kind and status are names."""
     request = ExportTraceServiceRequest()
     span = (
         request.resource_spans.add()
@@ -103,7 +103,7 @@ def test_span_rows() -> None:
 
 
 def test_metric_rows() -> None:
-    """A sum has its value, a histogram its sum and its count."""
+    """The row of a sum has its value, the row of a histogram its sum and its count."""
     request = ExportMetricsServiceRequest()
     scope = request.resource_metrics.add().scope_metrics.add()
     number = scope.metrics.add(name="n").sum.data_points

@@ -1,4 +1,4 @@
-"""The receiver speaks OTLP over HTTP, and refuses what it does not understand."""
+"""The receiver accepts OTLP over HTTP, and rejects requests that it does not understand."""
 
 from __future__ import annotations
 
@@ -18,66 +18,64 @@ from heliograph.receiver.store import Store
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """Where it is kept."""
-    with closing(Store(tmp_path / "store.db")) as store:
-        yield store
+def store(tmp_path: Path) -> Store:
+    """A new store for the receiver."""
+    return Store(tmp_path / "store.db")
 
 
 @pytest.fixture
 def endpoint(store: Store) -> Iterator[str]:
-    """Where to send it."""
+    """The endpoint of a running receiver."""
     with receiving(store) as endpoint:
         yield endpoint
 
 
 def body(name: str = "app.one") -> bytes:
-    """A request with one log record."""
+    """Return a request with one log record."""
     request = ExportLogsServiceRequest()
     request.resource_logs.add().scope_logs.add().log_records.add(event_name=name)
     return request.SerializeToString()
 
 
 def post(endpoint: str, content: bytes, path: str = "/v1/logs", **headers: str) -> tuple[int, str | None, bytes]:
-    """Status, content type and body of the answer."""
+    """Send a request, and return status, content type and body of the response."""
     connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=10)
     sent = {"Content-Type": PROTOBUF, **{name.replace("_", "-"): value for name, value in headers.items()}}
     with closing(connection):
         connection.request("POST", path, content, sent)
-        answer = connection.getresponse()
-        return answer.status, answer.getheader("Content-Type"), answer.read()
+        response = connection.getresponse()
+        return response.status, response.getheader("Content-Type"), response.read()
 
 
 def count(store: Store) -> int:
-    """How many log records were kept."""
+    """Return the number of stored log records."""
     found: int = store.rows("select count(*) from events")[0][0]
     return found
 
 
 def test_it_listens_on_the_loopback(endpoint: str) -> None:
-    """Nobody else reaches it."""
+    """Other machines cannot reach it."""
     assert urlsplit(endpoint).hostname == "127.0.0.1"
 
 
 @pytest.mark.parametrize("content_type", [PROTOBUF, f"{PROTOBUF}; charset=utf-8"])
-def test_logs_are_kept(endpoint: str, store: Store, content_type: str) -> None:
-    """The answer is 200 with an empty OTLP response, and the record is there when it comes."""
-    status, answered, content = post(endpoint, body(), Content_Type=content_type)
+def test_log_records_are_stored_before_the_response(endpoint: str, store: Store, content_type: str) -> None:
+    """The response is 200 with an empty OTLP message, and the record is in the store by then."""
+    status, response_type, content = post(endpoint, body(), Content_Type=content_type)
 
-    assert (status, answered) == (200, PROTOBUF)
+    assert (status, response_type) == (200, PROTOBUF)
     assert ExportLogsServiceResponse.FromString(content) == ExportLogsServiceResponse()
     assert count(store) == 1
 
 
-def test_gzip(endpoint: str, store: Store) -> None:
-    """A compressed request is understood."""
+def test_compressed_request_is_accepted(endpoint: str, store: Store) -> None:
     assert post(endpoint, gzip.compress(body()), Content_Encoding="gzip")[0] == 200
     assert count(store) == 1
 
 
 @pytest.mark.parametrize("path", ["/v1/traces", "/v1/metrics", "/v1/logs"])
-def test_an_empty_request_is_fine(endpoint: str, path: str) -> None:
-    """Every signal has its path; a request without anything in it is a good one."""
+def test_empty_request_is_accepted(endpoint: str, path: str) -> None:
+    """Each signal has its own path."""
     assert post(endpoint, b"", path)[0] == 200
 
 
@@ -96,17 +94,17 @@ def test_an_empty_request_is_fine(endpoint: str, path: str) -> None:
         (400, "/v1/logs", b"", {"Content_Length": "many"}),
     ],
 )
-def test_what_is_not_understood_is_refused(
+def test_request_that_is_not_understood_is_rejected(
     endpoint: str, store: Store, *, status: int, path: str, content: bytes, headers: dict[str, str]
 ) -> None:
-    """The status says what is wrong, nothing is kept, and the next request is served."""
+    """The status names the problem, nothing is stored, and the next request is accepted."""
     assert post(endpoint, content, path, **headers)[0] == status
     assert count(store) == 0
     assert post(endpoint, body())[0] == 200
 
 
-def test_requests_at_the_same_time(endpoint: str, store: Store) -> None:
-    """Many clients at once lose nothing."""
+def test_requests_at_the_same_time_are_all_stored(endpoint: str, store: Store) -> None:
+    """Each client has a thread of its own in the server."""
     threads = [threading.Thread(target=lambda: [post(endpoint, body()) for _ in range(10)]) for _ in range(5)]
     for thread in threads:
         thread.start()
@@ -116,8 +114,8 @@ def test_requests_at_the_same_time(endpoint: str, store: Store) -> None:
     assert count(store) == 50
 
 
-def test_after_the_block_nobody_listens(store: Store) -> None:
-    """The port is closed, and the thread has ended."""
+def test_port_is_closed_after_the_block(store: Store) -> None:
+    """A client cannot connect any more."""
     with receiving(store) as endpoint:
         pass
 

@@ -6,7 +6,6 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -36,11 +35,9 @@ def in_child(function):
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path) -> Store:
     """Where the receiver keeps what arrives."""
-    store = Store(tmp_path / "received.db")
-    yield store
-    store.close()
+    return Store(tmp_path / "received.db")
 
 
 def arrived(store: Store) -> list[int]:
