@@ -63,7 +63,7 @@ def demo(database: Path) -> None:
             f"{database} cannot be written: {error}; choose another file with --database"
         ) from error
     with receiving(store) as endpoint:
-        click.echo(f"An OTLP receiver listens at {endpoint}. A small forum runs and sends its telemetry there …")
+        click.echo(f"An OTLP receiver listens at {endpoint}. A small forum sends its telemetry there …")
         sent = run_program(endpoint)
     print_events(store.rows("select * from events order by time_unix_nano"))
     print_spans(store)
