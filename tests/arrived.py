@@ -1,4 +1,4 @@
-"""What arrived of one service, in the real Collector's files and in the real Jaeger."""
+"""The telemetry of one service that arrived at a real Collector and a real Jaeger, and checks of it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from backends import Collector, Jaeger, LogRecord, Metric, Span, SpanEvent, wait
 Trace = list[Span]
 
 SHARE_OF_A_TOKEN = 12
-"""How many characters of a token in a row may be anywhere by chance."""
+"""The number of successive characters of a token that are too many to appear elsewhere by chance."""
 
 
 @dataclass(frozen=True)
 class Arrived:
-    """What arrived of a service whose process has ended: it is all with the Collector then, and soon with Jaeger."""
+    """The telemetry of a service whose process has ended. The Collector has all of it by then, and Jaeger soon after."""
 
     service: str
     collector: Collector
     jaeger: Jaeger
 
     def traces(self) -> list[Trace]:
-        """The traces that Jaeger shows, once it has every span that the Collector has."""
+        """Wait until Jaeger has every span that the Collector has, and return its traces."""
         sent = {span.span_id for span in self.collector.traces() if span.resource["service.name"] == self.service}
         assert sent
 
@@ -36,15 +36,15 @@ class Arrived:
         return wait_until(complete)
 
     def logs(self) -> list[LogRecord]:
-        """The log records, duplicates too."""
+        """Return the log records, duplicates included."""
         return [record for record in self.collector.logs() if record.resource["service.name"] == self.service]
 
     def metrics(self) -> list[Metric]:
-        """The metrics, one for each export of each."""
+        """Return the metrics. A metric is there once for each time that it was exported."""
         return [metric for metric in self.collector.metrics() if metric.resource["service.name"] == self.service]
 
     def assert_free_of(self, tokens: Iterable[str]) -> None:
-        """No token and no part of one arrived, and there was none for the Collector to mask."""
+        """Assert that no part of a token arrived, and that the Collector had none to mask."""
         traces = self.traces()
         kept = self.collector.raw().decode() + json.dumps([[repr(span) for span in trace] for trace in traces])
         assert [share for token in tokens for share in shares(token) if share in kept] == []
@@ -54,23 +54,23 @@ class Arrived:
 
 
 def shares(token: str) -> list[str]:
-    """Every part of a signed token that is long enough to tell something of it."""
+    """Return every part of a signed token that is long enough to reveal something about it."""
     secret = token.removeprefix("dstok_")
     return [secret[start : start + SHARE_OF_A_TOKEN] for start in range(len(secret) - SHARE_OF_A_TOKEN + 1)]
 
 
 def server_spans(traces: Iterable[Trace], path: str) -> list[tuple[Span, Trace]]:
-    """The HTTP spans of requests to a path, each with its trace."""
+    """Return the HTTP spans of requests to a path, each with its trace."""
     return [(span, trace) for trace in traces for span in trace if span.kind == "SERVER" and path_of(span) == path]
 
 
 def path_of(span: Span) -> str:
-    """The path of the request, by the HTTP conventions, new or old."""
+    """Return the path of the request, from the attribute of the current or of the old HTTP conventions."""
     return str(span.attributes.get("url.path") or span.attributes.get("http.target"))
 
 
 def below(span: Span, name: str, trace: Trace) -> list[Span]:
-    """The spans of that name whose parent, or the parent's parent and so on, is the span."""
+    """Return the spans with this name that are descendants of the span."""
     parents = {each.span_id: each.parent_id for each in trace}
 
     def is_below(span_id: str | None) -> bool:
@@ -81,12 +81,12 @@ def below(span: Span, name: str, trace: Trace) -> list[Span]:
 
 
 def without_uid(event: SpanEvent | LogRecord) -> dict[str, object]:
-    """The event's attributes but for its unique id."""
+    """Return the attributes of the event, without its unique id."""
     return {name: value for name, value in event.attributes.items() if name != "log.record.uid"}
 
 
 def assert_same_event(record: LogRecord, event: SpanEvent, span: Span) -> None:
-    """The log record is that of the span event: the same name, time, id and attributes, and it names the span."""
+    """Assert that the log record belongs to the span, and has the same name, time, id and attributes as the span event."""
     assert (record.event_name, record.time_unix_nano) == (event.name, event.time_unix_nano)
     assert (record.trace_id, record.span_id) == (span.trace_id, span.span_id)
     assert record.attributes == event.attributes

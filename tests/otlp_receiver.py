@@ -1,4 +1,7 @@
-"""A small OTLP/HTTP endpoint inside the test: for what needs no Collector."""
+"""An OTLP/HTTP endpoint inside the test process, for tests that do not need a Collector.
+
+It is independent of `heliograph.receiver`, so that a test does not check our code with our code.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ IDS: Final = {"traceId", "spanId", "parentSpanId"}
 
 
 class Receiver:
-    """Listens on a free port of 127.0.0.1 inside a `with`, and keeps all that arrives, duplicates too."""
+    """A server on a free port of 127.0.0.1, for the time of a `with` block, that keeps every request, duplicates too.
+
+    Each connection has a thread of its own, which appends to the list of requests. The test reads a copy of it.
+    """
 
     def __init__(self) -> None:
         self._requests: list[tuple[str, bytes]] = []
@@ -43,19 +49,19 @@ class Receiver:
         self._thread.join()
 
     def spans(self) -> list[Span]:
-        """The spans, in the order of arrival."""
+        """Return the spans, in the order of arrival."""
         return [span for request in self._decoded("/v1/traces") for span in decode_spans(request)]
 
     def logs(self) -> list[LogRecord]:
-        """The log records, in the order of arrival."""
+        """Return the log records, in the order of arrival."""
         return [record for request in self._decoded("/v1/logs") for record in decode_logs(request)]
 
     def metrics(self) -> list[Metric]:
-        """The metrics, one for each export of each."""
+        """Return the metrics. A metric is there once for each time that it was exported."""
         return [metric for request in self._decoded("/v1/metrics") for metric in decode_metrics(request)]
 
     def raw(self) -> bytes:
-        """All that arrived, as it came over the wire."""
+        """Return the bodies of all requests, decompressed, in the order of arrival."""
         return b"".join(body for _, body in self._requests)
 
     def _decoded(self, path: str) -> list[Json]:
@@ -76,13 +82,13 @@ class Receiver:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         return Handler
 
 
 def _to_json(message: Any) -> Json:
-    """OTLP's JSON encoding: protobuf's, but with the ids in hex."""
+    """Return a message in OTLP's JSON encoding, which is that of protobuf, but with hexadecimal ids."""
     return _with_hex_ids(MessageToDict(message, use_integers_for_enums=True))
 
 

@@ -46,8 +46,6 @@ insert into dead_letters (
     scope_schema_url, record
 ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_LAST_TIMESTAMP: Final = 2**37
-"""A time in seconds, about the year 6325, to which later ones are reduced: `datetime` ends with the year 9999."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +162,8 @@ def _readable_columns(record: LogRecord | None) -> tuple[str | None, ...]:
         return (None,) * 5
     attributes = decode_attributes(record.attributes)
     uid = attributes.get(LOG_RECORD_UID)
-    happened = datetime.fromtimestamp(min(record.time_unix_nano / 1e9, _LAST_TIMESTAMP), tz=timezone.utc)
+    # Never too late for `datetime`: 64 bits of nanoseconds end in the year 2554.
+    happened = datetime.fromtimestamp(record.time_unix_nano / 1e9, tz=timezone.utc)
     return (
         uid if isinstance(uid, str) else None,
         record.event_name or None,
