@@ -1,4 +1,4 @@
-"""Restrictions mean in a host what they mean in Datasette."""
+"""Restrictions mean the same in a host and in Datasette."""
 
 from __future__ import annotations
 
@@ -28,25 +28,8 @@ by_name = st.dictionaries(st.text(max_size=4), actions, max_size=2)
 parts = st.tuples(actions, by_name, st.dictionaries(st.text(max_size=4), by_name, max_size=2))
 
 
-def test_the_actions_are_those_of_datasettes_core(real: Datasette) -> None:
-    """Names and abbreviations are the same, so `_r` means the same in both."""
-    assert {name: action.abbr for name, action in CORE_ACTIONS.items()} == {
-        name: action.abbr for name, action in real.actions.items()
-    }
-    assert all(action.name == name for name, action in CORE_ACTIONS.items())
-
-
-def test_the_actions_of_a_host_cannot_be_changed_by_a_plugin() -> None:
-    """They are shared by all hosts."""
-    host = Host(Settings())
-
-    assert host.actions is CORE_ACTIONS
-    with pytest.raises(TypeError):
-        host.actions["mine"] = Action(name="mine", abbr="m")  # type: ignore[index]
-
-
-def test_the_builder_changes_the_object_and_gives_it_back() -> None:
-    """Both chained calls and calls whose result is dropped work, as they do in Datasette."""
+def test_allow_methods_change_the_object_and_return_it() -> None:
+    """Chained calls and separate calls have the same effect, as in Datasette."""
     restrictions = TokenRestrictions()
 
     assert restrictions.allow_all("view-instance") is restrictions
@@ -62,33 +45,33 @@ def test_the_builder_changes_the_object_and_gives_it_back() -> None:
     )
 
 
-def test_two_restrictions_share_nothing() -> None:
-    """Each starts empty."""
+def test_two_objects_share_no_list_or_dict() -> None:
+    """A new object is always empty."""
     TokenRestrictions().allow_all("view-instance").allow_database("one", "create-table")
 
     assert TokenRestrictions() == TokenRestrictions(all=[], database={}, resource={})
 
 
-def test_no_restriction_has_no_abbreviated_form(real: Datasette) -> None:
-    """A token without restrictions carries no `_r`."""
+def test_empty_restrictions_have_no_abbreviated_form(real: Datasette) -> None:
+    """A token without restrictions has no `_r`."""
     assert TokenRestrictions().abbreviated(Host(Settings())) is None
     assert TokenRestrictions().abbreviated(real) is None
 
 
-def test_abbreviations_stand_for_the_actions_that_have_one() -> None:
-    """An action that the host does not know, or that has no abbreviation, stands for itself."""
+def test_actions_without_an_abbreviation_are_written_by_name() -> None:
+    """An action that the host does not know has none either."""
 
-    class Knowing:
+    class HostWithActions:
         actions = {"long-name": Action(name="long-name", abbr="ln"), "plain": Action(name="plain", abbr=None)}
 
     restrictions = TokenRestrictions().allow_all("long-name").allow_all("plain").allow_all("unknown")
 
-    assert restrictions.abbreviated(Knowing()) == {"a": ["ln", "plain", "unknown"]}
+    assert restrictions.abbreviated(HostWithActions()) == {"a": ["ln", "plain", "unknown"]}
 
 
 @hypothesis.given(parts=parts)
-def test_the_abbreviated_form_is_datasettes(real: Datasette, parts: tuple) -> None:
-    """Ours and theirs, in a host and in Datasette, give one and the same `_r`."""
+def test_abbreviated_form_is_the_same_in_both_hosts(real: Datasette, parts: tuple) -> None:
+    """Each class of restrictions gives the same `_r` in each host."""
     ours, theirs = TokenRestrictions(*parts), datasette.tokens.TokenRestrictions(*parts)
 
     expected = theirs.abbreviated(real)

@@ -1,4 +1,4 @@
-"""A host asks its plugins' token handlers in call order, and says which is missing."""
+"""A host creates and verifies tokens with the handlers of its plugins, in call order."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from heliograph import (
     hookimpl,
 )
 from recorder import SECRET, Telemetry
+from tokens.scripted import Handlers, Scripted
 
 pytestmark = pytest.mark.anyio
 
@@ -24,59 +25,48 @@ NO_SIGNED_TOKENS = Settings(secret=(SECRET,), allow_signed_tokens=False)
 
 
 class Prefixed(TokenHandler):
-    """Tokens that are the handler's name and the actor's id."""
+    """A handler whose tokens consist of its name and the id of the actor. It records the arguments of each call."""
 
     def __init__(self, name):
         self.name = name
-        self.asked = []
+        self.calls = []
 
     async def create_token(self, datasette, actor_id, *, expires_after=None, restrictions=None):
-        self.asked.append((datasette, actor_id, expires_after, restrictions))
+        self.calls.append((datasette, actor_id, expires_after, restrictions))
         return f"{self.name}:{actor_id}"
 
     async def verify_token(self, datasette, token):
-        self.asked.append((datasette, token))
+        self.calls.append((datasette, token))
         name, _, actor_id = token.partition(":")
         return {"id": actor_id} if name == self.name else None
 
 
-class Handlers:
-    """A plugin that brings what it was given as token handlers."""
-
-    def __init__(self, handlers):
-        self._handlers = handlers
-
-    @hookimpl
-    def register_token_handler(self, datasette):
-        return self._handlers
-
-
-async def test_the_first_handler_in_call_order_creates(telemetry: Telemetry) -> None:
-    """The plugin that was registered last is called first; the built-in handler comes last."""
+async def test_first_handler_in_call_order_creates_tokens(telemetry: Telemetry) -> None:
+    """The plugin that was registered last is called first. The built-in handler is last."""
     async with telemetry.host(Handlers(Prefixed("first")), Handlers(Prefixed("last"))) as host:
         assert await host.create_token("root") == "last:root"
 
 
-async def test_without_plugins_tokens_are_signed(telemetry: Telemetry) -> None:
-    """The built-in handler is there from the beginning."""
+async def test_host_without_plugins_creates_signed_tokens(telemetry: Telemetry) -> None:
+    """The built-in handler is always registered."""
     async with telemetry.host() as host:
         assert (await host.create_token("root")).startswith("dstok_")
 
 
-async def test_a_handler_can_be_asked_for_by_its_name(telemetry: Telemetry) -> None:
-    """It gets the host and every argument, and no other handler is asked."""
+async def test_handler_is_chosen_by_its_name(telemetry: Telemetry) -> None:
+    """It gets the host and every argument, and no other handler is called."""
     first, second = Prefixed("first"), Prefixed("second")
     restrictions = TokenRestrictions().allow_all("view-instance")
     async with telemetry.host(Handlers([first, second])) as host:
         token = await host.create_token("root", expires_after=60, restrictions=restrictions, handler="second")
 
         assert token == "second:root"
-        assert (first.asked, second.asked) == ([], [(host, "root", 60, restrictions)])
+        assert (first.calls, second.calls) == ([], [(host, "root", 60, restrictions)])
         assert (await host.create_token("root", handler="signed")).startswith("dstok_")
 
 
-async def test_a_name_that_no_handler_has_is_an_error_with_the_names_there_are(telemetry: Telemetry) -> None:
-    """The message is Datasette's."""
+async def test_unknown_handler_name_is_an_error_that_lists_the_names(telemetry: Telemetry) -> None:
+    """The message is the same as in Datasette."""
     async with telemetry.host(Handlers([Prefixed("first"), Prefixed("second")])) as host:
         with pytest.raises(TokenHandlerNotFound) as caught:
             await host.create_token("root", handler="third")
@@ -86,8 +76,8 @@ async def test_a_name_that_no_handler_has_is_an_error_with_the_names_there_are(t
     assert str(caught.value) == "Token handler 'third' not found. Available handlers: ['first', 'second', 'signed']"
 
 
-async def test_a_handler_without_a_name_does_not_hide_the_others(telemetry: Telemetry) -> None:
-    """It cannot be asked for, and those after it can."""
+async def test_handler_without_a_name_does_not_hide_the_others(telemetry: Telemetry) -> None:
+    """It cannot be chosen by name, but the handlers after it can."""
 
     class Nameless:
         async def create_token(self, datasette, actor_id, *, expires_after=None, restrictions=None):
@@ -102,8 +92,8 @@ async def test_a_handler_without_a_name_does_not_hide_the_others(telemetry: Tele
             await host.create_token("root", handler="other")
 
 
-async def test_without_any_handler_none_can_be_created_and_none_is_known(telemetry: Telemetry) -> None:
-    """With signed tokens off and no plugin there is nobody to ask."""
+async def test_host_without_any_handler_creates_and_recognizes_no_token(telemetry: Telemetry) -> None:
+    """Signed tokens are turned off, and there is no plugin with another handler."""
     async with telemetry.host(settings=NO_SIGNED_TOKENS) as host:
         with pytest.raises(NoTokenHandler, match="No token handlers are registered") as caught:
             await host.create_token("root")
@@ -111,8 +101,8 @@ async def test_without_any_handler_none_can_be_created_and_none_is_known(telemet
         assert await host.verify_token("dstok_anything") is None
 
 
-async def test_signed_tokens_that_are_off_are_refused_by_the_handler_itself(telemetry: Telemetry) -> None:
-    """A plugin that brings the handler all the same does not turn them on."""
+async def test_signed_handler_itself_checks_that_signed_tokens_are_on(telemetry: Telemetry) -> None:
+    """A plugin that registers the handler does not turn signed tokens on."""
     from heliograph import SignedTokenHandler
 
     async with telemetry.host(Handlers(SignedTokenHandler()), settings=NO_SIGNED_TOKENS) as host:
@@ -124,37 +114,37 @@ async def test_signed_tokens_that_are_off_are_refused_by_the_handler_itself(tele
         assert await host.verify_token("other_anything") is None
 
 
-async def test_handlers_are_asked_in_turn_until_one_knows_the_token(telemetry: Telemetry) -> None:
-    """The ones after it are not asked."""
+async def test_handlers_are_asked_in_order_until_one_recognizes_the_token(telemetry: Telemetry) -> None:
+    """The handlers after that one are not called."""
     first, second, third = Prefixed("first"), Prefixed("second"), Prefixed("third")
     async with telemetry.host(Handlers((first, second, third))) as host:
         assert await host.verify_token("second:root") == {"id": "root"}
-        assert [len(handler.asked) for handler in (first, second, third)] == [1, 1, 0]
-        assert await host.verify_token("nobody's") is None
+        assert [len(handler.calls) for handler in (first, second, third)] == [1, 1, 0]
+        assert await host.verify_token("unknown") is None
 
     results = [span.attributes["heliograph.token.result"] for span in telemetry.spans]
     assert results == ["unrecognized", "valid", *["unrecognized"] * 4]
 
 
-async def test_a_refusal_ends_the_asking(telemetry: Telemetry) -> None:
-    """A token that its handler refuses is not offered to the next one."""
+async def test_rejected_token_is_not_passed_to_the_next_handler(telemetry: Telemetry) -> None:
+    """The first handler that recognizes a token decides."""
 
-    class Refusing(Prefixed):
+    class Rejecting(Prefixed):
         async def verify_token(self, datasette, token):
             raise TokenRevoked
 
     second = Prefixed("second")
-    async with telemetry.host(Handlers([Refusing("first"), second])) as host:
+    async with telemetry.host(Handlers([Rejecting("first"), second])) as host:
         with pytest.raises(TokenRevoked, match="Token has been revoked") as caught:
             await host.verify_token("second:root")
 
     assert isinstance(caught.value, TokenInvalid)
-    assert second.asked == []
+    assert second.calls == []
 
 
 @pytest.mark.parametrize("thing", ["text", 1, object(), Prefixed, {"name": "first"}], ids=repr)
-async def test_what_is_no_token_handler_is_an_error_of_the_plugin(telemetry: Telemetry, thing: object) -> None:
-    """The message says what was returned and what is needed."""
+async def test_plugin_that_returns_no_token_handler_is_an_error(telemetry: Telemetry, thing: object) -> None:
+    """The message names the class of the returned object, and what to return instead."""
     async with telemetry.host(Handlers([thing])) as host:
         with pytest.raises(PluginError, match=r"register_token_handler returned an object of .*not a token handler"):
             await host.verify_token("anything")
@@ -165,15 +155,15 @@ async def test_what_is_no_token_handler_is_an_error_of_the_plugin(telemetry: Tel
 
 
 @pytest.mark.parametrize("token", [None, b"dstok_bytes", 1], ids=repr)
-async def test_a_token_is_a_string(telemetry: Telemetry, token: object) -> None:
-    """Anything else is a mistake of the program, and its message does not quote it."""
+async def test_token_that_is_not_a_string_is_an_error(telemetry: Telemetry, token: object) -> None:
+    """The message does not quote the value, which may be a secret."""
     async with telemetry.host() as host:
         with pytest.raises(TypeError, match=f"^a token is a string, not {type(token).__name__}$"):
             await host.verify_token(token)
 
 
-async def test_the_first_token_starts_the_host(telemetry: Telemetry) -> None:
-    """A handler that keeps its tokens in a database finds it set up."""
+async def test_startup_hooks_run_before_the_first_token(telemetry: Telemetry) -> None:
+    """A handler that keeps its tokens in a database can rely on the tables that its startup hook created."""
     order = []
 
     class Stored(Prefixed):
@@ -197,14 +187,20 @@ async def test_the_first_token_starts_the_host(telemetry: Telemetry) -> None:
     assert host.shutdown()
 
 
-async def test_a_base_handler_creates_and_verifies_nothing(telemetry: Telemetry) -> None:
-    """A subclass that leaves a method out says so when it is asked."""
+@pytest.mark.parametrize("actor", [{}, {"id": None}], ids=repr)
+async def test_empty_actor_is_an_actor(telemetry: Telemetry, actor: object) -> None:
+    """Only `None` means that a handler does not recognize the token."""
+    second = Prefixed("second")
+    async with telemetry.host(Handlers([Scripted(actor), second])) as host:
+        assert await host.verify_token("second:root") == actor
 
-    class Half(TokenHandler):
-        name = "half"
+    assert second.calls == []
 
-    async with telemetry.host(Handlers(Half())) as host:
-        with pytest.raises(NotImplementedError, match="Half does not create tokens"):
-            await host.create_token("root")
-        with pytest.raises(NotImplementedError, match="Half does not verify tokens"):
-            await host.verify_token("any")
+
+async def test_plugin_that_is_registered_later_takes_part_at_once(telemetry: Telemetry) -> None:
+    """Handlers are looked up for every operation, as in Datasette."""
+    async with telemetry.host() as host:
+        await host.create_token("root")
+        host.register(Handlers(Prefixed("late")))
+
+        assert await host.create_token("root") == "late:root"

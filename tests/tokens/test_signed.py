@@ -1,4 +1,4 @@
-"""Signed tokens are interchangeable with Datasette's, and nothing but a good one is accepted."""
+"""Signed tokens are interchangeable with those of Datasette, and only valid ones are accepted."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ restrictions_of_both = pytest.mark.parametrize(
 
 
 class Clock:
-    """A clock that stands still until it is told otherwise."""
+    """A clock that shows the time that the test sets."""
 
     def __init__(self, now=1_000_000.0):
         self.now = now
@@ -59,7 +59,7 @@ def verify(token: str, host: Host = HOST, handler: SignedTokenHandler = HANDLER)
 
 
 def signed(payload: object, host: Host = HOST) -> str:
-    """A token with that payload, well signed."""
+    """Return a token with this payload and a correct signature."""
     return PREFIX + host.sign(payload, namespace=NAMESPACE)
 
 
@@ -76,8 +76,8 @@ def real():
 
 
 @restrictions_of_both
-def test_a_token_of_ours_is_good_in_datasette(real: Datasette, restrictions_class: type) -> None:
-    """The actor is the same, restrictions and end of life included."""
+def test_datasette_accepts_a_token_of_a_host(real: Datasette, restrictions_class: type) -> None:
+    """Both return the same actor, with its restrictions and its time of expiry."""
     restrictions = _some(restrictions_class())
 
     token = create(expires_after=60, restrictions=restrictions)
@@ -91,8 +91,8 @@ def test_a_token_of_ours_is_good_in_datasette(real: Datasette, restrictions_clas
 
 
 @restrictions_of_both
-def test_a_token_of_datasettes_is_good_here(real: Datasette, restrictions_class: type) -> None:
-    """A host reads it as Datasette itself does."""
+def test_host_accepts_a_token_of_datasette(real: Datasette, restrictions_class: type) -> None:
+    """Both return the same actor."""
     token = asyncio.run(real.create_token("root", expires_after=60, restrictions=_some(restrictions_class())))
 
     actor = verify(token)
@@ -102,7 +102,7 @@ def test_a_token_of_datasettes_is_good_here(real: Datasette, restrictions_class:
 
 
 def test_both_write_the_same_payload(real: Datasette) -> None:
-    """At the same second, of the same input, the token is the same text."""
+    """In the same second, for the same arguments, both create the same token."""
     for restrictions in (None, _some(TokenRestrictions()), TokenRestrictions()):
         theirs = asyncio.run(real.create_token("root", expires_after=60, restrictions=restrictions))
         payload = HOST.unsign(theirs.removeprefix(PREFIX), namespace=NAMESPACE)
@@ -113,8 +113,8 @@ def test_both_write_the_same_payload(real: Datasette) -> None:
         )
 
 
-def test_an_expired_token_is_refused_by_both(real: Datasette) -> None:
-    """Its end is past for both in the same words."""
+def test_both_reject_an_expired_token(real: Datasette) -> None:
+    """The message is the same."""
     token = create(handler=SignedTokenHandler(Clock(1000)), expires_after=1)
 
     with pytest.raises(TokenExpired, match=r"^Token has expired$") as caught:
@@ -126,26 +126,26 @@ def test_an_expired_token_is_refused_by_both(real: Datasette) -> None:
 
 @pytest.mark.parametrize("life", [None, 10, 10_000])
 @pytest.mark.parametrize("age", [0, 5, 11, 101])
-def test_the_longest_life_is_that_of_datasette(life: int | None, age: int) -> None:
-    """`token_ttl` means what `max_signed_tokens_ttl` means, for a token with or without a life of its own."""
+def test_maximum_lifetime_means_the_same_in_both(life: int | None, age: int) -> None:
+    """`token_ttl` works like `max_signed_tokens_ttl`, for tokens with and without a lifetime of their own."""
     real = Datasette(memory=True, secret=SECRET, settings={"max_signed_tokens_ttl": 100})
     token = create(handler=SignedTokenHandler(Clock(time.time() - age)), expires_after=life)
 
-    def answer(ask):
+    def actor_or_message(verify):
         try:
-            return ask()
+            return verify()
         except (TokenInvalid, datasette.tokens.TokenInvalid) as error:
             return str(error)
 
-    ours = answer(lambda: verify(token, host(token_ttl=100)))
-    theirs = answer(lambda: asyncio.run(datasette.tokens.SignedTokenHandler().verify_token(real, token)))
+    ours = actor_or_message(lambda: verify(token, host(token_ttl=100)))
+    theirs = actor_or_message(lambda: asyncio.run(datasette.tokens.SignedTokenHandler().verify_token(real, token)))
     real.close()
     assert ours == theirs
     assert (ours == "Token has expired") is (age > min(life or 100, 100))
 
 
-def test_a_token_of_another_secret_is_refused_by_both(real: Datasette) -> None:
-    """Neither accepts what it cannot have signed."""
+def test_both_reject_a_token_that_was_signed_with_another_secret(real: Datasette) -> None:
+    """The message is the same."""
     token = create(host(secret=("another",)))
 
     with pytest.raises(TokenSignatureInvalid, match=r"^Invalid token signature$"):
@@ -154,11 +154,11 @@ def test_a_token_of_another_secret_is_refused_by_both(real: Datasette) -> None:
         asyncio.run(real.verify_token(token))
 
 
-# Life
+# Lifetime
 
 
-def test_a_token_ends_after_its_life_and_not_before() -> None:
-    """The last second is part of it."""
+def test_token_expires_after_its_last_second() -> None:
+    """At exactly its time of expiry it is still valid."""
     clock = Clock()
     handler = SignedTokenHandler(clock)
     token = create(handler=handler, expires_after=60)
@@ -170,8 +170,8 @@ def test_a_token_ends_after_its_life_and_not_before() -> None:
         verify(token, handler=handler)
 
 
-def test_a_token_without_a_life_never_ends() -> None:
-    """It has no `token_expires` either."""
+def test_token_without_a_lifetime_never_expires() -> None:
+    """Its actor has no `token_expires`."""
     clock = Clock()
     handler = SignedTokenHandler(clock)
     token = create(handler=handler)
@@ -182,14 +182,14 @@ def test_a_token_without_a_life_never_ends() -> None:
 
 
 @pytest.mark.parametrize("life", [0, -1, True, False, 1.5, "60"], ids=repr)
-def test_a_life_that_is_none_is_refused_at_once(life: object) -> None:
-    """Datasette makes a token that never ends of 0; here that takes `None`."""
+def test_lifetime_that_is_no_positive_integer_is_an_error(life: object) -> None:
+    """For 0, Datasette creates a token that never expires. A host requires `None` for that."""
     with pytest.raises(ValueError, match=r"^expires_after must be a whole number of seconds above 0, or None"):
         create(expires_after=life)
 
 
-def test_old_tokens_stay_good_after_a_rotation() -> None:
-    """The newest secret signs; a token of a secret that was dropped is forged."""
+def test_tokens_of_an_older_secret_stay_valid_after_a_rotation() -> None:
+    """The newest secret signs. A token of a secret that is no longer in the setting is rejected."""
     old, rotated, new = host(secret=("old",)), host(secret=("new", "old")), host(secret=("new",))
 
     before, after = create(old), create(rotated)
@@ -200,8 +200,8 @@ def test_old_tokens_stay_good_after_a_rotation() -> None:
             verify(token, other)
 
 
-def test_tokens_that_are_off_are_neither_made_nor_accepted() -> None:
-    """A good token is refused as well; a token of another kind is none of its business."""
+def test_no_token_is_created_or_accepted_while_signed_tokens_are_off() -> None:
+    """A valid token is rejected too. A token without the prefix is not recognized."""
     token, off = create(), host(allow_signed_tokens=False)
 
     with pytest.raises(TokensDisabled):
@@ -211,7 +211,33 @@ def test_tokens_that_are_off_are_neither_made_nor_accepted() -> None:
     assert verify("other", off) is None
 
 
-# What is not good
+def test_lifetime_counts_from_the_second_in_which_the_token_was_created() -> None:
+    """The time of creation is rounded down, never up, so that no clock sees a token from the future."""
+    clock = Clock(1_000_000.9)
+    handler = SignedTokenHandler(clock)
+
+    token = create(handler=handler, expires_after=60)
+
+    assert verify(token, handler=handler)["token_expires"] == 1_000_060
+
+
+def test_setting_is_checked_before_the_signature() -> None:
+    """While signed tokens are off, the answer does not depend on whether the token was signed."""
+    off = host(allow_signed_tokens=False)
+
+    with pytest.raises(TokensDisabled):
+        verify(PREFIX + "forged", off)
+
+
+def test_token_of_another_namespace_is_rejected() -> None:
+    """A value that the host signed for another purpose, such as a cookie, is no token."""
+    cookie = HOST.sign({"a": "root", "t": 1}, namespace="cookie")
+
+    with pytest.raises(TokenSignatureInvalid):
+        verify(PREFIX + cookie)
+
+
+# Invalid tokens
 
 
 @pytest.mark.parametrize(
@@ -241,8 +267,8 @@ def test_tokens_that_are_off_are_neither_made_nor_accepted() -> None:
     ids=lambda payload: repr(payload)[:40],
 )
 @pytest.mark.parametrize("ttl", [None, 60])
-def test_a_payload_that_the_handler_does_not_write_is_malformed(payload: object, ttl: int | None) -> None:
-    """Well signed or not, it is refused as such, and never breaks anything."""
+def test_payload_that_the_handler_does_not_write_is_malformed(payload: object, ttl: int | None) -> None:
+    """It is rejected although its signature is correct, and no other exception is raised."""
     with pytest.raises(TokenMalformed, match=r"^Invalid token"):
         verify(signed(payload), host(token_ttl=ttl))
 
@@ -250,8 +276,8 @@ def test_a_payload_that_the_handler_does_not_write_is_malformed(payload: object,
 @pytest.mark.parametrize(
     "rest", ["", ".", "..", "a", "a.b", "\x00", "é.é", "\udc80", "a.\ud800", ".eJw.x", "=" * 9, "💥" * 3], ids=ascii
 )
-def test_a_token_of_no_form_is_refused(rest: str) -> None:
-    """Whatever follows the prefix: half a surrogate pair, as a header or a terminal may give one, included."""
+def test_text_without_a_signature_is_rejected(rest: str) -> None:
+    """Any text may follow the prefix, even a lone surrogate, which a header or a terminal may contain."""
     with pytest.raises(TokenSignatureInvalid, match=r"^Invalid token signature$") as caught:
         verify(PREFIX + rest)
 
@@ -260,8 +286,8 @@ def test_a_token_of_no_form_is_refused(rest: str) -> None:
 
 
 @pytest.mark.parametrize("ttl", [None, 60])
-def test_a_time_of_any_size_breaks_nothing(ttl: int | None) -> None:
-    """A well signed time beyond every clock is far in the past, or in the future."""
+def test_timestamp_of_any_size_is_handled(ttl: int | None) -> None:
+    """A signed timestamp beyond the range of any clock is far in the past or in the future."""
     past, future = (signed({"a": "root", "t": time, "d": 1}) for time in (-(10**400), 10**400))
 
     with pytest.raises(TokenExpired):
@@ -279,8 +305,8 @@ json_values = st.recursive(
 @hypothesis.given(
     payload=json_values | st.fixed_dictionaries({}, optional=dict.fromkeys(("a", "t", "d", "_r"), json_values))
 )
-def test_a_signed_payload_of_any_kind_is_an_actor_or_refused(payload: object) -> None:
-    """There is no third way."""
+def test_any_signed_payload_is_accepted_or_rejected(payload: object) -> None:
+    """No other exception is raised."""
     try:
         actor = verify(signed(payload))
     except (TokenMalformed, TokenExpired):
@@ -289,8 +315,8 @@ def test_a_signed_payload_of_any_kind_is_an_actor_or_refused(payload: object) ->
 
 
 @hypothesis.given(actor_id=st.text(), life=st.none() | st.integers(1, 10**12), data=st.data())
-def test_what_was_created_is_verified(actor_id: str, life: int | None, data: st.DataObject) -> None:
-    """Actor, life and restrictions come back as they went in."""
+def test_created_token_is_valid(actor_id: str, life: int | None, data: st.DataObject) -> None:
+    """The actor has the id, the restrictions and the expiry that the token was created with."""
     actions = st.lists(st.text(max_size=5), max_size=3)
     restrictions = TokenRestrictions(
         all=data.draw(actions),
@@ -317,8 +343,8 @@ GOOD = create(expires_after=10**9)
 
 
 @hypothesis.given(position=st.integers(0, len(GOOD) - 1), character=st.characters() | st.sampled_from(TOKEN_CHARACTERS))
-def test_a_token_with_a_changed_character_is_refused_or_unrecognized(position: int, character: str) -> None:
-    """Nobody gets in with a token that was tampered with."""
+def test_token_with_a_changed_character_is_rejected_or_not_recognized(position: int, character: str) -> None:
+    """No character of a token can be changed, except the unused bits of the last one."""
     changed = GOOD[:position] + character + GOOD[position + 1 :]
     hypothesis.assume(_bytes_of(changed) != _bytes_of(GOOD))
 
@@ -330,15 +356,15 @@ def test_a_token_with_a_changed_character_is_refused_or_unrecognized(position: i
 
 
 @hypothesis.given(text=st.text())
-def test_any_text_is_refused_or_unrecognized(text: str) -> None:
-    """No text but a token is one."""
+def test_any_text_is_rejected_or_not_recognized(text: str) -> None:
+    """Only a text with the prefix is recognized, and it needs a correct signature."""
     assert verify(text) is None or text.startswith(PREFIX)
     with pytest.raises(TokenSignatureInvalid):
         verify(PREFIX + text)
 
 
-def test_no_error_carries_any_part_of_the_token() -> None:
-    """Neither the message, the arguments, nor a cause of a refusal has it."""
+def test_rejection_carries_no_part_of_the_token() -> None:
+    """Neither its message, its arguments nor its cause does."""
     token = create()
     payload = token.removeprefix(PREFIX).split(".")[0]
 
@@ -360,7 +386,7 @@ def _some(restrictions):
 
 
 def _bytes_of(token: str) -> object:
-    """A token as what is signed and the signature's bytes: the last of its characters has two bits to spare."""
+    """Return the signed text and the bytes of the signature: the last character of a token has two unused bits."""
     signed_text, _, signature = token.rpartition(".")
     try:
         return signed_text, base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
