@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import anyio
 import pytest
 from datasette.app import Datasette
 
-from heliograph.database import Database, Results
+from heliograph.database import Database, Results, _inherited_connections
 from heliograph.runtime.loop import BackgroundLoop
+from processes import clean_environment
+from processes import run as run_process
 
 
 @pytest.fixture
@@ -184,6 +190,116 @@ async def test_file_that_cannot_be_opened_is_an_error_of_sqlite(tmp_path: Path, 
 
     with pytest.raises(sqlite3.OperationalError, match="unable to open"):
         await database.execute("select 1")
+
+
+@pytest.mark.anyio
+async def test_transaction_has_the_write_lock_from_its_beginning(database: Database, tmp_path: Path) -> None:
+    """Another program cannot write between a read and a write of the same transaction."""
+
+    def read_then_write(connection: sqlite3.Connection) -> None:
+        [count] = connection.execute("select count(*) from t").fetchone()
+        with closing(sqlite3.connect(tmp_path / "events.db", timeout=0)) as other:
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("insert into t (a) values ('other')")
+        connection.execute("insert into t (a) values (?)", [str(count)])
+
+    await database.execute_write_fn(read_then_write)
+
+    assert (await database.execute("select a from t")).single_value() == "0"
+
+
+def test_interrupt_rolls_the_transaction_back(database: Database) -> None:
+    """The next transaction can begin."""
+
+    def interrupted(connection: sqlite3.Connection) -> None:
+        connection.execute("insert into t (a) values ('x')")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        database._write(interrupted)
+
+    count = database._write(lambda connection: connection.execute("select count(*) from t").fetchone()[0])
+    assert count == 0
+
+
+@pytest.mark.anyio
+async def test_calls_take_turns(database: Database) -> None:
+    """Two threads never use the connection at the same time."""
+    running: list[int] = []
+    most = 0
+
+    def run(_: sqlite3.Connection) -> None:
+        nonlocal most
+        running.append(1)
+        time.sleep(0.005)  # lets another thread in, if it may
+        most = max(most, len(running))
+        running.pop()
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(database.execute_fn, run)
+            tasks.start_soon(database.execute_write_fn, run)
+
+    assert most == 1
+
+
+def test_child_keeps_the_connection_of_its_parent_open(database: Database) -> None:
+    """SQLite forbids to close it there; see `heliograph.database`. The child opens one of its own."""
+    inherited = database._connection
+    assert inherited is not None
+    kept = len(_inherited_connections)
+    database._forget_connection()
+    database._forget_connection()
+    database.close()
+
+    try:
+        assert _inherited_connections[kept:] == [inherited]
+        assert inherited.execute("select count(*) from t").fetchone()[0] == 0
+        assert database._write(id) != id(inherited)
+    finally:
+        del _inherited_connections[kept:]
+        inherited.close()
+
+
+FORK_DURING_A_WRITE = """
+import os, signal, sys, threading
+from heliograph.database import Database
+from heliograph.runtime.loop import BackgroundLoop
+
+database = Database("events", sys.argv[1], background=BackgroundLoop())
+begun, may_end = threading.Event(), threading.Event()
+
+def insert(connection):
+    connection.execute("insert into t (a) values (?)", [str(os.getpid())])
+
+def insert_slowly(connection):
+    insert(connection)
+    begun.set()
+    may_end.wait()
+
+thread = threading.Thread(target=database._write, args=(insert_slowly,))
+thread.start()
+begun.wait()
+threading.Timer(0.3, may_end.set).start()  # the fork waits for the thread
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    assert may_end.is_set()
+    database._write(insert)
+    os._exit(0)
+thread.join()
+database._write(insert)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_fork_waits_for_a_running_call(database: Database, tmp_path: Path) -> None:
+    """Afterwards parent and child both write."""
+    ran = run_process([sys.executable, "-c", FORK_DURING_A_WRITE, "events.db"], cwd=tmp_path, env=clean_environment())
+
+    assert ran.returncode == 0, ran.stderr
+    assert database._write(lambda connection: connection.execute("select count(*) from t").fetchone()[0]) == 3
 
 
 @pytest.mark.anyio
