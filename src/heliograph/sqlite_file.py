@@ -203,7 +203,7 @@ class SqliteFile:
         return connection
 
     def _check(self, connection: sqlite3.Connection) -> bool:
-        """Return True if the file is empty, and raise if it is somebody else's."""
+        """Return True if the file is empty, and raise if it is another program's."""
         try:
             # One transaction for both queries: another process may be creating the tables between them.
             connection.execute("begin")

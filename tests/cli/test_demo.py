@@ -98,7 +98,7 @@ ARRIVED = {"events": 4, "span_events": 2, "token_spans": 5}
 def test_result_reports_if_everything_arrived(
     capsys: pytest.CaptureFixture[str], sent: dict[str, int], arrived: dict[str, int], complete: bool
 ) -> None:
-    """Missing records, duplicates and a failed flush are reported."""
+    """Too few records, too many, and a failed flush are reported."""
     assert demo.print_result(sent, arrived, Path("demo.db")) is complete
 
     output = capsys.readouterr().out

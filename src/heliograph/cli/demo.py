@@ -30,7 +30,10 @@ COUNT_QUERIES = {
     "span_events": "select count(distinct uid) from span_events",
     "token_spans": "select count(*) from spans where name like 'token.%'",
 }
-"""How many of each have arrived, by the program's name for it."""
+"""The queries that count what arrived, by the names that the program uses to report what it sent.
+
+Events are counted by their unique ids, since an exporter that retries may deliver one twice.
+"""
 
 
 @click.command()
@@ -55,8 +58,8 @@ def demo(database: Path) -> None:
         raise click.ClickException(
             f"{database} is not the file of an earlier demo and is left as it is; choose another file with --database"
         )
-    database.unlink(missing_ok=True)
     try:
+        database.unlink(missing_ok=True)
         store = Store(database)
     except (OSError, sqlite3.Error) as error:
         raise click.ClickException(
@@ -157,7 +160,7 @@ def print_attributes(attributes: str) -> None:
 
 
 def print_result(sent: Mapping[str, int], arrived: Mapping[str, int], database: Path) -> bool:
-    """Print the numbers of what was sent and arrived, and return True if everything arrived, nothing twice."""
+    """Print the numbers of what was sent and what arrived, and return True if they are the same and the flush succeeded."""
     print_heading("Result")
     complete = bool(sent["flushed"]) and all(arrived[what] == sent[what] for what in arrived)
     for what, count in arrived.items():

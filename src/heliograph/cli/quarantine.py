@@ -103,15 +103,15 @@ def replay(sources: tuple[str, ...], file: Path | None, event: str | None, ids: 
     total = remaining = 0
     with configure(plugins=[_EventClasses(classes)]) as host:
         for batch in _batches(_found(file, event_name=event, ids=ids)):
-            delivered = [each.id for each in batch if _emit(host, each)]
+            emitted = [each.id for each in batch if _emit(host, each)]
             # Remove only after the flush: if this process is killed in between, the events are sent twice (with the
             # same id, by which receivers deduplicate), and none is lost.
-            if delivered and not host.flush():
+            if emitted and not host.flush():
                 click.echo("Not delivered. The events remain in the quarantine and can be replayed again.", err=True)
-                delivered = []
-            store.remove(delivered)
+                emitted = []
+            store.remove(emitted)
             total += len(batch)
-            remaining += len(batch) - len(delivered)
+            remaining += len(batch) - len(emitted)
     click.echo(f"{total - remaining} replayed, {remaining} remain in the quarantine.")
     if remaining:
         raise SystemExit(1)

@@ -1,7 +1,8 @@
 """The SQLite file of the quarantine, which only its owner can read.
 
-`heliograph.sqlite_file` describes how the file is created, checked, locked, and used by threads, processes and forked
-children.
+Events are added by every thread that tracks an invalid event, in every process that uses the file. The command line
+reads and deletes them, usually in another process. `heliograph.sqlite_file` describes how the file is created, checked
+and locked, so that all of them may do this at the same time, also across a fork.
 """
 
 from __future__ import annotations

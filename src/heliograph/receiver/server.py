@@ -32,7 +32,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from heliograph.receiver.store import Store
 
 MAX_REQUEST_BYTES: Final = 64 * 1024 * 1024
-"""The largest request that is read."""
+"""The largest request body that is read, before decompression. (The decompressed size has no limit.)"""
 PROTOBUF: Final = "application/x-protobuf"
 """The content type of a request and of a response."""
 
@@ -45,12 +45,15 @@ def receiving(store: Store) -> Iterator[str]:
         The endpoint, such as ``http://127.0.0.1:40123``.
     """
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_class(store))
-    server.daemon_threads = False  # so that `server_close` waits for requests that are being stored
+    server.daemon_threads = (
+        False  # of daemon threads, `server_close` would not wait for those that are storing a request
+    )
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="heliograph-receiver")
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
+        # First no new connections are accepted, then `server_close` waits for the threads of the open ones.
         server.shutdown()
         thread.join()
         server.server_close()
