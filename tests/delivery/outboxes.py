@@ -1,4 +1,4 @@
-"""Outboxes as a program has them, for tests."""
+"""Helpers for tests of delivery: processors, folders of ended processes, and an outbox in which everything happened."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def destination(endpoint: str, **kwargs: Any) -> Destination:
 
 @contextmanager
 def logging_to(directory: Path, endpoint: str, *, service: str = "tests", **kwargs: Any) -> Iterator[Any]:
-    """A function that emits a record, with its processor and its logger."""
+    """Yield a function that emits a record; it has the attributes `processor` and `logger`."""
     processor = OutboxLogRecordProcessor(directory, **{"destination": destination(endpoint), **kwargs})
     provider = LoggerProvider(resource=Resource({"service.name": service}), shutdown_on_exit=False)
     provider.add_log_record_processor(processor)
@@ -48,22 +48,23 @@ def logging_to(directory: Path, endpoint: str, *, service: str = "tests", **kwar
 
 
 def folders_in(directory: Path) -> list[Path]:
-    """The folders of processes that are there still."""
+    """Return the folders in an outbox."""
     return OutboxDirectory(directory, max_bytes=10**9).folders()
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    wait_until(lambda: condition() or None)
+    """Wait until the condition is true, for as long as a busy machine may need."""
+    wait_until(lambda: condition() or None, timeout_seconds=60)
 
 
 def drain(directory: Path, endpoint: str, *options: str) -> Result:
-    """`heliograph outbox drain`: all that processes left goes there."""
+    """Run `heliograph outbox drain`, which sends the records of ended processes to the endpoint."""
     arguments = ["outbox", "drain", "--directory", str(directory), *options]
     return CliRunner().invoke(cli, arguments, env={"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": endpoint})
 
 
 def make_damaged_orphan(directory: Path) -> Path:
-    """A folder of a process that is gone, with three records, of which the second is damaged."""
+    """Create the folder of an ended process, with three records, of which the second is damaged."""
     lock = OutboxDirectory(directory, max_bytes=10**9).create_folder()
     writer = JournalWriter(lock.folder, Header(resource=b""))
     for body in (b"first", b"second", b"third"):
@@ -77,7 +78,7 @@ def make_damaged_orphan(directory: Path) -> Path:
 
 @contextmanager
 def outbox_with_every_outcome(directory: Path, meter_provider: MeterProvider) -> Iterator[OutboxLogRecordProcessor]:
-    """An outbox to which everything happened that is counted."""
+    """Yield a processor for which every outcome that is counted has occurred."""
     make_damaged_orphan(directory)
     partial = (200, {"Content-Type": "application/x-protobuf"}, b"\x0a\x07\x08\x01\x12\x03bad")
 
@@ -92,6 +93,6 @@ def outbox_with_every_outcome(directory: Path, meter_provider: MeterProvider) ->
         with logging_to(directory, server.endpoint, meter_provider=meter_provider) as emit:
             for body in ("one", "poison", "partial"):
                 emit(body)
-                assert emit.processor.force_flush(20_000)
+                assert emit.processor.force_flush(60_000)
             wait_for(lambda: len(folders_in(directory)) == 1)
             yield emit.processor

@@ -1,4 +1,4 @@
-"""OTLP/HTTP servers that answer as a test wants them to."""
+"""OTLP/HTTP servers whose responses a test chooses."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from heliograph.semconv import LOG_RECORD_UID
 
 Answer = tuple[int, dict[str, str], bytes]
-"""Status, headers, body."""
+"""A response: status, headers, body."""
 OK: Answer = (200, {"Content-Type": "application/x-protobuf"}, b"")
 
 
 @dataclass(frozen=True)
 class Trickle:
-    """An answer that comes a byte a second.
+    """A response that arrives slowly.
 
     Attributes:
-        head: What comes at once.
-        rest: What trickles.
+        head: The part that is sent at once.
+        rest: The part that is sent at one byte a second.
     """
 
     head: bytes
@@ -41,17 +41,17 @@ TRICKLES: Final = {
 
 @dataclass
 class Arrived:
-    """What a server was sent.
+    """The requests that a server received.
 
     Attributes:
-        endpoint: Where it listens.
-        answer: From a request's number and records to the answer; `None` cuts the connection after the request was read,
-            and a `Trickle` never comes to its end.
-        accepted: The unique ids of the records of requests that were answered as OTLP does it.
+        endpoint: The URL of the server.
+        answer: Returns the response for a request's number and records. `None` closes the connection after the request was
+            read, and a `Trickle` never ends in time.
+        accepted: The unique ids of the records in requests that were accepted as OTLP prescribes it.
         requests: The unique ids of the records of each request.
-        resources: The service names of accepted requests.
-        headers: Those of each request.
-        raw: The body of each request, not compressed.
+        resources: The service name of each accepted record.
+        headers: The headers of each request.
+        raw: The decompressed body of each request.
     """
 
     answer: Callable[[int, list[str]], Answer | Trickle | None]
@@ -67,7 +67,7 @@ class Arrived:
 def serving(
     answer: Callable[[int, list[str]], Answer | Trickle | None] = lambda number, records: OK,
 ) -> Iterator[Arrived]:
-    """A server on a free port of 127.0.0.1, for as long as the block runs."""
+    """Run a server on a free port of 127.0.0.1 while the block runs."""
     arrived = Arrived(answer)
     lock, ended = threading.Lock(), threading.Event()
 
@@ -104,7 +104,7 @@ def serving(
 
         def trickle(self, answer: Trickle) -> None:
             self.close_connection = True
-            with contextlib.suppress(OSError):  # until the client has enough of it
+            with contextlib.suppress(OSError):  # the client gave up, and closed the connection
                 self.wfile.write(answer.head)
                 for byte in answer.rest:
                     self.wfile.write(bytes([byte]))
@@ -112,7 +112,7 @@ def serving(
                         return
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

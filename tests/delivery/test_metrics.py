@@ -71,11 +71,11 @@ def test_child_of_a_fork_counts_its_own(tmp_path: Path, telemetry: Telemetry) ->
     """The parent goes on telling of what was before."""
     with serving() as server, logging_to(tmp_path, server.endpoint, meter_provider=telemetry.meter_provider) as emit:
         emit("before")
-        assert emit.processor.force_flush(10_000)
+        assert emit.processor.force_flush(60_000)
 
         def work() -> None:
             emit("child")
-            assert emit.processor.force_flush(10_000)
+            assert emit.processor.force_flush(60_000)
             assert points(telemetry)["accepted"] == {"": 1}
 
         assert in_child(work) == 0

@@ -38,7 +38,7 @@ def test_records_arrive_under_their_resource_and_scope(tmp_path: Path) -> None:
         with logging_to(tmp_path / "outbox", server.endpoint, service="shop") as emit:
             for number in range(1000):
                 emit(f"r{number}")
-            assert emit.processor.force_flush(10_000)
+            assert emit.processor.force_flush(60_000)
             counts = emit.processor.counts
             assert counts.total(OUTBOX_ACCEPTED) == counts.total(OUTBOX_DELIVERED) == 1000
         assert folders_in(tmp_path / "outbox") == []
@@ -79,7 +79,7 @@ def test_records_wait_until_the_server_takes_them(tmp_path: Path, status: int) -
         assert server.accepted == []
         up.set()
         emit("two")
-        assert emit.processor.force_flush(20_000)
+        assert emit.processor.force_flush(60_000)
 
     assert server.accepted == ["one", "two"]
 
@@ -89,7 +89,7 @@ def test_lost_answer_is_asked_for_again(tmp_path: Path) -> None:
     with serving(lambda number, records: None if number == 0 else OK) as server:
         with logging_to(tmp_path, server.endpoint) as emit:
             emit("one")
-            assert emit.processor.force_flush(20_000)
+            assert emit.processor.force_flush(60_000)
 
     assert server.requests == [["one"], ["one"]]
 
@@ -110,7 +110,7 @@ def test_partial_success_is_counted_and_not_sent_again(tmp_path: Path, caplog: p
         with logging_to(tmp_path, server.endpoint) as emit:
             for number in range(5):
                 emit(f"r{number}")
-            assert emit.processor.force_flush(10_000)
+            assert emit.processor.force_flush(60_000)
             counts = emit.processor.counts
 
     assert len(server.requests) >= 1
@@ -131,7 +131,7 @@ def test_one_record_that_no_server_takes_does_not_take_others_with_it(tmp_path: 
             emit("poison")
             for number in range(50, 100):
                 emit(f"r{number}")
-            assert emit.processor.force_flush(20_000)
+            assert emit.processor.force_flush(60_000)
 
     assert sorted(server.accepted) == sorted(f"r{number}" for number in range(100))
     (letter,) = DeadLetters(tmp_path / "dead.db").find()
@@ -164,11 +164,11 @@ def test_child_of_a_fork_has_an_outbox_of_its_own(tmp_path: Path) -> None:
 
         def work() -> None:
             emit("child")
-            assert emit.processor.force_flush(10_000)
+            assert emit.processor.force_flush(60_000)
 
         assert in_child(work) == 0
         emit("parent")
-        assert emit.processor.force_flush(10_000)
+        assert emit.processor.force_flush(60_000)
 
     assert Counter(server.accepted) == {"before": 1, "child": 1, "parent": 1}
 
@@ -186,7 +186,7 @@ def test_full_outbox_rejects_and_tells(tmp_path: Path, caplog: pytest.LogCapture
             assert processor.counts.by_reason(OUTBOX_REJECTED) == {"outbox_full": 200 - accepted}
             assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) <= 1_000_000
             up.set()
-            assert processor.force_flush(20_000)
+            assert processor.force_flush(60_000)
             assert len(server.accepted) == accepted
     assert "not accepted" in caplog.text
 
@@ -205,7 +205,7 @@ def test_full_outbox_drops_the_oldest_where_that_is_wanted(tmp_path: Path) -> No
             for number in range(300):
                 emit(f"{number:03} ".ljust(10_000, "."))
             up.set()
-            assert emit.processor.force_flush(20_000)
+            assert emit.processor.force_flush(60_000)
             dropped = emit.processor.counts.by_reason(OUTBOX_REJECTED)["dropped_oldest"]
 
     arrived = {body.split()[0] for body in server.accepted}
@@ -230,10 +230,10 @@ def test_disk_that_fails_is_replaced_by_memory_and_come_back_to(
     monkeypatch.setattr(os, "posix_fallocate", fallocate)
     with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
         emit("memory")
-        assert emit.processor.force_flush(10_000)
+        assert emit.processor.force_flush(60_000)
         is_full = False
         emit("disk")
-        assert emit.processor.force_flush(10_000)
+        assert emit.processor.force_flush(60_000)
 
     assert server.accepted == ["memory", "disk"]
     assert "kept in memory" in caplog.text
@@ -272,7 +272,7 @@ def test_reader_of_a_dead_folder_sees_what_was_acknowledged(tmp_path: Path) -> N
     with serving(lambda number, records: OK if up[0] else (503, {}, b"")) as server:
         with logging_to(tmp_path, server.endpoint) as emit:
             emit("sent")
-            assert emit.processor.force_flush(10_000)
+            assert emit.processor.force_flush(60_000)
             up[0] = False
             emit("left")
         (folder,) = folders_in(tmp_path)
@@ -292,7 +292,7 @@ def test_equal_resources_share_a_journal(tmp_path: Path) -> None:
             provider.add_log_record_processor(emit.processor)
             provider.get_logger("tests").emit(LogRecord(body="", attributes={"log.record.uid": str(number)}))
         assert len(folders_in(tmp_path)) == 1
-        assert emit.processor.force_flush(10_000)
+        assert emit.processor.force_flush(60_000)
 
     assert sorted(server.accepted, key=int) == [str(number) for number in range(20)]
 
@@ -346,7 +346,7 @@ def test_who_waits_does_not_wait_for_the_backoff(tmp_path: Path) -> None:
             assert not emit.processor.force_flush(500)
             assert not emit.processor.force_flush(500)
             assert len(server.requests) == 1
-            assert emit.processor.force_flush(10_000)
+            assert emit.processor.force_flush(60_000)
 
 
 def test_its_own_requests_are_not_instrumented(tmp_path: Path) -> None:
@@ -365,7 +365,7 @@ def test_its_own_requests_are_not_instrumented(tmp_path: Path) -> None:
 
     with logging_to(tmp_path, "", transport=Asking()) as emit:
         emit("one")
-        assert emit.processor.force_flush(10_000)
+        assert emit.processor.force_flush(60_000)
 
     assert seen == [True]
 
@@ -390,7 +390,7 @@ def test_handler_of_a_signal_emits_in_the_middle(
         with serving() as server, logging_to(tmp_path, server.endpoint, durable=durable) as emit:
             emit("one")
             emit("two")
-            assert emit.processor.force_flush(10_000)
+            assert emit.processor.force_flush(60_000)
             assert emit.processor.counts.total(OUTBOX_ACCEPTED) == 3
     finally:
         signal.signal(signal.SIGUSR1, before)

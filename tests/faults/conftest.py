@@ -1,4 +1,8 @@
-"""Every fault has a row in a table, which is printed at the end: quickly with the other tests, in full by `make faults`."""
+"""Fixtures of the fault tests, and the table of their results.
+
+Each test adds a row, and the table is printed at the end of the run. `make faults` runs the tests in full and writes the table to
+`docs/faults.md`; with the other tests they run in a shorter form.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +12,21 @@ from pathlib import Path
 import pytest
 
 from backends import REPOSITORY
-from faults.matrix import FIGURES, FULL, ROWS, Row, balance, note, table
+from faults.matrix import FIGURES, FULL, ROWS, Row, add_row, count_records, table
 from faults.programs import Programs
 
 TABLE = REPOSITORY / "docs" / "faults.md"
 INTRODUCTION = """# The fault matrix
 
-What `make faults` measured last, with real processes, real sockets and a real Collector. Records are counted by
-`log.record.uid`, where they were accepted and where they arrived: **lost = acknowledged − received − dead −
-damaged**, where damaged are those that somebody's bytes took the place of on the disk, as the outbox counted them itself. A
-shorter form of each row runs with the other tests.
+The results of the last `make faults`, with real processes, real sockets and a real Collector. Records are counted by `log.record.uid`, where
+they are accepted and where they arrive: **lost = acknowledged − received − dead − damaged**. *Damaged* counts records whose bytes on the disk
+were overwritten by the test, as the outbox counted them itself. A shorter form of each test runs with the other tests.
 """
 
 
 @pytest.fixture
 def record_fault(tmp_path: Path) -> Callable[..., Row]:
-    """Draws the balance of a fault, which is a row of the table: nothing may be lost."""
+    """Returns a function that counts the records of a fault, adds a row to the table, and fails if any record is lost."""
 
     def record_fault(
         fault: str,
@@ -33,8 +36,8 @@ def record_fault(tmp_path: Path) -> Callable[..., Row]:
         directory: Path = tmp_path / "box",
         damaged: int = 0,
     ) -> Row:
-        row = balance(fault, acknowledged=acknowledged, received=received, directory=directory, damaged=damaged)
-        note(row)
+        row = count_records(fault, acknowledged=acknowledged, received=received, directory=directory, damaged=damaged)
+        add_row(row)
         assert row.acknowledged > 0
         assert row.lost == 0, row
         return row
@@ -44,13 +47,13 @@ def record_fault(tmp_path: Path) -> Callable[..., Row]:
 
 @pytest.fixture(scope="session")
 def programs() -> Iterator[Programs]:
-    """Starts programs that emit records, and end by a signal."""
+    """A process that starts programs, which emit records until a signal ends them."""
     with Programs() as programs:
         yield programs
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table; in its full form it goes to the docs, too."""
+    """Print the table; after a full run, write it to the docs as well."""
     if not ROWS:
         return
     lines = table(sorted(ROWS, key=lambda row: row.fault))

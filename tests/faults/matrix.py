@@ -1,4 +1,4 @@
-"""What a fault cost: counted by `log.record.uid`, where records are accepted and where they arrive."""
+"""The rows of the fault matrix: records are counted by `log.record.uid`, where they are accepted and where they arrive."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.folders import DEAD_LETTERS
 
-HEAD = ("fault", "acknowledged", "received", "duplicates", "dead", "damaged", "lost")
-
+COLUMNS = ("fault", "acknowledged", "received", "duplicates", "dead", "damaged", "lost")
 
 FULL = os.environ.get("FAULTS") == "full"
+"""True if the tests run in their full form."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,13 @@ class Row:
     """One fault.
 
     Attributes:
-        fault: What was done.
-        acknowledged: Records that were accepted, as far as whoever emitted them knows.
-        received: Those of them that arrived.
-        duplicates: How often one came once more.
-        dead: Records among the dead letters.
-        damaged: Records that somebody's bytes took the place of, as they were counted when they were read.
-        lost: Records that were acknowledged, and are nowhere.
+        fault: The name of the fault.
+        acknowledged: Accepted records, as counted by the program that emitted them.
+        received: Accepted records that arrived.
+        duplicates: Arrivals of records that had arrived before.
+        dead: Dead letters.
+        damaged: Records whose bytes were overwritten on the disk, as the outbox counted them.
+        lost: Accepted records that are none of these.
     """
 
     fault: str
@@ -39,10 +39,10 @@ class Row:
     lost: int
 
 
-def balance(
+def count_records(
     fault: str, *, acknowledged: Iterable[str], received: Sequence[str], directory: Path, damaged: int = 0
 ) -> Row:
-    """What became of the records with these ids."""
+    """Return the row of a fault."""
     wanted, arrived = set(acknowledged), set(received)
     dead = {str(letter.uid) for letter in DeadLetters(directory / DEAD_LETTERS).find()}
     return Row(
@@ -58,16 +58,16 @@ def balance(
 
 ROWS: list[Row] = []
 FIGURES: list[str] = []
-"""What was measured besides, in the words of the benchmark that measured it."""
+"""Other measurements, as the benchmark printed them."""
 
 
-def note(row: Row) -> None:
-    """Put a row into the table."""
+def add_row(row: Row) -> None:
+    """Add a row to the table."""
     ROWS.append(row)
 
 
 def table(rows: Iterable[Row]) -> list[str]:
-    """The rows as a table in Markdown."""
-    lines = [HEAD, ("---", *("---:" for _ in HEAD[1:]))]
+    """Return the rows as a table in Markdown."""
+    lines = [COLUMNS, ("---", *("---:" for _ in COLUMNS[1:]))]
     lines += [tuple(f"{cell:,}" if isinstance(cell, int) else cell for cell in astuple(row)) for row in rows]
     return [f"| {' | '.join(line)} |" for line in lines]

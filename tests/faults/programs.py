@@ -1,7 +1,7 @@
 """Programs that emit records into an outbox until a signal ends them.
 
-They are forked from one process with one thread, which has imported all they need: starting them anew would take most of
-the time of the tests.
+They are forked from one process with one thread, which has imported everything: starting each from scratch would take most
+of the time of the tests.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ _PAUSE_SECONDS: Final = 0.001
 
 @dataclass(frozen=True)
 class Program:
-    """One that runs.
+    """A running program.
 
     Attributes:
         pid: Its process id.
-        told: Where it writes the unique id of each record that was accepted.
+        accepted_file: The file to which it writes the unique id of each accepted record.
     """
 
     pid: int
-    told: Path
+    accepted_file: Path
 
     def acknowledged(self) -> list[str]:
-        """The ids of the records that were accepted; a line without its end was being written."""
-        return self.told.read_text().split("\n")[:-1] if self.told.exists() else []
+        """Return the ids of the accepted records. A last line without its end is incomplete, and is left out."""
+        return self.accepted_file.read_text().split("\n")[:-1] if self.accepted_file.exists() else []
 
     def end(self, how: signal.Signals = signal.SIGKILL) -> None:
-        """End it, and wait until it is gone."""
+        """End the program by a signal, and wait until the process has gone."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, how)
-        wait_until(lambda: not _is_there(self.pid), interval_seconds=0.002)
+        wait_until(lambda: not process_exists(self.pid), timeout_seconds=60, interval_seconds=0.002)
 
 
 class Programs:
-    """Starts programs, inside a `with`."""
+    """Starts programs. A context manager."""
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "faults.programs"]
@@ -70,15 +70,16 @@ class Programs:
         self._process.wait()
 
     def start(self, directory: Path, endpoint: str, name: str) -> Program:
-        """A program that emits `<name>:0`, `<name>:1` and so on."""
+        """Start a program that emits records with the ids `<name>:0`, `<name>:1` and so on."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        told = directory.parent / f"{name}.told"
-        self._process.stdin.write(json.dumps([str(directory), endpoint, name, str(told)]) + "\n")
-        return Program(int(self._process.stdout.readline()), told)
+        accepted_file = directory.parent / f"{name}.accepted"
+        self._process.stdin.write(json.dumps([str(directory), endpoint, name, str(accepted_file)]) + "\n")
+        return Program(int(self._process.stdout.readline()), accepted_file)
 
 
-def _is_there(pid: int) -> bool:
+def process_exists(pid: int) -> bool:
+    """Return True if the process runs, or has ended and was not waited for yet."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -86,8 +87,8 @@ def _is_there(pid: int) -> bool:
     return True
 
 
-def _emit(directory: str, endpoint: str, name: str, told: str) -> None:
-    descriptor = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def _emit(directory: str, endpoint: str, name: str, accepted_file: str) -> None:
+    descriptor = os.open(accepted_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     with logging_to(Path(directory), endpoint) as emit:
         for number in itertools.count():
             emit(f"{name}:{number}")
@@ -97,7 +98,7 @@ def _emit(directory: str, endpoint: str, name: str, told: str) -> None:
 
 
 def _serve() -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # whoever ends leaves no zombie
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children that end leave no zombies
     for line in sys.stdin:
         pid = os.fork()
         if not pid:

@@ -1,4 +1,4 @@
-"""Canary secrets, in headers, in protected fields and in tokens: in no file, no log and no error, whatever fails."""
+"""Secrets in headers, in protected fields and in tokens appear in no file, no log and no error, whatever fails."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("status", ANSWERS)
 def test_secrets(tmp_path: Path, status: str) -> None:
-    """Also where the server says the header again, and all that is told is told at the level of DEBUG."""
+    """Not even if the server repeats the header in its response, and everything is logged at the level DEBUG."""
     answer: Answer = ANSWERS[status]
     with serving(lambda number, records: answer) as server, Receiver() as receiver:
         environment = clean_environment(

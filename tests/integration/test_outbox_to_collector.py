@@ -1,4 +1,4 @@
-"""The outbox in whole programs."""
+"""The outbox in whole programs, which `configure()` sets up from the environment."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import pytest
 from backends import free_port
 from delivery.outboxes import drain, folders_in
 from otlp_receiver import Receiver
-from processes import clean_environment
-from processes import run as run_process
+from processes import clean_environment, run
 from scripts import python
 
 PROGRAM = """
@@ -38,27 +37,29 @@ if sys.argv[3] == "die":
 """
 
 
-def program(folder: Path, endpoint: str, first: int, end: int, how: str) -> int:
+def run_program(
+    folder: Path, endpoint: str, first: int, end: int, how: str, *, flush_timeout_millis: int = 60_000
+) -> None:
+    """Run a program that tracks the events from `first` to `end`, and then ends, or dies by `os._exit`."""
     environment = clean_environment(
         OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
         OTEL_TRACES_EXPORTER="none",
         OTEL_METRICS_EXPORTER="none",
         HELIOGRAPH_OUTBOX="box",
-        HELIOGRAPH_FLUSH_TIMEOUT_MILLIS="3000",
+        HELIOGRAPH_FLUSH_TIMEOUT_MILLIS=str(flush_timeout_millis),
         NO_PROXY="127.0.0.1",
     )
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM), str(first), str(end), how]
-    ended = run_process(command, cwd=folder, env=environment)
+    ended = run(command, cwd=folder, env=environment, timeout_seconds=120)
     assert ended.returncode == (3 if how == "die" else 0), ended.stderr
-    return ended.returncode
 
 
 def test_events_of_programs_that_could_not_send_are_sent_by_the_next(tmp_path: Path) -> None:
-    """One ended while nobody listened, one by `os._exit`; each event arrives, once, with its id."""
-    program(tmp_path, f"http://127.0.0.1:{free_port()}", 0, 100, "end")
+    """One program has no server, one dies by `os._exit`. The third sends the events of all: each arrives once, with its id."""
+    run_program(tmp_path, f"http://127.0.0.1:{free_port()}", 0, 100, "end", flush_timeout_millis=300)
     with Receiver() as receiver:
-        program(tmp_path, receiver.endpoint, 100, 200, "die")
-        program(tmp_path, receiver.endpoint, 200, 300, "end")
+        run_program(tmp_path, receiver.endpoint, 100, 200, "die")
+        run_program(tmp_path, receiver.endpoint, 200, 300, "end")
         uids = [str(log.attributes["log.record.uid"]) for log in receiver.logs()]
         numbers = sorted({int(str(log.attributes["app.tick.number"])) for log in receiver.logs()})
 
@@ -67,8 +68,8 @@ def test_events_of_programs_that_could_not_send_are_sent_by_the_next(tmp_path: P
     assert folders_in(tmp_path / "box") == []
 
 
-def test_host_ends_in_time_where_nobody_listens(tmp_path: Path) -> None:
-    """`flush` and `shutdown` say that not all was delivered; no thread goes on, and the next program delivers it."""
+def test_host_ends_in_time_without_a_server(tmp_path: Path) -> None:
+    """`flush` and `shutdown` return False, no thread remains, and the event is delivered later."""
     source = """
         host = configure(plugins=[Plugin()])
         host.track(Tick(1))
@@ -89,15 +90,26 @@ def test_host_ends_in_time_where_nobody_listens(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("validation", ["strict", "warn"])
-def test_event_that_there_is_no_room_for_is_raised_where_that_is_asked_for(tmp_path: Path, validation: str) -> None:
-    """`track` raises `OutboxFull` in strict mode; else it is counted, and told in the log."""
+def test_full_outbox_raises_in_strict_mode_only(tmp_path: Path, validation: str) -> None:
+    """`track` raises `OutboxFull` if validation is strict. Otherwise the event is rejected, and an error is logged."""
     source = """
         from heliograph import OutboxFull
-        host = configure(plugins=[Plugin()])
+
+        @dataclass
+        class Large(Event, namespace="test"):
+            name = "large"
+            text: str
+
+        class LargePlugin:
+            @hookimpl
+            def register_events(self):
+                return [Large]
+
+        host = configure(plugins=[LargePlugin()])
         raised = 0
-        for number in range(12_000):
+        for number in range(200):  # twice as much as there is room for
             try:
-                host.track(Tick(number))
+                host.track(Large("x" * 10_000))
             except OutboxFull:
                 raised += 1
         say(raised=raised)
