@@ -17,9 +17,9 @@ from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.drafts.from_weaver import drafts_of_weaver
 from heliograph.schema.drafts.python_source import python_source
 from heliograph.schema.drafts.weaver_registry import WeaverRegistry
-from heliograph.schema.export.weaver import weaver
 from heliograph.schema.export.weaver_v1 import weaver_v1
-from schema.export.test_weaver import BanEvent, OrderEvent
+from heliograph.schema.export.weaver_v2 import weaver_v2
+from schema.shop_events import BanEvent, OrderEvent
 from schema.typed_values import FITTING
 
 
@@ -36,7 +36,7 @@ def source_of(directory: Path) -> str:
     return python_source(drafts, origin="a test")
 
 
-@pytest.mark.parametrize("exporter", [weaver, weaver_v1])
+@pytest.mark.parametrize("exporter", [weaver_v2, weaver_v1])
 def test_what_we_export_comes_back(tmp_path: Path, exporter: Any) -> None:
     """As classes that export the same, in both forms, byte by byte."""
     from datasette.events import register_events
@@ -45,7 +45,7 @@ def test_what_we_export_comes_back(tmp_path: Path, exporter: Any) -> None:
 
     again = schemas_of(source_of(written(tmp_path, exporter(schemas))))
 
-    assert weaver(again) == weaver(schemas)
+    assert weaver_v2(again) == weaver_v2(schemas)
     assert weaver_v1(again) == weaver_v1(schemas)
     order = next(schema for schema in again if schema.event_name == "shop.order")
     assert (order.severity, order.version, order.stability) == (Severity.WARN, "1", "stable")
@@ -74,9 +74,9 @@ def test_whatever_is_exported_comes_back(tmp_path: Path, hints: list[Any], data:
     cls = make_dataclass("E", fields, bases=(Event,), namespace={"name": "e", "__doc__": data.draw(texts)})
     schemas = [compile_schema(cls, namespace="shop")]
 
-    files = weaver(schemas)
+    files = weaver_v2(schemas)
 
-    assert weaver(schemas_of(source_of(written(tmp_path, files)))) == files
+    assert weaver_v2(schemas_of(source_of(written(tmp_path, files)))) == files
 
 
 FIRST = """

@@ -1,5 +1,7 @@
-"""A strict reader of Weaver's files, written after the JSON Schemas that Weaver 0.25 publishes: no key that is not in them, no
-reference that leads nowhere, no name against the naming policy."""
+"""A strict reader of Weaver's files, after the JSON Schemas that Weaver 0.25 publishes.
+
+It rejects unknown keys, references to undefined attributes, and names that break the naming policy.
+"""
 
 from __future__ import annotations
 
@@ -125,7 +127,7 @@ PYTHON = {"string": str, "int": int, "double": float, "boolean": bool, "any": st
 
 
 def read_v2(files: dict[str, str]) -> File:
-    """The registry in these files; raises what is wrong with it."""
+    """Return the registry in these files. Raise an error if it is not valid."""
     manifest = msgspec.convert(yaml.safe_load(files["manifest.yaml"]), Manifest)
     file = msgspec.convert(yaml.safe_load(files["events.yaml"]), File)
     check({each.key: each for each in file.attributes}, len(file.attributes), file.events, manifest)
@@ -133,7 +135,7 @@ def read_v2(files: dict[str, str]) -> File:
 
 
 def read_v1(files: dict[str, str]) -> FileV1:
-    """The same, of the first form."""
+    """Return the registry in files of the older format. Raise an error if it is not valid."""
     manifest = msgspec.convert(yaml.safe_load(files["manifest.yaml"]), Manifest)
     file = msgspec.convert(yaml.safe_load(files["events.yaml"]), FileV1)
     attributes = [each for group in file.groups if isinstance(group, AttributeGroup) for each in group.attributes]
@@ -144,7 +146,7 @@ def read_v1(files: dict[str, str]) -> FileV1:
 
 
 def check(attributes: dict[str, Any], count: int, events: list[Any], manifest: Manifest) -> None:
-    """What a schema cannot say."""
+    """Check what a JSON Schema cannot express."""
     assert len(attributes) == count, "an attribute is defined twice"
     assert len({event.name for event in events}) == len(events), "an event is defined twice"
     for name, definition in attributes.items():
@@ -153,13 +155,15 @@ def check(attributes: dict[str, Any], count: int, events: list[Any], manifest: M
     for event in events:
         names = [each.ref for each in event.attributes]
         assert len(set(names)) == len(names)
-        assert all(name in attributes or manifest.dependencies for name in names), "a reference leads nowhere"
+        assert all(name in attributes or manifest.dependencies for name in names), (
+            "an event refers to an undefined attribute"
+        )
     used = {each.ref for event in events for each in event.attributes}
-    assert attributes.keys() <= used, "an attribute is defined, and nobody has it"
+    assert attributes.keys() <= used, "an attribute is defined and not used"
 
 
 def check_examples(definition: Definition) -> None:
-    """Each is of the type; texts have to have one."""
+    """Check that each example has the type of its attribute, and that texts have one."""
     if isinstance(definition.type, Enum):
         values = [member.value for member in definition.type.members]
         assert len({type(value) for value in values}) == 1

@@ -98,6 +98,8 @@ Lower = Annotated[str, Meta(pattern="^[a-z]+$")]
         (list[int], tuple[str, int], "x[0]", "integer is not accepted, only string"),
         (tuple[int, str], tuple[int, int], "x[1]", "string is not accepted, only integer"),
         (tuple[int, str], list[int], "x[1]", "string is not accepted, only integer"),
+        (tuple[int, int], tuple[int], "x", "more than 1 items are not accepted"),
+        (tuple[int], tuple[int, int], "x", "fewer than 2 items are not accepted"),
         (dict[str, int], dict[str, str], "x{}", "integer is not accepted, only string"),
         (dict[str, int], Point, "x", "a dict with any keys is not accepted, only one with the fields of a class"),
         (Point, dict[str, int | float | None], "x{}", "string is not accepted, only integer or number or null"),
@@ -282,11 +284,14 @@ def test_a_result_that_rests_on_an_assumption_is_not_kept() -> None:
 
 
 def test_two_classes_are_compared_once() -> None:
-    """Each class of this chain holds the next one twice. Without the cache, 2 to the power of 60 comparisons would be made."""
+    """Each class of this chain holds itself, and the next one twice.
+
+    Without the cache, 2 to the power of 60 comparisons would be made.
+    """
     definitions: dict[str, Any] = {"C60": {"type": "integer"}}
     for number in range(60):
-        below = {"$ref": f"#/$defs/C{number + 1}"}
-        definitions[f"C{number}"] = {"type": "object", "properties": {"left": below, "right": below}}
+        own, below = {"$ref": f"#/$defs/C{number}"}, {"$ref": f"#/$defs/C{number + 1}"}
+        definitions[f"C{number}"] = {"type": "object", "properties": {"own": own, "left": below, "right": below}}
     document = {"$ref": "#/$defs/C0", "$defs": definitions}
 
     assert rejections(document, document) == []

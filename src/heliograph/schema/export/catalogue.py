@@ -1,8 +1,7 @@
-"""What a catalogue says of each event; `markdown` and `html` show it."""
+"""The content of a catalogue of events, for people. `markdown` and `html` render it."""
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import re
@@ -10,14 +9,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from typing_extensions import assert_never
+
 from heliograph.errors import qualified_name
 from heliograph.events import Deprecated, Privacy, severity_text
 from heliograph.schema.export.example import example_properties
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.types import (
+    AnyType,
     ArrayType,
+    BooleanType,
     EnumType,
+    IntegerType,
     MapType,
+    NullType,
     NumberType,
     ObjectType,
     StringType,
@@ -36,19 +41,19 @@ _ACTOR: Final = "root"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One attribute, as a reader sees it.
+class AttributeRow:
+    """One attribute, as texts.
 
     Attributes:
-        attribute: Its name on the wire, with ``.*`` where its keys are not known beforehand.
-        path: The property that it comes from.
-        type: What arrives of it, with what holds for its values.
+        attribute: Its name on the wire, with ``.*`` appended if its keys are not known beforehand.
+        path: The path of the property that it comes from.
+        type: Its type and constraints.
         requirement: Its requirement level.
-        privacy: What leaves of it; empty for the value itself.
-        text: What it means.
-        unit: Its unit, or nothing.
-        examples: Values that it may have.
-        deprecated: That it is on its way out, or nothing.
+        privacy: Its privacy; empty for a plain value.
+        text: Its brief and note.
+        unit: Its unit; empty if it has none.
+        examples: Example values.
+        deprecated: The notice of its deprecation; empty if it is not deprecated.
     """
 
     attribute: str
@@ -64,11 +69,11 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """How to find an event.
+    """A query that finds an event in a backend.
 
     Attributes:
-        where: In what.
-        text: What to write there.
+        where: The query language and the backend.
+        text: The query.
     """
 
     where: str
@@ -76,20 +81,20 @@ class Query:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One event, as a reader sees it.
+class EventEntry:
+    """One event, as texts.
 
     Attributes:
         label: Its event name and version.
         event_name: Its name on the wire.
-        brief: What happened.
-        note: More than that.
-        facts: What else there is to know, by title.
+        brief: Its brief: one sentence.
+        note: Its note; empty if it has none.
+        facts: Further properties of the event, such as its severity: pairs of title and value.
         rows: Its attributes.
-        log_record: An example as a log record, in JSON.
-        span_event: The same as a span event.
-        queries: How to find it.
-        deprecated: That it is on its way out, or nothing.
+        log_record: An example log record, in JSON.
+        span_event: The same example as a span event, in JSON.
+        queries: Queries that find the example.
+        deprecated: The notice of its deprecation; empty if it is not deprecated.
     """
 
     label: str
@@ -97,19 +102,19 @@ class Entry:
     brief: str
     note: str
     facts: tuple[tuple[str, str], ...]
-    rows: tuple[Row, ...]
+    rows: tuple[AttributeRow, ...]
     log_record: str
     span_event: str
     queries: tuple[Query, ...]
     deprecated: str
 
 
-def catalogue(schemas: Iterable[EventSchema]) -> list[Entry]:
-    """The entries of these events, sorted by name."""
+def catalogue(schemas: Iterable[EventSchema]) -> list[EventEntry]:
+    """Return the entries of these events, sorted by name."""
     return [_entry(schema) for schema in sorted(schemas, key=lambda schema: schema.label)]
 
 
-def _entry(schema: EventSchema) -> Entry:
+def _entry(schema: EventSchema) -> EventEntry:
     attributes = _example_attributes(schema)
     body = schema.body_text(attributes)
     record = {
@@ -120,7 +125,7 @@ def _entry(schema: EventSchema) -> Entry:
         "attributes": attributes,
     }
     span_event = {"name": schema.event_name, "timestamp": _TIME, "attributes": attributes}
-    return Entry(
+    return EventEntry(
         label=schema.label,
         event_name=schema.event_name,
         brief=schema.brief or f"The event {schema.name}.",
@@ -135,6 +140,7 @@ def _entry(schema: EventSchema) -> Entry:
 
 
 def _example_attributes(schema: EventSchema) -> Attributes:
+    # `read_stored` applies the declared privacy: examples show hashes and masks, as the exported event would
     attributes, _ = read_stored_properties(schema, example_properties(schema.fields or ()))
     version: Attributes = {} if schema.version is None else {EVENT_VERSION: schema.version}
     return {**attributes, USER_ID: _ACTOR, LOG_RECORD_UID: _UID, **version}
@@ -153,15 +159,17 @@ def _facts(schema: EventSchema) -> Iterator[tuple[str, str]]:
 def _deprecation(deprecated: Deprecated | None) -> str:
     if deprecated is None:
         return ""
-    successor = f"Renamed to {deprecated.renamed_to}." if deprecated.renamed_to else "On its way out."
+    successor = f"Renamed to {deprecated.renamed_to}." if deprecated.renamed_to else "It will be removed."
     return f"{successor} {deprecated.note}" if deprecated.note else successor
 
 
 def _queries(schema: EventSchema, attributes: Attributes) -> Iterator[Query]:
-    """How to find the example.
+    """Yield queries that find the example.
 
-    Source: the grammars of LogQL and TraceQL. Jaeger has no search for the name of a span event, and finds the attributes of
-    one: the first of the event's own, with the value that it has.
+    Jaeger cannot search for the name of a span event, only for attributes with a value. The query for it uses the first
+    scalar attribute that only this event has.
+
+    Source: the grammars of LogQL and TraceQL.
     """
     name = schema.event_name
     yield Query(where="LogQL (Loki)", text=f'{{service_name=~".+"}} | event_name="{name}" | user_id="{_ACTOR}"')
@@ -172,85 +180,83 @@ def _queries(schema: EventSchema, attributes: Attributes) -> Iterator[Query]:
 
 
 def _logfmt(value: AttributeValue) -> str:
-    text = _shown(value)
+    text = _as_text(value)
     return text if re.fullmatch(r"[\w.:/-]+", text, re.ASCII) else json.dumps(text, ensure_ascii=False)
 
 
-def _row(attribute: WireAttribute) -> Row:
+def _row(attribute: WireAttribute) -> AttributeRow:
     declared = attribute.field.declared
-    is_by_keys = (
+    has_open_keys = (
         attribute.wire_type == "any" and isinstance(attribute.type, MapType) and attribute.privacy is Privacy.PLAIN
     )
-    return Row(
-        attribute=f"{attribute.name}.*" if is_by_keys else attribute.name,
+    return AttributeRow(
+        attribute=f"{attribute.name}.*" if has_open_keys else attribute.name,
         path=attribute.path,
-        type=described(attribute.type),
+        type=describe_type(attribute.type),
         requirement=attribute.field.requirement,
         privacy="" if attribute.privacy is Privacy.PLAIN else attribute.privacy.value,
         text="\n\n".join(part for part in (declared.brief, declared.note) if part),
         unit=declared.unit or "",
-        examples=tuple(map(_shown, declared.examples)),
+        examples=tuple(map(_as_text, declared.examples)),
         deprecated=_deprecation(declared.deprecated),
     )
 
 
-def _shown(example: object) -> str:
-    return example if isinstance(example, str) else json.dumps(example, ensure_ascii=False, default=str)
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-@functools.singledispatch
-def described(kind: Type) -> str:
-    """What values there may be, in a few words."""
-    return _named(kind)
+def describe_type(kind: Type) -> str:
+    """Return a short description of the values of a type, such as ``integer, ≥ 0``."""
+    match kind:
+        case AnyType() | NullType() | BooleanType():
+            return _type_name(kind)
+        case IntegerType() | NumberType():
+            return ", ".join([_type_name(kind), *_bounds(kind)])
+        case StringType():
+            return _describe_string(kind)
+        case EnumType():
+            return "one of " + ", ".join(str(value) for value in kind.values if value is not None)
+        case ArrayType():
+            return _describe_array(kind)
+        case MapType():
+            lengths = _lengths(kind.min_length, kind.max_length, "keys")
+            return ", ".join([f"object of {describe_type(kind.values)}", *lengths])
+        case ObjectType():
+            return kind.name
+        case UnionType():
+            return " or ".join(map(describe_type, kind.options))
+        case _:
+            assert_never(kind)
 
 
-def _named(kind: Type) -> str:
+def _type_name(kind: Type) -> str:
     return type(kind).__name__.removesuffix("Type").lower()
 
 
-@described.register
-def _(kind: NumberType) -> str:
+def _bounds(kind: NumberType) -> Iterator[str]:
     signs = {"≥": kind.ge, ">": kind.gt, "≤": kind.le, "<": kind.lt, "a multiple of": kind.multiple_of}
-    return ", ".join([_named(kind), *(f"{sign} {bound}" for sign, bound in signs.items() if bound is not None)])
+    for sign, bound in signs.items():
+        if bound is not None:
+            yield f"{sign} {bound}"
 
 
-@described.register
-def _(kind: StringType) -> str:
+def _describe_string(kind: StringType) -> str:
     named = "string" if kind.format is None else kind.format.name.lower().replace("_", "-")
+    # the patterns of a text with a format are those of its format, which are too long to read
     patterns = [] if kind.format else [f"with {pattern}" for pattern in kind.patterns]
     return ", ".join([named, *patterns, *_lengths(kind.min_length, kind.max_length, "characters")])
 
 
-def _lengths(least: int | None, most: int | None, what: str) -> Iterator[str]:
+def _describe_array(kind: ArrayType) -> str:
+    prefix = ", ".join(map(describe_type, kind.prefix))
+    items = "" if kind.items is None else f"list of {describe_type(kind.items)}"
+    contents = " and ".join(part for part in (f"[{prefix}]" if prefix else "", items) if part)
+    return ", ".join([contents or "empty list", *_lengths(kind.min_length, kind.max_length, "items")])
+
+
+def _lengths(least: int | None, most: int | None, unit: str) -> Iterator[str]:
     if least is not None:
-        yield f"at least {least} {what}"
+        yield f"at least {least} {unit}"
     if most is not None:
-        yield f"at most {most} {what}"
-
-
-@described.register
-def _(kind: EnumType) -> str:
-    return "one of " + ", ".join(str(value) for value in kind.values if value is not None)
-
-
-@described.register
-def _(kind: ArrayType) -> str:
-    prefix = ", ".join(map(described, kind.prefix))
-    items = "" if kind.items is None else f"list of {described(kind.items)}"
-    shown = " and ".join(part for part in (f"[{prefix}]" if prefix else "", items) if part)
-    return ", ".join([shown or "empty list", *_lengths(kind.min_length, kind.max_length, "items")])
-
-
-@described.register
-def _(kind: MapType) -> str:
-    return ", ".join([f"object of {described(kind.values)}", *_lengths(kind.min_length, kind.max_length, "keys")])
-
-
-@described.register
-def _(kind: ObjectType) -> str:
-    return kind.name
-
-
-@described.register
-def _(kind: UnionType) -> str:
-    return " or ".join(map(described, kind.options))
+        yield f"at most {most} {unit}"

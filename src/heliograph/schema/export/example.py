@@ -1,11 +1,16 @@
-"""An example of an event: properties that fit its schema, as far as the class says enough to know some."""
+"""Make example values that fit the schema of an event.
+
+Declared examples are used first. Otherwise an example is made from the type: a few candidates are tried against the
+validation, and the first valid one is used. There is one known limit: no text is generated for a declared pattern.
+"""
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Final
+
+from typing_extensions import assert_never
 
 from heliograph.schema.model.types import (
     AnyType,
@@ -37,104 +42,104 @@ _TEXTS: Final = {
     Format.UUID: ("0d5f7b0e-6c2a-4f0b-9f6e-3d1a2b4c5d6e",),
     Format.BASE64: ("aGVsaW9ncmFwaA==", "aGVsaW8=", "aGk=", ""),
 }
+"""For each format some texts; which of them is valid depends on patterns (an offset) and lengths."""
 
 
 def example_properties(fields: Iterable[FieldSchema]) -> dict[str, object]:
-    """The form of each field: the first example that is declared and fits, or one made of its type.
+    """Return an example of each field, as a form: the first declared example that is valid, else one made from its type.
 
-    A text that has to match a pattern, and has no example, stands as its name in angle brackets.
+    A text that must match a pattern and has no declared example is the field's name in angle brackets.
     """
-    return {field.name: _of_field(field) for field in fields}
+    return {field.name: _example_of_field(field) for field in fields}
 
 
-def _of_field(field: FieldSchema, parents: tuple[Type, ...] = ()) -> object:
+def _example_of_field(field: FieldSchema, parents: tuple[Type, ...] = ()) -> object:
     for each in field.declared.examples:
         form = form_of(each)
         if not any(violations_of(form, field.type, field.name)):
             return form
-    return _example(without_null(field.type), field.name, parents)
+    return _example_of_type(without_null(field.type), field.name, parents)
 
 
-@functools.singledispatch
-def _example(kind: Type, name: str, parents: tuple[Type, ...]) -> object:
-    raise NotImplementedError(kind)
+def _example_of_type(kind: Type, name: str, parents: tuple[Type, ...]) -> object:
+    """Return an example of a type.
+
+    Args:
+        kind: The type.
+        name: The name of the field, used in texts.
+        parents: The classes around it. An example of one of them would never end.
+    """
+    match kind:
+        case AnyType():
+            return f"<{name}>"
+        case NullType():
+            return None
+        case BooleanType():
+            return True
+        case IntegerType() | NumberType():
+            return _number(kind)
+        case StringType():
+            return _text(kind, name)
+        case EnumType():
+            return next((value for value in kind.values if value is not None), None)
+        case ArrayType():
+            return _list(kind, name, parents)
+        case MapType():
+            return _dict(kind, name, parents)
+        case ObjectType():
+            return _object(kind, parents)
+        case UnionType():
+            return _example_of_type(kind.options[0], name, parents)
+        case _:
+            assert_never(kind)
 
 
-@_example.register
-def _(kind: AnyType, name: str, parents: tuple[Type, ...]) -> object:  # noqa: ARG001
-    return f"<{name}>"
+def _first_valid(kind: Type, candidates: Sequence[object]) -> object:
+    """Return the first candidate that is valid, or the first one if none is."""
+    valid = (each for each in candidates if not any(violations_of(each, kind, "")))
+    return next(valid, candidates[0])
 
 
-@_example.register
-def _(kind: NullType, name: str, parents: tuple[Type, ...]) -> object:  # noqa: ARG001
-    return None
-
-
-@_example.register
-def _(kind: BooleanType, name: str, parents: tuple[Type, ...]) -> object:  # noqa: ARG001
-    return True
-
-
-@_example.register(IntegerType)
-@_example.register(NumberType)
-def _(kind: NumberType, name: str, parents: tuple[Type, ...]) -> object:  # noqa: ARG001
+def _number(kind: NumberType) -> object:
+    """Return 1 or 1.5, or else a number between the bounds, or one of the multiples next to a bound."""
     first = 1 if isinstance(kind, IntegerType) else 1.5
     bounds = [bound for bound in (kind.ge, kind.gt, kind.le, kind.lt) if bound is not None]
     step = kind.multiple_of or 1
     middle = [sum(bounds) / 2] if len(bounds) > 1 else []
-    near = [multiple * step for each in (first, *bounds) for multiple in _around(each / step)]
-    return _first_fitting(kind, (first, *middle, *near))
+    near = [multiple * step for each in (first, *bounds) for multiple in _integers_around(each / step)]
+    return _first_valid(kind, (first, *middle, *near))
 
 
-def _first_fitting(kind: Type, candidates: Sequence[object]) -> object:
-    """The first candidate that fits, else the first."""
-    fitting = (each for each in candidates if not any(violations_of(each, kind, "")))
-    return next(fitting, candidates[0])
-
-
-def _around(value: float) -> tuple[int, int, int, int]:
+def _integers_around(value: float) -> tuple[int, int, int, int]:
     return math.floor(value), math.ceil(value), math.floor(value) - 1, math.ceil(value) + 1
 
 
-@_example.register
-def _(kind: StringType, name: str, parents: tuple[Type, ...]) -> object:  # noqa: ARG001
+def _text(kind: StringType, name: str) -> object:
     if kind.format is not None:
-        return _first_fitting(kind, _TEXTS[kind.format])
+        return _first_valid(kind, _TEXTS[kind.format])
     text = f"<{name}>".ljust(kind.min_length or 0, "…")[: kind.max_length]
-    return _first_fitting(kind, (text, "1"))
+    return _first_valid(kind, (text, "1"))
 
 
-@_example.register
-def _(kind: EnumType, name: str, parents: tuple[Type, ...]) -> object:  # noqa: ARG001
-    return next((value for value in kind.values if value is not None), None)
-
-
-@_example.register
-def _(kind: ArrayType, name: str, parents: tuple[Type, ...]) -> object:
-    items = [_example(without_null(each), name, parents) for each in kind.prefix]
+def _list(kind: ArrayType, name: str, parents: tuple[Type, ...]) -> object:
+    items = [_example_of_type(without_null(each), name, parents) for each in kind.prefix]
     if kind.items is not None and not any(each in parents for each in walk_types(kind.items)):
         wanted = max(kind.min_length or 0, 1 if kind.max_length is None else min(1, kind.max_length))
-        items += [_example(without_null(kind.items), name, parents)] * (wanted - len(items))
+        items += [_example_of_type(without_null(kind.items), name, parents)] * (wanted - len(items))
     return items
 
 
-@_example.register
-def _(kind: MapType, name: str, parents: tuple[Type, ...]) -> object:
+def _dict(kind: MapType, name: str, parents: tuple[Type, ...]) -> object:
     if kind.max_length == 0 or any(each in parents for each in walk_types(kind.values)):
         return {}
-    return {str(_example(kind.keys, "key", parents)): _example(without_null(kind.values), name, parents)}
+    key = str(_example_of_type(kind.keys, "key", parents))
+    return {key: _example_of_type(without_null(kind.values), name, parents)}
 
 
-@_example.register
-def _(kind: ObjectType, name: str, parents: tuple[Type, ...]) -> object:  # noqa: ARG001
+def _object(kind: ObjectType, parents: tuple[Type, ...]) -> object:
     inside = (*parents, kind)
     return {
-        field.name: _of_field(field, inside)
+        field.name: _example_of_field(field, inside)
         for field in kind.fields
-        if field.required or without_null(field.type) not in inside
+        if field.required or without_null(field.type) not in inside  # an optional field may be omitted, which ends it
     }
-
-
-@_example.register
-def _(kind: UnionType, name: str, parents: tuple[Type, ...]) -> object:
-    return _example(kind.options[0], name, parents)

@@ -1,6 +1,7 @@
-"""A catalogue of events as one self-contained HTML page: it loads nothing, and works from a file.
+"""Write the catalogue of events as one self-contained HTML page, which loads nothing and works as a local file.
 
-What classes say of themselves is text in it. Besides, the page's own policy lets no script run but the one that it came with.
+Texts of event classes cannot become markup: the template engine escapes every value. As a second barrier, the page has a
+Content-Security-Policy that permits one script and one style sheet, by the digests of their text, and no other resource.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _PACKAGE: Final = "heliograph.schema.export"
 
 
 def html(schemas: Iterable[EventSchema]) -> dict[str, str]:
-    """The file of the catalogue, by name."""
+    """Return the page, by its file name."""
     environment = Environment(
         loader=PackageLoader(_PACKAGE),
         autoescape=True,
@@ -34,7 +35,7 @@ def html(schemas: Iterable[EventSchema]) -> dict[str, str]:
     page = environment.get_template("catalogue.html").render(
         entries=catalogue(schemas),
         policy=f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'",
-        style=Markup(style),  # noqa: S704 — our own files
+        style=Markup(style),  # noqa: S704 — our own files, not texts of classes
         script=Markup(script),  # noqa: S704
         version=__version__,
     )

@@ -1,4 +1,7 @@
-"""A catalogue of events as one page of Markdown, for people who read the repository."""
+"""Write the catalogue of events as one Markdown page, for people who read the repository.
+
+Texts of event classes are escaped, so that none of them becomes a heading, a link, a table cell or HTML.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +10,23 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from heliograph.schema.export.catalogue import Entry, Row, catalogue
+from heliograph.schema.export.catalogue import AttributeRow, EventEntry, catalogue
 from heliograph.schema.model.event import EventSchema
 
 
 def markdown(schemas: Iterable[EventSchema]) -> dict[str, str]:
-    """The file of the catalogue, by name; what classes say of themselves is text in it, and never markup."""
+    """Return the page, by its file name."""
     entries = catalogue(schemas)
     contents = "\n".join(f"- [{_text(entry.label)}](#{_anchor(entry)}): {_text(entry.brief)}" for entry in entries)
     pages = ["\n\n".join(filter(None, _page(entry))) for entry in entries]
     return {"events.md": "\n\n".join(["# Events", contents, *pages]) + "\n"}
 
 
-def _anchor(entry: Entry) -> str:
+def _anchor(entry: EventEntry) -> str:
     return re.sub(r"[^\w.@-]", "-", entry.label)
 
 
-def _page(entry: Entry) -> Iterator[str]:
+def _page(entry: EventEntry) -> Iterator[str]:
     yield f'<a id="{_anchor(entry)}"></a>'
     yield f"## {_text(entry.label)}"
     yield _text(entry.brief)
@@ -36,12 +39,12 @@ def _page(entry: Entry) -> Iterator[str]:
     yield "To find it:\n\n" + "\n".join(f"- {query.where}: {_code(query.text)}" for query in entry.queries)
 
 
-def _table(rows: Iterable[Row]) -> str:
+def _table(rows: Iterable[AttributeRow]) -> str:
     lines = [f"| {' | '.join(_cells(row))} |" for row in rows]
     return "\n".join(["| attribute | type | requirement | privacy | |", "| --- | --- | --- | --- | --- |", *lines])
 
 
-def _cells(row: Row) -> Iterator[str]:
+def _cells(row: AttributeRow) -> Iterator[str]:
     yield _cell(_code(row.attribute))
     yield _cell(_text(row.type) + (f", in {_code(row.unit)}" if row.unit else ""))
     yield _cell(_text(row.requirement))
@@ -57,17 +60,20 @@ def _cell(markup: str) -> str:
 
 
 _MARKUP: Final = re.compile(r"[\\`*_\[\]#~]")
+"""Characters that are markup anywhere in a line. ``<``, ``>`` and ``&`` are escaped as HTML."""
+
 _STARTS_BLOCK: Final = re.compile(r"^[ \t]*(?:(\d*)([-+=:|.)]))?", re.MULTILINE)
+"""The start of a line: indentation (which would make a code block), and what would start a list, a rule or a table."""
 
 
 def _text(text: str) -> str:
-    """Text that reads as it was written: nothing in it is markup, wherever it stands."""
+    """Escape a text so that nothing in it is markup, wherever it is used. A reader sees the text as it was written."""
     escaped = _MARKUP.sub(r"\\\g<0>", html.escape(text, quote=False))
     return _STARTS_BLOCK.sub(lambda found: f"{found[1]}\\{found[2]}" if found[2] else "", escaped)
 
 
 def _code(text: str) -> str:
-    """A code span; its fence is longer than any inside of it."""
+    """Return a code span. Its fence of backticks is longer than any run of backticks in the text."""
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     padding = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{padding}{' '.join(text.split())}{padding}{fence}"

@@ -1,11 +1,11 @@
-"""Schemas as a registry of OpenTelemetry Weaver in its first form: groups of attributes, and events."""
+"""Write schemas as an OpenTelemetry Weaver registry in the older file format: groups of attributes, and events."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
 
-from heliograph.schema.export.weaver import (
+from heliograph.schema.export.weaver_v2 import (
     SCHEMA_URL,
     Yaml,
     brief,
@@ -21,10 +21,10 @@ from heliograph.schema.model.event import EventSchema
 
 
 def weaver_v1(schemas: Iterable[EventSchema], *, schema_url: str = SCHEMA_URL) -> dict[str, str]:
-    """The files of a registry, by name; see `heliograph.schema.export.weaver.weaver`.
+    """Return the files of a registry, by name; see `heliograph.schema.export.weaver_v2.weaver_v2`.
 
     Raises:
-        SchemaError: Two events declare one attribute, and differ in its type.
+        SchemaError: Two events declare the same attribute with different types.
     """
     registry = collect(schemas)
     groups = [

@@ -58,7 +58,7 @@ class _Comparison:
     Attributes:
         _by_references: The results for pairs of classes, by their references, so that each pair is compared once.
         _open: The pairs that are being compared right now, from the outermost to the innermost.
-        _assumed: Those of the open pairs that were assumed to be accepted.
+        _assumed: Those of the open pairs that the comparison of the innermost pair has assumed to be accepted.
     """
 
     def __init__(self, writer_definitions: Schema, reader_definitions: Schema) -> None:
@@ -113,6 +113,7 @@ class _Comparison:
             return []
         found = self._by_references.get(references)
         if found is None:
+            outer, self._assumed = self._assumed, set()
             self._open.add(references)
             found = list(self._compare_resolved(writer, reader, ""))
             self._open.remove(references)
@@ -121,6 +122,7 @@ class _Comparison:
             # rejected, in a union with another option that is accepted; then nothing would be reported anywhere.
             if not self._assumed:
                 self._by_references[references] = found
+            self._assumed |= outer
         return found
 
     def _resolve(self, schema: Schema, definitions: Schema) -> Schema:
@@ -228,7 +230,7 @@ def _accepts(schema: Schema, value: object) -> bool:
     if isinstance(value, str):
         is_length_accepted = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf)
         return is_length_accepted and all(re.search(pattern, value) for pattern in _patterns(schema))
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, (int, float)):
         is_multiple = "multipleOf" not in schema or value % schema["multipleOf"] == 0
         return is_multiple and _lower_bound(schema) <= (value, False) and _upper_bound(schema) <= (-value, False)
     return True

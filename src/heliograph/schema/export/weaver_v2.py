@@ -1,13 +1,16 @@
-"""Schemas as a registry of OpenTelemetry Weaver: definition/2, and the manifest.
+"""Write schemas as an OpenTelemetry Weaver registry in the file format ``definition/2``, with its manifest.
 
-Own attributes are defined once, and referred to by events; those of OpenTelemetry's semantic conventions are referred to
-alone, with the conventions as a dependency. Of several versions of an event, the one that was registered last stands under
-the name; a registry has one contract for each.
+Attributes of heliograph or the program are defined once, and events refer to them. Attributes of OpenTelemetry's semantic
+conventions are only referred to; the manifest names the conventions as a dependency. A registry has one contract for each
+event name: of several versions of an event, the one that was registered last is exported.
 
-What Weaver has no field for is told to people in the note, and to programs in annotations: ``privacy``, ``unit``,
-``severity_number``, ``version``, ``message``.
+Weaver has no field for privacy, unit, severity, version and message. For people, the severity is in the note of an event. For
+programs, all five are annotations: ``privacy``, ``unit``, ``severity_number``, ``version``, ``message``.
 
-Source: the JSON Schemas that Weaver 0.25 publishes of its files.
+`heliograph.schema.export.weaver_v1` shares everything except the outermost structure of the files. What both write,
+`heliograph.schema.drafts.from_weaver` reads back.
+
+Source: the JSON Schemas of registry files that Weaver 0.25 publishes.
 """
 
 from __future__ import annotations
@@ -30,26 +33,27 @@ from heliograph.values.privacy import HASH_PREFIX, MASKED
 from heliograph.values.text import to_json
 
 SCHEMA_URL: Final = "https://example.com/schemas/events/0.1.0"
-"""The identity of a registry whose maintainers did not say which: Weaver wants one, with a version at its end."""
+"""The schema URL of a registry that was exported without one. Weaver requires a URL that ends with a version."""
 
 _CONVENTIONS: Final = "https://github.com/open-telemetry/semantic-conventions/archive/refs/tags/v{0}.zip[model]"
 _ARRAYS: Final = frozenset({"string[]", "int[]", "double[]", "boolean[]"})
 _PYTHON: Final = {"string": str, "int": int, "double": float, "boolean": bool}
 
 _TEXT: Final = "<text>"
+"""The example of a text that is never exported."""
 
 Yaml: TypeAlias = dict[str, Any]
 
 
-def weaver(schemas: Iterable[EventSchema], *, schema_url: str = SCHEMA_URL) -> dict[str, str]:
-    """The files of a registry, by name.
+def weaver_v2(schemas: Iterable[EventSchema], *, schema_url: str = SCHEMA_URL) -> dict[str, str]:
+    """Return the files of a registry, by name.
 
     Args:
         schemas: The events.
-        schema_url: The identity of the registry, with its version at the end.
+        schema_url: The URL that identifies the registry; it ends with the registry's version.
 
     Raises:
-        SchemaError: Two events declare one attribute, and differ in its type.
+        SchemaError: Two events declare the same attribute with different types.
     """
     registry = collect(schemas)
     definitions = {
@@ -64,25 +68,25 @@ def weaver(schemas: Iterable[EventSchema], *, schema_url: str = SCHEMA_URL) -> d
 
 
 @dataclass(frozen=True, kw_only=True)
-class Registry:
-    """What a registry has.
+class RegistryContent:
+    """The content of a registry, before it is written in one of the two file formats.
 
     Attributes:
-        attributes: The definitions of own attributes, by name.
-        events: The events, by name.
-        refers: Whether one of them refers to the semantic conventions.
+        attributes: The definitions of the attributes that are not in the semantic conventions, by name.
+        events: The events, sorted by name.
+        uses_conventions: True if an event refers to an attribute of the semantic conventions.
     """
 
     attributes: dict[str, Yaml]
     events: list[EventSchema]
-    refers: bool
+    uses_conventions: bool
 
 
-def collect(schemas: Iterable[EventSchema]) -> Registry:
-    """The events and attributes of these schemas, each once, sorted by name.
+def collect(schemas: Iterable[EventSchema]) -> RegistryContent:
+    """Return the events and attributes of these schemas, each once, sorted by name.
 
     Raises:
-        SchemaError: See `weaver`.
+        SchemaError: Two events declare the same attribute with different types.
     """
     events = {schema.event_name: schema for schema in schemas if schema.fields is not None}
     attributes: dict[str, Yaml] = {}
@@ -96,24 +100,26 @@ def collect(schemas: Iterable[EventSchema]) -> Registry:
                 if first["type"] != definition["type"]:
                     raise SchemaError(
                         schema.event_class,
-                        f"its attribute {attribute.name!r} is {_shown(definition)}, and that of "
-                        f"{qualified_name(owner.event_class)} is {_shown(first)}; name one of them otherwise",
+                        f"its attribute {attribute.name!r} has the type {_describe_type(definition)}, but in "
+                        f"{qualified_name(owner.event_class)} it has the type {_describe_type(first)}; rename one of them",
                     )
-    refers = any(
+    uses_conventions = any(
         attribute.name not in attributes for schema in events.values() for attribute in schema.wire_attributes()
     )
-    return Registry(
-        attributes=dict(sorted(attributes.items())), events=[events[name] for name in sorted(events)], refers=refers
+    return RegistryContent(
+        attributes=dict(sorted(attributes.items())),
+        events=[events[name] for name in sorted(events)],
+        uses_conventions=uses_conventions,
     )
 
 
-def _shown(definition: Yaml) -> str:
+def _describe_type(definition: Yaml) -> str:
     kind = definition["type"]
     return kind if isinstance(kind, str) else "an enum of " + ", ".join(str(each["value"]) for each in kind["members"])
 
 
-def manifest(registry: Registry, schema_url: str) -> Yaml:
-    """The manifest of a registry."""
+def manifest(registry: RegistryContent, schema_url: str) -> Yaml:
+    """Return the manifest of a registry."""
     version = conventions.version()
     dependency = {
         "schema_url": f"https://opentelemetry.io/schemas/{version}",
@@ -123,12 +129,12 @@ def manifest(registry: Registry, schema_url: str) -> Yaml:
         "description": "Events, as their classes declare them. Written by heliograph.",
         "schema_url": schema_url,
         "stability": "development",
-        **({"dependencies": [dependency]} if registry.refers else {}),
+        **({"dependencies": [dependency]} if registry.uses_conventions else {}),
     }
 
 
 def dumps(document: Yaml) -> str:
-    """The document as YAML, in the order of its keys."""
+    """Return the document as YAML, with its keys in the given order."""
     text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
     return text
 
@@ -140,14 +146,14 @@ def _definition(attribute: WireAttribute, schema: EventSchema) -> Yaml:
         "type": _type(attribute),
         "stability": schema.stability,
         "brief": declared.brief or f"The property `{attribute.path}`.",
-        **_given("note", declared.note),
+        **_optional("note", declared.note),
         **({"examples": examples} if examples else {}),
         **deprecation(declared.deprecated),
         **_annotations(attribute),
     }
 
 
-def _given(key: str, value: object) -> Yaml:
+def _optional(key: str, value: object) -> Yaml:
     return {} if value is None or value == "" else {key: value}
 
 
@@ -171,7 +177,10 @@ def _type(attribute: WireAttribute) -> Any:
 
 
 def _examples(attribute: WireAttribute) -> list[object]:
-    """The declared examples, or one made of the type of a text, since Weaver wants it; of what is protected, what leaves."""
+    """Return the examples of an attribute, as it is exported: of a masked or hashed one, a mask or a hash.
+
+    Weaver requires an example of each text. If none is declared, one is made from the type.
+    """
     if attribute.privacy is Privacy.MASK:
         return [MASKED]
     if attribute.privacy is Privacy.HASH:
@@ -186,7 +195,7 @@ def _examples(attribute: WireAttribute) -> list[object]:
 
 
 def _example(form: object, wire_type: str) -> object:
-    """An example in the type of its attribute; of a type that Weaver has no examples for, its JSON."""
+    """Return an example in the type of its attribute, or as JSON text if Weaver has no examples of that type."""
     if wire_type in _ARRAYS and isinstance(form, list):
         return form
     kind = _PYTHON.get(wire_type)
@@ -199,19 +208,19 @@ def _example(form: object, wire_type: str) -> object:
 def _annotations(attribute: WireAttribute) -> Yaml:
     annotations = {
         **({"privacy": {"action": attribute.privacy.value}} if attribute.privacy is not Privacy.PLAIN else {}),
-        **_given("unit", attribute.field.declared.unit),
+        **_optional("unit", attribute.field.declared.unit),
     }
     return {"annotations": annotations} if annotations else {}
 
 
 def deprecation(deprecated: Deprecated | None) -> Yaml:
-    """That something is on its way out, in Weaver's words."""
+    """Return the key ``deprecated`` of an event or attribute; nothing if it is not deprecated."""
     if deprecated is None:
         return {}
     if deprecated.renamed_to is not None:
         renamed = {"reason": "renamed", "renamed_to": deprecated.renamed_to}
-        return {"deprecated": {**renamed, **_given("note", deprecated.note)}}
-    return {"deprecated": {"reason": "obsoleted", "note": deprecated.note or "It is not emitted any more."}}
+        return {"deprecated": {**renamed, **_optional("note", deprecated.note)}}
+    return {"deprecated": {"reason": "obsoleted", "note": deprecated.note or "It will no longer be emitted."}}
 
 
 def _event(schema: EventSchema) -> Yaml:
@@ -228,37 +237,46 @@ def _event(schema: EventSchema) -> Yaml:
 
 
 def brief(schema: EventSchema) -> str:
-    """What happened; of an event that does not say it, its name."""
+    """Return the brief of an event, or a sentence with its name if the class has none."""
     return schema.brief or f"The event `{schema.name}`."
 
 
 def note(schema: EventSchema) -> str:
-    """What the event says of itself besides, and its severity."""
+    """Return the note of an event, followed by its severity."""
     severity = f"Severity {severity_text(schema.severity)}."
     return "\n\n".join(part for part in (schema.note, severity) if part)
 
 
 def event_annotations(schema: EventSchema) -> Yaml:
-    """What programs may want to know of an event, and Weaver has no field for."""
+    """Return the annotations of an event: what programs may need and Weaver has no field for."""
     return {
         "severity_number": int(schema.severity),
-        **_given("version", schema.version),
-        **_given("message", schema.body and schema.body.template),
+        **_optional("version", schema.version),
+        **_optional("message", schema.body and schema.body.template),
     }
 
 
 def references(schema: EventSchema) -> list[Yaml]:
-    """The attributes of an event, by reference, with what is said of them there."""
+    """Return the references of an event to its attributes.
+
+    What a class declares about its own attribute is in the definition. About an attribute of the semantic conventions, which
+    is defined elsewhere, it is here.
+    """
     found = []
     for attribute in schema.wire_attributes():
-        is_theirs = conventions.find(attribute.name) is not None
-        said = {**_given("brief", attribute.field.declared.brief), **_annotations(attribute)} if is_theirs else {}
-        found.append({"ref": attribute.name, "requirement_level": _requirement(attribute), **said})
+        declared: Yaml = {}
+        if conventions.find(attribute.name) is not None:
+            declared = {**_optional("brief", attribute.field.declared.brief), **_annotations(attribute)}
+        found.append({"ref": attribute.name, "requirement_level": _requirement(attribute), **declared})
     return found
 
 
 def _requirement(attribute: WireAttribute) -> Any:
-    """The requirement of what arrives: of a dict, its keys arrive, and not itself."""
+    """Return the requirement level of an attribute as it is exported, which may differ from that of its field.
+
+    A dropped value is never exported by default. The keys of a dict become attributes, and the dict itself does not. A
+    required field of an optional class is there if the class is.
+    """
     requirement = attribute.field.requirement
     if attribute.privacy is Privacy.DROP:
         return "opt_in"

@@ -1,0 +1,177 @@
+"""OpenTelemetry Weaver registries in the file format definition/2."""
+
+from __future__ import annotations
+
+from dataclasses import make_dataclass
+from typing import Annotated, Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heliograph import Attribute, Event, Privacy
+from heliograph.errors import SchemaError
+from heliograph.schema.export.weaver_v1 import weaver_v1
+from heliograph.schema.export.weaver_v2 import weaver_v2
+from schema.export.weaver_reader import read_v1, read_v2
+from schema.shop_events import BanEvent, OrderEvent, schemas
+from schema.typed_values import FITTING
+
+
+def test_the_registry_has_what_the_classes_declare() -> None:
+    """Every key is pinned, except generated texts."""
+    files = weaver_v2(schemas(OrderEvent, BanEvent))
+    registry = yaml.safe_load(files["events.yaml"])
+    attributes = {each.pop("key"): each for each in registry["attributes"]}
+
+    assert read_v2(files)
+    assert attributes["shop.order.total"] == {
+        "type": "int",
+        "stability": "stable",
+        "brief": "What it costs.",
+        "examples": [1250],
+        "annotations": {"unit": "{cent}"},
+    }
+    assert attributes["shop.customer.name"] == {
+        "type": "string",
+        "stability": "stable",
+        "brief": "What the customer is called.",
+        "examples": [f"hmac-sha256:{'0' * 64}"],
+        "annotations": {"privacy": {"action": "hash"}},
+    }
+    assert attributes["shop.order.color"]["type"]["members"] == [
+        {"id": "red", "value": "red", "brief": "RED", "stability": "development"},
+        {"id": "blue", "value": "blue", "brief": "BLUE", "stability": "development"},
+    ]
+    assert attributes["shop.old"]["deprecated"] == {"reason": "renamed", "renamed_to": "shop.new"}
+    assert attributes["shop.order.extra"]["type"] == "any"
+    assert "db.namespace" not in attributes
+
+    ban, order = registry["events"]
+    assert ban["deprecated"] == {"reason": "obsoleted", "note": "Nobody is banned any more."}
+    assert order["note"] == "By a customer.\n\nSeverity WARN (13)."
+    assert order["annotations"] == {
+        "severity_number": 13,
+        "version": "1",
+        "message": "{user.id}: {shop.order.total} {{}}",
+    }
+    assert {each["ref"]: each["requirement_level"] for each in order["attributes"]} == {
+        "shop.order.total": "required",
+        "db.namespace": "required",
+        "shop.customer.name": {"conditionally_required": "when there is `customer`"},
+        "shop.order.customer.country": "recommended",
+        "shop.order.color": "required",
+        "shop.order.level": "recommended",
+        "shop.order.extra": "recommended",
+        "shop.order.note": "recommended",
+        "shop.order.sql": "opt_in",
+        "shop.order.why": {"conditionally_required": "when it is late"},
+        "shop.old": "recommended",
+    }
+
+
+def test_semantic_conventions_are_a_dependency_if_an_event_refers_to_them() -> None:
+    """In the version that attribute names are checked against."""
+    with_them = yaml.safe_load(
+        weaver_v2(schemas(OrderEvent), schema_url="https://example.org/shop/2.0.0")["manifest.yaml"]
+    )
+    without = yaml.safe_load(weaver_v2(schemas(BanEvent))["manifest.yaml"])
+
+    assert with_them["schema_url"] == "https://example.org/shop/2.0.0"
+    assert [each["schema_url"] for each in with_them["dependencies"]] == ["https://opentelemetry.io/schemas/1.44.0"]
+    assert "dependencies" not in without
+
+
+@settings(max_examples=100)
+@given(st.lists(st.sampled_from([hint for hint, _ in FITTING]), max_size=5), st.data())
+def test_a_strict_reader_accepts_every_registry(hints: list[Any], data: st.DataObject) -> None:
+    """For any types and any texts."""
+    texts = st.text(st.characters(categories=("L", "N", "P", "S", "Zs")), min_size=1).filter(str.strip)
+    fields = []
+    for index, hint in enumerate(hints):
+        declared = Attribute(
+            brief=data.draw(st.none() | texts),
+            note=data.draw(st.none() | texts),
+            privacy=data.draw(st.none() | st.sampled_from(Privacy)),
+            requirement=data.draw(st.sampled_from([None, "recommended", "opt_in", "conditionally_required: if: so"])),
+            unit=data.draw(st.none() | texts),
+        )
+        fields.append((f"x{index}", Annotated[hint, declared]))
+    cls = make_dataclass("E", fields, bases=(Event,), namespace={"name": "e", "__doc__": data.draw(texts)})
+
+    assert read_v2(weaver_v2(schemas(cls)))
+    assert read_v1(weaver_v1(schemas(cls)))
+
+
+def test_an_attribute_with_two_types_is_an_error() -> None:
+    """The error names both classes, the attribute and the types."""
+    one = make_dataclass("One", [("x", Annotated[int, Attribute("shop.x")])], bases=(Event,), namespace={"name": "one"})
+    two = make_dataclass("Two", [("x", Annotated[str, Attribute("shop.x")])], bases=(Event,), namespace={"name": "two"})
+
+    with pytest.raises(SchemaError, match=r"Two.*'shop\.x' has the type string, but in .*One it has the type int"):
+        weaver_v2(schemas(one, two))
+
+
+def test_the_core_events_of_datasette_have_a_registry() -> None:
+    """All eleven, with what heliograph declares for them."""
+    from datasette.events import register_events
+
+    registry = read_v2(weaver_v2(schemas(*register_events())))
+
+    assert len(registry.events) == 11
+    assert read_v1(weaver_v1(schemas(*register_events())))
+
+
+def test_the_version_that_was_registered_last_is_exported() -> None:
+    """A registry has one contract for each event name."""
+    first = make_dataclass("First", [("a", int)], bases=(Event,), namespace={"name": "sale"})
+    second = make_dataclass("Second", [("b", str)], bases=(Event,), namespace={"name": "sale"})
+
+    registry = read_v2(weaver_v2(schemas(first, second)))
+
+    assert [each.key for each in registry.attributes] == ["app.sale.b"]
+
+
+@pytest.mark.parametrize(
+    ("hint", "examples"),
+    [
+        (Annotated[float, Attribute(examples=[3])], [3.0]),
+        (Annotated[int, Attribute(examples=[3])], [3]),
+        (Annotated[bool, Attribute(examples=[True])], [True]),
+        (Annotated[list[int], Attribute(examples=[[1, 2]])], [[1, 2]]),
+        (Annotated[dict[str, int], Attribute(examples=[{"a": 1}])], ['{"a":1}']),
+        (Annotated[list[str], Attribute()], [["<x>"]]),
+        (Annotated[str, Attribute()], ["<x>"]),
+        (Annotated[str, Attribute(examples=["a"], privacy=Privacy.MASK)], ["<masked>"]),
+        (Annotated[str, Attribute(examples=["a"], privacy=Privacy.HASH)], [f"hmac-sha256:{'0' * 64}"]),
+        (Annotated[str, Attribute(examples=["a"], privacy=Privacy.DROP)], ["<text>"]),
+        (Annotated[list[str], Attribute(examples=[["a"]], privacy=Privacy.DROP)], [["<text>"]]),
+        (Annotated[int, Attribute(examples=[1], privacy=Privacy.DROP)], None),
+        (Annotated[int, Attribute()], None),
+    ],
+)
+def test_examples_have_the_type_of_their_attribute(hint: Any, examples: list[Any] | None) -> None:
+    """No example shows a value that is masked, hashed or dropped."""
+    cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
+
+    (attribute,) = yaml.safe_load(weaver_v2(schemas(cls))["events.yaml"])["attributes"]
+
+    assert repr(attribute.get("examples")) == repr(examples)
+
+
+def test_what_a_class_declares_about_a_convention_is_at_the_reference() -> None:
+    """The attribute itself is defined by the semantic conventions."""
+    hint = Annotated[str, Attribute("db.namespace", brief="Where it is.", privacy=Privacy.MASK)]
+    cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
+
+    (event,) = yaml.safe_load(weaver_v2(schemas(cls))["events.yaml"])["events"]
+
+    assert event["attributes"] == [
+        {
+            "ref": "db.namespace",
+            "requirement_level": "required",
+            "brief": "Where it is.",
+            "annotations": {"privacy": {"action": "mask"}},
+        }
+    ]
