@@ -1,0 +1,386 @@
+"""Real OTLP servers on 127.0.0.1, over HTTP and over gRPC, with one interface: a test chooses the reply to each request."""
+
+from __future__ import annotations
+
+import enum
+import gzip
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import trustme
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+
+from delivery.servers import uids
+from heliograph.delivery.transport.destination import Destination, OtlpProtocol
+
+RETRY_AFTER_SECONDS: Final = 7
+REJECTED: Final = 3
+SERVICE: Final = "opentelemetry.proto.collector.logs.v1.LogsService"
+
+
+class Reply(enum.Enum):
+    """A reply that both protocols can give."""
+
+    ACCEPT = "accept"
+    PARTIAL = "3 records are rejected"
+    UNAVAILABLE = "unavailable"
+    UNAVAILABLE_FOR_7_SECONDS = "unavailable, with a time to come back"
+    THROTTLED = "throttled, with a time to come back"
+    TOO_LARGE = "the request is too large"
+    BAD_DATA = "the data is invalid"
+    UNAUTHENTICATED = "the credentials are invalid; the text repeats all headers of the request"
+    NOT_FOUND = "there is no such service"
+    SILENCE = "no reply, until the server is stopped"
+    HUGE = "a success of 5 MiB"
+    GARBAGE = "a success that is no message of OTLP"
+
+
+_SUCCESSES: Final = {
+    Reply.ACCEPT: b"",
+    Reply.PARTIAL: ExportLogsServiceResponse(
+        partial_success={"rejected_log_records": REJECTED, "error_message": "too old"}
+    ).SerializeToString(),
+    Reply.HUGE: bytes(5 * 2**20),
+    Reply.GARBAGE: b"<html>Sign in</html>",
+}
+_FAILURES: Final = {
+    Reply.UNAVAILABLE: (503, grpc.StatusCode.UNAVAILABLE),
+    Reply.UNAVAILABLE_FOR_7_SECONDS: (503, grpc.StatusCode.UNAVAILABLE),
+    Reply.THROTTLED: (429, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    Reply.TOO_LARGE: (413, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    Reply.BAD_DATA: (400, grpc.StatusCode.INVALID_ARGUMENT),
+    Reply.UNAUTHENTICATED: (401, grpc.StatusCode.UNAUTHENTICATED),
+    Reply.NOT_FOUND: (404, grpc.StatusCode.UNIMPLEMENTED),
+}
+_WITH_RETRY_AFTER: Final = {Reply.UNAVAILABLE_FOR_7_SECONDS, Reply.THROTTLED}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it arrived.
+
+    Attributes:
+        body: The message, decompressed.
+        headers: The headers, or the metadata of gRPC, by lower-case name.
+        peer: The address of the client's end of the connection.
+    """
+
+    body: bytes
+    headers: Mapping[str, str]
+    peer: str
+
+    @property
+    def uids(self) -> list[str]:
+        """The unique ids of the records."""
+        return uids(ExportLogsServiceRequest.FromString(self.body))
+
+
+ReplyTo = Callable[[int, Request], Reply]
+"""Chooses the reply to a request; the first has number 0."""
+
+
+@dataclass
+class Server:
+    """A server that listens.
+
+    Attributes:
+        protocol: HTTP or gRPC.
+        port: The port.
+        scheme: `http` or `https`.
+        requests: The requests, in the order of arrival.
+        accepted: The unique ids of the records of accepted requests.
+        arrived: Set when the first request has arrived.
+    """
+
+    protocol: OtlpProtocol
+    reply_to: ReplyTo
+    port: int = 0
+    scheme: str = "http"
+    requests: list[Request] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list)
+    arrived: threading.Event = field(default_factory=threading.Event)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def url(self) -> str:
+        """The URL to send logs to."""
+        path = "/v1/logs" if self.protocol is OtlpProtocol.HTTP else ""
+        return f"{self.scheme}://127.0.0.1:{self.port}{path}"
+
+    def destination(self, **options: Any) -> Destination:
+        """Return the destination that sends here."""
+        return Destination(protocol=self.protocol, url=self.url, **options)
+
+    def handle(self, request: Request) -> Reply:
+        """Note a request, and return the reply to it."""
+        with self._lock:
+            self.requests.append(request)
+            reply = self.reply_to(len(self.requests) - 1, request)
+            if reply in {Reply.ACCEPT, Reply.PARTIAL}:
+                self.accepted += request.uids
+        self.arrived.set()
+        if reply is Reply.SILENCE:
+            self._stopped.wait(60)
+        return reply
+
+    def stop_waiting(self) -> None:
+        """End every silence."""
+        self._stopped.set()
+
+
+def accept_all(number: int, request: Request) -> Reply:
+    return Reply.ACCEPT
+
+
+def always(reply: Reply) -> ReplyTo:
+    return lambda number, request: reply
+
+
+@contextmanager
+def serving(
+    protocol: OtlpProtocol,
+    reply_to: ReplyTo = accept_all,
+    *,
+    port: int = 0,
+    certificates: Certificates | None = None,
+    wants_client_certificate: bool = False,
+) -> Iterator[Server]:
+    """Run a server during the block.
+
+    Args:
+        protocol: HTTP or gRPC.
+        reply_to: Chooses the replies.
+        port: The port; 0 for any that is free.
+        certificates: The server's certificates; `None` for no TLS.
+        wants_client_certificate: True if only clients with a certificate may connect.
+    """
+    server = Server(protocol, reply_to, scheme="http" if certificates is None else "https")
+    run = _serving_http if protocol is OtlpProtocol.HTTP else _serving_grpc
+    with run(server, port, certificates, wants_client_certificate):
+        try:
+            yield server
+        finally:
+            server.stop_waiting()
+
+
+@contextmanager
+def _serving_http(
+    server: Server, port: int, certificates: Certificates | None, wants_client_certificate: bool
+) -> Iterator[None]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            request = Request(body, headers, f"{self.client_address}")
+            reply = server.handle(request)
+            if reply is Reply.SILENCE:
+                self.close_connection = True
+                return
+            if reply in _SUCCESSES:
+                self.respond(200, {"Content-Type": "application/x-protobuf"}, _SUCCESSES[reply])
+            else:
+                retry_after = {"Retry-After": f"{RETRY_AFTER_SECONDS}"} if reply in _WITH_RETRY_AFTER else {}
+                status, _ = _FAILURES[reply]
+                self.respond(status, {"Content-Type": "text/plain", **retry_after}, _text(reply, request).encode())
+
+        def respond(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
+            with suppress(OSError):  # a client may close in the middle of a huge response
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(content))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            """Log nothing."""
+
+    class HttpServer(ThreadingHTTPServer):
+        def get_request(self) -> tuple[socket.socket, Any]:
+            connection, address = super().get_request()
+            if certificates is None:
+                return connection, address
+            context = certificates.server_context(wants_client=wants_client_certificate)
+            # The handshake is done by the thread of the connection, with its first read.
+            return context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
+
+        def handle_error(self, *_: Any) -> None:
+            """Log nothing: a failed handshake is what some tests want."""
+
+    http_server = HttpServer(("127.0.0.1", port), Handler)
+    server.port = http_server.server_port
+    thread = threading.Thread(target=http_server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        http_server.shutdown()
+        http_server.server_close()
+        thread.join()
+
+
+@contextmanager
+def _serving_grpc(
+    server: Server, port: int, certificates: Certificates | None, wants_client_certificate: bool
+) -> Iterator[None]:
+    def export(body: bytes, context: grpc.ServicerContext) -> bytes:
+        metadata = {key: str(value) for key, value in context.invocation_metadata()}
+        request = Request(body, metadata, context.peer())
+        reply = server.handle(request)
+        if reply is Reply.SILENCE:
+            context.abort(grpc.StatusCode.CANCELLED, "the server was stopped")
+        if reply in _SUCCESSES:
+            return _SUCCESSES[reply]
+        if reply in _WITH_RETRY_AFTER:
+            details = AnyMessage()
+            details.Pack(RetryInfo(retry_delay={"seconds": RETRY_AFTER_SECONDS}))
+            status = Status(details=[details]).SerializeToString()
+            context.set_trailing_metadata((("grpc-status-details-bin", status),))
+        context.abort(_FAILURES[reply][1], _text(reply, request))
+        raise AssertionError("abort raises")
+
+    handler = grpc.unary_unary_rpc_method_handler(export)  # bytes in, bytes out: no serializers
+    grpc_server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
+    grpc_server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Export": handler}),))
+    address = f"127.0.0.1:{port}"
+    if certificates is None:
+        server.port = grpc_server.add_insecure_port(address)
+    else:
+        server.port = grpc_server.add_secure_port(address, certificates.grpc_credentials(wants_client_certificate))
+    grpc_server.start()
+    try:
+        yield
+    finally:
+        grpc_server.stop(0).wait()
+
+
+def _text(reply: Reply, request: Request) -> str:
+    """Return the text of a failure. That of `UNAUTHENTICATED` repeats all headers, as a careless server may do."""
+    return f"no such luck: {request.headers}" if reply is Reply.UNAUTHENTICATED else "no such luck"
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """A certificate authority, and certificates of servers and clients that it signs.
+
+    Attributes:
+        directory: The directory for the files.
+        authority: The authority.
+    """
+
+    directory: Path
+    authority: trustme.CA = field(default_factory=trustme.CA)
+
+    def server_context(self, *, name: str = "127.0.0.1", wants_client: bool = False) -> ssl.SSLContext:
+        """Return the TLS settings of a server with a new certificate for the name."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.authority.issue_cert(name).configure_cert(context)
+        if wants_client:
+            self.authority.configure_trust(context)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def grpc_credentials(self, wants_client: bool) -> grpc.ServerCredentials:
+        """Return the same for a server of gRPC."""
+        issued = self.authority.issue_cert("127.0.0.1")
+        chain = b"".join(pem.bytes() for pem in issued.cert_chain_pems)
+        return grpc.ssl_server_credentials(
+            [(issued.private_key_pem.bytes(), chain)],
+            root_certificates=self.authority.cert_pem.bytes() if wants_client else None,
+            require_client_auth=wants_client,
+        )
+
+    @property
+    def ca_file(self) -> str:
+        """The file with the authority's own certificate."""
+        path = self.directory / "ca.pem"
+        self.authority.cert_pem.write_to_path(str(path))
+        return str(path)
+
+    def client(self) -> dict[str, str]:
+        """Return the options of a destination that shows a client's certificate."""
+        issued = self.authority.issue_cert("client@example.org")
+        certificate, key = self.directory / "client.pem", self.directory / "client.key"
+        issued.cert_chain_pems[0].write_to_path(str(certificate))
+        issued.private_key_pem.write_to_path(str(key))
+        return {"client_certificate": str(certificate), "client_key": str(key)}
+
+
+@dataclass
+class Relay:
+    """A relay between clients and a server, which counts what passes, and can cut the connections.
+
+    Attributes:
+        port: The port to connect to.
+        sent: The number of bytes that clients have sent.
+    """
+
+    port: int = 0
+    sent: int = 0
+    _sockets: list[socket.socket] = field(default_factory=list)
+
+    def cut(self) -> None:
+        """Close every connection."""
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def relaying(port: int) -> Iterator[Relay]:
+    """Run a relay to a port of this host during the block."""
+    relay = Relay()
+    listener = socket.create_server(("127.0.0.1", 0))
+    relay.port = listener.getsockname()[1]
+
+    def copy(source: socket.socket, target: socket.socket, counts: bool) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                relay.sent += len(data) if counts else 0
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    copying: list[threading.Thread] = []
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection(("127.0.0.1", port))
+                relay._sockets += [client, server]
+                for ends in ((client, server, True), (server, client, False)):
+                    copying.append(threading.Thread(target=copy, args=ends, daemon=True))
+                    copying[-1].start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield relay
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+        relay.cut()
+        for each in copying:
+            each.join()
+        for connection in relay._sockets:
+            connection.close()
