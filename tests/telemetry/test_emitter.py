@@ -1,4 +1,4 @@
-"""An event becomes a log record and a span event, whatever it carries and whoever receives it."""
+"""An event is emitted as a log record and a span event, whatever it contains and whichever provider is set."""
 
 from __future__ import annotations
 
@@ -6,18 +6,32 @@ import datetime as dt
 import json
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from opentelemetry import trace
+from opentelemetry import baggage, trace
 from opentelemetry._logs import Logger, LoggerProvider, NoOpLoggerProvider, SeverityNumber
+from opentelemetry.context import attach, detach
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.trace import NonRecordingSpan, NoOpTracerProvider, SpanContext, TraceFlags, Tracer, TracerProvider
 
-from heliograph import Event, Host, Settings, Severity, Signal, acting_as, hookimpl
+from heliograph import (
+    Attribute,
+    Deprecated,
+    Event,
+    Host,
+    OutboxFull,
+    Settings,
+    Severity,
+    Signal,
+    acting_as,
+    hookimpl,
+)
+from heliograph.quarantine.record import InvalidRecord
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.read.event import EventReader
 from heliograph.telemetry.actor_attributes import ActorFilter
@@ -58,7 +72,7 @@ def nanoseconds(moment: dt.datetime) -> int:
 
 
 def test_event_is_a_log_record_with_an_event_name(telemetry: Telemetry) -> None:
-    """Name, time, severity, body, attributes, scope: the wire, literally."""
+    """Name, time, severity, body, attributes and scope are exactly as documented."""
     created = dt.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=dt.timezone.utc)
     with telemetry.host(Plugin()) as host:
         host.track(BanUserEvent(user={"id": 1, "username": "bot"}, actor={"id": "root"}, created=created))
@@ -82,7 +96,7 @@ def test_event_is_a_log_record_with_an_event_name(telemetry: Telemetry) -> None:
 
 
 def test_event_inside_a_span_is_also_a_span_event(telemetry: Telemetry) -> None:
-    """The same name, time, id and attributes, on the current span; the log record names that span."""
+    """The span event has the same name, time, id and attributes. The log record has the ids of that span."""
     with telemetry.host(Plugin()) as host, telemetry.tracer.start_as_current_span("request") as span:
         host.track(BanUserEvent(user={"id": 1}))
 
@@ -94,8 +108,27 @@ def test_event_inside_a_span_is_also_a_span_event(telemetry: Telemetry) -> None:
     assert record.span_id == span.get_span_context().span_id
 
 
+def test_version_of_the_schema_is_an_attribute(telemetry: Telemetry) -> None:
+    """Only if the class declares one."""
+
+    @dataclass
+    class VersionedEvent(Event, version="2"):
+        name = "versioned"
+
+    class Versioned:
+        @hookimpl
+        def register_events(self) -> list[type]:
+            return [VersionedEvent]
+
+    with telemetry.host(Plugin(), Versioned()) as host:
+        host.track(VersionedEvent())
+        host.track(AnythingEvent(other=None))
+
+    assert telemetry.events == [("app.versioned", {"heliograph.event.version": "2"}), ("app.anything", {})]
+
+
 def test_each_event_has_an_id_of_its_own(telemetry: Telemetry) -> None:
-    """One id for an event, whichever signals carry it; another for the next."""
+    """One event has one id in all its signals, and the next event has another."""
     event = AnythingEvent()
     with telemetry.host(Plugin()) as host, telemetry.tracer.start_as_current_span("request"):
         host.track(event)
@@ -106,16 +139,16 @@ def test_each_event_has_an_id_of_its_own(telemetry: Telemetry) -> None:
     assert len(set(logged)) == 2
 
 
-def test_log_signal_alone(telemetry: Telemetry) -> None:
-    """No span event where only log records were asked for."""
+def test_log_signal_only(telemetry: Telemetry) -> None:
+    """There is no span event if the setting names log records only."""
     with telemetry.host(Plugin(), settings=only(Signal.LOG)) as host, telemetry.tracer.start_as_current_span("request"):
         host.track(AnythingEvent())
 
     assert (len(telemetry.logs), telemetry.span_events) == (1, [])
 
 
-def test_span_event_signal_alone(telemetry: Telemetry) -> None:
-    """No log record where only span events were asked for."""
+def test_span_event_signal_only(telemetry: Telemetry) -> None:
+    """There is no log record if the setting names span events only."""
     with telemetry.host(Plugin(), settings=only(Signal.SPAN_EVENT)) as host:
         with telemetry.tracer.start_as_current_span("request"):
             host.track(AnythingEvent())
@@ -124,8 +157,8 @@ def test_span_event_signal_alone(telemetry: Telemetry) -> None:
     assert (telemetry.logs, len(telemetry.span_events), len(telemetry.spans)) == ([], 1, 1)
 
 
-def test_span_signal_makes_a_span_where_there_is_none(telemetry: Telemetry) -> None:
-    """A span without length outside of a span; inside, the span event does."""
+def test_span_signal_makes_a_span_if_no_span_is_recording(telemetry: Telemetry) -> None:
+    """Outside any span, the event is a span without duration. Inside a span, it is a span event."""
     created = dt.datetime(2026, 1, 2, tzinfo=dt.timezone.utc)
     with telemetry.host(Plugin(), settings=only(Signal.SPAN, Signal.SPAN_EVENT)) as host:
         with telemetry.tracer.start_as_current_span("request"):
@@ -140,7 +173,7 @@ def test_span_signal_makes_a_span_where_there_is_none(telemetry: Telemetry) -> N
 
 
 def test_span_signal_without_span_events_makes_a_child(telemetry: Telemetry) -> None:
-    """Where no span event was asked for, the event is a span below the current one."""
+    """If the setting does not name span events, the event is a child of the current span."""
     with telemetry.host(Plugin(), settings=only(Signal.SPAN)) as host:
         with telemetry.tracer.start_as_current_span("request") as request:
             host.track(AnythingEvent())
@@ -151,8 +184,8 @@ def test_span_signal_without_span_events_makes_a_child(telemetry: Telemetry) -> 
     assert own.parent.span_id == request.get_span_context().span_id
 
 
-def test_span_that_is_not_recording_takes_no_event(telemetry: Telemetry) -> None:
-    """An unsampled request has no span event; the log record still names it."""
+def test_span_that_is_not_recording_gets_no_event(telemetry: Telemetry) -> None:
+    """An unsampled request has no span event, but the log record has its ids."""
     context = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(0))
     with telemetry.host(Plugin()) as host, trace.use_span(NonRecordingSpan(context)):
         host.track(AnythingEvent())
@@ -174,7 +207,7 @@ def test_span_that_is_not_recording_takes_no_event(telemetry: Telemetry) -> None
     ],
 )
 def test_timestamp_is_exactly_when_the_event_was_created(telemetry: Telemetry, created: dt.datetime) -> None:
-    """To the microsecond, in whichever zone it was told."""
+    """To the microsecond, in any time zone, up to the limits of OTLP."""
     with telemetry.host(Plugin()) as host:
         host.track(AnythingEvent(created=created))
 
@@ -182,8 +215,8 @@ def test_timestamp_is_exactly_when_the_event_was_created(telemetry: Telemetry, c
     assert "heliograph.event.created" not in telemetry.events[0][1]
 
 
-def test_naive_time_is_taken_as_utc(telemetry: Telemetry) -> None:
-    """As Datasette's events have it."""
+def test_naive_time_is_in_utc(telemetry: Telemetry) -> None:
+    """As in Datasette's own events."""
     naive = dt.datetime(2026, 1, 2, 3, 4, 5, 6)
     with telemetry.host(Plugin()) as host:
         host.track(AnythingEvent(created=naive))
@@ -191,7 +224,7 @@ def test_naive_time_is_taken_as_utc(telemetry: Telemetry) -> None:
     assert [log.log_record.timestamp for log in telemetry.logs] == [nanoseconds(naive.replace(tzinfo=dt.timezone.utc))]
 
 
-class Lawless(dt.tzinfo):
+class FailingZone(dt.tzinfo):
     def utcoffset(self, _: object) -> dt.timedelta:
         raise RuntimeError
 
@@ -202,13 +235,23 @@ class Lawless(dt.tzinfo):
         return None
 
 
-class Endless:
-    """Its differences are no numbers."""
+class NoNumber:
+    """An object whose differences are not numbers."""
 
-    def __sub__(self, _: object) -> Endless:
+    def __sub__(self, _: object) -> NoNumber:
         return self
 
     __floordiv__ = __mul__ = __sub__
+
+
+class Fractional:
+    """An object whose difference to the epoch is a fraction, in range, which OTLP cannot represent."""
+
+    def __sub__(self, _: object) -> Fractional:
+        return self
+
+    def __floordiv__(self, _: object) -> float:
+        return 0.5
 
 
 @pytest.mark.parametrize(
@@ -224,12 +267,13 @@ class Endless:
         (1_700_000_000, "1700000000"),
         (dt.date(2026, 1, 2), "2026-01-02"),
         ([1], "[1]"),
-        (dt.datetime(2026, 1, 2, tzinfo=Lawless()), "<datetime.datetime>"),
-        (Endless(), f"<{__name__}.Endless>"),
+        (Fractional(), f"<{__name__}.Fractional>"),
+        (dt.datetime(2026, 1, 2, tzinfo=FailingZone()), "<datetime.datetime>"),
+        (NoNumber(), f"<{__name__}.NoNumber>"),
     ],
 )
-def test_time_that_otlp_cannot_carry_is_told_as_text(telemetry: Telemetry, created: Any, shown: str) -> None:
-    """The timestamp is that of the call, and nothing is lost or raised."""
+def test_time_that_otlp_cannot_represent_is_emitted_as_text(telemetry: Telemetry, created: Any, shown: str) -> None:
+    """The timestamp is the time of the call."""
     before = time.time_ns()
     with telemetry.host(Plugin()) as host, telemetry.tracer.start_as_current_span("request"):
         host.track(AnythingEvent(created=created))
@@ -244,7 +288,7 @@ def test_time_that_otlp_cannot_carry_is_told_as_text(telemetry: Telemetry, creat
 
 
 def test_body_is_the_name_as_written(telemetry: Telemetry) -> None:
-    """Without a message there is a display string all the same."""
+    """An event class without a message has a body too."""
     with telemetry.host(Plugin()) as host:
         host.track(AnythingEvent())
 
@@ -252,15 +296,15 @@ def test_body_is_the_name_as_written(telemetry: Telemetry) -> None:
 
 
 def test_body_has_no_control_characters(telemetry: Telemetry) -> None:
-    """A name that a user chose paints no terminal."""
+    """Text that a user chose cannot control a terminal."""
     with telemetry.host(Plugin()) as host:
         host.track(BanUserEvent(user={"username": "a\x1b[31m\nb"}, actor={"id": "r\roo\tt"}))
 
     assert [log.log_record.body for log in telemetry.logs] == ["r\\roo\\tt banned a\\x1b[31m\\nb"]
 
 
-def test_body_shows_nothing_of_the_actor_that_may_not_leave(telemetry: Telemetry) -> None:
-    """A message is filled from the protected attributes, not from the event."""
+def test_body_contains_no_part_of_the_actor_that_is_not_exported(telemetry: Telemetry) -> None:
+    """The message is filled from the protected attributes, not from the event."""
     with telemetry.host(Plugin(), settings=Settings(actor=())) as host:
         host.track(BanUserEvent(user={"username": "bot"}, actor={"id": "root"}))
 
@@ -269,7 +313,7 @@ def test_body_shows_nothing_of_the_actor_that_may_not_leave(telemetry: Telemetry
 
 
 def test_ambient_actor_is_on_the_record(telemetry: Telemetry) -> None:
-    """By default without the address, and never with what came from a token."""
+    """By default without its email address, and never with a part of its token."""
     actor = {"id": 7, "email": "SECRET", "token": "SECRET", "token_expires": 9, "_r": {"a": ["SECRET"]}}
     with telemetry.host(Plugin()) as host, telemetry.tracer.start_as_current_span("request"), acting_as(actor):
         host.track(AnythingEvent())
@@ -282,8 +326,8 @@ def test_ambient_actor_is_on_the_record(telemetry: Telemetry) -> None:
 # Bounds
 
 
-def test_event_has_at_most_a_hundred_attributes_and_loses_none(telemetry: Telemetry) -> None:
-    """What is past them is one JSON object; the id is always an attribute of its own."""
+def test_event_has_at_most_100_attributes_and_loses_none(telemetry: Telemetry) -> None:
+    """Attributes beyond the limit are in one JSON object. The unique id is always an attribute of its own."""
     keys = [f"k{index}" for index in range(60)]
     with telemetry.host(Plugin()) as host:
         host.track(AnythingEvent(value=dict.fromkeys(keys, 1), other=dict.fromkeys(keys, 2)))
@@ -297,8 +341,19 @@ def test_event_has_at_most_a_hundred_attributes_and_loses_none(telemetry: Teleme
     }
 
 
-def test_event_with_exactly_a_hundred_attributes_is_left_alone() -> None:
-    """The bound itself is within it."""
+@pytest.mark.parametrize(("count", "has_overflow"), [(99, False), (100, True)])
+def test_overflow_begins_beyond_100_attributes(telemetry: Telemetry, count: int, has_overflow: bool) -> None:
+    """99 properties and the id are exactly 100, which are emitted as they are."""
+    values = {f"k{index}": 1 for index in range(50)}, {f"k{index}": 1 for index in range(count - 50)}
+    with telemetry.host(Plugin()) as host:
+        host.track(AnythingEvent(value=values[0], other=values[1]))
+
+    [(_, attributes)] = telemetry.events
+    assert ("heliograph.event.overflow" in attributes) is has_overflow
+
+
+def test_limited_attributes_are_exactly_100_with_the_id() -> None:
+    """The id is kept although it is the last one, and the rest keeps its order."""
     attributes: dict[str, Any] = {f"k{index}": index for index in range(101)}
     attributes["log.record.uid"] = "u"
 
@@ -318,8 +373,8 @@ ANYTHING = st.recursive(
 
 
 @given(value=ANYTHING, other=ANYTHING, actor=st.none() | st.dictionaries(ODD_TEXT, ANYTHING, max_size=5) | ANYTHING)
-def test_any_event_whatever_is_emitted_and_encoded(value: Any, other: Any, actor: Any) -> None:
-    """The real encoders of OTLP take what we make of it: no exception, and not one event lost."""
+def test_any_event_is_emitted_and_encoded(value: Any, other: Any, actor: Any) -> None:
+    """The real encoders of OTLP accept it: no exception, no lost event, no dropped attribute."""
     telemetry = Telemetry()
     emitter = Emitter(Settings(), Providers(**telemetry.providers), ActorFilter(("*",)))
     with telemetry.tracer.start_as_current_span("request"):
@@ -332,11 +387,11 @@ def test_any_event_whatever_is_emitted_and_encoded(value: Any, other: Any, actor
     assert (log.dropped_attributes, event.attributes.dropped) == (0, 0)  # type: ignore[union-attr]
 
 
-# An event of an odd shape
+# Events of other shapes
 
 
 def test_event_class_without_actor_and_time_is_emitted(telemetry: Telemetry) -> None:
-    """A class of another shape than ours lacks what it lacks, and no more."""
+    """A class without heliograph's base class may lack both. The time is then the time of the call."""
 
     @dataclass
     class Bare:
@@ -361,17 +416,17 @@ def test_event_class_without_actor_and_time_is_emitted(telemetry: Telemetry) -> 
 
 
 class OneMethodLogger(Logger):
-    """What another vendor's logger has: the API's one method."""
+    """A logger of another vendor, which has the methods of the API only."""
 
     def __init__(self, records: list[dict[str, Any]]) -> None:
         super().__init__("vendor")
         self.records = records
 
-    def enabled(self, **said: Any) -> bool:
+    def enabled(self, **fields: Any) -> bool:
         return True
 
-    def emit(self, record: Any = None, **said: Any) -> None:
-        self.records.append(said)
+    def emit(self, record: Any = None, **fields: Any) -> None:
+        self.records.append(fields)
 
 
 class VendorLoggerProvider(LoggerProvider):
@@ -384,17 +439,17 @@ class VendorLoggerProvider(LoggerProvider):
 
 class BrokenLoggerProvider(LoggerProvider):
     def get_logger(self, *args: Any, **kwargs: Any) -> Logger:
-        raise RuntimeError("no logger today")
+        raise RuntimeError("no logger")
 
 
 class BrokenLogger(Logger):
     def __init__(self) -> None:
         super().__init__("broken")
 
-    def enabled(self, **said: Any) -> bool:
-        raise RuntimeError("not even that")
+    def enabled(self, **fields: Any) -> bool:
+        raise RuntimeError("failed")
 
-    def emit(self, record: Any = None, **said: Any) -> None:
+    def emit(self, record: Any = None, **fields: Any) -> None:
         raise RuntimeError("disk full")
 
 
@@ -405,7 +460,7 @@ class BrokenEmitProvider(LoggerProvider):
 
 class BrokenTracerProvider(TracerProvider):
     def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
-        raise RuntimeError("no tracer today")
+        raise RuntimeError("no tracer")
 
 
 class BrokenSpan(NonRecordingSpan):
@@ -416,11 +471,11 @@ class BrokenSpan(NonRecordingSpan):
         return True
 
     def add_event(self, *args: Any, **kwargs: Any) -> None:
-        raise RuntimeError("no event today")
+        raise RuntimeError("no event")
 
 
-def test_no_provider_is_told_once_for_each_signal(warnings: pytest.LogCaptureFixture) -> None:
-    """One warning names the signal and the mend, however many events there are; nothing is raised."""
+def test_missing_provider_is_logged_once_for_each_signal(warnings: pytest.LogCaptureFixture) -> None:
+    """One warning names the signal and the ways to fix it, however many events are tracked. Nothing is raised."""
     with Host(Settings(), plugins=[Plugin()]) as host:
         host.track(AnythingEvent())
         host.track(AnythingEvent())
@@ -433,8 +488,8 @@ def test_no_provider_is_told_once_for_each_signal(warnings: pytest.LogCaptureFix
     assert span_event.startswith("No TracerProvider is set, so events are not emitted as 'span_event'.")
 
 
-def test_traces_alone_are_enough_for_span_events(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:
-    """A program with traces only has its span events, and one warning about the logs."""
+def test_tracer_provider_suffices_for_span_events(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:
+    """A program that sets only a TracerProvider has span events, and one warning about log records."""
     host = Host(Settings(), plugins=[Plugin()], tracer_provider=telemetry.tracer_provider)
     with host, telemetry.tracer.start_as_current_span("request"):
         host.track(AnythingEvent())
@@ -444,8 +499,8 @@ def test_traces_alone_are_enough_for_span_events(telemetry: Telemetry, warnings:
     assert ["LoggerProvider" in record.getMessage() for record in warnings.records] == [True]
 
 
-def test_providers_that_do_nothing_on_purpose_are_no_reason_to_warn(warnings: pytest.LogCaptureFixture) -> None:
-    """Somebody who switched telemetry off knows it."""
+def test_no_op_provider_causes_no_warning(warnings: pytest.LogCaptureFixture) -> None:
+    """It was set on purpose, to switch telemetry off."""
     host = Host(
         Settings(), plugins=[Plugin()], logger_provider=NoOpLoggerProvider(), tracer_provider=NoOpTracerProvider()
     )
@@ -455,26 +510,26 @@ def test_providers_that_do_nothing_on_purpose_are_no_reason_to_warn(warnings: py
     assert warnings.records == []
 
 
-def test_another_vendors_provider_needs_the_api_only(telemetry: Telemetry) -> None:
-    """Nothing but the public API is called: `get_logger` and `emit`."""
+def test_provider_of_another_vendor_needs_the_api_only(telemetry: Telemetry) -> None:
+    """Only `get_logger` and `emit` of the public API are called."""
     vendor = VendorLoggerProvider()
     with telemetry.host(Plugin(), logger_provider=vendor) as host:
         host.track(AnythingEvent(value=1))
         assert host.flush()
 
-    [said] = vendor.records
-    assert said["event_name"] == "app.anything"
-    assert said["body"] == "anything"
-    assert said["attributes"]["app.anything.value"] == 1
+    [record] = vendor.records
+    assert record["event_name"] == "app.anything"
+    assert record["body"] == "anything"
+    assert record["attributes"]["app.anything.value"] == 1
 
 
 @pytest.mark.parametrize(
     "provider", [BrokenLoggerProvider(), BrokenEmitProvider()], ids=lambda each: type(each).__name__
 )
-def test_logger_provider_that_throws_does_nothing_to_the_program(
+def test_logger_provider_that_fails_has_no_effect_on_the_program(
     telemetry: Telemetry, warnings: pytest.LogCaptureFixture, provider: LoggerProvider
 ) -> None:
-    """The failure is logged and counted, the other signal goes out."""
+    """The failure is logged and counted, and the other signal is emitted."""
     with telemetry.host(Plugin(), logger_provider=provider) as host:
         with telemetry.tracer.start_as_current_span("request"):
             host.track(AnythingEvent())
@@ -487,8 +542,8 @@ def test_logger_provider_that_throws_does_nothing_to_the_program(
     assert telemetry.counts("heliograph.events") == {("app.anything",): 1}
 
 
-def test_tracer_provider_that_throws_does_nothing_to_the_program(telemetry: Telemetry) -> None:
-    """The log record goes out, the failure is counted under the signal that was asked for."""
+def test_tracer_provider_that_fails_has_no_effect_on_the_program(telemetry: Telemetry) -> None:
+    """The log record is emitted, and the failure is counted for the signal of the settings."""
     settings = Settings(signals=frozenset(Signal))
     with telemetry.host(Plugin(), settings=settings, tracer_provider=BrokenTracerProvider()) as host:
         host.track(AnythingEvent())
@@ -496,4 +551,137 @@ def test_tracer_provider_that_throws_does_nothing_to_the_program(telemetry: Tele
             host.track(AnythingEvent())
 
     assert len(telemetry.logs) == 2
-    assert sum(telemetry.counts("heliograph.emit.failures").values()) == 2
+    assert telemetry.counts("heliograph.emit.failures") == {("builtins.RuntimeError", "span_event"): 2}
+
+
+def test_failure_of_a_span_is_counted_as_a_span(telemetry: Telemetry) -> None:
+    """If the settings name spans and no span events."""
+    with telemetry.host(Plugin(), settings=only(Signal.SPAN), tracer_provider=BrokenTracerProvider()) as host:
+        host.track(AnythingEvent())
+
+    assert telemetry.counts("heliograph.emit.failures") == {("builtins.RuntimeError", "span"): 1}
+
+
+def test_full_outbox_is_raised_logged_and_counted(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:
+    """An outbox raises `OutboxFull` only if the settings are strict. It is the one failure that reaches the program."""
+
+    class FullLogger(BrokenLogger):
+        def emit(self, record: Any = None, **fields: Any) -> None:
+            raise OutboxFull(Path("outbox"), 1)
+
+    class FullProvider(LoggerProvider):
+        def get_logger(self, *args: Any, **kwargs: Any) -> Logger:
+            return FullLogger()
+
+    with telemetry.host(Plugin(), logger_provider=FullProvider()) as host, pytest.raises(OutboxFull):
+        host.track(AnythingEvent())
+
+    assert telemetry.counts("heliograph.emit.failures") == {("heliograph.errors.OutboxFull", "log"): 1}
+    assert "A provider failed to emit an event as 'log'" in warnings.text
+
+
+# Renamed events
+
+
+@dataclass
+class OldEvent(Event, deprecated=Deprecated(renamed_to="app.new", emit_both=True)):
+    name = "old"
+    count: int
+
+
+class OldPlugin:
+    @hookimpl
+    def register_events(self) -> list[type]:
+        return [OldEvent]
+
+
+def test_renamed_event_is_emitted_under_both_names_with_two_ids(telemetry: Telemetry) -> None:
+    """Receivers drop a second record with the same id. Both have the actor, the violations and the time as text."""
+    event = OldEvent(count="one", actor={"id": "root"}, created="yesterday")  # type: ignore[arg-type]
+    with telemetry.host(OldPlugin()) as host:
+        host.track(event)
+
+    shared = {
+        "user.id": "root",
+        "heliograph.event.created": "yesterday",
+        "heliograph.event.violations": ("datatype-mismatch: count",),
+    }
+    assert telemetry.events == [
+        ("app.old", {"app.old.count": "one", **shared}),
+        ("app.new", {"app.new.count": "one", **shared}),
+    ]
+    first, second = telemetry.logs
+    assert first.log_record.timestamp == second.log_record.timestamp
+    assert len({(log.log_record.attributes or {})["log.record.uid"] for log in (first, second)}) == 2
+
+
+# Names that the actor has too
+
+
+@dataclass
+class GreetedEvent(Event):
+    name = "greeted"
+    user: Annotated[str, Attribute("user.id")]
+    by: Annotated[str | None, Attribute("user.name")] = None
+
+
+class GreetedPlugin:
+    @hookimpl
+    def register_events(self) -> list[type]:
+        return [GreetedEvent]
+
+
+@pytest.mark.parametrize(
+    ("actor", "expected"),
+    [
+        ({"id": "root"}, {"user.id": "root", "app.greeted.user": "ada", "user.name": "bot"}),
+        (
+            {"id": "root", "name": "Root"},
+            {"user.id": "root", "user.name": "Root", "app.greeted.user": "ada", "app.greeted.by": "bot"},
+        ),
+        (None, {"user.id": "ada", "user.name": "bot"}),
+    ],
+)
+def test_property_with_an_attribute_of_the_actor_is_moved_below_the_event(
+    telemetry: Telemetry, actor: dict[str, object] | None, expected: dict[str, object]
+) -> None:
+    """Neither value is lost, and the attribute is the actor's."""
+    with telemetry.host(GreetedPlugin()) as host:
+        host.track(GreetedEvent(user="ada", by="bot", actor=actor))
+
+    assert telemetry.events == [("app.greeted", expected)]
+
+
+# Replay
+
+
+def test_replayed_event_has_its_first_id_time_actor_and_span_only(telemetry: Telemetry) -> None:
+    """The context in which it is replayed does not belong to it: neither its span nor its baggage."""
+    vendor = VendorLoggerProvider()
+    emitter = Emitter(Settings(), Providers(**{**telemetry.providers, "logger_provider": vendor}), ActorFilter(("*",)))
+    record = InvalidRecord(
+        uid="the first id",
+        event_name="app.anything",
+        version=None,
+        event_class="AnythingEvent",
+        time_unix_nano=7,
+        actor={"user.id": "root"},
+        properties={},
+        violations=(),
+        span=SpanContext(1, 2, is_remote=False),
+    )
+    token = attach(baggage.set_baggage("request", "of the replay"))
+    with telemetry.tracer.start_as_current_span("replay"):
+        emitter.replay(ANYTHING_READER, record, {"app.anything.value": 1})
+    detach(token)
+
+    [emitted] = vendor.records
+    assert emitted["timestamp"] == 7
+    assert emitted["attributes"] == {
+        "app.anything.value": 1,
+        "user.id": "root",
+        "log.record.uid": "the first id",
+    }
+    assert trace.get_current_span(emitted["context"]).get_span_context() == record.span
+    assert baggage.get_all(emitted["context"]) == {}
+    assert telemetry.span_events == []

@@ -1,4 +1,4 @@
-"""What becomes of an event that breaks its contract, by the setting."""
+"""An event that violates its schema is emitted, put into the quarantine or raised, as the setting demands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ import msgspec
 import pytest
 from opentelemetry.trace import format_trace_id
 
-from heliograph import Event, InvalidEvent, Settings, hookimpl
+from heliograph import Attribute, Event, InvalidEvent, Privacy, Settings, hookimpl
+from heliograph.quarantine.store import Quarantine
+from heliograph.schema.compile.event_class import compile_schema
+from heliograph.schema.read.event import EventReader
+from heliograph.schema.read.validation import Violation, ViolationKind
+from heliograph.telemetry.actor_attributes import ActorFilter
+from heliograph.telemetry.invalid_events import InvalidEventHandler
+from heliograph.telemetry.metrics import Metrics
 from recorder import Telemetry
 
 SECRET = "c4n4ry"
@@ -82,8 +89,8 @@ HOW = pytest.mark.parametrize("how", ["track", "track_event"])
 
 @HOW
 @pytest.mark.anyio
-async def test_off_emits_and_says_nothing(telemetry: Telemetry, how: str) -> None:
-    """Nothing is checked."""
+async def test_off_emits_the_event_unchecked(telemetry: Telemetry, how: str) -> None:
+    """There are no violations, neither in an attribute nor in a metric."""
     await track(telemetry, how, BAD, Shop(), settings("off"))
 
     [(_, attributes)] = telemetry.events
@@ -93,8 +100,8 @@ async def test_off_emits_and_says_nothing(telemetry: Telemetry, how: str) -> Non
 
 @HOW
 @pytest.mark.anyio
-async def test_warn_emits_and_names_what_is_wrong(telemetry: Telemetry, how: str) -> None:
-    """In an attribute of log record and span event, and counted by kind."""
+async def test_warn_emits_the_event_with_its_violations(telemetry: Telemetry, how: str) -> None:
+    """They are in an attribute of the log record and of the span event, and are counted by kind."""
     plugin = Shop()
     with telemetry.tracer.start_as_current_span("work"):
         await track(telemetry, how, BAD, plugin, settings("warn"))
@@ -109,8 +116,8 @@ async def test_warn_emits_and_names_what_is_wrong(telemetry: Telemetry, how: str
 
 @HOW
 @pytest.mark.anyio
-async def test_strict_raises_before_any_hook_ran(telemetry: Telemetry, how: str) -> None:
-    """Nothing is emitted; the exception has what is wrong, and no value."""
+async def test_strict_raises_before_any_hook_is_called(telemetry: Telemetry, how: str) -> None:
+    """Nothing is emitted. The exception has the violations, and no value of the event. They are counted."""
     plugin = Shop()
     with pytest.raises(InvalidEvent) as caught:
         await track(telemetry, how, BAD, plugin, settings("strict"))
@@ -125,8 +132,8 @@ async def test_strict_raises_before_any_hook_ran(telemetry: Telemetry, how: str)
 
 @HOW
 @pytest.mark.anyio
-async def test_quarantine_keeps_it_aside(telemetry: Telemetry, how: str, tmp_path: Path) -> None:
-    """Nothing is emitted, the file has all of it, and the program's own hooks ran."""
+async def test_quarantine_keeps_the_event(telemetry: Telemetry, how: str, tmp_path: Path) -> None:
+    """Nothing is emitted, the file has the whole event, and the hooks of the program are called."""
     plugin, path = Shop(), tmp_path / "aside.db"
     with telemetry.tracer.start_as_current_span("work") as span:
         await track(telemetry, how, BAD, plugin, settings("quarantine", path))
@@ -145,8 +152,8 @@ async def test_quarantine_keeps_it_aside(telemetry: Telemetry, how: str, tmp_pat
 
 
 @pytest.mark.parametrize("validation", ["off", "warn", "quarantine", "strict"])
-def test_good_event_goes_out_by_every_setting(telemetry: Telemetry, validation: str, tmp_path: Path) -> None:
-    """And no file is made."""
+def test_valid_event_is_emitted_with_every_setting(telemetry: Telemetry, validation: str, tmp_path: Path) -> None:
+    """No quarantine file is created."""
     path = tmp_path / "aside.db"
     with telemetry.host(Shop(), settings=settings(validation, path)) as host:
         host.track(GOOD)
@@ -157,8 +164,8 @@ def test_good_event_goes_out_by_every_setting(telemetry: Telemetry, validation: 
     assert not path.exists()
 
 
-def test_subclass_that_nobody_registered_is_unplanned(telemetry: Telemetry) -> None:
-    """It has its ancestor's name, and did not promise to be what that is."""
+def test_unregistered_subclass_is_a_violation(telemetry: Telemetry) -> None:
+    """It is emitted under the name of its ancestor, but its class was not declared."""
     event = LargeOrderEvent(number=1, customer="Ada", lines=[])
     with telemetry.host(Shop(), settings=settings("strict")) as host, pytest.raises(InvalidEvent) as caught:
         host.track(event)
@@ -167,10 +174,10 @@ def test_subclass_that_nobody_registered_is_unplanned(telemetry: Telemetry) -> N
     assert caught.value.event_class is LargeOrderEvent
 
 
-def test_event_that_cannot_be_set_aside_is_emitted(
+def test_event_that_cannot_be_put_into_the_quarantine_is_emitted(
     telemetry: Telemetry, tmp_path: Path, warnings: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing is lost by a disk that fails: it goes out, with what is wrong, and the log says why."""
+    """A disk that fails loses no event: it is emitted with its violations, and the log names the problem."""
     with telemetry.host(Shop(), settings=settings("quarantine", tmp_path / "no such folder" / "aside.db")) as host:
         host.track(BAD)
 
@@ -179,11 +186,57 @@ def test_event_that_cannot_be_set_aside_is_emitted(
     assert "could not be put into the quarantine" in warnings.text
 
 
-def test_values_are_in_no_log_line(telemetry: Telemetry, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    """Whatever the setting is."""
+def test_no_log_line_contains_a_value(telemetry: Telemetry, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """With any setting."""
     caplog.set_level(logging.DEBUG)
     for validation in ("off", "warn", "quarantine"):
         with telemetry.host(Shop(), settings=settings(validation, tmp_path / "aside.db")) as host:
             host.track(BAD)
 
     assert SECRET not in caplog.text
+
+
+def test_quarantine_keeps_only_what_may_be_exported(telemetry: Telemetry, tmp_path: Path) -> None:
+    """The privacy of the event's fields and of the actor's keys holds in the file as well."""
+
+    @dataclass
+    class PaymentEvent(Event, namespace="shop"):
+        name = "payment"
+        amount: int
+        card: Annotated[str, Attribute(privacy=Privacy.MASK)]
+        pin: Annotated[str, Attribute(privacy=Privacy.DROP)]
+
+    class Payments:
+        @hookimpl
+        def register_events(self):
+            return [PaymentEvent]
+
+    path = tmp_path / "aside.db"
+    actor = {"id": "root", "email": SECRET, "token": SECRET}
+    with telemetry.host(Payments(), settings=settings("quarantine", path)) as host:
+        host.track(PaymentEvent(amount="one", card=SECRET, pin=SECRET, actor=actor))  # type: ignore[arg-type]
+
+    with closing(sqlite3.connect(path)) as connection:
+        [row] = connection.execute("select actor, properties from quarantine").fetchall()
+    assert row == ('{"user.id":"root"}', '{"amount":"one","card":"<masked>"}')
+
+
+@pytest.mark.parametrize("validation", ["warn", "strict", "quarantine"])
+def test_handler_reports_the_event_as_quarantined_only_if_the_settings_name_the_quarantine(
+    telemetry: Telemetry, tmp_path: Path, validation: str
+) -> None:
+    """A quarantine that is passed to the handler is not used under another setting."""
+    path = tmp_path / "aside.db"
+    metrics = Metrics(telemetry.meter_provider.get_meter("tests"))
+    handler = InvalidEventHandler(settings(validation), metrics, ActorFilter(("*",)), Quarantine(path))
+    reader = EventReader(compile_schema(OrderEvent, namespace="app"))
+    violations = [Violation(ViolationKind.REQUIRED_MISSING, "customer")]
+
+    if validation == "strict":
+        with pytest.raises(InvalidEvent):
+            handler.handle(reader, BAD, "uid", 7, violations)
+    else:
+        assert handler.handle(reader, BAD, "uid", 7, violations) is (validation == "quarantine")
+
+    assert path.exists() is (validation == "quarantine")
+    assert sum(reader.coverage.snapshot().violations.values()) == 1
