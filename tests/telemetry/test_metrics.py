@@ -1,22 +1,31 @@
-"""Events, failures and durations are counted once, whoever shares the meter provider."""
+"""Events, failures and durations are counted once for each meter provider, by any thread, and anew in a forked child."""
 
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
+import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.metrics import CallbackOptions, Meter, NoOpMeterProvider
+from opentelemetry.metrics import _internal as metrics_internal
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from heliograph import Event, hookimpl
 from heliograph.semconv import DURATION_BUCKETS, EVENT_NAME, EVENTS, SCOPE
-from heliograph.telemetry.metrics import Tally, error_type, metrics_of
+from heliograph.telemetry.metrics import ByMeterProvider, Tally, error_type, metrics_of
 from heliograph.telemetry.providers import Providers
 from recorder import Telemetry
+
+TESTS = Path(__file__).parent.parent
 
 
 @dataclass
@@ -36,7 +45,7 @@ class Plugin:
 
 
 def test_events_are_counted_by_name(telemetry: Telemetry) -> None:
-    """The metric has the event's name and nothing of what it carries."""
+    """The name of the event is the only attribute of the metric."""
     with telemetry.host(Plugin()) as host:
         host.track(FirstEvent(actor={"id": "root"}))
         host.track(FirstEvent())
@@ -55,7 +64,7 @@ def test_events_are_counted_by_name(telemetry: Telemetry) -> None:
 def test_hosts_that_share_a_meter_provider_share_the_counters(
     telemetry: Telemetry, warnings: pytest.LogCaptureFixture
 ) -> None:
-    """No instrument is made twice, of which the SDK would warn, and no count hides another."""
+    """No instrument is created twice: the SDK would warn, and export the counts of one of them only."""
     warnings.set_level("WARNING")
     with telemetry.host(Plugin()) as one, telemetry.host(Plugin()) as other:
         one.track(FirstEvent())
@@ -65,8 +74,8 @@ def test_hosts_that_share_a_meter_provider_share_the_counters(
     assert warnings.records == []
 
 
-def test_hosts_with_meter_providers_of_their_own_count_apart() -> None:
-    """Nothing is shared across providers."""
+def test_hosts_with_different_meter_providers_count_separately() -> None:
+    """Two providers share no count."""
     one, other = Telemetry(), Telemetry()
     with one.host(Plugin()) as first, other.host(Plugin()):
         first.track(FirstEvent())
@@ -77,8 +86,8 @@ def test_hosts_with_meter_providers_of_their_own_count_apart() -> None:
     other.shutdown()
 
 
-def test_metrics_of_one_provider_are_one_object() -> None:
-    """Also of one that cannot be told apart from its equals by what it does."""
+def test_one_provider_has_one_metrics_object() -> None:
+    """Providers are compared by identity."""
     provider = NoOpMeterProvider()
 
     assert metrics_of(Providers(meter_provider=provider)) is metrics_of(Providers(meter_provider=provider))
@@ -88,8 +97,8 @@ def test_metrics_of_one_provider_are_one_object() -> None:
     assert metrics_of(Providers()) is metrics_of(Providers())
 
 
-def test_provider_that_nobody_uses_any_more_is_let_go() -> None:
-    """The counters keep no provider alive."""
+def test_unused_provider_is_freed() -> None:
+    """Its metrics do not keep it alive."""
     provider = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
     metrics_of(Providers(meter_provider=provider)).events.add("app.first")
     provider.shutdown()
@@ -101,18 +110,150 @@ def test_provider_that_nobody_uses_any_more_is_let_go() -> None:
     assert reference() is None
 
 
-def test_tally_counts_every_thread(telemetry: Telemetry) -> None:
-    """No increment is lost."""
+def test_tally_loses_no_count_of_any_thread(telemetry: Telemetry) -> None:
+    """The interpreter switches threads as often as it can."""
     tally = Tally(telemetry.meter_provider.get_meter(SCOPE), EVENTS, EVENT_NAME)
 
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda _: [tally.add("app.first") for _ in range(5_000)], range(4)))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(lambda _: [tally.add("app.first") for _ in range(5_000)], range(4)))
+    finally:
+        sys.setswitchinterval(interval)
 
     assert telemetry.counts("heliograph.events") == {("app.first",): 20_000}
 
 
-def test_durations_have_buckets_from_an_hmac_to_a_service_far_away(telemetry: Telemetry) -> None:
-    """The SDK's default buckets are for milliseconds, and would hold all in one."""
+class Interrupting(str):
+    """An attribute value whose hash counts another event, as a signal handler may do in the middle of `Tally.add`."""
+
+    __slots__ = ("interrupt",)
+
+    def __hash__(self) -> int:
+        self.interrupt()
+        return super().__hash__()
+
+
+def test_tally_can_be_used_by_a_signal_handler_that_interrupts_it(telemetry: Telemetry) -> None:
+    """The handler runs in the interrupted thread, which holds the lock: it must not wait for itself."""
+    tally = Tally(telemetry.meter_provider.get_meter(SCOPE), EVENTS, EVENT_NAME)
+    value = Interrupting("app.first")
+    value.interrupt = lambda: tally.add("app.second")
+    thread = threading.Thread(target=tally.add, args=(value,), daemon=True)
+    thread.start()
+    thread.join(30)
+
+    assert not thread.is_alive(), "it waits for itself"
+    value.interrupt = lambda: None
+    counts = telemetry.counts("heliograph.events")
+    assert counts["app.first",] == 1
+    assert counts["app.second",] >= 1
+
+
+def test_tally_can_be_observed_while_it_counts(telemetry: Telemetry) -> None:
+    """A dict must not grow while it is iterated over: the observation is a copy."""
+    tally = Tally(telemetry.meter_provider.get_meter(SCOPE), EVENTS, EVENT_NAME)
+    tally.add("app.first")
+
+    observations = tally._observe(CallbackOptions())
+    tally.add("app.second")
+
+    assert [dict(observation.attributes or {}) for observation in observations] == [{"otel.event.name": "app.first"}]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_forked_child_counts_from_zero() -> None:
+    """The parent goes on to export the counts up to the fork. A lock that a thread held at the fork does not block the child."""
+    output = subprocess.run(
+        [sys.executable, "-c", FORK], check=True, capture_output=True, text=True, timeout=60, cwd=TESTS
+    ).stdout
+
+    assert output.splitlines() == ["child {('in child',): 1} True", "parent {('before',): 2}"]
+
+
+FORK = """
+import os, sys, threading
+from heliograph.semconv import EVENT_NAME, EVENTS
+from heliograph.telemetry.metrics import ByMeterProvider, Tally
+from heliograph.telemetry.providers import Providers
+from recorder import Telemetry
+
+telemetry = Telemetry()
+tally = Tally(telemetry.meter_provider.get_meter("tests"), EVENTS, EVENT_NAME)
+shared = ByMeterProvider(lambda meter: meter)
+tally.add("before")
+tally.add("before")
+
+held = threading.Event()
+def hold_locks():
+    with tally._lock, shared._lock:
+        held.set()
+        threading.Event().wait(30)
+threading.Thread(target=hold_locks, daemon=True).start()
+held.wait()
+
+pid = os.fork()
+if not pid:
+    tally.add("in child")
+    made = shared.of(Providers(meter_provider=telemetry.meter_provider))
+    print("child", telemetry.counts("heliograph.events"), made is not None, flush=True)
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+print("parent", {values: count for values, count in tally._counts.items()}, flush=True)
+os._exit(0)
+"""
+
+
+# One object for each provider
+
+
+def test_global_provider_and_no_provider_are_the_same_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host without a provider and one to which the global provider was passed share their metrics."""
+    provider = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
+    by_provider = ByMeterProvider(lambda meter: object())
+
+    before = by_provider.of(Providers())
+    monkeypatch.setattr(metrics_internal, "_METER_PROVIDER", provider)
+
+    assert by_provider.of(Providers(meter_provider=provider)) is by_provider.of(Providers()) is before
+    provider.shutdown()
+
+
+def test_threads_that_ask_at_once_get_one_object(telemetry: Telemetry) -> None:
+    """It is made once, although making it takes time."""
+    barrier = threading.Barrier(4)
+
+    def make(meter: object) -> object:
+        time.sleep(0.01)  # lets the other threads run
+        return object()
+
+    by_provider = ByMeterProvider(make)
+
+    def ask(_: int) -> object:
+        barrier.wait(30)
+        return by_provider.of(Providers(meter_provider=telemetry.meter_provider))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert len(set(map(id, threads.map(ask, range(4))))) == 1
+
+
+def test_provider_that_fails_measures_nothing(warnings: pytest.LogCaptureFixture) -> None:
+    """The program goes on, with a log line instead of metrics."""
+
+    class Failing(NoOpMeterProvider):
+        def get_meter(self, *args: object, **kwargs: object) -> Meter:
+            raise RuntimeError("no meter")
+
+    metrics = metrics_of(Providers(meter_provider=Failing()))
+
+    metrics.events.add("app.first")
+    metrics.token_create_duration.record(1.0)
+    assert "The MeterProvider failed to create instruments" in warnings.text
+
+
+def test_durations_have_explicit_buckets_in_seconds(telemetry: Telemetry) -> None:
+    """The default buckets of the SDK are made for milliseconds: all durations would be in one of them."""
     with telemetry.host() as host:
         host.call(host.create_token, "root")
 
@@ -123,6 +264,6 @@ def test_durations_have_buckets_from_an_hmac_to_a_service_far_away(telemetry: Te
     assert 0 < point.sum < 60  # type: ignore[union-attr]
 
 
-def test_error_type_is_the_class_alone() -> None:
-    """A message may quote a secret."""
+def test_error_type_is_the_class_only() -> None:
+    """The message may quote a secret."""
     assert error_type(ValueError("dstok_secret")) == "builtins.ValueError"

@@ -1,4 +1,4 @@
-"""Providers are those handed in, else the global ones; flushing them tells the truth in time."""
+"""Providers are those passed in, or else the global ones. Flushing them reports the truth, in time."""
 
 from __future__ import annotations
 
@@ -16,47 +16,47 @@ from recorder import Telemetry
 
 
 class Flushing(NoOpTracerProvider):
-    """Answers a flush as it is told to."""
+    """A provider whose `force_flush` returns, raises or calls the given result."""
 
-    def __init__(self, answer: Any) -> None:
-        self._answer = answer
-        self.asked: list[int] = []
+    def __init__(self, result: Any) -> None:
+        self._result = result
+        self.timeouts: list[int] = []
 
     def force_flush(self, timeout_millis: int) -> Any:
-        self.asked.append(timeout_millis)
-        if isinstance(self._answer, Exception):
-            raise self._answer
-        return self._answer(timeout_millis) if callable(self._answer) else self._answer
+        self.timeouts.append(timeout_millis)
+        if isinstance(self._result, Exception):
+            raise self._result
+        return self._result(timeout_millis) if callable(self._result) else self._result
 
 
 def test_sdk_providers_flush(telemetry: Telemetry) -> None:
-    """All three say that they sent what they had."""
+    """All three providers report success."""
     assert Providers(**telemetry.providers).force_flush(5000) is True
 
 
 @pytest.mark.parametrize(
-    ("answer", "truth"), [(True, True), (None, True), (False, False), (RuntimeError("down"), False)]
+    ("result", "expected"), [(True, True), (None, True), (False, False), (RuntimeError("down"), False)]
 )
-def test_flush_repeats_what_the_provider_reports(telemetry: Telemetry, answer: Any, truth: bool) -> None:
-    """False and an exception are a failure; no answer at all is what the API's shape allows."""
-    provider = Flushing(answer)
+def test_flush_returns_what_the_provider_reports(telemetry: Telemetry, result: Any, expected: bool) -> None:
+    """False and an exception are failures. `None` is a success: some providers return nothing."""
+    provider = Flushing(result)
 
-    assert Providers(**{**telemetry.providers, "tracer_provider": provider}).force_flush(5000) is truth
-    assert 0 < provider.asked[0] <= 5000
+    assert Providers(**{**telemetry.providers, "tracer_provider": provider}).force_flush(5000) is expected
+    assert 0 < provider.timeouts[0] <= 5000
 
 
-def test_flush_asks_the_other_providers_after_a_failure(telemetry: Telemetry) -> None:
-    """One that fails keeps none of the others from sending."""
+def test_flush_asks_every_provider_after_a_failure(telemetry: Telemetry) -> None:
+    """A provider that fails does not keep the others from sending."""
     first, second = Flushing(RuntimeError("down")), Flushing(True)
 
     flushed = Providers(tracer_provider=first, logger_provider=second).force_flush(5000)  # type: ignore[arg-type]
 
     assert not flushed
-    assert len(second.asked) == 1
+    assert len(second.timeouts) == 1
 
 
 def test_flush_returns_by_the_deadline_when_a_provider_hangs() -> None:
-    """A provider that is stuck is left behind, and the answer is False."""
+    """The provider is abandoned, and the result is False."""
     release = threading.Event()
     started = time.monotonic()
 
@@ -66,13 +66,22 @@ def test_flush_returns_by_the_deadline_when_a_provider_hangs() -> None:
     release.set()
 
 
-def test_provider_of_the_api_has_nothing_to_flush() -> None:
-    """What has no `force_flush` holds nothing back."""
+def test_provider_without_force_flush_has_nothing_to_flush() -> None:
+    """A provider of the API alone holds no telemetry."""
     assert Providers(tracer_provider=NoOpTracerProvider()).force_flush(5000) is True
 
 
-def test_provider_handed_in_is_set(telemetry: Telemetry) -> None:
-    """All three are there."""
+def test_provider_gets_a_timeout_above_zero_at_the_deadline() -> None:
+    """Some providers take a timeout of 0 for no timeout at all."""
+    provider = Flushing(True)
+
+    Providers(tracer_provider=provider)._flush_each(0)
+
+    assert provider.timeouts == [1]
+
+
+def test_provider_that_was_passed_in_is_set(telemetry: Telemetry) -> None:
+    """For each of the three signals."""
     providers = Providers(**telemetry.providers)
 
     assert (providers.has_traces(), providers.has_logs(), providers.has_metrics()) == (True, True, True)
@@ -94,8 +103,8 @@ print(providers.has_traces(), providers.has_logs(), providers.has_metrics())
 """
 
 
-def test_global_provider_may_be_set_later() -> None:
-    """The placeholders that the API has before count as none."""
+def test_global_provider_can_be_set_later() -> None:
+    """The proxies of the API count as no provider, while a provider that does nothing counts as one."""
     output = subprocess.run([sys.executable, "-c", GLOBAL], check=True, capture_output=True, text=True).stdout
 
     assert output.splitlines() == ["False False False", "True True True"]
@@ -130,8 +139,8 @@ with Host(Settings(), plugins=[Plugin()]) as host:
 """
 
 
-def test_host_made_before_the_global_providers_uses_them() -> None:
-    """Set-up may come after the host; the counter has what was counted before."""
+def test_host_uses_global_providers_that_are_set_after_it_was_made() -> None:
+    """The counter includes the events that were tracked before."""
     program = subprocess.run(
         [sys.executable, "-W", "error", "-c", LATER],
         check=True,

@@ -3,8 +3,8 @@
 Steps for one event, in this order:
 
 1. The event's reader returns its properties as attributes and, unless validation is off, its violations.
-2. The actor's attributes are added. They come second and overwrite properties of the same name: `user.*` always means the
-   actor.
+2. The actor's attributes are added. A property with an attribute that the actor has too, such as `user.id`, is moved below
+   the event's name before: `user.*` always means the actor.
 3. The timestamp and the unique id are determined. An event in the quarantine has them too: it is replayed with both.
 4. An event with violations is counted, and raised, put into the quarantine, or emitted with a description of them.
 5. The same attributes, id and timestamp are emitted to each signal. A provider that fails is logged and counted, and the

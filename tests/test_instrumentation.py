@@ -1,0 +1,104 @@
+"""`Instrumentation` connects schemas, emitter, quarantine and tokens as the settings demand, for both hosts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+
+from heliograph import Attribute, Event, NotReplayable, Privacy, Settings, UnregisteredEvent, Validation
+from heliograph.instrumentation import Instrumentation
+from heliograph.quarantine.store import Quarantine
+from heliograph.semconv import TOKEN_VERIFY
+from heliograph.telemetry.providers import Providers
+from recorder import Telemetry
+
+
+@dataclass
+class SaleEvent(Event):
+    name = "sale"
+    price: int
+    card: Annotated[str, Attribute(privacy=Privacy.HASH)] = "4111"
+
+
+@dataclass
+class LargeSaleEvent(SaleEvent):
+    pass
+
+
+def instrumentation_of(telemetry: Telemetry, settings: Settings) -> Instrumentation:
+    instrumentation = Instrumentation(settings, Providers(**telemetry.providers))
+    instrumentation.schemas.register(SaleEvent)
+    return instrumentation
+
+
+def test_event_is_emitted_with_the_namespace_and_the_privacy_of_the_settings(telemetry: Telemetry) -> None:
+    """The same settings reach the schemas and the actor."""
+    settings = Settings(namespace="shop", privacy_key="k", actor=("id:mask",))
+    instrumentation = instrumentation_of(telemetry, settings)
+
+    instrumentation.emit(SaleEvent(price=1, actor={"id": "root", "name": "Root"}))
+
+    assert telemetry.events == [
+        (
+            "shop.sale",
+            {
+                "shop.sale.price": 1,
+                "shop.sale.card": str(instrumentation.schemas.policy.hash_form("4111")),
+                "user.id": "<masked>",
+            },
+        )
+    ]
+
+
+def test_actor_hashes_have_the_key_of_the_settings(telemetry: Telemetry) -> None:
+    """An actor's id and a property with the same value have the same hash."""
+    settings = Settings(privacy_key="k", actor=("id:hash",))
+    instrumentation_of(telemetry, settings).emit(SaleEvent(price=1, card="root", actor={"id": "root"}))
+
+    [(_, attributes)] = telemetry.events
+    assert attributes["user.id"] == attributes["app.sale.card"]
+
+
+def test_unregistered_event_is_an_error(telemetry: Telemetry) -> None:
+    """A subclass of a registered class is emitted; any other class is a mistake of the program."""
+    instrumentation = instrumentation_of(telemetry, Settings(validation=Validation.OFF))
+
+    instrumentation.emit(LargeSaleEvent(price=1))
+    with pytest.raises(UnregisteredEvent):
+        instrumentation.emit(Event())  # type: ignore[abstract, unused-ignore]
+
+    assert [name for name, _ in telemetry.events] == ["app.sale"]
+
+
+def test_invalid_event_is_replayed_from_the_quarantine_of_the_settings(telemetry: Telemetry, tmp_path: Path) -> None:
+    """It is not emitted before, and not while it is still invalid."""
+    path = tmp_path / "quarantine.db"
+    instrumentation = instrumentation_of(
+        telemetry, Settings(validation=Validation.QUARANTINE, quarantine=path, privacy_key="k")
+    )
+    instrumentation.emit(SaleEvent(price="one", actor={"id": "root"}))  # type: ignore[arg-type]
+    [kept] = Quarantine(path).find()
+    assert telemetry.events == []
+
+    with pytest.raises(NotReplayable):
+        instrumentation.replay(kept.record)
+    assert telemetry.events == []
+
+    instrumentation.replay(replace(kept.record, properties={**kept.record.properties, "price": 1}))
+    [(name, attributes)] = telemetry.events
+    assert (name, attributes["app.sale.price"], attributes["user.id"]) == ("app.sale", 1, "root")
+    [log] = telemetry.logs
+    assert (log.log_record.attributes or {})["log.record.uid"] == kept.record.uid
+
+
+def test_token_operations_use_the_actor_setting(telemetry: Telemetry) -> None:
+    """The id of a user is on the span only if it may be exported."""
+    for keys in (("*",), ()):
+        instrumentation = instrumentation_of(telemetry, Settings(actor=keys))
+        with instrumentation.tokens.operation(TOKEN_VERIFY, "signed") as operation:
+            operation.set_user("root")
+
+    assert ["user.id" in (span.attributes or {}) for span in telemetry.spans] == [True, False]
