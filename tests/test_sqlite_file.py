@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -355,6 +355,32 @@ def test_writer_waits_for_another_process(file: SqliteFile) -> None:
         thread.join()
 
     assert notes(file) == ["first", "second"]
+
+
+def test_check_is_not_confused_by_another_process_that_creates_the_tables(
+    file: SqliteFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mark and tables are read at one moment. A file without mark, but with tables, would be another program's."""
+    file.path.touch()
+    monkeypatch.setattr("heliograph.sqlite_file.BUSY_TIMEOUT_SECONDS", 0.1)
+    open_as_usual = SqliteFile._open
+    attempts = []
+
+    def create_tables_now(statement: str) -> None:
+        """Act as the other process, after the mark and before the tables were read."""
+        if "sqlite_master" in statement and not attempts:
+            attempts.append(statement)
+            with suppress(sqlite3.OperationalError), closing(sqlite3.connect(file.path, timeout=0.1)) as other:
+                other.executescript(f"pragma application_id = 7; {TABLES}")
+
+    def open_and_watch(self: SqliteFile) -> sqlite3.Connection:
+        connection = open_as_usual(self)
+        connection.set_trace_callback(create_tables_now)
+        return connection
+
+    monkeypatch.setattr(SqliteFile, "_open", open_and_watch)
+    file.check()
+    assert attempts
 
 
 def test_write_inside_a_write_of_the_same_thread_does_not_hang(
