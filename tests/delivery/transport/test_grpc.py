@@ -1,101 +1,119 @@
-"""OTLP over gRPC, to a real server."""
+"""OTLP over gRPC, beyond the contract of all transports: the limits and targets of gRPC, and an outbox that uses it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
-    ExportLogsPartialSuccess,
-    ExportLogsServiceRequest,
-    ExportLogsServiceResponse,
-)
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
 
+from backends import free_port
+from delivery.loopback import SERVICE, Reply, always, serving
 from delivery.outboxes import logging_to
-from delivery.servers import uids
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.transport.destination import Destination, Headers, OtlpProtocol
+from heliograph.delivery.transport.grpc import GrpcTransport
 from heliograph.delivery.transport.open import open_transport
-from heliograph.delivery.transport.verdict import Action
+from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 
 
-@contextmanager
-def serving(answer: Any) -> Iterator[tuple[str, list[list[str]], list[dict[str, str]]]]:
-    """A server whose answer is a response, or the code and the words of a refusal."""
-    requests: list[list[str]] = []
-    metadata: list[dict[str, str]] = []
-
-    class Service(logs_service_pb2_grpc.LogsServiceServicer):
-        def Export(self, request: ExportLogsServiceRequest, context: grpc.ServicerContext) -> Any:  # noqa: N802 — the name of the call
-            requests.append(uids(request))
-            metadata.append({key: str(value) for key, value in context.invocation_metadata()})
-            found = answer(len(requests))
-            return context.abort(*found) if isinstance(found, tuple) else found
-
-    server = grpc.server(ThreadPoolExecutor(2))
-    logs_service_pb2_grpc.add_LogsServiceServicer_to_server(Service(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
+def send(destination: Destination, body: bytes = b"\x0a\x00") -> Verdict:
+    transport = GrpcTransport(destination)
     try:
-        yield f"http://127.0.0.1:{port}", requests, metadata
+        return transport.send(body, 30)
     finally:
-        server.stop(0).wait()
+        transport.close()
 
 
-def test_records_arrive_with_their_headers(tmp_path: Path) -> None:
-    """Compressed, if that is said."""
-    with serving(lambda number: ExportLogsServiceResponse()) as (url, requests, metadata):
-        target = Destination(protocol=OtlpProtocol.GRPC, url=url, headers=Headers({"x-team": "a"}), gzip=True)
-        with logging_to(tmp_path, "", transport=open_transport(target)) as emit:
+def to(url: str, **options: Any) -> Destination:
+    return Destination(protocol=OtlpProtocol.GRPC, url=url, **options)
+
+
+def test_records_of_an_outbox_arrive_compressed_with_their_headers(tmp_path: Path) -> None:
+    """Each once."""
+    with serving(OtlpProtocol.GRPC) as server:
+        destination = server.destination(headers=Headers({"x-team": "a"}), gzip=True)
+        with logging_to(tmp_path, "", transport=open_transport(destination)) as emit:
             for number in range(100):
                 emit(f"r{number}")
             assert emit.processor.force_flush(20_000)
 
-    assert sorted(body for request in requests for body in request) == sorted(f"r{number}" for number in range(100))
-    assert metadata[0]["x-team"] == "a"
+    assert sorted(server.accepted) == sorted(f"r{number}" for number in range(100))
+    assert server.requests[0].headers["x-team"] == "a"
 
 
-@pytest.mark.parametrize(
-    (("code", "action")),
-    [
-        (grpc.StatusCode.UNAVAILABLE, Action.RETRY),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, Action.SPLIT),
-        (grpc.StatusCode.UNAUTHENTICATED, Action.HOLD),
-        (grpc.StatusCode.INVALID_ARGUMENT, Action.DEAD_LETTER),
-    ],
-)
-def test_refusal_has_its_verdict(code: grpc.StatusCode, action: Action) -> None:
-    """With the server's words."""
-    with serving(lambda number: (code, "no such luck")) as (url, _, _):
-        transport = open_transport(Destination(protocol=OtlpProtocol.GRPC, url=url))
-        verdict = transport.send(b"\x0a\x00", 10)
+def test_outbox_keeps_its_records_while_no_server_listens(tmp_path: Path) -> None:
+    """A flush reports it, and the next outbox sends them."""
+    missing = to(f"http://127.0.0.1:{free_port()}", timeout_seconds=0.5)
+    with logging_to(tmp_path, "", destination=missing) as emit:
+        assert emit.processor.force_flush(100)  # nothing was emitted yet
+        emit("one")
+        assert not emit.processor.force_flush(100)
+    with serving(OtlpProtocol.GRPC) as server:
+        processor = OutboxLogRecordProcessor(tmp_path, destination=server.destination())
+        processor.shutdown(20_000)
+
+    assert server.accepted == ["one"]
+
+
+def test_request_above_the_limit_of_a_server_is_split() -> None:
+    """gRPC's own default is 4 MiB, and its error is that of throttling, without a `RetryInfo`."""
+    with serving(OtlpProtocol.GRPC) as server:
+        verdict = send(server.destination(), b"\x0a" + bytes(5 * 2**20))
+
+    assert (verdict.action, verdict.reason) == (Action.SPLIT, Reason.TOO_LARGE)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("prefix", ["", "dns:///", "ipv4:"])
+def test_target_that_is_no_url_is_used_as_it_is(prefix: str) -> None:
+    """Without TLS only if the destination says so."""
+    with serving(OtlpProtocol.GRPC) as server:
+        target = f"{prefix}127.0.0.1:{server.port}"
+
+        assert send(to(target, insecure=True)).action is Action.DELIVERED
+        assert send(to(target)).reason is Reason.TLS
+
+
+@pytest.mark.parametrize("key", ["grpc-status-details-bin", "google.rpc.retryinfo-bin", None])
+def test_retry_info_is_found_in_either_place(key: str | None) -> None:
+    """In the details of the status, or as a trailer of its own. Without it, the request was too large."""
+    retry_info = RetryInfo(retry_delay={"seconds": 3, "nanos": 500_000_000})
+    status = Status()
+    status.details.add().Pack(retry_info)
+    trailers = {"grpc-status-details-bin": status, "google.rpc.retryinfo-bin": retry_info}
+
+    def throttle(body: bytes, context: grpc.ServicerContext) -> bytes:
+        if key is not None:
+            context.set_trailing_metadata((("x-other", "1"), (key, trailers[key].SerializeToString())))
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "slow down")
+        raise AssertionError("abort raises")
+
+    handler = grpc.method_handlers_generic_handler(SERVICE, {"Export": grpc.unary_unary_rpc_method_handler(throttle)})
+    server = grpc.server(ThreadPoolExecutor(1), handlers=(handler,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        verdict = send(to(f"http://127.0.0.1:{port}"))
+    finally:
+        server.stop(0).wait()
+
+    if key is None:
+        assert (verdict.action, verdict.retry_after_seconds) == (Action.SPLIT, None)
+    else:
+        assert (verdict.action, verdict.reason, verdict.retry_after_seconds) == (Action.RETRY, Reason.THROTTLED, 3.5)
+
+
+def test_channel_is_kept_after_a_failure_of_the_request() -> None:
+    """Only a failed connection needs a new channel; a handshake for each rejected record would be a waste."""
+    with serving(OtlpProtocol.GRPC, always(Reply.BAD_DATA)) as server:
+        transport = GrpcTransport(server.destination())
+        for _ in range(3):
+            transport.send(b"\x0a\x00", 30)
         transport.close()
 
-    assert verdict.action is action
-    assert "no such luck" in verdict.message
-
-
-def test_partial_success_is_told() -> None:
-    """How many were rejected, and why."""
-    partial = ExportLogsPartialSuccess(rejected_log_records=3, error_message="bad")
-    with serving(lambda number: ExportLogsServiceResponse(partial_success=partial)) as (url, _, _):
-        transport = open_transport(Destination(protocol=OtlpProtocol.GRPC, url=url))
-        verdict = transport.send(b"\x0a\x00", 10)
-        transport.close()
-
-    assert (verdict.action, verdict.rejected) == (Action.PARTIAL, 3)
-
-
-def test_server_that_is_not_there_is_asked_again(tmp_path: Path) -> None:
-    """What was emitted stays on the disk."""
-    target = Destination(protocol=OtlpProtocol.GRPC, url="http://127.0.0.1:9", timeout_seconds=0.5)
-    processor = OutboxLogRecordProcessor(tmp_path, destination=target)
-
-    assert processor.force_flush(100)  # nothing was emitted
-    processor.shutdown(100)
+    assert len({request.peer for request in server.requests}) == 1

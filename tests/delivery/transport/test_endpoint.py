@@ -1,0 +1,151 @@
+"""Endpoint URLs, targets of gRPC and proxies: how they are checked and completed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heliograph.delivery.transport.endpoint import (
+    grpc_endpoint,
+    http_endpoint,
+    other_host,
+    port_of,
+    proxy_for,
+    proxy_url,
+    scheme_of,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "of_the_signal", "url"),
+    [
+        ("http://a:4318", False, "http://a:4318/v1/logs"),
+        ("http://a:4318/", False, "http://a:4318/v1/logs"),
+        ("http://a/base/?key=1", False, "http://a/base/v1/logs"),
+        ("HTTPS://a", False, "HTTPS://a/v1/logs"),
+        ("http://a/own", True, "http://a/own"),
+        ("http://a/own?key=1#part", True, "http://a/own?key=1"),
+        ("http://a", True, "http://a/"),
+        ("http://[::1]:4318", True, "http://[::1]:4318/"),
+    ],
+)
+def test_http_endpoint_is_a_base_or_the_whole_url(value: str, of_the_signal: bool, url: str) -> None:
+    """Only the common variable gets the path of the logs signal."""
+    assert http_endpoint(value, of_the_signal=of_the_signal) == url
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a:4318",
+        "ftp://a",
+        "http://",
+        "http://a:0",
+        "http://a:99999",
+        "http://a:port",
+        "http://a b",
+        "http://a\n",
+        "http://ä",
+        "http://[::1",
+        "http://user:canary@a",
+        "http://canary@a",
+        f"http://{'x' * 70}.example",
+    ],
+)
+def test_unusable_url_is_an_error_that_does_not_show_it(value: str) -> None:
+    """It may contain a password."""
+    with pytest.raises(ValueError, match="it ") as caught:
+        http_endpoint(value, of_the_signal=True)
+
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["http://a:4317", "a:4317", "dns:///a:4317", "unix:/run/otlp.sock"])
+def test_grpc_endpoint_is_a_url_or_a_target(value: str) -> None:
+    """Used as it is."""
+    assert grpc_endpoint(value) == value
+
+
+@pytest.mark.parametrize("value", ["a b", "user@a", "http://user@a", "ä:1", "http://"])
+def test_unusable_grpc_endpoint_is_an_error(value: str) -> None:
+    """Credentials in it too."""
+    with pytest.raises(ValueError, match="it "):
+        grpc_endpoint(value)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "host"),
+    [
+        ("http://localhost:4318", None),
+        ("http://app.localhost", None),
+        ("http://127.0.0.1", None),
+        ("http://127.8.8.8", None),
+        ("http://[::1]:4318", None),
+        ("http://[::ffff:127.0.0.1]", None),
+        ("unix:/run/otlp.sock", None),
+        ("unix-abstract:otlp", None),
+        ("localhost:4317", None),
+        ("dns:///localhost:4317", None),
+        ("dns://8.8.8.8/localhost:4317", None),
+        ("ipv6:[::1]:4317", None),
+        ("http://collector.example", "collector.example"),
+        ("collector.example:4317", "collector.example"),
+        ("dns:///collector.example:4317", "collector.example"),
+        ("http://localhost.example", "localhost.example"),
+        ("http://10.0.0.1", "10.0.0.1"),
+        ("http://[::ffff:10.0.0.1]", "::ffff:10.0.0.1"),
+        ("ipv4:127.0.0.1:1,10.0.0.1:1", ""),
+        ("[", ""),
+    ],
+)
+def test_host_that_may_be_another_machine(endpoint: str, host: str | None) -> None:
+    """`None` only if it is certainly this one; credentials may go there without encryption."""
+    assert other_host(endpoint) == host
+
+
+def test_port_is_that_of_the_scheme_by_default() -> None:
+    """In any case of letters."""
+    assert [port_of(url) for url in ("http://a", "HTTPS://a", "http://a:1", "https://[::1]:2")] == [80, 443, 1, 2]
+
+
+@given(st.text())
+def test_scheme_is_http_https_or_none(text: str) -> None:
+    """Whatever the text."""
+    assert scheme_of(text) in {None, "http", "https"}
+    assert scheme_of(f"HtTp://{text}") == "http"
+
+
+PROXIES = {"http_proxy": "plain", "https_proxy": "tls", "all_proxy": "all"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "secure", "found"),
+    [
+        (PROXIES, True, ("https_proxy", "tls")),
+        (PROXIES, False, ("http_proxy", "plain")),
+        ({"all_proxy": "all"}, True, ("all_proxy", "all")),
+        ({"HTTPS_PROXY": "upper"}, True, ("HTTPS_PROXY", "upper")),
+        ({"HTTPS_PROXY": "upper", "https_proxy": "lower"}, True, ("https_proxy", "lower")),
+        ({"https_proxy": ""}, True, None),
+        ({**PROXIES, "no_proxy": "other.example"}, True, ("https_proxy", "tls")),
+        ({**PROXIES, "no_proxy": "collector.example"}, True, None),
+        ({**PROXIES, "no_proxy": "example"}, True, None),
+        ({**PROXIES, "NO_PROXY": "*"}, True, None),
+        ({"HTTP_PROXY": "plain"}, False, ("HTTP_PROXY", "plain")),
+        ({"HTTP_PROXY": "evil", "REQUEST_METHOD": "GET"}, False, None),
+        ({}, True, None),
+    ],
+)
+def test_proxy_of_the_environment(environ: dict[str, str], secure: bool, found: tuple[str, str] | None) -> None:
+    """By the rules of other programs. In a CGI script, `HTTP_PROXY` is a header that any client can set."""
+    assert proxy_for(environ, "collector.example", secure=secure) == found
+
+
+def test_proxy_url_gets_a_scheme() -> None:
+    """Only HTTP proxies are supported."""
+    assert proxy_url("proxy:3128") == "http://proxy:3128"
+    assert proxy_url("http://user:password@proxy:3128") == "http://user:password@proxy:3128"
+    for value in ("https://proxy", "socks5://proxy", "http://", "a b"):
+        with pytest.raises(ValueError, match=r"it |only "):
+            proxy_url(value)
