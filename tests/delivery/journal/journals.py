@@ -1,0 +1,59 @@
+"""Journals with known content, for the tests of this folder."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.journal.reader import JournalReader
+from heliograph.delivery.journal.writer import JournalWriter
+
+HEADER = Header(resource=b"resource", schema_url="https://schema/1")
+SCOPE_A, SCOPE_B = Scope(scope=b"a", schema_url="https://a"), Scope(scope=b"b")
+SMALL = 4096
+"""The size of a segment that a few dozen records fill."""
+
+
+def records(count: int, size: int = 40) -> list[bytes]:
+    """Return different records, each with its number."""
+    return [f"record {number} ".encode().ljust(size, b".") for number in range(count)]
+
+
+def write(folder: Path, encoded: list[bytes], **options: object) -> JournalWriter:
+    """Append records to a new journal of small segments, every third under scope B, and return its writer."""
+    writer = JournalWriter(folder, HEADER, **{"segment_bytes": SMALL, **options})  # type: ignore[arg-type]
+    for number, record in enumerate(encoded):
+        writer.append(SCOPE_A if number % 3 else SCOPE_B, record)
+    return writer
+
+
+def read_all(reader: JournalReader) -> list[bytes]:
+    """Read all records that are there, without acknowledging any."""
+    found: list[bytes] = []
+    while batch := reader.read(max_bytes=10**9, max_records=1000):
+        found += [entry.encoded for entry in batch.entries]
+    return found
+
+
+def drain(reader: JournalReader, *, max_records: int = 7) -> list[bytes]:
+    """Read all records that are there, and acknowledge each batch."""
+    found: list[bytes] = []
+    while batch := reader.read(max_bytes=10**9, max_records=max_records):
+        assert batch.header == HEADER
+        found += [entry.encoded for entry in batch.entries]
+        reader.acknowledge(batch.entries[-1].sequence)
+    return found
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for one example of Hypothesis, which cannot use the fixture `tmp_path`."""
+    path = Path(tempfile.mkdtemp())
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)

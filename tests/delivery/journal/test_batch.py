@@ -1,0 +1,81 @@
+"""Batches of records, and the requests that they become."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry._logs import LogRecord
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from heliograph.delivery.encoding.log_records import (
+    encode_log_record,
+    encode_resource,
+    encode_scope,
+    log_record_field,
+)
+from heliograph.delivery.journal.batch import Entry, decode_record, to_request
+from heliograph.delivery.journal.frames import Header, Scope
+
+SCOPES = [
+    Scope(scope=encode_scope(name), schema_url=url) for name, url in (("a", ""), ("b", "https://b"), ("a", "https://a"))
+]
+
+
+def entry(sequence: int, scope: Scope, **fields: int) -> Entry:
+    record = LogRecord(body=f"r{sequence}", **fields)
+    return Entry(sequence, scope, log_record_field(encode_log_record(record)))
+
+
+@given(st.lists(st.sampled_from(SCOPES), min_size=1, max_size=12))
+def test_request_has_all_records_in_order_under_their_scopes(scopes: list[Scope]) -> None:
+    """Records of one scope that follow each other share one group; the order is never changed for larger groups."""
+    header = Header(resource=encode_resource({"service.name": "shop"}), schema_url="https://resource")
+    entries = [entry(number, scope) for number, scope in enumerate(scopes)]
+
+    request = ExportLogsServiceRequest.FromString(to_request(header, entries))
+
+    [resource_logs] = request.resource_logs
+    assert resource_logs.resource.attributes[0].value.string_value == "shop"
+    assert resource_logs.schema_url == "https://resource"
+    found = [
+        (scope_logs.scope.SerializeToString(), scope_logs.schema_url, record.body.string_value)
+        for scope_logs in resource_logs.scope_logs
+        for record in scope_logs.log_records
+    ]
+    assert found == [(scope.scope, scope.schema_url, f"r{number}") for number, scope in enumerate(scopes)]
+    assert len(resource_logs.scope_logs) == 1 + sum(one != other for one, other in itertools.pairwise(scopes))
+
+
+def test_age_is_the_time_since_the_record_was_observed() -> None:
+    """Or since it happened, if it has no observed time."""
+    hour_ago, minute_ago = time.time_ns() - 3600 * 10**9, time.time_ns() - 60 * 10**9
+
+    assert entry(1, SCOPES[0], timestamp=hour_ago, observed_timestamp=minute_ago).age_seconds == pytest.approx(
+        60, abs=30
+    )
+    [scope] = SCOPES[:1]
+    without = LogRecord(body="x", timestamp=hour_ago)
+    without.observed_timestamp = 0
+    assert Entry(1, scope, log_record_field(encode_log_record(without))).age_seconds == pytest.approx(3600, abs=30)
+
+
+def test_age_is_never_negative_and_0_if_it_is_not_known() -> None:
+    tomorrow = time.time_ns() + 86_400 * 10**9
+
+    assert entry(1, SCOPES[0], observed_timestamp=tomorrow).age_seconds == 0
+    assert Entry(1, SCOPES[0], log_record_field(b"")).age_seconds == 0
+    assert Entry(1, SCOPES[0], b"not a record").age_seconds == 0
+
+
+@given(st.binary(max_size=50))
+def test_any_bytes_are_a_record_or_none(encoded: bytes) -> None:
+    assert decode_record(encoded) is None or decode_record(encoded).ByteSize() >= 0  # type: ignore[union-attr]
+
+
+def test_bytes_without_a_record_are_none() -> None:
+    assert decode_record(b"") is None
+    assert decode_record(b"\xff") is None

@@ -1,0 +1,165 @@
+"""The format of a segment, byte by byte."""
+
+from __future__ import annotations
+
+import struct
+from zlib import crc32
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heliograph.delivery.journal.frames import (
+    HEAD_BYTES,
+    RECORD,
+    SCOPE,
+    Header,
+    Scope,
+    SegmentError,
+    SegmentVersionError,
+    dump_frame,
+    dump_header,
+    dump_scope,
+    frame_size,
+    load_header,
+    load_scope,
+    next_frame,
+    read_frames,
+)
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+FRAMES = st.lists(
+    st.tuples(
+        st.integers(0, 2**64 - 1), st.sampled_from([SCOPE, RECORD]), st.integers(0, 2**16 - 1), st.binary(max_size=40)
+    ),
+    max_size=6,
+)
+
+
+def frame(sequence: int, kind: int = RECORD, scope_number: int = 0, content: bytes = b"content") -> bytes:
+    return b"".join(dump_frame(sequence, kind, scope_number, content))
+
+
+def test_bytes_of_a_segment() -> None:
+    """Other releases read them: they are those of the format page in the documentation."""
+    content = struct.pack("<I", 10) + b"https://r/" + b"resource"
+    head = b"HELIOJNL" + struct.pack("<HI", 1, len(content)) + content
+    assert dump_header(Header(resource=b"resource", schema_url="https://r/")) == head + struct.pack("<I", crc32(head))
+
+    checked = struct.pack("<QBH", 9, 2, 3) + b"record"
+    expected = struct.pack("<II", 3 + 6, crc32(checked)) + checked
+    assert frame(9, RECORD, 3, b"record") == expected
+
+    assert dump_scope(Scope(scope=b"scope", schema_url="https://s/")) == struct.pack("<I", 10) + b"https://s/scope"
+
+
+@given(st.binary(max_size=50), TEXT, st.binary(max_size=50))
+def test_header_is_read_as_it_was_written(resource: bytes, schema_url: str, rest: bytes) -> None:
+    header = Header(resource=resource, schema_url=schema_url)
+    dumped = dump_header(header)
+
+    assert load_header(dumped + rest) == (header, len(dumped))
+
+
+@given(TEXT, st.binary(max_size=50))
+def test_scope_is_read_as_it_was_written(schema_url: str, message: bytes) -> None:
+    scope = Scope(scope=message, schema_url=schema_url)
+
+    assert load_scope(dump_scope(scope)) == scope
+
+
+def test_schema_url_with_lone_surrogates_does_not_fail() -> None:
+    header = Header(resource=b"resource", schema_url="https://\udc80")
+
+    assert load_header(dump_header(header))[0].resource == b"resource"
+
+
+def test_header_with_any_flipped_bit_is_damaged() -> None:
+    """Also if the bit is one of the version: damage must not be taken for a later version, which nobody may touch."""
+    whole = dump_header(Header(resource=b"resource", schema_url="https://schema"))
+
+    for bit in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(SegmentError):
+            load_header(bytes(damaged))
+
+
+def test_header_that_is_cut_off_is_damaged() -> None:
+    whole = dump_header(Header(resource=b"resource", schema_url="https://schema"))
+
+    for size in range(len(whole)):
+        with pytest.raises(SegmentError):
+            load_header(whole[:size])
+
+
+def test_whole_header_of_a_later_version_is_no_damage() -> None:
+    head = b"HELIOJNL" + struct.pack("<HI", 2, 3) + b"abc"
+
+    with pytest.raises(SegmentVersionError, match="version 2, but this release of heliograph reads version 1"):
+        load_header(head + struct.pack("<I", crc32(head)))
+
+
+@pytest.mark.parametrize("content", [b"", b"abc", struct.pack("<I", 4) + b"abc"])
+def test_scope_that_is_cut_off_is_damaged(content: bytes) -> None:
+    with pytest.raises(SegmentError):
+        load_scope(content)
+
+
+@given(FRAMES, st.binary(max_size=10))
+def test_frames_are_read_as_they_were_written(frames: list[tuple[int, int, int, bytes]], before: bytes) -> None:
+    buffer = before + b"".join(frame(*each) for each in frames) + bytes(40)
+
+    found = list(read_frames(buffer, len(before)))
+
+    assert [each[:4] for each in found] == frames
+    ends = [each[4] for each in found]
+    assert [buffer[end - len(each[3]) : end] for each, end in zip(frames, ends)] == [each[3] for each in frames]
+
+
+def test_frame_with_any_flipped_bit_is_not_read() -> None:
+    """Length, checksum, sequence, kind, number of the scope and content: all are covered."""
+    whole = frame(5, content=b"some content")
+
+    for bit in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        assert list(read_frames(bytes(damaged) + frame(6), 0)) == []
+
+
+def test_frame_that_is_cut_off_is_not_read() -> None:
+    whole = frame(5)
+
+    for size in range(len(whole)):
+        assert list(read_frames(whole[:size], 0)) == []
+
+
+def test_length_that_is_too_small_for_a_payload_is_no_frame() -> None:
+    """Even if the checksum of its few bytes is right."""
+    checked = struct.pack("<Q", 5)
+
+    assert list(read_frames(struct.pack("<II", 0, crc32(checked)) + checked + bytes(40), 0)) == []
+
+
+def test_size_of_a_frame_is_that_of_its_bytes() -> None:
+    assert frame_size(frame(5)) == len(frame(5))
+    assert frame_size(frame(5)[:HEAD_BYTES]) == len(frame(5))
+    assert frame_size(bytes(HEAD_BYTES)) == 0
+    assert frame_size(b"") == frame_size(b"\x01\x00\x00") == 0
+
+
+@given(st.binary(max_size=60), st.integers(0, 60), st.integers(1, 20))
+def test_next_frame_is_found_behind_garbage_and_zeros(garbage: bytes, zeros: int, sequence: int) -> None:
+    buffer = garbage + bytes(zeros) + frame(sequence) + bytes(5)
+
+    found = next_frame(buffer, range(1, 21))
+
+    assert found == len(garbage) + zeros
+
+
+def test_frame_with_an_impossible_sequence_is_not_found() -> None:
+    """It may be the content of a record, such as a journal that someone logged."""
+    assert next_frame(frame(50) + frame(3), range(1, 21)) == len(frame(50))
+    assert next_frame(frame(50), range(1, 21)) is None
+    assert next_frame(b"", range(1, 21)) is None
+    assert next_frame(bytes(1000), range(1, 21)) is None

@@ -1,0 +1,217 @@
+"""One segment: reserved as a whole, written through a memory map, read in windows."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from heliograph.delivery.journal import segment as segment_module
+from heliograph.delivery.journal.frames import RECORD, Header, Scope, SegmentError, dump_header, dump_scope
+from heliograph.delivery.journal.segment import SegmentReader, SegmentWriter, segment_path, segments
+
+HEADER = dump_header(Header(resource=b"resource"))
+
+
+def fail_with(number: int) -> Any:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def contents(reader: SegmentReader) -> list[bytes]:
+    return [content for _, _, _, content, _ in reader.frames()]
+
+
+def test_segments_of_a_folder_are_in_the_order_of_their_sequences(tmp_path: Path) -> None:
+    """Files with other names are ignored."""
+    for first in (300, 1, 20):
+        segment_path(tmp_path, first).write_bytes(b"")
+    for name in ("cursor", "lock", "notes.journal", "-1.journal", "1.journal.bak"):
+        (tmp_path / name).write_bytes(b"")
+
+    assert segments(tmp_path) == [(first, segment_path(tmp_path, first)) for first in (1, 20, 300)]
+    assert segment_path(tmp_path, 20).name == "00000000000000000020.journal"
+
+
+def test_new_segment_has_its_size_and_space_on_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "segment"
+    writer = SegmentWriter(path, 64 * 1024, HEADER)
+
+    assert path.stat().st_size == 64 * 1024
+    assert path.stat().st_blocks * 512 >= 64 * 1024
+    assert writer.room == 64 * 1024 - len(HEADER)
+    writer.abandon()
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL])
+def test_space_is_reserved_by_zeros_where_the_file_system_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Over more than one block of zeros, and a part of one."""
+    monkeypatch.setattr(os, "posix_fallocate", fail_with(number))
+    path, size = tmp_path / "segment", 2 * 1024 * 1024 + 4096
+    SegmentWriter(path, size, HEADER).abandon()
+
+    assert path.stat().st_size == size
+    assert path.stat().st_blocks * 512 >= size
+
+
+@pytest.mark.parametrize("fallocate", [fail_with(errno.ENOSPC), fail_with(errno.ENOSYS)])
+def test_full_disk_is_an_error_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fallocate: Any
+) -> None:
+    """Whether reserving says so, or a write that is shorter than it was asked to be."""
+    monkeypatch.setattr(os, "posix_fallocate", fallocate)
+    monkeypatch.setattr(os, "pwrite", lambda _, data, __: len(data) - 1)
+
+    with pytest.raises(OSError, match="No space left"):
+        SegmentWriter(tmp_path / "segment", 4096, HEADER)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_segment_never_replaces_a_file(tmp_path: Path) -> None:
+    (tmp_path / "segment").write_bytes(b"precious")
+
+    with pytest.raises(FileExistsError):
+        SegmentWriter(tmp_path / "segment", 4096, HEADER)
+
+    assert (tmp_path / "segment").read_bytes() == b"precious"
+
+
+def test_length_of_a_frame_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed between the two writes leaves no frame, and nothing that is taken for damage."""
+    written: list[tuple[int, int]] = []
+
+    class Recorded(mmap.mmap):
+        def __setitem__(self, key: Any, value: Any) -> None:
+            written.append((key.start or 0, len(value)))
+            super().__setitem__(key, value)
+
+    monkeypatch.setattr(segment_module.mmap, "mmap", Recorded)
+    writer = SegmentWriter(tmp_path / "segment", 4096, HEADER)
+    writer.put(1, RECORD, 0, b"record")
+    writer.abandon()
+
+    assert written == [(0, len(HEADER)), (len(HEADER) + 4, 15 + 6), (len(HEADER), 4)]
+
+
+def test_frames_are_read_as_they_are_appended(tmp_path: Path) -> None:
+    writer = SegmentWriter(segment_path(tmp_path, 1), 4096, HEADER)
+    reader = SegmentReader(1, segment_path(tmp_path, 1))
+    assert reader.header == Header(resource=b"resource")
+    assert reader.has_ended()
+
+    for number in range(1, 4):
+        writer.put(number, RECORD, 0, b"record %d" % number)
+        assert not reader.has_ended()
+        assert contents(reader) == [b"record %d" % number]
+        assert reader.has_ended()
+    reader.close()
+    writer.abandon()
+
+
+def test_room_is_what_is_left(tmp_path: Path) -> None:
+    """A frame that has exactly the room that is left fits; the file is full then."""
+    writer = SegmentWriter(segment_path(tmp_path, 1), 4096, HEADER)
+    writer.put(1, RECORD, 0, b"x" * (writer.room - 19))
+
+    assert writer.room == 0
+    writer.close(sync=False, cut=True)
+    assert segment_path(tmp_path, 1).stat().st_size == 4096
+
+
+def test_closed_segment_is_cut_to_its_content(tmp_path: Path) -> None:
+    """Or not, if it is full enough."""
+    for cut, size in ((True, len(HEADER) + 19 + 6), (False, 4096)):
+        path = tmp_path / str(cut)
+        writer = SegmentWriter(path, 4096, HEADER)
+        writer.put(1, RECORD, 0, b"record")
+        writer.close(sync=False, cut=cut)
+        assert path.stat().st_size == size
+
+
+def test_segment_that_was_closed_meanwhile_may_be_synced(tmp_path: Path) -> None:
+    """Another thread began a new segment between a record's append and its msync; closing synced the old one."""
+    writer = SegmentWriter(tmp_path / "segment", 4096, HEADER)
+    writer.close(sync=True, cut=False)
+
+    writer.sync()
+
+
+def test_frames_that_are_larger_than_a_window_are_read(tmp_path: Path) -> None:
+    large = [b"a" * 10, b"b" * 600_000, b"c" * 10, b"d" * 300_000, b"e"]
+    writer = SegmentWriter(segment_path(tmp_path, 1), 2**20, HEADER)
+    for number, content in enumerate(large):
+        writer.put(number, RECORD, 0, content)
+    reader = SegmentReader(1, segment_path(tmp_path, 1))
+
+    assert contents(reader) == large
+    reader.close()
+    writer.abandon()
+
+
+def test_header_that_is_larger_than_usual_is_read(tmp_path: Path) -> None:
+    header = Header(resource=b"r" * 700_000)
+    SegmentWriter(segment_path(tmp_path, 1), 2**20, dump_header(header)).close(sync=False, cut=True)
+    reader = SegmentReader(1, segment_path(tmp_path, 1))
+
+    assert reader.header == header
+    reader.close()
+
+
+def test_damaged_length_reserves_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more than the size of the file is ever asked for."""
+    path = segment_path(tmp_path, 1)
+    path.write_bytes(HEADER + b"\xff\xff\xff\xff" + bytes(100))
+    asked: list[int] = []
+    pread = os.pread
+
+    def recorded(descriptor: int, size: int, position: int) -> bytes:
+        asked.append(size)
+        return pread(descriptor, size, position)
+
+    monkeypatch.setattr(os, "pread", recorded)
+    reader = SegmentReader(1, path)
+
+    assert contents(reader) == []
+    assert not reader.has_ended()
+    assert max(asked) <= path.stat().st_size
+    reader.close()
+
+
+def test_scope_that_cannot_be_read_is_left_undefined(tmp_path: Path) -> None:
+    """Its records are sent under an empty scope, rather than not at all."""
+    SegmentWriter(segment_path(tmp_path, 1), 4096, HEADER).abandon()
+    reader = SegmentReader(1, segment_path(tmp_path, 1))
+
+    reader.define(0, dump_scope(Scope(scope=b"s")))
+    reader.define(1, b"")
+
+    assert reader.scopes == {0: Scope(scope=b"s")}
+    reader.close()
+
+
+def test_file_that_is_no_segment_is_closed_again(tmp_path: Path) -> None:
+    """A folder full of them uses up no descriptors."""
+    path = segment_path(tmp_path, 1)
+    path.write_bytes(b"garbage" * 10)
+    before = lowest_free_descriptor()
+
+    for _ in range(20):
+        with pytest.raises(SegmentError):
+            SegmentReader(1, path)
+
+    assert lowest_free_descriptor() == before
+
+
+def lowest_free_descriptor() -> int:
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.close(descriptor)
+    return descriptor
