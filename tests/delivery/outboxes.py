@@ -17,6 +17,7 @@ from opentelemetry.sdk.resources import Resource
 from backends import wait_until
 from delivery.servers import OK, Answer, serving
 from heliograph.cli.main import cli
+from heliograph.delivery.encoding.log_records import encode_log_record, log_record_field
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.segment import segments
@@ -61,6 +62,22 @@ def drain(directory: Path, endpoint: str, *options: str) -> Result:
     """Run `heliograph outbox drain`, which sends the records of ended processes to the endpoint."""
     arguments = ["outbox", "drain", "--directory", str(directory), *options]
     return CliRunner().invoke(cli, arguments, env={"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": endpoint})
+
+
+def encoded_record(uid: str, size: int = 0) -> bytes:
+    """Return a log record as a journal stores it, with a body of the given size."""
+    return log_record_field(encode_log_record(LogRecord(body="x" * size, attributes={"log.record.uid": uid})))
+
+
+def make_orphan(directory: Path, *uids: str) -> Path:
+    """Create the folder of an ended process, with one record for each unique id."""
+    lock = OutboxDirectory(directory, max_bytes=10**9).create_folder()
+    writer = JournalWriter(lock.folder, Header(resource=b""))
+    for uid in uids:
+        writer.append(Scope(scope=b""), encoded_record(uid))
+    writer.close()
+    lock.release()
+    return lock.folder
 
 
 def make_damaged_orphan(directory: Path) -> Path:

@@ -1,18 +1,22 @@
-"""The outbox's folders: one for each writer, taken over when it is gone."""
+"""Folders of an outbox: created and locked by one process, and locked by another one when that has ended."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
+from heliograph.delivery import folders
 from heliograph.delivery.folders import OutboxDirectory
-from heliograph.errors import OutboxFull
+from heliograph.errors import OutboxError, OutboxFull
 
 
-def test_folder_is_adopted_when_its_lock_is_free(tmp_path: Path) -> None:
-    """By one alone, and not before."""
+def test_folder_is_an_orphan_once_its_lock_is_free(tmp_path: Path) -> None:
+    """One process at a time can lock it."""
     box = OutboxDirectory(tmp_path / "box", max_bytes=100)
     lock = box.create_folder()
     assert list(box.lock_orphans()) == []
@@ -26,7 +30,7 @@ def test_folder_is_adopted_when_its_lock_is_free(tmp_path: Path) -> None:
 
 
 def test_damaged_bytes_outlive_their_folder(tmp_path: Path) -> None:
-    """Below `damaged`, by the folder's name."""
+    """They move to `damaged`, below the name of the folder."""
     box = OutboxDirectory(tmp_path, max_bytes=100)
     lock = box.create_folder()
     (lock.folder / "damaged").mkdir()
@@ -39,8 +43,8 @@ def test_damaged_bytes_outlive_their_folder(tmp_path: Path) -> None:
     assert (tmp_path / "damaged" / lock.folder.name / "x.bin").read_bytes() == b"x"
 
 
-def test_folder_that_was_removed_by_half_is_removed(tmp_path: Path) -> None:
-    """Its process died when only the lock was gone."""
+def test_half_deleted_folder_is_deleted(tmp_path: Path) -> None:
+    """Its process was killed after the lock file, the last file, was deleted."""
     box = OutboxDirectory(tmp_path, max_bytes=100)
     (tmp_path / "1-abcdef01").mkdir()
 
@@ -48,8 +52,8 @@ def test_folder_that_was_removed_by_half_is_removed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folder_that_was_made_by_half_is_removed(tmp_path: Path) -> None:
-    """Its process died before the folder had its name."""
+def test_half_created_folder_is_deleted(tmp_path: Path) -> None:
+    """Its process was killed before the folder got its final name."""
     box = OutboxDirectory(tmp_path, max_bytes=100)
     (tmp_path / ".1-abcdef01").mkdir()
     (tmp_path / ".2-abcdef01").mkdir()
@@ -59,8 +63,8 @@ def test_folder_that_was_made_by_half_is_removed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folder_is_never_taken_from_who_makes_it(tmp_path: Path) -> None:
-    """However many adopt at that moment: each folder has one lock."""
+def test_folder_that_is_being_created_is_no_orphan(tmp_path: Path) -> None:
+    """Three threads look for orphans all the time, and never lock a folder of the thread that creates them."""
     box = OutboxDirectory(tmp_path, max_bytes=100)
     ended = threading.Event()
     adopted = []
@@ -83,22 +87,31 @@ def test_folder_is_never_taken_from_who_makes_it(tmp_path: Path) -> None:
         lock.delete_folder()
 
 
-def test_folders_are_for_their_owner_alone(tmp_path: Path) -> None:
-    """And room has an end."""
+def test_only_the_owner_can_read_folders(tmp_path: Path) -> None:
+    """The modes are 0700 and 0600."""
     box = OutboxDirectory(tmp_path / "a" / "box", max_bytes=100)
     lock = box.create_folder()
 
     assert (tmp_path / "a" / "box").stat().st_mode & 0o777 == 0o700
     assert lock.folder.stat().st_mode & 0o777 == 0o700
     assert (lock.folder / "lock").stat().st_mode & 0o777 == 0o600
-    box.check_room(100)
-    with pytest.raises(OutboxFull, match="100 bytes"):
-        box.check_room(101)
     lock.delete_folder()
 
 
-def test_folders_of_others_are_not_touched(tmp_path: Path) -> None:
-    """Whoever names a directory that is in use loses nothing, although a file in it is called `lock`."""
+def test_room_ends_at_the_maximal_size(tmp_path: Path) -> None:
+    """Every file counts, whoever owns it."""
+    box = OutboxDirectory(tmp_path, max_bytes=100)
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "x.bin").write_bytes(b"x" * 40)
+
+    assert box.size() == 40
+    box.check_room(60)
+    with pytest.raises(OutboxFull, match="100 bytes"):
+        box.check_room(61)
+
+
+def test_files_that_are_not_ours_are_not_touched(tmp_path: Path) -> None:
+    """A directory with other files can be used as an outbox, even if one of them is called `lock`."""
     (tmp_path / "database").mkdir()
     (tmp_path / "database" / "lock").touch()
     (tmp_path / "database" / "data").write_bytes(b"x")
@@ -112,11 +125,108 @@ def test_folders_of_others_are_not_touched(tmp_path: Path) -> None:
     assert (lock.folder / "note").read_bytes() == b"y"
 
 
-def test_lease_is_let_go_once(tmp_path: Path) -> None:
-    """Its descriptor may be another file's by the second time."""
+def test_lock_is_released_once(tmp_path: Path) -> None:
+    """At the second time, its descriptor may belong to another file."""
     lock = OutboxDirectory(tmp_path, max_bytes=100).create_folder()
     lock.release()
-    with (tmp_path / "other").open("wb") as other:  # takes the free descriptor
+    with (tmp_path / "other").open("wb") as other:  # gets the descriptor that became free
         lock.release()
         other.write(b"x")
         other.flush()
+
+
+def test_cursor_is_deleted_after_the_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a segment cannot be deleted, the cursor still keeps its records from being sent again."""
+    box = OutboxDirectory(tmp_path, max_bytes=100)
+    lock = box.create_folder()
+    (lock.folder / "cursor").write_bytes(b"cursor")
+    (lock.folder / "00000000000000000001.journal").mkdir()  # `unlink` fails
+
+    lock.delete_folder()
+
+    assert (lock.folder / "cursor").exists()
+    assert (lock.folder / "lock").exists()
+    assert not box.is_locked(lock.folder)
+
+
+def test_lock_on_a_deleted_file_means_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The owner deletes the folder between `open` and `flock` of another process, which then locks a file without a name."""
+    box = OutboxDirectory(tmp_path, max_bytes=100)
+    lock = box.create_folder()
+    lock.release()
+    real = fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        (lock.folder / "lock").unlink(missing_ok=True)
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert list(box.lock_orphans()) == []
+
+    def flock_new_file(descriptor: int, operation: int) -> None:
+        flock(descriptor, operation)
+        (lock.folder / "lock").touch()
+
+    lock.folder.mkdir()
+    (lock.folder / "lock").touch()
+    monkeypatch.setattr(fcntl, "flock", flock_new_file)
+    assert list(box.lock_orphans()) == []
+
+
+def test_file_system_without_locks_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folder is created, and none is taken for an orphan."""
+    box = OutboxDirectory(tmp_path, max_bytes=100)
+    box.create_folder().release()
+
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+    with pytest.raises(OSError, match=os.strerror(errno.ENOLCK)):
+        box.create_folder()
+    assert list(box.lock_orphans()) == []
+
+
+def test_system_without_locks_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has no `fcntl`."""
+    monkeypatch.setattr(folders, "fcntl", None)
+
+    with pytest.raises(OutboxError, match="no file locks"):
+        OutboxDirectory(tmp_path, max_bytes=100)
+
+
+def test_directory_that_cannot_be_used_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot be created, or this user may not write to it."""
+    (tmp_path / "file").touch()
+    with pytest.raises(OutboxError, match="cannot be created: Not a directory"):
+        OutboxDirectory(tmp_path / "file" / "box", max_bytes=100)
+
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(OutboxError, match="may not read and write"):
+        OutboxDirectory(tmp_path, max_bytes=100)
+
+
+def test_locked_folder_is_found_locked(tmp_path: Path) -> None:
+    """The question itself leaves the lock as it was."""
+    box = OutboxDirectory(tmp_path, max_bytes=100)
+    lock = box.create_folder()
+
+    assert box.is_locked(lock.folder)
+    lock.release()
+    assert not box.is_locked(lock.folder)
+    assert not box.is_locked(lock.folder)
+    assert [orphan.folder for orphan in box.lock_orphans()] == [lock.folder]
+
+
+def test_damaged_files_are_found_in_folders_and_outside(tmp_path: Path) -> None:
+    """Those of folders that exist, and of folders that were deleted."""
+    box = OutboxDirectory(tmp_path, max_bytes=100)
+    for folder in (tmp_path / "1-abcdef01" / "damaged", tmp_path / "damaged" / "2-abcdef01"):
+        folder.mkdir(parents=True)
+        (folder / "x.bin").touch()
+
+    assert [str(path.relative_to(tmp_path)) for path in box.damaged_files()] == [
+        "1-abcdef01/damaged/x.bin",
+        "damaged/2-abcdef01/x.bin",
+    ]

@@ -121,9 +121,9 @@ skipped, up to the next frame with a valid checksum. Its bytes are copied to ``d
 
 **Send.** Header, scopes and records are joined to a request. One request is under way at a time.
 
-**Verdict.** The response decides (`heliograph.delivery.transport`): *delivered* and *partial* acknowledge the batch; *retry*
-keeps it, and waits for the server's ``Retry-After`` or for a growing backoff; *split* and a refused batch are sent in halves,
-until a single record is left, which becomes a *dead letter*.
+**Verdict.** The response decides (`heliograph.delivery.transport`). *Delivered* and *partial* acknowledge the batch. *Retry* and
+*hold* keep it, and wait for the server's ``Retry-After`` or for a growing backoff. After *split* and *dead letter* the batch is
+sent in halves, until a single record is left: that one becomes a dead letter.
 
 **Acknowledge.** The cursor is replaced, and segments that are behind it are deleted. Waiting flushes are notified.
 

@@ -1,0 +1,138 @@
+"""Orphans: folders of ended processes are sent by whoever adopts them, and deleted only when everything in them was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from delivery.outboxes import destination, folders_in, make_orphan
+from delivery.servers import serving
+from heliograph.delivery.dead_letters import DeadLetters
+from heliograph.delivery.folders import OutboxDirectory
+from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.metrics import OutboxCounters
+from heliograph.delivery.orphans import adopt
+from heliograph.delivery.sender import Sender
+from heliograph.delivery.transport.open import open_transport
+
+
+class DelayedSender(Sender):
+    """A sender whose backoff ends right after it was asked for the first time."""
+
+    asked = 0
+
+    def is_ready(self) -> bool:
+        self.asked += 1
+        return self.asked != 1
+
+
+@contextmanager
+def sender_to(endpoint: str, directory: Path, kind: type[Sender] = Sender) -> Iterator[Sender]:
+    sender = kind(
+        open_transport(destination(endpoint)),
+        timeout_seconds=60,
+        dead_letters=DeadLetters(directory / "dead.db"),
+        counts=OutboxCounters(),
+    )
+    try:
+        yield sender
+    finally:
+        sender.close()
+
+
+def outbox(directory: Path) -> OutboxDirectory:
+    return OutboxDirectory(directory, max_bytes=10**9)
+
+
+def test_orphan_is_sent_and_deleted(tmp_path: Path) -> None:
+    """`after_each` is called after each batch."""
+    make_orphan(tmp_path, "one", "two")
+    waiting = []
+    with serving() as server, sender_to(server.endpoint, tmp_path) as sender:
+        [orphan] = adopt(outbox(tmp_path))
+        assert orphan.waiting == 2
+        assert orphan.drain(sender, lambda: waiting.append(orphan.waiting))
+
+    assert orphan.is_sent
+    assert waiting == [0]
+    assert server.accepted == ["one", "two"]
+    assert folders_in(tmp_path) == []
+
+
+def test_orphan_that_the_server_does_not_accept_stays_locked(tmp_path: Path) -> None:
+    """No other process adopts it, until it is released."""
+    folder = make_orphan(tmp_path, "one")
+    with serving(lambda number, records: (503, {}, b"")) as down, sender_to(down.endpoint, tmp_path) as sender:
+        [orphan] = adopt(outbox(tmp_path))
+        assert not orphan.drain(sender, lambda: None)
+
+    assert not orphan.is_sent
+    assert list(adopt(outbox(tmp_path))) == []
+    orphan.release()
+    [again] = adopt(outbox(tmp_path))
+    assert (again.folder, again.waiting) == (folder, 1)
+    again.release()
+
+
+def test_orphan_is_not_deleted_because_a_backoff_ends(tmp_path: Path) -> None:
+    """The sender was not ready when it was asked to send, and is ready a moment later: the folder still has records."""
+    make_orphan(tmp_path, "one")
+    with serving() as server, sender_to(server.endpoint, tmp_path, DelayedSender) as sender:
+        [orphan] = adopt(outbox(tmp_path))
+        assert not orphan.drain(sender, lambda: None)
+        assert folders_in(tmp_path) == [orphan.folder]
+        assert orphan.drain(sender, lambda: None)
+
+    assert server.accepted == ["one"]
+    assert folders_in(tmp_path) == []
+
+
+def test_unreadable_orphan_is_released_and_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It stays on the disk, unlocked, for a later attempt."""
+    folder = make_orphan(tmp_path, "one")
+    with serving() as server, sender_to(server.endpoint, tmp_path) as sender:
+        [orphan] = adopt(outbox(tmp_path))
+        [(_, path)] = segments(folder)
+        path.unlink()
+        path.symlink_to(path)  # opening it fails, even for root
+        assert orphan.drain(sender, lambda: None)
+
+    assert not orphan.is_sent
+    assert f"{folder} cannot be read" in caplog.text
+    assert not outbox(tmp_path).is_locked(folder)
+
+
+def test_orphan_that_cannot_be_opened_keeps_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The other orphans are adopted all the same."""
+    folders = sorted([make_orphan(tmp_path, "one"), make_orphan(tmp_path, "two")])
+
+    def unreadable(folder: Path) -> int:
+        if folder == folders[0]:
+            raise PermissionError(13, "Permission denied")
+        return 1
+
+    monkeypatch.setattr("heliograph.delivery.orphans.last_sequence", unreadable)
+    [orphan] = adopt(outbox(tmp_path))
+
+    assert orphan.folder == folders[1]
+    assert f"{folders[0]} cannot be read" in caplog.text
+    assert not outbox(tmp_path).is_locked(folders[0])
+    orphan.release()
+
+
+def test_skipped_folders_are_not_adopted(tmp_path: Path) -> None:
+    """They are unlocked again."""
+    skipped, other = make_orphan(tmp_path, "one"), make_orphan(tmp_path, "two")
+
+    [orphan] = adopt(outbox(tmp_path), {skipped})
+
+    assert orphan.folder == other
+    assert not outbox(tmp_path).is_locked(skipped)
+    orphan.release()

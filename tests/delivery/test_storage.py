@@ -1,0 +1,340 @@
+"""The storage of a resource: records go to a journal on disk, and to memory while the disk accepts nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from opentelemetry.sdk.resources import Resource
+
+from delivery.outboxes import encoded_record, folders_in, wait_for
+from heliograph.delivery.folders import FolderLock, OutboxDirectory
+from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.journal.segment import SegmentWriter, segments
+from heliograph.delivery.journal.writer import JournalClosed
+from heliograph.delivery.storage import ResourceStorage, encode_header
+from heliograph.errors import OutboxFull
+from processes import in_child
+
+SCOPE = Scope(scope=b"")
+SEGMENT_BYTES = 64 * 1024
+
+
+def storage_in(
+    directory: Path, *, max_bytes: int = 10**9, durable: bool = False, dropped: list[int] | None = None
+) -> ResourceStorage:
+    return ResourceStorage(
+        header=Header(resource=b""),
+        outbox=OutboxDirectory(directory, max_bytes=max_bytes),
+        segment_bytes=SEGMENT_BYTES,
+        durable=durable,
+        on_dropped=None if dropped is None else dropped.append,
+    )
+
+
+def acknowledge_all(storage: ResourceStorage) -> None:
+    for source in storage.sources():
+        while batch := source.read(max_bytes=10**6, max_records=100):
+            source.acknowledge(batch.entries[-1].sequence)
+
+
+class Disk:
+    """A disk that can be full: it counts the attempts to reserve space."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_full = False
+        self.attempts = 0
+        real = os.posix_fallocate
+
+        def fallocate(descriptor: int, offset: int, size: int) -> None:
+            self.attempts += 1
+            if self.is_full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            real(descriptor, offset, size)
+
+        monkeypatch.setattr(os, "posix_fallocate", fallocate)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
+
+
+@contextlib.contextmanager
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """Let the test set the monotonic clock."""
+    now = [time.monotonic()]
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "monotonic", lambda: now[0])
+        yield now
+
+
+def test_folder_is_created_with_the_first_record(tmp_path: Path) -> None:
+    """A storage without records leaves nothing on the disk, and one of which all was sent leaves nothing, either."""
+    unused = storage_in(tmp_path)
+    unused.close()
+    assert folders_in(tmp_path) == []
+
+    storage = storage_in(tmp_path)
+    assert storage.append(SCOPE, encoded_record("one"))
+    [folder] = folders_in(tmp_path)
+    assert OutboxDirectory(tmp_path, max_bytes=1).is_locked(folder)
+    assert (storage.accepted, storage.waiting) == (1, 1)
+
+    acknowledge_all(storage)
+    assert storage.waiting == 0
+    storage.close()
+    assert folders_in(tmp_path) == []
+
+
+def test_folder_with_waiting_records_becomes_an_orphan(tmp_path: Path) -> None:
+    """It stays after `close`, and is not locked any more."""
+    storage = storage_in(tmp_path)
+    storage.append(SCOPE, encoded_record("one"))
+    storage.close()
+    storage.close()  # a second time changes nothing
+
+    [folder] = folders_in(tmp_path)
+    assert not OutboxDirectory(tmp_path, max_bytes=1).is_locked(folder)
+
+
+def test_closed_storage_accepts_nothing(tmp_path: Path) -> None:
+    """Whether it had a folder or not: a folder that is created now would never be closed."""
+    unused, used = storage_in(tmp_path), storage_in(tmp_path)
+    used.append(SCOPE, encoded_record("one"))
+    for storage in (unused, used):
+        storage.close()
+        with pytest.raises(JournalClosed):
+            storage.append(SCOPE, encoded_record("late"))
+
+    assert len(folders_in(tmp_path)) == 1
+
+
+def test_threads_create_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their first records come at the same time."""
+    real = OutboxDirectory.create_folder
+
+    def slow(outbox: OutboxDirectory) -> FolderLock:
+        time.sleep(0.05)
+        return real(outbox)
+
+    monkeypatch.setattr(OutboxDirectory, "create_folder", slow)
+    storage = storage_in(tmp_path)
+    threads = [threading.Thread(target=storage.append, args=(SCOPE, encoded_record("x"))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(folders_in(tmp_path)) == 1
+    assert storage.waiting == 8
+    storage.close()
+
+
+def test_full_disk_is_tried_again_after_a_second(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Meanwhile records go to memory. Failure and recovery are logged once each."""
+    storage = storage_in(tmp_path)
+    with clock(monkeypatch) as now:
+        disk.is_full = True
+        for _ in range(5):
+            assert storage.append(SCOPE, encoded_record("memory"))
+        attempts = disk.attempts
+        assert attempts > 0
+        now[0] += 0.9
+        storage.append(SCOPE, encoded_record("memory"))
+        assert disk.attempts == attempts
+
+        now[0] += 0.2
+        storage.append(SCOPE, encoded_record("memory"))
+        assert disk.attempts > attempts
+        disk.is_full = False
+        storage.append(SCOPE, encoded_record("memory"))
+        assert storage.last_sequences() == (0, 8)
+
+        now[0] += 1.1
+        storage.append(SCOPE, encoded_record("disk"))
+        storage.append(SCOPE, encoded_record("disk"))
+
+    assert storage.last_sequences() == (2, 8)
+    assert (storage.accepted, storage.waiting) == (10, 10)
+    assert [record.message.split(" (")[0] for record in caplog.records] == [
+        "The outbox cannot be written",
+        "The outbox can be written again.",
+    ]
+    acknowledge_all(storage)
+    assert storage.is_acknowledged(2, 8)
+    storage.close()
+
+
+def test_record_is_acknowledged_on_disk_and_in_memory(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flush waits for both."""
+    storage = storage_in(tmp_path)
+    with clock(monkeypatch) as now:
+        disk.is_full = True
+        storage.append(SCOPE, encoded_record("memory"))
+        disk.is_full = False
+        now[0] += 2
+        storage.append(SCOPE, encoded_record("disk"))
+    reader, memory = storage.sources()
+
+    assert not storage.is_acknowledged(1, 1)
+    memory.acknowledge(1)
+    assert not storage.is_acknowledged(1, 1)
+    reader.acknowledge(1)
+    assert storage.is_acknowledged(1, 1)
+    assert not storage.is_acknowledged(2, 1)
+    assert not storage.is_acknowledged(1, 2)
+    storage.close()
+
+
+def test_close_moves_records_from_memory_to_the_disk(
+    tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are counted once, and those that the disk does not accept are reported as lost."""
+    moved, lost = storage_in(tmp_path / "moved"), storage_in(tmp_path / "lost")
+    disk.is_full = True
+    for storage in (moved, lost):
+        storage.append(SCOPE, encoded_record("one"))
+        storage.append(SCOPE, encoded_record("two"))
+    lost.close()
+    assert "2 records are lost" in caplog.text
+    disk.is_full = False
+    caplog.clear()
+    moved.close()
+
+    assert "lost" not in caplog.text
+    assert moved.accepted == 2
+    [folder] = folders_in(tmp_path / "moved")
+    assert b"two" in segments(folder)[0][1].read_bytes()
+
+
+def test_no_record_goes_to_memory_after_it_was_moved(tmp_path: Path, disk: Disk) -> None:
+    """Not even if the disk fails in the middle of `close`: it is rejected, and not lost."""
+    storage = storage_in(tmp_path)
+    storage.append(SCOPE, encoded_record("one"))
+    storage.memory.close()
+    disk.is_full = True
+
+    with pytest.raises(JournalClosed):
+        storage.append(SCOPE, encoded_record("large", SEGMENT_BYTES * 8))
+    storage.close()
+
+
+def test_full_outbox_does_not_use_memory(tmp_path: Path) -> None:
+    """Its size is the user's limit."""
+    storage = storage_in(tmp_path, max_bytes=2 * SEGMENT_BYTES)
+    with pytest.raises(OutboxFull):
+        for _ in range(100):
+            storage.append(SCOPE, encoded_record("x", 10_000))
+
+    assert len(storage.memory) == 0
+    storage.close()
+
+
+def test_oldest_segments_are_dropped_and_counted(tmp_path: Path) -> None:
+    """Each record is either dropped, or still there."""
+    dropped: list[int] = []
+    storage = storage_in(tmp_path, max_bytes=4 * SEGMENT_BYTES, dropped=dropped)
+    for _ in range(100):
+        assert storage.append(SCOPE, encoded_record("x", 10_000))
+
+    [reader] = storage.sources()
+    batch = reader.read(max_bytes=10**9, max_records=1)
+    assert batch is not None
+    assert sum(dropped) == batch.entries[0].sequence - 1 > 0
+    assert OutboxDirectory(tmp_path, max_bytes=1).size() <= 4 * SEGMENT_BYTES
+    storage.close()
+
+
+def test_segment_that_is_being_written_is_not_dropped(tmp_path: Path) -> None:
+    """A record that does not fit beside it is rejected."""
+    dropped: list[int] = []
+    storage = storage_in(tmp_path, max_bytes=2 * SEGMENT_BYTES, dropped=dropped)
+    storage.append(SCOPE, encoded_record("first"))
+
+    with pytest.raises(OutboxFull):
+        storage.append(SCOPE, encoded_record("large", 3 * SEGMENT_BYTES))
+    [folder] = folders_in(tmp_path)
+    assert (len(segments(folder)), dropped) == (1, [])
+    storage.close()
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_records_are_flushed_to_the_disk_if_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
+) -> None:
+    """Each record, and the name of the new folder in the outbox."""
+    flushed: list[object] = []
+    real = SegmentWriter.sync
+
+    def sync(segment: SegmentWriter) -> None:
+        flushed.append("record")
+        real(segment)
+
+    monkeypatch.setattr(SegmentWriter, "sync", sync)
+    monkeypatch.setattr("heliograph.delivery.storage.sync_folder", flushed.append)
+    storage = storage_in(tmp_path, durable=durable)
+    storage.append(SCOPE, encoded_record("one"))
+    storage.append(SCOPE, encoded_record("two"))
+
+    assert flushed == ([tmp_path, "record", "record"] if durable else [])
+    storage.close()
+
+
+def test_child_of_a_fork_does_not_keep_the_folder_locked(tmp_path: Path) -> None:
+    """The parent dies while its child lives on: its folder is an orphan at once."""
+    child_waits, end_child = os.pipe()
+
+    def parent() -> None:
+        storage = storage_in(tmp_path)
+        storage.append(SCOPE, encoded_record("one"))
+        if not os.fork():
+            storage.abandon()
+            os.close(end_child)
+            os.read(child_waits, 1)  # until the test closes the pipe
+            os._exit(0)
+
+    try:
+        assert in_child(parent) == 0
+        [folder] = folders_in(tmp_path)
+        wait_for(lambda: not OutboxDirectory(tmp_path, max_bytes=1).is_locked(folder))
+    finally:
+        os.close(end_child)
+        os.close(child_waits)
+
+
+def test_child_of_a_fork_changes_no_file_of_its_parent(tmp_path: Path) -> None:
+    """The parent goes on with the folder."""
+    storage = storage_in(tmp_path)
+    storage.append(SCOPE, encoded_record("one"))
+    assert in_child(storage.abandon) == 0
+    storage.append(SCOPE, encoded_record("two"))
+
+    [folder] = folders_in(tmp_path)
+    assert OutboxDirectory(tmp_path, max_bytes=1).is_locked(folder)
+    [reader] = storage.sources()
+    batch = reader.read(max_bytes=10**6, max_records=10)
+    assert batch is not None
+    assert [entry.sequence for entry in batch.entries] == [1, 2]
+    storage.close()
+
+
+def test_header_is_the_encoded_resource() -> None:
+    """Equal resources have equal headers, so they share a storage."""
+    first = encode_header(Resource({"service.name": "shop"}, "https://example.com/schema"))
+    second = encode_header(Resource({"service.name": "shop"}, "https://example.com/schema"))
+
+    assert first == second
+    assert b"shop" in first.resource
+    assert first.schema_url == "https://example.com/schema"
+    assert encode_header(None) == Header(resource=b"")
