@@ -1,14 +1,14 @@
-"""What it costs to check an event and turn it into attributes, beside what others do with the same data.
+"""Measure the time to validate an event and turn it into attributes, compared with other libraries on the same data.
 
-Two events: Datasette's `insert-rows`, and an order of twelve fields with a nested dataclass. Beside each other, in one
-process, in turn; each figure is the median of many short rounds of CPU time:
+Two events: Datasette's `insert-rows`, and an order of twelve fields with a nested dataclass. All candidates run in turn in
+one process. Each figure is the median of many short rounds of CPU time:
 
-- ``EventReader(schema).attributes(event, violations)``: checked, protected, named, in the forms that attributes have;
+- ``EventReader(schema).attributes(event, violations)``: validates, protects and names the values, and makes their forms;
 - ``event.properties()`` alone, which is `dataclasses.asdict` (goal: at most 0.25 of it);
-- `pydantic.TypeAdapter.validate_python` alone, of the same values as plain dicts (goal: at most 1.0);
-- the emit of `jupyter_events`, with a handler that keeps nothing (goal: at most 0.1).
+- `pydantic.TypeAdapter.validate_python` alone, with the same values as plain dicts (goal: at most 1.0);
+- the emit of `jupyter_events`, with a handler that discards its input (goal: at most 0.1).
 
-Then: registering 1,000 classes (goal: under a second), and a lookup among 1,000 beside one among 10.
+Then: registering 1,000 classes (goal: under a second), and a lookup among 1,000 compared with one among 10.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ GOALS = {"event.properties()": 0.25, "pydantic validate_python": 1.0, "jupyter_e
 
 
 class Carrier(enum.Enum):
-    """Who brings it."""
+    """The carrier of an order."""
 
     POST = "post"
     COURIER = "courier"
@@ -51,7 +51,7 @@ class Carrier(enum.Enum):
 
 @dataclass
 class Address:
-    """Where it goes."""
+    """The address of an order."""
 
     street: str
     city: str
@@ -105,7 +105,7 @@ def insert_rows() -> InsertRowsEvent:
 
 
 def validator(event: object) -> Callable[[], object]:
-    """Pydantic's check of the event's properties, given as plain values."""
+    """Return a call of pydantic's validation of the event's properties, given as plain values."""
     fields = type(event).__annotations__
     cls = make_dataclass("Properties", fields.items(), namespace={"__module__": __name__})
     adapter = pydantic.TypeAdapter(pydantic.dataclasses.dataclass(cls))
@@ -114,7 +114,7 @@ def validator(event: object) -> Callable[[], object]:
 
 
 def jupyter(event: object) -> Callable[[], object]:
-    """The emit of jupyter_events of the event's properties."""
+    """Return a call of jupyter_events' `emit` with the event's properties."""
     properties = form_of({name: getattr(event, name) for name in type(event).__annotations__})
     kinds = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
     schema = {
@@ -131,7 +131,7 @@ def jupyter(event: object) -> Callable[[], object]:
 
 
 def cpu_seconds(call: Callable[[], object]) -> float:
-    """CPU seconds of one call, on average over a round."""
+    """Return the CPU seconds of one call, on average over a round."""
     start = time.process_time()
     for _ in range(CALLS):
         call()
@@ -139,7 +139,7 @@ def cpu_seconds(call: Callable[[], object]) -> float:
 
 
 def compare(title: str, event: object) -> bool:
-    """Print what each costs for an event; whether every goal is met."""
+    """Print the time of each candidate for an event. Return True if every goal is met."""
     schema = SchemaRegistry(namespace="app").register(type(event))
     violations: list[object] = []
     attributes_of = EventReader(schema).attributes
@@ -163,7 +163,7 @@ def compare(title: str, event: object) -> bool:
 
 
 def classes(count: int) -> list[type]:
-    """So many event classes, each of three fields."""
+    """Return ``count`` event classes of three fields each."""
     fields = [("number", int), ("text", str), ("address", Address)]
     return [
         make_dataclass(f"Event{index}", fields, bases=(Event,), namespace={"name": f"event-{index}"})
@@ -172,7 +172,7 @@ def classes(count: int) -> list[type]:
 
 
 def register() -> bool:
-    """Print what registering and looking up cost; whether the goals are met."""
+    """Print the time to register and to look up classes. Return True if the goals are met."""
     few, many = SchemaRegistry(namespace="app"), SchemaRegistry(namespace="app")
     some, lots = classes(10), classes(CLASSES)
     for event_class in some:
@@ -189,7 +189,7 @@ def register() -> bool:
 
 
 def main() -> int:
-    """Print all comparisons; exit status 1 past a goal."""
+    """Print all comparisons, and return exit status 1 if a goal is missed."""
     results = [
         compare("insert-rows, 5 fields", insert_rows()),
         compare("order-placed, 12 fields, one of them a dataclass of 4", order()),

@@ -27,7 +27,7 @@ Properties: TypeAlias = dict[str, Any]
 """The properties of an event, in their JSON-like forms."""
 
 Upcaster: TypeAlias = Callable[[Properties], Properties]
-"""A function that turns the properties of an older version of an event into those of the class's own version."""
+"""A function that turns the properties of an older version of an event into properties of the current version."""
 
 
 class Severity(enum.IntEnum):
@@ -115,7 +115,7 @@ class EventOptions:
     """The options of an event class: the keywords of its class statement.
 
     Attributes:
-        namespace: The first part of the event name. `None` is that of the settings.
+        namespace: The first part of the event name. `None` is the setting's ``namespace``.
         version: The version of the contract, or `None`.
         severity: The severity number of its log records.
         message: A template for the body, such as ``"{actor[id]} banned {user[username]}"``. `None` shows the name.

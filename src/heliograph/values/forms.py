@@ -143,7 +143,7 @@ class _FormBuilder:
         self.met_private = True
         form: dict[str, object] = {}
         for name in names:
-            # A hash is that of the whole value, so nothing inside of it may be masked or dropped first.
+            # A hash covers the whole value, so nothing inside of it may be masked or dropped first.
             self._policy = None if name in declared and policy.is_hashed(declared[name]) else policy
             try:
                 form[name] = self.form(getattr(value, name, None))

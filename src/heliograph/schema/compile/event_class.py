@@ -120,7 +120,7 @@ def inherit_schema(event_class: type, ancestor: EventSchema) -> EventSchema:
     try:
         found = _fields(event_class, ancestor.event_name)
     except SchemaError:
-        pass  # the ancestor's fields are exported; nobody asked to register the subclass
+        pass  # only the ancestor's fields are exported; an unregistered class is not rejected
     else:
         known = {field.name: field for field in ancestor.fields or ()}
         fields = tuple(known.get(field.name, field) for field in found)

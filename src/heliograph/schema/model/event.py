@@ -30,7 +30,7 @@ class EventSchema:
         fields: Its properties, in the order of the class. `None` if the class has no fields that can be read; its events
             are then exported by their ``properties()``.
         version: The version of the contract, or `None`.
-        brief: What happened, in one sentence.
+        brief: A description of the event in one sentence.
         note: Further explanation, possibly of several paragraphs.
         stability: The stability level of the contract.
         deprecated: Set if the event is deprecated.

@@ -259,7 +259,7 @@ def is_nullable(kind: Type) -> bool:
 
 
 def inner_types(kind: Type) -> Iterator[Type]:
-    """Yield the types directly inside of a type: those of its items, keys, values, fields or options."""
+    """Yield the types directly inside of a type: of its items, keys, values, fields or options."""
     if isinstance(kind, UnionType):
         yield from kind.options
     elif isinstance(kind, ArrayType):

@@ -18,8 +18,8 @@ is read (properties, keys of mappings, iterators), and may raise anything. Each 
 `Exception` and exports the field as its class name, or not at all, so that an odd value costs neither the event nor its
 other fields.
 
-**Privacy is enforced once**, where the form of a value is made: `heliograph.values.forms` protects what classes inside of
-the value declare, and `field.FieldReader.protect` what the field itself declares. Everything downstream (attributes, body,
+**Privacy is enforced once**, where the form of a value is made: `heliograph.values.forms` applies the privacy that classes
+inside of the value declare, and `field.FieldReader.protect` applies that of the field itself. Everything downstream (attributes, body,
 log record, span event, quarantine) sees only the result. `validation` sees the unprotected form, because a masked value
 could not be checked, and reports paths, never values.
 
@@ -27,5 +27,5 @@ The other modules: `validation` compares forms with types; `stored_properties` r
 quarantine, whose values are forms already; `coverage` records which declared attributes were seen.
 
 **Threads.** Any thread may read events at the same time as others. A reader is immutable after its construction, except
-for its `coverage.CoverageRecorder`, whose docstring says what concurrent calls may lose.
+for its `coverage.CoverageRecorder`, whose docstring describes the effect of concurrent calls.
 """

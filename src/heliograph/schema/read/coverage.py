@@ -93,7 +93,7 @@ class CoverageRecorder:
         self._violations.update(violation.kind for violation in violations)
 
     def snapshot(self) -> Coverage:
-        """Return what was recorded so far."""
+        """Return everything that was recorded so far."""
         return Coverage(
             count=int(repr(self._counter).removeprefix("count(").removesuffix(")")),  # its only way to be read
             last_unix_nano=self._last_event,

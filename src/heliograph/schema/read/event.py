@@ -88,5 +88,5 @@ class EventReader:
 def _properties(event: EventLike) -> Mapping[str, object]:
     try:
         return dict(event.properties())
-    except Exception:  # properties() is a program's own code; what the object holds is exported instead
+    except Exception:  # properties() is a program's own code; the object's own values are exported instead
         return {key: value for key, value in getattr(event, "__dict__", {}).items() if key not in {"actor", "created"}}

@@ -89,7 +89,7 @@ class FieldReader:
 
     def read(self, value: object) -> object:
         """Return the exported part of a value in its form, or `DROPPED`."""
-        # A hash is that of the whole value, private parts included.
+        # A hash covers the whole value, private parts included.
         is_hashed = self.privacy is Privacy.HASH
         return self.protect(form_of(value) if is_hashed else protected_form_of(value, self._policy)[0])
 
@@ -97,9 +97,9 @@ class FieldReader:
         """Return the exported part of a form, or `DROPPED`.
 
         Args:
-            form: A form to which the privacy declared by the classes of its values was applied already, unless the field
-                is hashed. The field's own privacy is applied here, and then that of the declared type: a dict may be in
-                the place of an object of a private class.
+            form: A form to which the privacy that classes inside of the value declare was applied already, unless the field
+                is hashed. This method applies the privacy of the field, and then the privacy inside of its declared type,
+                because a dict may be in the place of an object of a private class.
         """
         exported = self._policy.apply(self.privacy, form)
         return protect(exported, self.field.type, self._policy) if self._has_private_fields else exported

@@ -287,10 +287,8 @@ class _FunctionSource:
                 f"type({variable}) is str",
                 f"({variable} if {variable}.isascii() else escape_surrogates({variable}))",
             )
-        tests = [
-            f"type({variable}) is str",
-            f"{variable}.isascii()",
-        ]  # bounds are those of the form: here, the text itself
+        # A bound applies to the form, which equals the text only without surrogates; ASCII text certainly has none.
+        tests = [f"type({variable}) is str", f"{variable}.isascii()"]
         tests += [f"{self._constant(re.compile(pattern).search)}({variable})" for pattern in kind.patterns]
         return " and ".join([*tests, *_length_tests(kind, variable)]), variable
 

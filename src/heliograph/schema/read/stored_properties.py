@@ -1,8 +1,9 @@
 """Read the properties of an event that was put into the quarantine.
 
 They are forms already, not Python values, and they were protected before they were stored. Protection cannot be undone or
-repeated: ``<masked>`` must not be hashed, and a hash must not be validated as if it were the value. A text that looks like
-a masked or hashed one is therefore taken for one, which exports it unchanged and is safe: it is what any reader sees.
+repeated: ``<masked>`` must not be hashed, and a hash must not be validated as if it were the value. A text that is
+``<masked>`` or has the form of a hash therefore counts as already protected, and is exported unchanged. A value could only
+pass for one if it had that form before it was stored.
 """
 
 from __future__ import annotations
