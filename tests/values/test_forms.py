@@ -1,4 +1,4 @@
-"""Every Python value has one documented form, which OpenTelemetry's encoder takes."""
+"""Every Python value has one documented form, and OpenTelemetry's encoder accepts it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import enum
 import json
 import math
 import uuid
-from collections import ChainMap, OrderedDict, UserDict, UserList
+from collections import UserList
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import pytest
@@ -20,20 +19,28 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common._internal import _encode_attributes
 
+from heliograph import Attribute, Privacy
 from heliograph.values.attributes import (
-    MAX_DEPTH,
-    MAX_KEY_LENGTH,
     MAX_KEYS,
     Attributes,
     add_attributes,
 )
-from heliograph.values.forms import form_of, integer_form, number_form
+from heliograph.values.forms import (
+    MAX_NESTING,
+    MAX_VALUES,
+    TOO_LARGE,
+    form_of,
+    integer_form,
+    number_form,
+    protected_form_of,
+)
+from heliograph.values.privacy import PrivacyPolicy
 from heliograph.values.text import escape_surrogates
 
 
-def attributes_of(value: object, name: str = "e.p", reserved: frozenset[str] = frozenset()) -> Attributes:
+def attributes_of(value: object, reserved: frozenset[str] = frozenset()) -> Attributes:
     attributes: Attributes = {}
-    add_attributes(attributes, name, form_of(value), reserved=reserved)
+    add_attributes(attributes, "e.p", form_of(value), reserved=reserved)
     return attributes
 
 
@@ -137,7 +144,7 @@ FORMS = [
 
 @pytest.mark.parametrize(("value", "form"), FORMS, ids=lambda value: type(value).__name__)
 def test_value_has_its_documented_form(value: object, form: object) -> None:
-    """One attribute, in the form that the module's table gives."""
+    """The value is one attribute, in the form that the table of `values.forms` documents."""
     if isinstance(form, str) and form in {"<Unknown>", "<Broken>"}:
         form = f"<{__name__}.{form[1:]}"
     attributes = attributes_of(value)
@@ -146,46 +153,16 @@ def test_value_has_its_documented_form(value: object, form: object) -> None:
     assert type(attributes["e.p"]) is type(form)
 
 
-def test_none_is_left_out_and_null_in_json() -> None:
-    """`None` is no attribute; in a list, or past the bound of depth, it is `null`."""
-    assert attributes_of(None) == {}
-    assert attributes_of({"a": None, "b": [None]}) == {"e.p.b": "[null]"}
-
-
-@pytest.mark.parametrize(
-    "mapping",
-    [
-        {"a": 1, "b": 2},
-        OrderedDict(a=1, b=2),
-        UserDict(a=1, b=2),
-        MappingProxyType({"a": 1, "b": 2}),
-        ChainMap({"a": 1, "b": 2}),
-    ],
-    ids=lambda mapping: type(mapping).__name__,
-)
-def test_mapping_of_any_kind_is_flattened_by_key(mapping: object) -> None:
-    """Each key is an attribute below the property."""
-    assert attributes_of(mapping) == {"e.p.a": 1, "e.p.b": 2}
-
-
-def test_objects_with_fields_are_flattened_by_field() -> None:
-    """Dataclasses and structs are dicts of their fields."""
-    assert attributes_of(Point(1)) == {"e.p.x": 1}
-    assert attributes_of(Struct(1)) == {"e.p.x": 1}
-    assert attributes_of([Point(1, 2)]) == {"e.p": '[{"x":1,"y":2}]'}
-    assert attributes_of(Color.DEEP) == {"e.p.r": 1}
-
-
-def test_dataclass_without_one_of_its_fields_has_the_others() -> None:
-    """A field that was deleted costs no other."""
+def test_dataclass_with_a_deleted_field_keeps_the_others() -> None:
+    """A deleted field does not affect the others."""
     point = Point(1, 2)
     del point.x
 
     assert attributes_of(point) == {"e.p.y": 2}
 
 
-def test_keys_that_are_no_text_become_text() -> None:
-    """A key has the form of its value, as text."""
+def test_keys_become_text() -> None:
+    """A key that is not text has the form of its value, as text."""
     assert attributes_of({1: "a", None: "b", (1, 2): "c", dt.date(2026, 1, 2): "d"}) == {
         "e.p.1": "a",
         "e.p.null": "b",
@@ -194,44 +171,8 @@ def test_keys_that_are_no_text_become_text() -> None:
     }
 
 
-def test_odd_keys_are_kept_as_json_below_the_parent() -> None:
-    """A key that is empty, too long or not printable names no attribute, and is not lost."""
-    long = "k" * (MAX_KEY_LENGTH + 1)
-    attributes = attributes_of({"": 1, long: 2, "a\nb": 3, "\udc80": 4, "fine": 5})
-
-    assert attributes.pop("e.p.fine") == 5
-    assert attributes.pop("e.p.\\udc80") == 4
-    assert json.loads(str(attributes.pop("e.p"))) == {"": 1, long: 2, "a\nb": 3}
-    assert attributes == {}
-
-
-def test_dict_is_flattened_to_its_bound_of_depth() -> None:
-    """Past the fifth level, the rest is JSON text under its parent."""
-    deep: dict[str, object] = {"leaf": 1}
-    for _ in range(MAX_DEPTH):
-        deep = {"d": deep}
-
-    assert attributes_of(deep) == {"e.p.d.d.d.d.d": '{"leaf":1}'}
-
-
-def test_dict_is_flattened_to_its_bound_of_keys() -> None:
-    """Past the sixty-fourth key, the rest is one JSON text under the property."""
-    attributes = attributes_of({f"k{index}": index for index in range(100)})
-
-    rest = json.loads(str(attributes.pop("e.p")))
-    assert len(attributes) == MAX_KEYS
-    assert {**{key.removeprefix("e.p."): value for key, value in attributes.items()}, **rest} == {
-        f"k{index}": index for index in range(100)
-    }
-
-
-def test_colliding_keys_are_both_kept() -> None:
-    """Where a key with a dot and a nested key give one name, the first has it, and the second is in the JSON."""
-    assert attributes_of({"a": {"b": 1}, "a.b": 2}) == {"e.p.a.b": 1, "e.p": '{"a.b":2}'}
-
-
-def test_keys_with_one_text_are_told_apart_by_a_number() -> None:
-    """Keys that only differ in what they are made of are each kept."""
+def test_keys_with_the_same_text_get_a_number() -> None:
+    """Different keys with the same text are all kept."""
     assert attributes_of({1: "a", "1": "b", True: "c", "true": "d"}) == {"e.p.1": "c", "e.p.1#2": "b", "e.p.true": "d"}
     assert attributes_of({"\udc80": 1, "\\udc80": 2, "\\udc80#2": 3}) == {
         "e.p.\\udc80": 1,
@@ -241,13 +182,8 @@ def test_keys_with_one_text_are_told_apart_by_a_number() -> None:
     assert len(json.loads(str(attributes_of([{Unknown(): index for index in range(1000)}])["e.p"]))[0]) == 1000
 
 
-def test_chosen_key_takes_no_name_of_a_field() -> None:
-    """A name that belongs to a field of the event is not for a key of a dict."""
-    assert attributes_of({"x": 1, "y": 2}, reserved=frozenset({"e.p.x"})) == {"e.p.y": 2, "e.p": '{"x":1}'}
-
-
-def test_cycles_end() -> None:
-    """A value inside itself is a word."""
+def test_value_inside_of_itself_is_a_cycle() -> None:
+    """A list or dict that contains itself ends with `<cycle>`."""
     loop: list[object] = [1]
     loop.append(loop)
     table: dict[str, object] = {"n": 1}
@@ -257,15 +193,15 @@ def test_cycles_end() -> None:
     assert attributes_of(table) == {"e.p.n": 1, "e.p.self": "<cycle>"}
 
 
-def test_value_that_is_there_twice_is_no_cycle() -> None:
-    """Only a value within itself is one."""
+def test_value_that_occurs_twice_is_not_a_cycle() -> None:
+    """Only a value inside of itself is a cycle."""
     shared = [1]
 
     assert attributes_of([shared, shared]) == {"e.p": "[[1],[1]]"}
 
 
-def test_deep_nesting_ends() -> None:
-    """Nested beyond all reason, the rest is a word, and the stack holds."""
+def test_nesting_ends_at_its_bound() -> None:
+    """A value nested too deeply ends with `<too deep>`, and the stack does not overflow."""
     deep: object = 1
     for _ in range(100_000):
         deep = [deep]
@@ -274,20 +210,20 @@ def test_deep_nesting_ends() -> None:
     assert "<too deep>" in str(value)
 
 
-def test_plain_runs_no_code_of_unknown_objects() -> None:
-    """Neither `repr` nor `str` of an object is asked for: either may show a secret, or raise."""
+def test_no_code_of_unknown_objects_is_run() -> None:
+    """Neither `repr` nor `str` of an object is called: either could show a secret, or raise."""
     assert form_of(Unknown()) == f"<{__name__}.Unknown>"
     assert form_of(Text("x")) == "x"
 
 
-def test_text_integer_and_number_are_themselves_where_they_can() -> None:
-    """The scalar forms, one by one."""
+def test_scalars_keep_their_value_if_possible() -> None:
+    """The functions for text, integers and floats, one by one."""
     assert escape_surrogates("\ud83d") == "\\ud83d"
     assert integer_form(2**63 - 1) == 2**63 - 1
     assert number_form(0.1) == 0.1
 
 
-ODD_TEXT = st.text(st.characters(categories=None), max_size=40)  # surrogates and control characters included
+ODD_TEXT = st.text(st.characters(categories=None), max_size=40)  # with surrogates and control characters
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
@@ -323,8 +259,8 @@ VALUES = st.recursive(
 @given(VALUES, st.frozensets(st.sampled_from(["e.p.a", "e.p.b", "e.p"])))
 @example({"a" * 129: 1}, frozenset())
 @example({"\udc80": {"\ud800": "\udfff"}}, frozenset())
-def test_any_value_becomes_attributes_that_the_real_encoder_takes(value: Any, reserved: frozenset[str]) -> None:
-    """Never an exception, always legal names and values, and the same again the second time."""
+def test_attributes_of_any_value_can_be_encoded(value: Any, reserved: frozenset[str]) -> None:
+    """OpenTelemetry's own encoder accepts the attributes of any value, and they are the same the second time."""
     attributes = attributes_of(value, reserved=reserved)
 
     encoded = _encode_attributes(attributes)
@@ -336,15 +272,77 @@ def test_any_value_becomes_attributes_that_the_real_encoder_takes(value: Any, re
     assert repr(attributes_of(value, reserved=reserved)) == repr(attributes)
 
 
-@given(
-    st.dictionaries(
-        ODD_TEXT, st.integers(min_value=0, max_value=9) | st.dictionaries(ODD_TEXT, st.integers(0, 9)), max_size=100
-    )
-)
-def test_nothing_of_a_dict_is_lost(value: dict[str, Any]) -> None:
-    """As many leaves leave as there were: each is an attribute, or in the JSON text of the parent."""
-    attributes = attributes_of(value)
+def test_too_many_values_end_at_their_bound() -> None:
+    """The first 10,000 values are read, wherever they are nested; one `<too large>` follows, and no iterator is exhausted."""
+    assert form_of(range(MAX_VALUES)) == list(range(MAX_VALUES))
+    assert form_of(range(10**12)) == [*range(MAX_VALUES), TOO_LARGE]
+    assert form_of({index: index for index in range(MAX_VALUES + 2)})[TOO_LARGE] is True  # type: ignore[index]
+    nested = form_of([[0] * 6_000, [0] * 6_000])
+    assert [len(inner) for inner in nested] == [6_000, MAX_VALUES - 6_000 - 2 + 1]  # type: ignore[attr-defined]
 
-    rest = json.loads(str(attributes.pop("e.p", "{}")))
-    expected = sum(len(item) or 1 if isinstance(item, dict) else 1 for item in value.values())
-    assert len(attributes) + len(rest) == expected
+
+def test_values_up_to_the_bound_of_nesting_are_read() -> None:
+    """A value inside of 32 others is `<too deep>`, one inside of 31 others is not."""
+
+    def nested(levels: int) -> object:
+        value: object = [1]
+        for _ in range(levels - 1):
+            value = [value]
+        return value
+
+    assert form_of(nested(MAX_NESTING)) == nested(MAX_NESTING)
+    assert "<too deep>" in str(form_of(nested(MAX_NESTING + 1)))
+
+
+def test_exception_of_a_value_affects_only_that_value() -> None:
+    """A broken mapping inside of a list is its class name; what comes after it is not affected, cycles included."""
+    broken = Broken()
+
+    assert form_of([broken, 1, broken, [1]]) == [f"<{__name__}.Broken>", 1, f"<{__name__}.Broken>", [1]]
+
+
+def test_set_is_sorted_by_its_json() -> None:
+    """Equal sets have equal forms, although their items cannot be compared in Python."""
+    assert form_of({"b", 1, None, ("a",)}) == form_of({None, ("a",), "b", 1}) == ["b", 1, ["a"], None]
+
+
+def test_private_fields_are_reported_and_protected() -> None:
+    """The second result is False as soon as one class inside of the value declares privacy."""
+
+    @dataclasses.dataclass
+    class Card:
+        number: Annotated[str, Attribute(privacy=Privacy.MASK)]
+        owner: Annotated[Point, Attribute(privacy=Privacy.HASH)]
+
+    Card.__annotations__ = {
+        "number": Annotated[str, Attribute(privacy=Privacy.MASK)],
+        "owner": Annotated[Point, Attribute(privacy=Privacy.HASH)],
+    }
+    policy = PrivacyPolicy(key="key")
+    card = Card("4711", Point(1))
+
+    assert protected_form_of([Point(1)], policy) == ([{"x": 1, "y": None}], True)
+    expected = {"number": "<masked>", "owner": policy.hash_form({"x": 1, "y": None})}
+    assert protected_form_of([card, Point(1)], policy) == ([expected, {"x": 1, "y": None}], False)
+    assert form_of(card) == {"number": "4711", "owner": {"x": 1, "y": None}}
+
+
+def test_hash_covers_private_fields_inside() -> None:
+    """Values that differ only in a masked field have different hashes."""
+
+    @dataclasses.dataclass
+    class Inner:
+        secret: Any
+
+    @dataclasses.dataclass
+    class Outer:
+        inner: Any
+        after: Any
+
+    Inner.__annotations__ = {"secret": Annotated[str, Attribute(privacy=Privacy.MASK)]}
+    Outer.__annotations__ = {"inner": Annotated[Inner, Attribute(privacy=Privacy.HASH)], "after": Any}
+    policy = PrivacyPolicy(key="key")
+
+    forms = [protected_form_of(Outer(Inner(secret), Inner("x")), policy)[0] for secret in ("a", "b", "a")]
+    assert forms[0] == forms[2] != forms[1]
+    assert forms[0]["after"] == {"secret": "<masked>"}  # type: ignore[index]  # the policy applies again after the hash
