@@ -6,12 +6,14 @@ import contextvars
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import Annotated
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from heliograph import Event, Severity, acting_as, current_actor
+from heliograph import Attribute, Deprecated, Event, Severity, acting_as, current_actor, hookimpl
+from recorder import Telemetry
 
 
 @dataclass
@@ -175,3 +177,76 @@ async def test_ambient_actor_belongs_to_its_task() -> None:
         tasks.start_soon(work, "b")
 
     assert seen == {"a": {"id": "a"}, "b": {"id": "b"}}
+
+
+# Declarations on the wire
+
+
+class Plugin:
+    def __init__(self, *event_classes: type) -> None:
+        self._event_classes = event_classes
+
+    @hookimpl
+    def register_events(self):
+        return list(self._event_classes)
+
+
+def test_version_is_an_attribute_of_each_event(telemetry: Telemetry) -> None:
+    """Events of two versions of one contract can be distinguished."""
+
+    @dataclass
+    class FirstEvent(Event, version="1"):
+        name = "thing"
+        a: int = 1
+
+    @dataclass
+    class SecondEvent(Event, version="2"):
+        name = "thing"
+        b: int = 2
+
+    with telemetry.host(Plugin(FirstEvent, SecondEvent)) as host:
+        host.track(FirstEvent())
+        host.track(SecondEvent())
+
+    assert telemetry.events == [
+        ("app.thing", {"app.thing.a": 1, "heliograph.event.version": "1"}),
+        ("app.thing", {"app.thing.b": 2, "heliograph.event.version": "2"}),
+    ]
+
+
+def test_deprecated_event_can_be_emitted_under_both_names(telemetry: Telemetry) -> None:
+    """Each record has its own unique id, so that no receiver discards one of them as a duplicate."""
+
+    @dataclass
+    class BanEvent(Event, deprecated=Deprecated(renamed_to="forum.block_user", emit_both=True), message="{user}"):
+        name = "ban-user"
+        user: str
+
+    with telemetry.host(Plugin(BanEvent)) as host:
+        host.track(BanEvent(user="cleverbot", actor={"id": "root"}))
+
+    assert telemetry.events == [
+        ("app.ban_user", {"app.ban_user.user": "cleverbot", "user.id": "root"}),
+        ("forum.block_user", {"forum.block_user.user": "cleverbot", "user.id": "root"}),
+    ]
+    assert len({log.log_record.attributes["log.record.uid"] for log in telemetry.logs}) == 2  # type: ignore[index]
+    assert {log.log_record.body for log in telemetry.logs} == {"cleverbot"}
+    assert telemetry.counts("heliograph.events") == {("app.ban_user",): 1, ("forum.block_user",): 1}
+
+
+def test_property_cannot_replace_an_attribute_of_the_actor(telemetry: Telemetry) -> None:
+    """A property with the name of an attribute of the actor goes below the name of the event."""
+
+    @dataclass
+    class AboutEvent(Event):
+        name = "about"
+        user: Annotated[str, Attribute("user.id")]
+
+    with telemetry.host(Plugin(AboutEvent)) as host:
+        host.track(AboutEvent(user="cleverbot", actor=None))
+        host.track(AboutEvent(user="cleverbot", actor={"id": "root"}))
+
+    assert telemetry.events == [
+        ("app.about", {"user.id": "cleverbot"}),
+        ("app.about", {"user.id": "root", "app.about.user": "cleverbot"}),
+    ]

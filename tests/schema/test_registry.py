@@ -154,3 +154,18 @@ def test_untyped_class_may_share_an_event_name() -> None:
 
     assert registry.register_untyped(FirstAgain).event_name == "app.first"
     assert registry[FirstAgain].fields is None
+
+
+@dataclass
+class VersionEvent(Event, version="2"):
+    name = "version"
+
+
+def test_same_version_twice_is_rejected() -> None:
+    """Different versions of an event can be registered side by side, but each only once."""
+    registry = SchemaRegistry(namespace="app")
+    registry.register(VersionEvent)
+    twin = dataclass(type("TwinEvent", (Event,), {"name": "version"}, version="2"))
+
+    with pytest.raises(DuplicateEventName):
+        registry.register(twin)

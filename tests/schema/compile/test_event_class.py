@@ -1,22 +1,20 @@
-"""A class becomes a schema once, or an error that names the class and the mend."""
+"""A class is compiled into its schema, or rejected with an error that names the class, the problem and the fix."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from dataclasses import InitVar, dataclass, field, make_dataclass
-from types import SimpleNamespace
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from dataclasses import dataclass, field, make_dataclass
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph import Event, SchemaError, Severity
+from heliograph import Attribute, Deprecated, Event, Privacy, SchemaError, Severity
 from heliograph.schema.compile.event_class import compile_schema, compile_untyped, inherit_schema
 from heliograph.schema.model.types import StringType
-from heliograph.schema.read.event import EventReader
 from heliograph.semconv import EVENT_NAME_PATTERN
 
 
@@ -42,8 +40,8 @@ class OrderEvent(Event, namespace="shop", severity=Severity.WARN, message="order
     note: Annotated[str, msgspec.Meta(max_length=5)] = ""
 
 
-def test_schema_says_what_the_class_says() -> None:
-    """Names, fields, requirement and severity come from the class."""
+def test_schema_of_a_class() -> None:
+    """Names, fields, requirements and severity come from the class."""
     schema = compile_schema(BanUserEvent, namespace="app")
 
     assert (schema.event_class, schema.name, schema.event_name) == (BanUserEvent, "ban-user", "app.ban_user")
@@ -56,137 +54,21 @@ def test_schema_says_what_the_class_says() -> None:
 
 
 def test_schema_is_frozen() -> None:
-    """Nobody changes a contract."""
+    """A schema cannot be changed."""
     schema = compile_schema(BanUserEvent, namespace="app")
 
     with pytest.raises(dataclasses.FrozenInstanceError):
         schema.name = "other"  # type: ignore[misc]
 
 
-def test_class_keywords_win_over_the_settings() -> None:
-    """The class's namespace is the one on the wire."""
+def test_namespace_of_the_class_beats_the_settings() -> None:
+    """The namespace that the class declares is used."""
     schema = compile_schema(OrderEvent, namespace="app")
 
     assert (schema.event_name, schema.severity) == ("shop.order_placed", Severity.WARN)
 
 
-def test_attributes_are_named_by_the_event_and_the_field() -> None:
-    """Nested fields go below, and what is `None` is left out."""
-    schema = compile_schema(OrderEvent, namespace="app")
-
-    assert EventReader(schema).attributes(OrderEvent(order=Order(7, ["a"]))) == {
-        "shop.order_placed.order.number": 7,
-        "shop.order_placed.order.tags": ["a"],
-        "shop.order_placed.kind": "new",
-        "shop.order_placed.note": "",
-    }
-
-
-@pytest.mark.parametrize("value", [None, 7, 2**70, "é", "\udc80", True, 1.5, float("nan"), [1], {"a": 1}, object()])
-def test_value_of_another_type_than_the_field_says_is_emitted_all_the_same(value: Any) -> None:
-    """The type of a field is a promise of the program, which it may break without a loss of the event."""
-    schema = compile_schema(BanUserEvent, namespace="app")
-    event = BanUserEvent(user={"id": 1}, reason=value)
-
-    attributes = EventReader(schema).attributes(event)
-
-    assert attributes["app.ban_user.user.id"] == 1
-    assert any(name.startswith("app.ban_user.reason") for name in attributes) is (value is not None)
-
-
-def test_event_without_one_of_its_fields_has_the_others() -> None:
-    """A field that was deleted, or a property that raises, costs no other."""
-    schema = compile_schema(BanUserEvent, namespace="app")
-    event = BanUserEvent(user={"id": 1}, reason="spam")
-    del event.user
-
-    assert EventReader(schema).attributes(event) == {"app.ban_user.reason": "spam"}
-
-
-def test_event_without_fields_has_no_attributes() -> None:
-    """An event may just say that it happened."""
-
-    @dataclass
-    class Happened(Event):
-        name = "happened"
-
-    assert EventReader(compile_schema(Happened, namespace="app")).attributes(Happened()) == {}
-
-
-def test_class_variables_are_no_fields() -> None:
-    """What belongs to the class is no property."""
-
-    @dataclass
-    class Counted(Event):
-        name = "counted"
-        limit: ClassVar[int] = 3
-        count: int = 0
-
-    assert EventReader(compile_schema(Counted, namespace="app")).attributes(Counted()) == {"app.counted.count": 0}
-
-
-@pytest.mark.parametrize("name", ["class_", "_x", "ö", "put", "taken", "event", "attributes", "value_0", "read"])
-def test_field_names_do_not_matter(name: str) -> None:
-    """A field may have any name that Python takes, and has its value."""
-    cls = make_dataclass("Odd", [(name, str), ("other", dict)], bases=(Event,), namespace={"name": "odd"})
-    [attribute, _] = [f.attribute for f in compile_schema(cls, namespace="app").fields or ()]
-    event = cls("x", {"k": 1})
-
-    assert EventReader(compile_schema(cls, namespace="app")).attributes(event) == {attribute: "x", "app.odd.other.k": 1}
-
-
-def test_slots_are_fine() -> None:
-    """A dataclass with `__slots__` is an event class."""
-
-    @dataclass(slots=True)
-    class Slotted(Event):
-        name = "slotted"
-        size: int
-
-    assert EventReader(compile_schema(Slotted, namespace="app")).attributes(Slotted(size=3)) == {"app.slotted.size": 3}
-
-
-def test_class_of_the_right_shape_needs_no_base() -> None:
-    """What counts is the shape: a dataclass with a name."""
-
-    @dataclass
-    class Shaped:
-        name = "shaped"
-        actor: dict | None
-        created: dt.datetime
-        size: int
-
-    schema = compile_schema(Shaped, namespace="app")
-
-    assert EventReader(schema).attributes(Shaped(None, dt.datetime.now(dt.timezone.utc), 3)) == {"app.shaped.size": 3}
-
-
-def test_datasettes_own_events_have_their_namespace_and_the_names_of_the_conventions() -> None:
-    """A table of ours says for Datasette's core events what they do not say themselves."""
-    from datasette.events import DropTableEvent
-
-    schema = compile_schema(DropTableEvent, namespace="app")
-
-    assert schema.event_name == "datasette.drop_table"
-    event = DropTableEvent(actor=None, database="content", table="docs")
-    assert EventReader(schema).attributes(event) == {"db.namespace": "content", "db.collection.name": "docs"}
-
-
-def test_every_event_of_datasettes_core_has_a_schema() -> None:
-    """All eleven compile, each to a name of its own."""
-    from datasette import events
-
-    classes = events.register_events()
-    names = {compile_schema(cls, namespace="app").event_name for cls in classes}
-
-    assert names == {f"datasette.{cls.name.replace('-', '_')}" for cls in classes}
-    assert len(names) == 11
-
-
-# Mistakes: each is told with the class and the mend.
-
-
-def refused(cls: type) -> str:
+def rejection(cls: type) -> str:
     with pytest.raises(SchemaError) as caught:
         compile_schema(cls, namespace="app")
     assert caught.value.event_class is cls
@@ -194,24 +76,24 @@ def refused(cls: type) -> str:
     return caught.value.reason
 
 
-def test_class_without_a_name() -> None:
-    """The mend is a name."""
+def test_class_without_a_name_is_rejected() -> None:
+    """The fix is a name."""
 
     @dataclass
     class Nameless(Event):
         user: dict
 
-    assert refused(Nameless) == 'it has no name; give it one in its body, such as `name = "ban-user"`'
+    assert rejection(Nameless) == 'it has no name; give it one in its body, such as `name = "ban-user"`'
 
 
 @pytest.mark.parametrize("name", ["", None, 7, property(lambda self: "x")])
-def test_class_whose_name_is_none(name: object) -> None:
-    """A name is a string that is there on the class."""
-    assert "has no name" in refused(make_dataclass("Odd", [], bases=(Event,), namespace={"name": name}))
+def test_class_with_an_invalid_name_is_rejected(name: object) -> None:
+    """A name is non-empty text on the class itself."""
+    assert "has no name" in rejection(make_dataclass("Odd", [], bases=(Event,), namespace={"name": name}))
 
 
-def test_class_that_is_no_dataclass() -> None:
-    """The mend is the decorator; one on the parent alone would lose the class's own fields."""
+def test_class_that_is_not_a_dataclass_is_rejected() -> None:
+    """The fix is the decorator. A parent that has it would lose the fields of the class."""
 
     class Bare(Event):
         name = "bare"
@@ -220,65 +102,54 @@ def test_class_that_is_no_dataclass() -> None:
     class Derived(BanUserEvent):
         name = "derived"
 
-    assert refused(Bare) == refused(Derived) == "it is not a dataclass; put `@dataclass` above it"
+    assert rejection(Bare) == rejection(Derived) == "it is not a dataclass; put `@dataclass` above it"
 
 
 @pytest.mark.parametrize(
     "name", ["Ban", "ban user", "9lives", "-ban", "ban--user", "bän", "ban-", "ban.", "a\n", "ban/user"]
 )
-def test_name_that_the_naming_policy_refuses(name: str) -> None:
-    """OpenTelemetry's naming policy decides; nothing is mended in silence."""
+def test_illegal_name_is_rejected(name: str) -> None:
+    """OpenTelemetry's naming rules apply, and a name is never changed silently."""
     cls = make_dataclass("Odd", [], bases=(Event,), namespace={"name": name})
     if name == "9lives":  # after the namespace, a word may start with a digit
         assert compile_schema(cls, namespace="app").event_name == "app.9lives"
     else:
-        assert repr(name) in refused(cls)
+        assert repr(name) in rejection(cls)
 
 
 @pytest.mark.parametrize("namespace", ["Shop", "shop!", "1shop"])
-def test_namespace_that_the_naming_policy_refuses(namespace: str) -> None:
-    """A class's own namespace is checked too."""
+def test_illegal_namespace_is_rejected(namespace: str) -> None:
+    """The namespace of a class is checked, too."""
 
     @dataclass
     class Odd(Event, namespace=namespace):
         name = "odd"
 
-    assert repr(namespace) in refused(Odd)
+    assert repr(namespace) in rejection(Odd)
 
 
-def test_namespace_of_heliograph_is_taken() -> None:
-    """Our own names are not to be had."""
+def test_namespace_of_heliograph_is_rejected() -> None:
+    """It is reserved for our own names."""
 
     @dataclass
     class Odd(Event, namespace="heliograph"):
         name = "odd"
 
-    assert "choose another" in refused(Odd)
+    assert "choose another" in rejection(Odd)
 
 
-def test_annotation_that_nobody_can_read() -> None:
-    """A name that is not there is told with the class."""
+def test_annotation_that_cannot_be_evaluated_is_rejected() -> None:
+    """The error names the class and the missing name."""
     cls = type("Unreadable", (Event,), {"__annotations__": {"x": "NotThere"}, "name": "x", "x": None})
 
-    assert "NotThere" in refused(dataclass(cls))
+    assert "NotThere" in rejection(dataclass(cls))
 
 
-def test_field_type_without_a_schema() -> None:
-    """The field is named."""
+def test_field_without_a_type_is_rejected() -> None:
+    """The error names the field."""
     cls = make_dataclass("Odd", [("x", 7)], bases=(Event,), namespace={"name": "odd"})
 
-    assert "'x'" in refused(cls)
-
-
-def test_init_var_is_no_property() -> None:
-    """What no event keeps, no telemetry can show."""
-
-    @dataclass
-    class Odd(Event):
-        name = "odd"
-        x: InitVar[int]
-
-    assert EventReader(compile_schema(Odd, namespace="app")).attributes(Odd(x=1)) == {}
+    assert "'x'" in rejection(cls)
 
 
 @pytest.mark.parametrize(
@@ -295,80 +166,19 @@ def test_init_var_is_no_property() -> None:
         ("{created}", "there is no field 'created'"),
     ],
 )
-def test_message_that_cannot_be_filled(message: str, problem: str) -> None:
-    """A template is checked when the class is registered, not when an event happens."""
+def test_message_with_an_unknown_field_is_rejected(message: str, problem: str) -> None:
+    """A message is checked when the class is registered, not when an event happens."""
     cls = make_dataclass("Odd", [("user", dict), ("reason", str)], bases=(Event,), namespace={"name": "odd"})
     cls.__event_options__ = dataclasses.replace(cls.__event_options__, message=message)
 
-    reason = refused(cls)
+    reason = rejection(cls)
     assert problem in reason
     assert repr(message) in reason
 
 
-# Bodies
-
-
-def body_of(message: str, actor: dict[str, object] | None = None, **values: object) -> str:
-    cls = make_dataclass("Said", [(name, Any) for name in values], bases=(Event,), namespace={"name": "said"})
-    cls.__event_options__ = dataclasses.replace(cls.__event_options__, message=message)
-    schema = compile_schema(cls, namespace="app")
-    event = cls(**values)
-    attributes = EventReader(schema).attributes(event)
-    if actor is not None:
-        attributes["user.id"] = str(actor["id"])
-    return schema.body_text(attributes)
-
-
-def test_body_is_the_name_without_a_message() -> None:
-    """Always a display string: the name as written."""
-    schema = compile_schema(BanUserEvent, namespace="app")
-
-    assert schema.body_text({}) == "ban-user"
-
-
-def test_body_is_filled_from_attributes() -> None:
-    """Fields, keys, keys of keys, and the actor."""
-    assert (
-        body_of("{n} {user[id]} {user[a][b]} {actor[id]}", {"id": 5}, n=1, user={"id": 2, "a": {"b": 3}}) == "1 2 3 5"
-    )
-
-
-def test_body_shows_a_question_mark_for_what_is_not_there() -> None:
-    """A key that the event does not have is no error."""
-    assert body_of("{user[id]}, {user[name]}, {actor[id]}", user={"id": 1}) == "1, ?, ?"
-
-
-def test_braces_are_doubled() -> None:
-    """The template is one of `str.format`."""
-    assert body_of("{{{n}}}", n=1) == "{1}"
-
-
-def test_value_is_no_template() -> None:
-    """What a value has of braces stays as it is."""
-    assert body_of("{n}", n="{user[id]} {0.__class__}") == "{user[id]} {0.__class__}"
-
-
-def test_body_escapes_control_characters_and_is_cut() -> None:
-    """One line for a terminal or a log viewer, whatever a user wrote."""
-    assert body_of("{n}", n="a\x1b[31m\nb\u202e\x00") == "a\\x1b[31m\\nb\\u202e\\x00"
-    assert body_of("{n}", n="x" * 1000) == "x" * 256 + "…"
-
-
-@given(st.text(st.characters(categories=None)))
-def test_body_is_printable_whatever_a_value_is(value: str) -> None:
-    """No character of a body moves a cursor or hides another."""
-    body = body_of("<{n}>", n=value)
-
-    assert body.isprintable()
-    body.encode()
-
-
-# Names by chance
-
-
 @given(st.text(st.characters(categories=None), min_size=1, max_size=30))
-def test_any_name_gives_a_legal_event_name_or_an_error(name: str) -> None:
-    """There is no third way."""
+def test_any_name_is_legal_or_an_error(name: str) -> None:
+    """No name is changed to make it legal."""
     cls = make_dataclass("Odd", [], bases=(Event,), namespace={"name": name})
     try:
         schema = compile_schema(cls, namespace="app")
@@ -382,65 +192,202 @@ def test_any_name_gives_a_legal_event_name_or_an_error(name: str) -> None:
 
 @given(st.text(st.characters(categories=None), max_size=30) | st.none() | st.integers())
 def test_untyped_schema_has_a_legal_event_name_for_any_name(name: object) -> None:
-    """Where no class may be refused, every name becomes a legal one."""
+    """A host that must not reject a class still emits only legal names."""
     schema = compile_untyped(type("Odd", (), {"name": name}), namespace="app")
 
     assert EVENT_NAME_PATTERN.fullmatch(schema.event_name)
     assert schema.event_name.startswith("app.")
 
 
-def test_untyped_schema_takes_properties_as_they_come() -> None:
-    """What `properties()` gives is flattened; one that raises gives way to the object's own values."""
-
-    class Loose:
-        name = "Loose Thing"
-        actor = created = None
-
-        def __init__(self) -> None:
-            self.size, self.actor = 3, {"id": "root"}
-
-        def properties(self) -> dict[str, object]:
-            return {"weight": 5}
-
-    class Broken(Loose):
-        def properties(self) -> dict[str, object]:
-            raise RuntimeError
-
-    schema = compile_untyped(Loose, namespace="app")
-    assert schema.event_name == "app.loose_thing"
-    assert EventReader(schema).attributes(Loose()) == {"app.loose_thing.weight": 5}
-    assert EventReader(schema).attributes(Broken()) == {"app.loose_thing.size": 3}
+@dataclass
+class Customer:
+    name: Annotated[str, Attribute("shop.customer.name", brief="The name of the customer.")]
+    age: int | None = None
 
 
-def test_untyped_schema_of_an_object_without_anything() -> None:
-    """Not even `properties()` or a `__dict__` is needed for an event to go out."""
-    schema = compile_untyped(SimpleNamespace, namespace="app")
+@dataclass
+class PlacedEvent(Event, namespace="shop", version="2", stability="stable"):
+    """An order was placed.
 
-    assert EventReader(schema).attributes(object()) == {"app.simplenamespace": "{}"}  # type: ignore[arg-type]
+    By the shop, or by telephone.
+    """
+
+    name = "order-placed"
+    total: Annotated[
+        int,
+        msgspec.Meta(ge=0),
+        Attribute(
+            "shop.order.total",
+            brief="The price.",
+            note="With taxes.",
+            examples=[1250],
+            requirement="conditionally_required: if it is not free",
+            unit="{cent}",
+        ),
+    ]
+    customer: Customer
+    database: Annotated[str, Attribute("db.namespace")] = "shop"
 
 
-def test_inherited_schema_adds_the_subclasss_fields() -> None:
-    """An unregistered subclass has its ancestor's name, and shows what it adds."""
+def event_class(**annotations: Any) -> type:
+    return make_dataclass("OddEvent", annotations.items(), bases=(Event,), namespace={"name": "odd"})
+
+
+def test_schema_has_the_docstring_and_the_keywords() -> None:
+    """The first line of the docstring is the brief, the rest is the note."""
+    schema = compile_schema(PlacedEvent, namespace="app")
+
+    assert (schema.brief, schema.note) == ("An order was placed.", "By the shop, or by telephone.")
+    assert (schema.version, schema.stability, schema.deprecated) == ("2", "stable", None)
+
+
+def test_keywords_of_a_slotted_class_are_kept() -> None:
+    """`dataclass(slots=True)` creates the class a second time."""
+
+    @dataclass(slots=True)
+    class SlottedEvent(Event, namespace="shop", version="3", deprecated=Deprecated(note="gone")):
+        name = "slotted"
+        size: int
+
+    schema = compile_schema(SlottedEvent, namespace="app")
+    assert (schema.event_name, schema.version, schema.deprecated) == ("shop.slotted", "3", Deprecated(note="gone"))
+
+
+def test_version_and_deprecation_are_not_inherited() -> None:
+    """They belong to one contract; a namespace belongs to a family of events."""
 
     @dataclass
-    class Derived(BanUserEvent):
-        extra: int = 1
+    class ChildEvent(PlacedEvent):
+        name = "child"
 
-    schema = inherit_schema(Derived, compile_schema(BanUserEvent, namespace="app"))
-
-    assert schema.event_name == "app.ban_user"
-    assert EventReader(schema).attributes(Derived(user={}, reason="r"))["app.ban_user.extra"] == 1
+    schema = compile_schema(ChildEvent, namespace="app")
+    assert (schema.event_name, schema.version, schema.stability) == ("shop.child", None, "stable")
 
 
-T = TypeVar("T")
+@pytest.mark.parametrize(
+    ("hint", "problem"),
+    [
+        (Annotated[str, Attribute("db.namespase")], "db.namespace"),
+        (Annotated[int, Attribute("db.namespace")], "is string, not int"),
+        (Annotated[str, Attribute("Bad Name")], "'Bad Name' is not an attribute name"),
+        (Annotated[str, Attribute("single")], "with a namespace"),
+        (Annotated[str, Attribute("heliograph.x")], "reserved for heliograph"),
+        (Annotated[str, Attribute("log.record.uid")], "reserved for heliograph"),
+        (Annotated[str, Attribute(requirement="sometimes")], "conditionally_required: <when>"),
+        (Annotated[str, Attribute(requirement="conditionally_required: ")], "conditionally_required: <when>"),
+        (Annotated[str | None, Attribute(requirement="required")], "is required, but may be None"),
+        (Annotated[str, Attribute(privacy="secret")], "use one of Privacy"),  # type: ignore[arg-type]
+        (Annotated[str, Attribute(deprecated=Deprecated(emit_both=True))], "renamed_to"),
+        (Annotated[str, Attribute(deprecated="old")], "write Deprecated"),  # type: ignore[arg-type]
+        (Annotated[str, Attribute(deprecated=Deprecated(renamed_to="X"))], "'X' is not an attribute name"),
+        (list[Customer], "attribute names of their own"),
+        (dict[tuple[int, int], str], "keys"),
+    ],
+)
+def test_declaration_that_contradicts_itself_is_rejected(hint: Any, problem: str) -> None:
+    """The error names the field, the problem and the fix."""
+    reason = rejection(event_class(x=hint))
+
+    assert "'x'" in reason
+    assert problem in reason
 
 
-def test_generic_field_types_are_fine() -> None:
-    """A type that msgspec knows only in part has a schema."""
+@pytest.mark.parametrize(
+    ("keywords", "problem"),
+    [
+        ({"stability": "solid"}, "use one of development, alpha"),
+        ({"version": 2}, 'version="2"'),
+        ({"version": " "}, "version"),
+        ({"deprecated": "yes"}, "write Deprecated"),
+        ({"deprecated": Deprecated(emit_both=True)}, "renamed_to"),
+        ({"deprecated": Deprecated(renamed_to="Not A Name")}, "'Not A Name'"),
+    ],
+)
+def test_invalid_keyword_is_rejected(keywords: dict[str, Any], problem: str) -> None:
+    """The keywords of the class statement are checked like the declarations of a field."""
 
     @dataclass
-    class Boxed(Event, Generic[T]):
-        name = "boxed"
-        value: T
+    class OddEvent(Event, **keywords):
+        name = "odd"
 
-    assert EventReader(compile_schema(Boxed, namespace="app")).attributes(Boxed(value=1)) == {"app.boxed.value": 1}
+    assert problem in rejection(OddEvent)
+
+
+def test_two_fields_with_one_attribute_are_rejected() -> None:
+    """One of the values would be lost."""
+    hint = Annotated[str, Attribute("shop.x.y")]
+
+    assert "'a' and 'b' become one attribute, 'shop.x.y'" in rejection(event_class(a=hint, b=hint))
+    assert "become one attribute" in rejection(event_class(a=Customer, b=Customer))
+
+
+def test_two_attributes_in_one_annotation_are_rejected() -> None:
+    """It would not be clear which of them applies."""
+    hint = Annotated[list[Annotated[str, Attribute(privacy=Privacy.MASK)]], Attribute(privacy=Privacy.PLAIN)]
+    with pytest.raises(SchemaError, match="more than one `Attribute`"):
+        compile_schema(make_dataclass("E", [("a", hint)], bases=(Event,), namespace={"name": "e"}), namespace="app")
+
+
+@pytest.mark.parametrize("severity", [0, 25, "WARN", None])
+def test_severity_out_of_range_is_rejected(severity: Any) -> None:
+    """OpenTelemetry's severity numbers are 1 to 24."""
+    cls = make_dataclass("Odd", [], bases=(Event,), namespace={"name": "odd"})
+    cls.__event_options__ = dataclasses.replace(cls.__event_options__, severity=severity)
+
+    assert rejection(cls) == f"its severity is {severity!r}; use one of Severity, or 1 to 24"
+
+
+def test_message_that_is_not_text_is_rejected() -> None:
+    """The error names the value."""
+    cls = make_dataclass("Odd", [], bases=(Event,), namespace={"name": "odd"})
+    cls.__event_options__ = dataclasses.replace(cls.__event_options__, message=7)  # type: ignore[arg-type]
+
+    assert rejection(cls) == "its message is 7; write it as text"
+
+
+def test_declarations_inside_of_a_class_are_checked() -> None:
+    """A field of a nested class follows the rules of a field of the event, and cannot be emitted under two names."""
+    both = Attribute(deprecated=Deprecated(renamed_to="a.b", emit_both=True))
+    for attribute, problem in ((Attribute("Bad"), "is not an attribute name"), (both, "remove emit_both")):
+        inner = make_dataclass("Inner", [("y", Annotated[str, attribute])])
+        assert problem in rejection(event_class(x=inner))
+
+
+def test_inherited_schema_keeps_the_contract_of_the_ancestor() -> None:
+    """The subclass adds fields. It is not declared, and its new name is not emitted."""
+
+    @dataclass
+    class ParentEvent(Event, deprecated=Deprecated(renamed_to="app.new", emit_both=True)):
+        name = "parent"
+        x: Annotated[int, Attribute("a.x")]
+
+    @dataclass
+    class ChildEvent(ParentEvent):
+        name = "child"
+        y: int = 1
+
+    class Plain(ParentEvent):
+        pass
+
+    parent = compile_schema(ParentEvent, namespace="app")
+    child = inherit_schema(ChildEvent, parent)
+    assert (parent.is_declared, parent.renamed is not None) == (True, True)
+    assert (child.event_name, child.is_declared, child.renamed) == ("app.parent", False, None)
+    assert [each.attribute for each in child.fields or ()] == ["a.x", "app.parent.y"]
+    assert inherit_schema(Plain, parent).fields == parent.fields
+
+
+def test_untyped_schema_uses_the_namespace_of_the_class_only_if_it_is_legal() -> None:
+    """Otherwise the namespace of the settings is used."""
+
+    @dataclass
+    class LegalEvent(Event, namespace="forum"):
+        name = "Not Legal"
+
+    @dataclass
+    class IllegalEvent(Event, namespace="Forum!"):
+        name = "x"
+
+    untyped = compile_untyped(LegalEvent, namespace="app")
+    assert (untyped.event_name, untyped.fields, untyped.is_declared) == ("forum.not_legal", None, False)
+    assert compile_untyped(IllegalEvent, namespace="app").event_name == "app.x"

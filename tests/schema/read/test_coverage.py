@@ -1,12 +1,16 @@
-"""What was seen of the declared events and attributes, when last, and with how many violations."""
+"""The declared events and attributes that were seen, with their last times and their violations."""
 
 from __future__ import annotations
 
+import sys
+import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
 from heliograph import Event, hookimpl
-from heliograph.schema.read.validation import ViolationKind
+from heliograph.schema.compile.event_class import compile_schema
+from heliograph.schema.read.coverage import CoverageRecorder
+from heliograph.schema.read.validation import Violation, ViolationKind
 from recorder import Telemetry
 
 
@@ -35,7 +39,7 @@ def seen(seconds: float, **fields: object) -> SeenEvent:
 
 
 def test_nothing_was_seen_yet(telemetry: Telemetry) -> None:
-    """Every declared event and attribute is there, unseen."""
+    """Every declared event and attribute is listed as unseen."""
     with telemetry.host(Shop()) as host:
         [(name, coverage)] = host.schemas.coverage().items()
 
@@ -44,8 +48,8 @@ def test_nothing_was_seen_yet(telemetry: Telemetry) -> None:
     assert coverage.unseen == ("shop.seen.number", "shop.seen.note", "shop.seen.user", "shop.seen.tags")
 
 
-def test_attributes_are_seen_when_they_are_there(telemetry: Telemetry) -> None:
-    """A dict is seen by any of its keys; what stays `None` is not."""
+def test_attributes_of_events_are_seen(telemetry: Telemetry) -> None:
+    """A dict is seen by any of its keys. A field that is always `None` is not seen."""
     with telemetry.host(Shop()) as host:
         host.track(seen(0))
         host.track(seen(0.3, user={"id": 1}))
@@ -63,7 +67,7 @@ def test_attributes_are_seen_when_they_are_there(telemetry: Telemetry) -> None:
 
 
 def test_violations_are_counted_by_kind(telemetry: Telemetry) -> None:
-    """As the metric counts them."""
+    """The numbers are those of the metric."""
     with telemetry.host(Shop()) as host:
         host.track(seen(0, number="one", note=3))
         host.track(seen(0, number=None))
@@ -74,3 +78,74 @@ def test_violations_are_counted_by_kind(telemetry: Telemetry) -> None:
         ("datatype-mismatch", "shop.seen"): 2,
         ("required-missing", "shop.seen"): 1,
     }
+
+
+def recorder() -> CoverageRecorder:
+    return CoverageRecorder(compile_schema(SeenEvent, namespace="app").wire_attributes())
+
+
+def test_attribute_is_recorded_once_per_window() -> None:
+    """Its time is that of its first event in the last second that had it."""
+    coverage = recorder()
+    coverage.record({"shop.seen.number": 1}, NANOS)
+    coverage.record({"shop.seen.number": 1, "shop.seen.note": "x"}, NANOS + SECOND - 1)
+    assert coverage.snapshot().attributes["shop.seen.number"] == NANOS
+    assert coverage.snapshot().attributes["shop.seen.note"] == NANOS + SECOND - 1
+    assert coverage.snapshot().last_unix_nano == NANOS
+
+    coverage.record({"shop.seen.number": 1}, NANOS + SECOND)
+    assert coverage.snapshot().attributes["shop.seen.number"] == NANOS + SECOND
+    assert coverage.snapshot().last_unix_nano == NANOS + SECOND
+
+
+def test_prefix_is_seen_by_its_keys_only() -> None:
+    """A name that only begins with the same letters is another attribute."""
+    coverage = recorder()
+    coverage.record({"shop.seen.username": "x", "undeclared": 1}, NANOS)
+    assert coverage.snapshot().attributes["shop.seen.user"] is None
+    coverage.record({"shop.seen.user": "{}"}, NANOS)
+    assert coverage.snapshot().attributes["shop.seen.user"] == NANOS
+    assert "undeclared" not in coverage.snapshot().attributes
+
+
+def test_snapshot_does_not_change() -> None:
+    """It is a copy."""
+    coverage = recorder()
+    before = coverage.snapshot()
+    coverage.record({"shop.seen.number": 1}, NANOS)
+    coverage.record_violations([Violation(ViolationKind.DATATYPE_MISMATCH, "number")])
+
+    assert (before.count, dict(before.violations)) == (0, {})
+    assert before.attributes["shop.seen.number"] is None
+
+
+def test_threads_lose_no_event_and_no_violation() -> None:
+    """Eight threads record at the same time. Every number is exact, and every attribute is seen."""
+    coverage = recorder()
+    violation = Violation(ViolationKind.DATATYPE_MISMATCH, "number")
+    start = threading.Barrier(8)
+    interval = sys.getswitchinterval()
+
+    def work(thread: int) -> None:
+        start.wait()
+        for index in range(2_000):
+            name = ("shop.seen.number", "shop.seen.note", "shop.seen.user.id", "shop.seen.tags")[index % 4]
+            coverage.record({name: 1}, NANOS + index * SECOND // 10 + thread)
+            coverage.record_violations([violation])
+            if index % 100 == 0:
+                coverage.snapshot()
+
+    threads = [threading.Thread(target=work, args=(thread,)) for thread in range(8)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+
+    snapshot = coverage.snapshot()
+    assert snapshot.count == 16_000
+    assert snapshot.violations == {ViolationKind.DATATYPE_MISMATCH: 16_000}
+    assert snapshot.unseen == ()

@@ -1,10 +1,12 @@
-"""The generated function says what the careful way says, for every type and every value."""
+"""The generated function returns the same as the fallback, for every type and every value."""
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field, make_dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,11 +15,22 @@ from heliograph import Attribute, Event, Privacy
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read.event import EventReader
+from heliograph.schema.read.field import FieldReader, field_readers
+from heliograph.schema.read.generated import generate_attributes_function
 from heliograph.schema.read.validation import Violation, ViolationKind
 from heliograph.values.privacy import PrivacyPolicy
-from schema.typed_values import FITTING, Color, Point, annotated_values
+from schema.typed_values import FITTING, Color, Point, Text, Word, annotated_values
 
 POLICY = PrivacyPolicy(key="key")
+
+
+class Permission(enum.IntFlag):
+    READ = 1
+    WRITE = 2
+
+
+class SubPoint(Point):
+    pass
 
 
 def event_class(*hints: Any) -> type:
@@ -25,42 +38,42 @@ def event_class(*hints: Any) -> type:
     return make_dataclass("GeneratedEvent", fields, bases=(Event,), namespace={"name": "generated"})
 
 
-def carefully(schema: EventSchema, event: Any) -> tuple[dict[str, Any], list[Violation]]:
+def by_field(schema: EventSchema, event: Any) -> tuple[dict[str, Any], list[Violation]]:
     violations: list[Violation] = []
     return EventReader(schema)._attributes_by_field(event, violations), violations
 
 
-def quickly(schema: EventSchema, event: Any) -> tuple[dict[str, Any], list[Violation]]:
+def generated(schema: EventSchema, event: Any) -> tuple[dict[str, Any], list[Violation]]:
     violations: list[Violation] = []
     return EventReader(schema).attributes(event, violations), violations
 
 
 @settings(max_examples=500)
 @given(st.lists(annotated_values(), min_size=1, max_size=4))
-def test_both_ways_give_the_same(pairs: list[tuple[Any, Any]]) -> None:
-    """The same attributes and the same violations, whatever the class and the values are."""
+def test_both_ways_return_the_same(pairs: list[tuple[Any, Any]]) -> None:
+    """The same attributes and violations, for any class and any values."""
     cls = event_class(*(hint for hint, _ in pairs))
     schema = compile_schema(cls, namespace="app")
     event = cls(*(value for _, value in pairs))
 
-    assert repr(sorted(quickly(schema, event)[0].items())) == repr(sorted(carefully(schema, event)[0].items()))
-    assert sorted(map(str, quickly(schema, event)[1])) == sorted(map(str, carefully(schema, event)[1]))
+    assert repr(sorted(generated(schema, event)[0].items())) == repr(sorted(by_field(schema, event)[0].items()))
+    assert sorted(map(str, generated(schema, event)[1])) == sorted(map(str, by_field(schema, event)[1]))
 
 
 @given(annotated_values(), st.sampled_from(Privacy))
 def test_both_ways_protect_the_same(pair: tuple[Any, Any], privacy: Privacy) -> None:
-    """A protected field has the same form both ways, too."""
+    """A protected field has the same form both ways."""
     hint, value = pair
     cls = event_class(Annotated[hint, Attribute(privacy=privacy)])
     schema = compile_schema(cls, namespace="app", policy=POLICY)
     event = cls(value)
 
-    assert repr(quickly(schema, event)) == repr(carefully(schema, event))
+    assert repr(generated(schema, event)) == repr(by_field(schema, event))
 
 
 @given(annotated_values())
-def test_what_is_not_checked_is_the_same(pair: tuple[Any, Any]) -> None:
-    """Attributes do not depend on whether anybody wants to know what is wrong."""
+def test_attributes_do_not_depend_on_validation(pair: tuple[Any, Any]) -> None:
+    """Without a list of violations, the attributes are the same."""
     hint, value = pair
     cls = event_class(hint)
     schema = compile_schema(cls, namespace="app")
@@ -72,12 +85,12 @@ def test_what_is_not_checked_is_the_same(pair: tuple[Any, Any]) -> None:
 
 @pytest.mark.parametrize(("hint", "values"), FITTING, ids=[str(hint) for hint, _ in FITTING])
 def test_every_kind_of_annotation_has_a_schema(hint: Any, values: st.SearchStrategy[Any]) -> None:
-    """What the other tests draw from compiles."""
+    """The annotations that the other tests draw can be compiled."""
     assert compile_schema(event_class(hint), namespace="app").fields
 
 
-def test_common_events_never_take_the_careful_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An event whose values are what they should be is read by the generated function alone."""
+def test_common_events_are_read_by_the_generated_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fallback is not called."""
 
     @dataclass
     class Inner:
@@ -94,7 +107,7 @@ def test_common_events_never_take_the_careful_way(monkeypatch: pytest.MonkeyPatc
         tags: list[str] = field(default_factory=list)
 
     PlainEvent.__annotations__ |= {"inner": Inner, "maybe": Inner | None}
-    monkeypatch.setattr(EventReader, "_attributes_by_field", lambda *_: pytest.fail("the careful way was taken"))
+    monkeypatch.setattr(EventReader, "_attributes_by_field", lambda *_: pytest.fail("the fallback was called"))
     schema = compile_schema(PlainEvent, namespace="app")
 
     event = PlainEvent(text="ö", inner=Inner(1), maybe=None, color=Color.RED, tags=["a"])
@@ -107,7 +120,7 @@ def test_common_events_never_take_the_careful_way(monkeypatch: pytest.MonkeyPatc
 
 
 def test_list_is_a_copy() -> None:
-    """What the event's list becomes later is not what was emitted."""
+    """A later change of the list of an event does not change its attributes."""
     cls = event_class(list[str], list[int])
     event = cls(["a"], [1])
     attributes = EventReader(compile_schema(cls, namespace="app")).attributes(event)
@@ -118,7 +131,7 @@ def test_list_is_a_copy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hint", "value", "left"),
+    ("hint", "value", "expected"),
     [
         (float, 3, 3.0),
         (int, 3.0, 3),
@@ -128,29 +141,104 @@ def test_list_is_a_copy() -> None:
         (list[str], [], []),
     ],
 )
-def test_an_attribute_has_one_type(hint: Any, value: object, left: object) -> None:
-    """A backend keeps one type for each name, so a number of a `float` field is a double whatever Python calls it."""
+def test_an_attribute_has_one_type(hint: Any, value: object, expected: object) -> None:
+    """A backend keeps one type per attribute, so an `int` in a `float` field becomes a double."""
     cls = event_class(hint)
     violations: list[Violation] = []
     [found] = EventReader(compile_schema(cls, namespace="app")).attributes(cls(value), violations).values()
 
-    assert (found, type(found), violations) == (left, type(left), [])
+    assert (found, type(found), violations) == (expected, type(expected), [])
 
 
-def test_property_that_raises_is_missing_and_nothing_else_is() -> None:
-    """Reading a field may run anybody's code."""
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (bool, 1),
+        (int, True),
+        (int, 2**63),
+        (int, -(2**63) - 1),
+        (float, float("inf")),
+        (float, float("nan")),
+        (list[float], [1.0, float("inf")]),
+        (list[int], [1, 2**63]),
+        (list[int], [1, True]),
+        (list[bool], [True, 1]),
+        (list[str], ["a", "\udc80"]),
+        (list[str], ["a", 1]),
+        (Annotated[str, msgspec.Meta(max_length=2)], "\udc80"),
+        (Annotated[list[int], msgspec.Meta(min_length=1)], []),
+        (Literal["a"], "b"),
+        (Permission, Permission.READ | Permission.WRITE),
+        (Permission, Permission(8)),
+        (Color, "red"),
+        (Word, Word.A),
+        (Point, SubPoint(1)),
+        (Point | None, None),
+        (Point | None, SubPoint(1)),
+        (int | str | None, "a"),
+        (None, None),
+        (str, Text("x")),
+    ],
+    ids=str,
+)
+def test_edge_of_the_common_case(hint: Any, value: object) -> None:
+    """A value that only resembles a common one is read as the fallback reads it."""
+    cls = event_class(hint, int)
+    schema = compile_schema(cls, namespace="app")
+    event = cls(value, 1)
 
-    class Broken:
-        def __get__(self, instance: object, owner: object) -> object:
+    attributes, violations = generated(schema, event)
+    expected, expected_violations = by_field(schema, event)
+    assert repr(sorted(attributes.items())) == repr(sorted(expected.items()))
+    assert violations == expected_violations
+
+
+def test_fallback_starts_from_nothing() -> None:
+    """Violations that were found before the fallback are not reported twice."""
+    cls = event_class(Any, list[Any], int)
+    schema = compile_schema(cls, namespace="app")
+
+    assert generated(schema, cls(1, 3, "x"))[1] == [
+        Violation(ViolationKind.DATATYPE_MISMATCH, "field_1"),
+        Violation(ViolationKind.DATATYPE_MISMATCH, "field_2"),
+    ]
+
+
+def test_exception_while_attributes_are_made_calls_the_fallback() -> None:
+    """A value can change between its test and its use, and msgspec can fail; the event is still exported."""
+
+    class Odd(dict):
+        def items(self) -> Any:
             raise RuntimeError
 
-    cls = event_class(int, str)
-    cls.field_0 = Broken()  # type: ignore[attr-defined]
-    event = object.__new__(cls)
-    event.field_1 = "here"
-    schema = compile_schema(event_class(int, str), namespace="app")
+    cls = event_class(list[Any], int)
+    schema = compile_schema(cls, namespace="app")
+    readers = field_readers(schema)
+    calls: list[object] = []
 
-    assert quickly(schema, event) == (
-        {"app.generated.field_1": "here"},
-        [Violation(ViolationKind.REQUIRED_MISSING, "field_0")],
+    def broken(attributes: Any, value: object, violations: Any) -> None:
+        raise RuntimeError
+
+    def fallback(event: Any, violations: Any) -> Any:
+        calls.append(event)
+        return {"fallback": True}
+
+    readers[0].__class__ = type("BrokenReader", (FieldReader,), {"__call__": broken})
+    read = generate_attributes_function(readers, POLICY, fallback)
+    event = cls([Odd()], 1)
+
+    assert read(event, []) == {"fallback": True}
+    assert calls == [event]
+
+
+def test_constants_of_the_source_are_passed_by_name() -> None:
+    """Nothing that a program chose is in the source, but identifiers and string literals."""
+    cls = make_dataclass(
+        "OddEvent",
+        [("field", Annotated[str, Attribute("a.b")]), ("other", Literal["'\\n", '"""'])],
+        bases=(Event,),
+        namespace={"name": "odd"},
     )
+    schema = compile_schema(cls, namespace="app")
+
+    assert generated(schema, cls("x", '"""')) == ({"a.b": "x", "app.odd.other": '"""'}, [])

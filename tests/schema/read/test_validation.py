@@ -1,7 +1,8 @@
-"""What is wrong with an event is told by kind and path."""
+"""An event is compared with its contract, and each violation has a kind and a path."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import decimal
 import enum
@@ -16,12 +17,28 @@ from hypothesis import strategies as st
 
 from heliograph import Event
 from heliograph.schema.compile.event_class import compile_schema
+from heliograph.schema.model.types import (
+    AnyType,
+    ArrayType,
+    BooleanType,
+    EnumType,
+    FieldSchema,
+    IntegerType,
+    MapType,
+    NullType,
+    NumberType,
+    StringType,
+    Type,
+    UnionType,
+)
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import (
-    MAX_SHOWN,
+    MAX_LISTED,
     Violation,
     ViolationKind,
     describe_violations,
+    violations_of,
+    violations_of_fields,
 )
 
 
@@ -137,12 +154,12 @@ NOW = dt.datetime(2026, 1, 2, tzinfo=dt.timezone.utc)
     ],
 )
 def test_violation(hint: Any, value: object, found: list[str]) -> None:
-    """Kind and path, and nothing else."""
+    """A violation has a kind and a path, and nothing else."""
     assert violations(hint, value) == found
 
 
 def test_field_with_a_default_that_is_none_is_of_the_wrong_type() -> None:
-    """Nobody asked for it to be given, and what was given does not fit."""
+    """A field with a default is not required, but `None` does not fit its type."""
     cls = make_dataclass("E", [("x", str, field(default="a"))], bases=(Event,), namespace={"name": "e"})
     found: list[Violation] = []
     EventReader(compile_schema(cls, namespace="app")).attributes(cls(None), found)
@@ -150,8 +167,8 @@ def test_field_with_a_default_that_is_none_is_of_the_wrong_type() -> None:
     assert found == [Violation(ViolationKind.DATATYPE_MISMATCH, "x")]
 
 
-def test_field_that_was_deleted_is_missing() -> None:
-    """A plain dataclass can lose what it was made with."""
+def test_deleted_field_is_missing() -> None:
+    """A field of a plain dataclass can be deleted."""
     cls = make_dataclass("E", [("x", str)], bases=(Event,), namespace={"name": "e"})
     event = cls("a")
     del event.x
@@ -161,11 +178,11 @@ def test_field_that_was_deleted_is_missing() -> None:
     assert found == [Violation(ViolationKind.REQUIRED_MISSING, "x")]
 
 
-def test_many_violations_are_counted_and_not_all_named() -> None:
-    """An attacker who fills a list fills no attribute."""
+def test_at_most_16_violations_are_listed() -> None:
+    """The others are counted, so that an attacker cannot fill an attribute."""
     texts = describe_violations([Violation(ViolationKind.DATATYPE_MISMATCH, f"x[{index}]") for index in range(1000)])
 
-    assert len(texts) == MAX_SHOWN + 1
+    assert len(texts) == MAX_LISTED + 1
     assert texts[-1] == "and 984 more"
 
 
@@ -175,9 +192,106 @@ def test_many_violations_are_counted_and_not_all_named() -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
-def test_paths_have_no_values_in_them(value: object) -> None:
-    """Whatever stands in an event, its violations name declared fields, indices and nothing else."""
+def test_paths_contain_no_values(value: object) -> None:
+    """They contain declared names and indices, whatever the value is."""
     for text in violations(dict[str, list[Item]], value):
         kind, _, path = text.partition(": ")
         assert kind in {each.value for each in ViolationKind}
         assert not set(path.replace("{}", "").replace("x", "", 1)) - set("[]0123456789.skucount")
+
+
+def test_exactly_16_violations_are_all_listed() -> None:
+    """No line counts zero others."""
+    violations_16 = [Violation(ViolationKind.DATATYPE_MISMATCH, "x")] * MAX_LISTED
+
+    assert "and 0 more" not in describe_violations(violations_16)
+    assert describe_violations(violations_16) == ["datatype-mismatch: x"] * 16
+    assert describe_violations([*violations_16, Violation(ViolationKind.UNPLANNED_EVENT)])[-1] == "and 1 more"
+    assert describe_violations([Violation(ViolationKind.UNPLANNED_EVENT)]) == ["unplanned-event"]
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, float(2**63), 2**63, -(2**63) - 1])
+def test_number_beyond_64_bits_is_no_integer(value: float) -> None:
+    """A float can be whole and larger than any integer on the wire."""
+    assert list(violations_of(value, IntegerType(), "x")) == [Violation(ViolationKind.DATATYPE_MISMATCH, "x")]
+    assert list(violations_of(float(-(2**63)), IntegerType(), "x")) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "form", "found"),
+    [
+        # no option has the right type, or several have: only the mismatch of the whole
+        ((IntegerType(), StringType()), [], ["datatype-mismatch: x"]),
+        ((ArrayType(items=IntegerType()), ArrayType(items=StringType())), [None], ["datatype-mismatch: x"]),
+        ((StringType(max_length=1), StringType(patterns=("^a",))), "bb", ["datatype-mismatch: x"]),
+        # exactly one has
+        ((IntegerType(ge=5), StringType()), 3, ["constraint-violated: x"]),
+        ((ArrayType(items=IntegerType()), StringType()), ["a"], ["datatype-mismatch: x[0]"]),
+        ((ArrayType(items=IntegerType()), StringType(), NullType()), ["a"], ["datatype-mismatch: x[0]"]),
+        # an optional type is reported without its option `None`
+        ((ArrayType(items=IntegerType()), NullType()), 7, ["datatype-mismatch: x"]),
+        ((IntegerType(ge=5), NullType()), 3, ["constraint-violated: x"]),
+        # one that fits
+        ((StringType(max_length=1), StringType(patterns=("^b",))), "bb", []),
+    ],
+)
+def test_violations_of_a_union(options: tuple[Type, ...], form: object, found: list[str]) -> None:
+    """Those of the only option with the right type, or one mismatch."""
+    assert list(map(str, violations_of(form, UnionType(options=options), "x"))) == found
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "is_valid"),
+    [
+        (IntegerType(ge=1), 1, True),
+        (IntegerType(ge=1), 0, False),
+        (IntegerType(gt=1), 1, False),
+        (IntegerType(gt=1), 2, True),
+        (IntegerType(le=1), 1, True),
+        (IntegerType(le=1), 2, False),
+        (IntegerType(lt=1), 1, False),
+        (IntegerType(lt=1), 0, True),
+        (NumberType(multiple_of=0.5), 1.5, True),
+        (NumberType(multiple_of=0.1), 0.3, False),
+        (IntegerType(multiple_of=3), 9, True),
+        (NumberType(), True, False),
+        (NumberType(), "1", False),
+        (StringType(min_length=2), "a", False),
+        (StringType(min_length=2, max_length=2), "aa", True),
+        (StringType(max_length=2), "aaa", False),
+        (StringType(patterns=("a", "b")), "ab", True),
+        (StringType(patterns=("a", "b")), "a", False),
+        (ArrayType(items=AnyType(), min_length=1), [], False),
+        (ArrayType(items=AnyType(), max_length=1), [1, 2], False),
+        (ArrayType(items=None, prefix=(IntegerType(),), max_length=1), [1, 2], False),
+        (MapType(keys=StringType(), values=AnyType(), max_length=1), {"a": 1, "b": 2}, False),
+        (EnumType(values=(1, "a", None)), None, True),
+        (EnumType(values=(1,)), 1.0, True),
+        (EnumType(values=(1,)), True, False),
+        (EnumType(values=(True,)), 1, False),
+        (BooleanType(), True, True),
+        (BooleanType(), 0, False),
+        (NullType(), None, True),
+        (NullType(), 0, False),
+    ],
+)
+def test_bounds(kind: Type, form: object, is_valid: bool) -> None:
+    """The bounds themselves are valid, the next values are not."""
+    assert (list(violations_of(form, kind, "x")) == []) is is_valid
+
+
+def test_item_after_the_end_of_a_tuple_is_reported_by_the_length_alone() -> None:
+    """It has no type that it could violate."""
+    kind = ArrayType(items=None, prefix=(IntegerType(),), min_length=1, max_length=1)
+
+    assert list(map(str, violations_of([1, "a", "b"], kind, "x"))) == ["constraint-violated: x"]
+
+
+def test_fields_without_a_declaration_are_allowed() -> None:
+    """An event may carry more than its contract."""
+    field = FieldSchema(name="a", attribute=None, type=UnionType(options=(IntegerType(), NullType())), required=True)
+
+    assert list(violations_of_fields({"a": 1, "b": object()}, (field,))) == []
+    assert list(violations_of_fields({"a": None}, (field,))) == []
+    assert list(map(str, violations_of_fields({}, (field,), "e."))) == ["required-missing: e.a"]
+    assert list(violations_of_fields({}, (dataclasses.replace(field, required=False),))) == []

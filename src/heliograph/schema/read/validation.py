@@ -33,7 +33,7 @@ from heliograph.schema.model.types import (
 )
 from heliograph.values.forms import INT64_MAX, INT64_MIN
 
-MAX_SHOWN: Final = 16
+MAX_LISTED: Final = 16
 """The number of violations of one event that are listed. An event from outside could have thousands."""
 
 
@@ -69,8 +69,8 @@ class Violation:
 
 def describe_violations(violations: list[Violation]) -> list[str]:
     """Return the first sixteen violations as text, and then the number of those that were not listed."""
-    texts = [str(violation) for violation in violations[:MAX_SHOWN]]
-    more = len(violations) - MAX_SHOWN
+    texts = [str(violation) for violation in violations[:MAX_LISTED]]
+    more = len(violations) - MAX_LISTED
     return [*texts, f"and {more} more"] if more > 0 else texts
 
 

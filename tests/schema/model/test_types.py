@@ -1,0 +1,167 @@
+"""The types of values, and the functions that take them apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+
+from heliograph import Attribute
+from heliograph.schema.model.types import (
+    AnyType,
+    ArrayType,
+    BooleanType,
+    EnumType,
+    FieldSchema,
+    Format,
+    IntegerType,
+    MapType,
+    NullType,
+    NumberType,
+    ObjectType,
+    StringType,
+    Type,
+    UnionType,
+    inner_types,
+    is_nullable,
+    item_types,
+    options_of,
+    walk_types,
+    without_null,
+)
+
+TEXT, NUMBER, NULL = StringType(), IntegerType(), NullType()
+OPTIONAL = UnionType(options=(TEXT, NULL))
+
+
+def recursive() -> ObjectType:
+    """A class with a list of itself."""
+    kind = ObjectType(python=dict)
+    field = FieldSchema(name="below", attribute=None, type=ArrayType(items=kind), required=True)
+    object.__setattr__(kind, "fields", (field,))
+    return kind
+
+
+def test_types_are_frozen_and_compare_by_value_except_classes() -> None:
+    """A class can be inside of itself, so that comparing its fields would not end."""
+    assert StringType(max_length=3) == StringType(max_length=3) != StringType(max_length=4)
+    assert recursive() != recursive()
+    assert hash(ArrayType(items=TEXT)) == hash(ArrayType(items=TEXT))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        TEXT.max_length = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("kind", "nullable", "without"),
+    [
+        (TEXT, False, TEXT),
+        (OPTIONAL, True, TEXT),
+        (NULL, True, NULL),
+        (AnyType(), True, AnyType()),
+        (EnumType(values=("a", None)), True, EnumType(values=("a", None))),
+        (UnionType(options=(TEXT, NUMBER)), False, UnionType(options=(TEXT, NUMBER))),
+        (UnionType(options=(TEXT, NUMBER, NULL)), True, UnionType(options=(TEXT, NUMBER))),
+        (
+            UnionType(options=(TEXT, EnumType(values=(None,)))),
+            True,
+            UnionType(options=(TEXT, EnumType(values=(None,)))),
+        ),
+    ],
+)
+def test_nullable_types(kind: Type, nullable: bool, without: Type) -> None:
+    """A type that `None` fits, and the type without `None`. A type without it is returned as the same object."""
+    assert is_nullable(kind) is nullable
+    assert without_null(kind) == without
+    if kind == without:
+        assert without_null(kind) is kind
+
+
+def test_options_of() -> None:
+    """The options of a union, or the type itself."""
+    assert options_of(OPTIONAL) == (TEXT, NULL)
+    assert options_of(TEXT) == (TEXT,)
+
+
+def test_item_types() -> None:
+    """The first items have types of their own; items that are too many have any type."""
+    kind = ArrayType(items=None, prefix=(TEXT, NUMBER))
+
+    assert item_types(kind, 3) == [TEXT, NUMBER, AnyType()]
+    assert item_types(ArrayType(items=TEXT), 2) == [TEXT, TEXT]
+    assert item_types(ArrayType(items=TEXT), 0) == []
+
+
+def test_inner_types() -> None:
+    """Options, items, keys, values and fields. Scalars have no types inside."""
+    kind = recursive()
+
+    assert list(inner_types(OPTIONAL)) == [TEXT, NULL]
+    assert list(inner_types(ArrayType(items=TEXT, prefix=(NUMBER,)))) == [NUMBER, TEXT]
+    assert list(inner_types(ArrayType(items=None, prefix=(NUMBER,)))) == [NUMBER]
+    assert list(inner_types(MapType(keys=TEXT, values=NUMBER))) == [TEXT, NUMBER]
+    assert list(inner_types(kind)) == [kind.fields[0].type]
+    for scalar in (TEXT, NUMBER, NULL, AnyType(), BooleanType(), NumberType(), EnumType(values=(1,))):
+        assert list(inner_types(scalar)) == []
+
+
+def test_walk_types_ends_for_a_class_inside_of_itself() -> None:
+    """Each object is there once, in the order of the source."""
+    kind = recursive()
+
+    assert list(walk_types(kind)) == [kind, kind.fields[0].type]
+    assert list(walk_types(UnionType(options=(MapType(keys=TEXT, values=NUMBER), NULL))))[1:] == [
+        MapType(keys=TEXT, values=NUMBER),
+        TEXT,
+        NUMBER,
+        NULL,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "required", "declared", "requirement"),
+    [
+        (TEXT, True, None, "required"),
+        (OPTIONAL, True, None, "recommended"),
+        (TEXT, False, None, "recommended"),
+        (TEXT, True, "opt_in", "opt_in"),
+        (OPTIONAL, False, "conditionally_required: if paid", "conditionally_required: if paid"),
+    ],
+)
+def test_requirement_of_a_field(kind: Type, required: bool, declared: str | None, requirement: str) -> None:
+    """The declared one, or one that follows from the type and the default."""
+    field = FieldSchema(
+        name="x", attribute=None, type=kind, required=required, declared=Attribute(requirement=declared)
+    )
+
+    assert field.requirement == requirement
+
+
+def test_attribute_below() -> None:
+    """A declared name is used as it is; other fields are named below the enclosing attribute."""
+    assert FieldSchema(name="x", attribute=None, type=TEXT, required=True).attribute_below("a.b") == "a.b.x"
+    assert FieldSchema(name="x", attribute="c.d", type=TEXT, required=True).attribute_below("a.b") == "c.d"
+
+
+@pytest.mark.parametrize(
+    ("text_format", "matching", "other"),
+    [
+        (
+            Format.DATE_TIME,
+            ["2026-01-02T03:04:05Z", "2026-01-02 03:04:05.5+0200"],
+            ["2026-13-02T03:04:05Z", "2026-01-02"],
+        ),
+        (Format.DATE, ["2026-01-02"], ["2026-1-2", "2026-01-32"]),
+        (Format.TIME, ["03:04:05", "23:59:59.999Z"], ["24:00:00", "03:04"]),
+        (Format.DURATION, ["P1D", "-PT3S", "P1DT2H3M4.5S"], ["P", "PT", "P1DT", "1D"]),
+        (Format.DECIMAL, ["1.10", "-3e5", ".5", "Infinity", "NaN"], ["", ".", "1,5", "-"]),
+        (Format.UUID, ["00000000-0000-0000-0000-000000000001"], ["0000", "x0000000-0000-0000-0000-000000000001"]),
+        (Format.BASE64, ["", "AP8=", "YQ=="], ["YQ", "YQ=", "a b="]),
+    ],
+)
+def test_patterns_of_formats(text_format: Format, matching: list[str], other: list[str]) -> None:
+    """They match the whole text."""
+    for text in matching:
+        assert re.search(text_format.pattern, text), text
+    for text in other:
+        assert not re.search(text_format.pattern, text), text
