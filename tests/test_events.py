@@ -1,4 +1,4 @@
-"""Events say what happened, who did it, and when."""
+"""An event has properties, an actor and a time, and its class declares how it is exported."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import anyio.lowlevel
 import pytest
 
 from heliograph import Attribute, Deprecated, Event, Severity, acting_as, current_actor, hookimpl
+from heliograph.events import severity_text
 from recorder import Telemetry
 
 
@@ -22,8 +23,8 @@ class BanUserEvent(Event):
     user: dict
 
 
-def test_fields_may_be_given_by_position_and_the_base_fields_are_left_out() -> None:
-    """The class's own fields come first; `actor` and `created` have defaults."""
+def test_own_fields_come_first_and_base_fields_have_defaults() -> None:
+    """The fields of the class can be given by position."""
     before = datetime.now(timezone.utc)
     event = BanUserEvent({"id": 1})
 
@@ -33,13 +34,13 @@ def test_fields_may_be_given_by_position_and_the_base_fields_are_left_out() -> N
 
 
 def test_base_fields_are_keyword_only() -> None:
-    """Nobody becomes the actor by position."""
+    """An actor cannot be given by position, so no property is taken for one."""
     with pytest.raises(TypeError, match="positional"):
         BanUserEvent({"id": 1}, {"id": "root"})  # type: ignore[misc]
 
 
-def test_given_actor_and_time_win() -> None:
-    """What the program says is kept as it is."""
+def test_given_actor_and_time_beat_the_defaults() -> None:
+    """The ambient actor is a default only."""
     created = datetime(2020, 1, 2, tzinfo=timezone.utc)
 
     with acting_as({"id": "ambient"}):
@@ -48,8 +49,8 @@ def test_given_actor_and_time_win() -> None:
     assert (event.actor, event.created) == ({"id": "root"}, created)
 
 
-def test_properties_are_the_rest_as_a_new_dict() -> None:
-    """`properties()` has neither actor nor time, and shares nothing with the event."""
+def test_properties_are_all_other_fields_as_a_new_dict() -> None:
+    """It has neither actor nor time, and shares nothing with the event."""
     event = BanUserEvent(user={"id": 1}, actor={"id": "root"})
 
     properties = event.properties()
@@ -59,7 +60,7 @@ def test_properties_are_the_rest_as_a_new_dict() -> None:
 
 
 def test_properties_contain_nested_dataclasses_as_dicts() -> None:
-    """A nested dataclass becomes a dict, as it does in Datasette."""
+    """As in Datasette."""
 
     @dataclass
     class Inner:
@@ -73,8 +74,8 @@ def test_properties_contain_nested_dataclasses_as_dicts() -> None:
     assert OuterEvent(inner=Inner(3)).properties() == {"inner": {"size": 3}}
 
 
-def test_event_can_be_changed_as_a_plain_dataclass() -> None:
-    """An event is mutable, as Datasette's are."""
+def test_event_is_mutable() -> None:
+    """As Datasette's events are."""
     event = BanUserEvent(user={})
     event.user = {"id": 2}
 
@@ -82,7 +83,7 @@ def test_event_can_be_changed_as_a_plain_dataclass() -> None:
 
 
 def test_keywords_of_the_class_are_inherited_one_by_one() -> None:
-    """A subclass takes over what it does not say itself, and its parent keeps its own."""
+    """A subclass inherits each keyword that it does not set, and does not change those of its parent."""
 
     class Base(Event, namespace="forum", severity=Severity.WARN, message="{a}"):
         pass
@@ -97,7 +98,7 @@ def test_keywords_of_the_class_are_inherited_one_by_one() -> None:
 
 
 def test_unknown_keyword_of_the_class_is_an_error() -> None:
-    """A misspelt keyword of the class statement is told at once."""
+    """A misspelt keyword is an error of the class statement."""
     with pytest.raises(TypeError):
 
         class Misspelt(Event, namspace="forum"):
@@ -105,7 +106,7 @@ def test_unknown_keyword_of_the_class_is_an_error() -> None:
 
 
 def test_severities_are_those_of_opentelemetry() -> None:
-    """The numbers are OpenTelemetry's."""
+    """Each is the first number of its range."""
     assert {level.name: level.value for level in Severity} == {
         "TRACE": 1,
         "DEBUG": 5,
@@ -116,8 +117,57 @@ def test_severities_are_those_of_opentelemetry() -> None:
     }
 
 
-def test_acting_as_holds_for_its_block_and_nests() -> None:
-    """The innermost block decides, and nothing is left after it, errors included."""
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1, "TRACE (1)"),
+        (2, "TRACE2 (2)"),
+        (4, "TRACE4 (4)"),
+        (5, "DEBUG (5)"),
+        (9, "INFO (9)"),
+        (12, "INFO4 (12)"),
+        (Severity.WARN, "WARN (13)"),
+        (14, "WARN2 (14)"),
+        (17, "ERROR (17)"),
+        (21, "FATAL (21)"),
+        (24, "FATAL4 (24)"),
+    ],
+)
+def test_severity_text(number: int, text: str) -> None:
+    """The names are OpenTelemetry's short names of all 24 numbers."""
+    assert severity_text(number) == text
+
+
+def test_upcaster_belongs_to_its_class() -> None:
+    """A subclass and the parent do not share upcasters, and the decorated function is returned unchanged."""
+
+    @dataclass
+    class ParentEvent(Event, version="2"):
+        name = "parent"
+
+    @dataclass
+    class ChildEvent(ParentEvent, version="3"):
+        name = "child"
+
+    @ParentEvent.upcast(from_version="1")
+    def from_1(properties: dict[str, object]) -> dict[str, object]:
+        return {**properties, "version": 2}
+
+    assert from_1({}) == {"version": 2}
+    assert ParentEvent.__event_options__.upcasters == {"1": from_1}
+    assert ChildEvent.__event_options__.upcasters == Event.__event_options__.upcasters == {}
+
+
+def test_properties_of_an_event_whose_actor_cannot_be_copied() -> None:
+    """The actor may be any mapping, such as one that holds a lock."""
+    event = BanUserEvent(user={"id": 1}, actor={"lock": threading.Lock()})
+
+    assert event.properties() == {"user": {"id": 1}}
+    assert event.actor is not None
+
+
+def test_acting_as_applies_to_its_block_and_nests() -> None:
+    """The innermost block decides, and nothing remains after it, even after an exception."""
     assert current_actor() is None
     with acting_as({"id": "outer"}):
         with pytest.raises(ZeroDivisionError), acting_as({"id": "inner"}):
@@ -129,8 +179,8 @@ def test_acting_as_holds_for_its_block_and_nests() -> None:
     assert current_actor() is None
 
 
-def test_acting_as_a_function_asks_it_each_time() -> None:
-    """A middleware may name somebody who is not known yet."""
+def test_acting_as_calls_a_function_for_each_event() -> None:
+    """A middleware may not know the user yet."""
     known: list[dict[str, object] | None] = [None]
 
     with acting_as(lambda: known[0]):
@@ -141,15 +191,15 @@ def test_acting_as_a_function_asks_it_each_time() -> None:
     assert (early.actor, late.actor) == (None, {"id": "late"})
 
 
-def test_acting_as_refuses_what_is_no_actor() -> None:
-    """A string in place of a mapping is a mistake that is told where it is made."""
+def test_acting_as_rejects_other_values() -> None:
+    """A string in place of a mapping is an error where it is written."""
     with pytest.raises(TypeError, match=r"acting_as\(\) takes an actor's mapping, such as \{'id': 'root'\}, not str"):
         with acting_as("root"):  # type: ignore[arg-type]
             pass
 
 
-def test_ambient_actor_does_not_leak_into_other_threads() -> None:
-    """Another thread has an actor of its own, unless it copies the context."""
+def test_thread_has_its_own_ambient_actor() -> None:
+    """Unless it copies the context."""
     seen: list[object] = []
 
     with acting_as({"id": "root"}):
@@ -163,8 +213,8 @@ def test_ambient_actor_does_not_leak_into_other_threads() -> None:
 
 
 @pytest.mark.anyio
-async def test_ambient_actor_belongs_to_its_task() -> None:
-    """Tasks that run side by side each have their own actor."""
+async def test_task_has_its_own_ambient_actor() -> None:
+    """Tasks that run at the same time do not affect each other."""
     seen: dict[str, object] = {}
 
     async def work(name: str) -> None:

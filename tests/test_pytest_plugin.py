@@ -1,4 +1,4 @@
-"""The option of pytest tells what no test emitted."""
+"""The option of the pytest plugin lists events and attributes that no test emitted."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(pytester: pytest.Pytester, *args: str) -> pytest.RunResult:
     return pytester.runpytest_subprocess("-p", "heliograph.pytest_plugin", "-p", "no:cacheprovider", *args)
 
 
-def test_option_tells_what_no_test_emitted(pytester: pytest.Pytester) -> None:
+def test_option_lists_events_that_no_test_emitted(pytester: pytest.Pytester) -> None:
     """Events and attributes, over all hosts of the session."""
     result = run(pytester, "--heliograph-coverage")
 
@@ -55,7 +55,7 @@ def test_option_tells_what_no_test_emitted(pytester: pytest.Pytester) -> None:
     )
 
 
-def test_without_the_option_nothing_is_said(pytester: pytest.Pytester) -> None:
+def test_without_the_option_nothing_is_printed(pytester: pytest.Pytester) -> None:
     """The plugin alone changes nothing."""
     result = run(pytester)
 

@@ -1,13 +1,15 @@
-"""A registry keeps one schema for each class, and one class for each event name."""
+"""A registry has one schema per class, and one class per event name and version."""
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import pytest
 
-from heliograph import DuplicateEventName, Event, SchemaError, UnregisteredEvent
-from heliograph.schema.registry import SchemaRegistry
+from heliograph import Attribute, DuplicateEventName, Event, Privacy, SchemaError, Settings, UnregisteredEvent
+from heliograph.schema.read.event import EventReader
+from heliograph.schema.registry import SchemaRegistry, on_register
 
 
 @dataclass
@@ -42,7 +44,7 @@ def test_registry_is_a_mapping_from_class_to_schema() -> None:
     assert FirstAgain not in registry
 
 
-def test_same_class_may_come_twice() -> None:
+def test_same_class_can_be_registered_twice() -> None:
     """Two plugins may share a class."""
     registry = SchemaRegistry(namespace="app")
 
@@ -50,8 +52,8 @@ def test_same_class_may_come_twice() -> None:
     assert len(registry) == 1
 
 
-def test_two_classes_with_one_event_name() -> None:
-    """The second is refused, naming both classes; another namespace mends it."""
+def test_second_class_with_the_same_event_name_is_rejected() -> None:
+    """The error names both classes; another namespace fixes it."""
     registry = SchemaRegistry(namespace="app")
     registry.register(First)
 
@@ -62,8 +64,8 @@ def test_two_classes_with_one_event_name() -> None:
     assert list(registry) == [First, FirstElsewhere]
 
 
-def test_spelling_with_another_separator_is_the_same_event_name() -> None:
-    """What counts is the name on the wire."""
+def test_names_that_differ_in_a_separator_are_the_same() -> None:
+    """Names are compared as they are on the wire."""
 
     @dataclass
     class Dashed(Event):
@@ -80,8 +82,8 @@ def test_spelling_with_another_separator_is_the_same_event_name() -> None:
         registry.register(Underlined)
 
 
-def test_refused_class_leaves_nothing_behind() -> None:
-    """After an error the registry is as it was."""
+def test_rejected_class_does_not_change_the_registry() -> None:
+    """After an error, the fixed class can be registered."""
 
     class Bare(Event):
         name = "bare"
@@ -94,8 +96,8 @@ def test_refused_class_leaves_nothing_behind() -> None:
     registry.register(dataclass(Bare))
 
 
-def test_subclass_is_taken_by_its_nearest_registered_ancestor() -> None:
-    """As Datasette's `isinstance` does, but nearest first; registering it later makes it its own."""
+def test_unregistered_subclass_has_the_schema_of_its_nearest_ancestor() -> None:
+    """As in Datasette, but the nearest ancestor first. Once registered, it has its own."""
 
     @dataclass
     class Child(First):
@@ -123,8 +125,8 @@ def test_subclass_is_taken_by_its_nearest_registered_ancestor() -> None:
     assert registry[Child].event_name == "app.first"
 
 
-def test_subclass_that_is_no_dataclass_is_taken_as_its_ancestor() -> None:
-    """It has no fields of its own to show."""
+def test_subclass_that_is_not_a_dataclass_has_the_fields_of_its_ancestor() -> None:
+    """It has no fields of its own."""
 
     class Child(First):
         pass
@@ -136,7 +138,7 @@ def test_subclass_that_is_no_dataclass_is_taken_as_its_ancestor() -> None:
 
 
 def test_unregistered_class() -> None:
-    """The error names the class and the mend, and is a `KeyError`."""
+    """The error names the class and the fix, and is a `KeyError`."""
     registry = SchemaRegistry(namespace="app")
     registry.register(First)
 
@@ -148,7 +150,7 @@ def test_unregistered_class() -> None:
 
 
 def test_untyped_class_may_share_an_event_name() -> None:
-    """Where no class may be refused, a second one of a name goes out under it."""
+    """A host that must not reject a class emits both under the same name."""
     registry = SchemaRegistry(namespace="app")
     registry.register(First)
 
@@ -169,3 +171,88 @@ def test_same_version_twice_is_rejected() -> None:
 
     with pytest.raises(DuplicateEventName):
         registry.register(twin)
+
+
+def test_new_class_replaces_a_cached_ancestor() -> None:
+    """A subclass that was looked up before has the schema of a nearer ancestor from then on."""
+
+    @dataclass
+    class Middle(First):
+        name = "middle"
+
+    @dataclass
+    class Child(Middle):
+        b: int = 2
+
+    registry = SchemaRegistry(namespace="app")
+    registry.register(First)
+    assert registry[Child].event_name == "app.first"
+
+    registry.register(Middle)
+    assert registry[Child].event_name == "app.middle"
+
+
+def test_threads_that_look_up_a_subclass_share_one_reader() -> None:
+    """Their events are counted together."""
+
+    @dataclass
+    class Child(First):
+        b: int = 2
+
+    registry = SchemaRegistry(namespace="app")
+    registry.register(First)
+    start = threading.Barrier(8)
+    readers: list[EventReader] = []
+
+    def look_up() -> None:
+        start.wait()
+        readers.append(registry.reader(Child))
+
+    threads = [threading.Thread(target=look_up) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(readers) == 8
+    assert {id(reader) for reader in readers} == {id(registry.reader(Child))}
+
+
+def test_versions_of_an_event() -> None:
+    """By version, for events of an older version in the quarantine."""
+    second = dataclass(type("SecondVersion", (Event,), {"name": "version"}, version="1"))
+    registry = SchemaRegistry(namespace="app")
+    registry.register(VersionEvent)
+    registry.register(second)
+
+    assert {version: reader.schema.event_class for version, reader in registry.versions("app.version").items()} == {
+        "2": VersionEvent,
+        "1": second,
+    }
+    assert registry.versions("app.other") == {}
+
+
+def test_registration_is_observed() -> None:
+    """Tools that watch a process, such as the pytest plugin, see the reader of each registered class once."""
+    seen: list[EventReader] = []
+    on_register.append(seen.append)
+    try:
+        registry = SchemaRegistry(namespace="app")
+        registry.register(First)
+        registry.register(First)
+        registry.register_untyped(FirstAgain)
+    finally:
+        on_register.remove(seen.append)
+
+    assert seen == [registry.reader(First), registry.reader(FirstAgain)]
+
+
+def test_registry_from_settings() -> None:
+    """The namespace and the privacy are those of the settings."""
+    settings = Settings(secret=("x",), namespace="forum", privacy_default="drop", privacy_key="key", opt_in="a.b")
+    registry = SchemaRegistry.from_settings(settings)
+    hash_attribute = Attribute(privacy=Privacy.HASH)
+
+    assert registry.register(First).event_name == "forum.first"
+    assert registry.reader(First).attributes(First()) == {}
+    assert registry.policy.privacy_of(hash_attribute, None) is Privacy.HASH
+    assert registry.policy.privacy_of(Attribute(requirement="opt_in"), "a.b") is Privacy.PLAIN
