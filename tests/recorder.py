@@ -1,4 +1,4 @@
-"""A program's telemetry, kept in memory: the SDK's real providers, and what arrived at their ends."""
+"""The telemetry of a test, recorded in memory with the real providers of the SDK."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECRET = "a secret of the tests"
 
 
 class Telemetry:
-    """Providers to hand to a host, and what went through them."""
+    """Providers for a host, and the telemetry that was emitted to them."""
 
     def __init__(self) -> None:
         self._spans, self._logs, self._reader = (
@@ -39,7 +39,7 @@ class Telemetry:
 
     @property
     def providers(self) -> dict[str, Any]:
-        """The providers, as a host's keyword arguments."""
+        """The providers, as the keyword arguments of a `Host`."""
         return {
             "tracer_provider": self.tracer_provider,
             "logger_provider": self.logger_provider,
@@ -47,36 +47,36 @@ class Telemetry:
         }
 
     def host(self, *plugins: object, settings: Settings | None = None, **kwargs: Any) -> Host:
-        """A host whose telemetry is kept here."""
+        """Return a host whose telemetry is recorded here."""
         return Host(settings or Settings(secret=(SECRET,)), plugins=plugins, **{**self.providers, **kwargs})
 
     @property
     def tracer(self) -> Tracer:
-        """A tracer of the program's own, for the spans around events."""
+        """A tracer for spans of the program itself."""
         return self.tracer_provider.get_tracer("tests")
 
     @property
     def logs(self) -> list[ReadableLogRecord]:
-        """The log records that were emitted, in order."""
+        """The emitted log records, in order."""
         return list(self._logs.get_finished_logs())
 
     @property
     def events(self) -> list[tuple[str, Attributes]]:
-        """Name and attributes of the emitted events, without their unique ids."""
+        """The name and attributes of each emitted event, without its unique id."""
         return [(str(log.log_record.event_name), without_uid(log.log_record.attributes)) for log in self.logs]
 
     @property
     def spans(self) -> list[ReadableSpan]:
-        """The spans that ended, in order."""
+        """The spans that have ended, in order."""
         return list(self._spans.get_finished_spans())
 
     @property
     def span_events(self) -> list[SpanEvent]:
-        """The span events of the spans that ended, in order."""
+        """The span events of the spans that have ended, in order."""
         return [event for span in self.spans for event in span.events]
 
     def metrics(self) -> dict[str, Metric]:
-        """The metrics, collected now, by name."""
+        """Collect the metrics, and return them by name."""
         data = self._reader.get_metrics_data()
         found = (
             []
@@ -88,11 +88,11 @@ class Telemetry:
                 for metric in scope.metrics
             ]
         )
-        assert len({metric.name for metric in found}) == len(found), "one metric came twice"
+        assert len({metric.name for metric in found}) == len(found), "one metric was exported twice"
         return {metric.name: metric for metric in found}
 
     def counts(self, name: str) -> dict[tuple[object, ...], float]:
-        """The values of a counter, or the counts of a histogram, by the values of its attributes (sorted by name)."""
+        """Return the values of a counter, or the counts of a histogram, by the values of its attributes (sorted by name)."""
         metric = self.metrics().get(name)
         points = [] if metric is None else metric.data.data_points
         return {
@@ -102,19 +102,19 @@ class Telemetry:
         }
 
     def everything(self) -> str:
-        """All that left, as one text: the place to look for what must not be there."""
+        """Return all recorded telemetry as one text, to search for values that must not be exported."""
         parts = [span.to_json() for span in self.spans] + [log.to_json() for log in self.logs]
         parts += [metric.to_json() for metric in self.metrics().values()]
         return "\n".join(parts)
 
     def shutdown(self) -> None:
-        """Release what the providers hold."""
+        """Shut the providers down."""
         for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):
             provider.shutdown()
 
 
 def without_uid(attributes: Mapping[str, Any] | None) -> Attributes:
-    """The attributes but for the event's unique id, which has to be there."""
+    """Return the attributes without the unique id of the event, which must be among them."""
     rest = dict(attributes or {})
     assert rest.pop("log.record.uid")
     return rest

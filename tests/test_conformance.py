@@ -1,4 +1,7 @@
-"""The names on the wire, pinned: what a real workload emits is what is declared, and nothing declared is never emitted."""
+"""The names on the wire: a real workload emits every declared name, and no other.
+
+The names are written out here as well, so that a change of a name on the wire changes a test.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,7 @@ METRICS = {
 
 @dataclass
 class ThingEvent(Event, version="1"):
-    """Whatever can be said of an event is said of one of these."""
+    """An event with every attribute that an event can have."""
 
     name = "thing"
     number: int
@@ -67,7 +70,7 @@ class ThingEvent(Event, version="1"):
 
 
 class Plugin:
-    """Its events, and a hook that fails."""
+    """Registers the events, and has a hook that fails."""
 
     @hookimpl
     def register_events(self):
@@ -78,8 +81,8 @@ class Plugin:
         raise RuntimeError("a hook that fails")
 
 
-class BrokenLogger:
-    """A provider that fails now and then."""
+class BreakableLogger:
+    """A logger that fails once the test breaks it."""
 
     def __init__(self, logger: object) -> None:
         self._logger = logger
@@ -93,7 +96,7 @@ class BrokenLogger:
 
 @pytest.fixture
 def emitted(telemetry: Telemetry, tmp_path: Path) -> Iterator[Telemetry]:
-    """A workload in which everything happens."""
+    """The telemetry of a workload that emits every name."""
     actor = {"id": 1, "name": "a", "full_name": "b", "roles": ["c"], "email": "d", "team": "e"}
     settings = Settings(secret=("x",), actor=("*",))
     with telemetry.host(Plugin(), settings=settings) as host:
@@ -104,7 +107,7 @@ def emitted(telemetry: Telemetry, tmp_path: Path) -> Iterator[Telemetry]:
         host.track(ThingEvent(number=1, many={}, created=datetime(1900, 1, 1, tzinfo=timezone.utc)))
         host.track(CreateTableEvent(actor=None, database="d", table="t", schema="s"))
         emitter = host._instrumentation._emitter
-        emitter._logger = broken = BrokenLogger(emitter._logger)  # type: ignore[assignment]
+        emitter._logger = broken = BreakableLogger(emitter._logger)  # type: ignore[assignment]
         broken.is_broken = True
         host.track(ThingEvent(number=1, many={}))
         token = host.call(host.create_token, "root", expires_after=3600)
@@ -140,34 +143,34 @@ def names(telemetry: Telemetry) -> Iterator[str]:
             yield from point.attributes or ()
 
 
-def own(name: str) -> str:
-    """The declared name of one that stands for a prefix."""
+def declared_name(name: str) -> str:
+    """Return the declared name for an emitted one, which may be below a prefix."""
     return "heliograph.actor" if name.startswith("heliograph.actor.") else name
 
 
 def test_attributes(emitted: Telemetry) -> None:
-    """Emitted, declared and pinned are the same."""
+    """The emitted, the declared and the expected names are the same."""
     declared = {str(name) for name in vars(semconv).values() if isinstance(name, semconv.AttributeName)}
-    found = {own(name) for name in names(emitted) if not name.startswith(("app.", "datasette."))}
+    found = {declared_name(name) for name in names(emitted) if not name.startswith(("app.", "datasette."))}
 
     assert found == declared == ATTRIBUTES
 
 
 def test_spans(emitted: Telemetry) -> None:
-    """Emitted, declared and pinned are the same."""
+    """The emitted, the declared and the expected names are the same."""
     declared = {str(name) for name in vars(semconv).values() if isinstance(name, semconv.SpanName)}
 
     assert {span.name for span in emitted.spans} == declared == SPANS
 
 
 def test_metrics(emitted: Telemetry) -> None:
-    """Emitted, declared and pinned are the same, units too."""
+    """The emitted, the declared and the expected names and units are the same."""
     declared = {(str(name), name.unit) for name in vars(semconv).values() if isinstance(name, semconv.MetricName)}
 
     assert {(metric.name, metric.unit) for metric in emitted.metrics().values()} == declared == METRICS
 
 
 def test_scope_and_event_names(emitted: Telemetry) -> None:
-    """One scope, and event names by namespace and name."""
+    """There is one scope, and an event name consists of namespace and name."""
     assert {log.instrumentation_scope.name for log in emitted.logs} == {"heliograph"}  # type: ignore[union-attr]
     assert {log.log_record.event_name for log in emitted.logs} == {"app.thing", "datasette.create_table"}

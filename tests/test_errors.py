@@ -1,4 +1,4 @@
-"""Errors form one tree, say what is to be done, and carry their data."""
+"""The exceptions form one tree, name the fix, and carry their data as attributes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ALL = [
 
 
 @pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
-def test_every_error_is_in_the_tree_and_in_its_drawing(cls: type[Exception]) -> None:
-    """One base, and every class stands in the module's docstring."""
+def test_every_exception_is_in_the_tree_and_in_its_drawing(cls: type[Exception]) -> None:
+    """There is one base class, and the docstring of the module has every class."""
     assert issubclass(cls, errors.HeliographError)
     assert f"{cls.__name__} " in f"{errors.__doc__} " or f"{cls.__name__}\n" in str(errors.__doc__)
 
@@ -35,18 +35,18 @@ def test_every_error_is_in_the_tree_and_in_its_drawing(cls: type[Exception]) -> 
         (errors.TokensDisabled, ValueError),
     ],
 )
-def test_errors_are_the_builtin_ones_that_datasette_raises(cls: type[Exception], builtin: type[Exception]) -> None:
-    """Code that was written for Datasette catches ours by the builtin class."""
+def test_exceptions_are_built_in_ones_as_well(cls: type[Exception], builtin: type[Exception]) -> None:
+    """Code that was written for Datasette catches them by the built-in class."""
     assert issubclass(cls, builtin)
 
 
-def test_key_errors_read_as_sentences() -> None:
-    """A `KeyError` would show the repr of its message."""
+def test_text_of_a_key_error_is_its_message() -> None:
+    """`KeyError` itself would show the repr of the message."""
     assert str(errors.UnregisteredEvent(int)).startswith("builtins.int is not registered: return it from")
 
 
-def test_database_not_found_names_those_that_there_are() -> None:
-    """The message has the name, the known names, and the mend; the name is also an attribute."""
+def test_database_not_found_lists_the_known_databases() -> None:
+    """The message has the name, the known names and the fix. The name is an attribute too."""
     error = errors.DatabaseNotFound("evnets", ["other", "events"])
 
     assert error.name == "evnets"
@@ -58,7 +58,7 @@ def test_database_not_found_names_those_that_there_are() -> None:
 
 
 def test_duplicate_event_name_names_both_classes() -> None:
-    """Both classes, and the name, are in the message and on the error."""
+    """The message and the attributes have both classes and the event name."""
     error = errors.DuplicateEventName(int, str, "app.count")
 
     assert (error.event_class, error.registered_class, error.event_name) == (int, str, "app.count")
@@ -68,23 +68,23 @@ def test_duplicate_event_name_names_both_classes() -> None:
 
 
 def test_settings_error_lists_every_problem() -> None:
-    """One line for each problem."""
+    """The message has one line for each problem."""
     error = errors.SettingsError(["one", "two"])
 
     assert error.problems == ("one", "two")
     assert str(error).splitlines()[1:] == ["- one", "- two"]
 
 
-def test_token_handler_not_found_names_the_available_ones() -> None:
-    """The names are on the error, in call order."""
+def test_token_handler_not_found_lists_the_registered_handlers() -> None:
+    """In call order."""
     error = errors.TokenHandlerNotFound("databse", ["database", "signed"])
 
     assert (error.name, error.available) == ("databse", ("database", "signed"))
     assert str(error) == "Token handler 'databse' not found. Available handlers: ['database', 'signed']"
 
 
-def test_token_errors_have_a_message_to_show() -> None:
-    """`message` is what may be shown, as with Datasette's `TokenInvalid`."""
+def test_token_rejections_have_a_message_to_show() -> None:
+    """`message` may be shown to the user, as with Datasette's `TokenInvalid`."""
     assert errors.TokenExpired(7).message == "Token has expired"
     assert errors.TokenExpired(7).expired_at == 7
     assert [cls().message for cls in (errors.TokenInvalid, errors.TokenMalformed, errors.TokenSignatureInvalid)] == [
@@ -94,6 +94,6 @@ def test_token_errors_have_a_message_to_show() -> None:
     ]
 
 
-def test_qualified_name_of_a_class_and_of_a_thing() -> None:
-    """A thing is named by its class."""
+def test_qualified_name_of_a_class_and_of_an_object() -> None:
+    """An object has the name of its class."""
     assert errors.qualified_name(int) == errors.qualified_name(7) == "builtins.int"

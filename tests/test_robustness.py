@@ -1,4 +1,4 @@
-"""What a program, a plugin or an attacker may do wrong, and what comes of it: an error that says so, or nothing."""
+"""Mistakes of programs and plugins, and attacks: each causes a clear error, or none at all."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Ping(Event):
 
 
 class Pings:
-    """Registers `Ping`; its hook gives what it is told to."""
+    """Registers `Ping`. Its hook returns what the test sets."""
 
-    def __init__(self, answer: object = None) -> None:
-        self.answer = answer
+    def __init__(self, result: object = None) -> None:
+        self.result = result
 
     @hookimpl
     def register_events(self) -> list[type]:
@@ -35,7 +35,7 @@ class Pings:
 
     @hookimpl
     def track_event(self) -> object:
-        return self.answer
+        return self.result
 
 
 class Key(enum.Enum):
@@ -46,8 +46,8 @@ class TextKey(str, enum.Enum):
     TOKEN = "token"
 
 
-def test_a_hook_that_exits_does_not_end_the_loop(telemetry, warnings):
-    """An async hook that raises SystemExit is logged; what is tracked after it is handled, and the flush is true."""
+def test_hook_that_exits_does_not_end_the_loop(telemetry, warnings):
+    """An async hook that raises SystemExit is logged. Later events are handled, and the flush returns True."""
     seen = []
 
     async def leave() -> None:
@@ -59,7 +59,7 @@ def test_a_hook_that_exits_does_not_end_the_loop(telemetry, warnings):
     plugin = Pings(leave)
     with telemetry.host(plugin) as host:
         host.track(Ping())
-        plugin.answer = stay
+        plugin.result = stay
         host.track(Ping())
         assert host.flush(2000)
     assert seen == ["stayed"]
@@ -67,8 +67,8 @@ def test_a_hook_that_exits_does_not_end_the_loop(telemetry, warnings):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 cannot tell who is cancelled")
-def test_a_hook_that_is_cancelled_by_itself_is_a_failure_of_its_own(telemetry, warnings):
-    """A hook that raises CancelledError, though nobody cancelled its caller, is logged, and those after it still run."""
+def test_hook_that_cancels_itself_is_a_failure_of_the_hook(telemetry, warnings):
+    """A hook that raises CancelledError, although its caller was not cancelled, is logged, and the next hooks run."""
     seen = []
 
     class After:
@@ -91,8 +91,8 @@ def test_a_hook_that_is_cancelled_by_itself_is_a_failure_of_its_own(telemetry, w
     assert "The hook track_event of the plugin" in warnings.text
 
 
-def test_a_caller_that_is_cancelled_is_cancelled(telemetry):
-    """Cancelling who awaits track_event cancels the hook that it waits for."""
+def test_cancelled_caller_cancels_the_hook(telemetry):
+    """Cancelling a task that awaits track_event cancels the hook that it waits for."""
 
     async def program(host: Host) -> None:
         task = asyncio.ensure_future(host.track_event(Ping()))
@@ -105,8 +105,8 @@ def test_a_caller_that_is_cancelled_is_cancelled(telemetry):
         asyncio.run(program(host))
 
 
-def test_track_and_shutdown_race(telemetry):
-    """Threads that track while another shuts the host down get no exception, and no flush waits for a lost job."""
+def test_events_can_be_tracked_during_a_shutdown(telemetry):
+    """Threads that track while another one shuts the host down get no exception, and no flush waits for a lost job."""
     failures = []
 
     async def nothing() -> None:
@@ -132,15 +132,15 @@ def test_track_and_shutdown_race(telemetry):
     assert failures == []
 
 
-def test_a_shutdown_on_the_host_s_own_loop_is_refused(telemetry, warnings):
-    """A hook that shuts its host down from the host's own loop gets an error at once, and not a deadlock."""
+def test_shutdown_on_the_hosts_own_loop_is_an_error(telemetry, warnings):
+    """A hook that shuts down its host on the host's own loop gets an error at once, and no deadlock."""
     plugin = Pings()
     with telemetry.host(plugin) as host:
 
         async def shut_down() -> None:
             host.shutdown()
 
-        plugin.answer = shut_down
+        plugin.result = shut_down
         host.track(Ping())
         assert host.flush(2000)
     assert "cannot be shut down by a function that runs on its own loop" in warnings.text
@@ -155,14 +155,14 @@ def test_a_shutdown_on_the_host_s_own_loop_is_refused(telemetry, warnings):
         (None, "no function that is marked with @hookimpl"),
     ],
 )
-def test_what_is_no_plugin_is_refused(plugin, reason):
-    """A thing that pluggy cannot call, or would not, is an error that says what it is."""
+def test_object_that_is_no_plugin_is_an_error(plugin, reason):
+    """An object that pluggy cannot call, or would silently ignore."""
     with pytest.raises(PluginError, match=reason):
         Host(Settings(), plugins=[plugin])
 
 
-def test_a_plugin_that_cannot_be_started_is_taken_away(telemetry):
-    """On a running host, a plugin with a class that has no schema is refused, and none of its hooks is called."""
+def test_plugin_that_cannot_be_started_is_removed(telemetry):
+    """On a running host, no hook of a plugin whose event class has no schema is called."""
     called = []
 
     class Bad:
@@ -182,8 +182,8 @@ def test_a_plugin_that_cannot_be_started_is_taken_away(telemetry):
     assert called == []
 
 
-def test_a_hook_that_is_a_generator_is_told(telemetry, warnings):
-    """A `yield` in a hook that says nothing of being a wrapper is a failure, since nothing of it ran."""
+def test_hook_that_is_a_generator_is_logged(telemetry, warnings):
+    """A `yield` in a hook that is not marked as a wrapper is a failure, since no line of it was executed."""
 
     def generator() -> Iterator[None]:
         yield
@@ -203,8 +203,8 @@ def test_a_hook_that_is_a_generator_is_told(telemetry, warnings):
         MappingProxyType({"id": "root", "token": "s3cret"}),
     ],
 )
-def test_an_actor_s_token_never_leaves(telemetry, actor):
-    """Whatever kind of key it has, and however deep it lies, an actor's secret is in nothing that is emitted."""
+def test_token_of_an_actor_is_never_exported(telemetry, actor):
+    """With any kind of key, and at any depth."""
     with telemetry.host(Pings()) as host:
         host.track(Ping(actor=actor))
     [(_, attributes)] = telemetry.events
@@ -212,8 +212,8 @@ def test_an_actor_s_token_never_leaves(telemetry, actor):
     assert "s3cret" not in telemetry.everything()
 
 
-def test_an_actor_that_another_thread_changes_is_no_error(telemetry):
-    """An actor that changes while it is read goes out as it was at some moment."""
+def test_actor_that_another_thread_changes_is_no_error(telemetry):
+    """It is exported as it was at one moment."""
     actor = {"id": "root"}
     stop = threading.Event()
 
@@ -235,8 +235,8 @@ def test_an_actor_that_another_thread_changes_is_no_error(telemetry):
         thread.join()
 
 
-def test_a_value_that_grows_without_end_is_bounded():
-    """A list of lists that doubles at each level is looked at to a bound, and quickly."""
+def test_value_that_doubles_at_each_level_is_limited():
+    """A list of lists is read up to a limit, and quickly."""
     value: list[object] = [1]
     for _ in range(30):
         value = [value, value]
@@ -248,7 +248,7 @@ def test_a_value_that_grows_without_end_is_bounded():
 
 
 @pytest.mark.parametrize("severity", [0, 25, -1, "WARN"])
-def test_a_severity_that_is_none_is_refused(telemetry, severity):
+def test_unknown_severity_is_an_error(telemetry, severity):
     """A severity that OpenTelemetry does not have is an error when the class is registered."""
 
     @dataclass
@@ -259,8 +259,8 @@ def test_a_severity_that_is_none_is_refused(telemetry, severity):
         Host(Settings()).schemas.register(Odd)
 
 
-def test_an_untyped_event_has_a_legal_and_stable_name():
-    """A class whose name is a property, or no word at all, goes out under the name of the class, or as an event."""
+def test_untyped_event_has_a_valid_and_stable_name():
+    """If its name is a property or not a word, it is emitted under the name of the class, or as `event`."""
 
     class Strange:
         @property
@@ -272,12 +272,12 @@ def test_an_untyped_event_has_a_legal_and_stable_name():
 
 
 def test_properties_with_any_mapping_as_the_actor():
-    """An actor that cannot be copied deeply does not keep an event from saying its properties."""
+    """An actor that cannot be copied deeply does not keep an event from returning its properties."""
     assert Ping(actor=MappingProxyType({"id": 1})).properties() == {}
 
 
-def test_an_unregistered_event_is_an_error_without_telemetry_too():
-    """The error comes first, whatever the providers are."""
+def test_unregistered_event_is_an_error_without_telemetry_too():
+    """The error does not depend on the providers."""
     host = Host(Settings())
     with pytest.raises(UnregisteredEvent, match="Ping"):
         host.track(Ping())

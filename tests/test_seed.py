@@ -1,6 +1,6 @@
 """The code blocks of the hooks' documentation run as written: in a `Host` and in a real Datasette.
 
-Each block is a file in `seed`. A `Host` gets it with ``from datasette import`` read as ``from heliograph import``.
+Each code block is a file in `seed`. For a `Host`, ``from datasette import`` is replaced by ``from heliograph import``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 
 
 def load(name: str, package: str) -> ModuleType:
-    """A code block as a plugin module, which imports from that package."""
+    """Return a code block as a plugin module, which imports from the given package."""
     module = ModuleType(f"seed_{name}_{package}")
     source = (SEED / f"{name}.py").read_text().replace("from datasette import", f"from {package} import")
     exec(compile(source, SEED / f"{name}.py", "exec", dont_inherit=True), vars(module))
@@ -38,7 +38,7 @@ def load(name: str, package: str) -> ModuleType:
 
 
 async def run(name: str, **names: object) -> dict[str, Any]:
-    """A code block that awaits at its top level, run with the names that it takes for granted; gives all its names."""
+    """Run a code block that awaits at its top level, with the given names. Return all its names."""
     path, flags = SEED / f"{name}.py", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     result = eval(compile(path.read_text(), path, "exec", flags, dont_inherit=True), names)
     if inspect.isawaitable(result):
@@ -47,7 +47,7 @@ async def run(name: str, **names: object) -> dict[str, Any]:
 
 
 class Recorder:
-    """A plugin that keeps the events that it is told of."""
+    """A plugin that records the events of its hook."""
 
     def __init__(self) -> None:
         self.events: list[Any] = []
@@ -69,7 +69,7 @@ class Registrar:
 
 
 class Instances:
-    """Makes real Datasettes with plugins, and takes the plugins away after the test."""
+    """Creates Datasettes with plugins, and removes the plugins after the test."""
 
     def __init__(self) -> None:
         self._plugins: list[object] = []
@@ -91,7 +91,7 @@ class Instances:
 
 @pytest.fixture
 def datasettes() -> Iterator[Instances]:
-    """Makes Datasettes."""
+    """Creates Datasettes."""
     instances = Instances()
     yield instances
     instances.close()
@@ -110,7 +110,7 @@ def events_db(tmp_path: Path) -> Path:
 
 
 async def test_host_tracks_the_registered_event(telemetry: Telemetry) -> None:
-    """The block's event classes are registered; its call, without an actor, is accepted and emitted."""
+    """The event classes are registered. The call, without an actor, is accepted and emitted."""
     plugin, recorder = load("register_events", "heliograph"), Recorder()
 
     async with telemetry.host(plugin, recorder) as host:
@@ -126,7 +126,7 @@ async def test_host_tracks_the_registered_event(telemetry: Telemetry) -> None:
 
 
 async def test_datasette_tracks_the_registered_event(datasettes: Instances) -> None:
-    """As written, in Datasette: registered, and tracked when an actor is given."""
+    """The event classes are registered as written. The call is accepted if it has an actor."""
     plugin, recorder = load("register_events", "datasette"), Recorder()
     datasette = datasettes(plugin, recorder)
     await datasette.invoke_startup()
@@ -138,16 +138,16 @@ async def test_datasette_tracks_the_registered_event(datasettes: Instances) -> N
     assert (event.name, event.actor, event.properties()) == ("ban-user", {"id": "root"}, {"user": {"id": 1}})
 
 
-async def test_datasettes_own_event_refuses_the_call_without_an_actor(datasettes: Instances) -> None:
-    """The documentation's call raises on Datasette's own base class, whose actor has no default."""
+async def test_datasettes_own_event_requires_an_actor(datasettes: Instances) -> None:
+    """The call of the documentation raises with Datasette's own base class, whose actor has no default."""
     plugin = load("register_events", "datasette")
 
     with pytest.raises(TypeError, match="actor"):
         await run("track", datasette=datasettes(plugin), BanUserEvent=plugin.BanUserEvent)
 
 
-async def test_datasette_takes_an_event_of_heliographs_without_an_actor(datasettes: Instances) -> None:
-    """Built on heliograph's Event, the documentation's call is accepted in Datasette too."""
+async def test_datasette_accepts_an_event_of_heliograph_without_an_actor(datasettes: Instances) -> None:
+    """With heliograph's base class, the call of the documentation is accepted in Datasette too."""
     plugin, recorder = load("register_events", "heliograph"), Recorder()
     datasette = datasettes(plugin, recorder)
     await datasette.invoke_startup()
@@ -162,8 +162,8 @@ async def test_datasette_takes_an_event_of_heliographs_without_an_actor(datasett
 # register_token_handler
 
 
-async def test_host_uses_the_handler_registered_last_as_its_default(telemetry: Telemetry) -> None:
-    """The block's handler comes before the built-in one in call order, so it is the default; its `...` gives None."""
+async def test_handler_of_a_plugin_is_the_default_of_a_host(telemetry: Telemetry) -> None:
+    """It comes before the built-in handler in call order. Its `...` returns None."""
     plugin = load("register_token_handler", "heliograph")
 
     async with telemetry.host(plugin) as host:
@@ -173,7 +173,7 @@ async def test_host_uses_the_handler_registered_last_as_its_default(telemetry: T
 
 
 class MemoryTokens(TokenHandler):
-    """The block's handler, with the bodies that its comments ask for."""
+    """The handler of the code block, with the bodies that its comments describe."""
 
     name = "database"
 
@@ -196,7 +196,7 @@ class MemoryTokens(TokenHandler):
 
 
 async def test_host_runs_the_token_calls(telemetry: Telemetry) -> None:
-    """Default handler, handler by name, verification: the documentation's three calls, one after the other."""
+    """The three calls of the documentation: the default handler, a handler by name, and verification."""
     handler = MemoryTokens()
 
     async with telemetry.host(handler) as host:
@@ -208,7 +208,7 @@ async def test_host_runs_the_token_calls(telemetry: Telemetry) -> None:
 
 
 async def test_datasette_runs_the_token_calls(datasettes: Instances) -> None:
-    """The same calls in Datasette, whose handlers have to be built on its own base class."""
+    """The same calls in Datasette, which requires handlers of its own base class."""
     plugin, verified = load("register_token_handler", "datasette"), []
 
     class Stored(plugin.DatabaseTokenHandler):
@@ -236,7 +236,7 @@ async def test_datasette_runs_the_token_calls(datasettes: Instances) -> None:
 
 
 async def test_datasette_registers_the_handler_as_written(datasettes: Instances) -> None:
-    """The block alone: its handler is found by its name, and its `...` gives None."""
+    """The handler is found by its name. Its `...` returns None."""
     datasette = datasettes(load("register_token_handler", "datasette"))
     await datasette.invoke_startup()
 
@@ -245,19 +245,19 @@ async def test_datasette_registers_the_handler_as_written(datasettes: Instances)
 
 
 async def test_host_verifies_with_all_handlers(telemetry: Telemetry) -> None:
-    """A token that the first handler does not know is asked of the next one."""
+    """The next handler is asked for a token that the first one does not recognize."""
     handler = MemoryTokens()
 
     async with telemetry.host(load("register_token_handler", "heliograph"), handler) as host:
         signed = await host.create_token("ada", handler="signed")
         assert (await host.verify_token(signed) or {})["id"] == "ada"
-        assert await host.verify_token("nobody's") is None
+        assert await host.verify_token("unknown") is None
 
-    assert handler.asked == [signed, "nobody's"]
+    assert handler.asked == [signed, "unknown"]
 
 
-async def test_host_hands_restrictions_to_the_handler(telemetry: Telemetry) -> None:
-    """`restrictions` is what the caller gave, or None."""
+async def test_host_passes_restrictions_to_the_handler(telemetry: Telemetry) -> None:
+    """`restrictions` is the argument of the caller, or None."""
     handler, restrictions = MemoryTokens(), TokenRestrictions().allow_all("view-instance")
 
     async with telemetry.host(handler) as host:
@@ -268,7 +268,7 @@ async def test_host_hands_restrictions_to_the_handler(telemetry: Telemetry) -> N
 
 
 async def test_unknown_handler_is_a_value_error(telemetry: Telemetry, datasettes: Instances) -> None:
-    """A name that no handler has raises ValueError in both hosts."""
+    """In both hosts."""
     async with telemetry.host(load("register_token_handler", "heliograph")) as host:
         with pytest.raises(ValueError, match="nowhere"):
             await host.create_token("user123", handler="nowhere")
@@ -280,7 +280,7 @@ async def test_unknown_handler_is_a_value_error(telemetry: Telemetry, datasettes
 
 
 async def test_no_handler_is_a_runtime_error(telemetry: Telemetry) -> None:
-    """Without any handler, creating a token raises RuntimeError, and verifying finds nobody."""
+    """Without a handler, creating a token raises RuntimeError, and no token is recognized."""
     settings = Settings(secret=(SECRET,), allow_signed_tokens=False)
 
     async with telemetry.host(settings=settings) as host:
@@ -293,7 +293,7 @@ async def test_no_handler_is_a_runtime_error(telemetry: Telemetry) -> None:
 
 
 async def test_host_prints_the_event(telemetry: Telemetry, capsys: pytest.CaptureFixture[str]) -> None:
-    """The block's hook prints the event as one line of JSON on stderr."""
+    """The hook prints the event to stderr as one line of JSON."""
     events = load("register_events", "heliograph")
 
     async with telemetry.host(events, load("track_event_stderr", "heliograph")) as host:
@@ -307,7 +307,7 @@ async def test_host_prints_the_event(telemetry: Telemetry, capsys: pytest.Captur
 
 
 async def test_datasette_prints_the_event(datasettes: Instances, capsys: pytest.CaptureFixture[str]) -> None:
-    """As written, in Datasette, the same line."""
+    """As written, it prints the same line in Datasette."""
     events = load("register_events", "datasette")
     datasette = datasettes(events, load("track_event_stderr", "datasette"))
     await datasette.invoke_startup()
@@ -322,7 +322,7 @@ async def test_datasette_prints_the_event(datasettes: Instances, capsys: pytest.
 
 
 def rows(path: Path) -> list[tuple[Any, ...]]:
-    """What the block wrote, without its clock's answer, which has to be a time."""
+    """Return the rows that the hook wrote, without their times, which must have the right format."""
     with closing(sqlite3.connect(path)) as connection:
         found = connection.execute(
             "select created, event_type, actor, properties from datasette_events order by id"
@@ -339,7 +339,7 @@ EXPECTED_ROWS = [
 
 
 async def test_host_writes_events_into_a_database(telemetry: Telemetry, events_db: Path) -> None:
-    """The startup hook makes the table, and the async function of the other hook writes a row before track_event ends."""
+    """The startup hook creates the table, and the other hook has written a row when track_event returns."""
     events = load("register_events", "heliograph")
     plugin = load("track_event_database", "heliograph")
 
@@ -351,7 +351,7 @@ async def test_host_writes_events_into_a_database(telemetry: Telemetry, events_d
 
 
 def test_sync_host_writes_events_into_a_database(telemetry: Telemetry, events_db: Path) -> None:
-    """From sync code the rows are there when the host was left."""
+    """The rows are written when the host has been left."""
     events = load("register_events", "heliograph")
 
     with telemetry.host(events, load("track_event_database", "heliograph"), databases={"events": events_db}) as host:
@@ -362,7 +362,7 @@ def test_sync_host_writes_events_into_a_database(telemetry: Telemetry, events_db
 
 
 async def test_datasette_writes_events_into_a_database(datasettes: Instances, events_db: Path) -> None:
-    """As written, in Datasette, into its database of that name."""
+    """As written, it writes the rows in Datasette."""
     events = load("register_events", "datasette")
     datasette = datasettes(events, load("track_event_database", "datasette"), files=[str(events_db)])
     await datasette.invoke_startup()
@@ -379,8 +379,8 @@ class LoginEvent(Event):
     method: str
 
 
-async def test_both_hosts_say_the_same_of_an_event(telemetry: Telemetry, datasettes: Instances) -> None:
-    """name, actor, created and properties() are the same, and of the same types, in both hosts."""
+async def test_event_is_the_same_for_the_hooks_of_both_hosts(telemetry: Telemetry, datasettes: Instances) -> None:
+    """Its name, actor, created and properties() have the same values and types."""
     event, of_host, of_datasette = LoginEvent(method="password", actor={"id": "ada"}), Recorder(), Recorder()
 
     async with telemetry.host(Registrar(LoginEvent), of_host) as host:
