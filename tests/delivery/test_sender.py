@@ -1,26 +1,41 @@
-"""The sender: how much it sends at once, by what the server takes."""
+"""The sender: order, acknowledgement, splitting, dead letters, backoff, and the size of requests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from opentelemetry._logs import LogRecord
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from delivery.outboxes import destination
-from delivery.servers import OK, Answer, serving
+from delivery.servers import OK, Answer, serving, uids
+from heliograph.delivery.backoff import Backoff
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.encoding.log_records import encode_log_record, log_record_field
+from heliograph.delivery.journal.batch import Batch
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.metrics import OutboxCounters
-from heliograph.delivery.sender import MAX_BATCH_BYTES, Outcome, Sender
+from heliograph.delivery.sender import LOG_INTERVAL_SECONDS, MAX_BATCH_BYTES, Outcome, Sender
 from heliograph.delivery.transport.open import open_transport
+from heliograph.delivery.transport.verdict import Action, Reason, Verdict
+from heliograph.errors import OutboxError
+from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED, OUTBOX_RETRIED
+
+DELIVERED = Verdict(action=Action.DELIVERED, reason=Reason.ACCEPTED)
+UNAVAILABLE = Verdict(action=Action.RETRY, reason=Reason.UNAVAILABLE, message="HTTP 503")
+TOO_LARGE = Verdict(action=Action.SPLIT, reason=Reason.TOO_LARGE, message="HTTP 413")
+BAD_DATA = Verdict(action=Action.DEAD_LETTER, reason=Reason.BAD_DATA, message="HTTP 400")
 
 
 @contextmanager
 def sender_to(endpoint: str, directory: Path) -> Iterator[Sender]:
+    """Run a sender that sends to a server over HTTP."""
     sender = Sender(
         open_transport(destination(endpoint)),
         timeout_seconds=10,
@@ -33,34 +48,450 @@ def sender_to(endpoint: str, directory: Path) -> Iterator[Sender]:
         sender.close()
 
 
-def waiting(count: int) -> MemoryJournal:
+def journal_of(uids: Sequence[object], *, size: int = 1000) -> MemoryJournal:
+    """Return a journal with a record of about this size for each unique id."""
     journal = MemoryJournal(Header(resource=b""))
-    for number in range(count):
-        record = LogRecord(body="x" * 1000, attributes={"log.record.uid": str(number)})
+    for uid in uids:
+        record = LogRecord(body="x" * size, attributes={"log.record.uid": str(uid)})
         journal.append(Scope(scope=b""), log_record_field(encode_log_record(record)))
     return journal
 
 
-def test_requests_become_as_small_as_the_server_wants_them(tmp_path: Path) -> None:
-    """After a while few are refused for their size; all arrive, in order."""
+class ScriptedTransport:
+    """A transport without a network: a function gives the verdict on the records of each request.
+
+    Attributes:
+        requests: The unique ids of the records of each request.
+    """
+
+    def __init__(self, verdict_on: Callable[[list[str]], Verdict], usual_limit_bytes: int = 2**20) -> None:
+        self.usual_limit_bytes = usual_limit_bytes
+        self.requests: list[list[str]] = []
+        self.is_closed = False
+        self._verdict_on = verdict_on
+
+    def send(self, body: bytes, timeout_seconds: float) -> Verdict:
+        self.requests.append(uids(ExportLogsServiceRequest.FromString(body)))
+        return self._verdict_on(self.requests[-1])
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Bench:
+    """A sender with a scripted transport, a clock that the test sets, and a backoff without chance.
+
+    Attributes:
+        now: The time of the clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        verdict_on: Callable[[list[str]], Verdict],
+        *,
+        random: Callable[[], float] = lambda: 0.5,
+        usual_limit_bytes: int = 2**20,
+    ) -> None:
+        self.now = 0.0
+        self.transport = ScriptedTransport(verdict_on, usual_limit_bytes)
+        self.dead_letters = DeadLetters(directory / "dead.db")
+        self.counts = OutboxCounters()
+        self.sender = Sender(
+            self.transport,
+            timeout_seconds=1,
+            dead_letters=self.dead_letters,
+            counts=self.counts,
+            backoff=Backoff(random=random),
+            clock=lambda: self.now,
+        )
+
+    def dead(self) -> list[tuple[str | None, str, str]]:
+        return [(letter.uid, letter.reason, letter.message) for letter in self.dead_letters.find()]
+
+
+def in_turn(*verdicts: Verdict) -> Callable[[list[str]], Verdict]:
+    """Return a function that gives these verdicts, one for each request."""
+    remaining = iter(verdicts)
+    return lambda records: next(remaining)
+
+
+def test_delivered_batch_is_acknowledged_and_counted(tmp_path: Path) -> None:
+    """Then the source is empty."""
+    bench, journal = Bench(tmp_path, in_turn(DELIVERED)), journal_of("abc")
+
+    assert bench.sender.send_next(journal) is Outcome.SENT
+    assert bench.sender.send_next(journal) is Outcome.EMPTY
+    assert journal.acknowledged == 3
+    assert bench.counts.total(OUTBOX_DELIVERED) == 3
+
+
+@pytest.mark.parametrize("action", [Action.RETRY, Action.HOLD])
+def test_failed_batch_is_sent_again_unchanged(tmp_path: Path, action: Action) -> None:
+    """Nothing is acknowledged before it was accepted."""
+    bench = Bench(tmp_path, in_turn(Verdict(action=action, reason=Reason.FORBIDDEN), DELIVERED))
+    journal = journal_of("abc")
+
+    assert bench.sender.send_next(journal) is Outcome.LATER
+    assert journal.acknowledged == 0
+    bench.now += 60
+    assert bench.sender.send_next(journal) is Outcome.SENT
+    assert bench.transport.requests == [["a", "b", "c"]] * 2
+    assert bench.counts.by_reason(OUTBOX_RETRIED) == {"forbidden": 1}
+
+
+class RecordingSource:
+    """A source on which every call is noted, and which has one batch.
+
+    Attributes:
+        calls: The calls, in order.
+    """
+
+    def __init__(self, batch: Batch | None, *, damaged: int = 0, error: OSError | None = None) -> None:
+        self.calls: list[str] = []
+        self._batch, self._damaged, self._error = batch, damaged, error
+
+    def read(self, *, max_bytes: int, max_records: int) -> Batch | None:
+        self.calls.append("read")
+        return self._batch
+
+    def acknowledge(self, sequence: int) -> None:
+        self.calls.append(f"acknowledge {sequence}")
+        if self._error is not None:
+            raise self._error
+
+    def rewind(self) -> None:
+        self.calls.append("rewind")
+
+    def take_damaged(self) -> int:
+        return self._damaged
+
+
+def batch_of(uids: Sequence[object]) -> Batch:
+    batch = journal_of(uids).read(max_bytes=2**20, max_records=100)
+    assert batch is not None
+    return batch
+
+
+def test_source_is_rewound_after_a_failure_only(tmp_path: Path) -> None:
+    """It continues at its first unacknowledged record."""
+    failing, working = RecordingSource(batch_of("ab")), RecordingSource(batch_of("ab"))
+    Bench(tmp_path, in_turn(UNAVAILABLE)).sender.send_next(failing)
+    Bench(tmp_path, in_turn(DELIVERED)).sender.send_next(working)
+
+    assert failing.calls == ["read", "rewind"]
+    assert working.calls == ["read", "acknowledge 2"]
+
+
+def test_cursor_that_cannot_be_written_does_not_stop_the_sending(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The records are delivered; after a restart they may be sent again."""
+    source = RecordingSource(batch_of("ab"), error=OSError("disk full"))
+
+    assert Bench(tmp_path, in_turn(DELIVERED)).sender.send_next(source) is Outcome.SENT
+    assert source.calls == ["read", "acknowledge 2"]
+    assert "could not save what was delivered" in caplog.text
+
+
+@pytest.mark.parametrize("batch", [None, batch_of("ab")])
+def test_damaged_records_are_counted_and_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, batch: Batch | None
+) -> None:
+    """Also if no other record is left."""
+    bench = Bench(tmp_path, in_turn(DELIVERED))
+    bench.sender.send_next(RecordingSource(batch, damaged=3))
+
+    assert bench.counts.total(OUTBOX_DAMAGED) == 3
+    assert "3 damaged records" in caplog.text
+
+
+def test_halves_are_sent_in_order(tmp_path: Path) -> None:
+    """Each is acknowledged before the next is sent."""
+    acknowledged: list[int] = []
+
+    def verdict_on(records: list[str]) -> Verdict:
+        acknowledged.append(journal.acknowledged)
+        return DELIVERED if len(records) < 3 else TOO_LARGE
+
+    bench, journal = Bench(tmp_path, verdict_on), journal_of("abcd")
+
+    assert bench.sender.send_next(journal) is Outcome.SENT
+    assert bench.transport.requests == [["a", "b", "c", "d"], ["a", "b"], ["c", "d"]]
+    assert acknowledged == [0, 0, 2]
+
+
+def test_second_half_is_not_sent_while_the_first_waits(tmp_path: Path) -> None:
+    """It would be acknowledged past the first."""
+    bench, journal = Bench(tmp_path, in_turn(TOO_LARGE, UNAVAILABLE)), journal_of("abcd")
+
+    assert bench.sender.send_next(journal) is Outcome.LATER
+    assert bench.transport.requests == [["a", "b", "c", "d"], ["a", "b"]]
+    assert journal.acknowledged == 0
+
+
+def test_first_half_stays_acknowledged_when_the_second_fails(tmp_path: Path) -> None:
+    """It is not sent again."""
+    bench, journal = Bench(tmp_path, in_turn(TOO_LARGE, DELIVERED, UNAVAILABLE, DELIVERED)), journal_of("abcd")
+
+    assert bench.sender.send_next(journal) is Outcome.LATER
+    assert journal.acknowledged == 2
+    bench.now += 60
+    assert bench.sender.send_next(journal) is Outcome.SENT
+    assert bench.transport.requests[2:] == [["c", "d"]] * 2
+
+
+@pytest.mark.parametrize("verdict", [BAD_DATA, TOO_LARGE], ids=lambda verdict: verdict.reason.name)
+def test_one_rejected_record_becomes_a_dead_letter_and_no_other(tmp_path: Path, verdict: Verdict) -> None:
+    """With its reason and the server's text."""
+    bench = Bench(tmp_path, lambda records: verdict if "e" in records else DELIVERED)
+    journal = journal_of("abcdefgh")
+    while bench.sender.send_next(journal) is Outcome.SENT:
+        pass
+
+    assert bench.dead() == [("e", verdict.reason.value, verdict.message)]
+    assert [records for records in bench.transport.requests if records == ["e"]] == [["e"]]
+    assert journal.acknowledged == 8
+    assert bench.counts.total(OUTBOX_DELIVERED) == 7
+    assert bench.counts.by_reason(OUTBOX_DEAD) == {verdict.reason.value: 1}
+
+
+def test_record_stays_if_the_dead_letters_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is sent again later, and is not counted as a dead letter."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OutboxError(tmp_path, "disk full")
+
+    bench, journal = Bench(tmp_path, in_turn(BAD_DATA, BAD_DATA)), journal_of("a")
+    with monkeypatch.context() as patch:
+        patch.setattr(DeadLetters, "put", fail)
+        assert bench.sender.send_next(journal) is Outcome.LATER
+
+    assert (journal.acknowledged, bench.counts.total(OUTBOX_DEAD)) == (0, 0)
+    assert "disk full" in caplog.text
+    assert bench.sender.waiting_seconds() > 0
+    bench.now += 60
+    assert bench.sender.send_next(journal) is Outcome.SENT
+    assert (journal.acknowledged, [uid for uid, _, _ in bench.dead()]) == (1, ["a"])
+
+
+def partial(rejected: int) -> Verdict:
+    return Verdict(action=Action.PARTIAL, reason=Reason.PARTIAL_SUCCESS, rejected=rejected, message="too old")
+
+
+def test_partial_success_is_never_sent_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """All records are acknowledged, and the rejected ones are counted and logged."""
+    bench, journal = Bench(tmp_path, in_turn(partial(1))), journal_of("abc")
+
+    assert bench.sender.send_next(journal) is Outcome.SENT
+    assert bench.sender.send_next(journal) is Outcome.EMPTY
+    assert journal.acknowledged == 3
+    assert bench.counts.total(OUTBOX_DELIVERED) == 2
+    assert bench.counts.by_reason(OUTBOX_REJECTED) == {"partial_success": 1}
+    assert "rejected 1 of 3 records: too old" in caplog.text
+
+
+def test_counters_never_go_down(tmp_path: Path) -> None:
+    """A server may report more rejected records than there were."""
+    bench, journal = Bench(tmp_path, in_turn(partial(99))), journal_of("a")
+    bench.sender.send_next(journal)
+
+    assert bench.counts.total(OUTBOX_DELIVERED) == 0
+    assert bench.counts.total(OUTBOX_REJECTED) == 1
+
+
+def test_nothing_is_sent_or_read_during_a_wait(tmp_path: Path) -> None:
+    """From any source, because all go to the same server."""
+    bench = Bench(tmp_path, in_turn(UNAVAILABLE))
+    bench.sender.send_next(journal_of("a"))
+    other = RecordingSource(batch_of("b"))
+
+    assert not bench.sender.is_ready()
+    assert bench.sender.send_next(other) is Outcome.LATER
+    assert other.calls == []
+
+
+def test_backoff_starts_again_after_a_success(tmp_path: Path) -> None:
+    """Otherwise one failure after a bad night would wait for a minute."""
+    verdicts = [*[UNAVAILABLE] * 5, DELIVERED, UNAVAILABLE]
+    bench, journal = Bench(tmp_path, in_turn(*verdicts), random=lambda: 0.999, usual_limit_bytes=1), journal_of("ab")
+    for _ in verdicts:
+        bench.now += 1000
+        bench.sender.send_next(journal)
+
+    assert len(bench.transport.requests) == len(verdicts)
+    assert bench.sender.waiting_seconds() <= 1.0
+
+
+def test_backoff_grows_with_each_failure(tmp_path: Path) -> None:
+    """By the `Backoff` that the sender owns."""
+    bench, journal = Bench(tmp_path, lambda records: UNAVAILABLE), journal_of("a")
+    waits = []
+    for _ in range(4):
+        bench.sender.send_next(journal)
+        waits.append(bench.sender.waiting_seconds())
+        bench.now += waits[-1]
+
+    assert waits == [0.5, 1.0, 2.0, 4.0]
+
+
+def test_flush_cancels_our_own_backoff(tmp_path: Path) -> None:
+    """Someone waits for the records, and the program may end soon."""
+    bench = Bench(tmp_path, in_turn(UNAVAILABLE))
+    bench.sender.send_next(journal_of("a"))
+    bench.sender.cancel_backoff()
+
+    assert bench.sender.is_ready()
+
+
+def test_flush_does_not_cancel_what_the_server_asked_for(tmp_path: Path) -> None:
+    """Only the jitter on top of it. The same holds for a second flush."""
+    throttled = Verdict(action=Action.RETRY, reason=Reason.THROTTLED, retry_after_seconds=30.0)
+    bench = Bench(tmp_path, in_turn(throttled))
+    bench.sender.send_next(journal_of("a"))
+    assert bench.sender.waiting_seconds() == 30.5
+
+    for _ in range(2):
+        bench.sender.cancel_backoff()
+        assert bench.sender.waiting_seconds() == 30.0
+
+
+def test_flush_in_another_thread_waits_until_the_wait_is_known(tmp_path: Path) -> None:
+    """A flush between the two halves of the decision would be forgotten."""
+    flushing: list[threading.Thread] = []
+
+    def flush_meanwhile() -> float:
+        flushing.append(threading.Thread(target=bench.sender.cancel_backoff))
+        flushing[0].start()
+        flushing[0].join(0.2)  # ends early only if no lock holds the thread
+        return 0.5
+
+    bench = Bench(tmp_path, in_turn(UNAVAILABLE), random=flush_meanwhile)
+    bench.sender.send_next(journal_of("a"))
+    flushing[0].join()
+
+    assert bench.sender.waiting_seconds() == 0
+
+
+def test_handler_of_a_signal_may_flush_in_the_middle(tmp_path: Path) -> None:
+    """It runs in the thread that it interrupts, which may hold the lock."""
+
+    def flush() -> float:
+        bench.sender.cancel_backoff()
+        return 0.5
+
+    bench = Bench(tmp_path, in_turn(UNAVAILABLE), random=flush)
+
+    assert bench.sender.send_next(journal_of("a")) is Outcome.LATER
+
+
+def test_closed_sender_sends_nothing(tmp_path: Path) -> None:
+    """And has closed its transport."""
+    bench, journal = Bench(tmp_path, in_turn(DELIVERED)), journal_of("a")
+    bench.sender.close()
+
+    assert bench.sender.send_next(journal) is Outcome.LATER
+    assert bench.transport.requests == []
+    assert bench.transport.is_closed
+    assert bench.sender.closed.is_set()
+
+
+def test_request_that_close_cancels_is_not_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is no failure; its records stay for the next process."""
+
+    def close(records: list[str]) -> Verdict:
+        bench.sender.close()
+        return Verdict(action=Action.RETRY, reason=Reason.CANCELLED)
+
+    bench, journal = Bench(tmp_path, close), journal_of("a")
+
+    assert bench.sender.send_next(journal) is Outcome.LATER
+    assert caplog.records == []
+    assert journal.acknowledged == 0
+
+
+def test_sender_is_closed_before_its_transport(tmp_path: Path) -> None:
+    """Otherwise the cancelled request would look like a failure."""
+    bench = Bench(tmp_path, in_turn(DELIVERED))
+    order: list[bool] = []
+    bench.transport.close = lambda: order.append(bench.sender.closed.is_set())  # type: ignore[method-assign]
+    bench.sender.close()
+
+    assert order == [True]
+
+
+def test_failures_are_logged_once_a_minute_and_the_recovery_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server may be down for hours."""
+    caplog.set_level(logging.WARNING)
+    verdicts = [UNAVAILABLE, UNAVAILABLE, UNAVAILABLE, DELIVERED, DELIVERED, UNAVAILABLE]
+    bench, journal = Bench(tmp_path, in_turn(*verdicts), random=lambda: 0.0, usual_limit_bytes=1), journal_of("abc")
+    logged = []
+    for seconds in (0, 1, LOG_INTERVAL_SECONDS, 1, 1, 1):
+        caplog.clear()
+        bench.now += seconds
+        bench.sender.send_next(journal)
+        logged.append([record.getMessage() for record in caplog.records])
+
+    waiting = ["Records wait in the outbox (unavailable): HTTP 503"]
+    assert logged == [waiting, [], waiting, ["The outbox delivers records again."], [], waiting]
+
+
+def test_batches_stay_below_the_usual_limit_of_the_transport(tmp_path: Path) -> None:
+    """Also after many successes, which let them grow."""
+    bench, journal = Bench(tmp_path, lambda records: DELIVERED, usual_limit_bytes=5000), journal_of(range(100))
+    while bench.sender.send_next(journal) is Outcome.SENT:
+        pass
+
+    assert max(map(len, bench.transport.requests)) == 4
+    assert len(bench.transport.requests) == 25
+
+
+def test_rejected_data_does_not_make_batches_smaller(tmp_path: Path) -> None:
+    """Its size was not the problem."""
+    bench = Bench(tmp_path, lambda records: BAD_DATA if "0" in records else DELIVERED, usual_limit_bytes=9000)
+    journal = journal_of(range(40))
+    while bench.sender.send_next(journal) is Outcome.SENT:
+        pass
+
+    assert len(bench.transport.requests[-1]) == 8
+
+
+def test_split_halves_the_batches_from_what_was_sent(tmp_path: Path) -> None:
+    """Not from the permitted size, which a short batch is far below."""
+    bench = Bench(tmp_path, lambda records: TOO_LARGE if len(records) > 4 else DELIVERED)
+    first, second = journal_of(range(8)), journal_of(range(100))
+    while bench.sender.send_next(first) is Outcome.SENT:
+        pass
+    bench.transport.requests.clear()
+    bench.sender.send_next(second)
+
+    assert [len(records) for records in bench.transport.requests] == [4]
+
+
+def test_requests_become_as_small_as_the_server_accepts(tmp_path: Path) -> None:
+    """After a while few are rejected for their size. All records arrive, in order."""
 
     def answer(_: int, records: list[str]) -> Answer:
         return (413, {}, b"") if len(records) > 50 else OK
 
     with serving(answer) as server, sender_to(server.endpoint, tmp_path) as sender:
-        journal = waiting(5000)
+        journal = journal_of(range(5000))
         while sender.send_next(journal) is Outcome.SENT:
             pass
 
-    refused = [len(records) for records in server.requests if len(records) > 50]
+    rejected = [len(records) for records in server.requests if len(records) > 50]
     assert server.accepted == [str(number) for number in range(5000)]
-    assert len(refused) < len(server.requests) / 4
+    assert len(rejected) < len(server.requests) / 4
 
 
-def test_requests_are_large_where_the_server_takes_them(tmp_path: Path) -> None:
-    """A mebibyte, about."""
+def test_requests_are_large_if_the_server_accepts_them(tmp_path: Path) -> None:
+    """About 1 MiB."""
     with serving() as server, sender_to(server.endpoint, tmp_path) as sender:
-        journal = waiting(3000)
+        journal = journal_of(range(3000))
         while sender.send_next(journal) is Outcome.SENT:
             pass
 
