@@ -1,12 +1,12 @@
-"""Writes the table of OpenTelemetry's semantic conventions that references to attributes are checked against.
+"""Write the table of OpenTelemetry's semantic conventions that references to attributes are checked against.
 
-It takes a checkout of github.com/open-telemetry/semantic-conventions, at the tag of the newest release that the package
+It needs a checkout of github.com/open-telemetry/semantic-conventions, at the tag of the newest release that the package
 ``opentelemetry-semantic-conventions`` knows::
 
     git clone --depth 1 --branch v1.44.0 https://github.com/open-telemetry/semantic-conventions
     python docs/conventions.py semantic-conventions
 
-Only facts are taken: names, types, the values of enums, stability, and what a deprecated name is called now.
+Only facts are copied: names, types, the values of enums, stability, and the new names of deprecated attributes.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ MEMBER_TYPES: Final = {str: "string", int: "int", float: "double", bool: "boolea
 
 
 def table(model: Path) -> str:
-    """The file, from the directory of the model: one line for each attribute, sorted by name."""
+    """Return the text of the table, from the directory of the model: one line for each attribute, sorted by name."""
     attributes = sorted(map(facts, definitions(model)), key=lambda each: each["name"])
     names = [each["name"] for each in attributes]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice or not names:
-        raise ValueError(f"{model} defines no attribute, or these more than once: {sorted(twice)}")
+    duplicates = {name for name in names if names.count(name) > 1}
+    if duplicates or not names:
+        raise ValueError(f"{model} defines no attributes, or these more than once: {sorted(duplicates)}")
     lines = ",\n".join(json.dumps(each, ensure_ascii=False) for each in attributes)
     return (
         f'{{"source": {json.dumps(SOURCE)},\n"version": {json.dumps(version(model))},\n"attributes": [\n{lines}\n]}}\n'
@@ -45,13 +45,13 @@ def table(model: Path) -> str:
 
 
 def version(model: Path) -> str:
-    """The version of the conventions, which is the end of their schema URL."""
+    """Return the version of the conventions: the last part of their schema URL."""
     manifest = yaml.safe_load((model / "manifest.yaml").read_text(encoding="utf-8"))
     return str(manifest["schema_url"]).rpartition("/")[2]
 
 
 def definitions(model: Path) -> Iterator[dict[str, Any]]:
-    """Every attribute that is defined, and not only referred to: in each of the two formats of the model's files."""
+    """Yield every attribute that is defined, not those that are only referred to, in both formats of the model's files."""
     for path in sorted(model.rglob("*.yaml")):
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         groups = [content, *content.get("groups", ()), *content.get("attribute_groups", ())]
@@ -61,26 +61,26 @@ def definitions(model: Path) -> Iterator[dict[str, Any]]:
 
 
 def facts(attribute: dict[str, Any]) -> dict[str, Any]:
-    """What the table has of an attribute; what goes without saying is left out (see `Convention`)."""
+    """Return the row of an attribute, without the defaults of `heliograph.schema.conventions.Convention`."""
     name, kind = attribute.get("id") or attribute["key"], attribute["type"]
     found: dict[str, Any] = {"name": name, "type": kind}
     if isinstance(kind, dict):
         found["members"] = [member["value"] for member in kind["members"]]
-        (found["type"],) = {MEMBER_TYPES[type(value)] for value in found["members"]}  # all of one type
+        (found["type"],) = {MEMBER_TYPES[type(value)] for value in found["members"]}  # the members must have one type
     if found["type"] not in TYPES:
         raise ValueError(f"{name} has a type that heliograph does not know: {kind!r}")
-    stability = attribute.get("stability", "development").replace("experimental", "development")  # its older name
+    stability = attribute.get("stability", "development").replace("experimental", "development")  # its old name
     if stability != "development":
         found["stability"] = stability
     return found | deprecation(attribute.get("deprecated"))
 
 
-def deprecation(said: dict[str, str] | None) -> dict[str, str]:
-    """Why a name is deprecated, in a word, and what it is called now."""
-    if said is None:
+def deprecation(entry: dict[str, str] | None) -> dict[str, str]:
+    """Return the reason of a deprecation, in a word, and the new name."""
+    if entry is None:
         return {}
-    renamed = {"renamed_to": said["renamed_to"]} if "renamed_to" in said else {}
-    return {"deprecated": said["reason"]} | renamed
+    renamed = {"renamed_to": entry["renamed_to"]} if "renamed_to" in entry else {}
+    return {"deprecated": entry["reason"]} | renamed
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Modules of drafted classes, imported."""
+"""Import the source of drafted classes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from heliograph.schema.model.event import EventSchema
 
 @contextmanager
 def imported(source: str) -> Iterator[types.ModuleType]:
-    """The module of this source, for as long as the block runs."""
+    """Import a module with this source; it can be imported by name inside the block."""
     module = types.ModuleType("drafted")
     sys.modules["drafted"] = module
     try:
@@ -25,7 +25,7 @@ def imported(source: str) -> Iterator[types.ModuleType]:
 
 
 def schemas_of(source: str) -> list[EventSchema]:
-    """The schemas of the event classes in this source."""
+    """Return the schemas of the event classes in this source."""
     with imported(source) as module:
         classes = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == "drafted"]
         return [compile_schema(cls, namespace="app") for cls in classes if issubclass(cls, Event)]

@@ -1,4 +1,4 @@
-"""`heliograph schema`: exports, the gate, and the other way."""
+"""`heliograph schema`: export, lock, check, import and infer."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def module(folder: Path, name: str, source: str = SHOP) -> str:
-    """A module of its own for each step: one that is imported already is not imported again."""
+    """Write a module and return it as a source. Each test needs a new name, because Python imports a module once."""
     (folder / f"{name}.py").write_text("from __future__ import annotations\n" + textwrap.dedent(source))
     return f"{name}:plugin"
 
@@ -67,7 +67,7 @@ def names(folder: Path) -> set[str]:
 
 
 def test_every_format_is_exported(folder: Path) -> None:
-    """Into the folder, which is made; other files in it stay."""
+    """Into a folder, which is created; other files in it are kept."""
     source = module(folder, "shop_exports")
     (folder / "out").mkdir()
     (folder / "out" / "mine.txt").write_text("mine")
@@ -86,8 +86,8 @@ def test_every_format_is_exported(folder: Path) -> None:
     assert "shop.order" in (folder / "out" / "html" / "index.html").read_text(encoding="utf-8")
 
 
-def test_hashes_in_exports_are_not_made_with_the_real_key(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An example with a hash would tell those who try keys whether they have it."""
+def test_exports_do_not_use_the_real_key_of_hashes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever tries keys could compare their hash of the example with a published one."""
     source = module(folder, "shop_key")
     pages = []
     for key in ("one", "two"):
@@ -99,8 +99,8 @@ def test_hashes_in_exports_are_not_made_with_the_real_key(folder: Path, monkeypa
     assert "hmac-sha256:" in pages[0]
 
 
-def test_datasette_is_a_source(folder: Path) -> None:
-    """All that is registered in an installed Datasette."""
+def test_an_installed_datasette_is_a_source(folder: Path) -> None:
+    """All event classes that are registered in it are exported."""
     result = run("export", "--format", "json-schema", "--out", folder / "out", "datasette")
 
     assert result.exit_code == 0, result.output
@@ -185,7 +185,7 @@ def test_the_current_folder_is_the_same_afterwards(folder: Path) -> None:
     assert "events.lock.json" in names(folder)
 
 
-def test_gate_passes_what_did_not_change(folder: Path) -> None:
+def test_check_passes_without_a_change(folder: Path) -> None:
     """Right after `lock`."""
     source = module(folder, "shop_same")
 
@@ -196,8 +196,8 @@ def test_gate_passes_what_did_not_change(folder: Path) -> None:
     assert (result.exit_code, result.output) == (0, "0 incompatible changes. events.lock.json is up to date.\n")
 
 
-def test_gate_fails_on_what_breaks_somebody(folder: Path) -> None:
-    """With one line for each change: what, where, whom, and which version it asks for."""
+def test_check_fails_on_an_incompatible_change(folder: Path) -> None:
+    """It prints one line for each change, and the ways to go on."""
     run("lock", module(folder, "shop_before"))
     hashed = "total: int\n        email: Annotated[str, Attribute(privacy=Privacy.HASH)]"
     weaker = SHOP.replace(hashed, "email: str\n        sum: int = 0")
@@ -233,8 +233,8 @@ def test_gate_fails_on_what_breaks_somebody(folder: Path) -> None:
     }
 
 
-def test_compatible_change_passes_and_is_told(folder: Path) -> None:
-    """`lock` takes it over."""
+def test_check_passes_and_reports_a_compatible_change(folder: Path) -> None:
+    """After `lock`, the lock file is up to date."""
     run("lock", "--file", "my.json", module(folder, "shop_first"))
     source = module(
         folder, "shop_more", SHOP.replace("Privacy.HASH)]", "Privacy.HASH)]\n        note: str | None = None")
@@ -249,8 +249,8 @@ def test_compatible_change_passes_and_is_told(folder: Path) -> None:
     assert "up to date" in run("check", "--file", "my.json", source).output
 
 
-def test_registry_is_imported(folder: Path) -> None:
-    """And its classes are a source again."""
+def test_classes_are_drafted_from_a_registry(folder: Path) -> None:
+    """The drafted classes can be exported again."""
     run("export", "--format", "weaver", "--out", folder / "registry", module(folder, "shop_out"))
 
     result = run("import", "weaver", folder / "registry", "--out", folder / "shop_back.py")
@@ -262,8 +262,8 @@ def test_registry_is_imported(folder: Path) -> None:
         assert (folder / "again" / name).read_text() == (folder / "registry" / name).read_text()
 
 
-def test_classes_are_inferred(folder: Path) -> None:
-    """From lines of OTLP JSON; what cannot be a class is told."""
+def test_classes_are_drafted_from_recorded_events(folder: Path) -> None:
+    """From lines of OTLP JSON. What a class cannot express is reported."""
     record = {"eventName": "shop.sale", "attributes": [{"key": "shop.sale.total", "value": {"intValue": "3"}}]}
     odd = {"eventName": "ODD"}
     request = {"resourceLogs": [{"scopeLogs": [{"logRecords": [record, odd]}]}]}
@@ -272,12 +272,12 @@ def test_classes_are_inferred(folder: Path) -> None:
     result = run("infer", folder / "events.jsonl", "--out", folder / "inferred.py")
 
     assert result.exit_code == 0
-    assert "Skipped: the event 'ODD': no class can have its name" in result.output
+    assert "Skipped: the event 'ODD': a class cannot have this name" in result.output
     assert "    total: int\n" in (folder / "inferred.py").read_text()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "message"),
     [
         (["export", "--format", "weaver", "--out", "o"], 2, "Missing argument 'SOURCE"),
         (["export", "--format", "xml", "--out", "o", "a:b"], 2, "'xml' is not one of"),
@@ -290,15 +290,15 @@ def test_classes_are_inferred(folder: Path) -> None:
         (["check", "--mode", "sideways", "datasette"], 2, "'sideways' is not one of"),
         (["import", "protobuf", ".", "--out", "x.py"], 2, "'protobuf' is not"),
         (["import", "weaver", "nowhere", "--out", "x.py"], 2, "'nowhere' does not exist"),
-        (["import", "weaver", "empty", "--out", "x.py"], 2, "empty has no files of a registry"),
+        (["import", "weaver", "empty", "--out", "x.py"], 2, "empty has no registry files"),
         (["import", "weaver", "bad", "--out", "x.py"], 2, "events.yaml: Expected `array`"),
         (["infer", "nowhere.jsonl", "--out", "x.py"], 2, "'nowhere.jsonl' does not exist"),
         (["infer", "file", "--out", "x.py"], 2, "file, line 1"),
         (["infer", "nothing", "--out", "x.py"], 1, "x.py is not written: no events were found"),
     ],
 )
-def test_wrong_call_is_told(folder: Path, arguments: list[str], status: int, said: str) -> None:
-    """With the file, the class or the field, and nothing is written."""
+def test_a_wrong_call_is_reported(folder: Path, arguments: list[str], status: int, message: str) -> None:
+    """The message names the file, the class or the field; nothing is written."""
     (folder / "file").write_text("no such thing\n")
     (folder / "nothing").write_text("")
     (folder / "empty").mkdir()
@@ -316,13 +316,13 @@ def test_wrong_call_is_told(folder: Path, arguments: list[str], status: int, sai
     result = run(*arguments)
 
     assert result.exit_code == status, result.output
-    assert said in result.output
+    assert message in result.output
     assert not isinstance(result.exception, Exception) or isinstance(result.exception, SystemExit)
     assert names(folder) - {"__pycache__"} == before - {"__pycache__"}
 
 
-def test_wrong_setting_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a wrong call of whatever command reads it."""
+def test_a_wrong_setting_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a wrong call of the command, with exit status 2."""
     monkeypatch.setenv("HELIOGRAPH_VALIDATION", "sometimes")
 
     for arguments in (["lock", "datasette"], ["export", "--format", "html", "--out", "o", "datasette"]):
@@ -331,8 +331,8 @@ def test_wrong_setting_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert "HELIOGRAPH_VALIDATION" in result.output
 
 
-def test_two_events_of_one_name_are_told(folder: Path) -> None:
-    """With both classes."""
+def test_two_events_with_the_same_name_are_reported(folder: Path) -> None:
+    """The message names both classes."""
     source = module(folder, "shop_twice", SHOP.replace('name = "ban"', 'name = "order"').replace(', version="1"', ""))
 
     result = run("lock", source)

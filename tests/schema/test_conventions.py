@@ -1,4 +1,4 @@
-"""The table of OpenTelemetry's semantic conventions, and what it says of references."""
+"""The table of OpenTelemetry's semantic conventions, and the check of references to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from heliograph.schema.conventions import Convention, find, is_reserved, problem
 
 
 def names_of_the_package() -> dict[str, str]:
-    """The names that the package has, by the constant."""
+    """Return the names in `opentelemetry-semantic-conventions`, by constant."""
     found = {}
     for module in pkgutil.iter_modules(incubating.__path__, f"{incubating.__name__}."):
         found.update(
@@ -26,7 +26,7 @@ def names_of_the_package() -> dict[str, str]:
 
 
 def test_table_knows_every_name_of_the_package() -> None:
-    """`opentelemetry-semantic-conventions` has the names, and comes with the SDK; templates have a key below them."""
+    """The package comes with the SDK. Its templates are prefixes, so that a key below them is looked up."""
     names = names_of_the_package()
 
     unknown = {
@@ -40,7 +40,7 @@ def test_table_knows_every_name_of_the_package() -> None:
 
 
 def test_table_is_as_new_as_the_package() -> None:
-    """No version of the package that is installed knows more."""
+    """The installed package knows no newer version."""
     newest = max(tuple(map(int, schema.name.removeprefix("V").split("_"))) for schema in Schemas)
 
     assert newest <= tuple(map(int, conventions.version().split(".")))
@@ -58,15 +58,15 @@ def test_table_is_as_new_as_the_package() -> None:
     ],
 )
 def test_attribute_has_its_type(name: str, kind: str, members: tuple[str, ...]) -> None:
-    """Scalars, arrays, templates below which each key is one, and enums."""
+    """Scalars, arrays, keys below a template, and enums."""
     convention = find(name)
 
     assert isinstance(convention, Convention)
     assert (convention.type, convention.members) == (kind, members)
 
 
-def test_deprecated_attribute_says_what_took_its_place() -> None:
-    """To refer to it is no problem."""
+def test_a_deprecated_attribute_has_its_new_name() -> None:
+    """A reference to it is no problem."""
     convention = find("db.name")
 
     assert convention is not None
@@ -76,38 +76,89 @@ def test_deprecated_attribute_says_what_took_its_place() -> None:
 
 @pytest.mark.parametrize("name", ["shop.total", "forum.thread.id", "app.tenant.id", "message.length"])
 def test_other_names_are_free(name: str) -> None:
-    """Whatever their type."""
+    """They may have any type."""
     assert not is_reserved(name)
     assert problem(name, "any") is None
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "said"),
+    ("name", "kind", "message"),
     [
-        ("db.namspace", "string", "take 'db.namespace'"),
+        ("db.namspace", "string", "use 'db.namespace'"),
         ("user.nmae", "string", "'user.name'"),
-        ("http.nothing.like.it", "string", "have 'http' for themselves"),
-        ("http.response.status_code", "string", "is int, not string; annotate the field as `int`"),
-        ("http.request.header", "string[]", "name a key of it, such as 'http.request.header.key'"),
+        ("http.nothing.like.it", "string", "the namespace 'http' is reserved for them; choose a name outside of it"),
+        (
+            "http.response.status_code",
+            "string",
+            "as int, not string; annotate the field as `int`, or choose another name",
+        ),
+        ("http.request.header", "string[]", "use a key below it, such as 'http.request.header.key'"),
         ("user.roles", "string", "annotate the field as `list[str]`"),
         ("db.namespace", "any", "annotate the field as `str`"),
     ],
 )
-def test_wrong_reference_is_told_with_the_mend(name: str, kind: str, said: str) -> None:
-    """Names that look like it, or the type that it has."""
-    assert said in (problem(name, kind) or "")
+def test_a_wrong_reference_is_reported_with_the_fix(name: str, kind: str, message: str) -> None:
+    """The message has similar names, or the right type."""
+    assert message in (problem(name, kind) or "")
 
 
 def test_names_below_the_event_are_its_own() -> None:
-    """An event may be called as a namespace of the conventions is."""
+    """An event may have the name of a namespace of the conventions."""
     assert problem("db.migrated.anything", "any", event_name="db.migrated") is None
     assert problem("db.migrated", "any", event_name="db.migrated") is None
     assert problem("db.other", "any", event_name="db.migrated") is not None
 
 
 def test_each_name_and_type_of_the_table_fits_itself() -> None:
-    """Every attribute can be referred to with the type that it has."""
-    attributes = conventions._registry().attributes
+    """Every attribute may be referred to with its own type."""
+    attributes = conventions._table().attributes
 
     assert len({each.name for each in attributes}) == len(attributes) > 500
     assert [each.name for each in attributes if problem(each.name, each.type) is not None] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "is_attribute"),
+    [
+        ("http.request.header.accept", True),
+        ("http.request.header.", False),
+        ("http.request.headers", False),
+        ("http.request.header", True),
+    ],
+)
+def test_only_a_key_below_a_template_is_an_attribute(name: str, is_attribute: bool) -> None:
+    """An empty key is none, and neither is a name that only begins with the same text."""
+    assert (find(name) is not None) is is_attribute
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "is_accepted"),
+    [
+        ("geo.location.lat", "double", True),
+        ("geo.location.lat", "int", False),
+        ("http.response.status_code", "any", False),
+        ("http.request.header", "any", True),
+        ("http.request.header.accept", "any", False),
+    ],
+)
+def test_the_type_must_be_the_same(name: str, kind: str, is_accepted: bool) -> None:
+    """An int is not accepted as a double. A dict with open keys is accepted as a template."""
+    assert (problem(name, kind) is None) is is_accepted
+
+
+def test_suggestions_are_few_and_current() -> None:
+    """At most three, none of them deprecated; for a namespace, names below it; for an old name, its new one."""
+    below = problem("http.request", "string") or ""
+    renamed = problem("db.naem", "string") or ""
+
+    assert below.count("'http.request.") == 3
+    assert "'db.namespace'" in renamed
+    assert "'db.name'" not in renamed
+    assert "'http.request.header.<key>'" in (problem("http.request.headr", "string") or "")
+
+
+def test_a_message_suggests_a_name_below_the_event() -> None:
+    """If the name of the event is known."""
+    message = problem("db.cost", "int", event_name="shop.sale") or ""
+
+    assert "choose a name outside of it, such as 'shop.sale.cost'" in message

@@ -1,4 +1,4 @@
-"""Classes that are proposed from recorded events."""
+"""Event classes that are drafted from recorded events."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from schema.typed_values import FITTING
 
 
 def source_of(*events: RecordedEvent) -> str:
-    drafts, left_out = drafts_of_recorded(events)
-    assert left_out == []
+    drafts, skipped = drafts_of_recorded(events)
+    assert skipped == []
     return python_source(drafts, origin="a test")
 
 
@@ -27,8 +27,8 @@ def recorded(attributes: dict[str, Any], name: str = "shop.order", **values: Any
     return RecordedEvent(event_name=name, attributes=attributes, **values)
 
 
-def test_what_events_had_in_common_is_proposed() -> None:
-    """Always there is required, together is a class, open keys are a dict, times are times."""
+def test_what_all_events_have_in_common_is_drafted() -> None:
+    """Fields that are always there are required; keys that occur together are a class, others a dict; times are times."""
     when, uid = "2026-01-02T03:04:05Z", "0d5f7b0e-6c2a-4f0b-9f6e-3d1a2b4c5d6e"
     first = {
         "shop.order.total": 3,
@@ -98,14 +98,14 @@ class Order2(Event, namespace="shop", version="2", severity=Severity.WARN):
     assert [schema.label for schema in schemas_of(source)] == ["shop.order@2"]
 
 
-def test_names_that_no_class_can_have_are_left_out_and_told() -> None:
-    """The rest is proposed."""
-    drafts, left_out = drafts_of_recorded([recorded({}, "UPPER"), recorded({}), recorded({}, "heliograph.own")])
+def test_events_with_impossible_names_are_skipped_and_reported() -> None:
+    """The others are drafted."""
+    drafts, skipped = drafts_of_recorded([recorded({}, "UPPER"), recorded({}), recorded({}, "heliograph.own")])
 
     assert [draft.name for draft in drafts] == ["Order"]
-    assert left_out == [
-        "the event 'UPPER': no class can have its name",
-        "the event 'heliograph.own': no class can have its name",
+    assert skipped == [
+        "the event 'UPPER': a class cannot have this name",
+        "the event 'heliograph.own': a class cannot have this name",
     ]
 
 
@@ -133,8 +133,8 @@ class Shop:
         return [SaleEvent]
 
 
-def test_events_that_were_emitted_give_their_class_back() -> None:
-    """As far as can be seen from outside: types, requirement, privacy, severity, version."""
+def test_recorded_events_give_a_class_like_their_own() -> None:
+    """With the same types, requirement, privacy, severity and version, as far as events show them."""
     telemetry = Telemetry()
     now = dt.datetime.now(dt.timezone.utc)
     with telemetry.host(Shop(), settings=Settings(secret=("s",), privacy_key="k")) as host, acting_as({"id": "root"}):
@@ -167,8 +167,8 @@ def test_events_that_were_emitted_give_their_class_back() -> None:
 
 @settings(max_examples=100)
 @given(st.lists(st.sampled_from(FITTING), max_size=4), st.data())
-def test_whatever_was_emitted_gives_a_class(pairs: list[Any], data: st.DataObject) -> None:
-    """That can be registered, whatever the values were."""
+def test_any_emitted_events_give_a_class(pairs: list[Any], data: st.DataObject) -> None:
+    """It can be registered, whatever the values were."""
     fields = [(f"x{index}", hint) for index, (hint, _) in enumerate(pairs)]
     cls = make_dataclass("E", fields, bases=(Event,), namespace={"name": "e"})
     events = data.draw(st.lists(st.builds(cls, *(values for _, values in pairs)), min_size=1, max_size=3))
@@ -205,8 +205,8 @@ def test_whatever_was_emitted_gives_a_class(pairs: list[Any], data: st.DataObjec
         max_size=3,
     )
 )
-def test_whatever_arrives_gives_a_class(rows: list[dict[str, Any]]) -> None:
-    """Of somebody else's events, too, with whatever names and values."""
+def test_events_of_other_programs_give_a_class(rows: list[dict[str, Any]]) -> None:
+    """For any names and values of attributes."""
     (schema,) = schemas_of(source_of(*map(recorded, rows)))
 
     assert schema.event_name == "shop.order"

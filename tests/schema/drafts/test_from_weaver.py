@@ -1,4 +1,4 @@
-"""Classes from registries of Weaver: those that we export, and what others write."""
+"""Event classes that are drafted from Weaver registries: our own exports, and those of other people."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def written(directory: Path, files: dict[str, str]) -> Path:
 
 
 def source_of(directory: Path) -> str:
-    drafts, left_out = drafts_of_weaver(WeaverRegistry(directory))
-    assert left_out == []
+    drafts, skipped = drafts_of_weaver(WeaverRegistry(directory))
+    assert skipped == []
     return python_source(drafts, origin="a test")
 
 
 @pytest.mark.parametrize("exporter", [weaver_v2, weaver_v1])
-def test_what_we_export_comes_back(tmp_path: Path, exporter: Any) -> None:
-    """As classes that export the same, in both forms, byte by byte."""
+def test_an_exported_registry_gives_classes_that_export_the_same(tmp_path: Path, exporter: Any) -> None:
+    """In both file formats, byte by byte."""
     from datasette.events import register_events
 
     schemas = [compile_schema(cls, namespace="app") for cls in (OrderEvent, BanEvent, *register_events())]
@@ -57,8 +57,8 @@ texts = st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1)
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from([hint for hint, _ in FITTING]), max_size=5), st.data())
-def test_whatever_is_exported_comes_back(tmp_path: Path, hints: list[Any], data: st.DataObject) -> None:
-    """Whatever the types are, and whatever the classes say."""
+def test_any_exported_registry_is_read_back(tmp_path: Path, hints: list[Any], data: st.DataObject) -> None:
+    """For any types and any texts."""
     fields = []
     for index, hint in enumerate(hints):
         declared = Attribute(
@@ -143,8 +143,8 @@ events:
 """
 
 
-def test_first_form_of_somebody_else(tmp_path: Path) -> None:
-    """With groups that extend others, references, templates, a condition, and what only the first form has."""
+def test_a_registry_in_the_older_format(tmp_path: Path) -> None:
+    """With groups that extend others, references, templates, a condition, and what only this format has."""
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "events.yml").write_text(FIRST)
     (tmp_path / ".hidden").mkdir()
@@ -187,8 +187,8 @@ class OrderPaid(Event, namespace="shop", deprecated=Deprecated(note="Use somethi
     assert [schema.event_name for schema in schemas_of(source)] == ["shop.order_paid"]
 
 
-def test_second_form_with_groups(tmp_path: Path) -> None:
-    """What stands in a group stands in the event."""
+def test_a_registry_in_definition_2_with_groups(tmp_path: Path) -> None:
+    """The attributes of a group are attributes of the event."""
     (tmp_path / "events.yaml").write_text(SECOND)
 
     (schema,) = schemas_of(source_of(tmp_path))
@@ -207,34 +207,37 @@ def test_second_form_with_groups(tmp_path: Path) -> None:
         ("events: [{name: 3}]", r"at `\$\.events\[0\]\.name`"),
         ("a: &a [*a]\nevents: *a", r"events\.yaml: "),
         ("events: [{name: a.b, attributes: [{ref: no.such}]}]", r"'a\.b' refers to the attribute 'no\.such'"),
-        ("events: [{name: a.b, attributes: [{ref_group: none}]}]", r"'a\.b' has the attributes of the group 'none'"),
+        (
+            "events: [{name: a.b, attributes: [{ref_group: none}]}]",
+            r"'a\.b' includes the group 'none', which is not defined",
+        ),
         (
             "groups: [{id: g, type: attribute_group, extends: g}, {id: e, type: event, name: a.b, extends: g}]",
-            "refers to itself",
+            "includes itself",
         ),
         ("!!python/object/apply:os.abort []", r"events\.yaml: "),
     ],
 )
-def test_what_is_no_registry_is_told(tmp_path: Path, text: str, problem: str) -> None:
-    """With the file, and the place in it."""
+def test_a_file_that_is_not_a_registry_is_an_error(tmp_path: Path, text: str, problem: str) -> None:
+    """The error names the file and the place in it."""
     (tmp_path / "events.yaml").write_text(text)
 
     with pytest.raises(FileFormatError, match=problem):
         drafts_of_weaver(WeaverRegistry(tmp_path))
 
 
-def test_folder_without_files_is_told(tmp_path: Path) -> None:
-    """By its name."""
-    with pytest.raises(FileFormatError, match="no files of a registry"):
+def test_a_folder_without_files_is_an_error(tmp_path: Path) -> None:
+    """The error names the folder."""
+    with pytest.raises(FileFormatError, match="no registry files"):
         WeaverRegistry(tmp_path)
 
 
-def test_what_no_class_can_have_is_left_out_and_told(tmp_path: Path) -> None:
-    """An event without a namespace, an attribute with another kind of name; the rest is there."""
+def test_what_a_class_cannot_express_is_skipped_and_reported(tmp_path: Path) -> None:
+    """An event without a namespace, and an attribute with upper-case letters; the rest is drafted."""
     text = "attributes: [{key: a.Big, type: int}]\nevents: [{name: exception}, {name: a.b, attributes: [{ref: a.Big}]}]"
     (tmp_path / "events.yaml").write_text(text)
 
-    drafts, left_out = drafts_of_weaver(WeaverRegistry(tmp_path))
+    drafts, skipped = drafts_of_weaver(WeaverRegistry(tmp_path))
 
     assert [draft.name for draft in drafts] == ["B"]
-    assert [each.split(":")[0] for each in left_out] == ["the attribute 'a.Big' of 'a.b'", "the event 'exception'"]
+    assert [each.split(":")[0] for each in skipped] == ["the attribute 'a.Big' of 'a.b'", "the event 'exception'"]

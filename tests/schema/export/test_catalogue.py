@@ -1,61 +1,19 @@
-"""The catalogues for people: what they say, and that nothing in them is markup but ours."""
+"""The content of the catalogue of events."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import re
-import types
-from dataclasses import dataclass
-from html.parser import HTMLParser
-from typing import Annotated
+from dataclasses import make_dataclass
+from typing import Annotated, Any, Literal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 from msgspec import Meta
 
-from heliograph import Attribute, Deprecated, Event, Privacy, Settings, Severity, acting_as, hookimpl
-from heliograph.schema.compile.event_class import compile_schema
+from heliograph import Attribute, Deprecated, Event, Privacy, Settings, acting_as, hookimpl
 from heliograph.schema.export.catalogue import catalogue
-from heliograph.schema.export.html import html
-from heliograph.schema.export.markdown import markdown
-from heliograph.values.privacy import PrivacyPolicy
 from recorder import Telemetry, without_uid
-
-EVIL = (
-    """<script>alert(1)</script> "quoted" 'text' | `code` ``more`` [link](javascript:alert(1)) {{ 7 * 7 }} </style>"""
-)
-
-
-@dataclass
-class Customer:
-    name: Annotated[str, Attribute("shop.customer.name", privacy=Privacy.HASH)]
-    country: Annotated[str, Meta(max_length=2), Attribute(examples=["GB"])] = "GB"
-
-
-@dataclass
-class OrderEvent(
-    Event, namespace="shop", version="1", severity=Severity.WARN, message="{actor[id]} ordered for {total}: {note}"
-):
-    """An order was placed.
-
-    By a customer.
-    """
-
-    name = "order"
-    total: Annotated[int, Meta(ge=0), Attribute(brief="What it costs.", examples=[1250], unit="{cent}")]
-    customer: Customer
-    lines: dict[str, int]
-    note: Annotated[str | None, Attribute(privacy=Privacy.MASK)] = None
-    sql: Annotated[str | None, Attribute(requirement="opt_in")] = None
-
-
-@dataclass
-class BanEvent(Event, namespace="shop", deprecated=Deprecated(renamed_to="shop.block")):
-    name = "ban"
+from schema.export.pages import BanEvent, Customer, OrderEvent, schema
+from schema.typed_values import Color, Point
 
 
 class Shop:
@@ -64,12 +22,8 @@ class Shop:
         return [OrderEvent]
 
 
-def schema(cls: type):
-    return compile_schema(cls, namespace="app", policy=PrivacyPolicy(key="example"))
-
-
-def test_entry_says_what_there_is_to_know() -> None:
-    """Of an event and of each attribute."""
+def test_an_entry_has_all_facts() -> None:
+    """About the event and each of its attributes."""
     ban, order = catalogue([schema(OrderEvent), schema(BanEvent)])
 
     assert (ban.label, ban.brief, ban.deprecated) == ("shop.ban", "The event ban.", "Renamed to shop.block.")
@@ -85,8 +39,8 @@ def test_entry_says_what_there_is_to_know() -> None:
     ]
 
 
-def test_example_is_what_is_emitted_of_such_an_event() -> None:
-    """By a host with the same key: log record and span event, name by name and value by value."""
+def test_the_example_is_what_a_host_emits() -> None:
+    """For the same event and key, log record and span event have the same names and values."""
     (entry,) = catalogue([schema(OrderEvent)])
     with acting_as({"id": "root"}):
         event = OrderEvent(total=1250, customer=Customer("<name>"), lines={"<key>": 1}, note="secret", sql="select 1")
@@ -108,7 +62,7 @@ def test_example_is_what_is_emitted_of_such_an_event() -> None:
 
 
 def test_queries_find_the_event() -> None:
-    """In Loki, in Tempo, in Jaeger."""
+    """In Loki, Tempo and Jaeger."""
     (entry,) = catalogue([schema(OrderEvent)])
 
     assert [(query.where, query.text) for query in entry.queries] == [
@@ -118,117 +72,65 @@ def test_queries_find_the_event() -> None:
     ]
 
 
-def test_page_of_markdown_has_every_event() -> None:
-    """With a table of attributes, an anchor that the contents lead to, and examples."""
-    page = markdown([schema(OrderEvent), schema(BanEvent)])["events.md"]
+def test_a_query_quotes_values_with_special_characters() -> None:
+    """Jaeger reads tags in the format logfmt."""
+    hint = Annotated[str, Attribute(examples=['a "b"'])]
+    cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
 
-    assert "- [shop.order@1](#shop.order@1): An order was placed.\n" in page
-    assert '<a id="shop.order@1"></a>\n\n## shop.order@1\n' in page
-    assert (
-        "| `shop.order.total` | integer, ≥ 0, in `{cent}` | required | plain | What it costs. Such as `1250`. |" in page
-    )
-    assert "**Deprecated.** Renamed to shop.block." in page
-    assert "It has no properties." in page
+    (entry,) = catalogue([schema(cls)])
+
+    assert entry.queries[-1].text == r'app.e.x="a \"b\"" user.id=root'
 
 
-class Page(HTMLParser):
-    """What a browser makes of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.inside: dict[str, str] = {}
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.texts.append(data)
-        if self.tags and self.tags[-1][0] in {"script", "style"}:
-            self.inside.setdefault(self.tags[-1][0], data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.texts).split())
-
-
-def test_page_of_html_is_whole() -> None:
-    """It loads nothing, and its policy lets run its own script alone."""
-    text = html([schema(OrderEvent), schema(BanEvent)])["index.html"]
-    page = Page(text)
-    policy = next(attrs["content"] for tag, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy")
-
-    assert not re.search(r"""(src|href)=["']?(https?:|//)|url\(|@import""", text)
-    assert [tag for tag, _ in page.tags].count("script") == 1
-    for name in ("script", "style"):
-        digest = base64.b64encode(hashlib.sha256(page.inside[name].encode()).digest()).decode()
-        assert f"{name}-src 'sha256-{digest}'" in policy
-    assert [attrs["id"] for tag, attrs in page.tags if tag == "article"] == ["shop.ban", "shop.order@1"]
-    links = [attrs["href"] for tag, attrs in page.tags if attrs.get("class", "").startswith("card")]
-    assert links == ["#shop.ban", "#shop.order%401"]
-    for said in ("An order was placed.", "What it costs.", "hash", "2 events", "ordered for 1250", "LogQL (Loki)"):
-        assert said in page.text
-
-
-def test_page_without_events_says_so() -> None:
-    """In both forms."""
-    assert "There are no events." in html([])["index.html"]
-    assert markdown([])["events.md"].startswith("# Events\n")
-
-
-@pytest.fixture(scope="module")
-def tags_of_a_harmless_page():
-    return {tag for tag, _ in Page(html([evil_schema("text")])["index.html"]).tags}
-
-
-def evil_schema(said: str):
-    """A class that says this wherever it can say something."""
-
-    declared = Attribute(
-        brief=said,
-        note=said,
-        examples=[said],
-        unit=said,
-        requirement=f"conditionally_required: {' '.join(said.split())}",
-        deprecated=Deprecated(note=said),
-    )
-    options = {
-        "version": said,
-        "message": said.replace("{", "{{").replace("}", "}}"),
-        "deprecated": Deprecated(note=said),
-    }
-    body = {"name": "evil", "__annotations__": {"text": Annotated[str, declared]}, "__doc__": said}
-    return schema(dataclass(types.new_class("Evil", (Event,), options, lambda namespace: namespace.update(body))))
-
-
-texts = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1).filter(str.strip)
-
-
-@given(texts | st.just(EVIL) | st.from_regex(r"[<>/a-z\"'&;]{1,20}", fullmatch=True))
-def test_text_of_a_class_is_never_markup(tags_of_a_harmless_page, said: str) -> None:
-    """The page has the tags that it always has, with no handlers; the text is there to read."""
-    page = Page(html([evil_schema(said)])["index.html"])
-
-    assert {tag for tag, _ in page.tags} <= tags_of_a_harmless_page
-    assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
-    assert " ".join(said.split()) in page.text
-
-
-@given(
-    texts | st.just(EVIL) | st.from_regex(r"[|<>`*_~!#\[\]()\\a-z\"'&; \n-]{1,20}", fullmatch=True).filter(str.strip)
+@pytest.mark.parametrize(
+    ("hint", "text"),
+    [
+        (Any, "any"),
+        (bool, "boolean"),
+        (int, "integer"),
+        (Annotated[float, Meta(gt=0, le=1.5)], "number, > 0, ≤ 1.5"),
+        (Annotated[int, Meta(ge=0, lt=9, multiple_of=3)], "integer, ≥ 0, < 9, a multiple of 3"),
+        (Annotated[str, Meta(pattern="^a", min_length=1)], "string, with ^a, at least 1 characters"),
+        (bytes, "base64"),
+        (Color, "one of red, blue"),
+        (Literal["a", 1], "one of a, 1"),
+        (list[int], "list of integer"),
+        (tuple[int, str], "[integer, string], at least 2 items, at most 2 items"),
+        (tuple[()], "empty list, at least 0 items, at most 0 items"),
+        (dict[str, int], "object of integer"),
+        (Annotated[dict[str, int], Meta(max_length=2)], "object of integer, at most 2 keys"),
+        (list[Point], "list of Point"),
+        (int | str, "integer or string"),
+    ],
 )
-def test_text_of_a_class_is_never_markup_in_markdown(said: str) -> None:
-    """A reader of Markdown sees the elements that are always there, and the text."""
-    seen, harmless = rendered(evil_schema(said)), rendered(evil_schema("text"))
+def test_types_are_described(hint: Any, text: str) -> None:
+    """In a few words, with their constraints."""
+    cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
 
-    assert seen.tags.count(("table", {})) == 1
-    assert [tag for tag, _ in seen.tags if tag in {"td", "h2", "pre", "li"}] == [
-        tag for tag, _ in harmless.tags if tag in {"td", "h2", "pre", "li"}
-    ]
-    assert {tag for tag, _ in seen.tags} <= {tag for tag, _ in harmless.tags}
+    (entry,) = catalogue([schema(cls)])
+
+    assert entry.rows[0].type == text
 
 
-def rendered(one) -> Page:
-    return Page(MarkdownIt("gfm-like", {"linkify": False}).render(markdown([one])["events.md"]))
+@pytest.mark.parametrize(
+    ("deprecated", "text"),
+    [
+        (Deprecated(renamed_to="shop.new"), "Renamed to shop.new."),
+        (Deprecated(note="Nobody reads it."), "It will be removed. Nobody reads it."),
+        (Deprecated(), "It will be removed."),
+    ],
+)
+def test_a_deprecation_is_a_sentence(deprecated: Deprecated, text: str) -> None:
+    """With the new name and the note, if there are any."""
+    hint = Annotated[str, Attribute(deprecated=deprecated)]
+    cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
+
+    assert catalogue([schema(cls)])[0].rows[0].deprecated == text
+
+
+def test_only_a_plain_dict_has_attributes_by_key() -> None:
+    """A masked dict is one attribute."""
+    fields = [("a", dict[str, int]), ("b", Annotated[dict[str, int], Attribute(privacy=Privacy.MASK)])]
+    cls = make_dataclass("E", fields, bases=(Event,), namespace={"name": "e"})
+
+    assert [row.attribute for row in catalogue([schema(cls)])[0].rows] == ["app.e.a.*", "app.e.b"]

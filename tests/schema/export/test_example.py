@@ -1,4 +1,4 @@
-"""Examples of events: they fit their schemas."""
+"""Examples of events are valid by their schemas."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ def fields_of(hint: Any):
 
 
 @pytest.mark.parametrize("hint", [*(hint for hint, _ in FITTING), *MORE], ids=str)
-def test_example_fits_its_type(hint: Any) -> None:
-    """Alone, and where it may be left out; a pattern alone is beyond it."""
+def test_an_example_is_valid(hint: Any) -> None:
+    """For required and for optional fields. The exception is a declared pattern, for which no text is generated."""
     for each in (hint, hint | None if hint is not Any else hint):
         fields = fields_of(each)
         found = list(violations_of_fields(example_properties(fields), fields))
         assert not found or "pattern" in str(hint)
 
 
-def test_declared_example_is_taken_if_it_fits() -> None:
-    """Else one is made; a text with a pattern is named."""
+def test_a_declared_example_is_used_if_it_is_valid() -> None:
+    """Otherwise one is made from the type. A text with a pattern is the field's name."""
     assert example_properties(fields_of(Annotated[int, Attribute(examples=["no", 7])])) == {"x": 7}
     assert example_properties(fields_of(Annotated[int, Attribute(examples=["no"])])) == {"x": 1}
     assert example_properties(fields_of(Annotated[str, Meta(pattern="^a")])) == {"x": "<x>"}

@@ -1,4 +1,4 @@
-"""The exported JSON Schema is one by the official meta-schema, and accepts exactly what the check accepts."""
+"""The exported JSON Schema is valid by the official meta-schema, and accepts the same values as the validation."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def schema_of(**annotations: Any) -> Any:
 @example((int, 2**63))
 @example((int, -(2**63)))
 @example((float, 2**70))
-def test_schema_accepts_what_the_check_accepts(pair: tuple[Any, Any]) -> None:
-    """Whatever the type and the value are, with formats as annotations and as assertions."""
+def test_the_document_accepts_what_the_validation_accepts(pair: tuple[Any, Any]) -> None:
+    """For any type and value, with formats as annotations and as assertions."""
     hint, value = pair
     schema = schema_of(x=hint)
     document = json.loads(to_json({"x": form_of(value)}))
@@ -41,31 +41,31 @@ def test_schema_accepts_what_the_check_accepts(pair: tuple[Any, Any]) -> None:
 
     written = json_schema(schema)
     assert Validator(written).is_valid(document) is is_valid
-    if is_valid and not isinstance(value, str):  # who checks formats too, refuses texts such as 2026-02-30
+    if is_valid and not isinstance(value, str):  # a check of formats also rejects texts such as 2026-02-30
         assert Validator(written, format_checker=Validator.FORMAT_CHECKER).is_valid(document)
 
 
 @given(st.lists(annotated_values(), max_size=3), st.sets(st.integers(0, 2)))
-def test_missing_properties_are_judged_alike(pairs: list[tuple[Any, Any]], left_out: set[int]) -> None:
-    """A document without some of its properties is as invalid here as there."""
+def test_missing_properties_are_rejected_by_both(pairs: list[tuple[Any, Any]], missing: set[int]) -> None:
+    """If some properties are missing, document and validation agree."""
     schema = schema_of(**{f"x{index}": hint for index, (hint, _) in enumerate(pairs)})
-    document = {f"x{index}": form_of(value) for index, (_, value) in enumerate(pairs) if index not in left_out}
+    document = {f"x{index}": form_of(value) for index, (_, value) in enumerate(pairs) if index not in missing}
 
     is_valid = not list(violations_of_fields(document, schema.fields))
     assert Validator(json_schema(schema)).is_valid(document) is is_valid
 
 
 @pytest.mark.parametrize("hint", [hint for hint, _ in FITTING], ids=str)
-def test_schema_is_a_schema(hint: Any) -> None:
-    """By the official meta-schema, and it is JSON."""
+def test_the_document_is_a_json_schema(hint: Any) -> None:
+    """It is valid by the official meta-schema, and can be written as JSON."""
     written = json_schema(schema_of(x=hint, y=hint | None if hint is not Any else hint))
 
     Validator.check_schema(written)
     assert json.loads(json.dumps(written, allow_nan=False)) == written
 
 
-def test_every_core_event_of_datasette_is_exported() -> None:
-    """And an event that the core makes fits its schema."""
+def test_the_core_events_of_datasette_are_exported() -> None:
+    """An event that the core makes is valid by its document."""
     from datasette.events import InsertRowsEvent, register_events
 
     for cls in register_events():
@@ -74,8 +74,8 @@ def test_every_core_event_of_datasette_is_exported() -> None:
     Validator(json_schema(compile_schema(InsertRowsEvent, namespace="app"))).validate(event.properties())
 
 
-def test_document_says_what_the_class_says() -> None:
-    """Pinned, key by key."""
+def test_the_document_has_everything_that_the_class_declares() -> None:
+    """Every key is pinned."""
 
     @dataclass
     class OrderEvent(

@@ -1,4 +1,4 @@
-"""Drafts of event classes, and the names that they may have in Python."""
+"""Drafts of event classes as data, and the choice of their names in Python."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ IMPORTED: Final = frozenset(
         "uuid",
     }
 )
-"""The names that a module of drafts may import."""
+"""The names that a generated module may import. No class in it may have one of them."""
 
 HIDING: Final = IMPORTED | {"bool", "dict", "float", "int", "list", "str"}
-"""The names that a field must not have, since it would hide them from the annotations of its class."""
+"""Names that a field must not have. In the class body, the field would hide them from the annotations of later fields."""
 
 INHERITED: Final = frozenset({"actor", "created", "name", "properties", "upcast"})
-"""What every event has under a name already."""
+"""Names that every event class already uses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +44,9 @@ class FieldDraft:
 
     Attributes:
         name: Its name, an identifier.
-        annotation: Its type, as it is written; without ``| None``.
-        required: Whether it has no default; else it may be `None`, and is by default.
-        declared: What it says of itself.
+        annotation: The source of its type, without ``| None``.
+        required: True if it has no default. Otherwise it may be `None`, which is its default.
+        declared: Its `Attribute`.
     """
 
     name: str
@@ -70,7 +70,7 @@ class EnumDraft:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassDraft:
-    """A dataclass inside of an event.
+    """A dataclass that is the type of a field.
 
     Attributes:
         name: The name of the class.
@@ -86,11 +86,11 @@ class EventDraft(ClassDraft):
     """An event class.
 
     Attributes:
-        event_name: The event's name, as written: ``"ban-user"``.
-        brief: What happened, on one line.
-        note: More than that.
+        event_name: The value of the class attribute ``name``, such as ``"ban-user"``.
+        brief: The first line of the docstring.
+        note: The rest of the docstring.
         options: The keywords of the class statement.
-        needs: The classes that its fields need.
+        needs: The classes that are the types of its fields.
     """
 
     event_name: str
@@ -101,27 +101,28 @@ class EventDraft(ClassDraft):
 
 
 def class_name(text: str, taken: Container[str] = ()) -> str:
-    """The name of a class for what is called so: ``"order_placed"`` gives ``"OrderPlaced"``.
+    """Return a class name for a name from elsewhere: ``"OrderPlaced"`` for ``"order_placed"``.
 
     Args:
-        text: The name elsewhere.
-        taken: The names that are used already.
+        text: The name from elsewhere; any text.
+        taken: Names that are already used.
     """
     words = re.findall(r"[A-Za-z0-9]+", text)
     name = "".join(word[0].upper() + word[1:] for word in words)
     name = name if name[:1].isalpha() else f"Event{name}"
-    is_taken = name in vars(builtins) or keyword.iskeyword(name) or name in IMPORTED
-    return _free(f"{name}Class" if is_taken else name, taken)
+    is_reserved = name in vars(builtins) or keyword.iskeyword(name) or name in IMPORTED
+    return _free(f"{name}Class" if is_reserved else name, taken)
 
 
 def field_name(text: str, taken: Container[str] = ()) -> str:
-    """The name of a field for what is called so: ``"user.first-name"`` gives ``"user_first_name"``."""
+    """Return a field name for a name from elsewhere: ``"user_first_name"`` for ``"user.first-name"``."""
     name = re.sub(r"\W+|_{2,}", "_", text, flags=re.ASCII).strip("_")
     name = name if name[:1].isalpha() else f"field_{name}".rstrip("_")
     return _free(f"{name}_" if name in HIDING | INHERITED or keyword.iskeyword(name) else name, taken)
 
 
 def _free(name: str, taken: Container[str]) -> str:
+    """Return the name, with a number appended if it is taken."""
     number = 2
     free = name
     while free in taken:

@@ -1,7 +1,8 @@
-"""Drafts of event classes from events that were recorded: what they had in common.
+"""Draft event classes from recorded events, by what the events have in common.
 
-A proposal, to be read by somebody: a field that every recorded event has is required, keys that mostly come together are a
-class, and text that always looks like a time is one.
+The result is a proposal that an author reads and corrects. The rules: a field that every recorded event has is required; keys
+that mostly occur together are a class, others are a dict; a text that always looks like a time or a UUID is one; a value that
+was always masked or hashed keeps that privacy.
 """
 
 from __future__ import annotations
@@ -55,12 +56,12 @@ Column: TypeAlias = "list[Value]"
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedEvent:
-    """One event, as it arrived somewhere.
+    """One event, as a receiver recorded it.
 
     Attributes:
         event_name: Its name on the wire.
         attributes: Its attributes.
-        severity_number: Its severity, where it is known.
+        severity_number: Its severity; `None` if unknown, as for span events.
     """
 
     event_name: str
@@ -69,9 +70,9 @@ class RecordedEvent:
 
 
 def drafts_of_recorded(events: Iterable[RecordedEvent]) -> tuple[list[EventDraft], list[str]]:
-    """The events that were recorded, sorted by name and version; and what is left out, with the reason.
+    """Return drafts of the recorded events, sorted by name and version, and the reason for each event that was skipped.
 
-    What an actor has (`user.id` …) and what heliograph adds is no field.
+    Attributes of the actor (`user.id` …) and those that heliograph adds to every event are not fields.
     """
     groups: dict[tuple[str, str], list[RecordedEvent]] = collections.defaultdict(list)
     for event in events:
@@ -81,7 +82,7 @@ def drafts_of_recorded(events: Iterable[RecordedEvent]) -> tuple[list[EventDraft
     taken = set(IMPORTED)
     drafts = [_event(name, version, group, taken) for (name, version), group in sorted(legal.items())]
     others = sorted({name for name, _ in groups.keys() - legal.keys()})
-    return drafts, [f"the event {name!r}: no class can have its name" for name in others]
+    return drafts, [f"the event {name!r}: a class cannot have this name" for name in others]
 
 
 def _is_event_name(name: str) -> bool:
@@ -98,7 +99,7 @@ def _event(name: str, version: str, events: Sequence[RecordedEvent], taken: set[
     needs: list[ClassDraft] = []
     fields = list(_fields(own, len(events), own_name, taken, needs))
     for attribute, column in columns.items():
-        if not attribute.startswith(f"{name}.") and _may_be_named(attribute, column):
+        if not attribute.startswith(f"{name}.") and _can_be_declared(attribute, column):
             short = field_name(attribute.removeprefix(f"{namespace}."), {field.name for field in fields})
             fields.append(_field(short, column, len(events), attribute))
     return EventDraft(
@@ -111,16 +112,17 @@ def _event(name: str, version: str, events: Sequence[RecordedEvent], taken: set[
 
 
 def _columns(events: Iterable[RecordedEvent]) -> dict[str, Column]:
-    """The values of each attribute, in the order in which attributes were met."""
+    """Return the values of each attribute, in the order in which the attributes first occur."""
     columns: dict[str, Column] = {}
     for event in events:
         for attribute, value in event.attributes.items():
-            if not _is_ours(attribute):
+            if not _is_added(attribute):
                 columns.setdefault(attribute, []).append(value)
     return columns
 
 
-def _is_ours(attribute: str) -> bool:
+def _is_added(attribute: str) -> bool:
+    """Return True for an attribute of the actor, and for one that heliograph adds to every event."""
     return attribute in {*ACTOR_ATTRIBUTES.values(), LOG_RECORD_UID} or attribute.startswith(f"{SCOPE}.")
 
 
@@ -130,8 +132,8 @@ def _severity(events: Iterable[RecordedEvent]) -> Severity:
     return Severity(most) if most in set(Severity) else Severity.INFO
 
 
-def _may_be_named(attribute: str, column: Column) -> bool:
-    """Whether a class can refer to the attribute by its name."""
+def _can_be_declared(attribute: str, column: Column) -> bool:
+    """Return True if a class may declare the attribute by its name, with the type that its values have."""
     if not has_namespace(attribute):
         return False
     wire_type = _WIRE_TYPES.get(_annotation(column), "any")
@@ -141,7 +143,15 @@ def _may_be_named(attribute: str, column: Column) -> bool:
 def _fields(
     columns: Mapping[str, Column], total: int, owner: str, taken: set[str], needs: list[ClassDraft]
 ) -> Iterator[FieldDraft]:
-    """The fields of a class whose keys are these, in order."""
+    """Yield the fields of a class, in order. Append the classes that are the types of its fields to `needs`.
+
+    Args:
+        columns: The values of each key below the class; keys of nested classes contain dots.
+        total: The number of instances.
+        owner: The name of the class.
+        taken: The class names that are used; names of nested classes are added.
+        needs: The nested classes; they are appended.
+    """
     grouped: dict[str, dict[str, Column]] = {}
     for key, column in columns.items():
         first, _, rest = key.partition(".")
@@ -158,7 +168,8 @@ def _fields(
             needs.append(ClassDraft(name=inner, fields=tuple(_fields(below, most, inner, taken, needs))))
             yield FieldDraft(name=name, annotation=inner, required=most == total)
         else:
-            yield FieldDraft(name=name, annotation=_of_map(below), required=False)
+            # only the keys of a dict are attributes, so that an empty dict cannot be told from a missing one
+            yield FieldDraft(name=name, annotation=_dict_annotation(below), required=False)
 
 
 def _is_field(name: str) -> bool:
@@ -167,13 +178,13 @@ def _is_field(name: str) -> bool:
 
 
 def _is_class(below: Mapping[str, Column], most: int) -> bool:
-    """Whether these are the fields of a class, rather than the keys of a dict: they mostly come together."""
+    """Return True if these keys are the fields of a class, not keys of a dict: each is in at least half of the instances."""
     names = {key.partition(".")[0] for key in below}
     together = all(len(column) * 2 >= most for column in below.values())
     return together and len(below) <= MAX_KEYS and all(map(_is_field, names))
 
 
-def _of_map(below: Mapping[str, Column]) -> str:
+def _dict_annotation(below: Mapping[str, Column]) -> str:
     is_flat = not any("." in key for key in below) and "" not in below
     kind = _annotation([value for column in below.values() for value in column]) if is_flat else "Any"
     return "Any" if "" in below else f"dict[str, {kind}]"
@@ -188,7 +199,7 @@ def _field(name: str, column: Column, total: int, attribute: str | None = None) 
 
 
 def _privacy(column: Column) -> Privacy | None:
-    """What the values were protected by, if they were."""
+    """Return the privacy that was applied to all of the values, or `None`."""
     if all(value == MASKED for value in column):
         return Privacy.MASK
     is_hash = re.compile(rf"{HASH_PREFIX}[0-9a-f]{{64}}")
@@ -201,7 +212,7 @@ def _annotation(column: Column) -> str:
     if found == {"int", "float"}:
         return "float"
     if found == {"str"}:
-        return _of_texts(column)
+        return _text_annotation(column)
     is_plain = len(found) == 1 or found <= {"bool", "float", "int", "str"}
     return " | ".join(sorted(found)) if is_plain else "Any"
 
@@ -215,7 +226,7 @@ def _kind(value: Value) -> str:
     return "Any" if value is None else type(value).__name__
 
 
-def _of_texts(texts: Sequence[str]) -> str:
+def _text_annotation(texts: Sequence[str]) -> str:
     for known, annotation in _FORMATS.items():
         if all(re.search(known.pattern, text) for text in texts):
             return annotation
@@ -226,7 +237,7 @@ def _of_texts(texts: Sequence[str]) -> str:
 
 
 def _parsed(text: str) -> object:
-    """What the text is the JSON of, where that is a list or an object: lists of several types go out as text."""
+    """Return the list or object that a text is the JSON of, or the text. Lists of mixed types are exported as JSON."""
     try:
         return json.loads(text) if text[:1] in {"[", "{"} else text
     except (RecursionError, ValueError):

@@ -1,7 +1,7 @@
-"""Drafts of event classes from a registry of OpenTelemetry Weaver, in its first form or in definition/2.
+"""Draft event classes from an OpenTelemetry Weaver registry, in the older file format or in ``definition/2``.
 
-What ``heliograph schema export --format weaver`` writes comes back as classes that export the same. Of a registry that
-somebody else wrote, classes say what they can: bodies of the first form, and the briefs of an enum's members, are left out.
+A registry that ``heliograph schema export`` wrote gives classes that export the same registry. From a registry of somebody
+else, what a class cannot express is skipped: bodies of the older format, and the briefs of an enum's members.
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ from heliograph.schema.drafts.weaver_registry import AttributeEntry, GroupEntry,
 from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, has_namespace
 
 _PYTHON: Final = {"string": "str", "int": "int", "double": "float", "boolean": "bool"}
-_NO_NAME: Final = "a class can have names of lower-case words, parted by `.` and `_`"
+_NAME_RULE: Final = "names must be lower-case words, separated by `.` or `_`"
 _SEVERITY_NOTE: Final = re.compile(r"\s*Severity \w+ \((\d+)\)\.\s*$")
 
 
 def drafts_of_weaver(registry: WeaverRegistry) -> tuple[list[EventDraft], list[str]]:
-    """The events of a registry, sorted by name; and what is left out, with the reason.
+    """Return drafts of the events of a registry, sorted by name, and the reason for each thing that was skipped.
 
     Raises:
-        FileFormatError: An event refers to what is not there; names it.
+        FileFormatError: An event refers to an undefined attribute or group. The message names it.
     """
     taken: set[str] = set(IMPORTED)
     drafts: list[EventDraft] = []
-    left_out: list[str] = []
+    skipped: list[str] = []
     for entry in sorted(registry.events(), key=lambda entry: entry.event_name):
         name = entry.event_name
         if has_namespace(name):
-            drafts.append(_event(entry, registry, taken, left_out))
+            drafts.append(_event(entry, registry, taken, skipped))
         else:
-            left_out.append(f"the event {name!r}: {_NO_NAME}, below a namespace")
-    return drafts, left_out
+            skipped.append(f"the event {name!r}: {_NAME_RULE}, and start with a namespace")
+    return drafts, skipped
 
 
-def _event(entry: GroupEntry, registry: WeaverRegistry, taken: set[str], left_out: list[str]) -> EventDraft:
+def _event(entry: GroupEntry, registry: WeaverRegistry, taken: set[str], skipped: list[str]) -> EventDraft:
     name = entry.event_name
     namespace, _, last = name.rpartition(".")
     own_name = class_name(last, taken)
@@ -65,13 +65,13 @@ def _event(entry: GroupEntry, registry: WeaverRegistry, taken: set[str], left_ou
     needs: list[EnumDraft | ClassDraft] = []
     fields: dict[str, FieldDraft] = {}
     names: dict[str, str] = {}
-    for attribute, said in registry.attributes_of(entry):
+    for attribute, definition in registry.attributes_of(entry):
         if has_namespace(attribute):
             field = names[attribute] = field_name(_shortened(attribute, name, namespace), fields)
-            annotation = _annotation(said, f"{own_name}{class_name(field)}", taken, needs)
-            fields[field] = _field(field, attribute, annotation, said, name)
+            annotation = _annotation(definition, f"{own_name}{class_name(field)}", taken, needs)
+            fields[field] = _field(field, attribute, annotation, definition, name)
         else:
-            left_out.append(f"the attribute {attribute!r} of {name!r}: {_NO_NAME}, below a namespace")
+            skipped.append(f"the attribute {attribute!r} of {name!r}: {_NAME_RULE}, and start with a namespace")
     return EventDraft(
         name=own_name,
         fields=tuple(fields.values()),
@@ -94,31 +94,31 @@ def _line(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
-def _field(name: str, attribute: str, annotation: str, said: AttributeEntry, event_name: str) -> FieldDraft:
-    requirement = _requirement(said.requirement_level)
-    action = said.annotations.get("privacy")
+def _field(name: str, attribute: str, annotation: str, definition: AttributeEntry, event_name: str) -> FieldDraft:
+    requirement = _requirement(definition.requirement_level)
+    action = definition.annotations.get("privacy")
     privacy = action.get("action") if isinstance(action, Mapping) else None
-    unit = said.annotations.get("unit")
+    unit = definition.annotations.get("unit")
     return FieldDraft(
         name=name,
         annotation=annotation,
         required=requirement == "required",
         declared=Attribute(
             None if attribute == f"{event_name}.{name}" else attribute,
-            brief=_brief(said.brief, name),
-            note=(said.note or "").strip() or None,
-            examples=tuple(_examples(said.examples, annotation)),
+            brief=_brief(definition.brief, name),
+            note=(definition.note or "").strip() or None,
+            examples=tuple(_examples(definition.examples, annotation)),
             privacy=Privacy(privacy) if privacy in {each.value for each in Privacy} else None,
             requirement=None if requirement in {"required", "recommended"} else requirement,
             unit=unit if isinstance(unit, str) else None,
-            deprecated=_deprecated(said.deprecated),
+            deprecated=_deprecated(definition.deprecated),
         ),
     )
 
 
-def _brief(said: str | None, name: str) -> str | None:
-    """What is said, but for what an export says of a field that says nothing."""
-    brief = _line(said)
+def _brief(text: str | None, name: str) -> str | None:
+    """Return the brief, or `None` for the one that the exporter writes for a field without a brief."""
+    brief = _line(text)
     return None if brief in {"", f"The property `{name}`."} else brief
 
 
@@ -131,8 +131,10 @@ def _requirement(level: object) -> str:
     return level if level in {"required", "opt_in"} and isinstance(level, str) else "recommended"
 
 
-def _annotation(said: AttributeEntry, enum_name: str, taken: set[str], needs: list[EnumDraft | ClassDraft]) -> str:
-    kind = said.type
+def _annotation(
+    definition: AttributeEntry, enum_name: str, taken: set[str], needs: list[EnumDraft | ClassDraft]
+) -> str:
+    kind = definition.type
     if isinstance(kind, Mapping):
         return _enum(kind.get("members"), enum_name, taken, needs)
     text = str(kind)
@@ -152,6 +154,7 @@ def _enum(members: object, name: str, taken: set[str], needs: list[EnumDraft | C
     kinds = {type(value) for value in values}
     if kinds not in ({str}, {int}):
         return "float" if kinds <= {int, float} and kinds else "Any"
+    # Members whose id and brief only repeat the value carry no information: a `Literal` is enough.
     if all(identity == str(value).lower() and brief in {None, str(value)} for identity, brief, value in found):
         return f"Literal[{', '.join(map(literal, values))}]"
     named: dict[str, Member] = {}
@@ -166,7 +169,7 @@ def _enum(members: object, name: str, taken: set[str], needs: list[EnumDraft | C
 
 
 def _members(members: object) -> Iterator[tuple[str, object, Any]]:
-    """The id, the brief and the value of each member; of those with one value, the first."""
+    """Yield the id, the brief and the value of each member; of several members with the same value, the first."""
     seen: list[object] = []
     for member in members if isinstance(members, list) else ():
         value = member.get("value") if isinstance(member, Mapping) else None
@@ -176,7 +179,7 @@ def _members(members: object) -> Iterator[tuple[str, object, Any]]:
 
 
 def _examples(examples: object, annotation: str) -> Iterator[object]:
-    """The examples that can be written down; a single one need not be in a list."""
+    """Yield the examples that can be written as literals. In a registry, a single example need not be in a list."""
     is_list = annotation.startswith("list[")
     several = examples if isinstance(examples, list) else [examples]
     if is_list and several and not isinstance(several[0], list):
@@ -191,12 +194,12 @@ def _is_literal(value: object) -> bool:
     return isinstance(value, (str, bool, int)) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _deprecated(said: object) -> Deprecated | None:
-    if said is None:
+def _deprecated(entry: object) -> Deprecated | None:
+    if entry is None:
         return None
-    if not isinstance(said, Mapping):
-        return Deprecated(note=_line(str(said)) or None)
-    renamed_to, note = said.get("renamed_to"), said.get("note")
+    if not isinstance(entry, Mapping):  # old registries have a text here
+        return Deprecated(note=_line(str(entry)) or None)
+    renamed_to, note = entry.get("renamed_to"), entry.get("note")
     return Deprecated(
         renamed_to=str(renamed_to) if has_namespace(renamed_to) else None,
         note=_line(note) if isinstance(note, str) else None,
@@ -221,13 +224,16 @@ def _severity(entry: GroupEntry) -> Severity:
     return Severity(number) if number in set(Severity) else Severity.INFO
 
 
-def _stability(said: str | None) -> Stability:
+def _stability(text: str | None) -> Stability:
     found: dict[str | None, Stability] = {each: each for each in get_args(Stability)}
-    return found.get(said, "development")
+    return found.get(text, "development")
 
 
 def _message(template: str, names: Mapping[str, str]) -> str | None:
-    """The template of a body, with fields in the place of attributes; `None` where it has others, or is no template."""
+    """Return the message template of a class: the template of the registry, with field names instead of attribute names.
+
+    Return `None` if it is not a template, or refers to an attribute that the event does not have.
+    """
     keys: dict[str, str] = {attribute: key for key, attribute in ACTOR_ATTRIBUTES.items()}
     written = []
     try:
@@ -241,6 +247,7 @@ def _message(template: str, names: Mapping[str, str]) -> str | None:
 
 
 def _reference(attribute: str, names: Mapping[str, str], keys: Mapping[str, str]) -> str:
+    """Return the part of a message template that shows an attribute, such as ``actor[id]`` or ``customer[name]``."""
     if attribute in keys and attribute not in names:
         return f"actor[{keys[attribute]}]"
     if attribute.startswith(f"{ACTOR}."):

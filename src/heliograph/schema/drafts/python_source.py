@@ -1,6 +1,7 @@
-"""The Python source of drafts.
+"""Write drafts as Python source.
 
-What comes from elsewhere goes into it as literals alone, so that no text can become code.
+Names in drafts are identifiers; every other text from elsewhere is written with `literal` or `_docstring`, so that no text
+becomes code. Whoever adds a text to the source must use one of the two.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ _INDENT: Final = "    "
 
 
 def python_source(drafts: Iterable[EventDraft], *, origin: str) -> str:
-    """A module with these classes.
+    """Return the source of a module with these event classes and the classes that they need.
 
     Args:
-        drafts: The events.
-        origin: Where they come from, for the module's docstring.
+        drafts: The event classes.
+        origin: The origin of the drafts, for the module's docstring.
     """
     drafts = list(drafts)
     needed = dict.fromkeys(needed for draft in drafts for needed in draft.needs)
@@ -38,7 +39,7 @@ def python_source(drafts: Iterable[EventDraft], *, origin: str) -> str:
 
 
 def _imports(body: str) -> Iterator[str]:
-    """The imports of the names that are used; a name too many, of a word in some text, does no harm."""
+    """Yield the imports of the names that occur in the body. A name that only occurs in a text is imported too; no harm."""
     standard = {"dt": "import datetime as dt", "Enum": "from enum import Enum", "uuid": "import uuid"}
     yield from sorted(line for name, line in standard.items() if _uses(body, name) and line.startswith("import"))
     yield "from dataclasses import dataclass"
@@ -95,23 +96,24 @@ def _keywords(options: EventOptions) -> Iterator[str]:
 
 
 def _deprecated(deprecated: Deprecated) -> str:
-    said = {"renamed_to": deprecated.renamed_to, "note": deprecated.note}
-    return f"Deprecated({', '.join(f'{key}={literal(value)}' for key, value in said.items() if value is not None)})"
+    keywords = {"renamed_to": deprecated.renamed_to, "note": deprecated.note}
+    written = [f"{key}={literal(value)}" for key, value in keywords.items() if value is not None]
+    return f"Deprecated({', '.join(written)})"
 
 
 def _fields(fields: Iterable[FieldDraft]) -> Iterator[str]:
     for field in fields:
         annotation = field.annotation if field.required or field.annotation == "Any" else f"{field.annotation} | None"
         default = "" if field.required else " = None"
-        said = list(_said(field.declared))
-        if not said:
+        arguments = list(_attribute_arguments(field.declared))
+        if not arguments:
             yield f"{_INDENT}{field.name}: {annotation}{default}"
             continue
-        parts = [annotation, "\n".join(_wrapped("Attribute(", said, ")", ""))]
+        parts = [annotation, "\n".join(_wrapped("Attribute(", arguments, ")", ""))]
         yield from _wrapped(f"{field.name}: Annotated[", parts, f"]{default}", _INDENT)
 
 
-def _said(declared: Attribute) -> Iterator[str]:
+def _attribute_arguments(declared: Attribute) -> Iterator[str]:
     if declared.name is not None:
         yield literal(declared.name)
     for key in ("brief", "note"):
@@ -129,16 +131,17 @@ def _said(declared: Attribute) -> Iterator[str]:
 
 
 def literal(value: object) -> str:
-    """The value as Python writes it, in double quotes where that changes nothing else."""
+    """Return the Python literal of a text, a number, or a list of them. Texts are in double quotes if that is as short."""
     if isinstance(value, list):
         return f"[{', '.join(map(literal, value))}]"
     written = repr(value)
-    is_swapped = isinstance(value, str) and written[0] == "'" and '"' not in value
-    return f'"{written[1:-1]}"' if is_swapped else written
+    # `repr` uses double quotes only if the text has a single quote; formatters of source prefer double quotes
+    can_be_double = isinstance(value, str) and written[0] == "'" and '"' not in value
+    return f'"{written[1:-1]}"' if can_be_double else written
 
 
 def _wrapped(start: str, parts: list[str], end: str, indent: str) -> Iterator[str]:
-    """A call, on one line if it fits, else with each argument on a line of its own."""
+    """Yield the lines of a call: one line if it is short enough, otherwise one line for each argument."""
     line = f"{indent}{start}{', '.join(parts)}{end}"
     if len(line) <= _WIDTH and "\n" not in line:
         yield line
@@ -150,15 +153,16 @@ def _wrapped(start: str, parts: list[str], end: str, indent: str) -> Iterator[st
 
 
 def _docstring(brief: str, note: str) -> list[str]:
-    """The lines of a docstring that says this and nothing else, whatever quotes and backslashes are in it."""
+    """Return the lines of a docstring with this text, which may contain any quotes and backslashes."""
     text = "\n\n".join(part for part in (brief, note) if part)
     escaped = "\n".join(_escaped(line.rstrip()) for line in text.split("\n"))
-    if escaped.endswith('"'):
+    if escaped.endswith('"'):  # it would be part of the closing quotes
         escaped = f'{escaped[:-1]}\\"'
     lines = escaped.split("\n")
     return [f'"""{lines[0]}"""'] if len(lines) == 1 else [f'"""{lines[0]}', *lines[1:], '"""']
 
 
 def _escaped(line: str) -> str:
+    # control characters and lone surrogates are escaped as well: some of them end a line, or cannot be encoded
     safe = line.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in safe)

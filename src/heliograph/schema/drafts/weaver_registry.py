@@ -1,6 +1,8 @@
-"""A registry of OpenTelemetry Weaver, read from its files: both forms, with what groups and references add up to.
+"""Read an OpenTelemetry Weaver registry from its files, in both file formats, and resolve groups and references.
 
-Source: the JSON Schemas that Weaver 0.25 publishes of its files.
+Only the keys that a class can express are read; unknown keys are ignored, since other people's registries have more.
+
+Source: the JSON Schemas of registry files that Weaver 0.25 publishes.
 """
 
 from __future__ import annotations
@@ -19,20 +21,20 @@ _MANIFESTS: Final = frozenset({"manifest", "registry_manifest"})
 
 
 class AttributeEntry(msgspec.Struct, kw_only=True):
-    """What is said of an attribute where it is defined, or where it is referred to.
+    """The definition of an attribute, or a reference to one.
 
     Attributes:
-        id: Its name, where the first form defines it.
-        key: Its name, where definition/2 does.
-        ref: Its name, where it is referred to.
-        ref_group: The name of a group whose attributes stand in this place.
-        type: The name of a type, or the members of an enum.
-        brief: What it is.
-        note: More than that.
-        examples: One or several.
-        deprecated: That it is on its way out.
-        requirement_level: When an event has it.
-        annotations: What tools add.
+        id: The name of a defined attribute, in the older format.
+        key: The name of a defined attribute, in definition/2.
+        ref: The name of the attribute that is referred to.
+        ref_group: The name of a group whose attributes are included here.
+        type: The name of a type, or a mapping with the members of an enum.
+        brief: A short description.
+        note: Further explanation.
+        examples: One example or several.
+        deprecated: The notice of a deprecation: a mapping, or a text in old registries.
+        requirement_level: The requirement level in the event.
+        annotations: Values for tools.
     """
 
     id: str | None = None
@@ -49,7 +51,7 @@ class AttributeEntry(msgspec.Struct, kw_only=True):
 
     @property
     def name(self) -> str | None:
-        """Its name, where it is defined."""
+        """The name of a defined attribute."""
         return self.key or self.id
 
 
@@ -59,13 +61,13 @@ class GroupEntry(msgspec.Struct, kw_only=True):
     Attributes:
         id: The name of a group.
         name: The name of an event.
-        type: What the first form defines here.
-        brief: What happened.
-        note: More than that.
-        stability: How firm it is.
-        deprecated: That it is on its way out.
-        annotations: What tools add.
-        extends: The group whose attributes it has, too.
+        type: The kind of a group in the older format: ``event``, ``attribute_group`` …
+        brief: A short description.
+        note: Further explanation.
+        stability: The stability level.
+        deprecated: The notice of a deprecation: a mapping, or a text in old registries.
+        annotations: Values for tools.
+        extends: The name of a group whose attributes it has as well.
         attributes: Its attributes.
     """
 
@@ -94,13 +96,13 @@ class _File(msgspec.Struct, kw_only=True):
 
 
 class WeaverRegistry:
-    """All files of a registry together.
+    """A registry: the content of all its files.
 
     Args:
-        directory: Where they are, at any depth; hidden folders are left out.
+        directory: The folder with the files, at any depth. Hidden folders are skipped.
 
     Raises:
-        FileFormatError: There is no such folder, or a file in it is not of either form; names it, and the place in it.
+        FileFormatError: There are no files, or one is in neither file format. The message names the file and the place in it.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -109,7 +111,7 @@ class WeaverRegistry:
         self._attributes: dict[str, AttributeEntry] = {}
         paths = sorted(path for path in directory.rglob("*.y*ml") if _is_part(path.relative_to(directory)))
         if not paths:
-            raise FileFormatError(f"{directory} has no files of a registry: neither *.yaml nor *.yml")
+            raise FileFormatError(f"{directory} has no registry files (*.yaml or *.yml)")
         for path in paths:
             self._add(_read(path))
 
@@ -125,14 +127,15 @@ class WeaverRegistry:
                 self._attributes[entry.name] = entry
 
     def events(self) -> list[GroupEntry]:
-        """Its events."""
+        """Return the events of the registry."""
         return list(self._events)
 
     def attributes_of(self, event: GroupEntry) -> list[tuple[str, AttributeEntry]]:
-        """The attributes of an event, by name, with all that is said of each; those that it is given by groups come first.
+        """Return the attributes of an event: pairs of name and definition, with the event's own changes. Groups come first.
 
         Raises:
-            FileFormatError: It refers to what is neither in the registry nor in the semantic conventions.
+            FileFormatError: It refers to an attribute that is neither in the registry nor in the semantic conventions, or to
+                an undefined group.
         """
         found: dict[str, AttributeEntry] = {}
         for entry in self._entries(event, event.event_name, ()):
@@ -152,8 +155,8 @@ class WeaverRegistry:
 
     def _entries_of(self, name: str, event_name: str, parents: tuple[str, ...]) -> Iterator[AttributeEntry]:
         if name not in self._groups or name in parents:
-            problem = "refers to itself" if name in parents else "is not defined"
-            raise FileFormatError(f"the event {event_name!r} has the attributes of the group {name!r}, which {problem}")
+            problem = "includes itself" if name in parents else "is not defined"
+            raise FileFormatError(f"the event {event_name!r} includes the group {name!r}, which {problem}")
         yield from self._entries(self._groups[name], event_name, (*parents, name))
 
     def _defined(self, name: str, event_name: str) -> AttributeEntry:
@@ -181,10 +184,10 @@ def _read(path: Path) -> _File:
         raise FileFormatError(f"{path}: {' '.join(str(error).split())}") from error
 
 
-def _merged(defined: AttributeEntry, said: AttributeEntry) -> AttributeEntry:
-    """What is said at a reference, and, where that says nothing, at the definition."""
+def _merged(definition: AttributeEntry, reference: AttributeEntry) -> AttributeEntry:
+    """Return the definition of an attribute, changed by what the reference to it declares."""
     values = {
-        name: getattr(defined, name) if getattr(said, name) is None else getattr(said, name)
+        name: getattr(definition, name) if getattr(reference, name) is None else getattr(reference, name)
         for name in AttributeEntry.__struct_fields__
     }
-    return AttributeEntry(**{**values, "annotations": {**defined.annotations, **said.annotations}})
+    return AttributeEntry(**{**values, "annotations": {**definition.annotations, **reference.annotations}})

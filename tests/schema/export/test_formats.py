@@ -1,0 +1,45 @@
+"""The formats of ``heliograph schema export``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from heliograph import Event
+from heliograph.schema.compile.event_class import compile_schema
+from heliograph.schema.export.formats import EXPORTERS
+from schema.shop_events import BanEvent, OrderEvent, schemas
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_an_exporter_is_a_pure_function(name: str) -> None:
+    """The same schemas give the same files, with names inside the folder."""
+    export = EXPORTERS[name]
+
+    files = export(schemas(OrderEvent, BanEvent))
+
+    assert files
+    assert files == export(schemas(OrderEvent, BanEvent))
+    assert all("/" not in file for file in files)
+
+
+def test_each_event_has_a_file_of_json_schema() -> None:
+    """Named after its event name and version."""
+    files = EXPORTERS["json-schema"](schemas(OrderEvent, BanEvent))
+
+    assert set(files) == {"shop.order@1.schema.json", "shop.ban.schema.json"}
+    assert json.loads(files["shop.ban.schema.json"])["title"] == "shop.ban"
+
+
+def test_a_version_cannot_name_another_folder() -> None:
+    """A slash in it is replaced."""
+
+    @dataclass
+    class OddEvent(Event, namespace="shop", version="../../1"):
+        name = "odd"
+
+    files = EXPORTERS["json-schema"]([compile_schema(OddEvent, namespace="app")])
+
+    assert set(files) == {"shop.odd@.._.._1.schema.json"}

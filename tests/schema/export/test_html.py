@@ -1,0 +1,52 @@
+"""The catalogue as a page of HTML."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heliograph.schema.export.html import html
+from schema.export.pages import ATTACK, TEXTS, BanEvent, OrderEvent, Page, schema, schema_with
+
+
+def test_the_page_is_self_contained() -> None:
+    """It loads nothing, and its policy permits only its own script and style sheet."""
+    source = html([schema(OrderEvent), schema(BanEvent)])["index.html"]
+    page = Page(source)
+    policy = next(attrs["content"] for tag, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy")
+
+    assert not re.search(r"""(src|href)=["']?(https?:|//)|url\(|@import""", source)
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    for name in ("script", "style"):
+        digest = base64.b64encode(hashlib.sha256(page.inside[name].encode()).digest()).decode()
+        assert f"{name}-src 'sha256-{digest}'" in policy
+    assert [attrs["id"] for tag, attrs in page.tags if tag == "article"] == ["shop.ban", "shop.order@1"]
+    links = [attrs["href"] for tag, attrs in page.tags if attrs.get("class", "").startswith("card")]
+    assert links == ["#shop.ban", "#shop.order%401"]
+    for text in ("An order was placed.", "What it costs.", "hash", "2 events", "ordered for 1250", "LogQL (Loki)"):
+        assert text in page.text
+
+
+def test_a_page_without_events_says_so() -> None:
+    """Instead of an empty list."""
+    assert "There are no events." in html([])["index.html"]
+
+
+@pytest.fixture(scope="module")
+def tags_of_a_harmless_page() -> set[str]:
+    return {tag for tag, _ in Page(html([schema_with("text")])["index.html"]).tags}
+
+
+@given(TEXTS | st.just(ATTACK) | st.from_regex(r"[<>/a-z\"'&;]{1,20}", fullmatch=True))
+def test_no_text_of_a_class_is_markup(tags_of_a_harmless_page: set[str], text: str) -> None:
+    """For any text, the page has the same tags and no event handlers; the text can be read."""
+    page = Page(html([schema_with(text)])["index.html"])
+
+    assert {tag for tag, _ in page.tags} <= tags_of_a_harmless_page
+    assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
+    assert " ".join(text.split()) in page.text
