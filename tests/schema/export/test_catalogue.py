@@ -93,7 +93,7 @@ def test_a_query_quotes_values_with_special_characters() -> None:
         (Annotated[str, Meta(pattern="^a", min_length=1)], "string, with ^a, at least 1 characters"),
         (bytes, "base64"),
         (Color, "one of red, blue"),
-        (Literal["a", 1], "one of a, 1"),
+        (Literal["a", 1], "one of 1, a"),
         (list[int], "list of integer"),
         (tuple[int, str], "[integer, string], at least 2 items, at most 2 items"),
         (tuple[()], "empty list, at least 0 items, at most 0 items"),

@@ -1,0 +1,103 @@
+"""Weaver registries, read from their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from heliograph.errors import FileFormatError
+from heliograph.schema.drafts.weaver_registry import WeaverRegistry
+
+
+def registry(directory: Path, text: str) -> WeaverRegistry:
+    (directory / "events.yaml").write_text(text)
+    return WeaverRegistry(directory)
+
+
+def test_all_files_of_a_folder_are_one_registry(tmp_path: Path) -> None:
+    """At any depth, except manifests, hidden files and folders, and other kinds of files."""
+    (tmp_path / "deep" / "deeper").mkdir(parents=True)
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / "attributes.yml").write_text("attributes: [{key: shop.total, type: int}]")
+    (tmp_path / "deep" / "deeper" / "events.yaml").write_text(
+        "events: [{name: shop.sale, attributes: [{ref: shop.total}]}]"
+    )
+    (tmp_path / "empty.yaml").write_text("")
+    for ignored in ("manifest.yaml", "registry_manifest.yaml", ".hidden/a.yaml", ".a.yaml", "a.yamlx", "notes.txt"):
+        (tmp_path / ignored).write_text("[not a registry")
+
+    found = WeaverRegistry(tmp_path)
+
+    (event,) = found.events()
+    assert event.event_name == "shop.sale"
+    assert [(name, entry.type) for name, entry in found.attributes_of(event)] == [("shop.total", "int")]
+
+
+def test_a_reference_changes_the_definition(tmp_path: Path) -> None:
+    """What the reference declares replaces the value of the definition; annotations are merged."""
+    found = registry(
+        tmp_path,
+        """
+        attributes:
+          - {key: shop.total, type: int, brief: Defined., note: Defined., annotations: {unit: EUR, privacy: {action: mask}}}
+        events:
+          - name: shop.sale
+            attributes: [{ref: shop.total, brief: Changed., annotations: {unit: USD}}]
+        """,
+    )
+
+    ((_, entry),) = found.attributes_of(found.events()[0])
+
+    assert (entry.type, entry.brief, entry.note) == ("int", "Changed.", "Defined.")
+    assert entry.annotations == {"unit": "USD", "privacy": {"action": "mask"}}
+
+
+def test_attributes_of_groups_come_first_and_can_be_changed(tmp_path: Path) -> None:
+    """A group may include another one; the event's own reference is the last change."""
+    found = registry(
+        tmp_path,
+        """
+        groups:
+          - {id: base, type: attribute_group, attributes: [{id: shop.user, type: string, brief: Base.}]}
+          - {id: more, type: attribute_group, extends: base, attributes: [{id: shop.mode, type: string}]}
+          - id: event.shop.sale
+            type: event
+            extends: more
+            attributes: [{ref: db.namespace}, {ref: shop.user, note: Changed.}]
+        """,
+    )
+
+    (event,) = found.events()
+    attributes = found.attributes_of(event)
+
+    assert event.event_name == "shop.sale"
+    assert [(name, entry.type) for name, entry in attributes] == [
+        ("shop.user", "string"),
+        ("shop.mode", "string"),
+        ("db.namespace", "string"),
+    ]
+    assert (attributes[0][1].brief, attributes[0][1].note) == ("Base.", "Changed.")
+
+
+def test_one_group_may_be_included_twice(tmp_path: Path) -> None:
+    """Only a group that includes itself is an error."""
+    found = registry(
+        tmp_path,
+        """
+        attributes: [{key: shop.user, type: string}]
+        attribute_groups: [{id: base, attributes: [{ref: shop.user}]}]
+        events: [{name: shop.sale, attributes: [{ref_group: base}, {ref_group: base}]}]
+        """,
+    )
+
+    assert [name for name, _ in found.attributes_of(found.events()[0])] == ["shop.user"]
+
+
+def test_a_group_that_includes_itself_is_an_error(tmp_path: Path) -> None:
+    """The message names the event and the group."""
+    groups = "[{id: a, attributes: [{ref_group: b}]}, {id: b, attributes: [{ref_group: a}]}]"
+    found = registry(tmp_path, f"attribute_groups: {groups}\nevents: [{{name: a.b, attributes: [{{ref_group: a}}]}}]")
+
+    with pytest.raises(FileFormatError, match=r"'a\.b' includes the group 'a', which includes itself"):
+        found.attributes_of(found.events()[0])
