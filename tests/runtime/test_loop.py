@@ -1,29 +1,36 @@
-"""Sync code leaves async functions to a loop of the host's own."""
+"""An event loop in a background thread runs async functions for sync code."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 
+import anyio
 import pytest
 
 from heliograph.runtime.loop import BackgroundLoop
 
-variable: ContextVar[str] = ContextVar("variable", default="nobody's")
+variable: ContextVar[str] = ContextVar("variable", default="unset")
+
+# Long enough for a busy machine; a test that passes never waits for it.
+LIMIT_SECONDS = 20
 
 
 @pytest.fixture
 def background() -> Iterator[BackgroundLoop]:
-    started = BackgroundLoop()
-    yield started
-    started.stop()
+    background = BackgroundLoop()
+    yield background
+    background.stop()
 
 
-def later(act: Callable[[], object]) -> Callable[[], object]:
+def job(act: Callable[[], object]) -> Callable[[], Awaitable[None]]:
+    """Return an async function that calls ``act`` once the loop has had time for others."""
+
     async def inner() -> None:
         await asyncio.sleep(0)
         act()
@@ -35,29 +42,25 @@ def threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("heliograph")]
 
 
-def test_no_thread_before_the_first_use_and_none_after_stop(background: BackgroundLoop) -> None:
-    """A program that has no async hooks has no thread of ours."""
-    assert threads() == []
-    background.submit(later(lambda: None), description="nothing")  # type: ignore[arg-type]
-    assert threads() == ["heliograph-loop"]
-    assert background.wait(5)
-    background.stop()
-    assert threads() == []
-    background.stop()
+# call
 
 
-def test_call_gives_the_result_in_the_callers_context(background: BackgroundLoop) -> None:
-    """The calling thread waits for it."""
+def test_call_returns_the_result_and_runs_in_the_callers_context(background: BackgroundLoop) -> None:
+    """The function sees the caller's context variables; what it sets is not seen by the caller."""
 
     async def read(suffix: str) -> str:
-        return variable.get() + suffix
+        value = variable.get() + suffix
+        variable.set("the function's")
+        return value
 
     variable.set("caller's")
+
     assert background.call(read, "!") == "caller's!"
+    assert variable.get() == "caller's"
 
 
 def test_call_raises_what_the_function_raises(background: BackgroundLoop) -> None:
-    """As if it were called right here."""
+    """An error reaches the caller as it is."""
 
     async def fail() -> None:
         raise ZeroDivisionError
@@ -66,7 +69,26 @@ def test_call_raises_what_the_function_raises(background: BackgroundLoop) -> Non
         background.call(fail)
 
 
-def test_call_on_the_loop_itself_is_refused(background: BackgroundLoop) -> None:
+@pytest.mark.parametrize("exception", [SystemExit, KeyboardInterrupt])
+def test_call_turns_an_exit_into_an_error_and_the_loop_runs_on(
+    background: BackgroundLoop, exception: type[BaseException]
+) -> None:
+    """SystemExit and KeyboardInterrupt would end the loop, and every other function on it."""
+
+    async def leave() -> None:
+        raise exception
+
+    async def thread() -> threading.Thread:
+        return threading.current_thread()
+
+    before = background.call(thread)
+
+    with pytest.raises(RuntimeError, match=f"raised {exception.__name__}"):
+        background.call(leave)
+    assert background.call(thread) is before
+
+
+def test_call_on_the_loops_own_thread_is_an_error(background: BackgroundLoop) -> None:
     """It would wait for itself for ever."""
 
     async def nested() -> None:
@@ -76,11 +98,27 @@ def test_call_on_the_loop_itself_is_refused(background: BackgroundLoop) -> None:
         background.call(nested)
 
 
-def test_submitted_functions_run_one_after_the_other(background: BackgroundLoop) -> None:
-    """In the order of submission, each to its end."""
+def test_call_runs_beside_the_jobs(background: BackgroundLoop) -> None:
+    """A job that waits does not delay a `call`."""
+    release = threading.Event()
+    background.submit(lambda: asyncio.to_thread(release.wait), description="a job that waits")
+
+    async def seven() -> int:
+        return 7
+
+    assert background.call(seven) == 7
+    release.set()
+    assert background.wait(LIMIT_SECONDS)
+
+
+# submit
+
+
+def test_jobs_run_one_after_the_other_in_the_order_of_submission(background: BackgroundLoop) -> None:
+    """Each job ends before the next one begins."""
     seen: list[int] = []
 
-    def job(number: int) -> Callable[[], object]:
+    def numbered(number: int) -> Callable[[], Awaitable[None]]:
         async def inner() -> None:
             seen.append(number)
             await asyncio.sleep(0.001)
@@ -89,14 +127,14 @@ def test_submitted_functions_run_one_after_the_other(background: BackgroundLoop)
         return inner
 
     for number in range(5):
-        background.submit(job(number), description="job")  # type: ignore[arg-type]
-    assert background.wait(5)
+        background.submit(numbered(number), description="job")
+    assert background.wait(LIMIT_SECONDS)
 
     assert seen == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
 
 
-def test_submitted_function_runs_in_the_context_of_its_submission(background: BackgroundLoop) -> None:
-    """What the caller changes later does not reach it, nor does it reach the caller."""
+def test_job_runs_in_the_context_of_its_submission(background: BackgroundLoop) -> None:
+    """The caller's later changes do not reach the job, and the job's changes do not reach the caller or other jobs."""
     seen: list[str] = []
 
     def act() -> None:
@@ -104,34 +142,34 @@ def test_submitted_function_runs_in_the_context_of_its_submission(background: Ba
         variable.set("the job's")
 
     variable.set("first")
-    background.submit(later(act), description="job")  # type: ignore[arg-type]
+    background.submit(job(act), description="job")
     variable.set("second")
-    background.submit(later(act), description="job")  # type: ignore[arg-type]
-    assert background.wait(5)
+    background.submit(job(act), description="job")
+    assert background.wait(LIMIT_SECONDS)
 
     assert seen == ["first", "second"]
     assert variable.get() == "second"
 
 
-def test_function_that_fails_is_logged_and_the_next_one_runs(
+def test_job_that_fails_is_logged_and_the_next_one_runs(
     background: BackgroundLoop, warnings: pytest.LogCaptureFixture
 ) -> None:
-    """Its traceback is in the log."""
+    """The log record has the job's description and the traceback; a failed job has ended, so `wait` returns True."""
     seen: list[int] = []
 
-    background.submit(later(lambda: 1 / 0), description="the division")  # type: ignore[arg-type]
-    background.submit(later(lambda: seen.append(1)), description="job")  # type: ignore[arg-type]
-    assert background.wait(5)
+    background.submit(job(lambda: 1 / 0), description="the division")
+    background.submit(job(lambda: seen.append(1)), description="job")
+    assert background.wait(LIMIT_SECONDS)
 
     assert seen == [1]
     assert warnings.messages == ["Failed: the division"]
     assert warnings.records[0].exc_info[0] is ZeroDivisionError  # type: ignore[index]
 
 
-def test_function_that_is_cancelled_from_within_does_not_end_the_queue(
+def test_job_that_is_cancelled_by_itself_is_logged_and_the_next_one_runs(
     background: BackgroundLoop, warnings: pytest.LogCaptureFixture
 ) -> None:
-    """A hook may await something that somebody cancelled."""
+    """A job may await a task that somebody else cancelled; that must not cancel the task that runs all jobs."""
     seen: list[int] = []
 
     async def cancelled() -> None:
@@ -139,43 +177,111 @@ def test_function_that_is_cancelled_from_within_does_not_end_the_queue(
         task.cancel()
         await task
 
-    background.submit(cancelled, description="the cancelled")
-    background.submit(later(lambda: seen.append(1)), description="job")  # type: ignore[arg-type]
-    assert background.wait(5)
+    background.submit(cancelled, description="the cancelled job")
+    background.submit(job(lambda: seen.append(1)), description="job")
+    assert background.wait(LIMIT_SECONDS)
 
     assert seen == [1]
-    assert warnings.messages == ["Failed: the cancelled"]
+    assert warnings.messages == ["Failed: the cancelled job"]
 
 
-def test_wait_says_whether_all_was_done(background: BackgroundLoop) -> None:
-    """Past the time it is False, and True again when the rest was done."""
+def test_job_may_submit_another_job(background: BackgroundLoop) -> None:
+    """`submit` returns at once on the loop's own thread too; the second job runs after the first."""
+    seen: list[str] = []
+    both_ran = threading.Event()
+
+    async def outer() -> None:
+        background.submit(job(lambda: (seen.append("inner"), both_ran.set())), description="inner")
+        seen.append("outer")
+
+    background.submit(outer, description="outer")
+
+    assert both_ran.wait(LIMIT_SECONDS)
+    assert seen == ["outer", "inner"]
+
+
+def test_signal_handler_may_submit_in_the_middle_of_a_submission(background: BackgroundLoop) -> None:
+    """The handler runs in the thread that holds the lock, so the lock has to be reentrant."""
+    seen: list[int] = []
+
+    with background._lock:  # as in the middle of `submit`, where a signal arrives
+        background.submit(job(lambda: seen.append(1)), description="the handler's job")
+
+    assert background.wait(LIMIT_SECONDS)
+    assert seen == [1]
+
+
+def test_jobs_that_ended_are_forgotten(background: BackgroundLoop) -> None:
+    """A host that runs for months keeps nothing of the jobs it ran."""
+    for _ in range(100):
+        background.submit(job(lambda: None), description="job")
+    assert background.wait(LIMIT_SECONDS)
+
+    background.call(asyncio.sleep, 0)  # callbacks of the last job run after `wait` was woken
+    assert background._pending == set()
+
+
+# wait
+
+
+def test_wait_returns_false_while_a_job_runs(background: BackgroundLoop) -> None:
+    """After the timeout it is False, and True once the job has ended."""
     release = threading.Event()
     background.submit(lambda: asyncio.to_thread(release.wait), description="job")
 
     assert background.wait(0.05) is False
     release.set()
-    assert background.wait(5) is True
+    assert background.wait(LIMIT_SECONDS) is True
     assert background.wait(0) is True
 
 
-def test_submit_comes_back_at_once_also_on_the_loop_itself(background: BackgroundLoop) -> None:
-    """A job may submit another, which runs after it."""
-    seen: list[str] = []
+@pytest.mark.parametrize("queued", [False, True], ids=["the job that runs", "a job in the queue"])
+def test_wait_returns_false_at_once_when_a_job_is_cancelled(background: BackgroundLoop, queued: bool) -> None:
+    """`flush` in one thread must not report success for a job that `stop` in another thread cancelled, nor wait on."""
+    running, waiting = threading.Event(), threading.Event()
+    outcome: Future[tuple[bool, float]] = Future()
 
-    async def outer() -> None:
-        background.submit(later(lambda: seen.append("inner")), description="inner")  # type: ignore[arg-type]
-        seen.append("outer")
+    async def endless() -> None:
+        running.set()
+        await asyncio.sleep(3600)
 
-    background.submit(outer, description="outer")
-    deadline = time.monotonic() + 5
-    while len(seen) < 2 and time.monotonic() < deadline:
-        background.wait(1)
+    def wait() -> None:
+        if queued:  # so that only the queued job is waited for
+            background._pending.discard(first)
+        began = time.monotonic()
+        waiting.set()
+        outcome.set_result((background.wait(600), time.monotonic() - began))
 
-    assert seen == ["outer", "inner"]
+    background.submit(endless, description="endless")
+    [first] = background._pending
+    assert running.wait(LIMIT_SECONDS)
+    if queued:
+        background.submit(endless, description="queued")
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    assert waiting.wait(LIMIT_SECONDS)
+    until_it_waits(waiter)
+    background.stop()
+
+    ended, seconds = outcome.result(LIMIT_SECONDS)
+    waiter.join()
+    assert ended is False
+    assert seconds < LIMIT_SECONDS
+
+
+def until_it_waits(thread: threading.Thread) -> None:
+    """Return once the thread waits for a condition variable."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while time.monotonic() < deadline:
+        frame = sys._current_frames().get(thread.ident or 0)
+        if frame is not None and (frame.f_code.co_filename, frame.f_code.co_name) == (threading.__file__, "wait"):
+            return
+        time.sleep(0.001)
+    pytest.fail("the thread does not wait")
 
 
 def test_is_own_thread(background: BackgroundLoop) -> None:
-    """Only the loop's thread is."""
+    """It is True on the loop's thread only; another event loop is not ours."""
 
     async def ask() -> bool:
         return background.is_own_thread()
@@ -185,42 +291,101 @@ def test_is_own_thread(background: BackgroundLoop) -> None:
     assert asyncio.run(ask()) is False
 
 
-def test_stop_cancels_what_still_runs_and_the_next_use_starts_again(background: BackgroundLoop) -> None:
-    """A host may be used after its shutdown, by mistake or on purpose."""
-    ended = threading.Event()
+# The life of the loop
 
-    async def endless() -> None:
-        try:
-            await asyncio.sleep(3600)
-        finally:
-            ended.set()
 
-    started = threading.Event()
-    background.submit(later(started.set), description="job")  # type: ignore[arg-type]
-    background.submit(endless, description="endless")
-    assert started.wait(5)
+def test_thread_starts_with_the_first_job_and_ends_with_stop(background: BackgroundLoop) -> None:
+    """A program without async hooks has no thread of ours. `stop` may be called twice."""
+    assert threads() == []
+    background.submit(job(lambda: None), description="job")
+    assert threads() == ["heliograph-loop"]
+    assert background.wait(LIMIT_SECONDS)
+    background.stop()
+    assert threads() == []
     background.stop()
 
-    async def seven() -> int:
-        return 7
 
-    assert ended.wait(5) or not ended.is_set()
-    assert background.call(seven) == 7
-    assert background.wait(5)
+def test_thread_does_not_keep_the_interpreter_alive(background: BackgroundLoop) -> None:
+    """A program that forgets to shut its host down can exit."""
+
+    async def is_daemon() -> bool:
+        return threading.current_thread().daemon
+
+    assert background.call(is_daemon)
 
 
-def test_threads_start_one_loop_together(background: BackgroundLoop) -> None:
-    """However many come first."""
+def test_threads_that_come_together_start_one_loop(background: BackgroundLoop) -> None:
+    """Eight threads submit their first job at the same time: one loop runs them all."""
     seen: list[int] = []
     barrier = threading.Barrier(8)
 
     def work(number: int) -> None:
         barrier.wait()
-        background.submit(later(lambda: seen.append(number)), description="job")  # type: ignore[arg-type]
+        background.submit(job(lambda: seen.append(number)), description="job")
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
-    assert background.wait(5)
+    assert background.wait(LIMIT_SECONDS)
 
     assert sorted(seen) == list(range(8))
     assert threads() == ["heliograph-loop"]
+
+
+def test_stop_cancels_the_job_that_runs_and_the_next_use_starts_another_loop(background: BackgroundLoop) -> None:
+    """When `stop` returns, the job has been cancelled. The jobs of the old loop do not count in the next `wait`."""
+    started, cancelled = threading.Event(), threading.Event()
+
+    async def endless() -> None:
+        started.set()
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    async def seven() -> int:
+        return 7
+
+    background.submit(endless, description="endless")
+    background.submit(job(lambda: None), description="job in the queue")
+    assert started.wait(LIMIT_SECONDS)
+    background.stop()
+
+    assert cancelled.is_set()
+    assert background.call(seven) == 7
+    assert background.wait(0)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_loop_that_ended_by_itself_is_replaced(background: BackgroundLoop) -> None:
+    """A callback that raises SystemExit ends the loop; the next use starts another, and `stop` copes with a dead one."""
+
+    async def end_the_loop() -> threading.Thread:
+        asyncio.get_running_loop().call_soon(sys.exit)
+        return threading.current_thread()
+
+    async def seven() -> int:
+        return 7
+
+    background.call(end_the_loop).join(LIMIT_SECONDS)
+    assert background.call(seven) == 7
+
+    background.call(end_the_loop).join(LIMIT_SECONDS)
+    background.stop()
+
+
+def test_loop_that_cannot_start_is_an_error(background: BackgroundLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller gets the reason, and does not wait for ever; the next call tries again."""
+
+    async def seven() -> int:
+        return 7
+
+    def fail(_: object) -> None:
+        raise OSError("too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(anyio, "run", fail)
+        with pytest.raises(OSError, match="too many open files"):
+            background.call(seven)
+
+    assert background.call(seven) == 7
