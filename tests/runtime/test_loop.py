@@ -13,6 +13,7 @@ from contextvars import ContextVar
 import anyio
 import pytest
 
+from heliograph.runtime import loop
 from heliograph.runtime.loop import BackgroundLoop
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
@@ -185,6 +186,22 @@ def test_job_that_is_cancelled_by_itself_is_logged_and_the_next_one_runs(
     assert warnings.messages == ["Failed: the cancelled job"]
 
 
+def test_job_that_exits_is_logged_and_the_loop_runs_on(
+    background: BackgroundLoop, warnings: pytest.LogCaptureFixture
+) -> None:
+    """SystemExit in a job would end the loop, and the jobs after it would never run."""
+    seen: list[threading.Thread] = []
+
+    background.submit(job(lambda: seen.append(threading.current_thread())), description="job")
+    background.submit(job(sys.exit), description="the exit")
+    background.submit(job(lambda: seen.append(threading.current_thread())), description="job")
+    assert background.wait(LIMIT_SECONDS)
+
+    assert len(seen) == 2
+    assert seen[0] is seen[1]
+    assert warnings.messages == ["Failed: the exit"]
+
+
 def test_job_may_submit_another_job(background: BackgroundLoop) -> None:
     """`submit` returns at once on the loop's own thread too; the second job runs after the first."""
     seen: list[str] = []
@@ -314,21 +331,35 @@ def test_thread_does_not_keep_the_interpreter_alive(background: BackgroundLoop) 
     assert background.call(is_daemon)
 
 
-def test_threads_that_come_together_start_one_loop(background: BackgroundLoop) -> None:
-    """Eight threads submit their first job at the same time: one loop runs them all."""
+@pytest.mark.parametrize("method", ["call", "submit"])
+def test_threads_that_come_together_start_one_loop(
+    background: BackgroundLoop, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Eight threads need the loop at the same time, and starting it takes a while: one loop runs all their functions."""
     seen: list[int] = []
+    started: list[object] = []
     barrier = threading.Barrier(8)
+
+    def start_slowly(start: Callable[[], object] = loop._start_loop) -> object:
+        time.sleep(0.05)
+        started.append(start())
+        return started[-1]
 
     def work(number: int) -> None:
         barrier.wait()
-        background.submit(job(lambda: seen.append(number)), description="job")
+        function = job(lambda: seen.append(number))
+        if method == "call":
+            background.call(function)
+        else:
+            background.submit(function, description="job")
 
+    monkeypatch.setattr(loop, "_start_loop", start_slowly)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
     assert background.wait(LIMIT_SECONDS)
 
     assert sorted(seen) == list(range(8))
-    assert threads() == ["heliograph-loop"]
+    assert len(started) == 1
 
 
 def test_stop_cancels_the_job_that_runs_and_the_next_use_starts_another_loop(background: BackgroundLoop) -> None:
@@ -354,6 +385,26 @@ def test_stop_cancels_the_job_that_runs_and_the_next_use_starts_another_loop(bac
     assert cancelled.is_set()
     assert background.call(seven) == 7
     assert background.wait(0)
+
+
+def test_job_that_is_submitted_while_stop_cancels_the_others_is_not_cancelled(background: BackgroundLoop) -> None:
+    """A job that is being cancelled may submit another one: a new loop runs that to its end."""
+    started, release = threading.Event(), threading.Event()
+
+    async def endless() -> None:
+        started.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            background.submit(lambda: asyncio.to_thread(release.wait), description="the last job")
+
+    background.submit(endless, description="endless")
+    assert started.wait(LIMIT_SECONDS)
+    background.stop()
+
+    assert background.wait(0) is False
+    release.set()
+    assert background.wait(LIMIT_SECONDS) is True
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
