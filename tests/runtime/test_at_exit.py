@@ -1,8 +1,10 @@
-"""When the interpreter ends, what is held is sent, and it ends in time."""
+"""When the interpreter exits, what a host holds is sent, within a time limit."""
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 from heliograph.runtime.at_exit import AtExit
 from otlp_receiver import Receiver
@@ -16,8 +18,8 @@ host.track(Tick(n=1))
 """
 
 
-def test_a_program_that_just_ends_exports() -> None:
-    """Without flush or shutdown everything arrives, and nothing is said on stderr."""
+def test_program_that_just_ends_exports_its_events() -> None:
+    """Without `flush` and `shutdown` the event arrives, and nothing is written to stderr."""
     with Receiver() as receiver:
         ran = python(PROGRAM, **otlp(receiver.endpoint, OTEL_BLRP_SCHEDULE_DELAY="60000"))
 
@@ -25,8 +27,8 @@ def test_a_program_that_just_ends_exports() -> None:
     assert ran.stderr == ""
 
 
-def test_async_hooks_finish_before_the_end() -> None:
-    """What hooks left to the host's loop is done when the program ends."""
+def test_async_hooks_run_to_their_end() -> None:
+    """The program exits once the functions on the host's background loop have ended."""
     ran = python(
         """
 import asyncio
@@ -48,20 +50,62 @@ host.track(Tick(n=7))
     assert ran.only == {"n": 7}
 
 
-def test_a_silent_server_does_not_hold_the_program_up() -> None:
-    """The interpreter ends by the deadline, though the server never answers."""
+def test_server_that_never_answers_does_not_keep_the_program_from_exiting() -> None:
+    """The interpreter exits when the timeout has passed."""
     with Misbehaving(silent=True) as server:
         ran = python(PROGRAM, **otlp(server.endpoint, HELIOGRAPH_FLUSH_TIMEOUT_MILLIS="500"))
 
     assert ran.seconds < 8
 
 
-def test_cancelled_is_not_called() -> None:
-    """Taken back, the function is never called, and the thread has ended."""
+def test_function_that_never_returns_does_not_keep_the_program_from_exiting() -> None:
+    """The timeout is that of `AtExit`, whatever the function does."""
+    ran = python(
+        """
+from heliograph.runtime.at_exit import AtExit
+AtExit(lambda: (say(called=True), time.sleep(3600)), 200)
+"""
+    )
+
+    assert ran.only == {"called": True}
+
+
+def test_program_waits_for_the_function_until_the_timeout() -> None:
+    """A function that takes a moment runs to its end, in its own thread; it may cancel its own `AtExit`."""
+    ran = python(
+        """
+from heliograph.runtime.at_exit import AtExit
+def function():
+    time.sleep(0.2)
+    at_exit.cancel()
+    say(thread=threading.current_thread().name)
+at_exit = AtExit(function, 15_000)
+"""
+    )
+
+    assert ran.only == {"thread": "heliograph-exit"}
+    assert ran.stderr == ""
+
+
+def test_function_is_not_called_after_cancel() -> None:
+    """The thread has ended when `cancel` returns; a second `cancel` does nothing."""
     called = threading.Event()
     at_exit = AtExit(called.set, 1000)
 
     at_exit.cancel()
+    at_exit.cancel()
 
     assert not called.is_set()
     assert not [thread for thread in threading.enumerate() if thread.name == "heliograph-exit"]
+
+
+def test_nothing_is_kept_after_cancel() -> None:
+    """A program that makes and shuts down many hosts keeps none of them for the interpreter's exit."""
+    at_exit = AtExit(lambda: None, 1000)
+    reference = weakref.ref(at_exit)
+
+    at_exit.cancel()
+    del at_exit
+    gc.collect()
+
+    assert reference() is None

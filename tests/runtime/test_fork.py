@@ -1,10 +1,11 @@
-"""A host goes on in the child of a fork, as it does in the parent: nothing twice, nothing lost, no deadlock."""
+"""Callbacks around a fork; and a host that works in parent and child: nothing lost, nothing twice, no deadlock."""
 
 from __future__ import annotations
 
 import json
 import os
 import sqlite3
+import threading
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -13,12 +14,13 @@ import pytest
 
 from heliograph.receiver.server import receiving
 from heliograph.receiver.store import Store
+from heliograph.runtime.fork import after_fork_in_child, around_fork
 from processes import otlp
 from scripts import python
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
-# runs a function in a child, and gives its exit status; the interpreter's own end does not run in it
+# Runs a function in a child process and returns its exit status. The child ends by `os._exit`, without `atexit`.
 IN_CHILD = """
 def in_child(function):
     pid = os.fork()
@@ -36,19 +38,118 @@ def in_child(function):
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """Where the receiver keeps what arrives."""
+    """The receiver's database of the events that arrived."""
     return Store(tmp_path / "received.db")
 
 
 def arrived(store: Store) -> list[int]:
-    """The numbers of the ticks that arrived, each as often as it did; no two have the same unique id."""
+    """The numbers of the ticks that arrived, sorted, repeated ones included. No two may have the same unique id."""
     rows = store.rows("select uid, attributes from events where event_name = 'test.tick'")
     assert len({row["uid"] for row in rows}) == len(rows)
     return sorted(json.loads(row["attributes"])["test.tick.n"] for row in rows)
 
 
+CALLBACKS = (
+    IN_CHILD
+    + """
+import gc
+from heliograph.runtime.fork import after_fork_in_child, around_fork
+
+calls = []
+
+class Owner:
+    def __init__(self, name):
+        self.name = name
+        after_fork_in_child(self.in_child)
+        around_fork(self.before, self.in_parent)
+    def before(self): calls.append(f"{self.name} before")
+    def in_parent(self): calls.append(f"{self.name} in parent")
+    def in_child(self): calls.append(f"{self.name} in child")
+"""
+)
+
+
+def test_callbacks_run_around_each_fork() -> None:
+    """`before` runs before the fork, and so once for both processes; each of the others in its process only."""
+    ran = python(
+        CALLBACKS
+        + """
+first, second = Owner("first"), Owner("second")
+in_child(lambda: say(calls=calls))
+say(calls=calls)
+"""
+    )
+
+    before = ["second before", "first before"]
+    assert [line["calls"] for line in ran.said] == [
+        [*before, "first in child", "second in child"],
+        [*before, "first in parent", "second in parent"],
+    ]
+
+
+def test_callbacks_do_not_keep_their_object_alive() -> None:
+    """An object that is gone is not called, and was not kept: callbacks of `os` cannot be removed."""
+    ran = python(
+        CALLBACKS
+        + """
+import weakref
+owner = Owner("gone")
+reference = weakref.ref(owner)
+del owner
+gc.collect()
+in_child(lambda: say(calls=calls))
+say(calls=calls, is_gone=reference() is None)
+"""
+    )
+
+    assert ran.said == [{"calls": []}, {"calls": [], "is_gone": True}]
+
+
+def test_nothing_happens_on_a_system_that_cannot_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has no `os.register_at_fork`."""
+    monkeypatch.delattr(os, "register_at_fork")
+
+    after_fork_in_child(threading.Event().set)
+    around_fork(threading.Event().set, threading.Event().clear)
+
+
+def test_run_that_another_thread_began_is_begun_anew_in_the_child() -> None:
+    """The thread that runs the startup does not exist in the child, which must not wait for it."""
+    ran = python(
+        IN_CHILD
+        + """
+from heliograph.runtime.loop import BackgroundLoop
+from heliograph.runtime.once import RunOnce
+
+entered, release = threading.Event(), threading.Event()
+async def work():
+    entered.set()
+    while not release.is_set():
+        await asyncio.sleep(0.001)
+
+import asyncio
+background = BackgroundLoop()
+once = RunOnce(work, background)
+thread = threading.Thread(target=once.ensure)
+thread.start()
+entered.wait()
+def child():
+    release.set()
+    once.ensure()
+    say(done=once.done)
+assert in_child(child) == 0
+say(done=once.done)
+release.set()
+thread.join()
+say(done=once.done)
+"""
+    )
+
+    assert [line["done"] for line in ran.said] == [True, False, True]
+
+
 def test_unique_ids_differ_after_a_fork() -> None:
-    """Parent and child go on with the same process state, and still no unique id is given twice."""
+    """Parent and child start with the same state, and still no unique id is used twice."""
     ran = python(
         IN_CHILD
         + """
@@ -77,7 +178,7 @@ with Host(plugins=[Plugin()], logger_provider=provider) as host:
 
 
 def test_async_hooks_tokens_and_databases_work_in_a_child(tmp_path: Path) -> None:
-    """The child has a loop, connections and locks of its own; what it writes and what the parent writes is all there."""
+    """The child has its own loop, connections and locks; all rows of parent and child are in the database."""
     path = tmp_path / "events.db"
 
     ran = python(
@@ -122,8 +223,8 @@ assert host.shutdown()
     assert len({pid for _, pid in rows}) == 2
 
 
-def test_what_the_parent_has_not_run_yet_runs_once(tmp_path: Path) -> None:
-    """Async functions that wait in the parent's queue at the fork are the parent's, and its alone."""
+def test_async_hooks_that_wait_at_the_fork_run_in_the_parent_only(tmp_path: Path) -> None:
+    """The child starts with an empty queue."""
     path = tmp_path / "ran.txt"
 
     python(
@@ -158,7 +259,7 @@ with Host(plugins=[Plugin(), Slow()]) as host:
 
 
 def test_parent_and_children_export_each_event_once(store: Store) -> None:
-    """With `configure`: what was held at the fork, and what each process tracks then, arrives exactly once."""
+    """With `configure`: events held at the fork and events tracked after it in any process arrive exactly once."""
     with receiving(store) as endpoint:
         ran = python(
             IN_CHILD
@@ -187,8 +288,8 @@ say(flushed=host.shutdown())
     assert arrived(store) == [*range(1, 20), *range(100, 120), *range(200, 220)]
 
 
-def test_a_child_that_ends_by_itself_exports(store: Store) -> None:
-    """A child that runs to the end of the program delivers what it holds, as the parent does."""
+def test_child_that_exits_by_itself_exports(store: Store) -> None:
+    """A child that runs to the end of the program sends what it holds, as the parent does."""
     with receiving(store) as endpoint:
         python(
             """
@@ -208,7 +309,7 @@ else:
 
 
 def test_multiprocessing_by_fork(store: Store) -> None:
-    """Workers of multiprocessing, forked while other threads track, export what they track."""
+    """Workers of multiprocessing, forked while another thread tracks events, export their own events."""
     with receiving(store) as endpoint:
         python(
             """

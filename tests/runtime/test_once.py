@@ -1,4 +1,4 @@
-"""Starting happens once, whoever asks first."""
+"""An async function runs once, whoever asks for it first."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ import pytest
 from heliograph.runtime.loop import BackgroundLoop
 from heliograph.runtime.once import RunOnce
 
+LIMIT_SECONDS = 20
+
 
 @pytest.fixture
 def background() -> Iterator[BackgroundLoop]:
-    started = BackgroundLoop()
-    yield started
-    started.stop()
+    background = BackgroundLoop()
+    yield background
+    background.stop()
 
 
 class Work:
-    """Counts how often it is done; slow enough for others to come in between."""
+    """An async function that counts its calls, fails the first ``fail`` times, and takes long enough to be awaited."""
 
     def __init__(self, *, fail: int = 0) -> None:
         self.times = 0
@@ -35,30 +37,44 @@ class Work:
             raise RuntimeError(f"time {self.times}")
 
 
-def test_sync_callers_start_once(background: BackgroundLoop) -> None:
-    """The second finds it done."""
+class Gate:
+    """An async function that runs until the test opens it."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.entered = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def __call__(self) -> None:
+        self.times += 1
+        self.entered.set()
+        await self.opened.wait()
+
+
+def test_sync_callers_run_it_once(background: BackgroundLoop) -> None:
+    """The second caller finds it done."""
     work = Work()
-    startup = RunOnce(work, background)
+    once = RunOnce(work, background)
 
-    startup.ensure()
-    startup.ensure()
+    once.ensure()
+    once.ensure()
 
-    assert (work.times, startup.done) == (1, True)
+    assert (work.times, once.done) == (1, True)
 
 
-def test_threads_and_loops_at_the_same_time_start_once(background: BackgroundLoop) -> None:
-    """All return when it is done, and not before."""
+def test_threads_and_event_loops_that_come_together_run_it_once(background: BackgroundLoop) -> None:
+    """Sync and async callers all return when it is done, and not before."""
     work = Work()
-    startup = RunOnce(work, background)
+    once = RunOnce(work, background)
     barrier = threading.Barrier(8)
 
     def come(number: int) -> bool:
         barrier.wait()
         if number % 2:
-            startup.ensure()
+            once.ensure()
         else:
-            asyncio.run(startup.ensure_async())
-        return startup.done
+            asyncio.run(once.ensure_async())
+        return once.done
 
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(come, range(8))) == [True] * 8
@@ -66,115 +82,204 @@ def test_threads_and_loops_at_the_same_time_start_once(background: BackgroundLoo
 
 
 @pytest.mark.anyio
-async def test_tasks_of_one_loop_start_once(background: BackgroundLoop) -> None:
-    """An async caller's own loop does it, and no thread is started."""
+async def test_tasks_of_one_loop_run_it_once(background: BackgroundLoop) -> None:
+    """It runs in the event loop of an async caller; the background loop is not started."""
     work = Work()
-    startup = RunOnce(work, background)
+    once = RunOnce(work, background)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
-            tasks.start_soon(startup.ensure_async)
+            tasks.start_soon(once.ensure_async)
 
     assert work.times == 1
     assert not any(thread.name == "heliograph-loop" for thread in threading.enumerate())
 
 
-def test_failure_is_raised_and_tried_again(background: BackgroundLoop) -> None:
-    """The next caller may have more luck."""
-    startup = RunOnce(Work(fail=1), background)
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_caller_that_is_late_by_a_moment_does_not_run_it_again(background: BackgroundLoop, is_async: bool) -> None:
+    """Between a caller's look at `done` and its claim, another caller may finish the run."""
+    work = Work()
+    once = RunOnce(work, background)
+
+    class LateLock:
+        """The lock, in the hands of a caller who is interrupted before acquiring it."""
+
+        def __enter__(self) -> None:
+            once._lock = lock
+            once.ensure()
+            assert once.done
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    lock, once._lock = once._lock, LateLock()  # type: ignore[assignment]
+    if is_async:
+        asyncio.run(once.ensure_async())
+    else:
+        once.ensure()
+
+    assert work.times == 1
+
+
+def test_error_is_raised_and_the_next_caller_tries_again(background: BackgroundLoop) -> None:
+    """A failed run is not remembered."""
+    once = RunOnce(Work(fail=1), background)
 
     with pytest.raises(RuntimeError, match="time 1"):
-        startup.ensure()
-    assert not startup.done
-    startup.ensure()
-    assert startup.done
+        once.ensure()
+    assert not once.done
+    once.ensure()
+    assert once.done
 
 
-def test_waiters_of_a_failure_try_themselves(background: BackgroundLoop) -> None:
-    """Nobody returns before it is done; each failure is raised to one caller."""
+def test_callers_who_waited_for_a_failure_try_again_themselves(background: BackgroundLoop) -> None:
+    """Nobody returns before it is done; each failure is raised to exactly one caller."""
     work = Work(fail=2)
-    startup = RunOnce(work, background)
+    once = RunOnce(work, background)
     barrier = threading.Barrier(4)
 
     def come(_: int) -> bool:
         barrier.wait()
         try:
-            startup.ensure()
+            once.ensure()
         except RuntimeError:
             return False
-        return startup.done
+        return once.done
 
     with ThreadPoolExecutor(4) as threads:
         assert sorted(threads.map(come, range(4))) == [False, False, True, True]
     assert work.times == 3
 
 
-def test_work_may_ask_for_the_startup_itself(background: BackgroundLoop) -> None:
-    """A startup hook that tracks an event goes on at once."""
+def test_function_may_ask_for_its_own_run(background: BackgroundLoop) -> None:
+    """A startup hook that tracks an event, in its own task or in a thread, goes on at once, without being done."""
     seen: list[bool] = []
 
     async def work() -> None:
-        startup.ensure()
-        await startup.ensure_async()
-        await asyncio.to_thread(startup.ensure)
-        seen.append(startup.done)
+        once.ensure()
+        await once.ensure_async()
+        await asyncio.to_thread(once.ensure)
+        seen.append(once.done)
 
-    startup = RunOnce(work, background)
-    startup.ensure()
+    once = RunOnce(work, background)
+    once.ensure()
 
     assert seen == [False]
 
 
 @pytest.mark.anyio
-async def test_sync_call_in_a_loop_that_is_starting_is_an_error(background: BackgroundLoop) -> None:
-    """It would wait for its own thread; the error says what to do."""
-    startup = RunOnce(Work(), background)
+async def test_after_a_failed_run_its_caller_is_not_inside_it_any_more(background: BackgroundLoop) -> None:
+    """The caller's own context must not keep the mark of being inside, or its next call would return at once."""
+    work = Work(fail=1)
+    once = RunOnce(work, background)
+
+    with pytest.raises(RuntimeError, match="time 1"):
+        await once.ensure_async()
+    await once.ensure_async()
+
+    assert (work.times, once.done) == (2, True)
+
+
+@pytest.mark.anyio
+async def test_sync_call_in_the_event_loop_that_runs_it_is_an_error(background: BackgroundLoop) -> None:
+    """It would wait for its own thread; the error says how to avoid it. The run itself goes on."""
+    gate = Gate()
+    once = RunOnce(gate, background)
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(startup.ensure_async)
-        await anyio.sleep(0.005)
+        tasks.start_soon(once.ensure_async)
+        await gate.entered.wait()
         with pytest.raises(RuntimeError, match=r"await host\.invoke_startup\(\)"):
-            startup.ensure()
+            once.ensure()
+        gate.opened.set()
 
-    assert startup.done
-
-
-@pytest.mark.anyio
-async def test_sync_call_in_a_running_loop_starts_in_the_background(background: BackgroundLoop) -> None:
-    """Where nobody has begun, the background does it while the loop waits."""
-    startup = RunOnce(Work(), background)
-
-    startup.ensure()
-
-    assert startup.done
+    assert once.done
 
 
 @pytest.mark.anyio
-async def test_cancelled_starter_leaves_it_to_the_next(background: BackgroundLoop) -> None:
-    """A caller that gives up hangs nobody."""
+async def test_sync_call_in_an_event_loop_runs_it_on_the_background_loop(background: BackgroundLoop) -> None:
+    """If nobody runs it yet, the caller's event loop waits while the background loop runs it."""
+    once = RunOnce(Work(), background)
+
+    once.ensure()
+
+    assert once.done
+
+
+def test_sync_call_on_the_background_loop_is_an_error_and_claims_nothing(background: BackgroundLoop) -> None:
+    """The background loop cannot run it while it waits there. Others can still run it."""
     work = Work()
-    startup = RunOnce(work, background)
+    once = RunOnce(work, background)
 
-    with anyio.move_on_after(0.001):
-        await startup.ensure_async()
-    assert not startup.done
-    await startup.ensure_async()
+    async def call_it() -> None:
+        once.ensure()
 
-    assert (work.times, startup.done) == (2, True)
+    with pytest.raises(RuntimeError, match=r"await host\.invoke_startup\(\)"):
+        background.call(call_it)
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(once.ensure).result(LIMIT_SECONDS)
+    assert (work.times, once.done) == (1, True)
 
 
 @pytest.mark.anyio
-async def test_cancelled_waiter_does_not_cancel_the_others(background: BackgroundLoop) -> None:
-    """Who waits for another's work may give up alone."""
-    work = Work()
-    startup = RunOnce(work, background)
-
-    async def impatient() -> None:
-        with anyio.move_on_after(0.001):
-            await startup.ensure_async()
+async def test_caller_that_is_cancelled_in_its_run_leaves_it_to_the_next(background: BackgroundLoop) -> None:
+    """A cancelled run has not succeeded, and keeps nobody waiting."""
+    gate = Gate()
+    once = RunOnce(gate, background)
 
     async with anyio.create_task_group() as tasks:
-        for caller in (startup.ensure_async, impatient, startup.ensure_async):
-            tasks.start_soon(caller)
+        tasks.start_soon(once.ensure_async)
+        await gate.entered.wait()
+        tasks.cancel_scope.cancel()
+    assert not once.done
+    gate.opened.set()
+    await once.ensure_async()
 
-    assert (work.times, startup.done) == (1, True)
+    assert (gate.times, once.done) == (2, True)
+
+
+@pytest.mark.anyio
+async def test_caller_that_is_cancelled_while_it_waits_does_not_cancel_the_others(background: BackgroundLoop) -> None:
+    """Three callers of one run: the one that is cancelled ends, the run and the other one go on."""
+    gate = Gate()
+    once = RunOnce(gate, background)
+    ended: list[str] = []
+
+    async def named(name: str) -> None:
+        try:
+            await once.ensure_async()
+        finally:
+            ended.append(name)
+
+    runner = asyncio.create_task(named("runner"))
+    await gate.entered.wait()
+    impatient, patient = asyncio.create_task(named("impatient")), asyncio.create_task(named("patient"))
+    await asyncio.sleep(0)  # both wait now
+    impatient.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await impatient
+    assert ended == ["impatient"]
+    gate.opened.set()
+    await asyncio.gather(runner, patient)
+
+    assert (gate.times, once.done) == (1, True)
+
+
+def test_thread_that_waits_for_an_event_loop_tries_again_when_that_run_fails(background: BackgroundLoop) -> None:
+    """A sync caller that waited for the run of an async caller runs the function itself, on the background loop."""
+    work = Work(fail=1)
+    once = RunOnce(work, background)
+
+    async def program() -> None:
+        run = asyncio.ensure_future(once.ensure_async())
+        await asyncio.sleep(0)
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(once.ensure)
+            with pytest.raises(RuntimeError, match="time 1"):
+                await run
+            await asyncio.wrap_future(waiting)
+
+    asyncio.run(program())
+
+    assert (work.times, once.done) == (2, True)

@@ -60,7 +60,5 @@ class AtExit:
         atexit.unregister(self._exit)
         self._cancelled = True  # before the event: the thread reads it as soon as it wakes up
         self._go.set()
-        if (
-            threading.current_thread() is not self._thread
-        ):  # the function itself may cancel; a thread cannot join itself
+        if threading.current_thread() is not self._thread:  # the function itself may cancel, and cannot join its thread
             self._thread.join()
