@@ -148,6 +148,30 @@ say(done=once.done)
     assert [line["done"] for line in ran.said] == [True, False, True]
 
 
+def test_function_of_a_run_may_fork() -> None:
+    """The child forgot the run that it is in the middle of; it ends without an error."""
+    ran = python(
+        """
+import asyncio
+from heliograph.runtime.loop import BackgroundLoop
+from heliograph.runtime.once import RunOnce
+
+async def work():
+    global pid
+    pid = os.fork()
+
+once = RunOnce(work, BackgroundLoop())
+asyncio.run(once.ensure_async())
+say(done=once.done)
+if not pid:
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+"""
+    )
+
+    assert [line["done"] for line in ran.said] == [True, True]
+
+
 def test_unique_ids_differ_after_a_fork() -> None:
     """Parent and child start with the same state, and still no unique id is used twice."""
     ran = python(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import anyio
 import pytest
@@ -93,6 +94,30 @@ async def test_tasks_of_one_loop_run_it_once(background: BackgroundLoop) -> None
 
     assert work.times == 1
     assert not any(thread.name == "heliograph-loop" for thread in threading.enumerate())
+
+
+def test_only_one_of_several_callers_claims_the_run(
+    background: BackgroundLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long a claim takes, another caller does not claim the same run."""
+
+    def slow_future() -> Future[None]:
+        time.sleep(0.02)
+        return Future()
+
+    work = Work()
+    once = RunOnce(work, background)
+    barrier = threading.Barrier(4)
+    monkeypatch.setattr("heliograph.runtime.once.Future", slow_future)
+
+    def come(_: int) -> None:
+        barrier.wait()
+        once.ensure()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(come, range(4)))
+
+    assert work.times == 1
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])

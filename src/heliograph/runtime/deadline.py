@@ -62,7 +62,7 @@ def run_within(timeout_millis: float, function: Callable[[], T]) -> T | None:
     except RuntimeError:  # the interpreter is exiting
         return function()
     try:
-        result = future.result(max(0.0, timeout_millis / 1000))
+        result = future.result(timeout_millis / 1000)
     except FutureTimeoutError:
         # Two cases look alike here: our timeout, and a TimeoutError that the function itself raised. In the second case,
         # and if the function has returned since, the future is done, and its outcome is what the caller gets.

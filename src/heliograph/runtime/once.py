@@ -96,8 +96,7 @@ class RunOnce:
             if run_of_another is None:
                 await self._run()
             else:
-                # Shielded, because several callers wait for one future: a caller that is cancelled must not cancel it.
-                await asyncio.shield(asyncio.wrap_future(run_of_another))
+                await asyncio.wrap_future(run_of_another)
 
     def _claim(self) -> Future[None] | None:
         """Return a future that is done when the current run ends, or `None` if the caller has to run the function now."""
@@ -107,7 +106,8 @@ class RunOnce:
             if self.done:  # since the caller looked
                 return _ENDED
             self._running = Future()
-            # From here on it cannot be cancelled, not even through `wrap_future` by one of those who wait.
+            # A running future cannot be cancelled. Several callers wait for this one, and `wrap_future` would cancel it with
+            # the first of them that is cancelled.
             self._running.set_running_or_notify_cancel()
             return None
 
