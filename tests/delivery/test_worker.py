@@ -1,53 +1,61 @@
-"""The thread that sends: what others left is sent some at a time, and deleted only when all of it was answered for."""
+"""The worker sends the records of its process and of orphans; other threads wake it, wait for it and end it."""
 
 from __future__ import annotations
 
+import os
 import struct
+import threading
 import time
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 import pytest
-from opentelemetry._logs import LogRecord
 
-from delivery.outboxes import destination, drain, folders_in, logging_to, wait_for
+from delivery.outboxes import drain, folders_in, logging_to, make_orphan, wait_for
 from delivery.servers import OK, serving
-from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.encoding.log_records import encode_log_record, log_record_field
 from heliograph.delivery.folders import OutboxDirectory
-from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.segment import segments
-from heliograph.delivery.journal.writer import JournalWriter
-from heliograph.delivery.metrics import OutboxCounters
-from heliograph.delivery.orphans import adopt
-from heliograph.delivery.sender import Sender
-from heliograph.delivery.transport.open import open_transport
+from heliograph.delivery.sender import MAX_BATCH_RECORDS
+from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.delivery.worker import MAX_OPEN_ORPHANS
+from heliograph.runtime.deadline import Deadline
+from processes import in_child
 
 MANY = 3 * MAX_OPEN_ORPHANS
+DELIVERED = Verdict(action=Action.DELIVERED, reason=Reason.ACCEPTED)
 
 
-def leave(directory: Path, count: int = MANY) -> OutboxDirectory:
-    """A folder with one record, for each of many processes that are gone."""
-    box = OutboxDirectory(directory, max_bytes=10**9)
-    for number in range(count):
-        lock = box.create_folder()
-        writer = JournalWriter(lock.folder, Header(resource=b""))
-        record = LogRecord(attributes={"log.record.uid": f"r{number}"})
-        writer.append(Scope(scope=b""), log_record_field(encode_log_record(record)))
-        writer.close()
-        lock.release()
-    return box
+class RecordingTransport:
+    """A transport that accepts every request, and calls a function before."""
+
+    usual_limit_bytes = 2**20
+
+    def __init__(self, before: Any = lambda: None) -> None:
+        self.requests: list[bytes] = []
+        self._before = before
+
+    def send(self, body: bytes, timeout_seconds: float) -> Verdict:
+        self._before()
+        self.requests.append(body)
+        return DELIVERED
+
+    def close(self) -> None:
+        """Do nothing: no connection is open."""
 
 
-def test_many_leftovers_are_sent_some_at_a_time(tmp_path: Path) -> None:
-    """Without waiting in between: each has open files, of which the program may have few."""
-    leave(tmp_path)
-    held: list[int] = []
+def make_many_orphans(directory: Path) -> None:
+    for number in range(MANY):
+        make_orphan(directory, f"r{number}")
+
+
+def test_many_orphans_are_sent_some_at_a_time(tmp_path: Path) -> None:
+    """There is no pause in between, and never more are open than may be: each has open files."""
+    make_many_orphans(tmp_path)
+    open_orphans: list[int] = []
 
     def answer(number: int, records: list[str]) -> Any:
-        held.extend(len(each.orphans) for each in worker)
+        open_orphans.extend(len(each.orphans) for each in worker)
         return OK
 
     worker: list[Any] = []
@@ -57,22 +65,34 @@ def test_many_leftovers_are_sent_some_at_a_time(tmp_path: Path) -> None:
         wait_for(lambda: folders_in(tmp_path) == [])
 
     assert len(set(server.accepted)) == MANY
-    assert 0 < max(held) <= MAX_OPEN_ORPHANS
+    assert 0 < max(open_orphans) <= MAX_OPEN_ORPHANS
 
 
-def test_shutdown_sends_all_that_others_left(tmp_path: Path) -> None:
+def test_shutdown_sends_all_orphans(tmp_path: Path) -> None:
     """As long as there is time."""
-    leave(tmp_path)
+    make_many_orphans(tmp_path)
     with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
-        emit.processor.shutdown(20_000)
+        emit.processor.shutdown(60_000)
 
     assert len(set(server.accepted)) == MANY
     assert folders_in(tmp_path) == []
 
 
-def test_drain_sends_all_that_others_left(tmp_path: Path) -> None:
-    """In several goes; where the server takes nothing, it ends."""
-    leave(tmp_path)
+def test_shutdown_ends_if_the_server_accepts_no_orphans(tmp_path: Path) -> None:
+    """It does not use up its time. The orphans are unlocked."""
+    make_many_orphans(tmp_path)
+    with serving(lambda number, records: (503, {"Retry-After": "600"}, b"")) as down:
+        with logging_to(tmp_path, down.endpoint) as emit:
+            began = time.monotonic()
+            emit.processor.shutdown(120_000)
+            assert time.monotonic() - began < 60
+
+    assert len(list(OutboxDirectory(tmp_path, max_bytes=1).lock_orphans())) == MANY
+
+
+def test_drain_sends_all_orphans(tmp_path: Path) -> None:
+    """Some at a time. It ends if the server accepts nothing."""
+    make_many_orphans(tmp_path)
     with serving(lambda number, records: (503, {}, b"")) as down:
         assert drain(tmp_path, down.endpoint).exit_code == 1
     assert len(folders_in(tmp_path)) == MANY
@@ -83,36 +103,9 @@ def test_drain_sends_all_that_others_left(tmp_path: Path) -> None:
     assert folders_in(tmp_path) == []
 
 
-def test_leftover_is_not_deleted_because_it_is_time_to_send_again(tmp_path: Path) -> None:
-    """It was not the time when it was asked to be sent, and is by the time that it was not."""
-
-    class Hesitating(Sender):
-        asked = 0
-
-        def is_ready(self) -> bool:
-            self.asked += 1
-            return self.asked != 1
-
-    with serving() as server:
-        sender = Hesitating(
-            open_transport(destination(server.endpoint)),
-            timeout_seconds=10,
-            dead_letters=DeadLetters(tmp_path / "dead.db"),
-            counts=OutboxCounters(),
-        )
-        [orphan] = adopt(leave(tmp_path, 1))
-        assert not orphan.drain(sender, lambda: None)
-        assert folders_in(tmp_path) == [orphan.folder]
-        assert orphan.drain(sender, lambda: None)
-        sender.close()
-
-    assert server.accepted == ["r0"]
-    assert folders_in(tmp_path) == []
-
-
-def test_leftovers_that_cannot_be_read_keep_no_others_waiting(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Those of a later version: they are left alone, told once in a while, and all others are sent."""
-    leave(tmp_path)
+def test_unreadable_orphans_do_not_delay_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Segments of a later version stay on the disk. They are reported once for each search, and the others are sent."""
+    make_many_orphans(tmp_path)
     head = b"HELIOJNL" + struct.pack("<HI", 2, 0)
     later = folders_in(tmp_path)[:MAX_OPEN_ORPHANS]
     for folder in later:
@@ -126,3 +119,120 @@ def test_leftovers_that_cannot_be_read_keep_no_others_waiting(tmp_path: Path, ca
         assert drain(tmp_path, server.endpoint).exit_code == 1
 
     assert folders_in(tmp_path) == later
+
+
+def test_own_records_are_sent_between_batches_of_an_orphan(tmp_path: Path) -> None:
+    """A large orphan does not delay the process that adopted it."""
+    make_orphan(tmp_path, *(f"r{number}" for number in range(4 * MAX_BATCH_RECORDS)))
+    started, emitted = threading.Event(), threading.Event()
+
+    def wait_for_own_record() -> None:
+        started.set()
+        assert emitted.wait(60)
+
+    transport = RecordingTransport(wait_for_own_record)
+    with logging_to(tmp_path, "", transport=transport) as emit:
+        assert started.wait(60)
+        emit("own record")
+        emitted.set()
+        wait_for(lambda: len(folders_in(tmp_path)) == 1)  # the orphan is gone
+
+    assert len(transport.requests) > 2
+    assert b"own record" in transport.requests[1]
+
+
+def test_worker_is_woken_by_a_flush_and_by_a_full_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records do not have to wait for its next poll."""
+    monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", 3600.0)
+    transport = RecordingTransport()
+    with logging_to(tmp_path, "", transport=transport) as emit:
+        for number in range(3):
+            emit(str(number))
+            assert emit.processor.force_flush(60_000)
+        sent = len(transport.requests)
+        emit("x" * 2**21)
+        wait_for(lambda: len(transport.requests) > sent)
+
+
+def test_flush_ends_with_the_last_acknowledgement(tmp_path: Path) -> None:
+    """The worker notifies those who wait: they do not sleep until their time is over."""
+    with logging_to(tmp_path, "", transport=RecordingTransport()) as emit:
+        began = time.monotonic()
+        emit("one")
+        assert emit.processor.force_flush(120_000)
+        assert time.monotonic() - began < 60
+
+
+def test_unexpected_error_does_not_end_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, and the worker goes on after a pause."""
+    monkeypatch.setattr("heliograph.delivery.worker._ERROR_PAUSE_SECONDS", 0.0)
+    errors = [RuntimeError("broken")]
+
+    def fail_once() -> None:
+        if errors:
+            raise errors.pop()
+
+    transport = RecordingTransport(fail_once)
+    with logging_to(tmp_path, "", transport=transport) as emit:
+        emit("one")
+        wait_for(lambda: "could not be sent" in caplog.text)
+        emit("two")
+        wait_for(lambda: any(b"two" in request for request in transport.requests))
+
+
+def test_files_stay_open_while_the_worker_uses_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A thread that does not end in time may still read a journal: its folder is neither closed nor unlocked."""
+    sending, release = threading.Event(), threading.Event()
+
+    def block() -> None:
+        sending.set()
+        assert release.wait(60)
+
+    with logging_to(tmp_path, "", transport=RecordingTransport(block)) as emit:
+        emit("one")
+        assert sending.wait(60)
+        emit.processor.shutdown(0)
+        [folder] = folders_in(tmp_path)
+        assert OutboxDirectory(tmp_path, max_bytes=1).is_locked(folder)
+        assert "did not end in time" in caplog.text
+        release.set()
+        wait_for(lambda: not emit.processor._worker._thread.is_alive())
+        for storage in emit.processor._all_storages():
+            storage.close()
+
+
+def test_orphans_are_unlocked_at_the_end(tmp_path: Path) -> None:
+    """Those that were not sent can be adopted by the next process at once."""
+    folder = make_orphan(tmp_path, "one")
+    with serving(lambda number, records: (503, {}, b"")) as down, logging_to(tmp_path, down.endpoint) as emit:
+        wait_for(lambda: emit.processor.depth)
+        assert OutboxDirectory(tmp_path, max_bytes=1).is_locked(folder)
+
+    assert not OutboxDirectory(tmp_path, max_bytes=1).is_locked(folder)
+
+
+def test_child_of_a_fork_does_not_keep_orphans_locked(tmp_path: Path) -> None:
+    """The parent lets go of an orphan while its child lives on: other processes can adopt it."""
+    folder = make_orphan(tmp_path, "one")
+    child_waits, end_child = os.pipe()
+
+    def parent() -> None:
+        with (
+            serving(lambda number, records: (503, {"Retry-After": "600"}, b"")) as down,
+            logging_to(tmp_path, down.endpoint) as emit,
+        ):
+            wait_for(lambda: emit.processor.depth)
+            if not os.fork():
+                emit.processor._worker.close(Deadline(0))  # the child's own worker must not adopt it
+                os.close(end_child)
+                os.read(child_waits, 1)  # until the test closes the pipe
+                os._exit(0)
+
+    try:
+        assert in_child(parent) == 0
+        wait_for(lambda: not OutboxDirectory(tmp_path, max_bytes=1).is_locked(folder))
+    finally:
+        os.close(end_child)
+        os.close(child_waits)
