@@ -1,8 +1,9 @@
-"""Log records as OTLP bytes: held against OpenTelemetry's own encoder, and total where that one is not."""
+"""Log records as OTLP bytes: compared with OpenTelemetry's own encoder, and never failing where that one does."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,11 +14,14 @@ from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as Message
+from opentelemetry.proto.logs.v1.logs_pb2 import ScopeLogs
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from heliograph.delivery.encoding.attributes import MAX_CACHED_KEYS
 from heliograph.delivery.encoding.log_records import (
+    _event_name_fields,
     encode_log_record,
     encode_resource,
     encode_scope,
@@ -73,20 +77,20 @@ def decoded(message: bytes) -> Message:
     resource=st.dictionaries(texts, scalars.filter(lambda value: value is not None), max_size=3),
     scope=st.tuples(texts, st.none() | texts, st.none() | texts),
     numbers=st.tuples(st.integers(0, 2**63), st.integers(0, 2**63), st.sampled_from(SeverityNumber), st.integers(0, 3)),
-    said=st.tuples(st.none() | texts, st.none() | texts),
+    texts_or_none=st.tuples(st.none() | texts, st.none() | texts),
 )
-def test_bytes_are_those_of_the_other_encoder(  # noqa: PLR0917 — one of each is drawn
-    body: Any, attributes: Any, resource: Any, scope: Any, numbers: Any, said: Any
+def test_messages_are_those_of_the_sdk(  # noqa: PLR0917 — one of each is drawn
+    body: Any, attributes: Any, resource: Any, scope: Any, numbers: Any, texts_or_none: Any
 ) -> None:
-    """Message for message: resource, scope, and every type of value, nested, empty, odd."""
+    """Resource, scope, and a record with every type of value: nested, empty, unusual."""
     one = record(
         body,
         attributes,
         timestamp=numbers[0],
         observed_timestamp=numbers[1],
         severity_number=numbers[2],
-        severity_text=said[0],
-        event_name=said[1],
+        severity_text=texts_or_none[0],
+        event_name=texts_or_none[1],
     )
     one.trace_id, one.span_id, one.trace_flags = numbers[0], numbers[1] & (2**64 - 1), numbers[3]
     full = ReadableLogRecord(
@@ -109,15 +113,15 @@ def test_bytes_are_those_of_the_other_encoder(  # noqa: PLR0917 — one of each 
 
 @settings(max_examples=300)
 @given(ODD, st.dictionaries(st.text(st.characters(categories=None), max_size=5), ODD, max_size=5))
-def test_whatever_a_record_has_is_a_message(body: Any, attributes: Any) -> None:
-    """That a receiver can read, also where the other encoder fails."""
+def test_record_with_any_values_is_a_message(body: Any, attributes: Any) -> None:
+    """A receiver can read it, also if the SDK's encoder fails."""
     found = decoded(encode_log_record(record(body, attributes)))
 
     assert len(found.attributes) == len(attributes)
 
 
 def test_lone_surrogates_and_large_integers_are_text() -> None:
-    """The value alone takes another form; its neighbours are what they were."""
+    """Only these values take another form; those beside them do not change."""
     found = decoded(encode_log_record(record("\udc80", {"\ud800": 2**70, "ok": 1, "low": -(2**63)})))
 
     assert found.body.string_value == "\\udc80"
@@ -130,7 +134,7 @@ def test_lone_surrogates_and_large_integers_are_text() -> None:
 
 @pytest.mark.parametrize("depth", [10, 40, 200, 5000])
 def test_deep_values_can_be_read(depth: int) -> None:
-    """By protobuf, whose parsers take a hundred messages inside of each other."""
+    """By protobuf's parsers, which accept a hundred nested messages."""
     lists: Any = []
     maps: Any = {}
     for _ in range(depth):
@@ -144,8 +148,8 @@ def test_deep_values_can_be_read(depth: int) -> None:
     assert len(found.resource_logs[0].scope_logs[0].log_records[0].attributes) == 2
 
 
-def test_value_inside_itself_is_cut() -> None:
-    """And a huge one has an end."""
+def test_value_inside_itself_ends() -> None:
+    """So does a huge one."""
     cycle: list[Any] = []
     cycle.append(cycle)
 
@@ -155,7 +159,7 @@ def test_value_inside_itself_is_cut() -> None:
     assert found.attributes[0].value.array_value.values[-1].string_value == "<too large>"
 
 
-class Evil(dict):  # type: ignore[type-arg]
+class Broken(dict):  # type: ignore[type-arg]
     def items(self) -> Any:
         raise RuntimeError
 
@@ -163,14 +167,14 @@ class Evil(dict):  # type: ignore[type-arg]
         raise RuntimeError
 
 
-def test_code_of_a_value_may_do_anything() -> None:
-    """The record is there all the same."""
-    assert decoded(encode_log_record(record(Evil(a=1), {"evil": Evil(a=1)}))).attributes[0].key == "evil"
-    assert decoded(encode_log_record(record("body", Evil(a=1)))).body.string_value == "body"
+def test_code_of_a_value_may_raise_anything() -> None:
+    """The record is encoded all the same."""
+    assert decoded(encode_log_record(record(Broken(a=1), {"broken": Broken(a=1)}))).attributes[0].key == "broken"
+    assert decoded(encode_log_record(record("body", Broken(a=1)))).body.string_value == "body"
 
 
-def test_numbers_out_of_range_are_left_out() -> None:
-    """OTLP reads that as unknown."""
+def test_numbers_out_of_range_are_omitted() -> None:
+    """OTLP reads an omitted number as unknown."""
     one = record("body", {}, timestamp=2**64, observed_timestamp=-1)
     one.trace_id, one.span_id = 2**128, -1
 
@@ -181,7 +185,7 @@ def test_numbers_out_of_range_are_left_out() -> None:
 
 
 def test_request_has_each_scope_once() -> None:
-    """With its records, in order; nothing is encoded twice."""
+    """With its records, in order."""
     framed = [log_record_field(encode_log_record(record(f"r{number}", {}))) for number in range(3)]
 
     found = ExportLogsServiceRequest()
@@ -200,3 +204,56 @@ def test_request_has_each_scope_once() -> None:
         ["r2"],
     ]
     assert resource.scope_logs[1].schema_url == "https://s"
+
+
+@given(
+    body=st.none() | texts,
+    attributes=st.none() | st.dictionaries(texts, texts | st.integers(0, 9), max_size=3),
+    dropped=st.integers(0, 3),
+    context=st.booleans(),
+)
+def test_bytes_are_those_of_the_sdk(body: Any, attributes: Any, dropped: int, context: bool) -> None:
+    """Byte by byte: fields come in the order of their numbers, and those that have their default value are omitted."""
+    one = record(body, attributes, timestamp=1, observed_timestamp=2, severity_number=SeverityNumber.INFO)
+    if context:
+        one.trace_id, one.span_id, one.trace_flags = 1, 2, 1
+    full = ReadableLogRecord(log_record=one, resource=Resource({}))
+    [theirs] = encode_logs([full]).resource_logs[0].scope_logs[0].log_records
+    theirs.dropped_attributes_count = dropped
+
+    assert encode_log_record(one, dropped) == theirs.SerializeToString()
+
+
+def test_number_of_dropped_attributes_is_omitted_if_it_is_0() -> None:
+    assert b"\x38\x00" not in encode_log_record(LogRecord(body="x", attributes={}))
+    assert b"\x38\x01" in encode_log_record(LogRecord(body="x", attributes={}), 1)
+
+
+def test_cache_of_event_names_is_bounded() -> None:
+    """Names of events come from the program, but any program may log with names of its own."""
+    for number in range(3 * MAX_CACHED_KEYS):
+        assert decoded(encode_log_record(record("x", {}, event_name=f"event.{number}"))).event_name == f"event.{number}"
+        assert len(_event_name_fields) <= MAX_CACHED_KEYS
+
+
+@pytest.mark.parametrize("number", [None, 2**31, -(2**31), 1.5, "9", object()])
+def test_severity_that_is_not_a_small_integer_is_omitted(number: Any) -> None:
+    one = record("x", {})
+    one.severity_number = SimpleNamespace(_value_=number)  # type: ignore[assignment]
+
+    assert decoded(encode_log_record(one)).severity_number == 0
+
+
+def test_field_of_a_record_is_that_of_scope_logs() -> None:
+    """The journal stores records in this form."""
+    message = encode_log_record(record("body", {}))
+
+    found = ScopeLogs.FromString(log_record_field(message))
+
+    assert found == ScopeLogs(log_records=[Message.FromString(message)])
+    assert ScopeLogs.FromString(log_record_field(b"")) == ScopeLogs(log_records=[Message()])
+
+
+def test_scope_and_resource_may_be_empty() -> None:
+    assert encode_resource(None) == encode_resource({}) == b""
+    assert encode_scope("") == encode_scope("", None, None) == b""

@@ -1,4 +1,4 @@
-"""What the messages in a server's answer say."""
+"""The messages in a server's response."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ PROTOBUF = "application/x-protobuf"
 
 @given(INT64, TEXT)
 def test_partial_success(rejected: int, message: str) -> None:
-    """The rejected records, of which there are no fewer than none, and the message."""
+    """The number of rejected records, which is never negative, and the message."""
     partial = ExportLogsPartialSuccess(rejected_log_records=rejected, error_message=message)
     body = ExportLogsServiceResponse(partial_success=partial).SerializeToString()
 
     assert read_response(body, PROTOBUF) == Response(rejected=max(0, rejected), message=message)
 
 
-def test_empty_body_is_an_answer() -> None:
-    """A message without a field has no bytes; whatever its media type, that is a yes."""
+def test_empty_body_is_a_response() -> None:
+    """A message without fields has no bytes. The media type does not matter then."""
     assert read_response(b"", "") == read_response(b"", "text/html") == Response()
     assert read_response(ExportLogsServiceResponse(partial_success={}).SerializeToString(), PROTOBUF) == Response()
 
 
-def test_unknown_fields_are_for_later_versions() -> None:
-    """Fields of every kind that a later version of OTLP may bring are stepped over."""
+def test_unknown_fields_are_ignored() -> None:
+    """A later version of OTLP may add fields of every wire type."""
     body = b"\x10\x05" + b"\x19" + b"x" * 8 + b"\x25" + b"x" * 4 + b"\x2a\x01x"
 
     assert read_response(body + b"\x0a\x02\x08\x03", PROTOBUF) == Response(rejected=3)
@@ -73,8 +73,8 @@ def test_unknown_fields_are_for_later_versions() -> None:
         (b"\x12" + b"\xff\xff\x03" + b"x" * MAX_RESPONSE_BYTES, PROTOBUF),
     ],
 )
-def test_what_only_looks_like_an_answer(body: bytes, media_type: str) -> None:
-    """A page, a word, other JSON, something compressed, cut or too long: none is a yes."""
+def test_body_that_is_not_a_response_is_rejected(body: bytes, media_type: str) -> None:
+    """A page, a word, other JSON, or something that is compressed, cut off or too long."""
     with pytest.raises(ValueError):
         read_response(body, media_type)
 
@@ -88,13 +88,13 @@ def test_what_only_looks_like_an_answer(body: bytes, media_type: str) -> None:
         (b'{"partialSuccess": {"rejectedLogRecords": 3}}', Response(rejected=3)),
     ],
 )
-def test_answer_in_json(body: bytes, response: Response) -> None:
-    """Some backends answer in JSON whatever they were asked in; 64-bit numbers are texts there, or numbers."""
+def test_response_in_json(body: bytes, response: Response) -> None:
+    """Some backends respond in JSON whatever the request was. Integers of 64 bits are texts in it, or numbers."""
     assert read_response(body, "application/json") == response
 
 
-def test_message_of_a_status() -> None:
-    """An error over HTTP is a `google.rpc.Status`, or JSON of one; of anything else the text is taken."""
+def test_message_of_an_error() -> None:
+    """An error over HTTP is a `google.rpc.Status`, or the JSON of one. Any other body is its own message."""
     status = Status(code=3, message="no such tenant").SerializeToString()
 
     assert read_status_message(status, PROTOBUF) == "no such tenant"
@@ -108,7 +108,7 @@ def test_message_of_a_status() -> None:
 
 @given(st.integers(0, 10**6), st.integers(0, 10**9 - 1))
 def test_retry_delay(seconds: int, nanos: int) -> None:
-    """It stands among the details of a status, or alone."""
+    """It is one of the details of a status, or alone."""
     info = RetryInfo(retry_delay=Duration(seconds=seconds, nanos=nanos))
     packed, other = Any(), Any()
     packed.Pack(info)
@@ -118,8 +118,8 @@ def test_retry_delay(seconds: int, nanos: int) -> None:
     assert read_retry_delay(status) == read_retry_info(info.SerializeToString()) == seconds + nanos / 10**9
 
 
-def test_no_retry_delay() -> None:
-    """Without a RetryInfo there is none; a RetryInfo without a delay says that another try is worth it at once."""
+def test_status_without_a_retry_delay() -> None:
+    """Without a `RetryInfo` there is none. A `RetryInfo` without a delay means that a retry may come at once."""
     packed = Any()
     packed.Pack(RetryInfo())
 
@@ -131,9 +131,41 @@ def test_no_retry_delay() -> None:
 
 
 @given(st.binary(max_size=200), st.sampled_from(["", PROTOBUF, "application/json", "text/html"]))
-def test_any_bytes(body: bytes, media_type: str) -> None:
-    """Whatever a server sends is an answer or a ValueError, and an error's message is a text."""
+def test_any_bytes_can_come_from_a_server(body: bytes, media_type: str) -> None:
+    """They are a response or a `ValueError`, and the message of an error is a text."""
     assert isinstance(read_status_message(body, media_type), str)
     assert read_retry_delay(body) is None or read_retry_delay(body) >= 0
     with contextlib.suppress(ValueError):
         assert read_response(body, media_type).rejected >= 0
+
+
+def test_response_of_the_largest_size_is_read() -> None:
+    """Its message is text that is not UTF-8, which protobuf's library would reject."""
+    padding = MAX_RESPONSE_BYTES - 10 - 3
+    size = bytes([padding & 0x7F | 0x80, padding >> 7 & 0x7F | 0x80, padding >> 14 & 0x7F | 0x80, padding >> 21])
+    body = b"\x0a\x06\x08\x02\x12\x02\xffx" + b"\x12" + size + b"x" * padding
+
+    assert len(body) == MAX_RESPONSE_BYTES
+    assert read_response(body, PROTOBUF) == Response(rejected=2, message="\ufffdx")
+    with pytest.raises(ValueError, match="longer than 4 MiB"):
+        read_response(body + b"\x10\x00", PROTOBUF)
+
+
+def test_fields_of_another_type_are_ignored() -> None:
+    """Field 1 as an integer, and a message that is an integer."""
+    assert read_response(b"\x08\x05", PROTOBUF) == Response()
+    assert read_response(b"\x0a\x04\x08\x02\x10\x05", PROTOBUF) == Response(rejected=2)
+    assert read_status_message(b"\x10\x05", PROTOBUF) == ""
+    assert read_retry_delay(b"\x18\x05") is None
+
+
+def test_last_value_of_a_field_counts() -> None:
+    """As in protobuf, where messages may be joined by joining their bytes."""
+    body = b"\x0a\x02\x08\x02" + b"\x0a\x02\x08\x03" + b"\x0a\x03\x12\x01x"
+
+    assert read_response(body, PROTOBUF) == Response(rejected=3, message="x")
+    assert read_status_message(b"\x12\x01a\x12\x01b", PROTOBUF) == "b"
+
+
+def test_negative_number_in_json_is_none() -> None:
+    assert read_response(b'{"partialSuccess": {"rejectedLogRecords": -3}}', "application/json") == Response()

@@ -1,0 +1,159 @@
+"""Attributes as fields, and the caches of their headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+
+from heliograph.delivery.encoding import attributes as module
+from heliograph.delivery.encoding.any_value import BODY_LEVELS
+from heliograph.delivery.encoding.attributes import (
+    MAX_CACHED_KEY_LENGTH,
+    MAX_CACHED_KEYS,
+    MAX_CACHED_SIZES,
+    BoundedCache,
+    attribute_fields,
+    items_of,
+    put_attributes,
+)
+from heliograph.otlp import decode_attributes
+
+VALUES = (
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=300) | st.lists(st.integers(0, 9))
+)
+
+
+def fields(attributes: Mapping[str, Any]) -> bytes:
+    parts: list[bytes] = []
+    put_attributes(parts, attributes)
+    return b"".join(parts)
+
+
+def decoded(attributes: Mapping[str, Any]) -> dict[str, object]:
+    return decode_attributes(LogRecord.FromString(fields(attributes)).attributes)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "ž", ""]), VALUES), min_size=1, max_size=20))
+def test_attributes_are_read_as_they_were_written(many: list[dict[str, Any]]) -> None:
+    """Also with headers from the caches: keys and sizes come again and again, as texts and as other values."""
+    for attributes in many:
+        assert decoded(attributes) == attributes
+
+
+def test_cache_of_keys_is_emptied_when_it_is_full() -> None:
+    """Keys may be chosen by an attacker."""
+    for number in range(3 * MAX_CACHED_KEYS):
+        assert decoded({f"key {number}": 1}) == {f"key {number}": 1}
+        assert len(module._headers) <= MAX_CACHED_KEYS
+
+
+def test_long_keys_are_not_cached() -> None:
+    long, longest = "k" * (MAX_CACHED_KEY_LENGTH + 1), "k" * MAX_CACHED_KEY_LENGTH
+
+    assert decoded({long: 1, longest: 2}) == {long: 1, longest: 2}
+
+    assert long not in module._headers
+    assert longest in module._headers
+
+
+def test_cache_of_sizes_is_emptied_when_it_is_full() -> None:
+    """So are the sizes of values."""
+    for size in range(3 * MAX_CACHED_SIZES):
+        assert decoded({"sizes": "x" * size}) == {"sizes": "x" * size}
+        assert len(module._headers["sizes"]) <= MAX_CACHED_SIZES
+
+
+def test_bounded_cache_computes_each_text_once() -> None:
+    computed: list[str] = []
+    cache: BoundedCache[int] = BoundedCache(lambda text: computed.append(text) or len(text))  # type: ignore[func-returns-value]
+
+    assert [cache["a"], cache["bc"], cache["a"]] == [1, 2, 1]
+    assert computed == ["a", "bc"]
+
+
+class Key(str):
+    """A text that is equal to every other."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return hash("victim")
+
+
+def test_key_of_another_class_gets_no_headers_of_other_keys() -> None:
+    """Nor do others get its headers."""
+    assert decoded({Key("attacker"): 1}) == {"attacker": 1}
+    assert decoded({"victim": 1}) == {"victim": 1}
+    assert decoded({Key("attacker"): 1}) == {"attacker": 1}
+
+
+def test_lone_surrogate_in_one_text_changes_no_other() -> None:
+    """The fields that were written before it was found are written once."""
+    assert decoded({"a": "first", "b": "\udc80", "\udc81": "last"}) == {"a": "first", "b": "\\udc80", "\\udc81": "last"}
+
+
+class Broken(Mapping):  # type: ignore[type-arg]
+    """A mapping whose own code fails."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise RuntimeError
+
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError
+
+    def __len__(self) -> int:
+        return 1
+
+
+class Computed(Mapping):  # type: ignore[type-arg]
+    """A mapping that is not a dict and has no method `copy`."""
+
+    def __getitem__(self, key: str) -> Any:
+        return key.upper()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["a", "b"])
+
+    def __len__(self) -> int:
+        return 2
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"a": 1}, {"a": 1}),
+        (BoundedAttributes(attributes={"a": 1, "b": "c"}), {"a": 1, "b": "c"}),
+        (Computed(), {"a": "A", "b": "B"}),
+        (Broken(), {}),
+    ],
+)
+def test_any_mapping_has_attributes(attributes: Mapping[str, Any], expected: dict[str, object]) -> None:
+    assert decoded(attributes) == expected
+
+
+def test_items_are_a_copy() -> None:
+    """Another thread may change the mapping while its items are encoded."""
+    attributes: dict[str, object] = {"a": 1}
+    items = items_of(attributes)
+    attributes["b"] = 2
+
+    assert list(items) == [("a", 1)]
+
+
+@given(st.dictionaries(st.text(max_size=5), VALUES, max_size=4))
+def test_fields_that_are_encoded_once_are_the_same(attributes: dict[str, Any]) -> None:
+    """Those of a resource, whose field has the number 1."""
+    encoded = b"".join(attribute_fields(b"\x0a", attributes, BODY_LEVELS))
+
+    assert decode_attributes(Resource.FromString(encoded).attributes) == attributes
+    assert list(attribute_fields(b"\x0a", None, BODY_LEVELS)) == []
