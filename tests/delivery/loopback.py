@@ -29,7 +29,9 @@ from delivery.servers import uids
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 
 RETRY_AFTER_SECONDS: Final = 7
+"""The time that a server asks to wait, unless the test chooses another."""
 REJECTED: Final = 3
+"""The number of records that a partial success rejects, unless the test chooses another."""
 SERVICE: Final = "opentelemetry.proto.collector.logs.v1.LogsService"
 
 
@@ -37,9 +39,9 @@ class Reply(enum.Enum):
     """A reply that both protocols can give."""
 
     ACCEPT = "accept"
-    PARTIAL = "3 records are rejected"
+    PARTIAL = "some records are rejected"
     UNAVAILABLE = "unavailable"
-    UNAVAILABLE_FOR_7_SECONDS = "unavailable, with a time to come back"
+    UNAVAILABLE_FOR_A_WHILE = "unavailable, with a time to come back"
     THROTTLED = "throttled, with a time to come back"
     TOO_LARGE = "the request is too large"
     BAD_DATA = "the data is invalid"
@@ -52,22 +54,19 @@ class Reply(enum.Enum):
 
 _SUCCESSES: Final = {
     Reply.ACCEPT: b"",
-    Reply.PARTIAL: ExportLogsServiceResponse(
-        partial_success={"rejected_log_records": REJECTED, "error_message": "too old"}
-    ).SerializeToString(),
     Reply.HUGE: bytes(5 * 2**20),
     Reply.GARBAGE: b"<html>Sign in</html>",
 }
 _FAILURES: Final = {
     Reply.UNAVAILABLE: (503, grpc.StatusCode.UNAVAILABLE),
-    Reply.UNAVAILABLE_FOR_7_SECONDS: (503, grpc.StatusCode.UNAVAILABLE),
+    Reply.UNAVAILABLE_FOR_A_WHILE: (503, grpc.StatusCode.UNAVAILABLE),
     Reply.THROTTLED: (429, grpc.StatusCode.RESOURCE_EXHAUSTED),
     Reply.TOO_LARGE: (413, grpc.StatusCode.RESOURCE_EXHAUSTED),
     Reply.BAD_DATA: (400, grpc.StatusCode.INVALID_ARGUMENT),
     Reply.UNAUTHENTICATED: (401, grpc.StatusCode.UNAUTHENTICATED),
     Reply.NOT_FOUND: (404, grpc.StatusCode.UNIMPLEMENTED),
 }
-_WITH_RETRY_AFTER: Final = {Reply.UNAVAILABLE_FOR_7_SECONDS, Reply.THROTTLED}
+_WITH_RETRY_AFTER: Final = {Reply.UNAVAILABLE_FOR_A_WHILE, Reply.THROTTLED}
 
 
 @dataclass(frozen=True)
@@ -105,6 +104,8 @@ class Server:
         requests: The requests, in the order of arrival.
         accepted: The unique ids of the records of accepted requests.
         arrived: Set when the first request has arrived.
+        retry_after_seconds: The time that it asks to wait.
+        rejected: The number of records that a partial success rejects.
     """
 
     protocol: OtlpProtocol
@@ -114,6 +115,8 @@ class Server:
     requests: list[Request] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
     arrived: threading.Event = field(default_factory=threading.Event)
+    retry_after_seconds: int = RETRY_AFTER_SECONDS
+    rejected: int = REJECTED
     _stopped: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -138,6 +141,13 @@ class Server:
         if reply is Reply.SILENCE:
             self._stopped.wait(60)
         return reply
+
+    def success(self, reply: Reply) -> bytes | None:
+        """Return the message of a success; `None` for a failure."""
+        if reply is Reply.PARTIAL:
+            partial = {"rejected_log_records": self.rejected, "error_message": "too old"}
+            return ExportLogsServiceResponse(partial_success=partial).SerializeToString()
+        return _SUCCESSES.get(reply)
 
     def stop_waiting(self) -> None:
         """End every silence."""
@@ -196,10 +206,10 @@ def _serving_http(
             if reply is Reply.SILENCE:
                 self.close_connection = True
                 return
-            if reply in _SUCCESSES:
-                self.respond(200, {"Content-Type": "application/x-protobuf"}, _SUCCESSES[reply])
+            if (message := server.success(reply)) is not None:
+                self.respond(200, {"Content-Type": "application/x-protobuf"}, message)
             else:
-                retry_after = {"Retry-After": f"{RETRY_AFTER_SECONDS}"} if reply in _WITH_RETRY_AFTER else {}
+                retry_after = {"Retry-After": f"{server.retry_after_seconds}"} if reply in _WITH_RETRY_AFTER else {}
                 status, _ = _FAILURES[reply]
                 self.respond(status, {"Content-Type": "text/plain", **retry_after}, _text(reply, request).encode())
 
@@ -248,11 +258,11 @@ def _serving_grpc(
         reply = server.handle(request)
         if reply is Reply.SILENCE:
             context.abort(grpc.StatusCode.CANCELLED, "the server was stopped")
-        if reply in _SUCCESSES:
-            return _SUCCESSES[reply]
+        if (message := server.success(reply)) is not None:
+            return message
         if reply in _WITH_RETRY_AFTER:
             details = AnyMessage()
-            details.Pack(RetryInfo(retry_delay={"seconds": RETRY_AFTER_SECONDS}))
+            details.Pack(RetryInfo(retry_delay={"seconds": server.retry_after_seconds}))
             status = Status(details=[details]).SerializeToString()
             context.set_trailing_metadata((("grpc-status-details-bin", status),))
         context.abort(_FAILURES[reply][1], _text(reply, request))

@@ -1,7 +1,8 @@
-"""Servers that fail: each in its own way, for a while."""
+"""Servers that fail, each in its own way, over HTTP and over gRPC: no record of an outbox is lost."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,14 +12,18 @@ import pytest
 from opentelemetry._logs import LogRecord
 
 from backends import Collector, wait_until
+from delivery import loopback
+from delivery.loopback import Reply, Request, Server, relaying
 from delivery.outboxes import destination, logging_to
 from delivery.servers import OK, TRICKLES, serving
 from faults.matrix import FULL, Row
-from heliograph.delivery.transport.destination import Headers
+from heliograph.delivery.transport.destination import Destination, Headers, OtlpProtocol
+
+RecordFault = Callable[..., Row]
 
 REDIRECT = (302, {"Location": "http://127.0.0.1:9/v1/logs"}, b"")
 HTML = (200, {"Content-Type": "text/html"}, b"<html>sign in</html>")
-FAULTS: dict[str, Any] = {
+HTTP_FAULTS: dict[str, Any] = {
     "503": (503, {}, b""),
     "429": (429, {}, b""),
     "504": (504, {}, b""),
@@ -29,101 +34,197 @@ FAULTS: dict[str, Any] = {
     "an answer of one byte a second, in the header": TRICKLES["header"],
     "an answer of one byte a second, in the body": TRICKLES["body"],
 }
+GRPC_FAULTS = {
+    "UNAVAILABLE": Reply.UNAVAILABLE,
+    "UNAVAILABLE with a RetryInfo": Reply.UNAVAILABLE_FOR_A_WHILE,
+    "RESOURCE_EXHAUSTED with a RetryInfo": Reply.THROTTLED,
+    "UNIMPLEMENTED": Reply.NOT_FOUND,
+    "OK with a page of HTML": Reply.GARBAGE,
+    "OK with 5 MiB": Reply.HUGE,
+    "no answer": Reply.SILENCE,
+    "a reset after the request was stored": None,
+}
+
+both_protocols = pytest.mark.parametrize("protocol", list(OtlpProtocol), ids=lambda protocol: protocol.name)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_server_fails_for_a_while(tmp_path: Path, record_fault: Callable[..., Row], fault: str) -> None:
-    """Its first two answers are wrong; `force_flush` says so within its time."""
-    acknowledged = [f"r{number}" for number in range(300)]
+def row_name(fault: str, protocol: OtlpProtocol) -> str:
+    return fault if protocol is OtlpProtocol.HTTP else f"{fault}, over gRPC"
+
+
+class Recovery:
+    """Decides when a server works: from its third request on, and not before the test says so."""
+
+    def __init__(self) -> None:
+        self._may_work = threading.Event()
+
+    def allow(self) -> None:
+        self._may_work.set()
+
+    def works(self, number: int) -> bool:
+        return number >= 2 and self._may_work.is_set()
+
+
+def emit_through_a_failure(target: Destination, directory: Path, recovery: Recovery) -> list[str]:
+    """Emit records to a server that fails at first, and return their unique ids. `force_flush` reports both states."""
+    uids = [f"r{number}" for number in range(300)]
+    with logging_to(directory, "", destination=target) as emit:
+        for uid in uids:
+            emit(uid)
+        assert not emit.processor.force_flush(100)
+        recovery.allow()
+        assert emit.processor.force_flush(60_000)
+    return uids
+
+
+@pytest.mark.parametrize("fault", HTTP_FAULTS)
+def test_http_server_fails_for_a_while(tmp_path: Path, record_fault: RecordFault, fault: str) -> None:
+    """All records arrive once it works."""
     stored: list[str] = []
+    recovery = Recovery()
 
     def answer(number: int, records: list[str]) -> Any:
-        if number >= 2:
+        if recovery.works(number):
             return OK
-        if FAULTS[fault] is None:
+        if HTTP_FAULTS[fault] is None:
             stored.extend(records)
-        return FAULTS[fault]
+        return HTTP_FAULTS[fault]
 
     with serving(answer) as server:
         target = destination(server.endpoint, timeout_seconds=1.0)
-        with logging_to(tmp_path / "box", "", destination=target) as emit:
-            for uid in acknowledged:
-                emit(uid)
-            assert not emit.processor.force_flush(100)
-            assert emit.processor.force_flush(30_000)
+        acknowledged = emit_through_a_failure(target, tmp_path / "box", recovery)
         assert len(server.requests) > 2
         record_fault(fault, acknowledged=acknowledged, received=[*stored, *server.accepted])
 
 
-def test_partial_success(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
-    """Never sent again: the server has seen each of them, and was asked once."""
-    body = b"\x0a\x09\x08\xf3\x03\x12\x04nope"
-    with serving(lambda number, records: (200, {"Content-Type": "application/x-protobuf"}, body)) as server:
-        with logging_to(tmp_path / "box", server.endpoint) as emit:
+@pytest.mark.parametrize("fault", GRPC_FAULTS)
+def test_grpc_server_fails_for_a_while(tmp_path: Path, record_fault: RecordFault, fault: str) -> None:
+    """All records arrive once it works."""
+    stored: list[str] = []
+    recovery = Recovery()
+
+    def reply_to(number: int, request: Request) -> Reply:
+        if recovery.works(number):
+            return Reply.ACCEPT
+        reply = GRPC_FAULTS[fault]
+        if reply is None:
+            stored.extend(request.uids)
+            relay.cut()
+        return reply or Reply.SILENCE
+
+    with loopback.serving(OtlpProtocol.GRPC, reply_to) as server, relaying(server.port) as relay:
+        server.retry_after_seconds = 1
+        target = Server(server.protocol, reply_to, relay.port).destination(timeout_seconds=1.0)
+        acknowledged = emit_through_a_failure(target, tmp_path / "box", recovery)
+        assert len(server.requests) > 2
+        record_fault(
+            row_name(fault, OtlpProtocol.GRPC), acknowledged=acknowledged, received=[*stored, *server.accepted]
+        )
+
+
+@both_protocols
+def test_partial_success(tmp_path: Path, record_fault: RecordFault, protocol: OtlpProtocol) -> None:
+    """The request is never sent again: the server has seen each record exactly once."""
+    with loopback.serving(protocol, loopback.always(Reply.PARTIAL)) as server:
+        server.rejected = 499
+        with logging_to(tmp_path / "box", "", destination=server.destination()) as emit:
             for number in range(500):
                 emit(f"r{number}")
             assert emit.processor.force_flush(20_000)
         row = record_fault(
-            "a partial success", acknowledged=[f"r{number}" for number in range(500)], received=server.accepted
+            row_name("a partial success", protocol),
+            acknowledged=[f"r{number}" for number in range(500)],
+            received=server.accepted,
         )
     assert row.duplicates == 0
 
 
-def test_key_that_is_refused_until_there_is_a_new_one(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
-    """401 parks the destination; the next process, which has the new key, sends what waits."""
-    with serving(lambda number, records: (401, {}, b"") if server.headers[-1]["x-key"] == "old" else OK) as server:
-        for key in ("old", "new"):
-            target = destination(server.endpoint, headers=Headers({"x-key": key}))
+@both_protocols
+def test_key_is_rejected_until_it_is_replaced(
+    tmp_path: Path, record_fault: RecordFault, protocol: OtlpProtocol
+) -> None:
+    """The records are held; the next process, which has the new key, sends them."""
+
+    def reply_to(number: int, request: Request) -> Reply:
+        return Reply.UNAUTHENTICATED if request.headers["x-key"] == "old" else Reply.ACCEPT
+
+    with loopback.serving(protocol, reply_to) as server:
+        for key, timeout_millis in (("old", 1000), ("new", 30_000)):
+            target = server.destination(headers=Headers({"x-key": key}))
             with logging_to(tmp_path / "box", "", destination=target) as emit:
                 for number in range(200):
                     emit(f"{key}:{number}")
-                assert emit.processor.force_flush(1000) == (key == "new")
+                assert emit.processor.force_flush(timeout_millis) == (key == "new")
                 emit.processor.shutdown()
         acknowledged = [f"{key}:{number}" for key in ("old", "new") for number in range(200)]
-        record_fault("401, then a new key", acknowledged=acknowledged, received=server.accepted)
+        record_fault(row_name("401, then a new key", protocol), acknowledged=acknowledged, received=server.accepted)
 
 
+@both_protocols
 @pytest.mark.parametrize(
-    ("fault", "status", "is_refused"),
+    "rejection",
     [
-        ("one poisoned record (400)", 400, lambda records: "r77" in records),
-        ("413 above 10 records", 413, lambda records: len(records) > 10),
-        ("413 for one record", 413, lambda records: "r77" in records),
+        ("one poisoned record (400)", Reply.BAD_DATA, lambda records: "r77" in records),
+        ("413 above 10 records", Reply.TOO_LARGE, lambda records: len(records) > 10),
+        ("413 for one record", Reply.TOO_LARGE, lambda records: "r77" in records),
     ],
+    ids=lambda rejection: rejection[0],
 )
-def test_requests_that_are_refused(
-    tmp_path: Path, record_fault: Callable[..., Row], fault: str, status: int, is_refused: Callable[[list[str]], bool]
+def test_requests_are_rejected(
+    tmp_path: Path,
+    record_fault: RecordFault,
+    protocol: OtlpProtocol,
+    rejection: tuple[str, Reply, Callable[[list[str]], bool]],
 ) -> None:
-    """They are split; one that is refused alone is dead, and no other."""
-    with serving(lambda number, records: (status, {}, b"") if is_refused(records) else OK) as server:
-        with logging_to(tmp_path / "box", server.endpoint) as emit:
+    """They are split. A record that is rejected alone becomes a dead letter, and no other does."""
+    fault, reply, is_rejected = rejection
+    with loopback.serving(protocol, lambda _, request: reply if is_rejected(request.uids) else Reply.ACCEPT) as server:
+        with logging_to(tmp_path / "box", "", destination=server.destination()) as emit:
             for number in range(200):
                 emit(f"r{number}")
             assert emit.processor.force_flush(30_000)
-        row = record_fault(fault, acknowledged=[f"r{number}" for number in range(200)], received=server.accepted)
+        row = record_fault(
+            row_name(fault, protocol),
+            acknowledged=[f"r{number}" for number in range(200)],
+            received=server.accepted,
+        )
     assert row.dead == int(fault != "413 above 10 records")
 
 
-def test_record_of_65_mib(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
-    """More than a request may have: it is dead, and its neighbours arrive."""
-    with serving() as server, logging_to(tmp_path / "box", server.endpoint) as emit:
-        emit("before")
-        emit.logger.emit(LogRecord(body="x" * 65 * 2**20, attributes={"log.record.uid": "huge"}))
-        emit("after")
-        assert emit.processor.force_flush(60_000)
-        row = record_fault("one record of 65 MiB", acknowledged=["before", "huge", "after"], received=server.accepted)
+@pytest.mark.parametrize(
+    ("mebibytes", "protocol"), [(65, OtlpProtocol.HTTP), (65, OtlpProtocol.GRPC), (5, OtlpProtocol.GRPC)]
+)
+def test_record_is_too_large(tmp_path: Path, record_fault: RecordFault, mebibytes: int, protocol: OtlpProtocol) -> None:
+    """It becomes a dead letter, and its neighbours arrive. 64 MiB is our own limit, and 4 MiB the default of gRPC."""
+    with loopback.serving(protocol) as server:
+        with logging_to(tmp_path / "box", "", destination=server.destination()) as emit:
+            emit("before")
+            emit.logger.emit(LogRecord(body="x" * mebibytes * 2**20, attributes={"log.record.uid": "huge"}))
+            emit("after")
+            assert emit.processor.force_flush(60_000)
+        row = record_fault(
+            row_name(f"one record of {mebibytes} MiB", protocol),
+            acknowledged=["before", "huge", "after"],
+            received=server.accepted,
+        )
     assert (row.received, row.dead) == (2, 1)
 
 
-def test_collector_is_killed(tmp_path: Path, collector: Collector, record_fault: Callable[..., Row]) -> None:
-    """A real one, in the middle of sending, and started again; counted in the files that it writes."""
+@both_protocols
+def test_collector_is_killed(
+    tmp_path: Path, collector: Collector, record_fault: RecordFault, protocol: OtlpProtocol
+) -> None:
+    """A real Collector dies in the middle of sending, and starts again. Records are counted in the files that it writes."""
     service = f"faults-{tmp_path.name}"
     acknowledged = [f"{service}:{number}" for number in range(20_000 if FULL else 4000)]
-    with logging_to(tmp_path / "box", f"{collector.otlp_http_endpoint}/v1/logs", service=service) as emit:
+    http = protocol is OtlpProtocol.HTTP
+    url = f"{collector.otlp_http_endpoint}/v1/logs" if http else collector.otlp_grpc_endpoint
+    target = Destination(protocol=protocol, url=url)
+    with logging_to(tmp_path / "box", "", service=service, destination=target) as emit:
         for number, uid in enumerate(acknowledged):
             emit(uid)
             if number % 1000 == 500:
-                time.sleep(0.25)  # it is sending now
+                time.sleep(0.25)  # long enough for the worker to send
             if number % 2000 == 1000:
                 collector.kill()
             if number % 2000 == 1900:
@@ -138,4 +239,5 @@ def test_collector_is_killed(tmp_path: Path, collector: Collector, record_fault:
         ]
 
     wait_until(lambda: set(acknowledged) <= set(received()), timeout_seconds=20)
-    record_fault("a real Collector, killed and started again", acknowledged=acknowledged, received=received())
+    fault = row_name("a real Collector, killed and started again", protocol)
+    record_fault(fault, acknowledged=acknowledged, received=received())

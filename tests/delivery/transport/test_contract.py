@@ -91,7 +91,7 @@ def test_partial_success_has_the_number_of_rejected_records_and_the_text(protoco
     ("reply", "action", "reason", "retry_after_seconds"),
     [
         (Reply.UNAVAILABLE, Action.RETRY, Reason.UNAVAILABLE, None),
-        (Reply.UNAVAILABLE_FOR_7_SECONDS, Action.RETRY, Reason.UNAVAILABLE, RETRY_AFTER_SECONDS),
+        (Reply.UNAVAILABLE_FOR_A_WHILE, Action.RETRY, Reason.UNAVAILABLE, RETRY_AFTER_SECONDS),
         (Reply.THROTTLED, Action.RETRY, Reason.THROTTLED, RETRY_AFTER_SECONDS),
         (Reply.TOO_LARGE, Action.SPLIT, Reason.TOO_LARGE, None),
         (Reply.BAD_DATA, Action.DEAD_LETTER, Reason.BAD_DATA, None),
