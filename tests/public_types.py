@@ -1,4 +1,4 @@
-"""What a type checker sees of the public API: checked by mypy, never run."""
+"""The public API as a type checker sees it: mypy checks this file, nothing runs it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+import heliograph
 from heliograph import (
     Attribute,
     Deprecated,
     Event,
     Host,
+    OutboxFullPolicy,
+    OutboxLogRecordProcessor,
+    OutboxSync,
     Privacy,
     Settings,
     Severity,
@@ -77,6 +81,13 @@ def sync_program() -> None:
     assert_type(current_actor(), Mapping[str, object] | None)
 
 
+def outbox() -> None:
+    settings = Settings(outbox_sync=OutboxSync.FULL, outbox_full=OutboxFullPolicy.DROP_OLDEST)
+    assert_type(settings.outbox_full, OutboxFullPolicy)
+    assert_type(settings.outbox_sync, OutboxSync)
+    assert_type(OutboxLogRecordProcessor("outbox", when_full=OutboxFullPolicy.REJECT), OutboxLogRecordProcessor)
+
+
 async def async_program() -> None:
     async with Host(Settings(namespace="forum")) as host:
         await host.track_event(Ban(user={}))
@@ -88,4 +99,6 @@ async def async_program() -> None:
 def mistakes(host: Host) -> None:
     Ban({"id": 1}, "spam", {"id": "root"})  # type: ignore[call-arg]  # the actor is keyword-only
     host.track("ban")  # type: ignore[arg-type]
+    OutboxLogRecordProcessor(7)  # type: ignore[arg-type]  # neither lazy nor untyped
+    heliograph.Outbox  # type: ignore[attr-defined]  # noqa: B018
     Settings("log")  # type: ignore[call-arg, arg-type]  # settings are keyword-only

@@ -13,15 +13,16 @@ from collections.abc import Iterator
 import pytest
 
 import heliograph
+import heliograph.delivery.processor
 import heliograph.errors
 from processes import clean_environment
 
-# importing it sets providers up, as Datasette's plugins do
+# Importing it sets providers up, as other plugins of Datasette do.
 WITH_SIDE_EFFECTS = {"heliograph.integrations.datasette.plugin"}
 
 
 def modules() -> Iterator[str]:
-    """The names of all modules of the package, without those whose import does something."""
+    """Yield the names of all modules of the package, except those whose import has effects."""
     yield "heliograph"
     for module in pkgutil.walk_packages(heliograph.__path__, "heliograph."):
         if module.name not in WITH_SIDE_EFFECTS:
@@ -29,12 +30,12 @@ def modules() -> Iterator[str]:
 
 
 def test_all_is_sorted() -> None:
-    """`__all__` is in order, and names nothing twice."""
+    """`__all__` is in alphabetical order, without duplicates."""
     assert heliograph.__all__ == sorted(set(heliograph.__all__))
 
 
 def test_all_can_be_imported() -> None:
-    """Every public name is there, also for a star import."""
+    """Every name in `__all__` exists: a star import gets all of them."""
     names: dict[str, object] = {}
 
     exec("from heliograph import *", names)
@@ -43,18 +44,32 @@ def test_all_can_be_imported() -> None:
 
 
 def test_all_is_complete() -> None:
-    """What the package holds besides its modules, and does not begin with an underscore, is in `__all__`."""
+    """Every name of the package without a leading underscore, except its modules, is in `__all__`."""
     public = {
         name
         for name, value in vars(heliograph).items()
         if not name.startswith("_") and not isinstance(value, types.ModuleType)
     }
 
-    assert public | {"__version__"} == set(heliograph.__all__)
+    imported_when_needed = {"OutboxLogRecordProcessor"}
+    assert public | imported_when_needed | {"__version__"} == set(heliograph.__all__)
+
+
+def test_name_that_is_imported_when_needed() -> None:
+    """`OutboxLogRecordProcessor` is the class of its module, is listed by `dir`, and is found again without a lookup."""
+    assert heliograph.OutboxLogRecordProcessor is heliograph.delivery.processor.OutboxLogRecordProcessor
+    assert vars(heliograph)["OutboxLogRecordProcessor"] is heliograph.OutboxLogRecordProcessor
+    assert set(heliograph.__all__) <= set(dir(heliograph))
+
+
+def test_name_that_does_not_exist() -> None:
+    """The error is Python's usual one."""
+    with pytest.raises(AttributeError, match=r"^module 'heliograph' has no attribute 'Outbox'$"):
+        heliograph.Outbox  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_every_error_is_public() -> None:
-    """Every exception that the package can raise on purpose can be caught by a public name."""
+    """Every exception class of the package can be imported from `heliograph`, and is a HeliographError."""
     errors = {
         name
         for name, value in vars(heliograph.errors).items()
@@ -69,7 +84,7 @@ def test_every_error_is_public() -> None:
 
 
 def test_import_is_light() -> None:
-    """Importing heliograph brings in no SDK, no exporter, no web framework, and no protobuf; it starts no thread."""
+    """Importing heliograph imports no SDK, no exporter, no web framework and no protobuf, and starts no thread."""
     heavy = ["opentelemetry.sdk", "opentelemetry.exporter", "datasette", "grpc", "requests", "google.protobuf"]
     script = (
         "import sys, threading, heliograph\n"
@@ -91,14 +106,14 @@ def test_import_is_light() -> None:
 
 @pytest.mark.parametrize("name", sorted(modules()))
 def test_examples_run(name: str) -> None:
-    """The module can be imported, and the examples in its docstrings give what they say."""
+    """The module can be imported, and the examples in its docstrings have the results that they show."""
     tested = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
 
     assert tested.failed == 0
 
 
 def test_there_are_examples() -> None:
-    """The doctests are found: those of the host and of the event."""
+    """Doctest finds the examples: among them those of `Host` and of `Event`."""
     finder = doctest.DocTestFinder(exclude_empty=True)
 
     found = {test.name for name in modules() for test in finder.find(importlib.import_module(name)) if test.examples}

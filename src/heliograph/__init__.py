@@ -1,5 +1,7 @@
 """Typed events and API tokens, observable with OpenTelemetry."""
 
+import typing
+
 from heliograph.errors import (
     DatabaseNotFound,
     DuplicateEventName,
@@ -35,11 +37,14 @@ from heliograph.events import (
 from heliograph.hooks.specs import hookimpl
 from heliograph.host import Host
 from heliograph.sdk.configure import configure
-from heliograph.settings import Settings, Signal, Validation
+from heliograph.settings import OutboxFullPolicy, OutboxSync, Settings, Signal, Validation
 from heliograph.tokens.handler import TokenHandler
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.signed import SignedTokenHandler
 from heliograph.version import __version__
+
+if typing.TYPE_CHECKING:
+    from heliograph.delivery.processor import OutboxLogRecordProcessor
 
 __all__ = [
     "Attribute",
@@ -55,6 +60,9 @@ __all__ = [
     "NotReplayable",
     "OutboxError",
     "OutboxFull",
+    "OutboxFullPolicy",
+    "OutboxLogRecordProcessor",
+    "OutboxSync",
     "PluginError",
     "Privacy",
     "QuarantineError",
@@ -81,3 +89,19 @@ __all__ = [
     "current_actor",
     "hookimpl",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+if not typing.TYPE_CHECKING:  # to a type checker, any name would exist in a module with a `__getattr__`
+
+    def __getattr__(name: str) -> object:
+        # Importing this one name imports OpenTelemetry's SDK and protobuf. Most programs need neither, so it is imported when
+        # it is asked for first.
+        if name == "OutboxLogRecordProcessor":
+            from heliograph.delivery.processor import OutboxLogRecordProcessor
+
+            return globals().setdefault(name, OutboxLogRecordProcessor)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
