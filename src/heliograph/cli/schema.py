@@ -174,7 +174,7 @@ def write(path: Path, text: str) -> None:
     Raises:
         click.UsageError: The file cannot be written.
     """
-    # The text is written to a file beside it, which then replaces it: an interrupted command leaves no half-written file.
+    # The text is written to a file beside it, which then replaces it: an interrupted command cannot leave half a file.
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,10 +18,11 @@ def test_the_page_has_every_event() -> None:
     assert "- [shop.order@1](#shop.order@1): An order was placed.\n" in page
     assert '<a id="shop.order@1"></a>\n\n## shop.order@1\n' in page
     assert (
-        "| `shop.order.total` | integer, ≥ 0, in `{cent}` | required | plain | What it costs. Such as `1250`. |" in page
+        "| `shop.order.total` | integer, ≥ 0, in `{cent}` | required | plain | What it costs. For example `1250`. |"
+        in page
     )
     assert "**Deprecated.** Renamed to shop.block." in page
-    assert "It has no properties." in page
+    assert "This event has no properties." in page
 
 
 def test_a_page_without_events_has_a_title() -> None:

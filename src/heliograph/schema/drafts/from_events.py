@@ -168,7 +168,7 @@ def _fields(
             needs.append(ClassDraft(name=inner, fields=tuple(_fields(below, most, inner, taken, needs))))
             yield FieldDraft(name=name, annotation=inner, required=most == total)
         else:
-            # only the keys of a dict are attributes, so that an empty dict cannot be told from a missing one
+            # only the keys of a dict are attributes, so that an empty dict looks like a missing one
             yield FieldDraft(name=name, annotation=_dict_annotation(below), required=False)
 
 

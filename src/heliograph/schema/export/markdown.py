@@ -33,10 +33,10 @@ def _page(entry: EventEntry) -> Iterator[str]:
     yield f"**Deprecated.** {_text(entry.deprecated)}" if entry.deprecated else ""
     yield _text(entry.note)
     yield " · ".join(f"{title}: {_code(value)}" for title, value in entry.facts)
-    yield _table(entry.rows) if entry.rows else "It has no properties."
+    yield _table(entry.rows) if entry.rows else "This event has no properties."
     yield f"As a log record:\n\n{_block(entry.log_record)}"
     yield f"As a span event:\n\n{_block(entry.span_event)}"
-    yield "To find it:\n\n" + "\n".join(f"- {query.where}: {_code(query.text)}" for query in entry.queries)
+    yield "Queries that find it:\n\n" + "\n".join(f"- {query.where}: {_code(query.text)}" for query in entry.queries)
 
 
 def _table(rows: Iterable[AttributeRow]) -> str:
@@ -51,7 +51,7 @@ def _cells(row: AttributeRow) -> Iterator[str]:
     yield _cell(_text(row.privacy or "plain"))
     examples = ", ".join(map(_code, row.examples))
     deprecated = f"**Deprecated.** {_text(row.deprecated)}" if row.deprecated else ""
-    parts = (deprecated, _text(row.text), f"Such as {examples}." if examples else "")
+    parts = (deprecated, _text(row.text), f"For example {examples}." if examples else "")
     yield _cell(" ".join(filter(None, parts)))
 
 

@@ -193,7 +193,8 @@ class _Comparison:
 
 
 def _join(path: str, below: str) -> str:
-    return f"{path}.{below}" if path and below and below[0] not in "[{" else f"{path}{below}"
+    """Return the path of a field; `below` begins with the field's name, because only classes are referred to."""
+    return f"{path}.{below}" if path else below
 
 
 def _type_name(schema: Schema) -> str:

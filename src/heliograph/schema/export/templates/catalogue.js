@@ -11,7 +11,7 @@ function target() {
   try {
     return document.getElementById(decodeURIComponent(location.hash.slice(1)));
   } catch {
-    return null; // not what we wrote into a link
+    return null; // the address was edited by hand and cannot be decoded
   }
 }
 
