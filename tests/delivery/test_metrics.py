@@ -1,20 +1,21 @@
-"""What became of records is told as metrics, for all outboxes of a process together."""
+"""Counters of an outbox, and the metrics that report them for all outboxes of a process together."""
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
-from delivery.outboxes import logging_to, outbox_with_every_outcome
+from delivery.outboxes import logging_to, outbox_with_every_outcome, wait_for
 from delivery.servers import serving
 from heliograph.delivery.metrics import OutboxCounters
-from heliograph.semconv import OUTBOX_DEAD, OUTBOX_DELIVERED
+from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_DEAD, OUTBOX_DELIVERED
 from processes import in_child
 from recorder import Telemetry
 
 
 def points(telemetry: Telemetry) -> dict[str, dict[str, Any]]:
-    """The outbox's metrics, by name without prefix and by reason."""
+    """Return the outbox's metrics by name, without prefix, and by reason."""
     return {
         name.removeprefix("heliograph.outbox."): {
             str((point.attributes or {}).get("heliograph.outbox.reason", "")): point.value
@@ -25,8 +26,8 @@ def points(telemetry: Telemetry) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_everything_that_happens_is_counted(tmp_path: Path, telemetry: Telemetry) -> None:
-    """With its reason, and still after the end of the outbox; gauges end with it."""
+def test_every_outcome_is_counted(tmp_path: Path, telemetry: Telemetry) -> None:
+    """By reason. After shutdown, counters are still reported, and gauges are not."""
     with outbox_with_every_outcome(tmp_path, telemetry.meter_provider):
         found = points(telemetry)
         size = found.pop("size")
@@ -45,11 +46,11 @@ def test_everything_that_happens_is_counted(tmp_path: Path, telemetry: Telemetry
     assert ended == counters
 
 
-def test_what_waits_is_measured(tmp_path: Path, telemetry: Telemetry) -> None:
-    """Also what another process left; two outboxes are told of together."""
+def test_waiting_records_are_measured(tmp_path: Path, telemetry: Telemetry) -> None:
+    """Including those of an orphan. Two outboxes are reported together."""
     with serving(lambda number, records: (503, {}, b"")) as down:
         with logging_to(tmp_path / "a", down.endpoint) as emit:
-            emit("left")
+            emit("orphaned")
         with (
             logging_to(tmp_path / "a", down.endpoint, meter_provider=telemetry.meter_provider) as first,
             logging_to(tmp_path / "b", down.endpoint, meter_provider=telemetry.meter_provider) as second,
@@ -59,6 +60,7 @@ def test_what_waits_is_measured(tmp_path: Path, telemetry: Telemetry) -> None:
             second("three")
             for emit in (first, second):
                 assert not emit.processor.force_flush(600)
+            wait_for(lambda: points(telemetry)["depth"] == {"": 4})
             found = points(telemetry)
 
     assert found["accepted"] == {"": 3}
@@ -68,7 +70,7 @@ def test_what_waits_is_measured(tmp_path: Path, telemetry: Telemetry) -> None:
 
 
 def test_child_of_a_fork_counts_its_own(tmp_path: Path, telemetry: Telemetry) -> None:
-    """The parent goes on telling of what was before."""
+    """The parent goes on reporting its own counts."""
     with serving() as server, logging_to(tmp_path, server.endpoint, meter_provider=telemetry.meter_provider) as emit:
         emit("before")
         assert emit.processor.force_flush(60_000)
@@ -85,12 +87,36 @@ def test_child_of_a_fork_counts_its_own(tmp_path: Path, telemetry: Telemetry) ->
 
 
 def test_counts_are_kept_by_reason() -> None:
-    """And their sum is at hand."""
-    counts = OutboxCounters()
-    counts.add(OUTBOX_DEAD, reason="bad_data")
-    counts.add(OUTBOX_DEAD, 2, reason="too_large")
-    counts.add(OUTBOX_DELIVERED, 0)
+    """A reason that did not occur is not reported."""
+    counters = OutboxCounters()
+    counters.add(OUTBOX_DEAD, reason="bad_data")
+    counters.add(OUTBOX_DEAD, 2, reason="too_large")
+    counters.add(OUTBOX_DELIVERED, 0)
 
-    assert counts.by_reason(OUTBOX_DEAD) == {"bad_data": 1, "too_large": 2}
-    assert counts.total(OUTBOX_DEAD) == 3
-    assert counts.by_reason(OUTBOX_DELIVERED) == {}
+    assert counters.by_reason(OUTBOX_DEAD) == {"bad_data": 1, "too_large": 2}
+    assert counters.total(OUTBOX_DEAD) == 3
+    assert counters.by_reason(OUTBOX_DELIVERED) == {}
+
+
+def test_total_can_be_counted_elsewhere() -> None:
+    """Setting it twice does not add up."""
+    counters = OutboxCounters()
+    counters.set_total(OUTBOX_ACCEPTED, 3)
+    counters.set_total(OUTBOX_ACCEPTED, 5)
+
+    assert counters.by_reason(OUTBOX_ACCEPTED) == {"": 5}
+
+
+def test_threads_count_together() -> None:
+    """No addition is lost."""
+    counters = OutboxCounters()
+    threads = [
+        threading.Thread(target=lambda: [counters.add(OUTBOX_DEAD, reason="bad_data") for _ in range(5000)])
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert counters.total(OUTBOX_DEAD) == 20_000

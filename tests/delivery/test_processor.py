@@ -1,8 +1,9 @@
-"""The processor: what it accepted arrives, whatever fails, or is among the dead letters."""
+"""The processor: every accepted record is delivered, whatever fails, or becomes a dead letter."""
 
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import signal
@@ -23,9 +24,12 @@ from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentWriter
 from heliograph.delivery.processor import OutboxLogRecordProcessor
+from heliograph.delivery.storage import ResourceStorage
 from heliograph.delivery.transport.destination import Headers
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
+from heliograph.delivery.worker import Worker
 from heliograph.errors import OutboxError, OutboxFull
+from heliograph.runtime.deadline import Deadline
 from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_DELIVERED, OUTBOX_REJECTED
 from heliograph.settings import OutboxFullPolicy
 from heliograph.telemetry.otel_api import SUPPRESS_INSTRUMENTATION
@@ -33,7 +37,7 @@ from processes import in_child
 
 
 def test_records_arrive_under_their_resource_and_scope(tmp_path: Path) -> None:
-    """And nothing is left on the disk."""
+    """Nothing remains on the disk."""
     with serving() as server:
         with logging_to(tmp_path / "outbox", server.endpoint, service="shop") as emit:
             for number in range(1000):
@@ -47,8 +51,8 @@ def test_records_arrive_under_their_resource_and_scope(tmp_path: Path) -> None:
     assert set(server.resources) == {"shop"}
 
 
-def test_burst_arrives_whole(tmp_path: Path) -> None:
-    """From four threads at once; nothing is dropped, and nothing comes twice."""
+def test_burst_is_delivered_completely(tmp_path: Path) -> None:
+    """Four threads emit at once. No record is dropped, and none arrives twice."""
     with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
 
         def work(name: int) -> None:
@@ -66,8 +70,8 @@ def test_burst_arrives_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504, 401, 403, 404, 302])
-def test_records_wait_until_the_server_takes_them(tmp_path: Path, status: int) -> None:
-    """Whatever it answers meanwhile; `flush` tells the truth."""
+def test_records_wait_until_the_server_accepts_them(tmp_path: Path, status: int) -> None:
+    """Meanwhile, `force_flush` returns False."""
     up = threading.Event()
 
     def answer(number: int, records: list[str]) -> Any:
@@ -84,8 +88,8 @@ def test_records_wait_until_the_server_takes_them(tmp_path: Path, status: int) -
     assert server.accepted == ["one", "two"]
 
 
-def test_lost_answer_is_asked_for_again(tmp_path: Path) -> None:
-    """The same records once more: a duplicate, and no loss."""
+def test_request_without_a_response_is_repeated(tmp_path: Path) -> None:
+    """Its records arrive twice, and none is lost."""
     with serving(lambda number, records: None if number == 0 else OK) as server:
         with logging_to(tmp_path, server.endpoint) as emit:
             emit("one")
@@ -95,7 +99,7 @@ def test_lost_answer_is_asked_for_again(tmp_path: Path) -> None:
 
 
 def test_page_of_html_is_no_success(tmp_path: Path) -> None:
-    """Whoever answers that took nothing."""
+    """A proxy or a login page sends such a response, and no OTLP server."""
     html = (200, {"Content-Type": "text/html"}, b"<html>sign in</html>")
     with serving(lambda number, records: html) as server, logging_to(tmp_path, server.endpoint) as emit:
         emit("one")
@@ -103,8 +107,8 @@ def test_page_of_html_is_no_success(tmp_path: Path) -> None:
         assert emit.processor.counts.total(OUTBOX_DELIVERED) == 0
 
 
-def test_partial_success_is_counted_and_not_sent_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What the server rejected is told, with its words."""
+def test_partial_success_is_counted_and_not_repeated(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Rejected records are logged with the server's message."""
     body = b"\x0a\x07\x08\x02\x12\x03bad"
     with serving(lambda number, records: (200, {"Content-Type": "application/x-protobuf"}, body)) as server:
         with logging_to(tmp_path, server.endpoint) as emit:
@@ -120,8 +124,8 @@ def test_partial_success_is_counted_and_not_sent_again(tmp_path: Path, caplog: p
 
 
 @pytest.mark.parametrize(("status", "reason"), [(400, "bad_data"), (413, "too_large")])
-def test_one_record_that_no_server_takes_does_not_take_others_with_it(tmp_path: Path, status: int, reason: str) -> None:
-    """It is the one that is dead, with the reason and what the server said; the others arrive."""
+def test_rejected_record_becomes_a_dead_letter(tmp_path: Path, status: int, reason: str) -> None:
+    """With the reason and the server's message. The other records of its request arrive."""
     with serving(
         lambda number, records: (status, {"Content-Type": "text/plain"}, b"poison!") if "poison" in records else OK
     ) as server:
@@ -140,25 +144,25 @@ def test_one_record_that_no_server_takes_does_not_take_others_with_it(tmp_path: 
     assert (tmp_path / "dead.db").stat().st_mode & 0o777 == 0o600
 
 
-def test_what_a_process_left_is_sent_by_the_next(tmp_path: Path) -> None:
-    """Under the resource that it was made under; and the folder is gone."""
+def test_records_of_an_ended_process_are_sent_by_the_next(tmp_path: Path) -> None:
+    """They keep their resource, and their folder is deleted."""
     with (
         serving(lambda number, records: (503, {}, b"")) as down,
         logging_to(tmp_path, down.endpoint, service="old") as emit,
     ):
-        emit("left")
+        emit("old record")
     assert len(folders_in(tmp_path)) == 1
 
     with serving() as server, logging_to(tmp_path, server.endpoint, service="new") as emit:
-        emit("mine")
+        emit("new record")
         wait_for(lambda: len(server.accepted) == 2)
         wait_for(lambda: len(folders_in(tmp_path)) == 1)
 
-    assert sorted(zip(server.accepted, server.resources)) == [("left", "old"), ("mine", "new")]
+    assert sorted(zip(server.accepted, server.resources)) == [("new record", "new"), ("old record", "old")]
 
 
-def test_child_of_a_fork_has_an_outbox_of_its_own(tmp_path: Path) -> None:
-    """What parent and child emit arrives, each once."""
+def test_child_of_a_fork_has_folders_of_its_own(tmp_path: Path) -> None:
+    """Each record of parent and child arrives once."""
     with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
         emit("before")
 
@@ -173,8 +177,8 @@ def test_child_of_a_fork_has_an_outbox_of_its_own(tmp_path: Path) -> None:
     assert Counter(server.accepted) == {"before": 1, "child": 1, "parent": 1}
 
 
-def test_full_outbox_rejects_and_tells(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What was accepted before arrives; what was not is counted, and raised where that is asked for."""
+def test_full_outbox_rejects_records(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Accepted records arrive. Rejected ones are counted, logged, and raise `OutboxFull` if the processor is strict."""
     up = threading.Event()
     with serving(lambda number, records: OK if up.is_set() else (503, {}, b"")) as server:
         with logging_to(tmp_path, server.endpoint, max_bytes=1_000_000) as emit:
@@ -197,8 +201,8 @@ def test_full_outbox_rejects_and_tells(tmp_path: Path, caplog: pytest.LogCapture
                     emit("." * 10_000)
 
 
-def test_full_outbox_drops_the_oldest_where_that_is_wanted(tmp_path: Path) -> None:
-    """They are counted; the newest arrive."""
+def test_full_outbox_drops_the_oldest_records_by_policy(tmp_path: Path) -> None:
+    """They are counted, and the newest arrive."""
     up = threading.Event()
     with serving(lambda number, records: OK if up.is_set() else (503, {}, b"")) as server:
         with logging_to(tmp_path, server.endpoint, max_bytes=1_000_000, when_full=OutboxFullPolicy.DROP_OLDEST) as emit:
@@ -214,10 +218,10 @@ def test_full_outbox_drops_the_oldest_where_that_is_wanted(tmp_path: Path) -> No
     assert len(arrived) + dropped >= 300
 
 
-def test_disk_that_fails_is_replaced_by_memory_and_come_back_to(
+def test_records_go_to_memory_while_the_disk_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Loudly, and nothing is lost."""
+    """None is lost. Failure and recovery are logged."""
     monkeypatch.setattr("heliograph.delivery.storage._DISK_PAUSE_SECONDS", 0.0)
     is_full = True
     real = os.posix_fallocate
@@ -240,8 +244,8 @@ def test_disk_that_fails_is_replaced_by_memory_and_come_back_to(
     assert "can be written again" in caplog.text
 
 
-def test_directory_that_cannot_be_used_is_told(tmp_path: Path) -> None:
-    """By its name."""
+def test_directory_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
+    """The error names it."""
     (tmp_path / "file").write_text("")
 
     with pytest.raises(OutboxError, match="file"):
@@ -249,7 +253,7 @@ def test_directory_that_cannot_be_used_is_told(tmp_path: Path) -> None:
 
 
 def test_secrets_of_headers_are_in_no_file_and_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Also where the server says them again."""
+    """Not even if the server repeats them."""
     caplog.set_level(logging.DEBUG)
     echo = (400, {"Content-Type": "text/plain"}, b"bad key canary-secret-1")
     with serving(lambda number, records: echo) as server:
@@ -266,15 +270,15 @@ def test_secrets_of_headers_are_in_no_file_and_no_log(tmp_path: Path, caplog: py
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"canary" in path.read_bytes()]
 
 
-def test_reader_of_a_dead_folder_sees_what_was_acknowledged(tmp_path: Path) -> None:
-    """What was delivered before the end is not sent again."""
+def test_acknowledged_records_are_not_sent_again(tmp_path: Path) -> None:
+    """A reader of the folder begins behind them, after the process has ended."""
     up = [True]
     with serving(lambda number, records: OK if up[0] else (503, {}, b"")) as server:
         with logging_to(tmp_path, server.endpoint) as emit:
             emit("sent")
             assert emit.processor.force_flush(60_000)
             up[0] = False
-            emit("left")
+            emit("waiting")
         (folder,) = folders_in(tmp_path)
         reader = JournalReader(folder, is_live=False)
         batch = reader.read(max_bytes=10**6, max_records=10)
@@ -284,8 +288,8 @@ def test_reader_of_a_dead_folder_sees_what_was_acknowledged(tmp_path: Path) -> N
     assert [entry.sequence for entry in batch.entries] == [2]
 
 
-def test_equal_resources_share_a_journal(tmp_path: Path) -> None:
-    """A program that makes a provider each time does not fill the disk with folders."""
+def test_equal_resources_share_a_folder(tmp_path: Path) -> None:
+    """A program that creates many providers does not fill the disk with folders."""
     with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
         for number in range(20):
             provider = LoggerProvider(resource=Resource({"service.name": "again"}), shutdown_on_exit=False)
@@ -297,20 +301,23 @@ def test_equal_resources_share_a_journal(tmp_path: Path) -> None:
     assert sorted(server.accepted, key=int) == [str(number) for number in range(20)]
 
 
-def test_record_after_the_end_is_not_accepted(tmp_path: Path) -> None:
-    """It is counted, and nothing is left that nobody sends."""
+def test_record_after_shutdown_is_rejected(tmp_path: Path) -> None:
+    """It is counted, and no folder is created or kept for it."""
     with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
         emit("before")
-        emit.processor.shutdown(10_000)
+        emit.processor.shutdown(60_000)
         emit("after")
-        assert emit.processor.counts.by_reason(OUTBOX_REJECTED) == {"shut_down": 1}
+        other = LoggerProvider(resource=Resource({"service.name": "other"}), shutdown_on_exit=False)
+        other.add_log_record_processor(emit.processor)
+        other.get_logger("tests").emit(LogRecord(body="after"))  # it would need a new folder
+        assert emit.processor.counts.by_reason(OUTBOX_REJECTED) == {"shut_down": 2}
 
     assert server.accepted == ["before"]
     assert folders_in(tmp_path) == []
 
 
-def test_what_is_emitted_while_it_ends_is_accepted_or_told(tmp_path: Path) -> None:
-    """By other threads, at any moment: accepted is what arrives, or stays on the disk."""
+def test_record_during_shutdown_is_accepted_or_rejected(tmp_path: Path) -> None:
+    """Other threads emit at any moment. Every accepted record arrives, by this processor or by the next."""
     accepted = 0
     with serving() as server:
         for _ in range(5):
@@ -329,8 +336,8 @@ def test_what_is_emitted_while_it_ends_is_accepted_or_told(tmp_path: Path) -> No
     assert len(server.accepted) >= accepted > 0
 
 
-def test_who_waits_does_not_wait_for_the_backoff(tmp_path: Path) -> None:
-    """`force_flush` tries at once, whatever the sender had in mind; only what the server asked for is waited for."""
+def test_flush_cancels_a_backoff_but_no_retry_after(tmp_path: Path) -> None:
+    """It sends at once, unless the server asked for a pause."""
     refused = 0
     with serving(lambda number, records: (503, {}, b"") if number < 8 else OK) as server:
         with logging_to(tmp_path, server.endpoint) as emit:
@@ -349,11 +356,11 @@ def test_who_waits_does_not_wait_for_the_backoff(tmp_path: Path) -> None:
             assert emit.processor.force_flush(60_000)
 
 
-def test_its_own_requests_are_not_instrumented(tmp_path: Path) -> None:
-    """As those of the SDK's exporters are not: each would make telemetry, and that another request."""
+def test_requests_are_not_instrumented(tmp_path: Path) -> None:
+    """Each would create telemetry, and that another request. The SDK's exporters suppress it in the same way."""
     seen: list[object] = []
 
-    class Asking:
+    class ContextTransport:
         usual_limit_bytes = 2**20
 
         def send(self, body: bytes, timeout_seconds: float) -> Verdict:
@@ -361,9 +368,9 @@ def test_its_own_requests_are_not_instrumented(tmp_path: Path) -> None:
             return Verdict(action=Action.DELIVERED, reason=Reason.ACCEPTED)
 
         def close(self) -> None:
-            """Nothing is open."""
+            """Do nothing: no connection is open."""
 
-    with logging_to(tmp_path, "", transport=Asking()) as emit:
+    with logging_to(tmp_path, "", transport=ContextTransport()) as emit:
         emit("one")
         assert emit.processor.force_flush(60_000)
 
@@ -371,10 +378,10 @@ def test_its_own_requests_are_not_instrumented(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("where", "durable"), [("put", False), ("put", True), ("sync", True)])
-def test_handler_of_a_signal_emits_in_the_middle(
+def test_handler_of_a_signal_may_emit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, durable: bool
 ) -> None:
-    """Of a record, or of a flush to the disk, of the same thread: nothing hangs, and both arrive."""
+    """It interrupts its thread in the middle of an append, or of a flush to the disk. Nothing hangs, and all records arrive."""
     interrupted = []
     real = getattr(SegmentWriter, where)
 
@@ -397,3 +404,173 @@ def test_handler_of_a_signal_emits_in_the_middle(
 
     assert sorted(server.accepted) == ["handler", "one", "two"]
     assert interrupted
+
+
+def test_handler_of_a_signal_may_create_the_same_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It interrupts its thread while that is creating the storage: both records go to one storage, and a flush waits for both."""
+    interrupted = []
+
+    def storage(**kwargs: Any) -> ResourceStorage:
+        if not interrupted:
+            interrupted.append(True)
+            signal.raise_signal(signal.SIGUSR1)
+        return ResourceStorage(**kwargs)
+
+    monkeypatch.setattr("heliograph.delivery.processor.ResourceStorage", storage)
+    before = signal.signal(signal.SIGUSR1, lambda *_: emit("handler"))
+    try:
+        with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+            emit("one")
+            assert emit.processor.counts.total(OUTBOX_ACCEPTED) == 2
+            assert len(folders_in(tmp_path)) == 1
+            assert emit.processor.force_flush(60_000)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert sorted(server.accepted) == ["handler", "one"]
+
+
+def test_resources_that_are_created_and_deleted_are_not_confused(tmp_path: Path) -> None:
+    """Python uses the id of a deleted object again; records must still go to the storage of their own resource."""
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        for number in range(20):
+            provider = LoggerProvider(resource=Resource({"service.name": f"s{number % 10}"}), shutdown_on_exit=False)
+            provider.add_log_record_processor(emit.processor)
+            provider.get_logger("tests").emit(LogRecord(body="", attributes={"log.record.uid": f"s{number % 10}"}))
+            del provider
+            gc.collect()
+        assert emit.processor.force_flush(60_000)
+
+    assert len(server.accepted) == 20
+    assert server.accepted == server.resources
+
+
+def test_cache_of_loggers_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that creates loggers all the time fills no memory."""
+    monkeypatch.setattr("heliograph.delivery.processor._MAX_TARGETS", 4)
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        for number in range(20):
+            provider = LoggerProvider(resource=Resource({"service.name": "again"}), shutdown_on_exit=False)
+            provider.add_log_record_processor(emit.processor)
+            provider.get_logger("tests").emit(LogRecord(body="", attributes={"log.record.uid": str(number)}))
+            assert len(emit.processor._targets) <= 4
+        assert emit.processor.force_flush(60_000)
+
+    assert len(server.accepted) == 20
+
+
+def test_flush_waits_for_records_that_were_accepted_before(tmp_path: Path) -> None:
+    """It ends although a new record is emitted with every request."""
+
+    class EmittingTransport:
+        usual_limit_bytes = 2**20
+
+        def send(self, body: bytes, timeout_seconds: float) -> Verdict:
+            if not stopped.is_set():
+                emit("another")
+            return Verdict(action=Action.DELIVERED, reason=Reason.ACCEPTED)
+
+        def close(self) -> None:
+            """Do nothing: no connection is open."""
+
+    stopped = threading.Event()
+    with logging_to(tmp_path, "", transport=EmittingTransport()) as emit:
+        emit("one")
+        try:
+            assert emit.processor.force_flush(60_000)
+        finally:
+            stopped.set()
+
+
+def test_rejected_records_are_logged_at_intervals(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A full outbox does not fill the log as well."""
+    with serving(lambda number, records: (503, {}, b"")) as down:
+        with logging_to(tmp_path, down.endpoint, max_bytes=100_000) as emit:
+            for _ in range(100):
+                emit("." * 10_000)
+
+    assert len([record for record in caplog.records if "not accepted" in record.message]) == 1
+
+
+def test_record_without_room_on_disk_and_in_memory_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted as `memory_full`."""
+
+    def fallocate(descriptor: int, offset: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", fallocate)
+    monkeypatch.setattr("heliograph.delivery.journal.memory.MAX_BYTES", 100)
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        emit("x" * 200)
+        assert emit.processor.counts.by_reason(OUTBOX_REJECTED) == {"memory_full": 1}
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_durable_records_are_flushed_before_emit_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
+) -> None:
+    """One flush for each record of a single thread, and none by default."""
+    flushes = []
+    real = SegmentWriter.sync
+
+    def sync(segment: SegmentWriter) -> None:
+        flushes.append(segment)
+        real(segment)
+
+    monkeypatch.setattr(SegmentWriter, "sync", sync)
+    with serving() as server, logging_to(tmp_path, server.endpoint, durable=durable) as emit:
+        for number in range(1, 4):
+            emit(str(number))
+            assert len(flushes) == (number if durable else 0)
+
+
+def test_child_of_a_fork_after_shutdown_accepts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It writes nothing into the parent's folder, although that was not closed: the worker did not end in time."""
+    monkeypatch.setattr(Worker, "close", lambda worker, deadline: False)
+    with serving(lambda number, records: (503, {}, b"")) as down, logging_to(tmp_path, down.endpoint) as emit:
+        emit("one")
+        emit.processor.shutdown(0)
+        before = sorted(tmp_path.rglob("*.journal"))
+
+        def work() -> None:
+            emit("child")
+            assert emit.processor.counts.by_reason(OUTBOX_REJECTED) == {"shut_down": 1}
+
+        assert in_child(work) == 0
+        assert sorted(tmp_path.rglob("*.journal")) == before
+        monkeypatch.undo()
+        assert emit.processor._worker.close(Deadline(60_000))
+        for storage in emit.processor._all_storages():
+            storage.close()
+
+
+def test_locks_are_new_in_the_child_of_a_fork(tmp_path: Path) -> None:
+    """Another thread of the parent held them when the process was forked, and does not exist in the child."""
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        emit("before")
+        assert emit.processor.force_flush(60_000)
+        locked, release = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            [storage] = emit.processor._all_storages()
+            with emit.processor._lock, storage._lock, storage._writer._lock, emit.processor._counters._lock:
+                locked.set()
+                release.wait(60)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        assert locked.wait(60)
+
+        def work() -> None:
+            signal.alarm(60)  # a deadlock ends the child
+            emit("child")
+            assert emit.processor.force_flush(60_000)
+            assert emit.processor.counts.total(OUTBOX_ACCEPTED) == 1
+
+        try:
+            assert in_child(work) == 0
+        finally:
+            release.set()
+            thread.join()
+
+    assert sorted(server.accepted) == ["before", "child"]
