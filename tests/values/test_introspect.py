@@ -102,7 +102,7 @@ def test_declared_privacy_lists_only_fields_that_affect_privacy() -> None:
 
 
 def test_annotation_that_cannot_be_evaluated_counts_as_masked() -> None:
-    """It may declare privacy, and nobody can tell."""
+    """Its declaration may ask for privacy."""
     cls = dataclass(type("Odd", (), {"__annotations__": {"x": "NotThere[secret]", "y": "int"}}))
 
     assert declared_privacy(cls) == {"x": Attribute(privacy=Privacy.MASK)}
