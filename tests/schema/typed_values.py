@@ -1,4 +1,4 @@
-"""Annotations and values of them, by chance: for what has to hold for every event class."""
+"""Strategies for annotations and values, for properties that every event class must have."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ FITTING: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (Annotated[list[int], msgspec.Meta(max_length=2)], st.lists(st.integers(0, 9), max_size=3)),
     (Annotated[dict[str, int], msgspec.Meta(max_length=1)], st.dictionaries(TEXTS, st.integers(0, 9), max_size=2)),
 ]
-"""Annotations, each with values that mostly fit it."""
+"""Annotations, each with a strategy for values that mostly fit it."""
 
 ODD = st.one_of(
     st.none(),
@@ -119,12 +119,12 @@ ODD = st.one_of(
     POINTS,
     st.lists(st.none() | st.integers() | TEXTS, max_size=2),
 )
-"""Values of any kind, which fit some annotations by accident."""
+"""A strategy for values of many kinds, some of which fit an annotation."""
 
 
 @st.composite
 def annotated_values(draw: st.DrawFn) -> tuple[Any, Any]:
-    """An annotation, perhaps optional, and a value that fits it or not."""
+    """A strategy for an annotation, possibly optional, with a value that may fit it."""
     hint, values = draw(st.sampled_from(FITTING))
     if draw(st.booleans()) and hint is not Any:
         hint, values = hint | None, values | st.none()

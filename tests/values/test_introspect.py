@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import InitVar, dataclass, make_dataclass
+from types import SimpleNamespace
 from typing import Annotated, Any, NewType, TypedDict
 
 import attrs
@@ -89,6 +90,14 @@ def test_attributes_are_found_at_any_depth_once() -> None:
     both = attributes_in(Annotated[list[Annotated[str, mask]], other])
     assert sorted(both, key=[mask, other].index) == [mask, other]
     assert attributes_in(int) == attributes_in(None) == attributes_in("text") == []
+
+
+def test_alias_that_refers_to_itself_ends() -> None:
+    """As ``type Tree = list[Tree]`` does."""
+    alias = SimpleNamespace()
+    alias.__value__ = tuple[Annotated[str, MASK], list[alias]]  # type: ignore[valid-type]
+
+    assert attributes_in(alias) == attributes_in(Annotated[str, MASK])
 
 
 def test_declared_privacy_lists_only_fields_that_affect_privacy() -> None:

@@ -102,6 +102,11 @@ def test_hash_of_surrogates_and_objects() -> None:
     assert len(POLICY.hash_form("x")) == len("hmac-sha256:") + 64
 
 
+def test_key_of_any_bytes() -> None:
+    """An environment variable may hold bytes that are not UTF-8; Python reads them as surrogates."""
+    assert PrivacyPolicy(key="\udcff").hash_form("x") != PrivacyPolicy(key="\udcfe").hash_form("x")
+
+
 def test_protect_fields() -> None:
     """Each field has its own privacy; dropped ones are absent."""
     declared = {"a": Attribute(privacy=Privacy.MASK), "b": Attribute(privacy=Privacy.DROP)}

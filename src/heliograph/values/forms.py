@@ -69,9 +69,9 @@ def form_of(value: object) -> object:
 
 
 def protected_form_of(value: object, policy: PrivacyPolicy) -> tuple[object, bool]:
-    """Return the form of a value after the privacy that classes inside of it declare, and True if nothing was private.
+    """Return the form of a value with the privacy that classes inside of it declare, and True if nothing in it was private.
 
-    The privacy of the field that holds the value is not applied: only its caller knows it.
+    The privacy of the field that has the value is not applied here; the caller knows it.
     """
     builder = _FormBuilder(policy)
     form = builder.form(value)
@@ -132,7 +132,7 @@ class _FormBuilder:
         return self._form_of_object(value)
 
     def _form_of_object(self, value: object) -> object:
-        cls: Any = type(value)  # mypy takes a class for not hashable
+        cls: Any = type(value)  # mypy does not consider a class hashable
         names = field_names(cls)
         if names is None:
             return _unknown(value)
