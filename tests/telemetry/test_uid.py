@@ -70,7 +70,7 @@ def test_forked_child_makes_other_uids_than_its_parent() -> None:
         "new_uid = UidGenerator()\n"
         "new_uid(7)\n"
         "pid = os.fork()\n"
-        "print(new_uid(7), flush=True)\n"
+        "os.write(1, new_uid(7).encode() + b' ')\n"  # one write, which the other process cannot interleave
         "if not pid: os._exit(0)\n"
         "os.waitpid(pid, 0)\n"
     )
