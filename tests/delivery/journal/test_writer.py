@@ -311,6 +311,43 @@ def test_failed_msync_is_tried_again_by_the_next_record(tmp_path: Path, monkeypa
     assert written(tmp_path) == [b"one", b"two", b"three"]
 
 
+def test_thread_that_waits_for_an_msync_that_fails_runs_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first msync lets two more threads append; the second, for both of them, fails in one; the other tries again."""
+    started, others_have_appended = threading.Event(), threading.Event()
+    begun: list[int] = []
+
+    def sync(_: SegmentWriter) -> None:
+        begun.append(writer.last_sequence)
+        started.set()
+        assert others_have_appended.wait(60)
+        if len(begun) == 2:
+            raise OSError(errno.EIO, "the disk fails")
+
+    monkeypatch.setattr(SegmentWriter, "sync", sync)
+    writer = JournalWriter(tmp_path, HEADER, durable=True)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(writer.append, SCOPE_A, b"first")
+        assert started.wait(60)
+        others = [pool.submit(writer.append, SCOPE_A, b"other") for _ in range(2)]
+        wait_until(lambda: writer.last_sequence == 3 or None)
+        others_have_appended.set()
+        errors = [future.exception() for future in [first, *others]]
+    writer.close()
+
+    assert begun == [1, 3, 3]
+    assert errors[0] is None
+    assert [type(error) for error in errors[1:] if error is not None] == [OSError]
+
+
+def test_closed_journal_gives_unused_space_back(tmp_path: Path) -> None:
+    write(tmp_path, records(3), segment_bytes=2**20).close()
+
+    [(_, path)] = segments(tmp_path)
+    assert path.stat().st_size < 1000
+
+
 def test_handler_of_a_signal_cannot_append_in_the_middle_of_an_append(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
