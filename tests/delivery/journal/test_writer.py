@@ -292,7 +292,7 @@ def test_journal_that_is_not_durable_never_waits_for_the_disk(tmp_path: Path, mo
 
 
 def test_failed_msync_is_tried_again_by_the_next_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The append whose msync failed raises, and no thread takes its records for synced."""
+    """The append whose msync failed raises, and its records do not count as synced."""
     sync = SegmentWriter.sync
     writer = write(tmp_path, [b"one"], durable=True)
 
@@ -351,7 +351,7 @@ def test_closed_journal_gives_unused_space_back(tmp_path: Path) -> None:
 def test_handler_of_a_signal_cannot_append_in_the_middle_of_an_append(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is told so by an exception, and the record that it interrupted is whole."""
+    """An exception says so to the handler, and the record that it interrupted is whole."""
     writer = write(tmp_path, [b"before"])
     put = SegmentWriter.put
     refused: list[bool] = []
