@@ -495,6 +495,15 @@ def is_free(lock: ForkLock) -> bool:
     return acquired[0]
 
 
+@pytest.mark.parametrize("use", [SqliteFile.writing, SqliteFile.reading])
+def test_lock_is_held_while_a_connection_is_open(file: SqliteFile, use: Callable[..., Any]) -> None:
+    """A fork waits for readers, too: SQLite's table of locks has theirs."""
+    write(file, "first")
+    with use(file):
+        assert not is_free(file._lock)
+    assert is_free(file._lock)
+
+
 @needs_fork
 def test_lock_is_free_after_a_fork(forks: Forks) -> None:
     lock = ForkLock()
@@ -517,6 +526,7 @@ def test_lock_that_the_forking_thread_holds_is_still_held_after_the_fork(forks: 
 @needs_fork
 def test_fork_does_not_wait_for_ever_and_the_child_gets_a_new_lock(forks: Forks) -> None:
     lock = ForkLock()
+    forks.run(forks.in_parent)  # an earlier fork, which got the lock, has no effect on this one
     held, may_end = threading.Event(), threading.Event()
 
     def hold(of_parent: threading.RLock) -> None:
