@@ -9,8 +9,8 @@ from heliograph.delivery.backoff import Backoff
 
 
 @given(st.lists(st.none() | st.floats(0, 1000), max_size=60), st.floats(0, 1, exclude_max=True))
-def test_backoff(asked: list[float | None], drawn: float) -> None:
-    """Full jitter under a ceiling that doubles up to a minute; never before the server said."""
+def test_wait_is_a_random_share_of_a_ceiling_that_doubles(asked: list[float | None], drawn: float) -> None:
+    """Up to a minute, and never less than the server asked for."""
     backoff = Backoff(initial=1, maximum=60, random=lambda: drawn)
 
     for failures, retry_after in enumerate(asked):
@@ -18,8 +18,8 @@ def test_backoff(asked: list[float | None], drawn: float) -> None:
         assert backoff.next(retry_after) == floor + drawn * min(60, 2**failures)
 
 
-def test_backoff_begins_anew() -> None:
-    """After a success the first wait is short again; after any number of failures nothing overflows."""
+def test_reset_starts_again_from_the_first_wait() -> None:
+    """After any number of failures, without an overflow."""
     backoff = Backoff(initial=1, maximum=60, random=lambda: 0.5)
 
     assert [backoff.next() for _ in range(5000)][-1] == 30
@@ -27,7 +27,7 @@ def test_backoff_begins_anew() -> None:
     assert backoff.next() == 0.5
 
 
-def test_backoff_is_random_by_itself() -> None:
-    """Two processes that begin together do not come together."""
+def test_default_waits_are_random() -> None:
+    """Two processes that fail at the same time do not return at the same time."""
     assert len({Backoff().next() for _ in range(20)}) > 1
     assert all(0 <= Backoff().next() < 1 for _ in range(20))

@@ -3,7 +3,7 @@
 `Sender.send_next(source)` sends one batch of one source (a journal on disk or in memory):
 
 1. If the sender waits for its backoff, or is closed, do nothing.
-2. Read the next batch. The source leaves out damaged records; they are counted and logged here.
+2. Read the next batch. The source skips damaged records; they are counted and logged here.
 3. Join the stored records into one request and send it. The transport returns a verdict.
 4. Act on the verdict:
 
@@ -253,7 +253,7 @@ class Sender:
             now = self._clock()
             self._server_not_before = now + (verdict.retry_after_seconds or 0.0)
             self._not_before = now + self._backoff.next(verdict.retry_after_seconds)
-        if self.closed.is_set():  # our own `close` cancelled the request, which nobody needs to know
+        if self.closed.is_set():  # our own `close` cancelled the request; this is no failure
             return
         if not self._is_failing or self._clock() - self._last_logged_at > LOG_INTERVAL_SECONDS:
             self._last_logged_at = self._clock()

@@ -187,7 +187,7 @@ def test_writing_ends_at_the_deadline(connection: TimedSocket) -> None:
 
 
 def test_connection_is_idle_until_something_is_readable(listener: socket.socket, connection: TimedSocket) -> None:
-    """Bytes that nobody asked for, and the end of the connection, make it unusable."""
+    """Bytes without a request, and the end of the connection, make it unusable."""
     other_end, _ = listener.accept()
     with other_end:
         assert connection.is_idle()

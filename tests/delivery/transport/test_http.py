@@ -146,10 +146,10 @@ def test_response_of_one_byte_a_second_ends_at_the_deadline(part: str) -> None:
     with serving(lambda number, records: TRICKLES[part]) as server:
         began = time.monotonic()
         verdict = send(server.endpoint, timeout_seconds=0.5)
-        took = time.monotonic() - began
+        seconds = time.monotonic() - began
 
     assert (verdict.action, verdict.reason) == (Action.RETRY, Reason.TIMEOUT)
-    assert took < 15  # the whole response would take more than thirty seconds
+    assert seconds < 15  # the whole response would take more than thirty seconds
 
 
 def test_server_that_reads_nothing_ends_at_the_deadline() -> None:

@@ -293,4 +293,4 @@ def test_secrets_are_removed_from_every_kind_of_message(place: int) -> None:
 
 def test_longer_secret_is_removed_first() -> None:
     """If `abc` were replaced before `abc123`, the `123` would stay."""
-    assert "123" not in printable_message("x", "said abc123", ["abc", "abc123"])
+    assert "123" not in printable_message("x", "wrong key abc123", ["abc", "abc123"])

@@ -74,7 +74,7 @@ class TimedSocket(socket.socket):
     def is_idle(self) -> bool:
         """Return True if the connection is open and nothing waits to be read, so it can carry another request.
 
-        Readable bytes mean that the server closed the connection, or sent what nobody asked for.
+        Readable bytes mean that the server closed the connection, or sent bytes without a request.
         """
         self.settimeout(0)
         try:

@@ -30,8 +30,8 @@ MAX_RETRY_AFTER_SECONDS: Final = 24 * 60 * 60.0
 MAX_MESSAGE: Final = 512
 
 _MAX_SEARCHED: Final = 64 * 1024
-"""How many characters of a server's text are searched for secrets. Only the first 512 are shown, and a secret in them
-is found whole."""
+"""The longest part of a server's text that is searched for secrets. A message shows 512 characters, so this is enough,
+and a response of 4 MiB costs no time."""
 _MAX_DIGITS: Final = 12
 _SUCCESS: Final = range(200, 300)
 
