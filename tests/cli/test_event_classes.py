@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from heliograph.cli import event_classes
 from heliograph.cli.event_classes import load_object, load_registry
 from heliograph.settings import Settings
 
@@ -113,3 +114,45 @@ def test_a_module_that_fails_at_import_is_a_usage_error(folder: Path) -> None:
 def test_an_object_inside_an_object_can_be_named() -> None:
     """With dots."""
     assert load_object("little_shop:SaleEvent.name") == "sale"
+
+
+def test_a_missing_datasette_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says how to install it."""
+    monkeypatch.setitem(sys.modules, "datasette.app", None)
+
+    with pytest.raises(click.UsageError, match=r"install heliograph\[datasette\]"):
+        load_registry(["datasette"])
+
+
+BROKEN = """
+    from dataclasses import dataclass
+    from typing import Annotated
+
+    from heliograph import Attribute, Event
+
+
+    @dataclass
+    class BrokenEvent(Event, namespace="shop"):
+        name = "broken"
+        field: Annotated[str, Attribute("db.no_such")]
+"""
+
+
+def test_a_class_without_a_schema_is_an_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unless Datasette registered it: somebody else's class must not make the command unusable. It is skipped."""
+    (folder / "broken_event.py").write_text(textwrap.dedent(BROKEN))
+    broken = load_object("broken_event:BrokenEvent")
+
+    with pytest.raises(click.ClickException, match=r"broken_event:BrokenEvent: .*'field'"):
+        load_registry(["broken_event:BrokenEvent"])
+
+    async def of_datasette() -> list[object]:
+        return [broken, load_object("little_shop:SaleEvent")]
+
+    monkeypatch.setattr(event_classes, "_classes_of_datasette", of_datasette)
+    registry = load_registry(["datasette"])
+
+    assert [schema.event_name for schema in registry.values()] == ["shop.sale"]
+    assert "Its events are exported without a schema; it is skipped here." in capsys.readouterr().err

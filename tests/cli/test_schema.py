@@ -340,3 +340,35 @@ def test_two_events_with_the_same_name_are_reported(folder: Path) -> None:
     assert result.exit_code == 1
     assert "OrderEvent" in result.output
     assert "BanEvent" in result.output
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old text is complete, and there is no temporary file."""
+    source = module(folder, "shop_full_disk")
+    (folder / "events.lock.json").write_text("old")
+    before = names(folder)
+
+    def fail(path: Path, target: Path) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    result = run("lock", source)
+
+    assert result.exit_code == 2
+    assert "events.lock.json cannot be written: no space left" in result.output
+    assert (folder / "events.lock.json").read_text() == "old"
+    assert names(folder) - {"__pycache__"} == before - {"__pycache__"}
+
+
+def test_an_attribute_of_two_types_cannot_be_exported(folder: Path) -> None:
+    """To Weaver, where an attribute has one definition. The message names both classes."""
+    shared = SHOP.replace("total: int", 'total: Annotated[int, Attribute("shop.total")]').replace(
+        'name = "ban"', 'name = "ban"\n        total: Annotated[str, Attribute("shop.total")]'
+    )
+
+    result = run("export", "--format", "weaver", "--out", folder / "out", module(folder, "shop_two_types", shared))
+
+    assert result.exit_code == 1
+    assert "OrderEvent" in result.output
+    assert "BanEvent" in result.output
+    assert not (folder / "out").exists()
