@@ -126,8 +126,8 @@ def test_datasette_writes_nothing_into_the_current_folder(folder: Path, argument
     assert out.exists()
 
 
-def test_plugins_of_datasette_are_started(folder: Path) -> None:
-    """A plugin that registers events by its entry point is found, and may write files while it starts."""
+def test_plugins_of_datasette_are_started_and_ended(folder: Path) -> None:
+    """A plugin that registers events by its entry point is found. Its files are there until it has ended."""
     (folder / "plugins" / "lunch-1.0.dist-info").mkdir(parents=True)
     (folder / "plugins" / "lunch-1.0.dist-info" / "METADATA").write_text(
         "Metadata-Version: 2.1\nName: lunch\nVersion: 1.0\n"
@@ -154,6 +154,11 @@ def test_plugins_of_datasette_are_started(folder: Path) -> None:
 
 
             @hookimpl
+            def shutdown(datasette):
+                (Path(__file__).parent / "shutdown.txt").write_text(Path("lunch.txt").read_text())
+
+
+            @hookimpl
             def register_events():
                 return [LunchEvent]
         """)
@@ -174,6 +179,9 @@ def test_plugins_of_datasette_are_started(folder: Path) -> None:
 
     assert result.returncode == 0, result.stderr
     assert "app.lunch" in json.loads((folder / "lock.json").read_text())["events"]
+    assert (folder / "plugins" / "shutdown.txt").read_text() == "soup", (
+        "plugins must end before their files are deleted"
+    )
     assert names(empty) == set()
 
 
