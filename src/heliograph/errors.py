@@ -280,7 +280,7 @@ class TokensDisabled(TokenInvalid, ValueError):
         super().__init__(message)
 
 
-def qualified_name(thing: object) -> str:
+def qualified_name(value: object) -> str:
     """Return the module and name of a class, or of the class of any other object, for use in messages."""
-    cls = thing if isinstance(thing, type) else type(thing)
+    cls = value if isinstance(value, type) else type(value)
     return f"{cls.__module__}.{cls.__qualname__}"

@@ -59,7 +59,7 @@ class Host:
     """Tracks events, and creates and verifies tokens, with plugins that were written for Datasette's hooks.
 
     The hooks receive it as ``datasette``. Use it as a context manager, sync or async: the plugins' startup hooks run when it
-    is entered, and it is shut down when it is left. Without one, startup hooks run before the first event or token.
+    is entered, and it is shut down when the block ends. Without one, startup hooks run before the first event or token.
 
     >>> from dataclasses import dataclass
     >>> from heliograph import Event, Host, hookimpl
@@ -78,7 +78,7 @@ class Host:
         settings: The settings; `None` reads them from the environment.
         plugins: Modules or objects with hook functions, in addition to the plugins that installed packages register as
             entry points of the group ``heliograph``.
-        databases: The SQLite file of each database, by the name that `get_database` takes.
+        databases: The SQLite file of each database, by its name for `get_database`.
         tracer_provider: The provider for spans; `None` uses the global one, even if it is set later.
         logger_provider: The provider for log records; `None` uses the global one, even if it is set later.
         meter_provider: The provider for metrics; `None` uses the global one, even if it is set later.
@@ -215,7 +215,7 @@ class Host:
             actor_id: The id of the actor that the token authenticates.
             expires_after: The lifetime of the token in seconds; `None` means that it never expires.
             restrictions: The actions that the token allows; `None` allows everything that the actor may do.
-            handler: The `name` of a handler; `None` takes the first one.
+            handler: The `name` of a handler; `None` means the first one.
 
         Raises:
             NoTokenHandler: No handler is registered; a `RuntimeError`.
@@ -390,7 +390,7 @@ class Host:
         It returns by the deadline, even if a hook or a provider hangs or no server responds.
 
         Args:
-            timeout_millis: The timeout in milliseconds; `None` takes the setting ``flush_timeout_millis``.
+            timeout_millis: The timeout in milliseconds; `None` means the setting ``flush_timeout_millis``.
 
         Returns:
             True if all hooks ended in time, and every provider reported that it sent all of its telemetry.
@@ -416,7 +416,7 @@ class Host:
         It returns by the deadline (plus 100 ms at most). A host may be used again afterwards: it starts its threads again.
 
         Args:
-            timeout_millis: The timeout in milliseconds; `None` takes the setting ``flush_timeout_millis``.
+            timeout_millis: The timeout in milliseconds; `None` means the setting ``flush_timeout_millis``.
 
         Returns:
             True if `flush` returned True, and no function of `at_shutdown` failed.
@@ -430,7 +430,7 @@ class Host:
             )
         deadline = self._deadline(timeout_millis)
         succeeded = self.flush(deadline.remaining())
-        # Taken off the host first: a second shutdown, perhaps at the same time, must not call them again.
+        # Removed from the host before they are called: a second shutdown must not call them again.
         functions, self._shutdown_functions = self._shutdown_functions, []
         for function in functions:
             try:

@@ -85,11 +85,11 @@ class TokenHandler:
         raise NotImplementedError(f"{type(self).__name__} does not verify tokens")
 
 
-def is_token_handler(thing: object) -> TypeIs[TokenHandlerLike]:
+def is_token_handler(candidate: object) -> TypeIs[TokenHandlerLike]:
     """Return True if the object has the methods of a token handler.
 
     Its base class does not matter: a plugin may use the one of Datasette, the one of heliograph, or none.
     """
-    if isinstance(thing, type):  # a class has the methods too, but they need an instance
+    if isinstance(candidate, type):  # a class has the methods too, but they need an instance
         return False
-    return all(callable(getattr(thing, method, None)) for method in ("create_token", "verify_token"))
+    return all(callable(getattr(candidate, method, None)) for method in ("create_token", "verify_token"))
