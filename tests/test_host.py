@@ -668,23 +668,76 @@ def test_provider_that_raises_makes_flush_false_and_is_logged(
             return True
 
     with telemetry.host(logger_provider=Broken(), meter_provider=Asked()) as host:
-        assert host.flush(300) is False
+        assert host.flush(20_000) is False
 
         assert len(asked) == 1
-        assert 0 < asked[0] <= 300
+        assert 0 < asked[0] <= 20_000
         assert "A provider failed to flush" in warnings.text
 
 
-@pytest.mark.parametrize(("answer", "expected"), [(False, False), (True, True), (None, True)])
-def test_flush_returns_what_the_provider_reports(telemetry: Telemetry, answer: object, expected: bool) -> None:
+@pytest.mark.parametrize(("result", "expected"), [(False, False), (True, True), (None, True)])
+def test_flush_returns_what_the_provider_reports(telemetry: Telemetry, result: object, expected: bool) -> None:
     """False is a failure. `None`, which some processors of the SDK return, is not."""
 
-    class Answering(HangingProvider):
+    class Reporting(HangingProvider):
         def force_flush(self, timeout_millis=30000):
-            return answer
+            return result
 
-    with telemetry.host(logger_provider=Answering()) as host:
-        assert host.flush(300) is expected
+    with telemetry.host(logger_provider=Reporting()) as host:
+        assert host.flush(20_000) is expected
+
+
+def test_hook_that_hangs_leaves_half_of_the_time_to_the_providers(telemetry: Telemetry) -> None:
+    """Telemetry is sent although a hook does not end."""
+    timeouts = []
+
+    class Recording(HangingProvider):
+        def force_flush(self, timeout_millis=30000):
+            timeouts.append(timeout_millis)
+            return True
+
+    class Endless(Pages):
+        @hookimpl
+        def track_event(self, datasette, event):
+            return anyio.sleep_forever
+
+    host = telemetry.host(Endless(), logger_provider=Recording())
+    host.track(PageEvent(1))
+
+    assert host.flush(2000) is False
+
+    assert 100 < timeouts[0] <= 1000
+    host.shutdown(100)
+
+
+def test_providers_are_flushed_again_after_a_hook_that_was_late(telemetry: Telemetry) -> None:
+    """Such a hook may have emitted telemetry after the first flush. Here it waits for that flush."""
+    flushes = []
+    first_flush = threading.Event()
+
+    class Recording(HangingProvider):
+        def force_flush(self, timeout_millis=30000):
+            flushes.append(list(ended))
+            first_flush.set()
+            return True
+
+    ended = []
+
+    class Late(Pages):
+        @hookimpl
+        def track_event(self, datasette, event):
+            async def wait():
+                await anyio.to_thread.run_sync(first_flush.wait, AT_MOST)
+                ended.append(event.number)
+
+            return wait
+
+    with telemetry.host(Late(), logger_provider=Recording()) as host:
+        host.track(PageEvent(1))
+
+        assert host.flush(4000)
+
+    assert flushes[:2] == [[], [1]]
 
 
 def test_shutdown_cancels_hooks_that_do_not_end(telemetry: Telemetry) -> None:
@@ -719,20 +772,39 @@ def test_second_shutdown_calls_no_function_again(telemetry: Telemetry) -> None:
     host = telemetry.host()
     host.at_shutdown(closed.append)
 
-    assert host.shutdown(1000)
-    assert host.shutdown(1000)
+    assert host.shutdown(20_000)
+    assert host.shutdown(20_000)
 
     assert len(closed) == 1
-    assert 0 < closed[0] <= 1000
+    assert 0 < closed[0] <= 20_000
 
 
 def test_function_that_fails_at_shutdown_makes_it_false(telemetry: Telemetry) -> None:
     """False is a failure, `None` is not."""
-    for answer, expected in ((False, False), (None, True), (True, True)):
+    for result, expected in ((False, False), (None, True), (True, True)):
         host = telemetry.host()
-        host.at_shutdown(lambda _, answer=answer: answer)
+        host.at_shutdown(lambda _, result=result: result)
 
         assert host.shutdown() is expected
+
+
+def test_function_that_raises_at_shutdown_makes_it_false(
+    telemetry: Telemetry, warnings: pytest.LogCaptureFixture
+) -> None:
+    """The exception is logged, and the functions after it are called."""
+    called = []
+
+    def fail(_: float) -> None:
+        raise OSError("the disk is gone")
+
+    host = telemetry.host()
+    host.at_shutdown(fail)
+    host.at_shutdown(called.append)
+
+    assert host.shutdown() is False
+
+    assert len(called) == 1
+    assert "A function of Host.at_shutdown failed" in warnings.text
 
 
 def test_host_can_be_used_again_after_shutdown(telemetry: Telemetry) -> None:
@@ -780,6 +852,30 @@ def test_plugin_that_is_registered_after_startup_takes_part_at_once(telemetry: T
     late = Late()
     with telemetry.host(First()) as host:
         host.register(late)
+        host.track(PageEvent(1))
+
+    assert started == ["first", "late"]
+    assert late.numbers == [1]
+
+
+def test_plugin_that_a_startup_hook_registers_is_started_too(telemetry: Telemetry) -> None:
+    """Its events are registered and its own startup hook runs, in the same startup."""
+    started = []
+
+    class Late(Reader):
+        @hookimpl
+        def startup(self, datasette):
+            started.append("late")
+
+    late = Late()
+
+    class First:
+        @hookimpl
+        def startup(self, datasette):
+            started.append("first")
+            datasette.register(late)
+
+    with telemetry.host(First()) as host:
         host.track(PageEvent(1))
 
     assert started == ["first", "late"]
