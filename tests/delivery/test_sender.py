@@ -472,6 +472,49 @@ def test_split_halves_the_batches_from_what_was_sent(tmp_path: Path) -> None:
     assert [len(records) for records in bench.transport.requests] == [4]
 
 
+def test_batches_grow_again_after_they_were_split(tmp_path: Path) -> None:
+    """Slowly, and even from the size of one small record."""
+    is_strict = True
+    bench = Bench(tmp_path, lambda records: TOO_LARGE if is_strict else DELIVERED, usual_limit_bytes=5000)
+    journal = journal_of(range(1000), size=0)
+    bench.sender.send_next(journal)  # every record becomes a dead letter, down to the smallest size
+    is_strict = False
+    bench.transport.requests.clear()
+    while bench.sender.send_next(journal) is Outcome.SENT:
+        pass
+
+    sizes = [len(records) for records in bench.transport.requests]
+    assert sizes[0] == 1
+    assert sizes[:-1] == sorted(sizes[:-1])
+    assert max(sizes) > 20
+
+
+def test_large_record_does_not_make_batches_larger(tmp_path: Path) -> None:
+    """A batch of one record may be above the permitted size, and half of it too."""
+    bench = Bench(tmp_path, lambda records: TOO_LARGE if "huge" in records else DELIVERED, usual_limit_bytes=2500)
+    bench.sender.send_next(journal_of(["huge"], size=100_000))
+    bench.transport.requests.clear()
+    bench.sender.send_next(journal_of(range(10)))
+
+    assert bench.transport.requests == [["0"]]
+
+
+def test_batches_of_less_than_a_byte_are_not_asked_for(tmp_path: Path) -> None:
+    """After any number of splits."""
+    permitted: list[int] = []
+
+    class Source(RecordingSource):
+        def read(self, *, max_bytes: int, max_records: int) -> Batch | None:
+            permitted.append(max_bytes)
+            return super().read(max_bytes=max_bytes, max_records=max_records)
+
+    bench = Bench(tmp_path, lambda records: TOO_LARGE, usual_limit_bytes=8)
+    for _ in range(5):
+        bench.sender.send_next(Source(batch_of("a")))
+
+    assert permitted == [8, 4, 2, 1, 1]
+
+
 def test_requests_become_as_small_as_the_server_accepts(tmp_path: Path) -> None:
     """After a while few are rejected for their size. All records arrive, in order."""
 
