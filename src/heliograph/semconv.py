@@ -33,7 +33,7 @@ class Name(str):
         return name
 
     def __getnewargs__(self) -> tuple[str, ...]:  # type: ignore[override]  # the arguments of our __new__, not of str's
-        return str(self), self.brief  # exporters copy and pickle attributes
+        return str(self), self.brief  # exporters copy attributes
 
 
 class AttributeName(Name):
