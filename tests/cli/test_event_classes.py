@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -156,3 +157,30 @@ def test_a_class_without_a_schema_is_an_error(
 
     assert [schema.event_name for schema in registry.values()] == ["shop.sale"]
     assert "Its events are exported without a schema; it is skipped here." in capsys.readouterr().err
+
+
+def test_paths_in_the_environment_are_absolute_while_datasette_starts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And as before afterwards. Other variables are not changed."""
+    before = {
+        "HELIOGRAPH_OUTBOX": "box",
+        "HELIOGRAPH_QUARANTINE": str(folder / "quarantine.db"),
+        "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE": "ca.pem",
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY": "",
+        "OTEL_SERVICE_NAME": "shop",
+    }
+    for name, value in before.items():
+        monkeypatch.setenv(name, value)
+
+    with event_classes._temporary_working_directory():
+        inside = {name: os.environ[name] for name in before}
+        assert Path.cwd() != folder
+
+    assert inside == {
+        **before,
+        "HELIOGRAPH_OUTBOX": str(folder / "box"),
+        "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE": str(folder / "ca.pem"),
+    }
+    assert {name: os.environ[name] for name in before} == before
+    assert Path.cwd() == folder

@@ -185,6 +185,20 @@ def test_plugins_of_datasette_are_started_and_ended(folder: Path) -> None:
     assert names(empty) == set()
 
 
+def test_a_relative_outbox_is_in_the_current_folder(folder: Path) -> None:
+    """Datasette starts in a temporary folder, which is deleted. An outbox in it would be lost."""
+    empty = folder / "empty"
+    empty.mkdir()
+    command = [sys.executable, "-m", "heliograph", "schema", "lock", "--file", str(folder / "lock.json"), "datasette"]
+    environ = {**os.environ, "HELIOGRAPH_OUTBOX": "box", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    environ["HELIOGRAPH_FLUSH_TIMEOUT_MILLIS"] = "1"
+
+    result = subprocess.run(command, cwd=empty, env=environ, capture_output=True, text=True, timeout=120, check=False)
+
+    assert result.returncode == 0, result.stderr
+    assert names(empty) == {"box"}
+
+
 def test_the_current_folder_is_the_same_afterwards(folder: Path) -> None:
     """Relative paths of a command that also names `datasette` mean what they meant before."""
     assert run("lock", "datasette").exit_code == 0

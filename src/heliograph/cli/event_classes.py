@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,11 @@ from heliograph.schema.registry import SchemaRegistry
 from heliograph.settings import Settings
 
 DATASETTE: Final = "datasette"
+
+_PATH_VARIABLES: Final = re.compile(
+    r"HELIOGRAPH_(OUTBOX|QUARANTINE)|OTEL_EXPORTER_OTLP_(\w+_)?(CERTIFICATE|CLIENT_KEY)|SSL_CERT_FILE|REQUESTS_CA_BUNDLE"
+)
+"""The environment variables with a path that telemetry uses."""
 
 sources_argument = click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
 """The argument of the commands that work on event classes."""
@@ -120,11 +126,18 @@ async def _classes_of_datasette() -> list[type]:
 
 @contextmanager
 def _temporary_working_directory() -> Iterator[None]:
-    """Make a temporary folder the current one, and delete it afterwards. It is the current one for all threads."""
+    """Make a temporary folder the current one, and delete it afterwards. It is the current one for all threads.
+
+    Meanwhile, relative paths in the environment are absolute. The providers that heliograph's plugin sets up remain in use after
+    this: `quarantine replay` exports through them, and must not do so into an outbox in a deleted folder.
+    """
     before = Path.cwd()
+    paths = {name: value for name, value in os.environ.items() if value and _PATH_VARIABLES.fullmatch(name)}
     with tempfile.TemporaryDirectory(prefix="heliograph-", ignore_cleanup_errors=True) as directory:
+        os.environ.update((name, str(before / Path(value).expanduser())) for name, value in paths.items())
         os.chdir(directory)
         try:
             yield
         finally:
             os.chdir(before)
+            os.environ.update(paths)
