@@ -361,6 +361,22 @@ def test_untyped_properties_are_protected_by_the_objects_themselves() -> None:
     assert properties == {"card": {"number": "<masked>", "owner": POLICY.hash_form("Ada")}, "note": "<masked>"}
 
 
+def test_opt_in_field_of_an_untyped_event() -> None:
+    """It is exported if the setting names it, even if fields that declare nothing are dropped."""
+
+    @dataclass
+    class UntypedEvent(Event):
+        name = "Not A Name"
+        sql: Annotated[str, Attribute("a.sql", requirement="opt_in")]
+        other: str
+
+    event = UntypedEvent(sql="select", other="x")
+    for opt_in, properties in (((), {}), (("a.sql",), {"sql": "select"})):
+        policy = PrivacyPolicy(default=Privacy.DROP, opt_in=opt_in)
+        schema = compile_untyped(UntypedEvent, namespace="app", policy=policy)
+        assert EventReader(schema).protected_properties(event) == properties
+
+
 def test_reader_of_a_renamed_event() -> None:
     """It reads the same event under the new name."""
 

@@ -231,6 +231,27 @@ def test_exception_while_attributes_are_made_calls_the_fallback() -> None:
     assert calls == [event]
 
 
+def test_violations_before_an_exception_are_reported_once() -> None:
+    """The generated function may have called some field readers before it falls back."""
+    cls = event_class(dict[str, int], dict[str, int])
+    reader = EventReader(compile_schema(cls, namespace="app"))
+    calls: list[object] = []
+
+    def fails_once(self: FieldReader, attributes: Any, value: object, violations: Any) -> None:
+        calls.append(value)
+        if len(calls) == 1:
+            raise RuntimeError
+        FieldReader.__call__(self, attributes, value, violations)
+
+    reader._fields[1].__class__ = type("FlakyReader", (FieldReader,), {"__call__": fails_once})
+    violations: list[Violation] = []
+    attributes = reader.attributes(cls({"a": "x"}, {"b": 1}), violations)
+
+    assert attributes == {"app.generated.field_0.a": "x", "app.generated.field_1.b": 1}
+    assert len(calls) == 2
+    assert list(map(str, violations)) == ["datatype-mismatch: field_0{}"]
+
+
 def test_constants_of_the_source_are_passed_by_name() -> None:
     """Nothing that a program chose is in the source, but identifiers and string literals."""
     cls = make_dataclass(

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, Union
 
+from typing_extensions import assert_never
+
 from heliograph.events import Attribute
 
 
@@ -260,17 +262,22 @@ def is_nullable(kind: Type) -> bool:
 
 def inner_types(kind: Type) -> Iterator[Type]:
     """Yield the types directly inside of a type: of its items, keys, values, fields or options."""
-    if isinstance(kind, UnionType):
-        yield from kind.options
-    elif isinstance(kind, ArrayType):
-        yield from kind.prefix
-        if kind.items is not None:
-            yield kind.items
-    elif isinstance(kind, MapType):
-        yield kind.keys
-        yield kind.values
-    elif isinstance(kind, ObjectType):
-        yield from (each.type for each in kind.fields)
+    match kind:
+        case UnionType():
+            yield from kind.options
+        case ArrayType():
+            yield from kind.prefix
+            if kind.items is not None:
+                yield kind.items
+        case MapType():
+            yield kind.keys
+            yield kind.values
+        case ObjectType():
+            yield from (each.type for each in kind.fields)
+        case AnyType() | NullType() | BooleanType() | NumberType() | StringType() | EnumType():
+            pass
+        case _:
+            assert_never(kind)
 
 
 def walk_types(kind: Type) -> Iterator[Type]:

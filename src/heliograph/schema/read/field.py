@@ -157,17 +157,27 @@ def _has_shape(form: object, kind: Type) -> bool:
 
 
 def _protect_inside(form: object, kind: Type, policy: PrivacyPolicy) -> object:
-    if isinstance(kind, ObjectType) and isinstance(form, dict):
-        types = {field.name: field.type for field in kind.fields}
-        exported = policy.protect_fields(form, {field.name: field.declared for field in kind.fields})
-        return {
-            name: protect(value, types[name], policy) if name in types else value for name, value in exported.items()
-        }
-    if isinstance(kind, MapType) and isinstance(form, dict):
-        return {key: protect(value, kind.values, policy) for key, value in form.items()}
-    if isinstance(kind, ArrayType) and isinstance(form, list):
-        return [protect(item, item_type, policy) for item, item_type in zip(form, item_types(kind, len(form)))]
-    return form  # a scalar has nothing inside
+    """Return the exported part of a form that has the shape of the type."""
+    match kind:
+        case ObjectType() if isinstance(form, dict):
+            types = {field.name: field.type for field in kind.fields}
+            exported = policy.protect_fields(form, {field.name: field.declared for field in kind.fields})
+            return {
+                name: protect(value, types[name], policy) if name in types else value
+                for name, value in exported.items()
+            }
+        case MapType() if isinstance(form, dict):
+            return {key: protect(value, kind.values, policy) for key, value in form.items()}
+        case ArrayType() if isinstance(form, list):
+            return [protect(item, item_type, policy) for item, item_type in zip(form, item_types(kind, len(form)))]
+        case UnionType():  # none is inside of another
+            return protect(form, kind, policy)
+        case ObjectType() | MapType() | ArrayType():  # of another shape, which `_has_shape` excludes
+            return Protected(MASKED)
+        case AnyType() | NullType() | BooleanType() | NumberType() | StringType() | EnumType():
+            return form
+        case _:
+            assert_never(kind)
 
 
 def add_typed_attributes(attributes: Attributes, name: str, form: object, kind: Type, reserved: frozenset[str]) -> None:
@@ -194,14 +204,20 @@ def add_typed_attributes(attributes: Attributes, name: str, form: object, kind: 
 
 def _in_wire_type(form: object, kind: Type) -> object:
     """Return an equal form in the one type that its attribute always has, because a backend keeps one type per name."""
-    if isinstance(kind, IntegerType):
-        return int(form) if isinstance(form, float) and form.is_integer() else form
-    if isinstance(kind, NumberType):
-        return float(form) if type(form) is int and float(form) == form else form
-    if isinstance(kind, UnionType) and wire_type(kind) == "double":
-        return _in_wire_type(form, NumberType())
-    if isinstance(kind, ArrayType) and isinstance(form, list):
-        if wire_type(kind) == "string":
-            return to_json(form)  # an empty list of lists, too, though it could be an array
-        return [_in_wire_type(item, item_type) for item, item_type in zip(form, item_types(kind, len(form)))]
-    return form
+    match kind:
+        case IntegerType():
+            return int(form) if isinstance(form, float) and form.is_integer() else form
+        case NumberType():
+            return float(form) if type(form) is int and float(form) == form else form
+        case UnionType():
+            return _in_wire_type(form, NumberType()) if wire_type(kind) == "double" else form
+        case ArrayType():
+            if not isinstance(form, list):
+                return form
+            if wire_type(kind) == "string":
+                return to_json(form)  # an empty list of lists, too, though it could be an array
+            return [_in_wire_type(item, item_type) for item, item_type in zip(form, item_types(kind, len(form)))]
+        case AnyType() | NullType() | BooleanType() | StringType() | EnumType() | MapType() | ObjectType():
+            return form
+        case _:
+            assert_never(kind)
