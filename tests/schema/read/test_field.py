@@ -251,6 +251,17 @@ def test_hash_of_a_field_covers_private_values_inside() -> None:
     assert attributes == {"app.odd.x": reader.read(Left("a"))}
 
 
+def test_hash_of_a_private_class_is_not_masked() -> None:
+    """The hash is text in the place of a list or an object, and already protected."""
+    [reader] = field_readers(event_schema(x=Annotated[list[Left], Attribute(privacy=Privacy.HASH)]))
+    expected = POLICY.hash_form([{"a": "a", "common": ""}])
+
+    assert reader.read([Left("a")]) == expected
+    assert protect(expected, reader.field.type, POLICY) == expected
+    [masked] = field_readers(event_schema(x=Annotated[Left, Attribute(privacy=Privacy.DROP)]))
+    assert masked.read(Left("a")) is DROPPED
+
+
 def test_private_value_is_validated_as_it_is() -> None:
     """Violations are those of the value, not of its masked form, and only a list is filled."""
     [reader] = field_readers(event_schema(x=list[Left]))
