@@ -48,7 +48,7 @@ def default_text(name: str) -> str:
 
 def datasette_note(name: str) -> str:
     """Return a note that names Datasette's own setting, if Datasette has one that replaces ours."""
-    instead = FIELDS[name].metadata["host"]
+    instead = FIELDS[name].metadata["in_datasette"]
     return f" (In Datasette: {instead}.)" if instead else ""
 
 

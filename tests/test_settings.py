@@ -1,10 +1,11 @@
-"""Settings are read once, and every problem is told at once."""
+"""Settings are parsed and checked; one error lists every problem."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import string
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,17 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph import Settings, SettingsError, Signal
-from heliograph.settings import FIELDS, variable_name
+from heliograph.settings import FIELDS, OutboxFullPolicy, resolve_references, variable_name
 
 
 def problems(environ: dict[str, str], config: dict[str, object] | None = None) -> tuple[str, ...]:
+    """Return the problems of an environment and a configuration that cannot be used."""
     with pytest.raises(SettingsError) as caught:
         Settings.from_env(environ, config=config)
     return caught.value.problems
 
 
 def test_defaults() -> None:
-    """What the design's table says."""
+    """Without any variable, the settings are the documented defaults."""
     settings = Settings.from_env({})
 
     assert settings == Settings()
@@ -33,13 +35,13 @@ def test_defaults() -> None:
 
 
 def test_every_field_is_a_variable_with_documentation() -> None:
-    """The table of settings is made from the fields."""
+    """The table of settings in the README is generated from the fields."""
     assert variable_name("token_ttl") == "HELIOGRAPH_TOKEN_TTL"
     assert all(field.metadata["doc"] for field in FIELDS.values())
 
 
 def test_environment_is_read() -> None:
-    """Each variable, in the form that its documentation says."""
+    """Each variable is parsed; spaces and a trailing comma do no harm; variables of other programs are ignored."""
     settings = Settings.from_env(
         {
             "HELIOGRAPH_SIGNALS": " span , log,",
@@ -67,21 +69,21 @@ def test_environment_is_read() -> None:
 
 
 def test_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without an argument, `os.environ` is read."""
+    """Without an argument, the variables of the process are used."""
     monkeypatch.setenv("HELIOGRAPH_NAMESPACE", "elsewhere")
 
     assert Settings.from_env().namespace == "elsewhere"
 
 
-def test_empty_variable_counts_as_unset_but_for_the_actor() -> None:
-    """As OpenTelemetry's specification says; an empty list of the actor's keys is a choice."""
+def test_empty_variable_counts_as_not_set_except_for_the_actor() -> None:
+    """This is what OpenTelemetry's specification says. An empty list of the actor's keys has a meaning: export none."""
     settings = Settings.from_env({variable_name(name): "" for name in FIELDS})
 
     assert settings == dataclasses.replace(Settings(), actor=())
 
 
-def test_environment_wins_over_configuration() -> None:
-    """And the configuration over the default."""
+def test_environment_takes_precedence_over_configuration() -> None:
+    """The configuration takes precedence over the default."""
     config: dict[str, object] = {"namespace": "config", "signals": ["log"], "flush_timeout_millis": 7}
     settings = Settings.from_env({"HELIOGRAPH_NAMESPACE": "environment"}, config=config)
 
@@ -91,37 +93,106 @@ def test_environment_wins_over_configuration() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("SIGNALS", "log,trace", "'log,trace' has to be one or more of log, span_event, span"),
-        ("SIGNALS", ",", "',' has to be one or more of"),
-        ("NAMESPACE", "Shop", "'Shop' has to be lower-case words"),
-        ("NAMESPACE", "heliograph.x", "and not `heliograph`"),
-        ("ALLOW_SIGNED_TOKENS", "maybe", "'maybe' has to be `true` or `false`"),
-        ("TOKEN_TTL", "0", "'0' has to be a whole number above 0"),
-        ("TOKEN_TTL", "-1", "'-1' has to be a whole number above 0"),
-        ("TOKEN_TTL", "1e3", "'1e3' has to be a whole number above 0"),
-        ("FLUSH_TIMEOUT_MILLIS", "9" * 5000, "has to be a whole number above 0"),
-        ("FLUSH_TIMEOUT_MILLIS", "²", "'²' has to be a whole number above 0"),
-        ("PLUGIN_CONFIG", "{", "its value is not JSON"),
-        ("PLUGIN_CONFIG", "[]", "has to be a JSON object of objects"),
-        ("PLUGIN_CONFIG", '{"a": 1}', "has to be a JSON object of objects"),
+        ("SIGNALS", "log,trace", "'log,trace' must be one or more of log, span_event, span"),
+        ("SIGNALS", ",", "',' must be one or more of"),
+        ("NAMESPACE", "Shop", "'Shop' must be lower-case words"),
+        ("NAMESPACE", "heliograph.x", "and must not begin with `heliograph`"),
+        ("ALLOW_SIGNED_TOKENS", "maybe", "'maybe' must be `true` or `false`"),
+        ("TOKEN_TTL", "0", "'0' must be a whole number above 0"),
+        ("TOKEN_TTL", "-1", "'-1' must be a whole number above 0"),
+        ("TOKEN_TTL", "1e3", "'1e3' must be a whole number above 0"),
+        ("FLUSH_TIMEOUT_MILLIS", "9" * 5000, "must be a whole number above 0"),
+        ("FLUSH_TIMEOUT_MILLIS", "²", "'²' must be a whole number above 0"),
+        ("TOKEN_TTL", "2147483648", "must be a whole number above 0, and 2147483647 at most"),
+        ("OUTBOX_MAX_BYTES", "1048575", "must be a whole number of bytes, 1048576 at least"),
+        ("OUTBOX_MAX_BYTES", "9" * 5000, "must be a whole number of bytes"),
+        ("OUTBOX_MAX_BYTES", "1MiB", "'1MiB' must be a whole number of bytes"),
+        ("OUTBOX_FULL", "drop", "'drop' must be one of reject, drop_oldest"),
+        ("VALIDATION", "on", "'on' must be one of off, warn, quarantine, strict"),
+        (
+            "ACTOR",
+            "id,name:hide",
+            "must not contain 'name:hide'; write a key, a colon and one of plain, mask, hash, drop",
+        ),
+        ("ACTOR", "-name:hash", "must not contain '-name:hash'"),
+        ("PRIVACY_KEY", " ", "its value must be text"),
+        ("PLUGIN_CONFIG", "{", "its value must be JSON"),
+        ("PLUGIN_CONFIG", "[]", "must be a JSON object of objects"),
+        ("PLUGIN_CONFIG", '{"a": 1}', "must be a JSON object of objects"),
     ],
 )
-def test_value_that_cannot_be_used(name: str, value: str, problem: str) -> None:
-    """The variable, the value, and what it has to be."""
-    [told] = problems({f"HELIOGRAPH_{name}": value})
+def test_value_that_is_not_allowed(name: str, value: str, problem: str) -> None:
+    """The message names the variable, the value, and what is allowed."""
+    [found] = problems({f"HELIOGRAPH_{name}": value})
 
-    assert told.startswith(f"HELIOGRAPH_{name}: ")
-    assert problem in told
+    assert found.startswith(f"HELIOGRAPH_{name}: ")
+    assert problem in found
 
 
-def test_every_problem_is_told_at_once() -> None:
-    """Of the environment and of the configuration, unknown keys included."""
-    told = problems(
+@pytest.mark.parametrize(
+    ("name", "value", "setting"),
+    [
+        ("TOKEN_TTL", "1", 1),
+        ("TOKEN_TTL", "2147483647", 2**31 - 1),
+        ("OUTBOX_MAX_BYTES", "1048576", 2**20),
+        ("OUTBOX_MAX_BYTES", "9" * 18, int("9" * 18)),
+        ("OUTBOX_FULL", " Drop_Oldest ", OutboxFullPolicy.DROP_OLDEST),
+        ("OUTBOX_ALLOW_PLAINTEXT", "1", True),
+        ("ACTOR", "id, name:hash,-email,email:plain", ("id", "name:hash", "-email", "email:plain")),
+        ("PRIVACY_KEY", " key ", "key"),
+        ("QUARANTINE", "a b.db", Path("a b.db")),
+    ],
+)
+def test_value_that_is_allowed(name: str, value: str, setting: object) -> None:
+    """The largest and smallest numbers, other cases and spaces are accepted."""
+    assert getattr(Settings.from_env({f"HELIOGRAPH_{name}": value}), name.lower()) == setting
+
+
+@pytest.mark.parametrize("value", [0, 1, 1.0, "yes", None])
+def test_flag_in_a_configuration_is_a_boolean_or_its_word(value: object) -> None:
+    """YAML has booleans; a number is a mistake, although 1 is equal to True in Python."""
+    [found] = problems({}, {"outbox_allow_plaintext": value})
+
+    assert "must be `true` or `false`" in found
+
+
+def test_number_in_a_configuration_is_not_a_boolean() -> None:
+    """True is an `int` in Python."""
+    found = problems({}, {"flush_timeout_millis": True, "outbox_max_bytes": True})
+
+    assert len(found) == 2
+
+
+def test_configuration_that_is_no_mapping() -> None:
+    """A list or a text in the place of the settings is an error; no value at all is not."""
+    assert problems({}, ["log"]) == ("plugins.heliograph: it must be a mapping of settings to their values",)  # type: ignore[arg-type]
+    assert Settings.from_env({}, config=None) == Settings()
+
+
+def test_references_in_a_plugins_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`$env` and `$file` are replaced at any depth, but only in a dict with no other key."""
+    (tmp_path / "password").write_text("from the file")
+    monkeypatch.setenv("A_VARIABLE", "from the environment")
+    monkeypatch.delenv("NO_VARIABLE", raising=False)
+    reference, path = {"$env": "A_VARIABLE"}, {"$file": str(tmp_path / "password")}
+
+    assert resolve_references({"a": [reference, {"b": path}], "c": {"$env": "NO_VARIABLE"}, "d": 1}) == {
+        "a": ["from the environment", {"b": "from the file"}],
+        "c": None,
+        "d": 1,
+    }
+    assert resolve_references({**reference, "other": 1}) == {"$env": "A_VARIABLE", "other": 1}
+    assert resolve_references(None) is None
+
+
+def test_one_error_lists_every_problem() -> None:
+    """Those of the environment and of the configuration, unknown keys included."""
+    found = problems(
         {"HELIOGRAPH_SIGNALS": "x", "HELIOGRAPH_TOKEN_TTL": "x"},
         {"namespce": "a", "flush_timeout_millis": "x", "secret": "s", "zzz": 1},
     )
 
-    assert sorted(problem.split(":")[0] for problem in told) == [
+    assert sorted(problem.split(":")[0] for problem in found) == [
         "HELIOGRAPH_SIGNALS",
         "HELIOGRAPH_TOKEN_TTL",
         "plugins.heliograph.flush_timeout_millis",
@@ -129,12 +200,12 @@ def test_every_problem_is_told_at_once() -> None:
         "plugins.heliograph.secret",
         "plugins.heliograph.zzz",
     ]
-    assert any("did you mean 'namespace'?" in problem for problem in told)
-    assert any("Datasette decides that itself, by its option `--secret`" in problem for problem in told)
+    assert any("did you mean 'namespace'?" in problem for problem in found)
+    assert "plugins.heliograph.secret: remove it; Datasette has its own: the option `--secret`" in found
 
 
-def test_code_is_checked_too() -> None:
-    """A wrong argument is the same error, naming the argument."""
+def test_arguments_in_code_are_checked_too() -> None:
+    """The error is the same, and names the argument."""
     with pytest.raises(SettingsError) as caught:
         Settings(namespace="Shop", token_ttl=0, flush_timeout_millis=True)
 
@@ -145,8 +216,8 @@ def test_code_is_checked_too() -> None:
     ]
 
 
-def test_secrets_are_shown_nowhere() -> None:
-    """Neither in the repr nor in an error."""
+def test_secrets_are_not_shown() -> None:
+    """Neither `repr` nor an error message contains the value of a secret setting."""
     settings = Settings(secret=("SECRET",), plugin_config={"p": {"password": "SECRET"}})
     with pytest.raises(SettingsError) as caught:
         Settings(secret=7, plugin_config={"p": "SECRET"})  # type: ignore[arg-type]
@@ -157,23 +228,23 @@ def test_secrets_are_shown_nowhere() -> None:
 
 
 def test_secret_in_a_broken_plugin_config_is_not_shown() -> None:
-    """Not even the place in the text."""
-    [told] = problems({"HELIOGRAPH_PLUGIN_CONFIG": '{"p": {"password": "SECRET"'})
+    """The message of a syntax error does not quote the text."""
+    [found] = problems({"HELIOGRAPH_PLUGIN_CONFIG": '{"p": {"password": "SECRET"'})
 
-    assert "SECRET" not in told
+    assert "SECRET" not in found
 
 
 def test_settings_are_frozen() -> None:
-    """Nobody changes them while the program runs."""
+    """Settings cannot be changed while the program runs."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().namespace = "x"  # type: ignore[misc]
 
 
-def test_misspelt_variable_is_told_in_a_warning(warnings: pytest.LogCaptureFixture) -> None:
-    """Another program may use the prefix, so it is no error."""
+def test_misspelt_variable_causes_a_warning(warnings: pytest.LogCaptureFixture) -> None:
+    """It is not an error, because another program may use the same prefix."""
     Settings.from_env({"HELIOGRAPH_NAMESPCE": "x", "HELIOGRAPH_BACKENDS": "y", "HELIOGRAPH_": "z"})
 
-    assert warnings.messages == ["HELIOGRAPH_NAMESPCE is no setting; did you mean HELIOGRAPH_NAMESPACE?"]
+    assert warnings.messages == ["HELIOGRAPH_NAMESPCE is not a setting; did you mean HELIOGRAPH_NAMESPACE?"]
 
 
 WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
@@ -193,7 +264,7 @@ ENVIRONMENTS = st.dictionaries(
 
 @given(ENVIRONMENTS)
 def test_any_environment_gives_settings_or_a_settings_error(environ: dict[str, str]) -> None:
-    """There is no third way; what is given is legal, and the same when it is given again."""
+    """No other exception is raised. Settings that were parsed are accepted again, unchanged, by `Settings`."""
     try:
         settings = Settings.from_env(environ)
     except SettingsError as error:
@@ -211,7 +282,7 @@ ANYTHING = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(list(FIELDS)) | st.text(max_size=5), ANYTHING))
 def test_any_configuration_gives_settings_or_a_settings_error(config: dict[str, Any]) -> None:
-    """Also what YAML can make of a key."""
+    """Values of any type that YAML has do not raise another exception."""
     try:
         json.dumps(sorted(map(str, Settings.from_env({}, config=config).actor)))
     except SettingsError as error:

@@ -1,4 +1,14 @@
-"""The settings: read once, every problem told at once, frozen from then on."""
+"""The settings of a host: read once, checked completely, and frozen.
+
+A setting is one field of `Settings`. Its metadata, made by `_setting`, has everything else: the function that parses and
+checks its value, its documentation, and Datasette's own setting, if there is one. The environment, Datasette's configuration and
+arguments in code all go through the same parser. The documentation's table is generated from the same metadata.
+
+A parser takes a value of any type (text of a variable, what YAML makes of a key, an object in code) and returns the setting's
+value. It raises `ValueError` with the rest of a sentence that begins with the setting and the value: "HELIOGRAPH_TOKEN_TTL: '0'
+must be a whole number above 0". So each message names the setting, the value and the fix, and all of them are collected into one
+`SettingsError`: a person who sets up a server can fix everything at once.
+"""
 
 from __future__ import annotations
 
@@ -19,147 +29,165 @@ from heliograph.semconv import EVENT_NAME_PATTERN, SCOPE
 
 PREFIX: Final = "HELIOGRAPH_"
 
-_MAX_SIZE_DIGITS: Final = 18
-_LEAST_BYTES: Final = 1024 * 1024
-_MAX_DIGITS: Final = 10  # of 2**31, the first number that is too large
+_MIN_OUTBOX_BYTES: Final = 1024 * 1024
+_MAX_POSITIVE: Final = 2**31 - 1
+_MAX_DIGITS: Final = 18
+"""The longest text that is converted to a number: converting thousands of digits is slow, and an error in newer Pythons."""
 
 logger: Final = logging.getLogger(SCOPE)
 
 
 class Signal(str, enum.Enum):
-    """What an event goes out as."""
+    """The signals that an event can be emitted as."""
 
     LOG = "log"
     """A log record with an EventName."""
     SPAN_EVENT = "span_event"
-    """A span event on the current span, when that is recording."""
+    """A span event on the current span, if that span is recording."""
     SPAN = "span"
-    """A span of its own without length, where no span event was made: for backends that keep traces alone."""
+    """A span of zero length, if no span event was added: for backends that store only traces."""
 
 
 class Validation(str, enum.Enum):
-    """What becomes of an event that breaks its contract."""
+    """The treatment of an event that violates its schema."""
 
     OFF = "off"
-    """It is emitted; nothing is checked."""
+    """Events are not checked."""
     WARN = "warn"
-    """It is emitted, and says what is wrong with it."""
+    """The event is emitted, with its violations in an attribute."""
     QUARANTINE = "quarantine"
-    """It is set aside, with the reasons, to be replayed once the class was mended."""
+    """The event is set aside, with its violations. It can be replayed once its class is fixed."""
     STRICT = "strict"
-    """It is refused, by an `InvalidEvent`, before any hook ran."""
+    """`track` raises `InvalidEvent`, before any hook is called."""
 
 
 class OutboxSync(str, enum.Enum):
-    """What a record in the outbox survives as soon as it was emitted."""
+    """The failures that a record in the outbox survives, from the moment when it was emitted."""
 
     NORMAL = "normal"
-    """The death of the process."""
+    """The process dies."""
     FULL = "full"
-    """A power cut, too."""
+    """The process dies, or the power fails."""
 
 
 class OutboxFullPolicy(str, enum.Enum):
-    """What becomes of records when the outbox is as large as it may become."""
+    """The treatment of records when the outbox has reached its maximal size."""
 
     REJECT = "reject"
-    """What comes is not accepted."""
+    """New records are rejected."""
     DROP_OLDEST = "drop_oldest"
-    """What waits longest is given up."""
+    """The oldest records are deleted."""
 
 
-def _words(value: object) -> tuple[str, ...]:
+# Parsers: each raises ValueError with the rest of a message, see the module's documentation.
+
+
+def _parse_list(value: object) -> tuple[str, ...]:
     words = value.split(",") if isinstance(value, str) else value
     if not isinstance(words, Iterable) or not all(isinstance(word, str) for word in words):
-        raise ValueError("is not a comma-separated list")
+        raise ValueError("must be a comma-separated list")
     return tuple(word.strip() for word in words if word.strip())
 
 
-def _signals(value: object) -> frozenset[Signal]:
-    words = _words(value)
-    unknown = [word for word in words if word not in {signal.value for signal in Signal}]
-    if unknown or not words:
-        raise ValueError(f"has to be one or more of {', '.join(signal.value for signal in Signal)}")
+def _parse_signals(value: object) -> frozenset[Signal]:
+    names = [signal.value for signal in Signal]
+    words = _parse_list(value)
+    if not words or not set(words) <= set(names):
+        raise ValueError(f"must be one or more of {', '.join(names)}, separated by commas")
     return frozenset(map(Signal, words))
 
 
-def _one_of(kind: type[enum.Enum]) -> Callable[[object], object]:
-    def read(value: object) -> object:
+def _parser_of(kind: type[enum.Enum]) -> Callable[[object], object]:
+    def parse(value: object) -> object:
         try:
             return kind(value.strip().lower() if isinstance(value, str) else value)
         except ValueError:
-            raise ValueError(f"has to be one of {', '.join(str(member.value) for member in kind)}") from None
+            raise ValueError(f"must be one of {', '.join(str(member.value) for member in kind)}") from None
 
-    return read
+    return parse
 
 
-def _actor(value: object) -> tuple[str, ...]:
-    words = _words(value)
+def _parse_actor_keys(value: object) -> tuple[str, ...]:
+    words = _parse_list(value)
     levels = [level.value for level in Privacy]
     for word in words:
         key, colon, level = word.partition(":")
         if colon and (level not in levels or key.startswith("-")):
-            raise ValueError(f"has {word!r} in it; after a key and a colon comes one of {', '.join(levels)}")
+            raise ValueError(f"must not contain {word!r}; write a key, a colon and one of {', '.join(levels)}")
     return words
 
 
-def _text(value: object) -> str:
+def _parse_text(value: object) -> str:
     if isinstance(value, str) and value.strip():
         return value.strip()
-    raise ValueError("has to be text")
+    raise ValueError("must be text")
 
 
-def _path(value: object) -> Path:
+def _parse_path(value: object) -> Path:
     if isinstance(value, (str, os.PathLike)) and os.fspath(value):
         return Path(value)
-    raise ValueError("has to be the path of a file")
+    raise ValueError("must be a path")
 
 
-def _size(value: object) -> int:
-    number = (
-        int(value) if isinstance(value, str) and len(value) <= _MAX_SIZE_DIGITS and value.strip().isdecimal() else value
-    )
-    if isinstance(number, int) and not isinstance(number, bool) and number >= _LEAST_BYTES:
-        return number
-    raise ValueError(f"has to be a whole number of bytes, {_LEAST_BYTES} at least")
-
-
-def _namespace(value: object) -> str:
+def _parse_namespace(value: object) -> str:
     if isinstance(value, str) and EVENT_NAME_PATTERN.fullmatch(value) and value.split(".")[0] != SCOPE:
         return value
-    raise ValueError("has to be lower-case words that start with a letter, parted by `.` or `_`, and not `heliograph`")
+    raise ValueError(
+        "must be lower-case words that begin with a letter, separated by `.` or `_`, and must not begin with `heliograph`"
+    )
 
 
-def _flag(value: object) -> bool:
+def _parse_flag(value: object) -> bool:
     known = {True: True, False: False, "true": True, "1": True, "false": False, "0": False}
     word = value.strip().lower() if isinstance(value, str) else value
-    if isinstance(word, (str, bool)) and word in known:
+    if isinstance(word, (str, bool)) and word in known:  # the type first: 0 and 1 are equal to False and True
         return known[word]
-    raise ValueError("has to be `true` or `false`")
+    raise ValueError("must be `true` or `false`")
 
 
-def _positive(value: object) -> int:
-    number = int(value) if isinstance(value, str) and len(value) <= _MAX_DIGITS and value.strip().isdecimal() else value
-    if isinstance(number, int) and not isinstance(number, bool) and 0 < number < 2**31:
-        return number
-    raise ValueError("has to be a whole number above 0")
+def _parse_positive(value: object) -> int:
+    number = _whole_number(value)
+    if number is None or not 0 < number <= _MAX_POSITIVE:
+        raise ValueError(f"must be a whole number above 0, and {_MAX_POSITIVE} at most")
+    return number
 
 
-def _plugin_config(value: object) -> Mapping[str, Mapping[str, object]]:
+def _parse_outbox_bytes(value: object) -> int:
+    number = _whole_number(value)
+    if number is None or number < _MIN_OUTBOX_BYTES:
+        raise ValueError(f"must be a whole number of bytes, {_MIN_OUTBOX_BYTES} at least")
+    return number
+
+
+def _whole_number(value: object) -> int | None:
+    if isinstance(value, str):
+        return int(value) if len(value) <= _MAX_DIGITS and value.strip().isdecimal() else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _parse_plugin_config(value: object) -> Mapping[str, Mapping[str, object]]:
     try:
         config = json.loads(value) if isinstance(value, str) else value
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"is not JSON ({error})") from None
+    except (ValueError, RecursionError) as error:  # RecursionError: thousands of nested brackets
+        raise ValueError(f"must be JSON ({error})") from None
     if not isinstance(config, Mapping) or not all(isinstance(each, Mapping) for each in config.values()):
-        raise ValueError('has to be a JSON object of objects: {"my-plugin": {"key": "value"}}')
+        raise ValueError('must be a JSON object of objects, such as {"my-plugin": {"key": "value"}}')
     return config
 
 
 def _setting(
-    default: object, read: Callable[[object], object], doc: str, *, host: str = "", secret: bool = False
+    default: object, parse: Callable[[object], object], doc: str, *, in_datasette: str = "", secret: bool = False
 ) -> Any:
-    """A field with what reads it; ``host`` names what Datasette has instead, ``secret`` keeps the value out of sight."""
-    metadata = {"read": read, "doc": doc, "host": host, "secret": secret}
+    """Return a field of `Settings`.
+
+    Args:
+        default: The value of a setting that is not set.
+        parse: The parser: see the module's documentation.
+        doc: The documentation, in Markdown.
+        in_datasette: Datasette's own setting for the same thing. The plugin then has no such key.
+        secret: True hides the value in `repr` and in messages.
+    """
+    metadata = {"parse": parse, "doc": doc, "in_datasette": in_datasette, "secret": secret}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=dict, repr=not secret, metadata=metadata)
     return dataclasses.field(default=default, repr=not secret, metadata=metadata)
@@ -169,95 +197,117 @@ def _setting(
 class Settings:
     """The settings of a host.
 
-    Each is also an environment variable: ``token_ttl`` is ``HELIOGRAPH_TOKEN_TTL``; in Datasette it is a key of
-    ``plugins: heliograph:`` too. Code wins over the environment, the environment over Datasette's configuration, that
-    over the default.
+    Each is also an environment variable: ``token_ttl`` is ``HELIOGRAPH_TOKEN_TTL``. In Datasette, each that Datasette does not
+    have itself is a key of ``plugins: heliograph:`` too. Arguments in code take precedence over the environment, the
+    environment over Datasette's configuration, and that over the default.
+
+    Raises:
+        SettingsError: Arguments have values that are not allowed; it lists all of them.
     """
 
     signals: frozenset[Signal] = _setting(
         frozenset({Signal.LOG, Signal.SPAN_EVENT}),
-        _signals,
-        "What an event goes out as: any of `log`, `span_event`, `span`.",
+        _parse_signals,
+        "The signals that an event is emitted as: any of `log`, `span_event`, `span`.",
     )
-    namespace: str = _setting("app", _namespace, "First part of the event name, for event classes that name none.")
+    namespace: str = _setting(
+        "app", _parse_namespace, "The first part of the event name, for event classes without a namespace of their own."
+    )
     validation: Validation = _setting(
         Validation.WARN,
-        _one_of(Validation),
-        "What becomes of an event that breaks its contract: `off` (not checked), `warn` (emitted, with what is wrong in an "
-        "attribute, and counted), `quarantine` (set aside, to be replayed), `strict` (`InvalidEvent`; not in Datasette).",
+        _parser_of(Validation),
+        "The treatment of an event that violates its schema: `off` (events are not checked), `warn` (it is emitted with its "
+        "violations in an attribute, and counted), `quarantine` (it is set aside, and can be replayed), `strict` (`track` "
+        "raises `InvalidEvent`; not in Datasette).",
     )
     quarantine: Path = _setting(
-        Path("heliograph-quarantine.db"), _path, "The SQLite file of the events that were set aside."
+        Path("heliograph-quarantine.db"), _parse_path, "The SQLite file for events that are set aside."
     )
     actor: tuple[str, ...] = _setting(
         ("*", "-email"),
-        _actor,
-        "The actor's keys that may leave: `*` all, a name adds it, `-name` takes it away, `name:hash` (or `mask`) "
-        "protects it; empty: none.",
+        _parse_actor_keys,
+        "The actor's keys that are exported: `*` for all, `name` adds a key, `-name` removes it, `name:hash` or `name:mask` "
+        "protects its value. Empty: none.",
     )
     privacy_default: Privacy = _setting(
         Privacy.PLAIN,
-        _one_of(Privacy),
-        "What leaves of a field that declares nothing: `plain`, `mask`, `hash` or `drop` (deny by default).",
+        _parser_of(Privacy),
+        "The privacy of a field that declares none: `plain`, `mask`, `hash`, or `drop` (deny by default).",
     )
     privacy_key: str | None = _setting(
         None,
-        _text,
-        "The key of hashes: the same value gives the same hash. Without it, what is to be hashed is dropped, with a "
-        "warning.",
+        _parse_text,
+        "The key for hashing: with the same key, the same value has the same hash. Without a key, values to be hashed are "
+        "dropped, with a warning.",
         secret=True,
     )
     opt_in: tuple[str, ...] = _setting(
-        (), _words, "Attributes with the requirement `opt_in` that are emitted, by name; `*` is all of them."
+        (),
+        _parse_list,
+        "The names of the attributes with the requirement level `opt_in` that are exported; `*` for all of them.",
     )
     outbox: Path | None = _setting(
         None,
-        _path,
-        "A directory: log records are written there before they are sent, and sent until a server took them.",
+        _parse_path,
+        "A directory. Log records are written to it before they are sent, and stay there until a server accepts them.",
     )
     outbox_sync: OutboxSync = _setting(
         OutboxSync.NORMAL,
-        _one_of(OutboxSync),
-        "What a record in the outbox survives: `normal` (the death of the process), `full` (a power cut, too).",
+        _parser_of(OutboxSync),
+        "The failures that a record in the outbox survives: `normal` (the process dies) or `full` (the power fails, too).",
     )
-    outbox_max_bytes: int = _setting(2**30, _size, "How large the outbox may become, in bytes.")
+    outbox_max_bytes: int = _setting(2**30, _parse_outbox_bytes, "The maximal size of the outbox, in bytes.")
     outbox_full: OutboxFullPolicy = _setting(
         OutboxFullPolicy.REJECT,
-        _one_of(OutboxFullPolicy),
-        "What happens then: `reject` (what comes is not accepted, and counted) or `drop_oldest`.",
+        _parser_of(OutboxFullPolicy),
+        "The treatment of records when the outbox has reached its maximal size: `reject` (new records are rejected and "
+        "counted) or `drop_oldest` (the oldest records are deleted and counted).",
     )
     outbox_allow_plaintext: bool = _setting(
-        False, _flag, "Whether headers of OTLP may go over plain HTTP to another host than this one."
+        False,
+        _parse_flag,
+        "`true` allows the outbox to send OTLP headers, which may contain credentials, over plain HTTP to another machine.",
     )
     secret: tuple[str, ...] = _setting(
         (),
-        _words,
-        "Signing key of signed tokens; several, comma-separated, newest first, rotate it. "
-        "Without it one is generated, with a warning, and tokens end with the process.",
-        host="its option `--secret`",
+        _parse_list,
+        "The key that signs tokens. To rotate it, set several keys, separated by commas, the newest first. Without a key, one "
+        "is generated, with a warning, and tokens become invalid when the process ends.",
+        in_datasette="the option `--secret`",
         secret=True,
     )
     allow_signed_tokens: bool = _setting(
-        True, _flag, "Whether the host creates and accepts signed tokens.", host="its setting `allow_signed_tokens`"
+        True,
+        _parse_flag,
+        "`false` switches signed tokens off: none is created, and none is accepted.",
+        in_datasette="the setting `allow_signed_tokens`",
     )
     token_ttl: int | None = _setting(
-        None, _positive, "Longest life of a signed token, in seconds.", host="its setting `max_signed_tokens_ttl`"
+        None,
+        _parse_positive,
+        "The longest life of a signed token, in seconds.",
+        in_datasette="the setting `max_signed_tokens_ttl`",
     )
     flush_timeout_millis: int = _setting(
-        5000, _positive, "How long `flush` and `shutdown` wait; it holds with the backend down."
+        5000,
+        _parse_positive,
+        "The longest time that `flush` and `shutdown` take, in milliseconds, also when the backend is down.",
     )
     plugin_config: Mapping[str, Mapping[str, object]] = _setting(
         {},
-        _plugin_config,
-        "What `plugin_config(name)` gives: a JSON object, by the plugin's name.",
-        host="its configuration's `plugins`",
+        _parse_plugin_config,
+        "The configuration of plugins, as `plugin_config(name)` returns it: a JSON object with an object for each plugin.",
+        in_datasette="the key `plugins` of its configuration",
         secret=True,
     )
 
     def __post_init__(self) -> None:
         problems: list[str] = []
-        said = {name: getattr(self, name) for name, field in FIELDS.items() if getattr(self, name) is not field.default}
-        for name, value in _read_each(said, lambda name: f"Settings({name}=…)", problems).items():
+        # A default needs no parsing. `is not`, and no comparison: a value in code may be of any class.
+        given = {
+            name: getattr(self, name) for name, field in FIELDS.items() if getattr(self, name) is not field.default
+        }
+        for name, value in _parse_each(given, lambda name: f"Settings({name}=…)", problems).items():
             object.__setattr__(self, name, value)
         if problems:
             raise SettingsError(problems)
@@ -266,74 +316,86 @@ class Settings:
     def from_env(
         cls, environ: Mapping[str, str] | None = None, *, config: Mapping[str, object] | None = None
     ) -> Settings:
-        """The settings of an environment.
+        """Return the settings that the environment asks for.
 
-        An empty variable counts as one that is not set, as in OpenTelemetry's specification (but for
-        ``HELIOGRAPH_ACTOR``, which may be empty on purpose). An unknown variable whose name is close to that of a setting is told in a warning.
+        A variable with an empty value counts as not set, as in OpenTelemetry's specification. ``HELIOGRAPH_ACTOR`` is an
+        exception, because an empty list of keys has a meaning. A variable with an unknown name causes a warning if the
+        name is similar to that of a setting; other programs may use the same prefix, so it is not an error.
 
         Args:
-            environ: The environment; `None` is that of the process.
-            config: What to take where the environment says nothing: Datasette's ``plugins: heliograph:``.
+            environ: The environment; `None` is the environment of the process.
+            config: Settings for which the environment has no variable: Datasette's ``plugins: heliograph:``.
 
         Raises:
-            SettingsError: Every problem of both, at once.
+            SettingsError: Values or keys are not allowed; it lists all of them.
         """
         environ = os.environ if environ is None else environ
-        said = {
+        given = {
             name.removeprefix(PREFIX).lower(): value
             for name, value in environ.items()
             if name.startswith(PREFIX) and (value or name == variable_name("actor"))
         }
-        _warn_of_unknown(said)
-        if not isinstance(config := config or {}, Mapping):
-            raise SettingsError(["plugins.heliograph: it has to be a mapping of settings"])
+        _warn_of_unknown_variables(given)
+        config = config or {}  # a key without a value in YAML is `None`
+        if not isinstance(config, Mapping):
+            raise SettingsError(["plugins.heliograph: it must be a mapping of settings to their values"])
         problems = [problem for key in config if (problem := _problem_of_key(key))]
-        values = _read_each({k: v for k, v in said.items() if k in FIELDS}, variable_name, problems)
-        rest = {k: v for k, v in config.items() if k in FIELDS and k not in said}
-        values |= _read_each(rest, lambda name: f"plugins.heliograph.{name}", problems)
+        values = _parse_each({k: v for k, v in given.items() if k in FIELDS}, variable_name, problems)
+        rest = {k: v for k, v in config.items() if k in FIELDS and k not in given}
+        values |= _parse_each(rest, lambda name: f"plugins.heliograph.{name}", problems)
         if problems:
             raise SettingsError(problems)
         return cls(**values)  # type: ignore[arg-type]
 
 
 FIELDS: Final = {field.name: field for field in dataclasses.fields(Settings)}
+"""The fields of `Settings`, by name, in order."""
 
 
-def variable_name(name: str) -> str:
-    """The environment variable of a setting."""
-    return PREFIX + name.upper()
+def variable_name(setting: str) -> str:
+    """Return the name of a setting's environment variable."""
+    return PREFIX + setting.upper()
 
 
-def _read_each(values: Mapping[str, object], label: Callable[[str], str], problems: list[str]) -> dict[str, object]:
-    read: dict[str, object] = {}
+def _parse_each(values: Mapping[str, object], label: Callable[[str], str], problems: list[str]) -> dict[str, object]:
+    """Return the parsed values, and append a message to ``problems`` for each that is not allowed."""
+    parsed: dict[str, object] = {}
     for name, value in values.items():
         metadata = FIELDS[name].metadata
         try:
-            read[name] = metadata["read"](value)
+            parsed[name] = metadata["parse"](value)
         except ValueError as error:
-            shown = "its value" if metadata["secret"] else repr(value)
-            problems.append(f"{label(name)}: {shown} {error}")
-    return read
+            quoted = "its value" if metadata["secret"] else repr(value)
+            problems.append(f"{label(name)}: {quoted} {error}")
+    return parsed
 
 
 def _problem_of_key(key: str) -> str | None:
+    """Return the reason why Datasette's configuration must not have this key, if there is one."""
     if key not in FIELDS:
-        close = difflib.get_close_matches(str(key), FIELDS, n=1)
-        meant = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(FIELDS)}"
-        return f"plugins.heliograph.{key}: there is no such setting; {meant}"
-    instead = FIELDS[key].metadata["host"]
-    return f"plugins.heliograph.{key}: Datasette decides that itself, by {instead}" if instead else None
+        similar = difflib.get_close_matches(str(key), FIELDS, n=1)
+        hint = f"did you mean {similar[0]!r}?" if similar else f"the settings are: {', '.join(FIELDS)}"
+        return f"plugins.heliograph.{key}: there is no such setting; {hint}"
+    own = FIELDS[key].metadata["in_datasette"]
+    return f"plugins.heliograph.{key}: remove it; Datasette has its own: {own}" if own else None
 
 
-def _warn_of_unknown(said: Mapping[str, str]) -> None:
-    for name in said:
-        close = difflib.get_close_matches(name, FIELDS, n=1)
-        if name not in FIELDS and close:
-            logger.warning("%s is no setting; did you mean %s?", variable_name(name), variable_name(close[0]))
+def _warn_of_unknown_variables(given: Mapping[str, str]) -> None:
+    for name in given:
+        similar = difflib.get_close_matches(name, FIELDS, n=1)
+        if name not in FIELDS and similar:
+            logger.warning("%s is not a setting; did you mean %s?", variable_name(name), variable_name(similar[0]))
 
 
 def resolve_references(config: object) -> object:
-    """A plugin's configuration, with what stands for ``{"$env": NAME}`` and ``{"$file": PATH}`` in it."""
+    """Return a plugin's configuration with its references replaced, as Datasette does.
+
+    ``{"$env": NAME}`` becomes the value of an environment variable (`None` if it is not set), and ``{"$file": PATH}`` the
+    text of a file. All other values stay, dicts and lists at any depth included.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
     if isinstance(config, Mapping):
         if config.keys() == {"$env"}:
             return os.environ.get(str(config["$env"]))

@@ -45,7 +45,7 @@ async def test_every_problem_is_told_at_once(instances, monkeypatch) -> None:
     for words in (
         "plugins.heliograph.signalz: there is no such setting; did you mean 'signals'?",
         "plugins.heliograph.namespace: 'Bad Name'",
-        "plugins.heliograph.secret: Datasette decides that itself",
+        "plugins.heliograph.secret: remove it; Datasette has its own: the option `--secret`",
         "plugins.heliograph.actor: 7",
         "HELIOGRAPH_FLUSH_TIMEOUT_MILLIS: 'soon'",
     ):
