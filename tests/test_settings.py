@@ -156,6 +156,13 @@ def test_flag_in_a_configuration_is_a_boolean_or_its_word(value: object) -> None
     assert "must be `true` or `false`" in found
 
 
+def test_path_in_a_configuration_is_not_empty() -> None:
+    """An empty path would be the current folder. (An empty variable counts as not set.)"""
+    [found] = problems({}, {"outbox": ""})
+
+    assert found == "plugins.heliograph.outbox: '' must be a path"
+
+
 def test_number_in_a_configuration_is_not_a_boolean() -> None:
     """True is an `int` in Python."""
     found = problems({}, {"flush_timeout_millis": True, "outbox_max_bytes": True})
@@ -181,7 +188,8 @@ def test_references_in_a_plugins_configuration(tmp_path: Path, monkeypatch: pyte
         "c": None,
         "d": 1,
     }
-    assert resolve_references({**reference, "other": 1}) == {"$env": "A_VARIABLE", "other": 1}
+    for more in ({**reference, "other": 1}, {**path, "other": 1}):
+        assert resolve_references(more) == more
     assert resolve_references(None) is None
 
 
@@ -242,7 +250,9 @@ def test_settings_are_frozen() -> None:
 
 def test_misspelt_variable_causes_a_warning(warnings: pytest.LogCaptureFixture) -> None:
     """It is not an error, because another program may use the same prefix."""
-    Settings.from_env({"HELIOGRAPH_NAMESPCE": "x", "HELIOGRAPH_BACKENDS": "y", "HELIOGRAPH_": "z"})
+    Settings.from_env(
+        {"HELIOGRAPH_NAMESPCE": "x", "HELIOGRAPH_NAMESPACE": "shop", "HELIOGRAPH_BACKENDS": "y", "HELIOGRAPH_": "z"}
+    )
 
     assert warnings.messages == ["HELIOGRAPH_NAMESPCE is not a setting; did you mean HELIOGRAPH_NAMESPACE?"]
 
