@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -57,3 +58,10 @@ def temporary_folder() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path)
+
+
+def lowest_free_descriptor() -> int:
+    """Return the number that the next file would get. It grows if files are left open."""
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.close(descriptor)
+    return descriptor

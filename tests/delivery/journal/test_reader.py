@@ -18,6 +18,7 @@ from delivery.journal.journals import (
     SCOPE_B,
     SMALL,
     drain,
+    lowest_free_descriptor,
     read_all,
     records,
     temporary_folder,
@@ -378,6 +379,49 @@ def test_frame_that_is_being_written_is_not_damaged(tmp_path: Path) -> None:
     writer.append(SCOPE_A, b"written")
     assert read_all(reader) == [b"written"]
     writer.close()
+    reader.close()
+
+
+def test_frame_that_a_killed_process_did_not_finish_is_no_record(tmp_path: Path) -> None:
+    """Its bytes are saved, but `append` never returned for it, so no record is counted."""
+    writer = write(tmp_path, records(3))
+    segment = writer._segment
+    assert segment is not None
+    _, rest = dump_frame(4, RECORD, 0, b"unfinished")
+    segment._map[segment._position + 4 : segment._position + 4 + len(rest)] = rest
+    writer.abandon()
+    reader = JournalReader(tmp_path, is_live=False)
+
+    assert read_all(reader) == records(3)
+    assert (reader.damaged, reader.damaged_bytes) == (0, 4 + len(rest))
+    reader.close()
+
+
+def test_garbage_behind_the_last_frame_of_a_segment_is_no_record(tmp_path: Path) -> None:
+    """If another segment follows, its first sequence shows that no record is missing."""
+    write(tmp_path, records(300)).close()
+    (_, path), *_ = segments(tmp_path)
+    content = path.read_bytes()
+    end = len(content.rstrip(b"\0"))
+    path.write_bytes(content[:end] + b"garbage" + content[end + 7 :])
+    reader = JournalReader(tmp_path, is_live=False)
+
+    assert read_all(reader) == records(300)
+    assert (reader.damaged, reader.damaged_bytes) == (0, len(b"garbage"))
+    reader.close()
+
+
+def test_deleted_segment_is_not_kept_open(tmp_path: Path) -> None:
+    """An open file would keep its space on the disk until the next read."""
+    write(tmp_path, records(300)).close()
+    reader = JournalReader(tmp_path, is_live=False)
+    batch = reader.read(max_bytes=10**9, max_records=1000)
+    assert batch is not None
+    free = lowest_free_descriptor()
+
+    reader.acknowledge(batch.entries[-1].sequence)
+
+    assert lowest_free_descriptor() < free
     reader.close()
 
 

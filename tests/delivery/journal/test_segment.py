@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from delivery.journal.journals import lowest_free_descriptor
 from heliograph.delivery.journal import segment as segment_module
 from heliograph.delivery.journal.frames import RECORD, Header, Scope, SegmentError, dump_header, dump_scope
 from heliograph.delivery.journal.segment import SegmentReader, SegmentWriter, segment_path, segments
@@ -66,7 +68,7 @@ def test_space_is_reserved_by_zeros_where_the_file_system_cannot(
 def test_full_disk_is_an_error_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fallocate: Any
 ) -> None:
-    """Whether reserving says so, or a write that is shorter than it was asked to be."""
+    """It is found while space is reserved, or by a write that is shorter than it should be."""
     monkeypatch.setattr(os, "posix_fallocate", fallocate)
     monkeypatch.setattr(os, "pwrite", lambda _, data, __: len(data) - 1)
 
@@ -74,6 +76,31 @@ def test_full_disk_is_an_error_and_leaves_no_file(
         SegmentWriter(tmp_path / "segment", 4096, HEADER)
 
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_disk_that_cannot_reserve_space_is_not_filled_with_zeros(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Zeros are for file systems that do not know how to reserve."""
+    monkeypatch.setattr(os, "posix_fallocate", fail_with(number))
+
+    with pytest.raises(OSError, match=re.escape(os.strerror(number))):
+        SegmentWriter(tmp_path / "segment", 4096, HEADER)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("umask", [0, 0o777])
+def test_segment_is_for_its_owner_alone(tmp_path: Path, umask: int) -> None:
+    """Whatever the umask allows or takes away: the process that adopts it must be able to read it."""
+    before = os.umask(umask)
+    try:
+        SegmentWriter(tmp_path / "segment", 4096, HEADER).abandon()
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / "segment").stat().st_mode & 0o777 == 0o600
 
 
 def test_segment_never_replaces_a_file(tmp_path: Path) -> None:
@@ -209,9 +236,3 @@ def test_file_that_is_no_segment_is_closed_again(tmp_path: Path) -> None:
             SegmentReader(1, path)
 
     assert lowest_free_descriptor() == before
-
-
-def lowest_free_descriptor() -> int:
-    descriptor = os.open(os.devnull, os.O_RDONLY)
-    os.close(descriptor)
-    return descriptor
