@@ -183,7 +183,7 @@ class HttpTransport(Transport):
     def _discard_connection(self) -> None:
         """Close the connection; the next request opens another. Only the holder of `_sending` may call this."""
         connection, self._connection = self._connection, None
-        # First forget the socket, then close it: `close` must not interrupt a descriptor that is another file's by now.
+        # First forget the socket, then close it, so that a `close` in another thread never uses a closed socket.
         with self._lock:
             self._socket = None
         if connection is not None:
