@@ -21,7 +21,7 @@ from heliograph.delivery.journal.batch import Batch
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.metrics import OutboxCounters
-from heliograph.delivery.sender import LOG_INTERVAL_SECONDS, MAX_BATCH_BYTES, Outcome, Sender
+from heliograph.delivery.sender import LOG_INTERVAL_SECONDS, MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Outcome, Sender
 from heliograph.delivery.transport.open import open_transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.errors import OutboxError
@@ -448,6 +448,15 @@ def test_batches_stay_below_the_usual_limit_of_the_transport(tmp_path: Path) -> 
 
     assert max(map(len, bench.transport.requests)) == 4
     assert len(bench.transport.requests) == 25
+
+
+def test_batches_have_a_limited_number_of_records(tmp_path: Path) -> None:
+    """However small the records are."""
+    bench, journal = Bench(tmp_path, lambda records: DELIVERED), journal_of(range(MAX_BATCH_RECORDS + 1), size=0)
+    while bench.sender.send_next(journal) is Outcome.SENT:
+        pass
+
+    assert [len(records) for records in bench.transport.requests] == [MAX_BATCH_RECORDS, 1]
 
 
 def test_rejected_data_does_not_make_batches_smaller(tmp_path: Path) -> None:

@@ -291,6 +291,13 @@ def test_secrets_are_removed_from_every_kind_of_message(place: int) -> None:
         assert "CANARY" not in repr(verdict)
 
 
+def test_repeated_secret_does_not_show_at_the_end_of_a_long_text() -> None:
+    """Wherever a text is cut, no part of a secret is left over."""
+    secret = "s" * 3000
+
+    assert "s" not in printable_message("x", secret * 30, [secret])
+
+
 def test_longer_secret_is_removed_first() -> None:
     """If `abc` were replaced before `abc123`, the `123` would stay."""
     assert "123" not in printable_message("x", "wrong key abc123", ["abc", "abc123"])

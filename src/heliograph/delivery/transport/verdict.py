@@ -29,9 +29,6 @@ MAX_REQUEST_BYTES: Final = 64 * 1024 * 1024
 MAX_RETRY_AFTER_SECONDS: Final = 24 * 60 * 60.0
 MAX_MESSAGE: Final = 512
 
-_MAX_SEARCHED: Final = 64 * 1024
-"""The longest part of a server's text that is searched for secrets. A message shows 512 characters, so this is enough,
-and a response of 4 MiB costs no time."""
 _MAX_DIGITS: Final = 12
 _SUCCESS: Final = range(200, 300)
 
@@ -247,11 +244,10 @@ def parse_retry_after(value: str, now: datetime) -> float | None:
 
 def printable_message(status: str, text: str, secrets: Iterable[str] = ()) -> str:
     """Return the status and the server's text as one printable line of at most 512 characters, without the secrets."""
-    text = text[:_MAX_SEARCHED]
     # The longest first: if `abc` were replaced before `abc123`, the `123` would stay readable.
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
-    # Cut only after the replacement: half a secret at the end would not be found.
+    # Cut only after the replacement: half a secret at the cut would not be found. The transports have bounded the text.
     line = f"{status}: {text.strip()}" if text.strip() else status
     line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line[: MAX_MESSAGE + 1])
     return line if len(line) <= MAX_MESSAGE else line[: MAX_MESSAGE - 1] + "…"
