@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 from dataclasses import dataclass
 from typing import Annotated
@@ -180,3 +181,33 @@ def test_privacy_is_locked_as_declared() -> None:
 
     assert locks[0] == locks[1]
     assert locks[0].events["shop.private"].privacy == {"user": Privacy.HASH, "query": Privacy.DROP}
+
+
+@pytest.mark.parametrize(
+    "path", [(), ("events", "shop.other"), ("events", "shop.other", "attributes", "shop.other.text")]
+)
+def test_unknown_keys_are_an_error(path: tuple[str, ...]) -> None:
+    """At every level: a key that this version does not know may be a promise that it would not check."""
+    document = json.loads(dumps(lock_of(schemas(OtherEvent))))
+    inner = document
+    for key in path:
+        inner = inner[key]
+    inner["surprise"] = 1
+
+    with pytest.raises(FileFormatError, match="surprise"):
+        loads(json.dumps(document))
+
+
+def test_annotations_of_items_are_not_locked() -> None:
+    """They are removed at every depth. The pattern of a format is kept, because it rejects values."""
+
+    @dataclass
+    class DatedEvent(Event, namespace="shop"):
+        name = "dated"
+        days: list[dt.date]
+        by_name: dict[str, list[dt.date | None]]
+
+    values = lock_of(schemas(DatedEvent)).events["shop.dated"].values
+
+    assert '"format"' not in json.dumps(values)
+    assert values["properties"]["days"]["items"]["pattern"].startswith("^")
