@@ -86,6 +86,7 @@ def test_events_are_found_by_number_name_violation_and_time(quarantine: Quaranti
     assert found(ids=[2]) == found(event_name="app.other") == found(kind="unplanned-event") == [2]
     assert found(before=datetime(2026, 1, 1, tzinfo=timezone.utc)) == [2]
     assert found(event_name="app.other", kind="datatype-mismatch") == []
+    assert found(kind="mismatch") == found(kind="number") == []  # a kind is not a path, nor a part of another kind
 
 
 def test_many_events_are_read_a_few_at_a_time_and_can_be_removed_meanwhile(quarantine: Quarantine) -> None:
