@@ -113,6 +113,17 @@ async def test_write_fn_without_a_transaction(database: Database) -> None:
 
 
 @pytest.mark.anyio
+async def test_statement_without_a_transaction_is_committed_at_once(database: Database, tmp_path: Path) -> None:
+    """Python's module does not begin a transaction by itself."""
+    await database.execute_write_fn(
+        lambda connection: connection.execute("insert into t (a) values ('x')"), transaction=False
+    )
+
+    with closing(sqlite3.connect(tmp_path / "events.db")) as other:
+        assert other.execute("select a from t").fetchall() == [("x",)]
+
+
+@pytest.mark.anyio
 async def test_error_of_sqlite_is_raised_and_the_next_call_works(database: Database) -> None:
     """A failed call does not keep the lock."""
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
@@ -285,6 +296,7 @@ child = os.fork()
 if not child:
     signal.alarm(20)
     assert may_end.is_set()
+    assert database._connection is None  # the parent's is never used here
     database._write(insert)
     os._exit(0)
 thread.join()

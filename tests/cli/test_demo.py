@@ -30,6 +30,9 @@ def test_demo_prints_what_arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     monkeypatch.setenv("OTEL_LOGS_EXPORTER", "nonsense")
     monkeypatch.setenv("HELIOGRAPH_SIGNALS", "nonsense")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nothing listens there
+    for name in ("http_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
     path = tmp_path / "demo.db"
     Store(path)._insert({"events": [{"event_name": "app.old"}]})
 
@@ -79,6 +82,14 @@ def test_demo_does_not_replace_other_databases(tmp_path: Path) -> None:
 
     assert run("demo", "--database", str(path)).exit_code == 1
     assert path.read_bytes() == before
+
+
+def test_demo_reports_a_file_that_cannot_be_created(tmp_path: Path) -> None:
+    """The folder is missing."""
+    ran = run("demo", "--database", str(tmp_path / "missing" / "demo.db"))
+
+    assert ran.exit_code == 1
+    assert "demo.db cannot be written" in ran.output
 
 
 SENT = {"events": 4, "span_events": 2, "token_spans": 5, "flushed": True}
