@@ -39,8 +39,13 @@ def test_damaged_bytes_outlive_their_folder(tmp_path: Path) -> None:
 
     lock.delete_folder()
 
+    other = box.create_folder()
+    (other.folder / "damaged").mkdir()
+    other.delete_folder()
+
     assert box.folders() == []
     assert (tmp_path / "damaged" / lock.folder.name / "x.bin").read_bytes() == b"x"
+    assert (tmp_path / "damaged" / other.folder.name).is_dir()
 
 
 def test_half_deleted_folder_is_deleted(tmp_path: Path) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opentelemetry.metrics import NoOpMeter
+
 from delivery.outboxes import logging_to, outbox_with_every_outcome, wait_for
 from delivery.servers import serving
-from heliograph.delivery.metrics import OutboxCounters
+from heliograph.delivery.metrics import OutboxCounters, OutboxMetrics
 from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_DEAD, OUTBOX_DELIVERED
 from processes import in_child
 from recorder import Telemetry
@@ -108,10 +114,18 @@ def test_total_can_be_counted_elsewhere() -> None:
 
 
 def test_threads_count_together() -> None:
-    """No addition is lost."""
+    """No addition is lost, although another thread counts between the reading and the writing of a number."""
+
+    class SlowCounter(Counter[Any]):
+        def __getitem__(self, key: Any) -> int:
+            value = super().__getitem__(key)
+            time.sleep(0.001)
+            return value
+
     counters = OutboxCounters()
+    counters._counts = SlowCounter()
     threads = [
-        threading.Thread(target=lambda: [counters.add(OUTBOX_DEAD, reason="bad_data") for _ in range(5000)])
+        threading.Thread(target=lambda: [counters.add(OUTBOX_DEAD, reason="bad_data") for _ in range(20)])
         for _ in range(4)
     ]
     for thread in threads:
@@ -119,4 +133,48 @@ def test_threads_count_together() -> None:
     for thread in threads:
         thread.join()
 
-    assert counters.total(OUTBOX_DEAD) == 20_000
+    assert counters.total(OUTBOX_DEAD) == 80
+
+
+@dataclass
+class FakeOutbox:
+    """An outbox with these numbers."""
+
+    depth: int
+    size: int
+    oldest_age_seconds: float
+    counts: OutboxCounters = field(default_factory=OutboxCounters)
+
+
+def test_two_outboxes_are_reported_together(telemetry: Telemetry) -> None:
+    """Numbers are added, and the greater age is reported."""
+    metrics = OutboxMetrics(telemetry.meter_provider.get_meter("tests"))
+    metrics.add(FakeOutbox(depth=1, size=10, oldest_age_seconds=5))
+    metrics.add(FakeOutbox(depth=2, size=20, oldest_age_seconds=7))
+
+    found = points(telemetry)
+    assert (found["depth"], found["size"], found["oldest.age"]) == ({"": 3}, {"": 30}, {"": 7})
+
+
+def test_lock_is_new_in_the_child_of_a_fork() -> None:
+    """Another thread of the parent held it when the process was forked, and does not exist in the child."""
+    metrics = OutboxMetrics(NoOpMeter("tests"))
+    locked, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with metrics._lock:
+            locked.set()
+            release.wait(60)
+
+    def work() -> None:
+        signal.alarm(30)  # a deadlock ends the child
+        metrics.add(FakeOutbox(depth=0, size=0, oldest_age_seconds=0))
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        assert locked.wait(60)
+        assert in_child(work) == 0
+    finally:
+        release.set()
+        thread.join()

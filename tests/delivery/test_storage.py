@@ -66,6 +66,18 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(monkeypatch)
 
 
+def files_in_use(directory: Path) -> list[str]:
+    """Return the files below a directory that this process has open or mapped."""
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("this system does not list the open files of a process")
+    opened = []
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the descriptor by which the list is read
+            opened.append(str(link.readlink()))
+    mapped = Path("/proc/self/maps").read_text().splitlines()
+    return [each for each in [*opened, *mapped] if str(directory) in each]
+
+
 @contextlib.contextmanager
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """Let the test set the monotonic clock."""
@@ -104,11 +116,13 @@ def test_folder_with_waiting_records_becomes_an_orphan(tmp_path: Path) -> None:
     assert not OutboxDirectory(tmp_path, max_bytes=1).is_locked(folder)
 
 
-def test_closed_storage_accepts_nothing(tmp_path: Path) -> None:
-    """Whether it had a folder or not: a folder that is created now would never be closed."""
-    unused, used = storage_in(tmp_path), storage_in(tmp_path)
+def test_closed_storage_accepts_nothing(tmp_path: Path, disk: Disk) -> None:
+    """With a folder or without one, and not even in memory: a record that is accepted now would never be sent."""
+    unused, used, failing = storage_in(tmp_path), storage_in(tmp_path), storage_in(tmp_path / "failing")
     used.append(SCOPE, encoded_record("one"))
-    for storage in (unused, used):
+    disk.is_full = True
+    failing.append(SCOPE, encoded_record("one"))
+    for storage in (unused, used, failing):
         storage.close()
         with pytest.raises(JournalClosed):
             storage.append(SCOPE, encoded_record("late"))
@@ -314,10 +328,16 @@ def test_child_of_a_fork_does_not_keep_the_folder_locked(tmp_path: Path) -> None
 
 
 def test_child_of_a_fork_changes_no_file_of_its_parent(tmp_path: Path) -> None:
-    """The parent goes on with the folder."""
+    """It closes all of them, and the parent goes on with the folder."""
     storage = storage_in(tmp_path)
     storage.append(SCOPE, encoded_record("one"))
-    assert in_child(storage.abandon) == 0
+
+    def child() -> None:
+        assert files_in_use(tmp_path)
+        storage.abandon()
+        assert files_in_use(tmp_path) == []
+
+    assert in_child(child) == 0
     storage.append(SCOPE, encoded_record("two"))
 
     [folder] = folders_in(tmp_path)

@@ -121,6 +121,23 @@ def test_unreadable_orphans_do_not_delay_others(tmp_path: Path, caplog: pytest.L
     assert folders_in(tmp_path) == later
 
 
+def test_unreadable_orphan_is_tried_again_with_the_next_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is sent by the same process, once it can be read."""
+    monkeypatch.setattr("heliograph.delivery.worker._ADOPT_SECONDS", 0.1)
+    [(_, path)] = segments(make_orphan(tmp_path, "one"))
+    content = path.read_bytes()
+    path.unlink()
+    path.symlink_to(path)  # opening it fails, even for root
+    with serving() as server, logging_to(tmp_path, server.endpoint):
+        wait_for(lambda: "cannot be read" in caplog.text)
+        copy = tmp_path / "copy"
+        copy.write_bytes(content)
+        copy.replace(path)
+        wait_for(lambda: server.accepted == ["one"])
+
+
 def test_own_records_are_sent_between_batches_of_an_orphan(tmp_path: Path) -> None:
     """A large orphan does not delay the process that adopted it."""
     make_orphan(tmp_path, *(f"r{number}" for number in range(4 * MAX_BATCH_RECORDS)))
