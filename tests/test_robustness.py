@@ -150,7 +150,7 @@ def test_shutdown_on_the_hosts_own_loop_is_an_error(telemetry, warnings):
     ("plugin", "reason"),
     [
         (dataclass(type("Unhashable", (Pings,), {}))(), "unhashable"),
-        (Pings, "give an instance"),
+        (Pings, "register an instance"),
         ("a name", "no function that is marked with @hookimpl"),
         (None, "no function that is marked with @hookimpl"),
     ],

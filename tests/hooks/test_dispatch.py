@@ -1,10 +1,13 @@
-"""A hook that fails is logged and counted, and does no harm to the others."""
+"""A `track_event` hook that fails is logged and counted, and the hooks of other plugins still run."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import logging
+import threading
+import types
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -22,7 +25,7 @@ class PageEvent(Event):
 
 
 class Pages:
-    """Registers the event."""
+    """A plugin that registers the event class."""
 
     @hookimpl
     def register_events(self, datasette):
@@ -30,7 +33,7 @@ class Pages:
 
 
 class Noting:
-    """Notes in a list that it was called, in one of the ways in which a hook can answer."""
+    """A plugin that records its calls in a list: at once, or in an async function that it returns."""
 
     def __init__(self, notes, name, form="sync"):
         self._notes, self._name, self._form = notes, name, form
@@ -50,7 +53,7 @@ class Noting:
 
 
 class Failing:
-    """Fails, in one of the ways in which a hook can."""
+    """A plugin whose hook raises an error, in one of the ways in which a hook can."""
 
     def __init__(self, form, error=None):
         self._form, self._error = form, error or OSError("no such page")
@@ -75,7 +78,7 @@ every_failure = pytest.mark.parametrize("form", ["sync", "function", "coroutine"
 def test_a_failing_hook_of_track_is_logged_and_counted_and_the_others_run(
     telemetry: Telemetry, warnings: pytest.LogCaptureFixture, form: str
 ) -> None:
-    """Sync or async, before it and after it."""
+    """The hooks before it and after it run, sync ones and async ones."""
     notes: list[object] = []
     plugins = [
         Noting(notes, "last async", "function"),
@@ -98,7 +101,7 @@ def test_a_failing_hook_of_track_is_logged_and_counted_and_the_others_run(
 def test_a_failing_hook_of_track_event_is_logged_and_counted_and_the_others_run(
     telemetry: Telemetry, warnings: pytest.LogCaptureFixture, form: str
 ) -> None:
-    """The same holds for the async way to track."""
+    """`await host.track_event` isolates hooks in the same way."""
     notes: list[object] = []
 
     async def program():
@@ -116,7 +119,7 @@ def test_a_failing_hook_of_track_event_is_logged_and_counted_and_the_others_run(
 def test_a_hook_that_is_cancelled_from_within_does_not_end_the_others(
     telemetry: Telemetry, warnings: pytest.LogCaptureFixture
 ) -> None:
-    """A hook that awaits something cancelled ends itself alone: later events have their hooks run."""
+    """A hook that awaits a cancelled task ends alone: the hooks for later events run."""
     notes: list[object] = []
 
     class Cancelled:
@@ -137,8 +140,72 @@ def test_a_hook_that_is_cancelled_from_within_does_not_end_the_others(
     assert "track_event" in warnings.text
 
 
+def generator_hook(event):
+    yield event
+
+
+async def async_generator_hook(event):
+    yield event
+
+
+@pytest.mark.parametrize("function", [generator_hook, async_generator_hook])
+@pytest.mark.parametrize("method", ["track", "track_event"])
+def test_a_hook_with_a_yield_is_a_failure(
+    telemetry: Telemetry, warnings: pytest.LogCaptureFixture, function, method
+) -> None:
+    """Python runs no line of a generator that nobody iterates: the author is told, and the other hooks run."""
+    notes: list[object] = []
+    module = types.ModuleType("a_plugin")
+    module.track_event = hookimpl(function)
+
+    with telemetry.host(Pages(), Noting(notes, "other", "function"), module) as host:
+        if method == "track":
+            host.track(PageEvent(1))
+        else:
+            asyncio.run(host.track_event(PageEvent(1)))
+        assert host.flush()
+
+    assert notes == [("other", 1)]
+    assert telemetry.counts(FAILURES) == {("builtins.TypeError", "track_event"): 1}
+    (record,) = warnings.records
+    assert "contains `yield`" in str(record.exc_info[1])
+
+
+def test_a_flush_that_waits_for_a_hook_is_false_when_a_shutdown_cancels_it(telemetry: Telemetry) -> None:
+    """The hook of the event did not run to its end, so the flush in the other thread must not report success."""
+    started = threading.Event()
+
+    class Endless:
+        @hookimpl
+        def track_event(self):
+            async def wait():
+                started.set()
+                await asyncio.sleep(3600)
+
+            return wait
+
+    host = telemetry.host(Pages(), Endless())
+    host.track(PageEvent(1))
+    assert started.wait(20)
+    with ThreadPoolExecutor(1) as threads:
+        flushed = threads.submit(host.flush, 60_000)
+        assert not host.shutdown(200)
+        assert flushed.result(20) is False
+
+
+def test_a_program_without_async_hooks_has_no_thread(telemetry: Telemetry) -> None:
+    """The background loop starts with the first async function."""
+    notes: list[object] = []
+
+    with telemetry.host(Pages(), Noting(notes, "sync")) as host:
+        asyncio.run(host.track_event(PageEvent(1)))
+        before = [thread.name for thread in threading.enumerate()]
+        host.track(PageEvent(2))
+        assert [thread.name for thread in threading.enumerate()] == before
+
+
 def test_failures_are_counted_by_their_class(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:
-    """The message of an error, which may quote a secret, is no attribute."""
+    """The attribute is the class of the error, and never its message, which may quote a secret."""
     with telemetry.host(Pages(), Failing("sync"), Failing("function", LookupError("sesame"))) as host:
         for number in range(3):
             host.track(PageEvent(number))
@@ -152,7 +219,7 @@ def test_failures_are_counted_by_their_class(telemetry: Telemetry, warnings: pyt
 
 
 def test_without_failures_nothing_is_counted(telemetry: Telemetry) -> None:
-    """A hook that does its work is no news."""
+    """A hook that succeeds is neither counted nor logged."""
     with telemetry.host(Pages(), Noting([], "good", "function")) as host:
         host.track(PageEvent(1))
 
@@ -160,7 +227,7 @@ def test_without_failures_nothing_is_counted(telemetry: Telemetry) -> None:
 
 
 def test_hooks_are_called_in_pluggys_order(telemetry: Telemetry) -> None:
-    """Last registered, first called; `tryfirst` and `trylast` are kept."""
+    """The plugin that was registered last is called first; `tryfirst` and `trylast` have their effect."""
     notes: list[object] = []
 
     class Late:
@@ -180,7 +247,7 @@ def test_hooks_are_called_in_pluggys_order(telemetry: Telemetry) -> None:
 
 
 def test_a_wrapper_wraps_each_call_of_a_hook(telemetry: Telemetry) -> None:
-    """New-style and old-style wrappers see every plugin's call, a failing one included."""
+    """New-style and old-style wrappers wrap the call of every plugin, a failing one included."""
     notes: list[object] = []
 
     class Wrapping:
@@ -210,7 +277,7 @@ def test_a_wrapper_wraps_each_call_of_a_hook(telemetry: Telemetry) -> None:
 def test_a_wrapper_that_fails_is_a_failure_of_the_call_it_wraps(
     telemetry: Telemetry, warnings: pytest.LogCaptureFixture
 ) -> None:
-    """The program does not notice, and the hooks ran."""
+    """The hooks have run, and the program gets no error."""
     notes: list[object] = []
 
     class Wrapping:
@@ -227,7 +294,7 @@ def test_a_wrapper_that_fails_is_a_failure_of_the_call_it_wraps(
 
 
 def test_a_hook_may_take_any_of_the_arguments(telemetry: Telemetry) -> None:
-    """Both, one, or none, by Datasette's names."""
+    """A hook may take both arguments, one or none, by Datasette's names."""
     seen = []
 
     class None_:
@@ -247,10 +314,8 @@ def test_a_hook_may_take_any_of_the_arguments(telemetry: Telemetry) -> None:
     assert seen == [(host, event), ()]
 
 
-def test_what_a_hook_returns_besides_functions_is_of_no_interest(
-    telemetry: Telemetry, warnings: pytest.LogCaptureFixture
-) -> None:
-    """A hook may return anything."""
+def test_other_results_of_a_hook_are_ignored(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:
+    """A hook may return a value that is neither a function nor awaitable."""
 
     class Returning:
         @hookimpl
@@ -264,8 +329,8 @@ def test_what_a_hook_returns_besides_functions_is_of_no_interest(
     assert warnings.records == []
 
 
-def test_a_plugin_that_comes_later_is_called_with_later_events(telemetry: Telemetry) -> None:
-    """The calls that were looked up before it came are looked up anew."""
+def test_a_plugin_that_is_registered_later_is_called_with_later_events(telemetry: Telemetry) -> None:
+    """The calls of the plugins are cached until a plugin is registered."""
     notes: list[object] = []
 
     with telemetry.host(Pages(), Noting(notes, "a")) as host:
@@ -277,7 +342,7 @@ def test_a_plugin_that_comes_later_is_called_with_later_events(telemetry: Teleme
 
 
 def test_coroutines_are_awaited_each_once(telemetry: Telemetry) -> None:
-    """None is left without being awaited, which Python would warn of."""
+    """Python would warn about a coroutine that is never awaited."""
     notes: list[object] = []
 
     with telemetry.host(Pages(), Noting(notes, "a", "coroutine"), Failing("coroutine")) as host:

@@ -1,10 +1,11 @@
-"""Plugins are pluggy's, of Datasette's project name, and told apart when their hooks are called."""
+"""Plugins are registered with pluggy under Datasette's project name; each hook can be called plugin by plugin."""
 
 from __future__ import annotations
 
 import sys
 import types
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pluggy
@@ -16,15 +17,15 @@ from recorder import Telemetry
 
 
 class Named:
-    """Answers with its name, and notes that it was asked."""
+    """A plugin that returns its name and records that it was called."""
 
-    def __init__(self, name: str, asked: list[str]) -> None:
+    def __init__(self, name: str, called: list[str]) -> None:
         self.name = name
-        self.asked = asked
+        self.called = called
 
     @hookimpl
     def track_event(self, event: object) -> str:
-        self.asked.append(self.name)
+        self.called.append(self.name)
         return self.name
 
 
@@ -36,8 +37,8 @@ def loaded(*plugins: object) -> Plugins:
 
 
 def test_hooks_are_called_in_pluggys_order() -> None:
-    """Last registered, first called, but for `tryfirst` and `trylast`."""
-    asked: list[str] = []
+    """The plugin that was registered last is called first, except for `tryfirst` and `trylast`."""
+    called: list[str] = []
 
     class First(Named):
         @hookimpl(tryfirst=True)
@@ -49,7 +50,7 @@ def test_hooks_are_called_in_pluggys_order() -> None:
         def track_event(self, event: object) -> str:
             return super().track_event(event)
 
-    plugins = loaded(First("first", asked), Named("a", asked), Named("b", asked), Last("last", asked))
+    plugins = loaded(First("first", called), Named("a", called), Named("b", called), Last("last", called))
 
     assert plugins.call("track_event", datasette=None, event=None) == ["first", "b", "a", "last"]
     assert [call(datasette=None, event=None) for _, call in plugins.calls_by_plugin("track_event")] == [
@@ -58,11 +59,11 @@ def test_hooks_are_called_in_pluggys_order() -> None:
         ["a"],
         ["last"],
     ]
-    assert asked == ["first", "b", "a", "last"] * 2
+    assert called == ["first", "b", "a", "last"] * 2
 
 
-def test_wrapper_wraps_each_of_the_calls() -> None:
-    """A plugin that wraps the hook is asked around every other, and is no call of its own."""
+def test_wrapper_wraps_the_call_of_each_plugin() -> None:
+    """A plugin that only wraps the hook has no call of its own."""
 
     class Wrapper:
         @hookimpl(wrapper=True)
@@ -79,7 +80,7 @@ def test_wrapper_wraps_each_of_the_calls() -> None:
 
 
 def test_plugin_registered_later_is_called() -> None:
-    """What was asked for before is asked for again."""
+    """The cached calls are dropped when a plugin is registered."""
     plugins = loaded(Named("a", []))
     assert len(plugins.calls_by_plugin("track_event")) == 1
 
@@ -88,17 +89,17 @@ def test_plugin_registered_later_is_called() -> None:
     assert [call(datasette=None, event=None) for _, call in plugins.calls_by_plugin("track_event")] == [["b"], ["a"]]
 
 
-def test_call_of_asks_one_plugin_alone() -> None:
-    """For a plugin that joins while the host runs."""
-    asked: list[str] = []
-    one, other = Named("one", asked), Named("other", asked)
+def test_call_plugin_calls_one_plugin_only() -> None:
+    """It is for a plugin that is registered while the host runs."""
+    called: list[str] = []
+    one, other = Named("one", called), Named("other", called)
 
     assert loaded(one, other).call_plugin(one, "track_event", datasette=None, event=None) == ["one"]
-    assert asked == ["one"]
+    assert called == ["one"]
 
 
 def test_module_is_a_plugin() -> None:
-    """As in Datasette: functions of a module, with the arguments that they want."""
+    """As in Datasette, a hook function may be a function of a module, and take only the arguments that it needs."""
     module = types.ModuleType("a_plugin")
     module.track_event = hookimpl(lambda event: "module")  # type: ignore[attr-defined]
 
@@ -106,7 +107,7 @@ def test_module_is_a_plugin() -> None:
 
 
 def test_marker_is_datasettes() -> None:
-    """A plugin marked by pluggy under the project name is one of ours."""
+    """A plugin that uses Datasette's own `hookimpl` is accepted."""
 
     class Theirs:
         @pluggy.HookimplMarker("datasette")
@@ -116,8 +117,8 @@ def test_marker_is_datasettes() -> None:
     assert loaded(Theirs()).call("track_event", datasette=None, event=None) == ["theirs"]
 
 
-def test_hook_that_a_host_does_not_have_is_let_be() -> None:
-    """A plugin of Datasette's may have many others."""
+def test_hook_that_a_host_does_not_have_is_ignored() -> None:
+    """A plugin written for Datasette may implement many other hooks."""
 
     class Theirs:
         @hookimpl
@@ -128,7 +129,7 @@ def test_hook_that_a_host_does_not_have_is_let_be() -> None:
 
 
 def test_argument_that_the_hook_does_not_have_is_an_error() -> None:
-    """The plugin and the argument are named."""
+    """The message names the plugin and the argument."""
 
     class Wrong:
         @hookimpl
@@ -142,8 +143,67 @@ def test_argument_that_the_hook_does_not_have_is_an_error() -> None:
         loaded(Wrong())
 
 
-def test_plugin_that_is_there_already_is_an_error() -> None:
-    """It would answer twice."""
+@pytest.mark.parametrize("load", ["register", "unregister", "load_entry_points"])
+def test_cached_calls_are_dropped_when_the_plugins_change(load: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each method that changes the plugins changes the calls that `calls_by_plugin` returns."""
+    first, second = Named("first", []), Named("second", [])
+    plugins = loaded(first, second) if load == "unregister" else loaded(first)
+    before = len(plugins.calls_by_plugin("track_event"))
+
+    if load == "register":
+        plugins.register(second)
+    elif load == "unregister":
+        plugins.unregister(second)
+    else:
+        entry_point = EntryPoint("second", "somewhere", "heliograph")
+        monkeypatch.setattr("heliograph.hooks.plugins.entry_points", lambda group: [entry_point])
+        monkeypatch.setattr(
+            plugins._manager, "load_setuptools_entrypoints", lambda group, name: plugins._manager.register(second)
+        )
+        plugins.load_entry_points()
+
+    assert abs(len(plugins.calls_by_plugin("track_event")) - before) == 1
+
+
+def test_calls_are_cached() -> None:
+    """Two events do not compute the calls twice."""
+    plugins = loaded(Named("a", []))
+
+    assert plugins.calls_by_plugin("track_event") is plugins.calls_by_plugin("track_event")
+
+
+def test_object_without_a_hook_function_is_an_error() -> None:
+    """It is a mistake, such as a forgotten @hookimpl."""
+    with pytest.raises(PluginError, match="has no function that is marked with @hookimpl"):
+        loaded(types.ModuleType("empty"))
+
+
+def test_class_instead_of_an_instance_is_an_error() -> None:
+    """Its methods could not be called. A class whose hooks are static or class methods is a plugin."""
+
+    class Static:
+        @staticmethod
+        @hookimpl
+        def track_event(event: object) -> str:
+            return "static"
+
+    with pytest.raises(PluginError, match="is a class; register an instance of it"):
+        loaded(Named)
+    assert loaded(Static).call("track_event", datasette=None, event=None) == ["static"]
+
+
+def test_plugin_that_cannot_be_hashed_is_an_error() -> None:
+    """pluggy keeps plugins in sets, and would raise a TypeError that does not name the plugin."""
+
+    class Unhashable(Named):
+        __hash__ = None  # type: ignore[assignment]
+
+    with pytest.raises(PluginError, match="cannot be registered: unhashable"):
+        loaded(Unhashable("a", []))
+
+
+def test_plugin_that_is_registered_already_is_an_error() -> None:
+    """Its hooks would be called twice."""
     plugin = Named("a", [])
 
     with pytest.raises(PluginError, match="cannot be registered"):
@@ -155,7 +215,7 @@ def test_plugin_that_is_there_already_is_an_error() -> None:
 
 @pytest.fixture
 def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A place for modules of an installed distribution, whose entry point is the module `an_entry_point_plugin`."""
+    """Return the folder of an installed distribution whose entry point is the module `an_entry_point_plugin`."""
     info = tmp_path / "a_distribution-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: a-distribution\nVersion: 1.0\n")
@@ -180,7 +240,7 @@ def register_events():
 
 
 def test_installed_plugin_is_part_of_every_host(distribution: Path, telemetry: Telemetry) -> None:
-    """By the entry points of the group `heliograph`."""
+    """Plugins are found by the entry points of the group `heliograph`."""
     (distribution / "an_entry_point_plugin.py").write_text(PLUGIN)
 
     with telemetry.host() as host:
@@ -188,7 +248,7 @@ def test_installed_plugin_is_part_of_every_host(distribution: Path, telemetry: T
 
 
 def test_installed_plugin_that_cannot_be_imported_is_named(distribution: Path, telemetry: Telemetry) -> None:
-    """The name, the module, the reason and the mend are in the error."""
+    """The message contains the name, the module, the reason and the fix."""
     (distribution / "an_entry_point_plugin.py").write_text("raise OSError('no such driver')")
 
     with pytest.raises(PluginError, match=r"'a_name' \(an_entry_point_plugin\).*no such driver.*uninstall") as caught:
@@ -202,7 +262,7 @@ def test_installed_plugin_that_cannot_be_imported_is_named(distribution: Path, t
 @pytest.mark.anyio
 @pytest.mark.parametrize("form", ["value", "function", "async function", "coroutine"])
 async def test_result_may_be_a_value_or_something_to_await(form: str) -> None:
-    """As Datasette's `await_me_maybe` does."""
+    """It is called or awaited as Datasette's `await_me_maybe` does."""
 
     async def inner() -> int:
         return 7
@@ -212,6 +272,12 @@ async def test_result_may_be_a_value_or_something_to_await(form: str) -> None:
     assert await resolve_result(forms[form] if form in forms else inner()) == 7
 
 
+@pytest.mark.anyio
+async def test_result_may_be_a_class() -> None:
+    """`register_events` may return one event class: it must not be called."""
+    assert await resolve_result(Named) is Named
+
+
 def test_flat_takes_one_a_list_or_nothing() -> None:
-    """What a hook gives in any of these forms."""
+    """Each plugin may return one thing, a list, a tuple, or None."""
     assert list(flatten_results([1, [2, 3], None, (4,), []])) == [1, 2, 3, 4]

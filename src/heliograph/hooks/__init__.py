@@ -1,1 +1,1 @@
-"""The plugin hooks: their specifications, the plugin manager, and the dispatch of `track_event`."""
+"""The plugin hooks: their specifications, the plugin manager, and the calls of the hook `track_event` for each event."""

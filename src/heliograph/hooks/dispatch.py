@@ -1,4 +1,14 @@
-"""The `track_event` hooks of plugins, each on its own feet."""
+"""The calls of the hook `track_event` for each event, isolated from each other.
+
+A hook function may do its work at once, or return an async function or a coroutine for it. An event is dispatched in two steps:
+
+1. All hook functions are called, in pluggy's order, in the caller's thread.
+2. What they returned is awaited, in the same order: in the caller's event loop if the event was tracked by
+   `Host.track_event`, else later, on the host's background loop, in a copy of the caller's context.
+
+A plugin that fails in either step is logged and counted, and the plugins after it still run. Only the cancellation of the
+caller itself ends the second step early.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +28,23 @@ from heliograph.telemetry.metrics import Metrics, error_type
 
 TRACK_EVENT: Final = "track_event"
 
-Deferred: TypeAlias = "list[tuple[str, object]]"
+AsyncResults: TypeAlias = "list[tuple[str, object]]"
+"""The async functions and coroutines that hooks returned, each with the name of its plugin."""
+
+_HOOK_WITH_YIELD: Final = "the hook contains `yield`, so it did not run; mark a hook wrapper with wrapper=True"
 
 logger: Final = logging.getLogger(SCOPE)
 
 
 class TrackEventDispatcher:
-    """Calls the hooks with an event. One that fails is logged and counted, and those after it still run.
+    """Calls the hook `track_event` of each plugin with an event.
+
+    Any thread may call it at any time: it keeps nothing between two events.
 
     Args:
-        plugins: Whose hooks are called.
-        background: Runs what the hooks return to sync callers.
-        metrics: Counts the failures.
+        plugins: The plugins.
+        background: Runs the async functions that hooks return for events tracked by sync code.
+        metrics: Counts the failures of hooks.
     """
 
     def __init__(self, plugins: Plugins, background: BackgroundLoop, metrics: Metrics) -> None:
@@ -38,52 +53,58 @@ class TrackEventDispatcher:
         self._metrics = metrics
 
     def dispatch(self, datasette: object, event: EventLike) -> None:
-        """Call the hooks, and leave the async functions that they return to the background, in order."""
+        """Call the hooks, and submit the async functions that they return to the background loop."""
         calls = self._plugins.calls_by_plugin(TRACK_EVENT)
-        if calls:
-            deferred = list(self._call(calls, datasette, event))
-            if deferred:
-                self._background.submit(functools.partial(self._finish, deferred), description="the hook track_event")
+        if not calls:  # most hosts: nothing more to do on the way of every event
+            return
+        async_results = list(self._call_hooks(calls, datasette, event))
+        if async_results:  # else no thread is started
+            self._background.submit(
+                functools.partial(self._await_each, async_results), description="the hook track_event"
+            )
 
     async def dispatch_async(self, datasette: object, event: EventLike) -> None:
-        """Call the hooks, and await the async functions that they return, in order."""
-        await self._finish(list(self._call(self._plugins.calls_by_plugin(TRACK_EVENT), datasette, event)))
+        """Call the hooks, and await the async functions that they return."""
+        calls = self._plugins.calls_by_plugin(TRACK_EVENT)
+        await self._await_each(list(self._call_hooks(calls, datasette, event)))
 
-    def _call(
+    def _call_hooks(
         self, calls: list[tuple[str, HookCall]], datasette: object, event: EventLike
     ) -> Iterator[tuple[str, object]]:
         for plugin, call in calls:
             try:
                 results = call(datasette=datasette, event=event)
             except Exception as error:
-                self._failed(plugin, error)
-            else:
-                yield from self._deferred(plugin, results)
+                self._report_failure(plugin, error)
+                continue
+            for result in results:
+                if inspect.isgenerator(result) or inspect.isasyncgen(result):
+                    # Nobody iterates it, so not one line of the function has run. Its author meant a wrapper.
+                    self._report_failure(plugin, TypeError(_HOOK_WITH_YIELD))
+                elif callable(result) or inspect.isawaitable(result):
+                    yield plugin, result
 
-    def _deferred(self, plugin: str, results: list[object]) -> Iterator[tuple[str, object]]:
-        for result in results:
-            if inspect.isgenerator(result) or inspect.isasyncgen(result):
-                self._failed(plugin, TypeError("the hook has a `yield`, and so never ran; wrappers say wrapper=True"))
-            elif callable(result) or inspect.isawaitable(result):
-                yield plugin, result
-
-    async def _finish(self, deferred: Deferred) -> None:
-        for plugin, result in deferred:
+    async def _await_each(self, async_results: AsyncResults) -> None:
+        for plugin, result in async_results:
             try:
                 await resolve_result(result)
             except asyncio.CancelledError as error:
-                if _is_cancelled():
+                if _is_caller_cancelled():
                     raise
-                self._failed(plugin, error)
+                self._report_failure(plugin, error)
             except Exception as error:
-                self._failed(plugin, error)
+                self._report_failure(plugin, error)
 
-    def _failed(self, plugin: str, error: BaseException) -> None:
+    def _report_failure(self, plugin: str, error: BaseException) -> None:
         self._metrics.hook_failures.add(TRACK_EVENT, error_type(error))
         logger.error("The hook %s of the plugin %s failed.", TRACK_EVENT, plugin, exc_info=error)
 
 
-def _is_cancelled() -> bool:
-    """Whether it is the caller that is cancelled, and not just what it awaits; Python 3.10 cannot tell them apart."""
+def _is_caller_cancelled() -> bool:
+    """Return True if the current task is being cancelled, and not only something that it awaits.
+
+    Python 3.10 has no way to know. There, a hook that awaits a cancelled task ends the hooks after it, too: the alternative
+    would be to ignore the cancellation of the caller.
+    """
     task = asyncio.current_task()
     return task is None or sys.version_info < (3, 11) or task.cancelling() > 0

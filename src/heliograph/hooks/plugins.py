@@ -1,9 +1,8 @@
-"""The plugins of a host, and the calling of their hooks."""
+"""The plugins of a host, and the calls of their hooks."""
 
 from __future__ import annotations
 
 import inspect
-import itertools
 from collections.abc import Awaitable, Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Final, TypeAlias, cast
@@ -14,13 +13,20 @@ from heliograph.errors import PluginError
 from heliograph.hooks import specs as hookspecs
 
 ENTRY_POINT_GROUP: Final = "heliograph"
-HOOK_MARK: Final = f"{hookspecs.PROJECT_NAME}_impl"  # what pluggy's marker leaves on a function
+"""The group of the entry points by which an installed distribution adds a plugin to every host."""
+HOOK_MARK: Final = f"{hookspecs.PROJECT_NAME}_impl"
+"""The attribute that pluggy's marker sets on a hook function."""
 
 HookCall: TypeAlias = "Callable[..., list[object]]"
+"""Calls a hook with keyword arguments, and returns the results that are not `None`."""
 
 
 class Plugins:
-    """A plugin manager of pluggy with the hooks of `heliograph.hooks.specs`."""
+    """The registered plugins: a plugin manager of pluggy with the hooks of `heliograph.hooks.specs`.
+
+    Threads may call hooks while another thread registers a plugin: pluggy calls a copy of its list of hook functions.
+    `_calls_by_plugin` is a cache without a lock: at worst, two threads compute the same entry.
+    """
 
     def __init__(self) -> None:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT_NAME)
@@ -31,13 +37,15 @@ class Plugins:
         """Add a plugin: a module, or an object, with hook functions.
 
         Raises:
-            PluginError: It has no hook function, or one with an argument that the hook does not have; it is there
-                already; it is a class whose functions need an instance.
+            PluginError: The plugin has no hook function; one of them has an argument that the hook does not have; it is
+                registered already; it cannot be hashed; or it is a class whose methods need an instance.
         """
         if not any(hasattr(getattr(plugin, name, None), HOOK_MARK) for name in dir(plugin)):
             raise PluginError(f"the plugin {plugin!r} has no function that is marked with @hookimpl")
-        if isinstance(plugin, type) and any(map(_needs_instance, vars(plugin).values())):
-            raise PluginError(f"the plugin {plugin!r} is a class; give an instance of it")
+        if isinstance(plugin, type) and any(
+            inspect.isfunction(member) and hasattr(member, HOOK_MARK) for member in vars(plugin).values()
+        ):
+            raise PluginError(f"the plugin {plugin!r} is a class; register an instance of it")
         try:
             hash(plugin)  # pluggy keeps plugins in sets
             self._manager.register(plugin)
@@ -46,15 +54,15 @@ class Plugins:
         self._calls_by_plugin.clear()
 
     def unregister(self, plugin: object) -> None:
-        """Take a plugin away again."""
+        """Remove a plugin."""
         self._manager.unregister(plugin)
         self._calls_by_plugin.clear()
 
     def load_entry_points(self) -> None:
-        """Add the plugins that installed distributions name in the entry points of the group ``heliograph``.
+        """Add the plugins of installed distributions: those with an entry point in the group ``heliograph``.
 
         Raises:
-            PluginError: One of them cannot be imported or registered.
+            PluginError: A plugin cannot be imported or registered.
         """
         for entry_point in entry_points(group=ENTRY_POINT_GROUP):
             try:
@@ -62,7 +70,7 @@ class Plugins:
             except Exception as error:
                 raise PluginError(
                     f"the plugin {entry_point.name!r} ({entry_point.value}) cannot be loaded: {error!r}; "
-                    "mend it, or uninstall the distribution that brings it"
+                    "fix it, or uninstall the distribution that contains it"
                 ) from error
         self._calls_by_plugin.clear()
 
@@ -70,51 +78,53 @@ class Plugins:
         return iter(self._manager.get_plugins())
 
     def call(self, hook: str, **arguments: object) -> list[object]:
-        """The results of a hook, in pluggy's call order: last registered, first called."""
+        """Return the results of a hook. The plugin that was registered last is called first, as in pluggy."""
         return cast("list[object]", getattr(self._manager.hook, hook)(**arguments))
 
     def call_plugin(self, plugin: object, hook: str, **arguments: object) -> list[object]:
-        """The results of a hook of one plugin alone."""
-        return self._only(plugin, hook)(**arguments)
+        """Return the results of a hook of one plugin only: for a plugin that is registered while the host runs."""
+        return self._caller_of(plugin, hook)(**arguments)
 
     def calls_by_plugin(self, hook: str) -> list[tuple[str, HookCall]]:
-        """One call for each plugin that has the hook, in call order, with the plugin's name.
+        """Return the name of each plugin that has the hook, with a function that calls the hook of this plugin only.
 
-        pluggy's own call ends with the first implementation that raises; called apart, those after it still run.
-        Wrappers of the hook wrap each of the calls.
+        The order is the one of `call`. pluggy's own call ends at the first plugin that raises; with one call for each plugin,
+        the others still run. Hook wrappers wrap each of the calls, and have no call of their own.
         """
         calls = self._calls_by_plugin.get(hook)
         if calls is None:
             calls = self._calls_by_plugin[hook] = [
-                (name, self._only(plugin, hook)) for name, plugin in self._implementers(hook).items()
+                (name, self._caller_of(plugin, hook)) for name, plugin in self._implementers(hook).items()
             ]
         return calls
 
     def _implementers(self, hook: str) -> dict[str, object]:
+        """Return the plugins that have the hook, without those that only wrap it, by name and in call order."""
         implementations = getattr(self._manager.hook, hook).get_hookimpls()
-        return {each.plugin_name: each.plugin for each in reversed(implementations) if not _wraps(each)}
+        return {
+            each.plugin_name: each.plugin
+            for each in reversed(implementations)  # pluggy calls them from the end of its list
+            if not each.wrapper and not each.hookwrapper
+        }
 
-    def _only(self, plugin: object, hook: str) -> HookCall:
+    def _caller_of(self, plugin: object, hook: str) -> HookCall:
         others = [other for other in self._implementers(hook).values() if other is not plugin]
         return cast("HookCall", self._manager.subset_hook_caller(hook, others))
 
 
-def _needs_instance(attribute: object) -> bool:
-    return inspect.isfunction(attribute) and hasattr(attribute, HOOK_MARK)
-
-
-def _wraps(implementation: pluggy.HookImpl) -> bool:
-    return implementation.wrapper or implementation.hookwrapper
-
-
 async def resolve_result(result: object) -> object:
-    """A hook's result: awaited if it is an async function or a coroutine, as Datasette does; a class stays a class."""
+    """Return the result of a hook that may be async, as Datasette's `await_me_maybe` does.
+
+    A function is called, and an awaitable result is awaited. A class is a result and is not called.
+    """
     value = result() if callable(result) and not isinstance(result, type) else result
     return await cast("Awaitable[object]", value) if inspect.isawaitable(value) else value
 
 
 def flatten_results(results: list[object]) -> Iterator[object]:
-    """The results of a hook that gives one thing, a list of them, or nothing."""
-    return itertools.chain.from_iterable(
-        result if isinstance(result, (list, tuple)) else () if result is None else (result,) for result in results
-    )
+    """Yield the results of a hook of which each plugin returns one thing, a list or tuple of them, or `None`."""
+    for result in results:
+        if isinstance(result, (list, tuple)):
+            yield from result
+        elif result is not None:
+            yield result

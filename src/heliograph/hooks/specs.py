@@ -1,8 +1,8 @@
-"""The plugin hooks of a host, under pluggy's project name ``datasette``.
+"""The specifications of the plugin hooks, under pluggy's project name ``datasette``.
 
-They are Datasette's, with the names of its arguments: one plugin file runs, unchanged, in Datasette and in a `Host`.
-``datasette`` is the host. A hook returns its result; all but `register_token_handler` may also return an async function
-that gives it, or a coroutine.
+The hooks and their arguments have the names that Datasette gave them, so that one plugin file runs unchanged in Datasette and
+in a `Host`. The argument ``datasette`` is the host. Each hook returns its result; all hooks except `register_token_handler` may
+also return a coroutine, or an async function without arguments, that returns it.
 
 Source: Datasette's documentation, plugin hooks, event tracking.
 """
@@ -16,8 +16,10 @@ import pluggy
 from heliograph.events import Event
 
 PROJECT_NAME: Final = "datasette"
+"""The project name of pluggy's markers. A plugin that is marked with Datasette's own `hookimpl` is a plugin of ours too."""
 
 hookspec: Final = pluggy.HookspecMarker(PROJECT_NAME)
+"""The marker for the hook specifications in this module."""
 hookimpl: Final = pluggy.HookimplMarker(PROJECT_NAME)
 """The marker for a plugin's hook functions."""
 
@@ -34,7 +36,7 @@ def register_events(datasette: object) -> object:
 
 @hookspec
 def track_event(datasette: object, event: Event) -> object:
-    """Respond to an event; what is returned, if it is an async function, is awaited."""
+    """Respond to an event. An async function or a coroutine that is returned is awaited."""
 
 
 @hookspec
