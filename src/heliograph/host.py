@@ -33,7 +33,7 @@ from heliograph.hooks.plugins import Plugins, flatten_results, resolve_result
 from heliograph.instrumentation import Instrumentation
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.runtime.deadline import Deadline, run_within
-from heliograph.runtime.loop import BackgroundLoop
+from heliograph.runtime.loop import BackgroundLoop, Jobs
 from heliograph.runtime.once import RunOnce
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings, resolve_references
@@ -397,18 +397,20 @@ class Host:
         """
         deadline = self._deadline(timeout_millis)
         # The hooks get half of the time at first, so that a hook that hangs does not keep the providers from sending.
-        hooks_ended = self._wait_for_hooks(deadline.remaining() / 2)
+        jobs = self._background.pending()
+        hooks_ended = self._wait_for_hooks(jobs, deadline.remaining() / 2)
         flushed = self._providers.force_flush(deadline.remaining())
         if not hooks_ended:
             # Then they get the rest of it, and the providers are flushed again: a hook may have emitted telemetry meanwhile.
-            hooks_ended = self._wait_for_hooks(deadline.remaining())
+            # It waits for the same jobs: one that a shutdown in another thread cancelled has not ended well.
+            hooks_ended = self._wait_for_hooks(jobs, deadline.remaining())
             if hooks_ended:
                 flushed = self._providers.force_flush(deadline.remaining()) and flushed
         return hooks_ended and flushed
 
-    def _wait_for_hooks(self, timeout_millis: float) -> bool:
+    def _wait_for_hooks(self, jobs: Jobs, timeout_millis: float) -> bool:
         # A hook that runs on the host's own loop would wait for itself.
-        return not self._background.is_own_thread() and self._background.wait(timeout_millis / 1000)
+        return not self._background.is_own_thread() and self._background.wait(timeout_millis / 1000, jobs)
 
     def shutdown(self, timeout_millis: float | None = None) -> bool:
         """Flush, call the functions of `at_shutdown`, end the host's threads, and close its databases.

@@ -23,7 +23,7 @@ lock, so each job is either in the queue of a loop that still runs it or cancels
 
 It is reentrant because a signal handler may track an event: it runs in the main thread, perhaps in the middle of `submit`.
 
-`wait` and `is_own_thread` read without the lock: each reads one reference, or copies one set, which no other thread can
+`pending` and `is_own_thread` read without the lock: each reads one reference, or copies one set, which no other thread can
 interrupt. The outcome of a job is written by the loop's thread, or by `stop` once that thread has ended.
 
 Forks
@@ -47,7 +47,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeAlias, TypeVar
 
 import anyio
 from anyio.from_thread import BlockingPortal
@@ -57,6 +57,9 @@ from heliograph.semconv import SCOPE
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Jobs: TypeAlias = "frozenset[Future[None]]"
+"""Submitted jobs: for each, the future that is done when it has ended."""
 
 logger: Final = logging.getLogger(SCOPE)
 
@@ -104,14 +107,22 @@ class BackgroundLoop:
             job.done.add_done_callback(self._pending.discard)  # of this very set: `stop` replaces it
             running.loop.call_soon_threadsafe(running.jobs.put_nowait, job)
 
-    def wait(self, timeout_seconds: float) -> bool:
-        """Wait until all jobs submitted so far have ended.
+    def pending(self) -> Jobs:
+        """Return the jobs that have not ended, for `wait`."""
+        return frozenset(self._pending)
+
+    def wait(self, timeout_seconds: float, jobs: Jobs | None = None) -> bool:
+        """Wait until jobs have ended.
+
+        Args:
+            timeout_seconds: The timeout in seconds.
+            jobs: The jobs; `None` means those that are pending now.
 
         Returns:
             True if all of them ended in time, failed ones included; False if one is still waiting or running, or was
             cancelled by `stop`.
         """
-        done, not_done = wait(set(self._pending), timeout_seconds)
+        done, not_done = wait(self.pending() if jobs is None else jobs, timeout_seconds)
         return not not_done and not any(job.cancelled() for job in done)
 
     def is_own_thread(self) -> bool:
