@@ -18,7 +18,8 @@ from heliograph.schema.model.types import IntegerType, UnionType
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.field import add_typed_attributes, field_readers, protect
 from heliograph.schema.read.validation import Violation
-from heliograph.values.attributes import Attributes
+from heliograph.values.attributes import Attributes, add_attributes
+from heliograph.values.forms import form_of
 from heliograph.values.privacy import DROPPED, PrivacyPolicy
 
 KEY = "the key of hashes"
@@ -302,6 +303,26 @@ def test_class_inside_of_itself_is_flattened_by_keys() -> None:
     attributes = EventReader(schema).attributes(schema.event_class(Tree(1, Tree(2))), [])
 
     assert attributes == {"app.odd.x.value": 1, "app.odd.x.below.value": 2}
+
+    deep = None
+    for level in range(8):
+        deep = Tree(level, deep)
+    expected: Attributes = {}
+    add_attributes(expected, "app.odd.x", form_of(deep))
+    assert EventReader(schema).attributes(schema.event_class(deep), []) == expected
+    assert str(expected["app.odd.x.below.below.below.below.below"]).startswith('{"value":2,')
+
+
+def test_undeclared_key_cannot_take_a_declared_name() -> None:
+    """A dict in the place of an object may have further keys; they must not replace another field."""
+    schema = event_schema(x=Left, other=Annotated[str, Attribute("app.odd.x.more")])
+    event = schema.event_class({"common": "c", "more": "forged"}, "declared")
+
+    assert EventReader(schema).attributes(event, []) == {
+        "app.odd.x.common": "c",
+        "app.odd.x": '{"more":"forged"}',
+        "app.odd.x.more": "declared",
+    }
 
 
 @dataclass
