@@ -67,7 +67,7 @@ def compile_schema(event_class: type, *, namespace: str, policy: PrivacyPolicy |
     deprecated = options.deprecated
     if deprecated is None or deprecated.renamed_to is None:
         return schema
-    new_name = _event_name(event_class, deprecated.renamed_to, options)
+    new_name = _event_name(event_class, deprecated.renamed_to, options)  # checked even if no event has it yet
     if not deprecated.emit_both:
         return schema
     renamed = _schema(event_class, name, new_name, dataclasses.replace(options, deprecated=None), schema.policy)
@@ -303,6 +303,7 @@ def _check_attribute_name(name: str) -> None:
 
 
 def _check_wire_attributes(schema: EventSchema) -> None:
+    """Check names and types against the semantic conventions, and that no two fields become one attribute."""
     attributes = list(schema.wire_attributes())
     for attribute in attributes:
         problem = conventions.problem(attribute.name, wire_type(attribute.type), event_name=schema.event_name)
