@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 from dataclasses import dataclass, field, make_dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 import msgspec
 import pytest
@@ -27,6 +28,10 @@ POLICY = PrivacyPolicy(key="key")
 class Permission(enum.IntFlag):
     READ = 1
     WRITE = 2
+
+
+class Options(TypedDict):
+    size: int
 
 
 class SubPoint(Point):
@@ -117,6 +122,50 @@ def test_common_events_are_read_by_the_generated_function(monkeypatch: pytest.Mo
         "app.plain.color": "red",
         "app.plain.tags": ["a"],
     }
+
+
+def test_object_without_a_common_case_is_read_by_its_field_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other fields stay in the generated function: nothing remains of what was added for the object."""
+
+    @dataclass
+    class Inner:
+        day: dt.date
+        anything: Any
+
+    Inner.__annotations__ = {"day": dt.date, "anything": Any}
+    cls = event_class(Inner, int)
+    monkeypatch.setattr(EventReader, "_attributes_by_field", lambda *_: pytest.fail("the fallback was called"))
+    schema = compile_schema(cls, namespace="app")
+
+    assert generated(schema, cls(Inner(dt.date(2026, 1, 2), [1]), 3)) == (
+        {
+            "app.generated.field_0.day": "2026-01-02",
+            "app.generated.field_0.anything": [1],
+            "app.generated.field_1": 3,
+        },
+        [],
+    )
+
+
+def test_typed_dict_is_read_by_its_field_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No value has it as its class, so the generated function does not test for it."""
+    cls = event_class(Options, int)
+    monkeypatch.setattr(EventReader, "_attributes_by_field", lambda *_: pytest.fail("the fallback was called"))
+
+    assert generated(compile_schema(cls, namespace="app"), cls({"size": 2}, 3)) == (
+        {"app.generated.field_0.size": 2, "app.generated.field_1": 3},
+        [],
+    )
+
+
+@pytest.mark.parametrize("privacy", Privacy)
+@pytest.mark.parametrize(("hint", "value"), [(Point, Point(1)), (int, 3), (str, "ö"), (list[str], ["a"]), (int, "x")])
+def test_privacy_of_a_field_both_ways(privacy: Privacy, hint: Any, value: object) -> None:
+    """An object is protected as a whole, not field by field."""
+    cls = event_class(Annotated[hint, Attribute(privacy=privacy)])
+    schema = compile_schema(cls, namespace="app", policy=POLICY)
+
+    assert repr(generated(schema, cls(value))) == repr(by_field(schema, cls(value)))
 
 
 def test_list_is_a_copy() -> None:

@@ -254,6 +254,7 @@ def test_violations_of_a_union(options: tuple[Type, ...], form: object, found: l
         (NumberType(multiple_of=0.5), 1.5, True),
         (NumberType(multiple_of=0.1), 0.3, False),
         (IntegerType(multiple_of=3), 9, True),
+        (IntegerType(multiple_of=2), 2**62 + 1, False),  # as a float, it would be even
         (NumberType(), True, False),
         (NumberType(), "1", False),
         (StringType(min_length=2), "a", False),

@@ -29,7 +29,6 @@ from heliograph.schema.model.types import (
     Type,
     UnionType,
     is_nullable,
-    without_null,
 )
 from heliograph.values.forms import INT64_MAX, INT64_MIN
 
@@ -215,10 +214,8 @@ def _union_violations(form: object, kind: UnionType, path: str) -> Iterable[Viol
     found = [list(violations_of(form, option, path)) for option in kind.options]
     if not all(found):  # an option without a violation
         return ()
-    without_none = without_null(kind)
-    if not isinstance(without_none, UnionType):  # an optional type: report as if it were not optional
-        return violations_of(form, without_none, path)
-    # If only one option has the right type, its violations are meant. If several have, any choice would be a guess.
+    # If only one option has the right type, its violations are meant, as those of `T` for `T | None`. If several have, any
+    # choice would be a guess.
     [mismatch] = _mismatch(path)
     near = [each for each in found if mismatch not in each]
     return near[0] if len(near) == 1 else [mismatch]
