@@ -60,9 +60,9 @@ def test_flush_returns_by_the_deadline_when_a_provider_hangs() -> None:
     release = threading.Event()
     started = time.monotonic()
 
-    assert Providers(tracer_provider=Flushing(lambda _: release.wait())).force_flush(100) is False
+    assert Providers(tracer_provider=Flushing(lambda _: release.wait(60))).force_flush(100) is False
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     release.set()
 
 
