@@ -363,6 +363,29 @@ def test_file_that_is_not_a_segment_is_damaged_even_if_it_is_the_last(tmp_path: 
     reader.close()
 
 
+def test_file_that_is_not_a_segment_is_passed_while_the_writer_lives(tmp_path: Path) -> None:
+    """Only the last file may be one that is being made."""
+    writer = write(tmp_path, records(300))
+    _, (first, path), (following, _), *_ = segments(tmp_path)
+    path.write_bytes(b"nothing of ours")
+    reader = JournalReader(tmp_path, is_live=True)
+
+    assert read_all(reader) == records(300)[: first - 1] + records(300)[following - 1 :]
+
+    assert not path.exists()
+    assert reader.damaged == following - first
+    writer.close()
+    reader.close()
+
+
+def test_last_sequence_of_a_segment_without_a_readable_record_is_the_one_before_it(tmp_path: Path) -> None:
+    write(tmp_path, records(300)).close()
+    first, path = segments(tmp_path)[-1]
+    path.write_bytes(corrupt_first_frame(path))
+
+    assert last_sequence(tmp_path) == first - 1
+
+
 def test_frame_that_is_being_written_is_not_damaged(tmp_path: Path) -> None:
     """Its length is not there yet: a living writer will finish it."""
     writer = write(tmp_path, records(3))
