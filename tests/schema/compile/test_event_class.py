@@ -268,7 +268,7 @@ def test_version_and_deprecation_are_not_inherited() -> None:
     ("hint", "problem"),
     [
         (Annotated[str, Attribute("db.namespase")], "db.namespace"),
-        (Annotated[int, Attribute("db.namespace")], "is string, not int"),
+        (Annotated[int, Attribute("db.namespace")], "as string, not int"),
         (Annotated[str, Attribute("Bad Name")], "'Bad Name' is not an attribute name"),
         (Annotated[str, Attribute("single")], "with a namespace"),
         (Annotated[str, Attribute("heliograph.x")], "reserved for heliograph"),
