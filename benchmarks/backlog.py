@@ -1,9 +1,9 @@
-"""What records that wait cost: `python benchmarks/backlog.py [RECORDS]`, 200,000 if not said.
+"""Measure the cost of a backlog of waiting records: `python benchmarks/backlog.py [RECORDS]` (default: 200,000).
 
-While nobody listens, so many records are emitted into an outbox. Then, in turn, some more into it and as many into an empty
-one: the median of the ratios of the emitting thread's CPU time; the goal is 1.1. Then a server takes all of them. Prints how
-much the memory of the process grew at most; the goal is 64 MiB. The last line is for programs: JSON of what was acknowledged,
-what was received, and how many came twice.
+First, the records are emitted into an outbox without a server. Then rounds of further records go, by turns, into this outbox
+and into an empty one: the median of the ratios of the emitting thread's CPU time is printed, and its goal is 1.1. Then a
+server accepts all records. At last, the growth of the process's memory is printed; its goal is 64 MiB. The last line is
+JSON for programs: the numbers of acknowledged, received and duplicate records.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ ROUNDS = 40
 ROUND = 5000
 GOAL = 1.1
 MEMORY_GOAL = 64 * 2**20
-NOBODY = "http://127.0.0.1:9/v1/logs"
+UNREACHABLE = "http://127.0.0.1:9/v1/logs"
 MAX_BYTES = 2**40
 
 
 def outbox(directory: Path, endpoint: str) -> OutboxLogRecordProcessor:
-    """One that has room for all of them."""
+    """Return the processor of an outbox that is large enough for all records."""
     target = Destination(protocol=OtlpProtocol.HTTP, url=endpoint)
     return OutboxLogRecordProcessor(directory, destination=target, max_bytes=MAX_BYTES)
 
 
 def thread_seconds(processor: LogRecordProcessor) -> float:
-    """The CPU time of the emitting thread for a round."""
+    """Return the CPU time of the emitting thread for a round."""
     logger = logger_to(processor)
     before = time.thread_time()
     emit(logger, ROUND)
@@ -47,9 +47,9 @@ def thread_seconds(processor: LogRecordProcessor) -> float:
 
 
 def peak_memory() -> int:
-    """The most memory that the process had so far, in bytes.
+    """Return the peak memory of the process, in bytes.
 
-    By the kernel's own count where it tells: `ru_maxrss` begins with what the process had that started this one.
+    `/proc` is preferred, because `ru_maxrss` starts with the memory of the process that started this one.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -58,8 +58,8 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def enqueue(full: LogRecordProcessor, empty: LogRecordProcessor) -> float:
-    """Print what a record costs where many wait, and where none does; the ratio."""
+def compare_emit(full: LogRecordProcessor, empty: LogRecordProcessor) -> float:
+    """Print the CPU time for a record with and without a backlog, and return the ratio."""
     rounds = [(thread_seconds(empty), thread_seconds(full)) for _ in range(ROUNDS)]
     none, many = (statistics.median(side) / ROUND * 1e6 for side in zip(*rounds))
     ratio = statistics.median(full / empty for empty, full in rounds)
@@ -70,7 +70,7 @@ def enqueue(full: LogRecordProcessor, empty: LogRecordProcessor) -> float:
 
 
 def drain(directory: Path, url: str) -> tuple[int, int]:
-    """Print how fast a server is given what waits; how many records arrived, and how many numbers."""
+    """Print the speed of sending the backlog. Return the number of records that arrived, and of different ids among them."""
     began = time.perf_counter()
     processor = outbox(directory, url + COUNTED)
     emit(logger_to(processor), 1)
@@ -84,16 +84,16 @@ def drain(directory: Path, url: str) -> tuple[int, int]:
 
 
 def main() -> int:
-    """Print the figures; whether the goals were reached."""
+    """Print the figures. Return 1 if a goal was missed."""
     records = int(sys.argv[1]) if len(sys.argv) > 1 else RECORDS
     with accepting() as url, tempfile.TemporaryDirectory() as directory:
         full, empty = Path(directory) / "full", Path(directory) / "empty"
-        processor, other = outbox(full, NOBODY), outbox(empty, NOBODY)
+        processor, other = outbox(full, UNREACHABLE), outbox(empty, UNREACHABLE)
         thread_seconds(processor), thread_seconds(other)
         before = peak_memory()
         emit_numbered(logger_to(processor), records)
         print(f"{records:,} records wait")
-        ratio = enqueue(processor, other)
+        ratio = compare_emit(processor, other)
         other.shutdown(0)
         processor.shutdown(0)
         arrived, distinct = drain(full, url)

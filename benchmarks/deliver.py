@@ -1,11 +1,11 @@
-"""What delivering log records costs, and how many arrive.
+"""Measure the CPU time of delivering log records, and count the records of a burst that arrive.
 
-Side by side in one run, with the same records and a server of its own process that answers at once: the outbox (durable,
-`normal`), and the SDK's batch processor with its OTLP/HTTP exporter.
+Two sides are compared in one run: the outbox (with the sync mode `normal`), and the SDK's batch processor with its OTLP/HTTP
+exporter. Both send the same records to a server that runs in its own process and responds at once.
 
-First the CPU time of the whole process from `emit` to the acknowledged request, in rounds that are small enough for the
-SDK's queue: the median of the ratios, with one and with four emitting threads; the goal is 0.4. Then a burst of 100,000: how
-many arrive, and how fast the emitting thread is.
+First the CPU time of the whole process, from `emit` to the acknowledged request, in rounds that fit into the SDK's queue: the
+median of the ratios, with one and with four emitting threads. The goal is 0.4. Then a burst of 100,000 records: the number
+that arrive, and the speed of the emitting thread.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ BURST = 100_000
 
 
 def batch(endpoint: str) -> LogRecordProcessor:
-    """The SDK's way."""
+    """Return the SDK's batch processor with its OTLP/HTTP exporter."""
     return BatchLogRecordProcessor(OTLPLogExporter(endpoint))
 
 
 def outbox(endpoint: str, directory: Path) -> LogRecordProcessor:
-    """Ours."""
+    """Return the processor of an outbox."""
     return OutboxLogRecordProcessor(directory, destination=Destination(protocol=OtlpProtocol.HTTP, url=endpoint))
 
 
 def emitting(processor: LogRecordProcessor, threads: int) -> Callable[[], None]:
-    """A function that emits a round of records, and waits until they are acknowledged."""
+    """Return a function that emits a round of records, and waits until they are acknowledged."""
     logger = logger_to(processor)
 
-    def round_of() -> None:
+    def emit_round() -> None:
         workers = [threading.Thread(target=emit, args=(logger, RECORDS // threads)) for _ in range(threads)]
         for worker in workers:
             worker.start()
@@ -55,18 +55,18 @@ def emitting(processor: LogRecordProcessor, threads: int) -> Callable[[], None]:
             worker.join()
         assert processor.force_flush(30_000)
 
-    return round_of
+    return emit_round
 
 
 def cpu_seconds(function: Callable[[], None]) -> float:
-    """The CPU time of the process for one call."""
+    """Return the CPU time of the process for one call."""
     before = time.process_time()
     function()
     return time.process_time() - before
 
 
 def compare(processors: tuple[LogRecordProcessor, LogRecordProcessor], threads: int) -> float:
-    """Print what a record costs each side; the ratio."""
+    """Print the CPU time for a record on each side, and return the ratio."""
     sides = [emitting(processor, threads) for processor in processors]
     rounds = [[cpu_seconds(side) / RECORDS * 1e6 for side in sides] for _ in range(ROUNDS)]
     sdk, own = (statistics.median(side) for side in zip(*rounds))
@@ -79,7 +79,7 @@ def compare(processors: tuple[LogRecordProcessor, LogRecordProcessor], threads: 
 
 
 def burst(name: str, processor: LogRecordProcessor, url: str) -> int:
-    """Print how many of a burst arrive, and how fast the emitting thread is; how many arrived."""
+    """Print the number of records of a burst that arrive, and the speed of the emitting thread. Return that number."""
     logger = logger_to(processor)
     began = time.perf_counter()
     emit(logger, BURST)
@@ -92,7 +92,7 @@ def burst(name: str, processor: LogRecordProcessor, url: str) -> int:
 
 
 def main() -> int:
-    """Print the figures; whether the goals were reached."""
+    """Print the figures. Return 1 if a goal was missed."""
     with accepting() as url, tempfile.TemporaryDirectory() as directory:
         processors = batch(f"{url}/v1/logs"), outbox(f"{url}/v1/logs", Path(directory))
         worst = max(compare(processors, threads) for threads in (1, 4))

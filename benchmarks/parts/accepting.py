@@ -1,4 +1,4 @@
-"""A server in a process of its own that takes every request at once, and keeps count."""
+"""A server in its own process that accepts every request at once, and counts the records of some."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from multiprocessing.connection import Connection
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 COUNTED = "/counted/v1/logs"
-"""Where records are counted, which costs time that the others need not wait for."""
+"""The path at which records are counted. Other paths skip that, because it takes time."""
 
 
 class Arrived:
-    """What was taken.
+    """Counts of the records that arrived.
 
     Attributes:
-        records: How many records.
-        distinct: How many numbers were the unique ids of records.
+        records: The number of records.
+        distinct: The number of different ids, among the ids that are numbers.
     """
 
     def __init__(self) -> None:
@@ -52,19 +52,19 @@ class _Accepting(BaseHTTPRequestHandler):
     arrived = Arrived()
 
     def do_POST(self) -> None:
-        """Say yes."""
+        """Accept a request."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path == COUNTED:
             body = gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body
             self.arrived.count(ExportLogsServiceRequest.FromString(body))
-        self._answer(b"", "application/x-protobuf")
+        self._respond(b"", "application/x-protobuf")
 
     def do_GET(self) -> None:
-        """Say how many there were since this was asked last."""
+        """Return the counts since the last call, and start again at zero."""
         arrived, _Accepting.arrived = self.arrived, Arrived()
-        self._answer(json.dumps([arrived.records, arrived.distinct]).encode(), "application/json")
+        self._respond(json.dumps([arrived.records, arrived.distinct]).encode(), "application/json")
 
-    def _answer(self, body: bytes, media_type: str) -> None:
+    def _respond(self, body: bytes, media_type: str) -> None:
         self.send_response(200)
         self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(body)))
@@ -72,7 +72,7 @@ class _Accepting(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def _serve(connection: Connection) -> None:
@@ -83,7 +83,7 @@ def _serve(connection: Connection) -> None:
 
 @contextmanager
 def accepting() -> Iterator[str]:
-    """The server's URL, for as long as the block runs."""
+    """Run the server while the block runs, and yield its URL."""
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs,), daemon=True)
     server.start()
@@ -95,7 +95,7 @@ def accepting() -> Iterator[str]:
 
 
 def counted(url: str) -> tuple[int, int]:
-    """How many records the server took where it counts, since this was asked last, and how many numbers they had."""
+    """Return the number of counted records since the last call, and of different ids among them."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url) as response:
         records, distinct = json.load(response)

@@ -26,20 +26,20 @@ ATTRIBUTES: Mapping[str, AnyValue] = {
 
 
 def logger_to(processor: LogRecordProcessor) -> Logger:
-    """A logger whose records go to the processor."""
+    """Return a logger whose records go to the processor."""
     provider = LoggerProvider(resource=Resource({"service.name": "benchmark"}), shutdown_on_exit=False)
     provider.add_log_record_processor(processor)
     return provider.get_logger("benchmark", "1")
 
 
 def emit(logger: Logger, count: int) -> None:
-    """Emit so many records, each with nine attributes."""
+    """Emit a number of records, each with nine attributes."""
     for _ in range(count):
         _emit_one(logger, ATTRIBUTES)
 
 
 def emit_numbered(logger: Logger, count: int) -> None:
-    """Emit so many records, whose unique ids are the numbers from 0 on."""
+    """Emit a number of records, whose unique ids are the numbers from 0 on."""
     for number in range(count):
         _emit_one(logger, {**ATTRIBUTES, LOG_RECORD_UID: str(number)})
 

@@ -104,7 +104,7 @@ def test_only_the_owner_can_read_folders(tmp_path: Path) -> None:
 
 
 def test_room_ends_at_the_maximal_size(tmp_path: Path) -> None:
-    """Every file counts, whoever owns it."""
+    """Every file counts, also those of other processes."""
     box = OutboxDirectory(tmp_path, max_bytes=100)
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "x.bin").write_bytes(b"x" * 40)
@@ -213,7 +213,7 @@ def test_directory_that_cannot_be_used_is_an_error(tmp_path: Path, monkeypatch: 
 
 
 def test_locked_folder_is_found_locked(tmp_path: Path) -> None:
-    """The question itself leaves the lock as it was."""
+    """Asking does not change the lock."""
     box = OutboxDirectory(tmp_path, max_bytes=100)
     lock = box.create_folder()
 

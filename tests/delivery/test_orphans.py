@@ -1,4 +1,4 @@
-"""Orphans: folders of ended processes are sent by whoever adopts them, and deleted only when everything in them was sent."""
+"""Orphans: folders of ended processes are adopted, sent, and deleted only when everything in them was sent."""
 
 from __future__ import annotations
 

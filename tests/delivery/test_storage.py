@@ -88,7 +88,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 
 def test_folder_is_created_with_the_first_record(tmp_path: Path) -> None:
-    """A storage without records leaves nothing on the disk, and one of which all was sent leaves nothing, either."""
+    """And is deleted by `close`, if all its records are acknowledged."""
     unused = storage_in(tmp_path)
     unused.close()
     assert folders_in(tmp_path) == []

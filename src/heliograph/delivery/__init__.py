@@ -3,7 +3,7 @@
 Purpose
 =======
 
-The SDK's batch processor keeps records in memory. They are gone when the process is killed, when its queue is full, or when a
+The SDK's batch processor keeps records in memory. They are lost when the process is killed, when the queue is full, or when a
 server is down for longer than a few seconds. This package keeps them in a directory, the *outbox*, instead. Its promise: a
 record that was *accepted* (``on_emit`` returned, and the record was not counted as rejected) is delivered at least once, becomes
 a dead letter, or is counted as damaged or dropped. None disappears without a count.
@@ -84,7 +84,7 @@ lock                                guards
 An emitting thread takes one lock, for the time in which a frame is copied: the writer's. The worker does not take it. It reads
 what the length fields, written last, declare complete. Locks are taken in the order of the table, never the other way round,
 so no two threads wait for each other. Those that a handler of a signal may meet are ``RLock``: its own thread may hold them.
-An ``RLock`` lets the handler in, so a writer that is in the middle of a frame says `JournalBusy`, and the record goes to memory.
+An ``RLock`` lets the handler in, so a writer that is in the middle of a frame raises `JournalBusy`, and the record goes to memory.
 
 Readers of journals have no lock, because only the worker uses them. Others read single integers of theirs, which only grow.
 
@@ -92,7 +92,7 @@ Invariants
 ==========
 
 1. Sequences of a folder begin at 1, have no gap, and are never used twice. So a gap means damage, and its size is known.
-2. A frame becomes visible as a whole: its length is written after all else. A process that is killed before leaves zeros.
+2. A frame becomes visible as a whole: its length is written after all else. If the process is killed before, zeros are there.
 3. A full disk is an error when a segment is created, and never later: its space is reserved before it is mapped.
 4. A record is acknowledged only after a server accepted it, or after it is stored as a dead letter.
 5. The cursor never goes past a record that is not acknowledged, and a segment is deleted only when the cursor is past it.
@@ -100,7 +100,7 @@ Invariants
 6. A folder is written by one process, and read for sending by one thread. The lock is taken before its first byte is written,
    and is released after the last one is read.
 7. The file ``lock`` is the first file of a folder, and the last to be deleted.
-8. Nothing is sent before the time that a server asked for with ``Retry-After``, whoever waits.
+8. Nothing is sent before the time that a server asked for with ``Retry-After``, not even for a flush or a shutdown.
 
 Operation, step by step
 =======================
@@ -123,7 +123,7 @@ skipped, up to the next frame with a valid checksum. Its bytes are copied to ``d
 
 **Verdict.** The response decides (`heliograph.delivery.transport`). *Delivered* and *partial* acknowledge the batch. *Retry* and
 *hold* keep it, and wait for the server's ``Retry-After`` or for a growing backoff. After *split* and *dead letter* the batch is
-sent in halves, until a single record is left: that one becomes a dead letter.
+sent in halves, down to a single record, which becomes a dead letter.
 
 **Acknowledge.** The cursor is replaced, and segments that are behind it are deleted. Waiting flushes are notified.
 
@@ -149,7 +149,7 @@ Known limits
 ============
 
 - Delivery is at least once. A response that is lost, or a crash between a response and the cursor, sends records twice.
-  Each has a ``log.record.uid`` by which a receiver can tell.
+  Each has a ``log.record.uid``, by which a receiver can find duplicates.
 - Without ``full``, a power cut loses what the system has not written to the disk yet.
 - Order is kept within a folder. Not between folders, between disk and memory, or for dead letters that are requeued.
 - POSIX only, and only on file systems with ``flock``.

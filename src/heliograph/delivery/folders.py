@@ -9,13 +9,13 @@
     OUTBOX/dead.db                          the dead letters
 
 Ownership is an exclusive `flock` on the file ``lock``. The kernel drops it when the process ends, however it ends, so a
-folder whose lock is free belongs to a process that has died: it is an orphan, and whoever locks it may send and delete it.
+folder whose lock is free belongs to a process that has died: it is an orphan, and the process that locks it may send and delete it.
 A file with a process id would not do: ids are used again, and a file outlives a kill.
 
 Many processes work in one outbox at once, without any other lock between them. Two rules make that safe:
 
 - A folder is created under a hidden name, locked, and only then renamed to its final name. Nobody sees it unlocked.
-- When a folder is deleted, the file ``lock`` goes last. A folder without it is empty, and whoever sees it may delete it.
+- When a folder is deleted, the file ``lock`` goes last. A folder without it is empty, and any process may delete it.
 
 Within a process any thread may call these functions: `OutboxDirectory` has no state that changes. A `FolderLock` is used by
 one thread at a time (its owner in `storage.py` or `orphans.py`).

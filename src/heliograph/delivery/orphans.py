@@ -21,7 +21,7 @@ logger: Final = logging.getLogger(SCOPE)
 
 
 class Orphan:
-    """A folder that a dead process left, and that this process has locked.
+    """A folder of a dead process, which this process has locked.
 
     Args:
         lock: The lock of the folder.

@@ -1,7 +1,7 @@
 """The storage of one resource: a journal on disk, and a journal in memory for as long as the disk accepts nothing.
 
 A request carries records of one resource, so each resource of a process has a storage of its own, in a folder of its own. The
-folder is created with the first record: a processor that never gets a record leaves nothing on the disk.
+folder is created with the first record: a processor without records creates nothing on the disk.
 
 A record goes to memory in three cases: the disk failed within the last second, it fails now, or the handler of a signal emits
 in the middle of an append of the same thread. Memory is bounded (`MemoryJournal`); what does not fit is not accepted. As soon
@@ -14,7 +14,7 @@ and acknowledges what they return. Threads that flush or read metrics call `last
 **Locks.** `_lock` guards the step from "no folder" to "folder, reader and writer", and from "open" to "closed", so that no two
 threads create a folder, and none is created after `close`. It is an `RLock`, since the handler of a signal may come while its
 own thread holds it. After that step the three fields do not change before `close`, and are read without a lock. `_writer` is
-set last: whoever sees a writer sees the reader and the folder's lock, too. The journals have locks of their own.
+set last: a thread that sees a writer also sees the reader and the folder's lock. The journals have locks of their own.
 `_failed_at` has no lock: if two threads see a failure at once, the disk is tried, or the failure is logged, once more.
 
 A forked child calls `abandon` and then drops the storage: its files belong to the parent.

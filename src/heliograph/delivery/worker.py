@@ -130,7 +130,7 @@ class Worker:
                     adopt_at = time.monotonic() + _ADOPT_SECONDS
                 self._send_storages()
                 self._send_orphans()
-                # All that were open are gone, and there were more: go on at once, and not ten seconds later.
+                # All open orphans were sent, and there may be more: continue now, and not in ten seconds.
                 while self._may_have_more_orphans and not self.orphans:
                     self._adopt_some()
                     self._send_orphans()
