@@ -144,6 +144,19 @@ def test_server_that_does_not_reply_is_left_at_the_deadline(protocol: OtlpProtoc
     assert next_one.action is Action.DELIVERED
 
 
+def test_each_request_has_a_deadline_of_its_own(protocol: OtlpProtocol) -> None:
+    """Also on a connection that an earlier request has opened."""
+    replies = iter([Reply.ACCEPT, Reply.SILENCE])
+    with serving(protocol, lambda number, request: next(replies)) as server, opened(server.destination()) as transport:
+        transport.send(REQUEST, LONG)
+        before = time.monotonic()
+        late = transport.send(REQUEST, 0.5)
+        seconds = time.monotonic() - before
+
+    assert late.reason is Reason.TIMEOUT
+    assert seconds < LONG / 2
+
+
 @pytest.mark.parametrize("timeout_seconds", [0.0, -1.0])
 def test_timeout_that_is_over_is_a_verdict_too(protocol: OtlpProtocol, timeout_seconds: float) -> None:
     """It raises nothing. gRPC compares clocks in milliseconds, and may still deliver a request with a timeout of 0."""

@@ -23,6 +23,7 @@ from heliograph.delivery.encoding.log_records import (
     join_request,
     log_record_field,
 )
+from heliograph.delivery.transport.connect import TimedSocket
 from heliograph.delivery.transport.destination import Destination, Headers, OtlpProtocol
 from heliograph.delivery.transport.http import HttpTransport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
@@ -376,3 +377,46 @@ def test_query_of_the_endpoint_is_sent_and_never_shown() -> None:
 
     assert listener.heads[0].startswith("post /v1/logs?key=canary http/1.1")
     assert "canary" not in repr(verdict)
+
+
+@pytest.mark.parametrize(
+    ("status", "action", "reason"),
+    [
+        ("413 Too Large", Action.SPLIT, Reason.TOO_LARGE),
+        ("200 OK", Action.RETRY, Reason.CONNECTION),
+    ],
+)
+def test_response_is_read_after_a_broken_pipe(
+    monkeypatch: pytest.MonkeyPatch, status: str, action: Action, reason: Reason
+) -> None:
+    """A rejection explains why the server closed early. A success is not believed."""
+    real = TimedSocket.sendall
+
+    def break_after_the_body(connection: TimedSocket, data: bytes, flags: int = 0) -> None:
+        real(connection, data, flags)
+        if data == BODY:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(TimedSocket, "sendall", break_after_the_body)
+    response = f"HTTP/1.1 {status}\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n".encode()
+    with listening(lambda connection, _: connection.sendall(response)) as listener:
+        verdict = send(f"http://127.0.0.1:{listener.port}/v1/logs")
+
+    assert (verdict.action, verdict.reason) == (action, reason)
+
+
+def test_connection_is_not_used_again_if_the_server_will_close_it() -> None:
+    """It has announced that, even if its end is still open."""
+    connections = set()
+
+    def answer(connection: socket.socket, _: str) -> None:
+        connections.add(connection.getpeername())
+        connection.sendall(ACCEPTED.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+
+    with listening(answer) as listener:
+        transport = transport_to(f"http://127.0.0.1:{listener.port}/v1/logs")
+        actions = [transport.send(BODY, 10).action for _ in range(2)]
+        transport.close()
+
+    assert actions == [Action.DELIVERED] * 2
+    assert len(connections) == 2
