@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from heliograph.errors import FileFormatError
 from heliograph.receiver.recordings import read_recorded
@@ -86,15 +91,11 @@ def test_events_are_read_from_lines_of_otlp(tmp_path: Path) -> None:
 
 def test_events_are_read_from_a_store(tmp_path: Path) -> None:
     """They are the same events, from its tables."""
-    from google.protobuf import json_format
-    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
     path = tmp_path / "demo.db"
     store = Store(path)
-    ids = str.maketrans({}), '"traceId": "0123456789abcdef0123456789abcdef", "spanId": "0123456789abcdef", '
-    store.add_logs(json_format.Parse(LOG.replace(ids[1], ""), ExportLogsServiceRequest(), ignore_unknown_fields=True))
-    store.add_traces(json_format.Parse(TRACE.replace(ids[1], ""), ExportTraceServiceRequest()))
+    ids = '"traceId": "0123456789abcdef0123456789abcdef", "spanId": "0123456789abcdef", '  # protobuf cannot read them
+    store.add_logs(json_format.Parse(LOG.replace(ids, ""), ExportLogsServiceRequest(), ignore_unknown_fields=True))
+    store.add_traces(json_format.Parse(TRACE.replace(ids, ""), ExportTraceServiceRequest()))
 
     found = list(read_recorded(path))
 
@@ -131,3 +132,37 @@ def test_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
         list(read_recorded(path))
     with pytest.raises(FileFormatError, match=r"gone\.jsonl cannot be read"):
         list(read_recorded(tmp_path / "gone.jsonl"))
+
+
+def test_events_without_unique_id_are_all_read(tmp_path: Path) -> None:
+    """Another program may have emitted them. Nothing shows if two of them are the same."""
+    path = tmp_path / "events.jsonl"
+    path.write_text(f"{logs(eventName='shop.order')}\n" * 2)
+
+    assert [event.event_name for event in read_recorded(path)] == ["shop.order"] * 2
+
+
+def test_records_in_a_store_that_are_not_events_are_not_read(tmp_path: Path) -> None:
+    """These are log records without an event name, and span events without a unique id."""
+    path = tmp_path / "demo.db"
+    store = Store(path)
+    log_record, traces = ExportLogsServiceRequest(), ExportTraceServiceRequest()
+    log_record.resource_logs.add().scope_logs.add().log_records.add().body.string_value = "no event"
+    store.add_logs(log_record)
+    traces.resource_spans.add().scope_spans.add().spans.add(name="request").events.add(name="exception")
+    store.add_traces(traces)
+
+    assert list(read_recorded(path)) == []
+
+
+def test_store_that_is_damaged_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "demo.db"
+    store = Store(path)
+    store._insert({"events": [{"event_name": "shop.order", "attributes": "no JSON"}]})
+
+    with pytest.raises(FileFormatError, match=r"demo\.db"):
+        list(read_recorded(path))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("drop table events")
+    with pytest.raises(FileFormatError, match=r"demo\.db: no such table"):
+        list(read_recorded(path))

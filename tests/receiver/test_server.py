@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -56,6 +57,8 @@ def count(store: Store) -> int:
 def test_it_listens_on_the_loopback(endpoint: str) -> None:
     """Other machines cannot reach it."""
     assert urlsplit(endpoint).hostname == "127.0.0.1"
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.2", urlsplit(endpoint).port or 0), timeout=10)
 
 
 @pytest.mark.parametrize("content_type", [PROTOBUF, f"{PROTOBUF}; charset=utf-8"])
@@ -114,6 +117,39 @@ def test_requests_at_the_same_time_are_all_stored(endpoint: str, store: Store) -
     assert count(store) == 50
 
 
+def test_request_that_is_being_stored_is_finished_before_the_block_ends(tmp_path: Path) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    class SlowStore(Store):
+        def add_logs(self, request: ExportLogsServiceRequest) -> None:
+            begun.set()
+            may_end.wait()
+            super().add_logs(request)
+
+    store = SlowStore(tmp_path / "store.db")
+    with receiving(store) as endpoint:
+        client = threading.Thread(target=post, args=(endpoint, body()))
+        client.start()
+        assert begun.wait(10)
+        threading.Timer(0.2, may_end.set).start()
+
+    assert count(store) == 1
+    client.join()
+
+
+def test_silent_client_is_disconnected(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block ends although the client never sends its request."""
+    monkeypatch.setattr("heliograph.receiver.server.CLIENT_TIMEOUT_SECONDS", 0.2)
+    with receiving(store) as endpoint:
+        client = socket.create_connection(("127.0.0.1", urlsplit(endpoint).port or 0))
+        last_resort = threading.Timer(60, client.shutdown, [socket.SHUT_RDWR])
+        last_resort.start()
+
+    assert not last_resort.finished.is_set()
+    last_resort.cancel()
+    client.close()
+
+
 def test_port_is_closed_after_the_block(store: Store) -> None:
     """A client cannot connect any more."""
     with receiving(store) as endpoint:
@@ -121,3 +157,4 @@ def test_port_is_closed_after_the_block(store: Store) -> None:
 
     with pytest.raises(ConnectionRefusedError):
         post(endpoint, body())
+    assert "heliograph-receiver" not in [thread.name for thread in threading.enumerate()]

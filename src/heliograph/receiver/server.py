@@ -33,6 +33,8 @@ from heliograph.receiver.store import Store
 
 MAX_REQUEST_BYTES: Final = 64 * 1024 * 1024
 """The largest request body that is read, before decompression. (The decompressed size has no limit.)"""
+CLIENT_TIMEOUT_SECONDS: Final = 10
+"""The time after which a silent client is disconnected, since it would keep `receiving` from returning."""
 PROTOBUF: Final = "application/x-protobuf"
 """The content type of a request and of a response."""
 
@@ -45,9 +47,7 @@ def receiving(store: Store) -> Iterator[str]:
         The endpoint, such as ``http://127.0.0.1:40123``.
     """
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_class(store))
-    server.daemon_threads = (
-        False  # of daemon threads, `server_close` would not wait for those that are storing a request
-    )
+    server.daemon_threads = False  # `server_close` waits for threads that store a request only if they are no daemons
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="heliograph-receiver")
     thread.start()
     try:
@@ -67,7 +67,7 @@ def _handler_class(store: Store) -> type[BaseHTTPRequestHandler]:
     }
 
     class Handler(BaseHTTPRequestHandler):
-        timeout = 10  # seconds; a client that stays silent must not keep `receiving` from returning
+        timeout = CLIENT_TIMEOUT_SECONDS
 
         def do_POST(self) -> None:
             route = routes.get(self.path)
