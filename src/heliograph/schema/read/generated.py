@@ -151,8 +151,6 @@ class _FunctionSource:
         self._variable_count += 1
         inner = without_null(kind)
         is_optional = inner is not kind
-        if (is_optional and isinstance(kind, UnionType) and len(kind.options) > 2) or isinstance(inner, NullType):  # noqa: PLR2004
-            return None
         guards = (*guards, variable) if is_optional else guards
         if isinstance(inner, ObjectType):
             condition = self._add_object(variable, inner, attribute, privacy, guards)
