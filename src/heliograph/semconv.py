@@ -108,7 +108,7 @@ EVENT_VERSION: Final = AttributeName(
 )
 EVENT_VIOLATIONS: Final = AttributeName(
     "heliograph.event.violations",
-    "How the event violates its schema: the kind of each violation and the path to the field, never a value.",
+    "The violations of the schema by the event: the kind of each and the path to the field, never a value.",
 )
 VIOLATION_KIND: Final = AttributeName(
     "heliograph.violation.kind",
