@@ -1,4 +1,4 @@
-"""What `flush` of a configured host says is true, and comes in time."""
+"""`flush` and `shutdown` of a configured host report the truth, within their timeout."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOGS_ALONE = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
 
 
 def test_flush_is_false_with_a_dead_port() -> None:
-    """Nobody listens: the flush says so, in time, and so does the shutdown."""
+    """If no server listens, both are False, within the timeout."""
     ran = python(
         """
 host = configure(Settings(flush_timeout_millis=1000), plugins=[Plugin()])
@@ -35,7 +35,7 @@ say(flushed=host.flush(), shut=host.shutdown(), seconds=time.monotonic() - began
 
 @pytest.mark.parametrize("status", [400, 503])
 def test_flush_is_true_again_when_the_server_recovers(status: int) -> None:
-    """While the server refuses, the flush is False; what is tracked after it recovered is flushed, and True."""
+    """It is False while the server rejects requests, and True for events tracked after it recovered."""
     ran = python(
         WITH_SERVER
         + """
@@ -57,7 +57,7 @@ with Misbehaving() as server, through(server.endpoint) as host:
 
 
 def test_flush_is_false_when_the_queue_dropped() -> None:
-    """A burst that the queue cannot hold is not delivered as a whole, and the flush says so, once."""
+    """If a burst overflows the queue, some events are lost: one flush reports it."""
     ran = python(
         WITH_SERVER
         + """
@@ -78,7 +78,7 @@ with Misbehaving(delay_seconds=0.2) as server, through(server.endpoint) as host:
 
 
 def test_headers_are_sent() -> None:
-    """The headers of the environment go with every request."""
+    """Every request has the headers that the environment sets."""
     ran = python(
         WITH_SERVER
         + """
@@ -94,7 +94,7 @@ with Misbehaving() as server, through(server.endpoint) as host:
 
 
 def test_deadline_holds_with_a_silent_server() -> None:
-    """A server that accepts and never answers holds up neither `flush` nor `shutdown`, and no thread of ours stays."""
+    """A server that never answers delays neither `flush` nor `shutdown`, and no thread of ours is left."""
     ran = python(
         WITH_SERVER
         + """
@@ -117,7 +117,7 @@ with Misbehaving(silent=True) as server:
 
 
 def test_no_thread_is_left_after_shutdown() -> None:
-    """When `shutdown` returns, the threads of the host and of its providers have ended; a second call does nothing."""
+    """When `shutdown` returns, the threads of host and providers have ended; a second call does nothing."""
     ran = python(
         WITH_SERVER
         + """

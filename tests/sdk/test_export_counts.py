@@ -1,4 +1,4 @@
-"""The counts of an exporter says whether what was taken was delivered."""
+"""The counts of an exporter show whether everything it accepted was delivered."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from heliograph.sdk.export_counts import (
     CountingTracerProvider,
     ExportCounts,
     counting_exporter,
+    run_flush,
 )
 
 
@@ -27,20 +28,20 @@ def accept(counts: ExportCounts, count: int) -> None:
 
 
 def test_all_delivered() -> None:
-    """What was accepted and delivered is settled; with nothing accepted there is nothing to miss."""
+    """If everything that was accepted was delivered, the flush succeeds; also if nothing was accepted."""
     counts = ExportCounts()
     assert counts.finish_flush(counts.start_flush())
 
     accept(counts, 3)
-    mark = counts.start_flush()
+    start = counts.start_flush()
     counts.add_delivered(3)
 
-    assert mark.accepted == 3
-    assert counts.finish_flush(mark)
+    assert start.accepted == 3
+    assert counts.finish_flush(start)
 
 
-def test_loss_is_told_once() -> None:
-    """What was not delivered is written off: the next flush does not tell it again."""
+def test_loss_is_reported_once() -> None:
+    """Items that were not delivered are counted as lost: the next flush does not report them again."""
     counts = ExportCounts()
     accept(counts, 5)
     counts.add_delivered(3)
@@ -54,8 +55,8 @@ def test_loss_is_told_once() -> None:
     assert counts.finish_flush(counts.start_flush())
 
 
-def test_loss_is_told_by_each_flush_that_was_under_way() -> None:
-    """Of two flushes at the same time, the second does not say that all is well because the first has told the loss."""
+def test_loss_is_reported_by_each_flush_that_runs() -> None:
+    """Of two flushes at the same time, the second does not succeed because the first has reported the loss."""
     counts = ExportCounts()
     accept(counts, 2)
     first, second = counts.start_flush(), counts.start_flush()
@@ -65,29 +66,29 @@ def test_loss_is_told_by_each_flush_that_was_under_way() -> None:
     assert counts.finish_flush(counts.start_flush())
 
 
-def test_failure_during_a_flush_is_told_once() -> None:
-    """An export that fails while a flush is under way makes its answer False, also where no item is missing."""
+def test_failure_during_a_flush_is_reported_once() -> None:
+    """An export that fails during a flush makes it False, even if no item is missing."""
     counts = ExportCounts()
-    mark = counts.start_flush()
+    start = counts.start_flush()
     counts.add_failure()
 
-    assert not counts.finish_flush(mark)
+    assert not counts.finish_flush(start)
     assert counts.finish_flush(counts.start_flush())
 
 
-def test_what_is_accepted_after_the_mark_does_not_count() -> None:
-    """A flush answers for what came before it."""
+def test_items_accepted_after_the_start_do_not_count() -> None:
+    """A flush reports on the items accepted before it started."""
     counts = ExportCounts()
     accept(counts, 2)
-    mark = counts.start_flush()
+    start = counts.start_flush()
     accept(counts, 10)
     counts.add_delivered(2)
 
-    assert counts.finish_flush(mark)
+    assert counts.finish_flush(start)
 
 
 def test_threads_are_counted() -> None:
-    """Many threads accept and deliver, and every item is counted."""
+    """Threads accept and deliver at the same time, and every item is counted."""
     counts = ExportCounts()
 
     def work() -> None:
@@ -105,21 +106,55 @@ def test_threads_are_counted() -> None:
     assert counts.finish_flush(counts.start_flush())
 
 
-class Answer(enum.Enum):
+def test_signal_handler_may_count_in_the_middle_of_counting() -> None:
+    """The handler runs in the thread that holds the lock, so the lock has to be reentrant."""
+    counts = ExportCounts()
+
+    with counts._lock:
+        counts.add_accepted()
+        counts.add_delivered(1)
+
+    assert counts.finish_flush(counts.start_flush())
+
+
+def test_run_flush_finishes_the_flush_of_every_exporter() -> None:
+    """After a flush that failed, the next one succeeds, for each of the exporters."""
+    first, second = ExportCounts(), ExportCounts()
+    accept(first, 1)
+    accept(second, 1)
+
+    assert not run_flush([first, second], lambda: True)
+    assert run_flush([first, second], lambda: True)
+    assert not run_flush([first, second], lambda: False)
+
+
+def test_items_delivered_during_the_flush_count() -> None:
+    """The flush itself delivers what was accepted before it."""
+    counts = ExportCounts()
+    accept(counts, 1)
+
+    def flush() -> bool:
+        counts.add_delivered(1)
+        return True
+
+    assert run_flush([counts], flush)
+
+
+class Result(enum.Enum):
     SUCCESS = 0
     FAILURE = 1
 
 
 class Exporter:
-    """An exporter of any signal, which answers as it is told."""
+    """An exporter of any signal, with a result that the test chooses."""
 
-    def __init__(self, answer: object = Answer.SUCCESS) -> None:
-        self.answer = answer
+    def __init__(self, result: object = Result.SUCCESS) -> None:
+        self.result = result
         self.exported: list[object] = []
 
     def export(self, batch: object, timeout_millis: float = 0) -> object:
         self.exported.append(batch)
-        return self.answer
+        return self.result
 
     def shutdown(self) -> None:
         """Nothing to release."""
@@ -128,34 +163,34 @@ class Exporter:
         return True
 
 
-def test_counted_exporter_is_still_that_exporter() -> None:
-    """The counting class is a subclass by the same name, gives the same answer, and takes the same arguments."""
-    exporter = counting_exporter(Exporter)(answer=Answer.SUCCESS)
+def test_counting_exporter_is_still_that_exporter() -> None:
+    """It is an instance of a subclass with the same name, and has the same arguments and results."""
+    exporter = counting_exporter(Exporter)(result=Result.SUCCESS)
 
     assert isinstance(exporter, Exporter)
     assert type(exporter).__name__ == "Exporter"
-    assert exporter.export([1, 2], timeout_millis=5) is Answer.SUCCESS
+    assert exporter.export([1, 2], timeout_millis=5) is Result.SUCCESS
     assert exporter.exported == [[1, 2]]
 
 
-def test_counted_exporter_tells_its_ledger() -> None:
-    """A batch that was exported is delivered; one that failed, or was answered with nothing, is a failure."""
+def test_counting_exporter_counts_deliveries_and_failures() -> None:
+    """A batch that was exported is delivered; an export that failed, or returned nothing, is a failure."""
     exporter = counting_exporter(Exporter)()
     counts: ExportCounts = exporter.counts  # type: ignore[attr-defined]
     accept(counts, 2)
-    mark = counts.start_flush()
+    start = counts.start_flush()
     exporter.export([1, 2])
-    assert counts.finish_flush(mark)
+    assert counts.finish_flush(start)
 
-    for answer in (Answer.FAILURE, None):
-        exporter.answer = answer
-        mark = counts.start_flush()
+    for result in (Result.FAILURE, None):
+        exporter.result = result
+        start = counts.start_flush()
         exporter.export([])
-        assert not counts.finish_flush(mark)
+        assert not counts.finish_flush(start)
 
 
-def test_each_exporter_has_a_ledger_of_its_own() -> None:
-    """Two exporters of one class do not count each other's."""
+def test_each_exporter_has_its_own_counts() -> None:
+    """Two exporters of one class do not share counts."""
     one, other = counting_exporter(Exporter)(), counting_exporter(Exporter)()
 
     assert one.counts is not other.counts  # type: ignore[attr-defined]
@@ -166,8 +201,8 @@ class LogExporter(Exporter):
         super().__init__(LogRecordExportResult.SUCCESS)
 
 
-def test_log_provider_tells_the_truth() -> None:
-    """Its flush is True while exports succeed, False once for one that failed, and True again."""
+def test_flush_of_a_log_provider_reports_a_failed_export() -> None:
+    """It is True while exports succeed, False once after one that failed, and then True again."""
     exporter = counting_exporter(LogExporter)()
     provider = CountingLoggerProvider(shutdown_on_exit=False)
     provider.export_counts = [exporter.counts]  # type: ignore[attr-defined]
@@ -177,10 +212,10 @@ def test_log_provider_tells_the_truth() -> None:
         assert provider.force_flush()
         logger.emit(LogRecord(body="one"))
         assert provider.force_flush()
-        exporter.answer = LogRecordExportResult.FAILURE
+        exporter.result = LogRecordExportResult.FAILURE
         logger.emit(LogRecord(body="two"))
         assert not provider.force_flush()
-        exporter.answer = LogRecordExportResult.SUCCESS
+        exporter.result = LogRecordExportResult.SUCCESS
         logger.emit(LogRecord(body="three"))
         assert provider.force_flush()
     finally:
@@ -189,21 +224,21 @@ def test_log_provider_tells_the_truth() -> None:
 
 class Spans(SpanExporter):
     def __init__(self) -> None:
-        self.answer = SpanExportResult.SUCCESS
+        self.result = SpanExportResult.SUCCESS
 
     def export(self, spans: Sequence[object]) -> SpanExportResult:
-        return self.answer
+        return self.result
 
 
-def test_tracer_provider_asks_every_exporter() -> None:
-    """With one good exporter and one bad the flush is False, once."""
+def test_flush_of_a_tracer_provider_reports_on_every_exporter() -> None:
+    """With one good and one bad exporter, the flush is False, once."""
     good, bad = counting_exporter(Spans)(), counting_exporter(Spans)()
     provider = CountingTracerProvider(shutdown_on_exit=False)
     provider.export_counts = [good.counts, bad.counts]  # type: ignore[attr-defined]
     for exporter in (good, bad):
         provider.add_span_processor(CountingBatchSpanProcessor(exporter, exporter.counts))  # type: ignore[attr-defined]
     try:
-        bad.answer = SpanExportResult.FAILURE
+        bad.result = SpanExportResult.FAILURE
         provider.get_tracer("tests").start_span("one").end()
         assert not provider.force_flush()
         assert provider.force_flush()
@@ -211,8 +246,8 @@ def test_tracer_provider_asks_every_exporter() -> None:
         provider.shutdown()
 
 
-def test_what_is_not_sampled_is_not_missed() -> None:
-    """A span that is not sampled is never exported, and nobody waits for it."""
+def test_span_that_is_not_sampled_is_not_missed() -> None:
+    """A span that is not sampled is never exported, so it is not counted as accepted."""
     exporter = counting_exporter(Spans)()
     provider = CountingTracerProvider(shutdown_on_exit=False, sampler=sampling.ALWAYS_OFF)
     provider.export_counts = [exporter.counts]  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Which exporters the environment asks for."""
+"""The environment selects the exporters of each signal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ EVERY_SIGNAL = pytest.mark.parametrize("signal", list(TelemetrySignal))
 
 
 def names(signal: TelemetrySignal, **environ: str) -> list[str]:
-    """The names of the exporters, where nothing is wrong."""
+    """Return the names of the selected exporters; there must be no problem."""
     selection = select(signal, environ)
     assert selection.problems == ()
     return [exporter.name for exporter in selection.exporters]
@@ -18,7 +18,7 @@ def names(signal: TelemetrySignal, **environ: str) -> list[str]:
 
 @EVERY_SIGNAL
 def test_default_is_otlp_over_http(signal: TelemetrySignal) -> None:
-    """Without a word, and with an empty one, it is OTLP over HTTP."""
+    """If the variable is not set or empty, OTLP over HTTP is selected."""
     assert names(signal) == ["otlp_proto_http"]
     assert names(signal, **{signal.exporter_variable: ""}) == ["otlp_proto_http"]
     assert names(signal, **{signal.exporter_variable: "otlp"}) == ["otlp_proto_http"]
@@ -26,7 +26,7 @@ def test_default_is_otlp_over_http(signal: TelemetrySignal) -> None:
 
 @EVERY_SIGNAL
 def test_protocol_chooses_the_otlp_exporter(signal: TelemetrySignal) -> None:
-    """The protocol of the signal goes before the common one; an empty one counts as none."""
+    """The protocol of the signal takes precedence over the common one; an empty variable counts as not set."""
     own, common = f"OTEL_EXPORTER_OTLP_{signal.value.upper()}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
 
     assert names(signal, **{common: "grpc"}) == ["otlp_proto_grpc"]
@@ -37,7 +37,7 @@ def test_protocol_chooses_the_otlp_exporter(signal: TelemetrySignal) -> None:
 
 @EVERY_SIGNAL
 def test_exporters_by_name(signal: TelemetrySignal) -> None:
-    """One name or several, with spaces or without; what is installed can be named by its entry point."""
+    """The variable has one name or several, with spaces or without; each is the name of an entry point."""
     assert names(signal, **{signal.exporter_variable: "console"}) == ["console"]
     assert names(signal, **{signal.exporter_variable: " console , otlp,"}) == ["console", "otlp_proto_http"]
     assert names(signal, **{signal.exporter_variable: "otlp_proto_grpc"}) == ["otlp_proto_grpc"]
@@ -45,19 +45,19 @@ def test_exporters_by_name(signal: TelemetrySignal) -> None:
 
 @EVERY_SIGNAL
 def test_none_is_no_exporter(signal: TelemetrySignal) -> None:
-    """`none` asks for no exporter, whatever else stands beside it."""
+    """`none` selects no exporter, whatever other names the variable contains."""
     assert names(signal, **{signal.exporter_variable: "none"}) == []
     assert names(signal, **{signal.exporter_variable: "none,console"}) == []
 
 
 def test_prometheus_is_an_exporter_of_metrics() -> None:
-    """An exporter that an installed distribution brings is found."""
+    """An exporter of another installed distribution is found."""
     assert names(TelemetrySignal.METRICS, OTEL_METRICS_EXPORTER="prometheus") == ["prometheus"]
 
 
 @EVERY_SIGNAL
 def test_unknown_exporter_is_a_problem(signal: TelemetrySignal) -> None:
-    """The problem names the variable, the value, and what there is; the others are found all the same."""
+    """The problem names the variable, the value, and the possible names. The other exporters are still selected."""
     selection = select(signal, {signal.exporter_variable: "zipkon,console"})
 
     [problem] = selection.problems
@@ -70,18 +70,18 @@ def test_unknown_exporter_is_a_problem(signal: TelemetrySignal) -> None:
 
 @EVERY_SIGNAL
 def test_unknown_protocol_is_a_problem(signal: TelemetrySignal) -> None:
-    """The problem names the variable that said it, its value, and the protocols that there are."""
+    """The problem names the variable, its value, and the possible protocols."""
     own = f"OTEL_EXPORTER_OTLP_{signal.value.upper()}_PROTOCOL"
 
     [problem] = select(signal, {own: "http/json"}).problems
     [common] = select(signal, {"OTEL_EXPORTER_OTLP_PROTOCOL": "carrier-pigeon"}).problems
 
-    assert problem == f"{own}: 'http/json' has to be one of http/protobuf, grpc"
-    assert common == "OTEL_EXPORTER_OTLP_PROTOCOL: 'carrier-pigeon' has to be one of http/protobuf, grpc"
+    assert problem == f"{own}: 'http/json' must be one of http/protobuf, grpc"
+    assert common == "OTEL_EXPORTER_OTLP_PROTOCOL: 'carrier-pigeon' must be one of http/protobuf, grpc"
 
 
 def test_protocol_does_not_matter_to_other_exporters() -> None:
-    """An unknown protocol is no problem where OTLP is not asked for."""
+    """An unknown protocol is no problem if OTLP is not selected."""
     assert names(TelemetrySignal.LOGS, OTEL_LOGS_EXPORTER="console", OTEL_EXPORTER_OTLP_PROTOCOL="x") == ["console"]
 
 
@@ -97,7 +97,7 @@ def test_protocol_does_not_matter_to_other_exporters() -> None:
     ],
 )
 def test_asks_for_export(name: str, asks: bool) -> None:
-    """An endpoint or an exporter asks for export; an empty one, or another variable, does not."""
+    """An endpoint or an exporter asks for export; an empty variable, or any other, does not."""
     assert asks_for_export({name: "x"}) is asks
     assert asks_for_export({name: ""}) is False
     assert asks_for_export({}) is False

@@ -1,4 +1,4 @@
-"""The providers that `configure` makes: from the environment, where none is set; those that are set are joined."""
+"""The providers that `configure` creates from the environment; a provider that is set already stays."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ with configure(plugins=[Plugin()]) as host:
 
 @pytest.fixture
 def receiver():
-    """Where telemetry goes."""
+    """A server that receives telemetry."""
     with Receiver() as receiver:
         yield receiver
 
 
 def test_all_three_signals_arrive(receiver: Receiver) -> None:
-    """Log records, a span with its events, and metrics, with the service's name and the resource's attributes."""
+    """Log records, a span with its events, and metrics arrive with the attributes of the resource."""
     ran = python(
         WORK,
         **otlp(
@@ -48,8 +48,8 @@ def test_all_three_signals_arrive(receiver: Receiver) -> None:
         assert thing.resource["deployment.environment.name"] == "test"
 
 
-def test_set_providers_are_joined() -> None:
-    """A provider that is set stays, with no warning, and gets what is tracked; only the missing ones are made."""
+def test_provider_that_is_set_stays() -> None:
+    """It gets the events, without a warning; only the missing providers are created."""
     ran = python(
         """
 import logging, warnings
@@ -82,8 +82,8 @@ say(logs=len(exporter.get_finished_logs()))
     assert ran.stderr == ""
 
 
-def test_providers_that_were_shut_down_are_told() -> None:
-    """A second configure(), after the first host was shut down, says that what it is given is lost, and why."""
+def test_providers_that_were_shut_down_cause_warnings() -> None:
+    """A second `configure`, after the first host was shut down, cannot export: the warnings say why."""
     ran = python(
         """
 with configure(plugins=[Plugin()]):
@@ -97,11 +97,11 @@ with configure(plugins=[Plugin()]):
     )
 
     for provider in ("TracerProvider", "LoggerProvider", "MeterProvider"):
-        assert f"The {provider} of this process was shut down with the host that made it" in ran.stderr
+        assert f"The {provider} of this process was shut down with the host that created it" in ran.stderr
 
 
 def test_disabled_sdk_is_silent(receiver: Receiver) -> None:
-    """With OTEL_SDK_DISABLED hooks run and nothing leaves; no provider is set, no warning is told."""
+    """With OTEL_SDK_DISABLED, hooks run and nothing is exported; no provider is set, and there is no warning."""
     ran = python(
         """
 from opentelemetry import trace
@@ -118,7 +118,7 @@ with configure(plugins=[Plugin()]) as host:
 
 
 def test_sampler_of_the_environment(receiver: Receiver) -> None:
-    """A sampler that is off leaves out spans and their events; the log records leave all the same."""
+    """A sampler that is off drops spans and their events; the log records are exported all the same."""
     ran = python(WORK, **otlp(receiver.endpoint, OTEL_TRACES_SAMPLER="always_off"))
 
     assert ran.only == {"flushed": True}
@@ -127,7 +127,7 @@ def test_sampler_of_the_environment(receiver: Receiver) -> None:
 
 
 def test_limits_and_batches_of_the_environment(receiver: Receiver) -> None:
-    """The SDK's own limits hold: of span events, and of the items in one request."""
+    """The SDK's limits hold: the number of span events, and of items in a request."""
     ran = python(WORK, **otlp(receiver.endpoint, OTEL_SPAN_EVENT_COUNT_LIMIT="2", OTEL_BLRP_MAX_EXPORT_BATCH_SIZE="2"))
 
     assert ran.only == {"flushed": True}
@@ -138,7 +138,7 @@ def test_limits_and_batches_of_the_environment(receiver: Receiver) -> None:
 
 
 def test_none_exports_nothing(receiver: Receiver) -> None:
-    """`none` makes a provider that exports nothing, and the flush has nothing to miss."""
+    """`none` creates a provider that exports nothing, and its flush succeeds."""
     ran = python(
         WORK, **otlp(receiver.endpoint), **{f"OTEL_{each}_EXPORTER": "none" for each in ("TRACES", "METRICS", "LOGS")}
     )
@@ -147,8 +147,8 @@ def test_none_exports_nothing(receiver: Receiver) -> None:
     assert receiver.raw() == b""
 
 
-def test_every_problem_is_told_at_once() -> None:
-    """Wrong names of all signals are told in one error, and no provider was set."""
+def test_one_error_lists_every_problem() -> None:
+    """One error names the wrong values of all signals. No provider was set, and no thread was started."""
     ran = python(
         """
 from heliograph import SettingsError
@@ -167,12 +167,12 @@ except SettingsError as error:
     said = ran.only
     for part in ("OTEL_TRACES_EXPORTER", "'zipkon'", "OTEL_LOGS_EXPORTER", "'otpl'", "console", "OTEL_CONFIG_FILE"):
         assert part in said["message"]
-    assert "OTEL_EXPORTER_OTLP_PROTOCOL: 'smoke' has to be one of http/protobuf, grpc" in said["message"]
+    assert "OTEL_EXPORTER_OTLP_PROTOCOL: 'smoke' must be one of http/protobuf, grpc" in said["message"]
     assert (said["provider"], said["threads"]) == ("ProxyTracerProvider", 1)
 
 
 def test_grpc_to_a_real_collector(collector: Collector) -> None:
-    """With the protocol gRPC the same arrives at a real Collector."""
+    """With the protocol `grpc`, a real Collector receives the same telemetry."""
     ran = python(
         WORK,
         **otlp(collector.otlp_grpc_endpoint, OTEL_EXPORTER_OTLP_PROTOCOL="grpc", OTEL_SERVICE_NAME="over-grpc"),

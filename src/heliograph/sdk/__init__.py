@@ -1,1 +1,5 @@
-"""Providers from the standard environment, for a program that owns its process. Nothing else imports the SDK."""
+"""OpenTelemetry's SDK, set up from the standard environment variables, for a program that owns its process.
+
+Apart from the outbox's processor (`heliograph.delivery`), nothing else in heliograph imports the SDK. `heliograph.configure`
+imports it when it is called.
+"""

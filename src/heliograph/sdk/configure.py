@@ -1,4 +1,4 @@
-"""A host, with providers from the environment, for a program that owns its process."""
+"""`configure`: a host and the OpenTelemetry providers of the process, set up from the environment."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ def configure(
     plugins: Iterable[object] = (),
     databases: Mapping[str, str | PathLike[str]] | None = None,
 ) -> Host:
-    """A host whose telemetry goes where the standard ``OTEL_*`` variables say.
+    """Return a host whose telemetry is exported as the standard ``OTEL_*`` variables say.
 
-    Each provider of OpenTelemetry that is not set yet is made, with the specification's defaults (OTLP over HTTP to
-    ``http://localhost:4318``), and set; one that is set is joined, and never replaced. The host's `shutdown` shuts down
-    those that were made here; when the interpreter ends without it, it is called, and its deadline holds.
+    Each global provider of OpenTelemetry (traces, logs, metrics) that is not set yet is created and set, with the
+    specification's defaults: OTLP over HTTP to ``http://localhost:4318``. A provider that is set is used, and never
+    replaced.
+
+    `Host.shutdown` shuts the created providers down. If the program exits without it, it is called at exit, and the
+    program exits when the setting ``flush_timeout_millis`` has passed.
 
     Args:
         settings: See `Host`.
@@ -33,10 +36,11 @@ def configure(
         databases: See `Host`.
 
     Raises:
-        SettingsError: Every problem of the environment, at once.
-        OutboxError: The setting ``outbox`` names a directory that cannot be used.
+        SettingsError: The environment cannot be used; it lists every problem.
+        PluginError: A plugin cannot be loaded or registered.
+        OutboxError: The directory of the setting ``outbox`` cannot be used.
     """
-    # importing heliograph imports no SDK: who brings providers of their own need not have it in memory
+    # Imported here, so that `import heliograph` does not import the SDK: a program with its own providers may not need it.
     from heliograph.runtime.at_exit import AtExit
     from heliograph.sdk.setup import is_disabled, set_up_providers
 

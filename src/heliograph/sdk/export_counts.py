@@ -1,6 +1,21 @@
-"""What an exporter was given, and what it delivered: so that a flush can tell the truth.
+"""Counts of what an exporter accepted and delivered, so that a flush can report the truth.
 
-The SDK's `force_flush` answers True also when every export failed, and when the queue dropped half of what came.
+`force_flush` of OpenTelemetry's SDK returns True even if every export failed, or if its queue was full and dropped items. So the
+providers that heliograph creates have exporters, processors and a `force_flush` that count:
+
+1. A processor counts each item (a span or a log record) that it accepts.
+2. An exporter counts the items of each batch that it delivered, and its failed exports.
+3. A flush notes the counts when it starts. When it ends, each item accepted before its start must have been delivered, and
+   no export may have failed since.
+
+Metrics are exported as one snapshot, which no queue can drop. For them only failed exports count.
+
+Threads: items are accepted in any thread of the program, delivered in the worker thread of an SDK processor, and flushed in any
+thread. Each `ExportCounts` has one lock for its counts. It is reentrant, because a signal handler may emit telemetry while its
+thread is counting. A forked child starts at zero: items that the parent held at the fork are delivered by the parent.
+
+Known limit: when a flush ends, an item that it misses may still be in a queue or in a request, and be delivered later. It is
+counted as lost then, and the later delivery may hide the loss of another item.
 """
 
 from __future__ import annotations
@@ -22,12 +37,12 @@ E = TypeVar("E")
 
 
 class FlushStart(NamedTuple):
-    """How a counts stood at some moment.
+    """The counts of an exporter at the start of a flush.
 
     Attributes:
-        accepted: How many items were taken so far.
-        lost: How many of them were written off.
-        failures: How many exports failed.
+        accepted: The number of items accepted so far.
+        lost: The number of them that earlier flushes found to be lost.
+        failures: The number of failed exports so far.
     """
 
     accepted: int
@@ -36,127 +51,137 @@ class FlushStart(NamedTuple):
 
 
 class ExportCounts:
-    """The counts of one exporter."""
+    """The counts of one exporter: items accepted, delivered and lost, and failed exports."""
 
     def __init__(self) -> None:
-        self._restart()
-        after_fork_in_child(self._restart)  # what the parent holds, the parent delivers
+        self._reset()
+        after_fork_in_child(self._reset)
 
-    def _restart(self) -> None:
-        self._lock = threading.RLock()  # the handler of a signal may emit, too
+    def _reset(self) -> None:
+        self._lock = threading.RLock()
         self._accepted = self._delivered = self._lost = self._failures = 0
 
     def add_accepted(self) -> None:
-        """An item was taken to be exported."""
+        """Count an item that was accepted for export."""
         with self._lock:
             self._accepted += 1
 
     def add_delivered(self, count: int) -> None:
-        """Items were delivered."""
+        """Count items that were delivered."""
         with self._lock:
             self._delivered += count
 
     def add_failure(self) -> None:
-        """An export failed."""
+        """Count a failed export."""
         with self._lock:
             self._failures += 1
 
     def start_flush(self) -> FlushStart:
-        """How things stand, when a flush begins."""
+        """Return the counts at the start of a flush, for `finish_flush`."""
         with self._lock:
             return FlushStart(self._accepted, self._lost, self._failures)
 
-    def finish_flush(self, mark: FlushStart) -> bool:
-        """Whether all that was taken before the mark was delivered, and no export failed since.
+    def finish_flush(self, start: FlushStart) -> bool:
+        """Return True if all items accepted before the start were delivered, and no export has failed since.
 
-        To be asked when the flush has ended: what was not delivered by then is written off, and so told by each flush
-        that was under way, and by no later one.
+        An item that is missing is counted as lost. So each flush that runs at this moment reports the loss, and no later one.
         """
         with self._lock:
-            self._lost += max(0, mark.accepted - self._delivered - self._lost)
-            return (self._lost, self._failures) == (mark.lost, mark.failures)
+            self._lost += max(0, start.accepted - self._delivered - self._lost)
+            return (self._lost, self._failures) == (start.lost, start.failures)
 
 
-def run_flush(export_counts: Sequence[ExportCounts], action: Callable[[], bool]) -> bool:
-    """Whether the action says yes, and by its end all was delivered that had been taken before it."""
-    marks = [(counts, counts.start_flush()) for counts in export_counts]
-    is_done = action()
-    delivered = [counts.finish_flush(mark) for counts, mark in marks]  # each of them, whatever the first one says
-    return all(delivered) and is_done
+def run_flush(export_counts: Sequence[ExportCounts], flush: Callable[[], bool]) -> bool:
+    """Call a function that flushes or shuts down, and return True if it returned True and everything was delivered.
+
+    Args:
+        export_counts: The counts of the exporters that are flushed.
+        flush: The function.
+    """
+    started = [(counts, counts.start_flush()) for counts in export_counts]
+    is_flushed = flush()
+    # A list, so that every exporter's flush is finished; `all` alone would stop at the first that failed.
+    delivered = [counts.finish_flush(start) for counts, start in started]
+    return is_flushed and all(delivered)
 
 
 @functools.cache
 def counting_exporter(exporter_class: type[E]) -> Callable[..., E]:
-    """A subclass of an exporter class, of any signal, that tells its `counts` what was delivered."""
+    """Return a function that creates an exporter of a subclass which counts, in its attribute `counts`, what it delivers.
+
+    The subclass has the name of its base class, so that the SDK's log messages name the exporter that the user chose. It is
+    made at runtime because the exporter classes come from entry points, and those of the three signals have no common base.
+    """
 
     def export(self: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
         result = exporter_class.export(self, batch, *args, **kwargs)  # type: ignore[attr-defined]
+        # Each signal has a result enum of its own. Some exporters return nothing after an error.
         if getattr(result, "name", None) != "SUCCESS":
             self.counts.add_failure()
-        elif isinstance(batch, Sized):  # spans, log records; metrics come as one snapshot, which no queue can drop
+        elif isinstance(batch, Sized):  # spans or log records, and not a snapshot of metrics
             self.counts.add_delivered(len(batch))
         return result
 
-    def make(*args: Any, **kwargs: Any) -> E:
-        exporter = cls(*args, **kwargs)
+    def create(*args: Any, **kwargs: Any) -> E:
+        exporter = subclass(*args, **kwargs)
         exporter.counts = ExportCounts()
         return exporter  # type: ignore[no-any-return]
 
-    cls: Any = type(exporter_class.__name__, (exporter_class,), {"export": export, "__module__": __name__})
-    return make
+    subclass: Any = type(exporter_class.__name__, (exporter_class,), {"export": export, "__module__": __name__})
+    return create
 
 
 class CountingBatchSpanProcessor(BatchSpanProcessor):
-    """The SDK's batch processor; its exporter's counts knows each span that it takes."""
+    """The SDK's batch processor for spans, which also counts the spans that it accepts."""
 
     def __init__(self, exporter: SpanExporter, counts: ExportCounts) -> None:
         super().__init__(exporter)
         self._counts = counts
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Take a span that ended, if it is sampled."""
+        """Accept a span that has ended, if it is sampled. The SDK exports no other."""
         super().on_end(span)
         if span.context is not None and span.context.trace_flags.sampled:
             self._counts.add_accepted()
 
 
 class CountingBatchLogRecordProcessor(BatchLogRecordProcessor):
-    """The SDK's batch processor; its exporter's counts knows each log record that it takes."""
+    """The SDK's batch processor for log records, which also counts the records that it accepts."""
 
     def __init__(self, exporter: LogRecordExporter, counts: ExportCounts) -> None:
         super().__init__(exporter)
         self._counts = counts
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        """Take a log record."""
+        """Accept a log record."""
         super().on_emit(log_record)
         self._counts.add_accepted()
 
 
 class _CountingProvider:
-    """A provider whose `force_flush` says whether what it held was delivered.
+    """A base for the SDK's providers, with a `force_flush` that returns True only if everything was delivered.
 
     Attributes:
-        export_counts: Those of its exporters.
-        is_shut_down: Whether it takes nothing any more.
+        export_counts: The counts of the provider's exporters.
+        is_shut_down: True once the provider was shut down, and drops what it is given.
     """
 
     export_counts: Sequence[ExportCounts] = ()
     is_shut_down = False
 
     def force_flush(self, timeout_millis: float = 30_000) -> bool:
-        """Export what is held; True if all of it was delivered."""
-        flush: Callable[[float], bool] = super().force_flush  # type: ignore[misc]  # the provider's, which comes after
+        """Export everything that the provider holds. Return True if all of it was delivered."""
+        flush: Callable[[float], bool] = super().force_flush  # type: ignore[misc]  # of the provider class, next in the MRO
         return run_flush(self.export_counts, lambda: flush(timeout_millis))
 
 
 class CountingTracerProvider(_CountingProvider, TracerProvider):
-    """The SDK's tracer provider, with a flush that tells the truth."""
+    """The SDK's tracer provider, with a flush that reports losses."""
 
 
 class CountingLoggerProvider(_CountingProvider, LoggerProvider):
-    """The SDK's logger provider, with a flush that tells the truth."""
+    """The SDK's logger provider, with a flush that reports losses."""
 
 
 class CountingMeterProvider(_CountingProvider, MeterProvider):
-    """The SDK's meter provider, with a flush that tells the truth."""
+    """The SDK's meter provider, with a flush that reports losses."""

@@ -1,4 +1,4 @@
-"""The exporters that the environment asks for, by the specification's names and defaults.
+"""The exporters that the environment variables select, by the specification's names and defaults.
 
 Source: OpenTelemetry specification, SDK environment variables, exporter selection; OTLP exporter, protocol.
 """
@@ -12,11 +12,15 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
 OTLP_BY_PROTOCOL: Final = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
+"""The entry point of the OTLP exporter for each protocol that the SDK implements."""
 DEFAULT_PROTOCOL: Final = "http/protobuf"
 
 
 class TelemetrySignal(str, enum.Enum):
-    """What OpenTelemetry calls a signal, as its variables and entry points spell it."""
+    """A signal of OpenTelemetry, spelled as in its variables and entry points.
+
+    Not to be confused with `heliograph.Signal`: the signals that an event is emitted as.
+    """
 
     TRACES = "traces"
     METRICS = "metrics"
@@ -24,22 +28,22 @@ class TelemetrySignal(str, enum.Enum):
 
     @property
     def exporter_variable(self) -> str:
-        """The variable that names the signal's exporters."""
+        """The name of the variable that selects the signal's exporters."""
         return f"OTEL_{self.value.upper()}_EXPORTER"
 
     @property
     def entry_point_group(self) -> str:
-        """The group of the entry points that bring exporters of the signal."""
+        """The group of the entry points of the signal's exporters."""
         return f"opentelemetry_{self.value}_exporter"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What the environment asks for, for one signal.
+    """The exporters that the environment selects for one signal.
 
     Attributes:
-        exporters: The entry points of its exporters; none is a choice too.
-        problems: One sentence for each name that cannot be used.
+        exporters: The entry points of the exporters; empty if the environment says ``none``.
+        problems: One message for each name that cannot be used.
     """
 
     exporters: tuple[EntryPoint, ...]
@@ -47,9 +51,9 @@ class Selection:
 
 
 def select(signal: TelemetrySignal, environ: Mapping[str, str]) -> Selection:
-    """The exporters that the environment asks for: ``otlp`` over HTTP unless it says otherwise."""
-    said = environ.get(signal.exporter_variable) or "otlp"
-    names = [name.strip() for name in said.split(",") if name.strip()]
+    """Return the exporters of a signal that the environment selects; by default OTLP over HTTP."""
+    value = environ.get(signal.exporter_variable) or "otlp"
+    names = [name.strip() for name in value.split(",") if name.strip()]
     if "none" in names:
         return Selection(exporters=(), problems=())
     found, problems = [], []
@@ -61,7 +65,7 @@ def select(signal: TelemetrySignal, environ: Mapping[str, str]) -> Selection:
 
 
 def asks_for_export(environ: Mapping[str, str]) -> bool:
-    """Whether something in the environment says where to send telemetry, or how."""
+    """Return True if the environment names an endpoint or an exporter, for any signal."""
     names = ["OTEL_EXPORTER_OTLP_ENDPOINT"]
     for signal in TelemetrySignal:
         names += [signal.exporter_variable, f"OTEL_EXPORTER_OTLP_{signal.value.upper()}_ENDPOINT"]
@@ -72,14 +76,14 @@ def _find(signal: TelemetrySignal, name: str, environ: Mapping[str, str]) -> tup
     if name == "otlp":
         variable, protocol = _protocol(signal, environ)
         if protocol not in OTLP_BY_PROTOCOL:
-            return None, f"{variable}: {protocol!r} has to be one of {', '.join(OTLP_BY_PROTOCOL)}"
+            return None, f"{variable}: {protocol!r} must be one of {', '.join(OTLP_BY_PROTOCOL)}"
         name = OTLP_BY_PROTOCOL[protocol]
     known = entry_points(group=signal.entry_point_group)
     for exporter in known:
         if exporter.name == name:
             return exporter, None
     names = ", ".join(sorted({"none", *known.names}))
-    return None, f"{signal.exporter_variable}: there is no exporter {name!r} installed; there are: {names}"
+    return None, f"{signal.exporter_variable}: no exporter {name!r} is installed; use one of: {names}"
 
 
 def _protocol(signal: TelemetrySignal, environ: Mapping[str, str]) -> tuple[str, str]:

@@ -1,8 +1,10 @@
-"""The SDK's providers, built from public parts, each where none is set yet.
+"""The set-up of OpenTelemetry's global providers with the SDK, for each signal that has none yet.
 
-The SDK's own configurator is private and all or nothing: with one provider set it leaves an orphan thread behind, and
-with no exporter named it makes none. The provider classes read their samplers, limits and intervals from the
-environment themselves.
+The SDK's own configurator was rejected: it is private, it replaces all providers or none (if one is set already, it leaves a
+thread running that exports nothing), and it exports nothing if no exporter is named. So the providers are built here
+from the SDK's public classes, which read samplers, limits and intervals from the environment themselves.
+
+Everything is checked and built before the first provider is set: OpenTelemetry lets a process set each provider only once.
 """
 
 from __future__ import annotations
@@ -46,26 +48,28 @@ logger: Final = logging.getLogger(SCOPE)
 
 ID_GENERATOR_VARIABLE: Final = "OTEL_PYTHON_ID_GENERATOR"
 ID_GENERATORS: Final = "opentelemetry_id_generator"
+"""The group of the entry points of id generators."""
 
 _GRACE_MILLIS: Final = 100.0
+"""The shortest time that a shutdown gets: a caller whose deadline has passed still has its connections closed."""
 
 
 @dataclass(frozen=True)
 class OwnedProvider:
-    """A provider that was made here.
+    """A provider that was created here, and so has to be shut down here.
 
     Attributes:
         provider: The provider.
-        stops: What to call where there is no time left to deliver anything: what it exports by ends at once then.
+        stops: Functions that make its exporters end at once, without delivering what they hold.
     """
 
     provider: CountingTracerProvider | CountingLoggerProvider | CountingMeterProvider
     stops: tuple[Callable[[], object], ...]
 
     def shutdown(self, timeout_millis: float) -> bool:
-        """Shut the provider down, having flushed it; whether it was done in time.
+        """Flush the provider and shut it down. Return True if this ended in time and everything was delivered.
 
-        Where time is up already, what it exports by is told first, and stops to try again.
+        If no time is left, its exporters are stopped first, so that they do not wait for a server or try again.
         """
         if timeout_millis < _GRACE_MILLIS:
             for stop in self.stops:
@@ -87,17 +91,20 @@ def set_up_providers(
     service_name: str | None = None,
     settings: Settings | None = None,
 ) -> list[OwnedProvider]:
-    """Make and set, globally, the provider of each of the signals that has none; one that is set is joined, as it is.
+    """Create the global provider of each signal that has none, and set it. A provider that is set stays as it is.
 
     Args:
-        environ: The environment: exporters, protocol; the SDK's own parts read the process's.
-        signals: Which signals.
-        service_name: The service's name, where the environment gives none.
-        settings: Those of the host, which may have an outbox for what goes out by OTLP as logs.
+        environ: The environment, which selects exporters and protocol. (The SDK's classes read that of the process.)
+        signals: The signals.
+        service_name: The service's name, if the environment contains none.
+        settings: The host's settings. With an outbox, it replaces the OTLP exporter of the logs.
+
+    Returns:
+        The providers that were created. The caller has to shut them down.
 
     Raises:
-        SettingsError: Every problem of the environment, at once; nothing was set.
-        OutboxError: The outbox cannot be used.
+        SettingsError: The environment cannot be used; it lists every problem, and no provider was set.
+        OutboxError: The outbox cannot be used; no provider was set.
     """
     if is_disabled(environ):
         return []
@@ -115,8 +122,8 @@ def set_up_providers(
     )
     if environ.get("OTEL_CONFIG_FILE"):
         problems.append(
-            "OTEL_CONFIG_FILE: declarative configuration is not read here; run the program under "
-            "`opentelemetry-instrument`, whose providers are joined"
+            "OTEL_CONFIG_FILE: heliograph does not read declarative configuration; remove the variable, or run the program "
+            "with `opentelemetry-instrument`, which sets the providers that heliograph then uses"
         )
     if problems:
         raise SettingsError(problems)
@@ -128,15 +135,18 @@ def set_up_providers(
 
 
 def _outbox(environ: Mapping[str, str], logs: Selection | None, settings: Settings) -> OutboxLogRecordProcessor | None:
-    """The processor in the place of OTLP's exporters, where there is an outbox, and something for it to send."""
+    """Return the outbox's processor, which replaces the OTLP exporter of the logs, or `None` if it is not wanted or needed."""
     if settings.outbox is None:
         return None
     if logs is None:
-        logger.warning("There is a LoggerProvider already: the outbox is not used.")
+        logger.warning(
+            "A LoggerProvider is set already, so the setting `outbox` has no effect. To use it, add an "
+            "OutboxLogRecordProcessor to that provider."
+        )
         return None
     if not any(exporter.name in OTLP_BY_PROTOCOL.values() for exporter in logs.exporters):
         return None
-    from heliograph.delivery.processor import OutboxLogRecordProcessor  # most programs have no outbox
+    from heliograph.delivery.processor import OutboxLogRecordProcessor  # here, because most programs have no outbox
 
     destination = destination_from_env(environ, allow_plaintext=settings.outbox_allow_plaintext)
     return OutboxLogRecordProcessor(
@@ -160,7 +170,7 @@ def _build(
                 built[signal] = _build_logs(selection, resource, outbox)
             else:
                 built[signal] = _BUILDERS[signal](selection, resource)
-        except Exception as error:  # the variables that the SDK's parts read themselves: each refuses in its own way
+        except Exception as error:  # the SDK's classes read variables too, and raise all kinds of errors
             problems.append(f"{signal.value} cannot be exported: {error}")
     if problems:
         for owned in built.values():
@@ -173,14 +183,14 @@ def _warn_about_shut_down_providers() -> None:
     for provider in (get_tracer_provider(), get_logger_provider(), get_meter_provider()):
         if getattr(provider, "is_shut_down", False):
             logger.warning(
-                "The %s of this process was shut down with the host that made it: what it is given is lost. OpenTelemetry "
-                "lets a process set each provider once, so keep one host for as long as the process runs.",
+                "The %s of this process was shut down with the host that created it, so telemetry of this signal is lost. "
+                "OpenTelemetry lets a process set each provider only once: keep one host as long as the process runs.",
                 type(provider).__name__.removeprefix("Counting"),
             )
 
 
 def is_disabled(environ: Mapping[str, str]) -> bool:
-    """Whether ``OTEL_SDK_DISABLED`` says that there is to be no telemetry."""
+    """Return True if ``OTEL_SDK_DISABLED`` switches all telemetry off."""
     return environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
@@ -217,7 +227,7 @@ def _build_metrics(selection: Selection, resource: Resource) -> OwnedProvider:
     classes = [each.load() for each in selection.exporters]
     exporters = [counting_exporter(cls)() for cls in classes if not issubclass(cls, MetricReader)]
     readers = [PeriodicExportingMetricReader(exporter) for exporter in exporters]
-    pulled = [cls() for cls in classes if issubclass(cls, MetricReader)]  # Prometheus asks: there is nothing to count
+    pulled = [cls() for cls in classes if issubclass(cls, MetricReader)]  # such as Prometheus, which fetches metrics
     provider = CountingMeterProvider(metric_readers=[*readers, *pulled], resource=resource, shutdown_on_exit=False)
     provider.export_counts = [exporter.counts for exporter in exporters]
     return OwnedProvider(provider, _stops(exporters))
@@ -249,6 +259,4 @@ def _problems_of_id_generator(environ: Mapping[str, str]) -> list[str]:
     name, known = environ.get(ID_GENERATOR_VARIABLE), entry_points(group=ID_GENERATORS).names
     if not name or name in known:
         return []
-    return [
-        f"{ID_GENERATOR_VARIABLE}: there is no id generator {name!r} installed; there are: {', '.join(sorted(known))}"
-    ]
+    return [f"{ID_GENERATOR_VARIABLE}: no id generator {name!r} is installed; use one of: {', '.join(sorted(known))}"]
