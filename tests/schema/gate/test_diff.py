@@ -352,3 +352,10 @@ def test_paths_that_only_begin_alike_are_different_properties() -> None:
     found = findings([event(card=MASKED)], [event(card=MASKED, cardinality=OPTIONAL)])
 
     assert [each.what for each in found if "privacy" in each.what] == []
+
+
+def test_a_removed_attribute_is_not_confused_with_another_one() -> None:
+    """It was renamed only if another attribute has the value of the same property."""
+    found = findings([event(a=OPTIONAL, b=OPTIONAL)], [event(b=OPTIONAL)])
+
+    assert ("app.order.a", "the attribute was removed", ALL) in summaries(found)
