@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 from opentelemetry._logs import LogRecord
 from opentelemetry.context import Context
@@ -51,6 +52,18 @@ def logging_to(directory: Path, endpoint: str, *, service: str = "tests", **kwar
 def folders_in(directory: Path) -> list[Path]:
     """Return the folders in an outbox."""
     return OutboxDirectory(directory, max_bytes=10**9).folders()
+
+
+def files_in_use(directory: Path) -> list[str]:
+    """Return the files below a directory that this process has open or mapped."""
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("this system does not list the open files of a process")
+    opened = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the descriptor by which the list is read
+            opened.append(str(link.readlink()))
+    mapped = Path("/proc/self/maps").read_text().splitlines()
+    return [each for each in [*opened, *mapped] if str(directory) in each]
 
 
 def wait_for(condition: Callable[[], object]) -> None:

@@ -18,7 +18,7 @@ from opentelemetry.context import Context, get_value
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.resources import Resource
 
-from delivery.outboxes import destination, drain, folders_in, logging_to, wait_for
+from delivery.outboxes import destination, drain, files_in_use, folders_in, logging_to, wait_for
 from delivery.servers import OK, serving
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.reader import JournalReader
@@ -574,3 +574,16 @@ def test_locks_are_new_in_the_child_of_a_fork(tmp_path: Path) -> None:
             thread.join()
 
     assert sorted(server.accepted) == ["before", "child"]
+
+
+def test_child_of_a_fork_closes_the_files_of_its_parent(tmp_path: Path) -> None:
+    """Else they would stay locked, and use disk space, until the child ends as well."""
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        emit("before")
+        assert emit.processor.force_flush(60_000)
+        assert files_in_use(tmp_path)
+
+        def work() -> None:
+            wait_for(lambda: files_in_use(tmp_path) == [])  # its own worker looks at the lock for a moment
+
+        assert in_child(work) == 0

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.sdk.resources import Resource
 
-from delivery.outboxes import encoded_record, folders_in, wait_for
+from delivery.outboxes import encoded_record, files_in_use, folders_in, wait_for
 from heliograph.delivery.folders import FolderLock, OutboxDirectory
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.segment import SegmentWriter, segments
@@ -64,18 +64,6 @@ class Disk:
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(monkeypatch)
-
-
-def files_in_use(directory: Path) -> list[str]:
-    """Return the files below a directory that this process has open or mapped."""
-    if not Path("/proc/self/fd").exists():
-        pytest.skip("this system does not list the open files of a process")
-    opened = []
-    for link in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # the descriptor by which the list is read
-            opened.append(str(link.readlink()))
-    mapped = Path("/proc/self/maps").read_text().splitlines()
-    return [each for each in [*opened, *mapped] if str(directory) in each]
 
 
 @contextlib.contextmanager

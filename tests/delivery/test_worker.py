@@ -171,6 +171,18 @@ def test_worker_is_woken_by_a_flush_and_by_a_full_batch(tmp_path: Path, monkeypa
         wait_for(lambda: len(transport.requests) > sent)
 
 
+def test_worker_sleeps_after_it_was_woken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One wake makes one round, and no busy loop."""
+    monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", 3600.0)
+    rounds = []
+    with logging_to(tmp_path, "", transport=RecordingTransport()) as emit:
+        emit.processor._worker._storages = lambda: rounds.append(True) or []
+        emit.processor._worker.wake()
+        wait_for(lambda: rounds)
+        time.sleep(0.2)
+        assert len(rounds) <= 2
+
+
 def test_flush_ends_with_the_last_acknowledgement(tmp_path: Path) -> None:
     """The worker notifies those who wait: they do not sleep until their time is over."""
     with logging_to(tmp_path, "", transport=RecordingTransport()) as emit:
