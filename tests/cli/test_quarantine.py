@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,6 +146,21 @@ def test_purge_asks_before_it_deletes(quarantine: Quarantine) -> None:
 
     assert "1 deleted" in run("purge", "--file", quarantine.path, "--before", "2027-01-01", "--yes").output
     assert list(quarantine.find()) == []
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system cannot change the time zone of a process")
+def test_time_of_purge_is_utc(quarantine: Quarantine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time zone of the machine, here 14 hours ahead, does not matter."""
+    quarantine.put(ORDER)  # at 03:04:05
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    time.tzset()
+    try:
+        ran = run("purge", "--file", quarantine.path, "--before", "2026-01-02T03:30:00", "--yes")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert "1 deleted" in ran.output
 
 
 def test_replay_emits_with_the_first_time_id_actor_and_span(quarantine: Quarantine, tmp_path: Path) -> None:
