@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import ssl
 import threading
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from opentelemetry._logs import LogRecord
 
+from delivery import loopback
 from delivery.loopback import Certificates
 from delivery.servers import TRICKLES, serving
 from heliograph.delivery.encoding.log_records import (
@@ -420,3 +422,27 @@ def test_connection_is_not_used_again_if_the_server_will_close_it() -> None:
 
     assert actions == [Action.DELIVERED] * 2
     assert len(connections) == 2
+
+
+def test_no_more_of_a_response_is_read_than_is_allowed() -> None:
+    """The rest of 100 MiB never comes, and is not waited for."""
+
+    def answer(connection: socket.socket, _: str) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (100 * 2**20))
+        connection.sendall(bytes(5 * 2**20))
+
+    with listening(answer) as listener:
+        verdict = send(f"http://127.0.0.1:{listener.port}/v1/logs", timeout_seconds=15)
+
+    assert (verdict.action, verdict.reason) == (Action.HOLD, Reason.UNREADABLE)
+
+
+def test_credentials_of_a_proxy_are_in_no_message() -> None:
+    """Not in their encoded form either, which the proxy may repeat."""
+    with loopback.serving(OtlpProtocol.HTTP, loopback.always(loopback.Reply.UNAUTHENTICATED)) as proxy:
+        verdict = send("http://collector.example/v1/logs", proxy=f"http://user:canary@127.0.0.1:{proxy.port}")
+
+    encoded = base64.b64encode(b"user:canary").decode()
+    assert encoded in proxy.requests[0].headers["proxy-authorization"]
+    assert "proxy-authorization" in verdict.message
+    assert encoded not in repr(verdict)

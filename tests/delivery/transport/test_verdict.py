@@ -74,6 +74,14 @@ def test_success_with_a_body_that_is_not_otlp_delivers_nothing(body: bytes) -> N
         assert (verdict.action, verdict.reason) == (Action.HOLD, Reason.UNREADABLE)
 
 
+def test_media_type_is_read_in_any_case_and_with_parameters() -> None:
+    """Some servers reply in JSON to a request in protobuf."""
+    body = b'{"partialSuccess": {"rejectedLogRecords": "2"}}'
+
+    assert http(200, {"content-type": "Application/JSON"}, body).rejected == 2
+    assert http(200, {"content-type": "application/json; charset=utf-8"}, body).rejected == 2
+
+
 @pytest.mark.parametrize("status", range(100, 600))
 def test_exactly_four_statuses_are_retried(status: int) -> None:
     """429, 502, 503 and 504, as the specification lists them."""
