@@ -129,7 +129,6 @@ def trace_handlers(
     def trace(result: object) -> object:
         if isinstance(result, (list, tuple)):
             return type(result)(map(trace, result))
-        # type(), not isinstance(): a proxy claims to be an instance of its handler's class
         if type(result) is TracedTokenHandler or not is_token_handler(result):
             return result
         is_ours = isinstance(result, TokenHandler)
