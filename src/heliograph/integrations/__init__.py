@@ -1,1 +1,1 @@
-"""heliograph in the programs of others."""
+"""heliograph in the programs and frameworks of others."""

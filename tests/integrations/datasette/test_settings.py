@@ -1,4 +1,4 @@
-"""What is wrong with the configuration is told when Datasette starts: all of it, and before it serves anything."""
+"""Every problem of the configuration is reported when Datasette starts, before it serves a request."""
 
 from __future__ import annotations
 
@@ -113,8 +113,8 @@ def test_unknown_key_on_the_command_line_ends_the_start(tmp_path) -> None:
 
 @pytest.mark.anyio
 async def test_strict_validation_stops_the_start(instances, monkeypatch) -> None:
-    """It would turn a write that is done into an error, so it is refused, with what to take instead."""
+    """It would report a committed write as failed; the message names the settings to use instead."""
     monkeypatch.setenv("HELIOGRAPH_VALIDATION", "strict")
 
-    with pytest.raises(StartupError, match=r"'strict' .* take 'quarantine' or 'warn'"):
+    with pytest.raises(StartupError, match=r"'strict' is not possible .* use 'quarantine' or 'warn'"):
         await instances()

@@ -1,4 +1,4 @@
-"""What the plugin keeps for each Datasette instance."""
+"""The settings, schemas and telemetry that the plugin keeps for each `Datasette` object."""
 
 from __future__ import annotations
 
@@ -20,18 +20,24 @@ if TYPE_CHECKING:
     from datasette.app import Datasette
 
 PLUGIN_NAME: Final = "heliograph"
+"""The plugin's key in Datasette's configuration."""
 
 logger: Final = logging.getLogger(SCOPE)
 
 
 class InstanceState:
-    """The settings, schemas and telemetry of one Datasette.
+    """The settings, schemas and telemetry of one `Datasette` object.
 
     Args:
-        datasette: The Datasette.
+        datasette: The `Datasette` object, whose configuration of the plugin is read.
 
     Raises:
-        SettingsError: The environment, or its configuration of the plugin, cannot be used.
+        SettingsError: The environment or the configuration cannot be used; it lists every problem.
+
+    Attributes:
+        settings: The settings.
+        schemas: The schemas of the registered event classes.
+        emit: Emits an event.
     """
 
     def __init__(self, datasette: Datasette) -> None:
@@ -39,7 +45,8 @@ class InstanceState:
         if self.settings.validation is Validation.STRICT:
             raise SettingsError(
                 [
-                    "validation: 'strict' would turn a write that is done into an error; in Datasette, take 'quarantine' or 'warn'"
+                    "validation: 'strict' is not possible in Datasette, where an event is tracked after its write has been "
+                    "committed: the write would be reported as failed; use 'quarantine' or 'warn'"
                 ]
             )
         instrumentation = Instrumentation(self.settings, Providers())
@@ -47,24 +54,33 @@ class InstanceState:
         self._tokens = instrumentation.tokens
 
     def register(self, event_classes: Iterable[type]) -> None:
-        """Compile the schemas; a class that has none is told in a warning, and goes out untyped."""
+        """Compile the schemas of event classes.
+
+        Datasette accepts classes of which no schema can be made. For them a warning is logged, and their events are emitted
+        untyped: with the attributes that `properties()` returns.
+        """
         for event_class in event_classes:
             try:
                 self.schemas.register(event_class)
             except SchemaError as error:
-                logger.warning("%s. Its events go out untyped, by their properties().", error)
+                logger.warning("%s. Its events are emitted untyped, with what properties() returns.", error)
                 self.schemas.register_untyped(event_class)
 
     def traced(self, handlers: Iterable[object]) -> list[object]:
-        """The token handlers, traced; those built on heliograph's base class are made Datasette's as well."""
+        """Return token handlers whose operations are traced.
+
+        Handlers built on heliograph's `TokenHandler` become instances of Datasette's class as well, which Datasette requires,
+        and their rejections become Datasette's `TokenInvalid`.
+        """
         return trace_handlers(handlers, self._tokens, base=TokenHandler, rejection_class=TokenInvalid)
 
 
+# Weak, so that a `Datasette` object of a test is not kept alive. Hooks run in one event loop, so no lock is needed.
 _instances: weakref.WeakKeyDictionary[Datasette, InstanceState] = weakref.WeakKeyDictionary()
 
 
 def state_of(datasette: Datasette) -> InstanceState:
-    """The instance of a Datasette, made when it is asked for first.
+    """Return the state of a `Datasette` object; the first call creates it.
 
     Raises:
         SettingsError: See `InstanceState`.

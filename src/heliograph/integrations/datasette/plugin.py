@@ -1,4 +1,23 @@
-"""The hooks of the Datasette plugin. None of them makes a request fail."""
+"""The hooks of the Datasette plugin.
+
+The order of events in a Datasette process:
+
+1. **Import.** Datasette imports its plugins, in an order that we do not choose. Importing this module sets a TracerProvider, if
+   the environment asks for export: Datasette's spans of its own startup begin before any hook runs. An error here is
+   ignored, since it would break commands such as ``datasette --version``; step 2 reports it.
+2. **Startup.** `startup` runs for each `Datasette` object, before the other plugins' hooks. It reads the settings, sets the
+   providers that are still missing, now that every plugin has been imported and has set its own, and compiles the schemas of the
+   registered events. All problems are reported in one `StartupError`, which ends the process.
+3. **Requests.** `asgi_wrapper` wraps each request, so that its actor is the ambient one. `actor_from_request` runs when
+   Datasette determines the actor. `register_token_handler` runs for each token operation, `track_event` for each event.
+4. **Shutdown.** `shutdown` flushes when the server stops. A command such as ``datasette --get`` calls no hook; for it, and for
+   telemetry emitted after `shutdown`, the providers are flushed and shut down when the interpreter exits.
+
+A failure of ours never fails a request: hooks log their errors. Tests may create several `Datasette` objects in one process:
+settings and schemas belong to the object, providers to the process.
+
+Threads: hooks run in Datasette's event loop. A flush waits for servers, so it runs in another thread.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +34,7 @@ from heliograph.events import EventLike
 from heliograph.hooks.specs import hookimpl
 from heliograph.integrations.datasette.instance_state import state_of
 from heliograph.integrations.datasette.process_providers import ProcessProviders, flush
-from heliograph.integrations.datasette.request_actor import App, remember, with_request_actor
+from heliograph.integrations.datasette.request_actor import App, keep_request, with_request_actor
 from heliograph.semconv import SCOPE
 
 if TYPE_CHECKING:
@@ -30,7 +49,12 @@ providers.set_up_at_import()
 
 @hookimpl(tryfirst=True)
 def startup(datasette: Datasette) -> None:
-    """Read the settings, set the missing providers up, and compile the schemas of the registered events."""
+    """Read the settings, set the missing providers, and compile the schemas of the registered events.
+
+    Raises:
+        StartupError: The settings or the environment cannot be used; it lists every problem.
+    """
+    # Both steps run even if the first one fails: somebody who fixes a configuration wants to see all problems at once.
     problems = _problems(lambda: state_of(datasette))
     settings = None if problems else state_of(datasette).settings
     problems += _problems(lambda: providers.set_up_at_startup(settings))
@@ -42,6 +66,7 @@ def startup(datasette: Datasette) -> None:
 
 
 def _problems(step: Callable[[], object]) -> tuple[str, ...]:
+    """Return the problems that a step of the startup reports; none if it succeeds."""
     try:
         step()
     except SettingsError as error:
@@ -53,39 +78,42 @@ def _problems(step: Callable[[], object]) -> tuple[str, ...]:
 
 @hookimpl(tryfirst=True)
 def track_event(datasette: Datasette, event: EventLike) -> None:
-    """Emit the event, before other plugins see it: one of them that raises ends Datasette's loop."""
+    """Emit the event.
+
+    The hook is `tryfirst`: if the hook of another plugin raises, Datasette does not call those after it.
+    """
     try:
         state_of(datasette).emit(event)
     except Exception:
-        logger.exception("An event was not emitted.")
+        logger.exception("An event could not be emitted.")
 
 
 @hookimpl(wrapper=True)
 def register_token_handler(datasette: Datasette) -> Generator[None, list[object], list[object]]:
-    """Trace the operations of every token handler."""
+    """Wrap every token handler, so that its operations are traced."""
     handlers = yield
     try:
         return state_of(datasette).traced(handlers)
     except Exception:
-        logger.exception("Token handlers are not traced.")
+        logger.exception("The operations of token handlers cannot be traced.")
         return handlers
 
 
 @hookimpl
 def asgi_wrapper() -> Callable[[App], App]:
-    """Make the request's actor the ambient one."""
+    """Make the actor of each request the ambient one."""
     return with_request_actor
 
 
 @hookimpl(tryfirst=True)
 def actor_from_request(request: Request) -> None:
-    """Keep the request, whose actor is about to be known; say nothing of it."""
-    remember(request)
+    """Keep the request, whose actor Datasette is about to determine. Return `None`: other plugins find the actor."""
+    keep_request(request)
 
 
 @hookimpl
 def shutdown(datasette: Datasette) -> Callable[[], Awaitable[None]]:
-    """Send what is held, within the deadline."""
+    """Return an async function that sends the telemetry held so far, within the setting ``flush_timeout_millis``."""
 
     async def inner() -> None:
         await asyncio.to_thread(flush, state_of(datasette).settings.flush_timeout_millis)

@@ -1,4 +1,4 @@
-"""The providers of a process that runs Datasette: made where the environment asks for them, and nobody else does it."""
+"""OpenTelemetry's global providers in a process that runs Datasette: set if the environment asks for export."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ if TYPE_CHECKING:
     from heliograph.sdk.setup import OwnedProvider
 
 SERVICE_NAME: Final = "datasette"
+"""The service's name, if the environment contains none."""
 
 TRACE_SIBLINGS: Final = ("datasette-otel-otlp-exporter", "datasette-otel-viewer", "datasette-otel-file-exporter")
-"""The plugins that set a TracerProvider when they are imported, before or after this one."""
+"""The plugins that set a TracerProvider when they are imported, which may be before or after this one."""
 
 logger: Final = logging.getLogger(SCOPE)
 
 
 class ProcessProviders:
-    """Sets providers up in two steps, since Datasette's own spans begin before any hook does.
+    """Sets the global providers in two steps, because Datasette's first spans begin before any hook runs.
+
+    All of its methods are called in the main thread, except `_shutdown`, which `AtExit` calls in its own.
+
 
     Args:
         environ: The environment.
@@ -37,31 +41,31 @@ class ProcessProviders:
         self._exit_is_set = False
 
     def set_up_at_import(self) -> None:
-        """Set a TracerProvider, unless a plugin that brings one is about to be loaded, or was.
+        """Set a TracerProvider, unless Datasette loads a plugin that sets one.
 
-        What goes wrong goes wrong again in `set_up_at_startup`, and is told then: raised here, it would take
-        ``datasette --version`` down too.
+        Errors are ignored, because they would break commands such as ``datasette --version``. `set_up_at_startup` finds
+        the same problem again, and raises it.
         """
         if not any(_is_loaded(name, self._environ) for name in TRACE_SIBLINGS):
             with contextlib.suppress(Exception):
                 self._set_up(TelemetrySignal.TRACES)
 
     def set_up_at_startup(self, settings: Settings | None = None) -> None:
-        """Set the providers that are missing still, once every plugin was imported.
+        """Set the providers that are still missing, after every plugin has been imported.
 
         Args:
-            settings: Those of the plugin, where they are known; an outbox in them asks for export, too.
+            settings: The plugin's settings, if they could be read. An outbox in them asks for export, too.
 
         Raises:
-            SettingsError: Every problem of the environment, at once.
+            SettingsError: The environment cannot be used; it lists every problem.
             OutboxError: The outbox cannot be used.
         """
         self._set_up(*TelemetrySignal, settings=settings)
 
     def shut_down_at_exit(self, timeout_millis: int) -> None:
-        """When the interpreter ends, flush and shut down what was made here, within the time."""
+        """When the interpreter exits, flush all providers and shut down those set here, within the timeout."""
         if self._owned and not self._exit_is_set:
-            from heliograph.runtime.at_exit import AtExit  # see _set_up
+            from heliograph.runtime.at_exit import AtExit  # here, since a dormant plugin needs none
 
             self._exit_is_set = True
             AtExit(lambda: self._shutdown(timeout_millis), timeout_millis)
@@ -69,7 +73,7 @@ class ProcessProviders:
     def _set_up(self, *signals: TelemetrySignal, settings: Settings | None = None) -> None:
         has_outbox = settings is not None and settings.outbox is not None
         if has_outbox or asks_for_export(self._environ):
-            from heliograph.sdk.setup import set_up_providers  # a Datasette that exports nothing needs no SDK
+            from heliograph.sdk.setup import set_up_providers  # here, because without export no SDK is needed
 
             self._owned += set_up_providers(self._environ, *signals, service_name=SERVICE_NAME, settings=settings)
 
@@ -80,13 +84,16 @@ class ProcessProviders:
 
 
 def flush(timeout_millis: float) -> None:
-    """Have the global providers send what they hold, within the time; what was not delivered is told in a warning."""
+    """Let the global providers send what they hold, within the timeout, and log a warning if not all was delivered."""
     if not Providers().force_flush(timeout_millis):
-        logger.warning("Not all telemetry was delivered within %d ms; what is left may be lost.", timeout_millis)
+        logger.warning(
+            "Not all telemetry was delivered within %d ms; the rest may be lost. Check that the backend is reachable.",
+            timeout_millis,
+        )
 
 
 def _is_loaded(name: str, environ: Mapping[str, str]) -> bool:
-    """Whether Datasette loads the plugin: it is installed, and not left out by Datasette's own variable."""
+    """Return True if the plugin is installed, and ``DATASETTE_LOAD_PLUGINS`` does not exclude it."""
     chosen = environ.get("DATASETTE_LOAD_PLUGINS")
     if chosen is not None and name not in {each.strip().lower().replace("_", "-") for each in chosen.split(",")}:
         return False

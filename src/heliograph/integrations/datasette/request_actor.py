@@ -1,4 +1,9 @@
-"""The ambient actor in Datasette: that of the request."""
+"""The ambient actor in Datasette: the actor of the current request.
+
+Datasette determines the actor late, after all ASGI middleware has begun, and writes it into a copy of the scope that the
+middleware saw. So it takes two hooks: the middleware makes a `RequestActor` ambient and puts it into the scope, and
+`actor_from_request`, where the copy of the scope first appears, hands the request to it.
+"""
 
 from __future__ import annotations
 
@@ -14,26 +19,27 @@ Scope: TypeAlias = MutableMapping[str, Any]
 App: TypeAlias = Callable[[Scope, Any, Any], Awaitable[None]]
 
 SCOPE_KEY: Final = "heliograph.request_actor"
+"""The key of the `RequestActor` in the ASGI scope."""
 
 
 class RequestActor:
-    """The actor of a request, which Datasette finds after every middleware has begun.
+    """Returns the actor of a request, each time that an event without an actor is created.
 
-    Datasette puts the actor into a copy of the scope that the middleware saw, and the copy into the request object; so
-    the request is kept here, as soon as there is one, and asked each time an event is made.
+    Attributes:
+        request: The request; `None` until Datasette begins to determine its actor.
     """
 
     def __init__(self) -> None:
         self.request: Request | None = None
 
     def __call__(self) -> Actor | None:
-        """The actor, or `None` while nobody knows."""
+        """Return the actor, or `None` if there is none or it is not known yet."""
         actor: Actor | None = None if self.request is None else self.request.scope.get("actor")
         return actor
 
 
 def with_request_actor(app: App) -> App:
-    """An ASGI application that runs ``app`` with the request's actor as the ambient one."""
+    """Return an ASGI application that runs ``app`` with the actor of each HTTP request as the ambient one."""
 
     async def run(scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -46,8 +52,8 @@ def with_request_actor(app: App) -> App:
     return run
 
 
-def remember(request: Request) -> None:
-    """Keep the request for its `RequestActor`."""
+def keep_request(request: Request) -> None:
+    """Hand a request to the `RequestActor` in its scope."""
     actor = request.scope.get(SCOPE_KEY)
     if isinstance(actor, RequestActor):
         actor.request = request
