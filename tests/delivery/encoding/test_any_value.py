@@ -178,3 +178,40 @@ def test_keys_inside_a_value_are_texts(value: dict[Any, int]) -> None:
     message = AnyValue.FromString(any_value(value, BODY_LEVELS))
 
     assert [pair.key for pair in message.kvlist_value.values] == [str(key) for key in value]
+
+
+def test_dict_that_changes_meanwhile_is_encoded_as_it_was() -> None:
+    """Another thread may change it."""
+    changing: dict[str, Any] = {}
+
+    class Changing(list):  # type: ignore[type-arg]
+        def __iter__(self) -> Any:
+            changing["new"] = 1
+            return super().__iter__()
+
+    changing.update(first=Changing([1]), second=2)
+
+    assert decoded(changing) == {"first": [1], "second": 2}
+
+
+class Strange(int):
+    def __le__(self, other: object) -> bool:
+        raise RuntimeError
+
+    __ge__ = __gt__ = __lt__ = __le__
+
+
+def test_integer_of_another_class_is_compared_by_the_rules_of_int() -> None:
+    assert decoded(Strange(3)) == 3
+    assert decoded([Strange(-3)]) == [-3]
+
+
+def test_value_that_has_no_form_either_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the end of the stack, nothing more can be called."""
+
+    def fail(_: object) -> object:
+        raise RecursionError
+
+    monkeypatch.setattr(module, "form_of", fail)
+
+    assert decoded(["before", object(), "after"]) == ["before", "<unreadable>", "after"]

@@ -100,6 +100,7 @@ def test_key_of_another_class_gets_no_headers_of_other_keys() -> None:
 def test_lone_surrogate_in_one_text_changes_no_other() -> None:
     """The fields that were written before it was found are written once."""
     assert decoded({"a": "first", "b": "\udc80", "\udc81": "last"}) == {"a": "first", "b": "\\udc80", "\\udc81": "last"}
+    assert len(LogRecord.FromString(fields({"a": "first", "b": "\udc80"})).attributes) == 2
 
 
 class Broken(Mapping):  # type: ignore[type-arg]

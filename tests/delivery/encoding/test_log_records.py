@@ -132,7 +132,7 @@ def test_lone_surrogates_and_large_integers_are_text() -> None:
     }
 
 
-@pytest.mark.parametrize("depth", [10, 40, 200, 5000])
+@pytest.mark.parametrize("depth", [10, 31, 32, 40, 47, 48, 49, 200, 5000])
 def test_deep_values_can_be_read(depth: int) -> None:
     """By protobuf's parsers, which accept a hundred nested messages."""
     lists: Any = []

@@ -65,6 +65,14 @@ def test_cursor_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.Monke
     assert read_cursor(tmp_path) == 3
 
 
+def test_unfinished_cursor_of_a_killed_process_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "cursor.new").write_bytes(b"longer than a cursor is, by some bytes")
+
+    write_cursor(tmp_path, 4)
+
+    assert read_cursor(tmp_path) == 4
+
+
 def test_removed_cursor_leaves_no_file(tmp_path: Path) -> None:
     """Not even one that was written and not renamed."""
     write_cursor(tmp_path, 3)
