@@ -113,7 +113,9 @@ def test_show_prints_everything_about_an_event(quarantine: Quarantine) -> None:
 
 def test_control_characters_are_escaped(quarantine: Quarantine) -> None:
     """Values of events cannot change the terminal."""
-    quarantine.put(replace(ORDER, event_name="a\x1b[31m", properties={"x\x1b": "\x1b]0;\x07"}))
+    quarantine.put(
+        replace(ORDER, event_name="a\x07\x1b[31m", violations=("b\x07",), properties={"x\x1b": "\x1b]0;\x07"})
+    )
     output = run("list", "--file", quarantine.path).output + run("show", 1, "--file", quarantine.path).output
 
     assert "\x1b" not in output
