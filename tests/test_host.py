@@ -572,6 +572,7 @@ def test_context_manager_whose_startup_fails_ends_its_threads(telemetry: Telemet
 
     with pytest.raises(OSError, match="not yet"), host:
         pytest.fail("it started")
+    assert heliograph_threads() == []
     with pytest.raises(OSError, match="not yet"):
         asyncio.run(program())
     assert heliograph_threads() == []
