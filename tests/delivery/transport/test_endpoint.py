@@ -127,6 +127,7 @@ PROXIES = {"http_proxy": "plain", "https_proxy": "tls", "all_proxy": "all"}
         ({"all_proxy": "all"}, True, ("all_proxy", "all")),
         ({"HTTPS_PROXY": "upper"}, True, ("HTTPS_PROXY", "upper")),
         ({"HTTPS_PROXY": "upper", "https_proxy": "lower"}, True, ("https_proxy", "lower")),
+        ({"https_proxy": "lower", "HTTPS_PROXY": "upper"}, True, ("https_proxy", "lower")),
         ({"https_proxy": ""}, True, None),
         ({**PROXIES, "no_proxy": "other.example"}, True, ("https_proxy", "tls")),
         ({**PROXIES, "no_proxy": "collector.example"}, True, None),

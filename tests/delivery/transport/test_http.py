@@ -446,3 +446,39 @@ def test_credentials_of_a_proxy_are_in_no_message() -> None:
     assert encoded in proxy.requests[0].headers["proxy-authorization"]
     assert "proxy-authorization" in verdict.message
     assert encoded not in repr(verdict)
+
+
+def test_connection_that_ends_in_the_handshake_is_a_lost_connection() -> None:
+    """OpenSSL reports it as an error of TLS, but no certificate is wrong."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)  # all of the client's hello, so that the close is no reset
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        verdict = send(f"https://127.0.0.1:{listener.getsockname()[1]}/")
+        thread.join()
+
+    assert (verdict.action, verdict.reason) == (Action.RETRY, Reason.CONNECTION)
+
+
+def test_close_cancels_a_handshake() -> None:
+    """The socket with TLS is another one than the socket that connected."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        transport = transport_to(f"https://127.0.0.1:{listener.getsockname()[1]}/")
+        found: list[Verdict] = []
+        sending = threading.Thread(target=lambda: found.append(transport.send(BODY, 60)))
+        sending.start()
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            before = time.monotonic()
+            transport.close()
+            sending.join()
+            seconds = time.monotonic() - before
+
+    assert found[0].reason is Reason.CANCELLED
+    assert seconds < 30
