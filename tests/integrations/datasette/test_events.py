@@ -1,4 +1,4 @@
-"""Every event that a Datasette tracks goes out, and none of them makes a request fail."""
+"""Every event that Datasette tracks is emitted, and no failure of ours fails a request."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ async def test_core_event(instances, telemetry, monkeypatch, case) -> None:
 
 @pytest.mark.parametrize("case", CORE_EVENTS, ids=lambda case: case[2])
 async def test_schemas_and_primary_keys_of_core_events_are_opt_in(instances, telemetry, case) -> None:
-    """What may quote data or say how it is built stays, until somebody asks for it; nothing else is missing."""
+    """Attributes that may quote data are not exported by default; all others are."""
     event_class, fields, name, attributes = case
     instance = await instances()
 

@@ -1,4 +1,4 @@
-"""A Datasette process sends where the environment says, beside other plugins, and ends in time: real servers."""
+"""A real Datasette server exports as the environment says, works with other plugins, and ends in time."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def datasette(directory: Path, plugins: str, *arguments: str, **variables: str) 
 
 
 @pytest.mark.anyio
-async def test_every_problem_is_told_at_once(instances, monkeypatch) -> None:
+async def test_one_error_lists_every_problem(instances, monkeypatch) -> None:
     """A `StartupError` lists each unknown key, each bad value, and each bad variable."""
     monkeypatch.setenv("HELIOGRAPH_FLUSH_TIMEOUT_MILLIS", "soon")
     config = {"signalz": "log", "namespace": "Bad Name", "secret": "hidden", "actor": 7}
@@ -78,7 +78,7 @@ def test_serve_ends_with_every_problem_and_no_traceback(tmp_path, plugins) -> No
     assert "Traceback" not in ended.stderr
 
 
-def test_serve_tells_what_the_sdk_refuses(tmp_path, plugins) -> None:
+def test_serve_reports_what_the_sdk_rejects(tmp_path, plugins) -> None:
     """Variables that the SDK's own parts read, and choke on, end the start with their reasons too."""
     variables = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
@@ -94,7 +94,7 @@ def test_serve_tells_what_the_sdk_refuses(tmp_path, plugins) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_version_is_told_whatever_is_wrong(tmp_path, plugins) -> None:
+def test_version_is_printed_whatever_is_wrong(tmp_path, plugins) -> None:
     """A bad environment takes no other command down: `datasette --version` and `plugins` answer."""
     for command in ("--version", "plugins"):
         ended = datasette(tmp_path, plugins, command, **BAD_ENVIRONMENT)

@@ -1,4 +1,4 @@
-"""Every operation of a token handler in Datasette is a span, and is what it would be without one."""
+"""Each operation of a token handler in Datasette has a span, and the same result as without the plugin."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ NOW = int(time.time())
     ],
     ids=["expired", "forged", "nonsense", "no timestamp", "odd timestamp", "odd duration"],
 )
-async def test_datasettes_refusals_are_told_apart(instances, telemetry, token, result, said) -> None:
+async def test_datasettes_rejections_have_different_results(instances, telemetry, token, result, said) -> None:
     """Expired differs from forged in the result, by the very words of Datasette; both are 401s, and no errors."""
     instance = await instances(secret=SECRET)
 
@@ -286,8 +286,8 @@ async def test_telemetry_that_throws_refuses_no_token(instances, telemetry, set_
     assert answer.json()["id"] == "alice"
 
 
-async def test_no_token_and_no_part_of_one_leaves(instances, telemetry) -> None:
-    """Whatever becomes of a token, good or bad: twelve characters of it in a row are nowhere in the telemetry."""
+async def test_no_part_of_a_token_is_exported(instances, telemetry) -> None:
+    """No twelve characters in a row of any token, valid or not, are in the telemetry."""
     instance = await instances(Handlers(Letters()), WhoAmI(), secret=SECRET)
     tokens = [
         await instance.create_token("alice-and-her-long-name", handler="signed", expires_after=60),
