@@ -124,3 +124,8 @@ def test_identifier_that_does_not_fit_is_omitted(value: Any) -> None:
 
 def test_identifier_is_big_endian() -> None:
     assert identifier_field(b"\x52\x08", 0x0102, 8) == b"\x52\x08" + bytes(6) + b"\x01\x02"
+
+
+def test_varint_of_more_than_64_bits_is_cut() -> None:
+    """As protobuf's library does it."""
+    assert list(read_fields(b"\x08" + b"\xff" * 9 + b"\x7f")) == [(1, 2**64 - 1)]

@@ -196,7 +196,7 @@ def test_dict_that_changes_meanwhile_is_encoded_as_it_was() -> None:
 
 class Strange(int):
     def __le__(self, other: object) -> bool:
-        raise RuntimeError
+        return False
 
     __ge__ = __gt__ = __lt__ = __le__
 

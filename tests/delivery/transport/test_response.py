@@ -169,3 +169,9 @@ def test_last_value_of_a_field_counts() -> None:
 
 def test_negative_number_in_json_is_none() -> None:
     assert read_response(b'{"partialSuccess": {"rejectedLogRecords": -3}}', "application/json") == Response()
+
+
+def test_text_is_never_a_response() -> None:
+    """Not even if its bytes are a message by chance."""
+    with pytest.raises(ValueError, match="text/plain, not an OTLP message"):
+        read_response(b"\x0a\x02\x08\x03", "text/plain")
