@@ -1,0 +1,44 @@
+"""Docstrings say what the code does; none begins with a riddle such as "Whether …" or "What becomes of …"."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import heliograph
+
+SOURCES = Path(heliograph.__file__).parent
+RIDDLE = re.compile(r"(What|Whether|How|Where|Who|Which)\b(?!ever)")
+ENTRY = re.compile(r"^ +\w+: +(\S.*)$", flags=re.MULTILINE)
+
+
+def docstrings(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the line and the text of every docstring of a module, those of constants included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.lineno, node.value.value
+
+
+@pytest.mark.parametrize("path", sorted(SOURCES.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCES)))
+def test_docstrings_are_no_riddles(path: Path) -> None:
+    """Neither a first line nor an entry of `Args:`, `Attributes:` and the like begins with a question word."""
+    riddles = [
+        f"line {line}: {sentence}"
+        for line, text in docstrings(path)
+        for sentence in (text.lstrip(), *ENTRY.findall(text))
+        if RIDDLE.match(sentence)
+    ]
+
+    assert not riddles, riddles
+
+
+def test_no_function_is_called_underscore() -> None:
+    """A dispatch on our own types is a `match`, so that mypy reports a forgotten type."""
+    for path in SOURCES.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                assert node.name != "_", f"{path}:{node.lineno}"
