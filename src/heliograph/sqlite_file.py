@@ -125,7 +125,7 @@ class SqliteFile:
         Raises:
             sqlite3.Error: The file cannot be written, is full, or stays locked by another process.
             OSError: The file cannot be created.
-            Exception: What ``wrong_file`` returns, if the file is not of this kind.
+            Exception: The file is not of this kind. The exception is the one that ``wrong_file`` returns.
         """
         with self._lock:
             self._create_private()
@@ -147,7 +147,7 @@ class SqliteFile:
 
         Raises:
             sqlite3.Error: The file cannot be read, or stays locked by another process.
-            Exception: What ``wrong_file`` returns, if the file is not of this kind.
+            Exception: The file is not of this kind. The exception is the one that ``wrong_file`` returns.
         """
         with self._lock:
             if self.path.exists():

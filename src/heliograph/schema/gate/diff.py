@@ -46,7 +46,7 @@ class Finding:
         event: The changed event: ``app.order@2``.
         where: The changed attribute, or the path of the changed property; empty for the event itself.
         what: A description of the change.
-        breaks: Who or what is broken by the change; empty if nothing is.
+        breaks: The people or programs that the change breaks; empty if there are none.
         modes: The modes in which it is incompatible; empty if it is compatible.
         bump: The part of the version number to raise.
     """
