@@ -38,7 +38,13 @@ class Ban(Event, namespace="forum", severity=Severity.WARN, message="{actor[id]}
 
 
 @dataclass
-class Order(Event, version="2", stability="stable", deprecated=Deprecated(renamed_to="forum.purchase", emit_both=True)):
+class Order(
+    Event,
+    version="2",
+    severity=14,
+    stability="stable",
+    deprecated=Deprecated(renamed_to="forum.purchase", emit_both=True),
+):
     name = "order"
     email: Annotated[str, Attribute("forum.email", brief="Whose it is.", examples=["a@b"], privacy=Privacy.HASH)]
 

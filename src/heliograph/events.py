@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 
 Actor: TypeAlias = Mapping[str, object]
 """The user or program that caused an event: a mapping, usually with an ``id``."""
@@ -42,6 +42,10 @@ class Severity(enum.IntEnum):
     WARN = 13
     ERROR = 17
     FATAL = 21
+
+
+MAX_SEVERITY: Final = 24
+"""The highest severity number of OpenTelemetry's logs data model, FATAL4."""
 
 
 def severity_text(severity: int) -> str:
@@ -117,7 +121,8 @@ class EventOptions:
     Attributes:
         namespace: The first part of the event name. `None` is the setting's ``namespace``.
         version: The version of the contract, or `None`.
-        severity: The severity number of its log records.
+        severity: The severity number of its log records: one of `Severity`, or another number up to `MAX_SEVERITY`, such as
+            14 (WARN2).
         message: A template for the body, such as ``"{actor[id]} banned {user[username]}"``. `None` shows the name.
         stability: The stability level of the contract.
         deprecated: Set if the event is deprecated.
@@ -126,7 +131,7 @@ class EventOptions:
 
     namespace: str | None = None
     version: str | None = None
-    severity: Severity = Severity.INFO
+    severity: int = Severity.INFO
     message: str | None = None
     stability: Stability = "development"
     deprecated: Deprecated | None = None
@@ -187,7 +192,7 @@ class Event:
         *,
         namespace: str | None = None,
         version: str | None = None,
-        severity: Severity | None = None,
+        severity: int | None = None,
         message: str | None = None,
         stability: Stability | None = None,
         deprecated: Deprecated | None = None,

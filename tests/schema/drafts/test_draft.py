@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.schema.drafts.draft import class_name, field_name
+from heliograph.schema.drafts.draft import class_name, field_name, severity_of
 
 texts = st.text(st.characters(categories=None), max_size=40)
 
@@ -41,3 +41,12 @@ def test_names_are_valid_and_not_taken(text: str, taken: set[str]) -> None:
 def test_names_are_close_to_the_original(text: str, cls: str, field: str) -> None:
     """Except for names that Python or every event uses."""
     assert (class_name(text), field_name(text)) == (cls, field)
+
+
+@pytest.mark.parametrize(
+    ("number", "severity"),
+    [(1, 1), (14, 14), (24, 24), (0, 9), (25, 9), (-1, 9), (None, 9), (True, 9), ("14", 9), (14.0, 9), ([14], 9)],
+)
+def test_a_severity_that_opentelemetry_does_not_define_is_info(number: object, severity: int) -> None:
+    """All of its numbers are kept, also those between the names."""
+    assert severity_of(number) == severity

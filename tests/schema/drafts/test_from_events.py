@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, make_dataclass
 from typing import Annotated, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,14 @@ def source_of(*events: RecordedEvent) -> str:
     drafts, skipped = drafts_of_recorded(events)
     assert skipped == []
     return python_source(drafts, origin="a test")
+
+
+@pytest.mark.parametrize(("numbers", "severity"), [([14, 14, 9], 14), ([None], 9), ([0, 0, 14], 9)])
+def test_the_most_frequent_severity_is_drafted(numbers: list[int | None], severity: int) -> None:
+    """Any number of OpenTelemetry's; otherwise INFO."""
+    source = source_of(*(recorded({}, severity_number=number) for number in numbers))
+
+    assert [schema.severity for schema in schemas_of(source)] == [severity]
 
 
 def recorded(attributes: dict[str, Any], name: str = "shop.order", **values: Any) -> RecordedEvent:

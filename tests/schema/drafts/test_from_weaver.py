@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from drafted import schemas_of
 from heliograph import Attribute, Deprecated, Event, Privacy, Severity
 from heliograph.errors import FileFormatError
+from heliograph.events import EventOptions
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.drafts.from_weaver import drafts_of_weaver
 from heliograph.schema.drafts.python_source import python_source
@@ -50,6 +51,19 @@ def test_an_exported_registry_gives_classes_that_export_the_same(tmp_path: Path,
     order = next(schema for schema in again if schema.event_name == "shop.order")
     assert (order.severity, order.version, order.stability) == (Severity.WARN, "1", "stable")
     assert order.message == "{actor[id]}: {total} {{}}"
+
+
+@pytest.mark.parametrize("exporter", [weaver_v2, weaver_v1])
+@pytest.mark.parametrize("severity", [1, 14, Severity.WARN, 24])
+def test_each_severity_is_kept(tmp_path: Path, exporter: Any, severity: int) -> None:
+    """A number without a name of its own, too: 14 is WARN2."""
+    cls = make_dataclass("E", [], bases=(Event,), namespace={"name": "e"})
+    cls.__event_options__ = EventOptions(namespace="shop", severity=severity)
+
+    source = source_of(written(tmp_path, exporter([compile_schema(cls, namespace="app")])))
+
+    assert [schema.severity for schema in schemas_of(source)] == [severity]
+    assert ("severity=14" in source) == (severity == 14)
 
 
 texts = st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1)
@@ -241,3 +255,18 @@ def test_what_a_class_cannot_express_is_skipped_and_reported(tmp_path: Path) -> 
 
     assert [draft.name for draft in drafts] == ["B"]
     assert [each.split(":")[0] for each in skipped] == ["the attribute 'a.Big' of 'a.b'", "the event 'exception'"]
+
+
+def test_values_of_a_wrong_type_are_ignored(tmp_path: Path) -> None:
+    """Annotations and requirement levels are anything, in other people's registries."""
+    text = """
+    attributes: [{key: a.x, type: int, requirement_level: [required], annotations: {privacy: {action: [mask]}, unit: [s]}}]
+    events: [{name: a.b, attributes: [{ref: a.x}], annotations: {severity_number: [14], version: [1], message: [x]}}]
+    """
+    (tmp_path / "events.yaml").write_text(text)
+
+    (schema,) = schemas_of(source_of(tmp_path))
+
+    assert (schema.severity, schema.version, schema.message) == (Severity.INFO, None, None)
+    (field,) = schema.fields or ()
+    assert (field.requirement, field.declared.privacy, field.declared.unit) == ("recommended", None, None)

@@ -10,6 +10,7 @@ import pytest
 from heliograph import Event
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.export.formats import EXPORTERS
+from heliograph.schema.model.event import EventSchema
 from schema.shop_events import BanEvent, OrderEvent, schemas
 
 
@@ -33,13 +34,19 @@ def test_each_event_has_a_file_of_json_schema() -> None:
     assert json.loads(files["shop.ban.schema.json"])["title"] == "shop.ban"
 
 
+def versions(*names: str) -> list[EventSchema]:
+    """Return the schemas of these versions of one event."""
+    classes = [type("OddEvent", (Event,), {"name": "odd"}, namespace="shop", version=name) for name in names]
+    return [compile_schema(dataclass(cls), namespace="app") for cls in classes]
+
+
 def test_a_version_cannot_name_another_folder() -> None:
-    """A slash in it is replaced."""
+    """A slash in it is encoded."""
+    assert set(EXPORTERS["json-schema"](versions("../../1"))) == {"shop.odd@..%2F..%2F1.schema.json"}
 
-    @dataclass
-    class OddEvent(Event, namespace="shop", version="../../1"):
-        name = "odd"
 
-    files = EXPORTERS["json-schema"]([compile_schema(OddEvent, namespace="app")])
-
-    assert set(files) == {"shop.odd@.._.._1.schema.json"}
+def test_each_version_has_a_file_of_its_own() -> None:
+    """Even if the versions differ only in characters that a file name cannot have."""
+    assert (
+        len(EXPORTERS["json-schema"](versions("1/2", "1:2", "1_2", "1%2F2", "1 2", "\udc80", "\udc81", "é", "\\"))) == 9
+    )

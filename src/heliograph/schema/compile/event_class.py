@@ -17,6 +17,7 @@ from typing import Final
 
 from heliograph.errors import SchemaError
 from heliograph.events import (
+    MAX_SEVERITY,
     Attribute,
     Deprecated,
     EventOptions,
@@ -40,9 +41,6 @@ from heliograph.schema.model.wire_attributes import expands, has_names_inside, w
 from heliograph.semconv import EVENT_NAME_PATTERN, LOG_RECORD_UID, SCOPE, has_namespace
 from heliograph.values.introspect import annotations_of
 from heliograph.values.privacy import PrivacyPolicy
-
-MAX_SEVERITY: Final = 24
-"""The highest severity number of OpenTelemetry's logs data model, FATAL4."""
 
 _BASE_FIELDS: Final = frozenset({"actor", "created"})
 _REQUIREMENT: Final = re.compile(r"required|recommended|opt_in|conditionally_required: .*\S")

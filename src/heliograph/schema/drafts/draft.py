@@ -9,7 +9,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from heliograph.events import Attribute, EventOptions
+from heliograph.events import MAX_SEVERITY, Attribute, EventOptions, Severity
 
 Member: TypeAlias = "tuple[str, str | int]"
 
@@ -119,6 +119,13 @@ def field_name(text: str, taken: Container[str] = ()) -> str:
     name = re.sub(r"\W+|_{2,}", "_", text, flags=re.ASCII).strip("_")
     name = name if name[:1].isalpha() else f"field_{name}".rstrip("_")
     return _free(f"{name}_" if name in HIDING | INHERITED or keyword.iskeyword(name) else name, taken)
+
+
+def severity_of(number: object) -> int:
+    """Return the severity number of an event from elsewhere, or INFO if it has none that OpenTelemetry defines."""
+    if not isinstance(number, int) or isinstance(number, bool):
+        return Severity.INFO
+    return number if Severity.TRACE <= number <= MAX_SEVERITY else Severity.INFO
 
 
 def _free(name: str, taken: Container[str]) -> str:

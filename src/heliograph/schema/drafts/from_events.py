@@ -19,7 +19,6 @@ from heliograph.events import (
     Attribute,
     EventOptions,
     Privacy,
-    Severity,
 )
 from heliograph.schema import conventions
 from heliograph.schema.drafts.draft import (
@@ -31,6 +30,7 @@ from heliograph.schema.drafts.draft import (
     FieldDraft,
     class_name,
     field_name,
+    severity_of,
 )
 from heliograph.schema.model.types import Format
 from heliograph.semconv import ACTOR_ATTRIBUTES, EVENT_VERSION, LOG_RECORD_UID, SCOPE, has_namespace
@@ -126,10 +126,10 @@ def _is_added(attribute: str) -> bool:
     return attribute in {*ACTOR_ATTRIBUTES.values(), LOG_RECORD_UID} or attribute.startswith(f"{SCOPE}.")
 
 
-def _severity(events: Iterable[RecordedEvent]) -> Severity:
-    numbers = collections.Counter(event.severity_number for event in events)
-    most = numbers.most_common(1)[0][0]
-    return Severity(most) if most in set(Severity) else Severity.INFO
+def _severity(events: Iterable[RecordedEvent]) -> int:
+    """Return the severity that most of the events have."""
+    [(number, _)] = collections.Counter(event.severity_number for event in events).most_common(1)
+    return severity_of(number)
 
 
 def _can_be_declared(attribute: str, column: Column) -> bool:

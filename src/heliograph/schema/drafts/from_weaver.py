@@ -17,7 +17,6 @@ from heliograph.events import (
     Deprecated,
     EventOptions,
     Privacy,
-    Severity,
     Stability,
 )
 from heliograph.schema.drafts.draft import (
@@ -29,6 +28,7 @@ from heliograph.schema.drafts.draft import (
     Member,
     class_name,
     field_name,
+    severity_of,
 )
 from heliograph.schema.drafts.python_source import literal
 from heliograph.schema.drafts.weaver_registry import AttributeEntry, GroupEntry, WeaverRegistry
@@ -108,7 +108,7 @@ def _field(name: str, attribute: str, annotation: str, definition: AttributeEntr
             brief=_brief(definition.brief, name),
             note=(definition.note or "").strip() or None,
             examples=tuple(_examples(definition.examples, annotation)),
-            privacy=Privacy(privacy) if privacy in {each.value for each in Privacy} else None,
+            privacy=next((each for each in Privacy if each.value == privacy), None),
             requirement=None if requirement in {"required", "recommended"} else requirement,
             unit=unit if isinstance(unit, str) else None,
             deprecated=_deprecated(definition.deprecated),
@@ -128,7 +128,7 @@ def _requirement(level: object) -> str:
         return f"conditionally_required: {_line(str(text))}" if word == "conditionally_required" else str(word)
     if level == "conditionally_required":
         return "conditionally_required: see its note"
-    return level if level in {"required", "opt_in"} and isinstance(level, str) else "recommended"
+    return level if isinstance(level, str) and level in {"required", "opt_in"} else "recommended"
 
 
 def _annotation(
@@ -218,10 +218,10 @@ def _options(entry: GroupEntry, namespace: str, names: Mapping[str, str]) -> Eve
     )
 
 
-def _severity(entry: GroupEntry) -> Severity:
+def _severity(entry: GroupEntry) -> int:
+    """Return the severity from the annotation that our exporter writes, otherwise from the last line of the note."""
     noted = _SEVERITY_NOTE.search(entry.note or "")
-    number = entry.annotations.get("severity_number", int(noted[1]) if noted else None)
-    return Severity(number) if number in set(Severity) else Severity.INFO
+    return severity_of(entry.annotations.get("severity_number", int(noted[1]) if noted else None))
 
 
 def _stability(text: str | None) -> Stability:

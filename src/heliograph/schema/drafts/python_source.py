@@ -39,12 +39,12 @@ def python_source(drafts: Iterable[EventDraft], *, origin: str) -> str:
 
 
 def _imports(body: str) -> Iterator[str]:
-    """Yield the imports of the names that occur in the body. A name that only occurs in a text is imported too; no harm."""
-    standard = {"dt": "import datetime as dt", "Enum": "from enum import Enum", "uuid": "import uuid"}
-    yield from sorted(line for name, line in standard.items() if _uses(body, name) and line.startswith("import"))
+    """Yield the imports of the names that occur in the body. A name that only occurs in a text is imported, too."""
+    modules = {"dt": "import datetime as dt", "uuid": "import uuid"}
+    yield from (line for name, line in modules.items() if _uses(body, name))
     yield "from dataclasses import dataclass"
     if _uses(body, "Enum"):
-        yield standard["Enum"]
+        yield "from enum import Enum"
     typing = [name for name in ("Annotated", "Any", "Literal") if _uses(body, name)]
     if typing:
         yield f"from typing import {', '.join(typing)}"
@@ -86,13 +86,18 @@ def _keywords(options: EventOptions) -> Iterator[str]:
     if options.version is not None:
         yield f"version={literal(options.version)}"
     if options.severity is not Severity.INFO:
-        yield f"severity=Severity.{options.severity.name}"
+        yield f"severity={_severity(options.severity)}"
     if options.stability != "development":
         yield f"stability={literal(options.stability)}"
     if options.message is not None:
         yield f"message={literal(options.message)}"
     if options.deprecated is not None:
         yield f"deprecated={_deprecated(options.deprecated)}"
+
+
+def _severity(number: int) -> str:
+    # `Severity` names the first number of each range only; the others, such as 14 (WARN2), are written as numbers
+    return f"Severity.{Severity(number).name}" if number in set(Severity) else literal(number)
 
 
 def _deprecated(deprecated: Deprecated) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
+from urllib.parse import quote
 
 from heliograph.schema.export.html import html
 from heliograph.schema.export.json_schema import json_schema
@@ -24,8 +25,9 @@ def json_schemas(schemas: Iterable[EventSchema]) -> dict[str, str]:
 
 
 def _file_name(schema: EventSchema) -> str:
-    # a version may contain any character; a slash in it must not lead out of the folder
-    return re.sub(r"[^\w.@-]", "_", schema.label)
+    # A version may contain any character: a slash must not lead out of the folder. The other characters are percent-encoded,
+    # so that no two versions have the same file.
+    return re.sub(r"[^\w.@-]", lambda found: quote(found[0], safe="", errors="surrogatepass"), schema.label)
 
 
 EXPORTERS: Final[Mapping[str, Exporter]] = {

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from heliograph.events import Deprecated, Severity, Stability, Upcaster
+from heliograph.events import Deprecated, Stability, Upcaster
 from heliograph.schema.model.message import MessageTemplate
 from heliograph.schema.model.types import FieldSchema
 from heliograph.schema.model.wire_attributes import WireAttribute, wire_attributes
@@ -46,7 +46,7 @@ class EventSchema:
     event_class: type
     name: str
     event_name: str
-    severity: Severity
+    severity: int
     fields: tuple[FieldSchema, ...] | None
     version: str | None = None
     brief: str = ""
