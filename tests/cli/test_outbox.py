@@ -17,7 +17,9 @@ from backends import Collector, wait_until
 from delivery.outboxes import drain, folders_in, logging_to, make_damaged_orphan
 from delivery.servers import OK, serving
 from heliograph.cli.main import cli
+from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.orphans import Orphan
 from processes import clean_environment
 
 
@@ -179,6 +181,38 @@ def test_drain_follows_until_it_is_stopped(tmp_path: Path) -> None:
     assert follower.returncode == 0
     assert json.loads(output)["delivered"] == 3
     assert server.accepted == ["r0", "r1", "r2"]
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "export"])
+def test_folder_that_is_deleted_meanwhile_is_skipped(
+    abandoned: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Its owner has sent all of it after it was listed."""
+    folders = [abandoned / "deleted", *folders_in(abandoned)]
+    monkeypatch.setattr(OutboxDirectory, "folders", lambda box: folders)
+
+    result = run(command, "--directory", abandoned)
+
+    assert (result.exit_code, result.exception) == (0, None)
+    assert "deleted" not in result.stdout
+
+
+@pytest.mark.parametrize(("arguments", "status"), [([], 1), (["--follow"], 0)])
+def test_interrupted_drain_is_incomplete(
+    abandoned: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], status: int
+) -> None:
+    """Its exit status says so, except with `--follow`, which always ends by a signal."""
+
+    def interrupt(orphan: Orphan, *_: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Orphan, "drain", interrupt)
+    with serving() as server:
+        result = drain(abandoned, server.endpoint, *arguments)
+
+    assert result.exit_code == status
+    assert ("Not all records were delivered." in result.stderr) == (status == 1)
+    assert json.loads(run("status", "--directory", abandoned, "--json").stdout)["waiting"] == 3
 
 
 @pytest.mark.parametrize(

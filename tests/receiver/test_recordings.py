@@ -169,3 +169,11 @@ def test_store_that_is_damaged_is_reported(tmp_path: Path) -> None:
         connection.execute("drop table events")
     with pytest.raises(FileFormatError, match=r"demo\.db: no such table"):
         list(read_recorded(path))
+
+
+def test_event_with_a_uid_of_another_type_is_read(tmp_path: Path) -> None:
+    """It is another program's attribute, and distinguishes nothing."""
+    path = tmp_path / "events.jsonl"
+    path.write_text(logs(eventName="a.b", attributes=[pair("log.record.uid", {"arrayValue": {}})]) + "\n")
+
+    assert [event.attributes for event in read_recorded(path)] == [{"log.record.uid": []}]

@@ -103,7 +103,7 @@ def test_span_rows() -> None:
 
 
 def test_metric_rows() -> None:
-    """The row of a sum has its value, the row of a histogram its sum and its count."""
+    """The row of a sum has its value; the row of a histogram or summary has its sum and its count."""
     request = ExportMetricsServiceRequest()
     scope = request.resource_metrics.add().scope_metrics.add()
     number = scope.metrics.add(name="n").sum.data_points
@@ -111,6 +111,8 @@ def test_metric_rows() -> None:
     number.add(as_double=0.5)
     number.add(as_int=0)
     scope.metrics.add(name="h").histogram.data_points.add(count=2, sum=0.3, bucket_counts=[2])
+    scope.metrics.add(name="e").exponential_histogram.data_points.add(count=3, sum=0.4)
+    scope.metrics.add(name="s").summary.data_points.add(count=4, sum=0.5)
     scope.metrics.add(name="empty")
 
     rows = list(metric_rows(request))
@@ -120,4 +122,6 @@ def test_metric_rows() -> None:
         ("n", 0.5, None),
         ("n", 0, None),
         ("h", 0.3, 2),
+        ("e", 0.4, 3),
+        ("s", 0.5, 4),
     ]

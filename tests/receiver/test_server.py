@@ -92,6 +92,7 @@ def test_empty_request_is_accepted(endpoint: str, path: str) -> None:
         (400, "/v1/logs", b"not gzip", {"Content_Encoding": "gzip"}),
         (400, "/v1/logs", gzip.compress(body())[:-6], {"Content_Encoding": "gzip"}),
         (400, "/v1/logs", gzip.compress(body())[:12] + b"\xff" * 20, {"Content_Encoding": "gzip"}),
+        (400, "/v1/logs", gzip.compress(body())[:10] + b"\xff" * 20, {"Content_Encoding": "gzip"}),
         (400, "/v1/logs", b"", {"Content_Length": str(MAX_REQUEST_BYTES + 1)}),
         (400, "/v1/logs", b"", {"Content_Length": "-1"}),
         (400, "/v1/logs", b"", {"Content_Length": "many"}),

@@ -81,8 +81,10 @@ def status(directory: Path | None, *, as_json: bool) -> None:
 
 def _status_of(box: OutboxDirectory, folder: Path) -> dict[str, Any] | None:
     """Return the state of a folder, or `None` if it was deleted meanwhile."""
+    reader = _open_reader(folder, is_live=True)
+    if reader is None:
+        return None
     try:
-        reader = JournalReader(folder, is_live=True, read_only=True)
         waiting = max(0, last_sequence(folder) - reader.acknowledged)
         first = next(_batches(folder, reader, max_records=1), None)
         reader.close()
@@ -95,6 +97,14 @@ def _status_of(box: OutboxDirectory, folder: Path) -> dict[str, Any] | None:
         "delivered": reader.acknowledged,
         "oldest_age": 0.0 if first is None else round(first.entries[0].age_seconds, 1),
     }
+
+
+def _open_reader(folder: Path, *, is_live: bool) -> JournalReader | None:
+    """Return a reader that changes no file, or `None` if the folder was deleted meanwhile."""
+    try:
+        return JournalReader(folder, is_live=is_live, read_only=True)
+    except FileNotFoundError:
+        return None
 
 
 def _batches(folder: Path, reader: JournalReader, *, max_records: int = _BATCH_RECORDS) -> Iterator[Batch]:
@@ -115,14 +125,16 @@ def _batches(folder: Path, reader: JournalReader, *, max_records: int = _BATCH_R
 @outbox.command()
 @directory_option
 @click.option(
-    "--follow", is_flag=True, help="Keep running, and send what later processes leave, until SIGTERM or Ctrl-C."
+    "--follow",
+    is_flag=True,
+    help="Keep running until SIGTERM or Ctrl-C, and also send the records of processes that end later.",
 )
 @json_option
 def drain(directory: Path | None, *, follow: bool, as_json: bool) -> None:
     """Send the records of processes that have ended.
 
     The server is the one that the OTEL_EXPORTER_OTLP_* variables name. Records of running processes are not touched: those
-    processes send them. The exit status is 1 if records remain.
+    processes send them. The exit status is 1 if records remain, except after `--follow`.
     """
     box = _open_outbox(directory)
     destination = destination_from_env(allow_plaintext=Settings.from_env().outbox_allow_plaintext)
@@ -133,7 +145,7 @@ def drain(directory: Path | None, *, follow: bool, as_json: bool) -> None:
         counts=OutboxCounters(),
     )
     if follow:
-        # A service manager stops it by SIGTERM. As a KeyboardInterrupt it ends the loop below, and folders are unlocked.
+        # A service manager stops it by SIGTERM. As a KeyboardInterrupt it ends the loop below, and the folders are unlocked.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         is_drained = _drain_once(box, sender)
@@ -141,7 +153,7 @@ def drain(directory: Path | None, *, follow: bool, as_json: bool) -> None:
             sender.closed.wait(max(FOLLOW_SECONDS, sender.waiting_seconds()))
             is_drained = _drain_once(box, sender)
     except KeyboardInterrupt:
-        is_drained = True  # to be stopped is how it normally ends
+        is_drained = follow  # with --follow, a signal is the normal end
     finally:
         sender.close()
     _print_counters(sender.counts, as_json=as_json)
@@ -151,7 +163,7 @@ def drain(directory: Path | None, *, follow: bool, as_json: bool) -> None:
 
 
 def _drain_once(box: OutboxDirectory, sender: Sender) -> bool:
-    """Send all orphans, some at a time. Return True if every one was sent."""
+    """Send all orphans, at most `MAX_OPEN_ORPHANS` at a time. Return True if every one was sent."""
     unsent: set[Path] = set()
     while orphans := list(itertools.islice(adopt(box, unsent), MAX_OPEN_ORPHANS)):
         _send(orphans, sender)
@@ -209,8 +221,10 @@ def verify(directory: Path | None, *, as_json: bool) -> None:
     folders = []
     with click.progressbar(box.folders(), label="Reading", file=sys.stderr) as bar:
         for folder in bar:
-            # The end of a live journal may be a record that is being written, and no damage.
-            reader = JournalReader(folder, is_live=box.is_locked(folder), read_only=True)
+            # The end of a live journal may be a record that is being written, which is no damage.
+            reader = _open_reader(folder, is_live=box.is_locked(folder))
+            if reader is None:
+                continue
             records = sum(len(batch.entries) for batch in _batches(folder, reader))
             reader.close()
             folders.append(
@@ -255,7 +269,9 @@ def _dead_letter_lines(box: OutboxDirectory) -> Iterator[str]:
 
 def _waiting_lines(box: OutboxDirectory) -> Iterator[str]:
     for folder in box.folders():
-        reader = JournalReader(folder, is_live=True, read_only=True)
+        reader = _open_reader(folder, is_live=True)
+        if reader is None:
+            continue
         for batch in _batches(folder, reader):
             yield _to_line(to_request(batch.header, batch.entries))
         reader.close()
@@ -316,7 +332,7 @@ def requeue(numbers: tuple[int, ...], directory: Path | None, *, every: bool) ->
 
 
 def _move_back(box: OutboxDirectory, letters: DeadLetters, group: list[DeadLetter]) -> None:
-    """Move dead letters of one resource to a new folder, and leave it as an orphan.
+    """Move dead letters of one resource to a new folder, which is an orphan afterwards.
 
     The records are on the disk before they are deleted from the dead letters. If the machine stops in between, they exist
     twice, and are delivered twice; the other order could lose them.

@@ -1,4 +1,4 @@
-"""Reading recorded events from a file: a receiver's `Store`, or lines of OTLP JSON from a Collector's file exporter."""
+"""Read recorded events from a file: a receiver's `Store`, or lines of OTLP JSON from a Collector's file exporter."""
 
 from __future__ import annotations
 
@@ -24,15 +24,17 @@ _REQUEST_KEYS: Final = ("resourceLogs", "resourceSpans", "resourceMetrics")
 
 
 def read_recorded(path: Path) -> Iterator[RecordedEvent]:
-    """Yield the events of a file. An event that is there as log record and as span event is yielded once.
+    """Yield the events of a file. An event that was recorded as log record and as span event is yielded once.
 
     Raises:
-        FileFormatError: The file is neither a receiver's file nor lines of OTLP JSON. The message names the line.
+        FileFormatError: The file is neither a receiver's file nor lines of OTLP JSON. The message names the file, and the line of OTLP JSON.
     """
-    seen: set[object] = set()
+    seen: set[str] = set()
     for event in _read_store(path) if is_store(path) else _read_lines(path):
         uid = event.attributes.get(LOG_RECORD_UID)
-        if uid is None or uid not in seen:
+        if not isinstance(uid, str):  # an event of another program
+            yield event
+        elif uid not in seen:
             seen.add(uid)
             yield event
 

@@ -75,7 +75,7 @@ def _span_event_row(span: ColumnValues, event: Span.Event) -> ColumnValues:
 def metric_rows(request: ExportMetricsServiceRequest) -> Iterator[ColumnValues]:
     """Yield a row of ``metrics`` for each data point.
 
-    The value of a histogram is the sum of what was recorded. Counts by bucket are not stored.
+    The value of a histogram or summary is the sum of what was recorded. Buckets and quantiles are not stored.
     """
     for resource in request.resource_metrics:
         for scope in resource.scope_metrics:
@@ -86,14 +86,14 @@ def metric_rows(request: ExportMetricsServiceRequest) -> Iterator[ColumnValues]:
 def _point_rows(metric: Metric, service: object) -> Iterator[ColumnValues]:
     kind = metric.WhichOneof("data")
     for point in getattr(metric, kind).data_points if kind else ():
-        is_histogram = hasattr(point, "bucket_counts")
+        has_count = hasattr(point, "count")  # a histogram or summary; the points of a sum or gauge are single numbers
         # `as_int or as_double`: one of the two is set, and the other reads as 0
         yield {
             "name": metric.name,
             "unit": metric.unit,
             "attributes": to_json(decode_attributes(point.attributes)),
-            "value": point.sum if is_histogram else point.as_int or point.as_double,
-            "count": point.count if is_histogram else None,
+            "value": point.sum if has_count else point.as_int or point.as_double,
+            "count": point.count if has_count else None,
             "time_unix_nano": point.time_unix_nano,
             "service": service,
         }

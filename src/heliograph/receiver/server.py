@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gzip
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -82,7 +83,7 @@ def _handler_class(store: Store) -> type[BaseHTTPRequestHandler]:
             # The response is sent after the rows were committed: "200" means stored.
             try:
                 add(request_class.FromString(self._body()))
-            except (ValueError, OSError, EOFError, DecodeError) as error:
+            except (ValueError, OSError, EOFError, DecodeError, zlib.error) as error:
                 self.send_error(HTTPStatus.BAD_REQUEST, str(error))
                 return
             body = response_class().SerializeToString()

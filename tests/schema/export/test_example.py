@@ -22,8 +22,31 @@ class Tree:
     children: list[Tree] | None = None
 
 
+@dataclass
+class Link:
+    next: Link | int
+
+
+@dataclass
+class Branch:
+    next: Branch | list[Branch]
+
+
+@dataclass
+class Inner:
+    outer: Outer
+
+
+@dataclass
+class Outer:
+    inner: Inner | bool
+
+
 MORE = [
     Tree,
+    Link,
+    Branch,
+    Outer,
     Annotated[int, Meta(gt=5, lt=8)],
     Annotated[int, Meta(ge=10, multiple_of=7)],
     Annotated[int, Meta(le=-10, multiple_of=7)],

@@ -149,3 +149,24 @@ def test_class_is_defined_once() -> None:
     assert list(written["$defs"]) == ["Node", "Node_2"]
     assert written["properties"]["two"]["items"] == {"$ref": "#/$defs/Node"}
     assert written["properties"]["three"]["$ref"] == "#/$defs/Node_2"
+
+
+@dataclass
+class Part_2:
+    number: int
+
+
+@dataclass
+class Part:
+    text: str
+
+
+def test_a_class_whose_name_looks_numbered_has_a_definition_of_its_own() -> None:
+    """Whichever of the two is referred to first."""
+    for first, second in ((Part_2, Part), (Part, Part_2)):
+        written = json_schema(schema_of(x=first, y=second))
+
+        assert {name: list(each["properties"]) for name, each in written["$defs"].items()} == {
+            "Part_2": ["number"],
+            "Part": ["text"],
+        }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -31,8 +31,13 @@ def test_a_page_without_events_has_a_title() -> None:
 
 
 @given(
-    TEXTS | st.just(ATTACK) | st.from_regex(r"[|<>`*_~!#\[\]()\\a-z\"'&; \n-]{1,20}", fullmatch=True).filter(str.strip)
+    TEXTS
+    | st.just(ATTACK)
+    | st.from_regex(r"[|<>`*_~!#\[\]()\\a-z\"'&; \n\r-]{1,20}", fullmatch=True).filter(str.strip)
 )
+@example(" \n;")
+@example("a  \nb")
+@example("a\r- b")
 def test_no_text_of_a_class_is_markup(text: str) -> None:
     """For any text, the rendered page has the same elements."""
     seen, harmless = rendered(schema_with(text)), rendered(schema_with("text"))

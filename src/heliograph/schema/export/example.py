@@ -1,7 +1,8 @@
 """Make example values that fit the schema of an event.
 
 Declared examples are used first. Otherwise an example is made from the type: a few candidates are tried against the
-validation, and the first valid one is used. There is one known limit: no text is generated for a declared pattern.
+validation, and the first valid one is used. There are two known limits: no text is generated for a declared pattern, and a
+dict that must have several keys has one.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _TEXTS: Final = {
     Format.UUID: ("0d5f7b0e-6c2a-4f0b-9f6e-3d1a2b4c5d6e",),
     Format.BASE64: ("aGVsaW9ncmFwaA==", "aGVsaW8=", "aGk=", ""),
 }
-"""For each format some texts; which of them is valid depends on patterns (an offset) and lengths."""
+"""For each format, candidates; a declared pattern (such as that of a time with an offset) or length may exclude some."""
 
 
 def example_properties(fields: Iterable[FieldSchema]) -> dict[str, object]:
@@ -67,7 +68,7 @@ def _example_of_type(kind: Type, name: str, parents: tuple[Type, ...]) -> object
     Args:
         kind: The type.
         name: The name of the field, used in texts.
-        parents: The classes around it. An example of one of them would never end.
+        parents: The classes around it. An example of one of them would hold itself, and never end.
     """
     match kind:
         case AnyType():
@@ -89,9 +90,16 @@ def _example_of_type(kind: Type, name: str, parents: tuple[Type, ...]) -> object
         case ObjectType():
             return _object(kind, parents)
         case UnionType():
-            return _example_of_type(kind.options[0], name, parents)
+            return _example_of_type(_finite_option(kind, parents), name, parents)
         case _:
             assert_never(kind)
+
+
+def _finite_option(kind: UnionType, parents: tuple[Type, ...]) -> Type:
+    """Return the first option that holds none of the classes around it; otherwise a list or dict, which can be empty."""
+    finite = (each for each in kind.options if not any(inner in parents for inner in walk_types(each)))
+    can_be_empty = (each for each in kind.options if isinstance(each, (ArrayType, MapType)))
+    return next(finite, None) or next(can_be_empty, kind.options[0])
 
 
 def _first_valid(kind: Type, candidates: Sequence[object]) -> object:
@@ -141,5 +149,5 @@ def _object(kind: ObjectType, parents: tuple[Type, ...]) -> object:
     return {
         field.name: _example_of_field(field, inside)
         for field in kind.fields
-        if field.required or without_null(field.type) not in inside  # an optional field may be omitted, which ends it
+        if field.required or without_null(field.type) not in inside  # omitting an optional field ends the recursion
     }

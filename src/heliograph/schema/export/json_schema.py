@@ -9,6 +9,7 @@ Source: JSON Schema, draft 2020-12. Keywords that begin with ``x-`` are annotati
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
@@ -138,8 +139,9 @@ class _Document:
         is_generic = bool(getattr(kind.python, "__parameters__", ()))
         key = kind if is_generic else kind.python
         if key not in self._names:
-            same = sum(name == kind.name or name.startswith(f"{kind.name}_") for name in self.definitions)
-            name = self._names[key] = f"{kind.name}_{same + 1}" if same else kind.name
+            numbered = (f"{kind.name}_{number}" for number in itertools.count(2))
+            free = (name for name in itertools.chain([kind.name], numbered) if name not in self.definitions)
+            name = self._names[key] = next(free)
             # The empty definition reserves the place: definitions are in the order of their first reference, and a class
             # that holds itself refers to its own name.
             self.definitions[name] = {}

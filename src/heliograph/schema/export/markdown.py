@@ -62,13 +62,17 @@ def _cell(markup: str) -> str:
 _MARKUP: Final = re.compile(r"[\\`*_\[\]#~]")
 """Characters that are markup anywhere in a line. ``<``, ``>`` and ``&`` are escaped as HTML."""
 
+_LINE_END: Final = re.compile(r"[ \t]*(?:\r\n?|\n)")
+"""The end of a line. Two spaces before it would be a line break; a lone CR ends a line, too."""
+
 _STARTS_BLOCK: Final = re.compile(r"^[ \t]*(?:(\d*)([-+=:|.)]))?", re.MULTILINE)
 """The start of a line: indentation (which would make a code block), and what would start a list, a rule or a table."""
 
 
 def _text(text: str) -> str:
     """Escape a text so that nothing in it is markup, wherever it is used. A reader sees the text as it was written."""
-    escaped = _MARKUP.sub(r"\\\g<0>", html.escape(text, quote=False))
+    lines = _LINE_END.sub("\n", text)
+    escaped = _MARKUP.sub(r"\\\g<0>", html.escape(lines, quote=False))
     return _STARTS_BLOCK.sub(lambda found: f"{found[1]}\\{found[2]}" if found[2] else "", escaped)
 
 
