@@ -4,7 +4,8 @@
 
     HeliographError                          base of all the others
     ├── SchemaError (TypeError)              no schema can be compiled for a class
-    │   └── DuplicateEventName               two classes have the same event name and version
+    │   ├── DuplicateEventName               two classes have the same event name and version
+    │   └── SchemaErrors                     several classes have no schema; lists every problem
     ├── UnregisteredEvent (KeyError)         no plugin registered the class of an event
     ├── FileFormatError (ValueError)         a file does not have the expected format
     ├── InvalidEvent (ValueError)            an event violates its schema, and validation is strict
@@ -49,13 +50,19 @@ class SchemaError(HeliographError, TypeError):
 
     Attributes:
         event_class: The class.
-        reason: The problem with the class, and how to fix it.
+        reasons: Every problem with the class, and how to fix it; at least one.
     """
 
-    def __init__(self, event_class: object, reason: str) -> None:
+    def __init__(self, event_class: object, *reasons: str) -> None:
         self.event_class = event_class
-        self.reason = reason
-        super().__init__(f"{qualified_name(event_class)}: {reason}")
+        self.reasons = reasons
+        separator = " " if len(reasons) == 1 else "\n- "
+        super().__init__(separator.join([f"{qualified_name(event_class)}:", *reasons]))
+
+    @property
+    def reason(self) -> str:
+        """All problems as one text."""
+        return "; ".join(self.reasons)
 
 
 class DuplicateEventName(SchemaError):
@@ -75,6 +82,23 @@ class DuplicateEventName(SchemaError):
             f"its event name {event_name!r} is already used by {qualified_name(registered_class)}; "
             "change the `name` or `namespace` of one of the classes, or give them different versions",
         )
+
+
+class SchemaErrors(SchemaError):
+    """No schemas can be compiled for several classes.
+
+    Attributes:
+        event_class: The first of the classes.
+        reasons: The problems of the first class.
+        errors: The error of each class.
+    """
+
+    def __init__(self, errors: Sequence[SchemaError]) -> None:
+        super().__init__(errors[0].event_class, *errors[0].reasons)
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.errors))
 
 
 class _NotFound(HeliographError, KeyError):

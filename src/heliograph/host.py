@@ -360,13 +360,15 @@ class Host:
             await resolve_result(result)
 
     async def _register_events(self, results: list[object]) -> None:
+        event_classes: list[type] = []
         for event_class in flatten_results([await resolve_result(result) for result in results]):
             if not isinstance(event_class, type):
                 raise PluginError(
                     f"the hook register_events returned an object of {qualified_name(event_class)}, not an event class; "
                     "return the classes themselves"
                 )
-            self.schemas.register(event_class)
+            event_classes.append(event_class)
+        self.schemas.register_all(event_classes)
 
     def call(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an async function from sync code and return its result: ``host.call(host.verify_token, token)``.

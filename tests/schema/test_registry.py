@@ -256,3 +256,20 @@ def test_registry_from_settings() -> None:
     assert registry.reader(First).attributes(First()) == {}
     assert registry.policy.privacy_of(hash_attribute, None) is Privacy.HASH
     assert registry.policy.privacy_of(Attribute(requirement="opt_in"), "a.b") is Privacy.PLAIN
+
+
+def test_problems_of_several_classes_are_reported_at_once() -> None:
+    """The classes without a problem are registered; one problem is raised as it is."""
+    registry = SchemaRegistry(namespace="app")
+
+    with pytest.raises(SchemaErrors) as caught:
+        registry.register_all([First, FirstAgain, dict, Second])
+
+    first, second = caught.value.errors
+    assert isinstance(first, DuplicateEventName)
+    assert (first.event_class, second.event_class) == (FirstAgain, dict)
+    assert (caught.value.event_class, caught.value.reasons) == (FirstAgain, first.reasons)
+    assert str(caught.value) == f"{first}\n{second}"
+    assert list(registry) == [First, Second]
+    with pytest.raises(DuplicateEventName):
+        registry.register_all([FirstAgain])

@@ -7,10 +7,10 @@ and `dict.setdefault` makes sure that both return the same one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from heliograph.errors import DuplicateEventName, UnregisteredEvent
+from heliograph.errors import DuplicateEventName, SchemaError, SchemaErrors, UnregisteredEvent
 from heliograph.schema.compile.event_class import compile_schema, compile_untyped, inherit_schema
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read.coverage import Coverage
@@ -68,6 +68,21 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         if first is not reader:
             raise DuplicateEventName(event_class, first.schema.event_class, schema.event_name)
         return self._add(reader)
+
+    def register_all(self, event_classes: Iterable[type]) -> None:
+        """Register several event classes. Those without a problem are registered even if others have one.
+
+        Raises:
+            SchemaError: A class has no schema, or its name is used. If there are several, it is one `SchemaErrors` for all.
+        """
+        errors = []
+        for event_class in event_classes:
+            try:
+                self.register(event_class)
+            except SchemaError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0] if len(errors) == 1 else SchemaErrors(errors)
 
     def register_untyped(self, event_class: type) -> EventSchema:
         """Add a schema for a class that `register` rejects. Its events are exported by their ``properties()``."""

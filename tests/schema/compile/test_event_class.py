@@ -391,3 +391,50 @@ def test_untyped_schema_uses_the_namespace_of_the_class_only_if_it_is_legal() ->
     untyped = compile_untyped(LegalEvent, namespace="app")
     assert (untyped.event_name, untyped.fields, untyped.is_declared) == ("forum.not_legal", None, False)
     assert compile_untyped(IllegalEvent, namespace="app").event_name == "app.x"
+
+
+def test_all_problems_of_a_class_are_reported_at_once() -> None:
+    """Those of the class statement, of the name, and of each field; one problem is one line."""
+    cls = make_dataclass(
+        "Broken",
+        [
+            ("one", Annotated[str, Attribute("ONE")]),
+            ("two", Annotated[str | None, Attribute(requirement="required")]),
+            ("three", int),
+        ],
+        bases=(Event,),
+        namespace={"name": "No Name"},
+    )
+    cls.__event_options__ = dataclasses.replace(cls.__event_options__, severity=99, version=2, stability="so so")
+
+    with pytest.raises(SchemaError) as caught:
+        compile_schema(cls, namespace="app")
+
+    found = caught.value.reasons
+    starts = ["its severity", "its stability", "its version", "its name", "its field 'one'", "its field 'two'"]
+    assert len(found) == len(starts)
+    assert all(reason.startswith(start) for reason, start in zip(found, starts))
+    assert str(caught.value).split("\n- ")[1:] == list(found)
+    assert caught.value.reason == "; ".join(found)
+
+
+def test_all_problems_of_attributes_are_reported_at_once() -> None:
+    """Wrong types of conventions, and fields that become one attribute."""
+    cls = make_dataclass(
+        "Broken",
+        [
+            ("status", Annotated[str, Attribute("http.response.status_code")]),
+            ("one", Annotated[str, Attribute("shop.same")]),
+            ("two", Annotated[str, Attribute("shop.same")]),
+        ],
+        bases=(Event,),
+        namespace={"name": "broken"},
+    )
+
+    with pytest.raises(SchemaError) as caught:
+        compile_schema(cls, namespace="app")
+
+    assert [reason.split(":")[0] for reason in caught.value.reasons] == [
+        "its field 'status'",
+        "its fields 'one' and 'two' become one attribute, 'shop.same'; rename one",
+    ]

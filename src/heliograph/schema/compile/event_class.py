@@ -7,12 +7,11 @@ registered.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import inspect
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from heliograph.errors import SchemaError
@@ -55,12 +54,10 @@ def compile_schema(event_class: type, *, namespace: str, policy: PrivacyPolicy |
         policy: The privacy policy. `None` is one without a key for hashes, which exports values as the class declares.
 
     Raises:
-        SchemaError: The class has no schema. The message says why, and how to fix it.
+        SchemaError: The class has no schema. The message has every problem, and how to fix it.
     """
     options = _options(event_class, namespace)
-    _check_options(event_class, options)
-    name = _name(event_class)
-    event_name = _event_name(event_class, f"{options.namespace}.{name}".replace("-", "_"), options)
+    name, event_name = _checked_names(event_class, options)
     schema = _schema(event_class, name, event_name, options, policy or PrivacyPolicy())
     deprecated = options.deprecated
     if deprecated is None or deprecated.renamed_to is None:
@@ -128,6 +125,24 @@ def inherit_schema(event_class: type, ancestor: EventSchema) -> EventSchema:
 # The class as a whole
 
 
+def _checked_names(event_class: type, options: EventOptions) -> tuple[str, str]:
+    """Return the name and the event name of a class. If there is a problem, raise it with all others of the class."""
+    problems = list(_option_problems(options))
+    name, event_name = "", f"{options.namespace}.event"
+    try:
+        name = _name(event_class)
+        event_name = _event_name(event_class, f"{options.namespace}.{name}".replace("-", "_"), options)
+    except SchemaError as error:
+        problems += error.reasons
+    if problems:
+        try:
+            _fields(event_class, event_name)
+        except SchemaError as error:
+            problems += error.reasons
+        raise SchemaError(event_class, *problems)
+    return name, event_name
+
+
 def _options(event_class: type, namespace: str) -> EventOptions:
     if event_class.__module__ == datasette_events.MODULE:
         return datasette_events.OPTIONS
@@ -135,19 +150,16 @@ def _options(event_class: type, namespace: str) -> EventOptions:
     return dataclasses.replace(options, namespace=options.namespace or namespace)
 
 
-def _check_options(event_class: type, options: EventOptions) -> None:
+def _option_problems(options: EventOptions) -> Iterator[str]:
     levels = typing.get_args(Stability)
     if not isinstance(options.severity, int) or not Severity.TRACE <= options.severity <= MAX_SEVERITY:
-        problem = f"its severity is {options.severity!r}; use one of Severity, or 1 to {MAX_SEVERITY}"
-    elif options.stability not in levels:
-        problem = f"its stability is {options.stability!r}; use one of {', '.join(levels)}"
-    elif options.version is not None and not (isinstance(options.version, str) and options.version.strip()):
-        problem = f'its version is {options.version!r}; write it as text, such as version="2"'
-    elif options.deprecated is not None and (reason := _deprecation_problem(options.deprecated)):
-        problem = reason
-    else:
-        return
-    raise SchemaError(event_class, problem)
+        yield f"its severity is {options.severity!r}; use one of Severity, or 1 to {MAX_SEVERITY}"
+    if options.stability not in levels:
+        yield f"its stability is {options.stability!r}; use one of {', '.join(levels)}"
+    if options.version is not None and not (isinstance(options.version, str) and options.version.strip()):
+        yield f'its version is {options.version!r}; write it as text, such as version="2"'
+    if options.deprecated is not None and (problem := _deprecation_problem(options.deprecated)):
+        yield problem
 
 
 def _deprecation_problem(deprecated: object) -> str | None:
@@ -214,11 +226,17 @@ def _fields(event_class: type, event_name: str) -> tuple[FieldSchema, ...]:
         if event_class.__module__ == datasette_events.MODULE
         else {}
     )
-    return tuple(
-        _field(event_class, event_name, field, hints[field.name], declared.get(field.name))
-        for field in dataclasses.fields(event_class)
-        if field.name not in _BASE_FIELDS
-    )
+    found: list[FieldSchema] = []
+    problems: list[str] = []
+    for field in dataclasses.fields(event_class):
+        if field.name not in _BASE_FIELDS:
+            try:
+                found.append(_field(event_name, field, hints[field.name], declared.get(field.name)))
+            except InvalidAnnotation as error:
+                problems.append(f"its field {field.name!r} has no schema: {error}")
+    if problems:
+        raise SchemaError(event_class, *problems)
+    return tuple(found)
 
 
 def _type_hints(event_class: type) -> Mapping[str, object]:
@@ -232,22 +250,17 @@ def _type_hints(event_class: type) -> Mapping[str, object]:
         ) from error
 
 
-def _field(
-    event_class: type, event_name: str, field: dataclasses.Field[object], hint: object, declared: Attribute | None
-) -> FieldSchema:
-    try:
-        declared = declared or attribute_of(hint)
-        schema = FieldSchema(
-            name=field.name,
-            attribute=f"{event_name}.{field.name}" if declared.name is None else str(declared.name),
-            type=read_type(hint),
-            required=field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
-            declared=declared,
-        )
-        _check_declaration(schema)
-        _check_fields_inside(schema)
-    except InvalidAnnotation as error:
-        raise SchemaError(event_class, f"its field {field.name!r} has no schema: {error}") from error
+def _field(event_name: str, field: dataclasses.Field[object], hint: object, declared: Attribute | None) -> FieldSchema:
+    declared = declared or attribute_of(hint)
+    schema = FieldSchema(
+        name=field.name,
+        attribute=f"{event_name}.{field.name}" if declared.name is None else str(declared.name),
+        type=read_type(hint),
+        required=field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
+        declared=declared,
+    )
+    _check_declaration(schema)
+    _check_fields_inside(schema)
     return schema
 
 
@@ -303,14 +316,15 @@ def _check_attribute_name(name: str) -> None:
 def _check_wire_attributes(schema: EventSchema) -> None:
     """Check names and types against the semantic conventions, and that no two fields become one attribute."""
     attributes = list(schema.wire_attributes())
+    problems: list[str] = []
+    paths: dict[str, list[str]] = {}
     for attribute in attributes:
         problem = conventions.problem(attribute.name, wire_type(attribute.type), event_name=schema.event_name)
         if problem is not None:
-            raise SchemaError(schema.event_class, f"its field {attribute.path!r}: {problem}")
-    counts = collections.Counter(attribute.name for attribute in attributes)
-    for attribute in attributes:
-        if counts[attribute.name] > 1:
-            paths = " and ".join(repr(other.path) for other in attributes if other.name == attribute.name)
-            raise SchemaError(
-                schema.event_class, f"its fields {paths} become one attribute, {attribute.name!r}; rename one"
-            )
+            problems.append(f"its field {attribute.path!r}: {problem}")
+        paths.setdefault(attribute.name, []).append(repr(attribute.path))
+    for name, same in paths.items():
+        if len(same) > 1:
+            problems.append(f"its fields {' and '.join(same)} become one attribute, {name!r}; rename one")
+    if problems:
+        raise SchemaError(schema.event_class, *problems)
