@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 import pytest
 
-from heliograph import Attribute, DuplicateEventName, Event, Privacy, SchemaError, Settings, UnregisteredEvent
+from heliograph import (
+    Attribute,
+    DuplicateEventName,
+    Event,
+    Privacy,
+    SchemaError,
+    SchemaErrors,
+    Settings,
+    UnregisteredEvent,
+)
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.registry import SchemaRegistry, on_register
 
