@@ -118,6 +118,39 @@ def test_events_with_impossible_names_are_skipped_and_reported() -> None:
     ]
 
 
+def test_attributes_that_a_class_cannot_have_are_skipped_and_reported() -> None:
+    """The others are drafted. Attributes of the actor, and those that heliograph adds, are no fields and are not reported."""
+    found = {
+        "shop.order.total": 1,
+        "shop.order.created": "now",
+        "shop.order.class.a": 1,
+        "shop.order.int": 1,
+        "shop.order.two words": 1,
+        "db.namespace": 7,
+        "other": 1,
+        "user.id": "root",
+        "log.record.uid": "x",
+        "heliograph.event.violations": ["x"],
+    }
+
+    drafts, skipped = drafts_of_recorded([recorded(found)])
+
+    assert [field.name for field in drafts[0].fields] == ["total"]
+    assert [each.partition(":")[0] for each in skipped] == [
+        f"the attribute {name!r} of 'shop.order'"
+        for name in (
+            "shop.order.created",
+            "shop.order.class.a",
+            "shop.order.int",
+            "shop.order.two words",
+            "db.namespace",
+            "other",
+        )
+    ]
+    assert "a class cannot have a field named 'created'" in skipped[0]
+    assert "as string, not int" in skipped[4]
+
+
 @dataclass
 class Customer:
     id: int
@@ -216,6 +249,8 @@ def test_any_emitted_events_give_a_class(pairs: list[Any], data: st.DataObject) 
 )
 def test_events_of_other_programs_give_a_class(rows: list[dict[str, Any]]) -> None:
     """For any names and values of attributes."""
-    (schema,) = schemas_of(source_of(*map(recorded, rows)))
+    drafts, skipped = drafts_of_recorded(map(recorded, rows))
+    (schema,) = schemas_of(python_source(drafts, origin="a test"))
 
     assert schema.event_name == "shop.order"
+    assert all("a class cannot" in each or "names must" in each or "semantic conventions" in each for each in skipped)

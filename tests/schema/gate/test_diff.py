@@ -165,7 +165,7 @@ RENAMED = Annotated[str, Attribute("app.order.who", deprecated=Deprecated(rename
             {"a": Annotated[str, Attribute("app.order.b")]},
             "app.order.a",
             "the attribute was renamed to app.order.b; "
-            "announce it first, with Attribute(…, deprecated=Deprecated(renamed_to=…)), and lock that",
+            "first write a lock file with Attribute(…, deprecated=Deprecated(renamed_to=…))",
             ALL,
             id="renamed",
         ),
@@ -236,7 +236,7 @@ def test_a_removed_event_breaks_queries() -> None:
     gone = findings([event()], [])
     assert [(each.what, set(each.modes), each.bump) for each in gone] == [
         (
-            'the event was removed; announce it first, with deprecated=Deprecated(renamed_to="…"), and lock that',
+            'the event was removed; to rename it, first write a lock file with deprecated=Deprecated(renamed_to="…")',
             ALL,
             Bump.MAJOR,
         )

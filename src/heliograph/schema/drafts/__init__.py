@@ -12,7 +12,7 @@ receiver. Generated source is imported later, so none of these texts may become 
   in any other way, and annotations are put together from a fixed set of names and from literals.
 - YAML is read with the safe loader.
 
-What a class cannot express is skipped and reported with the reason, never guessed.
+An event or attribute that a class cannot express is skipped, and reported with the reason.
 
 The modules, low to high: `draft` (the data, and names), `python_source` (drafts to source), `weaver_registry` (reads the files
 of a registry), `from_weaver` and `from_events` (the two origins).

@@ -48,10 +48,15 @@ _WIRE_TYPES: Final = {
     "list[str]": "string[]",
     **dict.fromkeys(("dt.date", "dt.datetime", "uuid.UUID"), "string"),
 }
+"""For each annotation that a draft can have, the type of its attribute. All others have the type ``any``."""
+
 _FORMATS: Final = {Format.DATE_TIME: "dt.datetime", Format.DATE: "dt.date", Format.UUID: "uuid.UUID"}
+"""The annotations of texts, by the format that each of the texts must have."""
 
 Value: TypeAlias = Any
+"""The value of an attribute, as `heliograph.otlp.decode_value` returns it."""
 Column: TypeAlias = "list[Value]"
+"""The values of one attribute in all recorded events that have it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,38 +75,49 @@ class RecordedEvent:
 
 
 def drafts_of_recorded(events: Iterable[RecordedEvent]) -> tuple[list[EventDraft], list[str]]:
-    """Return drafts of the recorded events, sorted by name and version, and the reason for each event that was skipped.
+    """Return drafts of the recorded events, sorted by name and version, and the reason for each thing that was skipped.
 
-    Attributes of the actor (`user.id` …) and those that heliograph adds to every event are not fields.
+    Attributes of the actor (`user.id` …) and those that heliograph adds to every event are not fields. They are not reported.
     """
     groups: dict[tuple[str, str], list[RecordedEvent]] = collections.defaultdict(list)
     for event in events:
         version = event.attributes.get(EVENT_VERSION)
         groups[event.event_name, version if isinstance(version, str) else ""].append(event)
     legal = {key: group for key, group in groups.items() if _is_event_name(key[0])}
-    taken = set(IMPORTED)
-    drafts = [_event(name, version, group, taken) for (name, version), group in sorted(legal.items())]
     others = sorted({name for name, _ in groups.keys() - legal.keys()})
-    return drafts, [f"the event {name!r}: a class cannot have this name" for name in others]
+    skipped = [f"the event {name!r}: a class cannot have this name" for name in others]
+    taken = set(IMPORTED)
+    drafts = [_event(name, version, group, taken, skipped) for (name, version), group in sorted(legal.items())]
+    return drafts, list(dict.fromkeys(skipped))  # several versions of an event may have the same attribute
 
 
 def _is_event_name(name: str) -> bool:
     return has_namespace(name) and not name.startswith(f"{SCOPE}.")
 
 
-def _event(name: str, version: str, events: Sequence[RecordedEvent], taken: set[str]) -> EventDraft:
+def _event(name: str, version: str, events: Sequence[RecordedEvent], taken: set[str], skipped: list[str]) -> EventDraft:
+    """Return the draft of a group of events. Add its class names to `taken`, and attributes that it lacks to `skipped`."""
     namespace, _, last = name.rpartition(".")
     own_name = class_name(f"{last} {version}", taken)
     taken.add(own_name)
-    columns = _columns(events)
-    own = {key.removeprefix(f"{name}."): column for key, column in columns.items() if key.startswith(f"{name}.")}
-    own = {key: column for key, column in own.items() if key.partition(".")[0] not in INHERITED}
+    own: dict[str, Column] = {}
+    others: dict[str, Column] = {}
+    for attribute, column in _columns(events).items():
+        is_own = attribute.startswith(f"{name}.")
+        problem = (
+            _field_problem(attribute.removeprefix(f"{name}.")) if is_own else _attribute_problem(attribute, column)
+        )
+        if problem is not None:
+            skipped.append(f"the attribute {attribute!r} of {name!r}: {problem}")
+        elif is_own:
+            own[attribute.removeprefix(f"{name}.")] = column
+        else:
+            others[attribute] = column
     needs: list[ClassDraft] = []
     fields = list(_fields(own, len(events), own_name, taken, needs))
-    for attribute, column in columns.items():
-        if not attribute.startswith(f"{name}.") and _can_be_declared(attribute, column):
-            short = field_name(attribute.removeprefix(f"{namespace}."), {field.name for field in fields})
-            fields.append(_field(short, column, len(events), attribute))
+    for attribute, column in others.items():
+        short = field_name(attribute.removeprefix(f"{namespace}."), {field.name for field in fields})
+        fields.append(_field(short, column, len(events), attribute))
     return EventDraft(
         name=own_name,
         fields=tuple(fields),
@@ -132,12 +148,17 @@ def _severity(events: Iterable[RecordedEvent]) -> int:
     return severity_of(number)
 
 
-def _can_be_declared(attribute: str, column: Column) -> bool:
-    """Return True if a class may declare the attribute by its name, with the type that its values have."""
+def _field_problem(key: str) -> str | None:
+    """Return the reason why a class cannot have a field for a key below the event's name, or `None`."""
+    name = key.partition(".")[0]
+    return None if _is_field(name) and name not in INHERITED else f"a class cannot have a field named {name!r}"
+
+
+def _attribute_problem(attribute: str, column: Column) -> str | None:
+    """Return the reason why a class cannot declare an attribute by its name, with the type of its values, or `None`."""
     if not has_namespace(attribute):
-        return False
-    wire_type = _WIRE_TYPES.get(_annotation(column), "any")
-    return conventions.problem(attribute, wire_type, event_name="") is None
+        return "names must be lower-case words, separated by `.` or `_`, and start with a namespace"
+    return conventions.problem(attribute, _WIRE_TYPES.get(_annotation(column), "any"))
 
 
 def _fields(
@@ -146,8 +167,9 @@ def _fields(
     """Yield the fields of a class, in order. Append the classes that are the types of its fields to `needs`.
 
     Args:
-        columns: The values of each key below the class; keys of nested classes contain dots.
-        total: The number of instances.
+        columns: The values of each key below the class; keys of nested classes contain dots. Each first part can be the name
+            of a field (`_is_field`).
+        total: The number of instances of the class.
         owner: The name of the class.
         taken: The class names that are used; names of nested classes are added.
         needs: The nested classes; they are appended.
@@ -157,34 +179,35 @@ def _fields(
         first, _, rest = key.partition(".")
         grouped.setdefault(first, {})[rest] = column
     for name, below in grouped.items():
-        if not _is_field(name):
-            continue
-        most = max(map(len, below.values()))
+        # A nested instance is not an attribute itself. There were at least as many as values of its most frequent key.
+        instances = max(map(len, below.values()))
         if list(below) == [""]:
             yield _field(name, below[""], total)
-        elif _is_class(below, most):
+        elif _is_class(below, instances):
             inner = class_name(f"{owner} {name}", taken)
             taken.add(inner)
-            needs.append(ClassDraft(name=inner, fields=tuple(_fields(below, most, inner, taken, needs))))
-            yield FieldDraft(name=name, annotation=inner, required=most == total)
+            needs.append(ClassDraft(name=inner, fields=tuple(_fields(below, instances, inner, taken, needs))))
+            yield FieldDraft(name=name, annotation=inner, required=instances == total)
         else:
-            # only the keys of a dict are attributes, so that an empty dict looks like a missing one
+            # Only the keys of a dict are attributes. So an empty dict looks like a missing one, and may have been recorded.
             yield FieldDraft(name=name, annotation=_dict_annotation(below), required=False)
 
 
 def _is_field(name: str) -> bool:
+    """Return True if a class can have a field with this name. It must be unchanged, since it is the attribute's name."""
     is_name = name.isascii() and name.isidentifier() and not name.startswith("_")
     return is_name and not keyword.iskeyword(name) and name not in HIDING
 
 
-def _is_class(below: Mapping[str, Column], most: int) -> bool:
+def _is_class(below: Mapping[str, Column], instances: int) -> bool:
     """Return True if these keys are the fields of a class, not keys of a dict: each is in at least half of the instances."""
     names = {key.partition(".")[0] for key in below}
-    together = all(len(column) * 2 >= most for column in below.values())
+    together = all(len(column) * 2 >= instances for column in below.values())
     return together and len(below) <= MAX_KEYS and all(map(_is_field, names))
 
 
 def _dict_annotation(below: Mapping[str, Column]) -> str:
+    """Return the annotation of a dict with these keys. The key "" is a value of the name itself: not always a dict."""
     is_flat = not any("." in key for key in below) and "" not in below
     kind = _annotation([value for column in below.values() for value in column]) if is_flat else "Any"
     return "Any" if "" in below else f"dict[str, {kind}]"
@@ -192,6 +215,7 @@ def _dict_annotation(below: Mapping[str, Column]) -> str:
 
 def _field(name: str, column: Column, total: int, attribute: str | None = None) -> FieldDraft:
     privacy = _privacy(column)
+    # A protected value is optional, whatever was recorded: a process without a key drops what it should hash.
     declared = Attribute(attribute, privacy=privacy)
     return FieldDraft(
         name=name, annotation=_annotation(column), required=len(column) == total and privacy is None, declared=declared
@@ -208,6 +232,7 @@ def _privacy(column: Column) -> Privacy | None:
 
 
 def _annotation(column: Column) -> str:
+    """Return the annotation for values of these types, or ``Any`` if none fits."""
     found = {_kind(value) for value in column}
     if found == {"int", "float"}:
         return "float"
@@ -237,7 +262,7 @@ def _text_annotation(texts: Sequence[str]) -> str:
 
 
 def _parsed(text: str) -> object:
-    """Return the list or object that a text is the JSON of, or the text. Lists of mixed types are exported as JSON."""
+    """Return the list or dict that a text in JSON contains, otherwise the text. A list of mixed types is exported as JSON."""
     try:
         return json.loads(text) if text[:1] in {"[", "{"} else text
     except (RecursionError, ValueError):

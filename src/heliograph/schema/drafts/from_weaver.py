@@ -1,7 +1,8 @@
 """Draft event classes from an OpenTelemetry Weaver registry, in the older file format or in ``definition/2``.
 
-A registry that ``heliograph schema export`` wrote gives classes that export the same registry. From a registry of somebody
-else, what a class cannot express is skipped: bodies of the older format, and the briefs of an enum's members.
+A registry that ``heliograph schema export`` wrote gives classes that export the same registry. In a registry of somebody else,
+events and attributes with a name that a class cannot have are skipped and reported. Details that a class cannot express are
+ignored: bodies of the older format, and the briefs of an enum's members.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def _event(entry: GroupEntry, registry: WeaverRegistry, taken: set[str], skipped
     taken.add(own_name)
     needs: list[EnumDraft | ClassDraft] = []
     fields: dict[str, FieldDraft] = {}
-    names: dict[str, str] = {}
+    names: dict[str, str] = {}  # the names of the fields, by attribute
     for attribute, definition in registry.attributes_of(entry):
         if has_namespace(attribute):
             field = names[attribute] = field_name(_shortened(attribute, name, namespace), fields)
@@ -234,22 +235,26 @@ def _message(template: str, names: Mapping[str, str]) -> str | None:
 
     Return `None` if it is not a template, or refers to an attribute that the event does not have.
     """
-    keys: dict[str, str] = {attribute: key for key, attribute in ACTOR_ATTRIBUTES.items()}
+    actor_keys: dict[str, str] = {attribute: key for key, attribute in ACTOR_ATTRIBUTES.items()}
     written = []
     try:
         for literal, attribute, *_ in string.Formatter().parse(template):
             written.append(literal.replace("{", "{{").replace("}", "}}"))
             if attribute is not None:
-                written.append(f"{{{_reference(attribute, names, keys)}}}")
+                written.append(f"{{{_reference(attribute, names, actor_keys)}}}")
     except (LookupError, ValueError):
         return None
     return "".join(written)
 
 
-def _reference(attribute: str, names: Mapping[str, str], keys: Mapping[str, str]) -> str:
-    """Return the part of a message template that shows an attribute, such as ``actor[id]`` or ``customer[name]``."""
-    if attribute in keys and attribute not in names:
-        return f"actor[{keys[attribute]}]"
+def _reference(attribute: str, names: Mapping[str, str], actor_keys: Mapping[str, str]) -> str:
+    """Return the part of a message template that shows an attribute, such as ``actor[id]`` or ``customer[name]``.
+
+    Raises:
+        LookupError: It is neither an attribute of the event, nor below one, nor an attribute of the actor.
+    """
+    if attribute in actor_keys and attribute not in names:
+        return f"actor[{actor_keys[attribute]}]"
     if attribute.startswith(f"{ACTOR}."):
         return f"actor[{attribute[len(ACTOR) + 1 :]}]"
     parts = attribute.split(".")

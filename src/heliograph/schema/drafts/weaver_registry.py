@@ -1,6 +1,6 @@
 """Read an OpenTelemetry Weaver registry from its files, in both file formats, and resolve groups and references.
 
-Only the keys that a class can express are read; unknown keys are ignored, since other people's registries have more.
+Only the keys that a class can express are read. Other people's registries have more; those are ignored.
 
 Source: the JSON Schemas of registry files that Weaver 0.25 publishes.
 """
@@ -27,7 +27,7 @@ class AttributeEntry(msgspec.Struct, kw_only=True):
         id: The name of a defined attribute, in the older format.
         key: The name of a defined attribute, in definition/2.
         ref: The name of the attribute that is referred to.
-        ref_group: The name of a group whose attributes are included here.
+        ref_group: The name of a group whose attributes are included here; the entry is then no attribute itself.
         type: The name of a type, or a mapping with the members of an enum.
         brief: A short description.
         note: Further explanation.
@@ -145,6 +145,13 @@ class WeaverRegistry:
         return list(found.items())
 
     def _entries(self, group: GroupEntry, event_name: str, parents: tuple[str, ...]) -> Iterator[AttributeEntry]:
+        """Yield the entries of a group and of the groups that it includes.
+
+        Args:
+            group: The group, or the event itself.
+            event_name: The event, for error messages.
+            parents: The groups that include this one. A group among them that is included again would include itself.
+        """
         if group.extends is not None:
             yield from self._entries_of(group.extends, event_name, parents)
         for entry in group.attributes:
@@ -185,7 +192,7 @@ def _read(path: Path) -> _File:
 
 
 def _merged(definition: AttributeEntry, reference: AttributeEntry) -> AttributeEntry:
-    """Return the definition of an attribute, changed by what the reference to it declares."""
+    """Return the definition of an attribute. Keys that the reference has replace its own; annotations are joined."""
     values = {
         name: getattr(definition, name) if getattr(reference, name) is None else getattr(reference, name)
         for name in AttributeEntry.__struct_fields__

@@ -1,8 +1,9 @@
 """Exporters: the schemas of event classes in formats that other tools and people read.
 
 Every exporter is a pure function from schemas to files: ``Iterable[EventSchema]`` in, ``{file name: text}`` out. It reads the
-model (`heliograph.schema.model`) only; it neither imports event classes nor sees the types of their annotations. The same
-schemas give the same text, so that exported files can be committed and compared.
+model (`heliograph.schema.model`), and neither imports event classes nor sees their annotations. Only examples need more: they
+are validated, and their privacy is applied, by `heliograph.schema.read`. The same schemas give the same text, so that exported
+files can be committed and compared.
 
 - `json_schema`: JSON Schema of an event's properties. The gate compares these documents, too.
 - `weaver_v2`, `weaver_v1`: an OpenTelemetry Weaver registry, in its two file formats.

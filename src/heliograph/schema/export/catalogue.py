@@ -140,7 +140,7 @@ def _entry(schema: EventSchema) -> EventEntry:
 
 
 def _example_attributes(schema: EventSchema) -> Attributes:
-    # `read_stored` applies the declared privacy: examples show hashes and masks, as the exported event would
+    # `read_stored_properties` applies privacy: where an exported event has hashes and masks, the example has them, too
     attributes, _ = read_stored_properties(schema, example_properties(schema.fields or ()))
     version: Attributes = {} if schema.version is None else {EVENT_VERSION: schema.version}
     return {**attributes, USER_ID: _ACTOR, LOG_RECORD_UID: _UID, **version}
@@ -167,14 +167,18 @@ def _queries(schema: EventSchema, attributes: Attributes) -> Iterator[Query]:
     """Yield queries that find the example.
 
     Jaeger cannot search for the name of a span event, only for attributes with a value. The query for it uses the first
-    scalar attribute that only this event has.
+    scalar attribute below the event's name, which other events do not have.
 
     Source: the grammars of LogQL and TraceQL.
     """
     name = schema.event_name
     yield Query(where="LogQL (Loki)", text=f'{{service_name=~".+"}} | event_name="{name}" | user_id="{_ACTOR}"')
     yield Query(where="TraceQL (Tempo)", text=f'{{ event:name = "{name}" && event.user.id = "{_ACTOR}" }}')
-    own = ((key, value) for key, value in attributes.items() if isinstance(value, (str, int)) and key.startswith(name))
+    own = (
+        (key, value)
+        for key, value in attributes.items()
+        if isinstance(value, (str, int)) and key.startswith(f"{name}.")
+    )
     tags = [*itertools.islice(own, 1), (USER_ID, _ACTOR)]
     yield Query(where="Jaeger, tags", text=" ".join(f"{key}={_logfmt(value)}" for key, value in tags))
 

@@ -135,7 +135,7 @@ class _Document:
 
     def _reference(self, kind: ObjectType) -> Json:
         """Return a reference to a class. The class is added to `definitions` when it is referred to for the first time."""
-        # A generic class has different fields for different type arguments: then each type is a definition of its own.
+        # A generic class has different fields for different type arguments, so each of its types has its own definition.
         is_generic = bool(getattr(kind.python, "__parameters__", ()))
         key = kind if is_generic else kind.python
         if key not in self._names:

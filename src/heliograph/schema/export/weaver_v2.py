@@ -4,8 +4,8 @@ Attributes of heliograph or the program are defined once, and events refer to th
 conventions are only referred to; the manifest names the conventions as a dependency. A registry has one contract for each
 event name: of several versions of an event, the one that was registered last is exported.
 
-Weaver has no field for privacy, unit, severity, version and message. For people, the severity is in the note of an event. For
-programs, all five are annotations: ``privacy``, ``unit``, ``severity_number``, ``version``, ``message``.
+Weaver has no field for privacy, unit, severity, version and message. All five are written as annotations, for programs:
+``privacy``, ``unit``, ``severity_number``, ``version``, ``message``. The severity is also in the note of an event, for people.
 
 `heliograph.schema.export.weaver_v1` shares everything except the outermost structure of the files. What both write,
 `heliograph.schema.drafts.from_weaver` reads back.
@@ -40,7 +40,7 @@ _ARRAYS: Final = frozenset({"string[]", "int[]", "double[]", "boolean[]"})
 _PYTHON: Final = {"string": str, "int": int, "double": float, "boolean": bool}
 
 _TEXT: Final = "<text>"
-"""The example of a text that is never exported."""
+"""The example of a text with the privacy ``DROP``. Weaver requires one, although the value is never exported."""
 
 Yaml: TypeAlias = dict[str, Any]
 
@@ -195,7 +195,7 @@ def _examples(attribute: WireAttribute) -> list[object]:
 
 
 def _example(form: object, wire_type: str) -> object:
-    """Return an example in the type of its attribute, or as JSON text if Weaver has no examples of that type."""
+    """Return an example in the type of its attribute, or as text in JSON, for a type that Weaver has no examples of."""
     if wire_type in _ARRAYS and isinstance(form, list):
         return form
     kind = _PYTHON.get(wire_type)
@@ -259,8 +259,8 @@ def event_annotations(schema: EventSchema) -> Yaml:
 def references(schema: EventSchema) -> list[Yaml]:
     """Return the references of an event to its attributes.
 
-    What a class declares about its own attribute is in the definition. About an attribute of the semantic conventions, which
-    is defined elsewhere, it is here.
+    A reference to an attribute of the semantic conventions also has the brief, privacy and unit that the class declares: its
+    definition is not in this registry.
     """
     found = []
     for attribute in schema.wire_attributes():
@@ -274,8 +274,9 @@ def references(schema: EventSchema) -> list[Yaml]:
 def _requirement(attribute: WireAttribute) -> Any:
     """Return the requirement level of an attribute as it is exported, which may differ from that of its field.
 
-    A dropped value is never exported by default. The keys of a dict become attributes, and the dict itself does not. A
-    required field of an optional class is there if the class is.
+    - A value with the privacy ``DROP`` is ``opt_in``: it is never exported by default.
+    - A required dict is ``recommended``: its keys become attributes, and an empty one has none.
+    - A required field of an optional class is required if there is an instance of the class.
     """
     requirement = attribute.field.requirement
     if attribute.privacy is Privacy.DROP:
@@ -286,5 +287,5 @@ def _requirement(attribute: WireAttribute) -> Any:
         return requirement
     if attribute.wire_type == "any":
         return "recommended"
-    around = attribute.path.rpartition(".")[0]
-    return "required" if attribute.required else {"conditionally_required": f"when there is `{around}`"}
+    enclosing = attribute.path.rpartition(".")[0]
+    return "required" if attribute.required else {"conditionally_required": f"when there is `{enclosing}`"}

@@ -45,8 +45,8 @@ class Rejection:
 def rejections(writer: Schema, reader: Schema) -> list[Rejection]:
     """Return the values that the writer's schema accepts and the reader's schema rejects; an empty list if there are none.
 
-    An object of a class is taken to have the keys of its class and no others, although its JSON Schema would permit more.
-    Without this rule, adding an optional field to a class would always be reported.
+    An instance of a class is assumed to have the keys of its class and no others, although the JSON Schema permits more. Without
+    this assumption, each new optional field would be reported: older values could have that key, with any value.
     """
     comparison = _Comparison(writer.get("$defs", {}), reader.get("$defs", {}))
     return list(dict.fromkeys(comparison.compare(writer, reader, "")))
@@ -154,13 +154,13 @@ class _Comparison:
     def _compare_arrays(self, writer: Schema, reader: Schema, path: str) -> Iterator[Rejection]:
         prefixes = writer.get("prefixItems", []), reader.get("prefixItems", [])
         for index in range(max(map(len, prefixes))):
-            ours, theirs = (
+            written, read = (
                 prefix[index] if index < len(prefix) else schema["items"]
                 for prefix, schema in zip(prefixes, (writer, reader))
             )
             # ``False`` permits no item here: then the lengths differ, and `_compare_constraints` has reported them
-            if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-                yield from self.compare(ours, theirs, f"{path}[{index}]")
+            if isinstance(written, Mapping) and isinstance(read, Mapping):
+                yield from self.compare(written, read, f"{path}[{index}]")
         if isinstance(writer.get("items"), Mapping):
             if isinstance(reader.get("items"), Mapping):
                 yield from self.compare(writer["items"], reader["items"], f"{path}[]")
@@ -198,7 +198,7 @@ def _join(path: str, below: str) -> str:
 
 
 def _type_name(schema: Schema) -> str:
-    """The type of a schema's values; an enum of texts has the same name as text."""
+    """Return the name of the type of a schema's values. An enum of texts has the same name as other texts."""
     if "enum" in schema:
         return "/".join(sorted({type(value).__name__ for value in schema["enum"]}))
     name: str = schema.get("type", "anything")

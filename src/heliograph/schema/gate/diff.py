@@ -19,7 +19,7 @@ from heliograph.schema.gate.lock import Lock, LockedAttribute, LockedEvent
 class Mode(str, enum.Enum):
     """The direction of compatibility that is required. Source of the terms: Confluent's schema registry.
 
-    A change that removes a name without notice, or weakens privacy, is incompatible in every mode.
+    A change that removes a name without announcement, or weakens privacy, is incompatible in every mode.
     """
 
     BACKWARD = "backward"
@@ -75,7 +75,7 @@ _BACKWARD: Final = frozenset({Mode.BACKWARD, Mode.FULL})
 _FORWARD: Final = frozenset({Mode.FORWARD, Mode.FULL})
 _REJECTS_OLD: Final = _Effect("code that reads old events with the new schema", _BACKWARD, Bump.MAJOR)
 _REJECTS_NEW: Final = _Effect("code that reads new events with the old schema", _FORWARD, Bump.MINOR)
-_NAME_LOST: Final = _Effect("dashboards, alerts and queries that use it", _EVERY, Bump.MAJOR)
+_BREAKS_QUERIES: Final = _Effect("dashboards, alerts and queries that use it", _EVERY, Bump.MAJOR)
 _VALUE_HIDDEN: Final = _Effect("queries that need the values", _FORWARD, Bump.MAJOR)
 _PRIVACY_WEAKENED: Final = _Effect("the privacy that the people in the data were promised", _EVERY, Bump.MAJOR)
 _ANNOUNCED: Final = _Effect("", frozenset(), Bump.MAJOR)
@@ -89,8 +89,8 @@ _BY_PROTECTION: Final = [Privacy.PLAIN, Privacy.HASH, Privacy.MASK, Privacy.DROP
 def diff(old: Lock, new: Lock) -> list[Finding]:
     """Return the changes from the old lock to the new one.
 
-    If a version of an event is gone and another version of it is there, its author changed the contract on purpose. Then
-    only privacy is compared, because a new version must not weaken it either.
+    If a version of an event was removed and another version of the event exists, the contract was changed on purpose. Then only
+    privacy is compared, because a new version must not weaken it either.
     """
     findings: list[Finding] = []
     for label, event in sorted(old.events.items()):
@@ -120,8 +120,8 @@ def _removed_event(label: str, old: LockedEvent, new_events: Mapping[str, Locked
     elif old.renamed_to in {event.event_name for event in new_events.values()}:
         yield _finding(label, "", f"renamed to {old.renamed_to}, as announced", _ANNOUNCED)
     else:
-        fix = 'announce it first, with deprecated=Deprecated(renamed_to="…"), and lock that'
-        yield _finding(label, "", f"the event was removed; {fix}", _NAME_LOST)
+        fix = 'to rename it, first write a lock file with deprecated=Deprecated(renamed_to="…")'
+        yield _finding(label, "", f"the event was removed; {fix}", _BREAKS_QUERIES)
 
 
 def _compare_events(label: str, old: LockedEvent, new: LockedEvent) -> Iterator[Finding]:
@@ -151,7 +151,7 @@ def _compare_attributes(
             yield _finding(label, name, f"renamed to {attribute.renamed_to}, as announced", _ANNOUNCED)
         elif not any(other.startswith(f"{name}.") for other in new):
             # If there are names below it, a dict became a class: its keys are the same attributes as before.
-            yield _finding(label, name, _removed_attribute(attribute, new), _NAME_LOST)
+            yield _finding(label, name, _removed_attribute(attribute, new), _BREAKS_QUERIES)
     announced = {attribute.renamed_to for attribute in old.values()}
     for name in new:
         if name not in old and name not in announced:
@@ -162,14 +162,14 @@ def _removed_attribute(attribute: LockedAttribute, new: Mapping[str, LockedAttri
     same_property = [name for name, other in new.items() if other.path == attribute.path]
     if not same_property:
         return "the attribute was removed"
-    fix = "announce it first, with Attribute(…, deprecated=Deprecated(renamed_to=…)), and lock that"
+    fix = "first write a lock file with Attribute(…, deprecated=Deprecated(renamed_to=…))"
     return f"the attribute was renamed to {same_property[0]}; {fix}"
 
 
 def _compare_attribute(label: str, name: str, old: LockedAttribute, new: LockedAttribute) -> Iterator[Finding]:
     for what, was, is_now in (("type", old.type, new.type), ("unit", old.unit, new.unit)):
         if was != is_now:
-            yield _finding(label, name, f"the attribute's {what} changed from {was} to {is_now}", _NAME_LOST)
+            yield _finding(label, name, f"the attribute's {what} changed from {was} to {is_now}", _BREAKS_QUERIES)
     if old.required and not new.required:
         yield _finding(label, name, "the attribute was in every event and may now be missing", _REJECTS_NEW)
     if old.renamed_to != new.renamed_to:

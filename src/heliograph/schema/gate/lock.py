@@ -1,7 +1,7 @@
-"""The lock: the contracts of a set of event classes, as a document that is committed beside the code.
+"""The lock file: the contracts of a set of event classes, as a document that is committed beside the code.
 
-It contains what people and programs can rely on, and nothing else: no briefs, notes or examples. In the text, keys are
-sorted and each is on its own line, so that a small change of a class is a small change of the file.
+It contains what people and programs rely on, and nothing else: no briefs, notes or examples. In its text, keys are sorted and
+each is on its own line, so that a small change of a class is a small change of the file.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ FORMAT: Final = 1
 """The version of the lock file's format. Raise it if a key is added, removed or changes its meaning."""
 
 _CONTRACT: Final = ("type", "properties", "required", "$defs")
-"""The keywords of an event's JSON Schema that are locked."""
+"""The keywords at the top of an event's JSON Schema that are locked."""
 
 _ANNOTATIONS: Final = frozenset({"description", "examples", "deprecated", "format"})
-"""The keywords below them that are not: no value is rejected because of one. Each ``format`` also has its ``pattern``."""
+"""Keywords that are not locked, because they reject no value. (What a ``format`` means is in its ``pattern`` as well.)"""
 
 _AS_DECLARED: Final = PrivacyPolicy(key="", opt_in=())
 """The privacy that the classes declare, independent of the settings of the process that writes the lock."""
