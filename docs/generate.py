@@ -108,8 +108,8 @@ def cli_reference() -> str:
 CLI_INTRODUCTION = """# Command line
 
 This page is generated from the commands themselves. `python -m heliograph` is the same as `heliograph`. A command exits
-with status 0 on success, 1 if it found what it looks for (a damaged record, an incompatible change), and 2 if it was
-called wrongly or cannot use a file or a setting."""
+with status 0 on success, 1 if it failed or found a problem (damage, an incompatible change, records that remain), and
+2 if it was called wrongly or cannot use a file or a setting."""
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -1,14 +1,14 @@
 """The SQLite databases of a `heliograph.Host`, with the interface that plugins know from Datasette.
 
-Plugins call ``datasette.get_database(…)`` and use what they get without asking which host they run in. So the names,
-parameters and results here are Datasette's: classes ``Database``, ``Results`` and ``ExecuteWriteResult`` of
+Plugins call ``datasette.get_database(…)`` and use the result without asking which host they run in. So the names, parameters
+and results here are Datasette's: classes ``Database``, ``Results`` and ``ExecuteWriteResult`` of
 ``datasette/database.py``, version 1.0a41, documented at https://docs.datasette.io/en/latest/internals.html#database-class.
 Only the part that the three hooks and token handlers need is here: ``execute``, ``execute_fn``, ``execute_write``,
 ``execute_write_fn``. `tests/test_database.py` runs the same calls on both.
 
 Differences from Datasette: there is no limit of rows or time, and one connection serves reads and writes, one call at
-a time. A host's databases hold tokens and audit trails, where simplicity is worth more than parallel reads; also, a
-database in memory exists once only if there is one connection.
+a time. A host's databases hold tokens and audit trails, where simplicity is worth more than parallel reads. Also, several
+connections to ``:memory:`` would be several databases.
 
 Threads: calls run in anyio's worker threads, so that SQLite never blocks an event loop. ``block=False`` writes are
 started by the host's background loop, and run in such a worker thread, too. The lock of a `Database` guards its
@@ -40,7 +40,7 @@ T = TypeVar("T")
 Parameters: TypeAlias = "Sequence[object] | Mapping[str, object] | None"
 
 _inherited_connections: Final[list[sqlite3.Connection]] = []
-"""Connections of the parent of a forked child, which are kept open for ever: SQLite forbids even closing them in the child
+"""In a forked child: the connections of its parent. They are kept, because SQLite forbids even closing them in the child
 (https://www.sqlite.org/howtocorrupt.html, section 2.6), and Python closes a connection that nothing refers to."""
 
 
@@ -130,6 +130,7 @@ class Database:
         after_fork_in_child(self._forget_connection)
 
     def _forget_connection(self) -> None:
+        """In a forked child, open another connection at the next call. No lock is needed: the child has one thread."""
         if self._connection is not None:
             _inherited_connections.append(self._connection)
             self._connection = None

@@ -1,4 +1,4 @@
-"""Reads OTLP's protobuf messages: as Python values, and as OTLP's JSON encoding, which a Collector reads and writes.
+"""Convert OTLP's protobuf messages to Python values, and to OTLP's JSON encoding, which a Collector reads and writes.
 
 OTLP's JSON differs from protobuf's JSON mapping in two points: trace and span ids are hexadecimal instead of base64, and
 enums are integers. Speed does not matter here, so protobuf's library does the work.

@@ -20,7 +20,7 @@ Threads, processes and forks:
   and its forked child.
 - Processes are kept apart by SQLite's own file locks, and wait up to `BUSY_TIMEOUT_SECONDS` for each other.
 - Threads of one process are kept apart by a `ForkLock` for each `SqliteFile`. SQLite would be correct without it, but
-  a thread that waits for SQLite's file lock sleeps and polls, and may time out when many threads write.
+  a thread that waits for SQLite's file lock sleeps and polls, and may time out if many threads write.
 - The same lock keeps a fork from happening while a connection is open; see `ForkLock` for the reason.
 """
 
@@ -61,7 +61,9 @@ class ForkLock:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._forking_thread: int | None = None  # the thread that acquired the lock for a fork; guarded by the lock
+        self._forking_thread: int | None = (
+            None  # the thread that acquired the lock for a fork; only that thread sets it
+        )
         around_fork(self._before_fork, self._after_fork_in_parent)
         after_fork_in_child(self._after_fork_in_child)
 
@@ -183,7 +185,7 @@ class SqliteFile:
                 connection.executemany(f"delete from {table} where id = ?", [(each,) for each in ids])  # noqa: S608 — no user's text
 
     def check(self) -> None:
-        """Raise what ``wrong_file`` returns if the file is not of this kind. An empty file is of every kind."""
+        """Raise the exception of ``wrong_file`` if the file is not of this kind. An empty file is of every kind."""
         with self._lock, closing(self._open()) as connection:
             self._check(connection)
 
@@ -203,7 +205,7 @@ class SqliteFile:
         return connection
 
     def _check(self, connection: sqlite3.Connection) -> bool:
-        """Return True if the file is empty, and raise if it is another program's."""
+        """Return True if the file is empty. Raise the exception of ``wrong_file`` if it is another program's."""
         try:
             # One transaction for both queries: another process may be creating the tables between them.
             connection.execute("begin")

@@ -1,8 +1,8 @@
 """``heliograph demo``: run a small program, receive its telemetry, and print it. No other server is needed.
 
-The program, `heliograph.cli.demo_program`, is a process of its own, so that it exports over the network as a real
-program does. This process runs the receiver, whose threads write to the store while the program runs. Everything is
-printed after both have ended.
+The program, `heliograph.cli.demo_program`, runs in another process, so that it exports over the network as a real program
+does. This process runs the receiver, whose threads write to the store while the program runs. Everything is printed after both
+have ended.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def demo(database: Path) -> None:
 
     if database.exists() and not is_store(database):
         raise click.ClickException(
-            f"{database} is not the file of an earlier demo and is left as it is; choose another file with --database"
+            f"{database} is not the file of an earlier demo and is not replaced; choose another file with --database"
         )
     try:
         database.unlink(missing_ok=True)

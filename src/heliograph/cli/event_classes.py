@@ -73,7 +73,7 @@ def _classes(source: str) -> list[type]:
 
 
 def load_object(source: str) -> object:
-    """Import and return what ``module`` or ``module:name`` names. Modules are also found in the current folder.
+    """Import a module, and return it (``module``) or an object in it (``module:name``). The current folder is searched, too.
 
     Raises:
         click.UsageError: The module cannot be imported, or has no such name.
@@ -112,9 +112,9 @@ async def _classes_of_datasette() -> list[type]:
         from datasette.app import Datasette  # an optional dependency
     except ImportError as error:
         raise click.UsageError("datasette: Datasette is not installed here; install heliograph[datasette]") from error
-    # Plugins are loaded and started, because any of them may register events; which ones do cannot be known beforehand.
-    # At startup some also write files into the current folder (datasette-otel-viewer: otel.db). They get a temporary folder
-    # for that, and a shutdown that closes their files before the folder is deleted.
+    # Every plugin is loaded and started, because any of them may register events. At startup, some also write files to the
+    # current folder (datasette-otel-viewer: otel.db). They get a temporary folder for that, and a shutdown that closes their
+    # files before the folder is deleted.
     with _temporary_working_directory():
         instance = Datasette(memory=True)
         try:
@@ -128,8 +128,8 @@ async def _classes_of_datasette() -> list[type]:
 def _temporary_working_directory() -> Iterator[None]:
     """Make a temporary folder the current one, and delete it afterwards. It is the current one for all threads.
 
-    Meanwhile, relative paths in the environment are absolute. The providers that heliograph's plugin sets up remain in use after
-    this: `quarantine replay` exports through them, and must not do so into an outbox in a deleted folder.
+    Meanwhile, paths in the environment are absolute. Otherwise the providers that heliograph's plugin sets up here would use an
+    outbox in the temporary folder, and `quarantine replay` exports through the same providers later.
     """
     before = Path.cwd()
     paths = {name: value for name, value in os.environ.items() if value and _PATH_VARIABLES.fullmatch(name)}

@@ -22,7 +22,7 @@ from heliograph.settings import Settings
 from heliograph.values.text import display
 
 BATCH: Final = 500
-"""The number of events that are emitted before a flush. The SDK's queue holds 2048, and drops what exceeds that."""
+"""The number of events that are emitted before a flush. The SDK's queue holds 2048 by default, and drops what exceeds that."""
 
 F = TypeVar("F", bound=Callable[..., object])
 

@@ -32,8 +32,9 @@ from heliograph.settings import Settings
 from heliograph.values.text import display
 
 LOCK_FILE: Final = "events.lock.json"
+"""The name of the lock file, if the option ``--file`` is missing."""
 EXAMPLE_KEY: Final = "example"
-"""The key of the hashes in examples. With the real key, a published hash of a known text would let people test keys."""
+"""The key of the hashes in examples. With the real key, anybody could try keys on a published hash of a known text."""
 
 file_option = click.option(
     "--file",
@@ -42,8 +43,6 @@ file_option = click.option(
     show_default=True,
     help="The lock file.",
 )
-
-
 out_option = click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The Python file to write."
 )
@@ -169,12 +168,12 @@ def _write_drafts(drafts: list[EventDraft], skipped: list[str], out: Path, *, or
 
 
 def write(path: Path, text: str) -> None:
-    """Write a whole file, or leave it as it was; create its folder.
+    """Write a file, and create its folder. If that fails, an existing file is unchanged.
 
     Raises:
         click.UsageError: The file cannot be written.
     """
-    # The text is written to a file beside it, which then replaces it: an interrupted command cannot leave half a file.
+    # The text is written to another file, which then replaces this one: no interruption can truncate the file.
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
 """The quarantine: an SQLite file of invalid events, which are kept there until they are replayed or purged.
 
-`record` defines what is kept of an event, `store` is the file, and `replay` prepares a kept event to be emitted again.
+`record` is an invalid event as data, `store` is the file, and `replay` prepares an event in it for being emitted again.
 """

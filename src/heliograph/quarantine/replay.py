@@ -1,4 +1,4 @@
-"""Preparing an event from the quarantine to be emitted, after its class was fixed."""
+"""Prepare an event from the quarantine for being emitted, after its class was fixed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _current_version(
 
 def _upcast(upcaster: Upcaster, record: InvalidRecord) -> Mapping[str, object]:
     try:
-        # A deep copy: an upcaster may change what it gets, and the record must stay as it is in the file.
+        # A deep copy: an upcaster may change its argument, and the record must remain as it is in the file.
         return dict(upcaster(copy.deepcopy(dict(record.properties))))
     except Exception as error:  # a program's own code may raise anything
         # Only the class of the error: its message may carry a value of the event.

@@ -38,7 +38,7 @@ create table if not exists quarantine (
 );
 create index if not exists quarantine_event_name on quarantine (event_name);
 """
-# "or ignore": an event that is put twice (its uid is unique) is kept once
+# "or ignore": an event that is put into the file twice is kept once, because its uid is unique
 _INSERT: Final = """
 insert or ignore into quarantine (
     uid, event_name, version, event_class, happened, set_aside, time_unix_nano, actor, properties, violations, trace_id,

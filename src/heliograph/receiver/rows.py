@@ -1,4 +1,4 @@
-"""OTLP requests as rows of the receiver's tables. The keys of a row are the names of its columns in `receiver.store`."""
+"""Convert OTLP requests to rows of the receiver's tables. The keys of a row are the columns' names in `receiver.store`."""
 
 from __future__ import annotations
 

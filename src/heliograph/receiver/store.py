@@ -23,8 +23,8 @@ from heliograph.sqlite_file import SqliteFile, has_application_id
 APPLICATION_ID: Final = 0x48454C49
 """The mark of a receiver's file: SQLite's ``application_id``, the letters "HELI"."""
 
-# `events` and `span_events` have no key: a record that is delivered twice is there twice, so that people see it.
-# A span is exported once. Of a metric only the last value of each series is kept, since exports repeat the whole sum.
+# `events` and `span_events` have no key: a record that is delivered twice has two rows, so that people see it. A span that is
+# delivered twice has one row. Of a metric, only the last value of each series is kept, since each export repeats the whole sum.
 _TABLES: Final = """
 create table if not exists events (
     uid text, event_name text, time_unix_nano integer, severity_number integer, body text, user_id text,
