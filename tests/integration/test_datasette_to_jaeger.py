@@ -1,4 +1,4 @@
-"""A real Datasette, over HTTP, through a real Collector, into a real Jaeger."""
+"""A real Datasette exports over HTTP to a real Collector, which forwards to a real Jaeger."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TABLE = {"db.namespace": "data", "db.collection.name": "plants"}
 
 @dataclass(frozen=True)
 class Write:
-    """A request to Datasette's write API, and the event that it has to become."""
+    """A request to Datasette's write API, and the event that Datasette tracks for it."""
 
     path: str
     body: dict[str, Any]
@@ -70,12 +70,12 @@ WRITES = (
     Write("/data/plants/-/drop", {"confirm": True}, "datasette.drop_table", TABLE),
 )
 
-REFUSED = {"invalid": "/data/plants/-/upsert", "expired": "/data/plants/3/-/update"}
+REJECTED = {"invalid": "/data/plants/-/upsert", "expired": "/data/plants/3/-/update"}
 
 
 @dataclass(frozen=True)
 class Session:
-    """A Datasette that has run and ended: its answers by path, the tokens it was shown, and what arrived."""
+    """The results of a Datasette that has ended: response statuses by path, tokens presented, output, and arrived telemetry."""
 
     statuses: dict[str, int]
     tokens: tuple[str, ...]
@@ -99,15 +99,15 @@ def session(tmp_path_factory: pytest.TempPathFactory, collector: Collector, jaeg
         **otlp(collector.otlp_http_endpoint, OTEL_SERVICE_NAME=service, HELIOGRAPH_OPT_IN="*"),
     ) as server:
         statuses = {write.path: server.post(write.path, write.body, good).status for write in WRITES}
-        statuses[REFUSED["invalid"]] = server.post(REFUSED["invalid"], {"rows": []}, forged).status
-        statuses[REFUSED["expired"]] = server.post(REFUSED["expired"], {"update": {}}, expired).status
+        statuses[REJECTED["invalid"]] = server.post(REJECTED["invalid"], {"rows": []}, forged).status
+        statuses[REJECTED["expired"]] = server.post(REJECTED["expired"], {"update": {}}, expired).status
         exit_status = server.stop()
     tokens = (good, forged, expired)
     return Session(statuses, tokens, exit_status, server.said(), Arrived(service, collector, jaeger))
 
 
 def good_token(directory: Any) -> str:
-    """One that Datasette's own command makes."""
+    """Return a token that Datasette's own command created."""
     command = [sys.executable, "-m", "datasette", "create-token", "alice", "--secret", SECRET, "--expires-after", "600"]
     made = run(command, cwd=directory, env=clean_environment(DATASETTE_LOAD_PLUGINS="heliograph"))
     assert made.returncode == 0, made.stderr
@@ -115,22 +115,22 @@ def good_token(directory: Any) -> str:
 
 
 def forged_token() -> str:
-    """One signed by a `Host` with another secret."""
+    """Return a token that a `Host` with another secret signed."""
     with Host(Settings(secret=("not the secret",))) as host:
         return host.call(host.create_token, "alice")
 
 
 def expired_token() -> str:
-    """One signed by a `Host` with the same secret, an hour ago, for a minute."""
+    """Return a token that a `Host` with the same secret signed an hour ago, with a lifetime of a minute."""
     with Host(Settings(secret=(SECRET,))) as host:
         an_hour_ago = SignedTokenHandler(clock=lambda: time.time() - 3600)
         return host.call(an_hour_ago.create_token, host, "alice", expires_after=60)
 
 
-def test_datasette_answers_as_it_would_without_the_plugin_and_ends_quietly(session: Session) -> None:
-    """The writes succeed, forged and expired tokens are refused, and SIGTERM ends the server without a complaint."""
+def test_datasette_responds_as_without_the_plugin_and_stops_without_messages(session: Session) -> None:
+    """The writes succeed, forged and expired tokens are rejected, and nothing is logged when SIGTERM stops the server."""
     assert {session.statuses[write.path] for write in WRITES} == {200, 201}
-    assert {session.statuses[path] for path in REFUSED.values()} == {401}
+    assert {session.statuses[path] for path in REJECTED.values()} == {401}
     assert session.exit_status in {0, -15}
     assert "Traceback" not in session.said
     assert "heliograph" not in session.said
@@ -138,7 +138,7 @@ def test_datasette_answers_as_it_would_without_the_plugin_and_ends_quietly(sessi
 
 @pytest.mark.parametrize("write", WRITES, ids=lambda write: write.event)
 def test_each_write_is_one_trace_with_its_token_and_its_event(session: Session, write: Write) -> None:
-    """Jaeger has the HTTP span, `token.verify` below it, and on it the event, with actor and properties."""
+    """Jaeger has the HTTP span with the event, its actor and properties, and `token.verify` below the span."""
     [(server, trace)] = server_spans(session.arrived.traces(), write.path)
     [verify] = below(server, "token.verify", trace)
     [event] = [event for span in trace for event in span.events if event.name.startswith("datasette.")]
@@ -156,10 +156,10 @@ def test_each_write_is_one_trace_with_its_token_and_its_event(session: Session, 
     assert without_uid(event) == {**write.attributes, "user.id": "alice"}
 
 
-@pytest.mark.parametrize("result", REFUSED)
-def test_each_refused_token_is_one_trace_that_says_why(session: Session, result: str) -> None:
-    """Jaeger has the HTTP span with its 401, `token.verify` with the result below it, no error, and no event."""
-    [(server, trace)] = server_spans(session.arrived.traces(), REFUSED[result])
+@pytest.mark.parametrize("result", REJECTED)
+def test_each_rejected_token_is_one_trace_with_its_result(session: Session, result: str) -> None:
+    """Jaeger has the HTTP span with status 401, and below it `token.verify` with the result. There is no error and no event."""
+    [(server, trace)] = server_spans(session.arrived.traces(), REJECTED[result])
     [verify] = below(server, "token.verify", trace)
 
     assert server.attributes["http.response.status_code"] == 401
@@ -170,7 +170,7 @@ def test_each_refused_token_is_one_trace_that_says_why(session: Session, result:
 
 
 def test_each_event_is_exactly_one_log_record_of_its_span(session: Session) -> None:
-    """The Collector has one record for each event, in order, with its name, and the ids of the span that carries it."""
+    """The Collector has one record for each event, in order, with its name and the ids of the span that has the event."""
     records = session.arrived.logs()
     spans = {span.span_id: span for trace in session.arrived.traces() for span in trace}
 
@@ -187,7 +187,7 @@ def test_each_event_is_exactly_one_log_record_of_its_span(session: Session) -> N
 
 
 def test_events_and_tokens_are_measured(session: Session) -> None:
-    """The last export before the end counts each event, and how long tokens of each result took."""
+    """The last export of metrics has the number of events by name, and the durations of token operations by result."""
     metrics = {metric.name: metric for metric in session.arrived.metrics()}
 
     events, verified = metrics["heliograph.events"], metrics["heliograph.token.verify.duration"]
@@ -202,5 +202,5 @@ def test_events_and_tokens_are_measured(session: Session) -> None:
 
 
 def test_no_part_of_a_token_arrived(session: Session) -> None:
-    """Nothing in the Collector's files and in Jaeger has a piece of a token, and nothing had to be masked."""
+    """Neither the Collector's files nor Jaeger contain a part of a token, and the Collector masked nothing."""
     session.arrived.assert_free_of(session.tokens)

@@ -1,4 +1,4 @@
-"""The programs of `examples/`, as real processes, through a real Collector, into a real Jaeger."""
+"""The programs of `examples/`, as real processes, export to a real Collector, which forwards to a real Jaeger."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ EVENTS = {
     "/users/cleverbot/ban": ("forum.ban_user", 13, "root banned cleverbot"),
     "/users/cleverbot/unban": ("forum.unban_user", 9, "root forgave cleverbot"),
 }
-REFUSED = {"/users/forger/ban": "invalid", "/users/latecomer/ban": "expired", "/users/stranger/ban": "unrecognized"}
+REJECTED = {"/users/forger/ban": "invalid", "/users/latecomer/ban": "expired", "/users/stranger/ban": "unrecognized"}
 
 
 @pytest.fixture
 def arrived(collector: Collector, jaeger: Jaeger) -> Arrived:
-    """What arrives of a service of the test's own."""
+    """The telemetry that arrives from a service that only this test uses."""
     return Arrived(f"forum-{uuid4()}", collector, jaeger)
 
 
 @pytest.fixture(scope="module")
 def tokens() -> dict[str, str]:
-    """A good token, and one for each way to be refused."""
+    """A token for each result of a verification."""
     with Host(Settings(secret=(SECRET,))) as host, Host(Settings(secret=("another",))) as forger:
         an_hour_ago = SignedTokenHandler(clock=lambda: time.time() - 3600)
         return {
             "valid": host.call(host.create_token, "root"),
             "invalid": forger.call(forger.create_token, "root"),
             "expired": host.call(an_hour_ago.create_token, host, "root", expires_after=60),
-            "unrecognized": "a-token-of-somebody-elses",
+            "unrecognized": "a-token-of-another-program",
         }
 
 
@@ -60,20 +60,20 @@ def environment(arrived: Arrived, **variables: str) -> dict[str, str]:
 
 
 @WEB_APPS
-def test_web_app_is_seen_in_jaeger_and_in_the_log(
+def test_telemetry_of_a_web_app_arrives(
     module: list[str], stop: signal.Signals, arrived: Arrived, tokens: dict[str, str], tmp_path: Path
 ) -> None:
-    """Each request is a trace: the HTTP span, `token.verify` below it, and the event, which is one log record too."""
+    """Each request is one trace: the HTTP span with the event, and `token.verify` below it. The event is one log record too."""
     port = free_port()
     command = [sys.executable, "-m", *module, str(port)]
     with serving(command, port=port, log=tmp_path / "log", env=environment(arrived), cwd=tmp_path) as server:
         statuses = [server.post(path, token=tokens["valid"]).status for path in EVENTS]
-        refusals = [server.post(path, token=tokens[result]).status for path, result in REFUSED.items()]
+        rejected = [server.post(path, token=tokens[result]).status for path, result in REJECTED.items()]
         without = server.post("/users/nobody/ban").status
         server.stop(stop)
 
     assert statuses == [200, 200]
-    assert refusals == [401, 401, 401]
+    assert rejected == [401, 401, 401]
     assert without == 401
     assert "Traceback" not in server.said()
     traces = arrived.traces()
@@ -91,7 +91,7 @@ def test_web_app_is_seen_in_jaeger_and_in_the_log(
         assert without_uid(event) == {f"{name}.user.username": "cleverbot", "user.id": "root"}
         assert_same_event(records[name], event, http)
         assert (records[name].severity_number, records[name].body) == (severity, body)
-    for path, result in REFUSED.items():
+    for path, result in REJECTED.items():
         [(http, trace)] = server_spans(traces, path)
         [verify] = below(http, "token.verify", trace)
         assert verify.attributes == {"heliograph.token.handler": "signed", "heliograph.token.result": result}
@@ -99,8 +99,8 @@ def test_web_app_is_seen_in_jaeger_and_in_the_log(
     arrived.assert_free_of(tokens.values())
 
 
-def test_script_is_seen_in_jaeger_and_in_the_log(arrived: Arrived, tokens: dict[str, str], tmp_path: Path) -> None:
-    """Each run is a trace; the token that it creates is good for the next; a refused one ends it with a reason."""
+def test_telemetry_of_a_script_arrives(arrived: Arrived, tokens: dict[str, str], tmp_path: Path) -> None:
+    """Each run is one trace. A run accepts the token that an earlier run created, and fails with the reason if it rejects one."""
 
     def script(*arguments: str, token: str = "") -> tuple[int, str, str]:
         command = [sys.executable, str(EXAMPLES / "script.py"), *arguments]

@@ -22,14 +22,14 @@ from recorder import Telemetry
 
 
 class Instances:
-    """Makes Datasettes with heliograph and other plugins, and takes all of it away after the test."""
+    """Creates Datasettes with heliograph and other plugins. Closing it closes them and unregisters the plugins."""
 
     def __init__(self) -> None:
         self._made: list[Datasette] = []
         self._plugins: list[object] = []
 
     async def __call__(self, *plugins: object, config: dict[str, Any] | None = None, **kwargs: Any) -> Datasette:
-        """A Datasette that has started: it has a database `data`, and lets everybody do everything to it."""
+        """Return a started Datasette with a database `data`, in which everybody may write."""
         for each in (plugin, *plugins):
             if not pm.is_registered(each):
                 pm.register(each)
@@ -51,7 +51,7 @@ class Instances:
 
 @pytest.fixture
 def instances() -> Iterator[Instances]:
-    """Makes Datasettes."""
+    """A function that creates Datasettes."""
     made = Instances()
     yield made
     made.close()
@@ -59,7 +59,7 @@ def instances() -> Iterator[Instances]:
 
 @pytest.fixture
 def set_globally(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes providers the global ones, for this test: the plugin joins what is there, and knows no others."""
+    """A function that sets the global providers for this test. The plugin uses the providers that are set."""
 
     def set_globally(
         *, tracer_provider: object = None, logger_provider: object = None, meter_provider: object = None
@@ -67,7 +67,7 @@ def set_globally(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(opentelemetry.trace, "_TRACER_PROVIDER", tracer_provider)
         monkeypatch.setattr(opentelemetry._logs._internal, "_LOGGER_PROVIDER", logger_provider)
         monkeypatch.setattr(opentelemetry.metrics._internal, "_METER_PROVIDER", meter_provider)
-        # what was made for the providers of an earlier test, and is kept for the life of the process
+        # These two keep objects made for the providers of an earlier test, for the life of the process.
         monkeypatch.setattr(datasette.telemetry.tracer, "_real_tracer", None)
         monkeypatch.setattr(metrics._metrics_by_provider, "_made", weakref.WeakKeyDictionary())
 
@@ -76,6 +76,6 @@ def set_globally(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.fixture
 def telemetry(telemetry: Telemetry, set_globally: Callable[..., None]) -> Telemetry:
-    """The global providers, with everything that goes through them kept in memory."""
+    """Telemetry in memory: its providers are the global ones."""
     set_globally(**telemetry.providers)
     return telemetry

@@ -1,4 +1,4 @@
-"""Every event that Datasette tracks is emitted, and no failure of ours fails a request."""
+"""Every event that Datasette tracks is emitted, and a failure of the plugin never fails a request."""
 
 from __future__ import annotations
 
@@ -166,19 +166,19 @@ async def test_schemas_and_primary_keys_of_core_events_are_opt_in(instances, tel
 
     await instance.track_event(event_class(actor=None, **fields))
 
-    stays = ("schema", "before_schema", "after_schema", "pks")
-    assert telemetry.events == [(name, {key: value for key, value in attributes.items() if not key.endswith(stays)})]
+    opt_in = ("schema", "before_schema", "after_schema", "pks")
+    assert telemetry.events == [(name, {key: value for key, value in attributes.items() if not key.endswith(opt_in)})]
 
 
 async def test_every_core_event_is_known(instances) -> None:
-    """The cases here are all the events that Datasette's core registers."""
+    """The cases in this file cover every event that Datasette's core registers."""
     instance = await instances()
 
     assert set(instance.event_classes) == {event_class for event_class, *_ in CORE_EVENTS}
 
 
-async def test_event_without_an_actor_outside_of_a_request_is_nobodys(instances, telemetry) -> None:
-    """An event built on heliograph's class needs no actor in Datasette either, and goes out with its fields."""
+async def test_event_outside_of_a_request_has_no_actor(instances, telemetry) -> None:
+    """An event built on heliograph's class may be created without an actor. It is emitted with its fields."""
     instance = await instances(Registrar(BanUserEvent))
 
     await instance.track_event(BanUserEvent(user={"id": 1, "username": "cleverbot"}))
@@ -188,8 +188,8 @@ async def test_event_without_an_actor_outside_of_a_request_is_nobodys(instances,
     ]
 
 
-async def test_class_without_a_schema_is_one_warning_and_goes_out_untyped(instances, telemetry, warnings) -> None:
-    """Datasette accepts classes that no schema can be made of; so do we, by their `properties()`, after one warning."""
+async def test_class_without_a_schema_is_emitted_untyped_after_one_warning(instances, telemetry, warnings) -> None:
+    """Datasette accepts a class of which no schema can be compiled. Its events have the attributes that `properties()` returns."""
     instance = await instances(Registrar(NoSchemaEvent))
 
     for what in ("a", "b"):
@@ -201,8 +201,10 @@ async def test_class_without_a_schema_is_one_warning_and_goes_out_untyped(instan
     assert "untyped" in warning
 
 
-async def test_second_class_of_one_name_is_one_warning_and_goes_out_untyped(instances, telemetry, warnings) -> None:
-    """Two classes that give one event name are accepted: the second goes out untyped, after one warning."""
+async def test_second_class_with_the_same_name_is_emitted_untyped_after_one_warning(
+    instances, telemetry, warnings
+) -> None:
+    """Datasette accepts two classes with the same event name. The first keeps its schema."""
     instance = await instances(Registrar(FirstEvent, SecondEvent))
 
     for _ in range(2):
@@ -222,8 +224,8 @@ async def test_second_class_of_one_name_is_one_warning_and_goes_out_untyped(inst
     assert "FirstEvent" in warning
 
 
-async def test_subclass_of_a_registered_class_goes_out(instances, telemetry) -> None:
-    """Datasette takes an event of an unregistered subclass; it has its ancestor's event name, and its own fields."""
+async def test_event_of_an_unregistered_subclass_is_emitted(instances, telemetry) -> None:
+    """It has the event name of its registered ancestor, and its own fields."""
     instance = await instances(Registrar(BanUserEvent))
     subclass = make_dataclass("BanForeverEvent", [("reason", str)], bases=(BanUserEvent,))
 
@@ -235,7 +237,7 @@ async def test_subclass_of_a_registered_class_goes_out(instances, telemetry) -> 
 
 
 class Odd:
-    """A value whose own code raises, whatever it is asked."""
+    """A value whose methods all raise."""
 
     def __repr__(self):
         raise ZeroDivisionError
@@ -244,22 +246,22 @@ class Odd:
     __hash__ = None
 
 
-def without_fields(event: Any) -> None:
+def remove_fields(event: Any) -> None:
     vars(event).clear()
 
 
-def with_odd_fields(event: Any) -> None:
+def set_odd_fields(event: Any) -> None:
     event.created, event.actor, event.user = "yesterday", Odd(), Odd()
 
 
-def with_properties_that_raise(event: Any) -> None:
+def make_properties_raise(event: Any) -> None:
     event.properties = lambda: 1 / 0
 
 
-@pytest.mark.parametrize("spoil", [without_fields, with_odd_fields, with_properties_that_raise])
+@pytest.mark.parametrize("spoil", [remove_fields, set_odd_fields, make_properties_raise])
 @pytest.mark.parametrize("event_class", [BanUserEvent, core.DropTableEvent, NoSchemaEvent])
-async def test_event_of_an_odd_shape_goes_out(instances, telemetry, event_class, spoil) -> None:
-    """Whatever somebody did to an event, tracking it raises nothing, and it is there by its name."""
+async def test_spoiled_event_is_emitted(instances, telemetry, event_class, spoil) -> None:
+    """An event whose fields or methods were changed after its creation is emitted under its name, and tracking it raises nothing."""
     instance = await instances(Registrar(BanUserEvent, NoSchemaEvent))
     fields = {BanUserEvent: {"user": {}}, core.DropTableEvent: TABLE, NoSchemaEvent: {"what": "?"}}[event_class]
     event = event_class(actor=None, **fields)
@@ -271,8 +273,8 @@ async def test_event_of_an_odd_shape_goes_out(instances, telemetry, event_class,
     assert record.log_record.event_name.split(".")[1] in {"ban_user", "drop_table", "not_a_name"}
 
 
-async def test_event_goes_out_before_another_plugins_hook_fails(instances, telemetry) -> None:
-    """A `track_event` hook that raises ends Datasette's loop over them; ours has run by then."""
+async def test_event_is_emitted_before_another_plugins_hook_fails(instances, telemetry) -> None:
+    """Datasette calls no hook after one that raises. The plugin's own hook is called first."""
     instance = await instances(Failing())
 
     answer = await instance.client.post("/data/-/create", json={"table": "plants", "row": {"id": 1}})
@@ -281,8 +283,8 @@ async def test_event_goes_out_before_another_plugins_hook_fails(instances, telem
     assert telemetry.events[0][0] == "datasette.create_table"
 
 
-async def test_event_stands_on_the_span_of_its_request(instances, telemetry) -> None:
-    """The log record and the span event of a write are one event, on Datasette's HTTP span."""
+async def test_event_is_on_the_span_of_its_request(instances, telemetry) -> None:
+    """Datasette's HTTP span has the span event. The log record has the ids of that span and the same attributes."""
     instance = await instances()
 
     answer = await instance.client.post("/data/-/create", json={"table": "plants", "columns": [{"name": "id"}]})
@@ -296,14 +298,14 @@ async def test_event_stands_on_the_span_of_its_request(instances, telemetry) -> 
 
 
 @pytest.mark.parametrize("block", [True, False])
-async def test_event_of_a_write_that_nobody_waits_for_goes_out(instances, telemetry, block) -> None:
-    """A table that plain SQL renames, in Datasette's own time, is an event too, of nobody's."""
+async def test_event_of_a_write_in_the_background_is_emitted(instances, telemetry, block) -> None:
+    """If SQL renames a table outside of a request, Datasette tracks an event without an actor, after the write."""
     instance = await instances()
     database = instance.get_database("data")
     await database.execute_write("create table plants (id integer primary key)")
 
     await database.execute_write("alter table plants rename to flora", block=block)
-    await database.execute_write("select 1")  # writes are one after the other
+    await database.execute_write("select 1")  # writes run one after the other, so the rename has ended
     await asyncio.sleep(0)
 
     assert (
@@ -317,21 +319,21 @@ async def test_event_of_a_write_that_nobody_waits_for_goes_out(instances, teleme
 
 
 class ThrowingProvider(LoggerProvider):
-    """A provider whose every part raises, as soon as it is touched."""
+    """A provider that cannot return a logger."""
 
     def get_logger(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("this provider fails")
 
 
 class ThrowingLogger:
-    """A logger that takes nothing."""
+    """A logger that cannot emit."""
 
     def emit(self, *args: Any, **kwargs: Any) -> None:
         raise RuntimeError("this logger fails")
 
 
 class ThrowingLoggerProvider(LoggerProvider):
-    """A provider of loggers that take nothing."""
+    """A provider of loggers that cannot emit."""
 
     def get_logger(self, *args: Any, **kwargs: Any) -> Any:
         return ThrowingLogger()
@@ -339,7 +341,7 @@ class ThrowingLoggerProvider(LoggerProvider):
 
 @pytest.mark.parametrize("broken", [ThrowingProvider, ThrowingLoggerProvider])
 async def test_provider_that_throws_fails_no_request(instances, telemetry, set_globally, warnings, broken) -> None:
-    """A write succeeds although the log provider raises: that is logged, and the span event goes out all the same."""
+    """If the log provider raises, the write succeeds, the error is logged, and the span event is emitted."""
     set_globally(**{**telemetry.providers, "logger_provider": broken(shutdown_on_exit=False)})
     instance = await instances()
 
@@ -353,7 +355,7 @@ async def test_provider_that_throws_fails_no_request(instances, telemetry, set_g
 
 
 async def test_without_any_provider_there_is_one_warning_for_each_signal(instances, set_globally, warnings) -> None:
-    """Nothing is set up: the events go nowhere, which is said once, and requests succeed."""
+    """Without providers no event is exported. Each signal logs this once."""
     set_globally()
     instance = await instances()
 
@@ -365,7 +367,7 @@ async def test_without_any_provider_there_is_one_warning_for_each_signal(instanc
 
 
 async def test_two_datasettes_in_a_process_have_their_own_settings(instances, telemetry) -> None:
-    """Namespace, actor filter and registered classes are those of the Datasette that tracks the event."""
+    """The namespace and the actor filter of the Datasette that tracks an event apply to it."""
     first = await instances(Registrar(FirstEvent), config={"plugins": {"heliograph": {"namespace": "one"}}})
     second = await instances(config={"plugins": {"heliograph": {"namespace": "two", "actor": ""}}})
 
@@ -379,17 +381,15 @@ async def test_two_datasettes_in_a_process_have_their_own_settings(instances, te
     ]
 
 
-async def test_event_that_breaks_its_contract_is_set_aside_by_the_setting(
-    instances, telemetry, monkeypatch, tmp_path
-) -> None:
-    """In Datasette as in a host; Datasette's own events keep their contracts."""
+async def test_invalid_event_is_put_into_the_quarantine(instances, telemetry, monkeypatch, tmp_path) -> None:
+    """The setting `quarantine` has the same effect as in a `Host`. Events of Datasette's core are valid."""
     monkeypatch.setenv("HELIOGRAPH_VALIDATION", "quarantine")
-    monkeypatch.setenv("HELIOGRAPH_QUARANTINE", str(tmp_path / "aside.db"))
+    monkeypatch.setenv("HELIOGRAPH_QUARANTINE", str(tmp_path / "quarantine.db"))
     instance = await instances(Registrar(BanUserEvent))
 
     await instance.track_event(BanUserEvent(user="cleverbot"))
     await instance.track_event(core.LoginEvent(actor=ALICE))
 
     assert [name for name, _ in telemetry.events] == ["datasette.login"]
-    [found] = Quarantine(tmp_path / "aside.db").find()
+    [found] = Quarantine(tmp_path / "quarantine.db").find()
     assert found.record.violations == ("datatype-mismatch: user",)

@@ -1,4 +1,4 @@
-"""A real Datasette server exports as the environment says, works with other plugins, and ends in time."""
+"""A real Datasette server exports as the environment asks, works beside other telemetry plugins, and stops in time."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ OTLP_SIBLING, VIEWER, PROMETHEUS = (
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """Where a Datasette lives: a database `data`, a plugin that says which providers are set, a configuration."""
+    """The directory of a Datasette: a database `data`, a configuration, and a plugin with a page that lists the providers."""
     with closing(sqlite3.connect(tmp_path / "data.db")) as connection:
         connection.execute("vacuum")
     (tmp_path / "plugins").mkdir()
@@ -67,7 +67,7 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """An endpoint for telemetry."""
+    """A server that receives telemetry."""
     with Receiver() as receiver:
         yield receiver
 
@@ -90,8 +90,8 @@ def create_table(server: Server, table: str = "plants") -> int:
     return server.post("/data/-/create", body, good_token()).status
 
 
-def test_dormant_without_a_word_of_where_to_send(directory: Path) -> None:
-    """Without `OTEL_*` variables no provider is set, and the SDK is not even imported; requests work as ever."""
+def test_dormant_without_otel_variables(directory: Path) -> None:
+    """Without `OTEL_*` variables no provider is set and the SDK is not imported. Requests succeed."""
     with datasette(directory, *ARGUMENTS, secret=SECRET) as server:
         found = server.get("/-/probe").json
         created = create_table(server)
@@ -104,10 +104,10 @@ def test_dormant_without_a_word_of_where_to_send(directory: Path) -> None:
 @pytest.mark.parametrize(
     "variables",
     [{"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, {"OTEL_SERVICE_NAME": "x"}],
-    ids=["disabled", "only named"],
+    ids=["disabled", "only a service name"],
 )
-def test_dormant_where_the_environment_does_not_ask_for_export(directory: Path, variables: dict[str, str]) -> None:
-    """`OTEL_SDK_DISABLED`, or variables that name no endpoint and no exporter, set no provider."""
+def test_dormant_if_the_environment_does_not_ask_for_export(directory: Path, variables: dict[str, str]) -> None:
+    """No provider is set if `OTEL_SDK_DISABLED` is true, or if no variable names an endpoint or an exporter."""
     with datasette(directory, *ARGUMENTS, secret=SECRET, **variables) as server:
         found = server.get("/-/probe").json
 
@@ -115,7 +115,7 @@ def test_dormant_where_the_environment_does_not_ask_for_export(directory: Path, 
 
 
 def test_all_signals_arrive_when_an_endpoint_is_set(directory: Path, receiver: Receiver) -> None:
-    """With an endpoint all three providers are ours; SIGTERM ends the server with everything sent, startup included."""
+    """With an endpoint, the plugin sets all three providers. On SIGTERM everything is sent, the spans of the startup included."""
     with datasette(directory, *ARGUMENTS, secret=SECRET, **otlp(receiver.endpoint)) as server:
         found = server.get("/-/probe").json
         created = create_table(server)
@@ -131,8 +131,8 @@ def test_all_signals_arrive_when_an_endpoint_is_set(directory: Path, receiver: R
     assert "heliograph" not in server.said()
 
 
-def test_command_that_answers_one_request_sends_all(directory: Path, receiver: Receiver) -> None:
-    """`datasette --get` runs no `shutdown` hook: what it held is sent when the interpreter ends."""
+def test_get_command_sends_its_telemetry_at_exit(directory: Path, receiver: Receiver) -> None:
+    """`datasette --get` calls no `shutdown` hook: its telemetry is sent when the interpreter exits."""
     command = [sys.executable, "-m", "datasette", *ARGUMENTS, "--secret", SECRET, "--get", "/data.json"]
     environment = clean_environment(DATASETTE_LOAD_PLUGINS="heliograph", **otlp(receiver.endpoint))
 
@@ -144,7 +144,7 @@ def test_command_that_answers_one_request_sends_all(directory: Path, receiver: R
 
 
 def test_plugin_of_the_examples_runs_unchanged(directory: Path, receiver: Receiver) -> None:
-    """`examples/forum.py`, in Datasette's plugins folder, has its events typed, and made by the request's actor."""
+    """`examples/forum.py` in Datasette's plugins folder tracks typed events, with the actor of the request."""
     shutil.copy(EXAMPLES / "forum.py", directory / "plugins")
 
     with datasette(directory, *ARGUMENTS, secret=SECRET, **otlp(receiver.endpoint)) as server:
@@ -158,7 +158,7 @@ def test_plugin_of_the_examples_runs_unchanged(directory: Path, receiver: Receiv
 
 
 def test_no_part_of_a_token_is_on_the_wire(directory: Path, receiver: Receiver) -> None:
-    """Twelve characters of a token in a row are in no byte that leaves the process, of good ones and of bad ones."""
+    """No request body and no output contains twelve successive characters of a token, valid or forged."""
     with Host(Settings(secret=("another",))) as host:
         forged = host.call(host.create_token, "alice", expires_after=600)
     good = good_token()
@@ -178,22 +178,22 @@ def test_no_part_of_a_token_is_on_the_wire(directory: Path, receiver: Receiver) 
 
 @pytest.fixture
 def nobody() -> str:
-    """An endpoint where nobody listens."""
+    """An endpoint without a server."""
     return f"http://127.0.0.1:{free_port()}"
 
 
 @pytest.fixture
 def silence() -> Iterator[str]:
-    """An endpoint that accepts connections, and never answers."""
+    """An endpoint that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @pytest.mark.parametrize("endpoint", ["nobody", "silence"])
-def test_backend_that_is_down_fails_no_request_and_does_not_hold_up_the_end(
+def test_backend_that_is_down_fails_no_request_and_does_not_delay_the_stop(
     directory: Path, endpoint: str, request: pytest.FixtureRequest
 ) -> None:
-    """Writes succeed at once, and SIGTERM ends the server within the deadline, which says that something was lost."""
+    """Writes succeed at once. SIGTERM stops the server within the timeout, and a warning reports the loss."""
     where = otlp(request.getfixturevalue(endpoint), HELIOGRAPH_FLUSH_TIMEOUT_MILLIS="700")
     with datasette(directory, *ARGUMENTS, secret=SECRET, **where) as server:
         before = time.monotonic()
@@ -207,18 +207,19 @@ def test_backend_that_is_down_fails_no_request_and_does_not_hold_up_the_end(
     assert "Not all telemetry was delivered within 700 ms" in server.said()
 
 
-# The order in which the siblings get on with each other: the viewer has to own the TracerProvider, which the exporter
+# The only order in which the siblings work together: the viewer has to own the TracerProvider, which the exporter
 # joins, and Prometheus has to own the MeterProvider.
 SIBLINGS = (PROMETHEUS, VIEWER, OTLP_SIBLING)
 LOAD_ORDERS = [[*SIBLINGS[:position], "heliograph", *SIBLINGS[position:]] for position in range(4)]
 
 
 @pytest.mark.parametrize("order", LOAD_ORDERS, ids=lambda order: f"{order.index('heliograph') + 1}. of 4")
-def test_siblings_each_do_their_work_and_no_span_is_sent_twice(
-    directory: Path, receiver: Receiver, order: list[str]
-) -> None:
-    """Beside the three siblings, before, between or after them: the exporter sends each span once, the viewer keeps
-    them, Prometheus is served, and our events are log records, and span events on what the exporter sends."""
+def test_all_siblings_work_and_no_span_is_sent_twice(directory: Path, receiver: Receiver, order: list[str]) -> None:
+    """The plugin may be loaded before, between or after its three siblings.
+
+    The exporter sends each span once, with our events on them. The viewer keeps the spans. Prometheus fetches our metrics.
+    The plugin exports each event as a log record.
+    """
     port = free_port()
     configure(directory, {PROMETHEUS: {"port": port}, VIEWER: {"self_metrics": False}})
     with datasette(directory, *ARGUMENTS, secret=SECRET, plugins=",".join(order), **otlp(receiver.endpoint)) as server:
@@ -245,7 +246,7 @@ def test_siblings_each_do_their_work_and_no_span_is_sent_twice(
     "order", list(itertools.permutations(["heliograph", OTLP_SIBLING])), ids=lambda order: f"{order[0]} first"
 )
 def test_beside_the_exporter_alone_no_span_is_sent_twice(directory: Path, receiver: Receiver, order: list[str]) -> None:
-    """The exporter and we never both send: each span arrives once, whoever is imported first, and logs and metrics do."""
+    """Each span arrives once, whichever plugin is imported first. Logs and metrics arrive too."""
     with datasette(directory, *ARGUMENTS, secret=SECRET, plugins=",".join(order), **otlp(receiver.endpoint)) as server:
         assert create_table(server) == 201
         server.stop()
@@ -257,7 +258,7 @@ def test_beside_the_exporter_alone_no_span_is_sent_twice(directory: Path, receiv
 
 
 def scrape(port: int) -> str | None:
-    """What Prometheus would be served, once our counter is in it."""
+    """Return the metrics that Prometheus would fetch, or `None` until our counter is among them."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
         text: str = response.read().decode()
@@ -265,7 +266,7 @@ def scrape(port: int) -> str | None:
 
 
 def spans_in_the_viewers_file(directory: Path) -> set[str] | None:
-    """The names of the spans that the viewer has written, once those of the write are among them."""
+    """Return the names of the spans that the viewer has stored, or `None` until `token.verify` is among them."""
     with closing(sqlite3.connect(directory / "otel.db")) as connection:
         names = {name for (name,) in connection.execute("select name from spans")}
     return names if "token.verify" in names else None

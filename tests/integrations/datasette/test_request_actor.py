@@ -1,4 +1,4 @@
-"""An event that names no actor is that of the request in which it is made."""
+"""An event that names no actor has the actor of the request in which it is created."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ AT_THE_SAME_TIME = 8
 
 
 class Visits:
-    """A plugin whose pages track an event, and name no actor."""
+    """A plugin whose pages track events without naming an actor."""
 
     def __init__(self) -> None:
         self.inside = 0
@@ -83,18 +83,18 @@ class Visits:
 
 @pytest.fixture
 async def visits(instances, telemetry):
-    """The pages, on a Datasette."""
+    """The plugin, and a Datasette with its pages."""
     plugin = Visits()
     return plugin, await instances(plugin, secret="secret")
 
 
 def actors(telemetry) -> list[tuple[str, str | None]]:
-    """The page and the actor of each event, in order."""
+    """Return the page and the actor of each event, in order."""
     return [(attributes["app.visit.page"], attributes.get("user.id")) for _, attributes in telemetry.events]
 
 
-async def test_it_is_the_actor_of_the_cookie(visits, telemetry) -> None:
-    """Whoever is logged in is the actor, on the event and for `current_actor()`."""
+async def test_actor_of_the_cookie(visits, telemetry) -> None:
+    """The user who is logged in is the actor of the event, and `current_actor()` returns it."""
     _, instance = visits
 
     answer = await instance.client.get("/visit/home", actor={"id": "alice", "name": "Alice"})
@@ -105,8 +105,8 @@ async def test_it_is_the_actor_of_the_cookie(visits, telemetry) -> None:
     ]
 
 
-async def test_it_is_the_actor_of_the_token(visits, telemetry) -> None:
-    """Whoever a signed token stands for is the actor; what the actor knows of the token does not leave."""
+async def test_actor_of_the_token(visits, telemetry) -> None:
+    """The user whom a signed token authenticates is the actor. The actor's keys about the token are not exported."""
     _, instance = visits
     token = await instance.create_token("alice", expires_after=60)
 
@@ -115,8 +115,8 @@ async def test_it_is_the_actor_of_the_token(visits, telemetry) -> None:
     assert telemetry.events == [("app.visit", {"app.visit.page": "home", "user.id": "alice"})]
 
 
-async def test_it_is_nobody_where_nobody_is_logged_in(visits, telemetry) -> None:
-    """A request without an actor makes events without one, also after one that had one."""
+async def test_no_actor_if_nobody_is_logged_in(visits, telemetry) -> None:
+    """Events of a request without an actor have none, also if an earlier request had one."""
     _, instance = visits
 
     await instance.client.get("/visit/home", actor={"id": "alice"})
@@ -126,8 +126,8 @@ async def test_it_is_nobody_where_nobody_is_logged_in(visits, telemetry) -> None
     assert current_actor() is None
 
 
-async def test_nested_requests_have_their_own(visits, telemetry) -> None:
-    """A request of `datasette.client` inside a request has its own actor, or none, and leaves the outer one alone."""
+async def test_nested_requests_have_their_own_actors(visits, telemetry) -> None:
+    """A request of `datasette.client` inside a request has its own actor or none, and does not change the outer one."""
     _, instance = visits
 
     await instance.client.get("/nested", actor={"id": "alice"})
@@ -136,7 +136,7 @@ async def test_nested_requests_have_their_own(visits, telemetry) -> None:
 
 
 async def test_requests_at_the_same_time_do_not_mix(visits, telemetry) -> None:
-    """Eight requests that are all in the middle of their view each have their own actor."""
+    """Eight requests whose views run at the same time each have their own actor."""
     _, instance = visits
     names = [f"user{n}" for n in range(AT_THE_SAME_TIME)]
 
@@ -146,8 +146,8 @@ async def test_requests_at_the_same_time_do_not_mix(visits, telemetry) -> None:
     assert sorted(actors(telemetry)) == [(name, name) for name in names]
 
 
-async def test_a_task_that_outlives_the_request_keeps_it(visits, telemetry) -> None:
-    """What a view starts in the background was begun by the request's actor."""
+async def test_task_that_outlives_its_request_keeps_the_actor(visits, telemetry) -> None:
+    """A task that a view starts has the actor of the request."""
     plugin, instance = visits
 
     await instance.client.get("/later", actor={"id": "alice"})
@@ -156,8 +156,8 @@ async def test_a_task_that_outlives_the_request_keeps_it(visits, telemetry) -> N
     assert actors(telemetry) == [("later", "alice")]
 
 
-async def test_a_thread_with_the_context_has_it(visits, telemetry) -> None:
-    """`asyncio.to_thread` takes the actor along."""
+async def test_thread_with_a_copy_of_the_context_has_the_actor(visits, telemetry) -> None:
+    """`asyncio.to_thread` copies the context, and the actor with it."""
     _, instance = visits
 
     await instance.client.get("/thread", actor={"id": "alice"})
@@ -165,8 +165,8 @@ async def test_a_thread_with_the_context_has_it(visits, telemetry) -> None:
     assert actors(telemetry) == [("thread", "alice")]
 
 
-async def test_a_request_that_fails_leaves_none_behind(visits) -> None:
-    """After a view that raised, nobody is the ambient actor."""
+async def test_request_that_fails_resets_the_ambient_actor(visits) -> None:
+    """After a view that raised, there is no ambient actor."""
     _, instance = visits
 
     answer = await instance.client.get("/fail", actor={"id": "alice"})
@@ -175,8 +175,8 @@ async def test_a_request_that_fails_leaves_none_behind(visits) -> None:
     assert current_actor() is None
 
 
-async def test_it_wins_over_that_of_the_program_around(visits, telemetry) -> None:
-    """A request without an actor is nobody's, also inside `acting_as`: the request decides."""
+async def test_request_replaces_the_actor_of_the_program(visits, telemetry) -> None:
+    """Inside `acting_as`, the events of a request still have the actor of the request, or none."""
     _, instance = visits
 
     with acting_as({"id": "the program"}):
@@ -186,8 +186,8 @@ async def test_it_wins_over_that_of_the_program_around(visits, telemetry) -> Non
     assert actors(telemetry) == [("home", None), ("home", "alice")]
 
 
-async def test_it_is_the_one_that_another_plugin_finds(instances, telemetry) -> None:
-    """The actor of another plugin's `actor_from_request` counts, though it runs after ours; async, too."""
+async def test_actor_that_another_plugin_determines(instances, telemetry) -> None:
+    """The actor that another plugin's async `actor_from_request` returns is used, although that hook is called after ours."""
 
     class Authenticator:
         @hookimpl

@@ -21,12 +21,12 @@ BAD_ENVIRONMENT = {
 
 @pytest.fixture(params=["heliograph", "heliograph,datasette-otel-otlp-exporter"], ids=["alone", "beside a sibling"])
 def plugins(request: pytest.FixtureRequest) -> str:
-    """Which plugins Datasette loads: alone, ours sets a TracerProvider at its import; beside a sibling, at startup."""
+    """The plugins that Datasette loads. Alone, ours sets a TracerProvider at its import; beside a sibling, at startup."""
     return request.param
 
 
 def datasette(directory: Path, plugins: str, *arguments: str, **variables: str) -> CompletedProcess[str]:
-    """A `datasette` command that ends by itself."""
+    """Run a `datasette` command to its end."""
     environment = clean_environment(DATASETTE_LOAD_PLUGINS=plugins, **variables)
     return run([sys.executable, "-m", "datasette", *arguments], cwd=directory, env=environment)
 
@@ -54,8 +54,8 @@ async def test_one_error_lists_every_problem(instances, monkeypatch) -> None:
 
 
 @pytest.mark.anyio
-async def test_environment_wins_over_datasettes_configuration(instances, telemetry, monkeypatch) -> None:
-    """A setting of the environment is taken, and that of the configuration left."""
+async def test_environment_takes_precedence_over_datasettes_configuration(instances, telemetry, monkeypatch) -> None:
+    """If both contain a setting, the value of the environment is used."""
     import datasette.events
 
     monkeypatch.setenv("HELIOGRAPH_ACTOR", "name")
@@ -66,8 +66,8 @@ async def test_environment_wins_over_datasettes_configuration(instances, telemet
     assert telemetry.events == [("datasette.login", {"user.name": "Alice"})]
 
 
-def test_serve_ends_with_every_problem_and_no_traceback(tmp_path, plugins) -> None:
-    """`datasette serve` with a bad environment fails, names each variable, ours and the standard ones, and no code."""
+def test_serve_fails_with_every_problem_and_no_traceback(tmp_path, plugins) -> None:
+    """The message names each wrong variable, our own and OpenTelemetry's, and shows no traceback."""
     ended = datasette(tmp_path, plugins, "serve", "--port", "0", **BAD_ENVIRONMENT)
 
     assert ended.returncode != 0
@@ -79,7 +79,7 @@ def test_serve_ends_with_every_problem_and_no_traceback(tmp_path, plugins) -> No
 
 
 def test_serve_reports_what_the_sdk_rejects(tmp_path, plugins) -> None:
-    """Variables that the SDK's own parts read, and choke on, end the start with their reasons too."""
+    """A value that the SDK's own classes reject fails the start, with the reason."""
     variables = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
         "OTEL_BLRP_MAX_QUEUE_SIZE": "-1",
@@ -94,8 +94,8 @@ def test_serve_reports_what_the_sdk_rejects(tmp_path, plugins) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_version_is_printed_whatever_is_wrong(tmp_path, plugins) -> None:
-    """A bad environment takes no other command down: `datasette --version` and `plugins` answer."""
+def test_other_commands_work_in_a_bad_environment(tmp_path, plugins) -> None:
+    """`datasette --version` and `datasette plugins` succeed."""
     for command in ("--version", "plugins"):
         ended = datasette(tmp_path, plugins, command, **BAD_ENVIRONMENT)
 
@@ -103,8 +103,8 @@ def test_version_is_printed_whatever_is_wrong(tmp_path, plugins) -> None:
         assert "Traceback" not in ended.stderr
 
 
-def test_unknown_key_on_the_command_line_ends_the_start(tmp_path) -> None:
-    """`-s plugins.heliograph.…` is read like the configuration file."""
+def test_unknown_key_on_the_command_line_fails_the_start(tmp_path) -> None:
+    """`-s plugins.heliograph.…` is checked like the configuration file."""
     ended = datasette(tmp_path, "heliograph", "serve", "-s", "plugins.heliograph.signalz", "log", "--port", "0")
 
     assert ended.returncode != 0
@@ -112,8 +112,8 @@ def test_unknown_key_on_the_command_line_ends_the_start(tmp_path) -> None:
 
 
 @pytest.mark.anyio
-async def test_strict_validation_stops_the_start(instances, monkeypatch) -> None:
-    """It would report a committed write as failed; the message names the settings to use instead."""
+async def test_strict_validation_fails_the_start(instances, monkeypatch) -> None:
+    """`strict` would report a committed write as failed. The message names the values to use instead."""
     monkeypatch.setenv("HELIOGRAPH_VALIDATION", "strict")
 
     with pytest.raises(StartupError, match=r"'strict' is not possible .* use 'quarantine' or 'warn'"):

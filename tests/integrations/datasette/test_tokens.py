@@ -1,4 +1,4 @@
-"""Each operation of a token handler in Datasette has a span, and the same result as without the plugin."""
+"""Each operation of a token handler in Datasette is recorded, and has the same result as without the plugin."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECRET = "the secret of both hosts"
 
 
 class Handlers:
-    """A plugin that brings token handlers."""
+    """A plugin that registers token handlers."""
 
     def __init__(self, handlers: object) -> None:
         self._handlers = handlers
@@ -31,7 +31,7 @@ class Handlers:
 
 
 class WhoAmI:
-    """A plugin with a page that says who asks."""
+    """A plugin with a page that returns the actor of the request."""
 
     @hookimpl
     def register_routes(self):
@@ -42,7 +42,7 @@ class WhoAmI:
 
 
 class Letters(heliograph.TokenHandler):
-    """A handler built on heliograph's class: a token is a letter and a name."""
+    """A handler built on heliograph's class. A token is a letter, which selects the result, and the id of an actor."""
 
     name = "letters"
 
@@ -51,20 +51,20 @@ class Letters(heliograph.TokenHandler):
 
     async def verify_token(self, datasette, token):
         letter, _, actor_id = token.partition(":")
-        refusals = {
+        rejections = {
             "r": heliograph.TokenRevoked(),
             "s": heliograph.TokenSignatureInvalid(),
             "e": heliograph.TokenExpired(1),
             "b": RuntimeError(f"broken by {token}"),
         }
-        if letter in refusals:
-            raise refusals[letter]
+        if letter in rejections:
+            raise rejections[letter]
         return {"id": actor_id} if letter == "g" else None
 
 
 @dataclass(frozen=True)
 class Frozen(datasette.tokens.TokenHandler):
-    """A handler that no attribute can be set on, built on Datasette's class."""
+    """A handler built on Datasette's class, whose attributes cannot be changed."""
 
     name: str = "frozen"
     known: dict[str, str] = field(default_factory=lambda: {"one": "alice"})
@@ -78,7 +78,7 @@ def bearer(token: str) -> dict[str, Any]:
 
 
 def operations(telemetry) -> list[tuple[str, dict[str, Any]]]:
-    """The spans of token operations, in order, without the prefix of the attributes that are ours."""
+    """Return the name and the attributes of each token span, in order, without the prefix `heliograph.token.`."""
     return [
         (span.name, {name.removeprefix("heliograph.token."): value for name, value in span.attributes.items()})
         for span in telemetry.spans
@@ -87,13 +87,13 @@ def operations(telemetry) -> list[tuple[str, dict[str, Any]]]:
 
 
 def signed(payload: dict[str, Any], secret: str = SECRET) -> str:
-    """A token of Datasette's form with that payload."""
+    """Return a token in Datasette's format with this payload."""
     with heliograph.Host(heliograph.Settings(secret=(secret,))) as host:
         return "dstok_" + host.sign(payload, namespace="token")
 
 
 async def test_datasettes_own_handler_is_recorded(instances, telemetry) -> None:
-    """Creating and verifying a signed token are a span each; the request that is verified has the actor."""
+    """Creating and verifying a signed token is one span each. The request has the actor of the token."""
     instance = await instances(WhoAmI(), secret=SECRET)
 
     token = await instance.create_token("alice", expires_after=60)
@@ -110,7 +110,7 @@ NOW = int(time.time())
 
 
 @pytest.mark.parametrize(
-    ("token", "result", "said"),
+    ("token", "result", "message"),
     [
         (signed({"a": "alice", "t": NOW - 100, "d": 50}), "expired", "Token has expired"),
         (signed({"a": "alice", "t": NOW}, secret="another"), "invalid", "Invalid token signature"),
@@ -121,14 +121,14 @@ NOW = int(time.time())
     ],
     ids=["expired", "forged", "nonsense", "no timestamp", "odd timestamp", "odd duration"],
 )
-async def test_datasettes_rejections_have_different_results(instances, telemetry, token, result, said) -> None:
-    """Expired differs from forged in the result, by the very words of Datasette; both are 401s, and no errors."""
+async def test_datasettes_rejections_have_different_results(instances, telemetry, token, result, message) -> None:
+    """An expired token has another result than a forged one, recognized by Datasette's message. Neither is an error."""
     instance = await instances(secret=SECRET)
 
     answer = await instance.client.get("/-/actor.json", **bearer(token))
 
     assert answer.status_code == 401
-    assert said in answer.text
+    assert message in answer.text
     assert operations(telemetry) == [("token.verify", {"handler": "signed", "result": result})]
     [span] = [span for span in telemetry.spans if span.name == "token.verify"]
     assert span.status.status_code.name == "UNSET"
@@ -136,7 +136,7 @@ async def test_datasettes_rejections_have_different_results(instances, telemetry
 
 
 async def test_expiry_by_datasettes_setting_is_expired(instances, telemetry) -> None:
-    """`max_signed_tokens_ttl` ends a token that says nothing of its own life."""
+    """`max_signed_tokens_ttl` limits the lifetime of a token that has none of its own."""
     instance = await instances(secret=SECRET, settings={"max_signed_tokens_ttl": 10})
 
     answer = await instance.client.get("/-/actor.json", **bearer(signed({"a": "alice", "t": NOW - 100})))
@@ -145,8 +145,8 @@ async def test_expiry_by_datasettes_setting_is_expired(instances, telemetry) -> 
     assert operations(telemetry) == [("token.verify", {"handler": "signed", "result": "expired"})]
 
 
-async def test_token_of_nobodys_is_unrecognized_by_each_handler(instances, telemetry) -> None:
-    """A token that no handler knows is no error: the request goes on without an actor."""
+async def test_unknown_token_is_unrecognized_by_each_handler(instances, telemetry) -> None:
+    """It is no error: the request has no actor."""
     instance = await instances(Handlers(Letters()), WhoAmI(), secret=SECRET)
 
     answer = await instance.client.get("/who", **bearer("something"))
@@ -158,8 +158,8 @@ async def test_token_of_nobodys_is_unrecognized_by_each_handler(instances, telem
     ]
 
 
-async def test_handler_built_on_heliographs_class_is_one_of_datasettes(instances, telemetry) -> None:
-    """Datasette takes only instances of its own class: our handler is one, and creates and verifies tokens."""
+async def test_handler_built_on_heliographs_class_is_accepted_by_datasette(instances, telemetry) -> None:
+    """Datasette accepts only instances of its own class. The traced handler is one, and creates and verifies tokens."""
     instance = await instances(Handlers(Letters()), WhoAmI(), secret=SECRET)
 
     token = await instance.create_token("alice", handler="letters")
@@ -173,22 +173,22 @@ async def test_handler_built_on_heliographs_class_is_one_of_datasettes(instances
 
 
 @pytest.mark.parametrize(
-    ("token", "result", "said"),
+    ("token", "result", "message"),
     [("r:x", "revoked", "revoked"), ("s:x", "invalid", "signature"), ("e:x", "expired", "expired")],
 )
-async def test_heliographs_refusals_are_datasettes(instances, telemetry, token, result, said) -> None:
-    """Our `TokenInvalid` and its subclasses become Datasette's: 401 with the reason, and not a 500."""
+async def test_heliographs_rejections_become_datasettes(instances, telemetry, token, result, message) -> None:
+    """Our `TokenInvalid` and its subclasses are responses with status 401 and the reason, not 500."""
     instance = await instances(Handlers(Letters()), secret=SECRET)
 
     answer = await instance.client.get("/-/actor.json", **bearer(token))
 
     assert answer.status_code == 401
-    assert said in answer.text
+    assert message in answer.text
     assert operations(telemetry) == [("token.verify", {"handler": "letters", "result": result})]
 
 
-async def test_refusal_is_an_instance_of_both_classes(instances) -> None:
-    """Who catches Datasette's exception, or ours, catches a refusal; it has its data still, and no token."""
+async def test_rejection_is_an_instance_of_both_classes(instances) -> None:
+    """Code that catches Datasette's exception, or ours, catches a rejection, which keeps its data."""
     instance = await instances(Handlers(Letters()), secret=SECRET)
 
     with pytest.raises(datasette.tokens.TokenInvalid) as caught:
@@ -199,8 +199,8 @@ async def test_refusal_is_an_instance_of_both_classes(instances) -> None:
     assert caught.value.message == "Token has expired"
 
 
-async def test_handler_that_breaks_is_an_error_without_a_word_of_the_token(instances, telemetry) -> None:
-    """What is no refusal reaches Datasette as it is, and the span says its class alone."""
+async def test_handler_that_fails_is_an_error_without_its_message(instances, telemetry) -> None:
+    """An exception that is not a rejection is raised unchanged. The span has its class only: its message quotes the token."""
     instance = await instances(Handlers(Letters()), secret=SECRET)
 
     with pytest.raises(RuntimeError, match="broken"):
@@ -217,7 +217,7 @@ async def test_handler_that_breaks_is_an_error_without_a_word_of_the_token(insta
 
 
 async def test_handlers_in_a_list_are_all_recorded(instances, telemetry) -> None:
-    """A plugin may bring several handlers, built on either class; one that cannot be changed, too."""
+    """A plugin may register several handlers, built on either class, also one whose attributes cannot be changed."""
     instance = await instances(Handlers([Frozen(), Letters()]), secret=SECRET)
 
     assert await instance.verify_token("one") == {"id": "alice"}
@@ -230,8 +230,8 @@ async def test_handlers_in_a_list_are_all_recorded(instances, telemetry) -> None
     ]
 
 
-async def test_wrapped_handlers_are_what_they_were(instances) -> None:
-    """Datasette finds its `SignedTokenHandler`, a plugin its own class, attributes and equality included."""
+async def test_traced_handlers_keep_their_classes_and_attributes(instances) -> None:
+    """`isinstance` finds the classes of Datasette and of plugins, and attributes are the handler's own."""
     frozen = Frozen()
     instance = await instances(Handlers([frozen, Letters()]), secret=SECRET)
 
@@ -246,8 +246,8 @@ async def test_wrapped_handlers_are_what_they_were(instances) -> None:
     assert [handler.name for handler in found] == ["frozen", "letters", "signed"]
 
 
-async def test_handler_that_a_plugin_keeps_is_wrapped_once(instances, telemetry) -> None:
-    """Datasette asks for the handlers at each operation; each is one span, however often that was."""
+async def test_handler_that_a_plugin_keeps_is_traced_once(instances, telemetry) -> None:
+    """Datasette calls the hook for each operation. A handler that is returned again is not wrapped again."""
     kept = Letters()
     instance = await instances(Handlers(kept), secret=SECRET)
 
@@ -259,16 +259,16 @@ async def test_handler_that_a_plugin_keeps_is_wrapped_once(instances, telemetry)
 
 
 async def test_default_handler_is_the_one_of_datasette(instances) -> None:
-    """With the plugin, as without, a token is created by the first handler in pluggy's order."""
+    """The first handler in pluggy's order creates tokens, as without the plugin."""
     instance = await instances(secret=SECRET)
 
     assert (await instance.create_token("alice")).startswith("dstok_")
-    with pytest.raises(ValueError, match="nobodys"):
-        await instance.create_token("alice", handler="nobodys")
+    with pytest.raises(ValueError, match="unknown"):
+        await instance.create_token("alice", handler="unknown")
 
 
-async def test_telemetry_that_throws_refuses_no_token(instances, telemetry, set_globally) -> None:
-    """A tracer provider that raises costs the span, and not the request."""
+async def test_tracer_provider_that_fails_rejects_no_token(instances, telemetry, set_globally) -> None:
+    """If the tracer provider raises, there is no span, and the request succeeds."""
 
     class Throwing(type(telemetry.tracer_provider)):
         def get_tracer(self, name, *args, **kwargs):
@@ -287,7 +287,7 @@ async def test_telemetry_that_throws_refuses_no_token(instances, telemetry, set_
 
 
 async def test_no_part_of_a_token_is_exported(instances, telemetry) -> None:
-    """No twelve characters in a row of any token, valid or not, are in the telemetry."""
+    """The telemetry contains no twelve successive characters of any token, valid or rejected."""
     instance = await instances(Handlers(Letters()), WhoAmI(), secret=SECRET)
     tokens = [
         await instance.create_token("alice-and-her-long-name", handler="signed", expires_after=60),
