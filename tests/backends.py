@@ -205,15 +205,15 @@ def decode_metrics(request: Json) -> Iterator[Metric]:
         )
 
 
-def _walk(request: Json, per_resource: str, per_scope: str, leaves: str) -> Iterator[tuple[Json, Json]]:
+def _walk(request: Json, per_resource: str, per_scope: str, items: str) -> Iterator[tuple[Json, Json]]:
     """Yield each item of a request, with the resource and the scope that it shares with other items."""
     for of_resource in request.get(per_resource, ()):
         resource = _attributes(of_resource.get("resource", {}))
         for of_scope in of_resource.get(per_scope, ()):
             scope = of_scope.get("scope", {})
             names = {"scope": scope.get("name", ""), "scope_version": scope.get("version", "")}
-            for leaf in of_scope.get(leaves, ()):
-                yield leaf, {**names, "resource": resource}
+            for item in of_scope.get(items, ()):
+                yield item, {**names, "resource": resource}
 
 
 def _span_event(event: Json) -> SpanEvent:

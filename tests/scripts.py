@@ -14,7 +14,7 @@ from processes import program_environment, run
 
 TIMEOUT_SECONDS = 20.0
 
-# Every program begins with this: an event, a plugin that registers it, and `say`, which prints values for the test to compare.
+# Every program begins with this: an event, a plugin that registers it, and `report`, which prints values for the test to compare.
 PRELUDE = """
 import json, os, sys, threading, time
 from dataclasses import dataclass
@@ -30,24 +30,24 @@ class Plugin:
     def register_events(self):
         return [Tick]
 
-def say(**values):
+def report(**values):
     os.write(1, (json.dumps(values) + "\\n").encode())
 """
 
 
 @dataclass(frozen=True)
 class Ran:
-    """A program that has ended. `said` has one dict for each line that it printed by `say`."""
+    """A program that has ended. `reports` has one dict for each call of `report`."""
 
-    said: list[dict[str, Any]]
+    reports: list[dict[str, Any]]
     stderr: str
     seconds: float
 
     @property
     def only(self) -> dict[str, Any]:
         """The one line that it printed."""
-        [said] = self.said
-        return said
+        [report] = self.reports
+        return report
 
 
 def python(source: str, *arguments: str, **variables: str) -> Ran:

@@ -64,7 +64,7 @@ def send_span(providers: Providers) -> str:
         span.set_attribute("list", ["one", TOKEN])
         span.set_attribute("numbers", [1, 2])
         span.set_attribute("heliograph.token.handler", "signed")
-        span.add_event("app.ban_user", {"user.id": "7", "said": TOKEN}, timestamp=NOON)
+        span.add_event("app.ban_user", {"user.id": "7", "note": TOKEN}, timestamp=NOON)
         span.set_status(StatusCode.ERROR, f"cannot take {TOKEN}")
     return format(span.get_span_context().trace_id, "032x")
 
@@ -88,7 +88,7 @@ def assert_is_masked(span: Span) -> None:
     assert span.attributes["list"] == '["one","****"]'
     assert span.attributes["heliograph.token.handler"] == "signed"
     assert span.attributes["redaction.masked.count"] == 2
-    assert span.events[0].attributes["said"] == "****"
+    assert span.events[0].attributes["note"] == "****"
     assert (span.status, span.status_message) == ("ERROR", "cannot take ****")
 
 
@@ -125,7 +125,7 @@ def test_log_record_arrives_with_its_event_name_and_without_the_token(
             timestamp=NOON,
             severity_number=SeverityNumber.WARN,
             event_name="app.ban_user",
-            body=f"said {TOKEN}",
+            body=f"text {TOKEN}",
             attributes={"user.id": "7", "count": 3, "share": 0.5, "deep": {"raw": b"\x00", "note": TOKEN}},
         )
 
@@ -137,7 +137,7 @@ def test_log_record_arrives_with_its_event_name_and_without_the_token(
     assert record.event_name == "app.ban_user"
     assert record.time_unix_nano == NOON
     assert record.severity_number == 13
-    assert record.body == "said ****"
+    assert record.body == "text ****"
     assert record.attributes["user.id"] == "7"
     assert (record.attributes["count"], record.attributes["share"]) == (3, 0.5)
     assert record.trace_id == format(around.get_span_context().trace_id, "032x")

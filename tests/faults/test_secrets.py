@@ -34,7 +34,7 @@ class Paid:
 
 host = configure(plugins=[Paid()])
 token = host.call(host.create_token, "root")
-say(token=token)
+report(token=token)
 actor = host.call(host.verify_token, token)
 try:
     host.call(host.verify_token, token[:-4] + "AAAA")
@@ -42,7 +42,7 @@ except TokenInvalid as error:
     logging.error("refused: %s", error)
 for number in range(20):
     host.track(PaidEvent("canary-card", "canary-account", "canary-pin", {"x": object()}, actor={**actor, "token": token}))
-say(flushed=host.flush(2000))
+report(flushed=host.flush(2000))
 host.shutdown()
 """
 ANSWERS = {

@@ -74,7 +74,7 @@ def test_host_ends_in_time_without_a_server(tmp_path: Path) -> None:
         host = configure(plugins=[Plugin()])
         host.track(Tick(1))
         flushed = host.flush(300)
-        say(flushed=flushed, ended=host.shutdown(700), threads=[thread.name for thread in threading.enumerate()])
+        report(flushed=flushed, ended=host.shutdown(700), threads=[thread.name for thread in threading.enumerate()])
     """
     variables = {
         "OTEL_TRACES_EXPORTER": "none",
@@ -112,7 +112,7 @@ def test_full_outbox_raises_in_strict_mode_only(tmp_path: Path, validation: str)
                 host.track(Large("x" * 10_000))
             except OutboxFull:
                 raised += 1
-        say(raised=raised)
+        report(raised=raised)
         host.shutdown(100)
     """
     ended = python(

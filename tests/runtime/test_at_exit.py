@@ -37,7 +37,7 @@ class Later:
     def track_event(self, event):
         async def later():
             await asyncio.sleep(0.2)
-            say(n=event.n)
+            report(n=event.n)
         return later
 host = configure(plugins=[Plugin(), Later()])
 host.track(Tick(n=7))
@@ -63,7 +63,7 @@ def test_function_that_never_returns_does_not_keep_the_program_from_exiting() ->
     ran = python(
         """
 from heliograph.runtime.at_exit import AtExit
-AtExit(lambda: (say(called=True), time.sleep(3600)), 200)
+AtExit(lambda: (report(called=True), time.sleep(3600)), 200)
 """
     )
 
@@ -78,7 +78,7 @@ from heliograph.runtime.at_exit import AtExit
 def function():
     time.sleep(0.2)
     at_exit.cancel()
-    say(thread=threading.current_thread().name)
+    report(thread=threading.current_thread().name)
 at_exit = AtExit(function, 15_000)
 """
     )

@@ -75,13 +75,13 @@ def test_callbacks_run_around_each_fork() -> None:
         CALLBACKS
         + """
 first, second = Owner("first"), Owner("second")
-in_child(lambda: say(calls=calls))
-say(calls=calls)
+in_child(lambda: report(calls=calls))
+report(calls=calls)
 """
     )
 
     before = ["second before", "first before"]
-    assert [line["calls"] for line in ran.said] == [
+    assert [line["calls"] for line in ran.reports] == [
         [*before, "first in child", "second in child"],
         [*before, "first in parent", "second in parent"],
     ]
@@ -97,12 +97,12 @@ owner = Owner("gone")
 reference = weakref.ref(owner)
 del owner
 gc.collect()
-in_child(lambda: say(calls=calls))
-say(calls=calls, is_gone=reference() is None)
+in_child(lambda: report(calls=calls))
+report(calls=calls, is_gone=reference() is None)
 """
     )
 
-    assert ran.said == [{"calls": []}, {"calls": [], "is_gone": True}]
+    assert ran.reports == [{"calls": []}, {"calls": [], "is_gone": True}]
 
 
 def test_nothing_happens_on_a_system_that_cannot_fork(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,16 +136,16 @@ entered.wait()
 def child():
     release.set()
     once.ensure()
-    say(done=once.done)
+    report(done=once.done)
 assert in_child(child) == 0
-say(done=once.done)
+report(done=once.done)
 release.set()
 thread.join()
-say(done=once.done)
+report(done=once.done)
 """
     )
 
-    assert [line["done"] for line in ran.said] == [True, False, True]
+    assert [line["done"] for line in ran.reports] == [True, False, True]
 
 
 def test_function_of_a_run_may_fork() -> None:
@@ -162,14 +162,14 @@ async def work():
 
 once = RunOnce(work, BackgroundLoop())
 asyncio.run(once.ensure_async())
-say(done=once.done)
+report(done=once.done)
 if not pid:
     os._exit(0)
 assert os.waitpid(pid, 0)[1] == 0
 """
     )
 
-    assert [line["done"] for line in ran.said] == [True, True]
+    assert [line["done"] for line in ran.reports] == [True, True]
 
 
 def test_unique_ids_differ_after_a_fork() -> None:
@@ -186,7 +186,7 @@ def tracked(n):
     exporter.clear()
     for _ in range(n):
         host.track(Tick(n=n))
-    say(uids=[log.log_record.attributes["log.record.uid"] for log in exporter.get_finished_logs()])
+    report(uids=[log.log_record.attributes["log.record.uid"] for log in exporter.get_finished_logs()])
 
 with Host(plugins=[Plugin()], logger_provider=provider) as host:
     tracked(10)
@@ -196,7 +196,7 @@ with Host(plugins=[Plugin()], logger_provider=provider) as host:
 """
     )
 
-    uids = [uid for line in ran.said for uid in line["uids"]]
+    uids = [uid for line in ran.reports for uid in line["uids"]]
     assert len(uids) == 310
     assert len(set(uids)) == 310
 
@@ -240,7 +240,7 @@ assert host.shutdown()
         str(path),
     )
 
-    assert ran.said == []
+    assert ran.reports == []
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("select n, pid from audit").fetchall()
     assert sorted(n for n, _ in rows) == [*range(1, 50), *range(100, 150)]
@@ -296,19 +296,19 @@ host.track(Tick(n=2))  # this one waits in the parent's queue
 def child(first):
     for n in range(first, first + 20):
         host.track(Tick(n=n))
-    say(flushed=host.flush())
-    say(flushed=host.shutdown())
+    report(flushed=host.flush())
+    report(flushed=host.shutdown())
 
 assert in_child(lambda: child(100)) == 0
 assert in_child(lambda: child(200)) == 0
 for n in range(3, 20):
     host.track(Tick(n=n))
-say(flushed=host.shutdown())
+report(flushed=host.shutdown())
 """,
             **otlp(endpoint),
         )
 
-    assert [line["flushed"] for line in ran.said] == [True] * 5
+    assert [line["flushed"] for line in ran.reports] == [True] * 5
     assert arrived(store) == [*range(1, 20), *range(100, 120), *range(200, 220)]
 
 

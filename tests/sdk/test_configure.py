@@ -24,7 +24,7 @@ def test_flush_is_false_with_a_dead_port() -> None:
 host = configure(Settings(flush_timeout_millis=1000), plugins=[Plugin()])
 host.track(Tick(n=1))
 began = time.monotonic()
-say(flushed=host.flush(), shut=host.shutdown(), seconds=time.monotonic() - began)
+report(flushed=host.flush(), shut=host.shutdown(), seconds=time.monotonic() - began)
 """,
         **otlp(f"http://127.0.0.1:{free_port()}"),
     )
@@ -46,7 +46,7 @@ with Misbehaving() as server, through(server.endpoint) as host:
         host.track(Tick(n=1))
         answers.append(host.flush(8000))
     answers.append(host.flush())
-    say(answers=answers)
+    report(answers=answers)
 """,
         str(status),
         OTEL_EXPORTER_OTLP_TIMEOUT="1",
@@ -67,7 +67,7 @@ with Misbehaving(delay_seconds=0.2) as server, through(server.endpoint) as host:
     server.delay_seconds = 0
     first = host.flush(10_000)
     host.track(Tick(n=1))
-    say(answers=[first, host.flush(10_000)])
+    report(answers=[first, host.flush(10_000)])
 """,
         OTEL_BLRP_MAX_QUEUE_SIZE="64",
         OTEL_BLRP_MAX_EXPORT_BATCH_SIZE="16",
@@ -85,7 +85,7 @@ def test_headers_are_sent() -> None:
 with Misbehaving() as server, through(server.endpoint) as host:
     host.track(Tick(n=1))
     host.flush()
-    say(paths=sorted({path for path, _ in server.requests}), tenants=sorted({h.get("x-tenant") for _, h in server.requests}))
+    report(paths=sorted({path for path, _ in server.requests}), tenants=sorted({h.get("x-tenant") for _, h in server.requests}))
 """,
         OTEL_EXPORTER_OTLP_HEADERS="x-tenant=acme",
     )
@@ -105,14 +105,14 @@ with Misbehaving(silent=True) as server:
     flushed = host.flush(500)
     flush_seconds = time.monotonic() - began
     shut = host.shutdown(500)
-    say(flushed=flushed, shut=shut, flush_seconds=flush_seconds, seconds=time.monotonic() - began)
+    report(flushed=flushed, shut=shut, flush_seconds=flush_seconds, seconds=time.monotonic() - began)
 """,
     )
 
-    said = ran.only
-    assert (said["flushed"], said["shut"]) == (False, False)
-    assert said["flush_seconds"] < 1.5
-    assert said["seconds"] < 4
+    reported = ran.only
+    assert (reported["flushed"], reported["shut"]) == (False, False)
+    assert reported["flush_seconds"] < 1.5
+    assert reported["seconds"] < 4
     assert ran.seconds < 12
 
 
@@ -136,10 +136,10 @@ with Misbehaving() as server:
     began = [thread.name for thread in threading.enumerate()]
     shut = host.shutdown()
     left = [thread.name for thread in threading.enumerate() if thread not in before]
-    say(began=began, shut=shut, again=host.shutdown(), left=[name for name in left if "process_request" not in name])
+    report(began=began, shut=shut, again=host.shutdown(), left=[name for name in left if "process_request" not in name])
 """,
     )
 
-    said = ran.only
-    assert "heliograph-loop" in said["began"]
-    assert (said["shut"], said["left"]) == (True, [])
+    reported = ran.only
+    assert "heliograph-loop" in reported["began"]
+    assert (reported["shut"], reported["left"]) == (True, [])

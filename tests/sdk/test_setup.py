@@ -15,7 +15,7 @@ with configure(plugins=[Plugin()]) as host:
     with trace.get_tracer("tests").start_as_current_span("work"):
         for n in range(5):
             host.track(Tick(n=n))
-    say(flushed=host.flush())
+    report(flushed=host.flush())
 """
 
 
@@ -65,17 +65,17 @@ with configure(plugins=[Plugin()]) as host:
     host.track(Tick(n=1))
     with configure(plugins=[Plugin()]) as second:
         second.track(Tick(n=2))
-        say(mine=get_logger_provider() is mine,
+        report(mine=get_logger_provider() is mine,
             kept=first == (trace.get_tracer_provider(), metrics.get_meter_provider()),
             made=[type(each).__name__ for each in first], logs=len(exporter.get_finished_logs()))
 mine.get_logger("after").emit(body="still works")
-say(logs=len(exporter.get_finished_logs()))
+report(logs=len(exporter.get_finished_logs()))
 """,
         OTEL_TRACES_EXPORTER="none",
         OTEL_METRICS_EXPORTER="none",
     )
 
-    assert ran.said == [
+    assert ran.reports == [
         {"mine": True, "kept": True, "made": ["CountingTracerProvider", "CountingMeterProvider"], "logs": 2},
         {"logs": 3},
     ]
@@ -107,7 +107,7 @@ def test_disabled_sdk_is_silent(receiver: Receiver) -> None:
 from opentelemetry import trace
 with configure(plugins=[Plugin()]) as host:
     host.track(Tick(n=1))
-    say(flushed=host.flush(), provider=type(trace.get_tracer_provider()).__name__, threads=threading.active_count())
+    report(flushed=host.flush(), provider=type(trace.get_tracer_provider()).__name__, threads=threading.active_count())
 """,
         **otlp(receiver.endpoint, OTEL_SDK_DISABLED="True"),
     )
@@ -156,7 +156,7 @@ from opentelemetry import trace
 try:
     configure()
 except SettingsError as error:
-    say(message=str(error), provider=type(trace.get_tracer_provider()).__name__, threads=threading.active_count())
+    report(message=str(error), provider=type(trace.get_tracer_provider()).__name__, threads=threading.active_count())
 """,
         OTEL_TRACES_EXPORTER="zipkon",
         OTEL_LOGS_EXPORTER="otpl",
@@ -164,11 +164,11 @@ except SettingsError as error:
         OTEL_CONFIG_FILE="otel.yaml",
     )
 
-    said = ran.only
+    reported = ran.only
     for part in ("OTEL_TRACES_EXPORTER", "'zipkon'", "OTEL_LOGS_EXPORTER", "'otpl'", "console", "OTEL_CONFIG_FILE"):
-        assert part in said["message"]
-    assert "OTEL_EXPORTER_OTLP_PROTOCOL: 'smoke' must be one of http/protobuf, grpc" in said["message"]
-    assert (said["provider"], said["threads"]) == ("ProxyTracerProvider", 1)
+        assert part in reported["message"]
+    assert "OTEL_EXPORTER_OTLP_PROTOCOL: 'smoke' must be one of http/protobuf, grpc" in reported["message"]
+    assert (reported["provider"], reported["threads"]) == ("ProxyTracerProvider", 1)
 
 
 def test_grpc_to_a_real_collector(collector: Collector) -> None:

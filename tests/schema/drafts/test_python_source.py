@@ -36,7 +36,7 @@ def test_the_source_looks_like_written_by_hand() -> None:
                 annotation="str",
                 required=False,
                 declared=Attribute(
-                    brief="What the customer said, which may be rather long, and is then broken into lines.",
+                    brief="The remark of the customer, which may be rather long, and is then broken into lines.",
                     examples=('a "quoted" text', "it's"),
                     privacy=Privacy.MASK,
                     deprecated=Deprecated(renamed_to="shop.remark", note="Since June."),
@@ -88,7 +88,7 @@ class OrderPlaced(Event, namespace="shop", version="1", severity=Severity.WARN, 
     note: Annotated[
         str | None,
         Attribute(
-            brief="What the customer said, which may be rather long, and is then broken into lines.",
+            brief="The remark of the customer, which may be rather long, and is then broken into lines.",
             examples=['a "quoted" text', "it's"],
             privacy=Privacy.MASK,
             deprecated=Deprecated(renamed_to="shop.remark", note="Since June."),
