@@ -1,7 +1,8 @@
 """Every name on the wire, as a string constant that carries its own documentation.
 
-The names of this project start with ``heliograph.``. All others come from the OpenTelemetry semantic conventions, which
-have no convention for token operations yet (open-telemetry/semantic-conventions#4022).
+The attributes and metrics of this project start with ``heliograph.``. Other attributes come from the OpenTelemetry semantic
+conventions. These have no convention for token operations yet (open-telemetry/semantic-conventions#4022), so the names of their
+spans are this project's own, too.
 
 ``docs/generate.py`` writes ``docs/wire.md`` from these constants, and ``tests/test_conformance.py`` compares them with the
 telemetry of a real workload, in both directions.

@@ -31,6 +31,7 @@ PREFIX: Final = "HELIOGRAPH_"
 
 _MIN_OUTBOX_BYTES: Final = 1024 * 1024
 _MAX_POSITIVE: Final = 2**31 - 1
+"""The largest time that a setting accepts, in its unit: the largest signed 32-bit integer."""
 _MAX_DIGITS: Final = 18
 """The longest text that is converted to a number: converting thousands of digits is slow, and an error in newer Pythons."""
 
@@ -71,7 +72,7 @@ class OutboxSync(str, enum.Enum):
 
 
 class OutboxFullPolicy(str, enum.Enum):
-    """The treatment of records when the outbox has reached its maximal size."""
+    """The treatment of records when the outbox has reached its maximum size."""
 
     REJECT = "reject"
     """New records are rejected."""
@@ -197,9 +198,10 @@ def _setting(
 class Settings:
     """The settings of a host.
 
-    Each is also an environment variable: ``token_ttl`` is ``HELIOGRAPH_TOKEN_TTL``. In Datasette, each that Datasette does not
-    have itself is a key of ``plugins: heliograph:`` too. Arguments in code take precedence over the environment, the
-    environment over Datasette's configuration, and that over the default.
+    ``Settings(…)`` does not read the environment: a setting that is not an argument has its default. `Settings.from_env` reads
+    each setting from its variable (``token_ttl`` from ``HELIOGRAPH_TOKEN_TTL``) or, in Datasette, from a key of ``plugins:
+    heliograph:``, unless Datasette has a setting of its own for it. To change one setting of an environment in code, use
+    ``dataclasses.replace(Settings.from_env(), …)``.
 
     Raises:
         SettingsError: Arguments have values that are not allowed; it lists all of them.
@@ -256,11 +258,11 @@ class Settings:
         _parser_of(OutboxSync),
         "The failures that a record in the outbox survives: `normal` (the process dies) or `full` (the power fails, too).",
     )
-    outbox_max_bytes: int = _setting(2**30, _parse_outbox_bytes, "The maximal size of the outbox, in bytes.")
+    outbox_max_bytes: int = _setting(2**30, _parse_outbox_bytes, "The maximum size of the outbox, in bytes.")
     outbox_full: OutboxFullPolicy = _setting(
         OutboxFullPolicy.REJECT,
         _parser_of(OutboxFullPolicy),
-        "The treatment of records when the outbox has reached its maximal size: `reject` (new records are rejected and "
+        "The treatment of records when the outbox has reached its maximum size: `reject` (new records are rejected and "
         "counted) or `drop_oldest` (the oldest records are deleted and counted).",
     )
     outbox_allow_plaintext: bool = _setting(
@@ -285,7 +287,7 @@ class Settings:
     token_ttl: int | None = _setting(
         None,
         _parse_positive,
-        "The longest life of a signed token, in seconds.",
+        "The longest lifetime of a signed token, in seconds.",
         in_datasette="the setting `max_signed_tokens_ttl`",
     )
     flush_timeout_millis: int = _setting(
@@ -303,7 +305,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         problems: list[str] = []
-        # A default needs no parsing. `is not`, and no comparison: a value in code may be of any class.
+        # A default needs no parsing. `is not`, because `!=` would call a method of the value, which may be of any class.
         given = {
             name: getattr(self, name) for name, field in FIELDS.items() if getattr(self, name) is not field.default
         }
@@ -316,7 +318,7 @@ class Settings:
     def from_env(
         cls, environ: Mapping[str, str] | None = None, *, config: Mapping[str, object] | None = None
     ) -> Settings:
-        """Return the settings that the environment asks for.
+        """Return the settings of the environment, then of the configuration, then the defaults.
 
         A variable with an empty value counts as not set, as in OpenTelemetry's specification. ``HELIOGRAPH_ACTOR`` is an
         exception, because an empty list of keys has a meaning. A variable with an unknown name causes a warning if the
@@ -324,7 +326,7 @@ class Settings:
 
         Args:
             environ: The environment; `None` is the environment of the process.
-            config: Settings for which the environment has no variable: Datasette's ``plugins: heliograph:``.
+            config: Datasette's ``plugins: heliograph:``. The environment takes precedence over it.
 
         Raises:
             SettingsError: Values or keys are not allowed; it lists all of them.
@@ -371,7 +373,7 @@ def _parse_each(values: Mapping[str, object], label: Callable[[str], str], probl
 
 
 def _problem_of_key(key: str) -> str | None:
-    """Return the reason why Datasette's configuration must not have this key, if there is one."""
+    """Return a message if Datasette's configuration must not have this key, else `None`."""
     if key not in FIELDS:
         similar = difflib.get_close_matches(str(key), FIELDS, n=1)
         hint = f"did you mean {similar[0]!r}?" if similar else f"the settings are: {', '.join(FIELDS)}"

@@ -199,6 +199,35 @@ def test_keys_that_are_not_strings_are_not_exported() -> None:
     }
 
 
+def test_key_whose_own_code_fails_is_not_exported() -> None:
+    """Its `__hash__` is called when the dict is made, and never again."""
+
+    class Key:
+        calls = 0
+
+        def __hash__(self) -> int:
+            self.calls += 1
+            if self.calls > 1:
+                raise ZeroDivisionError
+            return hash("id")
+
+        def __eq__(self, other: object) -> bool:
+            raise ZeroDivisionError
+
+    assert put({Key(): "secret", "name": "Root"}, "*") == {"user.name": "Root"}
+
+
+def test_actor_whose_class_cannot_be_asked_for_is_exported_as_an_id() -> None:
+    """`isinstance` calls the property `__class__` of the actor."""
+
+    class Actor:
+        @property
+        def __class__(self) -> type:
+            raise ZeroDivisionError
+
+    assert list(put(Actor(), "*")) == ["user.id"]
+
+
 def test_mapping_whose_own_code_fails_is_exported_as_its_class() -> None:
     """The event is emitted nevertheless."""
 

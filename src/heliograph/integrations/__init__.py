@@ -1,1 +1,1 @@
-"""heliograph in the programs and frameworks of others."""
+"""Integrations of heliograph with frameworks."""

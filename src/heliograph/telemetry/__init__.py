@@ -1,1 +1,1 @@
-"""Emit events as OpenTelemetry log records, span events and metrics. Imports only the API of OpenTelemetry, never its SDK."""
+"""Emit events as OpenTelemetry log records, span events and spans, and count them. Imports OpenTelemetry's API, never its SDK."""

@@ -61,13 +61,13 @@ class ActorFilter:
             actor = _actor_as_dict(actor)
         others = {}
         for key, value in list(actor.items()):  # a copy, because another thread may change the actor meanwhile
+            if type(key) is not str:  # before the first lookup, which would call the key's own __hash__ and __eq__
+                self.put(attributes, _actor_as_dict(actor))  # start again, without the keys that are not strings
+                return
             name = self._plain_names.get(key)
             if name is not None and type(value) is str and value.isascii():
                 attributes[name] = value  # the usual case, without the general path below
                 continue
-            if type(key) is not str:
-                self.put(attributes, _actor_as_dict(actor))  # start again, without the keys that are not strings
-                return
             form = self._exported_form(key, value)
             if form is DROPPED or form is None:
                 continue
@@ -95,12 +95,12 @@ class ActorFilter:
 
 
 def _actor_as_dict(actor: object) -> dict[str, object]:
-    if not isinstance(actor, Mapping):
-        return {"id": actor}
     try:
+        if not isinstance(actor, Mapping):  # asks for the actor's __class__, which may be a property that raises
+            return {"id": actor}
         # str.__str__ turns a key of a subclass of str, which may override its methods, into a plain str
         return {str.__str__(key): value for key, value in list(actor.items()) if isinstance(key, str)}
-    except Exception:  # a mapping's own code may raise anything
+    except Exception:  # the actor's own code may raise anything
         return {"id": form_of(actor)}
 
 

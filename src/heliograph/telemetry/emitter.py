@@ -116,9 +116,8 @@ class Emitter:
             actor = event.actor
             timestamp = (event.created - _EPOCH) // _MICROSECOND * 1000
             is_representable = type(timestamp) is int and 0 <= timestamp <= INT64_MAX
-        except (
-            Exception
-        ):  # an attribute is missing, of another type, or a property that raises; the event is emitted anyway
+        except Exception:
+            # `actor` or `created` is missing, of another type, or a property that raises. The event is emitted anyway.
             actor = getattr_or_none(event, "actor")  # type: ignore[assignment]
             is_representable = False
         if actor is not None:

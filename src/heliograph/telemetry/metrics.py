@@ -1,4 +1,4 @@
-"""The metrics of events, hooks and tokens, and the way in which hosts share them.
+"""The metrics of events, hooks and tokens. All hosts of a process that use one meter provider share them.
 
 Counts are dicts that observable counters read. The obvious alternative, `Counter.add` of the SDK, was rejected: one call
 costs half as much as emitting the whole event does.
@@ -9,8 +9,8 @@ Threads and processes:
 - The callbacks of the observable counters run in the thread that collects metrics: the SDK's periodic reader, or a
   thread that calls ``force_flush``.
 - `ByMeterProvider.of` runs in any thread that makes a host, an emitter or an outbox.
-- A forked child starts with counts of 0, since the parent goes on to export the counts up to the fork; and with new locks,
-  since a thread that held a lock at the fork does not exist in the child to release it.
+- A forked child starts with counts of 0, because the parent exports the counts up to the fork. It has new locks,
+  because a thread that held a lock at the fork does not exist in the child to release it.
 """
 
 from __future__ import annotations

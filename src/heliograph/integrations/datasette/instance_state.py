@@ -1,4 +1,7 @@
-"""The settings, schemas and telemetry that the plugin keeps for each `Datasette` object."""
+"""The settings, schemas and telemetry that the plugin keeps for each `Datasette` object.
+
+Threads: hooks run in one event loop, so nothing here has a lock.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ class InstanceState:
     def register(self, event_classes: Iterable[type]) -> None:
         """Compile the schemas of event classes.
 
-        Datasette accepts classes of which no schema can be made. For them a warning is logged, and their events are emitted
+        Datasette accepts classes of which no schema can be compiled. For each, a warning is logged, and its events are emitted
         untyped: with the attributes that `properties()` returns.
         """
         for event_class in event_classes:
@@ -75,7 +78,7 @@ class InstanceState:
         return trace_handlers(handlers, self._tokens, base=TokenHandler, rejection_class=TokenInvalid)
 
 
-# Weak, so that a `Datasette` object of a test is not kept alive. Hooks run in one event loop, so no lock is needed.
+# Weak, so that a `Datasette` object of a test is not kept alive.
 _instances: weakref.WeakKeyDictionary[Datasette, InstanceState] = weakref.WeakKeyDictionary()
 
 

@@ -10,10 +10,10 @@ The order of events in a Datasette process:
    registered events. All problems are reported in one `StartupError`, which ends the process.
 3. **Requests.** `asgi_wrapper` wraps each request, so that its actor is the ambient one. `actor_from_request` runs when
    Datasette determines the actor. `register_token_handler` runs for each token operation, `track_event` for each event.
-4. **Shutdown.** `shutdown` flushes when the server stops. A command such as ``datasette --get`` calls no hook; for it, and for
-   telemetry emitted after `shutdown`, the providers are flushed and shut down when the interpreter exits.
+4. **Shutdown.** `shutdown` flushes when the server stops. A command such as ``datasette --get`` does not call that hook. For it,
+   and for telemetry emitted after `shutdown`, the providers are flushed and shut down when the interpreter exits.
 
-A failure of ours never fails a request: hooks log their errors. Tests may create several `Datasette` objects in one process:
+A failure of the plugin never fails a request: the hooks log their errors. Tests may create several `Datasette` objects in one process:
 settings and schemas belong to the object, providers to the process.
 
 Threads: hooks run in Datasette's event loop. A flush waits for servers, so it runs in another thread.
@@ -54,7 +54,7 @@ def startup(datasette: Datasette) -> None:
     Raises:
         StartupError: The settings or the environment cannot be used; it lists every problem.
     """
-    # Both steps run even if the first one fails: somebody who fixes a configuration wants to see all problems at once.
+    # Both steps run even if the first one fails, so that all problems are reported at once.
     problems = _problems(lambda: state_of(datasette))
     settings = None if problems else state_of(datasette).settings
     problems += _problems(lambda: providers.set_up_at_startup(settings))

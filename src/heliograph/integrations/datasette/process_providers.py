@@ -28,8 +28,7 @@ logger: Final = logging.getLogger(SCOPE)
 class ProcessProviders:
     """Sets the global providers in two steps, because Datasette's first spans begin before any hook runs.
 
-    All of its methods are called in the main thread, except `_shutdown`, which `AtExit` calls in its own.
-
+    All of its methods are called in the main thread, except `_shutdown`, which `AtExit` calls in its own thread.
 
     Args:
         environ: The environment.
@@ -65,7 +64,7 @@ class ProcessProviders:
     def shut_down_at_exit(self, timeout_millis: int) -> None:
         """When the interpreter exits, flush all providers and shut down those set here, within the timeout."""
         if self._owned and not self._exit_is_set:
-            from heliograph.runtime.at_exit import AtExit  # here, since a dormant plugin needs none
+            from heliograph.runtime.at_exit import AtExit  # here, because a plugin that exports nothing needs none
 
             self._exit_is_set = True
             AtExit(lambda: self._shutdown(timeout_millis), timeout_millis)
