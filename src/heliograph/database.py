@@ -15,7 +15,7 @@ started by the host's background loop, and run in such a worker thread, too. The
 connection: SQLite's Python module allows a connection to be used by several threads if they take turns
 (``check_same_thread=False``).
 
-Forks: a fork waits until no call is running (see `ForkLock`). A forked child must not use the connection of its
+Forks: a fork waits until no call is running, with a timeout (see `ForkLock`). A forked child must not use the connection of its
 parent, nor close it, and opens its own when it is first needed. A database in memory therefore starts empty in a child.
 """
 

@@ -15,6 +15,7 @@ from heliograph import Attribute, Deprecated, Event, Privacy, Severity
 from heliograph.errors import FileFormatError
 from heliograph.events import EventOptions
 from heliograph.schema.compile.event_class import compile_schema
+from heliograph.schema.drafts.draft import ClassDraft, EnumDraft, FieldDraft
 from heliograph.schema.drafts.from_weaver import drafts_of_weaver
 from heliograph.schema.drafts.python_source import python_source
 from heliograph.schema.drafts.weaver_registry import WeaverRegistry
@@ -270,3 +271,83 @@ def test_values_of_a_wrong_type_are_ignored(tmp_path: Path) -> None:
     assert (schema.severity, schema.version, schema.message) == (Severity.INFO, None, None)
     (field,) = schema.fields or ()
     assert (field.requirement, field.declared.privacy, field.declared.unit) == ("recommended", None, None)
+
+
+def drafted_field(tmp_path: Path, definition: str) -> tuple[FieldDraft, tuple[EnumDraft | ClassDraft, ...]]:
+    """Return the field for an attribute with this definition, and the classes that it needs."""
+    text = f"attributes: [{{key: a.x, {definition}}}]\nevents: [{{name: a.b, attributes: [{{ref: a.x}}]}}]"
+    (tmp_path / "events.yaml").write_text(text)
+    ([draft], []) = drafts_of_weaver(WeaverRegistry(tmp_path))
+    return draft.fields[0], draft.needs
+
+
+@pytest.mark.parametrize(
+    ("members", "annotation", "names"),
+    [
+        ("{value: a, id: a}", 'Literal["a"]', []),
+        ("{value: a, id: a, brief: a}, {value: b, id: b}", 'Literal["a", "b"]', []),
+        ("{value: a, id: a}, {value: a, id: again}", 'Literal["a"]', []),
+        ("{value: 1, id: '1'}", "Literal[1]", []),
+        ("{value: a, id: a, brief: The first one.}", "BX", ["A"]),
+        ("{value: a, id: first}", "BX", ["FIRST"]),
+        ("{value: a, id: first, brief: First}", "BX", ["First"]),
+        ("{value: a, id: first, brief: Other}", "BX", ["FIRST"]),
+        ("{value: a, id: a-b, brief: A-B}", "BX", ["A_B"]),
+        ("{value: 1, id: one}, {value: 1.5, id: more}", "float", []),
+        ("{value: a, id: a}, {value: 1, id: one}", "Any", []),
+        ("{value: true, id: yes}, {id: none}, 3", "Any", []),
+        ("", "Any", []),
+    ],
+)
+def test_an_enum_is_a_class_if_its_names_or_briefs_say_more_than_its_values(
+    tmp_path: Path, members: str, annotation: str, names: list[str]
+) -> None:
+    """Otherwise it is a `Literal`. Of members with the same value, the first counts."""
+    field, needs = drafted_field(tmp_path, f"type: {{members: [{members}]}}")
+
+    assert field.annotation == annotation
+    assert [name for each in needs if isinstance(each, EnumDraft) for name, _ in each.members] == names
+
+
+@pytest.mark.parametrize(
+    ("definition", "examples"),
+    [
+        ("type: string, examples: a", ("a",)),
+        ("type: string, examples: [a, b]", ("a", "b")),
+        ("type: 'string[]', examples: [a, b]", (["a", "b"],)),
+        ("type: 'string[]', examples: [[a, b], [c]]", (["a", "b"], ["c"])),
+        ("type: 'string[]', examples: [[a, {b: c}], [d]]", (["d"],)),
+        ("type: double, examples: [1.5, .nan, .inf]", (1.5,)),
+        ("type: any, examples: [{a: b}, null, [], 3]", (3,)),
+        ("type: string", ()),
+    ],
+)
+def test_examples_that_are_literals_are_kept(tmp_path: Path, definition: str, examples: tuple[object, ...]) -> None:
+    """One, or several in a list; of a list type, one or several lists."""
+    assert drafted_field(tmp_path, definition)[0].declared.examples == examples
+
+
+@pytest.mark.parametrize(
+    ("level", "requirement"),
+    [
+        ("required", "required"),
+        ("opt_in", "opt_in"),
+        ("recommended", None),
+        ("{recommended: if cheap}", None),
+        ("{opt_in: for a reason}", "opt_in"),
+        ("conditionally_required", "conditionally_required: see its note"),
+        ("{conditionally_required: ''}", "conditionally_required: see its note"),
+        ("{conditionally_required: if so}", "conditionally_required: if so"),
+        ("{unknown: 3}", None),
+        ("{}", None),
+        ("7", None),
+    ],
+)
+def test_requirement_levels(tmp_path: Path, level: str, requirement: str | None) -> None:
+    """A word, or a mapping with an explanation. Others are recommended, which need not be declared."""
+    field, _ = drafted_field(tmp_path, f"type: int, requirement_level: {level}")
+
+    assert (field.required, field.declared.requirement) == (
+        requirement == "required",
+        None if requirement == "required" else requirement,
+    )

@@ -124,12 +124,11 @@ def _brief(text: str | None, name: str) -> str | None:
 
 
 def _requirement(level: object) -> str:
-    if isinstance(level, Mapping):
-        word, text = next(iter(level.items()), ("recommended", ""))
-        return f"conditionally_required: {_line(str(text))}" if word == "conditionally_required" else str(word)
-    if level == "conditionally_required":
-        return "conditionally_required: see its note"
-    return level if isinstance(level, str) and level in {"required", "opt_in"} else "recommended"
+    """Return the requirement level: a word, or a mapping from the word to an explanation."""
+    word, text = next(iter(level.items()), ("", "")) if isinstance(level, Mapping) else (level, "")
+    if word == "conditionally_required":
+        return f"conditionally_required: {_line(str(text)) or 'see its note'}"
+    return word if isinstance(word, str) and word in {"required", "opt_in"} else "recommended"
 
 
 def _annotation(
