@@ -81,6 +81,12 @@ def test_other_names_are_free(name: str) -> None:
     assert problem(name, "any") is None
 
 
+def test_in_a_shared_namespace_only_names_of_the_conventions_are_reserved() -> None:
+    """`app` is the default namespace of events. Its second part decides."""
+    assert is_reserved("app.screen.size")
+    assert not is_reserved("app.tenant.id")
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "message"),
     [
@@ -124,6 +130,7 @@ def test_each_name_and_type_of_the_table_fits_itself() -> None:
         ("http.request.header.", False),
         ("http.request.headers", False),
         ("http.request.header", True),
+        ("db.namespace.key", False),
     ],
 )
 def test_only_a_key_below_a_template_is_an_attribute(name: str, is_attribute: bool) -> None:
@@ -154,6 +161,8 @@ def test_suggestions_are_few_and_current() -> None:
     assert below.count("'http.request.") == 3
     assert "'db.namespace'" in renamed
     assert "'db.name'" not in renamed
+    assert "use 'url.domain' or 'url.extension' or 'url.fragment', or choose" in (problem("url", "string") or "")
+    assert "reserved for them; choose" in (problem("db.connection_stringx", "string") or "")
     assert "'http.request.header.<key>'" in (problem("http.request.headr", "string") or "")
 
 
