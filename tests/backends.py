@@ -122,7 +122,7 @@ class LogRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricPoint:
-    """A point of a metric: `value` for a sum or a gauge, the four after it for a histogram."""
+    """A point of a metric: a sum or a gauge has a `value`, a histogram has the four fields after it."""
 
     attributes: Attributes
     time_unix_nano: int
@@ -147,7 +147,7 @@ class Metric:
     resource: Attributes
 
 
-# --- OTLP's JSON encoding: 64-bit integers are strings, and a field with its default value is left out ------
+# --- OTLP's JSON encoding: 64-bit integers are strings, and a field with its default value is omitted ------
 
 _KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 _STATUSES = ("UNSET", "OK", "ERROR")

@@ -46,7 +46,9 @@ class Order(
     deprecated=Deprecated(renamed_to="forum.purchase", emit_both=True),
 ):
     name = "order"
-    email: Annotated[str, Attribute("forum.email", brief="Whose it is.", examples=["a@b"], privacy=Privacy.HASH)]
+    email: Annotated[
+        str, Attribute("forum.email", brief="The address of the customer.", examples=["a@b"], privacy=Privacy.HASH)
+    ]
 
 
 @Order.upcast(from_version="1")

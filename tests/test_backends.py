@@ -216,8 +216,8 @@ def test_missing_program_skips_except_in_ci(tmp_path: Path, monkeypatch: pytest.
         Jaeger(tmp_path).start()
 
 
-def test_wait_until_returns_the_answer_or_tells_the_last_one() -> None:
-    """The first truthy value is returned; without one, the error has the last value."""
+def test_wait_until_returns_the_first_truthy_value_or_reports_the_last_value() -> None:
+    """`wait_until` returns the first truthy value. If there is none in time, its error has the last value."""
     answers = iter([0, 0, 7])
 
     assert wait_until(lambda: next(answers), interval_seconds=0) == 7

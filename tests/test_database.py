@@ -105,7 +105,7 @@ async def test_write_fn_is_one_transaction(database: Database) -> None:
 
 @pytest.mark.anyio
 async def test_write_fn_without_a_transaction(database: Database) -> None:
-    """SQLite does not allow some statements inside a transaction."""
+    """A function may run a statement that SQLite does not allow inside a transaction."""
     with pytest.raises(sqlite3.OperationalError, match="VACUUM"):
         await database.execute_write("vacuum")
 
@@ -114,7 +114,7 @@ async def test_write_fn_without_a_transaction(database: Database) -> None:
 
 @pytest.mark.anyio
 async def test_statement_without_a_transaction_is_committed_at_once(database: Database, tmp_path: Path) -> None:
-    """Python's module does not begin a transaction by itself."""
+    """No transaction stays open after a statement outside of one."""
     await database.execute_write_fn(
         lambda connection: connection.execute("insert into t (a) values ('x')"), transaction=False
     )
@@ -125,7 +125,7 @@ async def test_statement_without_a_transaction_is_committed_at_once(database: Da
 
 @pytest.mark.anyio
 async def test_error_of_sqlite_is_raised_and_the_next_call_works(database: Database) -> None:
-    """A failed call does not keep the lock."""
+    """A call that fails releases the lock."""
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
         await database.execute_write("insert into missing values (1)")
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
@@ -148,7 +148,7 @@ async def test_write_in_the_background(database: Database, background: Backgroun
 async def test_write_in_the_background_that_fails_is_logged(
     database: Database, background: BackgroundLoop, warnings: pytest.LogCaptureFixture
 ) -> None:
-    """The message names the database."""
+    """The error is logged with the name of the database."""
     await database.execute_write("insert into missing values (1)", block=False)
 
     assert await asyncio.to_thread(background.wait, 5)
@@ -157,7 +157,7 @@ async def test_write_in_the_background_that_fails_is_logged(
 
 @pytest.mark.anyio
 async def test_queries_run_off_the_event_loop(database: Database) -> None:
-    """They run in another thread than the loop."""
+    """Queries run in another thread than the event loop."""
     thread_of_the_loop = threading.get_ident()
 
     assert await database.execute_fn(lambda _: threading.get_ident()) != thread_of_the_loop
@@ -165,7 +165,7 @@ async def test_queries_run_off_the_event_loop(database: Database) -> None:
 
 @pytest.mark.anyio
 async def test_writers_at_the_same_time_lose_nothing(database: Database) -> None:
-    """They take turns."""
+    """All rows of several threads that write at the same time are in the table."""
     async with anyio.create_task_group() as tasks:
         for _ in range(50):
             tasks.start_soon(database.execute_write, "insert into t (a) values ('x')")
@@ -175,7 +175,7 @@ async def test_writers_at_the_same_time_lose_nothing(database: Database) -> None
 
 @pytest.mark.anyio
 async def test_database_in_memory_is_shared_by_all_threads(background: BackgroundLoop) -> None:
-    """There is one connection, not one for each thread."""
+    """All threads use one connection, so they see one database in memory."""
     database = Database("_internal", ":memory:", background=background)
     await database.execute_write("create table t (a)")
     await database.execute_write("insert into t values (1)")
@@ -186,7 +186,7 @@ async def test_database_in_memory_is_shared_by_all_threads(background: Backgroun
 
 @pytest.mark.anyio
 async def test_closed_database_is_opened_again(database: Database) -> None:
-    """A second close has no effect."""
+    """A call after `close` opens the database again. A second `close` has no effect."""
     await database.execute_write("insert into t (a) values ('x')")
     database.close()
     database.close()
@@ -196,7 +196,7 @@ async def test_closed_database_is_opened_again(database: Database) -> None:
 
 @pytest.mark.anyio
 async def test_file_that_cannot_be_opened_is_an_error_of_sqlite(tmp_path: Path, background: BackgroundLoop) -> None:
-    """It is raised at the first use, not before."""
+    """The error is raised when the database is first used, not when it is created."""
     database = Database("events", tmp_path / "missing" / "events.db", background=background)
 
     with pytest.raises(sqlite3.OperationalError, match="unable to open"):
@@ -220,7 +220,7 @@ async def test_transaction_has_the_write_lock_from_its_beginning(database: Datab
 
 
 def test_interrupt_rolls_the_transaction_back(database: Database) -> None:
-    """The next transaction can begin."""
+    """After an interrupted transaction, the next one can begin."""
 
     def interrupted(connection: sqlite3.Connection) -> None:
         connection.execute("insert into t (a) values ('x')")
@@ -307,7 +307,7 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_fork_waits_for_a_running_call(database: Database, tmp_path: Path) -> None:
-    """Afterwards parent and child both write."""
+    """A fork waits until a running call has ended. Afterwards parent and child can both write."""
     ran = run_process([sys.executable, "-c", FORK_DURING_A_WRITE, "events.db"], cwd=tmp_path, env=clean_environment())
 
     assert ran.returncode == 0, ran.stderr

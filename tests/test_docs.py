@@ -58,7 +58,7 @@ def test_classes_of_the_page_on_schemas_do_what_it_says() -> None:
 
 
 def test_commands_of_the_page_on_schemas_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of `heliograph schema`, in the order of the page, in a folder with the page's classes."""
+    """The commands of `heliograph schema` run in the order of the page, in a folder with the page's classes."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "shop").mkdir()
@@ -86,7 +86,7 @@ def test_commands_of_the_page_on_schemas_work(tmp_path: Path, monkeypatch: pytes
 
 
 def test_commands_of_the_page_on_delivery_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of `heliograph outbox`, in the order of the page, where one record is dead and another waits."""
+    """The commands of `heliograph outbox` run in the order of the page, on an outbox with a dead letter and a waiting record."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HELIOGRAPH_OUTBOX", "outbox")
     with serving(lambda number, records: (400, {}, b"") if number == 0 else (503, {}, b"")) as server:
@@ -106,7 +106,7 @@ def test_commands_of_the_page_on_delivery_work(tmp_path: Path, monkeypatch: pyte
 
 
 def test_format_on_the_disk_is_that_of_the_page_on_delivery(tmp_path: Path) -> None:
-    """Byte for byte, from what the page says alone."""
+    """The files of a journal have the bytes that the page's table describes."""
     writer = JournalWriter(tmp_path, Header(resource=b"RES", schema_url="https://r"))
     writer.append(Scope(scope=b"SCOPE", schema_url="https://s"), b"RECORD")
     writer.close()
@@ -137,14 +137,14 @@ def commands(group: click.Group, name: str) -> list[str]:
 
 @pytest.mark.parametrize("command", commands(cli, "heliograph"))
 def test_every_command_is_documented(command: str) -> None:
-    """The reference has a section for it, and its help has a first sentence."""
+    """The reference has a section for each command, and the help of each begins with a sentence."""
     assert f"## `{command}`" in (DOCS / "cli.md").read_text(encoding="utf-8")
     output = CliRunner().invoke(cli, [*command.split()[1:], "--help"]).output
     assert re.search(r"Usage: .*\n\n  [A-Z]", output), output
 
 
 def test_architecture_names_every_module() -> None:
-    """A package may be named by its folder, a module by its name."""
+    """The page names every module, and every package by its name or its folder."""
     page = (DOCS / "architecture.md").read_text(encoding="utf-8")
     for module in pkgutil.walk_packages(heliograph.__path__, "heliograph."):
         name = module.name.rpartition(".")[2]

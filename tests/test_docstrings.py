@@ -1,4 +1,4 @@
-"""Docstrings say what the code does; none begins with a riddle such as "Whether …" or "What becomes of …"."""
+"""Docstrings describe what the code does or returns. None begins with a question word, such as "Whether …"."""
 
 from __future__ import annotations
 

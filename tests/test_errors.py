@@ -17,7 +17,7 @@ ALL = [
 
 @pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
 def test_every_exception_is_in_the_tree_and_in_its_drawing(cls: type[Exception]) -> None:
-    """There is one base class, and the docstring of the module has every class."""
+    """Every exception is derived from `HeliographError`, and is in the tree that the module's docstring draws."""
     assert issubclass(cls, errors.HeliographError)
     assert f"{cls.__name__} " in f"{errors.__doc__} " or f"{cls.__name__}\n" in str(errors.__doc__)
 
@@ -76,7 +76,7 @@ def test_settings_error_lists_every_problem() -> None:
 
 
 def test_token_handler_not_found_lists_the_registered_handlers() -> None:
-    """In call order."""
+    """The registered handlers are listed in call order."""
     error = errors.TokenHandlerNotFound("databse", ["database", "signed"])
 
     assert (error.name, error.available) == ("databse", ("database", "signed"))
@@ -95,5 +95,5 @@ def test_token_rejections_have_a_message_to_show() -> None:
 
 
 def test_qualified_name_of_a_class_and_of_an_object() -> None:
-    """An object has the name of its class."""
+    """`qualified_name` returns the name of a class, and for an object the name of its class."""
     assert errors.qualified_name(int) == errors.qualified_name(7) == "builtins.int"

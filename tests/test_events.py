@@ -24,7 +24,7 @@ class BanUserEvent(Event):
 
 
 def test_own_fields_come_first_and_base_fields_have_defaults() -> None:
-    """The fields of the class can be given by position."""
+    """The fields of an event class can be given by position."""
     before = datetime.now(timezone.utc)
     event = BanUserEvent({"id": 1})
 
@@ -34,13 +34,13 @@ def test_own_fields_come_first_and_base_fields_have_defaults() -> None:
 
 
 def test_base_fields_are_keyword_only() -> None:
-    """An actor cannot be given by position, so no property is taken for one."""
+    """An actor cannot be given by position, so it cannot be confused with a property."""
     with pytest.raises(TypeError, match="positional"):
         BanUserEvent({"id": 1}, {"id": "root"})  # type: ignore[misc]
 
 
 def test_given_actor_and_time_beat_the_defaults() -> None:
-    """The ambient actor is a default only."""
+    """The ambient actor and the current time are defaults only."""
     created = datetime(2020, 1, 2, tzinfo=timezone.utc)
 
     with acting_as({"id": "ambient"}):
@@ -50,7 +50,7 @@ def test_given_actor_and_time_beat_the_defaults() -> None:
 
 
 def test_properties_are_all_other_fields_as_a_new_dict() -> None:
-    """It has neither actor nor time, and shares nothing with the event."""
+    """`properties()` has neither actor nor time, and changes to it do not change the event."""
     event = BanUserEvent(user={"id": 1}, actor={"id": "root"})
 
     properties = event.properties()
@@ -60,7 +60,7 @@ def test_properties_are_all_other_fields_as_a_new_dict() -> None:
 
 
 def test_properties_contain_nested_dataclasses_as_dicts() -> None:
-    """As in Datasette."""
+    """Nested dataclasses become dicts in `properties()`, as in Datasette."""
 
     @dataclass
     class Inner:
@@ -75,7 +75,7 @@ def test_properties_contain_nested_dataclasses_as_dicts() -> None:
 
 
 def test_event_is_mutable() -> None:
-    """As Datasette's events are."""
+    """The fields of an event can be assigned, as those of Datasette's events can."""
     event = BanUserEvent(user={})
     event.user = {"id": 2}
 
@@ -106,7 +106,7 @@ def test_unknown_keyword_of_the_class_is_an_error() -> None:
 
 
 def test_severities_are_those_of_opentelemetry() -> None:
-    """Each is the first number of its range."""
+    """Each severity has the first number of its range in OpenTelemetry's data model."""
     assert {level.name: level.value for level in Severity} == {
         "TRACE": 1,
         "DEBUG": 5,
@@ -180,7 +180,7 @@ def test_acting_as_applies_to_its_block_and_nests() -> None:
 
 
 def test_acting_as_calls_a_function_for_each_event() -> None:
-    """A middleware may not know the user yet."""
+    """`acting_as` accepts a function, because a middleware may not know the user yet."""
     known: list[dict[str, object] | None] = [None]
 
     with acting_as(lambda: known[0]):
@@ -199,7 +199,7 @@ def test_acting_as_rejects_other_values() -> None:
 
 
 def test_thread_has_its_own_ambient_actor() -> None:
-    """Unless it copies the context."""
+    """A new thread has no ambient actor, unless it runs in a copy of the context."""
     seen: list[object] = []
 
     with acting_as({"id": "root"}):

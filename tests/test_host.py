@@ -104,7 +104,7 @@ def numbers(telemetry: Telemetry) -> list[int]:
 
 
 def test_track_returns_after_the_event_is_emitted_and_the_sync_hooks_have_run(telemetry: Telemetry) -> None:
-    """Only async hooks run later."""
+    """When `track` returns, only async hooks have yet to run."""
     reader = Reader()
 
     with telemetry.host(reader) as host:
@@ -115,7 +115,7 @@ def test_track_returns_after_the_event_is_emitted_and_the_sync_hooks_have_run(te
 
 
 def test_track_works_inside_a_running_loop(telemetry: Telemetry) -> None:
-    """Called from a coroutine, it neither fails nor waits for that coroutine's loop."""
+    """Called from a coroutine, `track` neither fails nor waits for that coroutine's loop."""
     reader = AsyncReader()
     host = telemetry.host(reader)
 
@@ -185,7 +185,7 @@ def test_async_hooks_run_in_order_and_in_the_context_of_the_caller(telemetry: Te
 
 @pytest.mark.anyio
 async def test_track_event_awaits_the_async_hooks_in_the_callers_task(telemetry: Telemetry) -> None:
-    """They have run when `track_event` returns."""
+    """The async hooks have run when `track_event` returns."""
     reader = AsyncReader()
 
     async with telemetry.host(reader) as host:
@@ -246,7 +246,7 @@ def test_unregistered_event_is_an_error_that_names_its_class(telemetry: Telemetr
 
 @pytest.mark.anyio
 async def test_unregistered_event_is_an_error_of_track_event_too(telemetry: Telemetry) -> None:
-    """Both methods check the class."""
+    """`track_event` checks the class of the event, as `track` does."""
     async with telemetry.host() as host:
         with pytest.raises(UnregisteredEvent):
             await host.track_event(PageEvent(1))
@@ -378,7 +378,7 @@ async def test_get_database_returns_the_named_or_the_first_database(telemetry: T
 
 @pytest.mark.anyio
 async def test_internal_database_always_exists(telemetry: Telemetry) -> None:
-    """It is in memory."""
+    """Without a file for it, the internal database is in memory."""
     async with telemetry.host() as host:
         internal = host.get_internal_database()
         await internal.execute_write("create table kept (value text)")
@@ -388,7 +388,7 @@ async def test_internal_database_always_exists(telemetry: Telemetry) -> None:
 
 
 def test_internal_database_may_have_a_file(telemetry: Telemetry, tmp_path: Path) -> None:
-    """`get_database()` without a name does not return it nevertheless."""
+    """`get_database()` without a name never returns the internal database."""
     with telemetry.host(databases={"_internal": tmp_path / "internal.db"}) as host:
         assert host.get_internal_database().path == str(tmp_path / "internal.db")
         with pytest.raises(DatabaseNotFound):
@@ -442,7 +442,7 @@ def test_plugin_config_replaces_env_and_file_at_any_depth(
 
 
 def test_plugin_config_by_table_is_that_of_the_plugin_unless_fallback_is_false(telemetry: Telemetry) -> None:
-    """A host has no configuration by database or table."""
+    """A host has no configuration by database or table: `plugin_config` falls back to that of the plugin."""
     with telemetry.host(settings=Settings(plugin_config={"forum": {"a": 1}})) as host:
         assert host.plugin_config("forum", database="one", table="pages") == {"a": 1}
         assert host.plugin_config("forum", database="one", fallback=False) is None
@@ -470,7 +470,7 @@ def test_signed_value_is_accepted_in_its_namespace_only(telemetry: Telemetry) ->
 
 
 def test_newest_secret_signs_and_older_secrets_verify() -> None:
-    """A secret that is no longer in the setting does not."""
+    """Only secrets that are still in the setting verify a signature."""
     old, rotated, new = (Host(Settings(secret=secret)) for secret in (("old",), ("new", "old"), ("new",)))
 
     signed_before, signed_after = old.sign("value"), rotated.sign("value")
@@ -483,7 +483,7 @@ def test_newest_secret_signs_and_older_secrets_verify() -> None:
 
 
 def test_host_without_a_secret_generates_one_with_one_warning(warnings: pytest.LogCaptureFixture) -> None:
-    """It can verify its own signatures, and another host cannot."""
+    """The host verifies its own signatures, and another host rejects them."""
     host, other = Host(Settings()), Host(Settings())
 
     assert host.unsign(host.sign("value")) == "value"
@@ -552,7 +552,7 @@ def test_async_context_manager_starts_and_shuts_down(telemetry: Telemetry) -> No
 
 
 def test_context_manager_whose_startup_fails_ends_its_threads(telemetry: Telemetry) -> None:
-    """Python does not call `__exit__` then. The host can be entered again."""
+    """`with host:` shuts the host down itself, because Python does not call `__exit__` then. The host can be entered again."""
     failures = [OSError("not yet"), OSError("not yet")]
 
     class Failing(Pages):
@@ -742,7 +742,7 @@ def test_providers_are_flushed_again_after_a_hook_that_was_late(telemetry: Telem
 
 
 def test_shutdown_cancels_hooks_that_do_not_end(telemetry: Telemetry) -> None:
-    """It returns False, and leaves no thread."""
+    """`shutdown` returns False, and no thread keeps running."""
     ended = threading.Event()
 
     class Endless(Pages):
@@ -781,7 +781,7 @@ def test_second_shutdown_calls_no_function_again(telemetry: Telemetry) -> None:
 
 
 def test_function_that_fails_at_shutdown_makes_it_false(telemetry: Telemetry) -> None:
-    """False is a failure, `None` is not."""
+    """`shutdown` returns False if a function returns False, but not if it returns None."""
     for result, expected in ((False, False), (None, True), (True, True)):
         host = telemetry.host()
         host.at_shutdown(lambda _, result=result: result)
@@ -912,7 +912,7 @@ def test_plugin_that_registers_no_class_is_an_error(telemetry: Telemetry) -> Non
 
 @pytest.mark.parametrize("form", ["list", "tuple", "function", "coroutine"])
 def test_events_may_be_registered_by_every_kind_of_result(telemetry: Telemetry, form: str) -> None:
-    """A list, a tuple, an async function or a coroutine."""
+    """`register_events` may return a list or a tuple, or be async."""
 
     async def classes():
         return [PageEvent]
@@ -977,7 +977,7 @@ with Host(Settings(secret=("s",)), plugins=[Pages()]) as host:
 
 
 def test_hosts_with_one_secret_verify_each_others_signatures(telemetry: Telemetry) -> None:
-    """In one process or in several."""
+    """Hosts with the same secret accept each other's signatures, in one process or in several."""
     with telemetry.host() as host:
         assert Host(Settings(secret=(SECRET,))).unsign(host.sign("value")) == "value"
 

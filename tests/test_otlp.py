@@ -45,12 +45,12 @@ def test_value_is_read_as_it_was_encoded(value: object) -> None:
 
 
 def test_bytes_are_base64() -> None:
-    """JSON and SQLite's tools have no bytes."""
+    """Bytes are base64 text, because JSON has no bytes."""
     assert decode_value(AnyValue(bytes_value=b"\x00\xff")) == "AP8="
 
 
 def test_falsy_values_are_not_none() -> None:
-    """Only an empty message is."""
+    """Only an `AnyValue` without a value is None: an empty text, 0 and False are not."""
     pairs = [
         KeyValue(key="zero", value=AnyValue(int_value=0)),
         KeyValue(key="false", value=AnyValue(bool_value=False)),

@@ -63,7 +63,7 @@ def test_name_that_is_imported_when_needed() -> None:
 
 
 def test_name_that_does_not_exist() -> None:
-    """The error is Python's usual one."""
+    """A missing name raises Python's usual error."""
     with pytest.raises(AttributeError, match=r"^module 'heliograph' has no attribute 'Outbox'$"):
         heliograph.Outbox  # type: ignore[attr-defined]  # noqa: B018
 
@@ -113,7 +113,7 @@ def test_examples_run(name: str) -> None:
 
 
 def test_there_are_examples() -> None:
-    """Doctest finds the examples: among them those of `Host` and of `Event`."""
+    """Doctest finds examples, those of `Host` and of `Event` among them."""
     finder = doctest.DocTestFinder(exclude_empty=True)
 
     found = {test.name for name in modules() for test in finder.find(importlib.import_module(name)) if test.examples}

@@ -41,7 +41,7 @@ def run(pytester: pytest.Pytester, *args: str) -> pytest.RunResult:
 
 
 def test_option_lists_events_that_no_test_emitted(pytester: pytest.Pytester) -> None:
-    """Events and attributes, over all hosts of the session."""
+    """The option lists events and attributes that no host of the session has emitted."""
     result = run(pytester, "--heliograph-coverage")
 
     result.assert_outcomes(passed=2)
@@ -56,7 +56,7 @@ def test_option_lists_events_that_no_test_emitted(pytester: pytest.Pytester) -> 
 
 
 def test_without_the_option_nothing_is_printed(pytester: pytest.Pytester) -> None:
-    """The plugin alone changes nothing."""
+    """Without the option, the plugin prints nothing."""
     result = run(pytester)
 
     result.assert_outcomes(passed=2)

@@ -36,7 +36,7 @@ def run(command, endpoint, folder):
     subprocess.run(command, env=environ, cwd=folder, check=True, timeout=60)
 
 
-def test_the_program_of_the_quick_start_sends_what_the_readme_says(store, tmp_path):
+def test_the_program_of_the_quick_start_sends_the_described_event(store, tmp_path):
     """The block runs as it is printed, and the event that arrives is the one that the text describes."""
     with receiving(store) as endpoint:
         run([sys.executable, "-c", block("python", "configure(")], endpoint, tmp_path)
@@ -47,7 +47,7 @@ def test_the_program_of_the_quick_start_sends_what_the_readme_says(store, tmp_pa
         assert name in event["attributes"]
 
 
-def test_datasette_sends_its_spans_with_the_endpoint_alone(store, tmp_path):
+def test_datasette_exports_its_spans_if_an_endpoint_is_set(store, tmp_path):
     """With heliograph installed and an endpoint set, Datasette's own spans arrive, under its name."""
     with receiving(store) as endpoint:
         run([sys.executable, "-m", "datasette", "--get", "/-/versions.json"], endpoint, tmp_path)

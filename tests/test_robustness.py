@@ -156,7 +156,7 @@ def test_shutdown_on_the_hosts_own_loop_is_an_error(telemetry, warnings):
     ],
 )
 def test_object_that_is_no_plugin_is_an_error(plugin, reason):
-    """An object that pluggy cannot call, or would silently ignore."""
+    """An object that pluggy cannot call, or would silently ignore, is rejected with a reason."""
     with pytest.raises(PluginError, match=reason):
         Host(Settings(), plugins=[plugin])
 
@@ -204,7 +204,7 @@ def test_hook_that_is_a_generator_is_logged(telemetry, warnings):
     ],
 )
 def test_token_of_an_actor_is_never_exported(telemetry, actor):
-    """With any kind of key, and at any depth."""
+    """The actor's secrets are not exported, with any kind of key and at any depth."""
     with telemetry.host(Pings()) as host:
         host.track(Ping(actor=actor))
     [(_, attributes)] = telemetry.events
@@ -213,7 +213,7 @@ def test_token_of_an_actor_is_never_exported(telemetry, actor):
 
 
 def test_actor_that_another_thread_changes_is_no_error(telemetry):
-    """It is exported as it was at one moment."""
+    """The actor is exported as it was at one moment."""
     actor = {"id": "root"}
     stop = threading.Event()
 

@@ -163,7 +163,7 @@ async def test_datasette_accepts_an_event_of_heliograph_without_an_actor(dataset
 
 
 async def test_handler_of_a_plugin_is_the_default_of_a_host(telemetry: Telemetry) -> None:
-    """It comes before the built-in handler in call order. Its `...` returns None."""
+    """The handler of a plugin comes before the built-in one. Its `...` returns None."""
     plugin = load("register_token_handler", "heliograph")
 
     async with telemetry.host(plugin) as host:
@@ -208,7 +208,7 @@ async def test_host_runs_the_token_calls(telemetry: Telemetry) -> None:
 
 
 async def test_datasette_runs_the_token_calls(datasettes: Instances) -> None:
-    """The same calls in Datasette, which requires handlers of its own base class."""
+    """The same calls run in Datasette, which requires handlers of its own base class."""
     plugin, verified = load("register_token_handler", "datasette"), []
 
     class Stored(plugin.DatabaseTokenHandler):
@@ -268,7 +268,7 @@ async def test_host_passes_restrictions_to_the_handler(telemetry: Telemetry) -> 
 
 
 async def test_unknown_handler_is_a_value_error(telemetry: Telemetry, datasettes: Instances) -> None:
-    """In both hosts."""
+    """An unknown name of a handler is a `ValueError` in both hosts."""
     async with telemetry.host(load("register_token_handler", "heliograph")) as host:
         with pytest.raises(ValueError, match="nowhere"):
             await host.create_token("user123", handler="nowhere")
@@ -307,7 +307,7 @@ async def test_host_prints_the_event(telemetry: Telemetry, capsys: pytest.Captur
 
 
 async def test_datasette_prints_the_event(datasettes: Instances, capsys: pytest.CaptureFixture[str]) -> None:
-    """As written, it prints the same line in Datasette."""
+    """The code block, as written, prints the same line in Datasette."""
     events = load("register_events", "datasette")
     datasette = datasettes(events, load("track_event_stderr", "datasette"))
     await datasette.invoke_startup()
@@ -351,7 +351,7 @@ async def test_host_writes_events_into_a_database(telemetry: Telemetry, events_d
 
 
 def test_sync_host_writes_events_into_a_database(telemetry: Telemetry, events_db: Path) -> None:
-    """The rows are written when the host has been left."""
+    """The rows are in the database after the `with` block."""
     events = load("register_events", "heliograph")
 
     with telemetry.host(events, load("track_event_database", "heliograph"), databases={"events": events_db}) as host:
@@ -362,7 +362,7 @@ def test_sync_host_writes_events_into_a_database(telemetry: Telemetry, events_db
 
 
 async def test_datasette_writes_events_into_a_database(datasettes: Instances, events_db: Path) -> None:
-    """As written, it writes the rows in Datasette."""
+    """The code block, as written, writes the rows in Datasette."""
     events = load("register_events", "datasette")
     datasette = datasettes(events, load("track_event_database", "datasette"), files=[str(events_db)])
     await datasette.invoke_startup()

@@ -16,14 +16,14 @@ NAMES = [value for value in vars(semconv).values() if isinstance(value, Name)]
 
 @pytest.mark.parametrize("name", NAMES, ids=str)
 def test_every_name_is_documented_by_whole_sentences(name: Name) -> None:
-    """The reference consists of them."""
+    """The documentation of every name begins with a capital letter or a code name, and ends with a full stop."""
     assert name.brief[0].isupper() or name.brief[0] == "`"
     assert name.brief.endswith(".")
 
 
 @pytest.mark.parametrize("name", NAMES, ids=str)
 def test_every_name_is_valid(name: Name) -> None:
-    """By the naming rules of OpenTelemetry, below a namespace."""
+    """Every name follows the naming rules of OpenTelemetry, below a namespace."""
     assert semconv.has_namespace(name)
 
 
@@ -38,7 +38,7 @@ def test_no_constant_is_declared_twice() -> None:
     ids=["copy", "deepcopy", "pickle"],
 )
 def test_copy_of_a_name_has_its_documentation(copied: Callable[[Name], Name]) -> None:
-    """Exporters copy the attributes that they are given."""
+    """Names can be copied and pickled, because exporters copy attributes."""
     attribute = copied(AttributeName("app.color", "The color."))
     metric = copied(MetricName("app.duration", "The duration.", "s"))
 
@@ -50,7 +50,7 @@ def test_copy_of_a_name_has_its_documentation(copied: Callable[[Name], Name]) ->
 
 @pytest.mark.parametrize("name", ["app.order", "app.order_placed", "a.b", "db2.x9.y_z"])
 def test_name_with_a_namespace(name: str) -> None:
-    """Lower-case words, joined by dots and underscores."""
+    """An event name consists of lower-case words, joined by dots and underscores."""
     assert semconv.has_namespace(name)
 
 
@@ -58,7 +58,7 @@ def test_name_with_a_namespace(name: str) -> None:
     "name", ["order", "App.order", "app.", ".order", "app..order", "app.order-x", "app.o\n", "", None, 7], ids=repr
 )
 def test_name_without_a_namespace_or_with_other_characters(name: object) -> None:
-    """Any object may be checked."""
+    """Any object can be checked, and anything but such a name is rejected."""
     assert not semconv.has_namespace(name)
 
 
@@ -71,5 +71,5 @@ def test_attribute_of_an_actors_key(key: str, name: str) -> None:
 
 
 def test_secrets_of_an_actor_have_no_attribute() -> None:
-    """No key is both exported under a name and secret."""
+    """No secret key of an actor has an attribute."""
     assert not semconv.ACTOR_SECRETS & set(semconv.ACTOR_ATTRIBUTES)

@@ -83,7 +83,7 @@ def test_empty_variable_counts_as_not_set_except_for_the_actor() -> None:
 
 
 def test_environment_takes_precedence_over_configuration() -> None:
-    """The configuration takes precedence over the default."""
+    """The environment takes precedence over the configuration, and that over the default."""
     config: dict[str, object] = {"namespace": "config", "signals": ["log"], "flush_timeout_millis": 7}
     settings = Settings.from_env({"HELIOGRAPH_NAMESPACE": "environment"}, config=config)
 
@@ -164,7 +164,7 @@ def test_path_in_a_configuration_is_not_empty() -> None:
 
 
 def test_number_in_a_configuration_is_not_a_boolean() -> None:
-    """True is an `int` in Python."""
+    """True is not accepted as a number, although it is an `int` in Python."""
     found = problems({}, {"flush_timeout_millis": True, "outbox_max_bytes": True})
 
     assert len(found) == 2
@@ -194,7 +194,7 @@ def test_references_in_a_plugins_configuration(tmp_path: Path, monkeypatch: pyte
 
 
 def test_one_error_lists_every_problem() -> None:
-    """Those of the environment and of the configuration, unknown keys included."""
+    """The error lists the problems of the environment and of the configuration, unknown keys included."""
     found = problems(
         {"HELIOGRAPH_SIGNALS": "x", "HELIOGRAPH_TOKEN_TTL": "x"},
         {"namespce": "a", "flush_timeout_millis": "x", "secret": "s", "zzz": 1},
@@ -213,7 +213,7 @@ def test_one_error_lists_every_problem() -> None:
 
 
 def test_arguments_in_code_are_checked_too() -> None:
-    """The error is the same, and names the argument."""
+    """Arguments in code raise the same error, which names the argument."""
     with pytest.raises(SettingsError) as caught:
         Settings(namespace="Shop", token_ttl=0, flush_timeout_millis=True)
 

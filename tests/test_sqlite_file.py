@@ -98,7 +98,7 @@ def open_umask() -> Iterator[None]:
 
 @pytest.mark.usefixtures("open_umask")
 def test_new_file_is_private_even_with_an_open_umask(kind: Kind, path: Path) -> None:
-    """No other file, such as a journal, remains beside it."""
+    """The file has mode 0600, and no other file, such as a journal, remains beside it."""
     kind.write(path)
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -162,7 +162,7 @@ def test_nothing_is_created_behind_a_broken_symbolic_link(kind: Kind, tmp_path: 
 
 
 def test_folder_that_is_missing_is_an_error_of_the_system(kind: Kind, tmp_path: Path) -> None:
-    """`OutboxError` is an `OSError`, too."""
+    """A missing folder raises `OSError`, of which `OutboxError` is a subclass."""
     with pytest.raises(OSError, match="No such file"):
         kind.write(tmp_path / "missing" / "file.db")
 
@@ -200,7 +200,7 @@ def test_newer_version_adds_a_table_to_an_existing_file(file: SqliteFile) -> Non
 
 
 def test_largest_size(tmp_path: Path) -> None:
-    """A write that would exceed it fails, and what was written before remains."""
+    """A write that would exceed the largest size fails, and what was written before remains."""
     file = notes_file(tmp_path / "notes.db", max_bytes=64 * 1024)
     with pytest.raises(sqlite3.OperationalError, match="full"):
         for _ in range(1000):
@@ -211,7 +211,7 @@ def test_largest_size(tmp_path: Path) -> None:
 
 
 def test_removed_rows_are_overwritten_in_the_file(file: SqliteFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This does not depend on the default that SQLite was compiled with."""
+    """Deleted rows are overwritten, whatever default SQLite was compiled with."""
     open_as_usual = SqliteFile._open
 
     def open_without_secure_delete(self: SqliteFile) -> sqlite3.Connection:
@@ -237,7 +237,7 @@ def test_removing_from_a_missing_file_creates_none(file: SqliteFile) -> None:
 def test_file_that_is_deleted_after_its_creation_is_not_created_by_sqlite(
     file: SqliteFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite would give it the permissions of the umask."""
+    """SQLite does not create the file again, because it would use the permissions of the umask."""
     monkeypatch.setattr(SqliteFile, "_create_private", lambda _: None)
 
     with pytest.raises(WrongFile):
@@ -435,7 +435,7 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 @needs_fork
 def test_fork_waits_for_a_writing_thread(file: SqliteFile) -> None:
-    """Afterwards parent and child both write."""
+    """A fork waits until a writing thread has finished. Afterwards parent and child can both write."""
     ended = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK_DURING_A_WRITE, str(file.path)],
         env=clean_environment(),
