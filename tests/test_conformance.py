@@ -22,6 +22,7 @@ ATTRIBUTES = {
     "user.id",
     "user.name",
     "user.full_name",
+    "user.hash",
     "user.roles",
     "user.email",
     "heliograph.actor",
@@ -129,6 +130,8 @@ def emitted(telemetry: Telemetry, tmp_path: Path) -> Iterator[Telemetry]:
         host.register(Handlers())
         with pytest.raises(RuntimeError):
             host.call(host.create_token, "root")
+    with telemetry.host(Plugin(), settings=Settings(secret=("x",), actor=("id:hash",), privacy_key="k")) as host:
+        host.track(ThingEvent(number=1, many={}, actor={"id": 1}))
     with outbox_with_every_outcome(tmp_path, telemetry.meter_provider):
         yield telemetry
 

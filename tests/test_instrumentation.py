@@ -59,7 +59,7 @@ def test_actor_hashes_have_the_key_of_the_settings(telemetry: Telemetry) -> None
     instrumentation_of(telemetry, settings).emit(SaleEvent(price=1, card="root", actor={"id": "root"}))
 
     [(_, attributes)] = telemetry.events
-    assert attributes["user.id"] == attributes["app.sale.card"]
+    assert attributes["user.hash"] == attributes["app.sale.card"]
 
 
 def test_unregistered_event_is_an_error(telemetry: Telemetry) -> None:

@@ -89,7 +89,10 @@ LOG_RECORD_UID: Final = AttributeName(
 USER_ID: Final = AttributeName("user.id", "The `id` of the actor, as a string.")
 USER_NAME: Final = AttributeName("user.name", "The `name` of the actor.")
 USER_FULL_NAME: Final = AttributeName("user.full_name", "The `full_name` of the actor.")
-USER_ROLES: Final = AttributeName("user.roles", "The `roles` of the actor.")
+USER_HASH: Final = AttributeName(
+    "user.hash", "The hash of the actor's `id`, in place of `user.id`, if `HELIOGRAPH_ACTOR` contains `id:hash`."
+)
+USER_ROLES: Final = AttributeName("user.roles", "The `roles` of the actor, always as an array of strings.")
 USER_EMAIL: Final = AttributeName(
     "user.email", "The `email` of the actor. Exported only if `HELIOGRAPH_ACTOR` allows it."
 )
@@ -203,6 +206,9 @@ ACTOR_ATTRIBUTES: Final = {
     "email": USER_EMAIL,
 }
 """The keys of an actor that have an attribute in the semantic conventions. All others are exported below `heliograph.actor`."""
+
+ACTOR_ONLY: Final = frozenset(map(str, (*ACTOR_ATTRIBUTES.values(), USER_HASH)))
+"""The attributes that always mean the actor. A field that declares one of them is exported below the event's name."""
 
 ACTOR_SECRETS: Final = frozenset({"token", "token_expires", "_r"})
 """The keys of an actor that are never exported, whatever the settings: credentials, and details of them."""

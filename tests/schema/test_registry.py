@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
+from typing import Annotated
 
 import pytest
 
@@ -282,3 +283,19 @@ def test_problems_of_several_classes_are_reported_at_once() -> None:
     assert list(registry) == [First, Second]
     with pytest.raises(DuplicateEventName):
         registry.register_all([FirstAgain])
+
+
+def test_fields_named_like_the_actor_are_one_warning(warnings: pytest.LogCaptureFixture) -> None:
+    """It names the class, each field and the name below which they are exported."""
+    fields = [("who", Annotated[str, Attribute("user.id")]), ("by", Annotated[str, Attribute("user.name")])]
+    cls = make_dataclass("Grant", fields, bases=(Event,), namespace={"name": "grant"})
+    registry = SchemaRegistry(namespace="acl")
+
+    registry.register(cls)
+    registry.register(cls)
+
+    [record] = warnings.records
+    assert "Grant declares fields under attributes that always mean the actor: who (user.id), by (user.name)" in (
+        record.getMessage()
+    )
+    assert "below acl.grant instead" in record.getMessage()

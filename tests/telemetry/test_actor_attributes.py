@@ -59,6 +59,46 @@ def test_user_id_is_a_string(value: object, form: str) -> None:
     assert put({"id": value}, "*") == {"user.id": form}
 
 
+@pytest.mark.parametrize("key", ["name", "full_name", "email"])
+def test_names_and_address_are_strings(key: str) -> None:
+    """A dict does not become attributes below the name; an empty one is omitted."""
+    assert put({key: {"first": "A"}}, "*") == {f"user.{key}": '{"first":"A"}'}
+    assert put({key: 5}, "*") == {f"user.{key}": "5"}
+    assert put({key: {}}, "*") == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        ("admin", ["admin"]),
+        (["a", 1, None, True], ["a", "1", "true"]),
+        (("a", "b"), ["a", "b"]),
+        ({"a"}, ["a"]),
+        ([{"n": 1}], ['{"n":1}']),
+        ({"admin": True}, ['{"admin":true}']),
+        ([], []),
+        (7, ["7"]),
+    ],
+)
+def test_user_roles_are_an_array_of_strings(value: object, form: list[str]) -> None:
+    """Whatever an actor holds: a backend keeps one type per name."""
+    assert put({"roles": value}, "*") == {"user.roles": form}
+
+
+@pytest.mark.parametrize("value", [None, {}])
+def test_roles_without_a_value_are_omitted(value: object) -> None:
+    """As every attribute without a value."""
+    assert put({"roles": value}, "*") == {}
+
+
+def test_protected_roles_are_an_array_of_one_string() -> None:
+    """The type does not depend on the setting."""
+    policy = PrivacyPolicy(key="k")
+
+    assert put(ROOT, "roles:mask", policy=policy) == {"user.roles": ["<masked>"]}
+    assert put(ROOT, "roles:hash", policy=policy) == {"user.roles": [policy.hash_form(["admin"])]}
+
+
 def test_value_of_a_subclass_of_str_is_exported_as_a_plain_string() -> None:
     """A subclass may override its methods: an encoder must not call them."""
 
@@ -109,7 +149,7 @@ def test_key_with_a_privacy_is_exported_protected() -> None:
     attributes = put(ROOT, "id:hash", "name:mask", "team:mask", "email:drop", policy=policy)
 
     assert attributes == {
-        "user.id": policy.hash_form("root"),
+        "user.hash": policy.hash_form("root"),
         "user.name": "<masked>",
         "heliograph.actor.team": "<masked>",
     }

@@ -7,16 +7,20 @@ and `dict.setdefault` makes sure that both return the same one.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from heliograph.errors import DuplicateEventName, SchemaError, SchemaErrors, UnregisteredEvent
+from heliograph.errors import DuplicateEventName, SchemaError, SchemaErrors, UnregisteredEvent, qualified_name
 from heliograph.schema.compile.event_class import compile_schema, compile_untyped, inherit_schema
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read.coverage import Coverage
 from heliograph.schema.read.event import EventReader
+from heliograph.semconv import SCOPE
 from heliograph.settings import Settings
 from heliograph.values.privacy import PrivacyPolicy
+
+logger: Final = logging.getLogger(SCOPE)
 
 on_register: Final[list[Callable[[EventReader], None]]] = []
 """Functions that are called with the reader of each class that any registry registers, for tools that watch a process."""
@@ -67,6 +71,7 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         first = self._by_event_name.setdefault((schema.event_name, schema.version), reader)
         if first is not reader:
             raise DuplicateEventName(event_class, first.schema.event_class, schema.event_name)
+        _warn_of_actor_attributes(schema)
         return self._add(reader)
 
     def register_all(self, event_classes: Iterable[type]) -> None:
@@ -128,3 +133,16 @@ class SchemaRegistry(Mapping[type, EventSchema]):
                 inherited = EventReader(inherit_schema(event_class, reader.schema))
                 return self._inherited.setdefault(event_class, inherited)
         raise UnregisteredEvent(event_class)
+
+
+def _warn_of_actor_attributes(schema: EventSchema) -> None:
+    """Log a warning that names each field that is declared under an attribute of the actor."""
+    fields = [f"{each.name} ({each.actor_attribute})" for each in schema.fields_named_like_the_actor()]
+    if fields:
+        logger.warning(
+            "%s declares fields under attributes that always mean the actor: %s. They are exported below %s instead; remove "
+            "these names from the annotations, or choose others.",
+            qualified_name(schema.event_class),
+            ", ".join(fields),
+            schema.event_name,
+        )

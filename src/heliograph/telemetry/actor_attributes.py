@@ -1,12 +1,16 @@
-"""Export an actor as attributes: which of its keys, with which privacy, under which names."""
+"""Export an actor as attributes: which of its keys, with which privacy, under which names.
+
+The attributes `user.*` have one type each, whatever an actor holds: `user.roles` is an array of strings, and every other one is
+a string. A value of another type is exported as its JSON text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from heliograph.events import Attribute, Privacy
-from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, ACTOR_SECRETS
+from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, ACTOR_SECRETS, USER_HASH, USER_ID, USER_ROLES
 from heliograph.values.attributes import Attributes, add_attributes
 from heliograph.values.forms import form_of, protected_form_of
 from heliograph.values.privacy import DROPPED, PrivacyPolicy
@@ -44,8 +48,13 @@ class ActorFilter:
         excluded = ACTOR_SECRETS | {key[1:] for key in keys if key.startswith("-")}
         self._by_key = allowed | dict.fromkeys(excluded, Attribute(privacy=Privacy.DROP))
         self._plain_names = {  # str(): lookups in a dict are slower with keys or values of a subclass of str
-            key: str(name) for key, name in ACTOR_ATTRIBUTES.items() if self.privacy_of(key) is Privacy.PLAIN
+            key: str(name)
+            for key, name in ACTOR_ATTRIBUTES.items()
+            if name != USER_ROLES and self.privacy_of(key) is Privacy.PLAIN
         }
+        is_hashed = self.privacy_of("id") is Privacy.HASH
+        self._names = {key: str(name) for key, name in ACTOR_ATTRIBUTES.items()}
+        self._names["id"] = str(USER_HASH if is_hashed else USER_ID)
 
     def privacy_of(self, key: str) -> Privacy:
         """Return the privacy of the value under a key."""
@@ -71,11 +80,11 @@ class ActorFilter:
             form = self._exported_form(key, value)
             if form is DROPPED or form is None:
                 continue
-            name = ACTOR_ATTRIBUTES.get(key)
+            name = self._names.get(key)
             if name is None:
                 others[escape_surrogates(key)] = form
-            else:
-                add_attributes(attributes, str(name), form)
+            elif form != {}:
+                attributes[name] = list(_texts(form)) if key == "roles" else str(form)
         if others:
             add_attributes(attributes, ACTOR, others)
 
@@ -89,9 +98,16 @@ class ActorFilter:
         if privacy is Privacy.DROP:
             return DROPPED  # before the form is computed, which may be expensive
         form = _without_secrets(protected_form_of(value, self._policy)[0])
-        if key == "id" and form is not None and not isinstance(form, str):
-            form = to_json(form)  # `user.id` is always a string
+        if key in ACTOR_ATTRIBUTES and key != "roles" and form is not None and form != {} and not isinstance(form, str):
+            form = to_json(form)
         return self._policy.apply(privacy, form)
+
+
+def _texts(form: object) -> Iterator[str]:
+    """Yield each role of an actor as text. A value that is no list is one role."""
+    for item in form if isinstance(form, list) else [form]:
+        if item is not None:
+            yield str(item) if isinstance(item, str) else to_json(item)
 
 
 def _actor_as_dict(actor: object) -> dict[str, object]:

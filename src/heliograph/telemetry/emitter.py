@@ -3,8 +3,7 @@
 Steps for one event, in this order:
 
 1. The event's reader returns its properties as attributes and, unless validation is off, its violations.
-2. The actor's attributes are added. A property with an attribute that the actor has too, such as `user.id`, is moved below
-   the event's name before: `user.*` always means the actor.
+2. The actor's attributes are added. No property has one of them: `user.*` always means the actor.
 3. The timestamp and the unique id are determined. An event in the quarantine has them too: it is replayed with both.
 4. An event with violations is counted, and raised, put into the quarantine, or emitted with a description of them.
 5. The same attributes, id and timestamp are emitted to each signal. A provider that fails is logged and counted, and the
@@ -33,7 +32,6 @@ from heliograph.errors import OutboxFull
 from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.store import Quarantine
-from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation, describe_violations
 from heliograph.semconv import EVENT_CREATED, EVENT_OVERFLOW, EVENT_VERSION, EVENT_VIOLATIONS, LOG_RECORD_UID, SCOPE
@@ -121,8 +119,6 @@ class Emitter:
             actor = getattr_or_none(event, "actor")  # type: ignore[assignment]
             is_representable = False
         if actor is not None:
-            if reader.shared_names:
-                self._move_shared_names(reader.schema, attributes, actor)
             self._actor.put(attributes, actor)
         if not is_representable:
             timestamp = self._substitute_timestamp(getattr_or_none(event, "created"), attributes)
@@ -135,14 +131,6 @@ class Emitter:
         self._emit_signals(reader, attributes, uid, timestamp, get_current())
         if reader.renamed is not None:
             self._emit_renamed(reader.renamed, event, attributes, timestamp)
-
-    def _move_shared_names(self, schema: EventSchema, attributes: Attributes, actor: object) -> None:
-        """Rename properties whose attribute the actor has too, such as `user.id`, to names below the event's name."""
-        actor_attributes: Attributes = {}
-        self._actor.put(actor_attributes, actor)
-        for attribute in schema.wire_attributes():
-            if attribute.name in actor_attributes and attribute.name in attributes:
-                attributes[f"{schema.event_name}.{attribute.path}"] = attributes.pop(attribute.name)
 
     def _emit_renamed(self, renamed: EventReader, event: EventLike, first: Attributes, timestamp: int) -> None:
         """Emit an event for a second time, under its new name.

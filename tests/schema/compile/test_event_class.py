@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from heliograph import Attribute, Deprecated, Event, Privacy, SchemaError, Severity
 from heliograph.schema.compile.event_class import compile_schema, compile_untyped, inherit_schema
 from heliograph.schema.model.types import StringType
-from heliograph.semconv import EVENT_NAME_PATTERN
+from heliograph.semconv import ACTOR_ONLY, EVENT_NAME_PATTERN
 
 
 @dataclass
@@ -438,3 +438,43 @@ def test_all_problems_of_attributes_are_reported_at_once() -> None:
         "its field 'status'",
         "its fields 'one' and 'two' become one attribute, 'shop.same'; rename one",
     ]
+
+
+# Attributes of the actor
+
+
+@dataclass
+class Subject:
+    id: Annotated[str, Attribute("user.id", brief="Who it is.")]
+    size: int = 1
+
+
+@pytest.mark.parametrize("name", sorted(ACTOR_ONLY))
+def test_a_field_named_like_an_attribute_of_the_actor_is_below_the_event(name: str) -> None:
+    """`user.*` always means the actor. The rest of the declaration stays."""
+    kind: Any = list[str] if name == "user.roles" else str
+    hint = Annotated[kind, Attribute(name, brief="b", privacy=Privacy.MASK)]
+    cls = make_dataclass("Grant", [("who", hint)], bases=(Event,), namespace={"name": "grant"})
+
+    [field] = compile_schema(cls, namespace="acl").fields or ()
+
+    assert (field.attribute, field.actor_attribute) == ("acl.grant.who", name)
+    assert (field.declared.name, field.declared.brief, field.declared.privacy) == (None, "b", Privacy.MASK)
+
+
+def test_an_inner_field_named_like_an_attribute_of_the_actor_is_below_its_field() -> None:
+    """The name in every export is the one on the wire."""
+    cls = make_dataclass("Grant", [("who", Subject)], bases=(Event,), namespace={"name": "grant"})
+    schema = compile_schema(cls, namespace="acl")
+
+    assert [each.name for each in schema.wire_attributes()] == ["acl.grant.who.id", "acl.grant.who.size"]
+    assert [each.name for each in schema.fields_named_like_the_actor()] == ["id"]
+
+
+def test_a_field_cannot_be_renamed_to_an_attribute_of_the_actor() -> None:
+    """The new name would not be what the annotation announces."""
+    hint = Annotated[str, Attribute("acl.who", deprecated=Deprecated(renamed_to="user.id"))]
+    cls = make_dataclass("Grant", [("who", hint)], bases=(Event,), namespace={"name": "grant"})
+
+    with pytest.raises(SchemaError, match=r"'who' cannot be renamed to 'user\.id', which always means the actor"):
+        compile_schema(cls, namespace="acl")

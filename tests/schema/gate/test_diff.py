@@ -359,3 +359,13 @@ def test_a_removed_attribute_is_not_confused_with_another_one() -> None:
     found = findings([event(a=OPTIONAL, b=OPTIONAL)], [event(b=OPTIONAL)])
 
     assert ("app.order.a", "the attribute was removed", ALL) in summaries(found)
+
+
+def test_a_name_of_the_actor_in_an_older_lock_is_one_rename() -> None:
+    """Older versions exported such a field under the declared name."""
+    old = dumps(lock_of([compile_schema(event(who=Annotated[str, Attribute("acl.who")]), namespace="app")]))
+    new = lock(event(who=Annotated[str, Attribute("user.id")]))
+
+    assert summaries(diff(loads(old.replace("acl.who", "user.id")), new)) == [
+        ("user.id", "renamed to app.order.who, because user.id always means the actor", ALL)
+    ]

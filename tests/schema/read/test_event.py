@@ -392,16 +392,6 @@ def test_reader_of_a_renamed_event() -> None:
     assert reader.renamed.renamed is None
 
 
-def test_names_shared_with_the_actor() -> None:
-    """A field that has the name of an attribute of actors is known in advance."""
-    cls = make_dataclass(
-        "Odd", [("x", Annotated[str, Attribute("user.id")]), ("y", str)], bases=(Event,), namespace={"name": "odd"}
-    )
-
-    assert EventReader(compile_schema(cls, namespace="app")).shared_names == {"user.id"}
-    assert EventReader(compile_schema(BanUserEvent, namespace="app")).shared_names == frozenset()
-
-
 def test_inherited_schema_reads_the_subclasss_fields() -> None:
     """An unregistered subclass has its ancestor's name, and its own fields."""
 

@@ -7,6 +7,7 @@ stays out of the rest of the package.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import decimal
 import functools
@@ -36,6 +37,7 @@ from heliograph.schema.model.types import (
     UnionType,
     options_of,
 )
+from heliograph.semconv import ACTOR_ONLY
 from heliograph.values.forms import form_of
 from heliograph.values.introspect import annotations_of, attributes_in
 
@@ -165,10 +167,10 @@ class _TypeBuilder:
         return self._objects[key]
 
     def _field(self, field: Any, annotations: Mapping[str, object]) -> FieldSchema:
-        attribute = attribute_of(annotations.get(field.name))
+        attribute, actor_attribute = split_actor_attribute(attribute_of(annotations.get(field.name)))
         if attribute.requirement == "opt_in" and attribute.name is None:
             raise InvalidAnnotation(
-                f"its inner field {field.name!r} is opt_in and has no attribute name to opt in by; give it one"
+                f"its inner field {field.name!r} is opt_in and has no attribute name of its own to opt in by; give it one"
             )
         return FieldSchema(
             name=field.name,
@@ -176,7 +178,18 @@ class _TypeBuilder:
             type=self.build(field.type),
             required=field.required,
             declared=attribute,
+            actor_attribute=actor_attribute,
         )
+
+
+def split_actor_attribute(declared: Attribute) -> tuple[Attribute, str | None]:
+    """Return a declaration without its name, and the name, if the name always means the actor, such as ``user.id``.
+
+    The field then gets its name from the event or from the field that it is inside of.
+    """
+    if declared.name not in ACTOR_ONLY:
+        return declared, None
+    return dataclasses.replace(declared, name=None), str(declared.name)
 
 
 def _bounds(description: inspect.IntType | inspect.FloatType) -> dict[str, Any]:

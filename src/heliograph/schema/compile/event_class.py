@@ -26,7 +26,7 @@ from heliograph.events import (
 )
 from heliograph.schema import conventions
 from heliograph.schema.compile import datasette_events
-from heliograph.schema.compile.annotations import InvalidAnnotation, attribute_of, read_type
+from heliograph.schema.compile.annotations import InvalidAnnotation, attribute_of, read_type, split_actor_attribute
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.message import MessageTemplate, parse_message
 from heliograph.schema.model.types import (
@@ -37,7 +37,7 @@ from heliograph.schema.model.types import (
     without_null,
 )
 from heliograph.schema.model.wire_attributes import expands, has_names_inside, wire_type
-from heliograph.semconv import EVENT_NAME_PATTERN, LOG_RECORD_UID, SCOPE, has_namespace
+from heliograph.semconv import ACTOR_ONLY, EVENT_NAME_PATTERN, LOG_RECORD_UID, SCOPE, has_namespace
 from heliograph.values.introspect import annotations_of
 from heliograph.values.privacy import PrivacyPolicy
 
@@ -251,13 +251,14 @@ def _type_hints(event_class: type) -> Mapping[str, object]:
 
 
 def _field(event_name: str, field: dataclasses.Field[object], hint: object, declared: Attribute | None) -> FieldSchema:
-    declared = declared or attribute_of(hint)
+    declared, actor_attribute = split_actor_attribute(declared or attribute_of(hint))
     schema = FieldSchema(
         name=field.name,
         attribute=f"{event_name}.{field.name}" if declared.name is None else str(declared.name),
         type=read_type(hint),
         required=field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
         declared=declared,
+        actor_attribute=actor_attribute,
     )
     _check_declaration(schema)
     _check_fields_inside(schema)
@@ -301,6 +302,10 @@ def _check_deprecation(field: FieldSchema, deprecated: Deprecated) -> None:
         raise InvalidAnnotation(f"the attribute of {field.name!r}: {problem}")
     if deprecated.renamed_to is not None:
         _check_attribute_name(deprecated.renamed_to)
+        if deprecated.renamed_to in ACTOR_ONLY:
+            raise InvalidAnnotation(
+                f"{field.name!r} cannot be renamed to {deprecated.renamed_to!r}, which always means the actor; choose another name"
+            )
 
 
 def _check_attribute_name(name: str) -> None:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from heliograph.events import Privacy
 from heliograph.schema.gate.compatibility import rejections
 from heliograph.schema.gate.lock import Lock, LockedAttribute, LockedEvent
+from heliograph.semconv import ACTOR_ONLY
 
 
 class Mode(str, enum.Enum):
@@ -147,15 +148,24 @@ def _compare_attributes(
     for name, attribute in old.items():
         if name in new:
             yield from _compare_attribute(label, name, attribute, new[name])
+        elif name in ACTOR_ONLY and (moved := _moved_from_the_actor(attribute, new)):
+            what = f"renamed to {moved}, because {name} always means the actor"
+            yield _finding(label, name, what, _NAME_LOST)
         elif attribute.renamed_to in new:
             yield _finding(label, name, f"renamed to {attribute.renamed_to}, as announced", _ANNOUNCED)
         elif not any(other.startswith(f"{name}.") for other in new):
             # If there are names below it, a dict became a class: its keys are the same attributes as before.
             yield _finding(label, name, _removed_attribute(attribute, new), _BREAKS_QUERIES)
     announced = {attribute.renamed_to for attribute in old.values()}
+    announced.update(_moved_from_the_actor(attribute, new) for name, attribute in old.items() if name in ACTOR_ONLY)
     for name in new:
         if name not in old and name not in announced:
             yield _finding(label, name, "the attribute is new", _ADDED)
+
+
+def _moved_from_the_actor(attribute: LockedAttribute, new: Mapping[str, LockedAttribute]) -> str | None:
+    """Return the new name of a property that had a name of the actor, which older versions of heliograph allowed."""
+    return next((name for name, other in new.items() if other.path == attribute.path), None)
 
 
 def _removed_attribute(attribute: LockedAttribute, new: Mapping[str, LockedAttribute]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from heliograph.events import Deprecated, Stability, Upcaster
 from heliograph.schema.model.message import MessageTemplate
-from heliograph.schema.model.types import FieldSchema
+from heliograph.schema.model.types import FieldSchema, ObjectType, walk_types
 from heliograph.schema.model.wire_attributes import WireAttribute, wire_attributes
 from heliograph.values.attributes import Attributes
 from heliograph.values.privacy import PrivacyPolicy
@@ -78,6 +79,13 @@ class EventSchema:
     def wire_attributes(self) -> Iterator[WireAttribute]:
         """The attributes that its properties become on the wire."""
         return wire_attributes(self.emitted_fields(), self.event_name)
+
+    def fields_named_like_the_actor(self) -> Iterator[FieldSchema]:
+        """Each field, at any depth, whose annotation names an attribute of the actor."""
+        for each in self.fields or ():
+            objects = (kind for kind in walk_types(each.type) if isinstance(kind, ObjectType))
+            inside = itertools.chain.from_iterable(kind.fields for kind in objects)
+            yield from (found for found in (each, *inside) if found.actor_attribute is not None)
 
     def body_text(self, attributes: Attributes) -> str:
         """Return the short display string of an event that has these attributes."""

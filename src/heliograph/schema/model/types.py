@@ -213,7 +213,9 @@ class FieldSchema:
             possible only for a field inside of another, and means ``<attribute of the other>.<name>``.
         type: The type of its value.
         required: True if an event cannot be made without it.
-        declared: The declaration in its annotation.
+        declared: The declaration in its annotation. It has no name if that name belongs to the actor.
+        actor_attribute: The attribute of the actor that the annotation names, such as ``user.id``. The field is exported below
+            the event's name instead.
     """
 
     name: str
@@ -221,6 +223,7 @@ class FieldSchema:
     type: Type
     required: bool
     declared: Attribute = field(default_factory=Attribute)
+    actor_attribute: str | None = None
 
     @property
     def requirement(self) -> str:

@@ -10,7 +10,6 @@ from heliograph.schema.read.coverage import CoverageRecorder
 from heliograph.schema.read.field import field_readers
 from heliograph.schema.read.generated import AttributesFunction, generate_attributes_function
 from heliograph.schema.read.validation import Violation
-from heliograph.semconv import ACTOR_ATTRIBUTES
 from heliograph.values.attributes import Attributes, add_attributes
 from heliograph.values.forms import protected_form_of
 from heliograph.values.introspect import declared_privacy, field_names, getattr_or_none
@@ -30,15 +29,12 @@ class EventReader:
             If given a list, it appends the `Violation`s of the event to it; given `None`, it does not validate.
             `heliograph.values.forms` documents the form of each value.
         coverage: Records which attributes were seen.
-        shared_names: The names of attributes that both the event and an actor may have.
         renamed: Reads the same events under their new name, if they are emitted under both names.
     """
 
     def __init__(self, schema: EventSchema) -> None:
-        declared = list(schema.wire_attributes())
         self.schema = schema
-        self.coverage = CoverageRecorder(declared)
-        self.shared_names = frozenset(each.name for each in declared).intersection(ACTOR_ATTRIBUTES.values())
+        self.coverage = CoverageRecorder(schema.wire_attributes())
         self.renamed = None if schema.renamed is None else EventReader(schema.renamed)
         self._display_name = display(schema.name)
         self._fields = field_readers(schema)
