@@ -150,7 +150,7 @@ def _compare_attributes(
             yield from _compare_attribute(label, name, attribute, new[name])
         elif name in ACTOR_ONLY and (moved := _moved_from_the_actor(attribute, new)):
             what = f"renamed to {moved}, because {name} always means the actor"
-            yield _finding(label, name, what, _NAME_LOST)
+            yield _finding(label, name, what, _BREAKS_QUERIES)
         elif attribute.renamed_to in new:
             yield _finding(label, name, f"renamed to {attribute.renamed_to}, as announced", _ANNOUNCED)
         elif not any(other.startswith(f"{name}.") for other in new):
