@@ -28,8 +28,9 @@
 The built-in class in parentheses is a second base class. Where Datasette raises a built-in exception in the same
 situation, it is that one, so code written for Datasette catches ours.
 
-Every message names the input that caused the error and the way to fix it. Data that a program may need is also an
-attribute. No exception carries a token, or any part of one.
+Every message names the input that caused the error and the way to fix it, except those of `TokenInvalid`, which are written for
+the user who presented the token. Data that a program may need is also an attribute. No exception contains a token, or any part
+of one.
 """
 
 from __future__ import annotations
@@ -256,7 +257,7 @@ class TokenInvalid(HeliographError):
     """A token handler rejects a token.
 
     Attributes:
-        message: The reason, in words that may be shown to whoever presented the token.
+        message: The reason, which may be shown to the user who presented the token.
     """
 
     def __init__(self, message: str = "Invalid token") -> None:

@@ -91,15 +91,15 @@ class Attribute:
     """The declaration of a field: ``Annotated[int, Attribute("shop.order.total", unit="EUR")]``.
 
     Attributes:
-        name: The name of the attribute on the wire. `None` is ``<event name>.<field>``. A name in a namespace of
+        name: The name of the attribute on the wire. `None` means ``<event name>.<field>``. A name in a namespace of
             OpenTelemetry's semantic conventions must be one of theirs, and the field must have the type that they define.
         brief: One sentence for the catalogue.
         note: Further explanation.
         examples: Examples of its value.
-        privacy: The part of its value that is exported, including values inside of it. `None` is the setting
+        privacy: The part of its value that is exported, including values inside of it. `None` means the setting
             ``privacy_default``.
         requirement: ``"required"``, ``"recommended"``, ``"opt_in"`` (not exported unless the setting ``opt_in`` names it) or
-            ``"conditionally_required: <when>"``. `None` is derived from the field's type and default.
+            ``"conditionally_required: <when>"``. `None` means that it follows from the field's type and default.
         unit: The unit, in UCUM.
         deprecated: Set if the attribute is deprecated.
     """
@@ -119,11 +119,11 @@ class EventOptions:
     """The options of an event class: the keywords of its class statement.
 
     Attributes:
-        namespace: The first part of the event name. `None` is the setting's ``namespace``.
+        namespace: The first part of the event name. `None` means the setting ``namespace``.
         version: The version of the contract, or `None`.
         severity: The severity number of its log records: one of `Severity`, or another number up to `MAX_SEVERITY`, such as
             14 (WARN2).
-        message: A template for the body, such as ``"{actor[id]} banned {user[username]}"``. `None` shows the name.
+        message: A template for the body, such as ``"{actor[id]} banned {user[username]}"``. `None`: the body is the name.
         stability: The stability level of the contract.
         deprecated: Set if the event is deprecated.
         upcasters: By older version: the function that turns properties of that version into properties of this one.
@@ -143,7 +143,7 @@ class EventLike(Protocol):
 
     @property
     def name(self) -> str:
-        """The event's name, as written."""
+        """The event's name as its class declares it, such as ``ban-user``."""
 
     @property
     def actor(self) -> Actor | None:
@@ -176,7 +176,7 @@ class Event:
     ({'id': 'root'}, {'user': {'id': 1, 'username': 'cleverbot'}})
 
     Attributes:
-        name: The event's name, as written: a class attribute such as ``"ban-user"``.
+        name: The event's name: a class attribute such as ``"ban-user"``. On the wire it is ``app.ban_user``.
         actor: The user or program that caused it. The default is the ambient actor at the moment the event is created.
         created: The time at which it happened, as an aware `datetime`. The default is now, in UTC.
     """
@@ -248,7 +248,7 @@ class Event:
 
 
 def _no_actor() -> None:
-    """The ambient actor outside of every `acting_as`."""
+    """Return `None`: the ambient actor outside of every `acting_as`."""
 
 
 _ambient: ContextVar[ActorFunction] = ContextVar("heliograph_actor", default=_no_actor)

@@ -6,8 +6,10 @@ The path of an event: `Host.track` → `Instrumentation.emit` → `SchemaRegistr
 The path of a token: `Host.create_token` or `Host.verify_token` → `TokenService` → `TracedTokenHandler`, which records the
 operation with `TokenTelemetry` → the handler of a plugin.
 
-Threads: a host may be used from any number of threads and event loops at once. It has no lock of its own. What threads share
-is guarded where it is: the startup in `RunOnce`, the background loop in `BackgroundLoop`, each database in `Database`.
+Threads: a host may be used from any number of threads and event loops at once. It has no lock of its own: the objects that
+threads share have theirs (`RunOnce` for the startup, `BackgroundLoop`, `Database`). Two fields change without a lock. If two
+threads race for `_must_warn_of_secret`, the warning is logged twice. If two call `shutdown` at the same moment, both may call
+the functions of `at_shutdown`.
 """
 
 from __future__ import annotations
@@ -308,7 +310,7 @@ class Host:
         return self._databases[wanted]
 
     def get_internal_database(self) -> Database:
-        """Return the database for the plugins' own data. It is in memory, unless ``databases`` has a file for ``_internal``."""
+        """Return the database for plugins' own data. It is in memory, unless the argument ``databases`` has ``_internal``."""
         return self._databases[INTERNAL_DATABASE]
 
     # Life cycle
@@ -398,13 +400,13 @@ class Host:
             True if all hooks ended in time, and every provider reported that it sent all of its telemetry.
         """
         deadline = self._deadline(timeout_millis)
-        # The hooks get half of the time at first, so that a hook that hangs does not keep the providers from sending.
+        # Wait for the hooks for half of the time only: a hook that hangs must not keep the providers from sending.
         jobs = self._background.pending()
         hooks_ended = self._wait_for_hooks(jobs, deadline.remaining() / 2)
         flushed = self._providers.force_flush(deadline.remaining())
         if not hooks_ended:
-            # Then they get the rest of it, and the providers are flushed again: a hook may have emitted telemetry meanwhile.
-            # It waits for the same jobs: one that a shutdown in another thread cancelled has not ended well.
+            # Wait for them for the rest of the time. Then flush again: a hook may have emitted telemetry meanwhile. These are
+            # the same jobs as before, not those pending now: a shutdown in another thread may have cancelled one.
             hooks_ended = self._wait_for_hooks(jobs, deadline.remaining())
             if hooks_ended:
                 flushed = self._providers.force_flush(deadline.remaining()) and flushed
@@ -417,7 +419,8 @@ class Host:
     def shutdown(self, timeout_millis: float | None = None) -> bool:
         """Flush, call the functions of `at_shutdown`, end the host's threads, and close its databases.
 
-        It returns by the deadline (plus 100 ms at most). A host may be used again afterwards: it starts its threads again.
+        If the deadline passes, each step that remains gets 100 ms: ending the host's threads, and shutting down each provider
+        that `configure` created. A host may be used again afterwards: it starts its threads again.
 
         Args:
             timeout_millis: The timeout in milliseconds; `None` means the setting ``flush_timeout_millis``.
@@ -454,7 +457,8 @@ class Host:
         """Call a function during `shutdown`, after the flush. Functions are called in the order in which they were added.
 
         Args:
-            function: Gets the milliseconds that remain. If it returns False or raises, `shutdown` returns False.
+            function: Gets the milliseconds that remain, and should not take longer. If it returns False or raises, `shutdown`
+                returns False.
         """
         self._shutdown_functions.append(function)
 

@@ -17,7 +17,7 @@ from heliograph.tokens.telemetry import TokenTelemetry
 class Instrumentation:
     """The registry, the emitter, the quarantine and the token telemetry, for `heliograph.Host` and for the Datasette plugin.
 
-    Both hosts differ only in the way in which plugins are loaded and hooks are called, which is not in here.
+    It does not load plugins or call hooks: that is where the two hosts differ.
 
     Args:
         settings: The signals, the privacy of events and actors, and the treatment of invalid events.

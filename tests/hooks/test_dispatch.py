@@ -148,12 +148,34 @@ async def async_generator_hook(event):
     yield event
 
 
-@pytest.mark.parametrize("function", [generator_hook, async_generator_hook])
+def hook_that_returns_a_generator_function(event):
+    def inner():
+        yield event
+
+    return inner
+
+
+def hook_that_returns_an_async_generator_function(event):
+    async def inner():
+        yield event
+
+    return inner
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        generator_hook,
+        async_generator_hook,
+        hook_that_returns_a_generator_function,
+        hook_that_returns_an_async_generator_function,
+    ],
+)
 @pytest.mark.parametrize("method", ["track", "track_event"])
 def test_a_hook_with_a_yield_is_a_failure(
     telemetry: Telemetry, warnings: pytest.LogCaptureFixture, function, method
 ) -> None:
-    """Python runs no line of a generator that nobody iterates: the author is told, and the other hooks run."""
+    """Python runs no line of a generator that nothing iterates. The failure is logged, and the other hooks run."""
     notes: list[object] = []
     module = types.ModuleType("a_plugin")
     module.track_event = hookimpl(function)

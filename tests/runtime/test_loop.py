@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 import time
+import types
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
@@ -306,6 +307,28 @@ def test_is_own_thread(background: BackgroundLoop) -> None:
     assert background.is_own_thread() is False
     assert background.call(ask) is True
     assert asyncio.run(ask()) is False
+
+
+def test_is_own_thread_while_another_thread_stops_the_loop() -> None:
+    """`stop` may take the loop away at any moment, so the field is read once."""
+
+    class StoppedAfterOneRead(BackgroundLoop):
+        @property
+        def _running(self):
+            running, self._kept = self._kept, None
+            return running
+
+        @_running.setter
+        def _running(self, running):
+            self._kept = running
+
+    background = StoppedAfterOneRead()
+
+    async def ask() -> bool:
+        background._running = types.SimpleNamespace(loop=asyncio.get_running_loop())
+        return background.is_own_thread()
+
+    assert asyncio.run(ask()) is True
 
 
 # The life of the loop

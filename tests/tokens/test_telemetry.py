@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import datasette.tokens
 import pytest
@@ -195,6 +196,20 @@ async def test_operation_is_a_child_of_the_current_span_and_the_parent_of_the_ha
 
     query, verify, request = telemetry.spans
     assert (query.parent.span_id, verify.parent.span_id) == (verify.context.span_id, request.context.span_id)
+
+
+@pytest.mark.parametrize(
+    "outcome", [{"id": "root"}, TokenRevoked(), OSError("no disk")], ids=lambda each: type(each).__name__
+)
+async def test_exemplar_of_the_duration_refers_to_the_span(telemetry: Telemetry, outcome: object) -> None:
+    """The duration is recorded while the span of the operation is the current one."""
+    async with host_with(telemetry, Scripted(outcome)) as host:
+        with contextlib.suppress(TokenRevoked, OSError), telemetry.tracer.start_as_current_span("request"):
+            await host.verify_token(TOKEN)
+        # Before the host is shut down: its flush collects the metrics, and each collection discards the exemplars.
+        [point] = telemetry.metrics()["heliograph.token.verify.duration"].data.data_points
+
+    assert [exemplar.span_id for exemplar in point.exemplars] == [telemetry.spans[0].context.span_id]
 
 
 class FailingTracerProvider(TracerProvider):

@@ -1,4 +1,4 @@
-"""The calls of the hook `track_event` for each event, isolated from each other.
+"""The calls of the hook `track_event` for each event. A plugin that fails does not affect the other plugins.
 
 A hook function may do its work at once, or return an async function or a coroutine for it. An event is dispatched in two steps:
 
@@ -31,7 +31,7 @@ TRACK_EVENT: Final = "track_event"
 AsyncResults: TypeAlias = "list[tuple[str, object]]"
 """The async functions and coroutines that hooks returned, each with the name of its plugin."""
 
-_HOOK_WITH_YIELD: Final = "the hook contains `yield`, so it did not run; mark a hook wrapper with wrapper=True"
+_FUNCTION_WITH_YIELD: Final = "the hook, or the function that it returned, contains `yield`, so it did not run; mark a hook wrapper with wrapper=True"
 
 logger: Final = logging.getLogger(SCOPE)
 
@@ -55,10 +55,10 @@ class TrackEventDispatcher:
     def dispatch(self, datasette: object, event: EventLike) -> None:
         """Call the hooks, and submit the async functions that they return to the background loop."""
         calls = self._plugins.calls_by_plugin(TRACK_EVENT)
-        if not calls:  # most hosts: nothing more to do on the way of every event
+        if not calls:  # most hosts have no such hook
             return
         async_results = list(self._call_hooks(calls, datasette, event))
-        if async_results:  # else no thread is started
+        if async_results:  # `submit` would start a thread
             self._background.submit(
                 functools.partial(self._await_each, async_results), description="the hook track_event"
             )
@@ -78,16 +78,16 @@ class TrackEventDispatcher:
                 self._report_failure(plugin, error)
                 continue
             for result in results:
-                if inspect.isgenerator(result) or inspect.isasyncgen(result):
-                    # Nobody iterates it, so not one line of the function has run. Its author meant a wrapper.
-                    self._report_failure(plugin, TypeError(_HOOK_WITH_YIELD))
+                if _is_generator(result):
+                    self._report_failure(plugin, TypeError(_FUNCTION_WITH_YIELD))
                 elif callable(result) or inspect.isawaitable(result):
                     yield plugin, result
 
     async def _await_each(self, async_results: AsyncResults) -> None:
         for plugin, result in async_results:
             try:
-                await resolve_result(result)
+                if _is_generator(await resolve_result(result)):
+                    self._report_failure(plugin, TypeError(_FUNCTION_WITH_YIELD))
             except asyncio.CancelledError as error:
                 if _is_caller_cancelled():
                     raise
@@ -100,11 +100,16 @@ class TrackEventDispatcher:
         logger.error("The hook %s of the plugin %s failed.", TRACK_EVENT, plugin, exc_info=error)
 
 
+def _is_generator(result: object) -> bool:
+    """Return True for a generator, sync or async: nothing iterates it, so no line of the function that returned it has run."""
+    return inspect.isgenerator(result) or inspect.isasyncgen(result)
+
+
 def _is_caller_cancelled() -> bool:
     """Return True if the current task is being cancelled, and not only something that it awaits.
 
-    Python 3.10 has no way to know. There, a hook that awaits a cancelled task ends the hooks after it, too: the alternative
-    would be to ignore the cancellation of the caller.
+    Python 3.10 cannot tell the two apart. There, it returns True, and a hook that awaits a cancelled task ends the hooks after
+    it, too. The alternative was rejected, because it would ignore the cancellation of the caller.
     """
     task = asyncio.current_task()
     return task is None or sys.version_info < (3, 11) or task.cancelling() > 0

@@ -82,14 +82,14 @@ class Plugins:
         return cast("list[object]", getattr(self._manager.hook, hook)(**arguments))
 
     def call_plugin(self, plugin: object, hook: str, **arguments: object) -> list[object]:
-        """Return the results of a hook of one plugin only: for a plugin that is registered while the host runs."""
+        """Return the results of one plugin's hook, for a plugin that is registered while the host runs."""
         return self._caller_of(plugin, hook)(**arguments)
 
     def calls_by_plugin(self, hook: str) -> list[tuple[str, HookCall]]:
         """Return the name of each plugin that has the hook, with a function that calls the hook of this plugin only.
 
-        The order is the one of `call`. pluggy's own call ends at the first plugin that raises; with one call for each plugin,
-        the others still run. Hook wrappers wrap each of the calls, and have no call of their own.
+        They are in call order, as in `call`. pluggy's own call ends at the first plugin that raises; with one call for each
+        plugin, the others still run. Hook wrappers wrap each of the calls, and have no call of their own.
         """
         calls = self._calls_by_plugin.get(hook)
         if calls is None:
@@ -122,7 +122,7 @@ async def resolve_result(result: object) -> object:
 
 
 def flatten_results(results: list[object]) -> Iterator[object]:
-    """Yield the results of a hook of which each plugin returns one thing, a list or tuple of them, or `None`."""
+    """Yield the single results of a hook. Each plugin returns one of them, a list or tuple of them, or `None`."""
     for result in results:
         if isinstance(result, (list, tuple)):
             yield from result

@@ -1,8 +1,8 @@
 """The specifications of the plugin hooks, under pluggy's project name ``datasette``.
 
 The hooks and their arguments have the names that Datasette gave them, so that one plugin file runs unchanged in Datasette and
-in a `Host`. The argument ``datasette`` is the host. Each hook returns its result; all hooks except `register_token_handler` may
-also return a coroutine, or an async function without arguments, that returns it.
+in a `Host`. The argument ``datasette`` is the host. All hooks except `register_token_handler` may return a coroutine, or an async
+function without arguments, instead of their result.
 
 Source: Datasette's documentation, plugin hooks, event tracking.
 """

@@ -1,4 +1,4 @@
-"""Time limits, for code that cannot be interrupted and does not keep its own time limit."""
+"""Time limits for code that cannot be interrupted and ignores the time limit that it is given."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def run_within(timeout_millis: float, function: Callable[[], T]) -> T | None:
     The thread is needed because `force_flush` and `shutdown` of OpenTelemetry's SDK ignore the timeout that they are
     given: they return only when the request that they wait for has ended.
 
-    When the interpreter is exiting, no thread can be started. The function then runs in the calling thread, without
-    a time limit.
+    If no thread can be started, because the interpreter is exiting or the system has too many threads, the function runs in
+    the calling thread, without a time limit.
 
     Raises:
         BaseException: The function's own error, if it was raised within the timeout.
@@ -59,7 +59,7 @@ def run_within(timeout_millis: float, function: Callable[[], T]) -> T | None:
     thread = threading.Thread(target=work, name="heliograph-deadline", daemon=True)
     try:
         thread.start()
-    except RuntimeError:  # the interpreter is exiting
+    except RuntimeError:  # no thread can be started
         return function()
     try:
         result = future.result(timeout_millis / 1000)
@@ -67,5 +67,5 @@ def run_within(timeout_millis: float, function: Callable[[], T]) -> T | None:
         # Two cases look alike here: our timeout, and a TimeoutError that the function itself raised. In the second case,
         # and if the function has returned since, the future is done, and its outcome is what the caller gets.
         return future.result() if future.done() else None
-    thread.join()  # it has only to return; so no thread is left over when the caller has its result
+    thread.join()  # it is about to end; without this, the caller could still see it among the running threads
     return result

@@ -1,7 +1,7 @@
 """An event loop in a background thread, on which sync code runs async functions.
 
 A host needs it for two things: `Host.call`, where sync code waits for the result of an async function, and `Host.track`,
-which returns at once and leaves the async functions of hooks to the loop.
+which returns before the async functions of hooks have run.
 
 Threads
 -------
@@ -10,8 +10,9 @@ is; a program that needs neither has no such thread. `stop` ends it, and the nex
 
 - All methods may be called from any thread, at the same time.
 - `submit` does not block. It may be called on the loop's own thread: a job may submit another job.
-- `call`, `wait` and `stop` block until the loop has done something. On the loop's own thread they would wait for themselves
-  for ever. `call` raises there; callers of `wait` and `stop` have to ask `is_own_thread` first.
+- `call`, `wait` and `stop` block until the loop has done something. On the loop's own thread they would wait for themselves:
+  `wait` until its timeout, the others for ever. `call` raises there; callers of `wait` and `stop` have to ask `is_own_thread`
+  first.
 - On the loop, one task, `_run_jobs`, runs the submitted jobs one after the other, in the order of submission. Functions of
   `call` run beside it, each in a task of its own.
 
@@ -23,8 +24,8 @@ lock, so each job is either in the queue of a loop that still runs it or cancels
 
 It is reentrant because a signal handler may track an event: it runs in the main thread, perhaps in the middle of `submit`.
 
-`pending` and `is_own_thread` read without the lock: each reads one reference, or copies one set, which no other thread can
-interrupt. The outcome of a job is written by the loop's thread, or by `stop` once that thread has ended.
+`pending` and `is_own_thread` read without the lock: each reads its field once, and copying a set is one step that no other
+thread can interrupt. The outcome of a job is written by the loop's thread, or by `stop` once that thread has ended.
 
 Forks
 -----
@@ -131,7 +132,8 @@ class BackgroundLoop:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return False
-        return self._running is not None and loop is self._running.loop
+        running = self._running  # read once: `stop` in another thread may set it to `None`
+        return running is not None and loop is running.loop
 
     def stop(self) -> None:
         """Cancel the jobs that wait or run, and end the loop's thread.

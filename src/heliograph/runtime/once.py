@@ -12,11 +12,12 @@ idle again, and one of those who waited claims the function anew.
 Threads
 -------
 `ensure` and `ensure_async` may be called from any thread and any event loop, at the same time. `_lock` guards `_running`, a
-future that is done when the current run ends, and makes "is it idle? then claim it" one step. `done` is read without the
-lock, because it is read for every event, and only changes from False to True.
+future that is done when the current run ends, and makes "is it idle? then claim it" one step. Two fields are read without the
+lock: `done`, which is read for every event, and only changes from False to True; and `_running_thread`, which each thread only
+compares with its own id, and no other thread writes that id.
 
-A function that calls `ensure` again, by itself or from a thread or task that it started, goes on at once: the context variable
-`_is_inside` is inherited by them.
+If the function itself, or a task or thread with a copy of its context, calls `ensure`, the call returns at once: the context
+variable `_is_inside` is True there. Otherwise it would wait for itself.
 
 A forked child starts idle, unless the parent was done: nobody runs there what another thread of the parent was running.
 """

@@ -27,8 +27,8 @@ def configure(
     specification's defaults: OTLP over HTTP to ``http://localhost:4318``. A provider that is set is used, and never
     replaced.
 
-    `Host.shutdown` shuts the created providers down. If the program exits without it, it is called at exit, and the
-    program exits when the setting ``flush_timeout_millis`` has passed.
+    `Host.shutdown` shuts the created providers down. It is called at exit if the program has not called it; the exit then takes
+    no longer than the setting ``flush_timeout_millis``.
 
     Args:
         settings: See `Host`.

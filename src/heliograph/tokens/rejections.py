@@ -1,4 +1,4 @@
-"""The exceptions by which a token handler rejects a token: heliograph's `TokenInvalid`, and the one of Datasette.
+"""The exceptions by which a token handler rejects a token: heliograph's `TokenInvalid`, and Datasette's.
 
 Both hosts accept handlers that were written for the other one. A rejection is a result of a verification; any other
 exception of a handler is an error.

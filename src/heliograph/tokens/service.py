@@ -31,8 +31,8 @@ class SignedTokensPlugin:
 class TokenService:
     """Creates and verifies tokens for a host.
 
-    It keeps no handlers: the hook is called for every operation, as Datasette does, so a plugin that is registered later
-    takes part at once.
+    It keeps no handlers: as in Datasette, the hook is called for every operation. So the handlers of a plugin that is registered
+    later are used from the next operation on.
 
     Args:
         plugins: The plugins of the host.

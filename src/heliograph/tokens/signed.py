@@ -65,7 +65,10 @@ class SignedTokenHandler(TokenHandler):
         return PREFIX + datasette.sign(payload, namespace=NAMESPACE)
 
     async def verify_token(self, datasette: TokenHost, token: str) -> Actor | None:
-        """Return the actor of a token: ``id``, ``token``, and if the token has them ``_r`` and ``token_expires``.
+        """Return the actor of a token, with the keys that Datasette gives it.
+
+        ``id`` is the actor's id, and ``token`` the word ``"dstok"``. ``_r`` has the restrictions, if there are any. If the token
+        or the host limits the lifetime, ``token_expires`` is its end in seconds since the Unix epoch.
 
         The checks run in this order: prefix, setting, signature, payload, lifetime. The prefix comes first, because a token
         without it may belong to another handler. Nothing of the payload is interpreted before the signature is verified.

@@ -1,4 +1,4 @@
-"""Record each operation of a token handler as a span and a duration.
+"""Record each operation of a token handler as a span, and its duration as a metric.
 
 No token and no part of one is ever recorded. The message and the traceback of an exception may quote a token, so they are
 recorded nowhere: not in the span, and not in a log line about a provider that failed.
@@ -67,18 +67,18 @@ class TokenTelemetry:
             if span is None
             else use_span(span, end_on_exit=False, record_exception=False, set_status_on_exception=False)
         )
-        try:
-            with current:
+        with current:  # while the duration is recorded, too: its exemplars refer to the current span
+            try:
                 yield operation
-        except BaseException as error:
-            operation.set_failure(error)
-            raise
-        finally:
-            seconds = time.perf_counter() - start
-            shared = {TOKEN_HANDLER: handler, **operation.metric_attributes()}
-            self._record_duration(name, seconds, shared)
-            if span is not None:
-                self._end_span(span, operation, shared)
+            except BaseException as error:
+                operation.set_failure(error)
+                raise
+            finally:
+                seconds = time.perf_counter() - start
+                shared = {TOKEN_HANDLER: handler, **operation.metric_attributes()}
+                self._record_duration(name, seconds, shared)
+                if span is not None:
+                    self._end_span(span, operation, shared)
 
     # A provider that raises must not make a host reject a token: each of these three steps catches what it raises.
 

@@ -23,8 +23,8 @@ class TracedTokenHandler:
     Args:
         handler: The handler.
         telemetry: Records its operations.
-        base: A class that the proxy is an instance of as well, or `None`.
-        rejection_class: The exception that the host expects for a rejected token; `None` leaves exceptions as they are.
+        base: Another class that ``isinstance`` reports, or `None`.
+        rejection_class: The exception that the host expects for a rejected token; `None` raises the handler's unchanged.
     """
 
     _traced_handler: TokenHandlerLike
@@ -123,7 +123,7 @@ def trace_handlers(
         results: The results of the hook.
         telemetry: Records the operations of the handlers.
         base: A class that handlers built on heliograph's `TokenHandler` become instances of as well, or `None`.
-        rejection_class: The exception that the host expects for a rejected token; `None` leaves exceptions as they are.
+        rejection_class: The exception that the host expects for a rejected token; `None` raises the handler's unchanged.
     """
 
     def trace(result: object) -> object:
