@@ -136,3 +136,13 @@ def test_demo_fails_if_its_program_fails(tmp_path: Path, monkeypatch: pytest.Mon
 
     assert ran.exit_code == 1
     assert "failed with exit status 1" in ran.output
+
+
+def test_demo_fails_if_its_program_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program is killed, and the message has the timeout."""
+    monkeypatch.setattr(demo, "PROGRAM_TIMEOUT_SECONDS", 0.01)
+
+    ran = run("demo", "--database", str(tmp_path / "demo.db"))
+
+    assert ran.exit_code == 1
+    assert "Error: the demo's program did not end within 0.01 seconds" in ran.output

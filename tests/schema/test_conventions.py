@@ -100,6 +100,7 @@ def test_in_a_shared_namespace_only_names_of_the_conventions_are_reserved() -> N
         ),
         ("http.request.header", "string[]", "use a key below it, such as 'http.request.header.key'"),
         ("user.roles", "string", "annotate the field as `list[str]`"),
+        ("http.request.header", "string", "annotate the field as `dict[str, list[str]]`, or choose"),
         ("db.namespace", "any", "annotate the field as `str`"),
     ],
 )

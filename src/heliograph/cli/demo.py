@@ -86,14 +86,19 @@ def run_program(endpoint: str) -> Mapping[str, int]:
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         "NO_PROXY": "127.0.0.1",
     }
-    program = subprocess.run(
-        [sys.executable, "-m", "heliograph.cli.demo_program"],
-        env=environ,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=PROGRAM_TIMEOUT_SECONDS,
-        check=False,
-    )
+    try:
+        program = subprocess.run(
+            [sys.executable, "-m", "heliograph.cli.demo_program"],
+            env=environ,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=PROGRAM_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise click.ClickException(
+            f"the demo's program did not end within {PROGRAM_TIMEOUT_SECONDS} seconds and was killed"
+        ) from error
     if program.returncode:
         raise click.ClickException(
             f"the demo's program failed with exit status {program.returncode}; its errors are printed above"
