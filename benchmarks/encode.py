@@ -1,8 +1,8 @@
-"""Compares the CPU time of encoding log records with that of the SDK's encoder.
+"""Compare the CPU time of encoding log records with that of the SDK's encoder.
 
 Both encoders run in turn, in one process, on the same records (as the SDK hands them to a processor), and make the same
 request, byte for byte. Each figure is the median of many short rounds. The benchmark prints the ratio of the two for each kind
-of records, and fails if one is over its goal: 0.2 for flat attributes, which events have, and 0.3 for nested ones.
+of records, and exits with 1 if one is over its goal: 0.2 for flat attributes, which events have, and 0.3 for nested ones.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class OrderPlaced(Event, namespace="shop", version="1"):
 
 
 def order() -> OrderPlaced:
-    """An order."""
+    """Return an event for an order."""
     return OrderPlaced(
         number=4711,
         customer="Ada",
@@ -98,7 +98,7 @@ def order() -> OrderPlaced:
 
 
 def insert_rows() -> InsertRowsEvent:
-    """Rows were inserted."""
+    """Return one of Datasette's own events."""
     return InsertRowsEvent(
         actor={"id": "root"}, database="content", table="documents", num_rows=3, ignore=False, replace=True
     )
