@@ -178,3 +178,19 @@ def test_lock_is_new_in_the_child_of_a_fork() -> None:
     finally:
         release.set()
         thread.join()
+
+
+def test_handler_of_a_signal_may_shut_down_during_a_collection() -> None:
+    """It interrupts the thread that collects, which holds the lock."""
+    metrics = OutboxMetrics(NoOpMeter("tests"))
+    outbox = FakeOutbox(depth=0, size=0, oldest_age_seconds=0)
+    metrics.add(outbox)
+
+    def interrupted() -> None:
+        with metrics._lock:
+            metrics.remove(outbox)
+
+    thread = threading.Thread(target=interrupted, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()

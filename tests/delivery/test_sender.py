@@ -7,19 +7,21 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry._logs import LogRecord
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from delivery.outboxes import destination
+from delivery.outboxes import destination, make_orphan
 from delivery.servers import OK, Answer, serving, uids
 from heliograph.delivery.backoff import Backoff
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.encoding.log_records import encode_log_record, log_record_field
-from heliograph.delivery.journal.batch import Batch
+from heliograph.delivery.journal.batch import Batch, Entry
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.memory import MemoryJournal
+from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.sender import LOG_INTERVAL_SECONDS, MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Outcome, Sender
 from heliograph.delivery.transport.open import open_transport
@@ -192,6 +194,57 @@ def test_cursor_that_cannot_be_written_does_not_stop_the_sending(
     assert Bench(tmp_path, in_turn(DELIVERED)).sender.send_next(source) is Outcome.SENT
     assert source.calls == ["read", "acknowledge 2"]
     assert "could not save what was delivered" in caplog.text
+
+
+class ReadRaises(JournalReader):
+    """A reader that raises in the middle of a read, once: after it moved on, and before it returns the records."""
+
+    is_broken = True
+
+    def _entries(self, *arguments: Any) -> list[Entry]:
+        entries = super()._entries(*arguments)
+        if self.is_broken:
+            self.is_broken = False
+            raise OSError("input/output error")
+        return entries
+
+
+def test_nothing_is_skipped_after_a_read_that_raised(tmp_path: Path) -> None:
+    """The records come again, and none is acknowledged before it was sent."""
+    bench = Bench(tmp_path, lambda records: DELIVERED, usual_limit_bytes=1)
+    reader = ReadRaises(make_orphan(tmp_path, "a", "b"), is_live=False)
+
+    with pytest.raises(OSError, match="input/output"):
+        bench.sender.send_next(reader)
+    while bench.sender.send_next(reader) is Outcome.SENT:
+        pass
+
+    assert bench.transport.requests == [["a"], ["b"]]
+    assert reader.acknowledged == 2
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_nothing_is_skipped_after_a_request_that_raised(tmp_path: Path, error: type[BaseException]) -> None:
+    """A defect of a transport, or the interruption of `outbox drain`. What was acknowledged before is not sent again."""
+    errors: list[BaseException] = [error()]
+
+    def verdict_on(records: list[str]) -> Verdict:
+        if len(records) == 4:
+            return TOO_LARGE
+        if "c" in records and errors:
+            raise errors.pop()
+        return DELIVERED
+
+    bench, reader = Bench(tmp_path, verdict_on), JournalReader(make_orphan(tmp_path, *"abcd"), is_live=False)
+
+    with pytest.raises(error):
+        bench.sender.send_next(reader)
+    assert reader.acknowledged == 2
+    while bench.sender.send_next(reader) is Outcome.SENT:
+        pass
+
+    assert bench.transport.requests == [list("abcd"), list("ab"), list("cd"), list("cd")]
+    assert reader.acknowledged == 4
 
 
 @pytest.mark.parametrize("batch", [None, batch_of("ab")])

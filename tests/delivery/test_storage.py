@@ -139,6 +139,60 @@ def test_threads_create_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     storage.close()
 
 
+@pytest.mark.parametrize(
+    ("step", "durable"),
+    [
+        ("heliograph.delivery.storage.sync_folder", True),
+        ("heliograph.delivery.storage.JournalReader", False),
+        ("heliograph.delivery.folders.FolderLock.rename", False),
+    ],
+)
+def test_no_folder_remains_if_it_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, durable: bool
+) -> None:
+    """Else there would be one more with each attempt, locked until the process ends. Later attempts work."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with clock(monkeypatch) as now:
+        storage = storage_in(tmp_path, durable=durable)
+        with monkeypatch.context() as patched:
+            patched.setattr(step, fail)
+            for _ in range(2):
+                now[0] += 10
+                assert storage.append(SCOPE, encoded_record("in memory"))
+            assert list(tmp_path.iterdir()) == []
+            assert files_in_use(tmp_path) == []
+        now[0] += 10
+        assert storage.append(SCOPE, encoded_record("on disk"))
+        assert storage.last_sequences() == (1, 2)
+        storage.close()
+
+
+def test_handler_of_a_signal_may_create_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It interrupts its thread while that is creating the folder. Both records go to one journal."""
+    real = OutboxDirectory.create_folder
+    interrupted = []
+
+    def interrupt(outbox: OutboxDirectory) -> FolderLock:
+        lock = real(outbox)
+        if not interrupted:
+            interrupted.append(True)
+            assert storage.append(SCOPE, encoded_record("handler"))
+        return lock
+
+    monkeypatch.setattr(OutboxDirectory, "create_folder", interrupt)
+    storage = storage_in(tmp_path)
+    assert storage.append(SCOPE, encoded_record("one"))
+
+    assert len(folders_in(tmp_path)) == 1
+    acknowledge_all(storage)
+    assert (storage.accepted, storage.waiting) == (2, 0)
+    storage.close()
+    assert folders_in(tmp_path) == []
+
+
 def test_full_disk_is_tried_again_after_a_second(
     tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

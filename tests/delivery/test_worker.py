@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from zlib import crc32
 
 import pytest
+from opentelemetry._logs import LogRecord
+from opentelemetry.context import Context
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.resources import Resource
 
 from delivery.outboxes import drain, folders_in, logging_to, make_orphan, wait_for
 from delivery.servers import OK, serving
-from heliograph.delivery.folders import OutboxDirectory
+from heliograph.delivery.folders import FolderLock, OutboxDirectory
+from heliograph.delivery.journal.batch import Batch
+from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.orphans import Orphan
 from heliograph.delivery.sender import MAX_BATCH_RECORDS
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.delivery.worker import MAX_OPEN_ORPHANS
@@ -209,6 +219,107 @@ def test_unexpected_error_does_not_end_the_worker(
         wait_for(lambda: "could not be sent" in caplog.text)
         emit("two")
         wait_for(lambda: any(b"two" in request for request in transport.requests))
+
+
+def test_handler_of_a_signal_may_wake_in_the_middle_of_a_wake(tmp_path: Path) -> None:
+    """It runs on the thread that it interrupts: between any two lines of `wake`, and of the Python code that it calls."""
+    nested = []
+
+    def wake_again(frame: FrameType, event: str, argument: object) -> Any:
+        sys.settrace(None)
+        frame.f_trace = None
+        nested.append(event)
+        worker.wake()
+        sys.settrace(wake_again)
+        return wake_again
+
+    def wake() -> None:
+        sys.settrace(wake_again)
+        worker.wake()
+        sys.settrace(None)
+
+    with logging_to(tmp_path, "", transport=RecordingTransport()) as emit:
+        worker = emit.processor._worker
+        thread = threading.Thread(target=wake, daemon=True)
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive()
+    assert len(nested) > 1
+
+
+def test_journal_that_cannot_be_read_does_not_stop_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither journals of the process, nor orphans. It is tried again, with a pause, and sent when it can be read."""
+    monkeypatch.setattr("heliograph.delivery.worker._ERROR_PAUSE_SECONDS", 0.01)
+    make_orphan(tmp_path, "orphan")
+    transport = RecordingTransport()
+    is_broken = True
+    real = JournalReader.read
+
+    def read(reader: JournalReader, **limits: int) -> Batch | None:
+        batch = real(reader, **limits)
+        if is_broken and batch is not None and b"broken" in batch.entries[0].encoded:
+            raise OSError("input/output error")
+        return batch
+
+    monkeypatch.setattr(JournalReader, "read", read)
+    with logging_to(tmp_path, "", transport=transport) as emit:
+        other = LoggerProvider(resource=Resource({"service.name": "other"}), shutdown_on_exit=False)
+        other.add_log_record_processor(emit.processor)
+        emit("broken")
+        emit("behind it")
+        other.get_logger("tests").emit(LogRecord(context=Context(), body="other"))
+        wait_for(lambda: any(b"other" in request for request in transport.requests))
+        wait_for(lambda: any(b"orphan" in request for request in transport.requests))
+        wait_for(lambda: len(caplog.records) > 1)
+        assert emit.processor.depth == 2
+        is_broken = False
+        assert emit.processor.force_flush(60_000)
+
+    assert len(transport.requests) == 3
+    assert b"broken" in transport.requests[-1]
+    assert b"behind it" in transport.requests[-1]
+
+
+def test_orphan_that_was_released_is_not_used_if_another_one_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lock is free, so another process may have adopted it."""
+    monkeypatch.setattr("heliograph.delivery.worker._ERROR_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("heliograph.delivery.worker._ADOPT_SECONDS", 3600.0)
+    unreadable, broken = sorted([make_orphan(tmp_path, "one"), make_orphan(tmp_path, "two")])
+    drained: list[Path] = []
+
+    def drain_orphan(orphan: Orphan, *_: object) -> bool:
+        drained.append(orphan.folder)
+        if orphan.folder == broken:
+            raise RuntimeError("a defect")
+        orphan.release()
+        return True
+
+    monkeypatch.setattr(Orphan, "drain", drain_orphan)
+    with logging_to(tmp_path, "", transport=RecordingTransport()):
+        wait_for(lambda: drained.count(broken) > 2)
+
+    assert drained.count(unreadable) == 1
+
+
+def test_orphans_stay_known_if_the_search_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are locked: no other process would send them. Records of the process itself are sent, too."""
+    monkeypatch.setattr("heliograph.delivery.worker._ERROR_PAUSE_SECONDS", 0.0)
+    make_orphan(tmp_path, "orphan")
+    real = OutboxDirectory.lock_orphans
+
+    def fail_at_the_end(outbox: OutboxDirectory) -> Iterator[FolderLock]:
+        yield from real(outbox)
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(OutboxDirectory, "lock_orphans", fail_at_the_end)
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        emit("own")
+        wait_for(lambda: sorted(server.accepted) == ["orphan", "own"])
+        wait_for(lambda: not emit.processor._worker.orphans)
 
 
 def test_files_stay_open_while_the_worker_uses_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -151,7 +151,11 @@ class OutboxDirectory:
             lock = _try_lock(hidden, create=True)
             # None: another process found the folder before it was locked, and deleted it as half-created. Try again.
             if lock is not None:
-                lock.rename(name)
+                try:
+                    lock.rename(name)
+                except OSError:
+                    lock.delete_folder()  # else each attempt would add a folder that stays locked
+                    raise
                 return lock
 
     def lock_orphans(self) -> Iterator[FolderLock]:

@@ -4,8 +4,8 @@ Every processor counts for itself (`OutboxCounters`). The metrics read these cou
 counting costs nothing but an addition, and works without any meter provider.
 
 Counters are written by the worker and by every thread that emits, and read by the thread of a metric reader: a lock guards
-them. It is an `RLock`, since the handler of a signal may emit while its own thread is counting. `OutboxMetrics` has a lock for
-its two lists, which change only when a processor begins, ends, or finds itself in a forked child.
+them. `OutboxMetrics` has a lock for its two lists, which change only when a processor begins, ends, or finds itself in a forked
+child. Both are `RLock`s, since the handler of a signal may emit, or shut a processor down, while its own thread holds one.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class OutboxMetrics:
 
     def _clear(self) -> None:
         # A new lock, too: in a forked child the old one may be held by a thread that does not exist there.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._observed: list[ObservedOutbox] = []
         self._ended: list[OutboxCounters] = []
 

@@ -21,8 +21,9 @@ Invariants:
 
 - **Order.** The next batch is read after the last one was acknowledged. The second half of a split batch is sent after
   the first half was acknowledged.
-- **Nothing is skipped.** A record is acknowledged when the server accepted it, or after it was written to the dead
+- **Nothing is skipped.** A record is acknowledged after the server accepted it, or after it was written to the dead
   letters; never before. If the dead letters cannot be written, the record stays in the journal and is sent again later.
+  After an exception, too, the source is rewound to the first unacknowledged record.
 - **At least once.** If the process dies between steps 3 and 5, or the cursor cannot be written, the records are sent
   again. Receivers recognize them by their `log.record.uid`.
 - **A partial success is final.** The server has stored the other records, so sending the request again would duplicate
@@ -108,7 +109,7 @@ class Sender:
         transport: The connection to the server.
         timeout_seconds: The longest that one request may take.
         dead_letters: The file of the records that can never be delivered.
-        counts: OutboxCounters the records by their fate.
+        counts: The counters of delivered, rejected, retried, dead and damaged records.
         backoff: Computes the waits after failures.
         clock: A monotonic clock, in seconds.
 
@@ -158,9 +159,24 @@ class Sender:
         return not self.waiting_seconds() and not self.closed.is_set()
 
     def send_next(self, source: Source) -> Outcome:
-        """Send the next batch of a source, if there is one and it may be sent now."""
+        """Send the next batch of a source, if there is one and it may be sent now.
+
+        Raises:
+            OSError: The source cannot be read. As after any other exception, the records come again with the next call.
+        """
         if not self.is_ready():
             return Outcome.LATER
+        try:
+            outcome = self._send_batch(source)
+        except BaseException:
+            # Some records may be read and not sent. Without this, the next batch would be acknowledged past them.
+            source.rewind()
+            raise
+        if outcome is Outcome.LATER:
+            source.rewind()
+        return outcome
+
+    def _send_batch(self, source: Source) -> Outcome:
         batch = source.read(max_bytes=self._batch_bytes, max_records=MAX_BATCH_RECORDS)
         damaged = source.take_damaged()
         if damaged:
@@ -168,10 +184,7 @@ class Sender:
             logger.error("%d damaged records of the outbox were skipped, and their bytes kept aside.", damaged)
         if batch is None:
             return Outcome.EMPTY
-        if self._deliver(source, batch.header, batch.entries):
-            return Outcome.SENT
-        source.rewind()
-        return Outcome.LATER
+        return Outcome.SENT if self._deliver(source, batch.header, batch.entries) else Outcome.LATER
 
     def close(self) -> None:
         """Cancel the request that is being sent, and send nothing more."""

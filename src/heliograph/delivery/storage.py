@@ -108,24 +108,38 @@ class ResourceStorage:
         return self.memory.append(scope, encoded)
 
     def _open(self) -> JournalWriter:
-        """Return the writer. The first call creates the folder."""
+        """Return the writer. The first call creates the folder.
+
+        Raises:
+            JournalClosed: The storage was closed.
+            OSError: The disk is full or fails. No folder remains.
+        """
         with self._lock:
             if self._is_closed:
                 raise JournalClosed
-            if self._writer is None:
-                lock = self.outbox.create_folder()
-                if self.durable:
-                    sync_folder(self.outbox.directory)  # a power cut may take a new name with all that is below it
-                self._reader = JournalReader(lock.folder, is_live=True)
-                self._folder_lock = lock
-                self._writer = JournalWriter(
-                    lock.folder,
-                    self.header,
-                    segment_bytes=self.segment_bytes,
-                    durable=self.durable,
-                    make_room=lambda size: self._make_room(lock.folder, size),
-                )
+            return self._writer or self._create_journal()
+
+    def _create_journal(self) -> JournalWriter:
+        lock = self.outbox.create_folder()
+        try:
+            if self.durable:
+                sync_folder(self.outbox.directory)  # a power cut may take a new name with all that is below it
+            reader = JournalReader(lock.folder, is_live=True)
+        except BaseException:
+            lock.delete_folder()  # else each attempt would add a folder that stays locked
+            raise
+        if self._writer is not None:  # the handler of a signal has emitted meanwhile, and its journal has a record
+            lock.delete_folder()
             return self._writer
+        writer = JournalWriter(
+            lock.folder,
+            self.header,
+            segment_bytes=self.segment_bytes,
+            durable=self.durable,
+            make_room=lambda size: self._make_room(lock.folder, size),
+        )
+        self._reader, self._folder_lock, self._writer = reader, lock, writer
+        return writer
 
     def _make_room(self, folder: Path, size: int) -> None:
         """Check that a segment fits, and drop old ones until it does, if that is allowed.

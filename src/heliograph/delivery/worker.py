@@ -5,7 +5,8 @@ orphans. So none of them needs a lock against a second reader, requests go out o
 
 Other threads meet the worker in four places:
 
-- They call `wake`, which sets an event. Any thread may do it at any time.
+- They call `wake`, which puts a mark into a queue. Any thread may do it at any time, and so may the handler of a signal in
+  the middle of a `wake` of its own thread. (A `threading.Event` would not do: its lock is not reentrant.)
 - They call `wait_for` and `send_orphans`, and wait at a condition that the worker notifies after each batch and each round.
   The condition guards no data. It only makes sure that a notification between "not done yet" and "wait" is not missed.
 - They read `orphans`, for metrics. The worker never changes the list in place: it puts a new list there.
@@ -17,11 +18,13 @@ In a forked child the thread does not exist. The processor calls `abandon` there
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
+import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -68,7 +71,7 @@ class Worker:
         self._outbox = outbox
         self._sender = sender
         self._storages = storages
-        self._wake = threading.Event()
+        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._progress = threading.Condition()
         self.orphans: list[Orphan] = []
         # True until a search found fewer orphans than may be open. `send_orphans` reads it from other threads.
@@ -79,7 +82,8 @@ class Worker:
 
     def wake(self) -> None:
         """Make the thread look for records now, and not only at its next poll."""
-        self._wake.set()
+        if self._wakes.empty():  # else the thread has not seen the last one yet, and its next round is still to come
+            self._wakes.put(None)
 
     def wait_for(self, is_done: Callable[[], bool], deadline: Deadline) -> bool:
         """Wait until `is_done` returns True. Return False if the deadline passes first.
@@ -109,7 +113,7 @@ class Worker:
             True if the thread has ended. If not, it may still read a journal, and no one else may close its files.
         """
         self._sender.close()
-        self._wake.set()
+        self.wake()
         self._thread.join(max(_MIN_JOIN_SECONDS, deadline.remaining() / 1000))
         return not self._thread.is_alive()
 
@@ -119,49 +123,64 @@ class Worker:
             orphan.release()
 
     def _run(self) -> None:
-        # An instrumented HTTP or gRPC client would make a span of each request; spans are sent by requests, and so on.
+        # Else an instrumented HTTP or gRPC client would make a span of each request, which is sent by a request, and so on.
         attach(set_value(SUPPRESS_INSTRUMENTATION, True))
         adopt_at = 0.0
         while not self._sender.closed.is_set():
-            try:
+            with self._logged_errors():
                 if time.monotonic() >= adopt_at:
-                    self._unreadable.clear()
-                    self._adopt_some()
                     adopt_at = time.monotonic() + _ADOPT_SECONDS
+                    self._unreadable.clear()
+                    with self._logged_errors():  # a search that fails does not stop the records of this process
+                        self._adopt_some()
                 self._send_storages()
                 self._send_orphans()
                 # All open orphans were sent, and there may be more: continue now, and not in ten seconds.
                 while self._may_have_more_orphans and not self.orphans:
                     self._adopt_some()
                     self._send_orphans()
-            except Exception:  # the thread must survive whatever a disk does: without it nothing would be sent any more
-                logger.exception("Records of the outbox could not be sent; they will be tried again.")
-                self._sender.closed.wait(_ERROR_PAUSE_SECONDS)
             self._notify_progress()
-            self._wake.wait(max(_POLL_SECONDS, self._sender.waiting_seconds()))
-            self._wake.clear()
+            with contextlib.suppress(queue.Empty):
+                self._wakes.get(timeout=max(_POLL_SECONDS, self._sender.waiting_seconds()))
         orphans, self.orphans = self.orphans, []
         for orphan in orphans:
             orphan.release()
 
+    @contextlib.contextmanager
+    def _logged_errors(self) -> Iterator[None]:
+        """Log an unexpected error and pause. The thread must survive it: without the thread nothing would be sent any more."""
+        try:
+            yield
+        except Exception:
+            logger.exception("Records of the outbox could not be sent; they will be tried again.")
+            self._sender.closed.wait(_ERROR_PAUSE_SECONDS)
+
     def _adopt_some(self) -> None:
         """Adopt orphans, until as many are open as may be."""
-        found = itertools.islice(adopt(self._outbox, self._unreadable), MAX_OPEN_ORPHANS - len(self.orphans))
-        self.orphans = [*self.orphans, *found]
-        self._may_have_more_orphans = len(self.orphans) == MAX_OPEN_ORPHANS
+        try:
+            for orphan in itertools.islice(adopt(self._outbox, self._unreadable), MAX_OPEN_ORPHANS - len(self.orphans)):
+                # One at a time: if the search fails, those that it has locked must not be forgotten.
+                self.orphans = [*self.orphans, orphan]
+        finally:
+            self._may_have_more_orphans = len(self.orphans) == MAX_OPEN_ORPHANS
 
     def _send_orphans(self) -> None:
-        done = [orphan for orphan in self.orphans if orphan.drain(self._sender, self._send_storages)]
-        # Not adopted again before the next search: else sixteen unreadable folders would keep all others waiting for ever.
-        self._unreadable.update(orphan.folder for orphan in done if not orphan.is_sent)
-        self.orphans = [orphan for orphan in self.orphans if orphan not in done]
+        for orphan in self.orphans:
+            with self._logged_errors():  # one that cannot be sent does not stop the others
+                if orphan.drain(self._sender, self._send_storages):
+                    if not orphan.is_sent:
+                        # Not adopted again before the next search: else sixteen unreadable folders would keep all others
+                        # waiting for ever.
+                        self._unreadable.add(orphan.folder)
+                    self.orphans = [each for each in self.orphans if each is not orphan]
 
     def _send_storages(self) -> None:
         """Send all that waits in the storages of this process, as long as the server accepts it."""
         for storage in self._storages():
             for source in storage.sources():
-                while self._sender.send_next(source) is Outcome.SENT:
-                    self._notify_progress()
+                with self._logged_errors():  # one journal that cannot be read does not stop the others
+                    while self._sender.send_next(source) is Outcome.SENT:
+                        self._notify_progress()
 
     def _notify_progress(self) -> None:
         with self._progress:

@@ -127,9 +127,10 @@ class JournalReader:
 
     def rewind(self) -> None:
         """Read on from the first record that is not acknowledged, so that records whose request failed come again."""
-        self.close()
+        # Closing comes last: if it raises, the reader is rewound all the same.
         self._next = self.acknowledged + 1
         self._finished = 0
+        self.close()
 
     def acknowledge(self, sequence: int) -> None:
         """Mark all records up to a sequence as acknowledged, and delete the segments that hold no others.
