@@ -82,6 +82,20 @@ def test_a_query_quotes_values_with_special_characters() -> None:
     assert entry.queries[-1].text == r'app.e.x="a \"b\"" user.id=root'
 
 
+def test_a_query_for_jaeger_uses_an_attribute_of_this_event_alone() -> None:
+    """The first one below its name that has one value. Lists, shared attributes and those of other events are not used."""
+    fields: list[tuple[str, Any]] = [
+        ("shared", Annotated[str, Attribute("db.namespace")]),
+        ("other", Annotated[str, Attribute("app.every.other")]),
+        ("many", list[int]),
+        ("own", int),
+    ]
+    own, none = (make_dataclass("E", some, bases=(Event,), namespace={"name": "e"}) for some in (fields, fields[:3]))
+
+    assert catalogue([schema(own)])[0].queries[-1].text == "app.e.own=1 user.id=root"
+    assert catalogue([schema(none)])[0].queries[-1].text == "user.id=root"
+
+
 @pytest.mark.parametrize(
     ("hint", "text"),
     [
@@ -94,6 +108,7 @@ def test_a_query_quotes_values_with_special_characters() -> None:
         (bytes, "base64"),
         (Color, "one of red, blue"),
         (Literal["a", 1], "one of 1, a"),
+        (Literal["a"] | None, "one of a"),
         (list[int], "list of integer"),
         (tuple[int, str], "[integer, string], at least 2 items, at most 2 items"),
         (tuple[()], "empty list, at least 0 items, at most 0 items"),
