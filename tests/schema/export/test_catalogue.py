@@ -29,6 +29,10 @@ def test_an_entry_has_all_facts() -> None:
     assert (ban.label, ban.brief, ban.deprecated) == ("shop.ban", "The event ban.", "Renamed to shop.block.")
     assert (order.label, order.brief, order.note) == ("shop.order@1", "An order was placed.", "By a customer.")
     assert ("severity", "WARN (13)") in order.facts
+    assert [title for title, _ in order.facts] == ["version", "severity", "stability", "message", "class"]
+    assert [title for title, _ in ban.facts] == ["severity", "stability", "class"]
+    assert "heliograph.event.version" in order.log_record
+    assert "heliograph.event.version" not in ban.log_record
     assert [(row.attribute, row.type, row.requirement, row.privacy, row.unit, row.examples) for row in order.rows] == [
         ("shop.order.total", "integer, ≥ 0", "required", "", "{cent}", ("1250",)),
         ("shop.customer.name", "string", "required", "hash", "", ()),
@@ -144,8 +148,13 @@ def test_a_deprecation_is_a_sentence(deprecated: Deprecated, text: str) -> None:
 
 
 def test_only_a_plain_dict_has_attributes_by_key() -> None:
-    """A masked dict is one attribute."""
-    fields = [("a", dict[str, int]), ("b", Annotated[dict[str, int], Attribute(privacy=Privacy.MASK)])]
+    """A masked dict is one attribute, and a dropped one is none."""
+    fields = [
+        ("a", dict[str, int]),
+        ("b", Annotated[dict[str, int], Attribute(privacy=Privacy.MASK)]),
+        ("c", Annotated[dict[str, int], Attribute(privacy=Privacy.DROP)]),
+        ("d", Any),
+    ]
     cls = make_dataclass("E", fields, bases=(Event,), namespace={"name": "e"})
 
-    assert [row.attribute for row in catalogue([schema(cls)])[0].rows] == ["app.e.a.*", "app.e.b"]
+    assert [row.attribute for row in catalogue([schema(cls)])[0].rows] == ["app.e.a.*", "app.e.b", "app.e.c", "app.e.d"]

@@ -122,6 +122,8 @@ def test_a_written_lock_is_read_back() -> None:
         ('{"format": 1, "events": {"a.b": 3}}', r"\$\.events\[\.\.\.\]"),
         ('{"format": 1, "events": {}, "more": 1}', "more"),
         ("[" * 100_000, "not a lock file"),
+        ("\udc80", "not a lock file"),
+        ('{"events": ' + '{"a": {"values": ' + '{"a": ' * 100_000, "not a lock file: maximum recursion depth"),
     ],
 )
 def test_a_file_that_is_not_a_lock_file_is_an_error(text: str, problem: str) -> None:
@@ -165,6 +167,24 @@ def test_a_class_whose_fields_are_unknown_is_not_locked() -> None:
     unknown = dataclasses.replace(schemas(OtherEvent)[0], fields=None)
 
     assert lock_of([unknown]).events == {}
+
+
+def test_announced_names_are_locked() -> None:
+    """Of events and of attributes."""
+
+    @dataclass
+    class OldEvent(Event, namespace="shop", deprecated=Deprecated(renamed_to="shop.new")):
+        name = "old"
+        user: Annotated[str, Attribute("shop.user", deprecated=Deprecated(renamed_to="shop.customer"))]
+        kept: Annotated[str, Attribute("shop.kept", deprecated=Deprecated(note="Nobody reads it."))]
+
+    event = lock_of(schemas(OldEvent)).events["shop.old"]
+
+    assert event.renamed_to == "shop.new"
+    assert {name: each.renamed_to for name, each in event.attributes.items()} == {
+        "shop.user": "shop.customer",
+        "shop.kept": None,
+    }
 
 
 def test_privacy_is_locked_as_declared() -> None:
