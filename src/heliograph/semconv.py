@@ -105,7 +105,8 @@ EVENT_CREATED: Final = AttributeName(
 )
 EVENT_OVERFLOW: Final = AttributeName(
     "heliograph.event.overflow",
-    "If the event has more than 100 attributes: those beyond the first 99, as one JSON object.",
+    "A JSON object, by the names of attributes: attributes beyond the limit (100, or less if the SDK's own limit is lower), and "
+    "what a dict holds under keys that cannot be part of a name.",
 )
 EVENT_VERSION: Final = AttributeName(
     "heliograph.event.version", "The version of the event's schema, if its class declares one."
@@ -118,7 +119,11 @@ VIOLATION_KIND: Final = AttributeName(
     "heliograph.violation.kind",
     "The kind of a violation: `unplanned-event`, `required-missing`, `datatype-mismatch` or `constraint-violated`.",
 )
-EVENT_NAME: Final = AttributeName("otel.event.name", "The name of the event, as an attribute of a metric.")
+EVENT_NAME: Final = AttributeName(
+    "otel.event.name",
+    "The name of the event, as an attribute of a span event, because Jaeger searches attributes and never the names of span events, and "
+    "of a metric. A log record has an EventName instead.",
+)
 SIGNAL: Final = AttributeName(
     "heliograph.signal", "The signal that an event was not emitted as: `log`, `span_event` or `span`."
 )

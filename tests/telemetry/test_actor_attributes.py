@@ -116,10 +116,13 @@ def test_none_is_not_exported() -> None:
 
 
 def test_other_keys_are_flattened_like_properties() -> None:
-    """A nested dict becomes several attributes. Keys that are unusable or used twice are in one JSON text."""
+    """A nested dict becomes several attributes. Keys that are unusable or used twice are in the overflow."""
     attributes = put({"org": {"id": 3}, "org.id": 4, "": 5, "a\nb": 6}, "*")
 
-    assert attributes == {"heliograph.actor.org.id": 3, "heliograph.actor": '{"org.id":4,"":5,"a\\nb":6}'}
+    assert attributes == {
+        "heliograph.actor.org.id": 3,
+        "heliograph.event.overflow": '{"heliograph.actor":{"org.id":4,"":5,"a\\nb":6}}',
+    }
 
 
 # The setting
@@ -329,5 +332,5 @@ def test_real_encoder_accepts_the_attributes_of_any_actor(actor: Any) -> None:
 
     assert len(_encode_attributes(attributes) or []) == len(attributes)
     assert repr(attributes) == repr(put({key: value for key, value in actor.items() if key != "token"}, "*"))
-    assert all(name.startswith(("user.", "heliograph.actor")) for name in attributes)
+    assert all(name.startswith(("user.", "heliograph.actor.", "heliograph.event.overflow")) for name in attributes)
     assert len(attributes) < 400

@@ -96,14 +96,14 @@ def test_event_is_a_log_record_with_an_event_name(telemetry: Telemetry) -> None:
 
 
 def test_event_inside_a_span_is_also_a_span_event(telemetry: Telemetry) -> None:
-    """The span event has the same name, time, id and attributes. The log record has the ids of that span."""
+    """The span event has the same name, time, id and attributes, and its name as one more. The log record has the ids of that span."""
     with telemetry.host(Plugin()) as host, telemetry.tracer.start_as_current_span("request") as span:
         host.track(BanUserEvent(user={"id": 1}))
 
     [record] = [log.log_record for log in telemetry.logs]
     [event] = telemetry.span_events
     assert (event.name, event.timestamp) == ("forum.ban_user", record.timestamp)
-    assert dict(event.attributes or {}) == dict(record.attributes or {})
+    assert dict(event.attributes or {}) == {**(record.attributes or {}), "otel.event.name": "forum.ban_user"}
     assert record.trace_id == span.get_span_context().trace_id
     assert record.span_id == span.get_span_context().span_id
 
@@ -383,7 +383,7 @@ def test_any_event_is_emitted_and_encoded(value: Any, other: Any, actor: Any) ->
     assert encode_logs(telemetry.logs).SerializeToString()
     assert encode_spans(telemetry.spans).SerializeToString()
     [log], [event] = telemetry.logs, telemetry.span_events
-    assert dict(log.log_record.attributes or {}) == dict(event.attributes or {})
+    assert {**(log.log_record.attributes or {}), "otel.event.name": "app.anything"} == dict(event.attributes or {})
     assert (log.dropped_attributes, event.attributes.dropped) == (0, 0)  # type: ignore[union-attr]
 
 

@@ -20,9 +20,13 @@ from heliograph.values.attributes import (
     MAX_KEYS,
     Attributes,
     add_attributes,
+    add_overflow,
+    merge_attributes,
 )
 from heliograph.values.forms import form_of
 from heliograph.values.privacy import Protected
+
+OVERFLOW = "heliograph.event.overflow"
 
 
 def attributes_of(value: object, name: str = "e.p", reserved: frozenset[str] = frozenset()) -> Attributes:
@@ -78,14 +82,14 @@ def test_objects_with_fields_are_flattened_by_field() -> None:
     assert attributes_of(Color.DEEP) == {"e.p.r": 1}
 
 
-def test_keys_that_cannot_name_an_attribute_are_in_the_json() -> None:
-    """A key that is empty, too long or not printable is in the JSON text of the property."""
+def test_keys_that_cannot_name_an_attribute_are_in_the_overflow() -> None:
+    """A key that is empty, too long or not printable is in the JSON object of the overflow."""
     long = "k" * (MAX_KEY_LENGTH + 1)
     attributes = attributes_of({"": 1, long: 2, "a\nb": 3, "\udc80": 4, "fine": 5})
 
     assert attributes.pop("e.p.fine") == 5
     assert attributes.pop("e.p.\\udc80") == 4
-    assert json.loads(str(attributes.pop("e.p"))) == {"": 1, long: 2, "a\nb": 3}
+    assert json.loads(str(attributes.pop(OVERFLOW))) == {"e.p": {"": 1, long: 2, "a\nb": 3}}
     assert attributes == {}
 
 
@@ -99,10 +103,10 @@ def test_dict_is_flattened_five_levels_deep() -> None:
 
 
 def test_dict_becomes_at_most_64_attributes() -> None:
-    """All values after the sixty-fourth are in one JSON text under the property."""
+    """All values after the sixty-fourth are in the overflow."""
     attributes = attributes_of({f"k{index}": index for index in range(100)})
 
-    rest = json.loads(str(attributes.pop("e.p")))
+    rest = json.loads(str(attributes.pop(OVERFLOW)))["e.p"]
     assert len(attributes) == MAX_KEYS
     assert {**{key.removeprefix("e.p."): value for key, value in attributes.items()}, **rest} == {
         f"k{index}": index for index in range(100)
@@ -110,19 +114,42 @@ def test_dict_becomes_at_most_64_attributes() -> None:
 
 
 def test_two_paths_with_one_name_are_both_kept() -> None:
-    """The first path becomes the attribute, the second is in the JSON text."""
-    assert attributes_of({"a": {"b": 1}, "a.b": 2}) == {"e.p.a.b": 1, "e.p": '{"a.b":2}'}
+    """The first path becomes the attribute; all others are in the overflow, where no two paths have one name."""
+    assert attributes_of({"a": {"b": 1}, "a.b": 2}) == {"e.p.a.b": 1, OVERFLOW: '{"e.p":{"a.b":2}}'}
+    assert attributes_of({"a": {"b": {"c": 1}, "b.c": 2}, "a.b": {"c": 3}, "a.b.c": 4}) == {
+        "e.p.a.b.c": 1,
+        OVERFLOW: '{"e.p":{"a":{"b.c":2},"a.b":{"c":3},"a.b.c":4}}',
+    }
+
+
+def test_empty_dicts_are_omitted() -> None:
+    """At any depth: a name below which there are attributes never has a value itself."""
+    assert attributes_of({}) == {}
+    assert attributes_of({"a": {}, "b": {"c": {}}, "d": 1}) == {"e.p.d": 1}
+    assert attributes_of([{}]) == {"e.p": "[{}]"}
+
+
+def test_overflows_are_joined() -> None:
+    """Those of two properties, and those of two groups of attributes."""
+    attributes = attributes_of({"": 1}, "e.p")
+    add_attributes(attributes, "e.q", {"": 2})
+    add_overflow(attributes, {"e.r": [1]})
+    merge_attributes(attributes, {"user.id": "a", OVERFLOW: '{"heliograph.actor":{"":3}}'})
+
+    overflow = json.loads(str(attributes.pop(OVERFLOW)))
+    assert overflow == {"e.p": {"": 1}, "e.q": {"": 2}, "e.r": [1], "heliograph.actor": {"": 3}}
+    assert attributes == {"user.id": "a"}
 
 
 def test_key_cannot_take_a_reserved_name() -> None:
-    """A key with the name of a declared attribute is in the JSON text."""
-    assert attributes_of({"x": 1, "y": 2}, reserved=frozenset({"e.p.x"})) == {"e.p.y": 2, "e.p": '{"x":1}'}
+    """A key with the name of a declared attribute is in the overflow."""
+    assert attributes_of({"x": 1, "y": 2}, reserved=frozenset({"e.p.x"})) == {"e.p.y": 2, OVERFLOW: '{"e.p":{"x":1}}'}
 
 
 def test_keys_at_the_bounds_are_attributes() -> None:
     """A key of 128 characters and a value on the fifth level are attributes; one more character is not."""
     assert attributes_of({"k" * MAX_KEY_LENGTH: 1}) == {"e.p." + "k" * MAX_KEY_LENGTH: 1}
-    assert list(attributes_of({"k" * (MAX_KEY_LENGTH + 1): 1})) == ["e.p"]
+    assert list(attributes_of({"k" * (MAX_KEY_LENGTH + 1): 1})) == [OVERFLOW]
     assert attributes_of({"a": {"b": {"c": {"d": {"e": 1}}}}}) == {"e.p.a.b.c.d.e": 1}
     assert len(attributes_of({f"k{index}": index for index in range(MAX_KEYS)})) == MAX_KEYS
 
@@ -145,9 +172,9 @@ def test_protected_text_becomes_plain_text() -> None:
     )
 )
 def test_every_value_of_a_dict_is_exported(value: dict[str, Any]) -> None:
-    """Each value is an attribute, or in the JSON text of the property."""
+    """Each value is an attribute, or in the overflow. Empty dicts have no values."""
     attributes = attributes_of(value)
 
-    rest = json.loads(str(attributes.pop("e.p", "{}")))
-    expected = sum(len(item) or 1 if isinstance(item, dict) else 1 for item in value.values())
-    assert len(attributes) + len(rest) == expected
+    rest = json.loads(str(attributes.pop(OVERFLOW, "{}"))).get("e.p", {})
+    count = sum(len(item) if isinstance(item, dict) else 1 for item in rest.values())
+    assert len(attributes) + count == sum(len(item) if isinstance(item, dict) else 1 for item in value.values())

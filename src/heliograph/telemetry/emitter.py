@@ -34,7 +34,15 @@ from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.store import Quarantine
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation, describe_violations
-from heliograph.semconv import EVENT_CREATED, EVENT_OVERFLOW, EVENT_VERSION, EVENT_VIOLATIONS, LOG_RECORD_UID, SCOPE
+from heliograph.semconv import (
+    EVENT_CREATED,
+    EVENT_NAME,
+    EVENT_OVERFLOW,
+    EVENT_VERSION,
+    EVENT_VIOLATIONS,
+    LOG_RECORD_UID,
+    SCOPE,
+)
 from heliograph.settings import Settings, Signal
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.invalid_events import InvalidEventHandler
@@ -42,7 +50,7 @@ from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.otel_api import Logger, SeverityNumber
 from heliograph.telemetry.providers import Providers
 from heliograph.telemetry.uid import UidGenerator
-from heliograph.values.attributes import Attributes
+from heliograph.values.attributes import Attributes, add_overflow, merge_attributes
 from heliograph.values.forms import INT64_MAX, form_of
 from heliograph.values.introspect import getattr_or_none
 from heliograph.values.text import to_json
@@ -53,6 +61,7 @@ MAX_ATTRIBUTES: Final = 100
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _UID: Final = str(LOG_RECORD_UID)  # str(): dicts are slower with keys of a subclass of str
+_EVENT_NAME: Final = str(EVENT_NAME)
 _VERSION: Final = str(EVENT_VERSION)
 _VIOLATIONS: Final = str(EVENT_VIOLATIONS)
 _SEVERITY_NUMBERS: Final = tuple(SeverityNumber)  # the index is the number: SeverityNumber begins with UNSPECIFIED (0)
@@ -152,7 +161,8 @@ class Emitter:
             record: The event as the quarantine kept it.
             attributes: The properties of the event.
         """
-        attributes = {**attributes, **record.actor}
+        attributes = dict(attributes)
+        merge_attributes(attributes, record.actor)
         # Context(), not the current one: the span of the record is the only context that belongs to the event.
         context = set_span_in_context(NonRecordingSpan(record.span), Context())
         self._emit_signals(reader, attributes, record.uid, record.time_unix_nano, context)
@@ -217,7 +227,8 @@ class Emitter:
         try:
             span = get_current_span(context)
             if self._emits_span_event and span.is_recording():
-                span.add_event(event_name, attributes, timestamp)
+                # A copy: the log record may share the attributes, and must not have the name as an attribute.
+                span.add_event(event_name, {**attributes, _EVENT_NAME: event_name}, timestamp)
             elif self._has_traces() and self._emits_span:
                 tracer = self._providers.tracer()
                 tracer.start_span(event_name, context, attributes=attributes, start_time=timestamp).end(timestamp)
@@ -248,12 +259,17 @@ class Emitter:
         logger.error("A provider failed to emit an event as %r: %s", signal.value, error_type(error), exc_info=error)
 
 
-def limit_attributes(attributes: Attributes) -> Attributes:
-    """Return `MAX_ATTRIBUTES` attributes: those beyond the limit become one JSON object in the last of them.
+def limit_attributes(attributes: Attributes, limit: int = MAX_ATTRIBUTES) -> Attributes:
+    """Return at most ``limit`` attributes: those beyond it are added to the overflow, which is one of them.
 
-    The unique id is always an attribute of its own, since receivers find duplicates by it.
+    The unique id, and the name of a span event, are always attributes of their own: receivers find duplicates by the one, and
+    people find events by the other.
     """
-    names = [LOG_RECORD_UID, *(name for name in attributes if name != LOG_RECORD_UID)]
-    kept = {name: attributes[name] for name in names[: MAX_ATTRIBUTES - 1]}
-    kept[EVENT_OVERFLOW] = to_json({name: attributes[name] for name in names[MAX_ATTRIBUTES - 1 :]})
+    first = [name for name in (_UID, _EVENT_NAME) if name in attributes]
+    names = [*first, *(name for name in attributes if name not in first and name != EVENT_OVERFLOW)]
+    room = max(len(first), limit - 1)
+    kept = {name: attributes[name] for name in names[:room]}
+    if EVENT_OVERFLOW in attributes:
+        kept[EVENT_OVERFLOW] = attributes[EVENT_OVERFLOW]
+    add_overflow(kept, {name: attributes[name] for name in names[room:]})
     return kept

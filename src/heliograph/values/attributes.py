@@ -1,10 +1,16 @@
-"""Turn forms into OpenTelemetry attributes: dicts are flattened by their keys, within bounds."""
+"""Turn forms into OpenTelemetry attributes: dicts are flattened by their keys, within bounds.
+
+What cannot be flattened is in the attribute `heliograph.event.overflow`, a JSON object from the names of attributes to what is
+not below them. It is never the value of the dict's own name: a name below which there are attributes has no value itself, so that
+the type of a name does not depend on the data.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias, Union
 
+from heliograph.semconv import EVENT_OVERFLOW
 from heliograph.values.privacy import Protected
 from heliograph.values.text import to_json
 
@@ -19,9 +25,13 @@ MAX_KEYS: Final = 64
 MAX_KEY_LENGTH: Final = 128
 """The number of characters of a key that can be part of an attribute's name."""
 
+_OVERFLOW: Final = str(EVENT_OVERFLOW)  # str(): dicts are slower with keys of a subclass of str
+
 
 def add_attributes(attributes: Attributes, name: str, form: object, *, reserved: frozenset[str] = frozenset()) -> None:
     """Add a form to ``attributes``: as one attribute, or, if it is a dict, as one for each key, below ``name``.
+
+    `None` and an empty dict have no attribute.
 
     Args:
         attributes: The attributes to add to.
@@ -54,24 +64,52 @@ def _add_flattened(attributes: Attributes, name: str, form: dict[str, object], r
     for path, value in _paths(form, ()):
         key = ".".join((name, *path))
         if len(flat) == MAX_KEYS or key in flat or key in reserved or not all(map(_can_be_in_a_name, path)):
-            rest[".".join(path)] = value
+            _put(rest, path, value)
         elif value is not None:
-            add_attributes(flat, key, value)
+            add_attributes(flat, key, to_json(value) if isinstance(value, dict) else value)
     attributes.update(flat)
-    if rest or not form:
-        attributes[name] = to_json(rest)
+    if rest:
+        add_overflow(attributes, {name: rest})
+
+
+def _put(nested: dict[str, object], path: tuple[str, ...], value: object) -> None:
+    """Put a value into nested dicts, which, unlike a joined path, keep keys apart that contain dots."""
+    for key in path[:-1]:
+        nested = nested.setdefault(key, {})  # type: ignore[assignment]  # a path ends where its value is no dict
+    nested[path[-1]] = value
+
+
+def add_overflow(attributes: Attributes, rest: Mapping[str, object]) -> None:
+    """Add what cannot have attributes of its own to the attribute `heliograph.event.overflow`.
+
+    Args:
+        attributes: The attributes to add to.
+        rest: Forms by the names of their attributes, or of those that they would be below. There is at least one.
+    """
+    text, former = to_json(rest), attributes.get(_OVERFLOW)
+    # Both are JSON objects with at least one key, and with different keys: they are joined without being parsed.
+    attributes[_OVERFLOW] = f"{former[:-1]},{text[1:]}" if isinstance(former, str) else text
+
+
+def merge_attributes(attributes: Attributes, others: Mapping[str, AttributeValue]) -> None:
+    """Add other attributes, whose overflow is added to the overflow that is there."""
+    former = attributes.get(_OVERFLOW)
+    attributes.update(others)
+    text = others.get(_OVERFLOW)
+    if isinstance(former, str) and isinstance(text, str):
+        attributes[_OVERFLOW] = f"{former[:-1]},{text[1:]}"
 
 
 def _paths(form: dict[str, object], parents: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
-    """Yield each value of a nested dict with the keys that lead to it."""
+    """Yield each value of a nested dict with the keys that lead to it. Empty dicts are omitted."""
     for key, value in form.items():
         path = (*parents, key)
         if not isinstance(value, dict):
             yield path, value
-        elif value and len(path) < MAX_DEPTH:
+        elif len(path) < MAX_DEPTH:
             yield from _paths(value, path)
-        else:
-            yield path, to_json(value)
+        elif value:
+            yield path, value
 
 
 def _can_be_in_a_name(key: str) -> bool:

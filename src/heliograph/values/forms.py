@@ -23,8 +23,9 @@ more than 10,000 values inside one  the first 10,000 of them, and ``<too large>`
 Dates, numbers and bytes have the form that msgspec gives them in JSON, so that attributes and the JSON Schema agree.
 
 A dict becomes at most 64 attributes, from at most 5 levels of keys. A dict below the fifth level is JSON text under its own
-key. All values after the sixty-fourth are in one JSON object under the name of the property, together with each value whose
-key is empty, longer than 128 characters, not printable, or already the name of another attribute. An empty dict is ``{}``.
+key. All values after the sixty-fourth are in the JSON object of the attribute ``heliograph.event.overflow``, below the name of the
+property, together with each value whose key is empty, longer than 128 characters, not printable, or already the name of another
+attribute. An empty dict is omitted.
 """
 
 from __future__ import annotations

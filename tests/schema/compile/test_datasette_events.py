@@ -42,13 +42,13 @@ def test_every_field_of_datasettes_events_is_declared() -> None:
     for attribute in (attribute for schema in schemas for attribute in schema.wire_attributes()):
         assert attribute.field.declared.brief, attribute
         assert attribute.field.declared.examples, attribute
-        is_opt_in = attribute.field.name in {"schema", "before_schema", "after_schema", "pks"}
+        is_opt_in = attribute.field.name in {"schema", "before_schema", "after_schema"}
         assert attribute.field.requirement == ("opt_in" if is_opt_in else attribute.field.requirement)
         assert (attribute.field.declared.privacy is Privacy.PLAIN) is not is_opt_in
 
 
 def test_default_drop_exports_the_declared_fields_of_datasettes_events() -> None:
-    """Databases and tables are declared plain; schemas and primary keys are opt-in."""
+    """Databases and tables are declared plain; schemas are opt-in."""
     from datasette.events import CreateTableEvent
 
     schema = compile_schema(CreateTableEvent, namespace="app", policy=PrivacyPolicy(default=Privacy.DROP))

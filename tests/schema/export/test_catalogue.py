@@ -72,7 +72,7 @@ def test_queries_find_the_event() -> None:
     assert [(query.where, query.text) for query in entry.queries] == [
         ("LogQL (Loki)", '{service_name=~".+"} | event_name="shop.order" | user_id="root"'),
         ("TraceQL (Tempo)", '{ event:name = "shop.order" && event.user.id = "root" }'),
-        ("Jaeger, tags", "shop.order.total=1250 user.id=root"),
+        ("Jaeger, tags", "otel.event.name=shop.order shop.order.total=1250 user.id=root"),
     ]
 
 
@@ -83,7 +83,7 @@ def test_a_query_quotes_values_with_special_characters() -> None:
 
     (entry,) = catalogue([schema(cls)])
 
-    assert entry.queries[-1].text == r'app.e.x="a \"b\"" user.id=root'
+    assert entry.queries[-1].text == r'otel.event.name=app.e app.e.x="a \"b\"" user.id=root'
 
 
 def test_a_query_for_jaeger_uses_an_attribute_of_this_event_alone() -> None:

@@ -86,7 +86,6 @@ def test_each_privacy_has_its_form() -> None:
         "person.card.kind": "debit",
         "note": "<masked>",
         "cards": "[]",
-        "by_name": "{}",
     }
 
 
@@ -320,7 +319,7 @@ def test_undeclared_key_cannot_take_a_declared_name() -> None:
 
     assert EventReader(schema).attributes(event, []) == {
         "app.odd.x.common": "c",
-        "app.odd.x": '{"more":"forged"}',
+        "heliograph.event.overflow": '{"app.odd.x":{"more":"forged"}}',
         "app.odd.x.more": "declared",
     }
 

@@ -1,7 +1,10 @@
 """The declarations of Datasette's core events, which do not make them themselves.
 
 Their fields are declared plain one by one, so that they are exported even if the setting ``privacy_default`` drops fields
-that declare nothing. SQL and primary keys may be private, and are therefore opt-in.
+that declare nothing. SQL may contain private values, and is therefore opt-in. Primary keys are exported, because "which row?" is
+the first question about an event.
+
+The annotations of the core are not always what it sends: `TYPES` has the types of those fields.
 """
 
 from __future__ import annotations
@@ -11,6 +14,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from heliograph.events import Attribute, EventOptions, Privacy
+from heliograph.schema.model.types import (
+    ArrayType,
+    BooleanType,
+    MapType,
+    NullType,
+    StringType,
+    Type,
+    UnionType,
+)
 from heliograph.semconv import DB_COLLECTION_NAME, DB_NAMESPACE
 
 MODULE: Final = "datasette.events"
@@ -23,7 +35,7 @@ _DATABASE: Final = _public(DB_NAMESPACE, brief="The database.", examples=("conte
 _TABLE: Final = _public(DB_COLLECTION_NAME, brief="The table.", examples=("documents",))
 _ROWS: Final = _public(brief="The number of rows in the request.", examples=(100,), unit="{row}")
 _sql = functools.partial(Attribute, examples=("CREATE TABLE documents (id INTEGER PRIMARY KEY)",), requirement="opt_in")
-_PKS: Final = Attribute(brief="The values of the row's primary key.", examples=([1],), requirement="opt_in")
+_PKS: Final = _public(brief="The values of the row's primary key.", examples=([1],))
 
 BRIEFS: Final[Mapping[str, str]] = {
     "login": "Somebody logged in.",
@@ -93,3 +105,16 @@ ATTRIBUTES: Final[Mapping[str, Mapping[str, Attribute]]] = {
     },
 }
 """The declaration of each field, by the event's name as written and the field's name."""
+
+_TEXTS: Final = ArrayType(items=StringType())
+_FLAG: Final = UnionType(options=(BooleanType(), NullType()))
+_BY_DATABASE: Final = MapType(keys=StringType(), values=_TEXTS, is_json_text=True)
+_BY_TABLE: Final = MapType(keys=StringType(), values=MapType(keys=StringType(), values=_TEXTS), is_json_text=True)
+
+TYPES: Final[Mapping[str, Mapping[str, Type]]] = {
+    # Names of databases and tables are data. As parts of attribute names, they would be an open set of names.
+    "create-token": {"restrict_all": _TEXTS, "restrict_database": _BY_DATABASE, "restrict_resource": _BY_TABLE},
+    # `/-/create` with rows passes what the request has: `None` if it has neither.
+    "insert-rows": {"ignore": _FLAG, "replace": _FLAG},
+}
+"""The types of fields whose annotations do not say what arrives, by the event's name as written and the field's name."""

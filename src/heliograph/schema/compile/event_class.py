@@ -32,6 +32,7 @@ from heliograph.schema.model.message import MessageTemplate, parse_message
 from heliograph.schema.model.types import (
     FieldSchema,
     ObjectType,
+    Type,
     is_nullable,
     walk_types,
     without_null,
@@ -221,17 +222,18 @@ def _fields(event_class: type, event_name: str) -> tuple[FieldSchema, ...]:
     if "__dataclass_fields__" not in vars(event_class):  # a parent's would lack the class's own fields
         raise SchemaError(event_class, "it is not a dataclass; put `@dataclass` above it")
     hints = _type_hints(event_class)
-    declared = (
-        datasette_events.ATTRIBUTES.get(event_class.name, {})  # type: ignore[attr-defined]
-        if event_class.__module__ == datasette_events.MODULE
-        else {}
-    )
+    is_core = event_class.__module__ == datasette_events.MODULE
+    core_name = str(getattr(event_class, "name", "")) if is_core else ""
+    declared = datasette_events.ATTRIBUTES.get(core_name, {})
+    types = datasette_events.TYPES.get(core_name, {})
     found: list[FieldSchema] = []
     problems: list[str] = []
     for field in dataclasses.fields(event_class):
         if field.name not in _BASE_FIELDS:
             try:
-                found.append(_field(event_name, field, hints[field.name], declared.get(field.name)))
+                found.append(
+                    _field(event_name, field, hints[field.name], declared.get(field.name), types.get(field.name))
+                )
             except InvalidAnnotation as error:
                 problems.append(f"its field {field.name!r} has no schema: {error}")
     if problems:
@@ -250,12 +252,14 @@ def _type_hints(event_class: type) -> Mapping[str, object]:
         ) from error
 
 
-def _field(event_name: str, field: dataclasses.Field[object], hint: object, declared: Attribute | None) -> FieldSchema:
+def _field(
+    event_name: str, field: dataclasses.Field[object], hint: object, declared: Attribute | None, kind: Type | None
+) -> FieldSchema:
     declared, actor_attribute = split_actor_attribute(declared or attribute_of(hint))
     schema = FieldSchema(
         name=field.name,
         attribute=f"{event_name}.{field.name}" if declared.name is None else str(declared.name),
-        type=read_type(hint),
+        type=kind or read_type(hint),
         required=field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
         declared=declared,
         actor_attribute=actor_attribute,

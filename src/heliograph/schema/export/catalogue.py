@@ -31,7 +31,7 @@ from heliograph.schema.model.types import (
 )
 from heliograph.schema.model.wire_attributes import WireAttribute
 from heliograph.schema.read.stored_properties import read_stored_properties
-from heliograph.semconv import EVENT_VERSION, LOG_RECORD_UID, USER_ID
+from heliograph.semconv import EVENT_NAME, EVENT_VERSION, LOG_RECORD_UID, USER_ID
 from heliograph.values.attributes import Attributes, AttributeValue
 from heliograph.values.text import to_readable_json
 
@@ -124,7 +124,8 @@ def _entry(schema: EventSchema) -> EventEntry:
         "body": body,
         "attributes": attributes,
     }
-    span_event = {"name": schema.event_name, "timestamp": _TIME, "attributes": attributes}
+    named = {**attributes, EVENT_NAME: schema.event_name}
+    span_event = {"name": schema.event_name, "timestamp": _TIME, "attributes": named}
     return EventEntry(
         label=schema.label,
         event_name=schema.event_name,
@@ -166,8 +167,8 @@ def _deprecation(deprecated: Deprecated | None) -> str:
 def _queries(schema: EventSchema, attributes: Attributes) -> Iterator[Query]:
     """Yield queries that find the example.
 
-    Jaeger cannot search for the name of a span event, only for attributes with a value. The query for it uses the first
-    scalar attribute below the event's name, which other events do not have.
+    Jaeger cannot search for the name of a span event, only for attributes with a value: the name is one of them. The first scalar
+    attribute below the event's name, if there is one, narrows the search.
 
     Source: the grammars of LogQL and TraceQL.
     """
@@ -179,7 +180,7 @@ def _queries(schema: EventSchema, attributes: Attributes) -> Iterator[Query]:
         for key, value in attributes.items()
         if isinstance(value, (str, int)) and key.startswith(f"{name}.")
     )
-    tags = [*itertools.islice(own, 1), (USER_ID, _ACTOR)]
+    tags = [(str(EVENT_NAME), name), *itertools.islice(own, 1), (USER_ID, _ACTOR)]
     yield Query(where="Jaeger, tags", text=" ".join(f"{key}={_logfmt(value)}" for key, value in tags))
 
 

@@ -149,12 +149,14 @@ class MapType:
         values: The type of each value.
         min_length: The least number of keys.
         max_length: The greatest number of keys.
+        is_json_text: True if its one attribute is JSON text, because its keys are data that must not be parts of names.
     """
 
     keys: StringType | EnumType
     values: Type
     min_length: int | None = None
     max_length: int | None = None
+    is_json_text: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -159,6 +159,8 @@ def wire_type(kind: Type) -> str:
         case UnionType():
             found = {wire_type(option) for option in options_of(without_null(kind))}
             return "double" if found == {"int", "double"} else _only(found)
+        case MapType() if kind.is_json_text:
+            return "string"
         case AnyType() | NullType() | MapType() | ObjectType():
             return "any"
         case _:

@@ -217,6 +217,8 @@ def _in_wire_type(form: object, kind: Type) -> object:
             if wire_type(kind) == "string":
                 return to_json(form)  # an empty list of lists, too, though it could be an array
             return [_in_wire_type(item, item_type) for item, item_type in zip(form, item_types(kind, len(form)))]
+        case MapType() if kind.is_json_text and isinstance(form, dict):
+            return to_json(form) if form else None
         case AnyType() | NullType() | BooleanType() | StringType() | EnumType() | MapType() | ObjectType():
             return form
         case _:
