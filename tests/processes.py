@@ -95,7 +95,8 @@ class Server:
             self.process.send_signal(how)
         return self.process.wait(EXIT_TIMEOUT_SECONDS)
 
-    def said(self) -> str:
+    def output(self) -> str:
+        """Return what the process has printed so far, to standard output and error."""
         return self.log.read_text(errors="replace")
 
 
@@ -118,7 +119,7 @@ def serving(command: list[str], *, port: int, log: Path, env: Mapping[str, str],
 
     def is_ready() -> bool:
         if process.poll() is not None:
-            raise AssertionError(f"{command} ended with {process.returncode}:\n{server.said()}")
+            raise AssertionError(f"{command} ended with {process.returncode}:\n{server.output()}")
         with socket.socket() as client:
             return client.connect_ex(("127.0.0.1", port)) == 0
 

@@ -12,6 +12,7 @@ import pytest
 import heliograph
 
 SOURCES = Path(heliograph.__file__).parent
+TESTS = Path(__file__).parent
 RIDDLE = re.compile(r"(What|Whether|How|Where|Who|Which)\b(?!ever)")
 ENTRY = re.compile(r"^ +\w+: +(\S.*)$", flags=re.MULTILINE)
 
@@ -23,7 +24,12 @@ def docstrings(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value.value
 
 
-@pytest.mark.parametrize("path", sorted(SOURCES.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCES)))
+FILES = [*sorted(SOURCES.rglob("*.py")), *sorted(TESTS.rglob("*.py"))]
+
+
+@pytest.mark.parametrize(
+    "path", FILES, ids=lambda path: str(path.relative_to(SOURCES if SOURCES in path.parents else TESTS))
+)
 def test_docstrings_are_no_riddles(path: Path) -> None:
     """Neither a first line nor an entry of `Args:`, `Attributes:` and the like begins with a question word."""
     riddles = [

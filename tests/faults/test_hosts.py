@@ -48,7 +48,7 @@ def drained_attribute(directory: Path, attribute: str) -> list[str]:
 
 @WAYS
 def test_datasette(tmp_path: Path, record_fault: Callable[..., Row], how: signal.Signals) -> None:
-    """`datasette serve`. Its handler raises SIGTERM again, so that no `atexit` runs."""
+    """The events of all successful requests arrive. After its shutdown the server raises SIGTERM again, so no `atexit` runs."""
     sqlite3.connect(tmp_path / "data.db").execute("create table plants (id integer primary key)").connection.close()
     config = {"permissions": {"insert-row": True, "delete-row": True}}
     (tmp_path / "datasette.json").write_text(json.dumps(config))
@@ -73,14 +73,14 @@ def ban(server: Server, names: range, token: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def token() -> str:
-    """A token that the examples accept."""
+    """Return a token that the examples accept."""
     with Host(Settings(secret=(SECRET,))) as host:
         return host.call(host.create_token, "root")
 
 
 @WAYS
 def test_uvicorn(tmp_path: Path, record_fault: Callable[..., Row], token: str, how: signal.Signals) -> None:
-    """The FastAPI example."""
+    """The events of all successful requests to the FastAPI example arrive."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "--app-dir", str(EXAMPLES), "fastapi_app:app", "--port", str(port)]
     environment = clean_environment(HELIOGRAPH_SECRET=SECRET, **unreachable_server())
@@ -93,7 +93,7 @@ def test_uvicorn(tmp_path: Path, record_fault: Callable[..., Row], token: str, h
 
 
 def test_gunicorn(tmp_path: Path, record_fault: Callable[..., Row], token: str) -> None:
-    """The Flask example with `--preload`: its host is made before the workers are forked. One worker is killed."""
+    """The Flask example runs with `--preload`: its host is created before the workers are forked. One worker is killed."""
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--bind", f"127.0.0.1:{port}"]
     command += ["--chdir", str(tmp_path), "--pythonpath", str(EXAMPLES), "flask_app:app"]
@@ -102,7 +102,7 @@ def test_gunicorn(tmp_path: Path, record_fault: Callable[..., Row], token: str) 
     environment = clean_environment(HELIOGRAPH_SECRET=SECRET, **unreachable_server())
     with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path) as server:
         answered = ban(server, range(REQUESTS), token)
-        [worker, *_] = re.findall(r"Booting worker with pid: (\d+)", server.said())
+        [worker, *_] = re.findall(r"Booting worker with pid: (\d+)", server.output())
         os.kill(int(worker), signal.SIGKILL)
         # Until gunicorn has noticed: a dying process may still accept a connection.
         wait_until(lambda: not process_exists(int(worker)), timeout_seconds=60)

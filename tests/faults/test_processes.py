@@ -25,7 +25,7 @@ WRITERS = 8
 
 
 def test_kill_at_a_random_moment(tmp_path: Path, programs: Programs, record_fault: Callable[..., Row]) -> None:
-    """SIGKILL. The next program sends the accepted records, or the last drain does."""
+    """Programs are killed by SIGKILL. The next program, or a drain after the last one, sends the accepted records."""
     acknowledged = []
     with serving() as server:
         for number in range(KILLS):
@@ -96,7 +96,7 @@ def test_program_ends(tmp_path: Path, record_fault: Callable[..., Row], how: str
 
 
 def test_fork(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
-    """`os.fork` between two records; parent and child go on emitting."""
+    """A process forks between two records. The records of parent and child arrive."""
     acknowledged = [f"{name}:{number}" for name in ("parent", "child") for number in range(300)]
     with serving() as server, logging_to(tmp_path / "box", server.endpoint) as emit:
 
@@ -135,7 +135,7 @@ with logging_to(Path("box"), sys.argv[1]) as emit:
 
 
 def test_multiprocessing(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
-    """multiprocessing ends its children without running `atexit`."""
+    """Records of a pool's children arrive, although multiprocessing ends them without running `atexit`."""
     assert "fork" in multiprocessing.get_all_start_methods()
     environment = program_environment()
     with serving() as server:

@@ -55,7 +55,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("status", ANSWERS)
 def test_secrets(tmp_path: Path, status: str) -> None:
-    """Not even if the server repeats the header in its response, and everything is logged at the level DEBUG."""
+    """A secret is in no file and no log, even if the server repeats it and everything is logged at the level DEBUG."""
     answer: Answer = ANSWERS[status]
     with serving(lambda number, records: answer) as server, Receiver() as receiver:
         environment = clean_environment(

@@ -79,7 +79,7 @@ def emit_through_a_failure(target: Destination, directory: Path, recovery: Recov
 
 @pytest.mark.parametrize("fault", HTTP_FAULTS)
 def test_http_server_fails_for_a_while(tmp_path: Path, record_fault: RecordFault, fault: str) -> None:
-    """All records arrive once it works."""
+    """All records arrive once the HTTP server works."""
     stored: list[str] = []
     recovery = Recovery()
 
@@ -99,7 +99,7 @@ def test_http_server_fails_for_a_while(tmp_path: Path, record_fault: RecordFault
 
 @pytest.mark.parametrize("fault", GRPC_FAULTS)
 def test_grpc_server_fails_for_a_while(tmp_path: Path, record_fault: RecordFault, fault: str) -> None:
-    """All records arrive once it works."""
+    """All records arrive once the gRPC server works."""
     stored: list[str] = []
     recovery = Recovery()
 
@@ -124,7 +124,7 @@ def test_grpc_server_fails_for_a_while(tmp_path: Path, record_fault: RecordFault
 
 @both_protocols
 def test_partial_success(tmp_path: Path, record_fault: RecordFault, protocol: OtlpProtocol) -> None:
-    """The request is never sent again: the server has seen each record exactly once."""
+    """A partly accepted request is not repeated: the server has received each record exactly once."""
     with loopback.serving(protocol, loopback.always(Reply.PARTIAL)) as server:
         server.rejected = 499
         with logging_to(tmp_path / "box", "", destination=server.destination()) as emit:
@@ -143,7 +143,7 @@ def test_partial_success(tmp_path: Path, record_fault: RecordFault, protocol: Ot
 def test_key_is_rejected_until_it_is_replaced(
     tmp_path: Path, record_fault: RecordFault, protocol: OtlpProtocol
 ) -> None:
-    """The records are held; the next process, which has the new key, sends them."""
+    """Records wait while the server rejects the key. The next process, which has the new key, sends them."""
 
     def reply_to(number: int, request: Request) -> Reply:
         return Reply.UNAUTHENTICATED if request.headers["x-key"] == "old" else Reply.ACCEPT
@@ -176,7 +176,7 @@ def test_requests_are_rejected(
     protocol: OtlpProtocol,
     rejection: tuple[str, Reply, Callable[[list[str]], bool]],
 ) -> None:
-    """They are split. A record that is rejected alone becomes a dead letter, and no other does."""
+    """Rejected requests are split. Only a record that is rejected alone becomes a dead letter."""
     fault, reply, is_rejected = rejection
     with loopback.serving(protocol, lambda _, request: reply if is_rejected(request.uids) else Reply.ACCEPT) as server:
         with logging_to(tmp_path / "box", "", destination=server.destination()) as emit:
@@ -195,7 +195,7 @@ def test_requests_are_rejected(
     ("mebibytes", "protocol"), [(65, OtlpProtocol.HTTP), (65, OtlpProtocol.GRPC), (5, OtlpProtocol.GRPC)]
 )
 def test_record_is_too_large(tmp_path: Path, record_fault: RecordFault, mebibytes: int, protocol: OtlpProtocol) -> None:
-    """It becomes a dead letter, and its neighbours arrive. 64 MiB is our own limit, and 4 MiB the default of gRPC."""
+    """The record becomes a dead letter, and the others arrive. 64 MiB is our own limit, and 4 MiB the default of gRPC."""
     with loopback.serving(protocol) as server:
         with logging_to(tmp_path / "box", "", destination=server.destination()) as emit:
             emit("before")

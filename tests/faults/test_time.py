@@ -102,7 +102,7 @@ def test_retry_after(tmp_path: Path, record_fault: Callable[..., Row], status: i
 
 
 def test_outage_of_an_hour(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
-    """Records are emitted all the time. The server gets at most about one request a minute, and all records afterwards."""
+    """Records are emitted during an outage. The server gets about one request a minute at most, and all records afterwards."""
     with serving(lambda number, records: (503, {}, b"") if bench.clock.now < 1000 + 3600 else OK) as server:
         bench = JournalAndSender(tmp_path / "box", server.endpoint)
         for second in range(3600):
@@ -120,7 +120,7 @@ def test_outage_of_an_hour(tmp_path: Path, record_fault: Callable[..., Row]) -> 
 
 
 def test_clock_jumps(tmp_path: Path, record_fault: Callable[..., Row], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system clock jumps by a day, forwards and back, during an outage. Pauses are measured by another clock."""
+    """The system clock jumps by a day, forwards and back, during an outage. Pauses do not depend on it."""
     real, real_ns = time.time, time.time_ns
     with serving(lambda number, records: (503, {}, b"") if number < 2 else OK) as server:
         with logging_to(tmp_path / "box", server.endpoint) as emit:

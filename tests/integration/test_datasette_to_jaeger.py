@@ -80,7 +80,7 @@ class Session:
     statuses: dict[str, int]
     tokens: tuple[str, ...]
     exit_status: int
-    said: str
+    output: str
     arrived: Arrived
 
 
@@ -103,7 +103,7 @@ def session(tmp_path_factory: pytest.TempPathFactory, collector: Collector, jaeg
         statuses[REJECTED["expired"]] = server.post(REJECTED["expired"], {"update": {}}, expired).status
         exit_status = server.stop()
     tokens = (good, forged, expired)
-    return Session(statuses, tokens, exit_status, server.said(), Arrived(service, collector, jaeger))
+    return Session(statuses, tokens, exit_status, server.output(), Arrived(service, collector, jaeger))
 
 
 def good_token(directory: Any) -> str:
@@ -132,8 +132,8 @@ def test_datasette_responds_as_without_the_plugin_and_stops_without_messages(ses
     assert {session.statuses[write.path] for write in WRITES} == {200, 201}
     assert {session.statuses[path] for path in REJECTED.values()} == {401}
     assert session.exit_status in {0, -15}
-    assert "Traceback" not in session.said
-    assert "heliograph" not in session.said
+    assert "Traceback" not in session.output
+    assert "heliograph" not in session.output
 
 
 @pytest.mark.parametrize("write", WRITES, ids=lambda write: write.event)

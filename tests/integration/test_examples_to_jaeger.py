@@ -75,7 +75,7 @@ def test_telemetry_of_a_web_app_arrives(
     assert statuses == [200, 200]
     assert rejected == [401, 401, 401]
     assert without == 401
-    assert "Traceback" not in server.said()
+    assert "Traceback" not in server.output()
     traces = arrived.traces()
     records = {record.event_name: record for record in arrived.logs()}
     assert len(records) == len(arrived.logs()) == len(EVENTS)
@@ -107,8 +107,8 @@ def test_telemetry_of_a_script_arrives(arrived: Arrived, tokens: dict[str, str],
         ended = run(command, cwd=tmp_path, env=environment(arrived, FORUM_TOKEN=token))
         return ended.returncode, ended.stdout.strip(), ended.stderr.strip()
 
-    status, token, said = script("create-token", "root")
-    assert (status, said) == (0, "")
+    status, token, stderr = script("create-token", "root")
+    assert (status, stderr) == (0, "")
     assert script("ban", "cleverbot", "spambot", token=token) == (0, "", "")
     assert script("ban", "cleverbot", token=tokens["invalid"]) == (1, "", "Invalid token signature")
     assert script("ban", "cleverbot", token=tokens["expired"]) == (1, "", "Token has expired")

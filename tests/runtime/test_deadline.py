@@ -36,7 +36,7 @@ def test_remaining_time_falls_to_zero_and_not_below() -> None:
 
 @pytest.mark.parametrize("timeout_millis", [float("inf"), 1e300, MAX_MILLIS * 2])
 def test_deadline_is_a_day_away_at_most(timeout_millis: float) -> None:
-    """What remains can be handed to any function that takes a timeout; C's time functions overflow at large ones."""
+    """The remaining time can be passed to any function that takes a timeout. C's time functions overflow at large ones."""
     remaining = Deadline(timeout_millis).remaining()
 
     assert MAX_MILLIS - LIMIT_MILLIS < remaining <= MAX_MILLIS

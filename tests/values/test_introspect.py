@@ -151,7 +151,7 @@ def test_caches_of_classes_are_bounded(cached: Any) -> None:
 
 
 def test_fields_of_frozen_and_slotted_dataclasses() -> None:
-    """How a dataclass keeps its values does not matter."""
+    """Fields are read in the same way from frozen dataclasses and from dataclasses with `__slots__`."""
     cls = dataclasses.make_dataclass("C", ["x"], frozen=True, slots=True)
 
     assert field_names(cls) == ("x",)

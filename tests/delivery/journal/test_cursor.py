@@ -91,7 +91,7 @@ def test_cursor_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_lost_or_damaged_cursor_means_to_begin_at_the_oldest(tmp_path: Path) -> None:
-    """What was sent is sent once more; nothing is lost."""
+    """Records that were sent already are sent once more, and none is lost."""
     write(tmp_path, records(5)).close()
     write_cursor(tmp_path, 3)
     assert read_cursor(tmp_path) == 3

@@ -128,7 +128,7 @@ def test_all_signals_arrive_when_an_endpoint_is_set(directory: Path, receiver: R
     assert "heliograph.events" in {metric.name for metric in receiver.metrics()}
     assert {span.resource["service.name"] for span in receiver.spans()} == {"datasette"}
     assert max(Counter(span.span_id for span in receiver.spans()).values()) == 1
-    assert "heliograph" not in server.said()
+    assert "heliograph" not in server.output()
 
 
 def test_get_command_sends_its_telemetry_at_exit(directory: Path, receiver: Receiver) -> None:
@@ -154,7 +154,7 @@ def test_plugin_of_the_examples_runs_unchanged(directory: Path, receiver: Receiv
     [record] = receiver.logs()
     assert (record.event_name, record.severity_number, record.body) == ("forum.ban_user", 13, "alice banned spambot")
     assert without_uid(record) == {"forum.ban_user.user.username": "spambot", "user.id": "alice"}
-    assert "heliograph" not in server.said()
+    assert "heliograph" not in server.output()
 
 
 def test_no_part_of_a_token_is_on_the_wire(directory: Path, receiver: Receiver) -> None:
@@ -173,7 +173,7 @@ def test_no_part_of_a_token_is_on_the_wire(directory: Path, receiver: Receiver) 
     sent = receiver.raw()
     assert b"token.verify" in sent
     assert [part for token in (good, forged) for part in shares(token) if part.encode() in sent] == []
-    assert "dstok_" not in server.said()
+    assert "dstok_" not in server.output()
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_backend_that_is_down_fails_no_request_and_does_not_delay_the_stop(
 
     assert answered - before < 2
     assert ended - answered < 3
-    assert "Not all telemetry was delivered within 700 ms" in server.said()
+    assert "Not all telemetry was delivered within 700 ms" in server.output()
 
 
 # The only order in which the siblings work together: the viewer has to own the TracerProvider, which the exporter
@@ -239,7 +239,7 @@ def test_all_siblings_work_and_no_span_is_sent_twice(directory: Path, receiver: 
     [(span, event)] = [(span, event) for span in sent for event in span.events if event.name == record.event_name]
     assert (record.trace_id, record.span_id) == (span.trace_id, span.span_id)
     assert record.attributes == event.attributes
-    assert "disabled" not in server.said()
+    assert "disabled" not in server.output()
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_all_files_of_a_folder_are_one_registry(tmp_path: Path) -> None:
 
 
 def test_a_reference_changes_the_definition(tmp_path: Path) -> None:
-    """What the reference declares replaces the value of the definition; annotations are merged."""
+    """Values of the reference replace those of the definition. Annotations are merged."""
     found = registry(
         tmp_path,
         """
