@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 import threading
 import types
 from concurrent.futures import ThreadPoolExecutor
@@ -140,6 +141,65 @@ def test_a_hook_that_is_cancelled_from_within_does_not_end_the_others(
     assert "track_event" in warnings.text
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 cannot tell this from a cancellation of the caller")
+@pytest.mark.parametrize("method", ["track", "track_event"])
+def test_a_hook_that_is_cancelled_from_within_is_a_failure_like_any_other(
+    telemetry: Telemetry, warnings: pytest.LogCaptureFixture, method: str
+) -> None:
+    """The hooks after it are awaited for the same event, too."""
+    notes: list[object] = []
+
+    class Cancelled:
+        @hookimpl
+        def track_event(self):
+            async def wait():
+                raise asyncio.CancelledError
+
+            return wait
+
+    with telemetry.host(Pages(), Noting(notes, "other", "function"), Cancelled()) as host:
+        if method == "track":
+            host.track(PageEvent(1))
+            assert host.flush()
+        else:
+            asyncio.run(host.track_event(PageEvent(1)))
+
+    assert notes == [("other", 1)]
+    assert telemetry.counts(FAILURES) == {("asyncio.exceptions.CancelledError", "track_event"): 1}
+
+
+def test_cancelling_the_caller_of_track_event_ends_its_hooks(
+    telemetry: Telemetry, warnings: pytest.LogCaptureFixture
+) -> None:
+    """The hook that runs is cancelled, those after it are not awaited, and it is not a failure of the hook."""
+    notes: list[object] = []
+
+    async def program():
+        started = asyncio.Event()
+
+        class Endless:
+            @hookimpl
+            def track_event(self):
+                async def wait():
+                    started.set()
+                    await asyncio.sleep(3600)
+
+                return wait
+
+        async with telemetry.host(Pages(), Noting(notes, "after", "function"), Endless()) as host:
+            task = asyncio.create_task(host.track_event(PageEvent(1)))
+            await started.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(program())
+
+    assert notes == []
+    assert telemetry.counts(FAILURES) == {}
+    assert warnings.records == []
+
+
 def generator_hook(event):
     yield event
 
@@ -228,13 +288,15 @@ def test_a_program_without_async_hooks_has_no_thread(telemetry: Telemetry) -> No
 
 def test_failures_are_counted_by_their_class(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:
     """The attribute is the class of the error, and never its message, which may quote a secret."""
-    with telemetry.host(Pages(), Failing("sync"), Failing("function", LookupError("sesame"))) as host:
+    failing = [Failing("sync"), Failing("sync", ArithmeticError("sesame")), Failing("function", LookupError("sesame"))]
+    with telemetry.host(Pages(), *failing) as host:
         for number in range(3):
             host.track(PageEvent(number))
         host.flush()
 
     assert telemetry.counts(FAILURES) == {
         ("builtins.OSError", "track_event"): 3,
+        ("builtins.ArithmeticError", "track_event"): 3,
         ("builtins.LookupError", "track_event"): 3,
     }
     assert "sesame" not in telemetry.everything()

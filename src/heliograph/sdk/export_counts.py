@@ -14,8 +14,8 @@ Threads: items are accepted in any thread of the program, delivered in the worke
 thread. Each `ExportCounts` has one lock for its counts. It is reentrant, because a signal handler may emit telemetry while its
 thread is counting. A forked child starts at zero: items that the parent held at the fork are delivered by the parent.
 
-Known limit: when a flush ends, an item that it misses may still be in a queue or in a request, and be delivered later. It is
-counted as lost then, and the later delivery may hide the loss of another item.
+Known limit: an item that is missing when a flush ends is counted as lost, although it may still be in a queue or in a request. If
+it is delivered later, its delivery may hide the loss of another item.
 """
 
 from __future__ import annotations

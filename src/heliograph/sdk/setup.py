@@ -22,6 +22,7 @@ from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetr
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import get_tracer_provider, set_tracer_provider
+from typing_extensions import assert_never
 
 from heliograph.delivery.transport.environment import destination_from_env
 from heliograph.errors import SettingsError
@@ -51,7 +52,7 @@ ID_GENERATORS: Final = "opentelemetry_id_generator"
 """The group of the entry points of id generators."""
 
 _GRACE_MILLIS: Final = 100.0
-"""The shortest time that a shutdown gets: a caller whose deadline has passed still has its connections closed."""
+"""The shortest time that a shutdown gets, so that connections are closed even if the caller's deadline has passed."""
 
 
 @dataclass(frozen=True)
@@ -127,15 +128,21 @@ def set_up_providers(
         )
     if problems:
         raise SettingsError(problems)
-    outbox = None if settings is None else _outbox(environ, selections.get(TelemetrySignal.LOGS), settings)
+    outbox = None if settings is None else _outbox_processor(environ, selections.get(TelemetrySignal.LOGS), settings)
     built = _build(selections, _resource(service_name), outbox)
     for signal, owned in built.items():
         _SETTERS[signal](owned.provider)
     return list(built.values())
 
 
-def _outbox(environ: Mapping[str, str], logs: Selection | None, settings: Settings) -> OutboxLogRecordProcessor | None:
-    """Return the outbox's processor, which replaces the OTLP exporter of the logs, or `None` if it is not wanted or needed."""
+def _outbox_processor(
+    environ: Mapping[str, str], logs: Selection | None, settings: Settings
+) -> OutboxLogRecordProcessor | None:
+    """Return the outbox's processor, which replaces the OTLP exporter of the logs.
+
+    Returns:
+        `None` if the settings name no outbox, if a LoggerProvider is set already, or if the logs are not exported by OTLP.
+    """
     if settings.outbox is None:
         return None
     if logs is None:
@@ -166,17 +173,28 @@ def _build(
     problems = []
     for signal, selection in selections.items():
         try:
-            if signal is TelemetrySignal.LOGS:
-                built[signal] = _build_logs(selection, resource, outbox)
-            else:
-                built[signal] = _BUILDERS[signal](selection, resource)
-        except Exception as error:  # the SDK's classes read variables too, and raise all kinds of errors
+            built[signal] = _build_one(signal, selection, resource, outbox)
+        except Exception as error:  # the SDK's classes read variables too, and a wrong one may raise anything
             problems.append(f"{signal.value} cannot be exported: {error}")
     if problems:
         for owned in built.values():
             owned.shutdown(0)
         raise SettingsError(problems)
     return built
+
+
+def _build_one(
+    signal: TelemetrySignal, selection: Selection, resource: Resource, outbox: OutboxLogRecordProcessor | None
+) -> OwnedProvider:
+    match signal:
+        case TelemetrySignal.TRACES:
+            return _build_traces(selection, resource)
+        case TelemetrySignal.LOGS:
+            return _build_logs(selection, resource, outbox)
+        case TelemetrySignal.METRICS:
+            return _build_metrics(selection, resource)
+        case _:
+            assert_never(signal)
 
 
 def _warn_about_shut_down_providers() -> None:
@@ -236,11 +254,6 @@ def _build_metrics(selection: Selection, resource: Resource) -> OwnedProvider:
 def _stops(exporters: Iterable[Any]) -> tuple[Callable[[], object], ...]:
     return tuple(exporter.shutdown for exporter in exporters)
 
-
-_BUILDERS: Final[Mapping[TelemetrySignal, Callable[[Selection, Resource], OwnedProvider]]] = {
-    TelemetrySignal.TRACES: _build_traces,
-    TelemetrySignal.METRICS: _build_metrics,
-}
 
 _SETTERS: Final[Mapping[TelemetrySignal, Callable[[Any], None]]] = {
     TelemetrySignal.TRACES: set_tracer_provider,

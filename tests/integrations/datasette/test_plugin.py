@@ -1,0 +1,103 @@
+"""The hooks report every problem at startup, and log their own failures afterwards."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasette.utils import StartupError
+
+from heliograph import OutboxError, SettingsError
+from heliograph.integrations.datasette import plugin
+
+
+class Instance:
+    """The part of a Datasette that the hooks use."""
+
+    event_classes = ()
+
+    def __init__(self, **config: Any) -> None:
+        self._config = config
+
+    def plugin_config(self, plugin_name: str) -> dict[str, Any]:
+        return self._config
+
+
+class Providers:
+    """Providers of a process whose set-up fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def set_up_at_startup(self, settings: object) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (SettingsError(["a wrong variable"]), "- a wrong variable"),
+        (OutboxError(Path("out"), "no space"), "- out cannot be used as an outbox: no space"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_problems_of_settings_and_of_providers_are_one_error(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, problem: str
+) -> None:
+    """The providers are set up even if the settings are wrong, so that all problems are reported at once."""
+    monkeypatch.setattr(plugin, "providers", Providers(error))
+
+    with pytest.raises(StartupError) as caught:
+        plugin.startup(Instance(signalz="log"))
+
+    assert "plugins.heliograph.signalz" in str(caught.value)
+    assert problem in str(caught.value)
+
+
+def test_another_error_of_the_startup_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a defect and not a problem of the configuration, so its traceback is needed."""
+    monkeypatch.setattr(plugin, "providers", Providers(ZeroDivisionError()))
+
+    with pytest.raises(ZeroDivisionError):
+        plugin.startup(Instance())
+
+
+@pytest.mark.parametrize("hook", ["startup", "track_event", "actor_from_request"])
+def test_hook_is_called_before_those_of_other_plugins(hook: str) -> None:
+    """The settings are checked before another plugin's startup, and an event is emitted before another hook fails."""
+    assert getattr(plugin, hook).datasette_impl["tryfirst"]
+
+
+def test_event_that_cannot_be_emitted_is_logged(warnings: pytest.LogCaptureFixture) -> None:
+    """Datasette would report the write as failed, although it was committed."""
+    plugin.track_event(Instance(signalz="log"), object())
+
+    assert warnings.messages == ["An event could not be emitted."]
+
+
+def test_handlers_that_cannot_be_traced_are_returned_unchanged(warnings: pytest.LogCaptureFixture) -> None:
+    """Tokens are verified without telemetry then."""
+    handlers: list[object] = [object()]
+    hook = plugin.register_token_handler(Instance(signalz="log"))
+    next(hook)
+
+    with pytest.raises(StopIteration) as stopped:
+        hook.send(handlers)
+
+    assert stopped.value.value is handlers
+    assert warnings.messages == ["The operations of token handlers cannot be traced."]
+
+
+@pytest.mark.anyio
+async def test_shutdown_flushes_in_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flush waits for servers, and must not block Datasette's event loop."""
+    calls: list[tuple[int, bool]] = []
+    monkeypatch.setattr(
+        plugin, "flush", lambda timeout: calls.append((timeout, threading.current_thread() is threading.main_thread()))
+    )
+
+    await plugin.shutdown(Instance(flush_timeout_millis=700))()
+
+    assert calls == [(700, False)]
