@@ -285,7 +285,7 @@ def test_deprecated_event_can_be_emitted_under_both_names(telemetry: Telemetry) 
 
 
 def test_property_cannot_replace_an_attribute_of_the_actor(telemetry: Telemetry) -> None:
-    """A property with the name of an attribute of the actor goes below the name of the event."""
+    """A property that declares an attribute of the actor is always exported below the name of the event."""
 
     @dataclass
     class AboutEvent(Event):
@@ -297,6 +297,6 @@ def test_property_cannot_replace_an_attribute_of_the_actor(telemetry: Telemetry)
         host.track(AboutEvent(user="cleverbot", actor={"id": "root"}))
 
     assert telemetry.events == [
-        ("app.about", {"user.id": "cleverbot"}),
+        ("app.about", {"app.about.user": "cleverbot"}),
         ("app.about", {"user.id": "root", "app.about.user": "cleverbot"}),
     ]
