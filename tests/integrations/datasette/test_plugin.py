@@ -11,6 +11,7 @@ from datasette.utils import StartupError
 
 from heliograph import OutboxError, SettingsError
 from heliograph.integrations.datasette import plugin
+from heliograph.integrations.datasette.instance_state import state_of
 
 
 class Instance:
@@ -26,13 +27,20 @@ class Instance:
 
 
 class Providers:
-    """Providers of a process whose set-up fails."""
+    """Providers of a process. They record the settings of their set-up, which can fail."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: Exception | None = None) -> None:
         self._error = error
+        self.settings: list[object] = []
+        self.timeouts: list[int] = []
 
     def set_up_at_startup(self, settings: object) -> None:
-        raise self._error
+        self.settings.append(settings)
+        if self._error is not None:
+            raise self._error
+
+    def shut_down_at_exit(self, timeout_millis: int) -> None:
+        self.timeouts.append(timeout_millis)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +62,18 @@ def test_problems_of_settings_and_of_providers_are_one_error(
 
     assert "plugins.heliograph.signalz" in str(caught.value)
     assert problem in str(caught.value)
+
+
+def test_providers_are_set_up_and_shut_down_with_the_settings_of_the_instance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings may name an outbox, and have the timeout of the shutdown."""
+    providers = Providers()
+    monkeypatch.setattr(plugin, "providers", providers)
+    instance = Instance(flush_timeout_millis=700)
+
+    plugin.startup(instance)
+
+    assert providers.settings == [state_of(instance).settings]
+    assert providers.timeouts == [700]
 
 
 def test_another_error_of_the_startup_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:

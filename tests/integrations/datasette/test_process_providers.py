@@ -29,7 +29,7 @@ class OwnedProvider:
 
 
 class SetUps:
-    """Stands for `set_up_providers`: records the signals of each call, and returns one provider."""
+    """A fake of `set_up_providers` that records the signals of each call and returns one provider."""
 
     def __init__(self) -> None:
         self.signals: list[tuple[TelemetrySignal, ...]] = []
@@ -114,9 +114,11 @@ def test_startup_sets_every_provider_if_the_environment_or_an_outbox_asks_for_ex
 
 
 def test_all_owned_providers_are_shut_down_at_exit_once(
-    set_ups: SetUps, at_exit: list[tuple[Callable[[], object], float]]
+    set_ups: SetUps, at_exit: list[tuple[Callable[[], object], float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A second Datasette in the process registers nothing more; its providers are shut down all the same."""
+    """All global providers are flushed before. A second Datasette in the process registers nothing more."""
+    flushes: list[float] = []
+    monkeypatch.setattr("heliograph.integrations.datasette.process_providers.flush", flushes.append)
     providers = ProcessProviders({**ENDPOINT, **ALONE})
     providers.set_up_at_import()
     for timeout in (100, 200):
@@ -127,6 +129,7 @@ def test_all_owned_providers_are_shut_down_at_exit_once(
     shutdown()
 
     assert timeout == 100
+    assert flushes == [100]
     assert [owned.shutdowns for owned in set_ups.owned] == [[100]] * 3
 
 
