@@ -407,7 +407,7 @@ def test_handler_of_a_signal_may_emit(
 
 
 def test_handler_of_a_signal_may_create_the_same_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It interrupts its thread while that is creating the storage: both records go to one storage, and a flush waits for both."""
+    """It interrupts its thread while that creates the storage. Both records go to one storage, and a flush waits for both."""
     interrupted = []
 
     def storage(**kwargs: Any) -> ResourceStorage:

@@ -247,6 +247,23 @@ def test_handler_of_a_signal_may_wake_in_the_middle_of_a_wake(tmp_path: Path) ->
     assert len(nested) > 1
 
 
+def test_worker_pauses_after_an_unexpected_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A record that raises each time does not fill the log, however often the worker is woken. Shutdown ends the pause."""
+    monkeypatch.setattr("heliograph.delivery.worker._ERROR_PAUSE_SECONDS", 3600.0)
+
+    def fail() -> None:
+        raise RuntimeError("broken")
+
+    with logging_to(tmp_path, "", transport=RecordingTransport(fail)) as emit:
+        emit("one")
+        wait_for(lambda: caplog.records)
+        assert not emit.processor.force_flush(300)
+        assert len(caplog.records) == 1
+    assert not emit.processor._worker._thread.is_alive()
+
+
 def test_journal_that_cannot_be_read_does_not_stop_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -282,25 +299,25 @@ def test_journal_that_cannot_be_read_does_not_stop_others(
     assert b"behind it" in transport.requests[-1]
 
 
-def test_orphan_that_was_released_is_not_used_if_another_one_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its lock is free, so another process may have adopted it."""
+def test_orphan_that_fails_does_not_affect_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was released is not used again: another process may have adopted it. Those behind are sent."""
     monkeypatch.setattr("heliograph.delivery.worker._ERROR_PAUSE_SECONDS", 0.0)
     monkeypatch.setattr("heliograph.delivery.worker._ADOPT_SECONDS", 3600.0)
-    unreadable, broken = sorted([make_orphan(tmp_path, "one"), make_orphan(tmp_path, "two")])
+    unreadable, broken, waiting = sorted(make_orphan(tmp_path, uid) for uid in ("one", "two", "three"))
     drained: list[Path] = []
 
     def drain_orphan(orphan: Orphan, *_: object) -> bool:
         drained.append(orphan.folder)
         if orphan.folder == broken:
             raise RuntimeError("a defect")
+        if orphan.folder == waiting:
+            return False
         orphan.release()
         return True
 
     monkeypatch.setattr(Orphan, "drain", drain_orphan)
     with logging_to(tmp_path, "", transport=RecordingTransport()):
-        wait_for(lambda: drained.count(broken) > 2)
+        wait_for(lambda: min(drained.count(broken), drained.count(waiting)) > 2)
 
     assert drained.count(unreadable) == 1
 

@@ -1,7 +1,7 @@
 """Fixtures of the fault tests, and the table of their results.
 
-Each test adds a row, and the table is printed at the end of the run. `make faults` runs the tests in full and writes the table to
-`docs/faults.md`; with the other tests they run in a shorter form.
+Each test adds a row, and the table is printed at the end of the run. `make faults` runs the tests in full and writes the
+table to `docs/faults.md`; with the other tests they run in a shorter form.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from faults.programs import Programs
 TABLE = REPOSITORY / "docs" / "faults.md"
 INTRODUCTION = """# The fault matrix
 
-The results of the last `make faults`, with real processes, real sockets and a real Collector. Records are counted by `log.record.uid`, where
-they are accepted and where they arrive: **lost = acknowledged − received − dead − damaged**. *Damaged* counts records whose bytes on the disk
-were overwritten by the test, as the outbox counted them itself. A shorter form of each test runs with the other tests.
+The results of the last `make faults`, with real processes, real sockets and a real Collector. Records are counted by
+`log.record.uid`, where they are accepted and where they arrive: **lost = acknowledged − received − dead − damaged**.
+*Damaged* counts records whose bytes on the disk were overwritten by the test, as the outbox counted them itself. A shorter
+form of each test runs with the other tests.
 """
 
 

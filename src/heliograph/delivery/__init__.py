@@ -5,8 +5,8 @@ Purpose
 
 The SDK's batch processor keeps records in memory. They are lost when the process is killed, when the queue is full, or when a
 server is down for longer than a few seconds. This package keeps them in a directory, the *outbox*, instead. Its promise: a
-record that was *accepted* (``on_emit`` returned, and the record was not counted as rejected) is delivered at least once, becomes
-a dead letter, or is counted as damaged or dropped. None disappears without a count.
+record that was *accepted* (``on_emit`` returned, and the record was not counted as rejected) is delivered at least once,
+becomes a dead letter, or is counted as damaged or dropped. None disappears without a count.
 
 The entry is `heliograph.delivery.processor.OutboxLogRecordProcessor`. ``heliograph outbox`` looks after the directory.
 
@@ -76,15 +76,16 @@ lock                                guards
 `JournalWriter._flushed`            (a condition) which thread flushes to the disk, and up to which sequence that is done
 `MemoryJournal._lock`               its records and their size
 `Sender._schedule`                  the times before which nothing is sent
-`OutboxCounters._lock`              the counters
 `OutboxMetrics._lock`               the list of outboxes that are reported
+`OutboxCounters._lock`              the counters
 `Worker._progress`                  no data: flushing threads wait at it for the worker
 =================================== =================================================================================
 
 An emitting thread takes one lock, for the time in which a frame is copied: the writer's. The worker does not take it. It reads
-what the length fields, written last, declare complete. Locks are taken in the order of the table, never the other way round,
-so no two threads wait for each other. Those that a handler of a signal may meet are ``RLock``: its own thread may hold them.
-An ``RLock`` lets the handler in, so a writer that is in the middle of a frame raises `JournalBusy`, and the record goes to memory.
+what the length fields, written last, declare complete. Locks are taken in the order of the table, never the other way
+round, so no two threads wait for each other. Those that a handler of a signal may meet are ``RLock``: its own thread may hold
+them. An ``RLock`` lets the handler in, so a writer that is in the middle of a frame raises `JournalBusy`, and the record goes
+to memory. The worker is woken through a ``queue.SimpleQueue``, whose ``put`` is reentrant, too.
 
 Readers of journals have no lock, because only the worker uses them. Others read single integers of theirs, which only grow.
 
@@ -94,7 +95,8 @@ Invariants
 1. Sequences of a folder begin at 1, have no gap, and are never used twice. So a gap means damage, and its size is known.
 2. A frame becomes visible as a whole: its length is written after all else. If the process is killed before, zeros are there.
 3. A full disk is an error when a segment is created, and never later: its space is reserved before it is mapped.
-4. A record is acknowledged only after a server accepted it, or after it is stored as a dead letter.
+4. A record is acknowledged only after a server accepted it, or after it is stored as a dead letter. After any exception the
+   reader goes back to the first record that is not acknowledged, so none is skipped.
 5. The cursor never goes past a record that is not acknowledged, and a segment is deleted only when the cursor is past it.
    A cursor that is lost, old or damaged costs duplicates, never a record.
 6. A folder is written by one process, and read for sending by one thread. The lock is taken before its first byte is written,
@@ -121,9 +123,9 @@ skipped, up to the next frame with a valid checksum. Its bytes are copied to ``d
 
 **Send.** Header, scopes and records are joined to a request. One request is under way at a time.
 
-**Verdict.** The response decides (`heliograph.delivery.transport`). *Delivered* and *partial* acknowledge the batch. *Retry* and
-*hold* keep it, and wait for the server's ``Retry-After`` or for a growing backoff. After *split* and *dead letter* the batch is
-sent in halves, down to a single record, which becomes a dead letter.
+**Verdict.** The response decides (`heliograph.delivery.transport`). *Delivered* and *partial* acknowledge the batch. *Retry*
+and *hold* keep it, and wait for a growing backoff, and at least for the server's ``Retry-After``. After *split* and *dead
+letter* the batch is sent in halves, down to a single record, which becomes a dead letter.
 
 **Acknowledge.** The cursor is replaced, and segments that are behind it are deleted. Waiting flushes are notified.
 
@@ -140,10 +142,10 @@ child's first record creates a folder of its own.
 **Shutdown.** New storages are refused, what waits is sent within the timeout, and orphans after it. Then the worker is ended,
 with the request under way cancelled. Only then are journals closed. Records that are in memory are moved to the disk.
 
-**Disk failure.** If an append fails, the record goes to memory (64 MiB for each resource), an error is logged, and the disk is
-tried again with the first record a second later. The worker sends from disk and from memory. If the cursor cannot be
-written, sending goes on,
-and duplicates are possible after a restart. If a dead letter cannot be stored, its record is not acknowledged, and waits.
+**Disk failure.** If an append fails, the record goes to memory (64 MiB for each resource), an error is logged, and the disk
+is tried again with the first record a second later. The worker sends from disk and from memory. If the cursor cannot be
+written, sending goes on, and duplicates are possible after a restart. If a dead letter cannot be stored, its record is not
+acknowledged, and waits. If a journal cannot be read, the worker logs it, pauses for a second, and sends the others.
 
 Known limits
 ============
@@ -157,8 +159,10 @@ Known limits
   segment each. Dead letters count, but are stored whatever the size.
 - ``drop_oldest`` drops segments of the process itself, never those of others.
 - A torn end of a journal counts as one damaged record: how many there were cannot be known.
-- If the handler of a signal emits while its own thread is creating the folder of the same resource, that record gets a folder of
-  its own, which the *next* process sends; a flush does not wait for it.
+- A thread that drops segments logs and counts while it holds the writer's lock. If the handler of a signal interrupts logging
+  or counting on another thread, and emits, the two can wait for each other.
+- A handler of a signal that calls ``shutdown`` in the middle of an ``emit`` of its own thread, and then returns to it, closes
+  the file that the ``emit`` is writing to: the ``emit`` raises ``ValueError``.
 - A child that is forked while the parent's worker is adopting may inherit a lock file that it does not know of. That
   folder stays locked until the child ends, too.
 """

@@ -9,8 +9,8 @@
     OUTBOX/dead.db                          the dead letters
 
 Ownership is an exclusive `flock` on the file ``lock``. The kernel drops it when the process ends, however it ends, so a
-folder whose lock is free belongs to a process that has died: it is an orphan, and the process that locks it may send and delete it.
-A file with a process id would not do: ids are used again, and a file outlives a kill.
+folder whose lock is free belongs to a process that has died: it is an orphan, and the process that locks it may send and
+delete it. A file with a process id would not do: ids are used again, and a file outlives a kill.
 
 Many processes work in one outbox at once, without any other lock between them. Two rules make that safe:
 

@@ -242,7 +242,8 @@ class Sender:
         try:
             self._dead_letters.put(header, entry, reason=verdict.reason.value, message=verdict.message)
         except OutboxError as error:
-            logger.error(  # noqa: TRY400 — the message says it all, a traceback adds nothing
+            # Not `exception`: a traceback would add nothing.
+            logger.error(  # noqa: TRY400
                 "A record that the server rejects could not be written to the dead letters; it stays in the outbox: %s",
                 error,
             )
@@ -256,8 +257,8 @@ class Sender:
         try:
             source.acknowledge(sequence)
         except OSError as error:
-            # Going on is right: the records are delivered. Only the note on disk is missing, and after a restart of the
-            # process they would be sent a second time.
+            # Continue: the records are delivered. Only the cursor on disk is old, so after a restart of the process they
+            # would be sent a second time.
             logger.warning("The outbox could not save what was delivered, and may send it again: %s", error)
 
     def _schedule_retry(self, verdict: Verdict) -> None:

@@ -13,8 +13,9 @@ and acknowledges what they return. Threads that flush or read metrics call `last
 
 **Locks.** `_lock` guards the step from "no folder" to "folder, reader and writer", and from "open" to "closed", so that no two
 threads create a folder, and none is created after `close`. It is an `RLock`, since the handler of a signal may come while its
-own thread holds it. After that step the three fields do not change before `close`, and are read without a lock. `_writer` is
-set last: a thread that sees a writer also sees the reader and the folder's lock. The journals have locks of their own.
+own thread holds it: the journal that the handler created is used then. After that step the three fields do not change before
+`close`, and are read without a lock. `_writer` is set last: a thread that sees a writer also sees the reader and the folder's
+lock. The journals have locks of their own.
 `_failed_at` has no lock: if two threads see a failure at once, the disk is tried, or the failure is logged, once more.
 
 A forked child calls `abandon` and then drops the storage: its files belong to the parent.
@@ -98,7 +99,8 @@ class ResourceStorage:
                 return self.memory.append(scope, encoded)
             except OSError as error:
                 if self._failed_at is None:
-                    logger.error("The outbox cannot be written (%s): records are kept in memory.", error)  # noqa: TRY400 — the traceback would add nothing
+                    # Not `exception`: a traceback would add nothing.
+                    logger.error("The outbox cannot be written (%s): records are kept in memory.", error)  # noqa: TRY400
                 self._failed_at = time.monotonic()
             else:
                 if self._failed_at is not None:
@@ -218,9 +220,8 @@ class ResourceStorage:
             self._is_closed = True
         if self._writer is not None and self._reader is not None and self._folder_lock is not None:
             self._writer.close()
-            is_sent = self.is_acknowledged(
-                *self.last_sequences()
-            )  # after the writer is closed: nothing is added any more
+            # After the writer is closed: nothing is added any more.
+            is_sent = self.is_acknowledged(*self.last_sequences())
             self._reader.close()
             if is_sent:
                 self._folder_lock.delete_folder()

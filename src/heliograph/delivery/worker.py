@@ -129,10 +129,10 @@ class Worker:
         while not self._sender.closed.is_set():
             with self._logged_errors():
                 if time.monotonic() >= adopt_at:
+                    # Set before the search: one that fails must not be tried first in each round, before own records.
                     adopt_at = time.monotonic() + _ADOPT_SECONDS
                     self._unreadable.clear()
-                    with self._logged_errors():  # a search that fails does not stop the records of this process
-                        self._adopt_some()
+                    self._adopt_some()
                 self._send_storages()
                 self._send_orphans()
                 # All open orphans were sent, and there may be more: continue now, and not in ten seconds.
@@ -148,7 +148,7 @@ class Worker:
 
     @contextlib.contextmanager
     def _logged_errors(self) -> Iterator[None]:
-        """Log an unexpected error and pause. The thread must survive it: without the thread nothing would be sent any more."""
+        """Log an unexpected error and pause. The thread must survive it, since nothing would be sent without the thread."""
         try:
             yield
         except Exception:

@@ -1,8 +1,8 @@
 """The journal against a model: a list of records, and a few numbers.
 
-Hypothesis calls the operations below in any order, on a real journal and on the model. Whatever the order: no record is lost, none
-comes out of order, none is read that was not appended, and a record that is acknowledged never comes again. A record that was
-read and not acknowledged comes again only after a rewind or a new reader.
+Hypothesis calls the operations below in any order, on a real journal and on the model. Whatever the order: no record is lost,
+none comes out of order, none is read that was not appended, and a record that is acknowledged never comes again. A record
+that was read and not acknowledged comes again only after a rewind or a new reader.
 """
 
 from __future__ import annotations

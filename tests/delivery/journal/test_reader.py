@@ -49,6 +49,29 @@ def test_records_are_read_in_order_under_their_scopes(tmp_path: Path) -> None:
     reader.close()
 
 
+def test_rewind_works_although_a_file_cannot_be_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The records that were read come again: none is skipped."""
+    encoded = records(2)
+    write(tmp_path, encoded).close()
+    reader = JournalReader(tmp_path, is_live=False)
+    reader.read(max_bytes=10**9, max_records=1)
+    real = SegmentReader.close
+
+    def fail(segment: SegmentReader) -> None:
+        real(segment)
+        raise OSError("input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SegmentReader, "close", fail)
+        with pytest.raises(OSError, match="input/output"):
+            reader.rewind()
+
+    batch = reader.read(max_bytes=10**9, max_records=10)
+    assert batch is not None
+    assert [entry.encoded for entry in batch.entries] == encoded
+    reader.close()
+
+
 def test_reader_follows_the_writer(tmp_path: Path) -> None:
     """Record by record, from one segment to the next."""
     writer = JournalWriter(tmp_path, HEADER, segment_bytes=SMALL)

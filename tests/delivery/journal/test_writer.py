@@ -172,7 +172,7 @@ def test_segments_grow(tmp_path: Path) -> None:
 
 
 def test_threads_share_an_msync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seven threads that append during an msync wait for the next one, which is one for all: the current one may be too early."""
+    """Seven threads that append during an msync wait for one more, and share it: the current one may be too early."""
     started, disk_is_ready = threading.Event(), threading.Event()
     begun: list[int] = []
     ended: list[int] = []

@@ -59,7 +59,7 @@ class SegmentError(ValueError):
 class SegmentVersionError(OSError):
     """The segment has a version that this release does not read.
 
-    It is an `OSError`, not a `SegmentError`: nothing is damaged, so the file must stay as it is, like one that cannot be opened.
+    It is an `OSError`, not a `SegmentError`: nothing is damaged, so the file must stay, like one that cannot be opened.
     """
 
 
@@ -90,8 +90,8 @@ class Scope(NamedTuple):
 
 Frame: TypeAlias = "tuple[int, int, int, bytes, int]"
 """A frame that was read: its sequence, its kind (`SCOPE` or `RECORD`), the number of the scope that it defines or uses, its
-content, and the position of its end in the bytes. It is a plain tuple, because a named one takes as long to make as the frame to
-read."""
+content, and the position of its end in the bytes. It is a plain tuple, because a named one takes as long to make as the
+frame to read."""
 
 
 def dump_header(header: Header) -> bytes:

@@ -1,7 +1,7 @@
 """Reads the journal of one folder, whatever happened to its files.
 
-A `JournalReader` belongs to one thread: the worker of the process that writes the journal, or whoever holds the lock of an
-orphan. Two things happen on other threads meanwhile, without a lock, because each is one assignment of a number that only grows:
+A `JournalReader` belongs to one thread: the worker of the process that writes the journal, or the thread that owns an orphan.
+Two things happen on other threads meanwhile, without a lock, because each is one assignment of a number that only grows:
 
 - a thread that appends calls `give_up_before`, after it deleted the oldest segment to make room;
 - metrics and `force_flush` read `acknowledged` and `oldest`.
@@ -72,7 +72,12 @@ class JournalReader:
         self.oldest: Entry | None = None
 
     def read(self, *, max_bytes: int, max_records: int) -> Batch | None:
-        """Return the next records, at least one, or `None` if everything was read that is there now."""
+        """Return the next records, at least one, or `None` if everything was read that is there now.
+
+        Raises:
+            OSError: A file cannot be read, or has a later version. Records may have been skipped: call `rewind` before the
+                next `read`.
+        """
         while (segment := self._segment or self._open_next()) is not None:
             entries = self._entries(segment, max_bytes, max_records)
             if entries:

@@ -5,8 +5,8 @@ There are two locks. No thread waits for one while it holds the other, except in
 
 - `_lock` guards the current segment, its scopes, the next segment's size and `last_sequence`. It is held for the few
   microseconds of one append, and while a new segment is reserved and, if durable, the old one is synced.
-- `_flushed` guards `_synced` and `_flusher`: which thread calls msync now, and up to which sequence the disk has everything. The
-  msync itself runs under neither lock, so that other threads append meanwhile.
+- `_flushed` guards `_synced` and `_flusher`: which thread calls msync now, and up to which sequence the disk has everything.
+  The msync itself runs under neither lock, so that other threads append meanwhile.
 
 Both are reentrant, because the handler of a signal runs on a thread that may hold them.
 """
@@ -165,7 +165,7 @@ class JournalWriter:
         return segment
 
     def _new_segment(self, sequence: int, wanted: int, smallest: int) -> SegmentWriter:
-        """Return a new segment of the wanted size or, if there is no room for it, of the smallest: the last space is used, too."""
+        """Return a new segment of the wanted size or, to use the last space, of the smallest if the wanted one does not fit."""
         try:
             segment = self._reserved(sequence, wanted)
         except OSError:
