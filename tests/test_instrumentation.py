@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 
@@ -28,9 +28,9 @@ class LargeSaleEvent(SaleEvent):
     pass
 
 
-def instrumentation_of(telemetry: Telemetry, settings: Settings) -> Instrumentation:
+def instrumentation_of(telemetry: Telemetry, settings: Settings, event_class: type = SaleEvent) -> Instrumentation:
     instrumentation = Instrumentation(settings, Providers(**telemetry.providers))
-    instrumentation.schemas.register(SaleEvent)
+    instrumentation.schemas.register(event_class)
     return instrumentation
 
 
@@ -102,3 +102,64 @@ def test_token_operations_use_the_actor_setting(telemetry: Telemetry) -> None:
             operation.set_user("root")
 
     assert ["user.id" in (span.attributes or {}) for span in telemetry.spans] == [True, False]
+
+
+# Attributes that the settings opt out of
+
+
+@dataclass
+class Buyer:
+    name: str
+    email: str
+
+
+@dataclass
+class BuyEvent(Event, message="{note} {buyer[email]}"):
+    name = "buy"
+    note: str
+    buyer: Buyer
+    meta: dict[str, object]
+    card: Annotated[str, Attribute("payment.card")] = "4111"
+
+
+OPT_OUT = (
+    "app.buy.note",
+    "app.buy.buyer.email",
+    "app.buy.meta.secret",
+    "payment.card",
+    "user.name",
+    "heliograph.actor.org.x",
+)
+META = {"secret": "s", "fine": 1, **{f"k{number}": number for number in range(70)}, "": "kept"}
+BUYER = {"id": "root", "name": "s", "org": {"x": "s", "y": 1}}
+
+
+@pytest.mark.parametrize("meta", [META, dict(reversed(META.items()))], ids=["attribute", "overflow"])
+@pytest.mark.parametrize("note", ["s", 5], ids=["common", "violation"])
+def test_opted_out_attributes_are_not_exported(telemetry: Telemetry, meta: dict[str, object], note: Any) -> None:
+    """Fields, inner fields, keys of dicts and keys of the actor, also in the overflow and in the body."""
+    settings = Settings(opt_out=OPT_OUT)
+    event = BuyEvent(note=note, buyer=Buyer("Ada", "s"), meta=meta, card="s", actor=BUYER)
+    instrumentation = instrumentation_of(telemetry, settings, BuyEvent)
+    instrumentation.emit(event)
+
+    [log] = telemetry.logs
+    attributes = log.log_record.attributes or {}
+    assert not [name for name in attributes if name in OPT_OUT]
+    assert '"secret"' not in str(attributes["heliograph.event.overflow"])
+    assert "s" not in attributes.values()
+    assert log.log_record.body == "? ?"
+    assert (attributes["app.buy.buyer.name"], attributes["heliograph.actor.org.y"]) == ("Ada", 1)
+
+
+def test_opted_out_attributes_are_not_in_the_quarantine(telemetry: Telemetry, tmp_path: Path) -> None:
+    """An event in it is exported later, by a program that may have other settings."""
+    file = tmp_path / "quarantine.db"
+    settings = Settings(opt_out=OPT_OUT, validation=Validation.QUARANTINE, quarantine=file)
+    instrumentation_of(telemetry, settings, BuyEvent).emit(
+        BuyEvent(note=5, buyer=Buyer("Ada", "canary"), meta={"secret": "canary", "fine": 1}, card="canary", actor=BUYER)  # type: ignore[arg-type]
+    )
+
+    [record] = [each.record for each in Quarantine(file).find()]
+    assert record.properties == {"buyer": {"name": "Ada"}, "meta": {"fine": 1}}
+    assert record.actor == {"user.id": "root", "heliograph.actor.org.y": 1}

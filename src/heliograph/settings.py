@@ -213,7 +213,10 @@ class Settings:
         "The signals that an event is emitted as: any of `log`, `span_event`, `span`.",
     )
     namespace: str = _setting(
-        "app", _parse_namespace, "The first part of the event name, for event classes without a namespace of their own."
+        "app",
+        _parse_namespace,
+        "The first part of the event name, for event classes without a namespace of their own. (In Datasette, those of an installed "
+        "plugin have the name of its distribution.)",
     )
     validation: Validation = _setting(
         Validation.WARN,
@@ -247,6 +250,11 @@ class Settings:
         (),
         _parse_list,
         "The names of the attributes with the requirement level `opt_in` that are exported; `*` for all of them.",
+    )
+    opt_out: tuple[str, ...] = _setting(
+        (),
+        _parse_list,
+        "The names of attributes that are not exported, such as `datasette.delete_row.pks`, with all attributes below them.",
     )
     outbox: Path | None = _setting(
         None,

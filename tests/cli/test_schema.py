@@ -178,7 +178,7 @@ def test_plugins_of_datasette_are_started_and_ended(folder: Path) -> None:
     )
 
     assert result.returncode == 0, result.stderr
-    assert "app.lunch" in json.loads((folder / "lock.json").read_text())["events"]
+    assert "lunch.lunch" in json.loads((folder / "lock.json").read_text())["events"]
     assert (folder / "plugins" / "shutdown.txt").read_text() == "soup", (
         "plugins must end before their files are deleted"
     )

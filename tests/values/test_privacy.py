@@ -229,3 +229,15 @@ def test_violations_contain_no_value(caplog: pytest.LogCaptureFixture, telemetry
         "datatype-mismatch: by_name{}",
     )
     assert SECRET not in caplog.text
+
+
+def test_opted_out_attributes_are_dropped() -> None:
+    """With all attributes below them; a name that only begins alike is another attribute."""
+    policy = PrivacyPolicy(opt_in=("*",), opt_out=("a.b", "a.c.d"))
+
+    assert policy.privacy_of(Attribute(), "a.b") is Privacy.DROP
+    assert policy.privacy_of(Attribute(requirement="opt_in", privacy=Privacy.PLAIN), "a.b.c") is Privacy.DROP
+    assert policy.privacy_of(Attribute(), "a.bc") is Privacy.PLAIN
+    assert policy.privacy_of(Attribute(), None) is Privacy.PLAIN
+    assert policy.without_opted_out({"b": 1, "c": {"d": 2, "e": 3}}, "a") == {"c": {"e": 3}}
+    assert policy.without_opted_out({"a.b": 1, "a.c": {"d": 2}, "b": 4}) == {"a.c": {}, "b": 4}

@@ -50,7 +50,7 @@ def load_registry(sources: Iterable[str], settings: Settings | None = None) -> S
     for source in sources:
         for event_class in _classes(source):
             try:
-                registry.register(event_class)
+                registry.register(event_class, namespace=_namespace_of(event_class, source))
             except SchemaError as error:
                 if source != DATASETTE:
                     raise click.ClickException(f"{source}: {error}") from error
@@ -58,6 +58,15 @@ def load_registry(sources: Iterable[str], settings: Settings | None = None) -> S
                     f"{source}: {error}. Its events are exported without a schema; it is skipped here.", err=True
                 )
     return registry
+
+
+def _namespace_of(event_class: type, source: str) -> str | None:
+    """Return the namespace that heliograph's plugin gives a class in Datasette; `None` is the setting."""
+    if source != DATASETTE:
+        return None
+    from heliograph.integrations.datasette.distributions import namespace_of  # needs Datasette, an optional dependency
+
+    return namespace_of(event_class, "") or None
 
 
 def _classes(source: str) -> list[type]:

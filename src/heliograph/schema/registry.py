@@ -51,13 +51,22 @@ class SchemaRegistry(Mapping[type, EventSchema]):
     @classmethod
     def from_settings(cls, settings: Settings) -> SchemaRegistry:
         """Return an empty registry with the namespace and the privacy of the settings."""
-        policy = PrivacyPolicy(key=settings.privacy_key, default=settings.privacy_default, opt_in=settings.opt_in)
+        policy = PrivacyPolicy(
+            key=settings.privacy_key,
+            default=settings.privacy_default,
+            opt_in=settings.opt_in,
+            opt_out=settings.opt_out,
+        )
         return cls(namespace=settings.namespace, policy=policy)
 
-    def register(self, event_class: type) -> EventSchema:
+    def register(self, event_class: type, *, namespace: str | None = None) -> EventSchema:
         """Compile the schema of an event class, add it, and return it.
 
         If the class is registered already, return its schema. Several versions of one event can be registered side by side.
+
+        Args:
+            event_class: The class.
+            namespace: The namespace if the class declares none; `None` is the registry's.
 
         Raises:
             SchemaError: The class has no schema.
@@ -66,7 +75,7 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         known = self._readers.get(event_class)
         if known is not None:
             return known.schema
-        reader = EventReader(compile_schema(event_class, namespace=self.namespace, policy=self.policy))
+        reader = EventReader(compile_schema(event_class, namespace=namespace or self.namespace, policy=self.policy))
         schema = reader.schema
         first = self._by_event_name.setdefault((schema.event_name, schema.version), reader)
         if first is not reader:
@@ -89,9 +98,10 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         if errors:
             raise errors[0] if len(errors) == 1 else SchemaErrors(errors)
 
-    def register_untyped(self, event_class: type) -> EventSchema:
+    def register_untyped(self, event_class: type, *, namespace: str | None = None) -> EventSchema:
         """Add a schema for a class that `register` rejects. Its events are exported by their ``properties()``."""
-        return self._add(EventReader(compile_untyped(event_class, namespace=self.namespace, policy=self.policy)))
+        schema = compile_untyped(event_class, namespace=namespace or self.namespace, policy=self.policy)
+        return self._add(EventReader(schema))
 
     def reader(self, event_class: type) -> EventReader:
         """Return the reader of a class: its own, or one with the schema of its nearest registered ancestor.

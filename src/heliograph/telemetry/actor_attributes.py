@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from heliograph.events import Attribute, Privacy
-from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, ACTOR_SECRETS, USER_HASH, USER_ID, USER_ROLES
+from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, ACTOR_SECRETS, USER_HASH, USER_ID, USER_ROLES, actor_attribute
 from heliograph.values.attributes import Attributes, add_attributes
 from heliograph.values.forms import form_of, protected_form_of
 from heliograph.values.privacy import DROPPED, PrivacyPolicy
@@ -58,7 +58,7 @@ class ActorFilter:
 
     def privacy_of(self, key: str) -> Privacy:
         """Return the privacy of the value under a key."""
-        return self._policy.privacy_of(self._by_key.get(key, self._others), None)
+        return self._policy.privacy_of(self._by_key.get(key, self._others), actor_attribute(key))
 
     def put(self, attributes: Attributes, actor: object) -> None:
         """Add the exported part of an actor to the attributes.
@@ -86,7 +86,7 @@ class ActorFilter:
             elif form != {}:
                 attributes[name] = list(_texts(form)) if key == "roles" else str(form)
         if others:
-            add_attributes(attributes, ACTOR, others)
+            add_attributes(attributes, ACTOR, self._policy.without_opted_out(others, ACTOR))
 
     def put_user(self, attributes: Attributes, actor_id: object) -> None:
         """Add the exported part of an actor to the attributes, if only its id is known."""

@@ -7,11 +7,12 @@ the type of a name does not depend on the data.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias, Union
 
 from heliograph.semconv import EVENT_OVERFLOW
-from heliograph.values.privacy import Protected
+from heliograph.values.privacy import PrivacyPolicy, Protected
 from heliograph.values.text import to_json
 
 Scalar: TypeAlias = Union[str, bool, int, float]
@@ -89,6 +90,19 @@ def add_overflow(attributes: Attributes, rest: Mapping[str, object]) -> None:
     text, former = to_json(rest), attributes.get(_OVERFLOW)
     # Both are JSON objects with at least one key, and with different keys: they are joined without being parsed.
     attributes[_OVERFLOW] = f"{former[:-1]},{text[1:]}" if isinstance(former, str) else text
+
+
+def without_opted_out(attributes: Attributes, policy: PrivacyPolicy) -> Attributes:
+    """Return the attributes that the policy does not opt out of. What was added to the overflow is filtered, too."""
+    if not policy.opt_out:
+        return attributes
+    exported: Attributes = policy.without_opted_out(attributes)  # type: ignore[assignment]  # the values stay as they are
+    text = exported.pop(_OVERFLOW, None)
+    if isinstance(text, str):
+        rest = policy.without_opted_out(json.loads(text))
+        if rest:
+            add_overflow(exported, rest)
+    return exported
 
 
 def merge_attributes(attributes: Attributes, others: Mapping[str, AttributeValue]) -> None:

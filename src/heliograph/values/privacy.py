@@ -53,15 +53,23 @@ class PrivacyPolicy:
         key: The key of the hashes. Without it, a value that should be hashed is dropped, and one warning is logged.
         default: The privacy of a field that declares none.
         opt_in: The names of the attributes with the requirement ``opt_in`` that are exported. ``*`` names all of them.
+        opt_out: The names of the attributes that are not exported, with all attributes below them.
 
     Attributes:
         default: The privacy of a field that declares none.
+        opt_out: The names of the attributes that are not exported.
     """
 
     def __init__(
-        self, *, key: str | None = None, default: Privacy = Privacy.PLAIN, opt_in: tuple[str, ...] = ()
+        self,
+        *,
+        key: str | None = None,
+        default: Privacy = Privacy.PLAIN,
+        opt_in: tuple[str, ...] = (),
+        opt_out: tuple[str, ...] = (),
     ) -> None:
         self.default = default
+        self.opt_out = opt_out
         self._key = None if key is None else key.encode(errors="surrogateescape")
         self._opt_in = frozenset(opt_in)
         self._warned = False
@@ -74,6 +82,8 @@ class PrivacyPolicy:
             name: The name of its attribute on the wire, or `None` if it has no name of its own.
             enclosing: The privacy of the value that the field is inside of. It applies if the field declares none.
         """
+        if self.opt_out and name is not None and self._is_opted_out(name):
+            return Privacy.DROP
         is_opt_in = declared.requirement == "opt_in"
         if is_opt_in and not self._opt_in & {EVERYTHING, name}:
             return Privacy.DROP
@@ -84,6 +94,25 @@ class PrivacyPolicy:
             self._warn()
             return Privacy.DROP
         return privacy
+
+    def without_opted_out(self, form: Mapping[str, object], name: str = "") -> dict[str, object]:
+        """Return a dict without the keys, at any depth, whose attributes are not exported.
+
+        Args:
+            form: A form.
+            name: The name of its attribute. If it is empty, the keys are names of attributes themselves.
+        """
+        if not self.opt_out:
+            return dict(form)
+        names = {key: f"{name}.{key}" if name else key for key in form}
+        return {
+            key: self.without_opted_out(value, names[key]) if isinstance(value, dict) else value
+            for key, value in form.items()
+            if not self._is_opted_out(names[key])
+        }
+
+    def _is_opted_out(self, name: str) -> bool:
+        return any(name == each or name.startswith(f"{each}.") for each in self.opt_out)
 
     def _warn(self) -> None:
         if not self._warned:  # two threads may both log it, which does no harm

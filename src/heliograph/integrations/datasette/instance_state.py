@@ -14,6 +14,7 @@ from datasette.tokens import TokenHandler, TokenInvalid
 
 from heliograph.errors import SchemaError, SettingsError
 from heliograph.instrumentation import Instrumentation
+from heliograph.integrations.datasette.distributions import namespace_of
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings, Validation
 from heliograph.telemetry.providers import Providers
@@ -57,17 +58,18 @@ class InstanceState:
         self._tokens = instrumentation.tokens
 
     def register(self, event_classes: Iterable[type]) -> None:
-        """Compile the schemas of event classes.
+        """Compile the schemas of event classes. Classes of installed plugins that name no namespace get the distribution's.
 
         Datasette accepts classes of which no schema can be compiled. For each, a warning is logged, and its events are emitted
         untyped: with the attributes that `properties()` returns.
         """
         for event_class in event_classes:
+            namespace = namespace_of(event_class, self.schemas.namespace)
             try:
-                self.schemas.register(event_class)
+                self.schemas.register(event_class, namespace=namespace)
             except SchemaError as error:
                 logger.warning("%s. Its events are emitted untyped, with what properties() returns.", error)
-                self.schemas.register_untyped(event_class)
+                self.schemas.register_untyped(event_class, namespace=namespace)
 
     def traced(self, handlers: Iterable[object]) -> list[object]:
         """Return token handlers whose operations are traced.

@@ -10,7 +10,7 @@ from heliograph.schema.read.coverage import CoverageRecorder
 from heliograph.schema.read.field import field_readers
 from heliograph.schema.read.generated import AttributesFunction, generate_attributes_function
 from heliograph.schema.read.validation import Violation
-from heliograph.values.attributes import Attributes, add_attributes
+from heliograph.values.attributes import Attributes, add_attributes, without_opted_out
 from heliograph.values.forms import protected_form_of
 from heliograph.values.introspect import declared_privacy, field_names, getattr_or_none
 from heliograph.values.privacy import DROPPED
@@ -44,16 +44,35 @@ class EventReader:
             else generate_attributes_function(self._fields, schema.policy, self._attributes_by_field)
         )
 
+        if schema.policy.opt_out:
+            self.attributes = self._without_opted_out(self.attributes)
+
     def body_text(self, attributes: Attributes) -> str:
         """Return the short display string of an event that has these attributes."""
         return self._display_name if self.schema.body is None else self.schema.body.render(attributes)
 
     def protected_properties(self, event: EventLike) -> dict[str, object]:
         """Return the exported part of the properties of an event, in their forms."""
+        policy, prefix = self.schema.policy, self.schema.event_name
         if self.schema.fields is None:
-            return self._untyped_properties(event)
+            return policy.without_opted_out(self._untyped_properties(event), prefix)
         forms = ((reader.field.name, reader.read(getattr_or_none(event, reader.field.name))) for reader in self._fields)
-        return {name: form for name, form in forms if form is not DROPPED}
+        exported = {name: form for name, form in forms if form is not DROPPED}
+        if policy.opt_out:
+            prefixes = {reader.field.name: reader.attribute for reader in self._fields}
+            return {
+                name: policy.without_opted_out(form, prefixes[name]) if isinstance(form, dict) else form
+                for name, form in exported.items()
+            }
+        return exported
+
+    def _without_opted_out(self, function: AttributesFunction) -> AttributesFunction:
+        """Wrap a function that reads events: keys of dicts and inner fields become attributes with names, too."""
+
+        def attributes_of(event: EventLike, violations: list[Violation] | None = None) -> Attributes:
+            return without_opted_out(function(event, violations), self.schema.policy)
+
+        return attributes_of
 
     def _attributes_by_field(self, event: EventLike, violations: list[Violation] | None) -> Attributes:
         """Read an event that the generated function cannot handle, field by field."""

@@ -17,7 +17,7 @@ from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.wire_attributes import privacy_by_path
 from heliograph.schema.read.field import add_typed_attributes, field_readers
 from heliograph.schema.read.validation import Violation, violations_of_fields
-from heliograph.values.attributes import Attributes
+from heliograph.values.attributes import Attributes, without_opted_out
 from heliograph.values.privacy import (
     DROPPED,
     HASH_PREFIX,
@@ -44,6 +44,7 @@ def read_stored_properties(schema: EventSchema, properties: Mapping[str, object]
         exported = reader.protect(_with_marks(properties.get(reader.field.name)))
         if exported is not DROPPED:
             add_typed_attributes(attributes, reader.attribute, exported, reader.field.type, reader.reserved)
+    attributes = without_opted_out(attributes, schema.policy)
     by_path = privacy_by_path(schema.fields or (), schema.policy)
     private = frozenset(path for path, privacy in by_path if privacy is not Privacy.PLAIN)
     violations = violations_of_fields(properties, schema.fields or ())
