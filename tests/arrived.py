@@ -81,13 +81,15 @@ def below(span: Span, name: str, trace: Trace) -> list[Span]:
 
 
 def without_uid(event: SpanEvent | LogRecord) -> dict[str, object]:
-    """Return the attributes of the event, without its unique id."""
-    return {name: value for name, value in event.attributes.items() if name != "log.record.uid"}
+    """Return the attributes of the event, without its unique id, and without the name that a span event has among them."""
+    return {
+        name: value for name, value in event.attributes.items() if name not in {"log.record.uid", "otel.event.name"}
+    }
 
 
 def assert_same_event(record: LogRecord, event: SpanEvent, span: Span) -> None:
     """Assert that the log record belongs to the span, and has the same name, time, id and attributes as the span event."""
     assert (record.event_name, record.time_unix_nano) == (event.name, event.time_unix_nano)
     assert (record.trace_id, record.span_id) == (span.trace_id, span.span_id)
-    assert record.attributes == event.attributes
+    assert {**record.attributes, "otel.event.name": event.name} == event.attributes
     assert record.attributes["log.record.uid"]

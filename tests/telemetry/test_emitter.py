@@ -35,7 +35,8 @@ from heliograph.quarantine.record import InvalidRecord
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.read.event import EventReader
 from heliograph.telemetry.actor_attributes import ActorFilter
-from heliograph.telemetry.emitter import MAX_ATTRIBUTES, Emitter, limit_attributes
+from heliograph.telemetry.emitter import Emitter
+from heliograph.telemetry.limits import MAX_ATTRIBUTES, limit_attributes
 from heliograph.telemetry.providers import Providers
 from heliograph.version import __version__
 from recorder import Telemetry, without_uid

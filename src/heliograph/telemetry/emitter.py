@@ -12,9 +12,9 @@ Steps for one event, in this order:
 Emitting an event raises only two exceptions, both requested by the setting ``validation=strict``: `InvalidEvent` and
 `OutboxFull`. No other problem of heliograph, of a provider or of an actor's code reaches the program.
 
-Threads: any number of threads, and signal handlers, may emit at once. The emitter has no lock. It changes only three fields
-after its construction, all of them caches of a fact that does not change back (`_logger`, `_traces_are_set`, `_warned`): two
-threads that find one empty do the work twice, which is harmless.
+Threads: any number of threads, and signal handlers, may emit at once. The emitter has no lock. The fields that it changes after its
+construction are caches (`_logger` with `_log_limits`, `_span_event_limits`, `_traces_are_set`, `_warned`): two threads that find one
+empty do the work twice, which is harmless.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ from heliograph.schema.read.validation import Violation, describe_violations
 from heliograph.semconv import (
     EVENT_CREATED,
     EVENT_NAME,
-    EVENT_OVERFLOW,
     EVENT_VERSION,
     EVENT_VIOLATIONS,
     LOG_RECORD_UID,
@@ -46,17 +45,21 @@ from heliograph.semconv import (
 from heliograph.settings import Settings, Signal
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.invalid_events import InvalidEventHandler
+from heliograph.telemetry.limits import (
+    Limits,
+    limits_of_logger,
+    limits_of_span_events,
+    limits_of_spans,
+    warn_of_short_values,
+)
 from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.otel_api import Logger, SeverityNumber
 from heliograph.telemetry.providers import Providers
 from heliograph.telemetry.uid import UidGenerator
-from heliograph.values.attributes import Attributes, add_overflow, merge_attributes
+from heliograph.values.attributes import Attributes, merge_attributes
 from heliograph.values.forms import INT64_MAX, form_of
 from heliograph.values.introspect import getattr_or_none
 from heliograph.values.text import to_json
-
-MAX_ATTRIBUTES: Final = 100
-"""The maximum number of attributes of an event. The SDK silently drops attributes beyond its own limit, 128 by default."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -103,6 +106,9 @@ class Emitter:
         self._emits_span = Signal.SPAN in settings.signals
         self._trace_signal = Signal.SPAN_EVENT if self._emits_span_event else Signal.SPAN  # to report failures
         self._logger: Logger | None = None
+        self._log_limits = Limits()
+        self._span_event_limits: tuple[object, Limits] = (self, Limits())  # an object with limits, and these
+        warn_of_short_values()
         self._traces_are_set = False
         self._warned: set[Signal] = set()
 
@@ -174,8 +180,6 @@ class Emitter:
         attributes[_UID] = uid
         if schema.version is not None:
             attributes[_VERSION] = schema.version
-        if len(attributes) > MAX_ATTRIBUTES:
-            attributes = limit_attributes(attributes)
         if self._emits_log:
             self._emit_log(reader, attributes, timestamp, context)
         if self._emits_span_event or self._emits_span:
@@ -201,11 +205,15 @@ class Emitter:
         try:
             log = self._logger or self._find_logger()
             if log is not None:
+                body = reader.body_text(attributes)  # before an attribute that it shows is in the overflow
+                limits = self._log_limits
+                if len(attributes) > limits.count or limits.length is not None:
+                    attributes = limits.apply(attributes)
                 log.emit(
                     timestamp=timestamp,
                     context=context,
                     severity_number=_SEVERITY_NUMBERS[reader.schema.severity],
-                    body=reader.body_text(attributes),
+                    body=body,
                     attributes=attributes,
                     event_name=reader.schema.event_name,
                 )
@@ -218,7 +226,9 @@ class Emitter:
     def _find_logger(self) -> Logger | None:
         # Kept only once a provider is set. Until then the API returns a proxy, which would add a call to every later event.
         if self._providers.has_logs():
-            self._logger = self._providers.logger()
+            log = self._providers.logger()
+            self._log_limits = limits_of_logger(log)
+            self._logger = log  # last: another thread that finds it has the limits, too
         else:
             self._warn_once(Signal.LOG, "LoggerProvider")
         return self._logger
@@ -228,12 +238,26 @@ class Emitter:
             span = get_current_span(context)
             if self._emits_span_event and span.is_recording():
                 # A copy: the log record may share the attributes, and must not have the name as an attribute.
-                span.add_event(event_name, {**attributes, _EVENT_NAME: event_name}, timestamp)
+                attributes = {**attributes, _EVENT_NAME: event_name}
+                limits = self._limits_of_span_events(span)
+                if len(attributes) > limits.count or limits.length is not None:
+                    attributes = limits.apply(attributes)
+                span.add_event(event_name, attributes, timestamp)
             elif self._has_traces() and self._emits_span:
                 tracer = self._providers.tracer()
+                attributes = limits_of_spans(tracer).apply(attributes)
                 tracer.start_span(event_name, context, attributes=attributes, start_time=timestamp).end(timestamp)
         except Exception as error:  # a provider's own code may raise anything
             self._report_failure(self._trace_signal, error)
+
+    def _limits_of_span_events(self, span: object) -> Limits:
+        # Spans of one provider share one object. The last one is kept, since deriving the limits takes longer than this.
+        known, limits = self._span_event_limits
+        found = getattr(span, "_limits", None)
+        if found is not known:
+            limits = limits_of_span_events(found)
+            self._span_event_limits = (found, limits)
+        return limits
 
     def _has_traces(self) -> bool:
         if not self._traces_are_set:
@@ -257,19 +281,3 @@ class Emitter:
     def _report_failure(self, signal: Signal, error: Exception) -> None:
         self._metrics.emit_failures.add(signal.value, error_type(error))
         logger.error("A provider failed to emit an event as %r: %s", signal.value, error_type(error), exc_info=error)
-
-
-def limit_attributes(attributes: Attributes, limit: int = MAX_ATTRIBUTES) -> Attributes:
-    """Return at most ``limit`` attributes: those beyond it are added to the overflow, which is one of them.
-
-    The unique id, and the name of a span event, are always attributes of their own: receivers find duplicates by the one, and
-    people find events by the other.
-    """
-    first = [name for name in (_UID, _EVENT_NAME) if name in attributes]
-    names = [*first, *(name for name in attributes if name not in first and name != EVENT_OVERFLOW)]
-    room = max(len(first), limit - 1)
-    kept = {name: attributes[name] for name in names[:room]}
-    if EVENT_OVERFLOW in attributes:
-        kept[EVENT_OVERFLOW] = attributes[EVENT_OVERFLOW]
-    add_overflow(kept, {name: attributes[name] for name in names[room:]})
-    return kept

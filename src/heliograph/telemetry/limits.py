@@ -1,0 +1,150 @@
+"""The limits for the attributes of an event: ours, and those of the SDK, if they are lower.
+
+The SDK drops attributes beyond its count limit, and cuts text beyond its length limit, without a trace in the record. So the
+attributes beyond a count limit are put into the overflow before the SDK sees them, and unique ids and the actor are exempt from a
+length limit that would cut them: a receiver would take events with equal beginnings of their ids for duplicates.
+
+The limits are read from the objects that apply them. If these have none, the standard variables of the environment apply.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from heliograph.semconv import ACTOR_ONLY, EVENT_NAME, EVENT_OVERFLOW, LOG_RECORD_UID, SCOPE
+from heliograph.values.attributes import Attributes, AttributeValue, add_overflow
+
+MAX_ATTRIBUTES: Final = 100
+"""The maximum number of attributes of an event. The SDK silently drops attributes beyond its own limit, 128 by default."""
+UID_LENGTH: Final = 36
+"""The number of characters of a unique id."""
+
+_UID: Final = str(LOG_RECORD_UID)  # str(): dicts are slower with keys of a subclass of str
+_NAME: Final = str(EVENT_NAME)
+_EXEMPT: Final = ACTOR_ONLY | {_UID, _NAME}
+
+_COUNT: Final = "OTEL_ATTRIBUTE_COUNT_LIMIT"
+_LENGTH: Final = "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"
+_LOG_LENGTH: Final = "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT"
+_SPAN_LENGTH: Final = "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"
+
+logger: Final = logging.getLogger(SCOPE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The limits for the attributes of one signal.
+
+    Attributes:
+        count: The maximum number of attributes, `MAX_ATTRIBUTES` at most.
+        length: The maximum number of characters of a text if it is too low for a unique id, else `None`.
+    """
+
+    count: int = MAX_ATTRIBUTES
+    length: int | None = None
+
+    def apply(self, attributes: Attributes) -> Attributes:
+        """Return the attributes within the limits. They stay as they are."""
+        if len(attributes) > self.count:
+            attributes = limit_attributes(attributes, self.count)
+        if self.length is not None:
+            attributes = {name: _exempt(value) if name in _EXEMPT else value for name, value in attributes.items()}
+        return attributes
+
+
+def limits_of_logger(logger: object) -> Limits:
+    """Return the limits for log records."""
+    limits = getattr(logger, "_log_record_limits", None)
+    return _limits(
+        _own(limits, "max_log_record_attributes", "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", _COUNT),
+        _own(limits, "max_log_record_attribute_length", _LOG_LENGTH, _LENGTH),
+    )
+
+
+def limits_of_span_events(limits: object) -> Limits:
+    """Return the limits for span events, from the limits of their span."""
+    return _limits(
+        _own(limits, "max_event_attributes", "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", _COUNT),
+        _own(limits, "max_attribute_length", _LENGTH),
+    )
+
+
+def limits_of_spans(tracer: object) -> Limits:
+    """Return the limits for spans."""
+    limits = getattr(tracer, "_span_limits", None)
+    return _limits(
+        _own(limits, "max_span_attributes", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", _COUNT),
+        _own(limits, "max_span_attribute_length", _SPAN_LENGTH, _LENGTH),
+    )
+
+
+def warn_of_short_values(environ: Mapping[str, str] = os.environ) -> None:
+    """Log a warning if a variable asks for texts that are shorter than a unique id."""
+    short = {
+        name: limit for name in (_LENGTH, _LOG_LENGTH, _SPAN_LENGTH) if (limit := _from_env(environ, name)) is not None
+    }
+    names = [f"{name}={limit}" for name, limit in short.items() if limit < UID_LENGTH]
+    if names:
+        logger.warning(
+            "%s would cut unique ids, which have %d characters, and receivers would drop events as duplicates. The unique id, the "
+            "name and the actor (user.*) of events are not cut; set a limit of %d or more.",
+            ", ".join(names),
+            UID_LENGTH,
+            UID_LENGTH,
+        )
+
+
+def _limits(count: int | None, length: int | None) -> Limits:
+    return Limits(
+        count=MAX_ATTRIBUTES if count is None else max(1, min(count, MAX_ATTRIBUTES)),
+        length=length if length is not None and length < UID_LENGTH else None,
+    )
+
+
+def _own(limits: object, name: str, *variables: str) -> int | None:
+    """Return a limit of the SDK's object, which knows the environment; without an object, of the first variable that is set."""
+    if hasattr(limits, name):
+        limit = getattr(limits, name)
+        return limit if isinstance(limit, int) else None
+    found = (_from_env(os.environ, variable) for variable in variables)
+    return next((limit for limit in found if limit is not None), None)
+
+
+def _from_env(environ: Mapping[str, str], variable: str) -> int | None:
+    text = environ.get(variable, "").strip()
+    return int(text) if text.isdecimal() and len(text) < UID_LENGTH else None
+
+
+class _Whole(str):
+    """Text that the SDK cannot cut: a part of it is all of it. The part is a plain `str`."""
+
+    __slots__ = ()
+
+    def __getitem__(self, _: object) -> str:
+        return str.__str__(self)
+
+
+def _exempt(value: AttributeValue) -> AttributeValue:
+    if isinstance(value, str):
+        return _Whole(value)
+    return [_Whole(item) if isinstance(item, str) else item for item in value] if isinstance(value, list) else value
+
+
+def limit_attributes(attributes: Attributes, limit: int = MAX_ATTRIBUTES) -> Attributes:
+    """Return at most ``limit`` attributes: those beyond it are added to the overflow, which is one of them.
+
+    The unique id comes first, and is kept even if nothing else can be. Then comes the name of a span event.
+    """
+    first = [name for name in (_UID, _NAME) if name in attributes]
+    names = [*first, *(name for name in attributes if name not in first and name != EVENT_OVERFLOW)]
+    room = max(1, limit - 1)
+    kept = {name: attributes[name] for name in names[:room]}
+    if limit > 1:
+        if EVENT_OVERFLOW in attributes:
+            kept[EVENT_OVERFLOW] = attributes[EVENT_OVERFLOW]
+        add_overflow(kept, {name: attributes[name] for name in names[room:]})
+    return kept
