@@ -6,6 +6,7 @@ import logging
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 from opentelemetry.trace import format_trace_id
 
-from heliograph import Attribute, Event, InvalidEvent, Privacy, Settings, hookimpl
+from heliograph import Attribute, Event, InvalidEvent, Privacy, Settings, Validation, hookimpl
 from heliograph.quarantine.store import Quarantine
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.read.event import EventReader
@@ -240,3 +241,72 @@ def test_handler_reports_the_event_as_quarantined_only_if_the_settings_name_the_
 
     assert path.exists() is (validation == "quarantine")
     assert sum(reader.coverage.snapshot().violations.values()) == 1
+
+
+# The log
+
+
+@dataclass
+class LoggedEvent(Event):
+    name = "logged"
+    count: Annotated[int, msgspec.Meta(ge=0)]
+    size: int
+
+
+@dataclass
+class OtherLoggedEvent(Event):
+    name = "other-logged"
+    count: int
+
+
+class LoggedPlugin:
+    @hookimpl
+    def register_events(self) -> list[type]:
+        return [LoggedEvent, OtherLoggedEvent]
+
+
+@pytest.mark.parametrize("validation", [Validation.WARN, Validation.QUARANTINE])
+def test_violations_are_logged_once_for_each_class_and_kind(
+    telemetry: Telemetry, tmp_path: Path, warnings: pytest.LogCaptureFixture, validation: Validation
+) -> None:
+    """With the path, and never a value."""
+    settings = Settings(validation=validation, quarantine=tmp_path / "q.db", secret=("x",))
+    with telemetry.host(LoggedPlugin(), settings=settings) as host:
+        for _ in range(100):
+            host.track(LoggedEvent(count="canary", size=1))  # type: ignore[arg-type]
+            host.track(LoggedEvent(count=1, size="canary"))  # type: ignore[arg-type]
+            host.track(LoggedEvent(count=-1, size=1))
+            host.track(OtherLoggedEvent(count="canary"))  # type: ignore[arg-type]
+
+    found = [record.getMessage() for record in warnings.records if "violates" in record.getMessage()]
+    end = "It is emitted." if validation is Validation.WARN else "It is put into the quarantine."
+    assert [message.partition("LoggedEvent: ")[2] for message in found] == [
+        f"datatype-mismatch: count. {end}",
+        f"constraint-violated: count. {end}",
+        f"datatype-mismatch: count. {end}",
+    ]
+    assert "An event app.other_logged violates the schema of" in found[2]
+    assert "canary" not in warnings.text
+
+
+@pytest.mark.parametrize("validation", list(Validation))
+def test_time_without_a_zone_is_reported_and_emitted(
+    telemetry: Telemetry, tmp_path: Path, warnings: pytest.LogCaptureFixture, validation: Validation
+) -> None:
+    """It is never refused and never put into the quarantine; the time is taken for UTC."""
+    settings = Settings(validation=validation, quarantine=tmp_path / "q.db", secret=("x",))
+    with telemetry.host(LoggedPlugin(), settings=settings) as host:
+        for _ in range(3):
+            host.track(OtherLoggedEvent(count=1, created=datetime(2026, 1, 2)))
+
+    found = [record.getMessage() for record in warnings.records if "time zone" in record.getMessage()]
+    is_reported = validation is not Validation.OFF
+    assert len(found) == is_reported
+    assert len(telemetry.logs) == 3
+    for log in telemetry.logs:
+        assert log.log_record.timestamp == 1767312000 * 10**9
+        violations = (log.log_record.attributes or {}).get("heliograph.event.violations")
+        assert violations == (("constraint-violated: created",) if is_reported else None)
+    assert not (tmp_path / "q.db").exists()
+    if is_reported:
+        assert list(telemetry.counts("heliograph.event.violations").values()) == [3]

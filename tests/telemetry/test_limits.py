@@ -173,7 +173,7 @@ def test_objects_without_limits_have_those_of_the_environment(
 
 
 def test_overflow_that_exists_is_kept() -> None:
-    """What a dict added to it, and what is beyond the limit, are in one JSON object."""
+    """One JSON object has the rest of a dict and the attributes beyond the limit."""
     attributes: Any = {f"a{number}": number for number in range(200)}
     kept = limit_attributes({**attributes, UID: "u", EVENT_OVERFLOW: '{"b":{"":1}}'})
 

@@ -247,7 +247,7 @@ async def test_tracer_provider_that_fails_rejects_no_token(
             await host.verify_token(TOKEN)
 
     assert sum(telemetry.counts("heliograph.token.verify.duration").values()) == 2
-    assert warnings.messages == ["A provider failed to record a token operation: builtins.RuntimeError"] * 2
+    assert warnings.messages == ["A provider failed to record a token operation: builtins.RuntimeError"]
     assert TOKEN not in warnings.text
 
 

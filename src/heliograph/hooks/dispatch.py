@@ -22,6 +22,7 @@ from typing import Final, TypeAlias
 
 from heliograph.events import EventLike
 from heliograph.hooks.plugins import HookCall, Plugins, resolve_result
+from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.loop import BackgroundLoop
 from heliograph.semconv import SCOPE
 from heliograph.telemetry.metrics import Metrics, error_type
@@ -51,6 +52,7 @@ class TrackEventDispatcher:
         self._plugins = plugins
         self._background = background
         self._metrics = metrics
+        self._failures = LimitedLog(logger)
 
     def dispatch(self, datasette: object, event: EventLike) -> None:
         """Call the hooks, and submit the async functions that they return to the background loop."""
@@ -96,8 +98,9 @@ class TrackEventDispatcher:
                 self._report_failure(plugin, error)
 
     def _report_failure(self, plugin: str, error: BaseException) -> None:
-        self._metrics.hook_failures.add(TRACK_EVENT, error_type(error))
-        logger.error("The hook %s of the plugin %s failed.", TRACK_EVENT, plugin, exc_info=error)
+        kind = error_type(error)
+        self._metrics.hook_failures.add(TRACK_EVENT, kind)
+        self._failures.log((plugin, kind), "The hook %s of the plugin %s failed.", TRACK_EVENT, plugin, error=error)
 
 
 def _is_generator(result: object) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Final, TypeAlias, cast
@@ -11,11 +13,18 @@ import pluggy
 
 from heliograph.errors import PluginError
 from heliograph.hooks import specs as hookspecs
+from heliograph.semconv import SCOPE
 
 ENTRY_POINT_GROUP: Final = "heliograph"
 """The group of the entry points by which an installed distribution adds a plugin to every host."""
 HOOK_MARK: Final = f"{hookspecs.PROJECT_NAME}_impl"
 """The attribute that pluggy's marker sets on a hook function."""
+
+_HOOKS: Final = [name for name, spec in vars(hookspecs).items() if hasattr(spec, f"{hookspecs.PROJECT_NAME}_spec")]
+_SIMILARITY: Final = 0.8
+"""The similarity, from 0 to 1, of a name that is probably misspelled. No other hook of Datasette is as similar to one of ours."""
+
+logger: Final = logging.getLogger(SCOPE)
 
 HookCall: TypeAlias = "Callable[..., list[object]]"
 """Calls a hook with keyword arguments, and returns the results that are not `None`."""
@@ -51,6 +60,7 @@ class Plugins:
             self._manager.register(plugin)
         except (TypeError, ValueError, pluggy.PluginValidationError) as error:
             raise PluginError(f"the plugin {plugin!r} cannot be registered: {error}") from error
+        warn_of_misspelled_hooks(plugin)
         self._calls_by_plugin.clear()
 
     def unregister(self, plugin: object) -> None:
@@ -110,6 +120,32 @@ class Plugins:
     def _caller_of(self, plugin: object, hook: str) -> HookCall:
         others = [other for other in self._implementers(hook).values() if other is not plugin]
         return cast("HookCall", self._manager.subset_hook_caller(hook, others))
+
+
+def misspelled_hooks(plugin: object) -> Iterator[tuple[str, str]]:
+    """Yield the name of each hook function of a plugin that no host will call, with the name that was probably meant.
+
+    A plugin may have hooks of Datasette that a `Host` does not call. So only a name is reported that is nearly one of ours.
+    """
+    for name in dir(plugin):
+        options = getattr(getattr(plugin, name, None), HOOK_MARK, None)
+        if not isinstance(options, dict) or options.get("optionalhook"):
+            continue
+        hook = options.get("specname") or name
+        near = difflib.get_close_matches(hook, _HOOKS, n=1, cutoff=_SIMILARITY)
+        if near and hook not in _HOOKS:
+            yield hook, near[0]
+
+
+def warn_of_misspelled_hooks(plugin: object) -> None:
+    """Log a warning for each hook function of a plugin whose name is nearly that of a hook."""
+    for name, near in misspelled_hooks(plugin):
+        logger.warning(
+            "The plugin %r implements %r, which is not a hook, so it is never called; did you mean %r?",
+            plugin,
+            name,
+            near,
+        )
 
 
 async def resolve_result(result: object) -> object:

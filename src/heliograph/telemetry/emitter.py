@@ -23,7 +23,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from typing import Final
+from typing import Final, TypeGuard
 
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import NonRecordingSpan, get_current_span, set_span_in_context
@@ -32,6 +32,7 @@ from heliograph.errors import OutboxFull
 from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.store import Quarantine
+from heliograph.runtime.limited_log import LimitedLog
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation, describe_violations
 from heliograph.semconv import (
@@ -108,6 +109,7 @@ class Emitter:
         self._logger: Logger | None = None
         self._log_limits = Limits()
         self._span_event_limits: tuple[object, Limits] = (self, Limits())  # an object with limits, and these
+        self._failures = LimitedLog(logger)
         warn_of_short_values()
         self._traces_are_set = False
         self._warned: set[Signal] = set()
@@ -142,6 +144,9 @@ class Emitter:
             is_in_quarantine = self._invalid_events.handle(reader, event, uid, timestamp, violations)
             if is_in_quarantine:
                 return
+            attributes[_VIOLATIONS] = describe_violations(violations)
+        if not is_representable and violations is not None and _is_naive(getattr_or_none(event, "created")):
+            self._invalid_events.report_naive_time(reader, violations)
             attributes[_VIOLATIONS] = describe_violations(violations)
         self._emit_signals(reader, attributes, uid, timestamp, get_current())
         if reader.renamed is not None:
@@ -193,7 +198,7 @@ class Emitter:
         A naive datetime is in UTC, as in Datasette's own events. Anything else is kept as text in an attribute, and the
         timestamp is the time now.
         """
-        if isinstance(created, datetime) and created.tzinfo is None:
+        if _is_naive(created):
             timestamp = (created.replace(tzinfo=timezone.utc) - _EPOCH) // _MICROSECOND * 1000
             if 0 <= timestamp <= INT64_MAX:
                 return timestamp
@@ -279,5 +284,12 @@ class Emitter:
             )
 
     def _report_failure(self, signal: Signal, error: Exception) -> None:
-        self._metrics.emit_failures.add(signal.value, error_type(error))
-        logger.error("A provider failed to emit an event as %r: %s", signal.value, error_type(error), exc_info=error)
+        kind = error_type(error)
+        self._metrics.emit_failures.add(signal.value, kind)
+        self._failures.log(
+            (signal, kind), "A provider failed to emit an event as %r: %s", signal.value, kind, error=error
+        )
+
+
+def _is_naive(created: object) -> TypeGuard[datetime]:
+    return isinstance(created, datetime) and created.tzinfo is None

@@ -1,7 +1,7 @@
 """Treat an event that violates its schema as the setting ``HELIOGRAPH_VALIDATION`` demands.
 
-``warn`` counts the violations and lets the event be emitted, ``quarantine`` puts it into the quarantine instead, and
-``strict`` raises `InvalidEvent`. With ``off``, events are not validated, and nothing here is called.
+``warn`` counts and logs the violations and lets the event be emitted, ``quarantine`` puts it into the quarantine instead, and
+``strict`` raises `InvalidEvent`. The log has one line for each class and kind of violation, then one a minute at most. With ``off``, events are not validated, and nothing here is called.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from heliograph.errors import InvalidEvent, qualified_name
 from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.store import Quarantine
+from heliograph.runtime.limited_log import LimitedLog
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation, ViolationKind, describe_violations
 from heliograph.semconv import SCOPE
@@ -45,6 +46,7 @@ class InvalidEventHandler:
         self._is_strict = settings.validation is Validation.STRICT
         self._quarantine = quarantine if settings.validation is Validation.QUARANTINE else None
         self._metrics = metrics
+        self._log = LimitedLog(logger)
         self._actor = actor
 
     def handle(
@@ -70,19 +72,49 @@ class InvalidEventHandler:
         if not schema.is_declared:
             violations.insert(0, Violation(ViolationKind.UNPLANNED_EVENT))
         # Count before raising, so that the metric is the same under every setting.
-        reader.coverage.record_violations(violations)
-        for violation in violations:
-            self._metrics.violations.add(schema.event_name, violation.kind.value)
+        self._count(reader, violations)
         if self._is_strict:
             raise InvalidEvent(schema.event_class, describe_violations(violations))
+        self._log_violations(reader, violations)
         if self._quarantine is None:
             return False
         try:
             self._quarantine.put(self._record(reader, event, uid, time_unix_nano, violations))
-        except Exception:  # the disk may be full, for example; the event is then emitted, so that it is not lost
-            logger.exception("An invalid event could not be put into the quarantine, so it is emitted.")
+        except (
+            Exception
+        ) as error:  # the disk may be full, for example; the event is then emitted, so that it is not lost
+            message = "An invalid event could not be put into the quarantine, so it is emitted."
+            self._log.log(qualified_name(error), message, error=error)
             return False
         return True
+
+    def report_naive_time(self, reader: EventReader, violations: list[Violation]) -> None:
+        """Count, log and append the violation that an event's `created` has no time zone.
+
+        It is never a reason to raise, or to put an event into the quarantine: the time is taken for UTC.
+        """
+        found = [Violation(ViolationKind.CONSTRAINT_VIOLATED, "created")]
+        self._count(reader, found)
+        message = "The time `created` of %s has no time zone, and is taken for UTC. Use datetime.now(timezone.utc)."
+        self._log.log((reader.schema.event_class, "created"), message, reader.schema.label, level=logging.WARNING)
+        violations += found
+
+    def _count(self, reader: EventReader, violations: list[Violation]) -> None:
+        reader.coverage.record_violations(violations)
+        for violation in violations:
+            self._metrics.violations.add(reader.schema.event_name, violation.kind.value)
+
+    def _log_violations(self, reader: EventReader, violations: list[Violation]) -> None:
+        schema = reader.schema
+        if schema.fields is None:  # a warning was logged when the class was registered
+            return
+        treatment = "It is emitted." if self._quarantine is None else "It is put into the quarantine."
+        for violation in violations:
+            kind = (schema.event_class, violation.kind)
+            [text] = describe_violations([violation])
+            message = "An event %s violates the schema of %s: %s. %s"
+            name = qualified_name(schema.event_class)
+            self._log.log(kind, message, schema.label, name, text, treatment, level=logging.WARNING)
 
     def _record(
         self, reader: EventReader, event: EventLike, uid: str, time_unix_nano: int, violations: list[Violation]

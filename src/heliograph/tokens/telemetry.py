@@ -14,6 +14,7 @@ from typing import Final
 
 from opentelemetry.trace import Span, SpanKind, StatusCode, use_span
 
+from heliograph.runtime.limited_log import LimitedLog
 from heliograph.semconv import (
     ERROR_TYPE,
     SCOPE,
@@ -44,6 +45,7 @@ class TokenTelemetry:
         metrics = metrics_of(providers)
         self._providers = providers
         self._actor = actor
+        self._failures = LimitedLog(logger)
         self._durations = {
             TOKEN_CREATE: metrics.token_create_duration,
             TOKEN_VERIFY: metrics.token_verify_duration,
@@ -86,29 +88,28 @@ class TokenTelemetry:
         try:
             return self._providers.tracer().start_span(name, kind=SpanKind.INTERNAL)
         except Exception as error:
-            _log_failure(error)
+            self._log_failure(error)
             return None
 
     def _record_duration(self, name: SpanName, seconds: float, attributes: dict[str, str]) -> None:
         try:
             self._durations[name].record(seconds, attributes)
         except Exception as error:
-            _log_failure(error)
+            self._log_failure(error)
 
-    @staticmethod
-    def _end_span(span: Span, operation: TokenOperation, shared: dict[str, str]) -> None:
+    def _end_span(self, span: Span, operation: TokenOperation, shared: dict[str, str]) -> None:
         try:
             span.set_attributes({**shared, **operation.span_attributes})
             if operation.error_type is not None:
                 span.set_status(StatusCode.ERROR)
             span.end()
         except Exception as error:
-            _log_failure(error)
+            self._log_failure(error)
 
-
-def _log_failure(error: Exception) -> None:
-    """Log the class of a provider's exception, without its message or traceback, which may quote a token."""
-    logger.error("A provider failed to record a token operation: %s", error_type(error))
+    def _log_failure(self, error: Exception) -> None:
+        """Log the class of a provider's exception, without its message or traceback, which may quote a token."""
+        kind = error_type(error)
+        self._failures.log(kind, "A provider failed to record a token operation: %s", kind)
 
 
 class TokenOperation:

@@ -51,8 +51,9 @@ def test_template_names_attributes(message: str, template: str) -> None:
         ("{actor}", "there is no field 'actor'"),
         ("{}", "is not a field or a key"),
         ("{user.name}", "is not a field or a key"),
-        ("{user!r}", "is not a field or a key"),
-        ("{user:>3}", "is not a field or a key"),
+        ("{user!r}", "{user!r} has a format, which a message cannot have; write {user}"),
+        ("{user:>3}", "{user:>3} has a format, which a message cannot have; write {user}"),
+        ("{actor[id]!s:5}", "{actor[id]!s:5} has a format, which a message cannot have; write {actor[id]}"),
         ("{user[]}", "is not a field or a key"),
         ("{user", "expected '}'"),
     ],
@@ -62,3 +63,18 @@ def test_invalid_message(message: str, problem: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
         parse_message(message, NAMES)
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "body"),
+    [
+        ({}, "somebody (somebody) of ? did 1"),
+        ({"user.id": "ada"}, "ada (somebody) of ? did 1"),
+        ({"user.hash": "h", "user.name": "Ada", "heliograph.actor.team": "x"}, "h (Ada) of x did 1"),
+    ],
+)
+def test_body_without_an_actor(attributes: dict[str, str], body: str) -> None:
+    """An actor who is not known, or whose attributes are not exported, is somebody; a hash is in place of its id."""
+    template = parse_message("{actor[id]} ({actor[name]}) of {actor[team]} did {n}", {"n": "app.did.n"})
+
+    assert template.render({**attributes, "app.did.n": 1}) == body

@@ -24,17 +24,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import weakref
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Final
 
+from datasette.plugins import pm
 from datasette.utils import StartupError
 
 from heliograph.errors import OutboxError, SettingsError
 from heliograph.events import EventLike
+from heliograph.hooks.plugins import warn_of_misspelled_hooks
 from heliograph.hooks.specs import hookimpl
 from heliograph.integrations.datasette.instance_state import state_of
 from heliograph.integrations.datasette.process_providers import ProcessProviders, flush
 from heliograph.integrations.datasette.request_actor import App, keep_request, with_request_actor
+from heliograph.runtime.limited_log import LimitedLog
 from heliograph.semconv import SCOPE
 
 if TYPE_CHECKING:
@@ -42,6 +46,9 @@ if TYPE_CHECKING:
     from datasette.utils.asgi import Request
 
 logger: Final = logging.getLogger(SCOPE)
+
+failures: Final = LimitedLog(logger)
+"""Failures that may happen for every event and every token."""
 
 providers: Final = ProcessProviders(os.environ)
 providers.set_up_at_import()
@@ -63,6 +70,8 @@ def startup(datasette: Datasette) -> None:
     instance = state_of(datasette)
     providers.shut_down_at_exit(instance.settings.flush_timeout_millis)
     instance.register(datasette.event_classes)
+    for plugin in pm.get_plugins():
+        warn_of_misspelled_hooks(plugin)
 
 
 def _problems(step: Callable[[], object]) -> tuple[str, ...]:
@@ -84,8 +93,8 @@ def track_event(datasette: Datasette, event: EventLike) -> None:
     """
     try:
         state_of(datasette).emit(event)
-    except Exception:
-        logger.exception("An event could not be emitted.")
+    except Exception as error:
+        failures.log((weakref.ref(datasette), type(error)), "An event could not be emitted.", error=error)
 
 
 @hookimpl(wrapper=True)
@@ -94,8 +103,9 @@ def register_token_handler(datasette: Datasette) -> Generator[None, list[object]
     handlers = yield
     try:
         return state_of(datasette).traced(handlers)
-    except Exception:
-        logger.exception("The operations of token handlers cannot be traced.")
+    except Exception as error:
+        kind = ("tokens", weakref.ref(datasette), type(error))
+        failures.log(kind, "The operations of token handlers cannot be traced.", error=error)
         return handlers
 
 

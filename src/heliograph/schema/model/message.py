@@ -10,8 +10,9 @@ import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from heliograph.semconv import actor_attribute
+from heliograph.semconv import USER_EMAIL, USER_FULL_NAME, USER_HASH, USER_ID, USER_NAME, actor_attribute
 from heliograph.values.attributes import Attributes
 from heliograph.values.text import display
 
@@ -27,9 +28,12 @@ class MessageTemplate:
     parts: tuple[tuple[str, str | None], ...]
 
     def render(self, attributes: Attributes) -> str:
-        """Return the body of an event that has these attributes, with ``?`` in place of each missing one."""
+        """Return the body of an event that has these attributes.
+
+        A missing attribute is ``?``; an actor who has none of the attributes that identify one is ``somebody``.
+        """
         texts = (
-            literal if attribute is None else f"{literal}{attributes.get(attribute, '?')}"
+            literal if attribute is None else f"{literal}{_value(attributes, attribute)}"
             for literal, attribute in self.parts
         )
         return display("".join(texts))
@@ -39,6 +43,18 @@ class MessageTemplate:
         """The template with names of attributes instead of fields, for readers that do not have the class."""
         parts = ((literal.replace("{", "{{").replace("}", "}}"), attribute) for literal, attribute in self.parts)
         return "".join(literal if attribute is None else f"{literal}{{{attribute}}}" for literal, attribute in parts)
+
+
+_IDENTITY: Final = (USER_ID, USER_NAME, USER_FULL_NAME, USER_EMAIL)
+
+
+def _value(attributes: Attributes, name: str) -> object:
+    value = attributes.get(name)
+    if value is None and name == USER_ID:
+        value = attributes.get(USER_HASH)  # the setting may ask for a hash
+    if value is None:
+        return "somebody" if name in _IDENTITY else "?"
+    return value
 
 
 def parse_message(message: str, attribute_names: Mapping[str, str]) -> MessageTemplate:
@@ -61,7 +77,10 @@ def parse_message(message: str, attribute_names: Mapping[str, str]) -> MessageTe
 
 def _attribute(path: str, spec: str | None, conversion: str | None, attribute_names: Mapping[str, str]) -> str:
     match = re.fullmatch(r"(\w+)((?:\[[^\[\]]+\])*)", path)
-    if match is None or spec or conversion:
+    if match is not None and (spec or conversion):
+        written = f"{{{path}{f'!{conversion}' if conversion else ''}{f':{spec}' if spec else ''}}}"
+        raise ValueError(f"{written} has a format, which a message cannot have; write {{{path}}}")
+    if match is None:
         raise ValueError(f"{{{path}}} is not a field or a key; write {{field}} or {{field[key]}}")
     first, keys = match[1], re.findall(r"\[([^\[\]]+)\]", match[2])
     if first == "actor" and keys:
