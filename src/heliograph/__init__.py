@@ -42,6 +42,7 @@ from heliograph.settings import OutboxFullPolicy, OutboxSync, Settings, Signal, 
 from heliograph.tokens.handler import TokenHandler
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.signed import SignedTokenHandler
+from heliograph.values.converters import register_converter
 from heliograph.version import __version__
 
 if typing.TYPE_CHECKING:
@@ -90,6 +91,7 @@ __all__ = [
     "configure",
     "current_actor",
     "hookimpl",
+    "register_converter",
 ]
 
 

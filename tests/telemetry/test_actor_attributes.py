@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -292,20 +293,18 @@ def test_actor_that_changes_while_it_is_read_is_exported() -> None:
     """The keys are those that the actor had at the start. Here its own value changes it, in place of another thread."""
     actor: dict[str, object] = {}
 
-    class Growing(Mapping[str, object]):
-        def __getitem__(self, key: str) -> object:
-            return 1
-
-        def __iter__(self) -> Iterator[str]:
+    class Growing(dt.tzinfo):
+        def utcoffset(self, _: object) -> dt.timedelta:
             actor["added"] = 1
-            return iter(("a",))
+            return dt.timedelta(hours=1)
 
-        def __len__(self) -> int:
-            return 1
+    actor.update(id="root", since=dt.datetime(2026, 1, 2, tzinfo=Growing()), team="ops")
 
-    actor.update(id="root", grows=Growing(), team="ops")
-
-    assert put(actor, "*") == {"user.id": "root", "heliograph.actor.grows.a": 1, "heliograph.actor.team": "ops"}
+    assert put(actor, "*") == {
+        "user.id": "root",
+        "heliograph.actor.since": "2026-01-02T00:00:00+01:00",
+        "heliograph.actor.team": "ops",
+    }
 
 
 KEYS = (

@@ -3,12 +3,17 @@
 A *form* is the JSON-like value that a Python value becomes: a scalar, `None`, a list of forms or a dict of forms. Forms are
 made here, once, for every path on which a value can be exported: attributes, bodies, the quarantine, examples.
 
+- `stored` reads what objects store, without running the code of their classes.
 - `introspect` reads the fields of a class and the `Attribute` declarations in their annotations.
 - `text` escapes and shortens text, and writes JSON.
 - `privacy` decides which part of a value is exported, and masks, hashes and drops.
+- `standard_library` and `named_classes` make plain values of the classes that heliograph knows.
+- `converters` finds the function for a class, those that a program registers included.
+- `reports` warns, once for each class, about values that cannot be exported.
 - `forms` makes the form of a value. It applies the privacy that the classes inside of the value declare.
 - `attributes` turns a form into OpenTelemetry attributes.
 
-Two threads may enter every function here at once: none has state but the bounded caches of `introspect`, which
-`functools.lru_cache` locks, and the flag of `privacy.PrivacyPolicy` that limits a warning to one.
+Two threads may enter every function here at once: none has state but the bounded caches of classes, which
+`functools.lru_cache` locks, the flag of `privacy.PrivacyPolicy` and the names in `reports` that limit warnings to one, and the
+registered converters, a dict of which each step is one step of the interpreter.
 """

@@ -1,24 +1,51 @@
 r"""Make the form of any Python value. No function here raises an exception or changes a value.
 
-==================================  ===================================================================
+==================================  ====================================================================================
 value                               form
-==================================  ===================================================================
+==================================  ====================================================================================
 `str`                               itself; lone surrogates as ``\udc80``
 `bool`, `float`                     itself; ``"NaN"``, ``"Infinity"``, ``"-Infinity"`` as text
 `int`                               itself; beyond 64 bits as decimal text, beyond 1024 bits as hexadecimal
-`None`                              omitted; ``null`` inside JSON
+`None`, `msgspec.UNSET`             omitted; ``null`` inside JSON
 `datetime`, `date`, `time`          ISO 8601 text, with its offset, or ``Z``
 `timedelta`                         ISO 8601 duration, such as ``P1DT2S``
-`Decimal`, `UUID`                   text
+`Decimal`, `Fraction`, `complex`    text, such as ``1.10``, ``1/3``, ``1+2j``
+`UUID`, `timezone`, `ZoneInfo`      text
 `bytes`, `bytearray`, `memoryview`  base64
+`pathlib`, `ipaddress`              the text of the path, address, interface or network
+`re.Pattern`                        its pattern
 `Enum`                              its value
-`list`, `tuple`, `set`              an array, if it holds scalars of one type (sets are sorted); else JSON text
-`dict`, dataclass, `msgspec.Struct` flattened by key; if several keys have the same text, such as ``1`` and ``"1"``,
-                                    all after the first get a number: ``1#2``
-any other object                    ``<module.Class>``; none of its code is run
+an exception                        the name of its class, such as ``ValueError``; never its text
+`list`, `tuple`, `set`              an array, if it holds scalars of one type (sets are sorted); else JSON text. So are
+                                    `deque`, `range`, `array`, `UserList` and the views of dicts
+`dict`                              flattened by key; if several keys have the same text, such as ``1`` and ``"1"``, all
+                                    after the first get a number: ``1#2``. So are `UserDict`, `ChainMap`,
+                                    `MappingProxyType` and `sqlite3.Row`
+dataclass, attrs, `msgspec.Struct`  flattened by field, as it is stored: no property is read. So are `SimpleNamespace`
+                                    and `argparse.Namespace`
+URLs and DSNs                       text, without user name and password: those of `urllib.parse`, pydantic, httpx,
+                                    yarl, Starlette, SQLAlchemy, urllib3
+pydantic's secrets                  ``<masked>``
+numpy scalars                       as Python's; `datetime64` is ISO 8601 text; `timedelta64` a duration, or ``3 M``
+                                    (months)
+numpy arrays                        an array, up to 64 items; else class, shape and type, such as ``<numpy.ndarray
+                                    (100,) float64>``. So are `Series` and `Index` of pandas
+pandas `DataFrame`                  ``<pandas.DataFrame (100, 3)>``
+pandas `Timestamp`, `Timedelta`     as `datetime` and `timedelta`, with nanoseconds; `NaT` and `NA` as `None`
+any other object                    ``<module.Class>``, and one warning for its class, unless a converter is registered
 a value inside of itself            ``<cycle>``; a value nested more than 32 deep is ``<too deep>``
 more than 10,000 values inside one  the first 10,000 of them, and ``<too large>``
-==================================  ===================================================================
+==================================  ====================================================================================
+
+A value of a subclass has the form of the nearest class in the table. Values are read as they are stored, and only methods of
+the standard library and of the named packages are called: no code of a program's own class runs. (The one exception is the
+`tzinfo` of a time, which is asked for its offset.) Therefore a mapping or sequence of a program's own, which could be slow or
+endless, is an "other object". All conversions of one property together have half a second; what is not read by then is
+``<too slow>``. Containers are copied before they are read, because another thread may change them.
+
+``heliograph.register_converter(Money, lambda money: money.cents)`` gives the values of a class of your own a form. A converter runs
+in another thread, with a copy of the caller's context. If it raises or takes too long, its values are ``<module.Class>`` and a
+warning is logged; if it returns more than 64 KiB, ``<too large>``.
 
 Dates, numbers and bytes have the form that msgspec gives them in JSON, so that attributes and the JSON Schema agree.
 
@@ -30,34 +57,39 @@ attribute. An empty dict is omitted.
 
 from __future__ import annotations
 
+import contextvars
 import datetime as dt
 import decimal
-import enum
 import itertools
 import math
+import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from heliograph.errors import qualified_name
+from heliograph.runtime.deadline import run_within
+from heliograph.values.converters import RegisteredConverter, RunningCall, converter_of, has_fields
 from heliograph.values.introspect import declared_privacy, field_names
-from heliograph.values.privacy import PrivacyPolicy
+from heliograph.values.privacy import PrivacyPolicy, Protected
+from heliograph.values.reports import report_failure, report_unknown
+from heliograph.values.standard_library import MAX_DECIMAL_BITS, MAX_VALUES, STANDARD, Pairs, Unordered
+from heliograph.values.stored import class_name, stored_attributes
 from heliograph.values.text import escape_surrogates, to_json
 
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
 MAX_NESTING: Final = 32
 """The number of values that can be inside of one another. It keeps Python's stack from overflowing."""
-MAX_VALUES: Final = 10_000
-"""The number of values inside of one property that are read. It bounds the time that one event can cost."""
 TOO_LARGE: Final = "<too large>"
-"""The form of everything after `MAX_VALUES` values."""
-
-_DECIMAL_BITS: Final = 1024
-"""The size of the longest integer that is written in decimal. CPython refuses longer ones by a limit that users can lower."""
+"""The form of everything after `MAX_VALUES` values, and of too much that a registered converter returned."""
+TOO_SLOW: Final = "<too slow>"
+"""The form of everything that is not read after `MAX_MILLIS`."""
+MAX_MILLIS: Final = 500.0
+"""The time that all conversions of one property may take together, in milliseconds."""
+MAX_CONVERTED_BYTES: Final = 65_536
+"""The size of the form of what a registered converter returned, as JSON."""
 
 
 def form_of(value: object) -> object:
@@ -66,7 +98,8 @@ def form_of(value: object) -> object:
     >>> form_of({"when": dt.date(2026, 1, 2), "tags": {"b", "a"}, "size": 2**70})
     {'when': '2026-01-02', 'tags': ['a', 'b'], 'size': '1180591620717411303424'}
     """
-    return _FormBuilder(None).form(value)
+    to_form = _SCALARS.get(id(type(value)))
+    return _build(value, None)[0] if to_form is None else to_form(value)
 
 
 def protected_form_of(value: object, policy: PrivacyPolicy) -> tuple[object, bool]:
@@ -74,30 +107,71 @@ def protected_form_of(value: object, policy: PrivacyPolicy) -> tuple[object, boo
 
     The privacy of the field that has the value is not applied here; the caller knows it.
     """
-    builder = _FormBuilder(policy)
-    form = builder.form(value)
+    form, builder = _build(value, policy)
     return form, not builder.met_private
+
+
+class _ConverterMet(BaseException):
+    """A registered converter has to run, which needs a time limit. It is no `Exception`, so that every level lets it pass."""
+
+
+_inside_converter: Final = contextvars.ContextVar("heliograph_inside_converter", default=False)
+"""True in the thread of registered converters. One that makes forms itself, as by tracking an event, starts no more threads."""
+
+
+def _build(value: object, policy: PrivacyPolicy | None) -> tuple[object, _FormBuilder]:
+    builder = _FormBuilder(policy)
+    try:
+        return builder.form(value), builder
+    except _ConverterMet:
+        if not _inside_converter.get():
+            return _build_with_converters(value, policy)
+    builder = _FormBuilder(policy, runs_converters=False)
+    return builder.form(value), builder
+
+
+def _build_with_converters(value: object, policy: PrivacyPolicy | None) -> tuple[object, _FormBuilder]:
+    """Make a form again from the start, in a thread, so that registered converters cannot block the caller."""
+    builder = _FormBuilder(policy, runs_converters=True)
+
+    def build() -> tuple[object, _FormBuilder]:
+        _inside_converter.set(True)
+        return builder.form(value), builder
+
+    found = run_within(MAX_MILLIS, build)
+    if found is not None:
+        return found
+    builder.abandon()
+    builder = _FormBuilder(policy, runs_converters=False)
+    return builder.form(value), builder
 
 
 class _FormBuilder:
     """Makes the form of one value, recursively.
 
+    Args:
+        policy: The privacy policy. `None` exports private fields as they are.
+        runs_converters: True calls registered converters, False does not, and `None` raises `_ConverterMet` instead.
+
     Attributes:
         met_private: True once a field with a declared privacy was met.
     """
 
-    __slots__ = ("_parents", "_policy", "_remaining", "met_private")
+    __slots__ = ("_call", "_end", "_parents", "_policy", "_remaining", "_runs_converters", "met_private")
 
-    def __init__(self, policy: PrivacyPolicy | None) -> None:
-        self._policy = policy  # `None` exports private fields as they are
+    def __init__(self, policy: PrivacyPolicy | None, *, runs_converters: bool | None = None) -> None:
+        self._policy = policy
         self._parents: tuple[int, ...] = ()  # the ids of the values that the current one is inside of
         self._remaining = MAX_VALUES
+        self._end = 0.0  # on the monotonic clock, from the first conversion on
+        self._runs_converters = runs_converters
+        self._call: tuple[type, RegisteredConverter, RunningCall] | None = None  # the last one
         self.met_private = False
 
     def form(self, value: object) -> object:
-        to_form = _EXACT.get(type(value))
         parents = self._parents
         try:
+            to_form = _EXACT.get(type(value))
             if to_form is not None:
                 return to_form(value)
             if id(value) in parents:
@@ -106,48 +180,85 @@ class _FormBuilder:
                 return "<too deep>"
             self._parents = (*parents, id(value))
             return self._form_by_kind(value)
-        except Exception:  # a value's own code, such as the keys of a mapping, may raise anything; the event goes out
+        except Exception as error:  # such as a memoryview that was released; the event goes out
+            report_failure(type(value), error)
             return _unknown(value)
         finally:
             self._parents = parents
 
     def _form_by_kind(self, value: object) -> object:
-        # The order matters: an enum may be a `str` or an `int` too, and text and bytes are sequences.
-        match value:
-            case enum.Enum():
-                return self.form(value.value)
-            case Mapping():
-                return _with_unique_keys(self._keyed_forms(value))
-            case AbstractSet():
-                return sorted(self._forms(value), key=to_json)  # a set has no order of its own; equal sets look equal
-            case str():
-                return escape_surrogates(str.__str__(value))  # not `str(value)`, which a subclass can override
-            case int():
-                return integer_form(int.__index__(value))
-            case float():
-                return number_form(float.__float__(value))
-            case _ if isinstance(value, _WRITTEN_BY_MSGSPEC):
-                return msgspec.to_builtins(value)
-            case Sequence():
-                return list(self._forms(value))
-        return self._form_of_object(value)
+        cls: Any = type(value)  # mypy does not consider a class hashable
+        if cls in _CONTAINERS:
+            return self._form_of_plain(value)
+        if has_fields(cls):
+            return self._form_of_object(value)
+        converter = converter_of(cls)
+        if converter is None:
+            report_unknown(cls)
+            return _unknown(value)
+        if isinstance(converter, RegisteredConverter):
+            return self._form_by_registered(value, converter)
+        return TOO_SLOW if self._is_late() else self._form_of_plain(converter(value))
+
+    def _form_of_plain(self, value: object) -> object:
+        """Return the form of what a converter returned, which counts as no value of its own."""
+        kind = type(value)
+        to_form = _EXACT.get(kind)
+        if to_form is not None:
+            return to_form(value)
+        if kind in _CONTAINERS:
+            value = _CONTAINERS[kind](value)
+            kind = type(value)
+        if kind is list:
+            return list(self._forms(value))  # type: ignore[arg-type]
+        if kind is Pairs:
+            return _with_unique_keys(self._keyed_forms(value))  # type: ignore[arg-type]
+        if kind is Unordered:
+            # A set has no order of its own; equal sets look equal.
+            return sorted(self._forms(value), key=to_json)  # type: ignore[arg-type]
+        if kind is Protected:
+            self.met_private = True
+            return value
+        return self.form(value)
+
+    def _is_late(self) -> bool:
+        now = time.monotonic()
+        self._end = self._end or now + MAX_MILLIS / 1000
+        return now > self._end
+
+    def _form_by_registered(self, value: object, converter: RegisteredConverter) -> object:
+        if self._runs_converters is False or not converter.is_available:
+            return _unknown(value)
+        if self._runs_converters is None:
+            raise _ConverterMet
+        if self._is_late():
+            return TOO_SLOW
+        call = RunningCall()
+        self._call = (type(value), converter, call)
+        form = self.form(converter(value, call))
+        return form if len(to_json(form)) <= MAX_CONVERTED_BYTES else TOO_LARGE
+
+    def abandon(self) -> None:
+        """Go on without the thread in which this builder works: its current converter takes too long."""
+        if self._call is not None:
+            cls, converter, call = self._call
+            converter.last_abandoned = call
+            report_failure(cls, None)
 
     def _form_of_object(self, value: object) -> object:
-        cls: Any = type(value)  # mypy does not consider a class hashable
-        names = field_names(cls)
-        if names is None:
-            return _unknown(value)
+        cls: Any = type(value)
+        stored = stored_attributes(value, field_names(cls) or ())
         policy = self._policy
         declared = {} if policy is None else declared_privacy(cls)
         if policy is None or not declared:
-            return {name: self.form(getattr(value, name, None)) for name in names}
+            return {name: self.form(item) for name, item in stored.items()}
         self.met_private = True
         form: dict[str, object] = {}
-        for name in names:
+        for name, item in stored.items():
             # A hash covers the whole value, so nothing inside of it may be masked or dropped first.
             self._policy = None if name in declared and policy.is_hashed(declared[name]) else policy
             try:
-                form[name] = self.form(getattr(value, name, None))
+                form[name] = self.form(item)
             finally:
                 self._policy = policy
         return policy.protect_fields(form, declared)
@@ -161,9 +272,9 @@ class _FormBuilder:
                 return
             yield self.form(value)
 
-    def _keyed_forms(self, mapping: Mapping[object, object]) -> Iterator[tuple[str, object]]:
+    def _keyed_forms(self, pairs: Pairs) -> Iterator[tuple[str, object]]:
         """Yield the keys of a mapping as text, each with the form of its value, within the same bound."""
-        for key, value in mapping.items():
+        for key, value in pairs:
             self._remaining -= 1
             if self._remaining < 0:
                 yield TOO_LARGE, True
@@ -176,7 +287,7 @@ def integer_form(value: int) -> int | str:
     """Return the integer if 64 bits hold it. Return decimal text if not, or hexadecimal text beyond 1024 bits."""
     if INT64_MIN <= value <= INT64_MAX:
         return value
-    return str(value) if value.bit_length() <= _DECIMAL_BITS else hex(value)
+    return str(value) if value.bit_length() <= MAX_DECIMAL_BITS else hex(value)
 
 
 def number_form(value: float) -> float | str:
@@ -213,6 +324,12 @@ _EXACT: Final[Mapping[type, Callable[[Any], object]]] = {
 }
 """The function that makes the form of each common class. One look into a dict is faster than a chain of `isinstance`."""
 
+_SCALARS: Final = {id(cls): _EXACT[cls] for cls in (str, bool, int, float, type(None))}
+"""The functions that cannot fail, by the id of the class: to hash a class can run code of its metaclass."""
+
+_CONTAINERS: Final = {cls: STANDARD[cls] for cls in (dict, list, tuple, set, frozenset)}
+"""The converters of the exact classes that are common, without a search."""
+
 
 def _with_unique_keys(items: Iterable[tuple[str, object]]) -> dict[str, object]:
     form: dict[str, object] = {}
@@ -226,4 +343,4 @@ def _with_unique_keys(items: Iterable[tuple[str, object]]) -> dict[str, object]:
 
 
 def _unknown(value: object) -> str:
-    return escape_surrogates(f"<{qualified_name(type(value))}>")
+    return f"<{class_name(type(value))}>"

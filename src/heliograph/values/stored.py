@@ -1,0 +1,95 @@
+"""Read what an object stores, without running the code of its class.
+
+``getattr`` runs properties, ``__getattr__`` and ``__getattribute__``; ``isinstance`` asks an object for its ``__class__``. Such
+code can raise, block, or show a secret. The functions here read the instance's dict, its slots, and the class's own dict.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from heliograph.values.text import display
+
+MAX_CACHED_CLASSES: Final = 1024
+"""The number of classes that are kept in a cache."""
+
+_MRO: Final = type.__dict__["__mro__"].__get__
+_CLASS_DICT: Final = type.__dict__["__dict__"].__get__
+_MODULE: Final = type.__dict__["__module__"].__get__
+_QUALNAME: Final = type.__dict__["__qualname__"].__get__
+_C_DESCRIPTORS: Final = frozenset({types.MemberDescriptorType, types.GetSetDescriptorType})
+"""The descriptors of slots and of classes written in C. Python code cannot make or override their functions."""
+
+
+def ancestors(cls: type) -> tuple[type, ...]:
+    """Return a class and all its base classes, in the order in which Python looks for a method."""
+    found: tuple[type, ...] = _MRO(cls)
+    return found
+
+
+def qualname(cls: type) -> str:
+    """Return the name of a class inside of its module."""
+    found: str = _QUALNAME(cls)
+    return found
+
+
+def class_name(cls: type) -> str:
+    """Return the module and the name of a class, as one short printable text."""
+    module = _MODULE(cls)
+    return display(f"{module if type(module) is str else '?'}.{qualname(cls)}")
+
+
+def stored_attribute(value: object, name: str) -> object:
+    """Return what an object stores under a name, or `None` if it stores nothing or a property answers for that name."""
+    return stored_attributes(value, (name,))[name]
+
+
+def stored_attributes(value: object, names: Iterable[str]) -> dict[str, object]:
+    """Return what the object stores under each name, as `stored_attribute` does."""
+    cls: Any = type(value)  # mypy does not consider a class hashable
+    stored = instance_dict(value)
+    # Presence is tested by the name: to compare a stored value would run its code.
+    return {
+        name: dict.get(stored, name) if dict.__contains__(stored, name) else _from_class(cls, name, value)
+        for name in names
+    }
+
+
+def instance_dict(value: object) -> dict[str, object]:
+    """Return the dict of an object's own attributes, or an empty one if it has none."""
+    cls: Any = type(value)
+    getter = _instance_dict_getter(cls)
+    return {} if getter is None else getter(value)
+
+
+@functools.lru_cache(maxsize=MAX_CACHED_CLASSES)
+def _instance_dict_getter(cls: type) -> Callable[[object], dict[str, object]] | None:
+    for base in ancestors(cls):
+        found = _CLASS_DICT(base).get("__dict__")
+        if type(found) in _C_DESCRIPTORS:  # not a property of the class
+            getter: Callable[[object], dict[str, object]] = found.__get__
+            return getter
+    return None
+
+
+def _from_class(cls: type, name: str, value: object) -> object:
+    """Return the content of a slot, or the value that the class itself stores as a default."""
+    for base in ancestors(cls):
+        members: Mapping[str, Any] = _CLASS_DICT(base)
+        if name not in members:
+            continue
+        found = members[name]
+        if type(found) in _C_DESCRIPTORS:
+            try:
+                return found.__get__(value)
+            except AttributeError:  # an empty slot
+                return None
+        return None if _is_descriptor(found) else found
+    return None
+
+
+def _is_descriptor(value: object) -> bool:
+    return any("__get__" in _CLASS_DICT(base) for base in ancestors(type(value)))

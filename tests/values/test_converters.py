@@ -1,0 +1,192 @@
+"""Programs register converters for classes of their own. Nothing that a converter does affects the program."""
+
+from __future__ import annotations
+
+import contextvars
+import dataclasses
+import enum
+import logging
+import pathlib
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import pytest
+
+import heliograph
+from heliograph import Attribute, Privacy
+from heliograph.values import converters
+from heliograph.values.converters import register_converter
+from heliograph.values.forms import MAX_CONVERTED_BYTES, MAX_MILLIS, TOO_LARGE, form_of, protected_form_of
+from heliograph.values.privacy import PrivacyPolicy
+
+
+class Money:
+    def __init__(self, cents: int) -> None:
+        self.cents = cents
+
+
+class Price(Money):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def no_converters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forget the converters of a test."""
+    monkeypatch.setattr(converters, "_registered", {})
+    converters.converter_of.cache_clear()
+    yield
+    converters.converter_of.cache_clear()
+
+
+MONEY = f"<{__name__}.Money>"
+
+
+def test_registered_class_has_a_form() -> None:
+    """And so have its subclasses, inside of other values, whatever the converter returns."""
+    assert form_of(Money(1)) == MONEY
+    heliograph.register_converter(Money, lambda money: {"cents": money.cents, "path": pathlib.PurePosixPath("a")})
+
+    assert form_of([Money(1), {"x": Price(2)}]) == [{"cents": 1, "path": "a"}, {"x": {"cents": 2, "path": "a"}}]
+    register_converter(Price, lambda price: f"{price.cents} ¢")
+    assert form_of([Money(1), Price(2)])[1] == "2 ¢"  # type: ignore[index]
+    register_converter(Money, lambda _: None)
+    assert form_of(Money(1)) is None
+
+
+def test_converter_runs_in_the_callers_context() -> None:
+    """It sees context variables."""
+    variable = contextvars.ContextVar("variable", default="")
+    variable.set("here")
+    register_converter(Money, lambda _: variable.get())
+
+    assert form_of(Money(1)) == "here"
+
+
+def test_privacy_is_applied_to_what_a_converter_returns() -> None:
+    """Private values inside of it are protected, and the result says so."""
+
+    @dataclasses.dataclass
+    class Card:
+        number: Any
+
+    Card.__annotations__ = {"number": Annotated[str, Attribute(privacy=Privacy.MASK)]}
+    register_converter(Money, lambda _: Card("4711"))
+
+    assert protected_form_of([Money(1)], PrivacyPolicy()) == ([{"number": "<masked>"}], False)
+
+
+def test_converter_that_raises_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    """Once, by the class of the exception and without its text."""
+
+    def fail(_: object) -> None:
+        raise ValueError("secret")
+
+    class Failing:
+        pass
+
+    register_converter(Failing, fail)
+    with caplog.at_level(logging.WARNING):
+        forms = form_of([Failing(), Failing(), 1])
+
+    assert forms[2] == 1  # type: ignore[index]
+    [message] = caplog.messages
+    assert "raised builtins.ValueError" in message
+    assert "secret" not in message
+
+
+def test_converter_that_never_ends_costs_its_time_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The caller waits half a second, once; while the call goes on, the converter is not called, and no thread is added."""
+    is_done = threading.Event()
+
+    class Endless:
+        pass
+
+    register_converter(Endless, lambda _: is_done.wait(60))
+    register_converter(Money, lambda money: money.cents)
+    start = time.monotonic()
+    assert "Endless>" in str(form_of([1, Endless(), Money(1)]))
+    assert time.monotonic() - start >= MAX_MILLIS / 1000
+    threads = threading.active_count()
+    for _ in range(100):
+        assert "Endless>" in str(form_of(Endless()))
+    assert form_of([Money(1)]) == [1]
+    assert threading.active_count() <= threads
+    assert time.monotonic() - start < 20
+    assert "took too long" in caplog.text
+    is_done.set()
+    deadline = time.monotonic() + 20
+    while form_of(Endless()) is not True:  # it is called again once the abandoned call has ended
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_many_slow_conversions_are_bounded_together() -> None:
+    """Not each of them may take half a second."""
+    register_converter(Money, lambda _: time.sleep(0.1))
+    start = time.monotonic()
+    form_of([Money(1)] * 1000)
+
+    assert time.monotonic() - start < 20
+
+
+def test_result_of_a_converter_is_bounded() -> None:
+    """In size, in the number of values, and in depth."""
+    register_converter(Money, lambda money: "x" * money.cents)
+
+    assert form_of(Money(MAX_CONVERTED_BYTES - 2)) == "x" * (MAX_CONVERTED_BYTES - 2)
+    assert form_of(Money(MAX_CONVERTED_BYTES)) == TOO_LARGE
+    register_converter(Money, lambda _: range(10**12))
+    assert TOO_LARGE in form_of(Money(1))  # type: ignore[operator]
+    register_converter(Money, lambda money: money)
+    assert form_of(Money(1)) == "<cycle>"
+    register_converter(Money, lambda money: [Money(money.cents + 1)])
+    assert "<too deep>" in str(form_of(Money(1)))
+
+
+def test_converter_that_makes_forms_itself_ends() -> None:
+    """Inside of a converter, values of registered classes have no form of their own."""
+    register_converter(Money, lambda _: form_of([Money(2)]))
+
+    assert form_of(Money(1)) == [MONEY]
+
+
+@pytest.mark.parametrize("cls", [dict, str, pathlib.Path, ValueError, enum.Enum])
+def test_class_that_has_a_form_is_refused(cls: type) -> None:
+    """A documented form cannot be replaced."""
+    with pytest.raises(ValueError, match="has a documented form already"):
+        register_converter(cls, str)
+
+
+def test_class_with_declared_fields_is_refused() -> None:
+    """Its fields may be private."""
+
+    @dataclasses.dataclass
+    class Card:
+        number: str
+
+    with pytest.raises(ValueError, match="Card has a documented form"):
+        register_converter(Card, str)
+
+
+def test_wrong_arguments_are_refused() -> None:
+    """An instance in place of the class, and something that cannot be called."""
+    with pytest.raises(TypeError, match="expects a class"):
+        register_converter(Money(1), str)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="function of one argument"):
+        register_converter(Money, "cents")  # type: ignore[arg-type]
+
+
+def test_mapping_of_a_program_is_not_iterated() -> None:
+    """It could be slow or endless. With a converter, it has a form."""
+
+    class Endless(Mapping[str, int]):
+        def __getitem__(self, key: str) -> int:
+            raise AssertionError
+
+        __iter__ = __len__ = __contains__ = __getitem__  # type: ignore[assignment]
+
+    assert "Endless>" in str(form_of(Endless()))
+    register_converter(Endless, lambda _: {"a": 1})
+    assert form_of(Endless()) == {"a": 1}
