@@ -19,7 +19,7 @@ from heliograph import (
     UnregisteredEvent,
 )
 from heliograph.schema.read.event import EventReader
-from heliograph.schema.registry import SchemaRegistry, on_register
+from heliograph.schema.registry import MAX_INHERITED, SchemaRegistry, on_register
 
 
 @dataclass
@@ -145,6 +145,21 @@ def test_subclass_that_is_not_a_dataclass_has_the_fields_of_its_ancestor() -> No
     registry.register(First)
 
     assert registry.reader(Child).attributes(Child()) == {"app.first.a": 1}
+
+
+def test_readers_of_unregistered_subclasses_are_bounded() -> None:
+    """A program that creates subclasses without end does not fill the memory."""
+    registry = SchemaRegistry(namespace="app")
+
+    @dataclass
+    class BaseEvent(Event):
+        name = "base"
+
+    registry.register(BaseEvent)
+    for index in range(MAX_INHERITED + 5):
+        assert registry[type(f"E{index}", (BaseEvent,), {})].event_name == "app.base"
+
+    assert len(registry._inherited) == MAX_INHERITED
 
 
 def test_unregistered_class() -> None:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import InitVar, dataclass, make_dataclass
 from types import SimpleNamespace
-from typing import Annotated, Any, NewType, TypedDict
+from typing import Annotated, Any, Generic, NewType, TypedDict, TypeVar
 
 import attrs
 import msgspec
 import pytest
 
 from heliograph import Attribute, Privacy
+from heliograph.values.generics import annotations_of
 from heliograph.values.introspect import (
     MAX_CACHED_CLASSES,
-    annotations_of,
     attributes_in,
     declared_privacy,
     field_names,
     getattr_or_none,
+    merge_attributes,
+    type_of,
 )
 
 MASK = Attribute(privacy=Privacy.MASK)
@@ -155,3 +157,77 @@ def test_fields_of_frozen_and_slotted_dataclasses() -> None:
     cls = dataclasses.make_dataclass("C", ["x"], frozen=True, slots=True)
 
     assert field_names(cls) == ("x",)
+
+
+T = TypeVar("T")
+Secret = Annotated[str, MASK]
+
+
+@dataclass
+class Box(Generic[T]):
+    content: T
+
+
+@dataclass
+class SecretBox(Box[Secret]):
+    pass
+
+
+@dataclass(frozen=True)
+class FrozenBox(Generic[T]):
+    content: T
+
+
+def test_privacy_through_a_type_parameter() -> None:
+    """It holds as if the class had declared it, in a subclass and in an alias."""
+    assert declared_privacy(SecretBox) == declared_privacy(Box[Secret]) == {"content": MASK}
+    assert declared_privacy(Box) == declared_privacy(Box[int]) == {}
+
+
+def test_privacy_of_an_alias_that_cannot_be_hashed() -> None:
+    """Examples may be a list."""
+    odd = Attribute(privacy=Privacy.MASK, examples=["a"])
+
+    assert declared_privacy(Box[Annotated[str, odd]]) == {"content": odd}
+
+
+def test_privacy_by_the_default_of_a_parameter() -> None:
+    """A parameter without an argument means its default or its bound."""
+    bound = TypeVar("bound", bound=Annotated[str, MASK])  # type: ignore[valid-type]
+
+    assert attributes_in(list[bound]) == [MASK]  # type: ignore[valid-type]
+
+
+def test_declarations_inside_of_a_generic_class_belong_to_its_fields() -> None:
+    """The field itself is not private, but an object that has it is, as long as it does not know the argument."""
+    assert attributes_in(Box[Secret], in_arguments=False) == []
+    assert attributes_in(list[Secret], in_arguments=False) == attributes_in(Box[Secret]) == [MASK]
+
+
+def test_type_of_a_value() -> None:
+    """The alias that made it, if the value knows it."""
+    assert type_of(Box[Secret]("x")) == Box[Secret]
+    assert type_of(Box("x")) is Box
+    assert type_of(FrozenBox[Secret]("x")) is FrozenBox
+    assert type_of(3) is int
+
+
+def test_alias_that_a_value_pretends() -> None:
+    """A value cannot claim the declarations of another class."""
+    box: Any = Box("x")
+    box.__orig_class__ = FrozenBox[int]
+
+    assert type_of(box) is Box
+
+
+def test_declarations_are_merged() -> None:
+    """The later name, the stricter privacy; an opt-in is not forgotten."""
+    merged = merge_attributes(
+        [Attribute("a.b", brief="first", privacy=Privacy.DROP), Attribute("a.c", privacy=Privacy.MASK)]
+    )
+
+    assert merged == Attribute("a.c", brief="first", privacy=Privacy.DROP)
+    assert (
+        merge_attributes([Attribute(requirement="opt_in"), Attribute(requirement="required")]).requirement == "opt_in"
+    )
+    assert merge_attributes([]) == Attribute()

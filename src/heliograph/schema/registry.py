@@ -12,7 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from heliograph.errors import DuplicateEventName, SchemaError, SchemaErrors, UnregisteredEvent, qualified_name
-from heliograph.schema.compile.event_class import compile_schema, compile_untyped, inherit_schema
+from heliograph.schema.compile.event_class import (
+    compile_schema,
+    compile_untyped,
+    inherit_schema,
+    specialize_schema,
+)
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read.coverage import Coverage
 from heliograph.schema.read.event import EventReader
@@ -21,6 +26,8 @@ from heliograph.settings import Settings
 from heliograph.values.privacy import PrivacyPolicy
 
 logger: Final = logging.getLogger(SCOPE)
+MAX_INHERITED: Final = 1024
+"""The number of unregistered subclasses whose readers are kept. A program may make classes without end."""
 
 on_register: Final[list[Callable[[EventReader], None]]] = []
 """Functions that are called with the reader of each class that any registry registers, for tools that watch a process."""
@@ -75,7 +82,8 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         known = self._readers.get(event_class)
         if known is not None:
             return known.schema
-        reader = EventReader(compile_schema(event_class, namespace=namespace or self.namespace, policy=self.policy))
+        schema = compile_schema(event_class, namespace=namespace or self.namespace, policy=self.policy)
+        reader = EventReader(schema, specialize_schema)
         schema = reader.schema
         first = self._by_event_name.setdefault((schema.event_name, schema.version), reader)
         if first is not reader:
@@ -140,7 +148,12 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         for ancestor in event_class.__mro__[1:]:
             reader = self._readers.get(ancestor)
             if reader is not None:
-                inherited = EventReader(inherit_schema(event_class, reader.schema))
+                inherited = EventReader(inherit_schema(event_class, reader.schema), specialize_schema)
+                too_many = max(0, len(self._inherited) - MAX_INHERITED + 1)
+                for oldest in list(self._inherited)[
+                    :too_many
+                ]:  # a copy, because another thread may add to it meanwhile
+                    self._inherited.pop(oldest, None)
                 return self._inherited.setdefault(event_class, inherited)
         raise UnregisteredEvent(event_class)
 

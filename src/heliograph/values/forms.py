@@ -71,7 +71,7 @@ import msgspec
 
 from heliograph.runtime.deadline import run_within
 from heliograph.values.converters import RegisteredConverter, RunningCall, converter_of, has_fields
-from heliograph.values.introspect import declared_privacy, field_names
+from heliograph.values.introspect import declared_privacy, field_names, type_of
 from heliograph.values.privacy import PrivacyPolicy, Protected
 from heliograph.values.reports import report_failure, report_unknown
 from heliograph.values.standard_library import MAX_DECIMAL_BITS, MAX_VALUES, STANDARD, Pairs, Unordered
@@ -249,7 +249,7 @@ class _FormBuilder:
         cls: Any = type(value)
         stored = stored_attributes(value, field_names(cls) or ())
         policy = self._policy
-        declared = {} if policy is None else declared_privacy(cls)
+        declared = {} if policy is None else declared_privacy(type_of(value))
         if policy is None or not declared:
             return {name: self.form(item) for name, item in stored.items()}
         self.met_private = True

@@ -96,8 +96,8 @@ def test_a_query_for_jaeger_uses_an_attribute_of_this_event_alone() -> None:
     ]
     own, none = (make_dataclass("E", some, bases=(Event,), namespace={"name": "e"}) for some in (fields, fields[:3]))
 
-    assert catalogue([schema(own)])[0].queries[-1].text == "app.e.own=1 user.id=root"
-    assert catalogue([schema(none)])[0].queries[-1].text == "user.id=root"
+    assert catalogue([schema(own)])[0].queries[-1].text == "otel.event.name=app.e app.e.own=1 user.id=root"
+    assert catalogue([schema(none)])[0].queries[-1].text == "otel.event.name=app.e user.id=root"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_query_for_jaeger_uses_an_attribute_of_this_event_alone() -> None:
         (Annotated[str, Meta(pattern="^a", min_length=1)], "string, with ^a, at least 1 characters"),
         (bytes, "base64"),
         (Color, "one of red, blue"),
-        (Literal["a", 1], "one of 1, a"),
+        (Literal["a", 1], "one of a, 1"),
         (Literal["a"] | None, "one of a"),
         (list[int], "list of integer"),
         (tuple[int, str], "[integer, string], at least 2 items, at most 2 items"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import enum
 import hashlib
 import hmac
 from dataclasses import dataclass, field, make_dataclass
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import msgspec
 import pytest
@@ -319,7 +321,7 @@ def test_undeclared_key_cannot_take_a_declared_name() -> None:
 
     assert EventReader(schema).attributes(event, []) == {
         "app.odd.x.common": "c",
-        "heliograph.event.overflow": '{"app.odd.x":{"more":"forged"}}',
+        "heliograph.event.overflow": '{"app.odd.x":{"more":"<masked>"}}',
         "app.odd.x.more": "declared",
     }
 
@@ -352,3 +354,95 @@ def test_number_has_the_type_of_its_attribute(hint: Any, value: object, expected
     reader(attributes, value, None)
 
     assert repr(attributes) == repr({"app.odd.x": expected})
+
+
+@dataclass
+class Inner:
+    token: Annotated[str, Attribute(privacy=Privacy.MASK)] = ""
+    pin: Annotated[str, Attribute(privacy=Privacy.DROP)] = ""
+    size: int = 0
+
+
+@dataclass
+class Open:
+    size: int = 0
+
+
+class Word(enum.Enum):
+    A = "a"
+
+
+MISSHAPEN = [
+    SECRET,
+    [SECRET],
+    (SECRET, 1),
+    {"tokn": SECRET},
+    {"token": SECRET},
+    {"size": 1, "pin": {"token": SECRET}},
+    {"a": {"token": SECRET}},
+    {"a": [{"pin": SECRET}]},
+    [{"token": SECRET, "more": SECRET}],
+    [[{"token": SECRET}]],
+    (1, {"token": SECRET}),
+    (Inner(), 1, {"token": SECRET}),
+    Inner(token=SECRET, pin=SECRET),
+    {"x": Inner(token=SECRET)},
+]
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        Inner,
+        Inner | None,
+        Inner | int,
+        Inner | float | bool,
+        Inner | Word,
+        Inner | Literal["a"],
+        Inner | dt.datetime,
+        Inner | Annotated[str, msgspec.Meta(max_length=3)],
+        Inner | Open,
+        Inner | dict[str, int],
+        Inner | list[int],
+        list[Inner],
+        tuple[Inner, ...],
+        tuple[Inner, int],
+        tuple[int, Inner],
+        dict[str, Inner],
+        list[Inner] | int,
+        list[dict[str, Inner]],
+        dict[str, list[Inner]] | None,
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("value", MISSHAPEN, ids=repr)
+def test_misshapen_private_values_stay_private(hint: Any, value: object) -> None:
+    """Whatever is in the place of a private class, its text is not exported."""
+    schema = event_schema(x=hint, other=Any)
+    event = schema.event_class(value, None)
+    reader = EventReader(schema)
+
+    assert (
+        SECRET not in f"{reader.attributes(event, [])} {reader.attributes(event)} {reader.protected_properties(event)}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "exported"),
+    [
+        (Inner | int, 3, 3),
+        (Inner | str, "text", "text"),
+        (Inner | Word, Word.A, "a"),
+        (list[Inner] | list[int], [1, 2], [1, 2]),
+        (Inner | dict[str, int], {"a": 1}, {"a": 1}),
+        (Inner | Open, Open(3), {"size": 3}),
+        (tuple[Inner, int], (Inner(size=2), 3), [{"token": "<masked>", "size": 2}, 3]),
+        (Inner | Any, "text", "text"),
+    ],
+    ids=str,
+)
+def test_options_without_private_fields_are_exported(hint: Any, value: object, exported: object) -> None:
+    """A value that one of them accepts is not masked."""
+    schema = event_schema(x=hint, other=Any)
+
+    assert EventReader(schema).protected_properties(schema.event_class(value, None))["x"] == exported

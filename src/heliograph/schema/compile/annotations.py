@@ -1,32 +1,36 @@
 """Turn the annotation of a field into its `Type` and its `Attribute`.
 
-msgspec analyses annotations (generics, forward references, ``Annotated`` constraints) and describes each as an object of
-`msgspec.inspect`. This module turns those objects into the types of `heliograph.schema.model.types`, so that msgspec's model
-stays out of the rest of the package.
+Classes with fields, unions and containers are read here, because msgspec refuses some of them, does not know pydantic's, and
+loses their constraints. msgspec words the problem of an annotation that nothing here knows, and of constraints that do not
+apply to a type.
 """
 
 from __future__ import annotations
 
+import collections
+import collections.abc
 import dataclasses
-import datetime as dt
-import decimal
+import enum
 import functools
+import types
 import typing
-import uuid
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+import msgspec
+import typing_extensions
 from msgspec import inspect
 
 from heliograph.events import Attribute
+from heliograph.schema.compile.class_fields import ClassField, fields_of_class
+from heliograph.schema.compile.constraints import Constraints, constraints_in
+from heliograph.schema.compile.texts import text_type
 from heliograph.schema.model.types import (
-    ZONED,
     AnyType,
     ArrayType,
     BooleanType,
     EnumType,
     FieldSchema,
-    Format,
     IntegerType,
     MapType,
     NullType,
@@ -39,10 +43,19 @@ from heliograph.schema.model.types import (
 )
 from heliograph.semconv import ACTOR_ONLY
 from heliograph.values.forms import form_of
-from heliograph.values.introspect import annotations_of, attributes_in
+from heliograph.values.generics import annotated, bind, class_of, is_parameter, meaning_of, substitute
+from heliograph.values.introspect import (
+    MAX_CACHED_CLASSES,
+    attributes_in,
+    is_named_tuple,
+    merge_attributes,
+    with_pydantic_privacy,
+)
 
-MAX_CACHED_CLASSES: Final = 1024
-"""The number of classes whose types are kept, because one class is often a field of many events."""
+MAX_DEPTH: Final = 64
+"""The depth of types inside of one another. ``type Tree = list[Tree]`` has no end, nor has a class with ever longer arguments."""
+_MAX_FLAG_BITS: Final = 6
+"""The number of flags whose combinations are listed. More of them are a range of numbers."""
 
 
 class InvalidAnnotation(ValueError):
@@ -60,10 +73,11 @@ def read_type(hint: object) -> Type:
 
 def _read_hint(hint: object) -> Type:
     try:
-        description = inspect.type_info(hint)
+        return _TypeBuilder().build(hint)
+    except InvalidAnnotation:
+        raise
     except Exception as error:  # msgspec raises TypeError, but evaluating an annotation may raise anything
         raise InvalidAnnotation(f"{error}; annotate it more simply, or as `Any`") from error
-    return _TypeBuilder().build(description)
 
 
 _read_class = functools.lru_cache(maxsize=MAX_CACHED_CLASSES)(_read_hint)
@@ -72,102 +86,141 @@ _read_class = functools.lru_cache(maxsize=MAX_CACHED_CLASSES)(_read_hint)
 def attribute_of(hint: object) -> Attribute:
     """Return the `Attribute` in an annotation, or an empty one if there is none.
 
+    Those around one type are merged, because a generic class and the argument of its parameter may both have one.
+
     Raises:
-        InvalidAnnotation: There are several.
+        InvalidAnnotation: There are several, around different parts of the annotation.
     """
-    found = attributes_in(hint)
-    if len(found) > 1:
+    found = attributes_in(hint, in_arguments=False)
+    around = [each for each in getattr(hint, "__metadata__", ()) if isinstance(each, Attribute)]
+    if len(found) > 1 and not all(any(each is other for other in around) for each in found):
         raise InvalidAnnotation("it has more than one `Attribute`; put one around the whole type of the field")
-    return found[0] if found else Attribute()
+    return found[0] if len(found) == 1 else merge_attributes(around)
 
 
 class _TypeBuilder:
     """Builds the type of one annotation."""
 
     def __init__(self) -> None:
-        # A class may be inside of itself, so its type is kept before its fields are built. The key is the id of msgspec's
-        # description, which is another one for `Box[int]` than for `Box[str]`, although both have the class `Box`.
-        self._objects: dict[int, ObjectType] = {}
+        # A class may be inside of itself, so its type is kept before its fields are built.
+        self._objects: list[tuple[object, ObjectType]] = []
+        self._parents: list[ObjectType] = []
+        self._depth = 0
 
-    def build(self, description: inspect.Type) -> Type:
-        """Return the type that msgspec describes."""
-        # msgspec's descriptions are not a closed union: a newer msgspec may add to them, so the last case is an error for
-        # the author of the class, and not `assert_never`.
-        match description:
-            case inspect.Metadata():
-                return self.build(description.type)
-            case inspect.AnyType() | inspect.RawType() | inspect.CustomType():
-                return AnyType()
-            case inspect.NoneType():
-                return NullType()
-            case inspect.BoolType():
-                return BooleanType()
-            case inspect.IntType():
-                return IntegerType(**_bounds(description))
-            case inspect.FloatType():
-                return NumberType(**_bounds(description))
-            case inspect.EnumType():
-                members = list(description.cls)
-                values = tuple(map(form_of, members))
-                return _enum(values, python=description.cls, names=tuple(member.name for member in members))
-            case inspect.LiteralType():
-                return _enum(description.values)
-            case inspect.UnionType():
-                options = (option for each in description.types for option in options_of(self.build(each)))
-                return UnionType(options=tuple(dict.fromkeys(options)))
-            case inspect.DataclassType() | inspect.StructType() | inspect.TypedDictType():
-                return self._object(description)
-            case _ if (text := _text_type(description)) is not None:
-                return text
-            case _ if (container := self._container(description)) is not None:
-                return container
-        kind = type(description).__name__.removesuffix("Type")
-        raise InvalidAnnotation(f"{kind} has no form in JSON; annotate it otherwise, or as `Any`")
-
-    def _container(self, description: Any) -> Type | None:
-        """Return the type of an array or of a dict."""
-        match description:
-            case inspect.TupleType():
-                return _tuple_type(tuple(map(self.build, description.item_types)))
-            case inspect.NamedTupleType():
-                return self._named_tuple(description)
-            case inspect.DictType() | _FrozenDictType():
-                return MapType(
-                    keys=_key_type(self.build(description.key_type)),
-                    values=self.build(description.value_type),
-                    min_length=description.min_length,
-                    max_length=description.max_length,
+    def build(self, hint: Any, constraints: Constraints = Constraints()) -> Type:  # noqa: B008 — it is immutable
+        """Return the type that an annotation describes, within constraints from around it."""
+        self._depth += 1
+        try:
+            if self._depth > MAX_DEPTH:
+                raise InvalidAnnotation(
+                    "it contains itself without end; put a class in between, or annotate it as `Any`"
                 )
-        python = _ARRAYS.get(type(description))
-        if python is None:
-            return None
-        return ArrayType(
-            items=self.build(description.item_type),
-            python=python,
-            min_length=description.min_length,
-            max_length=description.max_length,
+            return self._build(hint, constraints)
+        finally:
+            self._depth -= 1
+
+    def _build(self, hint: Any, constraints: Constraints) -> Type:
+        origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+        if origin is Annotated:
+            _check_constraints(arguments[0], hint.__metadata__)
+            return self.build(arguments[0], constraints_in(hint.__metadata__, constraints))
+        inner = _behind_names(hint, origin, arguments)
+        if inner is not hint:
+            return self.build(inner, constraints)
+        if origin is typing.Union or isinstance(hint, types.UnionType):
+            return self._union(arguments, constraints)
+        if origin in {typing.Literal, typing_extensions.Literal}:
+            return _enum(tuple(map(form_of, arguments)))
+        if hint is None or hint is type(None):
+            return NullType()
+        if hint is Any or hint is typing_extensions.Any or hint is object:
+            return AnyType()
+        cls = class_of(hint)
+        if cls is not None:
+            return self._class(hint, cls, constraints)
+        return self._special(hint)
+
+    def _special(self, hint: Any) -> Type:
+        """Return the type of an annotation that only means something inside of a class; msgspec words the problem of others."""
+        is_own_class = type(hint).__name__ == "PydanticRecursiveRef" or hint is typing_extensions.Self
+        if is_own_class and self._parents:
+            return self._parents[-1]
+        inspect.type_info(hint)
+        raise InvalidAnnotation(f"{hint!r} has no form in JSON; annotate it otherwise, or as `Any`")
+
+    def _union(self, hints: tuple[object, ...], constraints: Constraints) -> Type:
+        built = (self.build(hint, constraints) for hint in hints if hint is not msgspec.UnsetType)
+        options = tuple(dict.fromkeys(option for each in built for option in options_of(each)))
+        has_classes = any(isinstance(option, ObjectType) for option in options)
+        if AnyType() in options and not has_classes:  # the fields of a class may be private, so it is not forgotten
+            return AnyType()
+        return UnionType(options=options) if len(options) > 1 else options[0]
+
+    def _class(self, hint: Any, cls: type, constraints: Constraints) -> Type:
+        # The order is that of `heliograph.values.forms`: an enum may be a `str` too, and text and bytes are sequences.
+        if issubclass(cls, enum.Enum):
+            return _enum_of(cls)
+        if typing_extensions.is_typeddict(cls):
+            return self._object(hint, cls)
+        if is_named_tuple(cls):
+            return self._named_tuple(hint, cls)
+        if issubclass(cls, bool):
+            return BooleanType()
+        if issubclass(cls, int):
+            return IntegerType(**constraints.numeric())
+        if issubclass(cls, float):
+            return NumberType(**constraints.numeric())
+        if cls is msgspec.msgpack.Ext:
+            raise InvalidAnnotation("Ext has no form in JSON; annotate it otherwise, or as `Any`")
+        return (
+            text_type(cls, constraints)
+            or self._container(hint, cls, constraints)
+            or (self._object(hint, cls) if fields_of_class(hint) is not None else AnyType())
         )
 
-    def _named_tuple(self, description: inspect.NamedTupleType) -> Type:
-        annotations = annotations_of(description.cls, [field.name for field in description.fields])
-        if any(map(attributes_in, annotations.values())):  # its form is an array, which has no names for declarations
+    def _container(self, hint: Any, cls: type, constraints: Constraints) -> Type | None:
+        """Return the type of an array or of a dict, or `None` if values of the class are neither."""
+        arguments = typing.get_args(hint)
+        if issubclass(cls, collections.abc.Mapping):
+            keys, values = (*(arguments if len(arguments) <= 2 else ()), Any, Any)[:2]  # noqa: PLR2004 — keys, values
+            kind = IntegerType() if issubclass(cls, collections.Counter) else self.build(values)
+            return MapType(keys=_key_type(self.build(keys)), values=kind, **constraints.lengths())
+        if cls is tuple and arguments[1:] != (...,) and (arguments or hint == tuple[()]):
+            return self._tuple(arguments)
+        if not issubclass(cls, _ARRAYS):
+            return None
+        items = self.build(arguments[0] if arguments else Any)
+        return ArrayType(items=items, python=_array_class(cls), **constraints.lengths())
+
+    def _tuple(self, arguments: tuple[object, ...]) -> ArrayType:
+        if any(is_parameter(each) or typing.get_origin(each) is typing_extensions.Unpack for each in arguments):
+            return ArrayType(items=AnyType(), python=tuple)  # its length is not known
+        return _tuple_type(tuple(map(self.build, arguments)))
+
+    def _named_tuple(self, hint: Any, cls: type) -> Type:
+        fields = fields_of_class(hint) or ()
+        # Its form is an array, which has no names for declarations.
+        if any(attributes_in(field.hint, in_arguments=False) for field in fields):
             raise InvalidAnnotation(
-                f"{description.cls.__name__} is a named tuple, whose fields cannot have an `Attribute`; make it a dataclass"
+                f"{cls.__name__} is a named tuple, whose fields cannot have an `Attribute`; make it a dataclass"
             )
-        return _tuple_type(tuple(self.build(field.type) for field in description.fields))
+        return _tuple_type(tuple(self.build(field.hint) for field in fields))
 
-    def _object(self, description: Any) -> ObjectType:
-        key = id(description)
-        if key not in self._objects:
-            cls = typing.get_origin(description.cls) or description.cls
-            self._objects[key] = kind = ObjectType(python=cls)
-            annotations = annotations_of(cls, [field.name for field in description.fields])
-            fields = tuple(self._field(field, annotations) for field in description.fields)
-            object.__setattr__(kind, "fields", fields)  # the only change; the type is frozen from now on
-        return self._objects[key]
+    def _object(self, hint: Any, cls: type) -> ObjectType:
+        for known, kind in self._objects:
+            if known is hint or known == hint:
+                return kind
+        kind = ObjectType(python=cls)
+        self._objects.append((hint, kind))
+        self._parents.append(kind)
+        fields = tuple(map(self._field, fields_of_class(hint) or ()))
+        self._parents.pop()
+        object.__setattr__(kind, "fields", fields)  # the only change; the type is frozen from now on
+        return kind
 
-    def _field(self, field: Any, annotations: Mapping[str, object]) -> FieldSchema:
-        attribute, actor_attribute = split_actor_attribute(attribute_of(annotations.get(field.name)))
+    def _field(self, field: ClassField) -> FieldSchema:
+        declared = with_pydantic_privacy(attribute_of(field.hint), field.hint, field.description)
+        attribute, actor_attribute = split_actor_attribute(declared)
         if attribute.requirement == "opt_in" and attribute.name is None:
             raise InvalidAnnotation(
                 f"its inner field {field.name!r} is opt_in and has no attribute name of its own to opt in by; give it one"
@@ -175,8 +228,8 @@ class _TypeBuilder:
         return FieldSchema(
             name=field.name,
             attribute=attribute.name,
-            type=self.build(field.type),
-            required=field.required,
+            type=self.build(field.hint),
+            required=field.is_required,
             declared=attribute,
             actor_attribute=actor_attribute,
         )
@@ -192,72 +245,76 @@ def split_actor_attribute(declared: Attribute) -> tuple[Attribute, str | None]:
     return dataclasses.replace(declared, name=None), str(declared.name)
 
 
-def _bounds(description: inspect.IntType | inspect.FloatType) -> dict[str, Any]:
-    return {name: getattr(description, name) for name in ("ge", "gt", "le", "lt", "multiple_of")}
+_ARRAYS: Final = (collections.abc.Sequence, collections.abc.Set, collections.abc.Collection)
 
 
-_FrozenDictType: Any = getattr(inspect, "FrozenDictType", inspect.DictType)  # the oldest msgspec does not have it
-
-_ARRAYS: Final[Mapping[type, type]] = {
-    inspect.ListType: list,
-    inspect.VarTupleType: tuple,
-    inspect.SetType: set,
-    inspect.FrozenSetType: frozenset,
-    inspect.CollectionType: frozenset,
-}
-"""The Python class of each array, by msgspec's description."""
+def _array_class(cls: type) -> type:
+    if issubclass(cls, collections.abc.Set):
+        return frozenset if cls is frozenset else set
+    return tuple if issubclass(cls, tuple) else list if issubclass(cls, collections.abc.Sequence) else frozenset
 
 
-def _text_type(description: Any) -> StringType | None:
-    """Return the type of a value whose form is text."""
-    match description:
-        case inspect.StrType():
-            patterns: tuple[str, ...] = () if description.pattern is None else (description.pattern,)
-            return StringType(patterns=patterns, min_length=description.min_length, max_length=description.max_length)
-        case inspect.DateTimeType():
-            patterns = {None: (), True: (ZONED,), False: ("[Tt ][^Zz+-]*$",)}[description.tz]
-            return StringType(format=Format.DATE_TIME, python=dt.datetime, patterns=patterns)
-        case inspect.TimeType():
-            patterns = {None: (), True: (ZONED,), False: ("^[^Zz+-]*$",)}[description.tz]
-            return StringType(format=Format.TIME, python=dt.time, patterns=patterns)
-        case inspect.DateType():
-            return StringType(format=Format.DATE, python=dt.date)
-        case inspect.TimeDeltaType():
-            return StringType(format=Format.DURATION, python=dt.timedelta)
-        case inspect.DecimalType():
-            return StringType(format=Format.DECIMAL, python=decimal.Decimal)
-        case inspect.UUIDType():
-            return StringType(format=Format.UUID, python=uuid.UUID)
-        case inspect.BytesType():
-            return _base64_type(bytes, description)
-        case inspect.ByteArrayType():
-            return _base64_type(bytearray, description)
-        case inspect.MemoryViewType():
-            return _base64_type(memoryview, description)
-        case _:
-            return None
+def _behind_names(hint: Any, origin: Any, arguments: tuple[Any, ...]) -> Any:
+    """Return the type that a named type, a type parameter or a qualifier such as `Final` stands for, or the hint itself."""
+    if is_parameter(hint):
+        return meaning_of(hint)
+    if hasattr(hint, "__supertype__"):
+        return hint.__supertype__
+    if type(origin).__name__ == "TypeAliasType":
+        return substitute(origin.__value__, bind(origin.__type_params__, arguments))
+    if type(hint).__name__ == "TypeAliasType":
+        return hint.__value__
+    if hint is typing_extensions.LiteralString:
+        return str
+    return arguments[0] if origin in _QUALIFIERS else hint
 
 
-def _base64_type(python: type, description: Any) -> StringType:
-    if description.min_length is None and description.max_length is None:
-        return StringType(format=Format.BASE64, python=python)
-    pattern = base64_pattern(description.min_length, description.max_length)
-    return StringType(format=Format.BASE64, python=python, patterns=(pattern,))
+_QUALIFIERS: Final = frozenset(
+    getattr(module, name)
+    for module in (typing, typing_extensions)
+    for name in ("Final", "Required", "NotRequired", "ReadOnly")
+    if hasattr(module, name)
+)
 
 
-def base64_pattern(min_length: int | None, max_length: int | None) -> str:
-    """Return the pattern of base64 text of at least and at most so many bytes.
+def _check_constraints(hint: object, metadata: tuple[object, ...]) -> None:
+    """Raise msgspec's `TypeError` if its constraints do not apply to a type, such as ``ge`` to `str`."""
+    metas = tuple(each for each in metadata if isinstance(each, msgspec.Meta))
+    if metas and isinstance(hint, type) and hint in _CHECKED:
+        inspect.type_info(annotated(hint, metas))
 
-    A bound on the length of the text would not do, because padding hides up to two bytes.
-    """
-    least = min_length or 0
-    alternatives = []
-    for remainder, end in ((0, ""), (1, "[A-Za-z0-9+/]{2}=="), (2, "[A-Za-z0-9+/]{3}=")):  # after groups of three bytes
-        first = max(0, -(-(least - remainder) // 3))
-        last = None if max_length is None else (max_length - remainder) // 3
-        if last is None or last >= first:
-            alternatives.append(f"([A-Za-z0-9+/]{{4}}){{{first},{'' if last is None else last}}}{end}")
-    return f"^({'|'.join(alternatives)})$"
+
+_CHECKED: Final[frozenset[type]] = frozenset({bool, int, float, str, bytes, list, dict, set, tuple})
+
+
+def _enum_of(cls: type[enum.Enum]) -> Type:
+    if issubclass(cls, enum.Flag):
+        return _flag_type(cls)
+    members = list(cls)
+    if not members:
+        raise InvalidAnnotation(f"its enum {cls.__name__} has no members; give it some, or annotate it as `Any`")
+    return _enum(tuple(map(form_of, members)), python=cls, names=tuple(member.name for member in members))
+
+
+def _flag_type(cls: type[enum.Flag]) -> Type:
+    """Return the type of flags: each combination of them, and none of them."""
+    names = {member._value_: name for name, member in cls.__members__.items()}
+    mask = functools.reduce(lambda first, second: first | second, names, 0)
+    bits = [1 << index for index in range(mask.bit_length()) if mask & 1 << index]
+    if len(bits) > _MAX_FLAG_BITS:
+        return IntegerType(ge=0, le=mask)
+    combinations = [0]
+    for bit in bits:
+        combinations += [value | bit for value in combinations]
+    return EnumType(
+        values=tuple(combinations),
+        python=cls,
+        names=tuple(names.get(value) or _combined_name(value, bits, names) for value in combinations),
+    )
+
+
+def _combined_name(value: int, bits: list[int], names: Mapping[int, str]) -> str:
+    return "_".join(names.get(bit, f"BIT_{bit}") for bit in bits if value & bit) or "NONE"
 
 
 def _enum(values: tuple[Any, ...], **kwargs: Any) -> EnumType:

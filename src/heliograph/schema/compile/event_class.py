@@ -11,7 +11,7 @@ import dataclasses
 import inspect
 import re
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from heliograph.errors import SchemaError
@@ -27,19 +27,21 @@ from heliograph.events import (
 from heliograph.schema import conventions
 from heliograph.schema.compile import datasette_events
 from heliograph.schema.compile.annotations import InvalidAnnotation, attribute_of, read_type, split_actor_attribute
+from heliograph.schema.compile.class_fields import ClassField, fields_of_class
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.message import MessageTemplate, parse_message
 from heliograph.schema.model.types import (
     FieldSchema,
     ObjectType,
     Type,
+    has_private_fields,
     is_nullable,
     walk_types,
     without_null,
 )
 from heliograph.schema.model.wire_attributes import expands, has_names_inside, wire_type
 from heliograph.semconv import ACTOR_ONLY, EVENT_NAME_PATTERN, LOG_RECORD_UID, SCOPE, has_namespace
-from heliograph.values.introspect import annotations_of
+from heliograph.values.introspect import declared_privacy, merge_attributes, with_pydantic_privacy
 from heliograph.values.privacy import PrivacyPolicy
 
 _BASE_FIELDS: Final = frozenset({"actor", "created"})
@@ -119,8 +121,39 @@ def inherit_schema(event_class: type, ancestor: EventSchema) -> EventSchema:
         pass  # only the ancestor's fields are exported; an unregistered class is not rejected
     else:
         known = {field.name: field for field in ancestor.fields or ()}
-        fields = tuple(known.get(field.name, field) for field in found)
+        fields = tuple(_inherited(known[field.name], field) if field.name in known else field for field in found)
+    private = declared_privacy(event_class)
+    fields = None if fields is None else tuple(_with_privacy(field, private.get(field.name)) for field in fields)
     return dataclasses.replace(ancestor, event_class=event_class, fields=fields, is_declared=False, renamed=None)
+
+
+def _inherited(known: FieldSchema, own: FieldSchema) -> FieldSchema:
+    """Return the ancestor's field. Its type is the subclass's if that has private fields inside."""
+    return dataclasses.replace(known, type=own.type) if has_private_fields(own.type) else known
+
+
+def _with_privacy(field: FieldSchema, private: Attribute | None) -> FieldSchema:
+    if private is None:
+        return field
+    declared = merge_attributes([field.declared, Attribute(privacy=private.privacy, requirement=private.requirement)])
+    return dataclasses.replace(field, declared=declared)
+
+
+def specialize_schema(schema: EventSchema, alias: object) -> EventSchema:
+    """Return the schema of the events that an alias such as ``Created[Secret]`` made, of the generic class in ``schema``.
+
+    If the alias has no schema, all of its fields are masked: their declarations may ask for that.
+    """
+    renamed = None if schema.renamed is None else specialize_schema(schema.renamed, alias)
+    try:
+        fields = _fields(schema.event_class, schema.event_name, alias)
+        specialized = dataclasses.replace(schema, fields=fields, body=_body(schema.event_class, schema.message, fields))
+        _check_wire_attributes(specialized)
+    except SchemaError:
+        masked = Attribute(privacy=Privacy.MASK)
+        fields = tuple(_with_privacy(field, masked) for field in schema.fields or ())
+        specialized = dataclasses.replace(schema, fields=fields)
+    return dataclasses.replace(specialized, renamed=renamed)
 
 
 # The class as a whole
@@ -218,33 +251,29 @@ def _body(event_class: type, message: str | None, fields: tuple[FieldSchema, ...
 # Its fields
 
 
-def _fields(event_class: type, event_name: str) -> tuple[FieldSchema, ...]:
+def _fields(event_class: type, event_name: str, alias: object = None) -> tuple[FieldSchema, ...]:
+    """Return the fields of an event class, with the type parameters that an alias of it resolves."""
     if "__dataclass_fields__" not in vars(event_class):  # a parent's would lack the class's own fields
         raise SchemaError(event_class, "it is not a dataclass; put `@dataclass` above it")
-    hints = _type_hints(event_class)
     is_core = event_class.__module__ == datasette_events.MODULE
     core_name = str(getattr(event_class, "name", "")) if is_core else ""
     declared = datasette_events.ATTRIBUTES.get(core_name, {})
     types = datasette_events.TYPES.get(core_name, {})
     found: list[FieldSchema] = []
     problems: list[str] = []
-    for field in dataclasses.fields(event_class):
-        if field.name not in _BASE_FIELDS:
-            try:
-                found.append(
-                    _field(event_name, field, hints[field.name], declared.get(field.name), types.get(field.name))
-                )
-            except InvalidAnnotation as error:
-                problems.append(f"its field {field.name!r} has no schema: {error}")
+    for field in _class_fields(event_class, alias or event_class):
+        try:
+            found.append(_field(event_name, field, declared.get(field.name), types.get(field.name)))
+        except InvalidAnnotation as error:
+            problems.append(f"its field {field.name!r} has no schema: {error}")
     if problems:
         raise SchemaError(event_class, *problems)
     return tuple(found)
 
 
-def _type_hints(event_class: type) -> Mapping[str, object]:
+def _class_fields(event_class: type, hint: object) -> tuple[ClassField, ...]:
     try:
-        names = [field.name for field in dataclasses.fields(event_class)]
-        return annotations_of(event_class, [name for name in names if name not in _BASE_FIELDS])
+        return fields_of_class(hint, without=_BASE_FIELDS) or ()
     except Exception as error:
         raise SchemaError(
             event_class,
@@ -252,15 +281,14 @@ def _type_hints(event_class: type) -> Mapping[str, object]:
         ) from error
 
 
-def _field(
-    event_name: str, field: dataclasses.Field[object], hint: object, declared: Attribute | None, kind: Type | None
-) -> FieldSchema:
-    declared, actor_attribute = split_actor_attribute(declared or attribute_of(hint))
+def _field(event_name: str, field: ClassField, declared: Attribute | None, kind: Type | None) -> FieldSchema:
+    declared = with_pydantic_privacy(declared or attribute_of(field.hint), field.hint, field.description)
+    declared, actor_attribute = split_actor_attribute(declared)
     schema = FieldSchema(
         name=field.name,
         attribute=f"{event_name}.{field.name}" if declared.name is None else str(declared.name),
-        type=kind or read_type(hint),
-        required=field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
+        type=kind or read_type(field.hint),
+        required=field.is_required,
         declared=declared,
         actor_attribute=actor_attribute,
     )

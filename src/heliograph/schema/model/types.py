@@ -295,3 +295,9 @@ def walk_types(kind: Type) -> Iterator[Type]:
             seen.add(id(each))
             yield each
             queue += reversed(list(inner_types(each)))
+
+
+def has_private_fields(kind: Type) -> bool:
+    """Return True if a class inside of the type declares a privacy, or an opt-in, of one of its fields."""
+    fields = (each for inside in walk_types(kind) if isinstance(inside, ObjectType) for each in inside.fields)
+    return any(each.declared.privacy is not None or each.requirement == "opt_in" for each in fields)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from heliograph.events import EventLike
 from heliograph.schema.model.event import EventSchema
@@ -12,7 +12,8 @@ from heliograph.schema.read.generated import AttributesFunction, generate_attrib
 from heliograph.schema.read.validation import Violation
 from heliograph.values.attributes import Attributes, add_attributes, without_opted_out
 from heliograph.values.forms import protected_form_of
-from heliograph.values.introspect import declared_privacy, field_names, getattr_or_none
+from heliograph.values.generics import is_generic
+from heliograph.values.introspect import MAX_CACHED_CLASSES, declared_privacy, field_names, getattr_or_none, type_of
 from heliograph.values.privacy import DROPPED
 from heliograph.values.text import display
 
@@ -22,6 +23,8 @@ class EventReader:
 
     Args:
         schema: The schema of the class.
+        specialize: A function that returns the schema of the events that an alias of a generic class made, such as
+            ``Created[Secret](…)``. `None` reads them by the schema of the class.
 
     Attributes:
         schema: The schema of the class.
@@ -32,10 +35,12 @@ class EventReader:
         renamed: Reads the same events under their new name, if they are emitted under both names.
     """
 
-    def __init__(self, schema: EventSchema) -> None:
+    def __init__(
+        self, schema: EventSchema, specialize: Callable[[EventSchema, object], EventSchema] | None = None
+    ) -> None:
         self.schema = schema
         self.coverage = CoverageRecorder(schema.wire_attributes())
-        self.renamed = None if schema.renamed is None else EventReader(schema.renamed)
+        self.renamed = None if schema.renamed is None else EventReader(schema.renamed, specialize)
         self._display_name = display(schema.name)
         self._fields = field_readers(schema)
         self.attributes: AttributesFunction = (
@@ -43,6 +48,10 @@ class EventReader:
             if schema.fields is None
             else generate_attributes_function(self._fields, schema.policy, self._attributes_by_field)
         )
+        self._by_alias: dict[object, EventReader] = {}
+        self._specialize = specialize if is_generic(schema.event_class) and schema.fields is not None else None
+        if self._specialize is not None:
+            self._attributes_of_class, self.attributes = self.attributes, self._attributes_by_alias
 
         if schema.policy.opt_out:
             self.attributes = self._without_opted_out(self.attributes)
@@ -56,6 +65,9 @@ class EventReader:
         policy, prefix = self.schema.policy, self.schema.event_name
         if self.schema.fields is None:
             return policy.without_opted_out(self._untyped_properties(event), prefix)
+        reader = self._reader_of(event)
+        if reader is not self:
+            return reader.protected_properties(event)
         forms = ((reader.field.name, reader.read(getattr_or_none(event, reader.field.name))) for reader in self._fields)
         exported = {name: form for name, form in forms if form is not DROPPED}
         if policy.opt_out:
@@ -73,6 +85,25 @@ class EventReader:
             return without_opted_out(function(event, violations), self.schema.policy)
 
         return attributes_of
+
+    def _attributes_by_alias(self, event: EventLike, violations: list[Violation] | None = None) -> Attributes:
+        """Read an event of a generic class, which may know the arguments of the type parameters."""
+        reader = self._reader_of(event)
+        return (self._attributes_of_class if reader is self else reader.attributes)(event, violations)
+
+    def _reader_of(self, event: EventLike) -> EventReader:
+        alias = type_of(event)
+        if self._specialize is None or alias is type(event):
+            return self
+        try:
+            known = self._by_alias.get(alias)
+        except TypeError:  # an argument of it cannot be hashed
+            return EventReader(self._specialize(self.schema, alias))
+        if known is None:
+            known = EventReader(self._specialize(self.schema, alias))
+            if len(self._by_alias) < MAX_CACHED_CLASSES:
+                self._by_alias[alias] = known
+        return known
 
     def _attributes_by_field(self, event: EventLike, violations: list[Violation] | None) -> Attributes:
         """Read an event that the generated function cannot handle, field by field."""
@@ -97,7 +128,7 @@ class EventReader:
         form, _ = protected_form_of({**properties, **fields}, policy)
         if not isinstance(form, dict):
             return {}
-        return policy.protect_fields(form, declared_privacy(type(event)), enclosing=None)
+        return policy.protect_fields(form, declared_privacy(type_of(event)), enclosing=None)
 
 
 def _properties(event: EventLike) -> Mapping[str, object]:

@@ -24,13 +24,13 @@ from heliograph.schema.model.types import (
     StringType,
     Type,
     UnionType,
+    has_private_fields,
     item_types,
     options_of,
-    walk_types,
     without_null,
 )
 from heliograph.schema.model.wire_attributes import expands, wire_type
-from heliograph.schema.read.validation import Violation, violations_of_fields
+from heliograph.schema.read.validation import Violation, violations_of, violations_of_fields
 from heliograph.values.attributes import Attributes, add_attributes
 from heliograph.values.forms import form_of, protected_form_of
 from heliograph.values.privacy import (
@@ -74,7 +74,7 @@ class FieldReader:
         self.privacy = policy.privacy_of(field.declared, attribute)
         self._policy = policy
         self._validates = validates
-        self._has_private_fields = _has_private_fields(field.type)
+        self._has_private_fields = has_private_fields(field.type)
 
     def __call__(self, attributes: Attributes, value: object, violations: list[Violation] | None) -> None:
         """Add the exported part of ``value`` to ``attributes``, and its violations to ``violations``, if that is a list."""
@@ -115,69 +115,86 @@ def field_readers(schema: EventSchema) -> tuple[FieldReader, ...]:
     )
 
 
-def _has_private_fields(kind: Type) -> bool:
-    fields = (field for each in walk_types(kind) if isinstance(each, ObjectType) for field in each.fields)
-    return any(field.declared.privacy is not None or field.requirement == "opt_in" for field in fields)
-
-
 def protect(form: object, kind: Type, policy: PrivacyPolicy) -> object:
     """Return the exported part of a form, by the privacy that its declared type has inside.
 
-    If no option of the type has the shape of the form, and the type has private fields, the whole form is masked: the
-    private values may be anywhere in it.
+    A private value may be anywhere in a form that does not have the declared shape. If the type has private fields, only
+    these parts of such a form are exported: what an option without private fields accepts, and what a field that is declared
+    in any option is allowed to export. Everything else is masked.
     """
-    if form is None or form is DROPPED or isinstance(form, Protected) or not _has_private_fields(kind):
+    if form is None or form is DROPPED or isinstance(form, Protected) or not has_private_fields(kind):
         return form
-    options = [option for option in options_of(kind) if _has_shape(form, option)]
-    if not options:
-        return Protected(MASKED)
-    for option in options:  # a dict can be in the place of an object of any of them, so all declarations apply
-        form = _protect_inside(form, option, policy)
+    options = options_of(kind)
+    private = [option for option in options if has_private_fields(option) and _has_shape(form, option)]
+    if not private or not _contains_dict(form):
+        is_plain = any(_fits(form, option) for option in options if not has_private_fields(option))
+        if is_plain or not private:
+            return form if is_plain else Protected(MASKED)
+    for option in private:  # a dict can be in the place of an object of any of them, so all declarations apply
+        form = _protect_inside(form, option, policy, options)
     return form
 
 
 def _has_shape(form: object, kind: Type) -> bool:
-    match kind:
-        case ObjectType() | MapType():
-            return isinstance(form, dict)
-        case ArrayType():
-            return isinstance(form, list)
-        case StringType():
-            return isinstance(form, str)
-        case NullType():
-            return form is None
-        case AnyType():
-            return True
-        case BooleanType() | IntegerType() | NumberType() | EnumType():
-            return isinstance(form, (str, int, float, bool))
-        case UnionType():
-            return any(_has_shape(form, option) for option in kind.options)
-        case _:
-            assert_never(kind)
+    """Return True if a form is a list or a dict, as the type is one."""
+    if isinstance(form, dict):
+        return isinstance(kind, (ObjectType, MapType))
+    return isinstance(form, list) and isinstance(kind, ArrayType)
 
 
-def _protect_inside(form: object, kind: Type, policy: PrivacyPolicy) -> object:
-    """Return the exported part of a form that has the shape of the type."""
+def _contains_dict(form: object) -> bool:
+    return isinstance(form, dict) or (isinstance(form, list) and any(map(_contains_dict, form)))
+
+
+def _fits(form: object, kind: Type) -> bool:
+    return not any(True for _ in violations_of(form, kind, ""))
+
+
+def _protect_inside(form: object, kind: Type, policy: PrivacyPolicy, options: tuple[Type, ...]) -> object:
+    """Return the exported part of a form that has the shape of the type, which is one of the options."""
     match kind:
         case ObjectType() if isinstance(form, dict):
-            types = {field.name: field.type for field in kind.fields}
-            exported = policy.protect_fields(form, {field.name: field.declared for field in kind.fields})
-            return {
-                name: protect(value, types[name], policy) if name in types else value
-                for name, value in exported.items()
-            }
+            return _protect_object(form, kind, policy, options)
         case MapType() if isinstance(form, dict):
             return {key: protect(value, kind.values, policy) for key, value in form.items()}
         case ArrayType() if isinstance(form, list):
-            return [protect(item, item_type, policy) for item, item_type in zip(form, item_types(kind, len(form)))]
-        case UnionType():  # none is inside of another
-            return protect(form, kind, policy)
-        case ObjectType() | MapType() | ArrayType():  # of another shape, which `_has_shape` excludes
-            return Protected(MASKED)
-        case AnyType() | NullType() | BooleanType() | NumberType() | StringType() | EnumType():
-            return form
+            if not kind.prefix:
+                return [protect(item, kind.items or AnyType(), policy) for item in form]
+            types = (*kind.prefix, *[NullType()] * max(0, len(form) - len(kind.prefix)))  # nothing else was declared
+            return [_protect_position(item, item_type, policy) for item, item_type in zip(form, types)]
         case _:
-            assert_never(kind)
+            return Protected(MASKED)
+
+
+def _protect_object(
+    form: dict[str, object], kind: ObjectType, policy: PrivacyPolicy, options: tuple[Type, ...]
+) -> dict[str, object]:
+    types = {field.name: field.type for field in kind.fields}
+    exported = policy.protect_fields(form, {field.name: field.declared for field in kind.fields})
+    return {
+        name: protect(value, types[name], policy)
+        if name in types
+        else value
+        if isinstance(value, Protected) or any(_declares(option, name, value) for option in options)
+        else Protected(MASKED)
+        for name, value in exported.items()
+    }
+
+
+def _declares(kind: Type, key: str, value: object) -> bool:
+    """Return True if a type declares what a key has, or if the value is not private by it."""
+    match kind:
+        case ObjectType():
+            return any(field.name == key for field in kind.fields)
+        case MapType():
+            return has_private_fields(kind) or _fits(value, kind.values)
+        case _:
+            return isinstance(kind, AnyType)
+
+
+def _protect_position(form: object, kind: Type, policy: PrivacyPolicy) -> object:
+    """Return the exported part of an item of a tuple. The private one may be in the place of another."""
+    return protect(form, kind, policy) if has_private_fields(kind) or _fits(form, kind) else Protected(MASKED)
 
 
 def add_typed_attributes(attributes: Attributes, name: str, form: object, kind: Type, reserved: frozenset[str]) -> None:

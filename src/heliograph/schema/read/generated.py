@@ -26,10 +26,12 @@ identifiers, and names of attributes as string literals. Every other value is pa
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import decimal
 import enum
 import math
 import re
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -275,7 +277,7 @@ class _FunctionSource:
 
     def _common_string(self, kind: StringType, variable: str) -> tuple[str, str] | None:
         if kind.python is not str:  # a date, a UUID, bytes …
-            if kind.patterns:
+            if kind.patterns or kind.python not in _WRITTEN_BY_MSGSPEC:
                 return None
             condition = f"type({variable}) is {self._constant(kind.python)}"
             return condition, f"str({variable})" if kind.python is decimal.Decimal else self._text_of(variable)
@@ -322,6 +324,11 @@ def _length_tests(kind: StringType | ArrayType, variable: str) -> list[str]:
     tests = [f"len({variable}) >= {kind.min_length}"] if kind.min_length is not None else []
     return [*tests, f"len({variable}) <= {kind.max_length}"] if kind.max_length is not None else tests
 
+
+_WRITTEN_BY_MSGSPEC: Final = frozenset(
+    {dt.datetime, dt.date, dt.time, dt.timedelta, decimal.Decimal, uuid.UUID, bytes, bytearray, memoryview}
+)
+"""The classes whose values, if they are of exactly that class, msgspec turns into text."""
 
 _ITEMS: Final = {
     BooleanType(): (bool, "True"),

@@ -1,0 +1,93 @@
+"""Classes of every kind have fields with resolved annotations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
+
+import attrs
+import msgspec
+import pydantic
+import pytest
+import typing_extensions
+
+from heliograph import Attribute, Privacy
+from heliograph.schema.compile.class_fields import fields_of_class
+
+T = TypeVar("T")
+Secret = Annotated[str, Attribute(privacy=Privacy.MASK)]
+
+
+@dataclass
+class Data(Generic[T]):
+    x: T
+    y: int = 0
+    z: list[T] = field(default_factory=list)
+
+
+class Struct(msgspec.Struct, Generic[T], kw_only=True):
+    y: int = 0
+    x: T
+    z: list[T] = []
+
+
+@attrs.define
+class Attrs(Generic[T]):
+    x: T
+    y: int = 0
+    z: list[T] = attrs.field(factory=list)
+
+
+class Model(pydantic.BaseModel, Generic[T]):
+    x: T
+    y: int = 0
+    z: list[T] = pydantic.Field(default_factory=list)
+
+
+@pydantic.dataclasses.dataclass
+class ModelData(Generic[T]):
+    x: T
+    y: int = 0
+    z: list[T] = pydantic.Field(default_factory=list)
+
+
+class Typed(typing_extensions.TypedDict, Generic[T]):
+    x: T
+    y: typing_extensions.NotRequired[int]
+    z: typing_extensions.NotRequired[list[T]]
+
+
+class Named(NamedTuple):
+    x: Secret
+    y: int = 0
+    z: list[Secret] = []
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [Data[Secret], Struct[Secret], Attrs[Secret], Model[Secret], ModelData[Secret], Typed[Secret], Named],
+    ids=str,
+)
+def test_fields_of_a_class(hint: Any) -> None:
+    """Each has its annotation, and is required if it has no default."""
+    fields = {each.name: each for each in fields_of_class(hint) or ()}
+
+    assert {name: each.is_required for name, each in fields.items()} == {"x": True, "y": False, "z": False}
+    assert fields["x"].hint == Secret
+    assert fields["z"].hint in (list[Secret], typing_extensions.NotRequired[list[Secret]])
+
+
+def test_fields_that_are_not_wanted() -> None:
+    """Their annotations are not evaluated."""
+
+    @dataclass
+    class Odd:
+        x: int
+        y: NotThere  # type: ignore[name-defined]  # noqa: F821
+
+    assert [each.name for each in fields_of_class(Odd, without=frozenset({"y"})) or ()] == ["x"]
+
+
+def test_class_without_fields() -> None:
+    """Such as a number."""
+    assert fields_of_class(int) is None
