@@ -41,7 +41,7 @@ from heliograph.schema.compile.constraints import Constraints, constraints_in
     ids=str,
 )
 def test_constraints(metadata: Any, constraints: Constraints) -> None:
-    """What JSON Schema cannot express, or Python cannot check, is left out."""
+    """A constraint that JSON Schema cannot express, or Python cannot check, is ignored."""
     assert constraints_in((metadata,), Constraints()) == constraints
 
 
