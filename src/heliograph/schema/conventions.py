@@ -69,6 +69,16 @@ def find(name: str) -> Convention | None:
     return table.by_name.get(name) or table.find_key(name)
 
 
+def defined_name(name: str) -> str:
+    """Return the name by which the conventions define an attribute: of a key below a template, the name of the template.
+
+    >>> defined_name("http.request.header.accept"), defined_name("db.namespace")
+    ('http.request.header', 'db.namespace')
+    """
+    table = _table()
+    return name if name in table.by_name else table.template_of(name) or name
+
+
 def is_reserved(name: str) -> bool:
     """Return True if the name is in a namespace of the semantic conventions, where programs must not invent names.
 
@@ -128,10 +138,16 @@ class _Table:
 
     def find_key(self, name: str) -> Convention | None:
         """Return the attribute for a key below a template, or `None`."""
-        for each in self.templates:
-            if name.startswith(f"{each.name}.") and name != f"{each.name}.":
-                return dataclasses.replace(each, name=name, type=_type_of_keys(each.type))
-        return None
+        template = self.template_of(name)
+        if template is None:
+            return None
+        each = self.by_name[template]
+        return dataclasses.replace(each, name=name, type=_type_of_keys(each.type))
+
+    def template_of(self, name: str) -> str | None:
+        """Return the name of the template that the attribute is a key of, or `None`."""
+        below = (each.name for each in self.templates if name.startswith(f"{each.name}.") and name != f"{each.name}.")
+        return next(below, None)
 
 
 @functools.cache

@@ -74,7 +74,8 @@ def test_an_example_is_valid(hint: Any) -> None:
 
 
 def test_a_declared_example_is_used_if_it_is_valid() -> None:
-    """Otherwise one is made from the type. A text with a pattern is the field's name."""
+    """Otherwise one is made from the type. A text with a pattern matches it, if one can be made."""
     assert example_properties(fields_of(Annotated[int, Attribute(examples=["no", 7])])) == {"x": 7}
     assert example_properties(fields_of(Annotated[int, Attribute(examples=["no"])])) == {"x": 1}
-    assert example_properties(fields_of(Annotated[str, Meta(pattern="^a")])) == {"x": "<x>"}
+    assert example_properties(fields_of(Annotated[str, Meta(pattern="^a")])) == {"x": "a"}
+    assert example_properties(fields_of(Annotated[str, Meta(pattern="^a(?=b)c")])) == {"x": "<x>"}

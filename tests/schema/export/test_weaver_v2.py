@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import make_dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliograph import Attribute, Event, Privacy
+from heliograph import Attribute, Deprecated, Event, Privacy
 from heliograph.errors import SchemaError
+from heliograph.schema.export.added_attributes import ADDED
 from heliograph.schema.export.weaver_v1 import weaver_v1
 from heliograph.schema.export.weaver_v2 import weaver_v2
 from schema.export.weaver_reader import read_v1, read_v2
@@ -45,7 +48,9 @@ def test_the_registry_has_what_the_classes_declare() -> None:
         {"id": "blue", "value": "blue", "brief": "BLUE", "stability": "development"},
     ]
     assert attributes["shop.old"]["deprecated"] == {"reason": "renamed", "renamed_to": "shop.new"}
-    assert attributes["shop.order.extra"]["type"] == "any"
+    assert attributes["shop.order.extra"]["type"] == "template[any]"
+    assert attributes["heliograph.actor"]["type"] == "template[any]"
+    assert attributes["heliograph.event.violations"]["type"] == "string[]"
     assert "db.namespace" not in attributes
 
     ban, order = registry["events"]
@@ -68,10 +73,15 @@ def test_the_registry_has_what_the_classes_declare() -> None:
         "shop.order.sql": "opt_in",
         "shop.order.why": {"conditionally_required": "when it is late"},
         "shop.old": "recommended",
+        **{str(name): level_of_added(name) for name in ADDED},
     }
 
 
-def test_semantic_conventions_are_a_dependency_if_an_event_refers_to_them() -> None:
+def level_of_added(name: str) -> Any:
+    return {"conditionally_required": ADDED[name].when} if ADDED[name].when else "required"
+
+
+def test_semantic_conventions_are_always_a_dependency() -> None:
     """In the version that attribute names are checked against."""
     with_them = yaml.safe_load(
         weaver_v2(schemas(OrderEvent), schema_url="https://example.org/shop/2.0.0")["manifest.yaml"]
@@ -80,7 +90,7 @@ def test_semantic_conventions_are_a_dependency_if_an_event_refers_to_them() -> N
 
     assert with_them["schema_url"] == "https://example.org/shop/2.0.0"
     assert [each["schema_url"] for each in with_them["dependencies"]] == ["https://opentelemetry.io/schemas/1.44.0"]
-    assert "dependencies" not in without
+    assert without["dependencies"] == with_them["dependencies"]
 
 
 @settings(max_examples=100)
@@ -123,14 +133,83 @@ def test_the_core_events_of_datasette_have_a_registry() -> None:
     assert read_v1(weaver_v1(schemas(*register_events())))
 
 
-def test_the_version_that_was_registered_last_is_exported() -> None:
-    """A registry has one contract for each event name."""
-    first = make_dataclass("First", [("a", int)], bases=(Event,), namespace={"name": "sale"})
-    second = make_dataclass("Second", [("b", str)], bases=(Event,), namespace={"name": "sale"})
+def test_several_versions_of_an_event_have_one_contract() -> None:
+    """It accepts an event of each version: the types are wide enough, and only what all require is required."""
+    red = make_dataclass(
+        "Red",
+        [("a", int), ("b", int), ("c", Literal["x"]), ("d", dict), ("e", str)],
+        bases=(Event,),
+        namespace={"name": "sale"},
+    )
+    red.__event_options__ = dataclasses.replace(red.__event_options__, version="1")
+    blue = make_dataclass(
+        "Blue",
+        [("a", float), ("b", str), ("c", Literal["y"]), ("d", int), ("f", str)],
+        bases=(Event,),
+        namespace={"name": "sale"},
+    )
+    blue.__event_options__ = dataclasses.replace(blue.__event_options__, version="2")
 
-    registry = read_v2(weaver_v2(schemas(first, second)))
+    files = weaver_v2(schemas(red, blue))
+    registry = read_v2(files)
+    types = {each.key.removeprefix("app.sale."): each.type for each in registry.attributes}
+    (event,) = registry.events
+    levels = {each.ref.removeprefix("app.sale."): each.requirement_level for each in event.attributes}
 
-    assert [each.key for each in registry.attributes] == ["app.sale.b"]
+    assert [types[name] for name in "abdef"] == ["double", "template[any]", "template[any]", "string", "string"]
+    assert {member.value for member in types["c"].members} == {"x", "y"}
+    assert (levels["a"], levels["b"]) == ("required", "required")
+    assert levels["d"].conditionally_required == "when the version of the event is 2"
+    assert levels["e"].conditionally_required == "when the version of the event is 1"
+    assert levels["f"].conditionally_required == "when the version of the event is 2"
+    assert event.annotations == {"severity_number": 9, "version": "2", "versions": ["1", "2"]}
+    assert read_v1(weaver_v1(schemas(red, blue)))
+
+
+def test_event_with_two_names_is_exported_under_both() -> None:
+    """With `emit_both`, both arrive."""
+    cls = make_dataclass("Ban", [("x", int)], bases=(Event,), namespace={"name": "ban"})
+    cls.__event_options__ = dataclasses.replace(
+        cls.__event_options__, deprecated=Deprecated(renamed_to="app.block", emit_both=True)
+    )
+
+    registry = read_v2(weaver_v2(schemas(cls)))
+
+    assert [event.name for event in registry.events] == ["app.ban", "app.block"]
+    assert {"app.ban.x", "app.block.x"} <= {each.key for each in registry.attributes}
+
+
+def test_key_below_a_template_of_the_conventions_is_referred_to_by_the_template() -> None:
+    """Weaver knows the template only."""
+    hint = Annotated[list[str], Attribute("http.request.header.accept")]
+    cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
+
+    (event,) = read_v2(weaver_v2(schemas(cls))).events
+
+    assert event.attributes[0].ref == "http.request.header"
+
+
+def test_examples_obey_their_own_pattern() -> None:
+    """A declared example that does not is omitted; without any, one is made."""
+    pattern = msgspec.Meta(pattern=r"^[A-Z]{3}-\d+$")
+    declared = Annotated[str, pattern, Attribute(examples=["no", "ABC-7"])]
+    cls = make_dataclass(
+        "E", [("x", declared), ("y", Annotated[str, pattern])], bases=(Event,), namespace={"name": "e"}
+    )
+
+    attributes = {each.key: each for each in read_v2(weaver_v2(schemas(cls))).attributes}
+
+    assert attributes["app.e.x"].examples == ["ABC-7"]
+    assert attributes["app.e.y"].examples == ["AAA-0"]
+
+
+def test_members_of_an_enum_have_ids_of_their_own() -> None:
+    """Even if their names differ in case only, or are empty."""
+    cls = make_dataclass("E", [("x", Literal["a", "A", ""])], bases=(Event,), namespace={"name": "e"})
+
+    attribute = next(each for each in read_v2(weaver_v2(schemas(cls))).attributes if each.key == "app.e.x")
+
+    assert [(member.id, member.value) for member in attribute.type.members] == [("empty", ""), ("a", "A"), ("a_2", "a")]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +234,8 @@ def test_examples_have_the_type_of_their_attribute(hint: Any, examples: list[Any
     """No example shows a value that is masked, hashed or dropped."""
     cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
 
-    (attribute,) = yaml.safe_load(weaver_v2(schemas(cls))["events.yaml"])["attributes"]
+    attributes = yaml.safe_load(weaver_v2(schemas(cls))["events.yaml"])["attributes"]
+    attribute = next(each for each in attributes if each["key"] == "app.e.x")
 
     assert repr(attribute.get("examples")) == repr(examples)
 
@@ -167,11 +247,9 @@ def test_what_a_class_declares_about_a_convention_is_at_the_reference() -> None:
 
     (event,) = yaml.safe_load(weaver_v2(schemas(cls))["events.yaml"])["events"]
 
-    assert event["attributes"] == [
-        {
-            "ref": "db.namespace",
-            "requirement_level": "required",
-            "brief": "Where it is.",
-            "annotations": {"privacy": {"action": "mask"}},
-        }
-    ]
+    assert event["attributes"][0] == {
+        "ref": "db.namespace",
+        "requirement_level": "required",
+        "brief": "Where it is.",
+        "annotations": {"privacy": {"action": "mask"}},
+    }

@@ -13,7 +13,9 @@ import yaml
 
 Stability = Literal["development", "alpha", "beta", "release_candidate", "stable"]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9]*([._][a-z0-9]+)*$")]
-Primitive = Literal["string", "int", "double", "boolean", "any", "string[]", "int[]", "double[]", "boolean[]"]
+Primitive = Literal[
+    "string", "int", "double", "boolean", "any", "string[]", "int[]", "double[]", "boolean[]", "template[any]"
+]
 
 
 class Strict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -83,8 +85,13 @@ class Event(Strict, kw_only=True):
     attributes: list[Reference] = []
 
 
+class Imports(Strict, kw_only=True):
+    entities: list[Name]
+
+
 class File(Strict, kw_only=True):
     file_format: Literal["definition/2"]
+    imports: Imports
     attributes: list[Attribute] = []
     events: list[Event] = []
 
@@ -108,6 +115,7 @@ class EventGroup(Strict, kw_only=True, tag_field="type", tag="event"):
 
 
 class FileV1(Strict, kw_only=True):
+    imports: Imports
     groups: list[AttributeGroup | EventGroup]
 
 
@@ -123,7 +131,7 @@ class Manifest(Strict, kw_only=True):
     dependencies: list[Dependency] = []
 
 
-PYTHON = {"string": str, "int": int, "double": float, "boolean": bool, "any": str}
+PYTHON = {"string": str, "int": int, "double": float, "boolean": bool, "any": str, "template[any]": str}
 
 
 def read_v2(files: dict[str, str]) -> File:

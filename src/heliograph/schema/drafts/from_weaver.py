@@ -33,6 +33,7 @@ from heliograph.schema.drafts.draft import (
 )
 from heliograph.schema.drafts.python_source import literal
 from heliograph.schema.drafts.weaver_registry import AttributeEntry, GroupEntry, WeaverRegistry
+from heliograph.schema.export.added_attributes import ADDED
 from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, has_namespace
 
 _PYTHON: Final = {"string": "str", "int": "int", "double": "float", "boolean": "bool"}
@@ -67,6 +68,8 @@ def _event(entry: GroupEntry, registry: WeaverRegistry, taken: set[str], skipped
     fields: dict[str, FieldDraft] = {}
     names: dict[str, str] = {}  # the names of the fields, by attribute
     for attribute, definition in registry.attributes_of(entry):
+        if attribute in ADDED:  # every event has it without a field
+            continue
         if has_namespace(attribute):
             field = names[attribute] = field_name(_shortened(attribute, name, namespace), fields)
             annotation = _annotation(definition, f"{own_name}{class_name(field)}", taken, needs)
@@ -138,7 +141,7 @@ def _annotation(
     if isinstance(kind, Mapping):
         return _enum(kind.get("members"), enum_name, taken, needs)
     text = str(kind)
-    if text.startswith("template[") and text.endswith("]"):
+    if text.startswith("template[") and text.endswith("]") and text != "template[any]":  # which may be no dict at all
         return f"dict[str, {_plain(text[9:-1])}]"
     return _plain(text)
 

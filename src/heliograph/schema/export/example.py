@@ -1,8 +1,8 @@
 """Make example values that fit the schema of an event.
 
 Declared examples are used first. Otherwise an example is made from the type: a few candidates are tried against the
-validation, and the first valid one is used. There are two known limits: no text is generated for a declared pattern, and a
-dict that must have several keys has one.
+validation, and the first valid one is used. There are two known limits: not every pattern leads to a text that it matches, and
+a dict that must have several keys has one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 
 from typing_extensions import assert_never
 
+from heliograph.schema.model.patterns import matching_texts
 from heliograph.schema.model.types import (
     AnyType,
     ArrayType,
@@ -49,7 +50,7 @@ _TEXTS: Final = {
 def example_properties(fields: Iterable[FieldSchema]) -> dict[str, object]:
     """Return an example of each field, as a form: the first declared example that is valid, else one made from its type.
 
-    A text that must match a pattern and has no declared example is the field's name in angle brackets.
+    A text without a declared example is the field's name in angle brackets, or a text that matches the field's pattern.
     """
     return {field.name: _example_of_field(field) for field in fields}
 
@@ -126,7 +127,8 @@ def _text(kind: StringType, name: str) -> object:
     if kind.format is not None:
         return _first_valid(kind, _TEXTS[kind.format])
     text = f"<{name}>".ljust(kind.min_length or 0, "…")[: kind.max_length]
-    return _first_valid(kind, (text, "1"))
+    made = (each for pattern in kind.patterns for each in matching_texts(pattern, kind.min_length or 0))
+    return _first_valid(kind, (text, "1", *made))
 
 
 def _list(kind: ArrayType, name: str, parents: tuple[Type, ...]) -> object:

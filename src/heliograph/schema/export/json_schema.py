@@ -17,6 +17,7 @@ from typing_extensions import assert_never
 
 from heliograph.events import Attribute
 from heliograph.schema.model.event import EventSchema
+from heliograph.schema.model.patterns import ecma_pattern
 from heliograph.schema.model.types import (
     ZONED,
     AnyType,
@@ -161,12 +162,16 @@ def _bounds(kind: NumberType) -> Json:
 
 
 def _string(kind: StringType) -> Json:
-    patterns = [*([kind.format.pattern] if kind.format else []), *kind.patterns]
+    declared = [*([kind.format.pattern] if kind.format else []), *kind.patterns]
+    written = {pattern: ecma_pattern(pattern) for pattern in declared}
+    patterns = [pattern for pattern in written.values() if pattern is not None]
+    others = [pattern for pattern in written if written[pattern] is None]
     return {
         "type": "string",
         **_optional("format", _format(kind)),
         **({"pattern": patterns[0]} if patterns else {}),
         **({"allOf": [{"pattern": pattern} for pattern in patterns[1:]]} if patterns[1:] else {}),
+        **({"x-patterns": others} if others else {}),
         **_optional("minLength", kind.min_length),
         **_optional("maxLength", kind.max_length),
     }

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from heliograph.schema.export.weaver_v2 import (
-    SCHEMA_URL,
-    Yaml,
-    brief,
-    collect,
-    deprecation,
-    dumps,
-    event_annotations,
-    manifest,
-    note,
-    references,
-)
+from heliograph.schema.export.weaver_attributes import deprecation
+from heliograph.schema.export.weaver_content import RegistryEvent, brief, collect, event_annotations, note
+from heliograph.schema.export.weaver_v2 import IMPORTS, SCHEMA_URL, manifest
+from heliograph.schema.export.yaml_text import Yaml, dumps
 from heliograph.schema.model.event import EventSchema
 
 
@@ -32,8 +24,8 @@ def weaver_v1(schemas: Iterable[EventSchema], *, schema_url: str = SCHEMA_URL) -
         for namespace, attributes in groupby(registry.attributes.items(), key=lambda item: item[0].split(".")[0])
     ]
     return {
-        "manifest.yaml": dumps(manifest(registry, schema_url)),
-        "events.yaml": dumps({"groups": [*groups, *map(_event, registry.events)]}),
+        "manifest.yaml": dumps(manifest(schema_url)),
+        "events.yaml": dumps({"imports": IMPORTS, "groups": [*groups, *map(_event, registry.events)]}),
     }
 
 
@@ -47,7 +39,8 @@ def _group(namespace: str, attributes: list[Yaml]) -> Yaml:
     }
 
 
-def _event(schema: EventSchema) -> Yaml:
+def _event(event: RegistryEvent) -> Yaml:
+    schema = event.latest
     return {
         "id": f"event.{schema.event_name}",
         "type": "event",
@@ -56,6 +49,6 @@ def _event(schema: EventSchema) -> Yaml:
         "note": note(schema),
         "stability": schema.stability,
         **deprecation(schema.deprecated),
-        "annotations": event_annotations(schema),
-        **({"attributes": refs} if (refs := references(schema)) else {}),
+        "annotations": event_annotations(event),
+        "attributes": event.references,
     }

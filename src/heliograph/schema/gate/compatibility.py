@@ -11,10 +11,11 @@ always reported, because whether one regular expression includes another is not 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
+
+from heliograph.schema.model.patterns import compile_pattern
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -230,7 +231,7 @@ def _accepts(schema: Schema, value: object) -> bool:
         return False
     if isinstance(value, str):
         is_length_accepted = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf)
-        return is_length_accepted and all(re.search(pattern, value) for pattern in _patterns(schema))
+        return is_length_accepted and all(compile_pattern(pattern).search(value) for pattern in _patterns(schema))
     if isinstance(value, (int, float)):
         is_multiple = "multipleOf" not in schema or value % schema["multipleOf"] == 0
         return is_multiple and _lower_bound(schema) <= (value, False) and _upper_bound(schema) <= (-value, False)

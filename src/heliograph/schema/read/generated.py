@@ -30,7 +30,6 @@ import datetime as dt
 import decimal
 import enum
 import math
-import re
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
@@ -39,6 +38,7 @@ import msgspec
 from typing_extensions import assert_never
 
 from heliograph.events import EventLike, Privacy
+from heliograph.schema.model.patterns import compile_pattern
 from heliograph.schema.model.types import (
     AnyType,
     ArrayType,
@@ -289,7 +289,7 @@ class _FunctionSource:
             )
         # A bound applies to the form, which equals the text only without surrogates; ASCII text certainly has none.
         tests = [f"type({variable}) is str", f"{variable}.isascii()"]
-        tests += [f"{self._constant(re.compile(pattern).search)}({variable})" for pattern in kind.patterns]
+        tests += [f"{self._constant(compile_pattern(pattern).search)}({variable})" for pattern in kind.patterns]
         return " and ".join([*tests, *_length_tests(kind, variable)]), variable
 
     def _common_enum(self, kind: EnumType, variable: str) -> tuple[str, str] | None:

@@ -7,13 +7,13 @@ carry more than its contract.
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from typing_extensions import assert_never
 
+from heliograph.schema.model.patterns import compile_pattern
 from heliograph.schema.model.types import (
     AnyType,
     ArrayType,
@@ -125,9 +125,9 @@ def _constraint(path: str, *, is_met: bool) -> tuple[Violation, ...]:
 
 
 def _string_violations(form: object, kind: StringType, path: str) -> tuple[Violation, ...]:
-    if not isinstance(form, str) or not (kind.format is None or re.search(kind.format.pattern, form)):
+    if not isinstance(form, str) or not (kind.format is None or compile_pattern(kind.format.pattern).search(form)):
         return _mismatch(path)
-    has_patterns = all(re.search(pattern, form) for pattern in kind.patterns)
+    has_patterns = all(compile_pattern(pattern).search(form) for pattern in kind.patterns)
     return _constraint(path, is_met=has_patterns and _has_length(kind, len(form)))
 
 
