@@ -171,7 +171,9 @@ STANDARD: Final[Mapping[type, Converter]] = {
     int: int.__index__,
     float: float.__float__,
     complex: _complex,
-    bytes: lambda value: b"".join((value,)),
+    bytes: lambda value: bytes.__getitem__(
+        value, slice(None)
+    ),  # not `join`, which asks a subclass for its `__buffer__`
     bytearray: bytearray.copy,
     dt.datetime: plain_datetime,
     dt.date: lambda value: _from_ordinal(_ordinal(value)),

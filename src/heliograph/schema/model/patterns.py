@@ -75,8 +75,8 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 def ecma_pattern(pattern: str) -> str | None:
     r"""Return the pattern in the syntax of ECMA 262, or `None` if it cannot be written there.
 
-    >>> ecma_pattern("^[A-Z]{2}$"), ecma_pattern(r"\A(?P<year>\d+)\-.\Z"), ecma_pattern("a++")
-    ('^[A-Z]{2}$', '^(\\d+)-[^\\n]$', None)
+    >>> ecma_pattern("^[A-Z]{2}$"), ecma_pattern(r"\A(?P<year>[0-9]+)\-.\Z"), ecma_pattern("a++")
+    ('^[A-Z]{2}$', '^([0-9]+)-[^\\n]$', None)
     """
     if _PORTABLE.fullmatch(pattern):
         return pattern
