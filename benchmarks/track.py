@@ -98,6 +98,8 @@ def main() -> int:
         host.track(one)
         record = processor.last.log_record
         attributes = dict(record.attributes or {})
+        span_event = span.events[-1]  # type: ignore[attr-defined]  # its attributes are those of the record, and its name
+        span_attributes = dict(span_event.attributes)
 
         def raw() -> None:
             logger.emit(
@@ -107,7 +109,7 @@ def main() -> int:
                 attributes=attributes,
                 event_name="shop.order_shipped",
             )
-            span.add_event("shop.order_shipped", attributes, record.timestamp)
+            span.add_event("shop.order_shipped", span_attributes, record.timestamp)
 
         def track() -> None:
             host.track(one)
