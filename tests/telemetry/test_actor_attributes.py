@@ -209,6 +209,10 @@ def test_secrets_are_never_exported(keys: tuple[str, ...]) -> None:
         [{"token": "dstok_secret", "n": 1}],
         [[{"n": 1, "deep": ({"_r": "dstok_secret"},)}]],
         {"list": [{"token_expires": "dstok_secret", "n": 1}]},
+        {b"token": "dstok_secret", "n": 1},
+        {"deep": {b"_r": "dstok_secret", "n": 1}},
+        {("token",): "dstok_secret", "n": 1},
+        {"deep": {(("token",),): "dstok_secret", (b"token_expires",): "dstok_secret", "n": 1}},
     ],
     ids=repr,
 )

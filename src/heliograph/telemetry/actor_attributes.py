@@ -6,6 +6,7 @@ a string. A value of another type is exported as its JSON text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -120,9 +121,17 @@ def _actor_as_dict(actor: object) -> dict[str, object]:
         return {"id": form_of(actor)}
 
 
+_SECRET_KEY: Final = re.compile(
+    r'[\["]*({})["\]]*(#\d+)?'.format(
+        "|".join(re.escape(str(form_of(key))) for name in sorted(ACTOR_SECRETS) for key in (name, name.encode()))
+    )
+)
+"""The forms of keys that name a secret: as text, as bytes, inside of a tuple, and numbered after an equal key."""
+
+
 def _without_secrets(form: object) -> object:
     if isinstance(form, dict):
-        return {key: _without_secrets(value) for key, value in form.items() if key not in ACTOR_SECRETS}
+        return {key: _without_secrets(value) for key, value in form.items() if not _SECRET_KEY.fullmatch(key)}
     if isinstance(form, list):
         return [_without_secrets(item) for item in form]
     return form
