@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 import threading
 from collections.abc import Sequence
+from typing import Any
 
+import pytest
 from opentelemetry._logs import LogRecord
 from opentelemetry.sdk._logs.export import LogRecordExportResult
 from opentelemetry.sdk.trace import sampling
@@ -246,10 +248,21 @@ def test_flush_of_a_tracer_provider_reports_on_every_exporter() -> None:
         provider.shutdown()
 
 
-def test_span_that_is_not_sampled_is_not_missed() -> None:
+class RecordOnly(sampling.Sampler):
+    """Records each span, so that processors get it, and samples none."""
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> sampling.SamplingResult:
+        return sampling.SamplingResult(sampling.Decision.RECORD_ONLY)
+
+    def get_description(self) -> str:
+        return "RecordOnly"
+
+
+@pytest.mark.parametrize("sampler", [sampling.ALWAYS_OFF, RecordOnly()], ids=["always_off", "record_only"])
+def test_span_that_is_not_sampled_is_not_missed(sampler: sampling.Sampler) -> None:
     """A span that is not sampled is never exported, so it is not counted as accepted."""
     exporter = counting_exporter(Spans)()
-    provider = CountingTracerProvider(shutdown_on_exit=False, sampler=sampling.ALWAYS_OFF)
+    provider = CountingTracerProvider(shutdown_on_exit=False, sampler=sampler)
     provider.export_counts = [exporter.counts]  # type: ignore[attr-defined]
     provider.add_span_processor(CountingBatchSpanProcessor(exporter, exporter.counts))  # type: ignore[attr-defined]
     try:

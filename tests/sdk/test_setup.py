@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from backends import Collector, wait_until
@@ -186,3 +188,76 @@ def test_grpc_to_a_real_collector(collector: Collector) -> None:
         return (len(logs), len(spans)) == (5, 1)
 
     wait_until(arrived)
+
+
+OUTBOX = """
+from opentelemetry._logs import get_logger_provider
+with configure(plugins=[Plugin()]) as host:
+    host.track(Tick(n=1))
+    processors = get_logger_provider()._multi_log_record_processor._log_record_processors
+    report(processors=[type(each).__name__ for each in processors], outbox=os.path.isdir(sys.argv[1]))
+"""
+
+
+def test_outbox_replaces_the_exporter_of_logs(receiver: Receiver, tmp_path: Path) -> None:
+    """A record is delivered by the outbox alone, and not by a batch processor as well."""
+    outbox = str(tmp_path / "outbox")
+
+    ran = python(OUTBOX, outbox, HELIOGRAPH_OUTBOX=outbox, **otlp(receiver.endpoint))
+
+    assert ran.only == {"processors": ["OutboxLogRecordProcessor"], "outbox": True}
+    assert len(receiver.logs()) == 1
+
+
+def test_outbox_is_not_used_for_logs_that_otlp_does_not_export(tmp_path: Path) -> None:
+    """It sends OTLP, so it cannot replace another exporter."""
+    outbox = str(tmp_path / "outbox")
+
+    ran = python(
+        OUTBOX,
+        outbox,
+        HELIOGRAPH_OUTBOX=outbox,
+        OTEL_LOGS_EXPORTER="none",
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_METRICS_EXPORTER="none",
+    )
+
+    assert ran.only == {"processors": [], "outbox": False}
+
+
+def test_outbox_beside_a_provider_that_is_set_is_a_warning(tmp_path: Path) -> None:
+    """The provider belongs to the program, which has to add the processor itself."""
+    ran = python(
+        """
+from opentelemetry._logs import set_logger_provider
+from opentelemetry.sdk._logs import LoggerProvider
+set_logger_provider(LoggerProvider())
+with configure(plugins=[Plugin()]):
+    report(outbox=os.path.isdir(sys.argv[1]))
+""",
+        str(tmp_path / "outbox"),
+        HELIOGRAPH_OUTBOX=str(tmp_path / "outbox"),
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_METRICS_EXPORTER="none",
+    )
+
+    assert ran.only == {"outbox": False}
+    assert "the setting `outbox` has no effect" in ran.stderr
+
+
+def test_unknown_id_generator_is_an_error() -> None:
+    """The message names those that are installed."""
+    ran = python(
+        """
+from heliograph import SettingsError
+try:
+    configure(plugins=[Plugin()])
+except SettingsError as error:
+    report(problems=list(error.problems))
+""",
+        OTEL_PYTHON_ID_GENERATOR="none_such",
+    )
+
+    [problem] = ran.only["problems"]
+    assert problem.startswith("OTEL_PYTHON_ID_GENERATOR: no id generator 'none_such' is installed; use one of: ")
+    assert "random" in problem
