@@ -43,7 +43,7 @@ from heliograph.errors import OutboxError, OutboxFull
 
 try:
     import fcntl
-except ImportError:  # Windows
+except ImportError:  # pragma: no cover — Windows
     fcntl = None  # type: ignore[assignment]
 
 LOCK: Final = "lock"

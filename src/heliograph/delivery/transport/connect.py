@@ -156,7 +156,7 @@ class Resolver:
 
         try:
             threading.Thread(target=work, name=THREAD_NAME, daemon=True).start()
-        except RuntimeError:  # the interpreter is shutting down, and starts no more threads
+        except RuntimeError:  # pragma: no cover — the interpreter is shutting down, and starts no more threads
             work()
         return future
 
