@@ -239,6 +239,19 @@ def test_wrong_call_is_an_error(
     assert message in result.output
 
 
+def test_outbox_of_the_environment_that_does_not_exist_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says when it is created, and no command creates it."""
+    monkeypatch.setenv("HELIOGRAPH_OUTBOX", str(tmp_path / "outbox"))
+
+    result = run("status")
+
+    assert result.exit_code == 2
+    assert "is created when a program first uses it as its outbox" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_segments_of_a_later_version_are_not_touched(abandoned: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Their records are neither sent nor deleted, and an error names both versions."""
     [folder] = folders_in(abandoned)

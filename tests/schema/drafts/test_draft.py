@@ -24,6 +24,12 @@ def test_names_are_valid_and_not_taken(text: str, taken: set[str]) -> None:
     compile(source, "", "exec")
 
 
+def test_taken_name_gets_the_first_free_number() -> None:
+    """So that each class and each field of a module has a name of its own."""
+    assert class_name("order", {"Order", "Order_2"}) == "Order_3"
+    assert field_name("order", {"order"}) == "order_2"
+
+
 @pytest.mark.parametrize(
     ("text", "cls", "field"),
     [
