@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
@@ -15,47 +13,7 @@ from hypothesis import strategies as st
 from heliograph import Attribute, Event, Privacy, Settings, Validation, acting_as, hookimpl
 from heliograph.values.privacy import DROPPED, PrivacyPolicy, Protected
 from recorder import Telemetry
-
-KEY = "the key of hashes"
-POLICY = PrivacyPolicy(key=KEY)
-SECRET = "s3cr3t-c4n4ry"
-
-Masked = Annotated[str, Attribute(privacy=Privacy.MASK)]
-
-
-def hashed(text: str, key: str = KEY) -> str:
-    return "hmac-sha256:" + hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
-
-
-@dataclass(frozen=True)
-class Card:
-    number: Masked
-    owner: Annotated[str, Attribute(privacy=Privacy.HASH)]
-    pin: Annotated[int, Attribute(privacy=Privacy.DROP)]
-    kind: str = "debit"
-
-
-@dataclass
-class Person:
-    name: str
-    card: Card | None = None
-
-
-class Login(TypedDict):
-    user: str
-    password: Annotated[str, Attribute(privacy=Privacy.DROP)]
-
-
-@dataclass
-class PaidEvent(Event, namespace="shop", message="{person[card][number]} {person[card][pin]} {note}"):
-    name = "paid"
-    person: Person
-    note: Annotated[str, Attribute(privacy=Privacy.MASK)] = ""
-    anything: Any = None
-    cards: list[Card] = field(default_factory=list)
-    by_name: dict[str, Card] = field(default_factory=dict)
-    login: Login | None = None
-    either: str | Card | None = None
+from schema.private_events import KEY, POLICY, SECRET, Card, PaidEvent, Person, hashed
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,6 @@ class SchemaRegistry(Mapping[type, EventSchema]):
             return known.schema
         schema = compile_schema(event_class, namespace=namespace or self.namespace, policy=self.policy)
         reader = EventReader(schema, specialize_schema)
-        schema = reader.schema
         first = self._by_event_name.setdefault((schema.event_name, schema.version), reader)
         if first is not reader:
             raise DuplicateEventName(event_class, first.schema.event_class, schema.event_name)
@@ -150,9 +149,8 @@ class SchemaRegistry(Mapping[type, EventSchema]):
             if reader is not None:
                 inherited = EventReader(inherit_schema(event_class, reader.schema), specialize_schema)
                 too_many = max(0, len(self._inherited) - MAX_INHERITED + 1)
-                for oldest in list(self._inherited)[
-                    :too_many
-                ]:  # a copy, because another thread may add to it meanwhile
+                # A copy, because another thread may add to it meanwhile.
+                for oldest in list(self._inherited)[:too_many]:
                     self._inherited.pop(oldest, None)
                 return self._inherited.setdefault(event_class, inherited)
         raise UnregisteredEvent(event_class)

@@ -16,6 +16,7 @@ from heliograph import Attribute, Deprecated, Event, Privacy, SchemaError, Sever
 from heliograph.schema.compile.event_class import compile_schema, compile_untyped, inherit_schema
 from heliograph.schema.model.types import StringType
 from heliograph.semconv import ACTOR_ONLY, EVENT_NAME_PATTERN
+from schema.placed_event import Customer, PlacedEvent
 
 
 @dataclass
@@ -197,36 +198,6 @@ def test_untyped_schema_has_a_legal_event_name_for_any_name(name: object) -> Non
 
     assert EVENT_NAME_PATTERN.fullmatch(schema.event_name)
     assert schema.event_name.startswith("app.")
-
-
-@dataclass
-class Customer:
-    name: Annotated[str, Attribute("shop.customer.name", brief="The name of the customer.")]
-    age: int | None = None
-
-
-@dataclass
-class PlacedEvent(Event, namespace="shop", version="2", stability="stable"):
-    """An order was placed.
-
-    By the shop, or by telephone.
-    """
-
-    name = "order-placed"
-    total: Annotated[
-        int,
-        msgspec.Meta(ge=0),
-        Attribute(
-            "shop.order.total",
-            brief="The price.",
-            note="With taxes.",
-            examples=[1250],
-            requirement="conditionally_required: if it is not free",
-            unit="{cent}",
-        ),
-    ]
-    customer: Customer
-    database: Annotated[str, Attribute("db.namespace")] = "shop"
 
 
 def event_class(**annotations: Any) -> type:

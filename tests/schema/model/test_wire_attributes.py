@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, make_dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
-import msgspec
 import pytest
 
 from heliograph import Attribute, Event, Privacy
@@ -20,43 +19,14 @@ from heliograph.schema.model.wire_attributes import (
 )
 from heliograph.values.attributes import MAX_KEYS
 from heliograph.values.privacy import PrivacyPolicy
-
-
-@dataclass
-class Customer:
-    name: Annotated[str, Attribute("shop.customer.name", brief="The name of the customer.")]
-    age: int | None = None
-
-
-@dataclass
-class OrderEvent(Event, namespace="shop", version="2", stability="stable"):
-    """An order was placed.
-
-    By the shop, or by telephone.
-    """
-
-    name = "order-placed"
-    total: Annotated[
-        int,
-        msgspec.Meta(ge=0),
-        Attribute(
-            "shop.order.total",
-            brief="The price.",
-            note="With taxes.",
-            examples=[1250],
-            requirement="conditionally_required: if it is not free",
-            unit="{cent}",
-        ),
-    ]
-    customer: Customer
-    database: Annotated[str, Attribute("db.namespace")] = "shop"
+from schema.placed_event import Customer, PlacedEvent
 
 
 def test_wire_attributes_of_a_class() -> None:
     """Their names, paths, types and requirements, with the fields of inner classes."""
     found = [
         (attribute.name, attribute.path, attribute.wire_type, attribute.required, attribute.field.requirement)
-        for attribute in compile_schema(OrderEvent, namespace="app").wire_attributes()
+        for attribute in compile_schema(PlacedEvent, namespace="app").wire_attributes()
     ]
 
     assert found == [

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-import hashlib
-import hmac
-from dataclasses import dataclass, field, make_dataclass
-from typing import Annotated, Any, Literal, TypedDict
+from dataclasses import dataclass, make_dataclass
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -23,49 +21,7 @@ from heliograph.schema.read.validation import Violation
 from heliograph.values.attributes import Attributes, add_attributes
 from heliograph.values.forms import form_of
 from heliograph.values.privacy import DROPPED, PrivacyPolicy
-
-KEY = "the key of hashes"
-POLICY = PrivacyPolicy(key=KEY)
-SECRET = "s3cr3t-c4n4ry"
-
-
-def hashed(text: str, key: str = KEY) -> str:
-    return "hmac-sha256:" + hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
-
-
-Masked = Annotated[str, Attribute(privacy=Privacy.MASK)]
-
-
-@dataclass(frozen=True)
-class Card:
-    number: Masked
-    owner: Annotated[str, Attribute(privacy=Privacy.HASH)]
-    pin: Annotated[int, Attribute(privacy=Privacy.DROP)]
-    kind: str = "debit"
-
-
-@dataclass
-class Person:
-    name: str
-    card: Card | None = None
-
-
-class Login(TypedDict):
-    user: str
-    password: Annotated[str, Attribute(privacy=Privacy.DROP)]
-
-
-@dataclass
-class PaidEvent(Event, namespace="shop", message="{person[card][number]} {person[card][pin]} {note}"):
-    name = "paid"
-    person: Person
-    note: Annotated[str, Attribute(privacy=Privacy.MASK)] = ""
-    anything: Any = None
-    cards: list[Card] = field(default_factory=list)
-    by_name: dict[str, Card] = field(default_factory=dict)
-    login: Login | None = None
-    either: str | Card | None = None
-
+from schema.private_events import KEY, POLICY, SECRET, Card, Masked, PaidEvent, Person, hashed
 
 SCHEMA = compile_schema(PaidEvent, namespace="app", policy=POLICY)
 

@@ -48,13 +48,13 @@ class EventReader:
             if schema.fields is None
             else generate_attributes_function(self._fields, schema.policy, self._attributes_by_field)
         )
+        if schema.policy.opt_out:
+            self.attributes = self._without_opted_out(self.attributes)
+        # Last: the reader of an alias is complete in itself, and nothing is applied to its attributes a second time.
         self._by_alias: dict[object, EventReader] = {}
         self._specialize = specialize if is_generic(schema.event_class) and schema.fields is not None else None
         if self._specialize is not None:
             self._attributes_of_class, self.attributes = self.attributes, self._attributes_by_alias
-
-        if schema.policy.opt_out:
-            self.attributes = self._without_opted_out(self.attributes)
 
     def body_text(self, attributes: Attributes) -> str:
         """Return the short display string of an event that has these attributes."""
