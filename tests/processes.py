@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -163,10 +164,13 @@ def run(
 def in_child(function: Callable[[], object]) -> int:
     """Run the function in a forked child, and return the exit status: 1 if it raised.
 
-    The child ends by `os._exit`, so no exit function of the interpreter runs.
+    The child ends by `os._exit`, so no exit function of the interpreter runs. A child that hangs prints the stacks of its
+    threads after two minutes, and ends by SIGALRM.
     """
     pid = os.fork()
     if not pid:
+        faulthandler.register(signal.SIGALRM, file=sys.__stderr__, all_threads=True, chain=True)
+        signal.alarm(120)
         try:
             function()
         except BaseException:
