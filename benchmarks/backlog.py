@@ -78,7 +78,7 @@ def drain(directory: Path, url: str) -> tuple[int, int]:
         time.sleep(0.1)
     seconds = time.perf_counter() - began
     processor.shutdown()
-    arrived, distinct = counted(url)
+    _, arrived, distinct = counted(url)
     print(f"  drained              {arrived:,} records arrive, {arrived / seconds:,.0f} a second")
     return arrived, distinct
 

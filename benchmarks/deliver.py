@@ -86,7 +86,7 @@ def burst(name: str, processor: LogRecordProcessor, url: str) -> int:
     seconds = time.perf_counter() - began
     processor.force_flush(120_000)
     processor.shutdown()
-    arrived, _ = counted(url)
+    arrived = counted(url).records
     print(f"  {name}  {arrived:7,} arrive; {BURST / seconds:7,.0f} records a second are emitted")
     return arrived
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
+from typing import NamedTuple
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
@@ -17,21 +18,32 @@ COUNTED = "/counted/v1/logs"
 """The path at which records are counted. Other paths skip that, because it takes time."""
 
 
-class Arrived:
-    """Counts of the records that arrived.
+class Counts(NamedTuple):
+    """The counted requests and records since the last call.
 
     Attributes:
+        requests: The number of requests.
         records: The number of records.
         distinct: The number of different ids, among the ids that are numbers.
     """
 
+    requests: int
+    records: int
+    distinct: int
+
+
+class Arrived:
+    """Counts of the requests and records that arrived, as in `Counts`."""
+
     def __init__(self) -> None:
+        self.requests = 0
         self.records = 0
         self.distinct = 0
         self._seen = bytearray()
 
     def count(self, request: ExportLogsServiceRequest) -> None:
-        """Count the records of a request."""
+        """Count a request, and the records of it."""
+        self.requests += 1
         for resource in request.resource_logs:
             for scope in resource.scope_logs:
                 self.records += len(scope.log_records)
@@ -62,7 +74,8 @@ class _Accepting(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Return the counts since the last call, and start again at zero."""
         arrived, _Accepting.arrived = self.arrived, Arrived()
-        self._respond(json.dumps([arrived.records, arrived.distinct]).encode(), "application/json")
+        counts = Counts(arrived.requests, arrived.records, arrived.distinct)
+        self._respond(json.dumps(counts).encode(), "application/json")
 
     def _respond(self, body: bytes, media_type: str) -> None:
         self.send_response(200)
@@ -94,9 +107,8 @@ def accepting() -> Iterator[str]:
         server.join()
 
 
-def counted(url: str) -> tuple[int, int]:
-    """Return the number of counted records since the last call, and of different ids among them."""
+def counted(url: str) -> Counts:
+    """Return the counts since the last call."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url) as response:
-        records, distinct = json.load(response)
-        return records, distinct
+        return Counts(*json.load(response))

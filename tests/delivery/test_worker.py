@@ -148,8 +148,9 @@ def test_unreadable_orphan_is_tried_again_with_the_next_search(
         wait_for(lambda: server.accepted == ["one"])
 
 
-def test_own_records_are_sent_between_batches_of_an_orphan(tmp_path: Path) -> None:
+def test_own_records_are_sent_between_batches_of_an_orphan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large orphan does not delay the process that adopted it."""
+    monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", 0.0)
     make_orphan(tmp_path, *(f"r{number}" for number in range(4 * MAX_BATCH_RECORDS)))
     started, emitted = threading.Event(), threading.Event()
 
@@ -179,6 +180,49 @@ def test_worker_is_woken_by_a_flush_and_by_a_full_batch(tmp_path: Path, monkeypa
         sent = len(transport.requests)
         emit("x" * 2**21)
         wait_for(lambda: len(transport.requests) > sent)
+
+
+def test_flush_is_answered_between_batches_of_an_orphan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits neither for the poll, nor for the rest of the orphan. One flush sends own records once."""
+    monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", 3600.0)
+    make_orphan(tmp_path, *(f"r{number}" for number in range(4 * MAX_BATCH_RECORDS)))
+    started, emitted = threading.Event(), threading.Event()
+
+    def wait_for_own_record() -> None:
+        started.set()
+        assert emitted.wait(60)
+        if len(transport.requests) == 1:
+            emit("second record")
+
+    transport = RecordingTransport(wait_for_own_record)
+    with logging_to(tmp_path, "", transport=transport) as emit:
+        assert started.wait(60)
+        emit("own record")
+        emit.processor._worker.wake()
+        emitted.set()
+        wait_for(lambda: len(folders_in(tmp_path)) == 1)  # the orphan is gone
+        sent = list(transport.requests)
+
+    assert len(sent) > 3
+    assert b"own record" in sent[1]
+    assert not any(b"second record" in request for request in sent)
+
+
+def test_records_that_come_during_a_request_wait_for_the_next_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under steady traffic, each request would otherwise carry only those that came during the one before."""
+    monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", 3600.0)
+    transport = RecordingTransport(lambda: emit(f"record {len(transport.requests)}"))
+    with logging_to(tmp_path, "", transport=transport) as emit:
+        emit("first")
+        assert emit.processor.force_flush(60_000)
+        time.sleep(0.2)
+        # One for the round that found the record, and one for the round after the flush. Not one request after the other.
+        assert len(transport.requests) <= 2
+        emit("last")
+        assert emit.processor.force_flush(60_000)
+        assert any(b"last" in request for request in transport.requests)
 
 
 def test_worker_sleeps_after_it_was_woken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

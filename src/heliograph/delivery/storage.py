@@ -179,6 +179,11 @@ class ResourceStorage:
         if len(self.memory):
             yield self.memory
 
+    def waiting_sources(self) -> list[tuple[JournalReader | MemoryJournal, int]]:
+        """Return the journals that may have records to send, each with the sequence of its newest record."""
+        on_disk, in_memory = self.last_sequences()
+        return [(source, in_memory if source is self.memory else on_disk) for source in self.sources()]
+
     def last_sequences(self) -> tuple[int, int]:
         """Return the sequences of the newest accepted records: on disk, and in memory."""
         return (0 if self._writer is None else self._writer.last_sequence), self.memory.last_sequence

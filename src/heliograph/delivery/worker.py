@@ -42,7 +42,7 @@ MAX_OPEN_ORPHANS: Final = 16
 """The number of orphans that are open at once. Each holds two files, and a program may open only so many."""
 
 _POLL_SECONDS: Final = 0.2
-"""The longest time that a record waits for the worker if nothing wakes it."""
+"""The longest time that a record waits for the worker if nothing wakes it. So few records are collected into few requests."""
 _ADOPT_SECONDS: Final = 10.0
 """The time between two searches for orphans, while there are few of them."""
 _MIN_JOIN_SECONDS: Final = 1.0
@@ -77,6 +77,7 @@ class Worker:
         # True until a search found fewer orphans than may be open. `send_orphans` reads it from other threads.
         self._may_have_more_orphans = True
         self._unreadable: set[Path] = set()
+        self._sent_storages_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="heliograph-outbox", daemon=True)
         self._thread.start()
 
@@ -140,11 +141,20 @@ class Worker:
                     self._adopt_some()
                     self._send_orphans()
             self._notify_progress()
-            with contextlib.suppress(queue.Empty):
-                self._wakes.get(timeout=max(_POLL_SECONDS, self._sender.waiting_seconds()))
+            # Checked again: the wake of `close` may have been taken between two batches of an orphan.
+            if not self._sender.closed.is_set():
+                self._is_woken(max(_POLL_SECONDS, self._sender.waiting_seconds()))
         orphans, self.orphans = self.orphans, []
         for orphan in orphans:
             orphan.release()
+
+    def _is_woken(self, timeout_seconds: float) -> bool:
+        """Wait for a wake. Return False if none came in time."""
+        try:
+            self._wakes.get(timeout=timeout_seconds)
+        except queue.Empty:
+            return False
+        return True
 
     @contextlib.contextmanager
     def _logged_errors(self) -> Iterator[None]:
@@ -167,19 +177,29 @@ class Worker:
     def _send_orphans(self) -> None:
         for orphan in self.orphans:
             with self._logged_errors():  # one that cannot be sent does not stop the others
-                if orphan.drain(self._sender, self._send_storages):
+                if orphan.drain(self._sender, self._send_storages_if_due):
                     if not orphan.is_sent:
                         # Not adopted again before the next search: else sixteen unreadable folders would keep all others
                         # waiting for ever.
                         self._unreadable.add(orphan.folder)
                     self.orphans = [each for each in self.orphans if each is not orphan]
 
+    def _send_storages_if_due(self) -> None:
+        """Between two batches of an orphan, send the records of this process as often as without an orphan."""
+        if self._is_woken(0) or time.monotonic() - self._sent_storages_at >= _POLL_SECONDS:
+            self._send_storages()
+
     def _send_storages(self) -> None:
-        """Send all that waits in the storages of this process, as long as the server accepts it."""
+        """Send what waits in the storages of this process, as long as the server accepts it.
+
+        Records that come meanwhile wait for the next round. If they were sent at once, then under steady traffic each request
+        would carry only the few records that came during the one before, and cost more than they do.
+        """
+        self._sent_storages_at = time.monotonic()
         for storage in self._storages():
-            for source in storage.sources():
+            for source, last_sequence in storage.waiting_sources():
                 with self._logged_errors():  # one journal that cannot be read does not stop the others
-                    while self._sender.send_next(source) is Outcome.SENT:
+                    while source.acknowledged < last_sequence and self._sender.send_next(source) is Outcome.SENT:
                         self._notify_progress()
 
     def _notify_progress(self) -> None:
