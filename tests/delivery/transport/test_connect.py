@@ -84,6 +84,24 @@ def test_failed_lookup_is_raised_and_tried_again(monkeypatch: pytest.MonkeyPatch
     assert slow.calls == 2
 
 
+def test_lookup_is_cancelled_from_its_first_moment_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lookup runs in the calling thread here, as in an interpreter that ends, and so before `addresses` waits for it."""
+
+    def no_more_threads(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    def look_up(*_: object, **__: object) -> list[Any]:
+        resolver.cancel()
+        return []
+
+    resolver = Resolver("collector.example", 4318)
+    monkeypatch.setattr(threading.Thread, "start", no_more_threads)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+    with pytest.raises(ConnectionAbortedError):
+        resolver.addresses(Deadline(10_000))
+
+
 def test_lookup_is_cancelled_by_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread of the lookup goes on, and its late result is dropped."""
     slow = SlowLookup(monkeypatch)

@@ -121,10 +121,10 @@ class Resolver:
         """
         if _is_ip_address(self._host):  # needs no name server, and so no thread
             return self._look_up()
-        if self._pending is None:
-            self._pending = self._start()
-        # A copy, because a `cancel` in another thread reads the field too.
-        pending = self._pending
+        if (pending := self._pending) is None:
+            # It is set before its thread runs, so that `cancel` finds it from the first moment of the lookup on.
+            pending = self._pending = Future()
+            self._start(pending)
         try:
             return pending.result(deadline.remaining() / 1000)
         except FutureTimeoutError:  # not a TimeoutError before Python 3.11
@@ -140,9 +140,7 @@ class Resolver:
             with contextlib.suppress(InvalidStateError):  # the lookup has ended in the meantime
                 pending.set_exception(ConnectionAbortedError("the transport was closed"))
 
-    def _start(self) -> Future[Sequence[Address]]:
-        future: Future[Sequence[Address]] = Future()
-
+    def _start(self, future: Future[Sequence[Address]]) -> None:
         def work() -> None:
             # `cancel` may set the exception at any moment, so either result may come too late.
             try:
@@ -156,9 +154,8 @@ class Resolver:
 
         try:
             threading.Thread(target=work, name=THREAD_NAME, daemon=True).start()
-        except RuntimeError:  # pragma: no cover — the interpreter is shutting down, and starts no more threads
+        except RuntimeError:  # the interpreter is shutting down, and starts no more threads
             work()
-        return future
 
     def _look_up(self) -> Sequence[Address]:
         return socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
