@@ -9,15 +9,17 @@ import enum
 import ipaddress
 import uuid
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, TypedDict, TypeVar
 
 import msgspec
 import pytest
+import typing_extensions
 
 from heliograph import Attribute, Privacy
 from heliograph.schema.compile import annotations
 from heliograph.schema.compile.annotations import (
     MAX_CACHED_CLASSES,
+    MAX_DEPTH,
     InvalidAnnotation,
     attribute_of,
     read_type,
@@ -49,6 +51,13 @@ class Deep(enum.Enum):
     PAIR = (1, 2)
 
 
+class Empty(enum.Enum):
+    """An enum without members."""
+
+
+Many = enum.Flag("Many", list("abcdefg"))
+
+
 class Pair(NamedTuple):
     left: int
     right: str
@@ -70,6 +79,17 @@ class Box(Generic[T]):
 class Tree:
     value: int
     below: list[Tree] = field(default_factory=list)
+
+
+@dataclass
+class Linked:
+    value: int
+    next: typing_extensions.Self | None = None
+
+
+UserId = NewType("UserId", int)
+Counts = typing_extensions.TypeAliasType("Counts", dict[str, int])
+Items = typing_extensions.TypeAliasType("Items", list[T], type_params=(T,))
 
 
 class Options(TypedDict, total=False):
@@ -131,11 +151,18 @@ TEXT = StringType()
         (ipaddress.IPv4Address, StringType(python=ipaddress.IPv4Address)),
         (Annotated[Annotated[int, "a note"], Attribute("a.b")], IntegerType()),
         (T, AnyType()),
+        (UserId, IntegerType()),
+        (Counts, MapType(keys=TEXT, values=IntegerType())),
+        (Items[int], ArrayType(items=IntegerType())),
+        (typing_extensions.LiteralString, TEXT),
+        (tuple[int, typing_extensions.Unpack[tuple[str, ...]]], ArrayType(items=AnyType(), python=tuple)),
+        (Any | int, AnyType()),
+        (Many, IntegerType(ge=0, le=127)),
     ],
     ids=str,
 )
 def test_type_of_an_annotation(hint: Any, kind: Type) -> None:
-    """Each annotation that msgspec reads has one type of ours."""
+    """Each annotation has one type. More than six flags are a range of numbers, since their combinations are too many."""
     found = read_type(hint)
     if isinstance(found, UnionType) or (isinstance(found, EnumType) and found.python is None):
         found, kind = _sorted(found), _sorted(kind)
@@ -169,6 +196,16 @@ def test_class_inside_of_itself_is_one_object() -> None:
     assert [field.required for field in kind.fields] == [True, False]
 
 
+def test_self_is_the_class_around_it() -> None:
+    """Outside of a class, `Self` means nothing."""
+    kind = read_type(Linked)
+    assert isinstance(kind, ObjectType)
+
+    assert kind.fields[1].type == UnionType(options=(kind, NullType()))
+    with pytest.raises(InvalidAnnotation, match="Self has no form in JSON"):
+        read_type(typing_extensions.Self)
+
+
 def test_generic_classes_differ_by_their_arguments() -> None:
     """`Box[int]` and `Box[str]` in one annotation have different fields."""
     kind = read_type(tuple[Box[int], Box[str]])
@@ -187,8 +224,9 @@ def test_generic_classes_differ_by_their_arguments() -> None:
         (list[tuple[Annotated[list[MaskedPair], Attribute("a.b")], ...]], "MaskedPair is a named tuple"),
         (msgspec.Raw | msgspec.msgpack.Ext, "annotate it"),
         (msgspec.msgpack.Ext, "Ext has no form in JSON; annotate it otherwise, or as `Any`"),
-        ("NotThere", "annotate it more simply, or as `Any`"),
-        (7, "annotate it more simply, or as `Any`"),
+        ("NotThere", "'NotThere' has no form in JSON; annotate it otherwise, or as `Any`"),
+        (7, "7 has no form in JSON; annotate it otherwise, or as `Any`"),
+        (Empty, "its enum Empty has no members; give it some, or annotate it as `Any`"),
     ],
     ids=str,
 )
@@ -197,6 +235,17 @@ def test_annotation_without_a_type(hint: Any, problem: str) -> None:
     with pytest.raises(InvalidAnnotation) as caught:
         read_type(hint)
     assert problem in str(caught.value)
+
+
+def test_depth_of_an_annotation_is_limited() -> None:
+    """A list in a list in a list …, without end, is an error with a remedy."""
+    hint: Any = int
+    for _ in range(MAX_DEPTH - 1):
+        hint = list[hint]
+
+    assert isinstance(read_type(hint), ArrayType)
+    with pytest.raises(InvalidAnnotation, match="it contains itself without end; put a class in between"):
+        read_type(list[hint])
 
 
 def test_inner_opt_in_field_needs_a_name() -> None:

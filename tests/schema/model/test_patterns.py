@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -32,6 +33,10 @@ PATTERNS = {
     r"^[\w.-]+@[\w.-]+$": r"^[\w.-]+@[\w.-]+$",
     r"^[^\W\d_]+$": r"^[^\W\d_]+$",
     r"^(?i:a)B(?#comment)$": "^(?:[aA])B$",
+    r"\A[^-]\Z": r"^[^\-]$",
+    r"(?i)^[^a]$": "^[^aA]$",
+    r"^\S+$": r"^[\x00-\x08\x0e-\x1f!-\uffff" + "\U00010000-\U0010ffff]+$",
+    r"\A[&~#]\Z": r"^[\x26\x7e\x23]$",
     r"^[\U0001F600-\U0001F64F]$": "^[😀-🙏]$",
     **{each.pattern: each.pattern for each in Format},
 }
@@ -125,6 +130,26 @@ def test_a_text_is_made_for_a_pattern(pattern: str) -> None:
     assert any(compile_pattern(pattern).search(text) for text in matching_texts(pattern))
 
 
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"^(a)\1$", "aa"),
+        pytest.param(
+            "^(?>ab)$", "ab", marks=pytest.mark.skipif(sys.version_info < (3, 11), reason="not in Python 3.10")
+        ),
+    ],
+)
+def test_a_text_is_made_for_a_pattern_that_ecma_does_not_have(pattern: str, text: str) -> None:
+    """A reference repeats its group, and an atomic group is an ordinary one."""
+    assert text in matching_texts(pattern)
+
+
+def test_invalid_pattern_has_no_text() -> None:
+    """Patterns of pydantic are in Rust's syntax, and may be none in Python."""
+    assert list(matching_texts(r"\p{L}(")) == []
+
+
+@pytest.mark.filterwarnings("ignore:Possible (nested set|set):FutureWarning")  # such as "[[" and "[a--"
 @given(st.text(st.sampled_from("ab[]()-^$.*+?{}|\\dwsZ1,:=!P<> é"), max_size=8), st.text(max_size=4))
 def test_every_valid_pattern_is_compiled(pattern: str, text: str) -> None:
     """The pattern for ECMA 262 matches the same texts, apart from the end of the text."""

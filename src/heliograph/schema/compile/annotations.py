@@ -1,8 +1,7 @@
 """Turn the annotation of a field into its `Type` and its `Attribute`.
 
 Classes with fields, unions and containers are read here, because msgspec refuses some of them, does not know pydantic's, and
-loses their constraints. msgspec words the problem of an annotation that nothing here knows, and of constraints that do not
-apply to a type.
+loses their constraints. msgspec words the problem of constraints that do not apply to a type.
 """
 
 from __future__ import annotations
@@ -141,11 +140,10 @@ class _TypeBuilder:
         return self._special(hint)
 
     def _special(self, hint: Any) -> Type:
-        """Return the type of an annotation that only means something inside of a class; msgspec words the problem of others."""
+        """Return the type of an annotation that only means something inside of a class."""
         is_own_class = type(hint).__name__ == "PydanticRecursiveRef" or hint is typing_extensions.Self
         if is_own_class and self._parents:
             return self._parents[-1]
-        inspect.type_info(hint)
         raise InvalidAnnotation(f"{hint!r} has no form in JSON; annotate it otherwise, or as `Any`")
 
     def _union(self, hints: tuple[object, ...], constraints: Constraints) -> Type:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 try:
     from re import _parser as parser  # type: ignore[attr-defined]  # it has no public name
-except ImportError:  # Python 3.10
+except ImportError:  # pragma: no cover — Python 3.10 alone
     import sre_parse as parser
 
 _PORTABLE: Final = re.compile(
@@ -190,7 +190,7 @@ def _class_item(operator: str, argument: Any, flags: int) -> str:
             if str(argument) == "CATEGORY_NOT_SPACE":
                 return _CLASSES["CATEGORY_NOT_SPACE"] + "\U00010000-\U0010ffff"
             return _CLASSES[str(argument)]
-        case _:
+        case _:  # pragma: no cover — a later Python may have more in a class, such as differences of sets
             raise _NotPortable(operator)
 
 
