@@ -308,7 +308,7 @@ def test_oldest_segments_are_dropped_and_counted(tmp_path: Path) -> None:
     batch = reader.read(max_bytes=10**9, max_records=1)
     assert batch is not None
     assert sum(dropped) == batch.entries[0].sequence - 1 > 0
-    assert OutboxDirectory(tmp_path, max_bytes=1).size() <= 4 * SEGMENT_BYTES
+    assert OutboxDirectory(tmp_path, max_bytes=1).space.used() <= 4 * SEGMENT_BYTES
     storage.close()
 
 

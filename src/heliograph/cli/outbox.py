@@ -65,7 +65,7 @@ def status(directory: Path | None, *, as_json: bool) -> None:
         "waiting": sum(each["waiting"] for each in folders),
         "dead_letters": box.dead_letters.count(),
         "damaged_files": len(box.damaged_files()),
-        "bytes": box.size(),
+        "bytes": box.space.used(),
     }
     if as_json:
         click.echo(json.dumps({"folders": folders, **total}))

@@ -118,8 +118,9 @@ new segment is reserved. The first has 256 KiB, and each next is twice as large,
 ``full``, the old segment and the folder are flushed before the record counts as written.
 
 **Read.** The worker polls five times a second, and is woken after each MiB and by every flush. It sends what waits then, and
-not what comes meanwhile, so that steady traffic makes few requests. It reads about 1 MiB from the cursor on, in windows, with ``pread``. (A mapped file that someone truncates would kill the process that reads it.) Damage is
-skipped, up to the next frame with a valid checksum. Its bytes are copied to ``damaged/``, and missing sequences are counted.
+not what comes meanwhile, so that steady traffic makes few requests. It reads about 1 MiB from the cursor on, in windows, with
+``pread``. (A mapped file that someone truncates would kill the process that reads it.) Damage is skipped, up to the next frame
+with a valid checksum. Its bytes are copied to ``damaged/``, and missing sequences are counted.
 
 **Send.** Header, scopes and records are joined to a request. One request is under way at a time.
 

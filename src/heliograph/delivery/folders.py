@@ -39,7 +39,8 @@ from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.cursor import remove_cursor
 from heliograph.delivery.journal.reader import DAMAGED
 from heliograph.delivery.journal.segment import segments
-from heliograph.errors import OutboxError, OutboxFull
+from heliograph.delivery.space import Space
+from heliograph.errors import OutboxError
 
 try:
     import fcntl
@@ -116,6 +117,7 @@ class OutboxDirectory:
 
     Attributes:
         directory: The directory, as an absolute path.
+        space: Its size and limit.
 
     Raises:
         OutboxError: It cannot be created or written to, or this system has no file locks.
@@ -125,7 +127,7 @@ class OutboxDirectory:
         if fcntl is None:
             raise OutboxError(directory, "this system has no file locks that end with their process (POSIX flock)")
         self.directory = directory.absolute()
-        self._max_bytes = max_bytes
+        self.space = Space(self.directory, max_bytes)
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -192,26 +194,6 @@ class OutboxDirectory:
     def damaged_files(self) -> list[Path]:
         """Return the files with bytes that could not be read."""
         return sorted(path for path in self.directory.rglob(f"{DAMAGED}/**/*") if path.is_file())
-
-    def size(self) -> int:
-        """Return the size of all files together, in bytes. Reserved but unused space of segments counts."""
-        total = 0
-        for parent, _, names in os.walk(self.directory):
-            for name in names:
-                with contextlib.suppress(OSError):  # another process deleted it meanwhile
-                    total += (Path(parent) / name).stat().st_size
-        return total
-
-    def check_room(self, size: int) -> None:
-        """Check that a file of this size still fits.
-
-        Two processes may pass this check at the same time: the outbox can exceed its limit by a segment for each.
-
-        Raises:
-            OutboxFull: It does not fit.
-        """
-        if self.size() + size > self._max_bytes:
-            raise OutboxFull(self.directory, self._max_bytes)
 
 
 def _try_lock(folder: Path, *, create: bool) -> FolderLock | None:

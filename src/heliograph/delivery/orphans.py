@@ -25,6 +25,7 @@ class Orphan:
 
     Args:
         lock: The lock of the folder.
+        on_deleted: Called after a part of the folder was deleted.
 
     Attributes:
         folder: The folder.
@@ -35,10 +36,11 @@ class Orphan:
         OSError: The folder cannot be read.
     """
 
-    def __init__(self, lock: FolderLock) -> None:
+    def __init__(self, lock: FolderLock, on_deleted: Callable[[], None] = lambda: None) -> None:
         self.folder = lock.folder
-        self.reader = JournalReader(lock.folder, is_live=False)
+        self.reader = JournalReader(lock.folder, is_live=False, on_deleted=on_deleted)
         self._lock = lock
+        self._on_deleted = on_deleted
         self._last_sequence = last_sequence(lock.folder)
         self.is_sent = False
 
@@ -71,6 +73,7 @@ class Orphan:
             return False
         self.reader.close()
         self._lock.delete_folder()
+        self._on_deleted()
         self.is_sent = True
         return True
 
@@ -92,7 +95,7 @@ def adopt(outbox: OutboxDirectory, skip: Collection[Path] = ()) -> Iterator[Orph
             lock.release()
             continue
         try:
-            yield Orphan(lock)
+            yield Orphan(lock, outbox.space.note_freed)
         except OSError as error:
             _log_unreadable(lock.folder, error)
             lock.release()

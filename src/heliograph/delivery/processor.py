@@ -188,7 +188,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
     @property
     def size(self) -> int:
         """The size of the outbox, in bytes."""
-        return self._outbox.size()
+        return self._outbox.space.used()
 
     @property
     def oldest_age_seconds(self) -> float:

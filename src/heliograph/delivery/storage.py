@@ -77,6 +77,7 @@ class ResourceStorage:
     _reader: JournalReader | None = None
     _failed_at: float | None = None
     _moved: int = 0
+    _has_one_segment: bool = False
     _is_closed: bool = False
 
     def __post_init__(self) -> None:
@@ -126,7 +127,7 @@ class ResourceStorage:
         try:
             if self.durable:
                 sync_folder(self.outbox.directory)  # a power cut may take a new name with all that is below it
-            reader = JournalReader(lock.folder, is_live=True)
+            reader = JournalReader(lock.folder, is_live=True, on_deleted=self.outbox.space.note_freed)
         except BaseException:
             lock.delete_folder()  # else each attempt would add a folder that stays locked
             raise
@@ -153,10 +154,15 @@ class ResourceStorage:
         """
         while True:
             try:
-                return self.outbox.check_room(size)
+                self.outbox.space.check(size)
             except OutboxFull:
-                if self.on_dropped is None or not self._drop_oldest_segment(folder, self.on_dropped):
+                # `_has_one_segment` saves listing the folder for each record, while other processes fill the outbox.
+                if self.on_dropped is None or self._has_one_segment:
                     raise
+                self._has_one_segment = not self._drop_oldest_segment(folder, self.on_dropped)
+            else:
+                self._has_one_segment = False  # the writer adds another one now
+                return
 
     def _drop_oldest_segment(self, folder: Path, on_dropped: Callable[[int], None]) -> bool:
         """Delete the oldest segment. Return False if it is the one that is being written.
@@ -169,6 +175,7 @@ class ResourceStorage:
             return False
         (_, path), (next_sequence, _) = found[:2]
         path.unlink(missing_ok=True)
+        self.outbox.space.note_freed()
         on_dropped(self._reader.give_up_before(next_sequence))
         return True
 

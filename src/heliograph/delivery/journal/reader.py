@@ -23,6 +23,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -47,6 +48,7 @@ class JournalReader:
         folder: The folder.
         is_live: True if a writer still appends to the folder. Then the end of the last segment is not the end of the journal.
         read_only: True if no file may be changed, to look at a folder whose lock another process holds.
+        on_deleted: Called after a segment was deleted.
 
     Attributes:
         acknowledged: The sequence up to which all records are acknowledged.
@@ -55,10 +57,18 @@ class JournalReader:
         oldest: The record that has waited longest, of those that were read; `None` if none waits.
     """
 
-    def __init__(self, folder: Path, *, is_live: bool, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        is_live: bool,
+        read_only: bool = False,
+        on_deleted: Callable[[], None] = lambda: None,
+    ) -> None:
         self._folder = folder
         self._is_live = is_live
         self._read_only = read_only
+        self._on_deleted = on_deleted
         self._segment: SegmentReader | None = None
         self._finished = 0  # the first sequence of the last segment that was read to its end
         self.acknowledged = read_cursor(folder)
@@ -156,6 +166,7 @@ class JournalReader:
             if self._segment is not None and self._segment.path == path:
                 self.close()
             path.unlink(missing_ok=True)
+            self._on_deleted()
 
     def take_damaged(self) -> int:
         """Return the number of records that were found damaged since the last call."""
