@@ -49,7 +49,7 @@ def test_room_ends_at_the_maximal_size(tmp_path: Path) -> None:
 
 
 def test_refusal_is_remembered(tmp_path: Path, measured: list[int]) -> None:
-    """What was free then may still be used."""
+    """A file that fits into the space that was free then is accepted, after a measurement."""
     space = Space(tmp_path, 100)
     write(tmp_path, "x.bin", 40)
     for _ in range(3):
