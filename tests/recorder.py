@@ -92,13 +92,27 @@ class Telemetry:
         return {metric.name: metric for metric in found}
 
     def counts(self, name: str) -> dict[tuple[object, ...], float]:
-        """Return the values of a counter, or the counts of a histogram, by the values of its attributes (sorted by name)."""
+        """Return the values of a counter, or the counts of a histogram, by the values of its attributes (sorted by name).
+
+        Counters that are still at 0 are omitted; see `zeros`.
+        """
         metric = self.metrics().get(name)
         points = [] if metric is None else metric.data.data_points
         return {
             tuple(value for _, value in sorted((point.attributes or {}).items())): getattr(point, "value", None)
             or point.count  # type: ignore[union-attr]
             for point in points
+            if getattr(point, "value", None) != 0
+        }
+
+    def zeros(self, name: str) -> set[tuple[object, ...]]:
+        """Return the values of the attributes (sorted by name) for which a counter is 0."""
+        metric = self.metrics().get(name)
+        points = [] if metric is None else metric.data.data_points
+        return {
+            tuple(value for _, value in sorted((point.attributes or {}).items()))
+            for point in points
+            if point.value == 0  # type: ignore[union-attr]
         }
 
     def everything(self) -> str:

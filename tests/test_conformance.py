@@ -15,6 +15,7 @@ from datasette.events import CreateTableEvent
 
 from delivery.outboxes import outbox_with_every_outcome
 from heliograph import Event, Settings, SignedTokenHandler, TokenInvalid, hookimpl, semconv
+from heliograph.schema import conventions
 from recorder import Telemetry
 
 ATTRIBUTES = {
@@ -45,8 +46,8 @@ SPANS = {"token.create", "token.verify"}
 METRICS = {
     ("heliograph.events", "{event}"),
     ("heliograph.event.violations", "{violation}"),
-    ("heliograph.emit.failures", "{event}"),
-    ("heliograph.hook.failures", "{call}"),
+    ("heliograph.emit.failures", "{failure}"),
+    ("heliograph.hook.failures", "{failure}"),
     ("heliograph.token.create.duration", "s"),
     ("heliograph.token.verify.duration", "s"),
     ("heliograph.outbox.depth", "{record}"),
@@ -174,6 +175,11 @@ def test_metrics(emitted: Telemetry) -> None:
 
 
 def test_scope_and_event_names(emitted: Telemetry) -> None:
-    """There is one scope, and an event name consists of namespace and name."""
+    """There is one scope, with the schema URL of its conventions, and an event name consists of namespace and name."""
+    scopes = {log.instrumentation_scope for log in emitted.logs} | {
+        span.instrumentation_scope for span in emitted.spans
+    }
+    assert {scope.schema_url for scope in scopes} == {semconv.SCHEMA_URL}  # type: ignore[union-attr]
+    assert semconv.SCHEMA_URL.endswith(f"/{conventions.version()}")
     assert {log.instrumentation_scope.name for log in emitted.logs} == {"heliograph"}  # type: ignore[union-attr]
     assert {log.log_record.event_name for log in emitted.logs} == {"app.thing", "datasette.create_table"}

@@ -6,10 +6,12 @@ from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.replay import prepare
 from heliograph.quarantine.store import Quarantine
+from heliograph.schema.read.event import EventReader
 from heliograph.schema.registry import SchemaRegistry
 from heliograph.settings import Settings
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.emitter import Emitter
+from heliograph.telemetry.metrics import metrics_of
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.telemetry import TokenTelemetry
 
@@ -29,10 +31,16 @@ class Instrumentation:
     """
 
     def __init__(self, settings: Settings, providers: Providers) -> None:
-        self.schemas = SchemaRegistry.from_settings(settings)
+        self._metrics = metrics_of(providers)
+        self.schemas = SchemaRegistry.from_settings(settings, self._begin_to_count)
         actor = ActorFilter(settings.actor, self.schemas.policy)
         self.tokens = TokenTelemetry(providers, actor)
         self._emitter = Emitter(settings, providers, actor, quarantine=Quarantine(settings.quarantine))
+
+    def _begin_to_count(self, reader: EventReader) -> None:
+        self._metrics.events.begin(reader.schema.event_name)
+        if reader.renamed is not None:
+            self._begin_to_count(reader.renamed)
 
     def emit(self, event: EventLike) -> None:
         """Emit an event in the current context.

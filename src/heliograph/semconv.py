@@ -72,6 +72,9 @@ class MetricName(Name):
 SCOPE: Final = "heliograph"
 """The name of the instrumentation scope, and of the logger that heliograph itself logs to."""
 
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
+"""The schema URL of the instrumentation scope: the version of the semantic conventions that the names below are from."""
+
 EVENT_NAME_PATTERN: Final = re.compile(r"[a-z][a-z0-9]*([._][a-z0-9]+)*")
 """Valid names of events and namespaces. Source: OpenTelemetry semantic conventions, naming."""
 
@@ -128,7 +131,11 @@ SIGNAL: Final = AttributeName(
     "heliograph.signal", "The signal that an event was not emitted as: `log`, `span_event` or `span`."
 )
 HOOK: Final = AttributeName("heliograph.hook", "The name of the plugin hook that failed.")
-ERROR_TYPE: Final = AttributeName("error.type", "The module and class of the exception, such as `builtins.OSError`.")
+ERROR_TYPE: Final = AttributeName(
+    "error.type",
+    "The class of the exception, with its module unless it is built in: `OSError`, `sqlite3.OperationalError`. After 100 different "
+    "ones, it is `_OTHER`.",
+)
 TOKEN_HANDLER: Final = AttributeName("heliograph.token.handler", "The `name` of the token handler.")
 TOKEN_RESULT: Final = AttributeName(
     "heliograph.token.result",
@@ -148,20 +155,25 @@ TOKEN_VERIFY: Final = SpanName(
 )
 
 EVENTS: Final = MetricName(
-    "heliograph.events", "Events tracked, without those in the quarantine, by event name.", "{event}"
+    "heliograph.events",
+    "Events tracked, without those in the quarantine, by event name. Begins at 0 for each registered event.",
+    "{event}",
 )
 VIOLATIONS: Final = MetricName(
     "heliograph.event.violations",
-    "Violations of schemas by events, by event name and kind.",
+    "Violations of schemas by events, by kind and event name. Begins at 0 for each kind, without an event name.",
     "{violation}",
 )
 EMIT_FAILURES: Final = MetricName(
     "heliograph.emit.failures",
-    "Events that a provider raised an exception for, by signal and type of the exception.",
-    "{event}",
+    "Events that a provider raised an exception for, by signal and type of the exception. Begins at 0 for each signal, without "
+    "a type.",
+    "{failure}",
 )
 HOOK_FAILURES: Final = MetricName(
-    "heliograph.hook.failures", "Calls of plugin hooks that failed, by hook and type of the exception.", "{call}"
+    "heliograph.hook.failures",
+    "Calls of plugin hooks that failed, by hook and type of the exception. Begins at 0 for each hook, without a type.",
+    "{failure}",
 )
 TOKEN_CREATE_DURATION: Final = MetricName(
     "heliograph.token.create.duration", "Time to create a token, by handler and result.", "s"

@@ -11,21 +11,41 @@ from pathlib import Path
 from typing import Any
 
 from opentelemetry.metrics import NoOpMeter
+from opentelemetry.sdk.metrics.export import Gauge, Sum
 
 from delivery.outboxes import logging_to, outbox_with_every_outcome, wait_for
 from delivery.servers import serving
-from heliograph.delivery.metrics import OutboxCounters, OutboxMetrics
-from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_DEAD, OUTBOX_DELIVERED
+from heliograph.delivery.metrics import (
+    DROPPED_OLDEST,
+    MEMORY_FULL,
+    OUTBOX_FULL,
+    SHUT_DOWN,
+    OutboxCounters,
+    OutboxMetrics,
+)
+from heliograph.delivery.transport.verdict import DEAD_REASONS, RETRY_REASONS
+from heliograph.semconv import (
+    OUTBOX_ACCEPTED,
+    OUTBOX_DAMAGED,
+    OUTBOX_DEAD,
+    OUTBOX_DELIVERED,
+    OUTBOX_DEPTH,
+    OUTBOX_OLDEST_AGE,
+    OUTBOX_REJECTED,
+    OUTBOX_RETRIED,
+    OUTBOX_SIZE,
+)
 from processes import in_child
 from recorder import Telemetry
 
 
 def points(telemetry: Telemetry) -> dict[str, dict[str, Any]]:
-    """Return the outbox's metrics by name, without prefix, and by reason."""
+    """Return the outbox's metrics by name, without prefix, and by reason, without the reasons that never occurred."""
     return {
         name.removeprefix("heliograph.outbox."): {
-            str((point.attributes or {}).get("heliograph.outbox.reason", "")): point.value
+            reason: point.value
             for point in metric.data.data_points
+            if not (reason := str((point.attributes or {}).get("heliograph.outbox.reason", ""))) or point.value
         }
         for name, metric in telemetry.metrics().items()
         if name.startswith("heliograph.outbox.")
@@ -50,6 +70,33 @@ def test_every_outcome_is_counted(tmp_path: Path, telemetry: Telemetry) -> None:
     assert found == {**counters, "depth": {"": 0}, "oldest.age": {"": 0}}
     assert size[""] > 0
     assert ended == counters
+
+
+def test_every_counter_begins_at_zero(tmp_path: Path, telemetry: Telemetry) -> None:
+    """For each of its reasons: an alert on an increase would miss the first dead letter of a series that begins with it."""
+    with serving() as server, logging_to(tmp_path, server.endpoint, meter_provider=telemetry.meter_provider):
+        zeros = {name: telemetry.zeros(name) for name in telemetry.metrics() if name != OUTBOX_OLDEST_AGE}
+
+    assert zeros == {
+        OUTBOX_ACCEPTED: {()},
+        OUTBOX_DELIVERED: {()},
+        OUTBOX_DAMAGED: {()},
+        OUTBOX_DEPTH: {()},
+        OUTBOX_SIZE: {()},
+        OUTBOX_DEAD: {(reason.value,) for reason in DEAD_REASONS},
+        OUTBOX_RETRIED: {(reason.value,) for reason in RETRY_REASONS},
+        OUTBOX_REJECTED: {(OUTBOX_FULL,), (MEMORY_FULL,), (SHUT_DOWN,), (DROPPED_OLDEST,), ("partial_success",)},
+    }
+
+
+def test_depth_is_additive(tmp_path: Path, telemetry: Telemetry) -> None:
+    """It is an up-down counter, because the depths of several processes can be added up. The size, of a directory, cannot."""
+    with serving() as server, logging_to(tmp_path, server.endpoint, meter_provider=telemetry.meter_provider):
+        metrics = telemetry.metrics()
+
+    assert isinstance(metrics[OUTBOX_DEPTH].data, Sum)
+    assert not metrics[OUTBOX_DEPTH].data.is_monotonic
+    assert isinstance(metrics[OUTBOX_SIZE].data, Gauge)
 
 
 def test_waiting_records_are_measured(tmp_path: Path, telemetry: Telemetry) -> None:
@@ -93,15 +140,15 @@ def test_child_of_a_fork_counts_its_own(tmp_path: Path, telemetry: Telemetry) ->
 
 
 def test_counts_are_kept_by_reason() -> None:
-    """A reason that did not occur is not reported."""
+    """The total is their sum."""
     counters = OutboxCounters()
     counters.add(OUTBOX_DEAD, reason="bad_data")
     counters.add(OUTBOX_DEAD, 2, reason="too_large")
-    counters.add(OUTBOX_DELIVERED, 0)
+    counters.add(OUTBOX_DELIVERED, 4)
 
     assert counters.by_reason(OUTBOX_DEAD) == {"bad_data": 1, "too_large": 2}
     assert counters.total(OUTBOX_DEAD) == 3
-    assert counters.by_reason(OUTBOX_DELIVERED) == {}
+    assert counters.by_reason(OUTBOX_DELIVERED) == {"": 4}
 
 
 def test_total_can_be_counted_elsewhere() -> None:

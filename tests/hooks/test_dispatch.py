@@ -94,7 +94,7 @@ def test_a_failing_hook_of_track_is_logged_and_counted_and_the_others_run(
         assert host.flush()
 
     assert notes == [("first", 1), ("last", 1), ("first async", 1), ("last async", 1)]
-    assert telemetry.counts(FAILURES) == {("builtins.OSError", "track_event"): 1}
+    assert telemetry.counts(FAILURES) == {("OSError", "track_event"): 1}
     _assert_logged(warnings)
 
 
@@ -113,7 +113,7 @@ def test_a_failing_hook_of_track_event_is_logged_and_counted_and_the_others_run(
 
     asyncio.run(program())
 
-    assert telemetry.counts(FAILURES) == {("builtins.OSError", "track_event"): 1}
+    assert telemetry.counts(FAILURES) == {("OSError", "track_event"): 1}
     _assert_logged(warnings)
 
 
@@ -248,7 +248,7 @@ def test_a_hook_with_a_yield_is_a_failure(
         assert host.flush()
 
     assert notes == [("other", 1)]
-    assert telemetry.counts(FAILURES) == {("builtins.TypeError", "track_event"): 1}
+    assert telemetry.counts(FAILURES) == {("TypeError", "track_event"): 1}
     (record,) = warnings.records
     assert "contains `yield`" in str(record.exc_info[1])
 
@@ -295,9 +295,9 @@ def test_failures_are_counted_by_their_class(telemetry: Telemetry, warnings: pyt
         host.flush()
 
     assert telemetry.counts(FAILURES) == {
-        ("builtins.OSError", "track_event"): 3,
-        ("builtins.ArithmeticError", "track_event"): 3,
-        ("builtins.LookupError", "track_event"): 3,
+        ("OSError", "track_event"): 3,
+        ("ArithmeticError", "track_event"): 3,
+        ("LookupError", "track_event"): 3,
     }
     assert "sesame" not in telemetry.everything()
 
@@ -355,7 +355,7 @@ def test_a_wrapper_wraps_each_call_of_a_hook(telemetry: Telemetry) -> None:
 
     around = ["before", "old before", "old after", "after"]
     assert notes == [*around, *around[:2], ("plugin", 1), *around[2:]]
-    assert telemetry.counts(FAILURES) == {("builtins.OSError", "track_event"): 1}
+    assert telemetry.counts(FAILURES) == {("OSError", "track_event"): 1}
 
 
 def test_a_wrapper_that_fails_is_a_failure_of_the_call_it_wraps(
@@ -374,7 +374,7 @@ def test_a_wrapper_that_fails_is_a_failure_of_the_call_it_wraps(
         host.track(PageEvent(1))
 
     assert notes == [("b", 1), ("a", 1)]
-    assert telemetry.counts(FAILURES) == {("builtins.OSError", "track_event"): 2}
+    assert telemetry.counts(FAILURES) == {("OSError", "track_event"): 2}
 
 
 def test_a_hook_may_take_any_of_the_arguments(telemetry: Telemetry) -> None:

@@ -537,9 +537,9 @@ def test_logger_provider_that_fails_has_no_effect_on_the_program(
 
     assert len(telemetry.span_events) == 1
     assert [record.getMessage() for record in warnings.records] == [
-        "A provider failed to emit an event as 'log': builtins.RuntimeError"
+        "A provider failed to emit an event as 'log': RuntimeError"
     ]
-    assert telemetry.counts("heliograph.emit.failures") == {("builtins.RuntimeError", "log"): 1}
+    assert telemetry.counts("heliograph.emit.failures") == {("RuntimeError", "log"): 1}
     assert telemetry.counts("heliograph.events") == {("app.anything",): 1}
 
 
@@ -552,7 +552,7 @@ def test_tracer_provider_that_fails_has_no_effect_on_the_program(telemetry: Tele
             host.track(AnythingEvent())
 
     assert len(telemetry.logs) == 2
-    assert telemetry.counts("heliograph.emit.failures") == {("builtins.RuntimeError", "span_event"): 2}
+    assert telemetry.counts("heliograph.emit.failures") == {("RuntimeError", "span_event"): 2}
 
 
 def test_failure_of_a_span_is_counted_as_a_span(telemetry: Telemetry) -> None:
@@ -560,7 +560,7 @@ def test_failure_of_a_span_is_counted_as_a_span(telemetry: Telemetry) -> None:
     with telemetry.host(Plugin(), settings=only(Signal.SPAN), tracer_provider=BrokenTracerProvider()) as host:
         host.track(AnythingEvent())
 
-    assert telemetry.counts("heliograph.emit.failures") == {("builtins.RuntimeError", "span"): 1}
+    assert telemetry.counts("heliograph.emit.failures") == {("RuntimeError", "span"): 1}
 
 
 def test_full_outbox_is_raised_logged_and_counted(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:

@@ -19,7 +19,8 @@ from opentelemetry.metrics import _internal as metrics_internal
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from heliograph import Event, hookimpl
+from heliograph import Deprecated, Event, hookimpl
+from heliograph.schema.read.validation import ViolationKind
 from heliograph.semconv import DURATION_BUCKETS, EVENT_NAME, EVENTS, SCOPE
 from heliograph.telemetry import metrics
 from heliograph.telemetry.metrics import ByMeterProvider, Tally, error_type, metrics_of
@@ -60,6 +61,33 @@ def test_events_are_counted_by_name(telemetry: Telemetry) -> None:
         {"otel.event.name": "app.second"},
     ]
     assert telemetry.counts("heliograph.events") == {("app.first",): 2, ("app.second",): 1}
+
+
+def test_counters_begin_at_zero(telemetry: Telemetry) -> None:
+    """For each registered event and each kind of failure: an alert on an increase misses the first one of a new series."""
+    with telemetry.host(Plugin()):
+        assert telemetry.zeros("heliograph.events") == {("app.first",), ("app.second",)}
+        assert telemetry.zeros("heliograph.event.violations") == {(kind.value,) for kind in ViolationKind}
+        assert telemetry.zeros("heliograph.emit.failures") == {("log",), ("span_event",)}
+        assert telemetry.zeros("heliograph.hook.failures") == {("track_event",)}
+
+
+def test_renamed_event_begins_at_zero_under_both_names(telemetry: Telemetry) -> None:
+    """It is emitted under both."""
+
+    class Renamed:
+        @hookimpl
+        def register_events(self) -> list[type]:
+            return [MovedEvent]
+
+    @dataclass
+    class MovedEvent(Event, deprecated=Deprecated(renamed_to="gone", emit_both=True)):
+        name = "moved"
+
+    with telemetry.host(Renamed()):
+        zeros = telemetry.zeros("heliograph.events")
+
+    assert zeros == {("app.moved",), ("app.gone",)}
 
 
 def test_hosts_that_share_a_meter_provider_share_the_counters(
@@ -273,6 +301,15 @@ def test_durations_have_explicit_buckets_in_seconds(telemetry: Telemetry) -> Non
     assert 0 < point.sum < 60  # type: ignore[union-attr]
 
 
+def test_number_of_error_types_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program may create classes without end, and each would be a time series. Those that are known stay."""
+    monkeypatch.setattr(metrics, "_error_types", set())
+    names = [error_type(type(f"Error{number}", (Exception,), {"__module__": "app"})()) for number in range(150)]
+
+    assert names == [f"app.Error{number}" for number in range(100)] + ["_OTHER"] * 50
+    assert error_type(type("Error7", (Exception,), {"__module__": "app"})()) == "app.Error7"
+
+
 def test_error_type_is_the_class_only() -> None:
     """The message may quote a secret."""
-    assert error_type(ValueError("dstok_secret")) == "builtins.ValueError"
+    assert error_type(ValueError("dstok_secret")) == "ValueError"

@@ -14,10 +14,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from heliograph.delivery.transport.verdict import DEAD_REASONS, RETRY_REASONS, Reason
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.semconv import (
     OUTBOX_ACCEPTED,
@@ -44,14 +45,15 @@ SHUT_DOWN: Final = "shut_down"
 DROPPED_OLDEST: Final = "dropped_oldest"
 """The record waited longest, and was deleted to make room for newer ones."""
 
-_COUNTERS: Final = (
-    OUTBOX_ACCEPTED,
-    OUTBOX_DELIVERED,
-    OUTBOX_REJECTED,
-    OUTBOX_RETRIED,
-    OUTBOX_DEAD,
-    OUTBOX_DAMAGED,
-)
+_COUNTERS: Final[Mapping[MetricName, tuple[str, ...]]] = {
+    OUTBOX_ACCEPTED: ("",),
+    OUTBOX_DELIVERED: ("",),
+    OUTBOX_REJECTED: (OUTBOX_FULL, MEMORY_FULL, SHUT_DOWN, DROPPED_OLDEST, Reason.PARTIAL_SUCCESS.value),
+    OUTBOX_RETRIED: tuple(reason.value for reason in RETRY_REASONS),
+    OUTBOX_DEAD: tuple(reason.value for reason in DEAD_REASONS),
+    OUTBOX_DAMAGED: ("",),
+}
+"""The counters, each with all of its reasons: every one is reported from the start, as 0."""
 
 
 class OutboxCounters:
@@ -63,9 +65,8 @@ class OutboxCounters:
 
     def add(self, metric: MetricName, count: int = 1, reason: str = "") -> None:
         """Add to a counter."""
-        if count:  # a reason that never occurred makes no time series
-            with self._lock:
-                self._counts[metric, reason] += count
+        with self._lock:
+            self._counts[metric, reason] += count
 
     def set_total(self, metric: MetricName, count: int) -> None:
         """Set a counter without reasons to a number that is counted elsewhere."""
@@ -102,6 +103,12 @@ class ObservedOutbox(Protocol):
         """The age of the record that has waited longest."""
 
 
+Read: TypeAlias = "Callable[[ObservedOutbox], float]"
+"""Returns one number of an outbox."""
+Combine: TypeAlias = "Callable[[Iterable[float]], float]"
+"""Combines the numbers of several outboxes, such as `sum`."""
+
+
 class OutboxMetrics:
     """The metrics of all outboxes of a process that share a meter provider (see `outbox_metrics_of`).
 
@@ -115,14 +122,17 @@ class OutboxMetrics:
         for metric in _COUNTERS:
             callback = partial(self._observe_counter, metric)
             meter.create_observable_counter(metric, [callback], unit=metric.unit, description=metric.brief)
-        gauges: Mapping[MetricName, Callable[[ObservedOutbox], float]] = {
-            OUTBOX_DEPTH: lambda outbox: outbox.depth,
-            OUTBOX_SIZE: lambda outbox: outbox.size,
-            OUTBOX_OLDEST_AGE: lambda outbox: outbox.oldest_age_seconds,
+        # Only the depth is additive over processes: each of them reports the size of the whole directory.
+        depth = partial(self._observe_state, sum, lambda outbox: outbox.depth)
+        meter.create_observable_up_down_counter(
+            OUTBOX_DEPTH, [depth], unit=OUTBOX_DEPTH.unit, description=OUTBOX_DEPTH.brief
+        )
+        gauges: Mapping[MetricName, tuple[Combine, Read]] = {
+            OUTBOX_SIZE: (sum, lambda outbox: outbox.size),
+            OUTBOX_OLDEST_AGE: (max, lambda outbox: outbox.oldest_age_seconds),
         }
-        for metric, read in gauges.items():
-            combine = max if metric is OUTBOX_OLDEST_AGE else sum
-            callback = partial(self._observe_gauge, combine, read)
+        for metric, (combine, read) in gauges.items():
+            callback = partial(self._observe_state, combine, read)
             meter.create_observable_gauge(metric, [callback], unit=metric.unit, description=metric.brief)
 
     def _clear(self) -> None:
@@ -137,7 +147,7 @@ class OutboxMetrics:
             self._observed.append(outbox)
 
     def remove(self, outbox: ObservedOutbox) -> None:
-        """Stop reporting the gauges of an outbox. Its counts stay in the sums, since a counter must never decrease."""
+        """Stop reporting the state of an outbox. Its counts stay in the sums, since a counter must never decrease."""
         with self._lock:
             self._observed.remove(outbox)
             self._ended.append(outbox.counts)
@@ -145,15 +155,17 @@ class OutboxMetrics:
     def _observe_counter(self, metric: MetricName, _: CallbackOptions) -> Iterable[Observation]:
         with self._lock:
             counters = [*self._ended, *(outbox.counts for outbox in self._observed)]
-        totals: Counter[str] = Counter()
+        if not counters:  # no outbox was ever used, or this is a forked child before it has one
+            return []
+        totals: Counter[str] = Counter(dict.fromkeys(_COUNTERS[metric], 0))
         for each in counters:
             totals.update(each.by_reason(metric))
         return [Observation(count, {OUTBOX_REASON: reason} if reason else {}) for reason, count in totals.items()]
 
-    def _observe_gauge(
+    def _observe_state(
         self,
-        combine: Callable[[Iterable[float]], float],
-        read: Callable[[ObservedOutbox], float],
+        combine: Combine,
+        read: Read,
         _: CallbackOptions,
     ) -> Iterable[Observation]:
         with self._lock:

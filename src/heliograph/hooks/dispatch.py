@@ -52,6 +52,7 @@ class TrackEventDispatcher:
         self._plugins = plugins
         self._background = background
         self._metrics = metrics
+        metrics.hook_failures.begin(TRACK_EVENT)
         self._failures = LimitedLog(logger)
 
     def dispatch(self, datasette: object, event: EventLike) -> None:

@@ -42,21 +42,29 @@ class SchemaRegistry(Mapping[type, EventSchema]):
     Args:
         namespace: The first part of the event name of classes that declare no namespace.
         policy: The privacy policy. `None` is one without a key for hashes, which exports values as the classes declare.
+        on_add: Called with the reader of each class that is registered.
 
     Attributes:
         namespace: The namespace.
         policy: The privacy policy.
     """
 
-    def __init__(self, *, namespace: str, policy: PrivacyPolicy | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        namespace: str,
+        policy: PrivacyPolicy | None = None,
+        on_add: Callable[[EventReader], None] | None = None,
+    ) -> None:
         self.namespace = namespace
+        self._on_add = on_add
         self.policy = policy or PrivacyPolicy()
         self._readers: dict[type, EventReader] = {}
         self._inherited: dict[type, EventReader] = {}  # the readers of unregistered subclasses
         self._by_event_name: dict[tuple[str, str | None], EventReader] = {}
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> SchemaRegistry:
+    def from_settings(cls, settings: Settings, on_add: Callable[[EventReader], None] | None = None) -> SchemaRegistry:
         """Return an empty registry with the namespace and the privacy of the settings."""
         policy = PrivacyPolicy(
             key=settings.privacy_key,
@@ -64,7 +72,7 @@ class SchemaRegistry(Mapping[type, EventSchema]):
             opt_in=settings.opt_in,
             opt_out=settings.opt_out,
         )
-        return cls(namespace=settings.namespace, policy=policy)
+        return cls(namespace=settings.namespace, policy=policy, on_add=on_add)
 
     def register(self, event_class: type, *, namespace: str | None = None) -> EventSchema:
         """Compile the schema of an event class, add it, and return it.
@@ -130,8 +138,9 @@ class SchemaRegistry(Mapping[type, EventSchema]):
     def _add(self, reader: EventReader) -> EventSchema:
         self._readers[reader.schema.event_class] = reader
         self._inherited.clear()  # the new class may be a nearer ancestor of a cached subclass
-        for call in on_register:
-            call(reader)
+        for call in (self._on_add, *on_register):
+            if call is not None:
+                call(reader)
         return reader.schema
 
     def __getitem__(self, event_class: type) -> EventSchema:

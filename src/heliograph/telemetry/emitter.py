@@ -110,6 +110,8 @@ class Emitter:
         self._log_limits = Limits()
         self._span_event_limits: tuple[object, Limits] = (self, Limits())  # an object with limits, and these
         self._failures = LimitedLog(logger)
+        for signal in settings.signals:
+            self._metrics.emit_failures.begin(signal.value)
         warn_of_short_values()
         self._traces_are_set = False
         self._warned: set[Signal] = set()

@@ -46,6 +46,8 @@ class InvalidEventHandler:
         self._is_strict = settings.validation is Validation.STRICT
         self._quarantine = quarantine if settings.validation is Validation.QUARANTINE else None
         self._metrics = metrics
+        for kind in ViolationKind if self.validates else ():
+            metrics.violations.begin(kind.value)
         self._log = LimitedLog(logger)
         self._actor = actor
 
@@ -102,7 +104,7 @@ class InvalidEventHandler:
     def _count(self, reader: EventReader, violations: list[Violation]) -> None:
         reader.coverage.record_violations(violations)
         for violation in violations:
-            self._metrics.violations.add(reader.schema.event_name, violation.kind.value)
+            self._metrics.violations.add(violation.kind.value, reader.schema.event_name)
 
     def _log_violations(self, reader: EventReader, violations: list[Violation]) -> None:
         schema = reader.schema

@@ -57,6 +57,11 @@ logger: Final = logging.getLogger(SCOPE)
 
 T = TypeVar("T")
 
+MAX_ERROR_TYPES: Final = 100
+"""The number of different values of `error.type` in one process."""
+OTHER_ERROR_TYPE: Final = "_OTHER"
+"""The value of `error.type` beyond that number. Source: OpenTelemetry semantic conventions, `error.type`."""
+
 
 class Tally:
     """A counter in a dict, which an observable counter reads when metrics are collected.
@@ -64,11 +69,14 @@ class Tally:
     Args:
         meter: The meter that creates the observable counter.
         metric: The name, unit and description of the counter.
-        attributes: The names of the attributes, in the order of the values that `add` gets.
+        attributes: The names of the attributes, in the order of the values that `begin` and `add` get.
     """
 
     def __init__(self, meter: Meter, metric: MetricName, *attributes: AttributeName) -> None:
         self._attributes = attributes
+        self._begun: dict[
+            tuple[str, ...], int
+        ] = {}  # apart from _counts, because a forked child begins with these zeros
         self._reset()
         after_fork_in_child(self._reset)
         meter.create_observable_counter(metric, [self._observe], unit=metric.unit, description=metric.brief)
@@ -77,7 +85,16 @@ class Tally:
         # The lock guards _counts: `+= 1` reads and writes, and a dict must not grow while it is copied. It is reentrant,
         # because a signal handler runs in the main thread, perhaps while that thread holds the lock.
         self._lock = threading.RLock()
-        self._counts: defaultdict[tuple[str, ...], int] = defaultdict(int)
+        self._counts: defaultdict[tuple[str, ...], int] = defaultdict(int, self._begun)
+
+    def begin(self, *values: str) -> None:
+        """Report a count of 0 for these values of the first attributes, until something is counted.
+
+        An alert on the increase of a counter misses the first occurrence, if the time series begins with it.
+        """
+        with self._lock:
+            self._begun[values] = 0
+            self._counts[values] += 0
 
     def add(self, *values: str) -> None:
         """Count one occurrence with these values of the attributes."""
@@ -98,7 +115,7 @@ class Metrics:
 
     Attributes:
         events: Events tracked, without those in the quarantine, by event name.
-        violations: Violations of schemas, by event name and kind.
+        violations: Violations of schemas, by kind and event name.
         emit_failures: Events that a provider raised an exception for, by signal and type of the exception.
         hook_failures: Calls of hooks that failed, by hook and type of the exception.
         token_create_duration: Time to create a token, in seconds.
@@ -107,7 +124,7 @@ class Metrics:
 
     def __init__(self, meter: Meter) -> None:
         self.events = Tally(meter, EVENTS, EVENT_NAME)
-        self.violations = Tally(meter, VIOLATIONS, EVENT_NAME, VIOLATION_KIND)
+        self.violations = Tally(meter, VIOLATIONS, VIOLATION_KIND, EVENT_NAME)
         self.emit_failures = Tally(meter, EMIT_FAILURES, SIGNAL, ERROR_TYPE)
         self.hook_failures = Tally(meter, HOOK_FAILURES, HOOK, ERROR_TYPE)
         self.token_create_duration = _duration_histogram(meter, TOKEN_CREATE_DURATION)
@@ -173,6 +190,18 @@ def metrics_of(providers: Providers) -> Metrics:
     return _metrics_by_provider.of(providers)
 
 
+_error_types: Final[set[str]] = set()
+
+
 def error_type(error: BaseException) -> str:
-    """Return the value of `error.type` for an exception: its class, never its message, which may quote a secret."""
-    return qualified_name(error)
+    """Return the value of `error.type` for an exception: its class, never its message, which may quote a secret.
+
+    A program may create classes without end, and each value is a time series of its own. After 100 different ones, it is
+    ``_OTHER``, the value that the semantic conventions have for this.
+    """
+    name = qualified_name(error).removeprefix("builtins.")
+    if name not in _error_types:
+        if len(_error_types) >= MAX_ERROR_TYPES:
+            return OTHER_ERROR_TYPE
+        _error_types.add(name)
+    return name

@@ -10,7 +10,7 @@ from opentelemetry.metrics import Meter, MeterProvider, get_meter_provider
 from opentelemetry.trace import ProxyTracerProvider, Tracer, TracerProvider, get_tracer_provider
 
 from heliograph.runtime.deadline import Deadline, run_within
-from heliograph.semconv import SCOPE
+from heliograph.semconv import SCHEMA_URL, SCOPE
 from heliograph.telemetry.otel_api import (
     Logger,
     LoggerProvider,
@@ -41,15 +41,15 @@ class Providers:
 
     def tracer(self) -> Tracer:
         """Return the tracer of heliograph's scope. It records nothing while no provider is set."""
-        return (self.tracer_provider or get_tracer_provider()).get_tracer(SCOPE, __version__)
+        return (self.tracer_provider or get_tracer_provider()).get_tracer(SCOPE, __version__, SCHEMA_URL)
 
     def logger(self) -> Logger:
         """Return the logger of heliograph's scope. It emits nothing while no provider is set."""
-        return (self.logger_provider or get_logger_provider()).get_logger(SCOPE, __version__)
+        return (self.logger_provider or get_logger_provider()).get_logger(SCOPE, __version__, SCHEMA_URL)
 
     def meter(self) -> Meter:
         """Return the meter of heliograph's scope. It measures nothing while no provider is set."""
-        return (self.meter_provider or get_meter_provider()).get_meter(SCOPE, __version__)
+        return (self.meter_provider or get_meter_provider()).get_meter(SCOPE, __version__, SCHEMA_URL)
 
     def has_traces(self) -> bool:
         """Return True if a provider for spans is set, even one that does nothing: it was set on purpose."""

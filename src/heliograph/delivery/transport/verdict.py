@@ -75,6 +75,12 @@ class Reason(str, enum.Enum):
     REFUSED = "refused"
 
 
+DEAD_REASONS: Final = (Reason.BAD_DATA, Reason.TOO_LARGE, Reason.REFUSED)
+"""The reasons of dead letters."""
+RETRY_REASONS: Final = tuple(reason for reason in Reason if reason not in {Reason.ACCEPTED, Reason.PARTIAL_SUCCESS})
+"""The reasons of requests that are sent again: as they were, or in parts."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """The meaning of a response, or of its absence.
