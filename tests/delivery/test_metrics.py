@@ -140,7 +140,7 @@ def test_child_of_a_fork_counts_its_own(tmp_path: Path, telemetry: Telemetry) ->
 
 
 def test_counts_are_kept_by_reason() -> None:
-    """The total is their sum."""
+    """The total is their sum. A reason that did not occur is not listed."""
     counters = OutboxCounters()
     counters.add(OUTBOX_DEAD, reason="bad_data")
     counters.add(OUTBOX_DEAD, 2, reason="too_large")
@@ -149,6 +149,8 @@ def test_counts_are_kept_by_reason() -> None:
     assert counters.by_reason(OUTBOX_DEAD) == {"bad_data": 1, "too_large": 2}
     assert counters.total(OUTBOX_DEAD) == 3
     assert counters.by_reason(OUTBOX_DELIVERED) == {"": 4}
+    counters.add(OUTBOX_DEAD, 0, reason="refused")
+    assert "refused" not in counters.by_reason(OUTBOX_DEAD)
 
 
 def test_total_can_be_counted_elsewhere() -> None:

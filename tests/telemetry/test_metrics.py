@@ -81,7 +81,7 @@ def test_renamed_event_begins_at_zero_under_both_names(telemetry: Telemetry) -> 
             return [MovedEvent]
 
     @dataclass
-    class MovedEvent(Event, deprecated=Deprecated(renamed_to="gone", emit_both=True)):
+    class MovedEvent(Event, deprecated=Deprecated(renamed_to="app.gone", emit_both=True)):
         name = "moved"
 
     with telemetry.host(Renamed()):

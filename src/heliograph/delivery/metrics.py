@@ -65,8 +65,9 @@ class OutboxCounters:
 
     def add(self, metric: MetricName, count: int = 1, reason: str = "") -> None:
         """Add to a counter."""
-        with self._lock:
-            self._counts[metric, reason] += count
+        if count:  # only reasons that occurred are listed by `by_reason`
+            with self._lock:
+                self._counts[metric, reason] += count
 
     def set_total(self, metric: MetricName, count: int) -> None:
         """Set a counter without reasons to a number that is counted elsewhere."""
