@@ -50,7 +50,7 @@ def test_option_lists_events_that_no_test_emitted(pytester: pytest.Pytester) -> 
             "*heliograph: coverage of events*",
             "app.unseen: never emitted",
             "app.seen: never with app.seen.note",
-            "1 of 2 events were emitted.",
+            "Emitted: 1 of 2 events.",
         ]
     )
 

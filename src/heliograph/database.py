@@ -34,6 +34,7 @@ import anyio.to_thread
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.loop import BackgroundLoop
 from heliograph.sqlite_file import ForkLock
+from heliograph.values.text import counted
 
 T = TypeVar("T")
 
@@ -75,7 +76,8 @@ class Results:
         """
         if len(self.rows) != 1 or len(self.rows[0]) != 1:
             raise ValueError(
-                f"expected one row and one column, but the query returned {len(self.rows)} rows of {len(self.description)} columns"
+                f"expected one row and one column, but the query returned "
+                f"{counted(len(self.rows), 'row')} of {counted(len(self.description), 'column')}"
             )
         value: object = self.rows[0][0]
         return value

@@ -12,6 +12,7 @@ import pytest
 
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.registry import on_register
+from heliograph.values.text import counted
 
 _OPTION: Final = "--heliograph-coverage"
 _READERS: Final = pytest.StashKey[list[EventReader]]()
@@ -59,4 +60,4 @@ def report(readers: list[EventReader]) -> list[str]:
     lines = [f"{label}: never emitted" for label in sorted(declared.keys() - seen.keys())]
     for label, names in sorted(seen.items()):
         lines += [f"{label}: never with {name}" for name in sorted(declared[label] - names)]
-    return [*lines, f"{len(seen)} of {len(declared)} events were emitted."]
+    return [*lines, f"Emitted: {len(seen)} of {counted(len(declared), 'event')}."]

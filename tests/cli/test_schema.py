@@ -236,7 +236,7 @@ def test_check_fails_on_an_incompatible_change(folder: Path) -> None:
         "note: shop.order shop.order.sum: the attribute is new — compatible; needs a minor version",
         "note: shop.order total: the old schema rejects some new events: the field is required, and is always missing — "
         "breaks code that reads new events with the old schema; needs a minor version",
-        "2 incompatible changes. Undo them, or give the changed events a new `version`. To accept the classes as they are, "
+        "2 incompatible changes. Undo every incompatible change, or give the changed events a new `version`. To accept the classes as they are, "
         "write events.lock.json again with `heliograph schema lock`.",
     ]
 

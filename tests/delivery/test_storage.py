@@ -263,7 +263,7 @@ def test_close_moves_records_from_memory_to_the_disk(
         storage.append(SCOPE, encoded_record("one"))
         storage.append(SCOPE, encoded_record("two"))
     lost.close()
-    assert "2 records are lost" in caplog.text
+    assert "Lost: 2 records." in caplog.text
     disk.is_full = False
     caplog.clear()
     moved.close()

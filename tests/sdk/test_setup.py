@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from opentelemetry.sdk._logs import LogRecordProcessor
 
 from backends import Collector, wait_until
+from heliograph import OutboxFullPolicy, OutboxSync, Settings
+from heliograph.sdk import setup
+from heliograph.sdk.exporters import TelemetrySignal
 from otlp_receiver import Receiver
 from processes import otlp
 from scripts import python
@@ -261,3 +266,108 @@ except SettingsError as error:
     [problem] = ran.only["problems"]
     assert problem.startswith("OTEL_PYTHON_ID_GENERATOR: no id generator 'none_such' is installed; use one of: ")
     assert "random" in problem
+
+
+FAILS = """
+from heliograph import SettingsError
+from opentelemetry import trace
+try:
+    configure(plugins=[Plugin()])
+except SettingsError as error:
+    problems = list(error.problems)
+threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+report(problems=problems, provider=type(trace.get_tracer_provider()).__name__, threads=threads)
+"""
+
+
+def test_providers_that_were_built_are_closed_if_a_later_one_fails() -> None:
+    """The SDK rejects the size of the queue when the logs are built, after the traces: no thread of a provider still runs."""
+    ran = python(FAILS, OTEL_BLRP_MAX_QUEUE_SIZE="0", OTEL_METRICS_EXPORTER="none")
+
+    [problem] = ran.only["problems"]
+    assert problem.startswith("logs cannot be exported: max_queue_size must be a positive integer")
+    assert (ran.only["provider"], ran.only["threads"]) == ("ProxyTracerProvider", [])
+
+
+def test_outbox_is_closed_if_its_provider_cannot_be_built(tmp_path: Path) -> None:
+    """The exporter beside the outbox cannot be made, so no provider owns the outbox; its thread ends all the same."""
+    ran = python(
+        FAILS,
+        OTEL_LOGS_EXPORTER="otlp,console",
+        OTEL_BLRP_MAX_QUEUE_SIZE="0",
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_METRICS_EXPORTER="none",
+        HELIOGRAPH_OUTBOX=str(tmp_path / "outbox"),
+    )
+
+    assert len(ran.only["problems"]) == 1
+    assert ran.only["threads"] == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [({}, "datasette"), ({"OTEL_SERVICE_NAME": "shop"}, "shop"), ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=a"}, "a")],
+)
+def test_service_name_of_the_environment_has_precedence(variables: dict[str, str], name: str) -> None:
+    """The name that the caller passes is used only if the environment contains none."""
+    ran = python(
+        """
+from heliograph.sdk.exporters import TelemetrySignal
+from heliograph.sdk.setup import set_up_providers
+[owned] = set_up_providers(os.environ, TelemetrySignal.TRACES, service_name="datasette")
+report(name=owned.provider.resource.attributes["service.name"], ended=owned.shutdown(1000))
+""",
+        OTEL_TRACES_EXPORTER="none",
+        **variables,
+    )
+
+    assert ran.only == {"name": name, "ended": True}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (
+            {},
+            {"max_bytes": 2**30, "when_full": OutboxFullPolicy.REJECT, "durable": False, "strict": False},
+        ),
+        (
+            {
+                "outbox_max_bytes": 2**21,
+                "outbox_full": OutboxFullPolicy.DROP_OLDEST,
+                "outbox_sync": OutboxSync.FULL,
+                "validation": "strict",
+            },
+            {"max_bytes": 2**21, "when_full": OutboxFullPolicy.DROP_OLDEST, "durable": True, "strict": True},
+        ),
+    ],
+    ids=["defaults", "all changed"],
+)
+def test_settings_of_the_outbox_reach_its_processor(
+    given: dict[str, Any], expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Size, policy, durability and strictness are arguments of the processor that the set-up creates."""
+    created: list[tuple[object, dict[str, Any]]] = []
+
+    class Recorder(LogRecordProcessor):
+        def __init__(self, directory: object, **arguments: Any) -> None:
+            created.append((directory, arguments))
+
+        def on_emit(self, log_record: object) -> None: ...
+
+        def shutdown(self, timeout_millis: float = 0) -> None: ...
+
+        def force_flush(self, timeout_millis: float = 0) -> bool:
+            return True
+
+    monkeypatch.setattr("heliograph.delivery.processor.OutboxLogRecordProcessor", Recorder)
+    monkeypatch.setitem(setup._SETTERS, TelemetrySignal.LOGS, lambda _: None)
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+
+    [owned] = setup.set_up_providers(environ, TelemetrySignal.LOGS, settings=Settings(outbox="outbox", **given))
+    owned.shutdown(1000)
+
+    [(directory, arguments)] = created
+    assert directory == Path("outbox")
+    assert arguments.pop("destination").url == "http://127.0.0.1:4318/v1/logs"
+    assert arguments == expected

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph.values.privacy import Protected
-from heliograph.values.text import MAX_BODY, display, escape_surrogates, to_json, to_readable_json
+from heliograph.values.text import MAX_BODY, counted, display, escape_surrogates, to_json, to_readable_json
 
 ODD_TEXT = st.text(st.characters(categories=None))
 
@@ -55,3 +55,9 @@ def test_json_is_compact_or_readable() -> None:
     assert to_json(form) == '{"a":[1,null,true,"<masked>"],"ö":1.5}'
     assert json.loads(to_readable_json(form)) == json.loads(to_json(form))
     assert '"ö": 1.5' in to_readable_json(form)
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 records"), (1, "1 record"), (2, "2 records")])
+def test_a_noun_agrees_with_its_number(count: int, text: str) -> None:
+    """Only one thing is in the singular."""
+    assert counted(count, "record") == text

@@ -33,7 +33,7 @@ from heliograph.errors import OutboxError
 from heliograph.otlp import to_json_document, to_json_line
 from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED, OUTBOX_RETRIED
 from heliograph.settings import Settings
-from heliograph.values.text import display
+from heliograph.values.text import counted, display
 
 FOLLOW_SECONDS: Final = 1.0
 """The time between two searches for orphans with ``drain --follow``."""
@@ -74,8 +74,8 @@ def status(directory: Path | None, *, as_json: bool) -> None:
         owner = "in use by a process" if each["held"] else "orphaned"
         click.echo(f"{each['folder']}  {owner}  waiting: {each['waiting']}, oldest: {each['oldest_age']} s")
     click.echo(
-        "Total waiting: {waiting}. Dead letters: {dead_letters}. Damaged files: {damaged_files}. "
-        "Size: {bytes} bytes.".format(**total)
+        "Total waiting: {waiting}. Dead letters: {dead_letters}. Damaged files: {damaged_files}. ".format(**total)
+        + f"Size: {counted(total['bytes'], 'byte')}."
     )
 
 
@@ -218,7 +218,7 @@ def verify(directory: Path | None, *, as_json: bool) -> None:
     The exit status is 1 if a journal or the file of dead letters is damaged.
     """
     box = _open_outbox(directory)
-    folders = []
+    folders: list[dict[str, Any]] = []
     with click.progressbar(box.folders(), label="Reading", file=sys.stderr) as bar:
         for folder in bar:
             # The end of a live journal may be a record that is being written, which is no damage.
@@ -240,7 +240,8 @@ def verify(directory: Path | None, *, as_json: bool) -> None:
         click.echo(json.dumps({"folders": folders, "dead_letters_sound": is_sound}))
     else:
         for each in folders:
-            click.echo("{folder}  {waiting} readable records, {damaged} damaged ({damaged_bytes} bytes)".format(**each))
+            readable, size = counted(each["waiting"], "readable record"), counted(each["damaged_bytes"], "byte")
+            click.echo(f"{each['folder']}  {readable}, {each['damaged']} damaged ({size})")
         click.echo(f"The file of dead letters is {'intact' if is_sound else 'damaged'}.")
     if not is_sound or any(each["damaged"] or each["damaged_bytes"] for each in folders):
         raise SystemExit(1)
@@ -327,7 +328,7 @@ def requeue(numbers: tuple[int, ...], directory: Path | None, *, every: bool) ->
     for _, group in itertools.groupby(found, key=lambda letter: letter.header):
         _move_back(box, letters, list(group))
     click.echo(
-        f"Requeued: {len(found)}. They are sent by the next process that uses the outbox, or by `heliograph outbox drain`."
+        f"Requeued: {len(found)}. To send now, run `heliograph outbox drain`; otherwise the next process that uses the outbox does."
     )
 
 

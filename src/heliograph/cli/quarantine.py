@@ -19,7 +19,7 @@ from heliograph.host import Host
 from heliograph.quarantine.store import Quarantine, Quarantined
 from heliograph.schema.read.validation import ViolationKind
 from heliograph.settings import Settings
-from heliograph.values.text import display
+from heliograph.values.text import counted, display
 
 BATCH: Final = 500
 """The number of events that are emitted before a flush. The SDK's queue holds 2048 by default, and drops what exceeds that."""
@@ -59,7 +59,7 @@ def list_events(file: Path | None, event: str | None, kind: str | None, *, as_js
         click.echo(json.dumps(_as_dict(each)) if as_json else _line(each))
     if not as_json:
         summary = ", ".join(f"{count} {display(name)}" for name, count in sorted(counts.items()))
-        click.echo(f"{sum(counts.values())} events{': ' if summary else ''}{summary}", err=True)
+        click.echo(f"{counted(sum(counts.values()), 'event')}{': ' if summary else ''}{summary}", err=True)
 
 
 @quarantine.command()
@@ -140,7 +140,7 @@ def purge(file: Path | None, event: str | None, before: datetime | None, *, ever
     utc = before and before.replace(tzinfo=timezone.utc)
     ids = [each.id for each in _found(file, event_name=event, before=utc)]
     if ids and not yes:
-        click.confirm(f"Delete {len(ids)} events for good?", abort=True)
+        click.confirm(f"Delete {counted(len(ids), 'event')} for good?", abort=True)
     _quarantine(file).remove(ids)
     click.echo(f"{len(ids)} deleted.")
 

@@ -29,7 +29,7 @@ from heliograph.schema.gate.diff import (
 from heliograph.schema.gate.lock import dumps, loads, lock_of
 from heliograph.schema.registry import SchemaRegistry
 from heliograph.settings import Settings
-from heliograph.values.text import display
+from heliograph.values.text import counted, display
 
 LOCK_FILE: Final = "events.lock.json"
 """The name of the lock file, if the option ``--file`` is missing."""
@@ -60,7 +60,7 @@ def lock(sources: tuple[str, ...], file: Path) -> None:
     """Write the contracts of the classes to the lock file. Commit it; `check` compares the classes with it."""
     registry = _load(sources)
     write(file, dumps(lock_of(registry.values())))
-    click.echo(f"{file}: {len(registry)} events")
+    click.echo(f"{file}: {counted(len(registry), 'event')}")
 
 
 @schema.command()
@@ -92,7 +92,7 @@ def check(sources: tuple[str, ...], file: Path, mode: str, *, as_json: bool) -> 
         level = "error" if finding in bad else "note"
         click.echo(json.dumps(_as_dict(finding, level)) if as_json else f"{level}: {finding}")
     if not as_json:
-        click.echo(f"{len(bad)} incompatible changes. {_advice(findings, bad, file)}")
+        click.echo(f"{counted(len(bad), 'incompatible change')}. {_advice(findings, bad, file)}")
     if bad:
         raise SystemExit(1)
 
@@ -109,7 +109,7 @@ def _as_dict(finding: Finding, level: str) -> dict[str, object]:
 def _advice(findings: list[Finding], bad: list[Finding], file: Path) -> str:
     if bad:
         return (
-            "Undo them, or give the changed events a new `version`. "
+            "Undo every incompatible change, or give the changed events a new `version`. "
             f"To accept the classes as they are, write {file} again with `heliograph schema lock`."
         )
     if findings:
@@ -164,7 +164,7 @@ def _write_drafts(drafts: list[EventDraft], skipped: list[str], out: Path, *, or
     if not drafts:
         raise click.ClickException(f"{out} is not written: no events were found")
     write(out, python_source(drafts, origin=origin))
-    click.echo(f"{out}: {len(drafts)} events")
+    click.echo(f"{out}: {counted(len(drafts), 'event')}")
 
 
 def write(path: Path, text: str) -> None:

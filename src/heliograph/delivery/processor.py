@@ -55,6 +55,7 @@ from heliograph.runtime.fork import after_fork_in_child
 from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_REJECTED, SCOPE
 from heliograph.settings import OutboxFullPolicy
 from heliograph.telemetry.providers import Providers
+from heliograph.values.text import counted
 
 MAX_BYTES: Final = 2**30
 """The default size that an outbox may reach."""
@@ -238,7 +239,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
 
     def _count_dropped(self, count: int) -> None:
         self._counters.add(OUTBOX_REJECTED, count, DROPPED_OLDEST)
-        logger.warning("The outbox is full: the %d oldest records were dropped.", count)
+        logger.warning("The outbox is full. Dropped: %s, the oldest.", counted(count, "record"))
 
     def _add_target(
         self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None

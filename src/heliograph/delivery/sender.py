@@ -63,6 +63,7 @@ from heliograph.semconv import (
     OUTBOX_RETRIED,
     SCOPE,
 )
+from heliograph.values.text import counted
 
 MAX_BATCH_BYTES: Final = 1024 * 1024
 MAX_BATCH_RECORDS: Final = 4096
@@ -181,7 +182,9 @@ class Sender:
         damaged = source.take_damaged()
         if damaged:
             self.counts.add(OUTBOX_DAMAGED, damaged)
-            logger.error("%d damaged records of the outbox were skipped, and their bytes kept aside.", damaged)
+            logger.error(
+                "Damage in the outbox was skipped, and its bytes kept aside: %s.", counted(damaged, "damaged record")
+            )
         if batch is None:
             return Outcome.EMPTY
         return Outcome.SENT if self._deliver(source, batch.header, batch.entries) else Outcome.LATER
@@ -223,7 +226,7 @@ class Sender:
         self.counts.add(OUTBOX_DELIVERED, count - rejected)
         self.counts.add(OUTBOX_REJECTED, rejected, Reason.PARTIAL_SUCCESS.value)
         if rejected:
-            logger.error("The server rejected %d of %d records: %s", rejected, count, verdict.message)
+            logger.error("The server rejected %d of %s: %s", rejected, counted(count, "record"), verdict.message)
         if self._is_failing:
             logger.warning("The outbox delivers records again.")
         self._is_failing = False

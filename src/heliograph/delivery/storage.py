@@ -41,6 +41,7 @@ from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter, sync_folder
 from heliograph.errors import OutboxFull
 from heliograph.semconv import SCOPE
+from heliograph.values.text import counted
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -227,7 +228,8 @@ class ResourceStorage:
                     self.memory.acknowledge(entry.sequence)
                     self._moved += 1
         if len(self.memory):
-            logger.error("%d records are lost: neither the server nor the disk accepted them.", len(self.memory))
+            lost = counted(len(self.memory), "record")
+            logger.error("Neither the server nor the disk accepted everything. Lost: %s.", lost)
         with self._lock:
             self._is_closed = True
         if self._writer is not None and self._reader is not None and self._folder_lock is not None:

@@ -109,23 +109,9 @@ def set_up_providers(
     """
     if is_disabled(environ):
         return []
-    providers = Providers()
-    has = {
-        TelemetrySignal.TRACES: providers.has_traces,
-        TelemetrySignal.LOGS: providers.has_logs,
-        TelemetrySignal.METRICS: providers.has_metrics,
-    }
     _warn_about_shut_down_providers()
-    missing = [signal for signal in signals if not has[signal]()]
-    selections = {signal: select(signal, environ) for signal in missing}
-    problems = _problems_of_id_generator(environ) + list(
-        dict.fromkeys(problem for each in selections.values() for problem in each.problems)
-    )
-    if environ.get("OTEL_CONFIG_FILE"):
-        problems.append(
-            "OTEL_CONFIG_FILE: heliograph does not read declarative configuration; remove the variable, or run the program "
-            "with `opentelemetry-instrument`, which sets the providers that heliograph then uses"
-        )
+    selections = _select_where_missing(environ, signals)
+    problems = _problems(environ, selections.values())
     if problems:
         raise SettingsError(problems)
     outbox = None if settings is None else _outbox_processor(environ, selections.get(TelemetrySignal.LOGS), settings)
@@ -133,6 +119,31 @@ def set_up_providers(
     for signal, owned in built.items():
         _SETTERS[signal](owned.provider)
     return list(built.values())
+
+
+def _select_where_missing(
+    environ: Mapping[str, str], signals: Iterable[TelemetrySignal]
+) -> dict[TelemetrySignal, Selection]:
+    """Return the exporters that the environment selects, for each signal that has no provider yet."""
+    providers = Providers()
+    is_set = {
+        TelemetrySignal.TRACES: providers.has_traces(),
+        TelemetrySignal.LOGS: providers.has_logs(),
+        TelemetrySignal.METRICS: providers.has_metrics(),
+    }
+    return {signal: select(signal, environ) for signal in signals if not is_set[signal]}
+
+
+def _problems(environ: Mapping[str, str], selections: Iterable[Selection]) -> list[str]:
+    """Return a message for each variable that cannot be used."""
+    problems = [problem for selection in selections for problem in selection.problems]
+    if environ.get("OTEL_CONFIG_FILE"):
+        problems.append(
+            "OTEL_CONFIG_FILE: heliograph does not read declarative configuration; remove the variable, or run the program "
+            "with `opentelemetry-instrument`, which sets the providers that heliograph then uses"
+        )
+    # Each once: a wrong protocol of the common variable is a problem of every signal.
+    return list(dict.fromkeys([*_problems_of_id_generator(environ), *problems]))
 
 
 def _outbox_processor(
@@ -179,6 +190,8 @@ def _build(
     if problems:
         for owned in built.values():
             owned.shutdown(0)
+        if outbox is not None:
+            outbox.shutdown(0)  # the provider that would own it may be the one that failed
         raise SettingsError(problems)
     return built
 

@@ -1,4 +1,4 @@
-"""Escape and shorten text, and write JSON."""
+"""Escape, shorten and count in text, and write JSON."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def display(value: str) -> str:
     if value.isprintable():
         return value
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in value)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun in the singular or plural: ``1 record``, ``2 records``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def to_json(form: object) -> str:

@@ -108,7 +108,7 @@ def test_a_query_for_jaeger_uses_an_attribute_of_this_event_alone() -> None:
         (int, "integer"),
         (Annotated[float, Meta(gt=0, le=1.5)], "number, > 0, ≤ 1.5"),
         (Annotated[int, Meta(ge=0, lt=9, multiple_of=3)], "integer, ≥ 0, < 9, a multiple of 3"),
-        (Annotated[str, Meta(pattern="^a", min_length=1)], "string, with ^a, at least 1 characters"),
+        (Annotated[str, Meta(pattern="^a", min_length=1)], "string, with ^a, at least 1 character"),
         (bytes, "base64"),
         (Color, "one of red, blue"),
         (Literal["a", 1], "one of a, 1"),

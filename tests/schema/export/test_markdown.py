@@ -38,6 +38,7 @@ def test_a_page_without_events_has_a_title() -> None:
 @example(" \n;")
 @example("a  \nb")
 @example("a\r- b")
+@example("\n\n_a_")
 def test_no_text_of_a_class_is_markup(text: str) -> None:
     """For any text, the rendered page has the same elements."""
     seen, harmless = rendered(schema_with(text)), rendered(schema_with("text"))

@@ -33,7 +33,7 @@ from heliograph.schema.model.wire_attributes import WireAttribute
 from heliograph.schema.read.stored_properties import read_stored_properties
 from heliograph.semconv import EVENT_NAME, EVENT_VERSION, LOG_RECORD_UID, USER_ID
 from heliograph.values.attributes import Attributes, AttributeValue
-from heliograph.values.text import to_readable_json
+from heliograph.values.text import counted, to_readable_json
 
 _TIME: Final = "2026-01-02T03:04:05Z"
 _UID: Final = "019b7c3f-9e88-7000-8000-000000000000"
@@ -225,7 +225,7 @@ def describe_type(kind: Type) -> str:
         case ArrayType():
             return _describe_array(kind)
         case MapType():
-            lengths = _lengths(kind.min_length, kind.max_length, "keys")
+            lengths = _lengths(kind.min_length, kind.max_length, "key")
             return ", ".join([f"object of {describe_type(kind.values)}", *lengths])
         case ObjectType():
             return kind.name
@@ -250,18 +250,18 @@ def _describe_string(kind: StringType) -> str:
     named = "string" if kind.format is None else kind.format.name.lower().replace("_", "-")
     # the patterns of a text with a format are those of its format, which are too long to read
     patterns = [] if kind.format else [f"with {pattern}" for pattern in kind.patterns]
-    return ", ".join([named, *patterns, *_lengths(kind.min_length, kind.max_length, "characters")])
+    return ", ".join([named, *patterns, *_lengths(kind.min_length, kind.max_length, "character")])
 
 
 def _describe_array(kind: ArrayType) -> str:
     prefix = ", ".join(map(describe_type, kind.prefix))
     items = "" if kind.items is None else f"list of {describe_type(kind.items)}"
     contents = " and ".join(part for part in (f"[{prefix}]" if prefix else "", items) if part)
-    return ", ".join([contents or "empty list", *_lengths(kind.min_length, kind.max_length, "items")])
+    return ", ".join([contents or "empty list", *_lengths(kind.min_length, kind.max_length, "item")])
 
 
 def _lengths(least: int | None, most: int | None, unit: str) -> Iterator[str]:
     if least is not None:
-        yield f"at least {least} {unit}"
+        yield f"at least {counted(least, unit)}"
     if most is not None:
-        yield f"at most {most} {unit}"
+        yield f"at most {counted(most, unit)}"

@@ -110,13 +110,11 @@ def _first_valid(kind: Type, candidates: Sequence[object]) -> object:
 
 
 def _number(kind: NumberType) -> object:
-    """Return 1 or 1.5, or else a number between the bounds, or one of the multiples next to a bound."""
-    first = 1 if isinstance(kind, IntegerType) else 1.5
+    """Return the first valid one of 1.5, the middle between the bounds, and the multiples next to 1 and to each bound."""
     bounds = [bound for bound in (kind.ge, kind.gt, kind.le, kind.lt) if bound is not None]
     step = kind.multiple_of or 1
-    middle = [sum(bounds) / 2] if len(bounds) > 1 else []
-    near = [multiple * step for each in (first, *bounds) for multiple in _integers_around(each / step)]
-    return _first_valid(kind, (first, *middle, *near))
+    near = [multiple * step for each in (1, *bounds) for multiple in _integers_around(each / step)]
+    return _first_valid(kind, near if isinstance(kind, IntegerType) else (1.5, sum(bounds) / 2, *near))
 
 
 def _integers_around(value: float) -> tuple[int, int, int, int]:
@@ -147,6 +145,8 @@ def _dict(kind: MapType, name: str, parents: tuple[Type, ...]) -> object:
 
 
 def _object(kind: ObjectType, parents: tuple[Type, ...]) -> object:
+    if kind in parents:
+        return {}  # a class that cannot exist without another instance of itself: no example of it is complete
     inside = (*parents, kind)
     return {
         field.name: _example_of_field(field, inside)

@@ -17,7 +17,7 @@ from heliograph.schema.model.event import EventSchema
 def markdown(schemas: Iterable[EventSchema]) -> dict[str, str]:
     """Return the page, by its file name."""
     entries = catalogue(schemas)
-    contents = "\n".join(f"- [{_text(entry.label)}](#{_anchor(entry)}): {_text(entry.brief)}" for entry in entries)
+    contents = "\n".join(f"- [{_line(entry.label)}](#{_anchor(entry)}): {_line(entry.brief)}" for entry in entries)
     pages = ["\n\n".join(filter(None, _page(entry))) for entry in entries]
     return {"events.md": "\n\n".join(["# Events", contents, *pages]) + "\n"}
 
@@ -28,7 +28,7 @@ def _anchor(entry: EventEntry) -> str:
 
 def _page(entry: EventEntry) -> Iterator[str]:
     yield f'<a id="{_anchor(entry)}"></a>'
-    yield f"## {_text(entry.label)}"
+    yield f"## {_line(entry.label)}"
     yield _text(entry.brief)
     yield f"**Deprecated.** {_text(entry.deprecated)}" if entry.deprecated else ""
     yield _text(entry.note)
@@ -74,6 +74,11 @@ def _text(text: str) -> str:
     lines = _LINE_END.sub("\n", text)
     escaped = _MARKUP.sub(r"\\\g<0>", html.escape(lines, quote=False))
     return _STARTS_BLOCK.sub(lambda found: f"{found[1]}\\{found[2]}" if found[2] else "", escaped)
+
+
+def _line(text: str) -> str:
+    """Escape a text that must stay on one line: a blank line would end a heading, a list item or a link."""
+    return _text(" ".join(text.split()))
 
 
 def _code(text: str) -> str:
