@@ -18,7 +18,7 @@ import heliograph.errors
 from processes import clean_environment
 
 # Importing it sets providers up, as other plugins of Datasette do.
-WITH_SIDE_EFFECTS = {"heliograph.integrations.datasette.plugin"}
+WITH_SIDE_EFFECTS = {"heliograph.integrations.datasette.entry_point", "heliograph.integrations.datasette.plugin"}
 
 
 def modules() -> Iterator[str]:

@@ -20,6 +20,7 @@ import click
 from heliograph.errors import HeliographError, SchemaError
 from heliograph.hooks.plugins import Plugins, flatten_results, resolve_result
 from heliograph.host import Host
+from heliograph.integrations.datasette.supported_version import is_supported, problem_of
 from heliograph.schema.registry import SchemaRegistry
 from heliograph.settings import Settings
 
@@ -119,8 +120,11 @@ async def _classes_of_plugin(target: object) -> list[type]:
 async def _classes_of_datasette() -> list[type]:
     try:
         from datasette.app import Datasette  # an optional dependency
+        from datasette.version import __version__ as version
     except ImportError as error:
         raise click.UsageError("datasette: Datasette is not installed here; install heliograph[datasette]") from error
+    if not is_supported(version):
+        raise click.UsageError(f"datasette: {problem_of(version)}")
     # Every plugin is loaded and started, because any of them may register events. At startup, some also write files to the
     # current folder (datasette-otel-viewer: otel.db). They get a temporary folder for that, and a shutdown that closes their
     # files before the folder is deleted.

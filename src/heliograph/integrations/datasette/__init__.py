@@ -1,7 +1,9 @@
 """heliograph as a plugin of Datasette.
 
-- `plugin`: the hooks, and the order of events in a Datasette process. It is the entry point that Datasette loads.
+- `entry_point`: what Datasette loads: the hooks of `plugin`, or nothing if Datasette is too old.
+- `plugin`: the hooks, and the order of events in a Datasette process.
 - `instance_state`: settings, schemas and telemetry of one `Datasette` object.
+- `supported_version`: the versions of Datasette that the plugin works with.
 - `distributions`: the namespace of events of installed plugins.
 - `process_providers`: OpenTelemetry's global providers, which belong to the process.
 - `request_actor`: the actor of the current request, for events that name no actor.
