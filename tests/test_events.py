@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextvars
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Annotated
 
-import anyio
-import anyio.lowlevel
 import pytest
 
-from heliograph import Attribute, Deprecated, Event, Severity, acting_as, current_actor, hookimpl
+from heliograph import Attribute, Deprecated, Event, Severity, acting_as, hookimpl
 from heliograph.events import severity_text
 from recorder import Telemetry
 
@@ -164,69 +161,6 @@ def test_properties_of_an_event_whose_actor_cannot_be_copied() -> None:
 
     assert event.properties() == {"user": {"id": 1}}
     assert event.actor is not None
-
-
-def test_acting_as_applies_to_its_block_and_nests() -> None:
-    """The innermost block decides, and nothing remains after it, even after an exception."""
-    assert current_actor() is None
-    with acting_as({"id": "outer"}):
-        with pytest.raises(ZeroDivisionError), acting_as({"id": "inner"}):
-            assert current_actor() == {"id": "inner"}
-            raise ZeroDivisionError
-        with acting_as(None):
-            assert BanUserEvent(user={}).actor is None
-        assert BanUserEvent(user={}).actor == {"id": "outer"}
-    assert current_actor() is None
-
-
-def test_acting_as_calls_a_function_for_each_event() -> None:
-    """`acting_as` accepts a function, because a middleware may not know the user yet."""
-    known: list[dict[str, object] | None] = [None]
-
-    with acting_as(lambda: known[0]):
-        early = BanUserEvent(user={})
-        known[0] = {"id": "late"}
-        late = BanUserEvent(user={})
-
-    assert (early.actor, late.actor) == (None, {"id": "late"})
-
-
-def test_acting_as_rejects_other_values() -> None:
-    """A string in place of a mapping is an error where it is written."""
-    with pytest.raises(TypeError, match=r"acting_as\(\) takes an actor's mapping, such as \{'id': 'root'\}, not str"):
-        with acting_as("root"):  # type: ignore[arg-type]
-            pass
-
-
-def test_thread_has_its_own_ambient_actor() -> None:
-    """A new thread has no ambient actor, unless it runs in a copy of the context."""
-    seen: list[object] = []
-
-    with acting_as({"id": "root"}):
-        context = contextvars.copy_context()
-        for target in (lambda: seen.append(current_actor()), lambda: context.run(lambda: seen.append(current_actor()))):
-            thread = threading.Thread(target=target)
-            thread.start()
-            thread.join()
-
-    assert seen == [None, {"id": "root"}]
-
-
-@pytest.mark.anyio
-async def test_task_has_its_own_ambient_actor() -> None:
-    """Tasks that run at the same time do not affect each other."""
-    seen: dict[str, object] = {}
-
-    async def work(name: str) -> None:
-        with acting_as({"id": name}):
-            await anyio.lowlevel.checkpoint()
-            seen[name] = current_actor()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(work, "a")
-        tasks.start_soon(work, "b")
-
-    assert seen == {"a": {"id": "a"}, "b": {"id": "b"}}
 
 
 # Declarations on the wire

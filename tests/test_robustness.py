@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import logging
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from types import MappingProxyType
 
 import pytest
 
 from heliograph import Event, Host, PluginError, SchemaError, Settings, UnregisteredEvent, hookimpl
 from heliograph.schema.compile.event_class import compile_untyped
+from heliograph.telemetry import emitter
 from heliograph.values.forms import MAX_VALUES, form_of
+from scripts import python
 
 
 @dataclass
@@ -282,3 +286,218 @@ def test_unregistered_event_is_an_error_without_telemetry_too():
     with pytest.raises(UnregisteredEvent, match="Ping"):
         host.track(Ping())
     host.shutdown()
+
+
+# Code of the program that fails inside of `track`
+
+FAILURES = [RuntimeError("s3cret"), asyncio.CancelledError("s3cret")]
+NO_FAILURES = [KeyboardInterrupt(), SystemExit(3), GeneratorExit()]
+
+
+class Raising(Event):
+    """An event whose actor or time raises."""
+
+    def __init__(self, name: str, error: BaseException) -> None:
+        super().__init__()
+        self._failing, self._error = name, error
+
+    def __getattribute__(self, name: str) -> object:
+        if name == object.__getattribute__(self, "__dict__").get("_failing"):
+            raise self._error
+        return object.__getattribute__(self, name)
+
+
+@dataclass
+class RaisingPing(Raising, Ping):
+    def __init__(self, name: str, error: BaseException) -> None:
+        super().__init__(name, error)
+
+
+class Logs(logging.Filter):
+    """A filter that fails."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        raise RuntimeError("filter")
+
+
+@pytest.fixture
+def failing_log() -> Iterator[None]:
+    """Let each line of the log fail."""
+    failing = Logs()
+    logging.getLogger("heliograph").addFilter(failing)
+    yield
+    logging.getLogger("heliograph").removeFilter(failing)
+
+
+@pytest.mark.parametrize("name", ["actor", "created"])
+@pytest.mark.parametrize("error", FAILURES)
+def test_event_goes_out_without_what_fails(telemetry, warnings, name, error):
+    """One line names it, without the text of the exception, which may be private."""
+    with telemetry.host(Pings()) as host:
+        for _ in range(3):
+            host.track(RaisingPing(name, error))
+    assert len(telemetry.events) == 3
+    assert warnings.text.count(f"`{name}` of an event app.ping cannot be read: ") == 1
+    assert "s3cret" not in warnings.text
+
+
+@pytest.mark.parametrize("error", NO_FAILURES)
+def test_exceptions_that_are_no_failures_pass(telemetry, error):
+    """A signal handler, a timeout or a test runner raised them in our frames. The host works afterwards."""
+    with telemetry.host(Pings()) as host:
+        with pytest.raises(type(error)):
+            host.track(RaisingPing("actor", error))
+        host.track(Ping())
+        assert host.flush(20_000)
+    assert len(telemetry.events) == 1
+
+
+@pytest.mark.parametrize("error", FAILURES)
+def test_hook_that_fails_in_track(telemetry, warnings, error):
+    """In sync code, a CancelledError is a failure as well, also if a coroutine tracks the event."""
+
+    class Failing:
+        @hookimpl
+        def track_event(self) -> None:
+            raise error
+
+    with telemetry.host(Pings(), Failing()) as host:
+        host.track(Ping())
+        asyncio.run(host.track_event(Ping()))
+    assert len(telemetry.events) == 2
+    assert warnings.text.count("The hook track_event of the plugin") == 1
+
+
+def test_hook_whose_result_cannot_be_asked_for_its_class(telemetry, warnings):
+    """It is a failure of the hook."""
+
+    class Odd:
+        __class__ = property(lambda _: 1 / 0)
+
+        def __call__(self) -> None:
+            pass
+
+    plugin = Pings()
+    with telemetry.host(plugin) as host:
+        plugin.result = Odd()
+        host.track(Ping())
+    assert "ZeroDivisionError" in warnings.text
+
+
+def test_async_hook_without_a_thread_is_a_failure_of_the_hook(telemetry, warnings, monkeypatch):
+    """The system may have too many threads, and an interpreter that exits starts none."""
+
+    def start(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def nothing() -> None:
+        pass
+
+    with telemetry.host(Pings(nothing)) as host:
+        host._background.stop()
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", start)
+            host.track(Ping())
+        assert "can't start new thread" in warnings.text
+        host.track(Ping())
+        assert host.flush(20_000)
+    assert telemetry.counts("heliograph.hook.failures") == {("builtins.RuntimeError", "track_event"): 1}
+
+
+@pytest.mark.parametrize("error", FAILURES)
+def test_context_that_cannot_be_read(telemetry, warnings, monkeypatch, error):
+    """Whatever else fails is logged once and counted."""
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(emitter, "get_current", fail)
+    with telemetry.host(Pings()) as host:
+        host.track(Ping())
+        host.track(Ping())
+    assert sum(telemetry.counts("heliograph.emit.failures").values()) == 4
+    assert warnings.text.count("failed to emit an event as 'log'") == 1
+
+
+def test_filter_of_the_log_that_fails(telemetry, failing_log, capsys):
+    """It does not reach `track`, and does not end the loop of the hooks."""
+    seen = []
+
+    async def fail() -> None:
+        raise SystemExit
+
+    async def work() -> None:
+        seen.append("worked")
+
+    plugin = Pings(fail)
+    with telemetry.host(plugin) as host:
+        host.track(RaisingPing("actor", RuntimeError()))
+        plugin.result = work
+        host.track(Ping())
+        assert host.flush(20_000)
+    assert seen == ["worked"]
+    assert "the program's logging failed" in capsys.readouterr().err
+
+
+def test_subclass_whose_metaclass_fails_is_masked(telemetry, warnings):
+    """Its declarations may ask for privacy, and cannot be read."""
+
+    @dataclass
+    class Note(Event):
+        name = "note"
+        text: str = ""
+
+    class Meta(type):
+        def __hash__(cls) -> int:
+            raise RuntimeError
+
+    class Odd(Note, metaclass=Meta):
+        pass
+
+    with telemetry.host() as host:
+        host.schemas.register(Note)
+        host.track(Odd(text="s3cret"))
+        with pytest.raises(UnregisteredEvent):
+            host.track(Meta("Other", (Event,), {})())
+    [(_, attributes)] = telemetry.events
+    assert attributes["app.note.text"] == "<masked>"
+    assert "s3cret" not in telemetry.everything()
+    assert "cannot be read, so its events are masked" in warnings.text
+
+
+def test_naive_time_of_a_subclass_runs_none_of_its_code(telemetry):
+    """It is in UTC, like any other."""
+
+    class Odd(datetime):
+        @property
+        def tzinfo(self) -> None:
+            raise RuntimeError
+
+        def replace(self, **_: object) -> datetime:
+            raise RuntimeError
+
+    with telemetry.host(Pings()) as host:
+        host.track(Ping(created=Odd(2026, 1, 2)))
+    [log] = telemetry.logs
+    assert log.log_record.timestamp == datetime(2026, 1, 2, tzinfo=timezone.utc).timestamp() * 1e9
+
+
+def test_nothing_is_done_while_the_interpreter_ends():
+    """The modules that telemetry needs are being taken down. CPython 3.13 crashed here."""
+    ran = python(
+        """
+        import asyncio
+        host = Host(Settings(), plugins=[Plugin()])
+        host.track(Tick(1))
+        class AtTheEnd:
+            def __del__(self):
+                host.track(Tick(2))
+                try:
+                    host.track_event(Tick(3)).send(None)
+                except StopIteration:
+                    report(ended=True)
+        keep = AtTheEnd()
+        """,
+        HELIOGRAPH_SIGNALS="log",
+    )
+    assert ran.only == {"ended": True}

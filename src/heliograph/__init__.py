@@ -2,6 +2,7 @@
 
 import typing
 
+from heliograph.ambient_actor import RequestActor, acting_as, current_actor, set_actor
 from heliograph.errors import (
     DatabaseNotFound,
     DuplicateEventName,
@@ -32,8 +33,6 @@ from heliograph.events import (
     Event,
     Privacy,
     Severity,
-    acting_as,
-    current_actor,
 )
 from heliograph.hooks.specs import hookimpl
 from heliograph.host import Host
@@ -68,6 +67,7 @@ __all__ = [
     "PluginError",
     "Privacy",
     "QuarantineError",
+    "RequestActor",
     "SchemaError",
     "SchemaErrors",
     "Settings",
@@ -92,6 +92,7 @@ __all__ = [
     "current_actor",
     "hookimpl",
     "register_converter",
+    "set_actor",
 ]
 
 

@@ -307,5 +307,12 @@ class TokensDisabled(TokenInvalid, ValueError):
 
 def qualified_name(value: object) -> str:
     """Return the module and name of a class, or of the class of any other object, for use in messages."""
-    cls = value if isinstance(value, type) else type(value)
-    return f"{cls.__module__}.{cls.__qualname__}"
+    kind = type(value)
+    cls = value if issubclass(kind, type) else kind  # `isinstance` would ask an object for its `__class__`
+    module = _MODULE(cls)
+    return f"{module if type(module) is str else '?'}.{_QUALNAME(cls)}"
+
+
+# Not `cls.__module__`: code of a metaclass may answer that, or raise.
+_MODULE = type.__dict__["__module__"].__get__
+_QUALNAME = type.__dict__["__qualname__"].__get__

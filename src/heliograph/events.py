@@ -1,8 +1,6 @@
-"""Define event classes: the base class `Event`, its declarations, and the ambient actor.
+"""Define event classes: the base class `Event`, and its declarations.
 
-This module depends on nothing else in the package, because every other part imports it.
-
-The ambient actor is kept in a `ContextVar`, so that each thread and each asyncio task has its own.
+This module depends on little else in the package, because every other part imports it.
 """
 
 from __future__ import annotations
@@ -10,15 +8,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 import enum
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 
-Actor: TypeAlias = Mapping[str, object]
-"""The user or program that caused an event: a mapping, usually with an ``id``."""
+from heliograph.ambient_actor import Actor, current_actor
 
 Stability: TypeAlias = Literal["development", "alpha", "beta", "release_candidate", "stable"]
 """The stability level of a contract. Source: OpenTelemetry semantic conventions, stability levels."""
@@ -157,15 +152,12 @@ class EventLike(Protocol):
         """Return everything else that the event holds."""
 
 
-ActorFunction: TypeAlias = Callable[[], "Actor | None"]
-"""A function that returns the ambient actor."""
-
-
 @dataclasses.dataclass
 class Event:
     """The base class of typed events. Subclass it as a dataclass, and give the subclass a ``name``.
 
     >>> from dataclasses import dataclass
+    >>> from heliograph import acting_as
     >>> @dataclass
     ... class BanUserEvent(Event, severity=Severity.WARN, message="{actor[id]} banned {user[username]}"):
     ...     name = "ban-user"
@@ -184,7 +176,7 @@ class Event:
     name: ClassVar[str]
     __event_options__: ClassVar[EventOptions] = EventOptions()
 
-    actor: Actor | None = dataclasses.field(default_factory=lambda: current_actor(), kw_only=True)  # noqa: PLW0108 — defined below
+    actor: Actor | None = dataclasses.field(default_factory=current_actor, kw_only=True)
     created: datetime = dataclasses.field(default_factory=lambda: datetime.now(timezone.utc), kw_only=True)
 
     def __init_subclass__(
@@ -245,37 +237,3 @@ class Event:
         properties = dataclasses.asdict(bare)
         del properties["actor"], properties["created"]
         return properties
-
-
-def _no_actor() -> None:
-    """Return `None`: the ambient actor outside of every `acting_as`."""
-
-
-_ambient: ContextVar[ActorFunction] = ContextVar("heliograph_actor", default=_no_actor)
-
-
-def current_actor() -> Actor | None:
-    """Return the ambient actor: the one of the innermost `acting_as`, or `None`."""
-    return _ambient.get()()
-
-
-@contextmanager
-def acting_as(actor: Actor | ActorFunction | None) -> Iterator[None]:
-    """Make ``actor`` the default actor of all events created in this context.
-
-    It applies inside the block, and to tasks and threads that copy its context.
-
-    Args:
-        actor: A mapping, `None` for no actor, or a function without arguments that returns one of the two. The function is
-            called each time an event is created: a middleware may run before authentication, and not know the actor yet.
-
-    Raises:
-        TypeError: `actor` is something else.
-    """
-    if not (actor is None or callable(actor) or isinstance(actor, Mapping)):
-        raise TypeError(f"acting_as() takes an actor's mapping, such as {{'id': 'root'}}, not {type(actor).__name__}")
-    token = _ambient.set(actor if callable(actor) else lambda: actor)
-    try:
-        yield
-    finally:
-        _ambient.reset(token)

@@ -14,8 +14,8 @@ the functions of `at_shutdown`.
 
 from __future__ import annotations
 
-import logging
 import secrets
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from os import PathLike
 from types import TracebackType
@@ -27,9 +27,10 @@ import itsdangerous
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
+from heliograph.ambient_actor import Actor
 from heliograph.database import Database
 from heliograph.errors import DatabaseNotFound, PluginError, qualified_name
-from heliograph.events import Actor, EventLike
+from heliograph.events import EventLike
 from heliograph.hooks.dispatch import TrackEventDispatcher
 from heliograph.hooks.plugins import Plugins, flatten_results, resolve_result
 from heliograph.instrumentation import Instrumentation
@@ -37,6 +38,7 @@ from heliograph.quarantine.record import InvalidRecord
 from heliograph.runtime.deadline import Deadline, run_within
 from heliograph.runtime.loop import BackgroundLoop, Jobs
 from heliograph.runtime.once import RunOnce
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings, resolve_references
 from heliograph.telemetry.metrics import metrics_of
@@ -54,7 +56,7 @@ T = TypeVar("T")
 
 INTERNAL_DATABASE: Final = "_internal"
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 class Host:
@@ -94,6 +96,10 @@ class Host:
         schemas: The schemas of the registered event classes, by class.
         actions: The actions that a token can be restricted to, by name.
     """
+
+    # While the interpreter ends, nothing is done: the modules that telemetry needs are taken down, and CPython 3.13 crashes. It is
+    # an attribute and not a global name, because Python clears those as well.
+    _is_ending = staticmethod(sys.is_finalizing)
 
     def __init__(
         self,
@@ -145,7 +151,8 @@ class Host:
         When it returns, the telemetry is emitted and the sync hooks have run. Async functions that hooks returned run later,
         in order, on the host's own event loop and in the caller's context; `flush` waits for them.
 
-        A hook that fails is logged and counted, and raises nothing here. The same holds for a telemetry provider.
+        A hook that fails is logged and counted, and raises nothing here. The same holds for a telemetry provider, and for an
+        actor whose own code fails. While the interpreter ends (`sys.is_finalizing`), nothing is done.
 
         Args:
             event: The event.
@@ -156,6 +163,8 @@ class Host:
             OutboxFull: The outbox has no room for the event, and the setting ``validation`` is ``strict``. No hook is called.
             Exception: A startup hook failed. The event was not tracked.
         """
+        if self._is_ending():
+            return
         if not self._startup.done:  # checked here as well: a call costs time on the path of every event
             self._startup.ensure()
         self._instrumentation.emit(event)
@@ -173,6 +182,8 @@ class Host:
             OutboxFull: The outbox has no room for the event, and the setting ``validation`` is ``strict``. No hook is called.
             Exception: A startup hook failed. The event was not tracked.
         """
+        if self._is_ending():
+            return
         if not self._startup.done:
             await self._startup.ensure_async()
         self._instrumentation.emit(event)

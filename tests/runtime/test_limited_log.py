@@ -7,8 +7,9 @@ import logging
 import pytest
 
 from heliograph.runtime.limited_log import INTERVAL_SECONDS, MAX_KINDS, LimitedLog
+from heliograph.runtime.safe_logger import SafeLogger
 
-LOGGER = logging.getLogger("heliograph")
+LOGGER = SafeLogger("heliograph")
 
 
 class Clock:

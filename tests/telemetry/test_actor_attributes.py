@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import itertools
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -18,6 +20,7 @@ from heliograph.semconv import ACTOR_SECRETS
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.values.attributes import Attributes
 from heliograph.values.privacy import PrivacyPolicy
+from heliograph.values.standard_library import MAX_VALUES
 
 ROOT = {"id": "root", "name": "Root", "email": "root@example.com", "roles": ["admin"], "team": "ops"}
 
@@ -265,32 +268,75 @@ def test_key_whose_own_code_fails_is_not_exported() -> None:
     assert put({Key(): "secret", "name": "Root"}, "*") == {"user.name": "Root"}
 
 
-def test_actor_whose_class_cannot_be_asked_for_is_exported_as_an_id() -> None:
-    """`isinstance` calls the property `__class__` of the actor."""
+def test_actor_whose_class_cannot_be_asked_for_is_not_exported(warnings: pytest.LogCaptureFixture) -> None:
+    """`isinstance` calls the property `__class__` of the actor, as of Django's lazy users."""
 
     class Actor:
         @property
         def __class__(self) -> type:
             raise ZeroDivisionError
 
-    assert list(put(Actor(), "*")) == ["user.id"]
+    assert put(Actor(), "*") == {}
+    assert "An actor cannot be read, so its events have none: builtins.ZeroDivisionError" in warnings.text
 
 
-def test_mapping_whose_own_code_fails_is_exported_as_its_class() -> None:
-    """The event is emitted nevertheless."""
+@pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
+def test_mapping_whose_own_code_fails_is_not_exported(
+    error: type[BaseException], warnings: pytest.LogCaptureFixture
+) -> None:
+    """The event is emitted nevertheless, and a line names the class of the exception, whose text may be private."""
 
     class Failing(Mapping[str, object]):
         def __getitem__(self, key: str) -> object:
-            raise RuntimeError
+            raise error("s3cret")
 
         def __iter__(self) -> Iterator[str]:
-            raise RuntimeError
+            raise error("s3cret")
 
         def __len__(self) -> int:
             return 1
 
-    [value] = put(Failing(), "*").values()
-    assert str(value).endswith("Failing>")
+    assert put(Failing(), "*") == {}
+    assert error.__name__ in warnings.text
+    assert "s3cret" not in warnings.text
+
+
+def test_endless_mapping_is_read_up_to_a_limit() -> None:
+    """Its first keys are exported."""
+
+    class Endless(Mapping[str, object]):
+        def __getitem__(self, key: str) -> object:
+            return key
+
+        def __iter__(self) -> Iterator[str]:
+            return map(str, itertools.count())
+
+        def __len__(self) -> int:
+            return 1
+
+    assert len(put(Endless(), "*")) <= MAX_VALUES
+
+
+@pytest.mark.parametrize(("changes", "exported"), [(3, {"user.id": "root"}), (10_000, {})])
+def test_mapping_that_another_thread_changes_is_read_again(changes: int, exported: dict[str, object]) -> None:
+    """Not for ever."""
+
+    class Changing(Mapping[str, object]):
+        reads = 0
+
+        def __getitem__(self, key: str) -> object:
+            return "root"
+
+        def __iter__(self) -> Iterator[str]:
+            self.reads += 1
+            if self.reads <= changes:
+                raise RuntimeError("dictionary changed size during iteration")
+            return iter(["id"])
+
+        def __len__(self) -> int:
+            return 1
+
+    assert put(Changing(), "*") == exported
 
 
 def test_actor_that_changes_while_it_is_read_is_exported() -> None:

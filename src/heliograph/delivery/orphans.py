@@ -7,7 +7,6 @@ An orphan is used by one thread: the worker of a processor, or the command ``hel
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final
@@ -15,9 +14,10 @@ from typing import Final
 from heliograph.delivery.folders import FolderLock, OutboxDirectory
 from heliograph.delivery.journal.reader import JournalReader, last_sequence
 from heliograph.delivery.sender import Outcome, Sender
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 class Orphan:

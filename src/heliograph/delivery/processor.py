@@ -18,7 +18,6 @@ everything anew, after closing the files that belong to the parent.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from os import PathLike
@@ -52,6 +51,7 @@ from heliograph.delivery.worker import Worker
 from heliograph.errors import OutboxFull
 from heliograph.runtime.deadline import Deadline
 from heliograph.runtime.fork import after_fork_in_child
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_REJECTED, SCOPE
 from heliograph.settings import OutboxFullPolicy
 from heliograph.telemetry.providers import Providers
@@ -72,7 +72,7 @@ _LOG_INTERVAL_SECONDS: Final = 10.0
 _MAX_TARGETS: Final = 1024
 """The size at which the cache of targets is emptied: a program may create loggers or resources all the time."""
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 class _LoggerTarget(NamedTuple):

@@ -39,7 +39,6 @@ used in the child of a fork; the child makes its own.
 from __future__ import annotations
 
 import enum
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -55,6 +54,7 @@ from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.errors import OutboxError
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import (
     OUTBOX_DAMAGED,
     OUTBOX_DEAD,
@@ -73,7 +73,7 @@ LOG_INTERVAL_SECONDS: Final = 60.0
 _SMALLEST_GROWTH_BYTES: Final = 64
 _GROWTH: Final = 16
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 class Source(Protocol):

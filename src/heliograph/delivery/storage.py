@@ -24,7 +24,6 @@ A forked child calls `abandon` and then drops the storage: its files belong to t
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -40,6 +39,7 @@ from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter, sync_folder
 from heliograph.errors import OutboxFull
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.values.text import counted
 
@@ -51,7 +51,7 @@ _DISK_PAUSE_SECONDS: Final = 1.0
 _MIN_SEGMENTS: Final = 2
 """The number of segments at which the oldest may be dropped. The last one is being written."""
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 @dataclass

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 import queue
 import threading
 import time
@@ -35,6 +34,7 @@ from heliograph.delivery.orphans import Orphan, adopt
 from heliograph.delivery.sender import Outcome, Sender
 from heliograph.delivery.storage import ResourceStorage
 from heliograph.runtime.deadline import Deadline
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.telemetry.otel_api import SUPPRESS_INSTRUMENTATION
 
@@ -50,7 +50,7 @@ _MIN_JOIN_SECONDS: Final = 1.0
 _ERROR_PAUSE_SECONDS: Final = 1.0
 """The pause after an unexpected error, so that a disk that fails does not fill the log."""
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 class Worker:

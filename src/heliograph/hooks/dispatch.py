@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import logging
 import sys
 from collections.abc import Iterator
 from typing import Final, TypeAlias
@@ -24,6 +23,8 @@ from heliograph.events import EventLike
 from heliograph.hooks.plugins import HookCall, Plugins, resolve_result
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.loop import BackgroundLoop
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.telemetry.metrics import Metrics, error_type
 
@@ -34,7 +35,7 @@ AsyncResults: TypeAlias = "list[tuple[str, object]]"
 
 _FUNCTION_WITH_YIELD: Final = "the hook, or the function that it returned, contains `yield`, so it did not run; mark a hook wrapper with wrapper=True"
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 class TrackEventDispatcher:
@@ -62,29 +63,31 @@ class TrackEventDispatcher:
             return
         async_results = list(self._call_hooks(calls, datasette, event))
         if async_results:  # `submit` would start a thread
-            self._background.submit(
-                functools.partial(self._await_each, async_results), description="the hook track_event"
-            )
+            self._submit(async_results)
 
     async def dispatch_async(self, datasette: object, event: EventLike) -> None:
         """Call the hooks, and await the async functions that they return."""
         calls = self._plugins.calls_by_plugin(TRACK_EVENT)
         await self._await_each(list(self._call_hooks(calls, datasette, event)))
 
+    def _submit(self, async_results: AsyncResults) -> None:
+        job = functools.partial(self._await_each, async_results)
+        try:
+            self._background.submit(job, description="the hook track_event")
+        except Exception as error:  # no thread can be started: the interpreter ends, or the system has too many
+            for plugin, _ in async_results:
+                self._report_failure(plugin, error)
+
     def _call_hooks(
         self, calls: list[tuple[str, HookCall]], datasette: object, event: EventLike
     ) -> Iterator[tuple[str, object]]:
         for plugin, call in calls:
             try:
-                results = call(datasette=datasette, event=event)
-            except Exception as error:
+                results = [result for result in call(datasette=datasette, event=event) if _needs_the_loop(result)]
+            except PROGRAM_ERRORS as error:
                 self._report_failure(plugin, error)
                 continue
-            for result in results:
-                if _is_generator(result):
-                    self._report_failure(plugin, TypeError(_FUNCTION_WITH_YIELD))
-                elif callable(result) or inspect.isawaitable(result):
-                    yield plugin, result
+            yield from ((plugin, result) for result in results)
 
     async def _await_each(self, async_results: AsyncResults) -> None:
         for plugin, result in async_results:
@@ -102,6 +105,17 @@ class TrackEventDispatcher:
         kind = error_type(error)
         self._metrics.hook_failures.add(TRACK_EVENT, kind)
         self._failures.log((plugin, kind), "The hook %s of the plugin %s failed.", TRACK_EVENT, plugin, error=error)
+
+
+def _needs_the_loop(result: object) -> bool:
+    """Return True if a hook returned an async function or a coroutine.
+
+    Raises:
+        TypeError: It returned a generator.
+    """
+    if _is_generator(result):
+        raise TypeError(_FUNCTION_WITH_YIELD)
+    return callable(result) or inspect.isawaitable(result)
 
 
 def _is_generator(result: object) -> bool:

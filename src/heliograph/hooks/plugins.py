@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import logging
 from collections.abc import Awaitable, Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Final, TypeAlias, cast
@@ -13,6 +12,7 @@ import pluggy
 
 from heliograph.errors import PluginError
 from heliograph.hooks import specs as hookspecs
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 
 ENTRY_POINT_GROUP: Final = "heliograph"
@@ -24,7 +24,7 @@ _HOOKS: Final = [name for name, spec in vars(hookspecs).items() if hasattr(spec,
 _SIMILARITY: Final = 0.8
 """The similarity, from 0 to 1, of a name that is probably misspelled. No other hook of Datasette is as similar to one of ours."""
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 HookCall: TypeAlias = "Callable[..., list[object]]"
 """Calls a hook with keyword arguments, and returns the results that are not `None`."""

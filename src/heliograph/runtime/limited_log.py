@@ -15,6 +15,7 @@ from collections.abc import Callable, Hashable
 from typing import Final
 
 from heliograph.runtime.fork import after_fork_in_child
+from heliograph.runtime.safe_logger import SafeLogger
 
 INTERVAL_SECONDS: Final = 60.0
 """The shortest time between two records of one kind."""
@@ -30,7 +31,7 @@ class LimitedLog:
         clock: Returns the time in seconds, from any start.
     """
 
-    def __init__(self, logger: logging.Logger, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, logger: SafeLogger, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._logger = logger
         self._clock = clock
         self._kinds: dict[
@@ -64,7 +65,7 @@ class LimitedLog:
             return
         if count:
             message, args = f"{message} (%d more since the last such line)", (*args, count)
-        self._logger.log(level, message, *args, exc_info=error, stacklevel=2)
+        self._logger.log(level, message, *args, error=error, stacklevel=2)
 
     def _count(self, kind: Hashable) -> int | None:
         """Return the number of failures since the last record of this kind, or `None` if it is too early for another one."""

@@ -54,6 +54,7 @@ import anyio
 from anyio.from_thread import BlockingPortal
 
 from heliograph.runtime.fork import after_fork_in_child
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 
 P = ParamSpec("P")
@@ -62,7 +63,7 @@ T = TypeVar("T")
 Jobs: TypeAlias = "frozenset[Future[None]]"
 """Submitted jobs: for each, the future that is done when it has ended."""
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 class BackgroundLoop:
@@ -220,7 +221,7 @@ class _Job:
             await asyncio.wait([task])
             error = asyncio.CancelledError() if task.cancelled() else task.exception()
             if error is not None:
-                logger.error("Failed: %s", self._description, exc_info=error)
+                logger.log(logging.ERROR, "Failed: %s", self._description, error=error)
         except asyncio.CancelledError:  # `stop`
             task.cancel()
             self.done.cancel()

@@ -7,15 +7,18 @@ and `dict.setdefault` makes sure that both return the same one.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from heliograph.errors import DuplicateEventName, SchemaError, SchemaErrors, UnregisteredEvent, qualified_name
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.schema.compile.event_class import (
     compile_schema,
     compile_untyped,
     inherit_schema,
+    masked_schema,
     specialize_schema,
 )
 from heliograph.schema.model.event import EventSchema
@@ -24,8 +27,9 @@ from heliograph.schema.read.event import EventReader
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings
 from heliograph.values.privacy import PrivacyPolicy
+from heliograph.values.stored import ancestors
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 MAX_INHERITED: Final = 1024
 """The number of unregistered subclasses whose readers are kept. A program may make classes without end."""
 
@@ -62,6 +66,7 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         self._readers: dict[type, EventReader] = {}
         self._inherited: dict[type, EventReader] = {}  # the readers of unregistered subclasses
         self._by_event_name: dict[tuple[str, str | None], EventReader] = {}
+        self._failures = LimitedLog(logger)
 
     @classmethod
     def from_settings(cls, settings: Settings, on_add: Callable[[EventReader], None] | None = None) -> SchemaRegistry:
@@ -124,7 +129,10 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         Raises:
             UnregisteredEvent: Neither the class nor an ancestor of it is registered.
         """
-        reader = self._readers.get(event_class) or self._inherited.get(event_class)
+        try:
+            reader = self._readers.get(event_class) or self._inherited.get(event_class)
+        except PROGRAM_ERRORS:  # code of a metaclass may hash the class, and fail
+            reader = None
         return reader if reader is not None else self._inherit(event_class)
 
     def versions(self, event_name: str) -> dict[str | None, EventReader]:
@@ -153,16 +161,27 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         return len(self._readers)
 
     def _inherit(self, event_class: type) -> EventReader:
-        for ancestor in event_class.__mro__[1:]:
-            reader = self._readers.get(ancestor)
+        known = {id(registered): reader for registered, reader in list(self._readers.items())}
+        for ancestor in ancestors(event_class)[1:]:
+            reader = known.get(id(ancestor))
             if reader is not None:
-                inherited = EventReader(inherit_schema(event_class, reader.schema), specialize_schema)
-                too_many = max(0, len(self._inherited) - MAX_INHERITED + 1)
-                # A copy, because another thread may add to it meanwhile.
-                for oldest in list(self._inherited)[:too_many]:
-                    self._inherited.pop(oldest, None)
-                return self._inherited.setdefault(event_class, inherited)
+                return self._add_inherited(event_class, reader)
         raise UnregisteredEvent(event_class)
+
+    def _add_inherited(self, event_class: type, reader: EventReader) -> EventReader:
+        try:
+            inherited = EventReader(inherit_schema(event_class, reader.schema), specialize_schema)
+            too_many = max(0, len(self._inherited) - MAX_INHERITED + 1)
+            # A copy, because another thread may add to it meanwhile.
+            for oldest in list(self._inherited)[:too_many]:
+                self._inherited.pop(oldest, None)
+            return self._inherited.setdefault(event_class, inherited)
+        except (
+            PROGRAM_ERRORS
+        ) as error:  # code of a metaclass fails; the class may declare more privacy than its ancestor
+            name = qualified_name(event_class)
+            self._failures.log(name, "The class %s cannot be read, so its events are masked.", name, error=error)
+            return EventReader(masked_schema(reader.schema))
 
 
 def _warn_of_actor_attributes(schema: EventSchema) -> None:

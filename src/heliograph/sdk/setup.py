@@ -9,7 +9,6 @@ Everything is checked and built before the first provider is set: OpenTelemetry 
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from typing_extensions import assert_never
 from heliograph.delivery.transport.environment import destination_from_env
 from heliograph.errors import SettingsError
 from heliograph.runtime.deadline import run_within
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.sdk.export_counts import (
     CountingBatchLogRecordProcessor,
     CountingBatchSpanProcessor,
@@ -45,7 +45,7 @@ from heliograph.telemetry.providers import Providers
 if TYPE_CHECKING:
     from heliograph.delivery.processor import OutboxLogRecordProcessor
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 ID_GENERATOR_VARIABLE: Final = "OTEL_PYTHON_ID_GENERATOR"
 ID_GENERATORS: Final = "opentelemetry_id_generator"

@@ -6,18 +6,37 @@ a string. A value of another type is exported as its JSON text.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from heliograph.errors import qualified_name
 from heliograph.events import Attribute, Privacy
-from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, ACTOR_SECRETS, USER_HASH, USER_ID, USER_ROLES, actor_attribute
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.safe_logger import SafeLogger
+from heliograph.semconv import (
+    ACTOR,
+    ACTOR_ATTRIBUTES,
+    ACTOR_SECRETS,
+    SCOPE,
+    USER_HASH,
+    USER_ID,
+    USER_ROLES,
+    actor_attribute,
+)
 from heliograph.values.attributes import Attributes, add_attributes
 from heliograph.values.forms import form_of, protected_form_of
 from heliograph.values.privacy import DROPPED, PrivacyPolicy
+from heliograph.values.standard_library import MAX_VALUES
 from heliograph.values.text import escape_surrogates, to_json
 
 _EVERY_KEY: Final = "*"
+_ATTEMPTS: Final = 100
+"""The number of times that an actor is read again after another thread changed it meanwhile. Each is unlikely."""
+
+logger: Final = SafeLogger(SCOPE)
 
 
 class ActorFilter:
@@ -25,7 +44,7 @@ class ActorFilter:
 
     The keys of `ACTOR_SECRETS` are never exported, at any depth of the actor, whatever the setting.
 
-    Any number of threads may use one filter at once: it does not change after its construction.
+    Any number of threads may use one filter at once: it does not change after its construction, except for its log.
 
     Args:
         keys: ``*`` exports every key. A name exports that key; ``name:mask``, ``name:hash`` and ``name:drop`` export it with
@@ -35,6 +54,7 @@ class ActorFilter:
 
     def __init__(self, keys: tuple[str, ...], policy: PrivacyPolicy | None = None) -> None:
         self._policy = policy or PrivacyPolicy()
+        self._failures = LimitedLog(logger)
         allowed = {
             name: Attribute(privacy=Privacy(privacy or "plain"))
             for name, _, privacy in (key.partition(":") for key in keys if not key.startswith("-"))
@@ -64,15 +84,15 @@ class ActorFilter:
     def put(self, attributes: Attributes, actor: object) -> None:
         """Add the exported part of an actor to the attributes.
 
-        An actor that is not a mapping is exported as an id. Keys that are not strings are not exported: there is no way to
-        know if such a key, an enum member for example, means a secret.
+        An actor that is not a mapping is exported as an id, and one whose own code fails not at all. Keys that are not strings are
+        not exported: there is no way to know if such a key, an enum member for example, means a secret.
         """
         if type(actor) is not dict:
-            actor = _actor_as_dict(actor)
+            actor = self._as_dict(actor)
         others = {}
         for key, value in list(actor.items()):  # a copy, because another thread may change the actor meanwhile
             if type(key) is not str:  # before the first lookup, which would call the key's own __hash__ and __eq__
-                self.put(attributes, _actor_as_dict(actor))  # start again, without the keys that are not strings
+                self.put(attributes, self._as_dict(actor))  # start again, without the keys that are not strings
                 return
             name = self._plain_names.get(key)
             if name is not None and type(value) is str and value.isascii():
@@ -88,6 +108,18 @@ class ActorFilter:
                 attributes[name] = list(_texts(form)) if key == "roles" else str(form)
         if others:
             add_attributes(attributes, ACTOR, self._policy.without_opted_out(others, ACTOR))
+
+    def _as_dict(self, actor: object) -> dict[str, object]:
+        """Return an actor as a dict with plain keys; an empty one, with a line in the log, if the actor's own code fails."""
+        try:
+            if not isinstance(actor, Mapping):  # asks for the actor's __class__, which may be a property that raises
+                return {"id": actor}
+            # str.__str__ turns a key of a subclass of str, which may override its methods, into a plain str
+            return {str.__str__(key): value for key, value in _items(actor) if issubclass(type(key), str)}
+        except PROGRAM_ERRORS as error:
+            kind = qualified_name(error)  # not the text of the exception, which may contain a private value
+            self._failures.log(kind, "An actor cannot be read, so its events have none: %s", kind)
+            return {}
 
     def put_user(self, attributes: Attributes, actor_id: object) -> None:
         """Add the exported part of an actor to the attributes, if only its id is known."""
@@ -111,14 +143,15 @@ def _texts(form: object) -> Iterator[str]:
             yield str(item) if isinstance(item, str) else to_json(item)
 
 
-def _actor_as_dict(actor: object) -> dict[str, object]:
-    try:
-        if not isinstance(actor, Mapping):  # asks for the actor's __class__, which may be a property that raises
-            return {"id": actor}
-        # str.__str__ turns a key of a subclass of str, which may override its methods, into a plain str
-        return {str.__str__(key): value for key, value in list(actor.items()) if isinstance(key, str)}
-    except Exception:  # the actor's own code may raise anything
-        return {"id": form_of(actor)}
+def _items(actor: Mapping[object, object]) -> list[tuple[object, object]]:
+    """Return the keys and values of an actor at one moment. It may be endless, and another thread may change it meanwhile."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return list(itertools.islice(actor.items(), MAX_VALUES))
+        except RuntimeError as error:
+            if "during iteration" not in str(error):
+                raise
+    return []
 
 
 _SECRET_KEY: Final = re.compile(

@@ -19,20 +19,21 @@ empty do the work twice, which is harmless.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from typing import Final, TypeGuard
+from typing import Final
 
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import NonRecordingSpan, get_current_span, set_span_in_context
 
-from heliograph.errors import OutboxFull
+from heliograph.errors import InvalidEvent, OutboxFull
 from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.store import Quarantine
 from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation, describe_violations
 from heliograph.semconv import (
@@ -60,6 +61,7 @@ from heliograph.telemetry.uid import UidGenerator
 from heliograph.values.attributes import Attributes, merge_attributes
 from heliograph.values.forms import INT64_MAX, form_of
 from heliograph.values.introspect import getattr_or_none
+from heliograph.values.standard_library import plain_datetime
 from heliograph.values.text import to_json
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -70,7 +72,7 @@ _VERSION: Final = str(EVENT_VERSION)
 _VIOLATIONS: Final = str(EVENT_VIOLATIONS)
 _SEVERITY_NUMBERS: Final = tuple(SeverityNumber)  # the index is the number: SeverityNumber begins with UNSPECIFIED (0)
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 class Emitter:
@@ -102,6 +104,7 @@ class Emitter:
         self._invalid_events = InvalidEventHandler(settings, self._metrics, actor, quarantine)
         self._new_uid = new_uid or UidGenerator()
         self._clock = clock
+        self._signals = settings.signals
         self._emits_log = Signal.LOG in settings.signals
         self._emits_span_event = Signal.SPAN_EVENT in settings.signals
         self._emits_span = Signal.SPAN in settings.signals
@@ -127,32 +130,53 @@ class Emitter:
             InvalidEvent: The event violates its schema, and the setting ``validation`` is ``strict``.
             OutboxFull: The outbox has no room for the event, and the setting ``validation`` is ``strict``.
         """
+        try:
+            self._emit(reader, event)
+        except (InvalidEvent, OutboxFull):
+            raise
+        except PROGRAM_ERRORS as error:  # nothing else of telemetry may end what the program was doing
+            for signal in self._signals:
+                self._report_failure(signal, error)
+
+    def _emit(self, reader: EventReader, event: EventLike) -> None:
         violations: list[Violation] | None = [] if self._invalid_events.validates else None
         attributes = reader.attributes(event, violations)
+        created: object = None
         try:
             actor = event.actor
             timestamp = (event.created - _EPOCH) // _MICROSECOND * 1000
             is_representable = type(timestamp) is int and 0 <= timestamp <= INT64_MAX
-        except Exception:
+        except PROGRAM_ERRORS:
             # `actor` or `created` is missing, of another type, or a property that raises. The event is emitted anyway.
-            actor = getattr_or_none(event, "actor")  # type: ignore[assignment]
+            actor = self._read(reader, event, "actor")  # type: ignore[assignment]
             is_representable = False
         if actor is not None:
             self._actor.put(attributes, actor)
         if not is_representable:
-            timestamp = self._substitute_timestamp(getattr_or_none(event, "created"), attributes)
+            created = self._read(reader, event, "created")
+            timestamp = self._substitute_timestamp(created, attributes)
         uid = self._new_uid(timestamp)
         if violations is not None and (violations or not reader.schema.is_declared):
             is_in_quarantine = self._invalid_events.handle(reader, event, uid, timestamp, violations)
             if is_in_quarantine:
                 return
             attributes[_VIOLATIONS] = describe_violations(violations)
-        if not is_representable and violations is not None and _is_naive(getattr_or_none(event, "created")):
+        if not is_representable and violations is not None and _naive(created) is not None:
             self._invalid_events.report_naive_time(reader, violations)
             attributes[_VIOLATIONS] = describe_violations(violations)
         self._emit_signals(reader, attributes, uid, timestamp, get_current())
         if reader.renamed is not None:
             self._emit_renamed(reader.renamed, event, attributes, timestamp)
+
+    def _read(self, reader: EventReader, event: EventLike, name: str) -> object:
+        """Return the actor or the time of an event, or `None` if the event has none or raises an exception instead."""
+        try:
+            return getattr(event, name, None)
+        except PROGRAM_ERRORS as error:
+            label, kind = reader.schema.label, error_type(error)
+            # Not the text of the exception, which may contain a private value.
+            self._failures.log((label, name, kind), "`%s` of an event %s cannot be read: %s", name, label, kind)
+            return None
 
     def _emit_renamed(self, renamed: EventReader, event: EventLike, first: Attributes, timestamp: int) -> None:
         """Emit an event for a second time, under its new name.
@@ -200,8 +224,9 @@ class Emitter:
         A naive datetime is in UTC, as in Datasette's own events. Anything else is kept as text in an attribute, and the
         timestamp is the time now.
         """
-        if _is_naive(created):
-            timestamp = (created.replace(tzinfo=timezone.utc) - _EPOCH) // _MICROSECOND * 1000
+        naive = _naive(created)
+        if naive is not None:
+            timestamp = (naive.replace(tzinfo=timezone.utc) - _EPOCH) // _MICROSECOND * 1000
             if 0 <= timestamp <= INT64_MAX:
                 return timestamp
         form = form_of(created)
@@ -227,7 +252,7 @@ class Emitter:
         except OutboxFull as error:  # an outbox raises it only if the settings are strict; otherwise it logs it itself
             self._report_failure(Signal.LOG, error)
             raise
-        except Exception as error:  # a provider's own code may raise anything
+        except PROGRAM_ERRORS as error:  # a provider's own code may raise anything
             self._report_failure(Signal.LOG, error)
 
     def _find_logger(self) -> Logger | None:
@@ -254,7 +279,7 @@ class Emitter:
                 tracer = self._providers.tracer()
                 attributes = limits_of_spans(tracer).apply(attributes)
                 tracer.start_span(event_name, context, attributes=attributes, start_time=timestamp).end(timestamp)
-        except Exception as error:  # a provider's own code may raise anything
+        except PROGRAM_ERRORS as error:  # a provider's own code may raise anything
             self._report_failure(self._trace_signal, error)
 
     def _limits_of_span_events(self, span: object) -> Limits:
@@ -285,7 +310,7 @@ class Emitter:
                 signal.value,
             )
 
-    def _report_failure(self, signal: Signal, error: Exception) -> None:
+    def _report_failure(self, signal: Signal, error: BaseException) -> None:
         kind = error_type(error)
         self._metrics.emit_failures.add(signal.value, kind)
         self._failures.log(
@@ -293,5 +318,9 @@ class Emitter:
         )
 
 
-def _is_naive(created: object) -> TypeGuard[datetime]:
-    return isinstance(created, datetime) and created.tzinfo is None
+def _naive(created: object) -> datetime | None:
+    """Return a datetime without a time zone as an instance of `datetime` itself; `None` for anything else."""
+    if not issubclass(type(created), datetime):  # `isinstance` would ask the object for its `__class__`
+        return None
+    plain = plain_datetime(created)  # type: ignore[arg-type]
+    return plain if plain.tzinfo is None else None

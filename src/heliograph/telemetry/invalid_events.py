@@ -16,6 +16,8 @@ from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.store import Quarantine
 from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation, ViolationKind, describe_violations
 from heliograph.semconv import SCOPE
@@ -25,7 +27,7 @@ from heliograph.telemetry.metrics import Metrics
 from heliograph.values.attributes import Attributes
 from heliograph.values.introspect import getattr_or_none
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 class InvalidEventHandler:
@@ -82,9 +84,7 @@ class InvalidEventHandler:
             return False
         try:
             self._quarantine.put(self._record(reader, event, uid, time_unix_nano, violations))
-        except (
-            Exception
-        ) as error:  # the disk may be full, for example; the event is then emitted, so that it is not lost
+        except PROGRAM_ERRORS as error:  # such as a full disk; the event is then emitted, so that it is not lost
             message = "An invalid event could not be put into the quarantine, so it is emitted."
             self._log.log(qualified_name(error), message, error=error)
             return False

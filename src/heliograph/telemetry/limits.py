@@ -9,12 +9,12 @@ The limits are read from the objects that apply them. If these have none, the st
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import ACTOR_ONLY, EVENT_NAME, EVENT_OVERFLOW, LOG_RECORD_UID, SCOPE
 from heliograph.values.attributes import Attributes, AttributeValue, add_overflow
 
@@ -32,7 +32,7 @@ _LENGTH: Final = "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"
 _LOG_LENGTH: Final = "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT"
 _SPAN_LENGTH: Final = "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 @dataclass(frozen=True, kw_only=True)

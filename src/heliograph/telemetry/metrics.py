@@ -15,7 +15,6 @@ Threads and processes:
 
 from __future__ import annotations
 
-import logging
 import threading
 import weakref
 from collections import defaultdict
@@ -34,6 +33,8 @@ from opentelemetry.metrics import (
 
 from heliograph.errors import qualified_name
 from heliograph.runtime.fork import after_fork_in_child
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import (
     DURATION_BUCKETS,
     EMIT_FAILURES,
@@ -53,7 +54,7 @@ from heliograph.semconv import (
 )
 from heliograph.telemetry.providers import Providers
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 T = TypeVar("T")
 
@@ -177,7 +178,7 @@ class ByMeterProvider(Generic[T]):
     def _new(self, providers: Providers) -> T:
         try:
             return self._make(providers.meter())
-        except Exception:  # a provider's own code may raise anything; the program continues without metrics
+        except PROGRAM_ERRORS:  # a provider's own code may raise anything; the program continues without metrics
             logger.exception("The MeterProvider failed to create instruments, so heliograph exports no metrics.")
             return self._make(NoOpMeter(SCOPE))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +9,8 @@ from opentelemetry.metrics import Meter, MeterProvider, get_meter_provider
 from opentelemetry.trace import ProxyTracerProvider, Tracer, TracerProvider, get_tracer_provider
 
 from heliograph.runtime.deadline import Deadline, run_within
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCHEMA_URL, SCOPE
 from heliograph.telemetry.otel_api import (
     Logger,
@@ -20,7 +21,7 @@ from heliograph.telemetry.otel_api import (
 )
 from heliograph.version import __version__
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,6 @@ def _flush(provider: object, timeout_millis: int) -> bool:
     try:
         flush = getattr(provider, "force_flush", None)  # not part of the API: only an SDK has something to send
         return flush is None or flush(timeout_millis) is not False
-    except Exception:  # a provider's own code may raise anything
+    except PROGRAM_ERRORS:  # a provider's own code may raise anything
         logger.exception("A provider failed to flush. The telemetry that it holds may be lost.")
         return False

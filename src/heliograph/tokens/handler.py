@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from heliograph.events import Actor
+from heliograph.ambient_actor import Actor
 from heliograph.tokens.restrictions import HasActions, TokenRestrictions
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ records the operation with `TokenTelemetry` and calls the plugin's handler.
 
 from __future__ import annotations
 
+from heliograph.ambient_actor import Actor
 from heliograph.errors import NoTokenHandler, PluginError, TokenHandlerNotFound, TokenInvalid, qualified_name
-from heliograph.events import Actor
 from heliograph.hooks.plugins import Plugins, flatten_results
 from heliograph.hooks.specs import hookimpl
 from heliograph.tokens.handler import TokenHandlerLike, TokenHost, is_token_handler

@@ -8,8 +8,8 @@ from typing import Final
 
 import itsdangerous
 
+from heliograph.ambient_actor import Actor
 from heliograph.errors import TokenExpired, TokenMalformed, TokensDisabled, TokenSignatureInvalid
-from heliograph.events import Actor
 from heliograph.tokens.handler import TokenHandler, TokenHost
 from heliograph.tokens.restrictions import TokenRestrictions
 

@@ -6,7 +6,6 @@ recorded nowhere: not in the span, and not in a log line about a provider that f
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,6 +14,8 @@ from typing import Final
 from opentelemetry.trace import Span, SpanKind, StatusCode, use_span
 
 from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import (
     ERROR_TYPE,
     SCOPE,
@@ -30,7 +31,7 @@ from heliograph.telemetry.providers import Providers
 from heliograph.tokens.rejections import is_rejection, rejection_result
 from heliograph.values.attributes import Attributes
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 class TokenTelemetry:
@@ -87,14 +88,14 @@ class TokenTelemetry:
     def _start_span(self, name: SpanName) -> Span | None:
         try:
             return self._providers.tracer().start_span(name, kind=SpanKind.INTERNAL)
-        except Exception as error:
+        except PROGRAM_ERRORS as error:
             self._log_failure(error)
             return None
 
     def _record_duration(self, name: SpanName, seconds: float, attributes: dict[str, str]) -> None:
         try:
             self._durations[name].record(seconds, attributes)
-        except Exception as error:
+        except PROGRAM_ERRORS as error:
             self._log_failure(error)
 
     def _end_span(self, span: Span, operation: TokenOperation, shared: dict[str, str]) -> None:
@@ -103,10 +104,10 @@ class TokenTelemetry:
             if operation.error_type is not None:
                 span.set_status(StatusCode.ERROR)
             span.end()
-        except Exception as error:
+        except PROGRAM_ERRORS as error:
             self._log_failure(error)
 
-    def _log_failure(self, error: Exception) -> None:
+    def _log_failure(self, error: BaseException) -> None:
         """Log the class of a provider's exception, without its message or traceback, which may quote a token."""
         kind = error_type(error)
         self._failures.log(kind, "A provider failed to record a token operation: %s", kind)

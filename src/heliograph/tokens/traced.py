@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from heliograph.events import Actor
+from heliograph.ambient_actor import Actor
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.semconv import TOKEN_CREATE, TOKEN_VERIFY
 from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost, is_token_handler
 from heliograph.tokens.rejections import combined_class, is_rejection, rejection_as
@@ -145,5 +146,5 @@ def _name_of(handler: object) -> str:
 def _id_of(actor: object) -> object:
     try:
         return actor.get("id") if isinstance(actor, Mapping) else None
-    except Exception:  # a mapping's own code may raise anything; the token is valid nevertheless
+    except PROGRAM_ERRORS:  # a mapping's own code may raise anything; the token is valid nevertheless
         return None

@@ -70,6 +70,7 @@ from typing import Any, Final
 import msgspec
 
 from heliograph.runtime.deadline import run_within
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.values.converters import RegisteredConverter, RunningCall, converter_of, has_fields
 from heliograph.values.introspect import declared_privacy, field_names, type_of
 from heliograph.values.privacy import PrivacyPolicy, Protected
@@ -180,7 +181,7 @@ class _FormBuilder:
                 return "<too deep>"
             self._parents = (*parents, id(value))
             return self._form_by_kind(value)
-        except Exception as error:  # such as a memoryview that was released; the event goes out
+        except PROGRAM_ERRORS as error:  # such as a memoryview that was released; the event goes out
             report_failure(type(value), error)
             return _unknown(value)
         finally:

@@ -13,6 +13,7 @@ import msgspec
 from typing_extensions import is_typeddict
 
 from heliograph.events import Attribute, Privacy
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.values import pydantic_fields
 from heliograph.values.generics import (
     annotated,
@@ -220,5 +221,5 @@ def getattr_or_none(obj: object, name: str) -> object:
     """Return an attribute of an object, or `None` if the object does not have it or raises an exception instead."""
     try:
         return getattr(obj, name, None)
-    except Exception:  # a property is a program's own code; its failure must not lose the event
+    except PROGRAM_ERRORS:  # a property is a program's own code; its failure must not lose the event
         return None

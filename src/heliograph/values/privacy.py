@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
 from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from heliograph.events import Attribute, Privacy
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 
 MASKED: Final = "<masked>"
@@ -29,7 +29,7 @@ EVERYTHING: Final = "*"
 
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=str, order="sorted")  # equal dicts have one hash, whatever their order
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 class Protected(str):

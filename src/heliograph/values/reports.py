@@ -7,16 +7,16 @@ is one step of the interpreter.
 from __future__ import annotations
 
 import contextlib
-import logging
 from typing import Final
 
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.values.stored import class_name
 
 MAX_WARNINGS: Final = 256
 """The number of classes that are named in the log of one process."""
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 _first_reports: Final[dict[str, object]] = {}
 

@@ -11,6 +11,7 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from heliograph.errors import qualified_name
 from heliograph.values.text import display
 
 MAX_CACHED_CLASSES: Final = 1024
@@ -18,7 +19,6 @@ MAX_CACHED_CLASSES: Final = 1024
 
 _MRO: Final = type.__dict__["__mro__"].__get__
 _CLASS_DICT: Final = type.__dict__["__dict__"].__get__
-_MODULE: Final = type.__dict__["__module__"].__get__
 _QUALNAME: Final = type.__dict__["__qualname__"].__get__
 _C_DESCRIPTORS: Final = frozenset({types.MemberDescriptorType, types.GetSetDescriptorType})
 """The descriptors of slots and of classes written in C. Python code cannot make or override their functions."""
@@ -38,8 +38,7 @@ def qualname(cls: type) -> str:
 
 def class_name(cls: type) -> str:
     """Return the module and the name of a class, as one short printable text."""
-    module = _MODULE(cls)
-    return display(f"{module if type(module) is str else '?'}.{qualname(cls)}")
+    return display(qualified_name(cls))
 
 
 def stored_attribute(value: object, name: str) -> object:

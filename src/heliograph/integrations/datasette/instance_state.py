@@ -5,7 +5,6 @@ Threads: hooks run in one event loop, so nothing here has a lock.
 
 from __future__ import annotations
 
-import logging
 import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from datasette.tokens import TokenHandler, TokenInvalid
 from heliograph.errors import SchemaError, SettingsError
 from heliograph.instrumentation import Instrumentation
 from heliograph.integrations.datasette.distributions import namespace_of
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings, Validation
 from heliograph.telemetry.providers import Providers
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PLUGIN_NAME: Final = "heliograph"
 """The plugin's key in Datasette's configuration."""
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 class InstanceState:

@@ -22,8 +22,8 @@ Threads: hooks run in Datasette's event loop. A flush waits for servers, so it r
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
+import sys
 import weakref
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Final
@@ -39,13 +39,16 @@ from heliograph.integrations.datasette.instance_state import state_of
 from heliograph.integrations.datasette.process_providers import ProcessProviders, flush
 from heliograph.integrations.datasette.request_actor import App, keep_request, with_request_actor
 from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
+from heliograph.telemetry.metrics import error_type
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
     from datasette.utils.asgi import Request
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 failures: Final = LimitedLog(logger)
 """Failures that may happen for every event and every token."""
@@ -89,12 +92,15 @@ def _problems(step: Callable[[], object]) -> tuple[str, ...]:
 def track_event(datasette: Datasette, event: EventLike) -> None:
     """Emit the event.
 
-    The hook is `tryfirst`: if the hook of another plugin raises, Datasette does not call those after it.
+    The hook is `tryfirst`: if the hook of another plugin raises, Datasette does not call those after it. While the interpreter
+    ends, nothing is done.
     """
+    if sys.is_finalizing():
+        return
     try:
         state_of(datasette).emit(event)
-    except Exception as error:
-        failures.log((weakref.ref(datasette), type(error)), "An event could not be emitted.", error=error)
+    except PROGRAM_ERRORS as error:
+        failures.log((weakref.ref(datasette), error_type(error)), "An event could not be emitted.", error=error)
 
 
 @hookimpl(wrapper=True)
@@ -103,8 +109,8 @@ def register_token_handler(datasette: Datasette) -> Generator[None, list[object]
     handlers = yield
     try:
         return state_of(datasette).traced(handlers)
-    except Exception as error:
-        kind = ("tokens", weakref.ref(datasette), type(error))
+    except PROGRAM_ERRORS as error:
+        kind = ("tokens", weakref.ref(datasette), error_type(error))
         failures.log(kind, "The operations of token handlers cannot be traced.", error=error)
         return handlers
 

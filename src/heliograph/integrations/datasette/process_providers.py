@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Final
 
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.sdk.exporters import TelemetrySignal, asks_for_export
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings
@@ -22,7 +22,7 @@ SERVICE_NAME: Final = "datasette"
 TRACE_SIBLINGS: Final = ("datasette-otel-otlp-exporter", "datasette-otel-viewer", "datasette-otel-file-exporter")
 """The plugins that set a TracerProvider when they are imported, which may be before or after this one."""
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 class ProcessProviders:

@@ -1,7 +1,7 @@
 """The ambient actor in Datasette: the actor of the current request.
 
 Datasette determines the actor late, after all ASGI middleware has begun, and writes it into a copy of the scope that the
-middleware saw. So it takes two hooks: the middleware makes a `RequestActor` ambient and puts it into the scope, and
+middleware saw. So it takes two hooks: the middleware makes an `ActorOfRequest` ambient and puts it into the scope, and
 `actor_from_request`, where the copy of the scope first appears, hands the request to it.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from heliograph.events import Actor, acting_as
+from heliograph.ambient_actor import Actor, RequestActor, acting_as
 
 if TYPE_CHECKING:
     from datasette.utils.asgi import Request
@@ -19,21 +19,22 @@ Scope: TypeAlias = MutableMapping[str, Any]
 App: TypeAlias = Callable[[Scope, Any, Any], Awaitable[None]]
 
 SCOPE_KEY: Final = "heliograph.request_actor"
-"""The key of the `RequestActor` in the ASGI scope."""
+"""The key of the `ActorOfRequest` in the ASGI scope."""
 
 
-class RequestActor:
-    """Returns the actor of a request, each time that an event without an actor is created.
+class ActorOfRequest(RequestActor):
+    """Returns the actor of a request of Datasette, each time that an event without an actor is created.
 
     Attributes:
         request: The request; `None` until Datasette begins to determine its actor.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.request: Request | None = None
 
-    def __call__(self) -> Actor | None:
-        """Return the actor, or `None` if there is none or it is not known yet."""
+    def unknown(self) -> Actor | None:
+        """Return the actor that Datasette determined, or `None` if there is none or it is not known yet."""
         actor: Actor | None = None if self.request is None else self.request.scope.get("actor")
         return actor
 
@@ -45,7 +46,7 @@ def with_request_actor(app: App) -> App:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        actor = RequestActor()
+        actor = ActorOfRequest()
         with acting_as(actor):
             await app({**scope, SCOPE_KEY: actor}, receive, send)
 
@@ -53,7 +54,7 @@ def with_request_actor(app: App) -> App:
 
 
 def keep_request(request: Request) -> None:
-    """Hand a request to the `RequestActor` in its scope."""
+    """Hand a request to the `ActorOfRequest` in its scope."""
     actor = request.scope.get(SCOPE_KEY)
-    if isinstance(actor, RequestActor):
+    if isinstance(actor, ActorOfRequest):
         actor.request = request

@@ -139,6 +139,13 @@ def _with_privacy(field: FieldSchema, private: Attribute | None) -> FieldSchema:
     return dataclasses.replace(field, declared=declared)
 
 
+def masked_schema(ancestor: EventSchema) -> EventSchema:
+    """Return the schema of an unregistered subclass that cannot be read: the ancestor's, with every field masked."""
+    masked = Attribute(privacy=Privacy.MASK)
+    fields = tuple(_with_privacy(field, masked) for field in ancestor.fields or ())
+    return dataclasses.replace(ancestor, fields=fields, is_declared=False, renamed=None)
+
+
 def specialize_schema(schema: EventSchema, alias: object) -> EventSchema:
     """Return the schema of the events that an alias such as ``Created[Secret]`` made, of the generic class in ``schema``.
 

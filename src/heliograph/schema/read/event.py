@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from heliograph.events import EventLike
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read.coverage import CoverageRecorder
 from heliograph.schema.read.field import field_readers
@@ -134,5 +135,5 @@ class EventReader:
 def _properties(event: EventLike) -> Mapping[str, object]:
     try:
         return dict(event.properties())
-    except Exception:  # properties() is a program's own code; the object's own values are exported instead
+    except PROGRAM_ERRORS:  # properties() is a program's own code; the object's own values are exported instead
         return {key: value for key, value in getattr(event, "__dict__", {}).items() if key not in {"actor", "created"}}

@@ -12,7 +12,7 @@ The source of a class with one integer ``a`` and an optional text ``b``, shorten
                 attributes = {"app.thing.a": value_0}
                 if value_1 is not None: attributes["app.thing.b"] = value_1
                 return attributes
-        except Exception:
+        except program_errors:
             pass
         return fallback(event, violations)
 
@@ -38,6 +38,7 @@ import msgspec
 from typing_extensions import assert_never
 
 from heliograph.events import EventLike, Privacy
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.schema.model.patterns import compile_pattern
 from heliograph.schema.model.types import (
     AnyType,
@@ -90,6 +91,7 @@ def generate_attributes_function(
     names: dict[str, object] = {
         **source.constants,
         "fallback": fallback,
+        "program_errors": PROGRAM_ERRORS,
         "escape_surrogates": escape_surrogates,
         "texts": msgspec.to_builtins,
     }
@@ -224,7 +226,7 @@ class _FunctionSource:
             names, values = (", ".join(f"{prefix}{each}" for each in self._batch) for prefix in ("text_", ""))
             lines.append(f"{indent}{names}, = texts(({values},))")
         lines += [indent + line for line in self._assignments()]
-        lines += ["    except Exception:", "        pass", "    return fallback(event, violations)"]
+        lines += ["    except program_errors:", "        pass", "    return fallback(event, violations)"]
         return "\n".join(lines)
 
     def _assignments(self) -> list[str]:

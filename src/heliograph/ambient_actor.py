@@ -1,0 +1,252 @@
+"""The ambient actor: who causes the events that are made in the current context, if they do not say it themselves.
+
+`acting_as` opens a *block*. The current block is in a `ContextVar`, so that each thread and each asyncio task has its own, and each
+block knows the one around it.
+
+Blocks that end elsewhere
+-------------------------
+A block may end in another context than it began in: an async generator that is not read to its end is closed by another task, and
+fixtures and dependencies of frameworks begin in one task or thread and end in another. The context in which it began cannot be
+changed from there. So the block is marked as *left*: it counts no longer anywhere, and the block around it decides instead.
+The same happens to a block that ends while one inside of it has not ended, as with two generators that are read in turn.
+
+A block that ends where it began is not marked. A task that was started in it has a copy of the context, and keeps the actor.
+
+Generators
+----------
+Python has no context of its own for a generator: what it sets, its caller sees at each ``yield``. An event that the caller makes
+between two rows must not have the actor of a generator that reads rows. So a block remembers the generator that it is in, and
+counts not while that is suspended. There are two exceptions. The generator of a context manager, a fixture or a hook wrapper is
+suspended while its body runs, which is what the block is for. And in another context, such as that of a task that the generator
+started, nobody can see if it is suspended or waits.
+
+Requests
+--------
+`RequestActor` is an actor that is not known yet when its block begins. `set_actor` fills it in, from any thread or task of the
+request: they share the object, although each may have a copy of the context. `set_actor` changes no other block. Its
+actor would become that of everything else that runs in the block, such as other requests.
+
+Threads: any number of threads may use one block at once. Each step on it is one assignment.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import FrameType
+from typing import Final, TypeAlias
+
+from heliograph.errors import qualified_name
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.safe_logger import SafeLogger
+from heliograph.semconv import SCOPE
+
+Actor: TypeAlias = Mapping[str, object]
+"""The user or program that caused an event: a mapping, usually with an ``id``."""
+
+ActorFunction: TypeAlias = Callable[[], "Actor | None"]
+"""A function that returns the ambient actor."""
+
+failures: Final = LimitedLog(SafeLogger(SCOPE))
+"""Problems that may occur for every event."""
+
+
+class RequestActor:
+    """The actor of one request, which may become known while the request is handled: ``with acting_as(RequestActor()):``.
+
+    It is a function for `acting_as`. `set_actor` fills it in.
+    """
+
+    def __init__(self) -> None:
+        self._function: ActorFunction = self.unknown
+
+    def __call__(self) -> Actor | None:
+        """Return the actor that `set_actor` was given, or else the result of `unknown`."""
+        return self._function()
+
+    def fill_in(self, function: ActorFunction) -> None:
+        """Return the result of a function from now on."""
+        self._function = function
+
+    def unknown(self) -> Actor | None:
+        """Return the actor as long as `set_actor` was not called. A subclass may look for it elsewhere."""
+        return None
+
+
+class _Block:
+    """One use of `acting_as`.
+
+    Attributes:
+        function: Returns the actor.
+        outer: The block around it.
+        is_left: True if the block has ended, and the context that it began in could not be changed.
+        generator: The frame of the generator that the block is in, if the caller must not see the block.
+    """
+
+    __slots__ = ("_probe_token", "function", "generator", "is_left", "outer")
+
+    def __init__(self, function: ActorFunction, outer: _Block | None, generator: FrameType | None) -> None:
+        self.function = function
+        self.outer = outer
+        self.is_left = False
+        self.generator = generator
+        self._probe_token = None if generator is None else _probe.set(None)
+
+    def counts(self) -> bool:
+        """Return True if the block applies to the code that asks."""
+        if self.is_left:
+            return False
+        return self.generator is None or _is_running(self.generator) or not self._is_in_own_context()
+
+    def _is_in_own_context(self) -> bool:
+        # A token can be used once, and only in the context that it was made in. There is no other way to compare contexts.
+        try:
+            _probe.reset(self._probe_token)  # type: ignore[arg-type]
+        except (ValueError, RuntimeError):  # RuntimeError: a signal handler interrupted the next line
+            return False
+        self._probe_token = _probe.set(None)
+        return True
+
+
+_current: ContextVar[_Block | None] = ContextVar("heliograph_actor", default=None)
+_probe: ContextVar[None] = ContextVar("heliograph_actor_probe")
+
+_RUN_BODIES: Final = frozenset(
+    {"_pytest", "anyio", "contextlib", "litestar", "pluggy", "pytest_asyncio", "pytest_trio"}
+)
+"""The packages that run a generator as a context manager: its caller's code is the body of the block around the `yield`."""
+
+
+def _is_running(generator: FrameType) -> bool:
+    """Return True if the code that asks was called by a generator."""
+    frame: FrameType | None = inspect.currentframe()
+    while frame is not None and frame is not generator:
+        frame = frame.f_back
+    return frame is not None
+
+
+def _generator_around(frame: FrameType | None) -> FrameType | None:
+    """Return the frame of the generator that a frame belongs to, unless its caller's code is the body of a block in it."""
+    while frame is not None and _runs_bodies(frame):
+        frame = frame.f_back
+    if frame is None or not frame.f_code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
+        return None
+    caller = frame.f_back
+    return _generator_around(caller) if caller is not None and _runs_bodies(caller) else frame
+
+
+def _runs_bodies(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in _RUN_BODIES
+
+
+def _current_block() -> _Block | None:
+    block = _current.get()
+    while block is not None and not block.counts():
+        block = block.outer
+    return block
+
+
+def current_actor() -> Actor | None:
+    """Return the ambient actor: the one of the innermost `acting_as`, or `None`.
+
+    If the function that was passed to `acting_as` raises an exception, it is logged, and there is no actor.
+    """
+    block = _current_block()
+    if block is None:
+        return None
+    try:
+        return block.function()
+    except PROGRAM_ERRORS as error:
+        message = "The function that was passed to acting_as() failed, so events have no actor."
+        failures.log(("function", qualified_name(error)), message, error=error)
+        return None
+
+
+@contextmanager
+def acting_as(actor: Actor | ActorFunction | None) -> Iterator[None]:
+    """Make ``actor`` the default actor of all events created in this context.
+
+    It applies inside the block, and to tasks and threads that copy its context. In a generator that yields values, it does not
+    apply to the caller.
+
+    Args:
+        actor: A mapping, `None` for no actor, or a function without arguments that returns one of the two. The function is
+            called each time an event is created: a middleware may run before authentication, and not know the actor yet.
+            If the actor becomes known while a request is handled, pass a `RequestActor`, and call `set_actor` then.
+
+    Raises:
+        TypeError: `actor` is something else.
+    """
+    outer = _current.get()
+    while outer is not None and outer.is_left:  # else these would stay in memory
+        outer = outer.outer
+    block = _Block(_as_function(actor), outer, _generator_around(inspect.currentframe()))
+    token = _current.set(block)
+    try:
+        yield
+    finally:
+        is_current = _current.get() is block
+        try:
+            if is_current:
+                _current.reset(token)
+            else:
+                _leave_elsewhere(block)
+        except ValueError:  # this is a copy of the context that the block began in
+            _leave_elsewhere(block)
+        block.generator = None  # its frame keeps every local variable alive
+
+
+def _leave_elsewhere(block: _Block) -> None:
+    block.is_left = True
+    if _current.get() is block:
+        _current.set(block.outer)
+    failures.log(
+        "block",
+        "A block of acting_as() ended in another task, thread or order than it began in. Its actor counts no longer. Enter and "
+        "leave it in one function; in a generator, close the generator where it is used, with contextlib.closing or aclosing.",
+        level=logging.WARNING,
+    )
+
+
+def set_actor(actor: Actor | ActorFunction | None) -> None:
+    """Fill in the actor of the current request: of the innermost `acting_as` block with a `RequestActor`.
+
+    Events that are created later in the request, in any task or thread of it, have that actor. A block inside of it that names
+    an actor keeps that one. Outside of every request, nothing changes, and a warning is logged.
+
+    Args:
+        actor: A mapping, `None` for no actor, or a function without arguments that returns one of the two.
+
+    Raises:
+        TypeError: `actor` is something else.
+    """
+    function = _as_function(actor)
+    block = _current.get()
+    while block is not None:
+        if isinstance(block.function, RequestActor) and block.counts():
+            block.function.fill_in(function)
+            return
+        block = block.outer
+    failures.log(
+        "request",
+        "set_actor() was called outside of a request, so it has no effect. Run the request in `with acting_as(RequestActor()):`.",
+        level=logging.WARNING,
+    )
+
+
+def _as_function(actor: Actor | ActorFunction | None) -> ActorFunction:
+    if callable(actor):
+        return actor
+    try:
+        is_actor = actor is None or isinstance(actor, Mapping)
+    except PROGRAM_ERRORS:  # a lazy object cannot say its class; an event that it is the actor of reports it
+        is_actor = True
+    if is_actor:
+        return lambda: actor
+    raise TypeError(
+        f"acting_as() and set_actor() take an actor's mapping, such as {{'id': 'root'}}, not {type(actor).__name__}"
+    )

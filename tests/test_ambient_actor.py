@@ -1,0 +1,387 @@
+"""An event that names no actor has the one of its context, and never that of another one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import gc
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from heliograph import Event, RequestActor, acting_as, ambient_actor, current_actor, set_actor
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.safe_logger import SafeLogger
+
+
+@dataclass
+class BanUserEvent(Event):
+    name = "ban-user"
+    user: dict
+
+
+@pytest.fixture(autouse=True)
+def new_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test see the first warning of its kind."""
+    monkeypatch.setattr(ambient_actor, "failures", LimitedLog(SafeLogger("heliograph")))
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_left() -> Iterator[None]:
+    """No test leaves an actor to the next one."""
+    yield
+    assert current_actor() is None
+
+
+def test_acting_as_applies_to_its_block_and_nests() -> None:
+    """The innermost block decides, and nothing remains after it, even after an exception."""
+    assert current_actor() is None
+    with acting_as({"id": "outer"}):
+        with pytest.raises(ZeroDivisionError), acting_as({"id": "inner"}):
+            assert current_actor() == {"id": "inner"}
+            raise ZeroDivisionError
+        with acting_as(None):
+            assert BanUserEvent(user={}).actor is None
+        assert BanUserEvent(user={}).actor == {"id": "outer"}
+    assert current_actor() is None
+
+
+def test_acting_as_calls_a_function_for_each_event() -> None:
+    """`acting_as` accepts a function, because a middleware may not know the user yet."""
+    known: list[dict[str, object] | None] = [None]
+
+    with acting_as(lambda: known[0]):
+        early = BanUserEvent(user={})
+        known[0] = {"id": "late"}
+        late = BanUserEvent(user={})
+
+    assert (early.actor, late.actor) == (None, {"id": "late"})
+
+
+def test_acting_as_rejects_other_values() -> None:
+    """A string in place of a mapping is an error where it is written."""
+    with pytest.raises(TypeError, match=r"take an actor's mapping, such as \{'id': 'root'\}, not str"):
+        with acting_as("root"):  # type: ignore[arg-type]
+            pass
+    with pytest.raises(TypeError, match=r"take an actor's mapping"):
+        set_actor(1)  # type: ignore[arg-type]
+
+
+def test_thread_has_its_own_ambient_actor() -> None:
+    """A new thread has no ambient actor, unless it runs in a copy of the context."""
+    seen: list[object] = []
+
+    with acting_as({"id": "root"}):
+        context = contextvars.copy_context()
+        for target in (lambda: seen.append(current_actor()), lambda: context.run(lambda: seen.append(current_actor()))):
+            thread = threading.Thread(target=target)
+            thread.start()
+            thread.join()
+
+    assert seen == [None, {"id": "root"}]
+
+
+@pytest.mark.anyio
+async def test_task_has_its_own_ambient_actor() -> None:
+    """Tasks that run at the same time do not affect each other."""
+    seen: dict[str, object] = {}
+
+    async def work(name: str) -> None:
+        with acting_as({"id": name}):
+            await anyio.lowlevel.checkpoint()
+            seen[name] = current_actor()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work, "a")
+        tasks.start_soon(work, "b")
+
+    assert seen == {"a": {"id": "a"}, "b": {"id": "b"}}
+
+
+# Actors that fail
+
+
+@pytest.mark.parametrize("error", [RuntimeError("session store is down"), asyncio.CancelledError()])
+def test_function_that_fails_is_logged_once_and_there_is_no_actor(
+    warnings: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    """Events are made nevertheless."""
+
+    def who() -> dict[str, object]:
+        raise error
+
+    with acting_as(who):
+        events = [BanUserEvent(user={}) for _ in range(3)]
+
+    assert [event.actor for event in events] == [None, None, None]
+    assert warnings.text.count("The function that was passed to acting_as() failed") == 1
+    assert warnings.text.count("Traceback") == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_other_exceptions_of_the_function_pass(error: type[BaseException]) -> None:
+    """A signal handler may raise one while the function runs."""
+
+    def who() -> dict[str, object]:
+        raise error
+
+    with acting_as(who), pytest.raises(error):
+        BanUserEvent(user={})
+
+
+def test_lazy_object_whose_class_is_unknown_is_accepted() -> None:
+    """Asking it for its class would run its code."""
+
+    class Lazy:
+        __class__ = property(lambda _: 1 / 0)  # type: ignore[assignment]
+
+    lazy = Lazy()
+    with acting_as(lazy):  # type: ignore[arg-type]
+        assert BanUserEvent(user={}).actor is lazy
+
+
+# Blocks that end elsewhere
+
+WARNING = "ended in another task, thread or order"
+
+
+def test_block_left_in_another_task(warnings: pytest.LogCaptureFixture) -> None:
+    """Nothing is raised, and a warning says how to avoid it."""
+    seen = []
+
+    @contextlib.asynccontextmanager
+    async def fixture() -> AsyncIterator[None]:
+        with acting_as({"id": "fixture"}):
+            yield
+
+    async def main() -> None:
+        manager = fixture()
+        await asyncio.create_task(manager.__aenter__())  # type: ignore[arg-type]
+        seen.append(current_actor())
+        await asyncio.create_task(manager.__aexit__(None, None, None))  # type: ignore[arg-type]
+        seen.append(current_actor())
+
+    asyncio.run(main())
+    assert seen == [None, None]
+    assert warnings.text.count(WARNING) == 1
+
+
+def test_block_left_in_another_thread(warnings: pytest.LogCaptureFixture) -> None:
+    """The thread that entered it goes on without its actor, and with the one around it."""
+    with acting_as({"id": "outer"}):
+        manager = acting_as({"id": "inner"})
+        manager.__enter__()
+        assert current_actor() == {"id": "inner"}
+        thread = threading.Thread(target=manager.__exit__, args=(None, None, None))
+        thread.start()
+        thread.join()
+        assert current_actor() == {"id": "outer"}
+    assert WARNING in warnings.text
+
+
+def test_block_left_in_a_copy_of_its_context(warnings: pytest.LogCaptureFixture) -> None:
+    """It counts in neither of them."""
+    context = contextvars.copy_context()
+
+    def run() -> None:
+        manager = acting_as({"id": "inner"})
+        manager.__enter__()
+        copy = contextvars.copy_context()
+        copy.run(manager.__exit__, None, None, None)
+        assert (current_actor(), copy.run(current_actor)) == (None, None)
+
+    context.run(run)
+    assert WARNING in warnings.text
+
+
+def test_blocks_left_in_another_order(warnings: pytest.LogCaptureFixture) -> None:
+    """The actor of the first does not come back when the second ends."""
+    first, second = acting_as({"id": "first"}), acting_as({"id": "second"})
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert current_actor() == {"id": "second"}
+    second.__exit__(None, None, None)
+    assert current_actor() is None
+    assert WARNING in warnings.text
+
+
+def test_task_keeps_the_actor_of_the_block_it_was_started_in() -> None:
+    """The block may end before the task does."""
+    seen = []
+
+    async def later() -> None:
+        await asyncio.sleep(0)
+        seen.append(current_actor())
+
+    async def main() -> None:
+        with acting_as({"id": "root"}):
+            task = asyncio.create_task(later())
+        await task
+
+    asyncio.run(main())
+    assert seen == [{"id": "root"}]
+
+
+# Generators
+
+
+def rows(name: str, seen: list[object]) -> Iterator[int]:
+    """Yield rows in a block of its own."""
+    with acting_as({"id": name}):
+        for number in range(3):
+            seen.append(current_actor())
+            yield number
+
+
+def test_caller_of_a_generator_does_not_have_its_actor() -> None:
+    """Neither between two rows, nor after a loop that ends early."""
+    inside: list[object] = []
+    outside: list[object] = []
+    for number in rows("importer", inside):
+        outside.append(current_actor())
+        if number:
+            break
+    generator = rows("importer", inside)
+    next(generator)
+    outside.append(current_actor())
+    with acting_as({"id": "caller"}):
+        next(generator)
+        outside.append(current_actor())
+    del generator
+    gc.collect()
+
+    assert inside == [{"id": "importer"}] * 3 + [{"id": "caller"}]
+    assert outside == [None, None, None, {"id": "caller"}]
+
+
+def test_generators_that_are_read_in_turn_have_their_own_actors() -> None:
+    """The order in which they end does not matter."""
+    first: list[object] = []
+    second: list[object] = []
+    for _ in zip(rows("first", first), rows("second", second)):
+        assert current_actor() is None
+    gc.collect()
+
+    assert {str(actor) for actor in first} == {"{'id': 'first'}"}
+    assert {str(actor) for actor in second} == {"{'id': 'second'}"}
+
+
+def test_caller_of_an_async_generator_does_not_have_its_actor() -> None:
+    """Also while the event loop still has to close it. The tasks that the generator starts have its actor."""
+    seen: list[object] = []
+
+    async def note() -> None:
+        seen.append(current_actor())
+
+    async def async_rows() -> AsyncIterator[int]:
+        with acting_as({"id": "importer"}):
+            for number in range(3):
+                await asyncio.create_task(note())
+                yield number
+
+    async def main() -> None:
+        async for number in async_rows():
+            if number:
+                break
+        assert current_actor() is None
+        await asyncio.sleep(0.05)
+        assert current_actor() is None
+
+    asyncio.run(main())
+    assert seen == [{"id": "importer"}] * 2
+
+
+def test_block_inside_of_a_context_manager_of_a_generator_is_the_generators() -> None:
+    """It is the generator that uses the context manager, whose body has the actor."""
+
+    @contextlib.contextmanager
+    def importing() -> Iterator[None]:
+        with acting_as({"id": "importer"}):
+            yield
+
+    def imported() -> Iterator[object]:
+        with importing():
+            yield current_actor()
+
+    with importing():
+        assert current_actor() == {"id": "importer"}
+    generator = imported()
+    assert next(generator) == {"id": "importer"}
+    assert current_actor() is None
+    generator.close()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def as_root() -> Iterator[None]:
+    """A fixture is a generator whose caller runs the test."""
+    with acting_as({"id": "root"}):
+        yield
+
+
+def test_fixture_gives_its_actor_to_the_test(as_root: None) -> None:
+    """The test is the body of the block."""
+    assert current_actor() == {"id": "root"}
+
+
+def test_interrupted_comparison_of_contexts_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal handler may ask for the actor in the middle of another question of its thread."""
+    generator = rows("importer", [])
+    next(generator)
+    [block] = [ambient_actor._current.get()]
+    assert block is not None
+    ambient_actor._probe.reset(block._probe_token)  # type: ignore[arg-type]
+    assert current_actor() == {"id": "importer"}
+    generator.close()  # type: ignore[attr-defined]
+
+
+# Requests
+
+
+def test_actor_that_becomes_known_during_a_request() -> None:
+    """A dependency in another thread, with a copy of the context, fills it in for all of the request."""
+    with acting_as(RequestActor()):
+        assert BanUserEvent(user={}).actor is None
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(set_actor, {"id": "root"}))
+        thread.start()
+        thread.join()
+        assert BanUserEvent(user={}).actor == {"id": "root"}
+        with acting_as({"id": "job"}):
+            set_actor(lambda: {"id": "other"})
+            assert BanUserEvent(user={}).actor == {"id": "job"}
+        assert BanUserEvent(user={}).actor == {"id": "other"}
+        set_actor(None)
+        assert BanUserEvent(user={}).actor is None
+
+
+def test_requests_at_the_same_time_have_their_own_actors() -> None:
+    """The block around the server is not changed."""
+
+    async def request(name: str) -> object:
+        with acting_as(RequestActor()):
+            await asyncio.sleep(0)
+            set_actor({"id": name})
+            await asyncio.sleep(0)
+            return current_actor()
+
+    async def main() -> list[object]:
+        return await asyncio.gather(request("a"), request("b"))
+
+    with acting_as({"id": "server"}):
+        assert asyncio.run(main()) == [{"id": "a"}, {"id": "b"}]
+        assert current_actor() == {"id": "server"}
+
+
+def test_actor_outside_of_a_request_changes_nothing(warnings: pytest.LogCaptureFixture) -> None:
+    """It would stay for everything that the thread does next."""
+    set_actor({"id": "root"})
+    with acting_as({"id": "job"}):
+        set_actor({"id": "root"})
+        assert current_actor() == {"id": "job"}
+    assert current_actor() is None
+    assert warnings.text.count("outside of a request") == 1
