@@ -58,6 +58,20 @@ async def test_written_rows_are_read(database: Database, tmp_path: Path) -> None
 
 
 @pytest.mark.anyio
+async def test_path_begins_at_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configuration that names a database may be a file in which no shell expands `~`."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    background = BackgroundLoop()
+    database = Database("events", "~/events.db", background=background)
+    await database.execute_write("create table t (a)")
+    database.close()
+    background.stop()
+
+    assert (tmp_path / "events.db").exists()
+
+
+@pytest.mark.anyio
 async def test_results_have_datasettes_methods(database: Database) -> None:
     """`first` returns None, and `single_value` raises, if there is no such value."""
     assert (await database.execute("select 7")).single_value() == 7

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import string
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph import Settings, SettingsError, Signal
+from heliograph import Settings, SettingsError, Signal, Validation
 from heliograph.settings import FIELDS, OutboxFullPolicy, resolve_references, variable_name
 
 
@@ -161,6 +162,41 @@ def test_path_in_a_configuration_is_not_empty() -> None:
     [found] = problems({}, {"outbox": ""})
 
     assert found == "plugins.heliograph.outbox: '' must be a path"
+
+
+@pytest.mark.parametrize("name", ["outbox", "quarantine"])
+def test_path_begins_at_the_home_directory(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No shell expands `~` in a file of variables, such as systemd's, or in YAML."""
+    monkeypatch.setenv("HOME", "/home/alice")
+
+    assert getattr(Settings.from_env({variable_name(name): "~/kept"}), name) == Path("/home/alice/kept")
+    assert getattr(Settings.from_env({}, config={name: "~/kept"}), name) == Path("/home/alice/kept")
+    assert getattr(Settings(**{name: "~/kept"}), name) == Path("/home/alice/kept")  # type: ignore[arg-type]
+
+
+def test_home_directory_of_an_unknown_user_is_an_error() -> None:
+    """No directory with the name `~nobody-here` is created."""
+    [found] = problems({"HELIOGRAPH_OUTBOX": "~nobody-here/outbox"}, {})
+
+    assert found == (
+        "HELIOGRAPH_OUTBOX: '~nobody-here/outbox' must be a path without `~`, because that user has no home directory"
+    )
+
+
+def test_further_problems_are_reported_with_the_others() -> None:
+    """A host that cannot use an allowed value says so at the same time. It sees only values that are allowed."""
+    seen: list[object] = []
+
+    def check(values: Mapping[str, object]) -> list[str]:
+        seen.append(dict(values))
+        return ["validation: not here"]
+
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({"HELIOGRAPH_VALIDATION": "strict", "HELIOGRAPH_SIGNALS": "smoke"}, check=check)
+
+    assert len(caught.value.problems) == 2
+    assert caught.value.problems[1] == "validation: not here"
+    assert seen == [{"validation": Validation.STRICT}]
 
 
 def test_number_in_a_configuration_is_not_a_boolean() -> None:

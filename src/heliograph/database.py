@@ -26,7 +26,8 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from os import PathLike, fspath
+from os import PathLike
+from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
 
 import anyio.to_thread
@@ -125,7 +126,7 @@ class Database:
 
     def __init__(self, name: str, path: str | PathLike[str], *, background: BackgroundLoop) -> None:
         self.name = name
-        self.path = fspath(path)
+        self.path = str(Path(path).expanduser())
         self._background = background
         self._lock = ForkLock()
         self._connection: sqlite3.Connection | None = None  # guarded by the lock

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from heliograph.errors import QuarantineError, SettingsError
 from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.replay import prepare
 from heliograph.quarantine.store import Quarantine
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.registry import SchemaRegistry
-from heliograph.settings import Settings
+from heliograph.settings import Settings, Validation
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.emitter import Emitter
 from heliograph.telemetry.metrics import metrics_of
@@ -25,6 +26,9 @@ class Instrumentation:
         settings: The signals, the privacy of events and actors, and the treatment of invalid events.
         providers: The OpenTelemetry providers that telemetry goes to.
 
+    Raises:
+        SettingsError: Invalid events are to be set aside, and the file of the quarantine cannot be used.
+
     Attributes:
         schemas: The schemas of the registered event classes.
         tokens: Records token operations as spans and durations.
@@ -35,7 +39,10 @@ class Instrumentation:
         self.schemas = SchemaRegistry.from_settings(settings, self._begin_to_count)
         actor = ActorFilter(settings.actor, self.schemas.policy)
         self.tokens = TokenTelemetry(providers, actor)
-        self._emitter = Emitter(settings, providers, actor, quarantine=Quarantine(settings.quarantine))
+        quarantine = Quarantine(settings.quarantine)
+        if settings.validation is Validation.QUARANTINE:
+            _check(quarantine)
+        self._emitter = Emitter(settings, providers, actor, quarantine=quarantine)
 
     def _begin_to_count(self, reader: EventReader) -> None:
         self._metrics.events.begin(reader.schema.event_name)
@@ -60,3 +67,10 @@ class Instrumentation:
         """
         reader, attributes = prepare(self.schemas, record)
         self._emitter.replay(reader, record, attributes)
+
+
+def _check(quarantine: Quarantine) -> None:
+    try:
+        quarantine.check()
+    except QuarantineError as error:
+        raise SettingsError([f"quarantine: {error}"]) from error

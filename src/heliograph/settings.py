@@ -125,9 +125,12 @@ def _parse_text(value: object) -> str:
 
 
 def _parse_path(value: object) -> Path:
-    if isinstance(value, (str, os.PathLike)) and os.fspath(value):
-        return Path(value)
-    raise ValueError("must be a path")
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise ValueError("must be a path")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # `~` or `~user` without a home directory
+        raise ValueError("must be a path without `~`, because that user has no home directory") from None
 
 
 def _parse_namespace(value: object) -> str:
@@ -324,7 +327,11 @@ class Settings:
 
     @classmethod
     def from_env(
-        cls, environ: Mapping[str, str] | None = None, *, config: Mapping[str, object] | None = None
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        config: Mapping[str, object] | None = None,
+        check: Callable[[Mapping[str, object]], Iterable[str]] = lambda _: (),
     ) -> Settings:
         """Return the settings of the environment, then of the configuration, then the defaults.
 
@@ -335,6 +342,8 @@ class Settings:
         Args:
             environ: The environment; `None` is the environment of the process.
             config: Datasette's ``plugins: heliograph:``. The environment takes precedence over it.
+            check: Returns further problems, given the values that are allowed by themselves, by setting. They are reported
+                together with all others.
 
         Raises:
             SettingsError: Values or keys are not allowed; it lists all of them.
@@ -353,6 +362,7 @@ class Settings:
         values = _parse_each({k: v for k, v in given.items() if k in FIELDS}, variable_name, problems)
         rest = {k: v for k, v in config.items() if k in FIELDS and k not in given}
         values |= _parse_each(rest, lambda name: f"plugins.heliograph.{name}", problems)
+        problems += check(values)
         if problems:
             raise SettingsError(problems)
         return cls(**values)  # type: ignore[arg-type]

@@ -129,6 +129,39 @@ def test_file_of_another_program_is_rejected_and_unchanged(quarantine: Quarantin
     assert quarantine.path.read_bytes() == before
 
 
+def test_check_creates_nothing(quarantine: Quarantine) -> None:
+    """A program without invalid events has no file. A quarantine that exists can be used, too."""
+    quarantine.check()
+    assert not quarantine.path.exists()
+
+    quarantine.put(RECORD)
+    quarantine.check()
+
+
+def test_check_finds_what_would_fail_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each message says what is wrong, and which variable to change."""
+    (tmp_path / "file").write_text("no database, but long enough to be read as the header of one" * 9)
+    (tmp_path / "read-only.db").touch()
+    (tmp_path / "read-only").mkdir()
+    real = os.access
+
+    def access(path: Path, mode: int) -> bool:
+        """Deny what the permissions deny, also to root, who runs these tests in a container."""
+        return "read-only" not in path.name and real(path, mode)
+
+    monkeypatch.setattr(os, "access", access)
+    for path, reason in {
+        tmp_path / "missing" / "q.db": "the directory .*missing does not exist",
+        tmp_path / "file" / "q.db": "the directory .*file does not exist",
+        tmp_path / "read-only" / "q.db": "the directory .*read-only cannot be written",
+        tmp_path / "read-only.db": "it cannot be read and written",
+        tmp_path / "file": "it cannot be read as an SQLite file",
+        tmp_path: "it cannot be opened as an SQLite file",
+    }.items():
+        with pytest.raises(QuarantineError, match=f"{reason}.*; set HELIOGRAPH_QUARANTINE to another file"):
+            Quarantine(path).check()
+
+
 def test_missing_file_is_an_error_for_find(quarantine: Quarantine) -> None:
     """It is reported at the call, and the file is not created."""
     with pytest.raises(QuarantineError, match="the file does not exist"):

@@ -179,7 +179,10 @@ def test_event_that_cannot_be_put_into_the_quarantine_is_emitted(
     telemetry: Telemetry, tmp_path: Path, warnings: pytest.LogCaptureFixture
 ) -> None:
     """A disk that fails loses no event: it is emitted with its violations, and the log names the problem."""
-    with telemetry.host(Shop(), settings=settings("quarantine", tmp_path / "no such folder" / "aside.db")) as host:
+    folder = tmp_path / "unmounted later"
+    folder.mkdir()
+    with telemetry.host(Shop(), settings=settings("quarantine", folder / "aside.db")) as host:
+        folder.rmdir()
         host.track(BAD)
 
     [(_, attributes)] = telemetry.events

@@ -129,7 +129,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
     ) -> None:
         self._destination = destination or destination_from_env()
         self._given_transport = transport
-        self._outbox = OutboxDirectory(Path(directory), max_bytes=max_bytes)
+        self._outbox = OutboxDirectory(Path(directory).expanduser(), max_bytes=max_bytes)
         self._segment_bytes = max(_MIN_SEGMENT_BYTES, min(SEGMENT_BYTES, max_bytes // _SEGMENTS))
         self._when_full = when_full
         self._durable = durable

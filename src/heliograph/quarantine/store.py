@@ -72,7 +72,7 @@ class Quarantine:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self._file = SqliteFile(
             self.path,
             application_id=APPLICATION_ID,
@@ -80,6 +80,23 @@ class Quarantine:
             wrong_file=QuarantineError,
             max_bytes=MAX_BYTES,
         )
+
+    def check(self) -> None:
+        """Return if events can be put into the file, as far as this can be known without creating it.
+
+        Raises:
+            QuarantineError: Its directory does not exist, the file or its directory cannot be written, or the file is not a
+                quarantine.
+        """
+        folder = self.path.absolute().parent
+        if not folder.is_dir():
+            raise QuarantineError(self.path, f"the directory {folder} does not exist")
+        if not os.access(folder, os.W_OK | os.X_OK):  # SQLite creates its journal beside the file
+            raise QuarantineError(self.path, f"the directory {folder} cannot be written")
+        if self.path.exists():
+            if not os.access(self.path, os.R_OK | os.W_OK):
+                raise QuarantineError(self.path, "it cannot be read and written")
+            self._file.check()
 
     def put(self, record: InvalidRecord) -> None:
         """Add an event. When this returns, the event is on disk.

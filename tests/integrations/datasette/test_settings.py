@@ -118,3 +118,23 @@ async def test_strict_validation_fails_the_start(instances, monkeypatch) -> None
 
     with pytest.raises(StartupError, match=r"'strict' is not possible .* use 'quarantine' or 'warn'"):
         await instances()
+
+
+@pytest.mark.anyio
+async def test_settings_that_cannot_work_are_reported_with_the_others(instances, monkeypatch) -> None:
+    """A value that is allowed elsewhere, and one that is allowed nowhere, are two lines of one message."""
+    monkeypatch.setenv("HELIOGRAPH_VALIDATION", "strict")
+    monkeypatch.setenv("HELIOGRAPH_SIGNALS", "smoke")
+
+    with pytest.raises(StartupError, match=r"(?s)HELIOGRAPH_SIGNALS: 'smoke'.*'strict' is not possible"):
+        await instances()
+
+
+@pytest.mark.anyio
+async def test_quarantine_that_cannot_be_written_fails_the_start(instances, monkeypatch, tmp_path) -> None:
+    """Otherwise each invalid event would be an error later, and would be emitted."""
+    monkeypatch.setenv("HELIOGRAPH_VALIDATION", "quarantine")
+    monkeypatch.setenv("HELIOGRAPH_QUARANTINE", str(tmp_path / "missing" / "q.db"))
+
+    with pytest.raises(StartupError, match=r"quarantine: .* the directory .*missing does not exist"):
+        await instances()

@@ -6,12 +6,12 @@ Threads: hooks run in one event loop, so nothing here has a lock.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from datasette.tokens import TokenHandler, TokenInvalid
 
-from heliograph.errors import SchemaError, SettingsError
+from heliograph.errors import SchemaError
 from heliograph.instrumentation import Instrumentation
 from heliograph.integrations.datasette.distributions import namespace_of
 from heliograph.runtime.safe_logger import SafeLogger
@@ -45,14 +45,7 @@ class InstanceState:
     """
 
     def __init__(self, datasette: Datasette) -> None:
-        self.settings = Settings.from_env(config=datasette.plugin_config(PLUGIN_NAME))
-        if self.settings.validation is Validation.STRICT:
-            raise SettingsError(
-                [
-                    "validation: 'strict' is not possible in Datasette, where an event is tracked after its write has been "
-                    "committed: the write would be reported as failed; use 'quarantine' or 'warn'"
-                ]
-            )
+        self.settings = Settings.from_env(config=datasette.plugin_config(PLUGIN_NAME), check=_problems_in_datasette)
         instrumentation = Instrumentation(self.settings, Providers())
         self.schemas, self.emit = instrumentation.schemas, instrumentation.emit
         self._tokens = instrumentation.tokens
@@ -78,6 +71,14 @@ class InstanceState:
         and their rejections become Datasette's `TokenInvalid`.
         """
         return trace_handlers(handlers, self._tokens, base=TokenHandler, rejection_class=TokenInvalid)
+
+
+def _problems_in_datasette(values: Mapping[str, object]) -> Iterator[str]:
+    if values.get("validation") is Validation.STRICT:
+        yield (
+            "validation: 'strict' is not possible in Datasette, where an event is tracked after its write has been committed: "
+            "the write would be reported as failed; use 'quarantine' or 'warn'"
+        )
 
 
 # Weak, so that a `Datasette` object of a test is not kept alive.
