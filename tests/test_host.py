@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -21,6 +21,7 @@ import itsdangerous
 import pytest
 
 from heliograph import DatabaseNotFound, Event, Host, PluginError, Settings, UnregisteredEvent, hookimpl
+from quarantine.test_store import RECORD
 from recorder import SECRET, Telemetry
 
 AT_MOST = 20.0  # seconds: the longest wait for something that takes milliseconds; it does not fail on a busy machine, only on a hang
@@ -881,6 +882,41 @@ def test_plugin_that_a_startup_hook_registers_is_started_too(telemetry: Telemetr
 
     assert started == ["first", "late"]
     assert late.numbers == [1]
+
+
+def test_startup_hook_of_a_plugin_that_a_startup_hook_registers_may_be_async(telemetry: Telemetry) -> None:
+    """It has ended before the first event is emitted."""
+    started = []
+
+    class Late(Reader):
+        @hookimpl
+        def startup(self, datasette):
+            async def inner() -> None:
+                await asyncio.sleep(0)
+                started.append("late")
+
+            return inner
+
+    class First:
+        @hookimpl
+        def startup(self, datasette):
+            datasette.register(Late())
+
+    with telemetry.host(First()) as host:
+        host.track(PageEvent(1))
+
+    assert started == ["late"]
+
+
+def test_replay_starts_the_host(telemetry: Telemetry) -> None:
+    """The class that reads the event is registered by then. No hook is called."""
+    reader = Reader()
+    record = replace(RECORD, event_name="app.page", version=None, properties={"number": 1}, violations=())
+    with telemetry.host(reader) as host:
+        host.replay(record)
+
+    assert [name for name, _ in telemetry.events] == ["app.page"]
+    assert reader.numbers == []
 
 
 def test_plugin_that_is_registered_before_startup_waits_for_it(telemetry: Telemetry) -> None:

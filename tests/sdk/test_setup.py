@@ -371,3 +371,10 @@ def test_settings_of_the_outbox_reach_its_processor(
     assert directory == Path("outbox")
     assert arguments.pop("destination").url == "http://127.0.0.1:4318/v1/logs"
     assert arguments == expected
+
+
+def test_nothing_is_set_up_if_opentelemetry_is_disabled() -> None:
+    """Not even the environment is checked."""
+    environ = {"OTEL_SDK_DISABLED": " true", "OTEL_TRACES_EXPORTER": "no-such-exporter"}
+
+    assert setup.set_up_providers(environ, *TelemetrySignal) == []

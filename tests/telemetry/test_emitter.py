@@ -684,3 +684,11 @@ def test_replayed_event_has_its_first_id_time_actor_and_span_only(telemetry: Tel
     assert trace.get_current_span(emitted["context"]).get_span_context() == record.span
     assert baggage.get_all(emitted["context"]) == {}
     assert telemetry.span_events == []
+
+
+def test_renamed_event_without_an_actor(telemetry: Telemetry) -> None:
+    """Neither name has attributes of an actor."""
+    with telemetry.host(OldPlugin()) as host:
+        host.track(OldEvent(count=1))
+
+    assert telemetry.events == [("app.old", {"app.old.count": 1}), ("app.new", {"app.new.count": 1})]

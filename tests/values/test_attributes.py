@@ -22,9 +22,10 @@ from heliograph.values.attributes import (
     add_attributes,
     add_overflow,
     merge_attributes,
+    without_opted_out,
 )
 from heliograph.values.forms import form_of
-from heliograph.values.privacy import Protected
+from heliograph.values.privacy import PrivacyPolicy, Protected
 
 OVERFLOW = "heliograph.event.overflow"
 
@@ -178,3 +179,17 @@ def test_every_value_of_a_dict_is_exported(value: dict[str, Any]) -> None:
     rest = json.loads(str(attributes.pop(OVERFLOW, "{}"))).get("e.p", {})
     count = sum(len(item) if isinstance(item, dict) else 1 for item in rest.values())
     assert len(attributes) + count == sum(len(item) if isinstance(item, dict) else 1 for item in value.values())
+
+
+def test_empty_dict_at_the_last_level_is_omitted() -> None:
+    """Like one at any other level."""
+    assert attributes_of({"a": {"b": {"c": {"d": {"e": {}}}}}}) == {}
+
+
+def test_opted_out_attributes_are_removed_from_the_overflow() -> None:
+    """An overflow in which nothing remains is removed, too."""
+    policy = PrivacyPolicy(opt_out=("e.p",))
+    attributes: Attributes = {"e.p.x": 1, "e.q": 2, OVERFLOW: '{"e.p":{"":1},"e.r":3}'}
+
+    assert without_opted_out(attributes, policy) == {"e.q": 2, OVERFLOW: '{"e.r":3}'}
+    assert without_opted_out({"e.q": 2, OVERFLOW: '{"e.p":{"":1}}'}, policy) == {"e.q": 2}

@@ -16,7 +16,7 @@ import pytest
 
 import heliograph
 from heliograph import Attribute, Privacy
-from heliograph.values import converters
+from heliograph.values import converters, forms
 from heliograph.values.converters import register_converter
 from heliograph.values.forms import MAX_CONVERTED_BYTES, MAX_MILLIS, TOO_LARGE, form_of, protected_form_of
 from heliograph.values.privacy import PrivacyPolicy
@@ -190,3 +190,13 @@ def test_mapping_of_a_program_is_not_iterated() -> None:
     assert "Endless>" in str(form_of(Endless()))
     register_converter(Endless, lambda _: {"a": 1})
     assert form_of(Endless()) == {"a": 1}
+
+
+def test_converter_that_was_not_called_in_time_is_called_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine, the thread may not have begun before the time is over."""
+    register_converter(Money, lambda money: money.cents)
+    with monkeypatch.context() as patch:
+        patch.setattr(forms, "run_within", lambda timeout_millis, function: None)
+        assert form_of([Money(1)]) == [MONEY]
+
+    assert form_of([Money(1)]) == [1]

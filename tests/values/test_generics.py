@@ -44,6 +44,24 @@ class Both(Plain, Box[Secret]):  # type: ignore[misc]  # mypy wants one argument
 
 
 @dataclass
+class Leftmost(Box[Secret]):
+    pass
+
+
+@dataclass
+class Bare(Box):  # type: ignore[type-arg]
+    pass
+
+
+class Twice(Leftmost, Box[Secret]):
+    pass
+
+
+class Once(Leftmost, Bare):
+    pass
+
+
+@dataclass
 class Union(Generic[T, U]):
     either: T | list[U] | None
     both: dict[str, tuple[T, U]]
@@ -94,6 +112,11 @@ def test_parameter_without_an_argument_stays() -> None:
 def test_base_that_is_inherited_with_two_arguments() -> None:
     """Either may be meant, so a private one is not lost."""
     assert annotations_of(Both, ["content"]) == {"content": int | Secret}
+
+
+def test_base_that_is_inherited_twice_with_one_argument() -> None:
+    """A base without an argument adds nothing to it."""
+    assert annotations_of(Twice, ["content"]) == annotations_of(Once, ["content"]) == {"content": Secret}
 
 
 def test_typed_dicts() -> None:

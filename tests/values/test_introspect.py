@@ -204,11 +204,16 @@ def test_declarations_inside_of_a_generic_class_belong_to_its_fields() -> None:
     assert attributes_in(list[Secret], in_arguments=False) == attributes_in(Box[Secret]) == [MASK]
 
 
+class SlottedBox(Generic[T]):
+    __slots__ = ("content",)
+
+
 def test_type_of_a_value() -> None:
     """The alias that made it, if the value knows it."""
     assert type_of(Box[Secret]("x")) == Box[Secret]
     assert type_of(Box("x")) is Box
     assert type_of(FrozenBox[Secret]("x")) is FrozenBox
+    assert type_of(SlottedBox[Secret]()) is SlottedBox
     assert type_of(3) is int
 
 

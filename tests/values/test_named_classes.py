@@ -70,6 +70,7 @@ UTC = dt.timezone.utc
         (pd.Timestamp("2026-01-02T00:00:00.000000001"), "2026-01-02T00:00:00.000000001"),
         (pd.Timedelta(days=1, nanoseconds=1), "P1DT0.000000001S"),
         (pd.Timedelta(days=-1), "-P1D"),
+        (pd.Period("2026-01", "M"), "2026-01"),
     ],
     ids=repr,
 )

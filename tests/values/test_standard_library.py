@@ -18,7 +18,7 @@ import types
 import urllib.parse
 import uuid
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -279,3 +279,16 @@ def test_duration_has_msgspecs_form(value: dt.timedelta) -> None:
     assert msgspec.convert(duration_text(nanoseconds), dt.timedelta) == msgspec.convert(text, dt.timedelta) == value
     assert duration_text(1_000_000_001) == "PT1.000000001S"
     assert duration_text(0) == "P0D"
+
+
+def test_chain_map_of_other_mappings_is_not_read() -> None:
+    """Only the code of the mapping itself could read it, and that is not run."""
+
+    class Lazy(Mapping[str, int]):
+        def __getitem__(self, key: str) -> int:
+            raise AssertionError
+
+        __iter__ = __len__ = __getitem__  # type: ignore[assignment]
+
+    assert form_of(collections.ChainMap({"a": 1}, {"a": 2, "b": 3})) == {"a": 1, "b": 3}
+    assert form_of(collections.ChainMap({"a": 1}, Lazy())) == f"<{collections.__name__}.ChainMap>"  # type: ignore[arg-type]

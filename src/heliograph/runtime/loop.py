@@ -150,7 +150,7 @@ class BackgroundLoop:
                 running.portal.call(running.portal.stop, True)
             running.thread.join()
         for job in list(pending):  # those that the loop had not begun
-            if job.cancel():
+            if job.cancel():  # pragma: no branch — it ended at this moment
                 job.set_running_or_notify_cancel()  # without it, a `wait` in another thread would not notice
 
     def _start_if_needed(self) -> _RunningLoop:

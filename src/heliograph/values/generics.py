@@ -60,7 +60,7 @@ def _of_typed_dict(cls: type, arguments: tuple[object, ...], wanted: frozenset[s
     bindings = bind(_parameters(cls), arguments)
     annotations: dict[str, object] = {}
     for base, base_arguments in _bases(cls, bindings):
-        if typing_extensions.is_typeddict(base):
+        if typing_extensions.is_typeddict(base):  # pragma: no branch — only in Python 3.10, a base may be `dict`
             annotations |= _of_typed_dict(base, base_arguments, wanted)
             inherited = base.__annotations__
             own = {name: each for name, each in own.items() if name not in inherited or inherited[name] != each}

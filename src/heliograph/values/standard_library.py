@@ -146,8 +146,8 @@ def _path(value: object) -> str:
     cls: type[pathlib.PurePath] = pathlib.PurePosixPath
     if pathlib.PureWindowsPath in bases:
         cls = pathlib.PureWindowsPath
-    parts = stored_attribute(value, "_raw_paths")  # Python 3.12 and later
-    if parts is None:
+    parts = stored_attribute(value, "_raw_paths")
+    if parts is None:  # pragma: no cover — Python 3.10 and 3.11
         parts = stored_attribute(value, "_parts")
     return str(cls(*map(str.__str__, parts)))  # type: ignore[call-overload]
 

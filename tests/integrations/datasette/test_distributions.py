@@ -101,3 +101,12 @@ async def test_event_of_an_installed_plugin(instances, telemetry, install: Insta
         ("datasette_cron.ran", "datasette_cron.ran.job"),
         ("datasette_cron.odd_one", "datasette_cron.odd_one.job"),
     ]
+
+
+def test_plugins_without_a_name_are_ignored(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plugin may be an object, which has no module of its own, and a broken distribution has no name."""
+    found = SimpleNamespace(metadata={"name": None})
+    nameless = [(object(), SimpleNamespace(metadata={"name": "datasette-odd"})), (ModuleType("cron"), found)]
+    monkeypatch.setattr(pm, "_plugin_distinfo", [*pm._plugin_distinfo, *nameless])
+
+    assert namespace_of(install("datasette-cron", "datasette_cron", "cron"), "app") == "app"

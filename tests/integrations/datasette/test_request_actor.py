@@ -6,9 +6,10 @@ import asyncio
 from dataclasses import dataclass
 
 import pytest
-from datasette import Response
+from datasette import Request, Response
 
 from heliograph import Event, acting_as, current_actor, hookimpl
+from heliograph.integrations.datasette.request_actor import keep_request, with_request_actor
 
 pytestmark = pytest.mark.anyio
 
@@ -202,3 +203,24 @@ async def test_actor_that_another_plugin_determines(instances, telemetry) -> Non
     await instance.client.get("/visit/home", headers={"x-user": "carol"})
 
     assert actors(telemetry) == [("home", "carol")]
+
+
+async def test_scope_that_is_no_request_is_passed_on() -> None:
+    """Such as the start and the end of the server: nothing is added, and nobody is the actor."""
+    seen = []
+
+    async def app(scope, receive, send) -> None:
+        seen.append((scope, current_actor()))
+
+    lifespan = {"type": "lifespan"}
+    await with_request_actor(app)(lifespan, None, None)
+
+    assert seen == [(lifespan, None)]
+
+
+async def test_request_without_the_middleware_has_no_actor_to_fill() -> None:
+    """Another plugin, or a test, may call the hook with a request of its own."""
+    request = Request.fake("/")
+    keep_request(request)
+
+    assert "heliograph.request_actor" not in request.scope

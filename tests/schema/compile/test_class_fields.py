@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
@@ -75,6 +76,21 @@ def test_fields_of_a_class(hint: Any) -> None:
     assert {name: each.is_required for name, each in fields.items()} == {"x": True, "y": False, "z": False}
     assert fields["x"].hint == Secret
     assert fields["z"].hint in (list[Secret], typing_extensions.NotRequired[list[Secret]])
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="pydantic 1 does not support it")
+def test_fields_of_a_model_of_pydantic_1() -> None:
+    """Pydantic 2 contains it, as `pydantic.v1`."""
+    from pydantic.v1 import BaseModel, Field  # it warns when Python 3.14 imports it
+
+    class Old(BaseModel):
+        x: str
+        y: int = 0
+        z: list[str] = Field(default_factory=list)
+
+    fields = {each.name: each.is_required for each in fields_of_class(Old) or ()}
+
+    assert fields == {"x": True, "y": False, "z": False}
 
 
 def test_fields_that_are_not_wanted() -> None:

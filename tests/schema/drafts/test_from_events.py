@@ -254,3 +254,20 @@ def test_events_of_other_programs_give_a_class(rows: list[dict[str, Any]]) -> No
 
     assert schema.event_name == "shop.order"
     assert all("a class cannot" in each or "names must" in each or "semantic conventions" in each for each in skipped)
+
+
+@pytest.mark.parametrize(
+    ("texts", "annotation"),
+    [
+        (["[1]", '[{"a": 1}]'], "list[Any]"),
+        (['{"a": 1}', "{}"], "dict[str, Any]"),
+        (["[1]", "{}"], "str"),
+        (["[x]", "{y}"], "str"),
+        (["[" * 100_000], "str"),
+    ],
+)
+def test_text_in_json_is_a_list_or_a_dict(texts: list[str], annotation: str) -> None:
+    """If all of them are. A text that only begins like JSON, or that is nested too deeply to be read, is text."""
+    (draft,), _ = drafts_of_recorded([recorded({"shop.order.data": text}) for text in texts])
+
+    assert [field.annotation for field in draft.fields] == [annotation]

@@ -351,3 +351,26 @@ def test_requirement_levels(tmp_path: Path, level: str, requirement: str | None)
         requirement == "required",
         None if requirement == "required" else requirement,
     )
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{shop.customer.name} paid", "{customer[name]} paid"),
+        ("{user.id}: {heliograph.actor.team}", "{actor[id]}: {actor[team]}"),
+        ("{{}} {shop.customer}", "{{}} {customer}"),
+        ("{shop.other}", None),
+        ("{shop.customer", None),
+    ],
+)
+def test_message_has_the_names_of_the_fields(tmp_path: Path, template: str, message: str | None) -> None:
+    """A template that refers to something else, or is none, is not drafted."""
+    text = f"""
+    attributes: [{{key: shop.customer, type: "template[string]"}}]
+    events: [{{name: shop.sale, attributes: [{{ref: shop.customer}}], annotations: {{message: "{template}"}}}}]
+    """
+    (tmp_path / "events.yaml").write_text(text)
+
+    (draft,), skipped = drafts_of_weaver(WeaverRegistry(tmp_path))
+
+    assert (draft.options.message, list(skipped)) == (message, [])

@@ -140,3 +140,16 @@ def test_a_literal_is_read_back_as_the_value(text: str) -> None:
     """Python evaluates it to an equal value."""
     assert ast.literal_eval(literal(text)) == text
     assert ast.literal_eval(literal([text, 1, 1.5, True])) == [text, 1, 1.5, True]
+
+
+def test_event_without_fields_and_with_a_quote_at_the_end() -> None:
+    """The quote is no part of the quotes that close the docstring."""
+    draft = EventDraft(
+        name="Closed", event_name="closed", fields=(), brief='It is "closed"', options=EventOptions(namespace="shop")
+    )
+
+    source = python_source([draft], origin="a test")
+
+    assert source.endswith('"""It is "closed\\""""\n\n    name = "closed"\n')
+    (schema,) = schemas_of(source)
+    assert (schema.event_name, schema.brief, schema.fields) == ("shop.closed", 'It is "closed"', ())

@@ -101,3 +101,16 @@ def test_a_group_that_includes_itself_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(FileFormatError, match=r"'a\.b' includes the group 'a', which includes itself"):
         found.attributes_of(found.events()[0])
+
+
+def test_attributes_without_a_name_are_ignored(tmp_path: Path) -> None:
+    """Neither definitions nor the entries of an event."""
+    found = registry(
+        tmp_path,
+        """
+        attributes: [{type: int}, {key: shop.user, type: string}]
+        events: [{name: shop.sale, attributes: [{note: Nothing.}, {ref: shop.user}]}]
+        """,
+    )
+
+    assert [name for name, _ in found.attributes_of(found.events()[0])] == ["shop.user"]

@@ -533,6 +533,17 @@ def test_event_that_an_alias_of_its_class_made() -> None:
     assert reader.attributes(ChangedEvent[unhashable](SECRET)) == {"app.changed.new": "<masked>"}  # type: ignore[valid-type]
 
 
+def test_number_of_remembered_aliases_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Further ones are read in the same way, without being remembered."""
+    monkeypatch.setattr("heliograph.schema.read.event.MAX_CACHED_CLASSES", 1)
+    reader = registered(ChangedEvent).reader(ChangedEvent)
+
+    for _ in range(2):
+        assert reader.attributes(ChangedEvent[int](1)) == {"app.changed.new": 1}
+        assert reader.attributes(ChangedEvent[Masked](SECRET)) == {"app.changed.new": "<masked>"}
+    assert len(reader._by_alias) == 1
+
+
 def test_unregistered_subclass_adds_privacy() -> None:
     """It has the ancestor's contract, and what it declares private stays private."""
     registry = registered(ChangedEvent)

@@ -217,6 +217,8 @@ def test_an_attribute_has_one_type(hint: Any, value: object, expected: object) -
         (Annotated[str, msgspec.Meta(max_length=2)], "\udc80"),
         (Annotated[list[int], msgspec.Meta(min_length=1)], []),
         (Literal["a"], "b"),
+        (Literal["a", 1], 1),
+        (Literal[True], True),
         (Permission, Permission.READ | Permission.WRITE),
         (Permission, Permission(8)),
         (Color, "red"),
