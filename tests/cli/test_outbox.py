@@ -87,11 +87,10 @@ def test_dead_letters_are_listed_shown_and_requeued(abandoned: Path, monkeypatch
     assert run("dead", "list", "--directory", abandoned).output == ""
 
 
-def test_all_dead_letters_are_requeued_at_once(abandoned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_dead_letters_are_requeued_at_once(abandoned: Path) -> None:
     """They keep their resource."""
-    with serving(lambda number, records: (400, {}, b"")) as server:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", server.endpoint)
-        assert run("drain", "--directory", abandoned).exit_code == 0
+    with serving(lambda number, records: (413, {}, b"")) as server:
+        assert drain(abandoned, server.endpoint).exit_code == 0
     assert "Requeued: 3." in run("dead", "requeue", "--all", "--directory", abandoned).output
 
     with serving() as server:
@@ -131,7 +130,7 @@ def test_export_writes_lines_of_otlp_json(abandoned: Path, tmp_path: Path) -> No
     assert line["resourceLogs"][0]["resource"]["attributes"][0]["value"] == {"stringValue": "tests"}
     assert run("export", "--directory", abandoned, "--dead").stdout == ""
 
-    with serving(lambda number, records: (400, {}, b"")) as server:
+    with serving(lambda number, records: (413, {}, b"")) as server:
         drain(abandoned, server.endpoint)
     dead = run("export", "--directory", abandoned, "--dead").stdout.splitlines()
     assert len(dead) == 3

@@ -89,8 +89,8 @@ class Request:
         return uids(ExportLogsServiceRequest.FromString(self.body))
 
 
-ReplyTo = Callable[[int, Request], Reply]
-"""Chooses the reply to a request; the first has number 0."""
+ReplyTo = Callable[[int, Request], "Reply | grpc.StatusCode"]
+"""Chooses the reply to a request; the first has number 0. A server of gRPC can also reply with any code."""
 
 
 @dataclass
@@ -130,7 +130,7 @@ class Server:
         """Return the destination that sends here."""
         return Destination(protocol=self.protocol, url=self.url, **options)
 
-    def handle(self, request: Request) -> Reply:
+    def handle(self, request: Request) -> Reply | grpc.StatusCode:
         """Note a request, and return the reply to it."""
         with self._lock:
             self.requests.append(request)
@@ -206,6 +206,7 @@ def _serving_http(
             if reply is Reply.SILENCE:
                 self.close_connection = True
                 return
+            assert isinstance(reply, Reply)
             if (message := server.success(reply)) is not None:
                 self.respond(200, {"Content-Type": "application/x-protobuf"}, message)
             else:
@@ -256,6 +257,8 @@ def _serving_grpc(
         metadata = {key: str(value) for key, value in context.invocation_metadata()}
         request = Request(body, metadata, context.peer())
         reply = server.handle(request)
+        if isinstance(reply, grpc.StatusCode):
+            context.abort(reply, "no such luck")
         if reply is Reply.SILENCE:
             context.abort(grpc.StatusCode.CANCELLED, "the server was stopped")
         if (message := server.success(reply)) is not None:
@@ -285,6 +288,8 @@ def _serving_grpc(
 
 def _text(reply: Reply, request: Request) -> str:
     """Return the text of a failure. That of `UNAUTHENTICATED` repeats all headers, as a careless server may do."""
+    if reply is Reply.TOO_LARGE:
+        return "no such luck: received message larger than max"  # by this text a gRPC client recognizes it
     return f"no such luck: {request.headers}" if reply is Reply.UNAUTHENTICATED else "no such luck"
 
 

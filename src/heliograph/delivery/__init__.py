@@ -125,8 +125,9 @@ with a valid checksum. Its bytes are copied to ``damaged/``, and missing sequenc
 **Send.** Header, scopes and records are joined to a request. One request is under way at a time.
 
 **Verdict.** The response decides (`heliograph.delivery.transport`). *Delivered* and *partial* acknowledge the batch. *Retry*
-and *hold* keep it, and wait for a growing backoff, and at least for the server's ``Retry-After``. After *split* and *dead
-letter* the batch is sent in halves, down to a single record, which becomes a dead letter.
+and *hold* keep it, and wait for a growing backoff, and at least for the server's ``Retry-After``. After *split* and *bad
+data* the batch is sent in halves, down to a single record. That one is only suspected at first, because a server that fails may
+refuse everything: it becomes a dead letter if another record is accepted (`heliograph.delivery.refusals`).
 
 **Acknowledge.** The cursor is replaced, and segments that are behind it are deleted. Waiting flushes are notified.
 

@@ -9,9 +9,10 @@
 
    - delivered, partial: count, reset the backoff, and let the batches grow a little.
    - split: halve the size of batches, and send the two halves of this one, one after the other (step 3 for each).
-     A single record that is too large becomes a dead letter.
-   - dead letter: the server rejects the data. One bad record may spoil a whole request, so the halves are sent
-     separately until it is alone. That one becomes a dead letter.
+   - bad data: the server says that the data is invalid. One bad record may spoil a whole request, so the halves are sent
+     separately until it is alone.
+   - A record that is refused alone is a suspect. It becomes a dead letter if the destination accepts a different record; else
+     all records wait (`heliograph.delivery.refusals` has the rules).
    - retry, hold: schedule the next attempt (backoff, and at least the server's `Retry-After`), rewind the source to the
      first unacknowledged record, and return.
 
@@ -20,7 +21,7 @@
 Invariants:
 
 - **Order.** The next batch is read after the last one was acknowledged. The second half of a split batch is sent after
-  the first half was acknowledged.
+  the first half was acknowledged, or is suspected. Only single records are sent out of order, to prove something.
 - **Nothing is skipped.** A record is acknowledged after the server accepted it, or after it was written to the dead
   letters; never before. If the dead letters cannot be written, the record stays in the journal and is sent again later.
   After an exception, too, the source is rewound to the first unacknowledged record.
@@ -30,6 +31,8 @@ Invariants:
   them. The rejected ones are counted and logged, and the whole batch is acknowledged. The server does not say which
   ones it rejected, so they cannot become dead letters.
 - **A failure blocks every source** of the sender: all go to the same server, and the backoff protects it from all.
+- **No data dies of a server's bad minutes.** A record becomes a dead letter only if it is proven to be bad.
+- **No record blocks others for good**, not even one for which the transport raises an exception: it counts as refused.
 
 Threads: one thread calls `send_next` (the outbox's worker, or the command line), and everything without a lock belongs
 to it. Any other thread may call `cancel_backoff`, `waiting_seconds`, `is_ready` and `close` at any time. A sender is not
@@ -41,7 +44,8 @@ from __future__ import annotations
 import enum
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 from typing_extensions import assert_never
@@ -49,11 +53,12 @@ from typing_extensions import assert_never
 from heliograph.delivery.backoff import Backoff
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.batch import Batch, Entry, to_request
-from heliograph.delivery.journal.frames import Header
 from heliograph.delivery.metrics import OutboxCounters
+from heliograph.delivery.refusals import MAX_SUSPECTS, BatchPass, Refusals
 from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.errors import OutboxError
+from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import (
     OUTBOX_DAMAGED,
@@ -87,6 +92,9 @@ class Source(Protocol):
 
     def rewind(self) -> None:
         """Go back to the first unacknowledged record."""
+
+    def newest(self, known: Collection[int]) -> Entry | None:
+        """Return the newest record that is not acknowledged, but none with one of the known sequences; `None` without one."""
 
     def take_damaged(self) -> int:
         """Return the number of damaged records that were skipped since the last call."""
@@ -140,6 +148,8 @@ class Sender:
         self._batch_bytes = self._most_bytes
         self._is_failing = False
         self._last_logged_at = float("-inf")
+        self._refusals = Refusals(clock)
+        self._log = LimitedLog(logger)
         # Guards the next two fields, which the sending thread sets together, and a flush in another thread combines.
         # Reentrant, because the handler of a signal may flush in the middle of any line of the main thread.
         self._schedule = threading.RLock()
@@ -165,7 +175,7 @@ class Sender:
         Raises:
             OSError: The source cannot be read. As after any other exception, the records come again with the next call.
         """
-        if not self.is_ready():
+        if not self._refusals.may_try(source) or not self.is_ready():
             return Outcome.LATER
         try:
             outcome = self._send_batch(source)
@@ -186,8 +196,9 @@ class Sender:
                 "Damage in the outbox was skipped, and its bytes kept aside: %s.", counted(damaged, "damaged record")
             )
         if batch is None:
+            self._refusals.note_empty(source)
             return Outcome.EMPTY
-        return Outcome.SENT if self._deliver(source, batch.header, batch.entries) else Outcome.LATER
+        return Outcome.SENT if self._deliver(source, batch) else Outcome.LATER
 
     def close(self) -> None:
         """Cancel the request that is being sent, and send nothing more."""
@@ -195,38 +206,136 @@ class Sender:
         self.closed.set()
         self._transport.close()
 
-    def _deliver(self, source: Source, header: Header, entries: Sequence[Entry]) -> bool:
-        """Send records in one request, or in smaller ones. Return True if all of them were acknowledged."""
-        verdict = self._transport.send(to_request(header, entries), self._timeout_seconds)
+    def _deliver(self, source: Source, batch: Batch) -> bool:
+        """Send a batch, in one request or in smaller ones. Return True if all of its records were acknowledged."""
+        this = BatchPass(
+            header=batch.header,
+            memory=self._refusals.memory_of(source),
+            acknowledged=batch.entries[0].sequence - 1,
+        )
+        if self._refusals.is_refusing and not self._try_another(source, this, batch.entries):
+            return False
+        # The next part comes last. There are at most as many as the batch can be halved: 12 for 4,096 records.
+        parts: list[Sequence[Entry]] = [batch.entries]
+        while parts:
+            part = this.unfinished(parts.pop())
+            if part and not self._send_part(this, part, parts):
+                return False
+            if not self._judge_suspects(source, this, is_last=not parts):
+                return False
+            if not this.suspects:
+                self._acknowledge(source, this, parts[-1][0].sequence - 1 if parts else batch.entries[-1].sequence)
+        return True
+
+    def _send_part(self, this: BatchPass, entries: Sequence[Entry], parts: list[Sequence[Entry]]) -> bool:
+        """Send records in one request, and add its halves to the parts if it is refused. Return False if all records wait."""
+        verdict = self._send(this, entries)
         match verdict.action:
             case Action.DELIVERED | Action.PARTIAL:
-                self._note_success(verdict, len(entries))
-            case Action.SPLIT | Action.DEAD_LETTER:
+                return self._note_success(this, entries, verdict)
+            case Action.SPLIT | Action.BAD_DATA:
                 if verdict.action is Action.SPLIT:
                     self._shrink_batches(entries)
                 if len(entries) > 1:
-                    # The depth of the recursion is the logarithm of the batch: 12 for 4,096 records.
                     half = len(entries) // 2
-                    first, second = entries[:half], entries[half:]
-                    return self._deliver(source, header, first) and self._deliver(source, header, second)
-                if not self._put_to_dead_letters(header, entries[0], verdict):
-                    return False
+                    parts += [entries[half:], entries[:half]]
+                    return True
+                return self._suspect(this, entries[0], verdict)
             case Action.RETRY | Action.HOLD:
                 # They differ for people (a server that is down, a wrong address), but the records wait in both cases.
                 self._schedule_retry(verdict)
                 return False
             case unknown:
                 assert_never(unknown)
-        self._acknowledge(source, entries[-1].sequence)
+
+    def _send(self, this: BatchPass, entries: Sequence[Entry]) -> Verdict:
+        self._refusals.note_request()
+        try:
+            return self._transport.send(to_request(this.header, entries), self._timeout_seconds)
+        except Exception as error:
+            # A defect, for this record or for all. Like a refusal: one record must not stop all that wait behind it.
+            self._log.log(type(error).__name__, "A request could not be made.", error=error)
+            return Verdict(action=Action.BAD_DATA, reason=Reason.INTERNAL, message=f"{type(error).__name__} was raised")
+
+    def _suspect(self, this: BatchPass, entry: Entry, verdict: Verdict) -> bool:
+        """Note that a record was refused alone. Return False if all records wait."""
+        is_proven = self._refusals.is_proven(this.memory, entry, is_lone=False)
+        if is_proven or self._refusals.is_too_large(verdict):
+            return self._put_to_dead_letters(this, entry, verdict)
+        this.suspects.append((entry, verdict))
         return True
 
-    def _note_success(self, verdict: Verdict, count: int) -> None:
+    def _judge_suspects(self, source: Source, this: BatchPass, *, is_last: bool) -> bool:
+        """Try to prove that suspects are bad, if they are many or the last part was sent. Return False if all records wait."""
+        while True:
+            is_many = len(this.suspects) >= MAX_SUSPECTS or self._refusals.has_spent()
+            if not (is_many or (is_last and this.suspects)):
+                return True
+            if this.has_accepted and not is_many:
+                return self._bury_suspects(this)
+            newest = source.newest(this.known())
+            if newest is None:
+                if not this.suspects:
+                    return True
+                # Nothing else waits that could be compared.
+                self._wait_refused(source, this.suspects[-1][1])
+                return False
+            if not self._try_alone(source, this, newest, is_lone=False):
+                return False
+
+    def _try_another(self, source: Source, this: BatchPass, entries: Sequence[Entry]) -> bool:
+        """Try one record at a destination that refused everything. Return False if all records wait."""
+        candidates = list(this.unfinished(entries))
+        newest = source.newest(this.memory.done)
+        if newest is not None and newest.sequence > entries[-1].sequence:
+            candidates.append(newest)
+        if not candidates:
+            return True
+        is_lone = len(candidates) == 1 and self._refusals.is_lone(source)
+        return self._try_alone(source, this, this.memory.least_refused(candidates), is_lone=is_lone)
+
+    def _try_alone(self, source: Source, this: BatchPass, entry: Entry, *, is_lone: bool) -> bool:
+        """Send one record out of order. Return True if it was accepted, or is proven to be bad."""
+        verdict = self._send(this, [entry])
+        match verdict.action:
+            case Action.DELIVERED | Action.PARTIAL:
+                this.memory.done.add(entry.sequence)
+                return self._note_success(this, [entry], verdict)
+            case Action.SPLIT | Action.BAD_DATA:
+                if self._refusals.is_proven(this.memory, entry, is_lone=is_lone):
+                    return self._put_to_dead_letters(this, entry, verdict)
+                self._wait_refused(source, verdict)
+            case Action.RETRY | Action.HOLD:
+                self._schedule_retry(verdict)
+            case unknown:
+                assert_never(unknown)
+        return False
+
+    def _wait_refused(self, source: Source, verdict: Verdict) -> None:
+        self._refusals.note_refuses_everything(source)
+        self._schedule_retry(replace(verdict, message=f"the destination refuses everything: {verdict.message}"))
+
+    def _note_success(self, this: BatchPass, entries: Sequence[Entry], verdict: Verdict) -> bool:
+        """Count a success, which proves the suspects to be bad. Return False if they could not be written to the dead letters."""
         # A server may report more rejected records than the request contained; a counter must not go down.
-        rejected = min(verdict.rejected, count)
+        count, rejected = len(entries), min(verdict.rejected, len(entries))
         self.counts.add(OUTBOX_DELIVERED, count - rejected)
         self.counts.add(OUTBOX_REJECTED, rejected, Reason.PARTIAL_SUCCESS.value)
         if rejected:
             logger.error("The server rejected %d of %s: %s", rejected, counted(count, "record"), verdict.message)
+        self._note_working_server()
+        if rejected == count:
+            # It accepted the request, and no record: that proves nothing.
+            return True
+        this.has_accepted = True
+        self._refusals.note_accepted()
+        if not this.suspects or self._bury_suspects(this):
+            return True
+        # They are delivered, although records before them wait.
+        this.memory.done.update(entry.sequence for entry in entries)
+        return False
+
+    def _note_working_server(self) -> None:
         if self._is_failing:
             logger.warning("The outbox delivers records again.")
         self._is_failing = False
@@ -240,10 +349,18 @@ class Sender:
         size = sum(len(entry.encoded) for entry in entries)
         self._batch_bytes = max(1, min(self._batch_bytes, size) // 2)
 
-    def _put_to_dead_letters(self, header: Header, entry: Entry, verdict: Verdict) -> bool:
+    def _bury_suspects(self, this: BatchPass) -> bool:
+        """Write the suspects to the dead letters. Return False if that failed; the rest of them is sent again later."""
+        while this.suspects:
+            if not self._put_to_dead_letters(this, *this.suspects[0]):
+                return False
+            del this.suspects[0]
+        return True
+
+    def _put_to_dead_letters(self, this: BatchPass, entry: Entry, verdict: Verdict) -> bool:
         """Write a record to the dead letters. Return False if that failed; the record is then sent again later."""
         try:
-            self._dead_letters.put(header, entry, reason=verdict.reason.value, message=verdict.message)
+            self._dead_letters.put(this.header, entry, reason=verdict.reason.value, message=verdict.message)
         except OutboxError as error:
             # Not `exception`: a traceback would add nothing.
             logger.error(  # noqa: TRY400
@@ -252,11 +369,17 @@ class Sender:
             )
             self._schedule_retry(verdict)
             return False
+        this.memory.done.add(entry.sequence)
         self.counts.add(OUTBOX_DEAD, reason=verdict.reason.value)
         logger.error("A record became a dead letter (%s): %s", verdict.reason.value, verdict.message)
         return True
 
-    def _acknowledge(self, source: Source, sequence: int) -> None:
+    def _acknowledge(self, source: Source, this: BatchPass, sequence: int) -> None:
+        """Acknowledge all records up to a sequence, if some of them are not acknowledged yet."""
+        if sequence <= this.acknowledged:
+            return
+        this.acknowledged = sequence
+        this.memory.forget_until(sequence)
         try:
             source.acknowledge(sequence)
         except OSError as error:
@@ -266,6 +389,7 @@ class Sender:
 
     def _schedule_retry(self, verdict: Verdict) -> None:
         self.counts.add(OUTBOX_RETRIED, reason=verdict.reason.value)
+        self._refusals.note_pause()
         with self._schedule:
             now = self._clock()
             self._server_not_before = now + (verdict.retry_after_seconds or 0.0)

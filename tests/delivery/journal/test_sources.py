@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ from delivery.journal.journals import HEADER, SCOPE_A, SCOPE_B, SMALL, records, 
 from heliograph.delivery.journal.frames import Scope
 from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.journal.reader import JournalReader
+from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalClosed, JournalWriter
 
 
@@ -71,6 +73,36 @@ def test_empty_source_has_no_batch(journal: Journal) -> None:
 
     assert journal.source.read(max_bytes=1, max_records=1) is None
     assert journal.source.oldest is None
+
+
+def test_newest_record_is_read_beside_the_batches(journal: Journal) -> None:
+    """It is the last one that is neither acknowledged nor known. The next batch does not change."""
+    assert journal.source.newest(()) is None
+    for number in range(1, 7):
+        journal.append(SCOPE_B if number == 6 else SCOPE_A, str(number).encode() * 700)
+    assert journal.read(max_records=1) == [b"1" * 700]
+    journal.source.acknowledge(1)
+
+    newest = journal.source.newest(())
+    found = [journal.source.newest(known) for known in [{6}, {6, 5, 4}, {6, 5, 4, 3, 2}]]
+
+    assert newest == (6, SCOPE_B, b"6" * 700)
+    assert [entry and entry.sequence for entry in found] == [5, 3, None]
+    assert journal.read(max_records=1) == [b"2" * 700]
+
+
+def test_newest_record_of_a_damaged_file(tmp_path: Path) -> None:
+    """The newest that can be read; a file that is no segment is passed over."""
+    writer = JournalWriter(tmp_path, HEADER, segment_bytes=SMALL)
+    for number in range(1, 7):
+        writer.append(SCOPE_A, str(number).encode() * 1500)
+    writer.close()
+    segments(tmp_path)[-1][1].write_bytes(b"garbage")
+
+    newest = JournalReader(tmp_path, is_live=False).newest(())
+
+    assert newest is not None
+    assert newest.sequence == segments(tmp_path)[-1][0] - 1
 
 
 def test_records_come_in_order_with_their_sequences_scopes_and_resource(journal: Journal) -> None:

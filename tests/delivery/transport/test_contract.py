@@ -95,7 +95,7 @@ def test_partial_success_has_the_number_of_rejected_records_and_the_text(protoco
         (Reply.UNAVAILABLE_FOR_A_WHILE, Action.RETRY, Reason.UNAVAILABLE, RETRY_AFTER_SECONDS),
         (Reply.THROTTLED, Action.RETRY, Reason.THROTTLED, RETRY_AFTER_SECONDS),
         (Reply.TOO_LARGE, Action.SPLIT, Reason.TOO_LARGE, None),
-        (Reply.BAD_DATA, Action.DEAD_LETTER, Reason.BAD_DATA, None),
+        (Reply.BAD_DATA, Action.BAD_DATA, Reason.BAD_DATA, None),
         (Reply.UNAUTHENTICATED, Action.HOLD, Reason.UNAUTHENTICATED, None),
         (Reply.NOT_FOUND, Action.HOLD, Reason.NOT_FOUND, None),
     ],

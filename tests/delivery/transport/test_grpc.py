@@ -81,7 +81,7 @@ def test_target_that_is_no_url_is_used_as_it_is(prefix: str) -> None:
 
 @pytest.mark.parametrize("key", ["grpc-status-details-bin", "google.rpc.retryinfo-bin", None])
 def test_retry_info_is_found_in_either_place(key: str | None) -> None:
-    """In the details of the status, or as a trailer of its own. Without it, the request was too large."""
+    """In the details of the status, or as a trailer of its own. Without it, nothing says when to come back."""
     retry_info = RetryInfo(retry_delay={"seconds": 3, "nanos": 500_000_000})
     status = Status()
     status.details.add().Pack(retry_info)
@@ -103,7 +103,7 @@ def test_retry_info_is_found_in_either_place(key: str | None) -> None:
         server.stop(0).wait()
 
     if key is None:
-        assert (verdict.action, verdict.retry_after_seconds) == (Action.SPLIT, None)
+        assert (verdict.action, verdict.retry_after_seconds) == (Action.HOLD, None)
     else:
         assert (verdict.action, verdict.reason, verdict.retry_after_seconds) == (Action.RETRY, Reason.THROTTLED, 3.5)
 

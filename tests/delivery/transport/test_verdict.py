@@ -96,7 +96,7 @@ def test_exactly_four_statuses_are_retried(status: int) -> None:
         (302, Action.HOLD, Reason.REDIRECT),
         (307, Action.HOLD, Reason.REDIRECT),
         (308, Action.HOLD, Reason.REDIRECT),
-        (400, Action.DEAD_LETTER, Reason.BAD_DATA),
+        (400, Action.BAD_DATA, Reason.BAD_DATA),
         (401, Action.HOLD, Reason.UNAUTHENTICATED),
         (402, Action.HOLD, Reason.FORBIDDEN),
         (403, Action.HOLD, Reason.FORBIDDEN),
@@ -109,27 +109,32 @@ def test_exactly_four_statuses_are_retried(status: int) -> None:
         (413, Action.SPLIT, Reason.TOO_LARGE),
         (415, Action.HOLD, Reason.UNSUPPORTED),
         (421, Action.HOLD, Reason.NOT_FOUND),
-        (422, Action.DEAD_LETTER, Reason.BAD_DATA),
+        (422, Action.BAD_DATA, Reason.BAD_DATA),
         (426, Action.HOLD, Reason.UNSUPPORTED),
         (429, Action.RETRY, Reason.THROTTLED),
         (431, Action.HOLD, Reason.UNSUPPORTED),
         (451, Action.HOLD, Reason.FORBIDDEN),
-        (500, Action.DEAD_LETTER, Reason.REFUSED),
+        (409, Action.HOLD, Reason.REFUSED),
+        (425, Action.HOLD, Reason.REFUSED),
+        (499, Action.HOLD, Reason.REFUSED),
+        (500, Action.HOLD, Reason.UNAVAILABLE),
+        (507, Action.HOLD, Reason.UNAVAILABLE),
         (501, Action.HOLD, Reason.UNSUPPORTED),
         (502, Action.RETRY, Reason.UNAVAILABLE),
         (503, Action.RETRY, Reason.UNAVAILABLE),
         (504, Action.RETRY, Reason.UNAVAILABLE),
         (505, Action.HOLD, Reason.UNSUPPORTED),
         (511, Action.HOLD, Reason.UNAUTHENTICATED),
-        (519, Action.DEAD_LETTER, Reason.REFUSED),
+        (519, Action.HOLD, Reason.UNAVAILABLE),
         (520, Action.HOLD, Reason.UNAVAILABLE),
         (530, Action.HOLD, Reason.UNAVAILABLE),
-        (531, Action.DEAD_LETTER, Reason.REFUSED),
-        (599, Action.DEAD_LETTER, Reason.REFUSED),
+        (531, Action.HOLD, Reason.UNAVAILABLE),
+        (599, Action.HOLD, Reason.UNAVAILABLE),
+        (999, Action.HOLD, Reason.REFUSED),
     ],
 )
 def test_verdict_of_an_http_status(status: int, action: Action, reason: Reason) -> None:
-    """A status about the destination keeps the records; one about the data makes dead letters."""
+    """Only 400, 413 and 422 can be about the data. After every other status all records wait."""
     verdict = http(status)
 
     assert (verdict.action, verdict.reason, verdict.message) == (action, reason, f"HTTP {status}")
@@ -138,19 +143,19 @@ def test_verdict_of_an_http_status(status: int, action: Action, reason: Reason) 
 GRPC = {
     "OK": Action.DELIVERED,
     "CANCELLED": Action.RETRY,
-    "UNKNOWN": Action.DEAD_LETTER,
-    "INVALID_ARGUMENT": Action.DEAD_LETTER,
+    "UNKNOWN": Action.HOLD,
+    "INVALID_ARGUMENT": Action.BAD_DATA,
     "DEADLINE_EXCEEDED": Action.RETRY,
     "NOT_FOUND": Action.HOLD,
-    "ALREADY_EXISTS": Action.DEAD_LETTER,
+    "ALREADY_EXISTS": Action.HOLD,
     "PERMISSION_DENIED": Action.HOLD,
     "UNAUTHENTICATED": Action.HOLD,
-    "RESOURCE_EXHAUSTED": Action.SPLIT,
-    "FAILED_PRECONDITION": Action.DEAD_LETTER,
+    "RESOURCE_EXHAUSTED": Action.HOLD,
+    "FAILED_PRECONDITION": Action.HOLD,
     "ABORTED": Action.RETRY,
     "OUT_OF_RANGE": Action.RETRY,
     "UNIMPLEMENTED": Action.HOLD,
-    "INTERNAL": Action.DEAD_LETTER,
+    "INTERNAL": Action.HOLD,
     "UNAVAILABLE": Action.RETRY,
     "DATA_LOSS": Action.RETRY,
 }
@@ -158,12 +163,12 @@ GRPC = {
 
 @pytest.mark.parametrize("code", [code.name for code in grpc.StatusCode])
 def test_verdict_of_a_grpc_code(code: str) -> None:
-    """Every code of gRPC has the verdict that the specification's table gives it."""
+    """Only INVALID_ARGUMENT can be about the data. After every other code all records wait."""
     assert verdict_from_grpc(code, "").action is GRPC[code]
 
 
 def test_resource_exhausted_with_a_retry_info_is_retried() -> None:
-    """The `RetryInfo` means that the server throttles. Without one, the request was too large."""
+    """The `RetryInfo` means that the server throttles. Without one, somebody has to raise a quota."""
     verdict = verdict_from_grpc("RESOURCE_EXHAUSTED", "slow down", retry_delay_seconds=30.0)
 
     assert (verdict.action, verdict.reason, verdict.retry_after_seconds) == (Action.RETRY, Reason.THROTTLED, 30.0)
@@ -177,11 +182,30 @@ def test_retry_delay_of_grpc_applies_to_every_code_and_is_a_day_at_most() -> Non
     assert verdict_from_grpc("UNAVAILABLE", "").retry_after_seconds is None
 
 
-def test_out_of_range_of_tonic_means_too_large() -> None:
-    """Servers built with tonic use this code for a message above their limit; the same message would always fail."""
-    details = "Error, decoded message length too large: found 5000000 bytes, the limit is: 4194304 bytes"
+@pytest.mark.parametrize(
+    ("code", "details"),
+    [
+        ("RESOURCE_EXHAUSTED", "Received message larger than max (5000000 vs. 4194304)"),
+        ("RESOURCE_EXHAUSTED", "grpc: received message larger than max (5000000 vs. 4194304)"),
+        ("RESOURCE_EXHAUSTED", "grpc: received message after decompression larger than max 4194304"),
+        ("RESOURCE_EXHAUSTED", "gRPC message exceeds maximum size 4194304: 5000000"),
+        ("RESOURCE_EXHAUSTED", "Received message exceeds the maximum configured message size."),
+        ("OUT_OF_RANGE", "Error, decoded message length too large: found 5000000 bytes, the limit is: 4194304 bytes"),
+    ],
+)
+def test_messages_of_the_libraries_about_sizes_mean_too_large(code: str, details: str) -> None:
+    """The same message would always fail, so a smaller one is sent."""
+    verdict = verdict_from_grpc(code, details)
 
-    assert verdict_from_grpc("OUT_OF_RANGE", details).action is Action.SPLIT
+    assert (verdict.action, verdict.reason) == (Action.SPLIT, Reason.TOO_LARGE)
+
+
+@pytest.mark.parametrize("details", ["", "quota exceeded", "rate limit exceeded", "too many requests", "no space left"])
+def test_exhausted_quota_is_no_fault_of_the_data(details: str) -> None:
+    """All records wait."""
+    verdict = verdict_from_grpc("RESOURCE_EXHAUSTED", details)
+
+    assert (verdict.action, verdict.reason) == (Action.HOLD, Reason.THROTTLED)
 
 
 def test_request_above_64_mib_is_to_be_split() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import itertools
 import threading
+from collections.abc import Collection
 from typing import Final
 
 from heliograph.delivery.journal.batch import Batch, Entry
@@ -70,6 +71,11 @@ class MemoryJournal:
         sizes = itertools.accumulate(len(entry.encoded) for entry in entries)
         fitting = [entry for entry, size in zip(entries, sizes) if size <= max_bytes] or entries[:1]
         return Batch(header=self._header, entries=tuple(fitting)) if fitting else None
+
+    def newest(self, known: Collection[int]) -> Entry | None:
+        """Return the newest record, but none with one of the known sequences; `None` if there is no other."""
+        with self._lock:
+            return next((entry for entry in reversed(self._entries) if entry.sequence not in known), None)
 
     def acknowledge(self, sequence: int) -> None:
         """Remove all records up to a sequence."""

@@ -23,7 +23,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -139,6 +139,29 @@ class JournalReader:
             self._finished = segment.first
             self.close()
         return is_finished
+
+    def newest(self, known: Collection[int]) -> Entry | None:
+        """Return the newest record that is not acknowledged and not known by its sequence; `None` if there is no other.
+
+        It is read beside the batches, whose position does not change.
+        """
+        for first, path in reversed(segments(self._folder)):
+            with contextlib.suppress(OSError, SegmentError), contextlib.closing(SegmentReader(first, path)) as segment:
+                entry = self._newest_of(segment, known)
+                if entry is not None:
+                    return entry
+            if first <= self.acknowledged:
+                break
+        return None
+
+    def _newest_of(self, segment: SegmentReader, known: Collection[int]) -> Entry | None:
+        newest = None
+        for sequence, kind, scope_number, content, _ in segment.frames():
+            if kind == SCOPE:
+                segment.define(scope_number, content)
+            elif sequence > self.acknowledged and sequence not in known:
+                newest = Entry(sequence, segment.scopes.get(scope_number, _NO_SCOPE), content)
+        return newest
 
     def rewind(self) -> None:
         """Read on from the first record that is not acknowledged, so that records whose request failed come again."""

@@ -5,18 +5,19 @@ throttling); RFC 9110, Retry-After.
 
 A response is about the data or about the destination:
 
-- About the data (400): the same request would fail again. Its records become dead letters, after a search for the record
-  that caused it (`Action.DEAD_LETTER`).
-- About the destination, or the way to it (401, 404, a redirect, a login page with status 200): it says nothing about the
-  data, which stays in the outbox until somebody has fixed the destination (`Action.HOLD`).
+- It may be about the data (400, 422, gRPC's INVALID_ARGUMENT; for its size 413, and gRPC's messages about sizes). The sender
+  finds out which record caused it, and if it is the data at all (`Action.BAD_DATA`, `Action.SPLIT`).
+- Everything else is about the destination, or the way to it (401, 404, 500, a redirect, a login page with status 200). It says
+  nothing about the data, which stays in the outbox until the destination works (`Action.HOLD`, `Action.RETRY`).
 
-A status that is in no table becomes `DEAD_LETTER`, because the specification says that every other status must not be
-retried.
+The specification tells clients to drop the data after any status that it does not list. That is not done here: a server that
+fails for some minutes responds with any status, and would empty the outbox.
 """
 
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -31,6 +32,7 @@ MAX_MESSAGE: Final = 512
 
 _MAX_DIGITS: Final = 12
 _SUCCESS: Final = range(200, 300)
+_SERVER_ERRORS: Final = range(500, 600)
 
 
 class Action(enum.Enum):
@@ -47,9 +49,9 @@ class Action(enum.Enum):
     """The request is too large. Send smaller ones; a single record that is too large becomes a dead letter."""
     HOLD = "hold"
     """The destination accepts no request at present, whatever its data. Keep every record, and try again later."""
-    DEAD_LETTER = "dead_letter"
-    """The server rejects the data for good. A request of several records is split, to find the one that is rejected;
-    that record becomes a dead letter."""
+    BAD_DATA = "bad_data"
+    """The server says that the data is invalid. A request of several records is split, to find the one that is rejected. It
+    becomes a dead letter if the server accepts others."""
 
 
 class Reason(str, enum.Enum):
@@ -73,6 +75,7 @@ class Reason(str, enum.Enum):
     UNREADABLE = "unreadable"
     BAD_DATA = "bad_data"
     REFUSED = "refused"
+    INTERNAL = "internal"
 
 
 DEAD_REASONS: Final = (Reason.BAD_DATA, Reason.TOO_LARGE, Reason.REFUSED)
@@ -126,14 +129,14 @@ _HTTP: Final[Mapping[int, tuple[Action, Reason]]] = {
     505: (Action.HOLD, Reason.UNSUPPORTED),
     # The server did not get the whole request, so this says nothing about the data.
     408: (Action.HOLD, Reason.TIMEOUT),
-    400: (Action.DEAD_LETTER, Reason.BAD_DATA),
-    422: (Action.DEAD_LETTER, Reason.BAD_DATA),
+    400: (Action.BAD_DATA, Reason.BAD_DATA),
+    422: (Action.BAD_DATA, Reason.BAD_DATA),
     **dict.fromkeys(range(100, 200), (Action.HOLD, Reason.UNREADABLE)),
     # A redirect is never followed: the credentials would go to another server.
     **dict.fromkeys(range(300, 400), (Action.HOLD, Reason.REDIRECT)),
-    # These are from a CDN that cannot reach the server.
-    **dict.fromkeys(range(520, 531), (Action.HOLD, Reason.UNAVAILABLE)),
 }
+_HTTP_SERVER_ERROR: Final = (Action.HOLD, Reason.UNAVAILABLE)
+_HTTP_UNKNOWN: Final = (Action.HOLD, Reason.REFUSED)
 
 _GRPC: Final[Mapping[str, tuple[Action, Reason]]] = {
     "CANCELLED": (Action.RETRY, Reason.CANCELLED),
@@ -146,8 +149,20 @@ _GRPC: Final[Mapping[str, tuple[Action, Reason]]] = {
     "PERMISSION_DENIED": (Action.HOLD, Reason.FORBIDDEN),
     "NOT_FOUND": (Action.HOLD, Reason.NOT_FOUND),
     "UNIMPLEMENTED": (Action.HOLD, Reason.NOT_FOUND),
-    "INVALID_ARGUMENT": (Action.DEAD_LETTER, Reason.BAD_DATA),
+    "INTERNAL": (Action.HOLD, Reason.UNAVAILABLE),
+    "UNKNOWN": (Action.HOLD, Reason.UNAVAILABLE),
+    # Only with a RetryInfo does the specification call this throttling, but a quota without one is no fault of the data either.
+    "RESOURCE_EXHAUSTED": (Action.HOLD, Reason.THROTTLED),
+    "INVALID_ARGUMENT": (Action.BAD_DATA, Reason.BAD_DATA),
 }
+_GRPC_SIZE_CODES: Final = frozenset({"RESOURCE_EXHAUSTED", "OUT_OF_RANGE"})
+_GRPC_UNKNOWN: Final = (Action.HOLD, Reason.REFUSED)
+# The texts of the gRPC libraries about a message above their limit: "Received message larger than max (5000000 vs. 4194304)" (C,
+# Go), "gRPC message exceeds maximum size 4194304: 5000000" (Java), "decoded message length too large" (Rust), "Received
+# message exceeds the maximum configured message size" (.NET). A text about a quota ("rate limit exceeded") must not match.
+_GRPC_TOO_LARGE: Final = re.compile(
+    r"larger than|too (large|big)|max(imum)?\b.*\bsize|size\b.*\bmax(imum)?\b", re.IGNORECASE
+)
 
 
 def verdict_from_http(
@@ -165,7 +180,7 @@ def verdict_from_http(
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if status in _SUCCESS:
         return _verdict_from_success(f"HTTP {status}", body, media_type, secrets)
-    action, reason = _HTTP.get(status, (Action.DEAD_LETTER, Reason.REFUSED))
+    action, reason = _HTTP.get(status, _HTTP_SERVER_ERROR if status in _SERVER_ERRORS else _HTTP_UNKNOWN)
     return Verdict(
         action=action,
         reason=reason,
@@ -193,15 +208,11 @@ def verdict_from_grpc(
     """
     if code == "OK":
         return _verdict_from_success("gRPC OK", body, "", secrets)
-    action, reason = _GRPC.get(code, (Action.DEAD_LETTER, Reason.REFUSED))
-    if code == "RESOURCE_EXHAUSTED":
-        # By the specification only a RetryInfo means "throttled". Without one, gRPC itself uses this code for a message
-        # above the server's size limit.
-        is_throttled = retry_delay_seconds is not None
-        action, reason = (Action.RETRY, Reason.THROTTLED) if is_throttled else (Action.SPLIT, Reason.TOO_LARGE)
-    elif code == "OUT_OF_RANGE" and "too large" in details:
-        # Servers built with Rust's tonic use this code for a message above their limit. The same message would never
-        # be accepted.
+    action, reason = _GRPC.get(code, _GRPC_UNKNOWN)
+    if code == "RESOURCE_EXHAUSTED" and retry_delay_seconds is not None:
+        action = Action.RETRY
+    elif code in _GRPC_SIZE_CODES and _GRPC_TOO_LARGE.search(details):
+        # The same message would never be accepted.
         action, reason = Action.SPLIT, Reason.TOO_LARGE
     return Verdict(
         action=action,
