@@ -116,7 +116,7 @@ def outbox_with_every_outcome(directory: Path, meter_provider: MeterProvider) ->
         if number == 0:
             return 503, {}, b""
         if "poison" in records:
-            return 400, {}, b""
+            return 413, {}, b""
         return partial if "partial" in records else OK
 
     with serving(answer) as server:

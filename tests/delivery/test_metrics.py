@@ -64,7 +64,7 @@ def test_every_outcome_is_counted(tmp_path: Path, telemetry: Telemetry) -> None:
         "delivered": {"": 3},
         "rejected": {"partial_success": 1},
         "retried": {"unavailable": 1},
-        "dead": {"bad_data": 1},
+        "dead": {"too_large": 1},
         "damaged": {"": 1},
     }
     assert found == {**counters, "depth": {"": 0}, "oldest.age": {"": 0}}

@@ -253,11 +253,14 @@ def test_unexpected_error_does_not_end_the_worker(
     monkeypatch.setattr("heliograph.delivery.worker._ERROR_PAUSE_SECONDS", 0.0)
     errors = [RuntimeError("broken")]
 
-    def fail_once() -> None:
+    def fail_once(reader: JournalReader, **limits: int) -> Batch | None:
         if errors:
             raise errors.pop()
+        return real(reader, **limits)
 
-    transport = RecordingTransport(fail_once)
+    real = JournalReader.read
+    monkeypatch.setattr(JournalReader, "read", fail_once)
+    transport = RecordingTransport()
     with logging_to(tmp_path, "", transport=transport) as emit:
         emit("one")
         wait_for(lambda: "could not be sent" in caplog.text)
@@ -294,13 +297,14 @@ def test_handler_of_a_signal_may_wake_in_the_middle_of_a_wake(tmp_path: Path) ->
 def test_worker_pauses_after_an_unexpected_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A record that raises each time does not fill the log, however often the worker is woken. Shutdown ends the pause."""
+    """A journal that raises each time does not fill the log, however often the worker is woken. Shutdown ends the pause."""
     monkeypatch.setattr("heliograph.delivery.worker._ERROR_PAUSE_SECONDS", 3600.0)
 
-    def fail() -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("broken")
 
-    with logging_to(tmp_path, "", transport=RecordingTransport(fail)) as emit:
+    monkeypatch.setattr(JournalReader, "read", fail)
+    with logging_to(tmp_path, "", transport=RecordingTransport()) as emit:
         emit("one")
         wait_for(lambda: caplog.records)
         assert not emit.processor.force_flush(300)
