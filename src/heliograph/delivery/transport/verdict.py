@@ -78,7 +78,7 @@ class Reason(str, enum.Enum):
     INTERNAL = "internal"
 
 
-DEAD_REASONS: Final = (Reason.BAD_DATA, Reason.TOO_LARGE, Reason.REFUSED)
+DEAD_REASONS: Final = (Reason.BAD_DATA, Reason.TOO_LARGE, Reason.INTERNAL)
 """The reasons of dead letters."""
 RETRY_REASONS: Final = tuple(reason for reason in Reason if reason not in {Reason.ACCEPTED, Reason.PARTIAL_SUCCESS})
 """The reasons of requests that are sent again: as they were, or in parts."""
