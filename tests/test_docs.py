@@ -89,7 +89,7 @@ def test_commands_of_the_page_on_delivery_work(tmp_path: Path, monkeypatch: pyte
     """The commands of `heliograph outbox` run in the order of the page, on an outbox with a dead letter and a waiting record."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HELIOGRAPH_OUTBOX", "outbox")
-    with serving(lambda number, records: (400, {}, b"") if number == 0 else (503, {}, b"")) as server:
+    with serving(lambda number, records: (413, {}, b"") if number == 0 else (503, {}, b"")) as server:
         with logging_to(tmp_path / "outbox", server.endpoint) as emit:
             emit("dead")
             assert emit.processor.force_flush(10_000)

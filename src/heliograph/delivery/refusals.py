@@ -79,7 +79,7 @@ class BatchPass:
 
     Attributes:
         header: The resource of the records.
-        memory: What is known about the records of the journal.
+        memory: The known facts about the records of the journal.
         acknowledged: The sequence up to which all records are acknowledged.
         suspects: Records that were refused alone and are not proven to be bad, in order, with their verdicts.
         has_accepted: True if the destination accepted a record in this pass.
