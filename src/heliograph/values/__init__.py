@@ -10,6 +10,7 @@ made here, once, for every path on which a value can be exported: attributes, bo
 - `standard_library` and `named_classes` make plain values of the classes that heliograph knows.
 - `converters` finds the function for a class, those that a program registers included.
 - `reports` warns, once for each class, about values that cannot be exported.
+- `declarations` finds what holds inside of a value: by its class, by the alias that made it, and by the annotation around it.
 - `forms` makes the form of a value. It applies the privacy that the classes inside of the value declare.
 - `attributes` turns a form into OpenTelemetry attributes.
 

@@ -69,11 +69,13 @@ from typing import Any, Final
 
 import msgspec
 
+from heliograph.events import Privacy
 from heliograph.runtime.deadline import run_within
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.values.converters import RegisteredConverter, RunningCall, converter_of, has_fields
-from heliograph.values.introspect import declared_privacy, field_names, type_of
-from heliograph.values.privacy import PrivacyPolicy, Protected
+from heliograph.values.declarations import NOWHERE, Declaration, Place, fields_of, is_private, whole
+from heliograph.values.introspect import field_names, merge_attributes
+from heliograph.values.privacy import DROPPED, PrivacyPolicy, Protected
 from heliograph.values.reports import report_failure, report_unknown
 from heliograph.values.standard_library import MAX_DECIMAL_BITS, MAX_VALUES, STANDARD, Pairs, Unordered
 from heliograph.values.stored import class_name, stored_attributes
@@ -103,12 +105,17 @@ def form_of(value: object) -> object:
     return _build(value, None)[0] if to_form is None else to_form(value)
 
 
-def protected_form_of(value: object, policy: PrivacyPolicy) -> tuple[object, bool]:
+def protected_form_of(value: object, policy: PrivacyPolicy, place: Place = NOWHERE) -> tuple[object, bool]:
     """Return the form of a value with the privacy that classes inside of it declare, and True if nothing in it was private.
 
     The privacy of the field that has the value is not applied here; the caller knows it.
+
+    Args:
+        value: The value.
+        policy: The privacy policy.
+        place: The generic classes that the annotation of the field names.
     """
-    form, builder = _build(value, policy)
+    form, builder = _build(value, policy, place)
     return form, not builder.met_private
 
 
@@ -120,20 +127,20 @@ _inside_converter: Final = contextvars.ContextVar("heliograph_inside_converter",
 """True in the thread of registered converters. One that makes forms itself, as by tracking an event, starts no more threads."""
 
 
-def _build(value: object, policy: PrivacyPolicy | None) -> tuple[object, _FormBuilder]:
-    builder = _FormBuilder(policy)
+def _build(value: object, policy: PrivacyPolicy | None, place: Place = NOWHERE) -> tuple[object, _FormBuilder]:
+    builder = _FormBuilder(policy, place)
     try:
         return builder.form(value), builder
     except _ConverterMet:
         if not _inside_converter.get():
-            return _build_with_converters(value, policy)
-    builder = _FormBuilder(policy, runs_converters=False)
+            return _build_with_converters(value, policy, place)
+    builder = _FormBuilder(policy, place, runs_converters=False)
     return builder.form(value), builder
 
 
-def _build_with_converters(value: object, policy: PrivacyPolicy | None) -> tuple[object, _FormBuilder]:
+def _build_with_converters(value: object, policy: PrivacyPolicy | None, place: Place) -> tuple[object, _FormBuilder]:
     """Make a form again from the start, in a thread, so that registered converters cannot block the caller."""
-    builder = _FormBuilder(policy, runs_converters=True)
+    builder = _FormBuilder(policy, place, runs_converters=True)
 
     def build() -> tuple[object, _FormBuilder]:
         _inside_converter.set(True)
@@ -143,7 +150,7 @@ def _build_with_converters(value: object, policy: PrivacyPolicy | None) -> tuple
     if found is not None:
         return found
     builder.abandon()
-    builder = _FormBuilder(policy, runs_converters=False)
+    builder = _FormBuilder(policy, place, runs_converters=False)
     return builder.form(value), builder
 
 
@@ -152,16 +159,20 @@ class _FormBuilder:
 
     Args:
         policy: The privacy policy. `None` exports private fields as they are.
+        place: The generic classes that the annotation of the value names.
         runs_converters: True calls registered converters, False does not, and `None` raises `_ConverterMet` instead.
 
     Attributes:
         met_private: True once a field with a declared privacy was met.
     """
 
-    __slots__ = ("_call", "_end", "_parents", "_policy", "_remaining", "_runs_converters", "met_private")
+    __slots__ = ("_call", "_end", "_parents", "_place", "_policy", "_remaining", "_runs_converters", "met_private")
 
-    def __init__(self, policy: PrivacyPolicy | None, *, runs_converters: bool | None = None) -> None:
+    def __init__(
+        self, policy: PrivacyPolicy | None, place: Place = NOWHERE, *, runs_converters: bool | None = None
+    ) -> None:
         self._policy = policy
+        self._place = place  # that of the current value
         self._parents: tuple[int, ...] = ()  # the ids of the values that the current one is inside of
         self._remaining = MAX_VALUES
         self._end = 0.0  # on the monotonic clock, from the first conversion on
@@ -199,7 +210,30 @@ class _FormBuilder:
             return _unknown(value)
         if isinstance(converter, RegisteredConverter):
             return self._form_by_registered(value, converter)
-        return TOO_SLOW if self._is_late() else self._form_of_plain(converter(value))
+        if self._is_late():
+            return TOO_SLOW
+        plain = converter(value)
+        if self._policy is None:
+            return self._form_of_plain(plain)
+        form = self._protected(plain, whole(self._place.hints_of(value)), self._form_of_plain)
+        return None if form is DROPPED else form
+
+    def _protected(self, value: object, declared: Declaration | None, make: Callable[[object], object]) -> object:
+        """Return the exported part of a value, or `DROPPED`, by what is declared for it. ``make`` makes its form."""
+        policy, place = self._policy, self._place
+        if policy is None or declared is None or declared.is_empty:
+            return make(value)
+        attribute = declared.attribute
+        if is_private(declared.place.otherwise) and not declared.place.describes(value):
+            attribute = merge_attributes([attribute, declared.place.otherwise])
+        privacy = policy.privacy_of(attribute, attribute.name, enclosing=Privacy.PLAIN)
+        self.met_private = self.met_private or privacy is not Privacy.PLAIN
+        # A hash covers the whole value, so nothing inside of it may be masked or dropped first.
+        self._policy, self._place = None if privacy is Privacy.HASH else policy, declared.place
+        try:
+            return policy.apply(privacy, make(value))
+        finally:
+            self._policy, self._place = policy, place
 
     def _form_of_plain(self, value: object) -> object:
         """Return the form of what a converter returned, which counts as no value of its own."""
@@ -249,20 +283,15 @@ class _FormBuilder:
     def _form_of_object(self, value: object) -> object:
         cls: Any = type(value)
         stored = stored_attributes(value, field_names(cls) or ())
-        policy = self._policy
-        declared = {} if policy is None else declared_privacy(type_of(value))
-        if policy is None or not declared:
-            return {name: self.form(item) for name, item in stored.items()}
-        self.met_private = True
+        declared = {} if self._policy is None else fields_of(self._place.hints_of(value))
         form: dict[str, object] = {}
+        place, self._place = self._place, NOWHERE
         for name, item in stored.items():
-            # A hash covers the whole value, so nothing inside of it may be masked or dropped first.
-            self._policy = None if name in declared and policy.is_hashed(declared[name]) else policy
-            try:
-                form[name] = self.form(item)
-            finally:
-                self._policy = policy
-        return policy.protect_fields(form, declared)
+            part = self._protected(item, declared.get(name), self.form)
+            if part is not DROPPED:
+                form[name] = part
+        self._place = place
+        return form
 
     def _forms(self, values: Iterable[object]) -> Iterator[object]:
         """Yield the forms of values, and ``<too large>`` in place of all that come after the last that may be read."""

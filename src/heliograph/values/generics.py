@@ -31,11 +31,18 @@ def class_of(hint: object) -> type | None:
     return origin if isinstance(origin, type) else None
 
 
-def annotations_of(hint: object, names: Iterable[str]) -> dict[str, object]:
+def annotations_of(
+    hint: object, names: Iterable[str], *, arguments: tuple[object, ...] | None = None
+) -> dict[str, object]:
     """Return the evaluated annotations of some fields of a class or alias, inherited ones included, with resolved parameters.
 
     `typing.get_type_hints` of the whole class would fail if any other annotation cannot be evaluated. Python 3.10 cannot
     evaluate ``"InitVar[int]"``, for example.
+
+    Args:
+        hint: The class or alias.
+        names: The names of the fields.
+        arguments: The arguments of the type parameters. `None` are those of the alias.
 
     Raises:
         Exception: One of the annotations cannot be evaluated. Any exception is possible.
@@ -46,7 +53,7 @@ def annotations_of(hint: object, names: Iterable[str]) -> dict[str, object]:
     wanted = frozenset(names)
     if typing_extensions.is_typeddict(cls):  # its bases are not among its `__mro__`, and its annotations include theirs
         return _of_typed_dict(cls, typing.get_args(hint), wanted)
-    bindings = _bindings_by_base(cls, typing.get_args(hint))
+    bindings = _bindings_by_base(cls, typing.get_args(hint) if arguments is None else arguments)
     annotations: dict[str, object] = {}
     for base in reversed(cls.__mro__):
         declared = {name: each for name, each in inspect.get_annotations(base).items() if name in wanted}
@@ -57,7 +64,7 @@ def annotations_of(hint: object, names: Iterable[str]) -> dict[str, object]:
 
 def _of_typed_dict(cls: type, arguments: tuple[object, ...], wanted: frozenset[str]) -> dict[str, object]:
     own = {name: each for name, each in cls.__annotations__.items() if name in wanted}
-    bindings = bind(_parameters(cls), arguments)
+    bindings = bind(parameters_of(cls), arguments)
     annotations: dict[str, object] = {}
     for base, base_arguments in _bases(cls, bindings):
         if typing_extensions.is_typeddict(base):  # pragma: no branch — only in Python 3.10, a base may be `dict`
@@ -83,7 +90,7 @@ def _bindings_by_base(cls: type, arguments: tuple[object, ...]) -> dict[type, Bi
     queue = [(cls, arguments)]
     while queue:
         base, base_arguments = queue.pop(0)
-        bindings = bind(_parameters(base), base_arguments)
+        bindings = bind(parameters_of(base), base_arguments)
         known = found.get(base, {})
         # If a base is inherited twice with different arguments, either may be meant: a private one must not get lost.
         found[base] = bindings | {parameter: _either(known[parameter], bindings.get(parameter)) for parameter in known}
@@ -105,14 +112,42 @@ def _bases(cls: type, bindings: Bindings) -> Iterator[tuple[type, tuple[object, 
             yield origin, arguments
 
 
+def container_arguments(
+    hint: object, arguments: tuple[object, ...] | None = None
+) -> list[tuple[type, tuple[object, ...]]]:
+    """Return the classes of the standard library that a container class is built on, with their arguments.
+
+    Of ``class Tags(list[Secret])`` it is `list` with ``(Secret,)``. Nearer classes come first.
+
+    Args:
+        hint: The class or alias.
+        arguments: The arguments of its type parameters. `None` are those of the alias.
+    """
+    cls = class_of(hint)
+    found: list[tuple[type, tuple[object, ...]]] = []
+    queue = [] if cls is None else [(cls, typing.get_args(hint) if arguments is None else arguments)]
+    for base, base_arguments in queue:  # it grows meanwhile
+        parameters = parameters_of(base)
+        if base_arguments and not parameters:
+            found.append((base, base_arguments))
+        else:
+            queue += _bases(base, bind(parameters, base_arguments))
+    return found
+
+
 def is_generic(cls: type) -> bool:
     """Return True if a class has type parameters of its own."""
-    return bool(_parameters(cls))
+    return bool(parameters_of(cls))
 
 
-def _parameters(cls: type) -> tuple[Any, ...]:
-    parameters = getattr(cls, "__parameters__", ())
-    return parameters if isinstance(parameters, tuple) else ()
+def parameters_of(cls: type) -> tuple[Any, ...]:
+    """Return the type parameters that a class has of its own."""
+    parameters = getattr(cls, "__parameters__", None)
+    if isinstance(parameters, tuple):
+        return parameters
+    # ``class Many(list[T])`` has them too, but `typing.Generic`, which would list them, is not among its bases.
+    bases = vars(cls).get("__orig_bases__", ())
+    return tuple(dict.fromkeys(each for base in bases for each in getattr(base, "__parameters__", ())))
 
 
 def bind(parameters: tuple[Any, ...], arguments: tuple[object, ...]) -> dict[object, tuple[object, ...]]:

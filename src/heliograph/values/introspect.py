@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -19,20 +19,23 @@ from heliograph.values.generics import (
     annotated,
     annotations_of,
     class_of,
+    container_arguments,
     is_generic,
     is_open,
     is_parameter,
     meaning_of,
+    parameters_of,
 )
+from heliograph.values.stored import has_instance_dict, instance_dict
 
 MAX_CACHED_CLASSES: Final = 1024
 """The number of classes that each cache keeps. A program may make classes without end, so no cache may keep all of them."""
 
-_UNKNOWN: Final = Attribute(privacy=Privacy.MASK)
+UNKNOWN: Final = Attribute(privacy=Privacy.MASK)
 """The declaration of a field whose annotation cannot be evaluated: it may ask for privacy."""
 
 
-def _cached(function: Callable[[Any], Any]) -> Any:
+def cached_by_hint(function: Callable[[Any], Any]) -> Any:
     """Cache the results of a function of one hint. A hint that cannot be hashed is not cached."""
     cached = functools.lru_cache(maxsize=MAX_CACHED_CLASSES)(function)
 
@@ -86,10 +89,33 @@ def field_hints(hint: object, names: Iterable[str]) -> dict[str, object]:
     hints = {name: each for name, each in known.items() if each is not None and not is_open(each)}
     rest = [name for name in names if name not in hints]
     # Pydantic resolves some names later than others, and does not resolve the parameters of a dataclass.
-    evaluated = annotations_of(hint, rest) if rest else {}
+    evaluated = annotations_of(hint, rest, arguments=arguments_if_unknown(hint)) if rest else {}
     return hints | {
         name: annotated(each, pydantic_fields.metadata_of(described.get(name))) for name, each in evaluated.items()
     }
+
+
+def arguments_if_unknown(hint: object) -> tuple[object, ...] | None:
+    """Return arguments that ask to be masked, for a class whose objects cannot know theirs. Return `None` for any other hint.
+
+    It is a generic class without arguments, and `typing` cannot keep an alias in its objects.
+    """
+    cls = class_of(hint)
+    if cls is None or typing.get_args(hint) or not is_generic(cls) or _keeps_alias(cls):
+        return None
+    return tuple(
+        ... if type(each).__name__ == "ParamSpec" else annotated(meaning_of(each), (UNKNOWN,))
+        for each in parameters_of(cls)
+    )
+
+
+def _keeps_alias(cls: type) -> bool:
+    """Return True if an object that an alias makes keeps the alias in its dict. A frozen or slotted object cannot."""
+    if pydantic_fields.is_model(cls):  # its aliases are classes of their own
+        return True
+    setter: Any = cls.__setattr__
+    is_plain = setter is object.__setattr__ or getattr(cls, "__attrs_own_setattr__", False)
+    return has_instance_dict(cls) and is_plain and getattr(setter, "__name__", "") != "_frozen_setattrs"
 
 
 def attributes_in(hint: object, *, in_arguments: bool = True) -> list[Attribute]:
@@ -100,19 +126,32 @@ def attributes_in(hint: object, *, in_arguments: bool = True) -> list[Attribute]
         in_arguments: True to look into the arguments of generic classes that have fields, such as ``Box[Secret]``. The
             declaration there is one of a field inside of the value.
     """
-    found: dict[int, Attribute] = {}
+    return [part for part in parts_of(hint, in_arguments=in_arguments) if isinstance(part, Attribute)]
+
+
+def parts_of(hint: object, *, in_arguments: bool) -> Iterator[Any]:
+    """Yield an annotation and everything inside of it, each object once.
+
+    Args:
+        hint: The annotation.
+        in_arguments: True to look into the arguments of generic classes that have fields.
+    """
     seen: set[int] = set()  # an alias may refer to itself
     queue = [hint]
-    while queue:
-        part = queue.pop(0)
+    for part in queue:  # it grows meanwhile
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        yield part
         if isinstance(part, Attribute):
-            found[id(part)] = part
-        elif id(part) not in seen:
-            seen.add(id(part))
-            queue += typing.get_args(part) if in_arguments or not _has_fields(part) else ()
-            queue += [getattr(part, name) for name in _ALIASES if not isinstance(part, type) and hasattr(part, name)]
-            queue += [meaning_of(part)] if is_parameter(part) else []
-    return list(found.values())
+            continue
+        if in_arguments or not _has_fields(part):
+            queue += typing.get_args(part)
+            queue += [
+                each for _, arguments in container_arguments(part, arguments_if_unknown(part)) for each in arguments
+            ]
+        queue += [getattr(part, name) for name in _ALIASES if not isinstance(part, type) and hasattr(part, name)]
+        queue += [meaning_of(part)] if is_parameter(part) else []
 
 
 _ALIASES: Final = ("__value__", "__supertype__")
@@ -157,7 +196,7 @@ def _is_secret(hint: object) -> bool:
     return pydantic_fields.is_secret(origin or hint)
 
 
-@_cached
+@cached_by_hint
 def declared_privacy(hint: object) -> Mapping[str, Attribute]:
     """Return the declarations of a class or alias that affect the privacy of its fields, by field name.
 
@@ -178,7 +217,7 @@ def _strictest(hint: object, name: str, described: object) -> Attribute:
         annotation = field_hints(hint, [name]).get(name)
         found = attributes_in(annotation)
     except Exception:  # an annotation may be any expression
-        return _UNKNOWN
+        return UNKNOWN
     return with_pydantic_privacy(merge_attributes(found), annotation, described)
 
 
@@ -207,14 +246,14 @@ def type_of(value: object) -> Any:
 
     `typing` keeps the alias in the value. A frozen or slotted object has no place for it.
     """
-    cls = type(value)
-    if not is_generic(cls):
+    cls: Any = type(value)  # mypy does not consider a class hashable
+    if not has_instance_dict(cls):
         return cls
-    try:
-        alias = object.__getattribute__(value, "__dict__").get("__orig_class__")
-    except AttributeError:
-        return cls
-    return alias if typing.get_origin(alias) is cls else cls
+    alias = dict.get(instance_dict(value), "__orig_class__")
+    return alias if type(alias) in _ALIAS_TYPES and typing.get_origin(alias) is cls else cls
+
+
+_ALIAS_TYPES: Final = frozenset({types.GenericAlias, type(typing.List[int])})  # noqa: UP006 — typing's own alias
 
 
 def getattr_or_none(obj: object, name: str) -> object:

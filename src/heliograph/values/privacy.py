@@ -132,13 +132,6 @@ class PrivacyPolicy:
         data = form.encode(errors="surrogatepass") if isinstance(form, str) else _ENCODER.encode(form)
         return Protected(HASH_PREFIX + hmac.new(self._key or b"", data, hashlib.sha256).hexdigest())
 
-    def is_hashed(self, declared: Attribute) -> bool:
-        """Return True if a field inside of a value is hashed.
-
-        Such a field is hashed as a whole, unprotected parts included, so that equal values have equal hashes.
-        """
-        return self.privacy_of(declared, declared.name, enclosing=Privacy.PLAIN) is Privacy.HASH
-
     def protect_fields(
         self,
         form: Mapping[str, object],

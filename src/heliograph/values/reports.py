@@ -36,6 +36,16 @@ def report_failure(cls: type, error: BaseException | None) -> None:
     _warn_once(name, f"Reading a value of {name} {problem}. Such values are exported as <{name}>.")
 
 
+def report_unknown_arguments(cls: type) -> None:
+    """Warn that objects of a generic class cannot know their type arguments, and name the ways to declare them."""
+    name = class_name(cls)
+    _warn_once(
+        f"{name}[]",
+        f"Objects of {name} do not know their type arguments, which may ask for privacy: fields that have the type of a type "
+        f"parameter are exported as <masked>. Annotate the field that holds the objects as {name}[…], or use a subclass.",
+    )
+
+
 def _warn_once(name: str, message: str) -> None:
     if name in _first_reports or len(_first_reports) > MAX_WARNINGS:
         return

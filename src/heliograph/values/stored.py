@@ -64,6 +64,11 @@ def instance_dict(value: object) -> dict[str, object]:
     return {} if getter is None else getter(value)
 
 
+def has_instance_dict(cls: type) -> bool:
+    """Return True if the objects of a class have a dict for attributes of their own."""
+    return _instance_dict_getter(cls) is not None
+
+
 @functools.lru_cache(maxsize=MAX_CACHED_CLASSES)
 def _instance_dict_getter(cls: type) -> Callable[[object], dict[str, object]] | None:
     for base in ancestors(cls):

@@ -576,3 +576,71 @@ def test_privacy_of_an_object_that_knows_its_alias(value: object) -> None:
 
     assert SECRET not in str(attributes)
     assert "<masked>" in str(attributes)
+
+
+class Tags(list[Masked]):
+    pass
+
+
+class Sizes(list[Annotated[int, msgspec.Meta(ge=0)]]):
+    pass
+
+
+class Named(list[Annotated[str, Attribute("shop.order.tags", requirement="opt_in")]]):
+    pass
+
+
+class Boxes(dict[str, Box[Masked]]):
+    pass
+
+
+@dataclass(frozen=True)
+class Sealed(Generic[T]):
+    content: T
+
+
+@dataclass
+class Outer:
+    box: Box[Masked]
+    number: int = 1
+
+
+def attributes_and_violations(hint: Any, value: object) -> tuple[dict[str, Any], list[Violation]]:
+    cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
+    reader = EventReader(compile_schema(cls, namespace="app", policy=POLICY))
+    violations: list[Violation] = []
+    by_field_violations: list[Violation] = []
+    found = reader.attributes(cls(value), violations), violations
+    assert found == (reader._attributes_by_field(cls(value), by_field_violations), by_field_violations)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "expected"),
+    [
+        (Tags, Tags([SECRET]), {"app.e.x": "<masked>"}),
+        (Tags | None, [SECRET], {"app.e.x": "<masked>"}),
+        (Boxes, {"a": {"content": SECRET}}, {"app.e.x.a.content": "<masked>"}),
+        (Named, Named([SECRET]), {}),
+        (Sealed[str], Sealed("a"), {"app.e.x.content": "a"}),
+        (list[Sealed[str]], [Sealed("a")], {"app.e.x": '[{"content":"a"}]'}),
+        (Sealed, Sealed("a"), {"app.e.x.content": "<masked>"}),
+        (Any, Sealed[Masked](SECRET), {"app.e.x.content": "<masked>"}),
+        (dict[str, Any] | Sealed[str], {"a": Sealed[Masked](SECRET)}, {"app.e.x.a.content": "<masked>"}),
+        (Box[str], Box[Masked](SECRET), {"app.e.x.content": "<masked>"}),
+        (Outer, Outer(Box(SECRET)), {"app.e.x.box.content": "<masked>", "app.e.x.number": 1}),
+        (Any, Outer(Box(SECRET)), {"app.e.x.box.content": "<masked>", "app.e.x.number": 1}),
+    ],
+    ids=str,
+)
+def test_privacy_by_the_arguments_of_classes(hint: Any, value: object, expected: dict[str, object]) -> None:
+    """It holds in containers, and both ways of reading give each attribute the same name."""
+    assert attributes_and_violations(hint, value) == (expected, [])
+
+
+def test_bounds_by_the_argument_of_a_container() -> None:
+    """They hold for each item, as if the field were a list of such items."""
+    assert attributes_and_violations(Sizes, Sizes([1, -1])) == (
+        {"app.e.x": [1, -1]},
+        [Violation(ViolationKind.CONSTRAINT_VIOLATED, "x[1]")],
+    )

@@ -42,7 +42,15 @@ from heliograph.schema.model.types import (
 )
 from heliograph.semconv import ACTOR_ONLY
 from heliograph.values.forms import form_of
-from heliograph.values.generics import annotated, bind, class_of, is_parameter, meaning_of, substitute
+from heliograph.values.generics import (
+    annotated,
+    bind,
+    class_of,
+    container_arguments,
+    is_parameter,
+    meaning_of,
+    substitute,
+)
 from heliograph.values.introspect import (
     MAX_CACHED_CLASSES,
     attributes_in,
@@ -178,12 +186,12 @@ class _TypeBuilder:
 
     def _container(self, hint: Any, cls: type, constraints: Constraints) -> Type | None:
         """Return the type of an array or of a dict, or `None` if values of the class are neither."""
-        arguments = typing.get_args(hint)
+        base, arguments = next(iter(container_arguments(hint)), (cls, ()))
         if issubclass(cls, collections.abc.Mapping):
             keys, values = (*(arguments if len(arguments) <= 2 else ()), Any, Any)[:2]  # noqa: PLR2004 — keys, values
             kind = IntegerType() if issubclass(cls, collections.Counter) else self.build(values)
             return MapType(keys=_key_type(self.build(keys)), values=kind, **constraints.lengths())
-        if cls is tuple and arguments[1:] != (...,) and (arguments or hint == tuple[()]):
+        if base is tuple and arguments[1:] != (...,) and (arguments or hint == tuple[()]):
             return self._tuple(arguments)
         if not issubclass(cls, _ARRAYS):
             return None
@@ -208,7 +216,7 @@ class _TypeBuilder:
         for known, kind in self._objects:
             if known is hint or known == hint:
                 return kind
-        kind = ObjectType(python=cls)
+        kind = ObjectType(python=cls, hint=hint)
         self._objects.append((hint, kind))
         self._parents.append(kind)
         fields = tuple(map(self._field, fields_of_class(hint) or ()))

@@ -167,10 +167,12 @@ class ObjectType:
 
     Attributes:
         python: The class.
+        hint: The class, or the alias of it, such as ``Box[int]``, that has these fields.
         fields: Its fields. They are set once, after the types of all of them were made.
     """
 
     python: type
+    hint: object = field(default=None, repr=False)
     fields: tuple[FieldSchema, ...] = field(default=(), repr=False)
 
     @property

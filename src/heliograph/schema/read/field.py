@@ -6,6 +6,9 @@ The steps are form → violations (of the unprotected form) → protection → a
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Iterator
+
 from typing_extensions import assert_never
 
 from heliograph.events import Privacy
@@ -25,6 +28,7 @@ from heliograph.schema.model.types import (
     Type,
     UnionType,
     has_private_fields,
+    inner_types,
     item_types,
     options_of,
     without_null,
@@ -32,6 +36,7 @@ from heliograph.schema.model.types import (
 from heliograph.schema.model.wire_attributes import expands, wire_type
 from heliograph.schema.read.validation import Violation, violations_of, violations_of_fields
 from heliograph.values.attributes import Attributes, add_attributes
+from heliograph.values.declarations import NOWHERE, Place
 from heliograph.values.forms import form_of, protected_form_of
 from heliograph.values.privacy import (
     DROPPED,
@@ -75,10 +80,11 @@ class FieldReader:
         self._policy = policy
         self._validates = validates
         self._has_private_fields = has_private_fields(field.type)
+        self._place = _place_of(field.type)
 
     def __call__(self, attributes: Attributes, value: object, violations: list[Violation] | None) -> None:
         """Add the exported part of ``value`` to ``attributes``, and its violations to ``violations``, if that is a list."""
-        protected_form, is_complete = protected_form_of(value, self._policy)
+        protected_form, is_complete = protected_form_of(value, self._policy, self._place)
         form = protected_form if is_complete else form_of(value)
         if violations is not None and self._validates:
             # A masked or dropped value could not be checked, so the unprotected form is.
@@ -91,7 +97,7 @@ class FieldReader:
         """Return the exported part of a value in its form, or `DROPPED`."""
         # A hash covers the whole value, private parts included.
         is_hashed = self.privacy is Privacy.HASH
-        return self.protect(form_of(value) if is_hashed else protected_form_of(value, self._policy)[0])
+        return self.protect(form_of(value) if is_hashed else protected_form_of(value, self._policy, self._place)[0])
 
     def protect(self, form: object) -> object:
         """Return the exported part of a form, or `DROPPED`.
@@ -103,6 +109,25 @@ class FieldReader:
         """
         exported = self._policy.apply(self.privacy, form)
         return protect(exported, self.field.type, self._policy) if self._has_private_fields else exported
+
+
+def _place_of(kind: Type) -> Place:
+    """Return the generic classes that a type names, without those inside of other classes."""
+    aliases: dict[type, tuple[object, ...]] = {}
+    parts = list(_parts_of(kind))
+    for each in parts:
+        if isinstance(each, ObjectType) and typing.get_args(each.hint):
+            aliases[each.python] = (*aliases.get(each.python, ()), each.hint)
+    if any(isinstance(each, AnyType) for each in parts):  # there may be an object of the same class by another alias
+        aliases = {cls: (*hints, cls) for cls, hints in aliases.items()}
+    return Place(aliases=aliases) if aliases else NOWHERE
+
+
+def _parts_of(kind: Type) -> Iterator[Type]:
+    yield kind
+    if not isinstance(kind, ObjectType):
+        for each in inner_types(kind):
+            yield from _parts_of(each)
 
 
 def field_readers(schema: EventSchema) -> tuple[FieldReader, ...]:

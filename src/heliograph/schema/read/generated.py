@@ -60,8 +60,10 @@ from heliograph.schema.read.field import FieldReader
 from heliograph.schema.read.validation import Violation, is_multiple
 from heliograph.values.attributes import Attributes
 from heliograph.values.forms import INT64_MAX, INT64_MIN
+from heliograph.values.generics import is_generic
 from heliograph.values.introspect import field_names
 from heliograph.values.privacy import MASKED, PrivacyPolicy
+from heliograph.values.stored import has_instance_dict
 from heliograph.values.text import escape_surrogates
 
 _SMALL: Final = 2**30 - 1
@@ -195,6 +197,9 @@ class _FunctionSource:
         if privacy is not Privacy.PLAIN or not has_all_fields or not expands(kind):
             return None
         conditions = [f"type({variable}) is {self._constant(kind.python)}"]
+        if is_generic(kind.python) and has_instance_dict(kind.python):  # it may know that another alias made it
+            aliases = self._constant((None, kind.hint))
+            conditions.append(f"{variable}.__dict__.get('__orig_class__') in {aliases}")
         for field in kind.fields:
             name = field.attribute_below(attribute)
             field_privacy = self._policy.privacy_of(field.declared, field.attribute, enclosing=privacy)

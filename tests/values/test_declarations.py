@@ -1,0 +1,239 @@
+"""Declarations inside of a value are found by its class, by its alias, and by the annotation around it."""
+
+from __future__ import annotations
+
+import collections
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, NamedTuple, ParamSpec, TypeVar
+
+import attrs
+import msgspec
+import pytest
+
+from heliograph import Attribute, Privacy
+from heliograph.values import reports
+from heliograph.values.declarations import NOWHERE, Declaration, Place, fields_of, whole
+from heliograph.values.forms import protected_form_of
+from heliograph.values.privacy import PrivacyPolicy
+
+POLICY = PrivacyPolicy(key="key")
+CANARY = "s3cr3t-c4n4ry"
+MASK = Attribute(privacy=Privacy.MASK)
+T = TypeVar("T")
+P = ParamSpec("P")
+Secret = Annotated[str, MASK]
+
+
+@dataclass
+class Box(Generic[T]):
+    content: T
+
+
+@dataclass(frozen=True)
+class Frozen(Generic[T]):
+    content: T
+
+
+@dataclass(slots=True)
+class Slotted(Generic[T]):
+    content: T
+
+
+class Struct(msgspec.Struct, Generic[T]):
+    content: T
+
+
+@attrs.define
+class Attrs(Generic[T]):
+    content: T
+
+
+@attrs.frozen(slots=False)
+class FrozenAttrs(Generic[T]):
+    content: T
+
+
+@attrs.define(slots=False)
+class DictAttrs(Generic[T]):
+    content: T
+
+
+@dataclass(frozen=True)
+class Task(Generic[P, T]):
+    function: Callable[P, T]
+    number: int = 1
+
+
+@dataclass
+class Outer:
+    box: Box[Secret]
+    many: list[Frozen[Secret]]
+    plain: Frozen[str]
+    other: Any = None
+
+
+class Tags(list[Secret]):
+    pass
+
+
+class Many(list[T]):
+    pass
+
+
+class SlottedMany(list[T]):
+    __slots__ = ()
+
+
+class Mapped(dict[str, Box[Secret]]):
+    pass
+
+
+class Hidden(dict[str, Annotated[str, Attribute(privacy=Privacy.HASH)]]):
+    pass
+
+
+class Dropped(tuple[Annotated[str, Attribute(privacy=Privacy.DROP)], ...]):
+    __slots__ = ()
+
+
+class Pair(NamedTuple):
+    name: Secret
+    number: int = 1
+
+
+class Wrapped(collections.UserDict[str, Box[Secret]]):
+    pass
+
+
+class Broken(list["not a type"]):  # type: ignore[misc]  # noqa: F722
+    pass
+
+
+@pytest.fixture(autouse=True)
+def no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the classes that were reported."""
+    monkeypatch.setattr(reports, "_first_reports", {})
+
+
+def form(value: object, place: Place = NOWHERE) -> object:
+    return protected_form_of(value, POLICY, place)[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Tags([CANARY]), "<masked>"),
+        (Many[Secret]([CANARY]), "<masked>"),
+        (Many([1]), [1]),
+        (Many[int]([1]), [1]),
+        (SlottedMany[Secret]([CANARY]), "<masked>"),
+        (Dropped((CANARY,)), None),
+        (Pair(CANARY), "<masked>"),
+        (Mapped(a=Box(CANARY)), {"a": {"content": "<masked>"}}),
+        (Mapped(a=[Box(CANARY), None]), {"a": [{"content": "<masked>"}, None]}),  # type: ignore[arg-type]
+        (Mapped(a=CANARY), "<masked>"),  # type: ignore[arg-type]
+        (Wrapped(a=Box(CANARY)), {"a": {"content": "<masked>"}}),
+        ({"a": [Tags([CANARY])]}, {"a": ["<masked>"]}),
+    ],
+    ids=repr,
+)
+def test_containers_with_a_private_argument(value: object, expected: object) -> None:
+    """The declaration holds for the whole container; one inside of an object's class holds for that object."""
+    assert form(value) == expected
+
+
+def test_container_is_hashed_as_a_whole() -> None:
+    """Equal containers have equal hashes, and nothing inside is masked first."""
+    assert str(form(Hidden(a="x"))).startswith("hmac-sha256:")
+    assert form(Hidden(a="x")) == form(Hidden(a="x")) != form(Hidden(a="y"))
+
+
+@pytest.mark.parametrize("cls", [Frozen, Slotted, Struct, Attrs, FrozenAttrs])
+def test_object_that_cannot_know_its_argument(cls: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Its argument may ask for privacy, so the field is masked. One warning names the ways to declare it."""
+    fields_of((cls,))  # another test may have reported it
+    assert form(cls[Secret](CANARY)) == form(cls("x")) == {"content": "<masked>"}
+    assert form([cls("x")], Place(aliases={cls: (cls[str],)})) == [{"content": "x"}]
+    assert form([cls("x")], Place(aliases={cls: (cls[str], cls[Secret])})) == [{"content": "<masked>"}]
+
+
+def test_unknown_arguments_are_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The warning names the class, and what to write."""
+
+    @dataclass(frozen=True)
+    class Odd(Generic[T]):
+        content: T
+
+    form([Odd(1), Odd(2)])
+
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert f"{Odd.__qualname__}[…]" in record.message
+
+
+@pytest.mark.parametrize("cls", [Box, DictAttrs])
+def test_object_that_keeps_its_alias(cls: Any) -> None:
+    """Without an alias, it was made by the class alone."""
+    assert form(cls("x")) == form(cls[str]("x")) == {"content": "x"}
+    assert form(cls[Secret](CANARY)) == {"content": "<masked>"}
+    assert form(cls[Secret](CANARY), Place(aliases={cls: (cls[str],)})) == {"content": "<masked>"}
+    assert form(cls(CANARY), Place(aliases={cls: (cls[Secret],)})) == {"content": "<masked>"}
+
+
+def test_parameters_for_functions() -> None:
+    """They have no type that could be masked. The other fields are exported."""
+    assert form(Task(print)) == {"function": "<masked>", "number": 1}
+
+
+def test_annotation_of_the_field_around() -> None:
+    """It knows the argument, for exactly the objects in that field."""
+    assert form(Outer(Box(CANARY), [Frozen(CANARY)], Frozen("x"), [Frozen(CANARY)])) == {
+        "box": {"content": "<masked>"},
+        "many": [{"content": "<masked>"}],
+        "plain": {"content": "x"},
+        "other": [{"content": "<masked>"}],
+    }
+
+
+@pytest.mark.parametrize("value", [CANARY, {"content": CANARY}, [Box(CANARY), CANARY], {"a": [{"b": CANARY}]}])
+def test_value_that_is_no_object_of_a_private_alias(value: Any) -> None:
+    """It is masked as a whole, because the private part may be anywhere."""
+    assert form(Outer(value, [], Frozen("x"))) == {
+        "box": "<masked>",
+        "many": [],
+        "plain": {"content": "x"},
+        "other": None,
+    }
+
+
+def test_declarations_that_cannot_be_evaluated_count_as_masked() -> None:
+    """They may ask for that."""
+
+    class Bad(NamedTuple):
+        name: missing  # type: ignore[name-defined]  # noqa: F821
+
+    @dataclass
+    class Odd:
+        name: missing  # type: ignore[name-defined]  # noqa: F821
+
+    assert form(Bad(CANARY)) == "<masked>"
+    assert form(Odd(CANARY)) == {"name": "<masked>"}
+    assert form(Broken(["x"])) == ["x"]
+
+
+def test_declarations_of_several_hints_are_merged() -> None:
+    """The stricter privacy holds."""
+    assert fields_of((Box[int], Box[Secret])) == {"content": Declaration(attribute=MASK)}
+    assert fields_of((Box[int],)) == {}
+    assert whole((Many[int], Many[Secret])).attribute == MASK
+
+
+def test_place_describes_its_objects_alone() -> None:
+    """In containers of the standard library, at any depth."""
+    place = Place(aliases={Box: (Box[Secret],)})
+
+    assert place.describes([Box("x"), (None, {"a": {1: Box("y")}}), collections.OrderedDict(a=Box("z"))])
+    assert not any(map(place.describes, ("x", [1], {"a": "x"}, Frozen("x"), {Box: 3})))
+    assert not place.describes([[None] * 6_000] * 2)
