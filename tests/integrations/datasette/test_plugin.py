@@ -115,7 +115,9 @@ async def test_shutdown_flushes_in_another_thread(monkeypatch: pytest.MonkeyPatc
     """A flush waits for servers, and must not block Datasette's event loop."""
     calls: list[tuple[int, bool]] = []
     monkeypatch.setattr(
-        plugin, "flush", lambda timeout: calls.append((timeout, threading.current_thread() is threading.main_thread()))
+        plugin.providers,
+        "flush_at_shutdown",
+        lambda timeout: calls.append((timeout, threading.current_thread() is threading.main_thread())),
     )
 
     await plugin.shutdown(Instance(flush_timeout_millis=700))()

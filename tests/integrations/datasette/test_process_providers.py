@@ -28,6 +28,24 @@ class OwnedProvider:
         return True
 
 
+class Clock:
+    """Replaces the monotonic clock; it moves only when a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of deadlines."""
+    clock = Clock()
+    monkeypatch.setattr("heliograph.runtime.deadline.time", clock)
+    return clock
+
+
 class SetUps:
     """A fake of `set_up_providers` that records the signals of each call and returns one provider."""
 
@@ -114,7 +132,7 @@ def test_startup_sets_every_provider_if_the_environment_or_an_outbox_asks_for_ex
 
 
 def test_all_owned_providers_are_shut_down_at_exit_once(
-    set_ups: SetUps, at_exit: list[tuple[Callable[[], object], float]], monkeypatch: pytest.MonkeyPatch
+    set_ups: SetUps, at_exit: list[tuple[Callable[[], object], float]], monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     """All global providers are flushed before. A second Datasette in the process registers nothing more."""
     flushes: list[float] = []
@@ -129,8 +147,52 @@ def test_all_owned_providers_are_shut_down_at_exit_once(
     shutdown()
 
     assert timeout == 100
-    assert flushes == [100]
-    assert [owned.shutdowns for owned in set_ups.owned] == [[100]] * 3
+    assert flushes == pytest.approx([100])
+    assert [owned.shutdowns for owned in set_ups.owned] == [pytest.approx([100])] * 3
+
+
+@pytest.mark.parametrize(
+    ("spent", "flushes"), [(0, [1000, 1000]), (300, [1000, 700]), (1000, [1000])], ids=["none", "some", "all"]
+)
+def test_stop_of_the_server_and_exit_have_one_timeout(
+    set_ups: SetUps, monkeypatch: pytest.MonkeyPatch, clock: Clock, spent: float, flushes: list[float]
+) -> None:
+    """A backend that does not answer is waited for once. After the whole timeout, the exit flushes no more."""
+    flushed: list[float] = []
+
+    def flush(timeout_millis: float) -> None:
+        flushed.append(timeout_millis)
+        clock.now += spent / 1000 if len(flushed) == 1 else 0
+
+    monkeypatch.setattr("heliograph.integrations.datasette.process_providers.flush", flush)
+    providers = ProcessProviders(ENDPOINT)
+    providers.set_up_at_startup()
+
+    providers.flush_at_shutdown(1000)
+    providers._shutdown(1000)
+
+    assert flushed == pytest.approx(flushes)
+    assert set_ups.owned[0].shutdowns == pytest.approx([1000 - spent])
+
+
+def test_server_that_starts_after_another_has_the_whole_timeout(
+    set_ups: SetUps, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    """A process may serve one Datasette after another; its telemetry must not be given up because of the first one."""
+
+    def flush(timeout_millis: float) -> None:
+        clock.now += timeout_millis / 1000
+
+    monkeypatch.setattr("heliograph.integrations.datasette.process_providers.flush", flush)
+    providers = ProcessProviders(ENDPOINT)
+    providers.set_up_at_startup()
+    providers.flush_at_shutdown(1000)
+
+    providers.set_up_at_startup()
+
+    monkeypatch.setattr("heliograph.integrations.datasette.process_providers.flush", lambda _: None)
+    providers._shutdown(1000)
+    assert set_ups.owned[0].shutdowns == pytest.approx([1000])
 
 
 def test_nothing_is_registered_for_exit_without_owned_providers(

@@ -11,7 +11,8 @@ The order of events in a Datasette process:
 3. **Requests.** `asgi_wrapper` wraps each request, so that its actor is the ambient one. `actor_from_request` runs when
    Datasette determines the actor. `register_token_handler` runs for each token operation, `track_event` for each event.
 4. **Shutdown.** `shutdown` flushes when the server stops. A command such as ``datasette --get`` does not call that hook. For it,
-   and for telemetry emitted after `shutdown`, the providers are flushed and shut down when the interpreter exits.
+   and for telemetry emitted after `shutdown`, the providers are flushed and shut down when the interpreter exits. Both together
+   take no longer than the setting ``flush_timeout_millis``.
 
 A failure of the plugin never fails a request: the hooks log their errors. Tests may create several `Datasette` objects in one process:
 settings and schemas belong to the object, providers to the process.
@@ -36,7 +37,7 @@ from heliograph.events import EventLike
 from heliograph.hooks.plugins import warn_of_misspelled_hooks
 from heliograph.hooks.specs import hookimpl
 from heliograph.integrations.datasette.instance_state import state_of
-from heliograph.integrations.datasette.process_providers import ProcessProviders, flush
+from heliograph.integrations.datasette.process_providers import ProcessProviders
 from heliograph.integrations.datasette.request_actor import App, keep_request, with_request_actor
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
@@ -132,6 +133,6 @@ def shutdown(datasette: Datasette) -> Callable[[], Awaitable[None]]:
     """Return an async function that sends the telemetry held so far, within the setting ``flush_timeout_millis``."""
 
     async def inner() -> None:
-        await asyncio.to_thread(flush, state_of(datasette).settings.flush_timeout_millis)
+        await asyncio.to_thread(providers.flush_at_shutdown, state_of(datasette).settings.flush_timeout_millis)
 
     return inner

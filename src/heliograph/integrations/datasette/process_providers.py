@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Final
 
+from heliograph.runtime.deadline import Deadline
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.sdk.exporters import TelemetrySignal, asks_for_export
 from heliograph.semconv import SCOPE
@@ -38,6 +39,7 @@ class ProcessProviders:
         self._environ = environ
         self._owned: list[OwnedProvider] = []
         self._exit_is_set = False
+        self._spent_millis = 0.0  # by the flush of a server that stopped; the exit that follows gets the rest
 
     def set_up_at_import(self) -> None:
         """Set a TracerProvider, unless Datasette loads a plugin that sets one.
@@ -59,10 +61,23 @@ class ProcessProviders:
             SettingsError: The environment cannot be used; it lists every problem.
             OutboxError: The outbox cannot be used.
         """
+        self._spent_millis = 0.0
         self._set_up(*TelemetrySignal, settings=settings)
 
+    def flush_at_shutdown(self, timeout_millis: float) -> None:
+        """Flush all providers because a server stops. The time that this takes counts for the exit of the process, too.
+
+        Otherwise a process whose backend is unreachable would wait for it twice.
+        """
+        deadline = Deadline(timeout_millis)
+        flush(timeout_millis)
+        self._spent_millis = timeout_millis - deadline.remaining()
+
     def shut_down_at_exit(self, timeout_millis: int) -> None:
-        """When the interpreter exits, flush all providers and shut down those set here, within the timeout."""
+        """When the interpreter exits, flush all providers and shut down those set here, within the timeout.
+
+        The timeout is for this and for the last `flush_at_shutdown` together.
+        """
         if self._owned and not self._exit_is_set:
             from heliograph.runtime.at_exit import AtExit  # here, because a plugin that exports nothing needs none
 
@@ -77,9 +92,11 @@ class ProcessProviders:
             self._owned += set_up_providers(self._environ, *signals, service_name=SERVICE_NAME, settings=settings)
 
     def _shutdown(self, timeout_millis: float) -> None:
-        flush(timeout_millis)
+        deadline = Deadline(timeout_millis - self._spent_millis)
+        if deadline.remaining() > 0:  # else the flush of the server has failed, and has logged a warning
+            flush(deadline.remaining())
         for owned in self._owned:
-            owned.shutdown(timeout_millis)
+            owned.shutdown(deadline.remaining())
 
 
 def flush(timeout_millis: float) -> None:
