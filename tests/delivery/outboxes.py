@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from zlib import crc32
 
 import pytest
 from click.testing import CliRunner, Result
@@ -25,6 +27,10 @@ from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
+
+_HEAD: Final = b"HELIOJNL" + struct.pack("<HI", 99, 0)
+LATER_VERSION: Final = _HEAD + struct.pack("<I", crc32(_HEAD))
+"""The content of a segment that a later release has written."""
 
 
 def destination(endpoint: str, **kwargs: Any) -> Destination:

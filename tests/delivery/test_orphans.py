@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from delivery.outboxes import destination, folders_in, make_orphan
+from delivery.outboxes import LATER_VERSION, destination, folders_in, make_orphan
 from delivery.servers import serving
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.folders import OutboxDirectory
@@ -90,6 +90,27 @@ def test_orphan_is_not_deleted_because_a_backoff_ends(tmp_path: Path) -> None:
     assert folders_in(tmp_path) == []
 
 
+@pytest.mark.parametrize("name", ["00000000000000000099.journal", "notes", "cursor"])
+def test_orphan_that_cannot_be_deleted_is_sent_once(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is reported, and keeps its lock file and its cursor, so that no other process sends it again."""
+    folder = make_orphan(tmp_path, "one", "two")
+    (folder / name).mkdir()
+    for _ in range(2):
+        with serving() as server, sender_to(server.endpoint, tmp_path) as sender:
+            [orphan] = adopt(outbox(tmp_path))
+            assert orphan.drain(sender, lambda: None)
+            accepted = server.accepted
+            assert (orphan.is_sent, orphan.is_stuck) == (False, True)
+        assert accepted in (["one", "two"], [])
+        assert not outbox(tmp_path).is_locked(folder)
+
+    assert accepted == []
+    assert "was sent, but cannot be deleted" in caplog.text
+    assert (folder / name).is_dir()
+
+
 def test_unreadable_orphan_is_released_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -98,8 +119,7 @@ def test_unreadable_orphan_is_released_and_reported(
     with serving() as server, sender_to(server.endpoint, tmp_path) as sender:
         [orphan] = adopt(outbox(tmp_path))
         [(_, path)] = segments(folder)
-        path.unlink()
-        path.symlink_to(path)  # opening it fails, even for root
+        path.write_bytes(LATER_VERSION)
         assert orphan.drain(sender, lambda: None)
 
     assert not orphan.is_sent

@@ -101,8 +101,9 @@ Invariants
    A cursor that is lost, old or damaged costs duplicates, never a record.
 6. A folder is written by one process, and read for sending by one thread. The lock is taken before its first byte is written,
    and is released after the last one is read.
-7. The file ``lock`` is the first file of a folder, and the last to be deleted.
-8. Nothing is sent before the time that a server asked for with ``Retry-After``, not even for a flush or a shutdown.
+7. An entry that somebody else may have prepared is passed over, and stays as it is (`heliograph.delivery.trust`).
+8. The file ``lock`` is the first file of a folder, and the last to be deleted.
+9. Nothing is sent before the time that a server asked for with ``Retry-After``, not even for a flush or a shutdown.
 
 Operation, step by step
 =======================

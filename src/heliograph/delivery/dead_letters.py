@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,6 +21,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from heliograph.delivery.journal.batch import Entry, decode_record
 from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.trust import check_file
 from heliograph.errors import OutboxError
 from heliograph.otlp import decode_attributes, decode_value
 from heliograph.semconv import LOG_RECORD_UID
@@ -30,6 +31,8 @@ from heliograph.values.text import to_json
 APPLICATION_ID: Final = 0x48454C44
 """The mark of a file of dead letters: SQLite's ``application_id``, the letters "HELD"."""
 
+# A journal that somebody else has prepared would be written into the file by SQLite.
+_COMPANIONS: Final = ("-journal", "-wal", "-shm")
 _TABLE: Final = "dead_letters"
 # The columns `uid` to `attributes` are for people, and repeat what is in `record`. The blobs are the bytes of the journal:
 # with them a dead letter is put back exactly as it was.
@@ -149,6 +152,9 @@ class DeadLetters:
     @contextmanager
     def _outbox_errors(self) -> Iterator[None]:
         try:
+            for suffix in ("", *_COMPANIONS):
+                with suppress(FileNotFoundError):
+                    check_file(Path(f"{self._path}{suffix}"), self._path.parent)
             yield
         except OutboxError:
             raise

@@ -17,8 +17,10 @@ Many processes work in one outbox at once, without any other lock between them. 
 - A folder is created under a hidden name, locked, and only then renamed to its final name. Nobody sees it unlocked.
 - When a folder is deleted, the file ``lock`` goes last. A folder without it is empty, and any process may delete it.
 
-Within a process any thread may call these functions: `OutboxDirectory` has no state that changes. A `FolderLock` is used by
-one thread at a time (its owner in `storage.py` or `orphans.py`).
+Others may have prepared what is in a shared directory: `heliograph.delivery.trust` judges each entry before it is used.
+
+Within a process any thread may call these functions: `OutboxDirectory` has no state that changes, but the set of folders that
+were reported, and its `Space`. A `FolderLock` is used by one thread at a time (its owner in `storage.py` or `orphans.py`).
 
 A forked child shares the parent's open lock files. The parent's lock lasts until *both* have closed them, so the child closes
 its copies at once (`ResourceStorage.abandon`, `Worker.abandon`); else the folder would stay locked after the parent's death.
@@ -28,19 +30,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import re
 import secrets
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.journal.cursor import remove_cursor
+from heliograph.delivery.journal.cursor import CURSOR_NAMES, remove_cursor
 from heliograph.delivery.journal.reader import DAMAGED
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.space import Space
+from heliograph.delivery.trust import UntrustedEntryError, check_file, check_folder, delete_file, open_file
 from heliograph.errors import OutboxError
+from heliograph.semconv import SCOPE
 
 try:
     import fcntl
@@ -50,10 +56,13 @@ except ImportError:  # pragma: no cover — Windows
 LOCK: Final = "lock"
 DEAD_LETTERS: Final = "dead.db"
 
+_MAX_REPORTED: Final = 100
 _HIDDEN: Final = "."
 # Only names of this form are ever touched: the directory may hold other files of its user.
 _FOLDER_NAME: Final = re.compile(r"\d+-[0-9a-f]{8}")
 _HIDDEN_FOLDER_NAME: Final = re.compile(r"\.\d+-[0-9a-f]{8}")
+
+logger: Final = logging.getLogger(SCOPE)
 
 
 class FolderLock:
@@ -87,32 +96,50 @@ class FolderLock:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 
-    def delete_folder(self) -> None:
-        """Delete the journal and the folder, and unlock it.
+    def delete_folder(self) -> OSError | None:
+        """Delete the journal and the folder, and unlock it. Return the error if the folder is still there.
 
-        Damaged bytes move to ``damaged/`` of the outbox. A file that is not ours stays, and with it the folder. If deleting
-        fails half-way, the next process that adopts the folder finishes it.
+        Damaged bytes move to ``damaged/`` of the outbox. Files that are not ours stay, and with them the folder, its lock file
+        and its cursor. If deleting fails half-way, the next process that adopts the folder finishes it.
         """
-        with contextlib.suppress(OSError):
-            damaged = self.folder / DAMAGED
-            if damaged.exists():
-                kept = self.folder.parent / DAMAGED
-                kept.mkdir(mode=0o700, exist_ok=True)
-                damaged.rename(kept / self.folder.name)
-            # Segments before the cursor: without it, a segment that is still there would be sent again.
-            for _, path in segments(self.folder):
-                path.unlink()
-            remove_cursor(self.folder)
-            (self.folder / LOCK).unlink()  # last, so that a folder without a lock file is always empty
-            self.folder.rmdir()
-        self.release()
+        try:
+            self._delete_files()
+        except OSError as error:
+            return error
+        finally:
+            self.release()
+        return None
+
+    def _delete_files(self) -> None:
+        outbox = self.folder.parent
+        _keep_damaged(self.folder, outbox / DAMAGED)
+        # Segments before the cursor: without it, a segment that is still there would be sent again.
+        for _, path in segments(self.folder):
+            delete_file(path, outbox)
+        others = {path.name for path in self.folder.iterdir()} - CURSOR_NAMES - {LOCK}
+        if others:
+            raise OSError(errno.ENOTEMPTY, "heliograph did not create it", str(self.folder / min(others)))
+        remove_cursor(self.folder)
+        # Last, so that a folder without a lock file is always empty.
+        delete_file(self.folder / LOCK, outbox)
+        self.folder.rmdir()
+
+
+def _keep_damaged(folder: Path, kept: Path) -> None:
+    """Move the damaged bytes of a folder to a place where they outlive it."""
+    damaged = folder / DAMAGED
+    if os.path.lexists(damaged):
+        check_folder(damaged)
+        kept.mkdir(mode=0o700, exist_ok=True)
+        check_folder(kept)
+        damaged.rename(kept / folder.name)
 
 
 class OutboxDirectory:
     """The directory that holds the folders.
 
     Args:
-        directory: The directory. It is created, for its owner alone, if it does not exist.
+        directory: The directory, or a link to it. It is created, for its owner alone, if it does not exist.
         max_bytes: The size that all files in it may reach together.
 
     Attributes:
@@ -127,13 +154,20 @@ class OutboxDirectory:
         if fcntl is None:
             raise OutboxError(directory, "this system has no file locks that end with their process (POSIX flock)")
         self.directory = directory.absolute()
-        self.space = Space(self.directory, max_bytes)
+        self._reported: set[Path] = set()
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise OutboxError(directory, f"it cannot be created: {error.strerror}") from error
         if not os.access(self.directory, os.R_OK | os.W_OK | os.X_OK):
             raise OutboxError(directory, "this user may not read and write it")
+        # Once: a link that is changed later must not lead this process to another place.
+        self.directory = self.directory.resolve()
+        self.space = Space(self.directory, max_bytes)
+        if self.directory.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
+            logger.warning(
+                "Any user can rename and replace what is in the outbox %s: set its sticky bit.", self.directory
+            )
 
     @property
     def dead_letters(self) -> DeadLetters:
@@ -150,6 +184,8 @@ class OutboxDirectory:
             name = f"{os.getpid()}-{secrets.token_hex(4)}"
             hidden = self.directory / f"{_HIDDEN}{name}"
             hidden.mkdir(mode=0o700)
+            with contextlib.suppress(FileNotFoundError):  # another process deleted it as half-created
+                check_folder(hidden)  # some file systems give every folder the same owner or mode
             lock = _try_lock(hidden, create=True)
             # None: another process found the folder before it was locked, and deleted it as half-created. Try again.
             if lock is not None:
@@ -166,9 +202,11 @@ class OutboxDirectory:
             lock = _try_lock(folder, create=False)
             if lock is not None:
                 yield lock
-            elif not (folder / LOCK).exists():  # half-deleted: its lock file was the last file in it
+            elif not os.path.lexists(folder / LOCK):  # half-deleted: its lock file was the last file in it
                 with contextlib.suppress(OSError):  # a file that is not ours is in it
                     folder.rmdir()
+            elif (error := _untrusted_reason(folder / LOCK, self._check_file)) is not None:
+                self._report(folder, error)
         for hidden in self._folders_named(_HIDDEN_FOLDER_NAME):  # half-created
             lock = _try_lock(hidden, create=False)
             if lock is not None:
@@ -182,7 +220,38 @@ class OutboxDirectory:
         return self._folders_named(_FOLDER_NAME)
 
     def _folders_named(self, pattern: re.Pattern[str]) -> list[Path]:
-        return sorted(path for path in self.directory.iterdir() if pattern.fullmatch(path.name) and path.is_dir())
+        named = sorted(path for path in self.directory.iterdir() if pattern.fullmatch(path.name))
+        return [path for path in named if self._is_trusted(path)]
+
+    def _is_trusted(self, folder: Path) -> bool:
+        """Return False if a folder is not to be used. The reason is logged once."""
+        try:
+            check_folder(folder)
+        except UntrustedEntryError as error:
+            self._report(folder, error)
+            return False
+        except OSError:  # another process deleted it meanwhile
+            return False
+        return True
+
+    def _report(self, folder: Path, error: OSError) -> None:
+        """Log once that a folder is passed over. At most a hundred are logged, because anybody may create such folders."""
+        if folder not in self._reported and len(self._reported) < _MAX_REPORTED:
+            self._reported.add(folder)
+            logger.error("A folder of the outbox is passed over: %s", error)
+
+    def untrusted_entries(self) -> list[UntrustedEntryError]:
+        """Return the reason for each folder and file that is passed over because somebody else may have prepared it."""
+        folders = [path for path in self.directory.iterdir() if _FOLDER_NAME.fullmatch(path.name)]
+        files = [path for folder in self.folders() for path in folder.iterdir() if path.name != DAMAGED]
+        found = [
+            *(_untrusted_reason(path, check_folder) for path in [*sorted(folders), self.directory / DAMAGED]),
+            *(_untrusted_reason(path, self._check_file) for path in [*sorted(files), self.directory / DEAD_LETTERS]),
+        ]
+        return [error for error in found if error is not None]
+
+    def _check_file(self, path: Path) -> None:
+        check_file(path, self.directory)
 
     def is_locked(self, folder: Path) -> bool:
         """Return True if a process owns the folder: the one that writes it, or one that adopted it."""
@@ -196,11 +265,20 @@ class OutboxDirectory:
         return sorted(path for path in self.directory.rglob(f"{DAMAGED}/**/*") if path.is_file())
 
 
+def _untrusted_reason(path: Path, check: Callable[[Path], None]) -> UntrustedEntryError | None:
+    try:
+        check(path)
+    except UntrustedEntryError as error:
+        return error
+    except OSError:  # it is not there, or another process deleted it meanwhile
+        return None
+    return None
+
+
 def _try_lock(folder: Path, *, create: bool) -> FolderLock | None:
     """Lock the folder without waiting. Return None if another process owns it, or it was deleted."""
-    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
     try:
-        descriptor = os.open(folder / LOCK, flags, 0o600)
+        descriptor = open_file(folder / LOCK, os.O_RDWR | (os.O_CREAT if create else 0), folder.parent)
     except OSError as error:
         if create and error.errno != errno.ENOENT:
             raise

@@ -30,7 +30,9 @@ class Orphan:
     Attributes:
         folder: The folder.
         reader: The reader of its journal.
-        is_sent: True if every record in it was acknowledged; the folder is then deleted.
+        is_sent: True if every record in it was acknowledged, and the folder was deleted.
+        is_stuck: True if every record in it was acknowledged, and the folder could not be deleted. It must not be adopted again:
+            if its cursor could not be written, its records would be sent again and again.
 
     Raises:
         OSError: The folder cannot be read.
@@ -42,7 +44,7 @@ class Orphan:
         self._lock = lock
         self._on_deleted = on_deleted
         self._last_sequence = last_sequence(lock.folder)
-        self.is_sent = False
+        self.is_sent = self.is_stuck = False
 
     @property
     def waiting(self) -> int:
@@ -58,7 +60,8 @@ class Orphan:
                 orphan does not delay them.
 
         Returns:
-            True if this process is done with the folder: it was sent and deleted, or it cannot be read, and was unlocked.
+            True if this process is done with the folder: it was sent and deleted, or it cannot be read or deleted, and was
+            unlocked.
         """
         try:
             while (outcome := sender.send_next(self.reader)) is Outcome.SENT:
@@ -72,9 +75,13 @@ class Orphan:
         if outcome is not Outcome.EMPTY:
             return False
         self.reader.close()
-        self._lock.delete_folder()
+        failure = self._lock.delete_folder()
+        self.is_sent, self.is_stuck = failure is None, failure is not None
         self._on_deleted()
-        self.is_sent = True
+        if self.is_stuck:
+            logger.error(
+                "%s was sent, but cannot be deleted (%s). It is passed over from now on.", self.folder, failure
+            )
         return True
 
     def release(self) -> None:

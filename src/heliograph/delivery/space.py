@@ -61,7 +61,7 @@ class Space:
         for parent, _, names in os.walk(self._directory):
             for name in names:
                 with contextlib.suppress(OSError):  # another process deleted it meanwhile
-                    total += (Path(parent) / name).stat().st_size
+                    total += (Path(parent) / name).lstat().st_size
         return total
 
     def check(self, size: int) -> None:

@@ -77,6 +77,7 @@ class Worker:
         # True until a search found fewer orphans than may be open. `send_orphans` reads it from other threads.
         self._may_have_more_orphans = True
         self._unreadable: set[Path] = set()
+        self._stuck: set[Path] = set()
         self._sent_storages_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="heliograph-outbox", daemon=True)
         self._thread.start()
@@ -168,7 +169,9 @@ class Worker:
     def _adopt_some(self) -> None:
         """Adopt orphans, until as many are open as may be."""
         try:
-            for orphan in itertools.islice(adopt(self._outbox, self._unreadable), MAX_OPEN_ORPHANS - len(self.orphans)):
+            for orphan in itertools.islice(
+                adopt(self._outbox, self._unreadable | self._stuck), MAX_OPEN_ORPHANS - len(self.orphans)
+            ):
                 # One at a time: if the search fails, those that it has locked must not be forgotten.
                 self.orphans = [*self.orphans, orphan]
         finally:
@@ -178,7 +181,9 @@ class Worker:
         for orphan in self.orphans:
             with self._logged_errors():  # one that cannot be sent does not stop the others
                 if orphan.drain(self._sender, self._send_storages_if_due):
-                    if not orphan.is_sent:
+                    if orphan.is_stuck:
+                        self._stuck.add(orphan.folder)
+                    elif not orphan.is_sent:
                         # Not adopted again before the next search: else sixteen unreadable folders would keep all others
                         # waiting for ever.
                         self._unreadable.add(orphan.folder)

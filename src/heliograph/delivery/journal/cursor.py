@@ -6,11 +6,14 @@ the new one. Only the reader of the journal, which holds the lock of the folder,
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from pathlib import Path
 from typing import Final
 from zlib import crc32
+
+from heliograph.delivery.trust import check_file, delete_file, open_file
 
 _CURSOR: Final = struct.Struct("<8sHQI")
 _MAGIC: Final = b"HELIOCUR"
@@ -18,14 +21,18 @@ _VERSION: Final = 1
 _NAME: Final = "cursor"
 _DRAFT_NAME: Final = "cursor.new"
 
+CURSOR_NAMES: Final = frozenset({_NAME, _DRAFT_NAME})
+"""The names of the files that this module creates."""
+
 
 def read_cursor(folder: Path) -> int:
-    """Return the last acknowledged sequence; 0 if there is no cursor, or if it is damaged.
+    """Return the last acknowledged sequence; 0 if there is no cursor, or if it is damaged or not to be trusted.
 
     With 0 all records that are still in the folder are sent again: duplicates, but no loss.
     """
     try:
-        data = (folder / _NAME).read_bytes()
+        with os.fdopen(open_file(folder / _NAME, os.O_RDONLY, folder.parent), "rb") as file:
+            data = file.read(_CURSOR.size + 1)
         magic, version, sequence, checksum = _CURSOR.unpack(data)
     except (OSError, struct.error):
         return 0
@@ -39,19 +46,26 @@ def write_cursor(folder: Path, sequence: int) -> None:
     There is no fsync: a power cut may bring back an older cursor, whose only effect is that records are sent once more.
 
     Raises:
-        OSError: The cursor cannot be written. The old one is still there.
+        OSError: The cursor cannot be written, or the old one is not to be trusted. The old one is still there.
     """
     head = _CURSOR.pack(_MAGIC, _VERSION, sequence, 0)[:-4]
-    draft = folder / _DRAFT_NAME
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    cursor, draft = folder / _NAME, folder / _DRAFT_NAME
+    with contextlib.suppress(FileNotFoundError):
+        check_file(cursor, folder.parent)
+    descriptor = open_file(draft, os.O_WRONLY | os.O_CREAT, folder.parent)
     try:
+        os.ftruncate(descriptor, 0)
         os.write(descriptor, head + struct.pack("<I", crc32(head)))
     finally:
         os.close(descriptor)
-    draft.replace(folder / _NAME)
+    draft.replace(cursor)
 
 
 def remove_cursor(folder: Path) -> None:
-    """Delete the cursor, and a new one that was not renamed yet."""
-    for name in (_NAME, _DRAFT_NAME):
-        (folder / name).unlink(missing_ok=True)
+    """Delete the cursor, and a new one that was not renamed yet.
+
+    Raises:
+        OSError: One of them cannot be deleted, or is not to be trusted.
+    """
+    for name in CURSOR_NAMES:
+        delete_file(folder / name, folder.parent)

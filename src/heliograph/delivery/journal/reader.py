@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -31,11 +32,15 @@ from heliograph.delivery.journal.batch import Batch, Entry
 from heliograph.delivery.journal.cursor import read_cursor, write_cursor
 from heliograph.delivery.journal.frames import HEAD_BYTES, SCOPE, Scope, SegmentError, next_frame
 from heliograph.delivery.journal.segment import SegmentReader, segments
+from heliograph.delivery.trust import UntrustedEntryError, check_folder, delete_file, open_file
+from heliograph.semconv import SCOPE as SCOPE_NAME
 
 DAMAGED: Final = "damaged"
 """The name of the folder that damaged bytes are saved to, inside the folder of the journal."""
 
 _NO_SCOPE: Final = Scope(scope=b"")
+
+logger: Final = logging.getLogger(SCOPE_NAME)
 
 
 class JournalReader:
@@ -71,6 +76,7 @@ class JournalReader:
         self._on_deleted = on_deleted
         self._segment: SegmentReader | None = None
         self._finished = 0  # the first sequence of the last segment that was read to its end
+        self._passed_over: set[int] = set()
         self.acknowledged = read_cursor(folder)
         self._next = self.acknowledged + 1
         # Records before the oldest segment were acknowledged, or given up and counted by another reader: not damaged.
@@ -188,7 +194,8 @@ class JournalReader:
                 break
             if self._segment is not None and self._segment.path == path:
                 self.close()
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(UntrustedEntryError):  # it was passed over, and stays
+                delete_file(path, self._folder.parent)
             self._on_deleted()
 
     def take_damaged(self) -> int:
@@ -230,25 +237,35 @@ class JournalReader:
             return SegmentReader(first, path)
         except FileNotFoundError:  # a thread that appends deleted it to make room
             return None
+        except UntrustedEntryError as error:
+            self._pass_over(first, error)
+            return None
         except SegmentError:
             # The last file of a living writer may be one that it is making right now, whose header is not written yet.
             if not (is_last and self._is_live):
                 self._discard(first, path, is_last=is_last)
             return None
 
+    def _pass_over(self, first: int, error: UntrustedEntryError) -> None:
+        """Report a segment that somebody else may have prepared, once, and go on behind it."""
+        if first not in self._passed_over:
+            self._passed_over.add(first)
+            logger.error("A file in the outbox is passed over: %s", error)
+
     def _discard(self, first: int, path: Path, *, is_last: bool) -> None:
         """Save and delete a file that is not a segment.
 
         Its records are counted at the next frame, by the sequence of that frame.
         """
-        content = path.read_bytes().rstrip(b"\0")
+        with os.fdopen(open_file(path, os.O_RDONLY, self._folder.parent), "rb") as file:
+            content = file.read().rstrip(b"\0")
         if content:  # otherwise the process died after it reserved the file
             self._save_damaged(path, 0, content)
             if is_last:
                 self._count_damaged(max(self._next, first) + 1)
         self._finished = first
         if not self._read_only:
-            path.unlink(missing_ok=True)
+            delete_file(path, self._folder.parent)
 
     def _is_finished(self, segment: SegmentReader) -> bool:
         """Return True if nothing can be appended to a segment any more."""
@@ -271,9 +288,10 @@ class JournalReader:
         with contextlib.suppress(OSError):  # they are counted, even if they cannot be saved
             folder = self._folder / DAMAGED
             folder.mkdir(mode=0o700, exist_ok=True)
+            check_folder(folder)
             target = folder / f"{path.stem}-{offset}.bin"
-            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
+            with os.fdopen(open_file(target, os.O_WRONLY | os.O_CREAT, self._folder.parent), "wb") as file:
+                file.truncate(0)
                 file.write(data)
 
 

@@ -16,6 +16,7 @@ import contextlib
 import errno
 import mmap
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -32,8 +33,11 @@ from heliograph.delivery.journal.frames import (
     load_scope,
     read_frames,
 )
+from heliograph.delivery.trust import open_file
 
 SUFFIX: Final = ".journal"
+
+_NAME: Final = re.compile(r"[0-9]{20}\.journal")
 
 _HEADER_BYTES: Final = 256 * 1024  # read first; almost every resource fits
 _MAX_HEADER_BYTES: Final = 64 * 1024 * 1024
@@ -50,8 +54,9 @@ def segment_path(folder: Path, first_sequence: int) -> Path:
 def segments(folder: Path) -> list[tuple[int, Path]]:
     """Return the first sequence and the path of each segment in a folder, the oldest first."""
     # Not `iterdir`: it costs as much as reading a batch.
-    stems = (name[: -len(SUFFIX)] for name in os.listdir(folder) if name.endswith(SUFFIX))  # noqa: PTH208
-    return [(first, segment_path(folder, first)) for first in sorted(int(stem) for stem in stems if stem.isdecimal())]
+    with os.scandir(folder) as entries:
+        names = [each.name for each in entries if _NAME.fullmatch(each.name) and each.is_file(follow_symlinks=False)]
+    return [(int(name[: -len(SUFFIX)]), folder / name) for name in sorted(names)]
 
 
 class SegmentWriter:
@@ -155,6 +160,7 @@ class SegmentReader:
         position: The position of the next frame.
 
     Raises:
+        UntrustedEntryError: Somebody else may have prepared the file.
         OSError: The file is not there, cannot be read, or has a later version.
         SegmentError: The file is not a segment.
     """
@@ -163,7 +169,7 @@ class SegmentReader:
         self.first = first
         self.path = path
         self.scopes: dict[int, Scope] = {}
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._descriptor = open_file(path, os.O_RDONLY, path.parent.parent)
         self._window, self._base = b"", 0
         try:
             self.header, self.position = self._load_header()

@@ -1,0 +1,354 @@
+"""Entries of an outbox that somebody else may have prepared are reported, and never read, changed or deleted."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from delivery.outboxes import folders_in, logging_to, make_orphan, wait_for
+from delivery.servers import serving
+from heliograph.delivery import trust
+from heliograph.delivery.dead_letters import DeadLetters
+from heliograph.delivery.folders import OutboxDirectory
+from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.trust import UntrustedEntryError, check_file, check_folder, delete_file, open_file
+from heliograph.errors import OutboxError
+
+SEGMENT = "00000000000000000001.journal"
+SOMEBODY = 4242
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to another user")
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Path:
+    """An outbox in which the records `before` and `behind` wait, in folders whose names come first and last."""
+    directory = tmp_path / "box"
+    make_orphan(directory, "before").rename(directory / "1-00000000")
+    make_orphan(directory, "behind").rename(directory / "999999999-ffffffff")
+    return directory
+
+
+def planted(tmp_path: Path) -> Path:
+    """Return a folder outside the outbox that looks like one of a process, with the record `planted`."""
+    folder = make_orphan(tmp_path / "elsewhere", "planted")
+    (folder / "cursor").write_bytes(b"mine")
+    (folder / "letter.txt").write_text("mine")
+    return folder
+
+
+def content_below(path: Path) -> dict[str, object]:
+    """Return the content of each file below a folder, and the target of each link."""
+    return {
+        str(each.relative_to(path)): str(each.readlink()) if each.is_symlink() else each.read_bytes()
+        for each in path.rglob("*")
+        if each.is_symlink() or each.is_file()
+    }
+
+
+def link_to_folder(box: Path, tmp_path: Path) -> Path:
+    entry = box / "5-abcdef01"
+    entry.symlink_to(planted(tmp_path))
+    return entry
+
+
+def link_to_half_created_folder(box: Path, tmp_path: Path) -> Path:
+    entry = box / ".5-abcdef01"
+    entry.symlink_to(planted(tmp_path))
+    return entry
+
+
+def file_in_place_of_a_folder(box: Path, tmp_path: Path) -> Path:
+    entry = box / "5-abcdef01"
+    entry.write_text("mine")
+    return entry
+
+
+def folder_that_others_may_change(box: Path, tmp_path: Path) -> Path:
+    entry = planted(tmp_path).rename(box / "5-abcdef01")
+    entry.chmod(0o777)
+    return entry
+
+
+def folder_of_somebody(box: Path, tmp_path: Path) -> Path:
+    entry = planted(tmp_path).rename(box / "5-abcdef01")
+    os.chown(entry, SOMEBODY, SOMEBODY)
+    return entry
+
+
+def linked_lock(box: Path, tmp_path: Path) -> Path:
+    entry = make_orphan(box, "planted")
+    (entry / "lock").unlink()
+    (entry / "lock").symlink_to(planted(tmp_path) / "lock")
+    return entry
+
+
+def lock_of_somebody(box: Path, tmp_path: Path) -> Path:
+    entry = make_orphan(box, "planted")
+    os.chown(entry / "lock", SOMEBODY, SOMEBODY)
+    return entry
+
+
+FOLDERS = [
+    link_to_folder,
+    link_to_half_created_folder,
+    file_in_place_of_a_folder,
+    folder_that_others_may_change,
+    pytest.param(folder_of_somebody, marks=needs_root),
+    linked_lock,
+    pytest.param(lock_of_somebody, marks=needs_root),
+]
+
+
+@pytest.mark.parametrize("prepare", FOLDERS)
+def test_prepared_folders_are_passed_over(
+    box: Path, tmp_path: Path, prepare: Callable[[Path, Path], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are reported once. The other folders are sent."""
+    entry = prepare(box, tmp_path)
+    before = content_below(tmp_path / "elsewhere"), content_below(entry)
+    with serving() as server, logging_to(box, server.endpoint) as emit:
+        wait_for(lambda: sorted(server.accepted) == ["before", "behind"])
+        wait_for(lambda: not emit.processor._worker.orphans)
+        emit.processor._worker._outbox.lock_orphans()
+        emit.processor.shutdown()
+
+    assert (content_below(tmp_path / "elsewhere"), content_below(entry)) == before
+    assert caplog.text.count("passed over") == 1
+    assert sorted(server.accepted) == ["before", "behind"]
+
+
+def linked_segment(folder: Path, tmp_path: Path) -> None:
+    (folder / "00000000000000000002.journal").symlink_to(planted(tmp_path) / SEGMENT)
+
+
+def hard_linked_segment(folder: Path, tmp_path: Path) -> None:
+    (folder / "00000000000000000002.journal").hardlink_to(planted(tmp_path) / SEGMENT)
+
+
+def segment_that_is_a_pipe(folder: Path, tmp_path: Path) -> None:
+    os.mkfifo(folder / "00000000000000000002.journal")
+
+
+def segment_of_somebody(folder: Path, tmp_path: Path) -> None:
+    path = folder / "00000000000000000002.journal"
+    path.write_bytes((planted(tmp_path) / SEGMENT).read_bytes())
+    os.chown(path, SOMEBODY, SOMEBODY)
+
+
+def linked_cursor(folder: Path, tmp_path: Path) -> None:
+    (folder / "cursor").symlink_to(planted(tmp_path) / "cursor")
+
+
+def linked_new_cursor(folder: Path, tmp_path: Path) -> None:
+    (folder / "cursor.new").symlink_to(planted(tmp_path) / "letter.txt")
+
+
+def hard_linked_new_cursor(folder: Path, tmp_path: Path) -> None:
+    (folder / "cursor.new").hardlink_to(planted(tmp_path) / "letter.txt")
+
+
+def linked_damaged_bytes(folder: Path, tmp_path: Path) -> None:
+    (folder / "damaged").symlink_to(planted(tmp_path))
+    path = folder / SEGMENT
+    path.write_bytes(path.read_bytes() + b"garbage, which is to be kept aside")
+
+
+FILES = [
+    linked_segment,
+    hard_linked_segment,
+    segment_that_is_a_pipe,
+    pytest.param(segment_of_somebody, marks=needs_root),
+    linked_cursor,
+    linked_new_cursor,
+    hard_linked_new_cursor,
+    linked_damaged_bytes,
+]
+
+
+@pytest.mark.parametrize("prepare", FILES)
+def test_prepared_files_are_passed_over(
+    box: Path, tmp_path: Path, prepare: Callable[[Path, Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The folder's own records are sent once, and those of the other folders."""
+    folder = box / "1-00000000"
+    prepare(folder, tmp_path)
+    before = content_below(tmp_path / "elsewhere")
+    for _ in range(2):
+        with serving() as server, logging_to(box, server.endpoint) as emit:
+            wait_for(lambda: "cannot be deleted" in caplog.text)
+            wait_for(lambda: not emit.processor._worker.orphans and not emit.processor._worker._may_have_more_orphans)
+        assert sorted(server.accepted) in (["before", "behind"], [])
+        caplog.clear()
+
+    assert server.accepted == []
+    assert content_below(tmp_path / "elsewhere") == before
+    assert folders_in(box) == [folder]
+    assert OutboxDirectory(box, max_bytes=1).untrusted_entries() or (folder / "damaged").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["dead.db", "dead.db-journal", "dead.db-wal"])
+def test_prepared_file_of_dead_letters_is_not_used(tmp_path: Path, name: str) -> None:
+    """Nothing is read from it, and nothing written."""
+    target = tmp_path / "theirs"
+    sqlite3.connect(target).close()
+    box = tmp_path / "box"
+    box.mkdir()
+    (box / name).symlink_to(target)
+    letters = DeadLetters(box / "dead.db")
+
+    with pytest.raises(OutboxError, match="not a regular file"):
+        letters.count()
+    assert not letters.is_sound()
+    assert target.read_bytes() == b""
+
+
+def test_prepared_place_for_damaged_bytes_is_not_used(box: Path, tmp_path: Path) -> None:
+    """The bytes stay in the folder, which stays, too."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (box / "damaged").symlink_to(elsewhere)
+    folder = box / "1-00000000"
+    (folder / "damaged").mkdir()
+    (folder / "damaged" / "x.bin").write_bytes(b"x")
+    [lock, other] = OutboxDirectory(box, max_bytes=1).lock_orphans()
+    other.release()
+
+    assert isinstance(lock.delete_folder(), UntrustedEntryError)
+    assert list(elsewhere.iterdir()) == []
+    assert [error.path for error in OutboxDirectory(box, max_bytes=1).untrusted_entries()] == [box / "damaged"]
+
+
+def test_directory_may_be_a_link_that_is_resolved_once(tmp_path: Path) -> None:
+    """A link that points elsewhere later does not move the outbox of a running process."""
+    real, other, link = tmp_path / "real", tmp_path / "other", tmp_path / "link"
+    real.mkdir()
+    other.mkdir()
+    link.symlink_to(real)
+    with serving(lambda number, records: (503, {}, b"")) as down, logging_to(link, down.endpoint) as emit:
+        link.unlink()
+        link.symlink_to(other)
+        emit("one")
+        assert len(folders_in(real)) == 1
+        assert list(other.iterdir()) == []
+
+
+@pytest.mark.parametrize(("mode", "warnings"), [(0o777, 1), (0o1777, 0), (0o2775, 0), (0o700, 0)])
+def test_directory_that_anybody_may_change_is_one_warning(
+    tmp_path: Path, mode: int, warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Volumes of a group are accepted, as are directories with the sticky bit."""
+    tmp_path.chmod(mode)
+    make_orphan(tmp_path, "one")
+    caplog.clear()
+    with serving() as server, logging_to(tmp_path, server.endpoint):
+        wait_for(lambda: server.accepted == ["one"])
+
+    assert caplog.text.count("sticky bit") == warnings
+
+
+@needs_root
+def test_directory_may_belong_to_anybody(tmp_path: Path) -> None:
+    """Root also sends what its owner has written."""
+    folder = make_orphan(tmp_path, "of the owner")
+    make_orphan(tmp_path, "of root")
+    for path in (tmp_path, folder, *folder.iterdir()):
+        os.chown(path, SOMEBODY, SOMEBODY)
+    with serving() as server, logging_to(tmp_path, server.endpoint):
+        wait_for(lambda: sorted(server.accepted) == ["of root", "of the owner"])
+
+
+def test_group_may_write(tmp_path: Path) -> None:
+    """Some volumes set the bit on everything."""
+    folder = make_orphan(tmp_path, "one")
+    folder.chmod(0o2770)
+    for path in folder.iterdir():
+        path.chmod(0o660)
+    with serving() as server, logging_to(tmp_path, server.endpoint):
+        wait_for(lambda: server.accepted == ["one"])
+        wait_for(lambda: folders_in(tmp_path) == [])
+
+
+def test_reports_are_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Anybody may create any number of folders."""
+    for number in range(150):
+        (tmp_path / f"{number}-00000000").symlink_to(tmp_path)
+    box = OutboxDirectory(tmp_path, max_bytes=1)
+    for _ in range(2):
+        assert box.folders() == []
+
+    assert len(caplog.records) == 100
+    assert len(box.untrusted_entries()) == 150
+
+
+def test_file_that_is_replaced_while_it_is_opened_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is judged again after it was opened."""
+    theirs, path = tmp_path / "theirs", tmp_path / "cursor"
+    theirs.write_text("mine")
+    path.write_text("ours")
+    real = trust.check_file
+
+    def check_and_replace(file: Path, directory: Path) -> None:
+        real(file, directory)
+        file.unlink()
+        file.hardlink_to(theirs)
+
+    monkeypatch.setattr(trust, "check_file", check_and_replace)
+    with pytest.raises(UntrustedEntryError, match="2 links"):
+        open_file(path, os.O_RDONLY, tmp_path)
+    assert theirs.read_text() == "mine"
+
+
+def test_deleted_file_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is deleted while it is opened has no link, and is no attack."""
+    path = tmp_path / "cursor"
+    path.write_text("ours")
+    real = os.open
+
+    def open_and_delete(*arguments: object) -> int:
+        descriptor = real(*arguments)  # type: ignore[arg-type]
+        path.unlink()
+        return descriptor
+
+    monkeypatch.setattr(os, "open", open_and_delete)
+    with pytest.raises(FileNotFoundError):
+        open_file(path, os.O_RDONLY, tmp_path)
+    delete_file(path, tmp_path)
+
+
+def test_errors_name_the_entry_and_the_reason(tmp_path: Path) -> None:
+    """A person must find out what to do."""
+    (tmp_path / "file").touch()
+    (tmp_path / "file").chmod(0o602)
+    with pytest.raises(UntrustedEntryError, match=r"file is not used: others may write to it"):
+        check_file(tmp_path / "file", tmp_path)
+    with pytest.raises(UntrustedEntryError, match="not a real folder"):
+        check_folder(tmp_path / "file")
+    with pytest.raises(UntrustedEntryError, match="not a regular file"):
+        delete_file(tmp_path, tmp_path)
+
+
+def test_folder_of_a_file_system_without_owners_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records go to memory then, and the reason is logged."""
+    real = Path.mkdir
+
+    def mkdir(path: Path, **options: object) -> None:
+        real(path, **options)  # type: ignore[arg-type]
+        path.chmod(0o777)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with pytest.raises(UntrustedEntryError, match="others may write"):
+        OutboxDirectory(tmp_path, max_bytes=100).create_folder()
+
+
+def test_segment_that_becomes_untrusted_is_not_deleted(box: Path, tmp_path: Path) -> None:
+    """Not even when its records were acknowledged."""
+    folder = box / "1-00000000"
+    [(_, path)] = segments(folder)
+    (tmp_path / "second name").hardlink_to(path)
+    with pytest.raises(UntrustedEntryError):
+        delete_file(path, box)
+    assert path.exists()
