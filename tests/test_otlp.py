@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,7 +72,9 @@ def test_only_ids_of_the_message_are_changed() -> None:
         "spanId": "01" * 8,
         "attributes": [{"key": "traceId", "value": {"stringValue": "traceId"}}],
     }
-    assert without_ids({"links": [{"spanId": "01"}], "parentSpanId": 5}) == {
+    assert without_ids({"links": [{"spanId": "01"}], "parentSpanId": None}) == {
         "links": [{"spanId": ""}],
-        "parentSpanId": 5,
+        "parentSpanId": None,
     }
+    with pytest.raises(ValueError, match="the parentSpanId of a record is not a text"):
+        without_ids({"links": [{"parentSpanId": ["01"]}]})

@@ -51,12 +51,19 @@ def to_json_line(message: Message) -> str:
 
 
 def without_ids(document: Any) -> Any:
-    """Return OTLP's JSON with empty ids, because protobuf's library cannot read hexadecimal ones."""
+    """Return OTLP's JSON with empty ids, because protobuf's library cannot read hexadecimal ones.
+
+    Raises:
+        ValueError: An id is not a text.
+    """
     return _replace_ids(document, lambda _: "")
 
 
 def _replace_ids(document: Any, replace: Callable[[str], str]) -> Any:
     if isinstance(document, dict):
+        for key in _IDS & document.keys():
+            if not isinstance(document[key], (str, type(None))):
+                raise ValueError(f"the {key} of a record is not a text")  # noqa: TRY004 — the value of a file is wrong
         return {
             key: replace(value) if key in _IDS and isinstance(value, str) else _replace_ids(value, replace)
             for key, value in document.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import click
 import pytest
 
 from heliograph.cli import event_classes
+from heliograph.cli.datasette_source import DatasetteOptions, StartedDatasette
 from heliograph.cli.event_classes import load_object, load_registry
 from heliograph.settings import Settings
 
@@ -60,7 +60,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield tmp_path
-    sys.modules.pop("little_shop", None)
+    for name in ("little_shop", "shop_plugin", "shop_package", "shop_package.sales", "two_broken"):
+        sys.modules.pop(name, None)
 
 
 @pytest.mark.parametrize(
@@ -69,10 +70,27 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ("little_shop:SaleEvent", ["shop.sale"]),
         ("little_shop:plugin", ["shop.sale", "app.ban"]),
         ("little_shop:Plugin", ["shop.sale", "app.ban"]),
+        ("little_shop", ["shop.sale", "app.ban"]),
+        ("shop_plugin", ["shop.sale"]),
+        ("shop_package", ["shop.sale"]),
     ],
 )
-def test_a_source_is_a_class_or_a_plugin(source: str, names: list[str]) -> None:
-    """A plugin is an object or a class; its hook may be asynchronous."""
+def test_a_source_is_a_module_a_class_or_a_plugin(folder: Path, source: str, names: list[str]) -> None:
+    """A plugin is an object or a class; its hook may be asynchronous.
+
+    A module is a plugin, or it stands for the event classes that it or a module of its package defines, without those that it
+    imports from elsewhere.
+    """
+    hook = "\n@hookimpl\ndef register_events():\n    return [SaleEvent]\n"
+    (folder / "shop_plugin.py").write_text(
+        f"from heliograph import hookimpl\nfrom little_shop import SaleEvent\n{hook}"
+    )
+    (folder / "shop_package").mkdir()
+    (folder / "shop_package" / "sales.py").write_text(textwrap.dedent(SHOP))
+    (folder / "shop_package" / "__init__.py").write_text(
+        "from heliograph import Event\nfrom little_shop import BanEvent\nfrom shop_package.sales import SaleEvent\n"
+        "SaleEvent2 = SaleEvent\nclass Base(Event): ...\n"
+    )
     registry = load_registry([source])
 
     assert [schema.event_name for schema in registry.values()] == names
@@ -88,12 +106,12 @@ def test_several_sources_are_loaded_with_the_given_settings() -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (":plugin", "':plugin' is not a source; write module:Class, module:plugin, or datasette"),
+        (":plugin", "':plugin' is not a source; write module, module:Class, module:plugin, or datasette"),
         ("little_shop:", "'little_shop:' is not a source"),
         ("no_such_module:plugin", "no_such_module:plugin: the module 'no_such_module' cannot be imported"),
         ("little_shop:plugin.more", "'little_shop' has no 'plugin.more'"),
         ("little_shop:nothing", "is not an event class and registers no events"),
-        ("little_shop", "little_shop: the plugin"),
+        ("json", "json: the module has neither event classes nor a `register_events` hook"),
     ],
 )
 def test_a_source_that_cannot_be_loaded_is_a_usage_error(source: str, message: str) -> None:
@@ -115,14 +133,6 @@ def test_a_module_that_fails_at_import_is_a_usage_error(folder: Path) -> None:
 def test_an_object_inside_an_object_can_be_named() -> None:
     """With dots."""
     assert load_object("little_shop:SaleEvent.name") == "sale"
-
-
-def test_a_missing_datasette_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message says how to install it."""
-    monkeypatch.setitem(sys.modules, "datasette.app", None)
-
-    with pytest.raises(click.UsageError, match=r"install heliograph\[datasette\]"):
-        load_registry(["datasette"])
 
 
 BROKEN = """
@@ -149,38 +159,32 @@ def test_a_class_without_a_schema_is_an_error(
     with pytest.raises(click.ClickException, match=r"broken_event:BrokenEvent: .*'field'"):
         load_registry(["broken_event:BrokenEvent"])
 
-    async def of_datasette() -> list[object]:
-        return [broken, load_object("little_shop:SaleEvent")]
+    async def started(options: DatasetteOptions) -> StartedDatasette:
+        return StartedDatasette(event_classes=(broken, load_object("little_shop:SaleEvent")), config=None)
 
-    monkeypatch.setattr(event_classes, "_classes_of_datasette", of_datasette)
+    monkeypatch.setattr(event_classes, "start_datasette", started)
     registry = load_registry(["datasette"])
 
     assert [schema.event_name for schema in registry.values()] == ["shop.sale"]
     assert "Its events are exported without a schema; it is skipped here." in capsys.readouterr().err
 
 
-def test_paths_in_the_environment_are_absolute_while_datasette_starts(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And as before afterwards. Other variables are not changed."""
-    before = {
-        "HELIOGRAPH_OUTBOX": "box",
-        "HELIOGRAPH_QUARANTINE": str(folder / "quarantine.db"),
-        "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE": "ca.pem",
-        "OTEL_EXPORTER_OTLP_CLIENT_KEY": "",
-        "OTEL_SERVICE_NAME": "shop",
-    }
-    for name, value in before.items():
-        monkeypatch.setenv(name, value)
+def test_all_problems_of_all_sources_are_reported_at_once(folder: Path) -> None:
+    """Each once: sources that cannot be loaded, and classes without a schema."""
+    second = BROKEN.split("@dataclass")[1].replace("BrokenEvent", "SecondEvent").replace("broken", "second")
+    (folder / "two_broken.py").write_text(textwrap.dedent(f"{BROKEN}\n    @dataclass{second}"))
+    sources = ["two_broken", "little_shop", "nowhere", "two_broken:Missing", "two_broken"]
 
-    with event_classes._temporary_working_directory():
-        inside = {name: os.environ[name] for name in before}
-        assert Path.cwd() != folder
+    with pytest.raises(click.UsageError) as raised:
+        load_registry(sources)
+    with pytest.raises(click.ClickException) as broken:
+        load_registry(sources[:2])
 
-    assert inside == {
-        **before,
-        "HELIOGRAPH_OUTBOX": str(folder / "box"),
-        "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE": str(folder / "ca.pem"),
-    }
-    assert {name: os.environ[name] for name in before} == before
-    assert Path.cwd() == folder
+    begins = [line.split(": ")[1] for line in raised.value.message.splitlines()]
+    assert begins == [
+        "the module 'nowhere' cannot be imported",
+        "'two_broken' has no 'Missing'",
+        "two_broken.BrokenEvent",
+        "two_broken.SecondEvent",
+    ]
+    assert len(broken.value.message.splitlines()) == 2

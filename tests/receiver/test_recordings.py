@@ -113,6 +113,11 @@ def test_events_are_read_from_a_store(tmp_path: Path) -> None:
         ('{"resourceLogs": 3}', "line 2"),
         (logs(attributes=[pair("a", {"intValue": "many"})]), "line 2"),
         ("[" * 100_000, "line 2"),
+        *(
+            (logs(**{key: value}), f"line 2: the {key} of a record is not a text")
+            for key in ("traceId", "spanId")
+            for value in ([], {}, 5)
+        ),
     ],
 )
 def test_line_that_is_not_otlp_is_reported(tmp_path: Path, line: str, problem: str) -> None:

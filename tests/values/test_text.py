@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph.values.privacy import Protected
-from heliograph.values.text import MAX_BODY, counted, display, escape_surrogates, to_json, to_readable_json
+from heliograph.values.text import (
+    MAX_BODY,
+    counted,
+    display,
+    escape_surrogates,
+    escape_unprintable,
+    to_json,
+    to_readable_json,
+)
 
 ODD_TEXT = st.text(st.characters(categories=None))
 
@@ -61,3 +69,22 @@ def test_json_is_compact_or_readable() -> None:
 def test_a_noun_agrees_with_its_number(count: int, text: str) -> None:
     """Only one thing is in the singular."""
     assert counted(count, "record") == text
+
+
+@given(ODD_TEXT)
+def test_no_unprintable_character_remains(value: str) -> None:
+    """Except those that are kept. A text without such characters is the same."""
+    escaped = escape_unprintable(value, keep="\n")
+
+    assert escaped.replace("\n", "").isprintable()
+    assert escape_unprintable(escaped, keep="\n") == escaped
+    assert (escaped == value) is value.replace("\n", "").isprintable()
+
+
+@given(ODD_TEXT)
+def test_readable_json_has_no_unprintable_character(value: str) -> None:
+    """They are JSON escapes, so that it means the same."""
+    text = to_readable_json({"key": [value]})
+
+    assert text.replace("\n", "").isprintable()
+    assert json.loads(text) == {"key": [value]}

@@ -2,7 +2,7 @@
 
 The program, `heliograph.cli.demo_program`, runs in another process, so that it exports over the network as a real program
 does. This process runs the receiver, whose threads write to the store while the program runs. Everything is printed after both
-have ended.
+have ended. Texts from the store are printed with `display`: any program of this machine can send to the receiver.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from heliograph.values.text import display
 
 if TYPE_CHECKING:
     from heliograph.receiver.store import Store
@@ -111,11 +113,11 @@ def print_events(events: Iterable[sqlite3.Row]) -> None:
     """Print the events in the order of their times, with actor, body and attributes."""
     print_heading("Events, as log records")
     for event in events:
-        name = click.style(event["event_name"].ljust(20), fg="cyan", bold=True)
-        actor = click.style(event["user_id"] or "–", fg="green")
+        name = click.style(display(event["event_name"]).ljust(20), fg="cyan", bold=True)
+        actor = click.style(display(event["user_id"] or "–"), fg="green")
         where = f"trace {event['trace_id'][:8]}…" if event["trace_id"].strip("0") else "outside of spans"
         click.echo(f"{time_of_day(event['time_unix_nano'])}  {name}  by {actor}, {where}")
-        click.echo(f"    {event['body']}")
+        click.echo(f"    {display(event['body'])}")
         print_attributes(event["attributes"])
 
 
@@ -134,11 +136,13 @@ def print_span(store: Store, rows: list[sqlite3.Row], span: sqlite3.Row, *, dept
     indent = "    " * depth
     millis = (span["end_unix_nano"] - span["start_unix_nano"]) / 1e6
     attributes = json.loads(span["attributes"])
-    result = attributes.get("heliograph.token.result", "")
-    click.echo(f"{indent}{click.style(span['name'], fg='yellow', bold=True)}  {millis:.2f} ms  {result}".rstrip())
+    result = display(str(attributes.get("heliograph.token.result", "")))
+    click.echo(
+        f"{indent}{click.style(display(span['name']), fg='yellow', bold=True)}  {millis:.2f} ms  {result}".rstrip()
+    )
     sql = "select * from span_events where span_id = ? order by time_unix_nano"
     for event in store.rows(sql, [span["span_id"]]):
-        click.echo(f"{indent}    ◆ {click.style(event['event_name'], fg='cyan')}")
+        click.echo(f"{indent}    ◆ {click.style(display(event['event_name']), fg='cyan')}")
     for child in rows:
         if child["parent_span_id"] == span["span_id"]:
             print_span(store, rows, child, depth=depth + 1)
@@ -148,20 +152,20 @@ def print_metrics(metrics: Iterable[sqlite3.Row]) -> None:
     """Print one line per data point."""
     print_heading("Metrics")
     for metric in metrics:
-        attributes = ", ".join(str(value) for value in json.loads(metric["attributes"]).values())
+        attributes = display(", ".join(str(value) for value in json.loads(metric["attributes"]).values()))
         value = (
             f"{metric['count']} × {metric['value'] / metric['count']:.6f} s"
             if metric["count"]
             else f"{metric['value']:.0f}"
         )
-        click.echo(f"{click.style(metric['name'].ljust(34), fg='magenta')}  {attributes:<24} {value}")
+        click.echo(f"{click.style(display(metric['name']).ljust(34), fg='magenta')}  {attributes:<24} {value}")
 
 
 def print_attributes(attributes: str) -> None:
     """Print one line per attribute, except for those that `print_events` has already printed."""
     for name, value in json.loads(attributes).items():
         if name not in {"log.record.uid", "user.id"}:
-            click.echo(f"    {click.style(name, dim=True)} = {json.dumps(value, ensure_ascii=False)}")
+            click.echo(f"    {click.style(display(name), dim=True)} = {display(json.dumps(value, ensure_ascii=False))}")
 
 
 def print_result(sent: Mapping[str, int], arrived: Mapping[str, int], database: Path) -> bool:

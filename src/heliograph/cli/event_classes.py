@@ -1,64 +1,163 @@
-"""The event classes that a command works on. Each SOURCE is ``module:Class``, ``module:plugin`` or ``datasette``."""
+"""The event classes that a command works on.
+
+Each SOURCE is a module, ``module:Class``, ``module:plugin`` or ``datasette``.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import importlib
 import inspect
-import os
-import re
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from types import ModuleType
+from typing import Any, Final
 
 import anyio
 import click
 
+from heliograph.cli.datasette_source import DatasetteOptions, start_datasette
+from heliograph.cli.terminal import echo_lines
 from heliograph.errors import HeliographError, SchemaError
 from heliograph.hooks.plugins import Plugins, flatten_results, resolve_result
 from heliograph.host import Host
-from heliograph.integrations.datasette.supported_version import is_supported, problem_of
 from heliograph.schema.registry import SchemaRegistry
 from heliograph.settings import Settings
 
 DATASETTE: Final = "datasette"
 
-_PATH_VARIABLES: Final = re.compile(
-    r"HELIOGRAPH_(OUTBOX|QUARANTINE)|OTEL_EXPORTER_OTLP_(\w+_)?(CERTIFICATE|CLIENT_KEY)|SSL_CERT_FILE|REQUESTS_CA_BUNDLE"
-)
-"""The environment variables with a path that telemetry uses."""
 
-sources_argument = click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
-"""The argument of the commands that work on event classes."""
+def sources_argument(command: Callable[..., object]) -> Callable[..., object]:
+    """Add the argument SOURCE, and the options of Datasette, to a command. It receives them as `sources` and `datasette`."""
+
+    @click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
+    @click.option(
+        "--plugins-dir",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="For the source `datasette`: the folder with its further plugins.",
+    )
+    @click.option(
+        "-c",
+        "--config",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="For the source `datasette`: its configuration file, with the settings in `plugins: heliograph:`.",
+    )
+    @functools.wraps(command)
+    def with_sources(
+        *, sources: tuple[str, ...], plugins_dir: Path | None, config: Path | None, **others: Any
+    ) -> object:
+        if DATASETTE not in sources and (plugins_dir or config):
+            raise click.UsageError("--plugins-dir and --config are options of the source `datasette`, which is missing")
+        options = DatasetteOptions(plugins_dir=plugins_dir, config=config)
+        return command(sources=sources, datasette=options, **others)
+
+    return with_sources
 
 
-def load_registry(sources: Iterable[str], settings: Settings | None = None) -> SchemaRegistry:
-    """Return the schemas of the event classes that the sources name.
+@dataclass(frozen=True, kw_only=True)
+class LoadedSources:
+    """The event classes of sources.
 
-    Args:
-        sources: Each is ``module:Class`` (an event class), ``module:plugin`` (a module or an object with a
-            `register_events` hook) or ``datasette`` (all classes registered in the installed Datasette and its plugins).
-        settings: The settings for namespace and privacy; `None` reads them from the environment.
-
-    Raises:
-        click.UsageError: A source cannot be loaded. The message names it.
-        click.ClickException: A class cannot be compiled to a schema. The message names it.
+    Attributes:
+        classes: The classes, each with the source that it comes from.
+        config: The configuration of heliograph's plugin in Datasette, or `None`.
+        problems: The reason for each source that could not be loaded.
     """
-    registry = SchemaRegistry.from_settings(Settings.from_env() if settings is None else settings)
-    for source in sources:
-        for event_class in _classes(source):
+
+    classes: tuple[tuple[str, type], ...]
+    config: Mapping[str, object] | None
+    problems: tuple[str, ...]
+
+    def settings(self) -> Settings:
+        """Return the settings of the environment, then of Datasette's configuration.
+
+        Raises:
+            SettingsError: Settings are invalid; it lists every problem.
+        """
+        return Settings.from_env(config=self.config)
+
+    def register_in(self, registry: SchemaRegistry) -> None:
+        """Register the classes, with the namespaces that they have where they are served.
+
+        A class of Datasette that has no schema is skipped and reported: somebody else's class must not make a command unusable.
+
+        Raises:
+            click.UsageError: A source could not be loaded.
+            click.ClickException: A class cannot be compiled to a schema. In both cases the message has every problem.
+        """
+        problems = list(self.problems)
+        for source, event_class in self.classes:
             try:
                 registry.register(event_class, namespace=_namespace_of(event_class, source))
             except SchemaError as error:
                 if source != DATASETTE:
-                    raise click.ClickException(f"{source}: {error}") from error
-                click.echo(
-                    f"{source}: {error}. Its events are exported without a schema; it is skipped here.", err=True
-                )
+                    problems.append(f"{source}: {error}")
+                    continue
+                skipped = "Its events are exported without a schema; it is skipped here."
+                echo_lines(f"{source}: {error}. {skipped}", err=True)
+        if problems:
+            kind = click.UsageError if self.problems else click.ClickException
+            raise kind("\n".join(dict.fromkeys(problems)))
+
+
+def load_registry(
+    sources: Iterable[str],
+    settings: Settings | None = None,
+    *,
+    datasette: DatasetteOptions | None = None,
+    privacy_key: str | None = None,
+) -> SchemaRegistry:
+    """Return the schemas of the event classes that the sources name.
+
+    Args:
+        sources: See `load_sources`.
+        settings: The settings for namespace and privacy; `None` reads them from the environment and from Datasette's
+            configuration.
+        datasette: The options of Datasette.
+        privacy_key: The key for hashes, instead of the one of the settings.
+
+    Raises:
+        click.UsageError: A source cannot be loaded.
+        click.ClickException: A class cannot be compiled to a schema. In both cases the message has every problem.
+        SettingsError: Settings are invalid; it lists every problem.
+    """
+    loaded = load_sources(sources, datasette)
+    settings = loaded.settings() if settings is None else settings
+    if privacy_key is not None:
+        settings = dataclasses.replace(settings, privacy_key=privacy_key)
+    registry = SchemaRegistry.from_settings(settings)
+    loaded.register_in(registry)
     return registry
+
+
+def load_sources(sources: Iterable[str], datasette: DatasetteOptions | None = None) -> LoadedSources:
+    """Load the event classes that the sources name, and the configuration of Datasette.
+
+    Args:
+        sources: Each is ``module`` (a module with a `register_events` hook, otherwise all event classes that are defined in it),
+            ``module:Class`` (an event class), ``module:plugin`` (an object with a `register_events` hook) or ``datasette``
+            (all classes registered in the installed Datasette and its plugins).
+        datasette: The options of Datasette.
+    """
+    classes: list[tuple[str, type]] = []
+    config = None
+    problems = []
+    for source in dict.fromkeys(sources):
+        try:
+            if source == DATASETTE:
+                started = anyio.run(start_datasette, datasette or DatasetteOptions())
+                found, config = started.event_classes, started.config
+            else:
+                found = _classes(source)
+        except click.UsageError as error:
+            problems.append(error.message)
+        else:
+            classes += ((source, each) for each in found)
+    return LoadedSources(classes=tuple(classes), config=config, problems=tuple(problems))
 
 
 def _namespace_of(event_class: type, source: str) -> str | None:
@@ -70,19 +169,19 @@ def _namespace_of(event_class: type, source: str) -> str | None:
     return namespace_of(event_class, "") or None
 
 
-def _classes(source: str) -> list[type]:
-    if source == DATASETTE:
-        return anyio.run(_classes_of_datasette)
+def _classes(source: str) -> tuple[type, ...]:
     target = load_object(source)
-    if isinstance(target, type) and hasattr(target, "name"):
-        return [target]
+    if _is_event_class(target):
+        return (target,)
+    if inspect.ismodule(target) and not hasattr(target, "register_events"):
+        return _classes_in(target, source)
     try:
         return anyio.run(partial(_classes_of_plugin, target))
     except (HeliographError, TypeError) as error:
         raise click.UsageError(f"{source}: {error}") from error
 
 
-def load_object(source: str) -> object:
+def load_object(source: str) -> Any:
     """Import a module, and return it (``module``) or an object in it (``module:name``). The current folder is searched, too.
 
     Raises:
@@ -90,7 +189,7 @@ def load_object(source: str) -> object:
     """
     module_name, colon, path = source.partition(":")
     if not module_name or (colon and not path):
-        raise click.UsageError(f"{source!r} is not a source; write module:Class, module:plugin, or datasette")
+        raise click.UsageError(f"{source!r} is not a source; write module, module:Class, module:plugin, or datasette")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
@@ -104,53 +203,32 @@ def load_object(source: str) -> object:
     return target
 
 
-async def _classes_of_plugin(target: object) -> list[type]:
+def _is_event_class(value: object) -> bool:
+    """Return True for a class with a name and properties: one that is built on heliograph's `Event` or on Datasette's."""
+    return isinstance(value, type) and isinstance(getattr(value, "name", None), str) and hasattr(value, "properties")
+
+
+def _classes_in(module: ModuleType, source: str) -> tuple[type, ...]:
+    """Return the event classes that a module or, for a package, one of its modules defines, in the order of their names there.
+
+    Raises:
+        click.UsageError: There are none.
+    """
+    own = f"{module.__name__}."
+    found = [each for each in vars(module).values() if _is_event_class(each) and f"{each.__module__}.".startswith(own)]
+    if not found:
+        raise click.UsageError(f"{source}: the module has neither event classes nor a `register_events` hook")
+    return tuple(dict.fromkeys(found))
+
+
+async def _classes_of_plugin(target: object) -> tuple[type, ...]:
     plugin = target() if inspect.isclass(target) else target
     plugins = Plugins()
     plugins.register(plugin)
     results = plugins.call("register_events", datasette=Host(Settings()))
-    classes = [
+    classes = tuple(
         each for each in flatten_results([await resolve_result(result) for result in results]) if isinstance(each, type)
-    ]
+    )
     if not classes:
         raise click.UsageError(f"{target!r} is not an event class and registers no events")
     return classes
-
-
-async def _classes_of_datasette() -> list[type]:
-    try:
-        from datasette.app import Datasette  # an optional dependency
-        from datasette.version import __version__ as version
-    except ImportError as error:
-        raise click.UsageError("datasette: Datasette is not installed here; install heliograph[datasette]") from error
-    if not is_supported(version):
-        raise click.UsageError(f"datasette: {problem_of(version)}")
-    # Every plugin is loaded and started, because any of them may register events. At startup, some also write files to the
-    # current folder (datasette-otel-viewer: otel.db). They get a temporary folder for that, and a shutdown that closes their
-    # files before the folder is deleted.
-    with _temporary_working_directory():
-        instance = Datasette(memory=True)
-        try:
-            await instance.invoke_startup()
-            return list(instance.event_classes)
-        finally:
-            await instance.invoke_shutdown()
-
-
-@contextmanager
-def _temporary_working_directory() -> Iterator[None]:
-    """Make a temporary folder the current one, and delete it afterwards. It is the current one for all threads.
-
-    Meanwhile, paths in the environment are absolute. Otherwise the providers that heliograph's plugin sets up here would use an
-    outbox in the temporary folder, and `quarantine replay` exports through the same providers later.
-    """
-    before = Path.cwd()
-    paths = {name: value for name, value in os.environ.items() if value and _PATH_VARIABLES.fullmatch(name)}
-    with tempfile.TemporaryDirectory(prefix="heliograph-", ignore_cleanup_errors=True) as directory:
-        os.environ.update((name, str(before / Path(value).expanduser())) for name, value in paths.items())
-        os.chdir(directory)
-        try:
-            yield
-        finally:
-            os.chdir(before)
-            os.environ.update(paths)

@@ -9,17 +9,25 @@ from heliograph.cli.outbox import outbox
 from heliograph.cli.quarantine import quarantine
 from heliograph.cli.schema import schema
 from heliograph.errors import FileFormatError, OutboxError, QuarantineError, SettingsError
+from heliograph.values.text import escape_unprintable
 from heliograph.version import __version__
 
 
 class _Group(click.Group):
-    """The group of all commands. Reports problems with settings and files as wrong usage: a message, exit status 2."""
+    """The group of all commands.
+
+    Problems with settings and files are reported as wrong usage: a message, exit status 2. Unprintable characters in a message
+    are escaped: it may quote a file.
+    """
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except click.ClickException as error:
+            error.message = escape_unprintable(error.message, keep="\n")  # type: ignore[misc]  # final for subclasses
+            raise
         except (FileFormatError, OutboxError, QuarantineError, SettingsError) as error:
-            raise click.UsageError(str(error)) from error
+            raise click.UsageError(escape_unprintable(str(error), keep="\n")) from error
 
 
 @click.group(cls=_Group)

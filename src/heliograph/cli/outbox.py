@@ -18,6 +18,7 @@ from typing import IO, Any, Final
 import click
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
+from heliograph.cli.terminal import echo, echo_lines
 from heliograph.delivery.dead_letters import DeadLetter, DeadLetters
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Batch, decode_record, to_request
@@ -68,12 +69,12 @@ def status(directory: Path | None, *, as_json: bool) -> None:
         "bytes": box.space.used(),
     }
     if as_json:
-        click.echo(json.dumps({"folders": folders, **total}))
+        echo(json.dumps({"folders": folders, **total}))
         return
     for each in folders:
         owner = "in use by a process" if each["held"] else "orphaned"
-        click.echo(f"{each['folder']}  {owner}  waiting: {each['waiting']}, oldest: {each['oldest_age']} s")
-    click.echo(
+        echo(f"{each['folder']}  {owner}  waiting: {each['waiting']}, oldest: {each['oldest_age']} s")
+    echo(
         "Total waiting: {waiting}. Dead letters: {dead_letters}. Damaged files: {damaged_files}. ".format(**total)
         + f"Size: {counted(total['bytes'], 'byte')}."
     )
@@ -158,7 +159,7 @@ def drain(directory: Path | None, *, follow: bool, as_json: bool) -> None:
         sender.close()
     _print_counters(sender.counts, as_json=as_json)
     if not is_drained:
-        click.echo("Not all records were delivered. The remaining ones are still in the outbox.", err=True)
+        echo("Not all records were delivered. The remaining ones are still in the outbox.", err=True)
         raise SystemExit(1)
 
 
@@ -201,9 +202,9 @@ def _print_counters(counters: OutboxCounters, *, as_json: bool) -> None:
     }
     totals = {name: counters.total(metric) for name, metric in metrics.items()}
     if as_json:
-        click.echo(json.dumps(totals))
+        echo(json.dumps(totals))
         return
-    click.echo(
+    echo(
         "Delivered: {delivered}. Rejected: {rejected}. Dead letters: {dead}. Damaged: {damaged}. "
         "Failed requests: {retried}.".format(**totals)
     )
@@ -237,12 +238,12 @@ def verify(directory: Path | None, *, as_json: bool) -> None:
             )
     is_sound = box.dead_letters.is_sound()
     if as_json:
-        click.echo(json.dumps({"folders": folders, "dead_letters_sound": is_sound}))
+        echo(json.dumps({"folders": folders, "dead_letters_sound": is_sound}))
     else:
         for each in folders:
             readable, size = counted(each["waiting"], "readable record"), counted(each["damaged_bytes"], "byte")
-            click.echo(f"{each['folder']}  {readable}, {each['damaged']} damaged ({size})")
-        click.echo(f"The file of dead letters is {'intact' if is_sound else 'damaged'}.")
+            echo(f"{each['folder']}  {readable}, {each['damaged']} damaged ({size})")
+        echo(f"The file of dead letters is {'intact' if is_sound else 'damaged'}.")
     if not is_sound or any(each["damaged"] or each["damaged_bytes"] for each in folders):
         raise SystemExit(1)
 
@@ -294,7 +295,7 @@ def list_dead(directory: Path | None, *, as_json: bool) -> None:
     """List the dead letters: ID, time, event name, reason, and the server's message."""
     for letter in _open_outbox(directory).dead_letters.find():
         line = f"{letter.id}  {letter.died}  {letter.event_name or '-'}  {letter.reason}  {letter.message}"
-        click.echo(json.dumps(_to_dict(letter)) if as_json else display(line))
+        echo(json.dumps(_to_dict(letter)) if as_json else display(line))
 
 
 @dead.command()
@@ -305,7 +306,7 @@ def show(number: int, directory: Path | None) -> None:
     for letter in _open_outbox(directory).dead_letters.find([number]):
         record = decode_record(letter.entry.encoded)
         document = {**_to_dict(letter), "record": None if record is None else to_json_document(record)}
-        click.echo(json.dumps(document, indent=2))
+        echo_lines(json.dumps(document, indent=2))
         return
     raise click.ClickException(f"there is no dead letter with ID {number}; `heliograph outbox dead list` shows the IDs")
 
@@ -327,7 +328,7 @@ def requeue(numbers: tuple[int, ...], directory: Path | None, *, every: bool) ->
         raise click.ClickException(f"there is no dead letter with ID {ids}; nothing was requeued")
     for _, group in itertools.groupby(found, key=lambda letter: letter.header):
         _move_back(box, letters, list(group))
-    click.echo(
+    echo(
         f"Requeued: {len(found)}. To send now, run `heliograph outbox drain`; otherwise the next process that uses the outbox does."
     )
 

@@ -12,9 +12,10 @@ from typing import Final, TypeVar
 
 import click
 
-from heliograph.cli.event_classes import load_registry, sources_argument
+from heliograph.cli.datasette_source import DatasetteOptions
+from heliograph.cli.event_classes import load_sources, sources_argument
+from heliograph.cli.terminal import echo, echo_lines
 from heliograph.errors import NotReplayable
-from heliograph.hooks.specs import hookimpl
 from heliograph.host import Host
 from heliograph.quarantine.store import Quarantine, Quarantined
 from heliograph.schema.read.validation import ViolationKind
@@ -56,10 +57,10 @@ def list_events(file: Path | None, event: str | None, kind: str | None, *, as_js
     counts: collections.Counter[str] = collections.Counter()
     for each in _found(file, event_name=event, kind=kind):
         counts[each.record.event_name] += 1
-        click.echo(json.dumps(_as_dict(each)) if as_json else _line(each))
+        echo(json.dumps(_as_dict(each)) if as_json else _line(each))
     if not as_json:
         summary = ", ".join(f"{count} {display(name)}" for name, count in sorted(counts.items()))
-        click.echo(f"{counted(sum(counts.values()), 'event')}{': ' if summary else ''}{summary}", err=True)
+        echo(f"{counted(sum(counts.values()), 'event')}{': ' if summary else ''}{summary}", err=True)
 
 
 @quarantine.command()
@@ -74,7 +75,7 @@ def show(number: int, file: Path | None, *, as_json: bool) -> None:
             f"there is no event {number} in the quarantine; `heliograph quarantine list` shows the numbers"
         )
     event = _as_dict(found[0])
-    click.echo(json.dumps(event) if as_json else json.dumps(event, indent=2))
+    echo_lines(json.dumps(event, indent=None if as_json else 2))
 
 
 @quarantine.command()
@@ -89,7 +90,9 @@ def show(number: int, file: Path | None, *, as_json: bool) -> None:
     multiple=True,
     help="Only the event with this number. May be given several times.",
 )
-def replay(sources: tuple[str, ...], file: Path | None, event: str | None, ids: tuple[int, ...]) -> None:
+def replay(
+    sources: tuple[str, ...], datasette: DatasetteOptions, file: Path | None, event: str | None, ids: tuple[int, ...]
+) -> None:
     """Emit the events again, after their classes were fixed.
 
     Events are exported to the endpoint of the OTEL_* variables, with their original time, id, actor and span. An event
@@ -98,21 +101,23 @@ def replay(sources: tuple[str, ...], file: Path | None, event: str | None, ids: 
     """
     from heliograph.sdk.configure import configure  # the SDK takes a while to import
 
-    store = _quarantine(file)
-    classes = list(load_registry(sources))
+    loaded = load_sources(sources, datasette)
+    settings = loaded.settings()
+    store = Quarantine(settings.quarantine if file is None else file)
     total = remaining = 0
-    with configure(plugins=[_EventClasses(classes)]) as host:
-        for batch in _batches(_found(file, event_name=event, ids=ids)):
+    with configure(settings) as host:
+        loaded.register_in(host.schemas)
+        for batch in _batches(store.find(event_name=event, ids=ids)):
             emitted = [each.id for each in batch if _emit(host, each)]
             # Remove only after the flush: if this process is killed in between, the events are sent twice (with the
             # same id, by which receivers deduplicate), and none is lost.
             if emitted and not host.flush():
-                click.echo("Not delivered. The events remain in the quarantine and can be replayed again.", err=True)
+                echo("Not delivered. The events remain in the quarantine and can be replayed again.", err=True)
                 emitted = []
             store.remove(emitted)
             total += len(batch)
             remaining += len(batch) - len(emitted)
-    click.echo(f"{total - remaining} replayed, {remaining} remain in the quarantine.")
+    echo(f"{total - remaining} replayed, {remaining} remain in the quarantine.")
     if remaining:
         raise SystemExit(1)
 
@@ -122,7 +127,7 @@ def _emit(host: Host, each: Quarantined) -> bool:
     try:
         host.replay(each.record)
     except NotReplayable as error:
-        click.echo(f"{each.id} {display(each.record.event_name)} cannot be replayed: {display(str(error))}", err=True)
+        echo(f"{each.id} {display(each.record.event_name)} cannot be replayed: {display(str(error))}", err=True)
         return False
     return True
 
@@ -142,19 +147,7 @@ def purge(file: Path | None, event: str | None, before: datetime | None, *, ever
     if ids and not yes:
         click.confirm(f"Delete {counted(len(ids), 'event')} for good?", abort=True)
     _quarantine(file).remove(ids)
-    click.echo(f"{len(ids)} deleted.")
-
-
-class _EventClasses:
-    """A plugin that registers event classes."""
-
-    def __init__(self, classes: list[type]) -> None:
-        self._classes = classes
-
-    @hookimpl
-    def register_events(self) -> list[type]:
-        """Return the event classes."""
-        return self._classes
+    echo(f"{len(ids)} deleted.")
 
 
 def _quarantine(file: Path | None) -> Quarantine:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from contextlib import suppress
@@ -11,7 +10,9 @@ from typing import Final
 
 import click
 
+from heliograph.cli.datasette_source import DatasetteOptions
 from heliograph.cli.event_classes import load_registry, sources_argument
+from heliograph.cli.terminal import echo
 from heliograph.errors import FileFormatError, SchemaError
 from heliograph.receiver.recordings import read_recorded
 from heliograph.schema.drafts.draft import EventDraft
@@ -27,9 +28,7 @@ from heliograph.schema.gate.diff import (
     incompatible,
 )
 from heliograph.schema.gate.lock import dumps, loads, lock_of
-from heliograph.schema.registry import SchemaRegistry
-from heliograph.settings import Settings
-from heliograph.values.text import counted, display
+from heliograph.values.text import counted
 
 LOCK_FILE: Final = "events.lock.json"
 """The name of the lock file, if the option ``--file`` is missing."""
@@ -56,11 +55,11 @@ def schema() -> None:
 @schema.command()
 @sources_argument
 @file_option
-def lock(sources: tuple[str, ...], file: Path) -> None:
+def lock(sources: tuple[str, ...], datasette: DatasetteOptions, file: Path) -> None:
     """Write the contracts of the classes to the lock file. Commit it; `check` compares the classes with it."""
-    registry = _load(sources)
+    registry = load_registry(sources, datasette=datasette, privacy_key=EXAMPLE_KEY)
     write(file, dumps(lock_of(registry.values())))
-    click.echo(f"{file}: {counted(len(registry), 'event')}")
+    echo(f"{file}: {counted(len(registry), 'event')}")
 
 
 @schema.command()
@@ -74,7 +73,7 @@ def lock(sources: tuple[str, ...], file: Path) -> None:
     help="backward: the new schemas must accept old events; forward: the old schemas must accept new events; full: both.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each change.")
-def check(sources: tuple[str, ...], file: Path, mode: str, *, as_json: bool) -> None:
+def check(sources: tuple[str, ...], datasette: DatasetteOptions, file: Path, mode: str, *, as_json: bool) -> None:
     """Compare the classes with the lock file, and fail if a change is incompatible.
 
     A removed name or weakened privacy is incompatible in every mode. Compatible changes are printed too; `lock` writes them
@@ -86,19 +85,16 @@ def check(sources: tuple[str, ...], file: Path, mode: str, *, as_json: bool) -> 
         raise click.UsageError(f"{file} cannot be read: {error}; `heliograph schema lock` writes it") from error
     except FileFormatError as error:
         raise click.UsageError(f"{file}: {error}") from error
-    findings = diff(old, lock_of(_load(sources).values()))
+    registry = load_registry(sources, datasette=datasette, privacy_key=EXAMPLE_KEY)
+    findings = diff(old, lock_of(registry.values()))
     bad = incompatible(findings, Mode(mode))
     for finding in [*bad, *(each for each in findings if each not in bad)]:
         level = "error" if finding in bad else "note"
-        click.echo(json.dumps(_as_dict(finding, level)) if as_json else f"{level}: {finding}")
+        echo(json.dumps(_as_dict(finding, level)) if as_json else f"{level}: {finding}")
     if not as_json:
-        click.echo(f"{counted(len(bad), 'incompatible change')}. {_advice(findings, bad, file)}")
+        echo(f"{counted(len(bad), 'incompatible change')}. {_advice(findings, bad, file)}")
     if bad:
         raise SystemExit(1)
-
-
-def _load(sources: tuple[str, ...]) -> SchemaRegistry:
-    return load_registry(sources, dataclasses.replace(Settings.from_env(), privacy_key=EXAMPLE_KEY))
 
 
 def _as_dict(finding: Finding, level: str) -> dict[str, object]:
@@ -127,16 +123,16 @@ def _advice(findings: list[Finding], bad: list[Finding], file: Path) -> str:
     help="The format to write.",
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder to write to.")
-def export(sources: tuple[str, ...], form: str, out: Path) -> None:
+def export(sources: tuple[str, ...], datasette: DatasetteOptions, form: str, out: Path) -> None:
     """Write the schemas of the classes to a folder, in another format. Other files in the folder are kept."""
-    registry = _load(sources)
+    registry = load_registry(sources, datasette=datasette, privacy_key=EXAMPLE_KEY)
     try:
         files = EXPORTERS[form](registry.values())
     except SchemaError as error:
         raise click.ClickException(str(error)) from error
     for name, text in files.items():
         write(out / name, text)
-        click.echo(out / name)
+        echo(out / name)
 
 
 @schema.command("import")
@@ -160,11 +156,11 @@ def infer(file: Path, out: Path) -> None:
 
 def _write_drafts(drafts: list[EventDraft], skipped: list[str], out: Path, *, origin: str) -> None:
     for each in skipped:
-        click.echo(f"Skipped: {display(each)}", err=True)
+        echo(f"Skipped: {each}", err=True)
     if not drafts:
         raise click.ClickException(f"{out} is not written: no events were found")
     write(out, python_source(drafts, origin=origin))
-    click.echo(f"{out}: {counted(len(drafts), 'event')}")
+    echo(f"{out}: {counted(len(drafts), 'event')}")
 
 
 def write(path: Path, text: str) -> None:

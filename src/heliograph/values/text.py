@@ -18,16 +18,32 @@ def escape_surrogates(value: str) -> str:
     return value.encode(errors="backslashreplace").decode()
 
 
+def escape_unprintable(value: str, *, keep: str = "") -> str:
+    r"""Return the text with each character that is not printable as its escape, such as ``\x1b``.
+
+    These are control characters, line ends, characters without width, those that change the direction of a text, lone
+    surrogates, and spaces other than ``" "``. On a terminal or a page, they could hide a text or imitate another one.
+
+    Args:
+        value: The text.
+        keep: Characters that are not escaped.
+
+    >>> escape_unprintable("\x1b[2J \u202etxt.exe\n", keep="\n")
+    '\\x1b[2J \\u202etxt.exe\n'
+    """
+    if value.isprintable():
+        return value
+    return "".join(char if char.isprintable() or char in keep else ascii(char)[1:-1] for char in value)
+
+
 def display(value: str) -> str:
-    """Return the value as one short line: cut after 256 characters, with control characters escaped.
+    """Return the value as one short line: cut after 256 characters, with unprintable characters escaped.
 
     Escapes may make the line longer than that. The cut comes first, so that a long value costs no more than a short one.
     """
     if len(value) > MAX_BODY:
         value = value[:MAX_BODY] + "…"
-    if value.isprintable():
-        return value
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in value)
+    return escape_unprintable(value)
 
 
 def counted(count: int, noun: str) -> str:
@@ -41,8 +57,11 @@ def to_json(form: object) -> str:
 
 
 def to_readable_json(form: object) -> str:
-    """Return a form as indented JSON text, for people."""
-    return json.dumps(form, indent=2, ensure_ascii=False)
+    """Return a form as indented JSON text, for people. Characters that are not printable are JSON escapes."""
+    text = json.dumps(form, indent=2, ensure_ascii=False)
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
 
 
 # msgspec knows only exact classes of scalars; `Protected`, a subclass of `str`, comes to the hook.

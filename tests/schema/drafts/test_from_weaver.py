@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import make_dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ from heliograph.schema.drafts.python_source import python_source
 from heliograph.schema.drafts.weaver_registry import WeaverRegistry
 from heliograph.schema.export.weaver_v1 import weaver_v1
 from heliograph.schema.export.weaver_v2 import weaver_v2
+from heliograph.schema.model.types import without_null
 from schema.shop_events import BanEvent, OrderEvent
 from schema.typed_values import FITTING
 
@@ -256,6 +258,67 @@ def test_what_a_class_cannot_express_is_skipped_and_reported(tmp_path: Path) -> 
 
     assert [draft.name for draft in drafts] == ["B"]
     assert [each.split(":")[0] for each in skipped] == ["the attribute 'a.Big' of 'a.b'", "the event 'exception'"]
+
+
+def test_an_event_that_cannot_be_registered_is_skipped_and_reported(tmp_path: Path) -> None:
+    """One in heliograph's namespace, and the second of two with one name and version."""
+    (tmp_path / "events.yaml").write_text("events: [{name: heliograph.a}, {name: a.b}, {name: a.b, brief: again}]")
+
+    drafts, skipped = drafts_of_weaver(WeaverRegistry(tmp_path))
+
+    assert [(draft.name, draft.brief) for draft in drafts] == [("B", "")]
+    assert skipped == [
+        "the event 'a.b': it is defined twice, with the same version; the first one is drafted",
+        "the event 'heliograph.a': the namespace 'heliograph' is reserved for heliograph's own names",
+    ]
+
+
+SPACES = " " * 200_000
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"brief": '"""', "note": 'ends with """'},
+        {"brief": 'say "', "note": 'a""b """" c\\"'},
+        {"brief": "ends with \\", "note": "a\\"},
+        {"brief": "\ud800\u202e\x1b", "note": "\u2028\ud800\x85\x0c"},
+        {"brief": f"a{SPACES}b", "note": f"a{SPACES}b"},
+        {"note": f"{SPACES}x\n{SPACES}Severity INFO (9).{SPACES}"},
+        {"note": f"Severity INFO ({'9' * 100_000})."},
+        *(
+            {"annotations": {key: value}}
+            for key in ("severity_number", "version", "message")
+            for value in ([], {}, " ", "")
+        ),
+        {"annotations": {"message": "{heliograph.actor.} {heliograph.actor.a]b} {user.id!r}"}},
+    ],
+)
+def test_any_text_of_an_event_gives_a_class(tmp_path: Path, event: dict[str, object]) -> None:
+    """The module can be imported, the class has a schema, and it takes no longer than the text is long."""
+    (tmp_path / "events.yaml").write_text(json.dumps({"events": [{"name": "a.b", **event}]}))
+
+    (schema,) = schemas_of(source_of(tmp_path))
+
+    assert schema.event_name == "a.b"
+
+
+@pytest.mark.parametrize(
+    "member", ["mro", "name", "value", "class", "None", "_value_", "__init__", "", " ", "é", "1", "auto", "self"]
+)
+def test_any_member_of_an_enum_gives_a_class(tmp_path: Path, member: str) -> None:
+    """Its values are kept."""
+    members = [{"id": member, "value": "one", "brief": member}, {"id": "other", "value": "two"}]
+    document = {
+        "attributes": [{"key": "a.b.x", "type": {"members": members}}],
+        "events": [{"name": "a.b", "attributes": [{"ref": "a.b.x"}]}],
+    }
+    (tmp_path / "events.yaml").write_text(json.dumps(document))
+
+    (schema,) = schemas_of(source_of(tmp_path))
+
+    (field,) = schema.fields or ()
+    assert without_null(field.type).values == ("one", "two")
 
 
 def test_values_of_a_wrong_type_are_ignored(tmp_path: Path) -> None:

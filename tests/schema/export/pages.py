@@ -14,6 +14,7 @@ from heliograph import Attribute, Deprecated, Event, Privacy, Severity
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.model.event import EventSchema
 from heliograph.values.privacy import PrivacyPolicy
+from heliograph.values.text import escape_surrogates
 
 ATTACK = (
     """<script>alert(1)</script> "quoted" 'text' | `code` ``more`` [link](javascript:alert(1)) {{ 7 * 7 }} </style>"""
@@ -21,6 +22,9 @@ ATTACK = (
 
 
 TEXTS = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1).filter(str.strip)
+
+UNPRINTABLE = "a\x1b[2J\x9b31m \u202egpj.exe\u2066 \u200bb\u2028c\ud800\x7f\x07"
+"""A text that would clear a terminal, and that looks different from what it is."""
 
 
 @dataclass
@@ -56,8 +60,8 @@ def schema(cls: type) -> EventSchema:
     return compile_schema(cls, namespace="app", policy=PrivacyPolicy(key="example"))
 
 
-def schema_with(text: str) -> EventSchema:
-    """Return a schema with this text in every place where a class can have a text."""
+def schema_with(text: str, *, version: str | None = None) -> EventSchema:
+    """Return a schema with this text in every place where a class can have a text, except for a version that is given."""
 
     declared = Attribute(
         brief=text,
@@ -68,11 +72,11 @@ def schema_with(text: str) -> EventSchema:
         deprecated=Deprecated(note=text),
     )
     options = {
-        "version": text,
+        "version": text if version is None else version,
         "message": text.replace("{", "{{").replace("}", "}}"),
         "deprecated": Deprecated(note=text),
     }
-    body = {"name": "evil", "__annotations__": {"field": Annotated[str, declared]}, "__doc__": text}
+    body = {"name": "evil", "__annotations__": {"field": Annotated[str, declared]}, "__doc__": escape_surrogates(text)}
     return schema(dataclass(types.new_class("Evil", (Event,), options, lambda namespace: namespace.update(body))))
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heliograph.schema.export.catalogue import LAYOUT
 from heliograph.schema.export.html import html
-from schema.export.pages import ATTACK, TEXTS, BanEvent, OrderEvent, Page, schema, schema_with
+from heliograph.values.text import escape_unprintable
+from schema.export.pages import ATTACK, TEXTS, UNPRINTABLE, BanEvent, OrderEvent, Page, schema, schema_with
 
 
 def test_the_page_is_self_contained() -> None:
@@ -49,4 +52,16 @@ def test_no_text_of_a_class_is_markup(tags_of_a_harmless_page: set[str], text: s
 
     assert {tag for tag, _ in page.tags} <= tags_of_a_harmless_page
     assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
-    assert " ".join(text.split()) in page.text
+    assert " ".join(escape_unprintable(text, keep=LAYOUT).split()) in page.text
+
+
+def test_unprintable_characters_are_escaped() -> None:
+    """In every text of a class, those of links included. The link of an event still leads to it."""
+    source = html([schema_with(UNPRINTABLE)])["index.html"]
+    page = Page(source)
+
+    assert re.sub(r"[\n\t]", "", source).isprintable()
+    assert r"a\x1b[2J\x9b31m \u202egpj.exe\u2066 \u200bb\u2028c\ud800\x7f\x07" in page.text
+    [link] = [attrs["href"] for tag, attrs in page.tags if attrs.get("class", "").startswith("card")]
+    [anchor] = [attrs["id"] for tag, attrs in page.tags if tag == "article"]
+    assert unquote(link.removeprefix("#")) == anchor

@@ -8,7 +8,7 @@ from markdown_it import MarkdownIt
 
 from heliograph.schema.export.markdown import markdown
 from heliograph.schema.model.event import EventSchema
-from schema.export.pages import ATTACK, TEXTS, BanEvent, OrderEvent, Page, schema, schema_with
+from schema.export.pages import ATTACK, TEXTS, UNPRINTABLE, BanEvent, OrderEvent, Page, schema, schema_with
 
 
 def test_the_page_has_every_event() -> None:
@@ -39,6 +39,8 @@ def test_a_page_without_events_has_a_title() -> None:
 @example("a  \nb")
 @example("a\r- b")
 @example("\n\n_a_")
+@example("costs $5 and $6 $$x$$")
+@example("a\n\n# b\n\n> c")
 def test_no_text_of_a_class_is_markup(text: str) -> None:
     """For any text, the rendered page has the same elements."""
     seen, harmless = rendered(schema_with(text)), rendered(schema_with("text"))
@@ -48,6 +50,33 @@ def test_no_text_of_a_class_is_markup(text: str) -> None:
         tag for tag, _ in harmless.tags if tag in {"td", "h2", "pre", "li"}
     ]
     assert {tag for tag, _ in seen.tags} <= {tag for tag, _ in harmless.tags}
+
+
+def test_unprintable_characters_are_escaped() -> None:
+    """In every text of a class; in the examples, as JSON escapes."""
+    page = markdown([schema_with(UNPRINTABLE)])["events.md"]
+
+    assert page.replace("\n", "").isprintable()
+    assert r"a\x1b\[2J\x9b31m \u202egpj.exe" in page
+    assert r"`a\x1b[2J\x9b31m \u202egpj.exe\u2066 \u200bb c\ud800\x7f\x07`" in page
+
+
+def test_each_version_has_its_own_anchor() -> None:
+    """Whatever characters it has: the links of the contents lead to them."""
+    versions = ("1/2", "1:2", "1 2", "1~2", "1-2", "ü", '"><b>')
+    source = markdown([schema_with("text", version=version) for version in versions])["events.md"]
+
+    page = Page(MarkdownIt("gfm-like", {"linkify": False, "html": True}).render(source))
+
+    anchors = [attrs["id"] for tag, attrs in page.tags if tag == "a" and "id" in attrs]
+    links = [attrs["href"].removeprefix("#") for tag, attrs in page.tags if tag == "a" and "href" in attrs]
+    assert sorted(anchors) == sorted(links)
+    assert len(set(anchors)) == len(versions)
+
+
+def test_a_long_text_takes_no_longer_than_its_length() -> None:
+    """Time must not grow with the square of the length: 200,000 spaces would then take minutes."""
+    assert markdown([schema_with("a" + " " * 200_000 + "b")])
 
 
 def rendered(one: EventSchema) -> Page:

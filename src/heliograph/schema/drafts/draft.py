@@ -37,6 +37,9 @@ HIDING: Final = IMPORTED | {"bool", "dict", "float", "int", "list", "str"}
 INHERITED: Final = frozenset({"actor", "created", "name", "properties", "upcast"})
 """Names that every event class already uses."""
 
+NO_MEMBERS: Final = frozenset({"mro", "name", "value"})
+"""Names that a member of an `Enum` must not have: Python refuses the first, and the others are attributes of each member."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FieldDraft:
@@ -119,6 +122,12 @@ def field_name(text: str, taken: Container[str] = ()) -> str:
     name = re.sub(r"\W+|_{2,}", "_", text, flags=re.ASCII).strip("_")
     name = name if name[:1].isalpha() else f"field_{name}".rstrip("_")
     return _free(f"{name}_" if name in HIDING | INHERITED or keyword.iskeyword(name) else name, taken)
+
+
+def member_name(text: str, taken: Container[str] = ()) -> str:
+    """Return the name of an enum's member for a name from elsewhere: ``"CREDIT_CARD"`` for ``"CREDIT-CARD"``."""
+    name = field_name(text)
+    return _free(f"{name}_" if name in NO_MEMBERS else name, taken)
 
 
 def severity_of(number: object) -> int:

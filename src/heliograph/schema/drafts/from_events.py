@@ -82,7 +82,7 @@ def drafts_of_recorded(events: Iterable[RecordedEvent]) -> tuple[list[EventDraft
     groups: dict[tuple[str, str], list[RecordedEvent]] = collections.defaultdict(list)
     for event in events:
         version = event.attributes.get(EVENT_VERSION)
-        groups[event.event_name, version if isinstance(version, str) else ""].append(event)
+        groups[event.event_name, version if isinstance(version, str) and version.strip() else ""].append(event)
     legal = {key: group for key, group in groups.items() if _is_event_name(key[0])}
     others = sorted({name for name, _ in groups.keys() - legal.keys()})
     skipped = [f"the event {name!r}: a class cannot have this name" for name in others]

@@ -29,16 +29,19 @@ from heliograph.schema.drafts.draft import (
     Member,
     class_name,
     field_name,
+    member_name,
     severity_of,
 )
 from heliograph.schema.drafts.python_source import literal
 from heliograph.schema.drafts.weaver_registry import AttributeEntry, GroupEntry, WeaverRegistry
 from heliograph.schema.export.added_attributes import ADDED
-from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, has_namespace
+from heliograph.schema.model.message import parse_message
+from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, SCOPE, has_namespace
 
 _PYTHON: Final = {"string": "str", "int": "int", "double": "float", "boolean": "bool"}
 _NAME_RULE: Final = "names must be lower-case words, separated by `.` or `_`"
-_SEVERITY_NOTE: Final = re.compile(r"\s*Severity \w+ \((\d+)\)\.\s*$")
+_SEVERITY_NOTE: Final = re.compile(r"Severity \w+ \((\d{1,2})\)\.", re.ASCII)
+"""The last line of the note of an event that our exporter wrote."""
 
 
 def drafts_of_weaver(registry: WeaverRegistry) -> tuple[list[EventDraft], list[str]]:
@@ -50,17 +53,32 @@ def drafts_of_weaver(registry: WeaverRegistry) -> tuple[list[EventDraft], list[s
     taken: set[str] = set(IMPORTED)
     drafts: list[EventDraft] = []
     skipped: list[str] = []
+    versions: set[tuple[str, str | None]] = set()
     for entry in sorted(registry.events(), key=lambda entry: entry.event_name):
         name = entry.event_name
-        if has_namespace(name):
-            drafts.append(_event(entry, registry, taken, skipped))
+        problem = _event_problem(name)
+        if problem is not None:
+            skipped.append(f"the event {name!r}: {problem}")
+            continue
+        draft = _event(entry, registry, taken, skipped)
+        if (name, draft.options.version) in versions:
+            skipped.append(f"the event {name!r}: it is defined twice, with the same version; the first one is drafted")
         else:
-            skipped.append(f"the event {name!r}: {_NAME_RULE}, and start with a namespace")
+            versions.add((name, draft.options.version))
+            drafts.append(draft)
     return drafts, skipped
+
+
+def _event_problem(name: str) -> str | None:
+    """Return the reason why no class can have this event name, or `None`."""
+    if not has_namespace(name):
+        return f"{_NAME_RULE}, and start with a namespace"
+    return f"the namespace {SCOPE!r} is reserved for heliograph's own names" if name.startswith(f"{SCOPE}.") else None
 
 
 def _event(entry: GroupEntry, registry: WeaverRegistry, taken: set[str], skipped: list[str]) -> EventDraft:
     name = entry.event_name
+    note, noted_severity = _split_note(entry.note or "")
     namespace, _, last = name.rpartition(".")
     own_name = class_name(last, taken)
     taken.add(own_name)
@@ -81,10 +99,17 @@ def _event(entry: GroupEntry, registry: WeaverRegistry, taken: set[str], skipped
         fields=tuple(fields.values()),
         event_name=last.replace("_", "-"),
         brief=_line(entry.brief),
-        note=_SEVERITY_NOTE.sub("", entry.note or "").strip(),
-        options=_options(entry, namespace, names),
+        note=note,
+        options=_options(entry, namespace, names, noted_severity),
         needs=tuple(needs),
     )
+
+
+def _split_note(note: str) -> tuple[str, int | None]:
+    """Return the note of an event without its last line, and the severity in that line; the whole note if there is none."""
+    text, _, last = note.strip().rpartition("\n")
+    severity = _SEVERITY_NOTE.fullmatch(last.strip())
+    return (note.strip(), None) if severity is None else (text.strip(), int(severity[1]))
 
 
 def _shortened(attribute: str, event_name: str, namespace: str) -> str:
@@ -163,7 +188,7 @@ def _enum(members: object, name: str, taken: set[str], needs: list[EnumDraft | C
     named: dict[str, Member] = {}
     for identity, brief, value in found:
         is_name = isinstance(brief, str) and brief.lower() == identity and brief.isidentifier()
-        member = field_name(str(brief) if is_name else identity.upper(), named)
+        member = member_name(str(brief) if is_name else identity.upper(), named)
         named[member] = (member, value)
     draft = EnumDraft(name=class_name(name, taken), members=tuple(named.values()))
     taken.add(draft.name)
@@ -209,22 +234,17 @@ def _deprecated(entry: object) -> Deprecated | None:
     )
 
 
-def _options(entry: GroupEntry, namespace: str, names: Mapping[str, str]) -> EventOptions:
+def _options(entry: GroupEntry, namespace: str, names: Mapping[str, str], noted_severity: int | None) -> EventOptions:
     version, message = entry.annotations.get("version"), entry.annotations.get("message")
     return EventOptions(
         namespace=namespace,
-        version=version if isinstance(version, str) else None,
-        severity=_severity(entry),
+        version=version if isinstance(version, str) and version.strip() else None,
+        # the annotation that our exporter writes, otherwise the last line of the note
+        severity=severity_of(entry.annotations.get("severity_number", noted_severity)),
         message=_message(message, names) if isinstance(message, str) else None,
         stability=_stability(entry.stability),
         deprecated=_deprecated(entry.deprecated),
     )
-
-
-def _severity(entry: GroupEntry) -> int:
-    """Return the severity from the annotation that our exporter writes, otherwise from the last line of the note."""
-    noted = _SEVERITY_NOTE.search(entry.note or "")
-    return severity_of(entry.annotations.get("severity_number", int(noted[1]) if noted else None))
 
 
 def _stability(text: str | None) -> Stability:
@@ -244,9 +264,11 @@ def _message(template: str, names: Mapping[str, str]) -> str | None:
             written.append(literal.replace("{", "{{").replace("}", "}}"))
             if attribute is not None:
                 written.append(f"{{{_reference(attribute, names, actor_keys)}}}")
+        message = "".join(written)
+        parse_message(message, {field: field for field in names.values()})
     except (LookupError, ValueError):
         return None
-    return "".join(written)
+    return message
 
 
 def _reference(attribute: str, names: Mapping[str, str], actor_keys: Mapping[str, str]) -> str:

@@ -17,6 +17,7 @@ from heliograph.events import (
     Severity,
 )
 from heliograph.schema.drafts.draft import ClassDraft, EnumDraft, EventDraft, FieldDraft
+from heliograph.values.text import escape_surrogates, escape_unprintable
 
 _WIDTH: Final = 120
 _INDENT: Final = "    "
@@ -157,17 +158,15 @@ def _wrapped(start: str, parts: list[str], end: str, indent: str) -> Iterator[st
     yield f"{indent}{end}"
 
 
+_CLOSING: Final = re.compile(r'"(?="|\Z)|(?<="")"')
+"""Quotes that could be part of the closing ones of a docstring: in a row of several, and at the end."""
+
+
 def _docstring(brief: str, note: str) -> list[str]:
     """Return the lines of a docstring with this text, which may contain any quotes and backslashes."""
     text = "\n\n".join(part for part in (brief, note) if part)
-    escaped = "\n".join(_escaped(line.rstrip()) for line in text.split("\n"))
-    if escaped.endswith('"'):  # it would be part of the closing quotes
-        escaped = f'{escaped[:-1]}\\"'
-    lines = escaped.split("\n")
+    # a lone surrogate is written as the text of its escape: a class cannot have one in its docstring
+    stripped = "\n".join(line.rstrip() for line in escape_surrogates(text).split("\n"))
+    escaped = _CLOSING.sub(r"\"", stripped.replace("\\", "\\\\"))
+    lines = escape_unprintable(escaped, keep="\n").split("\n")
     return [f'"""{lines[0]}"""'] if len(lines) == 1 else [f'"""{lines[0]}', *lines[1:], '"""']
-
-
-def _escaped(line: str) -> str:
-    # control characters and lone surrogates are escaped as well: some of them end a line, or cannot be encoded
-    safe = line.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in safe)

@@ -39,6 +39,9 @@ _TIME: Final = "2026-01-02T03:04:05Z"
 _UID: Final = "019b7c3f-9e88-7000-8000-000000000000"
 _ACTOR: Final = "root"
 
+LAYOUT: Final = "\t\n\u00a0\u202f\u3000"
+"""The characters that are not printable and that a page may have nevertheless: tabs, line ends, and spaces that authors type."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AttributeRow:
@@ -86,6 +89,7 @@ class EventEntry:
 
     Attributes:
         label: Its event name and version.
+        anchor: An identifier for links to it, in ASCII. Different labels have different anchors.
         event_name: Its name on the wire.
         brief: Its brief: one sentence.
         note: Its note; empty if it has none.
@@ -98,6 +102,7 @@ class EventEntry:
     """
 
     label: str
+    anchor: str
     event_name: str
     brief: str
     note: str
@@ -128,6 +133,7 @@ def _entry(schema: EventSchema) -> EventEntry:
     span_event = {"name": schema.event_name, "timestamp": _TIME, "attributes": named}
     return EventEntry(
         label=schema.label,
+        anchor=_anchor(schema.label),
         event_name=schema.event_name,
         brief=schema.brief or f"The event {schema.name}.",
         note=schema.note,
@@ -138,6 +144,15 @@ def _entry(schema: EventSchema) -> EventEntry:
         queries=tuple(_queries(schema, attributes)),
         deprecated=_deprecation(schema.deprecated),
     )
+
+
+def _anchor(label: str) -> str:
+    """Return the label with the bytes of all but a few characters as ``~`` and two digits, which also encodes ``~`` itself."""
+    return re.sub(r"[^A-Za-z0-9_.@-]", lambda found: _encoded(found[0]), label)
+
+
+def _encoded(char: str) -> str:
+    return "".join(f"~{byte:02x}" for byte in char.encode(errors="surrogatepass"))
 
 
 def _example_attributes(schema: EventSchema) -> Attributes:

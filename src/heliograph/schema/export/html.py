@@ -2,6 +2,7 @@
 
 Texts of event classes cannot become markup: the template engine escapes every value. As a second barrier, the page has a
 Content-Security-Policy that permits one script and one style sheet, by the digests of their text, and no other resource.
+Characters that are not printable are written as escapes: a reader would not see them, and some reverse the text around them.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from heliograph.schema.export.catalogue import catalogue
+from heliograph.schema.export.catalogue import LAYOUT, catalogue
 from heliograph.schema.model.event import EventSchema
+from heliograph.values.text import escape_unprintable
 from heliograph.version import __version__
 
 _PACKAGE: Final = "heliograph.schema.export"
@@ -39,7 +41,7 @@ def html(schemas: Iterable[EventSchema]) -> dict[str, str]:
         script=Markup(script),  # noqa: S704
         version=__version__,
     )
-    return {"index.html": page + "\n"}
+    return {"index.html": escape_unprintable(page, keep=LAYOUT) + "\n"}
 
 
 def _asset(name: str) -> str:

@@ -1,6 +1,7 @@
 """Write the catalogue of events as one Markdown page, for people who read the repository.
 
-Texts of event classes are escaped, so that none of them becomes a heading, a link, a table cell or HTML.
+Texts of event classes are escaped, so that none of them becomes a heading, a link, a table cell or HTML. In the whole page,
+characters that are not printable are written as escapes: a reader would not see them, and some reverse the text around them.
 """
 
 from __future__ import annotations
@@ -10,24 +11,22 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from heliograph.schema.export.catalogue import AttributeRow, EventEntry, catalogue
+from heliograph.schema.export.catalogue import LAYOUT, AttributeRow, EventEntry, catalogue
 from heliograph.schema.model.event import EventSchema
+from heliograph.values.text import escape_unprintable
 
 
 def markdown(schemas: Iterable[EventSchema]) -> dict[str, str]:
     """Return the page, by its file name."""
     entries = catalogue(schemas)
-    contents = "\n".join(f"- [{_line(entry.label)}](#{_anchor(entry)}): {_line(entry.brief)}" for entry in entries)
+    contents = "\n".join(f"- [{_line(entry.label)}](#{entry.anchor}): {_line(entry.brief)}" for entry in entries)
     pages = ["\n\n".join(filter(None, _page(entry))) for entry in entries]
-    return {"events.md": "\n\n".join(["# Events", contents, *pages]) + "\n"}
-
-
-def _anchor(entry: EventEntry) -> str:
-    return re.sub(r"[^\w.@-]", "-", entry.label)
+    page = "\n\n".join(["# Events", contents, *pages]) + "\n"
+    return {"events.md": escape_unprintable(page, keep=LAYOUT)}
 
 
 def _page(entry: EventEntry) -> Iterator[str]:
-    yield f'<a id="{_anchor(entry)}"></a>'
+    yield f'<a id="{entry.anchor}"></a>'
     yield f"## {_line(entry.label)}"
     yield _text(entry.brief)
     yield f"**Deprecated.** {_text(entry.deprecated)}" if entry.deprecated else ""
@@ -59,11 +58,8 @@ def _cell(markup: str) -> str:
     return " ".join(markup.replace("|", "\\|").split())
 
 
-_MARKUP: Final = re.compile(r"[\\`*_\[\]#~]")
+_MARKUP: Final = re.compile(r"[\\`*_\[\]#~$]")
 """Characters that are markup anywhere in a line. ``<``, ``>`` and ``&`` are escaped as HTML."""
-
-_LINE_END: Final = re.compile(r"[ \t]*(?:\r\n?|\n)")
-"""The end of a line. Two spaces before it would be a line break; a lone CR ends a line, too."""
 
 _STARTS_BLOCK: Final = re.compile(r"^[ \t]*(?:(\d*)([-+=:|.)]))?", re.MULTILINE)
 """The start of a line: indentation (which would make a code block), and what would start a list, a rule or a table."""
@@ -71,7 +67,8 @@ _STARTS_BLOCK: Final = re.compile(r"^[ \t]*(?:(\d*)([-+=:|.)]))?", re.MULTILINE)
 
 def _text(text: str) -> str:
     """Escape a text so that nothing in it is markup, wherever it is used. A reader sees the text as it was written."""
-    lines = _LINE_END.sub("\n", text)
+    # Two spaces at the end of a line would be a line break. A lone CR ends a line, too.
+    lines = "\n".join(line.rstrip(" \t") for line in re.split(r"\r\n?|\n", text))
     escaped = _MARKUP.sub(r"\\\g<0>", html.escape(lines, quote=False))
     return _STARTS_BLOCK.sub(lambda found: f"{found[1]}\\{found[2]}" if found[2] else "", escaped)
 

@@ -20,7 +20,7 @@ function show() {
   const chosen = page?.matches("article") ? page : null;
   list.hidden = chosen !== null;
   for (const article of articles) article.hidden = article !== chosen;
-  document.title = chosen ? `${chosen.id} · Events` : "Events";
+  document.title = chosen ? `${chosen.querySelector("h2").textContent} · Events` : "Events";
   scrollTo(0, 0);
 }
 

@@ -1,0 +1,136 @@
+"""Start the installed Datasette as ``datasette serve`` does, and read the event classes and heliograph's configuration from it."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from heliograph.integrations.datasette.supported_version import is_supported, problem_of
+
+_PATH_VARIABLES: Final = re.compile(
+    r"HELIOGRAPH_(OUTBOX|QUARANTINE)|OTEL_EXPORTER_OTLP_(\w+_)?(CERTIFICATE|CLIENT_KEY)|SSL_CERT_FILE|REQUESTS_CA_BUNDLE"
+)
+"""The environment variables with a path that telemetry uses."""
+
+_PATH_SETTINGS: Final = ("outbox", "quarantine")
+"""The settings of heliograph with a path."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetteOptions:
+    """The options of ``datasette serve`` that decide which events are served, and under which names.
+
+    Attributes:
+        plugins_dir: The folder with further plugins, or `None`.
+        config: The configuration file, or `None`.
+    """
+
+    plugins_dir: Path | None = None
+    config: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartedDatasette:
+    """The content of a Datasette after its startup.
+
+    Attributes:
+        event_classes: The registered event classes.
+        config: The configuration of heliograph's plugin, or `None`.
+    """
+
+    event_classes: tuple[type, ...]
+    config: Mapping[str, object] | None
+
+
+async def start_datasette(options: DatasetteOptions) -> StartedDatasette:
+    """Start a Datasette with all plugins, read it, and shut it down.
+
+    Every plugin is loaded and started, because any of them may register events. At startup, some also write files to the
+    current folder (datasette-otel-viewer: otel.db). They get a temporary folder for that, and a shutdown that closes their
+    files before the folder is deleted.
+
+    Raises:
+        click.UsageError: Datasette is not installed, a file cannot be read, or Datasette or a plugin fails at startup.
+    """
+    try:
+        from datasette.app import Datasette  # an optional dependency
+        from datasette.version import __version__ as version
+    except ImportError as error:
+        raise click.UsageError("datasette: Datasette is not installed here; install heliograph[datasette]") from error
+    if not is_supported(version):
+        raise click.UsageError(f"datasette: {problem_of(version)}")
+    plugins_dir = None if options.plugins_dir is None else str(options.plugins_dir.absolute())
+    config = None if options.config is None else _read_config(options.config)
+    with _temporary_working_directory():
+        try:
+            instance = Datasette(memory=True, plugins_dir=plugins_dir, config=config)
+            await instance.invoke_startup()
+            started = StartedDatasette(
+                event_classes=tuple(instance.event_classes), config=instance.plugin_config("heliograph")
+            )
+            await instance.invoke_shutdown()
+        except Exception as error:  # plugins run here, which may raise anything
+            raise click.UsageError(f"datasette: it cannot start: {error}") from error
+    return started
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """Return the configuration with absolute paths, because Datasette starts in another folder.
+
+    Raises:
+        click.UsageError: The file cannot be read, or is no mapping in JSON or YAML.
+    """
+    from datasette.utils import BadMetadataError, parse_metadata
+
+    try:
+        config = parse_metadata(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeError, RecursionError, BadMetadataError) as error:
+        raise click.UsageError(f"{path} cannot be read: {error}") from error
+    if not isinstance(config, dict):
+        raise click.UsageError(f"{path} is not a configuration of Datasette: it must be a mapping")
+    config = {key: _with_absolute_files(value) for key, value in config.items()}
+    plugins = config.get("plugins")
+    ours = plugins.get("heliograph") if isinstance(plugins, dict) else None
+    if isinstance(ours, dict):
+        for setting in _PATH_SETTINGS:
+            if isinstance(ours.get(setting), str):
+                ours[setting] = str(Path(ours[setting]).expanduser().absolute())
+    return config
+
+
+def _with_absolute_files(value: Any) -> Any:
+    """Return a copy in which the path of each ``{"$file": path}``, whose content Datasette reads, is absolute."""
+    if isinstance(value, list):
+        return [_with_absolute_files(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if list(value) == ["$file"] and isinstance(value["$file"], str):
+        return {"$file": str(Path(value["$file"]).absolute())}
+    return {key: _with_absolute_files(each) for key, each in value.items()}
+
+
+@contextmanager
+def _temporary_working_directory() -> Iterator[None]:
+    """Make a temporary folder the current one, and delete it afterwards. It is the current one for all threads.
+
+    Meanwhile, paths in the environment are absolute. Otherwise the providers that heliograph's plugin sets up here would use an
+    outbox in the temporary folder, and `quarantine replay` exports through the same providers later.
+    """
+    before = Path.cwd()
+    paths = {name: value for name, value in os.environ.items() if value and _PATH_VARIABLES.fullmatch(name)}
+    with tempfile.TemporaryDirectory(prefix="heliograph-", ignore_cleanup_errors=True) as directory:
+        os.environ.update((name, str(before / Path(value).expanduser())) for name, value in paths.items())
+        os.chdir(directory)
+        try:
+            yield
+        finally:
+            os.chdir(before)
+            os.environ.update(paths)

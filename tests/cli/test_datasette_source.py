@@ -1,0 +1,144 @@
+"""The Datasette that the source `datasette` starts, with the options of `datasette serve`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import textwrap
+from pathlib import Path
+
+import click
+import pytest
+
+from heliograph.cli import datasette_source
+from heliograph.cli.event_classes import load_registry
+from processes import clean_environment
+from processes import run as run_process
+
+LUNCH = """
+    from dataclasses import dataclass
+
+    from datasette import hookimpl
+    from datasette.events import Event
+
+
+    @dataclass
+    class LunchEvent(Event):
+        name = "lunch"
+        meal: str
+
+
+    @hookimpl
+    def register_events():
+        return [LunchEvent]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def lock(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run `schema lock` in a process of its own, because plugins stay in the process."""
+    command = [sys.executable, "-m", "heliograph", "schema", "lock", "--file", "lock.json", *arguments]
+    ended = run_process(command, cwd=folder, env=clean_environment(HELIOGRAPH_FLUSH_TIMEOUT_MILLIS="1"))
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_a_missing_datasette_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says how to install it."""
+    monkeypatch.setitem(sys.modules, "datasette.app", None)
+
+    with pytest.raises(click.UsageError, match=r"install heliograph\[datasette\]"):
+        load_registry(["datasette"])
+
+
+def test_options_are_those_of_datasette(folder: Path) -> None:
+    """Events of `--plugins-dir` are served, with the settings of `--config`. Its paths are relative to the current folder."""
+    (folder / "extra").mkdir()
+    (folder / "extra" / "lunch.py").write_text(textwrap.dedent(LUNCH))
+    (folder / "key.txt").write_text("key")
+    settings = {
+        "namespace": "canteen",
+        "outbox": "box",
+        "privacy_key": {"$file": "key.txt"},
+        "opt_out": ["datasette.login.x"],
+    }
+    (folder / "datasette.yaml").write_text(
+        json.dumps({"plugins": {"heliograph": settings}, "x": [{"$file": "key.txt"}]})
+    )
+
+    status, printed = lock(folder, "--plugins-dir", "extra", "-c", "datasette.yaml", "datasette")
+
+    assert status == 0, printed
+    events = json.loads((folder / "lock.json").read_text())["events"]
+    assert {"canteen.lunch", "datasette.login"} <= events.keys()
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        ("plugins: {heliograph: {namespac: x}}", "plugins.heliograph.namespac: there is no such setting"),
+        ("settings: {nope: 1}", "datasette: it cannot start: Invalid setting 'nope'"),
+        ("[1]", "datasette.yaml is not a configuration of Datasette"),
+        ("a: {", "datasette.yaml cannot be read"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_is_a_usage_error(folder: Path, config: str, problem: str) -> None:
+    """Without a traceback."""
+    (folder / "datasette.yaml").write_text(config)
+
+    status, printed = lock(folder, "--config", "datasette.yaml", "datasette")
+
+    assert status == 2, printed
+    assert problem in printed
+    assert "Traceback" not in printed
+
+
+def test_a_plugin_that_fails_is_a_usage_error(folder: Path) -> None:
+    """The message has its error."""
+    (folder / "extra").mkdir()
+    (folder / "extra" / "lunch.py").write_text("1 / 0")
+
+    status, printed = lock(folder, "--plugins-dir", "extra", "datasette")
+
+    assert status == 2, printed
+    assert "datasette: it cannot start: division by zero" in printed
+
+
+def test_options_without_datasette_are_refused(folder: Path) -> None:
+    """They would have no effect."""
+    status, printed = lock(folder, "--plugins-dir", ".", "json")
+
+    assert status == 2
+    assert "--plugins-dir and --config are options of the source `datasette`" in printed
+
+
+def test_paths_in_the_environment_are_absolute_while_datasette_starts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And as before afterwards. Other variables are not changed."""
+    before = {
+        "HELIOGRAPH_OUTBOX": "box",
+        "HELIOGRAPH_QUARANTINE": str(folder / "quarantine.db"),
+        "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE": "ca.pem",
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY": "",
+        "OTEL_SERVICE_NAME": "shop",
+    }
+    for name, value in before.items():
+        monkeypatch.setenv(name, value)
+
+    with datasette_source._temporary_working_directory():
+        inside = {name: os.environ[name] for name in before}
+        assert Path.cwd() != folder
+
+    assert inside == {
+        **before,
+        "HELIOGRAPH_OUTBOX": str(folder / "box"),
+        "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE": str(folder / "ca.pem"),
+    }
+    assert {name: os.environ[name] for name in before} == before
+    assert Path.cwd() == folder

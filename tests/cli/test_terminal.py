@@ -1,0 +1,69 @@
+"""No command prints a character that a terminal would obey."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import heliograph.cli
+from heliograph.cli import demo, main
+from heliograph.cli.terminal import echo, echo_lines
+from schema.export.pages import UNPRINTABLE
+
+COMMANDS = sorted(Path(heliograph.cli.__file__).parent.glob("*.py"))
+
+
+def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of several lines, only the line ends are kept."""
+    echo("a\n\x1b[2Jb\u202e")
+    echo_lines("a\n\x1b[2Jb\r", err=True)
+
+    assert capsys.readouterr() == ("a\\n\\x1b[2Jb\\u202e\n", "a\n\\x1b[2Jb\\r\n")
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)
+def test_commands_print_through_one_module(path: Path) -> None:
+    """`demo` does not, because it prints in colours, nor its program; `outbox export` writes JSON, which is ASCII."""
+    if path.name in {"demo.py", "demo_program.py", "terminal.py"}:
+        return
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    printing = [ast.unparse(call) for call in calls if ast.unparse(call) in {"click.echo", "click.secho", "print"}]
+
+    assert printing == (["print"] if path.name == "outbox.py" else [])
+
+
+def test_messages_of_errors_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of click's errors and of ours: they quote files and names."""
+
+    def fail(**_: object) -> None:
+        raise click.ClickException(f"{UNPRINTABLE}\nsecond line")
+
+    monkeypatch.setattr(main.cli.commands["schema"].commands["lock"], "callback", fail)  # type: ignore[attr-defined]
+
+    printed = CliRunner().invoke(main.cli, ["schema", "lock", "a:b"]).output
+
+    assert printed.replace("\n", "").isprintable()
+    assert "\nsecond line\n" in printed
+
+
+def test_the_demo_escapes_what_arrived(capsys: pytest.CaptureFixture[str]) -> None:
+    """Any program of the machine can send to its receiver."""
+    row = {
+        "event_name": UNPRINTABLE,
+        "user_id": UNPRINTABLE,
+        "trace_id": "ab" * 16,
+        "time_unix_nano": 0,
+        "body": UNPRINTABLE,
+        "attributes": '{"\\u202e": "\\u009b31m"}',
+    }
+    metric = {"name": UNPRINTABLE, "attributes": '{"a": "\\u202e"}', "count": 0, "value": 1.0}
+
+    demo.print_events([row])  # type: ignore[list-item]  # a row is read by its keys only
+    demo.print_metrics([metric])  # type: ignore[list-item]
+
+    printed = click.unstyle(capsys.readouterr().out)
+    assert printed.replace("\n", "").isprintable()
