@@ -240,7 +240,7 @@ def rows(name: str, seen: list[object]) -> Iterator[int]:
 
 
 def test_caller_of_a_generator_does_not_have_its_actor() -> None:
-    """Neither between two rows, nor after a loop that ends early."""
+    """The caller has its own actor between two rows, and after a loop that ends early."""
     inside: list[object] = []
     outside: list[object] = []
     for number in rows("importer", inside):
@@ -273,7 +273,7 @@ def test_generators_that_are_read_in_turn_have_their_own_actors() -> None:
 
 
 def test_caller_of_an_async_generator_does_not_have_its_actor() -> None:
-    """Also while the event loop still has to close it. The tasks that the generator starts have its actor."""
+    """The event loop may still have to close it. The tasks that the generator starts have its actor."""
     seen: list[object] = []
 
     async def note() -> None:

@@ -1,4 +1,4 @@
-"""Docstrings describe what the code does or returns. None begins with a question word, such as "Whether …"."""
+"""Docstrings describe what the code does or returns, in sentences that can be understood alone."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import heliograph
 SOURCES = Path(heliograph.__file__).parent
 TESTS = Path(__file__).parent
 RIDDLE = re.compile(r"(What|Whether|How|Where|Who|Which)\b(?!ever)")
+FRAGMENT = re.compile(r"(Also|And|But|Even|Except|Neither|Nor|Not|Or|Otherwise|So|Unless)\b")
 ENTRY = re.compile(r"^ +\w+: +(\S.*)$", flags=re.MULTILINE)
 
 
@@ -31,7 +32,7 @@ FILES = [*sorted(SOURCES.rglob("*.py")), *sorted(TESTS.rglob("*.py"))]
     "path", FILES, ids=lambda path: str(path.relative_to(SOURCES if SOURCES in path.parents else TESTS))
 )
 def test_docstrings_are_no_riddles(path: Path) -> None:
-    """Neither a first line nor an entry of `Args:`, `Attributes:` and the like begins with a question word."""
+    """No first line, and no entry of `Args:`, `Attributes:` and the like, begins with a question word."""
     riddles = [
         f"line {line}: {sentence}"
         for line, text in docstrings(path)
@@ -40,6 +41,14 @@ def test_docstrings_are_no_riddles(path: Path) -> None:
     ]
 
     assert not riddles, riddles
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS)))
+def test_docstrings_of_tests_are_sentences_of_their_own(path: Path) -> None:
+    """A docstring says what holds. None begins like the rest of a sentence that the name of the test began."""
+    fragments = [f"line {line}: {text}" for line, text in docstrings(path) if FRAGMENT.match(text.lstrip())]
+
+    assert not fragments, fragments
 
 
 def test_no_function_is_called_underscore() -> None:

@@ -261,7 +261,7 @@ def test_arguments_in_code_are_checked_too() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    """Neither `repr` nor an error message contains the value of a secret setting."""
+    """`repr` and error messages do not contain the value of a secret setting."""
     settings = Settings(secret=("SECRET",), plugin_config={"p": {"password": "SECRET"}})
     with pytest.raises(SettingsError) as caught:
         Settings(secret=7, plugin_config={"p": "SECRET"})  # type: ignore[arg-type]

@@ -146,7 +146,7 @@ def test_file_of_another_kind_is_rejected_and_unchanged(path: Path, own: str, ot
 
 @pytest.mark.parametrize("kind", [kind for name, kind in KINDS.items() if name != "dead letters"])
 def test_symbolic_link_to_a_file_of_the_kind_is_followed(kind: Kind, tmp_path: Path) -> None:
-    """Except for dead letters: their directory may be shared with somebody who prepares links."""
+    """Dead letters are the exception: their directory may be shared with somebody who prepares links."""
     kind.write(tmp_path / "target.db")
     (tmp_path / "link.db").symlink_to(tmp_path / "target.db")
     kind.write(tmp_path / "link.db")

@@ -131,7 +131,7 @@ def test_a_module_that_fails_at_import_is_a_usage_error(folder: Path) -> None:
 
 
 def test_an_object_inside_an_object_can_be_named() -> None:
-    """With dots."""
+    """Dots separate the names of the objects."""
     assert load_object("little_shop:SaleEvent.name") == "sale"
 
 
@@ -152,7 +152,7 @@ BROKEN = """
 def test_a_class_without_a_schema_is_an_error(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Unless Datasette registered it: somebody else's class must not make the command unusable. It is skipped."""
+    """A class that Datasette registered is skipped instead: somebody else's class must not make the command unusable."""
     (folder / "broken_event.py").write_text(textwrap.dedent(BROKEN))
     broken = load_object("broken_event:BrokenEvent")
 

@@ -26,7 +26,7 @@ def test_the_commands_are_listed_with_their_help() -> None:
 
 @pytest.mark.parametrize("command", [["heliograph"], [sys.executable, "-m", "heliograph"]], ids=["script", "module"])
 def test_the_version_is_printed(command: list[str]) -> None:
-    """By the installed script and by ``python -m heliograph``."""
+    """The installed script and ``python -m heliograph`` print the same."""
     if command == ["heliograph"]:
         command = [f"{sys.prefix}/bin/heliograph"]
 

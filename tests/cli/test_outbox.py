@@ -37,7 +37,7 @@ def abandoned(tmp_path: Path) -> Path:
 
 
 def test_status_shows_waiting_records(abandoned: Path) -> None:
-    """As text, and as JSON."""
+    """The command prints text, and JSON with `--json`."""
     result = run("status", "--directory", abandoned)
     (folder,) = folders_in(abandoned)
 

@@ -67,7 +67,7 @@ def names(folder: Path) -> set[str]:
 
 
 def test_every_format_is_exported(folder: Path) -> None:
-    """Into a folder, which is created; other files in it are kept."""
+    """The folder is created if it does not exist; other files in it are kept."""
     source = module(folder, "shop_exports")
     (folder / "out").mkdir()
     (folder / "out" / "mine.txt").write_text("mine")
@@ -285,7 +285,7 @@ def test_classes_are_drafted_from_a_registry(folder: Path) -> None:
 
 
 def test_classes_are_drafted_from_recorded_events(folder: Path) -> None:
-    """From lines of OTLP JSON. What a class cannot express is reported."""
+    """The events are lines of OTLP JSON. What a class cannot express is reported."""
     record = {"eventName": "shop.sale", "attributes": [{"key": "shop.sale.total", "value": {"intValue": "3"}}]}
     odd = {"eventName": "ODD"}
     request = {"resourceLogs": [{"scopeLogs": [{"logRecords": [record, odd]}]}]}
@@ -344,7 +344,7 @@ def test_a_wrong_call_is_reported(folder: Path, arguments: list[str], status: in
 
 
 def test_a_wrong_setting_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a wrong call of the command, with exit status 2."""
+    """The exit status is 2, as for a wrong call of the command."""
     monkeypatch.setenv("HELIOGRAPH_VALIDATION", "sometimes")
 
     for arguments in (["lock", "datasette"], ["export", "--format", "html", "--out", "o", "datasette"]):
@@ -383,7 +383,7 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(folder: Path, monkeypatch
 
 
 def test_an_attribute_of_two_types_cannot_be_exported(folder: Path) -> None:
-    """To Weaver, where an attribute has one definition. The message names both classes."""
+    """In Weaver's registry an attribute has one definition. The message names both classes."""
     shared = SHOP.replace("total: int", 'total: Annotated[int, Attribute("shop.total")]').replace(
         'name = "ban"', 'name = "ban"\n        total: Annotated[str, Attribute("shop.total")]'
     )

@@ -19,7 +19,7 @@ def test_wait_is_a_random_share_of_a_ceiling_that_doubles(asked: list[float | No
 
 
 def test_reset_starts_again_from_the_first_wait() -> None:
-    """After any number of failures, without an overflow."""
+    """The number of failures before it may be any, and causes no overflow."""
     backoff = Backoff(initial=1, maximum=60, random=lambda: 0.5)
 
     assert [backoff.next() for _ in range(5000)][-1] == 30

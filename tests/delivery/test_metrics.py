@@ -53,7 +53,7 @@ def points(telemetry: Telemetry) -> dict[str, dict[str, Any]]:
 
 
 def test_every_outcome_is_counted(tmp_path: Path, telemetry: Telemetry) -> None:
-    """By reason. After shutdown, counters are still reported, and gauges are not."""
+    """Each outcome has its reason. After shutdown, counters are still reported, and gauges are not."""
     with outbox_with_every_outcome(tmp_path, telemetry.meter_provider):
         found = points(telemetry)
         size = found.pop("size")
@@ -73,7 +73,7 @@ def test_every_outcome_is_counted(tmp_path: Path, telemetry: Telemetry) -> None:
 
 
 def test_every_counter_begins_at_zero(tmp_path: Path, telemetry: Telemetry) -> None:
-    """For each of its reasons: an alert on an increase would miss the first dead letter of a series that begins with it."""
+    """Each of its reasons is reported: an alert on an increase would miss the first dead letter of a series that begins with it."""
     with serving() as server, logging_to(tmp_path, server.endpoint, meter_provider=telemetry.meter_provider):
         zeros = {name: telemetry.zeros(name) for name in telemetry.metrics() if name != OUTBOX_OLDEST_AGE}
 

@@ -125,7 +125,7 @@ def test_partial_success_is_counted_and_not_repeated(tmp_path: Path, caplog: pyt
 
 @pytest.mark.parametrize(("status", "reason"), [(400, "bad_data"), (413, "too_large")])
 def test_rejected_record_becomes_a_dead_letter(tmp_path: Path, status: int, reason: str) -> None:
-    """With the reason and the server's message. The other records of its request arrive."""
+    """The dead letter has the reason and the server's message. The other records of its request arrive."""
     with serving(
         lambda number, records: (status, {"Content-Type": "text/plain"}, b"poison!") if "poison" in records else OK
     ) as server:
@@ -253,7 +253,7 @@ def test_directory_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
 
 
 def test_secrets_of_headers_are_in_no_file_and_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Not even if the server repeats them."""
+    """The server may repeat them in its response."""
     caplog.set_level(logging.DEBUG)
     echo = (400, {"Content-Type": "text/plain"}, b"bad key canary-secret-1")
     with serving(lambda number, records: echo) as server:

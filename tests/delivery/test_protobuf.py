@@ -127,5 +127,5 @@ def test_identifier_is_big_endian() -> None:
 
 
 def test_varint_of_more_than_64_bits_is_cut() -> None:
-    """As protobuf's library does it."""
+    """Protobuf's library does the same."""
     assert list(read_fields(b"\x08" + b"\xff" * 9 + b"\x7f")) == [(1, 2**64 - 1)]

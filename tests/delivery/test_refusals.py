@@ -109,7 +109,7 @@ def test_bad_records_become_dead_letters(tmp_path: Path, bad: str) -> None:
 
 
 def test_bad_records_among_others_are_found_with_time(tmp_path: Path) -> None:
-    """Also if the newest is one of them: each attempt after a wait tries another record."""
+    """The newest may be one of them: each attempt after a wait tries another record."""
     bad = [*map(str, range(6)), "49"]
     bench, journal = Bench(tmp_path, refusing(BAD_DATA, *bad)), journal_of(range(50))
     send_for(bench, 300, journal)
@@ -156,7 +156,7 @@ def test_lone_record_is_refused_often_before_it_is_given_up(tmp_path: Path) -> N
 
 
 def test_too_large_record_becomes_a_dead_letter_at_once(tmp_path: Path) -> None:
-    """Even if nothing else waits: its size is its own."""
+    """This does not depend on other records: its size is its own."""
     bench, journal = Bench(tmp_path, lambda records: TOO_LARGE), journal_of("a")
     send_all(bench, journal)
 

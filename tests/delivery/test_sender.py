@@ -270,7 +270,7 @@ def test_record_that_cannot_be_sent_does_not_stop_others(tmp_path: Path, caplog:
 def test_damaged_records_are_counted_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, batch: Batch | None
 ) -> None:
-    """Also if no other record is left."""
+    """This happens even if no undamaged record remains."""
     bench = Bench(tmp_path, in_turn(DELIVERED))
     bench.sender.send_next(RecordingSource(batch, damaged=3))
 
@@ -315,7 +315,7 @@ def test_first_half_stays_acknowledged_when_the_second_fails(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("verdict", [BAD_DATA, TOO_LARGE], ids=lambda verdict: verdict.reason.name)
 def test_one_rejected_record_becomes_a_dead_letter_and_no_other(tmp_path: Path, verdict: Verdict) -> None:
-    """With its reason and the server's text."""
+    """The dead letter has its reason and the server's text."""
     bench = Bench(tmp_path, lambda records: verdict if "e" in records else DELIVERED)
     journal = journal_of("abcdefgh")
     while bench.sender.send_next(journal) is Outcome.SENT:
@@ -379,7 +379,7 @@ def test_counters_never_go_down(tmp_path: Path) -> None:
 
 
 def test_nothing_is_sent_or_read_during_a_wait(tmp_path: Path) -> None:
-    """From any source, because all go to the same server."""
+    """No source is asked, because all go to the same server."""
     bench = Bench(tmp_path, in_turn(UNAVAILABLE))
     bench.sender.send_next(journal_of("a"))
     other = RecordingSource(batch_of("b"))
@@ -390,7 +390,7 @@ def test_nothing_is_sent_or_read_during_a_wait(tmp_path: Path) -> None:
 
 
 def test_backoff_starts_again_after_a_success(tmp_path: Path) -> None:
-    """Otherwise one failure after a bad night would wait for a minute."""
+    """One failure after a bad night does not wait for a minute."""
     verdicts = [*[UNAVAILABLE] * 5, DELIVERED, UNAVAILABLE]
     bench, journal = Bench(tmp_path, in_turn(*verdicts), random=lambda: 0.999, usual_limit_bytes=1), journal_of("ab")
     for _ in verdicts:
@@ -402,7 +402,7 @@ def test_backoff_starts_again_after_a_success(tmp_path: Path) -> None:
 
 
 def test_backoff_grows_with_each_failure(tmp_path: Path) -> None:
-    """By the `Backoff` that the sender owns."""
+    """The `Backoff` that the sender owns decides how much."""
     bench, journal = Bench(tmp_path, lambda records: UNAVAILABLE), journal_of("a")
     waits = []
     for _ in range(4):
@@ -423,7 +423,7 @@ def test_flush_cancels_our_own_backoff(tmp_path: Path) -> None:
 
 
 def test_flush_does_not_cancel_what_the_server_asked_for(tmp_path: Path) -> None:
-    """Only the jitter on top of it. The same holds for a second flush."""
+    """A flush cancels only the jitter on top of it. The same holds for a second flush."""
     throttled = Verdict(action=Action.RETRY, reason=Reason.THROTTLED, retry_after_seconds=30.0)
     bench = Bench(tmp_path, in_turn(throttled))
     bench.sender.send_next(journal_of("a"))
@@ -464,7 +464,7 @@ def test_handler_of_a_signal_may_flush_in_the_middle(tmp_path: Path) -> None:
 
 
 def test_closed_sender_sends_nothing(tmp_path: Path) -> None:
-    """And has closed its transport."""
+    """Its transport is closed."""
     bench, journal = Bench(tmp_path, in_turn(DELIVERED)), journal_of("a")
     bench.sender.close()
 
@@ -489,7 +489,7 @@ def test_request_that_close_cancels_is_not_logged(tmp_path: Path, caplog: pytest
 
 
 def test_sender_is_closed_before_its_transport(tmp_path: Path) -> None:
-    """Otherwise the cancelled request would look like a failure."""
+    """In the other order, the cancelled request would look like a failure."""
     bench = Bench(tmp_path, in_turn(DELIVERED))
     order: list[bool] = []
     bench.transport.close = lambda: order.append(bench.sender.closed.is_set())  # type: ignore[method-assign]
@@ -517,7 +517,7 @@ def test_failures_are_logged_once_a_minute_and_the_recovery_once(
 
 
 def test_batches_stay_below_the_usual_limit_of_the_transport(tmp_path: Path) -> None:
-    """Also after many successes, which let them grow."""
+    """Many successes let them grow, but not beyond that limit."""
     bench, journal = Bench(tmp_path, lambda records: DELIVERED, usual_limit_bytes=5000), journal_of(range(100))
     while bench.sender.send_next(journal) is Outcome.SENT:
         pass
@@ -546,7 +546,7 @@ def test_rejected_data_does_not_make_batches_smaller(tmp_path: Path) -> None:
 
 
 def test_split_halves_the_batches_from_what_was_sent(tmp_path: Path) -> None:
-    """Not from the permitted size, which a short batch is far below."""
+    """The permitted size does not count, since a short batch is far below it."""
     bench = Bench(tmp_path, lambda records: TOO_LARGE if len(records) > 4 else DELIVERED)
     first, second = journal_of(range(8)), journal_of(range(100))
     while bench.sender.send_next(first) is Outcome.SENT:
@@ -586,7 +586,7 @@ def test_large_record_does_not_make_batches_larger(tmp_path: Path) -> None:
 
 
 def test_batches_of_less_than_a_byte_are_not_asked_for(tmp_path: Path) -> None:
-    """After any number of splits."""
+    """The number of splits may be any."""
     permitted: list[int] = []
 
     class Source(RecordingSource):

@@ -76,7 +76,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 
 def test_folder_is_created_with_the_first_record(tmp_path: Path) -> None:
-    """And is deleted by `close`, if all its records are acknowledged."""
+    """It is deleted by `close`, if all its records are acknowledged."""
     unused = storage_in(tmp_path)
     unused.close()
     assert folders_in(tmp_path) == []
@@ -105,7 +105,7 @@ def test_folder_with_waiting_records_becomes_an_orphan(tmp_path: Path) -> None:
 
 
 def test_closed_storage_accepts_nothing(tmp_path: Path, disk: Disk) -> None:
-    """With a folder or without one, and not even in memory: a record that is accepted now would never be sent."""
+    """It may have a folder or none. Memory accepts nothing either: a record that is accepted now would never be sent."""
     unused, used, failing = storage_in(tmp_path), storage_in(tmp_path), storage_in(tmp_path / "failing")
     used.append(SCOPE, encoded_record("one"))
     disk.is_full = True
@@ -275,7 +275,7 @@ def test_close_moves_records_from_memory_to_the_disk(
 
 
 def test_no_record_goes_to_memory_after_it_was_moved(tmp_path: Path, disk: Disk) -> None:
-    """Not even if the disk fails in the middle of `close`: it is rejected, and not lost."""
+    """If the disk fails in the middle of `close`, a record is rejected, and not lost."""
     storage = storage_in(tmp_path)
     storage.append(SCOPE, encoded_record("one"))
     storage.memory.close()

@@ -345,7 +345,7 @@ def test_folder_of_a_file_system_without_owners_is_an_error(tmp_path: Path, monk
 
 
 def test_segment_that_becomes_untrusted_is_not_deleted(box: Path, tmp_path: Path) -> None:
-    """Not even when its records were acknowledged."""
+    """It stays although its records were acknowledged."""
     folder = box / "1-00000000"
     [(_, path)] = segments(folder)
     (tmp_path / "second name").hardlink_to(path)

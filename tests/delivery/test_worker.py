@@ -77,7 +77,7 @@ def test_many_orphans_are_sent_some_at_a_time(tmp_path: Path) -> None:
 
 
 def test_shutdown_sends_all_orphans(tmp_path: Path) -> None:
-    """As long as there is time."""
+    """It goes on as long as there is time."""
     make_many_orphans(tmp_path)
     with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
         emit.processor.shutdown(60_000)
@@ -311,7 +311,7 @@ def test_worker_pauses_after_an_unexpected_error(
 def test_journal_that_cannot_be_read_does_not_stop_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither journals of the process, nor orphans. It is tried again, with a pause, and sent when it can be read."""
+    """Other journals of the process and orphans are sent. It is tried again, with a pause, and sent when it can be read."""
     monkeypatch.setattr("heliograph.delivery.worker._ERROR_PAUSE_SECONDS", 0.01)
     make_orphan(tmp_path, "orphan")
     transport = RecordingTransport()

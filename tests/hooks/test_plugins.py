@@ -304,7 +304,7 @@ class Misspelled:
 
 
 def test_misspelled_hook_is_reported(warnings: pytest.LogCaptureFixture) -> None:
-    """With the near name. An optional hook, and one of Datasette that a host does not call, is no mistake."""
+    """The warning has the near name. An optional hook, and one of Datasette that a host does not call, is no mistake."""
     Plugins().register(Misspelled())
 
     messages = [record.getMessage().partition("implements ")[2] for record in warnings.records]

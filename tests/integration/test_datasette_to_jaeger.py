@@ -202,5 +202,5 @@ def test_events_and_tokens_are_measured(session: Session) -> None:
 
 
 def test_no_part_of_a_token_arrived(session: Session) -> None:
-    """Neither the Collector's files nor Jaeger contain a part of a token, and the Collector masked nothing."""
+    """The Collector's files and Jaeger contain no part of a token, and the Collector masked nothing."""
     session.arrived.assert_free_of(session.tokens)

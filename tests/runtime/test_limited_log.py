@@ -44,7 +44,7 @@ def test_repeats_are_counted_in_the_next_record(warnings: pytest.LogCaptureFixtu
 
 
 def test_each_kind_is_logged(warnings: pytest.LogCaptureFixture) -> None:
-    """At the given level, and with the traceback of the error."""
+    """The record has the given level, and the traceback of the error."""
     log = LimitedLog(LOGGER)
     error = ValueError("x")
 

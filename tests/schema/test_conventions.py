@@ -155,7 +155,7 @@ def test_the_type_must_be_the_same(name: str, kind: str, is_accepted: bool) -> N
 
 
 def test_suggestions_are_few_and_current() -> None:
-    """At most three, none of them deprecated; for a namespace, names below it; for an old name, its new one."""
+    """There are at most three, none of them deprecated; for a namespace, names below it; for an old name, its new one."""
     below = problem("http.request", "string") or ""
     renamed = problem("db.naem", "string") or ""
 
@@ -168,7 +168,7 @@ def test_suggestions_are_few_and_current() -> None:
 
 
 def test_a_message_suggests_a_name_below_the_event() -> None:
-    """If the name of the event is known."""
+    """It does so if the name of the event is known."""
     message = problem("db.cost", "int", event_name="shop.sale") or ""
 
     assert "choose a name outside of it, such as 'shop.sale.cost'" in message

@@ -44,7 +44,7 @@ class FirstElsewhere(Event, namespace="elsewhere"):
 
 
 def test_registry_is_a_mapping_from_class_to_schema() -> None:
-    """In the order of registration."""
+    """Its order is that of registration."""
     registry = SchemaRegistry(namespace="app")
     first, second = registry.register(First), registry.register(Second)
 
@@ -107,7 +107,7 @@ def test_rejected_class_does_not_change_the_registry() -> None:
 
 
 def test_unregistered_subclass_has_the_schema_of_its_nearest_ancestor() -> None:
-    """As in Datasette, but the nearest ancestor first. Once registered, it has its own."""
+    """Datasette looks for an ancestor, too, but not for the nearest one first. Once registered, the subclass has its own."""
 
     @dataclass
     class Child(First):
@@ -243,7 +243,7 @@ def test_threads_that_look_up_a_subclass_share_one_reader() -> None:
 
 
 def test_versions_of_an_event() -> None:
-    """By version, for events of an older version in the quarantine."""
+    """They are found by version, for events of an older version in the quarantine."""
     second = dataclass(type("SecondVersion", (Event,), {"name": "version"}, version="1"))
     registry = SchemaRegistry(namespace="app")
     registry.register(VersionEvent)

@@ -374,7 +374,7 @@ def test_settings_of_the_outbox_reach_its_processor(
 
 
 def test_nothing_is_set_up_if_opentelemetry_is_disabled() -> None:
-    """Not even the environment is checked."""
+    """The environment is not checked either."""
     environ = {"OTEL_SDK_DISABLED": " true", "OTEL_TRACES_EXPORTER": "no-such-exporter"}
 
     assert setup.set_up_providers(environ, *TelemetrySignal) == []

@@ -91,7 +91,7 @@ def test_user_roles_are_an_array_of_strings(value: object, form: list[str]) -> N
 
 @pytest.mark.parametrize("value", [None, {}])
 def test_roles_without_a_value_are_omitted(value: object) -> None:
-    """As every attribute without a value."""
+    """Every attribute without a value is."""
     assert put({"roles": value}, "*") == {}
 
 
@@ -220,7 +220,7 @@ def test_secrets_are_never_exported(keys: tuple[str, ...]) -> None:
     ids=repr,
 )
 def test_secrets_inside_an_actor_are_never_exported(nested: object) -> None:
-    """In dicts and in lists, at any depth, while the values beside them are exported."""
+    """They may be in dicts and in lists, at any depth; the values beside them are exported."""
     attributes = put({"id": 1, "sessions": nested, "roles": nested}, "*")
 
     assert "secret" not in str(attributes)
@@ -319,7 +319,7 @@ def test_endless_mapping_is_read_up_to_a_limit() -> None:
 
 @pytest.mark.parametrize(("changes", "exported"), [(3, {"user.id": "root"}), (10_000, {})])
 def test_mapping_that_another_thread_changes_is_read_again(changes: int, exported: dict[str, object]) -> None:
-    """Not for ever."""
+    """A mapping that changes during every attempt has no attributes."""
 
     class Changing(Mapping[str, object]):
         reads = 0

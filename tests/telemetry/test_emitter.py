@@ -110,7 +110,7 @@ def test_event_inside_a_span_is_also_a_span_event(telemetry: Telemetry) -> None:
 
 
 def test_version_of_the_schema_is_an_attribute(telemetry: Telemetry) -> None:
-    """Only if the class declares one."""
+    """It is omitted if the class declares none."""
 
     @dataclass
     class VersionedEvent(Event, version="2"):
@@ -208,7 +208,7 @@ def test_span_that_is_not_recording_gets_no_event(telemetry: Telemetry) -> None:
     ],
 )
 def test_timestamp_is_exactly_when_the_event_was_created(telemetry: Telemetry, created: dt.datetime) -> None:
-    """To the microsecond, in any time zone, up to the limits of OTLP."""
+    """It is exact to the microsecond, in any time zone, up to the limits of OTLP."""
     with telemetry.host(Plugin()) as host:
         host.track(AnythingEvent(created=created))
 
@@ -217,7 +217,7 @@ def test_timestamp_is_exactly_when_the_event_was_created(telemetry: Telemetry, c
 
 
 def test_naive_time_is_in_utc(telemetry: Telemetry) -> None:
-    """As in Datasette's own events."""
+    """Datasette's own events have such times."""
     naive = dt.datetime(2026, 1, 2, 3, 4, 5, 6)
     with telemetry.host(Plugin()) as host:
         host.track(AnythingEvent(created=naive))
@@ -314,7 +314,7 @@ def test_body_contains_no_part_of_the_actor_that_is_not_exported(telemetry: Tele
 
 
 def test_ambient_actor_is_on_the_record(telemetry: Telemetry) -> None:
-    """By default without its email address, and never with a part of its token."""
+    """By default its email address is omitted, and never is there a part of its token."""
     actor = {"id": 7, "email": "SECRET", "token": "SECRET", "token_expires": 9, "_r": {"a": ["SECRET"]}}
     with telemetry.host(Plugin()) as host, telemetry.tracer.start_as_current_span("request"), acting_as(actor):
         host.track(AnythingEvent())
@@ -556,7 +556,7 @@ def test_tracer_provider_that_fails_has_no_effect_on_the_program(telemetry: Tele
 
 
 def test_failure_of_a_span_is_counted_as_a_span(telemetry: Telemetry) -> None:
-    """If the settings name spans and no span events."""
+    """The settings name spans and no span events."""
     with telemetry.host(Plugin(), settings=only(Signal.SPAN), tracer_provider=BrokenTracerProvider()) as host:
         host.track(AnythingEvent())
 
@@ -687,7 +687,7 @@ def test_replayed_event_has_its_first_id_time_actor_and_span_only(telemetry: Tel
 
 
 def test_renamed_event_without_an_actor(telemetry: Telemetry) -> None:
-    """Neither name has attributes of an actor."""
+    """Under both names it has no attributes of an actor."""
     with telemetry.host(OldPlugin()) as host:
         host.track(OldEvent(count=1))
 

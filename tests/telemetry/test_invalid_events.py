@@ -191,7 +191,7 @@ def test_event_that_cannot_be_put_into_the_quarantine_is_emitted(
 
 
 def test_no_log_line_contains_a_value(telemetry: Telemetry, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    """With any setting."""
+    """This holds with any setting."""
     caplog.set_level(logging.DEBUG)
     for validation in ("off", "warn", "quarantine"):
         with telemetry.host(Shop(), settings=settings(validation, tmp_path / "aside.db")) as host:
@@ -272,7 +272,7 @@ class LoggedPlugin:
 def test_violations_are_logged_once_for_each_class_and_kind(
     telemetry: Telemetry, tmp_path: Path, warnings: pytest.LogCaptureFixture, validation: Validation
 ) -> None:
-    """With the path, and never a value."""
+    """The line has the path, and never a value."""
     settings = Settings(validation=validation, quarantine=tmp_path / "q.db", secret=("x",))
     with telemetry.host(LoggedPlugin(), settings=settings) as host:
         for _ in range(100):

@@ -64,7 +64,7 @@ def test_events_are_counted_by_name(telemetry: Telemetry) -> None:
 
 
 def test_counters_begin_at_zero(telemetry: Telemetry) -> None:
-    """For each registered event and each kind of failure: an alert on an increase misses the first one of a new series."""
+    """Each registered event and each kind of failure has a series: an alert on an increase would miss the first failure of a new one."""
     with telemetry.host(Plugin()):
         assert telemetry.zeros("heliograph.events") == {("app.first",), ("app.second",)}
         assert telemetry.zeros("heliograph.event.violations") == {(kind.value,) for kind in ViolationKind}

@@ -81,7 +81,7 @@ def test_provider_gets_a_timeout_above_zero_at_the_deadline() -> None:
 
 
 def test_provider_that_was_passed_in_is_set(telemetry: Telemetry) -> None:
-    """For each of the three signals."""
+    """This holds for each of the three signals."""
     providers = Providers(**telemetry.providers)
 
     assert (providers.has_traces(), providers.has_logs(), providers.has_metrics()) == (True, True, True)

@@ -364,7 +364,7 @@ def test_any_text_is_rejected_or_not_recognized(text: str) -> None:
 
 
 def test_rejection_carries_no_part_of_the_token() -> None:
-    """Neither its message, its arguments nor its cause does."""
+    """Its message, its arguments and its cause contain none."""
     token = create()
     payload = token.removeprefix(PREFIX).split(".")[0]
 

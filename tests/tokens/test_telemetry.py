@@ -144,7 +144,7 @@ async def test_rejection_that_quotes_the_token_is_recorded_without_its_message(t
 
 
 async def test_no_part_of_a_signed_token_is_recorded(telemetry: Telemetry) -> None:
-    """Neither its payload nor its signature is, whether it is created, verified or rejected."""
+    """Payload and signature are absent, whether it is created, verified or rejected."""
     async with telemetry.host() as host:
         token = await host.create_token("root", expires_after=60)
         await host.verify_token(token)

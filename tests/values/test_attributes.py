@@ -124,7 +124,7 @@ def test_two_paths_with_one_name_are_both_kept() -> None:
 
 
 def test_empty_dicts_are_omitted() -> None:
-    """At any depth: a name below which there are attributes never has a value itself."""
+    """This holds at any depth: a name below which there are attributes never has a value itself."""
     assert attributes_of({}) == {}
     assert attributes_of({"a": {}, "b": {"c": {}}, "d": 1}) == {"e.p.d": 1}
     assert attributes_of([{}]) == {"e.p": "[{}]"}

@@ -44,7 +44,7 @@ MONEY = f"<{__name__}.Money>"
 
 
 def test_registered_class_has_a_form() -> None:
-    """And so have its subclasses, inside of other values, whatever the converter returns."""
+    """Its subclasses have one, too, inside of other values, whatever the converter returns."""
     assert form_of(Money(1)) == MONEY
     heliograph.register_converter(Money, lambda money: {"cents": money.cents, "path": pathlib.PurePosixPath("a")})
 
@@ -78,7 +78,7 @@ def test_privacy_is_applied_to_what_a_converter_returns() -> None:
 
 
 def test_converter_that_raises_is_reported(caplog: pytest.LogCaptureFixture) -> None:
-    """Once, by the class of the exception and without its text."""
+    """It is reported once, by the class of the exception and without its text."""
 
     def fail(_: object) -> None:
         raise ValueError("secret")
@@ -123,7 +123,7 @@ def test_converter_that_never_ends_costs_its_time_once(caplog: pytest.LogCapture
 
 
 def test_many_slow_conversions_are_bounded_together() -> None:
-    """Not each of them may take half a second."""
+    """All of them share one time limit, instead of half a second for each."""
     register_converter(Money, lambda _: time.sleep(0.1))
     start = time.monotonic()
     form_of([Money(1)] * 1000)
@@ -132,7 +132,7 @@ def test_many_slow_conversions_are_bounded_together() -> None:
 
 
 def test_result_of_a_converter_is_bounded() -> None:
-    """In size, in the number of values, and in depth."""
+    """Its size, the number of its values, and its depth have limits."""
     register_converter(Money, lambda money: "x" * money.cents)
 
     assert form_of(Money(MAX_CONVERTED_BYTES - 2)) == "x" * (MAX_CONVERTED_BYTES - 2)

@@ -210,7 +210,7 @@ def test_nesting_ends_at_its_bound() -> None:
 
 
 def test_no_code_of_unknown_objects_is_run() -> None:
-    """Neither `repr` nor `str` of an object is called: either could show a secret, or raise."""
+    """`repr` and `str` of an object are not called: either could show a secret, or raise."""
     assert form_of(Unknown()) == f"<{__name__}.Unknown>"
     assert form_of(Text("x")) == "x"
 

@@ -78,7 +78,7 @@ def test_annotations_that_are_not_asked_for_are_not_evaluated() -> None:
 
 
 def test_attributes_are_found_at_any_depth_once() -> None:
-    """In optional types, containers and named types; the same object counts once."""
+    """They are found in optional types, containers and named types; the same object counts once."""
     mask = Attribute(
         privacy=Privacy.MASK, brief="of this test alone"
     )  # `typing` keeps one object for equal annotations
@@ -95,7 +95,7 @@ def test_attributes_are_found_at_any_depth_once() -> None:
 
 
 def test_alias_that_refers_to_itself_ends() -> None:
-    """As ``type Tree = list[Tree]`` does."""
+    """An example is ``type Tree = list[Tree]``."""
     alias = SimpleNamespace()
     alias.__value__ = tuple[Annotated[str, MASK], list[alias]]  # type: ignore[valid-type]
 

@@ -102,7 +102,7 @@ def dsn(text: str, kind: Any) -> Any:
     ids=lambda value: type(value).__name__,
 )
 def test_urls_lose_user_and_password(value: object, form: str) -> None:
-    """In the authority, and in the query of a DSN."""
+    """Both may be in the authority, and in the query of a DSN."""
     assert form_of(value) == form
 
 

@@ -190,7 +190,7 @@ def test_violations_contain_no_value(caplog: pytest.LogCaptureFixture, telemetry
 
 
 def test_opted_out_attributes_are_dropped() -> None:
-    """With all attributes below them; a name that only begins alike is another attribute."""
+    """All attributes below them are dropped, too; a name that only begins alike is another attribute."""
     policy = PrivacyPolicy(opt_in=("*",), opt_out=("a.b", "a.c.d"))
 
     assert policy.privacy_of(Attribute(), "a.b") is Privacy.DROP

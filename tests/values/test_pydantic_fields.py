@@ -62,7 +62,7 @@ class Later(pydantic.BaseModel):
 
 
 def test_names_of_the_stored_fields() -> None:
-    """Without aliases, computed fields, private attributes, extras, and what pydantic excludes."""
+    """Aliases, computed fields, private attributes, extras, and what pydantic excludes are not among them."""
     names = ("id", "note", "quiet", "loud", "password")
 
     assert field_names(Order) == field_names(SmallOrder) == names

@@ -34,7 +34,7 @@ def test_class_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_known_values_are_not_reported(caplog: pytest.LogCaptureFixture) -> None:
-    """Nor are cycles and too deep values."""
+    """Cycles and values that are too deep are not reported either."""
     cycle: list[object] = []
     cycle.append(cycle)
     form_of([cycle, ValueError(), {1, "a"}])

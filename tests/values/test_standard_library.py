@@ -90,7 +90,7 @@ SUBCLASSES: list[tuple[type, tuple[Any, ...], object]] = [
 
 @pytest.mark.parametrize(("base", "arguments", "form"), SUBCLASSES, ids=lambda value: getattr(value, "__name__", None))
 def test_subclass_has_the_form_of_its_base(base: type, arguments: tuple[Any, ...], form: object) -> None:
-    """Even if every method is overridden by one that raises."""
+    """Every method may be overridden by one that raises."""
     found = form_of(hostile(base)(*arguments))
 
     assert found == form
@@ -116,7 +116,7 @@ def test_subclass_has_the_form_of_its_base(base: type, arguments: tuple[Any, ...
     ids=lambda value: type(value).__name__,
 )
 def test_subclass_of_a_class_written_in_python_has_its_form(value: Any, form: str) -> None:
-    """Of those that have a text, the exact class and a subclass whose text fails."""
+    """The exact class and a subclass whose text fails have the same form."""
 
     class Failing(type(value)):  # type: ignore[misc]
         def __str__(self) -> str:

@@ -42,7 +42,7 @@ def decoded(attributes: Mapping[str, Any]) -> dict[str, object]:
 
 @given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "ž", ""]), VALUES), min_size=1, max_size=20))
 def test_attributes_are_read_as_they_were_written(many: list[dict[str, Any]]) -> None:
-    """Also with headers from the caches: keys and sizes come again and again, as texts and as other values."""
+    """This holds for headers from the caches, too: keys and sizes come again and again, as texts and as other values."""
     for attributes in many:
         assert decoded(attributes) == attributes
 
@@ -64,7 +64,7 @@ def test_long_keys_are_not_cached() -> None:
 
 
 def test_cache_of_sizes_is_emptied_when_it_is_full() -> None:
-    """So are the sizes of values."""
+    """Values of ever more sizes are encoded correctly, and the cache stays small."""
     for size in range(3 * MAX_CACHED_SIZES):
         assert decoded({"sizes": "x" * size}) == {"sizes": "x" * size}
         assert len(module._headers["sizes"]) <= MAX_CACHED_SIZES
@@ -91,7 +91,7 @@ class Key(str):
 
 
 def test_key_of_another_class_gets_no_headers_of_other_keys() -> None:
-    """Nor do others get its headers."""
+    """Other keys do not get its headers."""
     assert decoded({Key("attacker"): 1}) == {"attacker": 1}
     assert decoded({"victim": 1}) == {"victim": 1}
     assert decoded({Key("attacker"): 1}) == {"attacker": 1}

@@ -134,7 +134,7 @@ def test_lone_surrogates_and_large_integers_are_text() -> None:
 
 @pytest.mark.parametrize("depth", [10, 31, 32, 40, 47, 48, 49, 200, 5000])
 def test_deep_values_can_be_read(depth: int) -> None:
-    """By protobuf's parsers, which accept a hundred nested messages."""
+    """Protobuf's parsers accept them; they allow a hundred nested messages."""
     lists: Any = []
     maps: Any = {}
     for _ in range(depth):
@@ -149,7 +149,7 @@ def test_deep_values_can_be_read(depth: int) -> None:
 
 
 def test_value_inside_itself_ends() -> None:
-    """So does a huge one."""
+    """A huge value ends, too."""
     cycle: list[Any] = []
     cycle.append(cycle)
 
@@ -185,7 +185,7 @@ def test_numbers_out_of_range_are_omitted() -> None:
 
 
 def test_request_has_each_scope_once() -> None:
-    """With its records, in order."""
+    """Each scope has its records, in order."""
     framed = [log_record_field(encode_log_record(record(f"r{number}", {}))) for number in range(3)]
 
     found = ExportLogsServiceRequest()

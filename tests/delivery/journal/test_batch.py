@@ -51,7 +51,7 @@ def test_request_has_all_records_in_order_under_their_scopes(scopes: list[Scope]
 
 
 def test_age_is_the_time_since_the_record_was_observed() -> None:
-    """Or since it happened, if it has no observed time."""
+    """Without an observed time, it is the time since the record happened."""
     hour_ago, minute_ago = time.time_ns() - 3600 * 10**9, time.time_ns() - 60 * 10**9
 
     assert entry(1, SCOPES[0], timestamp=hour_ago, observed_timestamp=minute_ago).age_seconds == pytest.approx(

@@ -74,7 +74,7 @@ def test_unfinished_cursor_of_a_killed_process_is_overwritten(tmp_path: Path) ->
 
 
 def test_removed_cursor_leaves_no_file(tmp_path: Path) -> None:
-    """Not even one that was written and not renamed."""
+    """A file that was written and not renamed is removed, too."""
     write_cursor(tmp_path, 3)
     (tmp_path / "cursor.new").write_bytes(b"unfinished")
 

@@ -75,7 +75,7 @@ def test_schema_url_with_lone_surrogates_does_not_fail() -> None:
 
 
 def test_header_with_any_flipped_bit_is_damaged() -> None:
-    """Also if the bit is one of the version: damage must not be taken for a later version, which nobody may touch."""
+    """This includes the bits of the version: damage must not be taken for a later version, which nobody may touch."""
     whole = dump_header(Header(resource=b"resource", schema_url="https://schema"))
 
     for bit in range(8 * len(whole)):
@@ -139,7 +139,7 @@ def test_frame_that_is_cut_off_is_not_read() -> None:
 
 
 def test_length_that_is_too_small_for_a_payload_is_no_frame() -> None:
-    """Even if the checksum of its few bytes is right."""
+    """The checksum of its few bytes may be right."""
     checked = struct.pack("<Q", 5)
 
     assert list(read_frames(struct.pack("<II", 0, crc32(checked)) + checked + bytes(40), 0)) == []

@@ -108,7 +108,7 @@ def test_acknowledged_segments_are_deleted_and_the_rest_is_read_again(tmp_path: 
 
 
 def test_rewind_reads_what_is_not_acknowledged_again(tmp_path: Path) -> None:
-    """After a request failed."""
+    """The sender rewinds after a request failed."""
     write(tmp_path, records(10)).close()
     reader = JournalReader(tmp_path, is_live=False)
     first = reader.read(max_bytes=10**9, max_records=4)
@@ -200,7 +200,7 @@ def test_any_bytes_can_be_in_a_file(content: bytes) -> None:
 
 
 def test_read_only_reader_changes_no_file(tmp_path: Path) -> None:
-    """Not even a damaged one. The damage is counted all the same."""
+    """Damaged files stay unchanged, too. The damage is counted all the same."""
     write(tmp_path, records(300)).close()
     [_, (_, flipped), *_, (_, cut)] = segments(tmp_path)
     content = flipped.read_bytes()
@@ -248,7 +248,7 @@ def test_last_sequence_is_found_in_the_last_segment(tmp_path: Path) -> None:
 
 
 def test_oldest_is_the_record_that_has_waited_longest(tmp_path: Path) -> None:
-    """Of the records that were read and not acknowledged."""
+    """It is one of the records that were read and not acknowledged."""
     write(tmp_path, records(5)).close()
     reader = JournalReader(tmp_path, is_live=False)
     assert reader.oldest is None
@@ -506,7 +506,7 @@ def test_damage_that_cannot_be_saved_is_counted(tmp_path: Path) -> None:
 
 
 def test_record_whose_scope_is_damaged_is_read(tmp_path: Path) -> None:
-    """Under an empty scope."""
+    """Its scope is empty."""
     write(tmp_path, records(1)).close()
     [(_, path)] = segments(tmp_path)
     path.write_bytes(corrupt_first_frame(path))
@@ -566,7 +566,7 @@ def test_cursor_that_cannot_be_written_deletes_no_segment(tmp_path: Path) -> Non
 
 
 def test_closed_reader_opens_its_files_again(tmp_path: Path) -> None:
-    """At the next record: `close` forgets nothing."""
+    """The next read goes on at the next record: `close` forgets nothing."""
     write(tmp_path, records(300)).close()
     reader = JournalReader(tmp_path, is_live=False)
     first = reader.read(max_bytes=10**9, max_records=10)

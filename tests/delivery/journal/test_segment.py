@@ -155,7 +155,7 @@ def test_room_is_what_is_left(tmp_path: Path) -> None:
 
 
 def test_closed_segment_is_cut_to_its_content(tmp_path: Path) -> None:
-    """Or not, if it is full enough."""
+    """A segment that is full enough is not cut."""
     for cut, size in ((True, len(HEADER) + 19 + 6), (False, 4096)):
         path = tmp_path / str(cut)
         writer = SegmentWriter(path, 4096, HEADER)

@@ -63,7 +63,7 @@ def journal(request: pytest.FixtureRequest) -> Iterator[Journal]:
 
 
 def test_empty_source_has_no_batch(journal: Journal) -> None:
-    """Neither at first, nor when everything is acknowledged."""
+    """This holds at first, and when everything is acknowledged."""
     assert journal.source.read(max_bytes=1, max_records=1) is None
     assert journal.source.oldest is None
 

@@ -160,7 +160,7 @@ def test_closed_journal_accepts_no_record(tmp_path: Path) -> None:
 
 
 def test_segments_grow(tmp_path: Path) -> None:
-    """From a small one, because many processes write little, to the configured size."""
+    """They start small, because many processes write little, and grow to the configured size."""
     writer = JournalWriter(tmp_path, HEADER, segment_bytes=2**20)
     for each in records(100, 30_000):
         writer.append(SCOPE_A, each)

@@ -127,7 +127,7 @@ def test_lookup_is_cancelled_by_another_thread(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_ip_address_needs_no_thread() -> None:
-    """And no name server."""
+    """It needs no name server either."""
     before = threading.active_count()
 
     assert Resolver("127.0.0.1", 4318).addresses(Deadline(0))[0][4] == ("127.0.0.1", 4318)
@@ -137,7 +137,7 @@ def test_ip_address_needs_no_thread() -> None:
 
 
 def test_first_address_that_accepts_is_used(listener: socket.socket) -> None:
-    """After one that refuses; each socket is shown before it connects."""
+    """Addresses that refuse are passed over; each socket is shown before it connects."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         refusing = address_of(closed)
     shown: list[TimedSocket] = []
@@ -149,7 +149,7 @@ def test_first_address_that_accepts_is_used(listener: socket.socket) -> None:
 
 
 def test_error_of_the_last_address_is_raised() -> None:
-    """Or one that says that there is no address."""
+    """If there is no address, the error says so."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         refusing = address_of(closed)
 

@@ -81,7 +81,7 @@ def test_accepted_request_arrives_unchanged(protocol: OtlpProtocol) -> None:
 
 
 def test_partial_success_has_the_number_of_rejected_records_and_the_text(protocol: OtlpProtocol) -> None:
-    """As the server reports them."""
+    """Both are as the server reports them."""
     verdict = send_and_get(protocol, Reply.PARTIAL)
 
     assert (verdict.action, verdict.reason, verdict.rejected) == (Action.PARTIAL, Reason.PARTIAL_SUCCESS, REJECTED)
@@ -103,7 +103,7 @@ def test_partial_success_has_the_number_of_rejected_records_and_the_text(protoco
 def test_failure_has_its_verdict_and_the_servers_text(
     protocol: OtlpProtocol, reply: Reply, action: Action, reason: Reason, retry_after_seconds: float | None
 ) -> None:
-    """And the time that the server asks to wait (`Retry-After`, `RetryInfo`). The request was sent exactly once."""
+    """The verdict has the time that the server asks to wait (`Retry-After`, `RetryInfo`). The request was sent exactly once."""
     with serving(protocol, always(reply)) as server:
         verdict = send(server.destination())
 
@@ -145,7 +145,7 @@ def test_server_that_does_not_reply_is_left_at_the_deadline(protocol: OtlpProtoc
 
 
 def test_each_request_has_a_deadline_of_its_own(protocol: OtlpProtocol) -> None:
-    """Also on a connection that an earlier request has opened."""
+    """This holds on a connection that an earlier request has opened."""
     replies = iter([Reply.ACCEPT, Reply.SILENCE])
     with serving(protocol, lambda number, request: next(replies)) as server, opened(server.destination()) as transport:
         transport.send(REQUEST, LONG)
@@ -215,7 +215,7 @@ def test_threads_may_send_at_the_same_time(protocol: OtlpProtocol) -> None:
 
 
 def test_close_cancels_the_request_of_another_thread(protocol: OtlpProtocol) -> None:
-    """And every later one, without sending it."""
+    """Every later request is cancelled without being sent."""
     with serving(protocol, always(Reply.SILENCE)) as server:
         transport = open_transport(server.destination())
         with ThreadPoolExecutor(1) as threads:
@@ -234,7 +234,7 @@ def test_close_cancels_the_request_of_another_thread(protocol: OtlpProtocol) -> 
 
 
 def test_close_may_be_called_twice(protocol: OtlpProtocol) -> None:
-    """And before the first request."""
+    """It may be called before the first request."""
     with serving(protocol) as server:
         transport = open_transport(server.destination())
         transport.close()
@@ -299,7 +299,7 @@ def test_requests_are_compressed_on_demand(protocol: OtlpProtocol, gzip: bool) -
 
 
 def test_headers_arrive(protocol: OtlpProtocol) -> None:
-    """With the name and version of this program as the user agent."""
+    """The name and version of this program arrive as the user agent."""
     with serving(protocol) as server:
         send(server.destination(headers=Headers({"authorization": "Bearer canary", "x-team": "a"})))
 
@@ -309,7 +309,7 @@ def test_headers_arrive(protocol: OtlpProtocol) -> None:
 
 
 def test_credentials_are_in_no_message(protocol: OtlpProtocol) -> None:
-    """Even if the server repeats them: with their scheme (`Bearer …`), and without."""
+    """The server may repeat them with their scheme (`Bearer …`), and without."""
     verdict = send_and_get(
         protocol, Reply.UNAUTHENTICATED, headers=Headers({"authorization": "Bearer canary-1", "x-key": "canary-2"})
     )
@@ -342,7 +342,7 @@ transport.close()
 
 
 def test_child_of_a_fork_has_a_connection_of_its_own(protocol: OtlpProtocol) -> None:
-    """And the parent keeps its own, which still works after the child has ended."""
+    """The parent keeps its own, which still works after the child has ended."""
     with serving(protocol) as server:
         command = [sys.executable, "-c", FORKING, protocol.value, server.url, REQUEST.hex()]
         done = subprocess.run(
@@ -371,7 +371,7 @@ def test_server_is_trusted_by_its_authority_only(protocol: OtlpProtocol, certifi
 
 
 def test_client_shows_its_certificate(protocol: OtlpProtocol, certificates: Certificates) -> None:
-    """To a server that demands one."""
+    """The server demands one."""
     with serving(protocol, certificates=certificates, wants_client_certificate=True) as server:
         with_one = send(server.destination(ca_file=certificates.ca_file, **certificates.client()))
         without = send(server.destination(ca_file=certificates.ca_file), timeout_seconds=10)

@@ -23,7 +23,7 @@ def http(url: str = "https://collector.example/v1/logs", **options: Any) -> Dest
 
 
 def test_repr_has_no_credentials() -> None:
-    """Neither the values of headers, nor the query, nor the proxy's password, nor the path of a key."""
+    """It has no value of a header, no query, no password of the proxy, and no path of a key."""
     destination = http(
         "https://collector.example/v1/logs?key=canary",
         headers={"authorization": "Bearer canary"},

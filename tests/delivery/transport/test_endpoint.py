@@ -105,7 +105,7 @@ def test_host_that_may_be_another_machine(endpoint: str, host: str | None) -> No
 
 
 def test_port_is_that_of_the_scheme_by_default() -> None:
-    """In any case of letters."""
+    """The scheme may be written in any case of letters."""
     assert [port_of(url) for url in ("http://a", "HTTPS://a", "http://a:1", "https://[::1]:2")] == [80, 443, 1, 2]
 
 
@@ -139,7 +139,7 @@ PROXIES = {"http_proxy": "plain", "https_proxy": "tls", "all_proxy": "all"}
     ],
 )
 def test_proxy_of_the_environment(environ: dict[str, str], secure: bool, found: tuple[str, str] | None) -> None:
-    """By the rules of other programs. In a CGI script, `HTTP_PROXY` is a header that any client can set."""
+    """The rules are those of other programs. In a CGI script, `HTTP_PROXY` is a header that any client can set."""
     assert proxy_for(environ, "collector.example", secure=secure) == found
 
 

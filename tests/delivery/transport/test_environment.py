@@ -38,7 +38,7 @@ def test_defaults_are_those_of_the_specification() -> None:
 
 
 def test_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for every exporter of OpenTelemetry."""
+    """Every exporter of OpenTelemetry does the same."""
     monkeypatch.setenv(f"{PREFIX}ENDPOINT", "http://127.0.0.1:1")
 
     assert destination_from_env().url == "http://127.0.0.1:1/v1/logs"
@@ -54,7 +54,7 @@ def test_variables_of_the_logs_signal_replace_the_common_ones() -> None:
 
 
 def test_empty_variable_counts_as_unset() -> None:
-    """Also one of blanks."""
+    """A variable of blanks counts as unset, too."""
     assert read(TIMEOUT="2000", LOGS_TIMEOUT=" ").timeout_seconds == 2.0
     assert read(ENDPOINT="").url == "http://localhost:4318/v1/logs"
 
@@ -130,7 +130,7 @@ def test_timeout_that_was_meant_in_seconds_is_a_problem() -> None:
 
 @pytest.mark.parametrize(("value", "insecure"), [("true", True), ("1", True), ("False", False), ("0", False)])
 def test_insecure_is_a_boolean(value: str, insecure: bool) -> None:
-    """In any case of letters."""
+    """It may be written in any case of letters."""
     assert read(INSECURE=value).insecure is insecure
 
 
@@ -159,7 +159,7 @@ def test_proxy_of_the_environment_is_for_other_hosts() -> None:
 
 
 def test_every_problem_is_reported_at_once_without_a_value_of_a_header() -> None:
-    """By the variable's name."""
+    """Each problem names its variable."""
     with pytest.raises(SettingsError) as caught:
         read(
             PROTOCOL="http/json",

@@ -71,7 +71,7 @@ def test_request_above_the_limit_of_a_server_is_split() -> None:
 
 @pytest.mark.parametrize("prefix", ["", "dns:///", "ipv4:"])
 def test_target_that_is_no_url_is_used_as_it_is(prefix: str) -> None:
-    """Without TLS only if the destination says so."""
+    """It is used without TLS only if the destination says so."""
     with serving(OtlpProtocol.GRPC) as server:
         target = f"{prefix}127.0.0.1:{server.port}"
 

@@ -345,7 +345,7 @@ def test_message_does_not_quote_a_broken_response() -> None:
 
 
 def test_second_thread_waits_no_longer_than_its_own_timeout() -> None:
-    """For the request of the first thread."""
+    """It waits for the request of the first thread."""
     asked, release = threading.Event(), threading.Event()
 
     def answer(connection: socket.socket, _: str) -> None:
@@ -438,7 +438,7 @@ def test_no_more_of_a_response_is_read_than_is_allowed() -> None:
 
 
 def test_credentials_of_a_proxy_are_in_no_message() -> None:
-    """Not in their encoded form either, which the proxy may repeat."""
+    """The proxy may repeat them in their encoded form, which is removed, too."""
     with loopback.serving(OtlpProtocol.HTTP, loopback.always(loopback.Reply.UNAUTHENTICATED)) as proxy:
         verdict = send("http://collector.example/v1/logs", proxy=f"http://user:canary@127.0.0.1:{proxy.port}")
 

@@ -160,7 +160,7 @@ def test_fields_of_another_type_are_ignored() -> None:
 
 
 def test_last_value_of_a_field_counts() -> None:
-    """As in protobuf, where messages may be joined by joining their bytes."""
+    """Protobuf allows to join messages by joining their bytes."""
     body = b"\x0a\x02\x08\x02" + b"\x0a\x02\x08\x03" + b"\x0a\x03\x12\x01x"
 
     assert read_response(body, PROTOBUF) == Response(rejected=3, message="x")
@@ -172,6 +172,6 @@ def test_negative_number_in_json_is_none() -> None:
 
 
 def test_text_is_never_a_response() -> None:
-    """Not even if its bytes are a message by chance."""
+    """Its bytes may be a message by chance."""
     with pytest.raises(ValueError, match="text/plain, not an OTLP message"):
         read_response(b"\x0a\x02\x08\x03", "text/plain")

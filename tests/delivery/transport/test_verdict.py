@@ -176,7 +176,7 @@ def test_resource_exhausted_with_a_retry_info_is_retried() -> None:
 
 
 def test_retry_delay_of_grpc_applies_to_every_code_and_is_a_day_at_most() -> None:
-    """As a `Retry-After` does over HTTP."""
+    """The same limit applies to `Retry-After` over HTTP."""
     assert verdict_from_grpc("UNAVAILABLE", "", retry_delay_seconds=7.0).retry_after_seconds == 7.0
     assert verdict_from_grpc("UNAVAILABLE", "", retry_delay_seconds=1e9).retry_after_seconds == MAX_RETRY_AFTER_SECONDS
     assert verdict_from_grpc("UNAVAILABLE", "").retry_after_seconds is None
@@ -271,14 +271,14 @@ def test_date_in_retry_after_is_compared_with_the_servers_clock(seconds: int) ->
 
 
 def test_request_without_a_response_is_retried() -> None:
-    """With its reason, and without secrets in the message."""
+    """The verdict has its reason, and the message has no secrets."""
     verdict = no_response(Reason.TIMEOUT, "no luck with canary", ["canary"])
 
     assert verdict == Verdict(action=Action.RETRY, reason=Reason.TIMEOUT, message="no response: no luck with ***")
 
 
 def test_unreadable_response_keeps_the_records() -> None:
-    """With the problem in the message, and without secrets in it."""
+    """The message has the problem, and no secrets."""
     verdict = unreadable_response("HTTP 200", "text/canary", ["canary"])
 
     assert (verdict.action, verdict.message) == (Action.HOLD, "HTTP 200: the response is text/***")
@@ -294,7 +294,7 @@ def test_any_message_is_one_short_printable_line(status: str, text: str) -> None
 
 
 def test_control_characters_are_escaped() -> None:
-    """In a status message of protobuf, for example."""
+    """A status message of protobuf may contain them, for example."""
     body = Status(message="line one\nline two\x1b[31m").SerializeToString()
 
     assert (
@@ -303,14 +303,14 @@ def test_control_characters_are_escaped() -> None:
 
 
 def test_long_message_is_cut_with_a_mark() -> None:
-    """And a message that just fits is not."""
+    """A message that just fits is not cut."""
     assert printable_message("HTTP 400", "x" * 1000).endswith("x…")
     assert printable_message("", "x" * (MAX_MESSAGE - 2)) == ": " + "x" * (MAX_MESSAGE - 2)
 
 
 @given(st.integers(0, 600))
 def test_secrets_are_removed_from_every_kind_of_message(place: int) -> None:
-    """Also where the message is cut."""
+    """No part of a secret remains where the message is cut."""
     text = "x" * place + "Bearer CANARY-0123456789" + "CANARY-0123456789"
     secrets = ("CANARY-0123456789", "Bearer CANARY-0123456789")
 

@@ -61,7 +61,7 @@ def test_namespace_is_the_normal_name_of_the_distribution(
 
 
 def test_parts_of_a_namespace_package_are_distinguished(install: Install) -> None:
-    """By the longest common path; a module that is as near to both belongs to neither."""
+    """The longest common path decides; a module that is as near to both belongs to none of them."""
     install("acme-audit", "acme.audit", "acme.audit.events")
     cron = install("acme-cron", "acme.cron", "acme.cron.events")
 
@@ -78,7 +78,7 @@ def test_class_of_a_file_in_plugins_dir_has_the_default(install: Install) -> Non
 
 @pytest.mark.anyio
 async def test_event_of_an_installed_plugin(instances, telemetry, install: Install) -> None:  # type: ignore[no-untyped-def]
-    """On the wire, and with the names of its attributes; without a schema, too."""
+    """The namespace is in its name and in those of its attributes; an event without a schema has it, too."""
     ran = install("datasette-cron", "datasette_cron", "datasette_cron")
 
     @dataclass

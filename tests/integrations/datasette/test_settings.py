@@ -132,7 +132,7 @@ async def test_settings_that_cannot_work_are_reported_with_the_others(instances,
 
 @pytest.mark.anyio
 async def test_quarantine_that_cannot_be_written_fails_the_start(instances, monkeypatch, tmp_path) -> None:
-    """Otherwise each invalid event would be an error later, and would be emitted."""
+    """The server does not start, because later each invalid event would be an error, and would be emitted."""
     monkeypatch.setenv("HELIOGRAPH_VALIDATION", "quarantine")
     monkeypatch.setenv("HELIOGRAPH_QUARANTINE", str(tmp_path / "missing" / "q.db"))
 

@@ -349,7 +349,7 @@ def test_inherited_schema_keeps_the_contract_of_the_ancestor() -> None:
 
 
 def test_untyped_schema_uses_the_namespace_of_the_class_only_if_it_is_legal() -> None:
-    """Otherwise the namespace of the settings is used."""
+    """In all other cases the namespace of the settings is used."""
 
     @dataclass
     class LegalEvent(Event, namespace="forum"):

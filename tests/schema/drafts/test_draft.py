@@ -25,7 +25,7 @@ def test_names_are_valid_and_not_taken(text: str, taken: set[str]) -> None:
 
 
 def test_taken_name_gets_the_first_free_number() -> None:
-    """So that each class and each field of a module has a name of its own."""
+    """Each class and each field of a module has a name of its own."""
     assert class_name("order", {"Order", "Order_2"}) == "Order_3"
     assert field_name("order", {"order"}) == "order_2"
 
@@ -45,7 +45,7 @@ def test_taken_name_gets_the_first_free_number() -> None:
     ],
 )
 def test_names_are_close_to_the_original(text: str, cls: str, field: str) -> None:
-    """Except for names that Python or every event uses."""
+    """Names that Python or every event uses are changed."""
     assert (class_name(text), field_name(text)) == (cls, field)
 
 

@@ -176,7 +176,7 @@ class Shop:
 
 
 def test_recorded_events_give_a_class_like_their_own() -> None:
-    """With the same types, requirement, privacy, severity and version, as far as events show them."""
+    """Types, requirement, privacy, severity and version are the same, as far as events show them."""
     telemetry = Telemetry()
     now = dt.datetime.now(dt.timezone.utc)
     with telemetry.host(Shop(), settings=Settings(secret=("s",), privacy_key="k")) as host, acting_as({"id": "root"}):
@@ -248,7 +248,7 @@ def test_any_emitted_events_give_a_class(pairs: list[Any], data: st.DataObject) 
     )
 )
 def test_events_of_other_programs_give_a_class(rows: list[dict[str, Any]]) -> None:
-    """For any names and values of attributes."""
+    """Their attributes may have any names and values."""
     drafts, skipped = drafts_of_recorded(map(recorded, rows))
     (schema,) = schemas_of(python_source(drafts, origin="a test"))
 

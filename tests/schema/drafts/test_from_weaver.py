@@ -42,7 +42,7 @@ def source_of(directory: Path) -> str:
 
 @pytest.mark.parametrize("exporter", [weaver_v2, weaver_v1])
 def test_an_exported_registry_gives_classes_that_export_the_same(tmp_path: Path, exporter: Any) -> None:
-    """In both file formats, byte by byte."""
+    """In both file formats, the files are the same byte by byte."""
     from datasette.events import register_events
 
     schemas = [compile_schema(cls, namespace="app") for cls in (OrderEvent, BanEvent, *register_events())]
@@ -75,7 +75,7 @@ texts = st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1)
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from([hint for hint, _ in FITTING]), max_size=5), st.data())
 def test_any_exported_registry_is_read_back(tmp_path: Path, hints: list[Any], data: st.DataObject) -> None:
-    """For any types and any texts."""
+    """The classes may have any types and any texts."""
     fields = []
     for index, hint in enumerate(hints):
         declared = Attribute(
@@ -161,7 +161,7 @@ events:
 
 
 def test_a_registry_in_the_older_format(tmp_path: Path) -> None:
-    """With groups that extend others, references, templates, a condition, and what only this format has."""
+    """It has groups that extend others, references, templates, a condition, and what only this format has."""
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "events.yml").write_text(FIRST)
     (tmp_path / ".hidden").mkdir()
@@ -365,7 +365,7 @@ def drafted_field(tmp_path: Path, definition: str) -> tuple[FieldDraft, tuple[En
 def test_an_enum_is_a_class_if_its_names_or_briefs_say_more_than_its_values(
     tmp_path: Path, members: str, annotation: str, names: list[str]
 ) -> None:
-    """Otherwise it is a `Literal`. Of members with the same value, the first counts."""
+    """Every other one is a `Literal`. Of members with the same value, the first counts."""
     field, needs = drafted_field(tmp_path, f"type: {{members: [{members}]}}")
 
     assert field.annotation == annotation

@@ -16,7 +16,7 @@ def registry(directory: Path, text: str) -> WeaverRegistry:
 
 
 def test_all_files_of_a_folder_are_one_registry(tmp_path: Path) -> None:
-    """At any depth, except manifests, hidden files and folders, and other kinds of files."""
+    """Files at any depth count, except manifests, hidden files and folders, and other kinds of files."""
     (tmp_path / "deep" / "deeper").mkdir(parents=True)
     (tmp_path / ".hidden").mkdir()
     (tmp_path / "attributes.yml").write_text("attributes: [{key: shop.total, type: int}]")
@@ -104,7 +104,7 @@ def test_a_group_that_includes_itself_is_an_error(tmp_path: Path) -> None:
 
 
 def test_attributes_without_a_name_are_ignored(tmp_path: Path) -> None:
-    """Neither definitions nor the entries of an event."""
+    """This holds for definitions and for the entries of an event."""
     found = registry(
         tmp_path,
         """

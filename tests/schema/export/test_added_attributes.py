@@ -26,13 +26,13 @@ class Plugin:
 
 
 def test_every_added_attribute_is_defined() -> None:
-    """By the semantic conventions, or by heliograph with a type."""
+    """The semantic conventions define it, or heliograph does, with a type."""
     for name, added in ADDED.items():
         assert (conventions.find(name) is None) is (added.type is not None), name
 
 
 def test_events_have_no_other_attributes(telemetry: Telemetry) -> None:
-    """With an actor that has everything, a violation, too many attributes, and an impossible time."""
+    """The events have an actor with everything, a violation, too many attributes, and an impossible time."""
     actor = {"id": 1, "name": "n", "full_name": "f", "roles": ["r"], "email": "e", "team": "t"}
     settings = Settings(actor=("id", "name", "full_name", "roles", "email", "team"), validation="warn")
     with telemetry.host(Plugin(), settings=settings) as host:

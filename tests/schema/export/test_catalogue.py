@@ -66,7 +66,7 @@ def test_the_example_is_what_a_host_emits() -> None:
 
 
 def test_queries_find_the_event() -> None:
-    """In Loki, Tempo and Jaeger."""
+    """There is one for Loki, Tempo and Jaeger each."""
     (entry,) = catalogue([schema(OrderEvent)])
 
     assert [(query.where, query.text) for query in entry.queries] == [
@@ -123,7 +123,7 @@ def test_a_query_for_jaeger_uses_an_attribute_of_this_event_alone() -> None:
     ],
 )
 def test_types_are_described(hint: Any, text: str) -> None:
-    """In a few words, with their constraints."""
+    """A description has a few words, and the constraints."""
     cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
 
     (entry,) = catalogue([schema(cls)])
@@ -140,7 +140,7 @@ def test_types_are_described(hint: Any, text: str) -> None:
     ],
 )
 def test_a_deprecation_is_a_sentence(deprecated: Deprecated, text: str) -> None:
-    """With the new name and the note, if there are any."""
+    """It has the new name and the note, if there are any."""
     hint = Annotated[str, Attribute(deprecated=deprecated)]
     cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
 

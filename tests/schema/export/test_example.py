@@ -137,7 +137,7 @@ def test_an_example_of_a_class_that_always_holds_itself_ends(hint: Any, example:
 
 @pytest.mark.parametrize("hint", [hint for hint, _ in (*FITTING, *EXAMPLES) if hint is not None], ids=str)
 def test_an_example_is_valid(hint: Any) -> None:
-    """For required and for optional fields. The exception is a declared pattern, for which no text is generated."""
+    """This holds for required and for optional fields. The exception is a declared pattern, for which no text is generated."""
     for each in (hint, hint | None if hint is not Any else hint):
         fields = fields_of(each)
         found = list(violations_of_fields(example_properties(fields), fields))

@@ -46,7 +46,7 @@ def test_a_version_cannot_name_another_folder() -> None:
 
 
 def test_each_version_has_a_file_of_its_own() -> None:
-    """Even if the versions differ only in characters that a file name cannot have."""
+    """The versions may differ only in characters that a file name cannot have."""
     assert (
         len(EXPORTERS["json-schema"](versions("1/2", "1:2", "1_2", "1%2F2", "1 2", "\udc80", "\udc81", "é", "\\"))) == 9
     )

@@ -12,7 +12,7 @@ from schema.export.pages import ATTACK, TEXTS, UNPRINTABLE, BanEvent, OrderEvent
 
 
 def test_the_page_has_every_event() -> None:
-    """With a table of attributes, an anchor for the link in the contents, and examples."""
+    """It has a table of attributes, an anchor for the link in the contents, and examples."""
     page = markdown([schema(OrderEvent), schema(BanEvent)])["events.md"]
 
     assert "- [shop.order@1](#shop.order@1): An order was placed.\n" in page
@@ -26,7 +26,7 @@ def test_the_page_has_every_event() -> None:
 
 
 def test_a_page_without_events_has_a_title() -> None:
-    """And nothing else."""
+    """The page has nothing else."""
     assert markdown([])["events.md"].startswith("# Events\n")
 
 

@@ -82,7 +82,7 @@ def level_of_added(name: str) -> Any:
 
 
 def test_semantic_conventions_are_always_a_dependency() -> None:
-    """In the version that attribute names are checked against."""
+    """The version is the one that attribute names are checked against."""
     with_them = yaml.safe_load(
         weaver_v2(schemas(OrderEvent), schema_url="https://example.org/shop/2.0.0")["manifest.yaml"]
     )
@@ -96,7 +96,7 @@ def test_semantic_conventions_are_always_a_dependency() -> None:
 @settings(max_examples=100)
 @given(st.lists(st.sampled_from([hint for hint, _ in FITTING]), max_size=5), st.data())
 def test_a_strict_reader_accepts_every_registry(hints: list[Any], data: st.DataObject) -> None:
-    """For any types and any texts."""
+    """The classes may have any types and any texts."""
     texts = st.text(st.characters(categories=("L", "N", "P", "S", "Zs")), min_size=1).filter(str.strip)
     fields = []
     for index, hint in enumerate(hints):
@@ -204,7 +204,7 @@ def test_examples_obey_their_own_pattern() -> None:
 
 
 def test_members_of_an_enum_have_ids_of_their_own() -> None:
-    """Even if their names differ in case only, or are empty."""
+    """Their names may differ in case only, or be empty."""
     cls = make_dataclass("E", [("x", Literal["a", "A", ""])], bases=(Event,), namespace={"name": "e"})
 
     attribute = next(each for each in read_v2(weaver_v2(schemas(cls))).attributes if each.key == "app.e.x")

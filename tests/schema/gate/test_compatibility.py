@@ -49,7 +49,7 @@ def test_if_nothing_is_rejected_the_reader_accepts_every_value(case: tuple[Any, 
 
 @pytest.mark.parametrize("hint", [hint for hint, _ in FITTING], ids=str)
 def test_a_schema_accepts_its_own_values(hint: Any) -> None:
-    """So does one that also permits `None`."""
+    """A schema that also permits `None` accepts them, too."""
     assert rejections(schema_of(hint), schema_of(hint)) == []
     assert rejections(schema_of(hint), schema_of(hint | None if hint is not Any else hint)) == []
 
@@ -194,7 +194,7 @@ def test_a_wider_schema_rejects_nothing(writer: Any, reader: Any) -> None:
     ],
 )
 def test_each_value_of_an_enum_is_checked(reader: dict[str, Any], accepted: object, rejected: object) -> None:
-    """By type, bounds, lengths and patterns."""
+    """Type, bounds, lengths and patterns are checked."""
     assert rejections({"enum": [accepted]}, reader) == []
     assert rejections({"enum": [accepted, rejected]}, reader) != []
 
@@ -225,7 +225,7 @@ def test_a_union_reports_the_details_of_the_option_with_the_same_type() -> None:
 
 
 def test_a_rejected_class_is_reported_at_each_place() -> None:
-    """As a field, in a union, and in a list of the same event."""
+    """The places are a field, a union, and a list of the same event."""
     old = make_dataclass("Old", [("first", Wide), ("second", Wide | None), ("third", list[Wide])])
     new = make_dataclass("New", [("first", Narrow), ("second", Narrow | None), ("third", list[Narrow])])
 

@@ -57,7 +57,7 @@ def summaries(found: Iterable[Finding]) -> list[tuple[str, str, set[Mode]]]:
 
 @given(st.lists(st.sampled_from([hint for hint, _ in FITTING]), max_size=4))
 def test_without_a_change_there_is_no_finding(hints: list[Any]) -> None:
-    """For fields of any types."""
+    """The fields may have any types."""
     cls = event(**{f"x{index}": hint for index, hint in enumerate(hints)})
 
     assert findings([cls], [cls]) == []
@@ -232,7 +232,7 @@ def test_dict_that_becomes_a_class_keeps_its_attributes() -> None:
 
 
 def test_a_removed_event_breaks_queries() -> None:
-    """Unless its new name was announced, and is registered."""
+    """It breaks none if its new name was announced, and is registered."""
     gone = findings([event()], [])
     assert [(each.what, set(each.modes), each.bump) for each in gone] == [
         (
@@ -282,7 +282,7 @@ def test_mode_chooses_what_is_incompatible() -> None:
 
 
 def test_a_finding_is_one_line_for_a_terminal() -> None:
-    """With the event, the place, the change, whom it breaks, and the version that it needs."""
+    """The line has the event, the place, the change, whom it breaks, and the version that it needs."""
     (finding,) = incompatible(findings([event(a=HASHED)], [event(a=str)]), Mode.BACKWARD)
 
     assert str(finding) == (

@@ -170,7 +170,7 @@ def test_a_class_whose_fields_are_unknown_is_not_locked() -> None:
 
 
 def test_announced_names_are_locked() -> None:
-    """Of events and of attributes."""
+    """Events and attributes may announce one."""
 
     @dataclass
     class OldEvent(Event, namespace="shop", deprecated=Deprecated(renamed_to="shop.new")):
@@ -207,7 +207,7 @@ def test_privacy_is_locked_as_declared() -> None:
     "path", [(), ("events", "shop.other"), ("events", "shop.other", "attributes", "shop.other.text")]
 )
 def test_unknown_keys_are_an_error(path: tuple[str, ...]) -> None:
-    """At every level: a key that this version does not know may be a promise that it would not check."""
+    """This holds at every level: a key that this version does not know may be a promise that it would not check."""
     document = json.loads(dumps(lock_of(schemas(OtherEvent))))
     inner = document
     for key in path:

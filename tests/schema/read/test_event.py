@@ -299,7 +299,7 @@ def test_body_shows_a_question_mark_for_a_missing_attribute() -> None:
 
 
 def test_doubled_braces_are_literal() -> None:
-    """As in `str.format`."""
+    """The rule is that of `str.format`."""
     assert body_of("{{{n}}}", n=1) == "{1}"
 
 
@@ -427,7 +427,7 @@ def event_class(**annotations: Any) -> type:
 
 
 def test_attributes_have_the_declared_names() -> None:
-    """For objects, and for dicts in their place."""
+    """This holds for objects, and for dicts in their place."""
     schema = compile_schema(PlacedEvent, namespace="app")
     expected = {"shop.order.total": 3, "shop.customer.name": "Ada", "db.namespace": "shop"}
 

@@ -48,7 +48,7 @@ def test_each_privacy_has_its_form() -> None:
 
 
 def test_private_class_is_protected_wherever_an_instance_is() -> None:
-    """In lists, dicts, unions and fields without a type."""
+    """The instance may be in lists, dicts, unions and fields without a type."""
     card = Card(SECRET, SECRET, 1234)
     protected = f'{{"number":"<masked>","owner":"{hashed(SECRET)}","kind":"debit"}}'
     found = attributes_of(cards=[card], anything=[card], by_name={"a": card}, either=card)
@@ -137,7 +137,7 @@ def test_privacy_never_makes_an_event_invalid(privacy: Privacy, hint: Any) -> No
 
 
 def test_opt_in_attributes_are_exported_if_the_setting_names_them() -> None:
-    """By their name on the wire, or by `*` for all."""
+    """The setting has their names on the wire, or `*` for all."""
 
     @dataclass
     class OptInEvent(Event):

@@ -56,7 +56,7 @@ def generated(schema: EventSchema, event: Any) -> tuple[dict[str, Any], list[Vio
 @settings(max_examples=500)
 @given(st.lists(annotated_values(), min_size=1, max_size=4))
 def test_both_ways_return_the_same(pairs: list[tuple[Any, Any]]) -> None:
-    """The same attributes and violations, for any class and any values."""
+    """Attributes and violations are the same, for any class and any values."""
     cls = event_class(*(hint for hint, _ in pairs))
     schema = compile_schema(cls, namespace="app")
     event = cls(*(value for _, value in pairs))
