@@ -120,7 +120,7 @@ def test_options_without_datasette_are_refused(folder: Path) -> None:
 def test_paths_in_the_environment_are_absolute_while_datasette_starts(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And as before afterwards. Other variables are not changed."""
+    """Afterwards they are as before. Other variables are not changed."""
     before = {
         "HELIOGRAPH_OUTBOX": "box",
         "HELIOGRAPH_QUARANTINE": str(folder / "quarantine.db"),
