@@ -489,6 +489,18 @@ def test_missing_provider_is_logged_once_for_each_signal(warnings: pytest.LogCap
     assert span_event.startswith("No TracerProvider is set, so events are not emitted as 'span_event'.")
 
 
+def test_missing_provider_is_intended_where_telemetry_is_disabled(
+    warnings: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is to be fixed then."""
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+
+    with Host(Settings(), plugins=[Plugin()]) as host:
+        host.track(AnythingEvent())
+
+    assert warnings.records == []
+
+
 def test_tracer_provider_suffices_for_span_events(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:
     """A program that sets only a TracerProvider has span events, and one warning about log records."""
     host = Host(Settings(), plugins=[Plugin()], tracer_provider=telemetry.tracer_provider)

@@ -13,6 +13,7 @@ from heliograph.host import Host
 from heliograph.sdk.exporters import TelemetrySignal
 from heliograph.settings import Settings
 from heliograph.telemetry.otel_api import NoOpLoggerProvider
+from heliograph.telemetry.providers import is_disabled
 
 
 def configure(
@@ -42,7 +43,7 @@ def configure(
     """
     # Imported here, so that `import heliograph` does not import the SDK: a program with its own providers may not need it.
     from heliograph.runtime.at_exit import AtExit
-    from heliograph.sdk.setup import is_disabled, set_up_providers
+    from heliograph.sdk.setup import set_up_providers
 
     settings = Settings.from_env() if settings is None else settings
     if is_disabled(os.environ):

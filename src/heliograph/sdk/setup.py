@@ -40,7 +40,7 @@ from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySigna
 from heliograph.semconv import SCOPE
 from heliograph.settings import OutboxSync, Settings, Validation
 from heliograph.telemetry.otel_api import get_logger_provider, set_logger_provider
-from heliograph.telemetry.providers import Providers
+from heliograph.telemetry.providers import Providers, is_disabled
 
 if TYPE_CHECKING:
     from heliograph.delivery.processor import OutboxLogRecordProcessor
@@ -218,11 +218,6 @@ def _warn_about_shut_down_providers() -> None:
                 "OpenTelemetry lets a process set each provider only once: keep one host as long as the process runs.",
                 type(provider).__name__.removeprefix("Counting"),
             )
-
-
-def is_disabled(environ: Mapping[str, str]) -> bool:
-    """Return True if ``OTEL_SDK_DISABLED`` switches all telemetry off."""
-    return environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
 def _resource(service_name: str | None) -> Resource:

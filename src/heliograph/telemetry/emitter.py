@@ -19,6 +19,7 @@ empty do the work twice, which is harmless.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -56,7 +57,7 @@ from heliograph.telemetry.limits import (
 )
 from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.otel_api import Logger, SeverityNumber
-from heliograph.telemetry.providers import Providers
+from heliograph.telemetry.providers import Providers, is_disabled
 from heliograph.telemetry.uid import UidGenerator
 from heliograph.values.attributes import Attributes, merge_attributes
 from heliograph.values.forms import INT64_MAX, form_of
@@ -299,8 +300,10 @@ class Emitter:
         return self._traces_are_set
 
     def _warn_once(self, signal: Signal, missing: str) -> None:
-        if signal not in self._warned:
-            self._warned.add(signal)
+        if signal in self._warned:
+            return
+        self._warned.add(signal)
+        if not is_disabled(os.environ):  # else nothing is missing: the environment wants no telemetry
             logger.warning(
                 "No %s is set, so events are not emitted as %r. Set OTEL_EXPORTER_OTLP_ENDPOINT (the Datasette plugin and "
                 "heliograph.configure() then set the provider), set a provider yourself, or remove %r from "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -85,6 +86,11 @@ class Providers:
         # At least 1 ms: some providers take 0 for "no timeout".
         results = [_flush(provider, max(1, int(deadline.remaining()))) for provider in providers]
         return all(results)
+
+
+def is_disabled(environ: Mapping[str, str]) -> bool:
+    """Return True if ``OTEL_SDK_DISABLED`` switches all telemetry off."""
+    return environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
 def _flush(provider: object, timeout_millis: int) -> bool:

@@ -107,11 +107,17 @@ def test_dormant_without_otel_variables(directory: Path) -> None:
     ids=["disabled", "only a service name"],
 )
 def test_dormant_if_the_environment_does_not_ask_for_export(directory: Path, variables: dict[str, str]) -> None:
-    """No provider is set if `OTEL_SDK_DISABLED` is true, or if no variable names an endpoint or an exporter."""
+    """No provider is set if `OTEL_SDK_DISABLED` is true, or if no variable names an endpoint or an exporter.
+
+    Only the second may be a mistake: an event then logs how to export.
+    """
     with datasette(directory, *ARGUMENTS, secret=SECRET, **variables) as server:
         found = server.get("/-/probe").json
+        assert create_table(server) == 201
+        server.stop()
 
     assert not any("sdk" in module for module in found["modules"])
+    assert ("No LoggerProvider is set" in server.output()) == ("OTEL_SDK_DISABLED" not in variables)
 
 
 def test_all_signals_arrive_when_an_endpoint_is_set(directory: Path, receiver: Receiver) -> None:
@@ -240,6 +246,25 @@ def test_all_siblings_work_and_no_span_is_sent_twice(directory: Path, receiver: 
     assert (record.trace_id, record.span_id) == (span.trace_id, span.span_id)
     assert {**record.attributes, "otel.event.name": "datasette.create_table"} == event.attributes
     assert "disabled" not in server.output()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "count"), [({}, 1), ({"OTEL_TRACES_EXPORTER": "none"}, 0)], ids=["unsaid", "intended"]
+)
+def test_spans_that_a_sibling_keeps_are_a_warning(
+    directory: Path, receiver: Receiver, chosen: dict[str, str], count: int
+) -> None:
+    """With the viewer, an endpoint gets the log records and no span. The log says so once, and how to change it."""
+    variables = {**otlp(receiver.endpoint), **chosen}
+    with datasette(directory, *ARGUMENTS, secret=SECRET, plugins=f"heliograph,{VIEWER}", **variables) as server:
+        assert create_table(server) == 201
+        server.stop()
+
+    assert receiver.spans() == []
+    assert len(receiver.logs()) == 1
+    warned = [line for line in server.output().splitlines() if line.startswith("Spans, and the events in them, go to")]
+    assert len(warned) == count
+    assert all(f"go to {VIEWER} and not to an OTLP endpoint" in line for line in warned)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.sdk.exporters import TelemetrySignal, asks_for_export
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings
-from heliograph.telemetry.providers import Providers
+from heliograph.telemetry.providers import Providers, is_disabled
 
 if TYPE_CHECKING:
     from heliograph.sdk.setup import OwnedProvider
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 SERVICE_NAME: Final = "datasette"
 """The service's name, if the environment contains none."""
 
-TRACE_SIBLINGS: Final = ("datasette-otel-otlp-exporter", "datasette-otel-viewer", "datasette-otel-file-exporter")
+TRACE_EXPORTER: Final = "datasette-otel-otlp-exporter"
+"""The plugin that sets a TracerProvider whose spans go to the OTLP endpoint."""
+
+TRACE_SIBLINGS: Final = (TRACE_EXPORTER, "datasette-otel-viewer", "datasette-otel-file-exporter")
 """The plugins that set a TracerProvider when they are imported, which may be before or after this one."""
 
 logger: Final = SafeLogger(SCOPE)
@@ -63,6 +66,7 @@ class ProcessProviders:
         """
         self._spent_millis = 0.0
         self._set_up(*TelemetrySignal, settings=settings)
+        self._warn_of_traces_that_stay_here()
 
     def flush_at_shutdown(self, timeout_millis: float) -> None:
         """Flush all providers because a server stops. The time that this takes counts for the exit of the process, too.
@@ -90,6 +94,19 @@ class ProcessProviders:
             from heliograph.sdk.setup import set_up_providers  # here, because without export no SDK is needed
 
             self._owned += set_up_providers(self._environ, *signals, service_name=SERVICE_NAME, settings=settings)
+
+    def _warn_of_traces_that_stay_here(self) -> None:
+        """Log where spans go if they do not go to the endpoint: a process has one TracerProvider, and a sibling set it."""
+        wanted = asks_for_export(self._environ) and self._environ.get("OTEL_TRACES_EXPORTER") != "none"
+        if not wanted or is_disabled(self._environ) or _is_loaded(TRACE_EXPORTER, self._environ):
+            return
+        if owners := [name for name in TRACE_SIBLINGS if _is_loaded(name, self._environ)]:
+            logger.warning(
+                "Spans, and the events in them, go to %s and not to an OTLP endpoint, because a process has one TracerProvider. "
+                "To export them, install %s, or list the plugins to load in DATASETTE_LOAD_PLUGINS without %s. If this is "
+                "intended, set OTEL_TRACES_EXPORTER=none.",
+                *(owners[0], TRACE_EXPORTER, owners[0]),
+            )
 
     def _shutdown(self, timeout_millis: float) -> None:
         deadline = Deadline(timeout_millis - self._spent_millis)
