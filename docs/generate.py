@@ -20,8 +20,10 @@ import click
 
 from heliograph import semconv
 from heliograph.cli.main import cli
+from heliograph.schema.export import json_vocabulary
 from heliograph.settings import FIELDS, variable_name
 from heliograph.values import forms
+from heliograph.values.text import to_readable_json
 
 ROOT = Path(__file__).resolve().parent.parent
 HELP_WIDTH = 100
@@ -88,6 +90,37 @@ def value_forms() -> str:
     return f"# The form of every value\n\n{table(('Python', 'attribute'), cells)}\n\n{closing.strip()}\n"
 
 
+def json_schema_keywords() -> str:
+    """Return the page of the keywords in exported JSON Schemas."""
+    rows = [(f"`{each.name}`", each.place, each.brief) for each in json_vocabulary.KEYWORDS.values()]
+    return f"{JSON_SCHEMA_INTRODUCTION}\n\n{table(('keyword', 'in the schema of', ''), rows)}\n\n{JSON_SCHEMA_USE}"
+
+
+JSON_SCHEMA_INTRODUCTION = """# Keywords of exported JSON Schemas
+
+`heliograph schema export --format json-schema` writes JSON Schema, draft 2020-12. All keywords that decide whether a value is
+valid are the standard's, so every validator can use the documents. Each `format` also has a `pattern` that is exact, to the days of
+a leap year: it does not matter whether a validator checks formats. The other keywords are annotations:"""
+
+JSON_SCHEMA_USE = """They are the vocabulary `urn:heliograph:vocabulary`, which the meta-schema
+[`json-schema-vocabulary.json`](json-schema-vocabulary.json) describes. Validators ignore unknown keywords by default, as the standard asks.
+ajv in its strict mode needs their names:
+
+```js
+const Ajv = require("ajv/dist/2020").default;
+const vocabulary = require("./json-schema-vocabulary.json");
+
+const ajv = new Ajv({ strict: true });
+require("ajv-formats").default(ajv);
+ajv.addVocabulary(Object.keys(vocabulary.properties));
+const isOrder = ajv.compile(require("./shop.order.schema.json"));
+```
+
+To check a document itself against the vocabulary: `ajv.addMetaSchema(vocabulary)`, then `ajv.validate(vocabulary.$id, document)`. In Python,
+`heliograph.schema.export.json_vocabulary.meta_schema()` returns the meta-schema.
+"""
+
+
 def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
     """Yield a command and all commands below it, each with its full name."""
     yield name, command
@@ -127,6 +160,8 @@ def generated_files() -> dict[Path, str]:
     return {
         readme: f"{before}<!-- settings -->\n{settings_table()}\n<!-- /settings -->{after}",
         ROOT / "docs" / "cli.md": cli_reference(),
+        ROOT / "docs" / "json-schema.md": json_schema_keywords(),
+        ROOT / "docs" / "json-schema-vocabulary.json": to_readable_json(json_vocabulary.meta_schema()) + "\n",
         ROOT / "docs" / "values.md": value_forms(),
         ROOT / "docs" / "wire.md": wire_names(),
     }

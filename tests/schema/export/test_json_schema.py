@@ -41,7 +41,7 @@ def test_the_document_accepts_what_the_validation_accepts(pair: tuple[Any, Any])
 
     written = json_schema(schema)
     assert Validator(written).is_valid(document) is is_valid
-    if is_valid and not isinstance(value, str):  # a check of formats also rejects texts such as 2026-02-30
+    if is_valid:
         assert Validator(written, format_checker=Validator.FORMAT_CHECKER).is_valid(document)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import re
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from heliograph import Attribute
 from heliograph.schema.model.types import (
@@ -143,16 +146,40 @@ def test_attribute_below() -> None:
     assert FieldSchema(name="x", attribute="c.d", type=TEXT, required=True).attribute_below("a.b") == "c.d"
 
 
+@given(st.integers(0, 9999), st.integers(0, 13), st.integers(0, 32))
+@example(year=2024, month=2, day=29)
+@example(year=2100, month=2, day=29)
+@example(year=2400, month=2, day=29)
+def test_a_date_is_a_day_that_exists(year: int, month: int, day: int) -> None:
+    """As in Python's calendar, in a date and in the date of a time."""
+    text = f"{year:04}-{month:02}-{day:02}"
+    try:
+        exists = bool(dt.date(year, month, day))
+    except ValueError:
+        exists = False
+
+    assert (re.search(Format.DATE.pattern, text) is not None) is exists
+    assert (re.search(Format.DATE_TIME.pattern, f"{text}T00:00:00Z") is not None) is exists
+
+
 @pytest.mark.parametrize(
     ("text_format", "matching", "other"),
     [
         (
             Format.DATE_TIME,
-            ["2026-01-02T03:04:05Z", "2026-01-02 03:04:05.5+0200"],
-            ["2026-13-02T03:04:05Z", "2026-01-02"],
+            ["2026-01-02T03:04:05Z", "2026-01-02 03:04:05.5+0200", "2024-02-29t23:59:59-23:59"],
+            ["2026-13-02T03:04:05Z", "2026-01-02", "2026-02-29T03:04:05Z", "2026-01-02T03:04:05+24:00"],
         ),
-        (Format.DATE, ["2026-01-02"], ["2026-1-2", "2026-01-32"]),
-        (Format.TIME, ["03:04:05", "23:59:59.999Z"], ["24:00:00", "03:04"]),
+        (
+            Format.DATE,
+            ["2026-01-02", "2000-02-29"],
+            ["2026-1-2", "2026-01-32", "2026-02-30", "1900-02-29", "0000-01-01"],
+        ),
+        (
+            Format.TIME,
+            ["03:04:05", "23:59:59.999Z"],
+            ["24:00:00", "03:04", "23:59:60Z", "03:04:05+02", "03:04:05+01:60"],
+        ),
         (Format.DURATION, ["P1D", "-PT3S", "P1DT2H3M4.5S"], ["P", "PT", "P1DT", "1D"]),
         (Format.DECIMAL, ["1.10", "-3e5", ".5", "Infinity", "NaN"], ["", ".", "1,5", "-"]),
         (Format.UUID, ["00000000-0000-0000-0000-000000000001"], ["0000", "x0000000-0000-0000-0000-000000000001"]),

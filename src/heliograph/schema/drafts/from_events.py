@@ -32,6 +32,7 @@ from heliograph.schema.drafts.draft import (
     field_name,
     severity_of,
 )
+from heliograph.schema.model.patterns import compile_pattern
 from heliograph.schema.model.types import Format
 from heliograph.semconv import ACTOR_ATTRIBUTES, EVENT_VERSION, LOG_RECORD_UID, SCOPE, has_namespace
 from heliograph.values.attributes import MAX_KEYS
@@ -253,7 +254,7 @@ def _kind(value: Value) -> str:
 
 def _text_annotation(texts: Sequence[str]) -> str:
     for known, annotation in _FORMATS.items():
-        if all(re.search(known.pattern, text) for text in texts):
+        if all(compile_pattern(known.pattern).search(text) for text in texts):
             return annotation
     parsed = list(map(_parsed, texts))
     if all(isinstance(each, list) for each in parsed):

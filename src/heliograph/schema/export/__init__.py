@@ -6,6 +6,7 @@ are validated, and their privacy is applied, by `heliograph.schema.read`. The sa
 files can be committed and compared.
 
 - `json_schema`: JSON Schema of an event's properties. The gate compares these documents, too.
+- `json_vocabulary`: the keywords of these documents that JSON Schema does not define.
 - `weaver_v2`, `weaver_v1`: an OpenTelemetry Weaver registry, in its two file formats.
 - `catalogue`: the content of a catalogue for people; `markdown` and `html` render it. `html` uses the files in ``templates/``.
 - `example`: example values for fields, used by the catalogue and the Weaver registry.

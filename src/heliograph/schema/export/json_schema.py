@@ -4,18 +4,19 @@ A document describes an object with an event's properties, each in its form (see
 applied: the same values that the validation in the process checks. Document and validation accept the same values. This does
 not depend on whether a validator checks ``format``, because each format also has a ``pattern``.
 
-Source: JSON Schema, draft 2020-12. Keywords that begin with ``x-`` are annotations of heliograph.
+Source: JSON Schema, draft 2020-12. Keywords that begin with ``x-`` are annotations of heliograph; `json_vocabulary` has them.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from typing_extensions import assert_never
 
 from heliograph.events import Attribute
+from heliograph.schema.export.json_vocabulary import DIALECT
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.patterns import ecma_pattern
 from heliograph.schema.model.types import (
@@ -36,8 +37,6 @@ from heliograph.schema.model.types import (
     UnionType,
 )
 from heliograph.values.forms import INT64_MAX, INT64_MIN, form_of
-
-DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 Json: TypeAlias = dict[str, Any]
 

@@ -18,6 +18,15 @@ from typing_extensions import assert_never
 
 from heliograph.events import Attribute
 
+_DATE: Final = (
+    r"(?!0000)(\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
+    r"|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)"
+)
+"""A day that exists: the last alternative is the 29th of February of a leap year. Python's first year is 1."""
+_TIME: Final = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?"
+"""A time of day. A leap second (``:60``) is not one that Python can represent."""
+_OFFSET: Final = r"([Zz]|[+-]([01]\d|2[0-3]):?[0-5]\d)"
+
 
 class Format(enum.Enum):
     """The meaning of a text, such as a date: the name that JSON Schema has for it, if any, and the pattern that it matches.
@@ -25,15 +34,13 @@ class Format(enum.Enum):
     JSON Schema's times have an offset and its durations have no sign. Python's times may lack the offset, and its durations
     may have a sign, so that a duration has no name here, and the patterns are wider.
 
-    A pattern matches the text that msgspec writes, and any other notation of ISO 8601 or RFC 4648 for the same value.
+    A pattern matches the text that msgspec writes, and any other notation of ISO 8601 or RFC 4648 for the same value. It alone
+    decides: each text that it matches is also valid to a validator that checks JSON Schema's formats.
     """
 
-    DATE_TIME = (
-        "date-time",
-        r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?$",
-    )
-    DATE = ("date", r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")
-    TIME = ("time", r"^([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?$")
+    DATE_TIME = ("date-time", rf"^{_DATE}[Tt ]{_TIME}{_OFFSET}?$")
+    DATE = ("date", rf"^{_DATE}$")
+    TIME = ("time", rf"^{_TIME}{_OFFSET}?$")
     DURATION = (None, r"^-?P(?=[\dT])(\d+(\.\d+)?D)?(T(?=\d)(\d+(\.\d+)?H)?(\d+(\.\d+)?M)?(\d+(\.\d+)?S)?)?$")
     DECIMAL = (None, r"^([+-]?(\d+(\.\d*)?|\.\d+)([Ee][+-]?\d+)?|-?Infinity|-?s?NaN\d*)$")
     UUID = ("uuid", r"^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$")
@@ -44,7 +51,7 @@ class Format(enum.Enum):
         self.pattern = pattern
 
 
-ZONED: Final = r"([Zz]|[+-]\d\d:?\d\d)$"
+ZONED: Final = rf"{_OFFSET}$"
 """The pattern at the end of a time that has an offset."""
 
 
