@@ -18,11 +18,20 @@ from opentelemetry.context import Context, get_value
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.resources import Resource
 
-from delivery.outboxes import destination, drain, files_in_use, folders_in, logging_to, wait_for
+from delivery.outboxes import (
+    destination,
+    drain,
+    files_in_use,
+    folders_in,
+    logging_to,
+    make_damaged_orphan,
+    make_orphan,
+    wait_for,
+)
 from delivery.servers import OK, serving
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.reader import JournalReader
-from heliograph.delivery.journal.segment import SegmentWriter
+from heliograph.delivery.journal.segment import SegmentWriter, segments
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.storage import ResourceStorage
 from heliograph.delivery.transport.destination import Headers
@@ -30,7 +39,7 @@ from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.delivery.worker import Worker
 from heliograph.errors import OutboxError, OutboxFull
 from heliograph.runtime.deadline import Deadline
-from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_DELIVERED, OUTBOX_REJECTED
+from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED
 from heliograph.settings import OutboxFullPolicy
 from heliograph.telemetry.otel_api import SUPPRESS_INSTRUMENTATION
 from processes import in_child
@@ -114,6 +123,7 @@ def test_partial_success_is_counted_and_not_repeated(tmp_path: Path, caplog: pyt
         with logging_to(tmp_path, server.endpoint) as emit:
             for number in range(5):
                 emit(f"r{number}")
+            assert not emit.processor.force_flush(60_000)
             assert emit.processor.force_flush(60_000)
             counts = emit.processor.counts
 
@@ -135,6 +145,7 @@ def test_rejected_record_becomes_a_dead_letter(tmp_path: Path, status: int, reas
             emit("poison")
             for number in range(50, 100):
                 emit(f"r{number}")
+            assert not emit.processor.force_flush(60_000)
             assert emit.processor.force_flush(60_000)
 
     assert sorted(server.accepted) == sorted(f"r{number}" for number in range(100))
@@ -142,6 +153,40 @@ def test_rejected_record_becomes_a_dead_letter(tmp_path: Path, status: int, reas
     assert (letter.reason, letter.uid) == (reason, "poison")
     assert "poison!" in letter.message
     assert (tmp_path / "dead.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_flush_reports_damage_of_own_records(tmp_path: Path) -> None:
+    """And reports it once: the next flush is about what was accepted since."""
+    up = threading.Event()
+    with serving(lambda number, records: OK if up.is_set() else (503, {}, b"")) as server:
+        with logging_to(tmp_path, server.endpoint) as emit:
+            for number in range(3):
+                emit(f"record {number}")
+            assert not emit.processor.force_flush(300)
+            [(_, path)] = segments(folders_in(tmp_path)[0])
+            damage(path, b"record 1", b"rekord 1")
+            up.set()
+            assert [emit.processor.force_flush(60_000) for _ in range(2)] == [False, True]
+
+    assert sorted({*server.accepted}) == ["record 0", "record 2"]
+
+
+def damage(path: Path, before: bytes, after: bytes) -> None:
+    content = path.read_bytes()
+    with path.open("r+b") as file:
+        file.seek(content.index(before))
+        file.write(after)
+
+
+def test_flush_is_not_about_records_of_other_processes(tmp_path: Path) -> None:
+    """Dead letters and damage of an orphan are counted, and the flush of the process that adopts it is True."""
+    make_damaged_orphan(tmp_path)
+    make_orphan(tmp_path, "poison")
+    with serving(lambda number, records: (413, {}, b"") if "poison" in records else OK) as server:
+        with logging_to(tmp_path, server.endpoint) as emit:
+            emit("mine")
+            wait_for(lambda: emit.processor.counts.total(OUTBOX_DEAD) and emit.processor.counts.total(OUTBOX_DAMAGED))
+            assert emit.processor.force_flush(60_000)
 
 
 def test_records_of_an_ended_process_are_sent_by_the_next(tmp_path: Path) -> None:
@@ -209,7 +254,7 @@ def test_full_outbox_drops_the_oldest_records_by_policy(tmp_path: Path) -> None:
             for number in range(300):
                 emit(f"{number:03} ".ljust(10_000, "."))
             up.set()
-            assert emit.processor.force_flush(60_000)
+            assert not emit.processor.force_flush(60_000)
             dropped = emit.processor.counts.by_reason(OUTBOX_REJECTED)["dropped_oldest"]
 
     arrived = {body.split()[0] for body in server.accepted}
@@ -311,6 +356,7 @@ def test_record_after_shutdown_is_rejected(tmp_path: Path) -> None:
         other.add_log_record_processor(emit.processor)
         other.get_logger("tests").emit(LogRecord(body="after"))  # it would need a new folder
         assert emit.processor.counts.by_reason(OUTBOX_REJECTED) == {"shut_down": 2}
+        assert [emit.processor.force_flush(1000) for _ in range(2)] == [False, True]
 
     assert server.accepted == ["before"]
     assert folders_in(tmp_path) == []

@@ -149,6 +149,8 @@ class RecordingSource:
         calls: The calls, in order.
     """
 
+    is_own = True
+
     def __init__(self, batch: Batch | None, *, damaged: int = 0, error: OSError | None = None) -> None:
         self.calls: list[str] = []
         self._batch, self._damaged, self._error = batch, damaged, error

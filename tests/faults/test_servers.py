@@ -136,7 +136,8 @@ def test_partial_success(tmp_path: Path, record_fault: RecordFault, protocol: Ot
         with logging_to(tmp_path / "box", "", destination=server.destination()) as emit:
             for number in range(500):
                 emit(f"r{number}")
-            assert emit.processor.force_flush(20_000)
+            assert not emit.processor.force_flush(20_000)
+            assert emit.processor.depth == 0
         row = record_fault(
             row_name("a partial success", protocol),
             acknowledged=[f"r{number}" for number in range(500)],
@@ -188,7 +189,8 @@ def test_requests_are_rejected(
         with logging_to(tmp_path / "box", "", destination=server.destination()) as emit:
             for number in range(200):
                 emit(f"r{number}")
-            assert emit.processor.force_flush(30_000)
+            assert emit.processor.force_flush(30_000) == (fault == "413 above 10 records")
+            assert emit.processor.depth == 0
         row = record_fault(
             row_name(fault, protocol),
             acknowledged=[f"r{number}" for number in range(200)],
@@ -207,7 +209,7 @@ def test_record_is_too_large(tmp_path: Path, record_fault: RecordFault, mebibyte
             emit("before")
             emit.logger.emit(LogRecord(body="x" * mebibytes * 2**20, attributes={"log.record.uid": "huge"}))
             emit("after")
-            assert emit.processor.force_flush(60_000)
+            assert not emit.processor.force_flush(60_000)
         row = record_fault(
             row_name(f"one record of {mebibytes} MiB", protocol),
             acknowledged=["before", "huge", "after"],

@@ -10,6 +10,7 @@ thread. So all locks here are `RLock`s. `on_emit` takes none of them, except for
   `shutdown` has begun to close them. `_storages` is read without it, always through a copy (`_all_storages`).
 - `_targets` is a cache. Single dict operations are atomic in CPython, and the worst of a race is to compute an entry twice.
 - `_pending_bytes` may miss a few additions of threads that race. It only decides when the worker is woken, which polls anyway.
+- `_reported_losses` may be set by two flushes at once: a loss is reported twice then, or once more than it should be.
 - `_error_logged_at` may be read by two threads at once. The message is logged twice then.
 
 In a forked child only the forking thread exists, and any lock may have been held by another one. `_restart_in_child` makes
@@ -148,6 +149,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         self._lock = threading.RLock()
         self._pending_bytes = 0
         self._is_shut_down = False
+        self._reported_losses = 0
         self._error_logged_at = float("-inf")
         self._sender = Sender(
             self._given_transport or open_transport(self._destination),
@@ -280,11 +282,27 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
             return storage
 
     def force_flush(self, timeout_millis: float = 30_000) -> bool:
-        """Wait until every record that was accepted before this call is acknowledged: delivered, or a dead letter.
+        """Wait until every record that was accepted before this call was delivered.
 
         Returns:
-            False if the time was not enough. The records stay in the outbox, and are sent later.
+            False if one of them still waits when the time is over; it stays in the outbox, and is sent later. Also False if,
+            since the last call that reported it, a record became a dead letter, was damaged, was rejected by a server that
+            accepted its request, was dropped to make room, or was emitted after `shutdown`.
         """
+        # Noted first: of two flushes at the same time, both report a loss that happens during both.
+        reported = self._reported_losses
+        is_acknowledged = self._wait_acknowledged(timeout_millis)
+        losses = self._losses()
+        self._reported_losses = max(losses, self._reported_losses)
+        return is_acknowledged and losses == reported
+
+    def _losses(self) -> int:
+        """Return the number of records that this process accepted, and that are neither delivered nor wait."""
+        rejected = self._counters.by_reason(OUTBOX_REJECTED)
+        return self._sender.own_losses + rejected.get(DROPPED_OLDEST, 0) + rejected.get(SHUT_DOWN, 0)
+
+    def _wait_acknowledged(self, timeout_millis: float) -> bool:
+        """Wait until every record that was accepted before this call is acknowledged. Return False if the time is over first."""
         deadline = Deadline(timeout_millis)
         # Fixed now: a program that never stops emitting must not make a flush last for ever.
         goals = [(storage, storage.last_sequences()) for storage in self._all_storages()]
@@ -302,7 +320,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         if was_shut_down:
             return
         deadline = Deadline(timeout_millis)
-        if self.force_flush(timeout_millis):
+        if self._wait_acknowledged(timeout_millis):
             self._worker.send_orphans(deadline)  # own records first: orphans have waited for some process anyway
         else:
             logger.warning("Not all records of the outbox were delivered; they stay in %s.", self._outbox.directory)

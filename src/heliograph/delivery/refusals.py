@@ -26,6 +26,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header
+from heliograph.delivery.source import Source
 from heliograph.delivery.transport.verdict import Action, Verdict
 
 MAX_SUSPECTS: Final = 4
@@ -78,13 +79,15 @@ class BatchPass:
     """One pass over a batch: its records are sent together, or in smaller requests.
 
     Attributes:
-        header: The resource of the records.
+        source: The journal of the records.
+        header: Their resource.
         memory: The known facts about the records of the journal.
         acknowledged: The sequence up to which all records are acknowledged.
         suspects: Records that were refused alone and are not proven to be bad, in order, with their verdicts.
         has_accepted: True if the destination accepted a record in this pass.
     """
 
+    source: Source
     header: Header
     memory: SourceMemory
     acknowledged: int

@@ -44,9 +44,9 @@ from __future__ import annotations
 import enum
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
 from typing_extensions import assert_never
 
@@ -55,6 +55,7 @@ from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.batch import Batch, Entry, to_request
 from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.refusals import MAX_SUSPECTS, BatchPass, Refusals
+from heliograph.delivery.source import Source
 from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.errors import OutboxError
@@ -67,6 +68,7 @@ from heliograph.semconv import (
     OUTBOX_REJECTED,
     OUTBOX_RETRIED,
     SCOPE,
+    MetricName,
 )
 from heliograph.values.text import counted
 
@@ -79,25 +81,6 @@ _SMALLEST_GROWTH_BYTES: Final = 64
 _GROWTH: Final = 16
 
 logger: Final = SafeLogger(SCOPE)
-
-
-class Source(Protocol):
-    """A journal that records are sent from: a `JournalReader` (on disk) or a `MemoryJournal`."""
-
-    def read(self, *, max_bytes: int, max_records: int) -> Batch | None:
-        """Return the next records; `None` if there are none. A single record may be larger than `max_bytes`."""
-
-    def acknowledge(self, sequence: int) -> None:
-        """Note that no record up to this sequence needs to be sent any more."""
-
-    def rewind(self) -> None:
-        """Go back to the first unacknowledged record."""
-
-    def newest(self, known: Collection[int]) -> Entry | None:
-        """Return the newest record that is not acknowledged, but none with one of the known sequences; `None` without one."""
-
-    def take_damaged(self) -> int:
-        """Return the number of damaged records that were skipped since the last call."""
 
 
 class Outcome(enum.Enum):
@@ -125,6 +108,8 @@ class Sender:
     Attributes:
         counts: As given.
         closed: Set when the sender is closed; other threads may wait for it.
+        own_losses: The number of records that this process accepted, and that are not delivered and do not wait any more: dead
+            letters, damaged records, and those that a partial success rejected. Only the sending thread changes it.
     """
 
     def __init__(
@@ -139,6 +124,7 @@ class Sender:
     ) -> None:
         self.counts = counts
         self.closed = threading.Event()
+        self.own_losses = 0
         self._transport = transport
         self._timeout_seconds = timeout_seconds
         self._dead_letters = dead_letters
@@ -191,7 +177,7 @@ class Sender:
         batch = source.read(max_bytes=self._batch_bytes, max_records=MAX_BATCH_RECORDS)
         damaged = source.take_damaged()
         if damaged:
-            self.counts.add(OUTBOX_DAMAGED, damaged)
+            self._count_loss(source, OUTBOX_DAMAGED, damaged)
             logger.error(
                 "Damage in the outbox was skipped, and its bytes kept aside: %s.", counted(damaged, "damaged record")
             )
@@ -209,11 +195,12 @@ class Sender:
     def _deliver(self, source: Source, batch: Batch) -> bool:
         """Send a batch, in one request or in smaller ones. Return True if all of its records were acknowledged."""
         this = BatchPass(
+            source=source,
             header=batch.header,
             memory=self._refusals.memory_of(source),
             acknowledged=batch.entries[0].sequence - 1,
         )
-        if self._refusals.is_refusing and not self._try_another(source, this, batch.entries):
+        if self._refusals.is_refusing and not self._try_another(this, batch.entries):
             return False
         # The next part comes last. There are at most as many as the batch can be halved: 12 for 4,096 records.
         parts: list[Sequence[Entry]] = [batch.entries]
@@ -221,10 +208,10 @@ class Sender:
             part = this.unfinished(parts.pop())
             if part and not self._send_part(this, part, parts):
                 return False
-            if not self._judge_suspects(source, this, is_last=not parts):
+            if not self._judge_suspects(this, is_last=not parts):
                 return False
             if not this.suspects:
-                self._acknowledge(source, this, parts[-1][0].sequence - 1 if parts else batch.entries[-1].sequence)
+                self._acknowledge(this, parts[-1][0].sequence - 1 if parts else batch.entries[-1].sequence)
         return True
 
     def _send_part(self, this: BatchPass, entries: Sequence[Entry], parts: list[Sequence[Entry]]) -> bool:
@@ -265,7 +252,7 @@ class Sender:
         this.suspects.append((entry, verdict))
         return True
 
-    def _judge_suspects(self, source: Source, this: BatchPass, *, is_last: bool) -> bool:
+    def _judge_suspects(self, this: BatchPass, *, is_last: bool) -> bool:
         """Try to prove that suspects are bad, if they are many or the last part was sent. Return False if all records wait."""
         while True:
             is_many = len(this.suspects) >= MAX_SUSPECTS or self._refusals.has_spent()
@@ -273,28 +260,28 @@ class Sender:
                 return True
             if this.has_accepted and not is_many:
                 return self._bury_suspects(this)
-            newest = source.newest(this.known())
+            newest = this.source.newest(this.known())
             if newest is None:
                 if not this.suspects:
                     return True
                 # Nothing else waits that could be compared.
-                self._wait_refused(source, this.suspects[-1][1])
+                self._wait_refused(this, this.suspects[-1][1])
                 return False
-            if not self._try_alone(source, this, newest, is_lone=False):
+            if not self._try_alone(this, newest, is_lone=False):
                 return False
 
-    def _try_another(self, source: Source, this: BatchPass, entries: Sequence[Entry]) -> bool:
+    def _try_another(self, this: BatchPass, entries: Sequence[Entry]) -> bool:
         """Try one record at a destination that refused everything. Return False if all records wait."""
         candidates = list(this.unfinished(entries))
-        newest = source.newest(this.memory.done)
+        newest = this.source.newest(this.memory.done)
         if newest is not None and newest.sequence > entries[-1].sequence:
             candidates.append(newest)
         if not candidates:
             return True
-        is_lone = len(candidates) == 1 and self._refusals.is_lone(source)
-        return self._try_alone(source, this, this.memory.least_refused(candidates), is_lone=is_lone)
+        is_lone = len(candidates) == 1 and self._refusals.is_lone(this.source)
+        return self._try_alone(this, this.memory.least_refused(candidates), is_lone=is_lone)
 
-    def _try_alone(self, source: Source, this: BatchPass, entry: Entry, *, is_lone: bool) -> bool:
+    def _try_alone(self, this: BatchPass, entry: Entry, *, is_lone: bool) -> bool:
         """Send one record out of order. Return True if it was accepted, or is proven to be bad."""
         verdict = self._send(this, [entry])
         match verdict.action:
@@ -304,15 +291,15 @@ class Sender:
             case Action.SPLIT | Action.BAD_DATA:
                 if self._refusals.is_proven(this.memory, entry, is_lone=is_lone):
                     return self._put_to_dead_letters(this, entry, verdict)
-                self._wait_refused(source, verdict)
+                self._wait_refused(this, verdict)
             case Action.RETRY | Action.HOLD:
                 self._schedule_retry(verdict)
             case unknown:
                 assert_never(unknown)
         return False
 
-    def _wait_refused(self, source: Source, verdict: Verdict) -> None:
-        self._refusals.note_refuses_everything(source)
+    def _wait_refused(self, this: BatchPass, verdict: Verdict) -> None:
+        self._refusals.note_refuses_everything(this.source)
         self._schedule_retry(replace(verdict, message=f"the destination refuses everything: {verdict.message}"))
 
     def _note_success(self, this: BatchPass, entries: Sequence[Entry], verdict: Verdict) -> bool:
@@ -320,7 +307,7 @@ class Sender:
         # A server may report more rejected records than the request contained; a counter must not go down.
         count, rejected = len(entries), min(verdict.rejected, len(entries))
         self.counts.add(OUTBOX_DELIVERED, count - rejected)
-        self.counts.add(OUTBOX_REJECTED, rejected, Reason.PARTIAL_SUCCESS.value)
+        self._count_loss(this.source, OUTBOX_REJECTED, rejected, Reason.PARTIAL_SUCCESS)
         if rejected:
             logger.error("The server rejected %d of %s: %s", rejected, counted(count, "record"), verdict.message)
         self._note_working_server()
@@ -349,6 +336,12 @@ class Sender:
         size = sum(len(entry.encoded) for entry in entries)
         self._batch_bytes = max(1, min(self._batch_bytes, size) // 2)
 
+    def _count_loss(self, source: Source, metric: MetricName, count: int, reason: Reason | None = None) -> None:
+        """Count records that are not delivered. Do it before they are acknowledged: a flush that waits for that must see it."""
+        self.counts.add(metric, count, "" if reason is None else reason.value)
+        if source.is_own:
+            self.own_losses += count
+
     def _bury_suspects(self, this: BatchPass) -> bool:
         """Write the suspects to the dead letters. Return False if that failed; the rest of them is sent again later."""
         while this.suspects:
@@ -370,18 +363,18 @@ class Sender:
             self._schedule_retry(verdict)
             return False
         this.memory.done.add(entry.sequence)
-        self.counts.add(OUTBOX_DEAD, reason=verdict.reason.value)
+        self._count_loss(this.source, OUTBOX_DEAD, 1, verdict.reason)
         logger.error("A record became a dead letter (%s): %s", verdict.reason.value, verdict.message)
         return True
 
-    def _acknowledge(self, source: Source, this: BatchPass, sequence: int) -> None:
+    def _acknowledge(self, this: BatchPass, sequence: int) -> None:
         """Acknowledge all records up to a sequence, if some of them are not acknowledged yet."""
         if sequence <= this.acknowledged:
             return
         this.acknowledged = sequence
         this.memory.forget_until(sequence)
         try:
-            source.acknowledge(sequence)
+            this.source.acknowledge(sequence)
         except OSError as error:
             # Continue: the records are delivered. Only the cursor on disk is old, so after a restart of the process they
             # would be sent a second time.

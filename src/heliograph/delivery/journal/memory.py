@@ -26,9 +26,12 @@ class MemoryJournal:
         header: The resource that all records belong to.
 
     Attributes:
+        is_own: Always True: records in memory are this process's own.
         last_sequence: The sequence of the newest record that was accepted; 0 before the first.
         acknowledged: The sequence up to which all records are acknowledged.
     """
+
+    is_own = True
 
     def __init__(self, header: Header) -> None:
         self._header = header

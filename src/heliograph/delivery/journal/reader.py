@@ -56,6 +56,7 @@ class JournalReader:
         on_deleted: Called after a segment was deleted.
 
     Attributes:
+        is_own: True if this process accepted the records, and did not adopt them.
         acknowledged: The sequence up to which all records are acknowledged.
         damaged: The number of records that could not be read. At the end of a journal it is not known, and counts as one.
         damaged_bytes: The number of damaged bytes.
@@ -71,7 +72,7 @@ class JournalReader:
         on_deleted: Callable[[], None] = lambda: None,
     ) -> None:
         self._folder = folder
-        self._is_live = is_live
+        self._is_live = self.is_own = is_live
         self._read_only = read_only
         self._on_deleted = on_deleted
         self._segment: SegmentReader | None = None
