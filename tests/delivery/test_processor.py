@@ -156,7 +156,7 @@ def test_rejected_record_becomes_a_dead_letter(tmp_path: Path, status: int, reas
 
 
 def test_flush_reports_damage_of_own_records(tmp_path: Path) -> None:
-    """And reports it once: the next flush is about what was accepted since."""
+    """It does so once: the next flush is about records that were accepted since."""
     up = threading.Event()
     with serving(lambda number, records: OK if up.is_set() else (503, {}, b"")) as server:
         with logging_to(tmp_path, server.endpoint) as emit:
