@@ -7,6 +7,7 @@ import fcntl
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +67,21 @@ def test_half_created_folder_is_deleted(tmp_path: Path) -> None:
 
     assert list(box.lock_orphans()) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_whose_lock_file_cannot_be_opened_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as in a process that has too many open files."""
+    box = OutboxDirectory(tmp_path, max_bytes=100)
+    real = os.open
+
+    def fail(path: Path, *arguments: Any, **kwargs: Any) -> int:
+        if Path(path).name == "lock":
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real(path, *arguments, **kwargs)
+
+    monkeypatch.setattr(os, "open", fail)
+    with pytest.raises(OSError, match="Too many open files"):
+        box.create_folder()
 
 
 def test_folder_that_is_being_created_is_no_orphan(tmp_path: Path) -> None:

@@ -205,6 +205,13 @@ def test_two_outboxes_are_reported_together(telemetry: Telemetry) -> None:
     assert (found["depth"], found["size"], found["oldest.age"]) == ({"": 3}, {"": 30}, {"": 7})
 
 
+def test_nothing_is_reported_without_an_outbox(telemetry: Telemetry) -> None:
+    """As in a forked child, until it has an outbox of its own."""
+    OutboxMetrics(telemetry.meter_provider.get_meter("tests"))
+
+    assert points(telemetry) == {}
+
+
 def test_lock_is_new_in_the_child_of_a_fork() -> None:
     """Another thread of the parent held it when the process was forked, and does not exist in the child."""
     metrics = OutboxMetrics(NoOpMeter("tests"))

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from opentelemetry._logs import LogRecord
 from opentelemetry.context import Context, get_value
-from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs import LoggerProvider, ReadWriteLogRecord
 from opentelemetry.sdk.resources import Resource
 
 from delivery.outboxes import (
@@ -489,6 +489,16 @@ def test_resources_that_are_created_and_deleted_are_not_confused(tmp_path: Path)
 
     assert len(server.accepted) == 20
     assert server.accepted == server.resources
+
+
+def test_record_without_a_scope_is_delivered(tmp_path: Path) -> None:
+    """Another processor may pass on a record that it made itself."""
+    record = LogRecord(context=Context(), body="one", attributes={"log.record.uid": "one"})
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        emit.processor.on_emit(ReadWriteLogRecord(record, resource=Resource({"service.name": "other"})))
+        assert emit.processor.force_flush(60_000)
+
+    assert (server.accepted, server.resources) == (["one"], ["other"])
 
 
 def test_cache_of_loggers_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -369,6 +369,18 @@ def test_child_of_a_fork_does_not_keep_the_folder_locked(tmp_path: Path) -> None
         os.close(child_waits)
 
 
+def test_child_of_a_fork_has_nothing_to_close_before_the_first_record(tmp_path: Path) -> None:
+    """The storage has no folder yet, and can get one afterwards."""
+    storage = storage_in(tmp_path)
+
+    storage.abandon()
+
+    assert folders_in(tmp_path) == []
+    storage.append(SCOPE, encoded_record("one"))
+    assert len(folders_in(tmp_path)) == 1
+    storage.close()
+
+
 def test_child_of_a_fork_changes_no_file_of_its_parent(tmp_path: Path) -> None:
     """It closes all of them, and the parent goes on with the folder."""
     storage = storage_in(tmp_path)

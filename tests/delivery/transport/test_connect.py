@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from heliograph.delivery.transport.connect import THREAD_NAME, Address, Resolver, TimedSocket, connect
+from heliograph.delivery.transport.connect import THREAD_NAME, Address, Resolver, TimedSocket, connect, start_tls
 from heliograph.runtime.deadline import Deadline
 
 
@@ -215,6 +217,32 @@ def test_connection_is_idle_until_something_is_readable(listener: socket.socket,
         connection.recv_into(bytearray(1))
         assert connection.is_idle()
     assert not connection.is_idle()
+
+
+def reset(listener: socket.socket, data: bytes) -> None:
+    """Send data to the other end, and end the connection at once, without waiting for anything."""
+    other_end, _ = listener.accept()
+    other_end.sendall(data)
+    other_end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    other_end.close()
+
+
+def test_connection_that_was_reset_is_not_idle(listener: socket.socket, connection: TimedSocket) -> None:
+    """The next request gets a new one."""
+    reset(listener, b"")
+
+    assert not connection.is_idle()
+
+
+def test_connection_that_is_reset_before_the_handshake_is_closed(
+    listener: socket.socket, connection: TimedSocket
+) -> None:
+    """The server speaks before the client, which TLS does not allow, and ends the connection."""
+    reset(listener, b"x")
+
+    with pytest.raises(ssl.SSLError, match="Closed before TLS handshake"):
+        start_tls(connection, ssl.create_default_context(), "localhost", lambda socket: None)
+    assert connection.fileno() == -1
 
 
 def test_interrupt_ends_the_wait_of_another_thread(connection: TimedSocket) -> None:

@@ -130,7 +130,7 @@ class SegmentWriter:
 
 def _reserve(descriptor: int, size: int) -> None:
     """Give a file its size, with blocks on the disk behind all of it."""
-    if hasattr(os, "posix_fallocate"):
+    if hasattr(os, "posix_fallocate"):  # pragma: no branch — macOS does not have it
         try:
             os.posix_fallocate(descriptor, 0, size)
         except OSError as error:

@@ -143,11 +143,10 @@ class JournalWriter:
         needed = HEAD_BYTES + len(definition) + size
         if segment is None or segment.room < needed or len(self._scopes) == MAX_SCOPES:
             segment = self._roll(sequence, needed)
-        number = self._scopes.get(scope)
-        if number is None:
-            number = len(self._scopes)
-            segment.put(sequence, SCOPE, number, definition)
-            self._scopes[scope] = number  # after the write: records must not use a scope whose frame failed
+        # The scope is not defined in this segment: it is a new scope, or there was no room and the segment is a new one.
+        number = len(self._scopes)
+        segment.put(sequence, SCOPE, number, definition)
+        self._scopes[scope] = number  # after the write: records must not use a scope whose frame failed
         return segment, number
 
     def _roll(self, sequence: int, needed: int) -> SegmentWriter:
@@ -198,7 +197,7 @@ class JournalWriter:
         try:
             with self._lock:  # `last` is read before the msync, which covers only what was written before it began
                 segment, last = self._segment, self.last_sequence
-            if segment is not None:
+            if segment is not None:  # pragma: no branch — another thread closed the journal, and so synced the segment
                 segment.sync()
             synced = last
         finally:  # also if the msync failed: the next thread tries it again
