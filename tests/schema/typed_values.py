@@ -7,10 +7,13 @@ import decimal
 import enum
 import uuid
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
+import pydantic
+import pydantic.dataclasses
 from hypothesis import strategies as st
+from typing_extensions import Required, TypedDict
 
 
 class Color(enum.Enum):
@@ -52,6 +55,68 @@ class Node:
     children: list[Node]
 
 
+class Permission(enum.IntFlag):
+    READ = 1
+    WRITE = 2
+
+
+class Access(enum.Flag):
+    SEE = 1
+    EDIT = 4
+
+
+T = TypeVar("T")
+Small = Annotated[int, msgspec.Meta(ge=0, le=2)]
+
+
+@dataclass
+class Box(Generic[T]):
+    content: T
+    others: list[T]
+
+
+@dataclass(frozen=True)
+class Sealed(Generic[T]):
+    content: T
+
+
+class Struct(msgspec.Struct, Generic[T]):
+    content: T
+
+
+@dataclass
+class SmallBox(Box[Small]):
+    pass
+
+
+class Numbers(list[Small]):
+    pass
+
+
+class Pair(NamedTuple):
+    x: int
+    y: str = ""
+
+
+class Options(TypedDict, total=False):
+    size: Required[int]
+    color: str
+
+
+class Model(pydantic.BaseModel):
+    size: Annotated[int, pydantic.Field(ge=0)]
+    names: list[str] = []
+
+
+class GenericModel(pydantic.BaseModel, Generic[T]):
+    content: T
+
+
+@pydantic.dataclasses.dataclass
+class Checked:
+    size: int = pydantic.Field(default=1, lt=5)
+
+
 TEXTS = st.text(st.characters(categories=None), max_size=8)
 INTEGERS = st.integers(-(2**70), 2**70) | st.integers(-3, 3)
 FLOATS = st.floats() | st.sampled_from([0.0, 3.0, float("nan"), float("inf")])
@@ -60,6 +125,11 @@ LINES = st.builds(Line, start=POINTS, end=st.none() | POINTS, weight=st.floats(-
 NODES = st.builds(
     Node, value=st.integers(-3, 3), children=st.just([]) | st.lists(st.builds(Node, st.just(1), st.just([])))
 )
+
+SMALL = st.integers(-1, 3)
+FLAGS = st.sampled_from([Permission(value) for value in range(4)])
+ACCESSES = st.sampled_from([Access(0), Access.SEE, Access.EDIT, Access.SEE | Access.EDIT])
+MODELS = st.builds(Model.model_construct, size=SMALL, names=st.lists(TEXTS, max_size=2))
 
 FITTING: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (str, TEXTS),
@@ -94,6 +164,31 @@ FITTING: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (Point, POINTS),
     (Line, LINES),
     (Node, NODES),
+    (Permission, FLAGS),
+    (Access, ACCESSES),
+    (list[Permission], st.lists(FLAGS, max_size=3)),
+    (Box[int], st.builds(Box, content=SMALL, others=st.lists(SMALL, max_size=2))),
+    (Box[Small], st.builds(Box, content=SMALL, others=st.lists(SMALL, max_size=2))),
+    (Box[Point], st.builds(Box, content=POINTS, others=st.lists(POINTS, max_size=1))),
+    (SmallBox, st.builds(SmallBox, content=SMALL, others=st.lists(SMALL, max_size=2))),
+    (Sealed[Small], st.builds(Sealed, content=SMALL)),
+    (list[Sealed[str]], st.lists(st.builds(Sealed, content=TEXTS), max_size=2)),
+    (Struct[Box[str]], st.builds(Struct, content=st.builds(Box, content=TEXTS, others=st.just([])))),
+    (Numbers, st.lists(SMALL, max_size=3).map(Numbers)),
+    (Pair, st.builds(Pair, x=SMALL, y=TEXTS)),
+    (Options, st.fixed_dictionaries({"size": SMALL}, optional={"color": TEXTS})),
+    (Model, MODELS),
+    (list[Model], st.lists(MODELS, max_size=2)),
+    (GenericModel[Small], st.builds(GenericModel[Small].model_construct, content=SMALL)),
+    (Checked, st.builds(Checked, size=SMALL)),
+    (Point | Pair | Options, POINTS | st.builds(Pair, x=SMALL)),
+    (Point | Model, POINTS | MODELS),
+    (Point | str, POINTS | TEXTS),
+    (Point | dict[str, int], POINTS | st.dictionaries(TEXTS, SMALL, max_size=2)),
+    (list[Point | Line], st.lists(POINTS | LINES, max_size=2)),
+    (dt.datetime | str, st.datetimes() | TEXTS),
+    (Color | str, st.sampled_from(Color) | TEXTS),
+    (list[int] | tuple[str, ...], st.lists(SMALL, max_size=2) | st.lists(TEXTS, max_size=2).map(tuple)),
     (int | str, st.integers(0, 9) | TEXTS),
     (int | float, st.integers(0, 9) | FLOATS),
     (Annotated[int, msgspec.Meta(ge=1, lt=5)], st.integers(-3, 9)),

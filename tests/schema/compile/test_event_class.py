@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from dataclasses import dataclass, field, make_dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 import pytest
@@ -91,6 +91,32 @@ def test_class_without_a_name_is_rejected() -> None:
 def test_class_with_an_invalid_name_is_rejected(name: object) -> None:
     """A name is non-empty text on the class itself."""
     assert "has no name" in rejection(make_dataclass("Odd", [], bases=(Event,), namespace={"name": name}))
+
+
+@pytest.mark.parametrize(
+    ("field", "written"),
+    [
+        (("name", str, "sold"), 'name = "sold"'),
+        (("name", str), 'name = "ban-user"'),
+        (("name", Final, "sold"), 'name = "sold"'),
+        (("name", int, 3), 'name = "ban-user"'),
+    ],
+)
+def test_name_that_is_a_field_is_rejected(field: Any, written: str) -> None:
+    """The author meant the name of the class. The fix is to remove the annotation."""
+    cls = make_dataclass("Sold", [field, ("price", int, 0)], bases=(Event,))
+
+    assert f"write `{written}` without an annotation" in rejection(cls)
+
+
+def test_name_as_a_class_variable() -> None:
+    """It is no field, although it has an annotation."""
+
+    @dataclass
+    class Sold(Event):
+        name: ClassVar[str] = "sold"  # type: ignore[misc]
+
+    assert compile_schema(Sold, namespace="app").event_name == "app.sold"
 
 
 def test_class_that_is_not_a_dataclass_is_rejected() -> None:

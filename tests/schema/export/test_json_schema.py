@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, make_dataclass
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from heliograph.schema.export.json_schema import json_schema
 from heliograph.schema.read.validation import violations_of_fields
 from heliograph.values.forms import form_of
 from heliograph.values.text import to_json
-from schema.typed_values import FITTING, Node, annotated_values
+from schema.typed_values import FITTING, GenericModel, Node, annotated_values
 
 Validator = jsonschema.Draft202012Validator
 
@@ -170,3 +171,11 @@ def test_a_class_whose_name_looks_numbered_has_a_definition_of_its_own() -> None
             "Part_2": ["number"],
             "Part": ["text"],
         }
+
+
+def test_name_of_a_definition_is_part_of_a_uri() -> None:
+    """Pydantic writes the arguments of a generic model into the name of its class."""
+    written = json_schema(schema_of(x=GenericModel[dict[str, int]], y=GenericModel[list[int]]))
+
+    assert [set(re.findall(r"[^A-Za-z0-9_.-]", name)) for name in written["$defs"]] == [set(), set()]
+    assert written["properties"]["x"]["$ref"] == f"#/$defs/{next(iter(written['$defs']))}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import re
 import typing
 from collections.abc import Iterator
@@ -44,7 +45,8 @@ from heliograph.semconv import ACTOR_ONLY, EVENT_NAME_PATTERN, LOG_RECORD_UID, S
 from heliograph.values.introspect import declared_privacy, merge_attributes, with_pydantic_privacy
 from heliograph.values.privacy import PrivacyPolicy
 
-_BASE_FIELDS: Final = frozenset({"actor", "created"})
+_NO_PROPERTIES: Final = frozenset({"actor", "created", "name"})
+"""The names of fields that are no properties. A field ``name`` is a mistake, which is reported as such."""
 _REQUIREMENT: Final = re.compile(r"required|recommended|opt_in|conditionally_required: .*\S")
 
 
@@ -213,9 +215,13 @@ def _deprecation_problem(deprecated: object) -> str | None:
 
 def _name(event_class: type) -> str:
     name = getattr(event_class, "name", None)
-    if isinstance(name, str) and name:
-        return name
-    raise SchemaError(event_class, 'it has no name; give it one in its body, such as `name = "ban-user"`')
+    declared = name if isinstance(name, str) and name else None
+    if dataclasses.is_dataclass(event_class) and any(each.name == "name" for each in dataclasses.fields(event_class)):
+        written = json.dumps(declared or "ban-user", ensure_ascii=False)
+        raise SchemaError(event_class, f"its name is a field; write `name = {written}` without an annotation")
+    if declared is None:
+        raise SchemaError(event_class, 'it has no name; give it one in its body, such as `name = "ban-user"`')
+    return declared
 
 
 def _event_name(event_class: type, event_name: str, options: EventOptions) -> str:
@@ -280,7 +286,7 @@ def _fields(event_class: type, event_name: str, alias: object = None) -> tuple[F
 
 def _class_fields(event_class: type, hint: object) -> tuple[ClassField, ...]:
     try:
-        return fields_of_class(hint, without=_BASE_FIELDS) or ()
+        return fields_of_class(hint, without=_NO_PROPERTIES) or ()
     except Exception as error:
         raise SchemaError(
             event_class,

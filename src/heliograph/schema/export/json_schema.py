@@ -10,6 +10,7 @@ Source: JSON Schema, draft 2020-12. Keywords that begin with ``x-`` are annotati
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -139,8 +140,10 @@ class _Document:
         is_generic = bool(getattr(kind.python, "__parameters__", ()))
         key = kind if is_generic else kind.python
         if key not in self._names:
-            numbered = (f"{kind.name}_{number}" for number in itertools.count(2))
-            free = (name for name in itertools.chain([kind.name], numbered) if name not in self.definitions)
+            # A reference is a URI, and pydantic calls a class `Page[int]`.
+            readable = re.sub(r"[^\w.-]+", "_", kind.name, flags=re.ASCII).strip("_") or "class"
+            numbered = (f"{readable}_{number}" for number in itertools.count(2))
+            free = (name for name in itertools.chain([readable], numbered) if name not in self.definitions)
             name = self._names[key] = next(free)
             # The empty definition reserves the place: definitions are in the order of their first reference, and a class
             # that holds itself refers to its own name.

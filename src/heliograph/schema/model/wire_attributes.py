@@ -156,6 +156,8 @@ def wire_type(kind: Type) -> str:
             return _only({_SCALARS[type(value)] for value in kind.values if value is not None})
         case ArrayType():
             return _array_wire_type(kind)
+        case UnionType() if becomes_json_text(kind):
+            return "string"
         case UnionType():
             found = {wire_type(option) for option in options_of(without_null(kind))}
             return "double" if found == {"int", "double"} else _only(found)
@@ -170,12 +172,34 @@ def wire_type(kind: Type) -> str:
 _SCALARS: Final[Mapping[type, str]] = {bool: "boolean", int: "int", float: "double", str: "string"}
 
 
+def becomes_json_text(kind: Type) -> bool:
+    """Return True if a union has an option that is a class or a dict, beside other options than `None` and `Any`.
+
+    The names of attributes must not depend on the option that a value happens to have, so the value is one JSON text.
+    """
+    options = options_of(without_null(kind))
+    return (
+        len(options) > 1
+        and any(isinstance(option, (ObjectType, MapType)) for option in options)
+        and not any(isinstance(option, AnyType) for option in options)
+    )
+
+
 def _array_wire_type(kind: ArrayType) -> str:
     items = kind.prefix if kind.items is None else (*kind.prefix, kind.items)
+    if items and all(map(_is_never_scalar, items)):
+        return "string"  # the array becomes JSON text
     if not items or any(isinstance(item, (AnyType, UnionType)) or is_nullable(item) for item in items):
         return "any"
     scalar = _only({"" if isinstance(item, ArrayType) else wire_type(item) for item in items})
-    return f"{scalar}[]" if scalar in _SCALARS.values() else "string"  # an array of arrays or dicts becomes JSON text
+    return f"{scalar}[]" if scalar in _SCALARS.values() else "string"
+
+
+def _is_never_scalar(kind: Type) -> bool:
+    """Return True if an array of values of a type always becomes JSON text."""
+    return becomes_json_text(kind) or all(
+        isinstance(option, (ArrayType, MapType, ObjectType)) for option in options_of(without_null(kind))
+    )
 
 
 def _only(found: set[str]) -> str:

@@ -33,7 +33,7 @@ from heliograph.schema.model.types import (
     options_of,
     without_null,
 )
-from heliograph.schema.model.wire_attributes import expands, wire_type
+from heliograph.schema.model.wire_attributes import becomes_json_text, expands, wire_type
 from heliograph.schema.read.validation import Violation, violations_of, violations_of_fields
 from heliograph.values.attributes import Attributes, add_attributes
 from heliograph.values.declarations import NOWHERE, Place
@@ -251,6 +251,8 @@ def _in_wire_type(form: object, kind: Type) -> object:
             return int(form) if isinstance(form, float) and form.is_integer() else form
         case NumberType():
             return float(form) if type(form) is int and float(form) == form else form
+        case UnionType() if becomes_json_text(kind):
+            return form if form is None or isinstance(form, str) else to_json(form)
         case UnionType():
             return _in_wire_type(form, NumberType()) if wire_type(kind) == "double" else form
         case ArrayType():
