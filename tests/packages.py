@@ -1,10 +1,11 @@
-"""Install packages apart from the environment of the tests, for programs that need other versions, or no other packages."""
+"""Packages that a test needs: those of the environment of the tests, and others that are installed apart from it."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,16 @@ def install_apart(directory: Path, *arguments: str) -> None:
     try:
         subprocess.run(command, capture_output=True, text=True, check=True, timeout=TIMEOUT_SECONDS)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        reason = f"cannot be installed: {arguments}: {error.stderr or error}"
-        if os.environ.get("CI"):
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+        _skip(f"cannot be installed: {arguments}: {error.stderr or error}")
+
+
+def require(package: str) -> None:
+    """Skip the test if a package is not installed. In CI it fails."""
+    if find_spec(package) is None:
+        _skip(f"{package} is not installed: run `make test`")
+
+
+def _skip(reason: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

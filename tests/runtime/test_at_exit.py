@@ -63,7 +63,7 @@ def test_function_that_never_returns_does_not_keep_the_program_from_exiting() ->
     ran = python(
         """
 from heliograph.runtime.at_exit import AtExit
-AtExit(lambda: (report(called=True), time.sleep(3600)), 200)
+AtExit(lambda: (report(called=True), time.sleep(3600)), 200, in_children=print)
 """
     )
 
@@ -79,7 +79,7 @@ def function():
     time.sleep(0.2)
     at_exit.cancel()
     report(thread=threading.current_thread().name)
-at_exit = AtExit(function, 15_000)
+at_exit = AtExit(function, 15_000, in_children=print)
 """
     )
 
@@ -90,7 +90,7 @@ at_exit = AtExit(function, 15_000)
 def test_function_is_not_called_after_cancel() -> None:
     """The thread has ended when `cancel` returns; a second `cancel` does nothing."""
     called = threading.Event()
-    at_exit = AtExit(called.set, 1000)
+    at_exit = AtExit(called.set, 1000, in_children=called.set)
 
     at_exit.cancel()
     at_exit.cancel()
@@ -101,7 +101,7 @@ def test_function_is_not_called_after_cancel() -> None:
 
 def test_nothing_is_kept_after_cancel() -> None:
     """A program that makes and shuts down many hosts keeps none of them for the interpreter's exit."""
-    at_exit = AtExit(lambda: None, 1000)
+    at_exit = AtExit(lambda: None, 1000, in_children=print)
     reference = weakref.ref(at_exit)
 
     at_exit.cancel()
@@ -109,3 +109,20 @@ def test_nothing_is_kept_after_cancel() -> None:
     gc.collect()
 
     assert reference() is None
+
+
+def test_child_of_a_cancelled_object_starts_no_thread() -> None:
+    """A host that was shut down does nothing in a forked child."""
+    ran = python(
+        """
+from heliograph.runtime.at_exit import AtExit
+at_exit = AtExit(lambda: report(called=True), 1000, in_children=lambda: report(called=True))
+at_exit.cancel()
+if not os.fork():
+    report(threads=[thread.name for thread in threading.enumerate()])
+    os._exit(0)
+os.wait()
+"""
+    )
+
+    assert ran.only == {"threads": ["MainThread"]}

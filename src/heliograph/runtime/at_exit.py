@@ -12,8 +12,8 @@ a daemon thread because the interpreter joins all other threads before it calls 
 the function in the main thread was rejected: it may wait for a server, and nothing could end it after the timeout.
 
 A forked child has no copy of the thread, but a copy of the `atexit` registration. So it starts a thread of its own, and runs
-the function when it exits by itself. (A child that ends by `os._exit`, as those of `multiprocessing` do, runs no
-`atexit` function.)
+the function when it exits by itself. A child that ends by `os._exit`, as those of `multiprocessing` do, runs no `atexit` function:
+there, the main thread calls a second function, which is called at the end of a child's work and must leave everything usable.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import atexit
 import threading
 from collections.abc import Callable
 
+from heliograph.runtime.child_exit import ChildExit
 from heliograph.runtime.fork import after_fork_in_child
 
 
@@ -31,18 +32,27 @@ class AtExit:
     Args:
         function: The function. It runs in a thread of its own.
         timeout_millis: The longest time that the interpreter waits for the function, in milliseconds.
+        in_children: Called in place of the function in a child process that ends by `os._exit`; see `ChildExit`. It has to
+            return in time.
     """
 
-    def __init__(self, function: Callable[[], object], timeout_millis: float) -> None:
+    def __init__(
+        self, function: Callable[[], object], timeout_millis: float, *, in_children: Callable[[], object]
+    ) -> None:
         self._function = function
         self._timeout_seconds = timeout_millis / 1000
+        self._cancelled = False
         self._start_thread()
-        after_fork_in_child(self._start_thread)
+        after_fork_in_child(self._restart_in_child)
+        self._child_exit = ChildExit(in_children)
         atexit.register(self._exit)
+
+    def _restart_in_child(self) -> None:
+        if not self._cancelled:
+            self._start_thread()
 
     def _start_thread(self) -> None:
         self._go = threading.Event()
-        self._cancelled = False
         self._thread = threading.Thread(target=self._run, name="heliograph-exit", daemon=True)
         self._thread.start()
 
@@ -52,12 +62,14 @@ class AtExit:
             self._function()
 
     def _exit(self) -> None:
+        self._child_exit.cancel()  # finalizers may run after this
         self._go.set()
         self._thread.join(self._timeout_seconds)
 
     def cancel(self) -> None:
         """Do not call the function at exit, and end the thread. It may be called more than once."""
         atexit.unregister(self._exit)
+        self._child_exit.cancel()
         self._cancelled = True  # before the event: the thread reads it as soon as it wakes up
         self._go.set()
         if threading.current_thread() is not self._thread:  # the function itself may cancel, and cannot join its thread

@@ -58,6 +58,6 @@ def configure(
     host = Host(settings, plugins=plugins, databases=databases)
     for owned in set_up_providers(os.environ, *TelemetrySignal, settings=settings):
         host.at_shutdown(owned.shutdown)
-    at_exit = AtExit(host.shutdown, settings.flush_timeout_millis)
+    at_exit = AtExit(host.shutdown, settings.flush_timeout_millis, in_children=host.flush)
     host.at_shutdown(lambda _: at_exit.cancel())
     return host
