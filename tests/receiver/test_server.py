@@ -140,7 +140,7 @@ def test_request_that_is_being_stored_is_finished_before_the_block_ends(tmp_path
 
 def test_silent_client_is_disconnected(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The block ends although the client never sends its request."""
-    monkeypatch.setattr("heliograph.receiver.server.CLIENT_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("heliograph.receiver.server._Handler.timeout", 0.2)
     with receiving(store) as endpoint:
         client = socket.create_connection(("127.0.0.1", urlsplit(endpoint).port or 0))
         last_resort = threading.Timer(60, client.shutdown, [socket.SHUT_RDWR])

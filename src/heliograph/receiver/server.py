@@ -47,8 +47,7 @@ def receiving(store: Store) -> Iterator[str]:
     Yields:
         The endpoint, such as ``http://127.0.0.1:40123``.
     """
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_class(store))
-    server.daemon_threads = False  # `server_close` waits for threads that store a request only if they are no daemons
+    server = _Server(store)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="heliograph-receiver")
     thread.start()
     try:
@@ -60,47 +59,61 @@ def receiving(store: Store) -> Iterator[str]:
         server.server_close()
 
 
-def _handler_class(store: Store) -> type[BaseHTTPRequestHandler]:
-    routes: dict[str, tuple[Any, Callable[[Any], None], Any]] = {
-        "/v1/logs": (ExportLogsServiceRequest, store.add_logs, ExportLogsServiceResponse),
-        "/v1/traces": (ExportTraceServiceRequest, store.add_traces, ExportTraceServiceResponse),
-        "/v1/metrics": (ExportMetricsServiceRequest, store.add_metrics, ExportMetricsServiceResponse),
-    }
+class _Server(ThreadingHTTPServer):
+    """A server on a free port of 127.0.0.1, with a thread for each connection.
 
-    class Handler(BaseHTTPRequestHandler):
-        timeout = CLIENT_TIMEOUT_SECONDS
+    Attributes:
+        routes: For each path, the class of its requests, the method of the store that takes them, and the class of its
+            responses.
+    """
 
-        def do_POST(self) -> None:
-            route = routes.get(self.path)
-            if route is None:
-                self.send_error(HTTPStatus.NOT_FOUND, f"send to {', '.join(routes)}")
-            elif self.headers.get_content_type() != PROTOBUF:
-                self.send_error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the content type {PROTOBUF}")
-            else:
-                self._receive(*route)
+    daemon_threads = False  # `server_close` waits for threads that store a request only if they are no daemons
 
-        def _receive(self, request_class: Any, add: Callable[[Any], None], response_class: Any) -> None:
-            # The response is sent after the rows were committed: "200" means stored.
-            try:
-                add(request_class.FromString(self._body()))
-            except (ValueError, OSError, EOFError, DecodeError, zlib.error) as error:
-                self.send_error(HTTPStatus.BAD_REQUEST, str(error))
-                return
-            body = response_class().SerializeToString()
-            self.send_response(HTTPStatus.OK)
-            self.send_header("Content-Type", PROTOBUF)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def __init__(self, store: Store) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.routes: dict[str, tuple[Any, Callable[[Any], None], Any]] = {
+            "/v1/logs": (ExportLogsServiceRequest, store.add_logs, ExportLogsServiceResponse),
+            "/v1/traces": (ExportTraceServiceRequest, store.add_traces, ExportTraceServiceResponse),
+            "/v1/metrics": (ExportMetricsServiceRequest, store.add_metrics, ExportMetricsServiceResponse),
+        }
 
-        def _body(self) -> bytes:
-            length = int(self.headers.get("Content-Length", 0))
-            if not 0 <= length <= MAX_REQUEST_BYTES:
-                raise ValueError(f"the Content-Length must be between 0 and {MAX_REQUEST_BYTES}")
-            body = self.rfile.read(length)
-            return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — the base class's name
-            """Log nothing: the demo prints what arrived."""
+class _Handler(BaseHTTPRequestHandler):
+    """Handles the requests of one connection."""
 
-    return Handler
+    server: _Server
+    timeout = CLIENT_TIMEOUT_SECONDS
+
+    def do_POST(self) -> None:
+        """Store a request, or respond with an error."""
+        routes = self.server.routes
+        if self.path not in routes:
+            self.send_error(HTTPStatus.NOT_FOUND, f"send to {', '.join(routes)}")
+        elif self.headers.get_content_type() != PROTOBUF:
+            self.send_error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the content type {PROTOBUF}")
+        else:
+            self._receive(*routes[self.path])
+
+    def _receive(self, request_class: Any, add: Callable[[Any], None], response_class: Any) -> None:
+        # The response is sent after the rows were committed: "200" means stored.
+        try:
+            add(request_class.FromString(self._body()))
+        except (ValueError, OSError, EOFError, DecodeError, zlib.error) as error:
+            self.send_error(HTTPStatus.BAD_REQUEST, str(error))
+            return
+        body = response_class().SerializeToString()
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", PROTOBUF)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _body(self) -> bytes:
+        length = int(self.headers.get("Content-Length", 0))
+        if not 0 <= length <= MAX_REQUEST_BYTES:
+            raise ValueError(f"the Content-Length must be between 0 and {MAX_REQUEST_BYTES}")
+        body = self.rfile.read(length)
+        return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — the base class's name
+        """Log nothing: the demo prints what arrived."""

@@ -114,3 +114,10 @@ def test_attributes_without_a_name_are_ignored(tmp_path: Path) -> None:
     )
 
     assert [name for name, _ in found.attributes_of(found.events()[0])] == ["shop.user"]
+
+
+def test_an_event_without_a_name_has_an_empty_one(tmp_path: Path) -> None:
+    """No class can have it, so the event is skipped and reported later."""
+    [event] = registry(tmp_path, "events: [{brief: Nameless.}]").events()
+
+    assert event.event_name == ""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from dataclasses import dataclass, make_dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import jsonschema
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec import Meta
 
 from heliograph import Attribute, Deprecated, Event, Privacy
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.export.json_schema import json_schema
+from heliograph.schema.model.types import ZONED, Format
 from heliograph.schema.read.validation import violations_of_fields
 from heliograph.values.forms import form_of
 from heliograph.values.text import to_json
@@ -63,6 +66,108 @@ def test_the_document_is_a_json_schema(hint: Any) -> None:
 
     Validator.check_schema(written)
     assert json.loads(json.dumps(written, allow_nan=False)) == written
+
+
+INTEGER = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
+TIME = Format.TIME.pattern
+
+
+@pytest.mark.parametrize(
+    ("hint", "written"),
+    [
+        (Any, {}),
+        (None, {"type": "null"}),
+        (bool, {"type": "boolean"}),
+        (int, INTEGER),
+        (Annotated[int, Meta(ge=1, lt=5)], {**INTEGER, "minimum": 1, "exclusiveMaximum": 5}),
+        (
+            Annotated[int, Meta(gt=0, le=9, multiple_of=3)],
+            {**INTEGER, "exclusiveMinimum": 0, "maximum": 9, "multipleOf": 3},
+        ),
+        (float, {"type": "number"}),
+        (Annotated[float, Meta(gt=0.5, le=2)], {"type": "number", "exclusiveMinimum": 0.5, "maximum": 2}),
+        (str, {"type": "string"}),
+        (Annotated[str, Meta(min_length=2, max_length=3)], {"type": "string", "minLength": 2, "maxLength": 3}),
+        (Annotated[str, Meta(pattern="^[a-z]+$")], {"type": "string", "pattern": "^[a-z]+$"}),
+        (Annotated[str, Meta(pattern=r"(?P<x>a)(?P=x)")], {"type": "string", "x-patterns": [r"(?P<x>a)(?P=x)"]}),
+        (dt.date, {"type": "string", "format": "date", "pattern": Format.DATE.pattern}),
+        (dt.time, {"type": "string", "pattern": TIME}),
+        (
+            Annotated[dt.time, Meta(tz=True)],
+            {"type": "string", "format": "time", "pattern": TIME, "allOf": [{"pattern": ZONED}]},
+        ),
+        (dt.timedelta, {"type": "string", "pattern": Format.DURATION.pattern}),
+        (Literal["a", 1], {"enum": ["a", 1]}),
+        (list[int], {"type": "array", "items": INTEGER}),
+        (
+            Annotated[list[int], Meta(min_length=1, max_length=2)],
+            {"type": "array", "items": INTEGER, "minItems": 1, "maxItems": 2},
+        ),
+        (
+            tuple[bool, str],
+            {
+                "type": "array",
+                "prefixItems": [{"type": "boolean"}, {"type": "string"}],
+                "items": False,
+                "minItems": 2,
+                "maxItems": 2,
+            },
+        ),
+        (tuple[()], {"type": "array", "items": False, "minItems": 0, "maxItems": 0}),
+        (dict, {"type": "object", "additionalProperties": {}}),
+        (
+            Annotated[dict[str, bool], Meta(min_length=1, max_length=2)],
+            {"type": "object", "additionalProperties": {"type": "boolean"}, "minProperties": 1, "maxProperties": 2},
+        ),
+        (
+            dict[Literal["a"], bool],
+            {"type": "object", "propertyNames": {"enum": ["a"]}, "additionalProperties": {"type": "boolean"}},
+        ),
+        (bool | str, {"anyOf": [{"type": "boolean"}, {"type": "string"}]}),
+    ],
+    ids=str,
+)
+def test_each_type_has_its_keywords(hint: Any, written: dict[str, Any]) -> None:
+    """The types and the constraints of annotations become keywords of JSON Schema, and no others are written."""
+    [found] = json_schema(schema_of(x=hint))["properties"].values()
+
+    assert {
+        keyword: value for keyword, value in found.items() if keyword not in {"x-attribute", "x-requirement"}
+    } == written
+
+
+@pytest.mark.parametrize(
+    ("declared", "written"),
+    [
+        (Attribute(), {}),
+        (Attribute(brief="Short.", note="Long."), {"description": "Short.\n\nLong."}),
+        (Attribute(note="Long."), {"description": "Long."}),
+        (Attribute(examples=["a"]), {"examples": ["a"]}),
+        (Attribute(privacy=Privacy.MASK), {"x-privacy": "mask"}),
+        (Attribute(unit="s"), {"x-unit": "s"}),
+        (Attribute(deprecated=Deprecated()), {"deprecated": True}),
+        (Attribute(deprecated=Deprecated(renamed_to="app.new")), {"deprecated": True, "x-renamed-to": "app.new"}),
+    ],
+    ids=str,
+)
+def test_each_declaration_has_its_keywords(declared: Attribute, written: dict[str, Any]) -> None:
+    """A keyword without a value is omitted."""
+    [found] = json_schema(schema_of(x=Annotated[str, declared]))["properties"].values()
+
+    assert found == {"type": "string", "x-attribute": "app.e.x", "x-requirement": "required", **written}
+
+
+def test_an_event_that_declares_nothing_has_a_short_document() -> None:
+    """It has no version, description, notice of deprecation, requirement or definition."""
+    assert json_schema(schema_of()) == {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:heliograph:app.e",
+        "title": "app.e",
+        "x-severity": 9,
+        "x-stability": "development",
+        "type": "object",
+        "properties": {},
+    }
 
 
 def test_the_core_events_of_datasette_are_exported() -> None:

@@ -121,8 +121,8 @@ class WeaverRegistry:
                 self._groups[group.id] = group
         self._events += file.events
         self._events += (group for group in file.groups if group.type == "event")
-        defining = (entry for group in file.groups for entry in group.attributes if entry.id is not None)
-        for entry in (*file.attributes, *defining):
+        inside = (entry for group in file.groups for entry in group.attributes)
+        for entry in (*file.attributes, *inside):
             if entry.name is not None:
                 self._attributes[entry.name] = entry
 
