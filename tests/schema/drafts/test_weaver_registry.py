@@ -121,3 +121,11 @@ def test_an_event_without_a_name_has_an_empty_one(tmp_path: Path) -> None:
     [event] = registry(tmp_path, "events: [{brief: Nameless.}]").events()
 
     assert event.event_name == ""
+
+
+def test_a_folder_without_registry_files_is_an_error(tmp_path: Path) -> None:
+    """A manifest alone is no registry."""
+    (tmp_path / "manifest.yaml").write_text("schema_url: https://example.com/1.0.0")
+
+    with pytest.raises(FileFormatError, match="has no registry files"):
+        WeaverRegistry(tmp_path)
