@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Final, Protocol, TypeAlias
 
@@ -56,10 +57,25 @@ _COUNTERS: Final[Mapping[MetricName, tuple[str, ...]]] = {
 """The counters, each with all of its reasons: every one is reported from the start, as 0."""
 
 
-class OutboxCounters:
-    """Counts records, or requests, by metric and reason. Any thread may count and read."""
+class CountObserver(Protocol):
+    """Reports the counts of an outbox in its own way, as they happen."""
 
-    def __init__(self) -> None:
+    def counted(self, metric: MetricName, count: int, reason: str) -> None:
+        """Report an addition to a counter."""
+
+    def in_flight(self, change: int) -> None:
+        """Report that so many more records are in flight, or fewer."""
+
+
+class OutboxCounters:
+    """Counts records, or requests, by metric and reason. Any thread may count and read.
+
+    Args:
+        observer: Is called with each addition, and with each change of the number of records in flight.
+    """
+
+    def __init__(self, observer: CountObserver | None = None) -> None:
+        self._observer = observer
         self._lock = threading.RLock()
         self._counts: Counter[tuple[MetricName, str]] = Counter()
 
@@ -68,6 +84,20 @@ class OutboxCounters:
         if count:  # only reasons that occurred are listed by `by_reason`
             with self._lock:
                 self._counts[metric, reason] += count
+            if self._observer is not None:
+                self._observer.counted(metric, count, reason)
+
+    @contextmanager
+    def in_flight(self, count: int) -> Iterator[None]:
+        """Report so many records as in flight during the block."""
+        if self._observer is None:
+            yield
+            return
+        self._observer.in_flight(count)
+        try:
+            yield
+        finally:
+            self._observer.in_flight(-count)
 
     def set_total(self, metric: MetricName, count: int) -> None:
         """Set a counter without reasons to a number that is counted elsewhere."""

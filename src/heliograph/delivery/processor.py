@@ -42,6 +42,7 @@ from heliograph.delivery.metrics import (
     OutboxCounters,
     outbox_metrics_of,
 )
+from heliograph.delivery.self_observation import SelfObservation, is_enabled
 from heliograph.delivery.sender import MAX_BATCH_BYTES, Sender
 from heliograph.delivery.storage import ResourceStorage, encode_header
 from heliograph.delivery.transport.contract import Transport
@@ -136,6 +137,10 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         self._durable = durable
         self._strict = strict
         self._metrics = outbox_metrics_of(Providers(meter_provider=meter_provider))
+        # Once, and not in `_start`: a forked child must not create the same instruments again.
+        self._self_observation = (
+            SelfObservation(self._destination, lambda: self.depth, meter_provider) if is_enabled() else None
+        )
         self._storages: dict[Header, ResourceStorage] = {}
         self._start()
         # After `outbox_metrics_of`: callbacks run in the order of registration, and the metrics of a child must be empty
@@ -144,7 +149,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
 
     def _start(self) -> None:
         """Create everything that a process has for itself, and start the worker."""
-        self._counters = OutboxCounters()
+        self._counters = OutboxCounters(self._self_observation)
         self._targets: dict[tuple[int, int], _LoggerTarget] = {}
         self._lock = threading.RLock()
         self._pending_bytes = 0

@@ -238,7 +238,8 @@ class Sender:
     def _send(self, this: BatchPass, entries: Sequence[Entry]) -> Verdict:
         self._refusals.note_request()
         try:
-            return self._transport.send(to_request(this.header, entries), self._timeout_seconds)
+            with self.counts.in_flight(len(entries)):
+                return self._transport.send(to_request(this.header, entries), self._timeout_seconds)
         except Exception as error:
             # A defect, for this record or for all. Like a refusal: one record must not stop all that wait behind it.
             self._log.log(type(error).__name__, "A request could not be made.", error=error)
