@@ -29,15 +29,15 @@ from opentelemetry.trace import TracerProvider
 
 from heliograph.ambient_actor import Actor
 from heliograph.database import Database
-from heliograph.errors import DatabaseNotFound, PluginError, qualified_name
+from heliograph.errors import DatabaseNotFound
 from heliograph.events import EventLike
 from heliograph.hooks.dispatch import TrackEventDispatcher
-from heliograph.hooks.plugins import Plugins, flatten_results, resolve_result
+from heliograph.hooks.plugins import Plugins
 from heliograph.instrumentation import Instrumentation
+from heliograph.plugin_startup import PluginStartup
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.runtime.deadline import Deadline, run_within
 from heliograph.runtime.loop import BackgroundLoop, Jobs
-from heliograph.runtime.once import RunOnce
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings, resolve_references
@@ -62,8 +62,9 @@ logger: Final = SafeLogger(SCOPE)
 class Host:
     """Tracks events, and creates and verifies tokens, with plugins that were written for Datasette's hooks.
 
-    The hooks receive it as ``datasette``. Use it as a context manager, sync or async: the plugins' startup hooks run when it
-    is entered, and it is shut down when the block ends. Without one, startup hooks run before the first event or token.
+    The hooks receive it as ``datasette``. Event classes are registered when it is made, so that a mistake in one ends the program's
+    start. Use it as a context manager, sync or async: the plugins' startup hooks run when it is entered, and it is shut down
+    when the block ends. Without one, startup hooks run before the first event or token.
 
     >>> from dataclasses import dataclass
     >>> from heliograph import Event, Host, hookimpl
@@ -82,6 +83,7 @@ class Host:
         settings: The settings; `None` reads them from the environment.
         plugins: Modules or objects with hook functions, in addition to the plugins that installed packages register as
             entry points of the group ``heliograph``.
+        events: Event classes that no plugin registers.
         databases: The SQLite file of each database, by its name for `get_database`.
         tracer_provider: The provider for spans; `None` uses the global one, even if it is set later.
         logger_provider: The provider for log records; `None` uses the global one, even if it is set later.
@@ -89,7 +91,8 @@ class Host:
 
     Raises:
         SettingsError: The environment has invalid settings.
-        PluginError: A plugin cannot be loaded or registered.
+        PluginError: A plugin cannot be loaded or registered, or its hook ``register_events`` failed.
+        SchemaError: No schema can be compiled for an event class; it lists all of them.
 
     Attributes:
         settings: The settings.
@@ -106,6 +109,7 @@ class Host:
         settings: Settings | None = None,
         *,
         plugins: Iterable[object] = (),
+        events: Iterable[type] = (),
         databases: Mapping[str, str | PathLike[str]] | None = None,
         tracer_provider: TracerProvider | None = None,
         logger_provider: LoggerProvider | None = None,
@@ -123,11 +127,14 @@ class Host:
         self._must_warn_of_secret = not settings.secret
         self._shutdown_functions: list[Callable[[float], bool | None]] = []
         self._background = BackgroundLoop()
-        self._startup = RunOnce(self._start, self._background)
         self._databases = self._create_databases(databases or {})
         self._plugins = self._load_plugins(plugins)
-        self._dispatcher = TrackEventDispatcher(self._plugins, self._background, metrics_of(self._providers))
+        metrics = metrics_of(self._providers)
+        self._dispatcher = TrackEventDispatcher(self._plugins, self._background, metrics)
         self._tokens = TokenService(self._plugins, self._instrumentation.tokens)
+        self._plugin_startup = PluginStartup(self, self._plugins, self.schemas, metrics, self._background)
+        self._startup = self._plugin_startup.once
+        self._plugin_startup.register_all(events)  # last: hooks get this host, and may use all of it
 
     def _create_databases(self, files: Mapping[str, str | PathLike[str]]) -> dict[str, Database]:
         paths = {INTERNAL_DATABASE: ":memory:", **files}
@@ -161,7 +168,6 @@ class Host:
             UnregisteredEvent: No plugin registered the event's class or an ancestor of it; a `KeyError`.
             InvalidEvent: The event violates its schema, and the setting ``validation`` is ``strict``. No hook is called.
             OutboxFull: The outbox has no room for the event, and the setting ``validation`` is ``strict``. No hook is called.
-            Exception: A startup hook failed. The event was not tracked.
         """
         if self._is_ending():
             return
@@ -180,7 +186,6 @@ class Host:
             UnregisteredEvent: No plugin registered the event's class or an ancestor of it; a `KeyError`.
             InvalidEvent: The event violates its schema, and the setting ``validation`` is ``strict``. No hook is called.
             OutboxFull: The outbox has no room for the event, and the setting ``validation`` is ``strict``. No hook is called.
-            Exception: A startup hook failed. The event was not tracked.
         """
         if self._is_ending():
             return
@@ -327,61 +332,32 @@ class Host:
     # Life cycle
 
     def register(self, plugin: object) -> None:
-        """Add a plugin. If the host has started, register the plugin's events and run its startup hook at once.
+        """Add a plugin, and register its events. If the host has started, run its startup hook at once.
 
-        A plugin that fails to start is removed again.
+        A plugin that fails is removed again.
 
         Args:
             plugin: A module or an object with hook functions.
 
         Raises:
-            PluginError: The plugin cannot be registered.
+            PluginError: The plugin cannot be registered, or its hook ``register_events`` failed.
             SchemaError: No schema can be compiled for one of its event classes.
             Exception: Its startup hook failed.
         """
         self._plugins.register(plugin)
-        if self._startup.done:
-            try:
-                self.call(self._start_plugin, plugin)
-            except BaseException:
-                self._plugins.unregister(plugin)
-                raise
+        try:
+            self._plugin_startup.add(plugin)
+        except BaseException:
+            self._plugins.unregister(plugin)
+            raise
 
     async def invoke_startup(self) -> None:
-        """Register the plugins' event classes and run their startup hooks, once.
+        """Run the plugins' startup hooks, and those `register_events` that are async, once.
 
-        Entering the host, and the first event or token, do the same.
-
-        Raises:
-            SchemaError: No schema can be compiled for one of the event classes.
-            Exception: A startup hook failed. The next call tries again.
+        Entering the host, and the first event or token, do the same. A hook that fails is logged and counted, and the host goes on
+        without its plugin.
         """
         await self._startup.ensure_async()
-
-    async def _start(self) -> None:
-        await self._register_events(self._plugins.call("register_events", datasette=self))
-        started = list(self._plugins)
-        for result in self._plugins.call("startup", datasette=self):
-            await resolve_result(result)
-        for plugin in self._plugins:
-            if plugin not in started:  # a startup hook registered it meanwhile
-                await self._start_plugin(plugin)
-
-    async def _start_plugin(self, plugin: object) -> None:
-        await self._register_events(self._plugins.call_plugin(plugin, "register_events", datasette=self))
-        for result in self._plugins.call_plugin(plugin, "startup", datasette=self):
-            await resolve_result(result)
-
-    async def _register_events(self, results: list[object]) -> None:
-        event_classes: list[type] = []
-        for event_class in flatten_results([await resolve_result(result) for result in results]):
-            if not isinstance(event_class, type):
-                raise PluginError(
-                    f"the hook register_events returned an object of {qualified_name(event_class)}, not an event class; "
-                    "return the classes themselves"
-                )
-            event_classes.append(event_class)
-        self.schemas.register_all(event_classes)
 
     def call(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an async function from sync code and return its result: ``host.call(host.verify_token, token)``.

@@ -12,7 +12,7 @@ import pluggy
 import pytest
 
 from heliograph import HeliographError, PluginError, hookimpl
-from heliograph.hooks.plugins import Plugins, flatten_results, misspelled_hooks, resolve_result
+from heliograph.hooks.plugins import Plugins, flatten_results, items_of, misspelled_hooks, resolve_result
 from recorder import Telemetry
 
 
@@ -89,13 +89,31 @@ def test_plugin_registered_later_is_called() -> None:
     assert [call(datasette=None, event=None) for _, call in plugins.calls_by_plugin("track_event")] == [["b"], ["a"]]
 
 
-def test_call_plugin_calls_one_plugin_only() -> None:
-    """It is for a plugin that is registered while the host runs."""
-    called: list[str] = []
-    one, other = Named("one", called), Named("other", called)
+def test_plugin_is_removed_by_its_name() -> None:
+    """It is the name with which its hooks are returned."""
+    one, other = Named("one", []), Named("other", [])
+    plugins = loaded(one, other)
 
-    assert loaded(one, other).call_plugin(one, "track_event", datasette=None, event=None) == ["one"]
-    assert called == ["one"]
+    plugins.unregister_name(plugins.name_of(one))
+
+    assert [name for name, _ in plugins.calls_by_plugin("track_event")] == [plugins.name_of(other)]
+
+
+@pytest.mark.parametrize(
+    ("result", "items"),
+    [
+        (None, []),
+        (Named, [Named]),
+        ([Named], [Named]),
+        ((Named,), [Named]),
+        ({Named}, [Named]),
+        ((each for each in [Named]), [Named]),
+        (7, [7]),
+    ],
+)
+def test_event_classes_in_a_result(result: object, items: list[object]) -> None:
+    """Any iterable, as in Datasette, or one class. What is neither is for the caller to reject."""
+    assert list(items_of(result)) == items
 
 
 def test_module_is_a_plugin() -> None:

@@ -129,7 +129,7 @@ async def work():
 
 import asyncio
 background = BackgroundLoop()
-once = RunOnce(work, background)
+once = RunOnce(lambda: (work() for _ in range(1)), background)
 thread = threading.Thread(target=once.ensure)
 thread.start()
 entered.wait()
@@ -160,7 +160,7 @@ async def work():
     global pid
     pid = os.fork()
 
-once = RunOnce(work, BackgroundLoop())
+once = RunOnce(lambda: (work() for _ in range(1)), BackgroundLoop())
 asyncio.run(once.ensure_async())
 report(done=once.done)
 if not pid:

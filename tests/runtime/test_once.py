@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import anyio
@@ -22,6 +22,11 @@ def background() -> Iterator[BackgroundLoop]:
     background = BackgroundLoop()
     yield background
     background.stop()
+
+
+def once_awaiting(function: Callable[[], Awaitable[None]], background: BackgroundLoop) -> RunOnce:
+    """Return work that awaits one async function."""
+    return RunOnce(lambda: (function() for _ in range(1)), background)
 
 
 class Work:
@@ -55,7 +60,7 @@ class Gate:
 def test_sync_callers_run_it_once(background: BackgroundLoop) -> None:
     """The second caller finds it done."""
     work = Work()
-    once = RunOnce(work, background)
+    once = once_awaiting(work, background)
 
     once.ensure()
     once.ensure()
@@ -66,7 +71,7 @@ def test_sync_callers_run_it_once(background: BackgroundLoop) -> None:
 def test_threads_and_event_loops_that_come_together_run_it_once(background: BackgroundLoop) -> None:
     """Sync and async callers all return when it is done, and not before."""
     work = Work()
-    once = RunOnce(work, background)
+    once = once_awaiting(work, background)
     barrier = threading.Barrier(8)
 
     def come(number: int) -> bool:
@@ -86,7 +91,7 @@ def test_threads_and_event_loops_that_come_together_run_it_once(background: Back
 async def test_tasks_of_one_loop_run_it_once(background: BackgroundLoop) -> None:
     """It runs in the event loop of an async caller; the background loop is not started."""
     work = Work()
-    once = RunOnce(work, background)
+    once = once_awaiting(work, background)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
@@ -106,7 +111,7 @@ def test_only_one_of_several_callers_claims_the_run(
         return Future()
 
     work = Work()
-    once = RunOnce(work, background)
+    once = once_awaiting(work, background)
     barrier = threading.Barrier(4)
     monkeypatch.setattr("heliograph.runtime.once.Future", slow_future)
 
@@ -124,7 +129,7 @@ def test_only_one_of_several_callers_claims_the_run(
 def test_caller_that_is_late_by_a_moment_does_not_run_it_again(background: BackgroundLoop, is_async: bool) -> None:
     """Between a caller's look at `done` and its claim, another caller may finish the run."""
     work = Work()
-    once = RunOnce(work, background)
+    once = once_awaiting(work, background)
 
     class LateLock:
         """The lock, in the hands of a caller who is interrupted before acquiring it."""
@@ -148,7 +153,7 @@ def test_caller_that_is_late_by_a_moment_does_not_run_it_again(background: Backg
 
 def test_error_is_raised_and_the_next_caller_tries_again(background: BackgroundLoop) -> None:
     """A failed run is not remembered."""
-    once = RunOnce(Work(fail=1), background)
+    once = once_awaiting(Work(fail=1), background)
 
     with pytest.raises(RuntimeError, match="time 1"):
         once.ensure()
@@ -160,7 +165,7 @@ def test_error_is_raised_and_the_next_caller_tries_again(background: BackgroundL
 def test_callers_who_waited_for_a_failure_try_again_themselves(background: BackgroundLoop) -> None:
     """Nobody returns before it is done; each failure is raised to exactly one caller."""
     work = Work(fail=2)
-    once = RunOnce(work, background)
+    once = once_awaiting(work, background)
     barrier = threading.Barrier(4)
 
     def come(_: int) -> bool:
@@ -186,7 +191,7 @@ def test_function_may_ask_for_its_own_run(background: BackgroundLoop) -> None:
         await asyncio.to_thread(once.ensure)
         seen.append(once.done)
 
-    once = RunOnce(work, background)
+    once = once_awaiting(work, background)
     once.ensure()
 
     assert seen == [False]
@@ -196,7 +201,7 @@ def test_function_may_ask_for_its_own_run(background: BackgroundLoop) -> None:
 async def test_after_a_failed_run_its_caller_is_not_inside_it_any_more(background: BackgroundLoop) -> None:
     """The caller's own context must not keep the mark of being inside, or its next call would return at once."""
     work = Work(fail=1)
-    once = RunOnce(work, background)
+    once = once_awaiting(work, background)
 
     with pytest.raises(RuntimeError, match="time 1"):
         await once.ensure_async()
@@ -209,7 +214,7 @@ async def test_after_a_failed_run_its_caller_is_not_inside_it_any_more(backgroun
 async def test_sync_call_in_the_event_loop_that_runs_it_is_an_error(background: BackgroundLoop) -> None:
     """It would wait for its own thread; the error says how to avoid it. The run itself goes on."""
     gate = Gate()
-    once = RunOnce(gate, background)
+    once = once_awaiting(gate, background)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(once.ensure_async)
@@ -224,7 +229,7 @@ async def test_sync_call_in_the_event_loop_that_runs_it_is_an_error(background: 
 @pytest.mark.anyio
 async def test_sync_call_in_an_event_loop_runs_it_on_the_background_loop(background: BackgroundLoop) -> None:
     """If nobody runs it yet, the caller's event loop waits while the background loop runs it."""
-    once = RunOnce(Work(), background)
+    once = once_awaiting(Work(), background)
 
     once.ensure()
 
@@ -234,7 +239,7 @@ async def test_sync_call_in_an_event_loop_runs_it_on_the_background_loop(backgro
 def test_sync_call_on_the_background_loop_is_an_error_and_claims_nothing(background: BackgroundLoop) -> None:
     """The background loop cannot run it while it waits there. Others can still run it."""
     work = Work()
-    once = RunOnce(work, background)
+    once = once_awaiting(work, background)
 
     async def call_it() -> None:
         once.ensure()
@@ -251,7 +256,7 @@ def test_sync_call_on_the_background_loop_is_an_error_and_claims_nothing(backgro
 async def test_caller_that_is_cancelled_in_its_run_leaves_it_to_the_next(background: BackgroundLoop) -> None:
     """A cancelled run has not succeeded, and keeps nobody waiting."""
     gate = Gate()
-    once = RunOnce(gate, background)
+    once = once_awaiting(gate, background)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(once.ensure_async)
@@ -268,7 +273,7 @@ async def test_caller_that_is_cancelled_in_its_run_leaves_it_to_the_next(backgro
 async def test_caller_that_is_cancelled_while_it_waits_does_not_cancel_the_others(background: BackgroundLoop) -> None:
     """Three callers of one run: the one that is cancelled ends, the run and the other one go on."""
     gate = Gate()
-    once = RunOnce(gate, background)
+    once = once_awaiting(gate, background)
     ended: list[str] = []
 
     async def named(name: str) -> None:
@@ -294,7 +299,7 @@ async def test_caller_that_is_cancelled_while_it_waits_does_not_cancel_the_other
 def test_thread_that_waits_for_an_event_loop_tries_again_when_that_run_fails(background: BackgroundLoop) -> None:
     """A sync caller that waited for the run of an async caller runs the function itself, on the background loop."""
     work = Work(fail=1)
-    once = RunOnce(work, background)
+    once = once_awaiting(work, background)
 
     async def program() -> None:
         run = asyncio.ensure_future(once.ensure_async())

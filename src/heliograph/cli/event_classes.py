@@ -23,7 +23,7 @@ import click
 from heliograph.cli.datasette_source import DatasetteOptions, start_datasette
 from heliograph.cli.terminal import echo_lines
 from heliograph.errors import HeliographError, SchemaError
-from heliograph.hooks.plugins import Plugins, flatten_results, resolve_result
+from heliograph.hooks.plugins import Plugins, items_of, resolve_result
 from heliograph.host import Host
 from heliograph.schema.registry import SchemaRegistry
 from heliograph.settings import Settings
@@ -226,9 +226,8 @@ async def _classes_of_plugin(target: object) -> tuple[type, ...]:
     plugins = Plugins()
     plugins.register(plugin)
     results = plugins.call("register_events", datasette=Host(Settings()))
-    classes = tuple(
-        each for each in flatten_results([await resolve_result(result) for result in results]) if isinstance(each, type)
-    )
+    found = [item for result in results for item in items_of(await resolve_result(result))]
+    classes = tuple(each for each in found if isinstance(each, type))
     if not classes:
         raise click.UsageError(f"{target!r} is not an event class and registers no events")
     return classes

@@ -15,15 +15,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import sys
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from heliograph.events import EventLike
-from heliograph.hooks.plugins import HookCall, Plugins, resolve_result
+from heliograph.hooks.plugins import FUNCTION_WITH_YIELD, HookCall, Plugins, is_generator, resolve_result
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.loop import BackgroundLoop
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import PROGRAM_ERRORS, is_caller_cancelled
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.telemetry.metrics import Metrics, error_type
@@ -32,8 +31,6 @@ TRACK_EVENT: Final = "track_event"
 
 AsyncResults: TypeAlias = "list[tuple[str, object]]"
 """The async functions and coroutines that hooks returned, each with the name of its plugin."""
-
-_FUNCTION_WITH_YIELD: Final = "the hook, or the function that it returned, contains `yield`, so it did not run; mark a hook wrapper with wrapper=True"
 
 logger: Final = SafeLogger(SCOPE)
 
@@ -92,10 +89,10 @@ class TrackEventDispatcher:
     async def _await_each(self, async_results: AsyncResults) -> None:
         for plugin, result in async_results:
             try:
-                if _is_generator(await resolve_result(result)):
-                    self._report_failure(plugin, TypeError(_FUNCTION_WITH_YIELD))
+                if is_generator(await resolve_result(result)):
+                    self._report_failure(plugin, TypeError(FUNCTION_WITH_YIELD))
             except asyncio.CancelledError as error:
-                if _is_caller_cancelled():
+                if is_caller_cancelled():
                     raise
                 self._report_failure(plugin, error)
             except Exception as error:
@@ -113,21 +110,6 @@ def _needs_the_loop(result: object) -> bool:
     Raises:
         TypeError: It returned a generator.
     """
-    if _is_generator(result):
-        raise TypeError(_FUNCTION_WITH_YIELD)
+    if is_generator(result):
+        raise TypeError(FUNCTION_WITH_YIELD)
     return callable(result) or inspect.isawaitable(result)
-
-
-def _is_generator(result: object) -> bool:
-    """Return True for a generator, sync or async: nothing iterates it, so no line of the function that returned it has run."""
-    return inspect.isgenerator(result) or inspect.isasyncgen(result)
-
-
-def _is_caller_cancelled() -> bool:
-    """Return True if the current task is being cancelled, and not only something that it awaits.
-
-    Python 3.10 cannot tell the two apart. There, it returns True, and a hook that awaits a cancelled task ends the hooks after
-    it, too. The alternative was rejected, because it would ignore the cancellation of the caller.
-    """
-    task = asyncio.current_task()
-    return task is None or sys.version_info < (3, 11) or task.cancelling() > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from importlib.metadata import entry_points
 from typing import Final, TypeAlias, cast
 
@@ -25,6 +25,9 @@ _SIMILARITY: Final = 0.8
 """The similarity, from 0 to 1, of a name that is probably misspelled. No other hook of Datasette is as similar to one of ours."""
 
 logger: Final = SafeLogger(SCOPE)
+
+FUNCTION_WITH_YIELD: Final = "the hook, or the function that it returned, contains `yield`, so it did not run; mark a hook wrapper with wrapper=True"
+"""The error of a hook whose result is a generator."""
 
 HookCall: TypeAlias = "Callable[..., list[object]]"
 """Calls a hook with keyword arguments, and returns the results that are not `None`."""
@@ -68,6 +71,15 @@ class Plugins:
         self._manager.unregister(plugin)
         self._calls_by_plugin.clear()
 
+    def name_of(self, plugin: object) -> str:
+        """Return the name of a registered plugin, as in `calls_by_plugin`."""
+        return str(self._manager.get_name(plugin))
+
+    def unregister_name(self, name: str) -> None:
+        """Remove the plugin with that name."""
+        self._manager.unregister(name=name)
+        self._calls_by_plugin.clear()
+
     def load_entry_points(self) -> None:
         """Add the plugins of installed distributions: those with an entry point in the group ``heliograph``.
 
@@ -90,10 +102,6 @@ class Plugins:
     def call(self, hook: str, **arguments: object) -> list[object]:
         """Return the results of a hook. The plugin that was registered last is called first, as in pluggy."""
         return cast("list[object]", getattr(self._manager.hook, hook)(**arguments))
-
-    def call_plugin(self, plugin: object, hook: str, **arguments: object) -> list[object]:
-        """Return the results of one plugin's hook, for a plugin that is registered while the host runs."""
-        return self._caller_of(plugin, hook)(**arguments)
 
     def calls_by_plugin(self, hook: str) -> list[tuple[str, HookCall]]:
         """Return the name of each plugin that has the hook, with a function that calls the hook of this plugin only.
@@ -148,12 +156,17 @@ def warn_of_misspelled_hooks(plugin: object) -> None:
         )
 
 
+def result_of(result: object) -> object:
+    """Return the result of a hook that may have returned a function. A class is a result and is not called."""
+    return result() if callable(result) and not isinstance(result, type) else result
+
+
 async def resolve_result(result: object) -> object:
     """Return the result of a hook that may be async, as Datasette's `await_me_maybe` does.
 
-    A function is called, and an awaitable result is awaited. A class is a result and is not called.
+    A function is called, and an awaitable result is awaited.
     """
-    value = result() if callable(result) and not isinstance(result, type) else result
+    value = result_of(result)
     return await cast("Awaitable[object]", value) if inspect.isawaitable(value) else value
 
 
@@ -164,3 +177,16 @@ def flatten_results(results: list[object]) -> Iterator[object]:
             yield from result
         elif result is not None:
             yield result
+
+
+def items_of(result: object) -> Iterator[object]:
+    """Yield the event classes that a hook `register_events` returned: any iterable of them as in Datasette, one class, or `None`."""
+    if isinstance(result, Iterable) and not isinstance(result, type):
+        yield from result
+    elif result is not None:
+        yield result
+
+
+def is_generator(result: object) -> bool:
+    """Return True for a generator, sync or async: nothing iterates it, so no line of the function that returned it has run."""
+    return inspect.isgenerator(result) or inspect.isasyncgen(result)

@@ -1,22 +1,25 @@
-"""An async function that runs once, although sync and async callers ask for it from several threads.
+"""Work that is done once, although sync and async callers ask for it from several threads.
 
 `Host` runs its startup hooks this way: before the first event or token, in whichever thread or event loop needs them first.
 
+The work is an iterator. Each `next` does some of it at once, and may return an awaitable that has to end before the work goes on.
+Only for those is an event loop needed: work without any is done in the thread of its caller.
+
 States
 ------
-`RunOnce` is idle, running, or done. The first caller who finds it idle makes it running: it has *claimed* the function and
-runs it, in its own event loop if it is async, else on the background loop. All others wait for the end of that run. If
-the function succeeds, `RunOnce` is done for ever. If it fails, its error is raised to the caller who claimed it, `RunOnce` is
-idle again, and one of those who waited claims the function anew.
+`RunOnce` is idle, running, or done. The first caller who finds it idle makes it running: it has *claimed* the work and
+does it. It awaits in its own event loop if it is async, else on the background loop. All others wait for the end of that run. If
+the work succeeds, `RunOnce` is done for ever. If it fails, its error is raised to the caller who claimed it, `RunOnce` is
+idle again, and one of those who waited claims the work anew.
 
 Threads
 -------
-`ensure` and `ensure_async` may be called from any thread and any event loop, at the same time. `_lock` guards `_running`, a
-future that is done when the current run ends, and makes "is it idle? then claim it" one step. Two fields are read without the
-lock: `done`, which is read for every event, and only changes from False to True; and `_running_thread`, which each thread only
-compares with its own id, and no other thread writes that id.
+`ensure` and `ensure_async` may be called from any thread and any event loop, at the same time, and by a signal handler in the middle
+of either. `_lock` guards `_running`, a future that is done when the current run ends, and makes "is it idle? then claim it" one
+step. Two fields are read without the lock: `done`, which is read for every event, and only changes from False to True; and
+`_running_thread`, which each thread only compares with its own id, and no other thread writes that id.
 
-If the function itself, or a task or thread with a copy of its context, calls `ensure`, the call returns at once: the context
+If the work itself, or a task or thread with a copy of its context, calls `ensure`, the call returns at once: the context
 variable `_is_inside` is True there. Otherwise it would wait for itself.
 
 A forked child starts idle, unless the parent was done: nobody runs there what another thread of the parent was running.
@@ -25,8 +28,10 @@ A forked child starts idle, unless the parent was done: nobody runs there what a
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import Final
@@ -44,63 +49,67 @@ _ENDED.set_result(None)
 
 
 class RunOnce:
-    """Runs an async function once. The module's documentation describes the states.
+    """Does work once. The module's documentation describes it, and the states.
 
     Args:
-        function: The async function.
-        background: Runs the function for sync callers.
+        work: Returns the iterator that does the work.
+        background: Awaits for sync callers.
 
     Attributes:
-        done: True once the function has succeeded.
+        done: True once the work has succeeded.
     """
 
-    def __init__(self, function: Callable[[], Awaitable[None]], background: BackgroundLoop) -> None:
+    def __init__(self, work: Callable[[], Iterator[Awaitable[object]]], background: BackgroundLoop) -> None:
         self.done = False
-        self._function = function
+        self._work = work
         self._background = background
         self._is_inside: ContextVar[bool] = ContextVar("heliograph_run_once", default=False)
         self._reset()
         after_fork_in_child(self._reset)
 
     def _reset(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._running: Future[None] | None = None
         self._running_thread: int | None = None
 
     def ensure(self) -> None:
-        """Return once the function has succeeded; run it if nobody has.
+        """Return once the work has succeeded; do it if nobody has.
 
         Raises:
-            RuntimeError: The function runs, or would have to run, in an event loop of the calling thread, which
+            RuntimeError: The work is awaited, or would have to be awaited, in an event loop of the calling thread, which
                 cannot go on while this call waits.
-            Exception: The function's own error, if it ran for this caller.
+            Exception: The work's own error, if it was done for this caller.
         """
         while not self.done and not self._is_inside.get():
-            if self._background.is_own_thread():  # before the claim: nobody else could run what is claimed here
+            if self._background.is_own_thread():  # before the claim: nobody else could await what is claimed here
                 raise RuntimeError(_WOULD_WAIT_FOR_ITSELF)
             run_of_another = self._claim()
             if run_of_another is None:
-                self._background.call(self._run)
+                rest = self._begin()
+                if rest is not None:
+                    self._finish_in_background(rest)
             elif self._running_thread == threading.get_ident():
                 raise RuntimeError(_WOULD_WAIT_FOR_ITSELF)
             else:
                 run_of_another.result()
 
     async def ensure_async(self) -> None:
-        """Return once the function has succeeded; run it in this event loop if nobody has.
+        """Return once the work has succeeded; do it, and await in this event loop, if nobody has.
 
         Raises:
-            Exception: The function's own error, if it ran for this caller.
+            Exception: The work's own error, if it was done for this caller.
         """
         while not self.done and not self._is_inside.get():
             run_of_another = self._claim()
             if run_of_another is None:
-                await self._run()
+                rest = self._begin()
+                if rest is not None:
+                    await self._finish(rest)
             else:
                 await asyncio.wrap_future(run_of_another)
 
     def _claim(self) -> Future[None] | None:
-        """Return a future that is done when the current run ends, or `None` if the caller has to run the function now."""
+        """Return a future that is done when the current run ends, or `None` if the caller has to do the work now."""
         with self._lock:
             if self._running is not None:
                 return self._running
@@ -112,16 +121,48 @@ class RunOnce:
             self._running.set_running_or_notify_cancel()
             return None
 
-    async def _run(self) -> None:
+    def _begin(self) -> Iterator[Awaitable[object]] | None:
+        """Do the work up to its first awaitable. Return that and all that follow, or `None` if there is none."""
+        with self._run():
+            steps = self._work()
+            first = next(steps, None)
+            if first is None:
+                self.done = True
+                return None
+        return itertools.chain([first], steps)
+
+    def _finish_in_background(self, rest: Iterator[Awaitable[object]]) -> None:
+        claimed = self._running
+        try:
+            self._background.call(self._finish, rest)
+        except RuntimeError:  # no thread can be started; if `_finish` has run, the claim has ended already
+            if self._running is claimed:
+                self._end()
+            raise
+
+    async def _finish(self, rest: Iterator[Awaitable[object]]) -> None:
+        with self._run():
+            for step in rest:
+                await step
+            self.done = True
+
+    @contextlib.contextmanager
+    def _run(self) -> Iterator[None]:
+        """Be inside of the work. End the run if it is done or fails, also when the caller is cancelled: others wait for it."""
         self._running_thread = threading.get_ident()
         token = self._is_inside.set(True)
+        is_unfinished = False
         try:
-            await self._function()
-            self.done = True
-        finally:  # also when the caller is cancelled: those who wait must not wait for ever
+            yield
+            is_unfinished = not self.done
+        finally:
             self._is_inside.reset(token)
-            self._running_thread = None
-            with self._lock:
-                running, self._running = self._running, None
-            if running is not None:  # `None` in a child that was forked by the function
-                running.set_result(None)
+            if not is_unfinished:
+                self._end()
+
+    def _end(self) -> None:
+        self._running_thread = None
+        with self._lock:
+            running, self._running = self._running, None
+        if running is not None:  # `None` in a child that was forked by the work
+            running.set_result(None)

@@ -12,8 +12,19 @@ Every other `BaseException` passes: signal handlers, gevent's timeouts and test 
 
 from __future__ import annotations
 
-from asyncio import CancelledError
+import sys
+from asyncio import CancelledError, current_task
 from typing import Final
 
 PROGRAM_ERRORS: Final = (Exception, CancelledError)
 """The exceptions to catch around sync code of the program."""
+
+
+def is_caller_cancelled() -> bool:
+    """Return True if the current task is being cancelled, and not only something that it awaits.
+
+    Python 3.10 cannot tell the two apart. There, it returns True, and a function that awaits a cancelled task looks like a
+    cancelled caller, too. The alternative was rejected, because it would ignore the cancellation of the caller.
+    """
+    task = current_task()
+    return task is None or sys.version_info < (3, 11) or task.cancelling() > 0

@@ -20,6 +20,7 @@ def configure(
     settings: Settings | None = None,
     *,
     plugins: Iterable[object] = (),
+    events: Iterable[type] = (),
     databases: Mapping[str, str | PathLike[str]] | None = None,
 ) -> Host:
     """Return a host whose telemetry is exported as the standard ``OTEL_*`` variables say.
@@ -34,11 +35,13 @@ def configure(
     Args:
         settings: See `Host`.
         plugins: See `Host`.
+        events: See `Host`.
         databases: See `Host`.
 
     Raises:
         SettingsError: The environment cannot be used; it lists every problem.
-        PluginError: A plugin cannot be loaded or registered.
+        PluginError: A plugin cannot be loaded or registered, or its hook ``register_events`` failed.
+        SchemaError: No schema can be compiled for an event class; it lists all of them.
         OutboxError: The directory of the setting ``outbox`` cannot be used.
     """
     # Imported here, so that `import heliograph` does not import the SDK: a program with its own providers may not need it.
@@ -50,12 +53,13 @@ def configure(
         return Host(
             settings,
             plugins=plugins,
+            events=events,
             databases=databases,
             tracer_provider=NoOpTracerProvider(),
             logger_provider=NoOpLoggerProvider(),
             meter_provider=NoOpMeterProvider(),
         )
-    host = Host(settings, plugins=plugins, databases=databases)
+    host = Host(settings, plugins=plugins, events=events, databases=databases)
     for owned in set_up_providers(os.environ, *TelemetrySignal, settings=settings):
         host.at_shutdown(owned.shutdown)
     at_exit = AtExit(host.shutdown, settings.flush_timeout_millis, in_children=host.flush)
