@@ -119,7 +119,7 @@ with configure(plugins=[Plugin()]) as host:
         **otlp(receiver.endpoint, OTEL_SDK_DISABLED="True"),
     )
 
-    assert ran.only == {"flushed": True, "provider": "ProxyTracerProvider", "threads": 2}  # the second: the host's loop
+    assert ran.only == {"flushed": True, "provider": "ProxyTracerProvider", "threads": 1}
     assert ran.stderr == ""
     assert receiver.raw() == b""
 
