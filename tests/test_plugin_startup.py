@@ -288,7 +288,7 @@ def test_startup_goes_on_where_it_was_interrupted(telemetry: Telemetry) -> None:
 
 
 def test_sync_startup_needs_no_thread_and_may_track(telemetry: Telemetry) -> None:
-    """Also inside of a running loop."""
+    """The same holds inside of a running loop."""
     plugin = Plugin(startup=lambda: host.track(PageEvent(0)))
     host = telemetry.host(plugin)
 
