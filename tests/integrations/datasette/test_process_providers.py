@@ -74,9 +74,12 @@ def set_ups(monkeypatch: pytest.MonkeyPatch) -> SetUps:
 def at_exit(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Callable[[], object], float]]:
     """The functions that would be called at exit, each with its timeout."""
     registered: list[tuple[Callable[[], object], float]] = []
-    monkeypatch.setattr(
-        "heliograph.runtime.at_exit.AtExit", lambda function, timeout: registered.append((function, timeout))
-    )
+
+    def register(function: Callable[[], object], timeout_millis: float, *, in_children: Callable[[], object]) -> None:
+        assert callable(in_children)
+        registered.append((function, timeout_millis))
+
+    monkeypatch.setattr("heliograph.runtime.at_exit.AtExit", register)
     return registered
 
 
