@@ -195,6 +195,19 @@ def test_members_of_flags_and_enums_are_read_as_they_are_stored() -> None:
     assert form_of([Odd.A, Bits.READ | Bits.WRITE, Bits(0)]) == ["a", 3, 0]
 
 
+def test_complement_of_a_flag_is_the_other_flags() -> None:
+    """Python 3.10 keeps it as a negative number."""
+
+    class Bits(enum.IntFlag):
+        READ = 1
+        WRITE = 2
+
+    negative = int.__new__(Bits, -2)
+    negative._value_ = -2
+
+    assert form_of([~Bits.READ, ~Bits(0), negative]) == [2, 3, 2]
+
+
 def test_order_of_an_ordered_dict_is_its_own() -> None:
     """The order after `move_to_end`, which the dict below it does not know."""
     ordered = collections.OrderedDict(a=1, b=2)

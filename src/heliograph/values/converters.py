@@ -111,7 +111,7 @@ def has_fields(cls: type) -> bool:
 def converter_of(cls: type) -> Converter | RegisteredConverter | None:
     """Return the converter of a class, or `None` if there is none for it or for a class that it inherits from."""
     bases = ancestors(cls)
-    for first in (BaseException, enum.Enum):  # whatever else they inherit from
+    for first in (BaseException, enum.Flag, enum.Enum):  # whatever else they inherit from
         if first in bases:
             return STANDARD[first]
     for base in bases:

@@ -10,8 +10,10 @@ import collections
 import datetime as dt
 import decimal
 import enum
+import functools
 import gc
 import itertools
+import operator
 import pathlib
 import re
 import types
@@ -156,6 +158,16 @@ def _exception(value: BaseException) -> str:
     return class_name(type(value)).removeprefix("builtins.")
 
 
+def _flag(value: object) -> object:
+    """Return the number of a combination of flags. Python 3.10 keeps ``~READ`` as a negative number."""
+    number = stored_attribute(value, "_value_")
+    if type(number) is not int or number >= 0:
+        return number
+    members: Any = stored_attribute(value, "_member_map_")
+    values = [stored_attribute(member, "_value_") for member in dict.values(members)]
+    return number & functools.reduce(operator.or_, (each for each in values if type(each) is int and each > 0), 0)
+
+
 def _namespace(value: object) -> dict[str, object]:
     return instance_dict(value)
 
@@ -182,6 +194,7 @@ STANDARD: Final[Mapping[type, Converter]] = {
     dt.timezone: str,
     decimal.Decimal: decimal.Decimal.__str__,
     uuid.UUID: _uuid,
+    enum.Flag: _flag,
     enum.Enum: _stored("_value_"),
     type(msgspec.UNSET): lambda _: None,
     BaseException: _exception,

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 from dataclasses import make_dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from heliograph import Attribute, Deprecated, Event, Privacy
 from heliograph.errors import SchemaError
+from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.export.added_attributes import ADDED
 from heliograph.schema.export.weaver_v1 import weaver_v1
 from heliograph.schema.export.weaver_v2 import weaver_v2
+from heliograph.schema.read.event import EventReader
+from heliograph.schema.read.validation import Violation
 from schema.export.weaver_reader import read_v1, read_v2
 from schema.shop_events import BanEvent, OrderEvent, schemas
-from schema.typed_values import FITTING
+from schema.typed_values import FITTING, Permission
 
 
 def test_the_registry_has_what_the_classes_declare() -> None:
@@ -210,6 +214,51 @@ def test_members_of_an_enum_have_ids_of_their_own() -> None:
     attribute = next(each for each in read_v2(weaver_v2(schemas(cls))).attributes if each.key == "app.e.x")
 
     assert [(member.id, member.value) for member in attribute.type.members] == [("a", "a"), ("a_2", "A"), ("empty", "")]
+
+
+def test_combinations_of_flags_are_members() -> None:
+    """Each has an id of its own, and so has the value without a flag. More than six flags are a number."""
+    many: Any = enum.IntFlag("Many", list("abcdefg"))
+    fields = [("x", Permission | None), ("y", many), ("z", list[Permission])]
+    cls = make_dataclass("E", fields, bases=(Event,), namespace={"name": "e"})
+
+    found = {each.key: each.type for each in read_v2(weaver_v2(schemas(cls))).attributes}
+
+    assert [(member.id, member.value) for member in found["app.e.x"].members] == [
+        ("none", 0),
+        ("read", 1),
+        ("write", 2),
+        ("read_write", 3),
+    ]
+    assert (found["app.e.y"], found["app.e.z"]) == ("int", "int[]")
+
+
+def type_of(value: object) -> str:
+    if isinstance(value, list):
+        return f"{type_of(value[0])}[]" if value else "[]"
+    return {bool: "boolean", int: "int", float: "double", str: "string"}[type(value)]
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(FITTING), st.data())
+def test_registry_has_every_attribute_of_a_valid_event(
+    pair: tuple[Any, st.SearchStrategy[Any]], data: st.DataObject
+) -> None:
+    """It has the name, or a template above it, and the type."""
+    hint, values = pair
+    cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
+    schema = compile_schema(cls, namespace="app")
+    violations: list[Violation] = []
+    attributes = EventReader(schema).attributes(cls(data.draw(values)), violations)
+    assume(not violations)
+    defined = {each.key: each.type for each in read_v2(weaver_v2([schema])).attributes}
+    defined = {
+        name: kind if isinstance(kind, str) else type_of(kind.members[0].value) for name, kind in defined.items()
+    }
+
+    for name, value in attributes.items():
+        above = next(key for key in defined if name == key or name.startswith(f"{key}."))
+        assert defined[above] == "template[any]" or type_of(value) in {defined[above], "[]"}, (name, value)
 
 
 @pytest.mark.parametrize(

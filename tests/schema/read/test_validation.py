@@ -46,6 +46,20 @@ class Color(enum.Enum):
     RED = "red"
 
 
+class Permission(enum.IntFlag):
+    READ = 1
+    WRITE = 2
+    READ_WRITE = 3
+
+
+class Access(enum.Flag):
+    SEE = 1
+    EDIT = 4
+
+
+Many: Any = enum.IntFlag("Many", list("abcdefg"))
+
+
 class Pair(NamedTuple):
     left: int
     right: str
@@ -81,6 +95,23 @@ NOW = dt.datetime(2026, 1, 2, tzinfo=dt.timezone.utc)
 @pytest.mark.parametrize(
     ("hint", "value", "found"),
     [
+        (Permission, Permission.READ | Permission.WRITE, []),
+        (Permission, Permission(0), []),
+        (Permission, ~Permission.READ, []),
+        (Permission, Permission(8), CONSTRAINT),
+        (Permission, 3, []),
+        (Permission, 4, CONSTRAINT),
+        (Permission, "READ", MISMATCH),
+        (Permission | None, Permission.READ_WRITE, []),
+        (Permission | None, None, []),
+        (Permission | str, Permission(0), []),
+        (list[Permission], [Permission(0), Permission.READ | Permission.WRITE], []),
+        (dict[str, Permission], {"a": Permission.READ | Permission.WRITE}, []),
+        (Access, Access.SEE | Access.EDIT, []),
+        (Access, Access(0), []),
+        (Access, ~Access.SEE, []),
+        (Many, Many(127), []),
+        (Many, Many(128), CONSTRAINT),
         (str, "a", []),
         (str, 1, MISMATCH),
         (str, None, MISSING),

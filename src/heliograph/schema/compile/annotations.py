@@ -304,7 +304,8 @@ def _enum_of(cls: type[enum.Enum]) -> Type:
 
 def _flag_type(cls: type[enum.Flag]) -> Type:
     """Return the type of flags: each combination of them, and none of them."""
-    names = {member._value_: name for name, member in cls.__members__.items()}
+    # Python 3.10 keeps a member such as ``ALL = -1`` as it is.
+    names = {member._value_: name for name, member in cls.__members__.items() if member._value_ >= 0}
     mask = functools.reduce(lambda first, second: first | second, names, 0)
     bits = [1 << index for index in range(mask.bit_length()) if mask & 1 << index]
     if len(bits) > _MAX_FLAG_BITS:
