@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from delivery.outboxes import make_orphan
 from heliograph.delivery import folders
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.errors import OutboxError
@@ -239,3 +240,43 @@ def test_damaged_files_are_found_in_folders_and_outside(tmp_path: Path) -> None:
         "1-abcdef01/damaged/x.bin",
         "damaged/2-abcdef01/x.bin",
     ]
+
+
+def test_folder_without_a_lock_file_is_an_orphan_if_it_has_segments(tmp_path: Path) -> None:
+    """Somebody has deleted the file. A folder that is being deleted has no segments any more."""
+    folder = make_orphan(tmp_path, "one")
+    (folder / "lock").unlink()
+    box = OutboxDirectory(tmp_path, max_bytes=100)
+
+    assert not box.is_locked(folder)
+    [lock] = box.lock_orphans()
+    assert box.is_locked(folder)
+    lock.release()
+
+
+def test_folder_whose_lock_file_cannot_be_created_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The others are adopted."""
+    without, other = sorted([make_orphan(tmp_path, "one"), make_orphan(tmp_path, "two")])
+    (without / "lock").unlink()
+    real = folders.open_file
+
+    def open_file(path: Path, flags: int, directory: Path) -> int:
+        if flags & os.O_CREAT:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, flags, directory)
+
+    monkeypatch.setattr(folders, "open_file", open_file)
+    [lock] = OutboxDirectory(tmp_path, max_bytes=100).lock_orphans()
+    assert lock.folder == other
+    assert "passed over: [Errno 13]" in caplog.text
+    lock.release()
+
+
+def test_missing_directory_has_no_folders(tmp_path: Path) -> None:
+    """It may come back."""
+    box = OutboxDirectory(tmp_path / "box", max_bytes=100)
+    (tmp_path / "box").rmdir()
+
+    assert list(box.lock_orphans()) == []

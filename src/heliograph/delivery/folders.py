@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import re
 import secrets
@@ -42,10 +41,11 @@ from typing import Final
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.cursor import CURSOR_NAMES, remove_cursor
 from heliograph.delivery.journal.reader import DAMAGED
-from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.journal.segment import segments, stat_or_none
 from heliograph.delivery.space import Space
 from heliograph.delivery.trust import UntrustedEntryError, check_file, check_folder, delete_file, open_file
 from heliograph.errors import OutboxError
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 
 try:
@@ -62,7 +62,7 @@ _HIDDEN: Final = "."
 _FOLDER_NAME: Final = re.compile(r"\d+-[0-9a-f]{8}")
 _HIDDEN_FOLDER_NAME: Final = re.compile(r"\.\d+-[0-9a-f]{8}")
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 class FolderLock:
@@ -87,6 +87,13 @@ class FolderLock:
             OSError: The folder cannot be renamed.
         """
         self.folder = self.folder.rename(self.folder.parent / name)
+
+    def is_in_place(self) -> bool:
+        """Return False if the folder or its lock file was deleted, moved or replaced by somebody else."""
+        found = stat_or_none(self.folder / LOCK)
+        return (
+            found is not None and self._descriptor is not None and os.path.samestat(found, os.fstat(self._descriptor))
+        )
 
     def release(self) -> None:
         """Unlock the folder, so that another process can adopt it. A second call does nothing."""
@@ -199,14 +206,18 @@ class OutboxDirectory:
     def lock_orphans(self) -> Iterator[FolderLock]:
         """Lock and yield each folder whose process has died. Delete half-created and half-deleted folders."""
         for folder in self.folders():
-            lock = _try_lock(folder, create=False)
+            try:
+                lock = _try_lock(folder, create=_has_lost_its_lock(folder))
+            except OSError as error:
+                self._report(folder, error)
+                continue
             if lock is not None:
                 yield lock
             elif not os.path.lexists(folder / LOCK):  # half-deleted: its lock file was the last file in it
                 with contextlib.suppress(OSError):  # a file that is not ours is in it
                     folder.rmdir()
-            elif (error := _untrusted_reason(folder / LOCK, self._check_file)) is not None:
-                self._report(folder, error)
+            elif (reason := _untrusted_reason(folder / LOCK, self._check_file)) is not None:
+                self._report(folder, reason)
         for hidden in self._folders_named(_HIDDEN_FOLDER_NAME):  # half-created
             lock = _try_lock(hidden, create=False)
             if lock is not None:
@@ -220,7 +231,9 @@ class OutboxDirectory:
         return self._folders_named(_FOLDER_NAME)
 
     def _folders_named(self, pattern: re.Pattern[str]) -> list[Path]:
-        named = sorted(path for path in self.directory.iterdir() if pattern.fullmatch(path.name))
+        named: list[Path] = []
+        with contextlib.suppress(FileNotFoundError):  # the directory was deleted: it may come back
+            named = sorted(path for path in self.directory.iterdir() if pattern.fullmatch(path.name))
         return [path for path in named if self._is_trusted(path)]
 
     def _is_trusted(self, folder: Path) -> bool:
@@ -258,11 +271,21 @@ class OutboxDirectory:
         lock = _try_lock(folder, create=False)
         if lock is not None:
             lock.release()
-        return lock is None
+        return lock is None and os.path.lexists(folder / LOCK)
 
     def damaged_files(self) -> list[Path]:
         """Return the files with bytes that could not be read."""
         return sorted(path for path in self.directory.rglob(f"{DAMAGED}/**/*") if path.is_file())
+
+
+def _has_lost_its_lock(folder: Path) -> bool:
+    """Return True if somebody has deleted the lock file of a folder: we would have deleted the segments first.
+
+    A process that still writes to the folder notices that its lock is gone, and gives the folder up.
+    """
+    with contextlib.suppress(OSError):  # another process deletes the folder at this moment
+        return not os.path.lexists(folder / LOCK) and bool(segments(folder))
+    return False
 
 
 def _untrusted_reason(path: Path, check: Callable[[Path], None]) -> UntrustedEntryError | None:

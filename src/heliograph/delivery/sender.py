@@ -42,6 +42,7 @@ used in the child of a fork; the child makes its own.
 from __future__ import annotations
 
 import enum
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -379,7 +380,8 @@ class Sender:
         except OSError as error:
             # Continue: the records are delivered. Only the cursor on disk is old, so after a restart of the process they
             # would be sent a second time.
-            logger.warning("The outbox could not save what was delivered, and may send it again: %s", error)
+            message = "The outbox could not save what was delivered, and may send it again: %s"
+            self._log.log("cursor", message, error, level=logging.WARNING)
 
     def _schedule_retry(self, verdict: Verdict) -> None:
         self.counts.add(OUTBOX_RETRIED, reason=verdict.reason.value)

@@ -12,7 +12,7 @@ and acknowledges what they return. Threads that flush or read metrics call `last
 `waiting`, which read single integers that only grow. `close` is called by one thread, after the worker has ended.
 
 **Locks.** `_lock` guards the step from "no folder" to "folder, reader and writer", and from "open" to "closed", so that no two
-threads create a folder, and none is created after `close`. It is an `RLock`, since the handler of a signal may come while its
+threads create a folder, and none is created after `close`; and the step back, if the folder is lost (`recover`). It is an `RLock`, since the handler of a signal may come while its
 own thread holds it: the journal that the handler created is used then. After that step the three fields do not change before
 `close`, and are read without a lock. `_writer` is set last: a thread that sees a writer also sees the reader and the folder's
 lock. The journals have locks of their own.
@@ -36,7 +36,8 @@ from heliograph.delivery.folders import FolderLock, OutboxDirectory
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.journal.reader import JournalReader
-from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.journal.salvage import salvage
+from heliograph.delivery.journal.segment import segments, stat_or_none
 from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter, sync_folder
 from heliograph.errors import OutboxFull
 from heliograph.runtime.safe_logger import SafeLogger
@@ -78,6 +79,8 @@ class ResourceStorage:
     _reader: JournalReader | None = None
     _failed_at: float | None = None
     _moved: int = 0
+    _lost_until: int = 0
+    _salvaged_until: int = 0
     _has_one_segment: bool = False
     _is_closed: bool = False
 
@@ -99,6 +102,10 @@ class ResourceStorage:
                 raise
             except JournalBusy:
                 return self.memory.append(scope, encoded)
+            except JournalClosed:
+                if self._is_closed:
+                    raise
+                return self.memory.append(scope, encoded)  # the worker has just found that the folder is lost
             except OSError as error:
                 if self._failed_at is None:
                     # Not `exception`: a traceback would add nothing.
@@ -128,7 +135,9 @@ class ResourceStorage:
         try:
             if self.durable:
                 sync_folder(self.outbox.directory)  # a power cut may take a new name with all that is below it
-            reader = JournalReader(lock.folder, is_live=True, on_deleted=self.outbox.space.note_freed)
+            reader = JournalReader(
+                lock.folder, is_live=True, on_deleted=self.outbox.space.note_freed, begin_after=self._lost_until
+            )
         except BaseException:
             lock.delete_folder()  # else each attempt would add a folder that stays locked
             raise
@@ -141,6 +150,7 @@ class ResourceStorage:
             segment_bytes=self.segment_bytes,
             durable=self.durable,
             make_room=lambda size: self._make_room(lock.folder, size),
+            begin_after=self._lost_until,
         )
         self._reader, self._folder_lock, self._writer = reader, lock, writer
         return writer
@@ -182,8 +192,9 @@ class ResourceStorage:
 
     def sources(self) -> Iterator[JournalReader | MemoryJournal]:
         """Yield the journals that may have records to send."""
-        if self._reader is not None:
-            yield self._reader
+        reader = self._reader
+        if reader is not None:
+            yield reader
         if len(self.memory):
             yield self.memory
 
@@ -194,25 +205,68 @@ class ResourceStorage:
 
     def last_sequences(self) -> tuple[int, int]:
         """Return the sequences of the newest accepted records: on disk, and in memory."""
-        return (0 if self._writer is None else self._writer.last_sequence), self.memory.last_sequence
+        writer = self._writer
+        return (self._lost_until if writer is None else writer.last_sequence), self.memory.last_sequence
 
     def is_acknowledged(self, on_disk: int, in_memory: int) -> bool:
         """Return True if every record up to these sequences was acknowledged."""
-        acknowledged = on_disk if self._reader is None else self._reader.acknowledged
-        return acknowledged >= on_disk and self.memory.acknowledged >= in_memory
+        reader = self._reader
+        acknowledged = on_disk if reader is None else reader.acknowledged
+        # A record that was on the disk, in a folder that is lost, may be in memory now.
+        return acknowledged >= on_disk and self.memory.acknowledged >= max(in_memory, self._salvaged_until)
 
     @property
     def accepted(self) -> int:
         """The number of records that were accepted since the process began."""
-        # A record that `close` moved from memory to disk has a sequence in both.
+        # A record that was moved from memory to disk, or back, has a sequence in both.
         return sum(self.last_sequences()) - self._moved
 
     @property
     def waiting(self) -> int:
         """The number of accepted records that are not acknowledged yet."""
         on_disk, in_memory = self.last_sequences()
-        acknowledged = on_disk if self._reader is None else self._reader.acknowledged
+        reader = self._reader
+        acknowledged = on_disk if reader is None else reader.acknowledged
         return max(0, on_disk - acknowledged) + max(0, in_memory - self.memory.acknowledged)
+
+    def recover(self) -> int:
+        """Give a folder up that somebody else has deleted, moved or damaged, so that the next record creates another one.
+
+        The worker calls this before it reads. The folder is unlocked. If it is still in the outbox, it is an orphan from now on,
+        and is sent as such. If not, the records of its last segment are kept in memory, and those before are lost.
+
+        Returns:
+            The number of records that are lost.
+        """
+        writer, reader, lock = self._writer, self._reader, self._folder_lock
+        if writer is None or reader is None or lock is None or (lock.is_in_place() and not writer.is_lost()):
+            return 0
+        with self._lock:
+            lost = self._salvage(writer, reader, lock.folder)
+            self._writer = self._reader = self._folder_lock = None
+        reader.close()
+        lock.release()
+        logger.error(
+            "The folder %s was deleted, moved or changed by somebody else; %d records are lost.", lock.folder, lost
+        )
+        return lost
+
+    def _salvage(self, writer: JournalWriter, reader: JournalReader, folder: Path) -> int:
+        """End the writer, and keep what can only be read by it. Return the number of records that are lost."""
+        segment = writer.detach()
+        self._lost_until = writer.last_sequence
+        is_readable = segment is None or segment.has_name()  # by whoever adopts the folder
+        entries = (
+            [] if segment is None or is_readable else salvage(segment.path, segment.descriptor, reader.acknowledged)
+        )
+        if segment is not None:
+            segment.abandon()
+        self.memory.keep(entries)
+        self._moved += len(entries)
+        self._salvaged_until = self.memory.last_sequence
+        # Else the others are in older segments, which the folder still has.
+        is_gone = stat_or_none(folder) is None
+        return max(0, writer.last_sequence + 1 - reader.waiting_from - len(entries)) if is_gone else 0
 
     def close(self) -> None:
         """Accept no more records, and move those in memory to the disk, if it accepts them.

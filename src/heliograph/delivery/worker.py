@@ -34,8 +34,9 @@ from heliograph.delivery.orphans import Orphan, adopt
 from heliograph.delivery.sender import Outcome, Sender
 from heliograph.delivery.storage import ResourceStorage
 from heliograph.runtime.deadline import Deadline
+from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
-from heliograph.semconv import SCOPE
+from heliograph.semconv import OUTBOX_DAMAGED, SCOPE
 from heliograph.telemetry.otel_api import SUPPRESS_INSTRUMENTATION
 
 MAX_OPEN_ORPHANS: Final = 16
@@ -78,6 +79,7 @@ class Worker:
         self._may_have_more_orphans = True
         self._unreadable: set[Path] = set()
         self._stuck: set[Path] = set()
+        self._log = LimitedLog(logger)
         self._sent_storages_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="heliograph-outbox", daemon=True)
         self._thread.start()
@@ -162,8 +164,9 @@ class Worker:
         """Log an unexpected error and pause. The thread must survive it, since nothing would be sent without the thread."""
         try:
             yield
-        except Exception:
-            logger.exception("Records of the outbox could not be sent; they will be tried again.")
+        except Exception as error:
+            message = "Records of the outbox could not be sent (%s); they will be tried again."
+            self._log.log(type(error).__name__, message, error, error=error)
             self._sender.closed.wait(_ERROR_PAUSE_SECONDS)
 
     def _adopt_some(self) -> None:
@@ -202,10 +205,18 @@ class Worker:
         """
         self._sent_storages_at = time.monotonic()
         for storage in self._storages():
+            self._recover(storage)
             for source, last_sequence in storage.waiting_sources():
                 with self._logged_errors():  # one journal that cannot be read does not stop the others
                     while source.acknowledged < last_sequence and self._sender.send_next(source) is Outcome.SENT:
                         self._notify_progress()
+
+    def _recover(self, storage: ResourceStorage) -> None:
+        """Check that the folder of a storage is still in the outbox, and count what is lost if it is not."""
+        with self._logged_errors():
+            lost = storage.recover()
+            if lost:
+                self._sender.counts.add(OUTBOX_DAMAGED, lost)
 
     def _notify_progress(self) -> None:
         with self._progress:

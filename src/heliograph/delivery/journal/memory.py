@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import itertools
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from heliograph.delivery.journal.batch import Batch, Entry
@@ -66,6 +66,14 @@ class MemoryJournal:
             self._bytes += len(encoded)
             self._entries.append(Entry(sequence=self.last_sequence, scope=scope, encoded=encoded))
             return True
+
+    def keep(self, entries: Iterable[Entry]) -> None:
+        """Add records that were accepted before, also beyond the limit: they are nowhere else any more."""
+        with self._lock:
+            for entry in entries:
+                self.last_sequence += 1
+                self._bytes += len(entry.encoded)
+                self._entries.append(entry._replace(sequence=self.last_sequence))
 
     def read(self, *, max_bytes: int, max_records: int) -> Batch | None:
         """Return the oldest records that are not acknowledged: at least one, or `None` if there is none."""

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -33,6 +32,7 @@ from heliograph.delivery.journal.cursor import read_cursor, write_cursor
 from heliograph.delivery.journal.frames import HEAD_BYTES, SCOPE, Scope, SegmentError, next_frame
 from heliograph.delivery.journal.segment import SegmentReader, segments
 from heliograph.delivery.trust import UntrustedEntryError, check_folder, delete_file, open_file
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE as SCOPE_NAME
 
 DAMAGED: Final = "damaged"
@@ -40,7 +40,7 @@ DAMAGED: Final = "damaged"
 
 _NO_SCOPE: Final = Scope(scope=b"")
 
-logger: Final = logging.getLogger(SCOPE_NAME)
+logger: Final = SafeLogger(SCOPE_NAME)
 
 
 class JournalReader:
@@ -54,6 +54,7 @@ class JournalReader:
         is_live: True if a writer still appends to the folder. Then the end of the last segment is not the end of the journal.
         read_only: True if no file may be changed, to look at a folder whose lock another process holds.
         on_deleted: Called after a segment was deleted.
+        begin_after: The sequence before the first one, in a folder that takes the place of a lost one.
 
     Attributes:
         is_own: True if this process accepted the records, and did not adopt them.
@@ -70,6 +71,7 @@ class JournalReader:
         is_live: bool,
         read_only: bool = False,
         on_deleted: Callable[[], None] = lambda: None,
+        begin_after: int = 0,
     ) -> None:
         self._folder = folder
         self._is_live = self.is_own = is_live
@@ -78,7 +80,7 @@ class JournalReader:
         self._segment: SegmentReader | None = None
         self._finished = 0  # the first sequence of the last segment that was read to its end
         self._passed_over: set[int] = set()
-        self.acknowledged = read_cursor(folder)
+        self.acknowledged = max(begin_after, read_cursor(folder))
         self._next = self.acknowledged + 1
         # Records before the oldest segment were acknowledged, or given up and counted by another reader: not damaged.
         self._given_up_before = next((first for first, _ in segments(folder)), 0)
@@ -212,9 +214,14 @@ class JournalReader:
         Returns:
             The number of records that were given up: those before the sequence that are not acknowledged.
         """
-        waiting_from = max(self._given_up_before, self.acknowledged + 1)
+        waiting_from = self.waiting_from
         self._given_up_before = max(self._given_up_before, sequence)
         return max(0, sequence - waiting_from)
+
+    @property
+    def waiting_from(self) -> int:
+        """The first sequence that was neither acknowledged nor given up."""
+        return max(self._given_up_before, self.acknowledged + 1)
 
     def close(self) -> None:
         """Close the open segment, if there is one. The next `read` opens it again."""

@@ -68,6 +68,8 @@ class SegmentWriter:
         header: The encoded header.
 
     Attributes:
+        path: As given.
+        descriptor: The open file.
         room: The number of free bytes.
 
     Raises:
@@ -75,15 +77,18 @@ class SegmentWriter:
     """
 
     def __init__(self, path: Path, size: int, header: bytes) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self.path = path
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            os.fchmod(self._descriptor, 0o600)  # exactly this, whatever the umask took away
-            _reserve(self._descriptor, size)
-            self._map = mmap.mmap(self._descriptor, size)
+            os.fchmod(self.descriptor, 0o600)  # exactly this, whatever the umask took away
+            _reserve(self.descriptor, size)
+            self._map = mmap.mmap(self.descriptor, size)
+            self._inode = os.fstat(self.descriptor).st_ino
         except BaseException:
-            os.close(self._descriptor)
+            os.close(self.descriptor)
             path.unlink()
             raise
+        self._size = size
         self._map[: len(header)] = header
         self._position = len(header)
         self.room = size - len(header)
@@ -118,14 +123,32 @@ class SegmentWriter:
         self._map.close()
         if cut:
             with contextlib.suppress(OSError):  # zeros at the end do no harm
-                os.ftruncate(self._descriptor, self._position)
-        os.close(self._descriptor)
+                os.ftruncate(self.descriptor, self._position)
+        os.close(self.descriptor)
 
     def abandon(self) -> None:
-        """Close the segment without changing the file, in the child of a fork, where it belongs to the parent."""
+        """Close the segment without changing the file: in the child of a fork, where it belongs to the parent, or if it is lost."""
         self._map.close()
         with contextlib.suppress(OSError):
-            os.close(self._descriptor)
+            os.close(self.descriptor)
+
+    def has_name(self) -> bool:
+        """Return True if the path still names this file. Any thread may call this, also for a closed segment."""
+        found = stat_or_none(self.path)
+        return found is not None and found.st_ino == self._inode
+
+    def is_whole(self) -> bool:
+        """Return True if nobody has shortened the file. Writing to a map beyond the end of its file kills the process."""
+        found = stat_or_none(self.path)
+        return found is not None and found.st_size >= self._size
+
+
+def stat_or_none(path: Path) -> os.stat_result | None:
+    """Return the state of a file, or `None` if it is not there or cannot be reached."""
+    try:
+        return path.lstat()
+    except OSError:
+        return None
 
 
 def _reserve(descriptor: int, size: int) -> None:
@@ -153,6 +176,7 @@ class SegmentReader:
     Args:
         first: The segment's first sequence.
         path: The path of the file.
+        descriptor: The file, if it is open already. It is closed with the reader.
 
     Attributes:
         header: The resource that all records belong to.
@@ -165,11 +189,11 @@ class SegmentReader:
         SegmentError: The file is not a segment.
     """
 
-    def __init__(self, first: int, path: Path) -> None:
+    def __init__(self, first: int, path: Path, descriptor: int | None = None) -> None:
         self.first = first
         self.path = path
         self.scopes: dict[int, Scope] = {}
-        self._descriptor = open_file(path, os.O_RDONLY, path.parent.parent)
+        self._descriptor = open_file(path, os.O_RDONLY, path.parent.parent) if descriptor is None else descriptor
         self._window, self._base = b"", 0
         try:
             self.header, self.position = self._load_header()

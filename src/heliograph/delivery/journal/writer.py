@@ -59,9 +59,10 @@ class JournalWriter:
             each next is twice as large. A larger record gets a segment of its own.
         durable: True if `append` must return only after the record is on the disk itself. Threads share one `msync`.
         make_room: Called before a segment is made, with its size in bytes. It raises `OSError` if there is no room.
+        begin_after: The sequence before the first one, in a folder that takes the place of a lost one.
 
     Attributes:
-        last_sequence: The sequence of the newest record; 0 before the first.
+        last_sequence: The sequence of the newest record; before the first, the one that it began after.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class JournalWriter:
         segment_bytes: int = SEGMENT_BYTES,
         durable: bool = False,
         make_room: Callable[[int], None] | None = None,
+        begin_after: int = 0,
     ) -> None:
         self._folder = folder
         self._header = dump_header(header)
@@ -87,7 +89,7 @@ class JournalWriter:
         self._synced = 0
         self._flusher: int | None = None
         self._is_closed = False
-        self.last_sequence = 0
+        self.last_sequence = begin_after
 
     def append(self, scope: Scope, encoded: bytes) -> int:
         """Append a record. When it returns, the record survives the death of the process; if durable, a power cut, too.
@@ -212,6 +214,20 @@ class JournalWriter:
             segment, self._segment = self._segment, None
             if segment is not None:
                 segment.close(sync=self._durable, cut=True)
+
+    def is_lost(self) -> bool:
+        """Return True if the current segment was deleted, moved or shortened by somebody else. Any thread may call this."""
+        segment = self._segment
+        if segment is None or (segment.has_name() and segment.is_whole()):
+            return False
+        return segment is self._segment  # else a thread that appends has finished it, and it may be deleted
+
+    def detach(self) -> SegmentWriter | None:
+        """Accept no more records, and return the current segment, which the caller closes."""
+        with self._lock:
+            self._is_closed = True
+            segment, self._segment = self._segment, None
+            return segment
 
     def abandon(self) -> None:
         """Close the files without changing them, in the child of a fork, where they belong to the parent.

@@ -1,0 +1,35 @@
+"""Reads the records of a segment whose name is gone, by the file that its writer has open.
+
+A directory that is deleted, renamed or unmounted takes the names of its files away. What was written to a file stays readable for
+as long as it is open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from heliograph.delivery.journal.batch import Entry
+from heliograph.delivery.journal.frames import SCOPE, Scope, SegmentError
+from heliograph.delivery.journal.segment import SegmentReader
+
+
+def salvage(path: Path, descriptor: int, after: int) -> list[Entry]:
+    """Return the records of an open segment that come after a sequence, up to the first damage.
+
+    Args:
+        path: The former path of the segment.
+        descriptor: The open file. It stays open.
+        after: The sequence.
+    """
+    found: list[Entry] = []
+    with contextlib.suppress(SegmentError, OSError):
+        segment = SegmentReader(int(path.stem), path, os.dup(descriptor))
+        with contextlib.closing(segment):
+            for sequence, kind, scope_number, content, _ in segment.frames():
+                if kind == SCOPE:
+                    segment.define(scope_number, content)
+                elif sequence > after:
+                    found.append(Entry(sequence, segment.scopes.get(scope_number, Scope(scope=b"")), content))
+    return found

@@ -1,0 +1,222 @@
+"""Directories, folders and files that go away, while the server is well: what can be read is sent, and the rest counted."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from delivery.outboxes import folders_in, logging_to, wait_for
+from delivery.servers import OK, Answer, serving
+from heliograph.delivery.journal.reader import JournalReader
+from heliograph.delivery.journal.segment import SegmentWriter, segments
+from heliograph.runtime.deadline import Deadline
+from heliograph.semconv import OUTBOX_DAMAGED
+
+DOWN: Answer = (503, {}, b"")
+LOST = "was deleted, moved or changed"
+
+
+def delete(box: Path) -> None:
+    shutil.rmtree(box)
+
+
+def delete_and_create(box: Path) -> None:
+    shutil.rmtree(box)
+    box.mkdir(mode=0o700)
+
+
+def delete_content(box: Path) -> None:
+    for each in box.iterdir():
+        shutil.rmtree(each)
+
+
+def rename(box: Path) -> None:
+    box.rename(box.with_name("elsewhere"))
+
+
+def replace_by_a_file(box: Path) -> None:
+    shutil.rmtree(box)
+    box.touch()
+
+
+def replace_by_a_copy(box: Path) -> None:
+    copy = box.with_name("copy")
+    shutil.copytree(box, copy)
+    shutil.rmtree(box)
+    copy.rename(box)
+
+
+LOSSES = [delete, delete_and_create, delete_content, rename, replace_by_a_file, replace_by_a_copy]
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_records_of_a_lost_directory_are_sent(
+    tmp_path: Path, lose: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those that waited in the last segment, those that come before the loss is noticed, and those that come after it."""
+    box = tmp_path / "box"
+    is_down = True
+    with serving(lambda number, records: DOWN if is_down else OK) as server, logging_to(box, server.endpoint) as emit:
+        for number in range(10):
+            emit(f"before {number}")
+        lose(box)
+        for number in range(10):
+            emit(f"at once {number}")
+        wait_for(lambda: LOST in caplog.text)
+        for number in range(3000):
+            emit(f"after {number}")
+        is_down = False
+        assert emit.processor.force_flush(60_000)
+
+        expected = {f"{when} {number}" for when in ("before", "at once") for number in range(10)}
+        assert set(server.accepted) >= expected | {f"after {number}" for number in range(3000)}
+        assert emit.processor.depth == 0
+        assert emit.processor.counts.total("heliograph.outbox.accepted") == 3020
+    assert len(caplog.records) < 10
+
+
+def test_directory_that_comes_back_is_used_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The folder in it is an orphan by then: whoever adopts it sends it, and repeats what was read from the open file."""
+    box = tmp_path / "box"
+    is_down = True
+    with serving(lambda number, records: DOWN if is_down else OK) as server, logging_to(box, server.endpoint) as emit:
+        emit("before")
+        [old] = folders_in(box)
+        rename(box)
+        wait_for(lambda: LOST in caplog.text)
+        emit("between")
+        box.with_name("elsewhere").rename(box)
+
+        def emit_until_it_is_used() -> bool:
+            emit("after")
+            return len(folders_in(box)) == 2
+
+        wait_for(emit_until_it_is_used)
+        is_down = False
+        assert emit.processor.force_flush(60_000)
+        assert {"before", "between", "after"} == set(server.accepted)
+        emit.processor.shutdown()
+    assert not old.exists() or old in folders_in(box)
+
+
+def test_records_in_segments_that_are_gone_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Only the last segment is open. A record is delivered or counted."""
+    box = tmp_path / "box"
+    is_down = True
+    with serving(lambda number, records: DOWN if is_down else OK) as server, logging_to(box, server.endpoint) as emit:
+        for number in range(2000):
+            emit(f"{number} " + "x" * 1000)
+        [folder] = folders_in(box)
+        first_of_last = segments(folder)[-1][0]
+        shutil.rmtree(box)
+        wait_for(lambda: LOST in caplog.text)
+        is_down = False
+        assert emit.processor._worker.wait_for(lambda: emit.processor.depth == 0, Deadline(60_000))
+
+        assert emit.processor.counts.total(OUTBOX_DAMAGED) == first_of_last - 1 > 0
+        assert len(server.accepted) == 2000 - (first_of_last - 1)
+
+
+def delete_lock(folder: Path) -> None:
+    (folder / "lock").unlink()
+
+
+def delete_last_segment(folder: Path) -> None:
+    segments(folder)[-1][1].unlink()
+
+
+@pytest.mark.parametrize("lose", [delete_lock, delete_last_segment])
+def test_folder_that_lost_a_file_becomes_an_orphan(
+    tmp_path: Path, lose: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Everything in it is sent, by this process or by another."""
+    monkeypatch.setattr("heliograph.delivery.worker._ADOPT_SECONDS", 0.1)
+    is_down = True
+    with (
+        serving(lambda number, records: DOWN if is_down else OK) as server,
+        logging_to(tmp_path, server.endpoint) as emit,
+    ):
+        for number in range(1000):
+            emit(f"{number} " + "x" * 1000)
+        [folder] = folders_in(tmp_path)
+        lose(folder)
+        wait_for(lambda: LOST in caplog.text)
+        emit("after")
+        is_down = False
+        wait_for(lambda: len(set(server.accepted)) == 1001)
+        wait_for(lambda: not folder.exists())
+        assert emit.processor.counts.total(OUTBOX_DAMAGED) == 0
+
+
+@pytest.mark.parametrize("size", [0, 10, 5000])
+def test_last_segment_that_was_truncated_is_abandoned(
+    tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Writing beyond its end would kill the process. What is still in the file is sent."""
+    monkeypatch.setattr("heliograph.delivery.worker._ADOPT_SECONDS", 0.1)
+    with (
+        serving(lambda number, records: OK if number else DOWN) as server,
+        logging_to(tmp_path, server.endpoint) as emit,
+    ):
+        emit("before")
+        [folder] = folders_in(tmp_path)
+        os.truncate(segments(folder)[0][1], size)
+        wait_for(lambda: LOST in caplog.text)
+        for number in range(1000):
+            emit(f"after {number}")
+        assert emit.processor.force_flush(60_000)
+        wait_for(lambda: not folder.exists())
+
+        assert {f"after {number}" for number in range(1000)} <= set(server.accepted)
+        assert ("before" in server.accepted) == (size == 5000)
+
+
+def test_read_only_directory_does_not_stop_sending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Records go to memory, and are sent. The log has a few lines, and not one for each record or second."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        emit("before")
+        assert emit.processor.force_flush(60_000)
+        with monkeypatch.context() as patch:
+            patch.setattr("heliograph.delivery.journal.reader.write_cursor", fail)
+            patch.setattr(SegmentWriter, "__init__", fail)
+            for number in range(1000):
+                emit(f"{number} " + "x" * 1000)
+                if number % 100 == 0:
+                    assert emit.processor.force_flush(60_000)
+            assert emit.processor.force_flush(60_000)
+        assert len(server.accepted) == 1001
+        assert len(caplog.records) <= 3
+
+
+def test_error_that_lasts_is_one_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Records in memory are sent all the same."""
+    monkeypatch.setattr("heliograph.delivery.worker._ERROR_PAUSE_SECONDS", 0.01)
+    attempts = []
+
+    def fail(*_: object, **__: object) -> None:
+        attempts.append(True)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        emit("on disk")
+        monkeypatch.setattr(JournalReader, "read", fail)
+        [storage] = emit.processor._all_storages()
+        storage._failed_at = float("inf")
+        emit("in memory")
+        wait_for(lambda: "in memory" in server.accepted and len(attempts) > 10)
+        monkeypatch.undo()
+
+    assert [record.exc_info is not None for record in caplog.records].count(True) == 1
