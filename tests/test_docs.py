@@ -97,9 +97,11 @@ def test_commands_of_the_page_on_delivery_work(tmp_path: Path, monkeypatch: pyte
     commands = re.findall(r"^\$ heliograph (outbox .*)$", DELIVERY, flags=re.MULTILINE)
     with serving() as server:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", server.endpoint)
-        for command in [*commands, "outbox drain"]:
+        for command in commands:
             result = CliRunner().invoke(cli, command.split())
-            assert result.exit_code == 0, (command, result.output)
+            # 1: there is a dead letter.
+            assert result.exit_code in {0, 1}, (command, result.output)
+        assert CliRunner().invoke(cli, ["outbox", "drain"]).exit_code == 0
 
     assert len(commands) >= 8
     assert sorted(server.accepted) == ["dead", "waits"]

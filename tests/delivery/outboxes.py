@@ -77,6 +77,11 @@ def wait_for(condition: Callable[[], object]) -> None:
     wait_until(lambda: condition() or None, timeout_seconds=60)
 
 
+def run_outbox(*arguments: object) -> Result:
+    """Run a command of `heliograph outbox`."""
+    return CliRunner().invoke(cli, ["outbox", *map(str, arguments)])
+
+
 def drain(directory: Path, endpoint: str, *options: str) -> Result:
     """Run `heliograph outbox drain`, which sends the records of ended processes to the endpoint."""
     arguments = ["outbox", "drain", "--directory", str(directory), *options]

@@ -102,7 +102,7 @@ def test_drain_sends_all_orphans(tmp_path: Path) -> None:
     """Some at a time. It ends if the server accepts nothing."""
     make_many_orphans(tmp_path)
     with serving(lambda number, records: (503, {}, b"")) as down:
-        assert drain(tmp_path, down.endpoint).exit_code == 1
+        assert drain(tmp_path, down.endpoint, "--timeout", "1").exit_code == 1
     assert len(folders_in(tmp_path)) == MANY
 
     with serving() as server:

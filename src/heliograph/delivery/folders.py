@@ -256,7 +256,7 @@ class OutboxDirectory:
     def untrusted_entries(self) -> list[UntrustedEntryError]:
         """Return the reason for each folder and file that is passed over because somebody else may have prepared it."""
         folders = [path for path in self.directory.iterdir() if _FOLDER_NAME.fullmatch(path.name)]
-        files = [path for folder in self.folders() for path in folder.iterdir() if path.name != DAMAGED]
+        files = [path for folder in self.folders() for path in _entries_of(folder) if path.name != DAMAGED]
         found = [
             *(_untrusted_reason(path, check_folder) for path in [*sorted(folders), self.directory / DAMAGED]),
             *(_untrusted_reason(path, self._check_file) for path in [*sorted(files), self.directory / DEAD_LETTERS]),
@@ -286,6 +286,14 @@ def _has_lost_its_lock(folder: Path) -> bool:
     with contextlib.suppress(OSError):  # another process deletes the folder at this moment
         return not os.path.lexists(folder / LOCK) and bool(segments(folder))
     return False
+
+
+def _entries_of(folder: Path) -> list[Path]:
+    """Return the entries of a folder; none if another process deleted it meanwhile."""
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _untrusted_reason(path: Path, check: Callable[[Path], None]) -> UntrustedEntryError | None:

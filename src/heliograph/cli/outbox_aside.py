@@ -1,0 +1,169 @@
+"""``heliograph outbox dead`` and ``damaged``: look at what an outbox has set aside, send it again, or delete it.
+
+A person decides about both. Until then, ``status`` and ``drain`` report them by their exit status.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from pathlib import Path
+
+import click
+
+from heliograph.cli.outbox_directory import directory_option, json_option, open_outbox
+from heliograph.cli.terminal import echo, echo_lines
+from heliograph.delivery.dead_letters import DeadLetter, DeadLetters
+from heliograph.delivery.folders import OutboxDirectory
+from heliograph.delivery.journal.batch import decode_record
+from heliograph.delivery.journal.writer import JournalWriter
+from heliograph.errors import OutboxError
+from heliograph.otlp import to_json_document
+from heliograph.values.text import counted, display
+
+
+@click.group()
+def dead() -> None:
+    """Manage dead letters: records that the server rejected for good."""
+
+
+@dead.command("list")
+@directory_option
+@json_option
+def list_dead(directory: Path | None, *, as_json: bool) -> None:
+    """List the dead letters: ID, time, event name, reason, and the server's message."""
+    for letter in open_outbox(directory).dead_letters.find():
+        line = f"{letter.id}  {letter.died}  {letter.event_name or '-'}  {letter.reason}  {letter.message}"
+        echo(json.dumps(_to_dict(letter)) if as_json else display(line))
+
+
+@dead.command()
+@click.argument("number", metavar="ID", type=int)
+@directory_option
+def show(number: int, directory: Path | None) -> None:
+    """Print one dead letter, with its record, as JSON."""
+    for letter in open_outbox(directory).dead_letters.find([number]):
+        record = decode_record(letter.entry.encoded)
+        document = {**_to_dict(letter), "record": None if record is None else to_json_document(record)}
+        echo_lines(json.dumps(document, indent=2))
+        return
+    raise click.ClickException(f"there is no dead letter with ID {number}; `heliograph outbox dead list` shows the IDs")
+
+
+numbers_argument = click.argument("numbers", metavar="ID…", type=int, nargs=-1)
+
+
+@dead.command()
+@numbers_argument
+@click.option("--all", "every", is_flag=True, help="Requeue all dead letters.")
+@directory_option
+def requeue(numbers: tuple[int, ...], directory: Path | None, *, every: bool) -> None:
+    """Move dead letters back into the outbox, to be sent again."""
+    box = open_outbox(directory)
+    found = _find_dead(box.dead_letters, numbers, every=every)
+    for _, group in itertools.groupby(found, key=lambda letter: letter.header):
+        _move_back(box, box.dead_letters, list(group))
+    echo(
+        f"Requeued: {len(found)}. To send now, run `heliograph outbox drain`; otherwise the next process that uses the outbox does."
+    )
+
+
+@dead.command("delete")
+@numbers_argument
+@click.option("--all", "every", is_flag=True, help="Delete all dead letters.")
+@directory_option
+def delete_dead(numbers: tuple[int, ...], directory: Path | None, *, every: bool) -> None:
+    """Delete dead letters for good, so that `status` and `drain` do not report them any more.
+
+    `heliograph outbox export --dead` keeps a copy.
+    """
+    letters = open_outbox(directory).dead_letters
+    found = _find_dead(letters, numbers, every=every)
+    letters.remove(letter.id for letter in found)
+    echo(f"Deleted: {len(found)}.")
+
+
+def _find_dead(letters: DeadLetters, numbers: tuple[int, ...], *, every: bool) -> list[DeadLetter]:
+    """Return the dead letters with these numbers, or all of them.
+
+    Raises:
+        click.ClickException: One does not exist, or neither or both of the two are asked for.
+    """
+    _check_choice(numbers, every=every, what="the dead letters by ID")
+    found = list(letters.find(numbers))
+    missing = sorted(set(numbers) - {letter.id for letter in found})
+    if missing:
+        ids = ", ".join(map(str, missing))
+        raise click.ClickException(f"there is no dead letter with ID {ids}; nothing was changed")
+    return found
+
+
+def _check_choice(named: tuple[object, ...], *, every: bool, what: str) -> None:
+    if bool(named) == every:
+        raise click.UsageError(f"name {what}, or use --all (one of the two)")
+
+
+def _move_back(box: OutboxDirectory, letters: DeadLetters, group: list[DeadLetter]) -> None:
+    """Move dead letters of one resource to a new folder, which is an orphan afterwards.
+
+    The records are on the disk before they are deleted from the dead letters. If the machine stops in between, they exist
+    twice, and are delivered twice; the other order could lose them.
+    """
+    lock = box.create_folder()
+    writer = JournalWriter(lock.folder, group[0].header, durable=True)
+    for letter in group:
+        writer.append(letter.entry.scope, letter.entry.encoded)
+    writer.close()
+    lock.release()
+    letters.remove(letter.id for letter in group)
+
+
+def _to_dict(letter: DeadLetter) -> dict[str, object]:
+    names = ("id", "died", "reason", "message", "uid", "event_name")
+    return {name: getattr(letter, name) for name in names}
+
+
+@click.group()
+def damaged() -> None:
+    """Manage damaged files: bytes of the outbox that could not be read."""
+
+
+@damaged.command("list")
+@directory_option
+@json_option
+def list_damaged(directory: Path | None, *, as_json: bool) -> None:
+    """List the damaged files, by their path inside the outbox, with their size."""
+    box = open_outbox(directory)
+    for path in box.damaged_files():
+        name, size = str(path.relative_to(box.directory)), path.stat().st_size
+        echo(json.dumps({"name": name, "bytes": size}) if as_json else f"{name}  {counted(size, 'byte')}")
+
+
+@damaged.command("delete")
+@click.argument("names", metavar="NAME…", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Delete all damaged files.")
+@directory_option
+def delete_damaged(names: tuple[str, ...], directory: Path | None, *, every: bool) -> None:
+    """Delete damaged files for good, so that `status` and `drain` do not report them any more."""
+    _check_choice(names, every=every, what="the files as `heliograph outbox damaged list` shows them")
+    box = open_outbox(directory)
+    # Only files of the list can be named: no other path is ever deleted.
+    files = {str(path.relative_to(box.directory)): path for path in box.damaged_files()}
+    missing = sorted(set(names) - set(files))
+    if missing:
+        raise click.ClickException(f"there is no damaged file {', '.join(missing)}; nothing was deleted")
+    chosen = [path for name, path in files.items() if every or name in names]
+    for path in chosen:
+        _delete(path)
+    echo(f"Deleted: {len(chosen)}.")
+
+
+def _delete(path: Path) -> None:
+    """Delete a file, and its folder if that is empty then."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutboxError(path, f"it cannot be deleted: {error.strerror}") from error
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()

@@ -1,0 +1,207 @@
+"""``heliograph outbox drain``: send the records of processes that have ended, until nothing is left or the time is over."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from heliograph.cli.outbox_directory import OutboxState, directory_option, json_option, open_outbox
+from heliograph.cli.terminal import echo
+from heliograph.delivery.folders import OutboxDirectory
+from heliograph.delivery.metrics import OutboxCounters
+from heliograph.delivery.orphans import Orphan, adopt
+from heliograph.delivery.sender import Sender
+from heliograph.delivery.transport.environment import destination_from_env
+from heliograph.delivery.transport.open import open_transport
+from heliograph.delivery.worker import MAX_OPEN_ORPHANS
+from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED, OUTBOX_RETRIED
+from heliograph.settings import Settings
+from heliograph.values.text import counted
+
+FOLLOW_SECONDS: Final = 1.0
+"""The time between two searches for orphans with ``drain --follow``."""
+TIMEOUT_SECONDS: Final = 30.0
+"""The default time for which `drain` tries a server that accepts nothing."""
+
+_SHORTEST_PAUSE_SECONDS: Final = 0.05
+_COUNTERS: Final = {
+    "delivered": OUTBOX_DELIVERED,
+    "rejected": OUTBOX_REJECTED,
+    "dead": OUTBOX_DEAD,
+    "damaged": OUTBOX_DAMAGED,
+    "retried": OUTBOX_RETRIED,
+}
+
+
+@click.command()
+@click.argument(
+    "named", metavar="[DIRECTORY]", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+@directory_option
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Give up if the server accepts nothing for this long. Default: 30; never with --follow.",
+)
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Keep running until SIGTERM or Ctrl-C, and also send the records of processes that end later.",
+)
+@json_option
+def drain(named: Path | None, directory: Path | None, *, timeout: float | None, follow: bool, as_json: bool) -> None:
+    """Send the records of processes that have ended, from the outbox in DIRECTORY or the one that HELIOGRAPH_OUTBOX names.
+
+    The server is the one that the OTEL_EXPORTER_OTLP_* variables name. A server that is down or refuses is tried again, with
+    growing pauses, and never before the time that it asks for. Records of running processes are not touched: those processes
+    send them.
+
+    The exit status is 1 if the outbox still contains records that wait, dead letters or damaged files, or if a folder is stuck.
+    """
+    if named is not None and directory is not None:
+        raise click.UsageError("name the outbox once, by DIRECTORY or by --directory")
+    if timeout is None and not follow:
+        timeout = TIMEOUT_SECONDS
+    box = open_outbox(named or directory)
+    sender = _open_sender(box, timeout)
+    if follow:
+        # A service manager stops it by SIGTERM. As a KeyboardInterrupt it ends the loop below, and the folders are unlocked.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    draining = _Drain(box, sender, timeout, follow=follow)
+    try:
+        with click.progressbar(length=0, label="Sending", file=sys.stderr, show_pos=True) as bar:
+            draining.run(bar)
+    except KeyboardInterrupt:
+        pass  # what is left is reported below, as after any other end
+    finally:
+        sender.close()
+    _report(box, sender.counts, draining.stuck, as_json=as_json)
+
+
+def _open_sender(box: OutboxDirectory, timeout: float | None) -> Sender:
+    destination = destination_from_env(allow_plaintext=Settings.from_env().outbox_allow_plaintext)
+    return Sender(
+        open_transport(destination),
+        # A server that does not respond must not hold the command for longer than asked.
+        timeout_seconds=min(destination.timeout_seconds, timeout or destination.timeout_seconds),
+        dead_letters=box.dead_letters,
+        counts=OutboxCounters(),
+    )
+
+
+class _Drain:
+    """Adopts the orphans of an outbox, and sends them.
+
+    Args:
+        box: The outbox.
+        sender: The sender.
+        timeout: The longest time without success, in seconds; `None` for no limit.
+        follow: True to wait for more orphans when all were sent.
+
+    Attributes:
+        stuck: A sentence for each folder that was sent and cannot be deleted.
+    """
+
+    def __init__(self, box: OutboxDirectory, sender: Sender, timeout: float | None, *, follow: bool) -> None:
+        self.stuck: list[str] = []
+        self._box = box
+        self._sender = sender
+        self._timeout = timeout
+        self._follow = follow
+        self._orphans: list[Orphan] = []
+        self._passed_over: set[Path] = set()
+        self._done = 0
+        self._last_success_at = time.monotonic()
+
+    def run(self, bar: Any) -> None:
+        """Send until nothing is left (with `follow`: for ever), or the server accepted nothing for too long.
+
+        Args:
+            bar: The progress bar.
+        """
+        try:
+            while self._adopt() or self._follow:
+                for orphan in list(self._orphans):
+                    if orphan.drain(self._sender, lambda: self._show(bar)):
+                        self._remove(orphan)
+                self._show(bar)
+                pause = self._pause_seconds()
+                if self._timeout is not None and self._idle_seconds() + pause > self._timeout:
+                    return
+                self._sender.closed.wait(pause)
+        finally:
+            for orphan in self._orphans:
+                orphan.release()
+
+    def _adopt(self) -> bool:
+        """Adopt as many orphans as may be open. Return True if there are any."""
+        for orphan in itertools.islice(adopt(self._box, self._passed_over), MAX_OPEN_ORPHANS - len(self._orphans)):
+            self._orphans.append(orphan)
+        return bool(self._orphans)
+
+    def _remove(self, orphan: Orphan) -> None:
+        self._orphans.remove(orphan)
+        if not orphan.is_sent:
+            self._passed_over.add(orphan.folder)
+        if orphan.is_stuck:
+            self.stuck.append(f"{orphan.folder}: it was sent, but cannot be deleted")
+
+    def _pause_seconds(self) -> float:
+        if not self._orphans:
+            return FOLLOW_SECONDS if self._follow else 0.0
+        return max(_SHORTEST_PAUSE_SECONDS, self._sender.waiting_seconds())
+
+    def _idle_seconds(self) -> float:
+        """Return the time since a record was accepted, or since nothing was left to send."""
+        if not self._orphans:
+            self._last_success_at = time.monotonic()
+        return time.monotonic() - self._last_success_at
+
+    def _show(self, bar: Any) -> None:
+        counts = self._sender.counts
+        done = sum(counts.total(metric) for metric in (OUTBOX_DELIVERED, OUTBOX_REJECTED, OUTBOX_DEAD))
+        if done > self._done:
+            self._last_success_at = time.monotonic()
+        bar.length = done + sum(orphan.waiting for orphan in self._orphans)
+        bar.update(done - self._done)
+        self._done = done
+
+
+def _report(box: OutboxDirectory, counters: OutboxCounters, stuck: list[str], *, as_json: bool) -> None:
+    """Print what was done, and what is left.
+
+    Raises:
+        SystemExit: Something is left.
+    """
+    state = OutboxState.of(box)
+    stuck = [*state.stuck, *stuck]
+    counts = {name: counters.total(metric) for name, metric in _COUNTERS.items()}
+    if as_json:
+        echo(json.dumps({**counts, **state.totals(), "stuck": stuck}))
+    else:
+        echo(
+            "Delivered: {delivered}. Rejected: {rejected}. Dead letters: {dead}. Damaged: {damaged}. "
+            "Failed requests: {retried}.".format(**counts)
+        )
+    for reason in stuck:
+        echo(f"Stuck: {reason}", err=True)
+    if not state.is_clean or stuck:
+        left = [
+            counted(state.waiting, "waiting record"),
+            counted(state.dead_letters, "dead letter"),
+            counted(state.damaged_files, "damaged file"),
+            counted(len(stuck), "stuck item"),
+        ]
+        echo(
+            f"Not all records were delivered. Still in the outbox: {', '.join(left)}. `heliograph outbox status` shows them.",
+            err=True,
+        )
+        raise SystemExit(1)

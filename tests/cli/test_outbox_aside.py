@@ -1,0 +1,97 @@
+"""`heliograph outbox dead` and `damaged`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from delivery.outboxes import drain, make_damaged_orphan
+from delivery.outboxes import run_outbox as run
+from delivery.servers import OK, serving
+
+
+def test_dead_letters_are_listed_shown_and_requeued(abandoned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are delivered once the server accepts them."""
+    poisoned = [True]
+
+    def answer(number: int, records: list[str]) -> tuple[int, dict[str, str], bytes]:
+        return (400, {"Content-Type": "text/plain"}, b"bad r1") if poisoned[0] and "r1" in records else OK
+
+    with serving(answer) as server:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", server.endpoint)
+        assert "Delivered: 2. Rejected: 0. Dead letters: 1." in run("drain", "--directory", abandoned).output
+        listed = json.loads(run("dead", "list", "--directory", abandoned, "--json").output)
+        assert (listed["uid"], listed["reason"]) == ("r1", "bad_data")
+        assert "bad r1" in run("dead", "list", "--directory", abandoned).output
+        assert '"uid": "r1"' in run("dead", "show", listed["id"], "--directory", abandoned).output
+        poisoned[0] = False
+        assert run("dead", "requeue", listed["id"], "--directory", abandoned).exit_code == 0
+        assert run("drain", "--directory", abandoned).exit_code == 0
+
+    assert server.accepted == ["r0", "r2", "r1"]
+    assert run("dead", "list", "--directory", abandoned).output == ""
+
+
+def test_all_dead_letters_are_requeued_at_once(abandoned: Path) -> None:
+    """They keep their resource."""
+    with serving(lambda number, records: (413, {}, b"")) as server:
+        assert drain(abandoned, server.endpoint).exit_code == 1
+    assert "Requeued: 3." in run("dead", "requeue", "--all", "--directory", abandoned).output
+
+    with serving() as server:
+        assert drain(abandoned, server.endpoint).exit_code == 0
+    assert sorted(server.accepted) == ["r0", "r1", "r2"]
+    assert set(server.resources) == {"tests"}
+    assert run("dead", "list", "--directory", abandoned).output == ""
+
+
+def test_deleted_dead_letters_are_not_reported_any_more(abandoned: Path) -> None:
+    """By ID, or all. The exit status of `status` is 0 then."""
+    with serving(lambda number, records: (413, {}, b"")) as server:
+        drain(abandoned, server.endpoint)
+    [first, *_] = map(json.loads, run("dead", "list", "--directory", abandoned, "--json").output.splitlines())
+
+    assert run("status", "--directory", abandoned).exit_code == 1
+    assert run("dead", "delete", first["id"], "--directory", abandoned).output == "Deleted: 1.\n"
+    assert run("status", "--directory", abandoned).exit_code == 1
+    assert run("dead", "delete", "--all", "--directory", abandoned).output == "Deleted: 2.\n"
+    assert run("status", "--directory", abandoned).exit_code == 0
+
+
+def test_damaged_files_are_listed_and_deleted(tmp_path: Path) -> None:
+    """Those of folders that were sent are in `damaged/`. Nothing but a file of the list can be named."""
+    for _ in range(2):
+        make_damaged_orphan(tmp_path)
+    with serving() as server:
+        drain(tmp_path, server.endpoint)
+    listed = [
+        json.loads(line) for line in run("damaged", "list", "--directory", tmp_path, "--json").output.splitlines()
+    ]
+    (tmp_path / "dead.db").write_bytes(b"")
+
+    assert len(listed) == 2
+    assert f"{listed[0]['name']}  {listed[0]['bytes']} bytes" in run("damaged", "list", "--directory", tmp_path).output
+    assert "there is no damaged file dead.db" in run("damaged", "delete", "dead.db", "--directory", tmp_path).output
+    assert run("damaged", "delete", listed[0]["name"], "--directory", tmp_path).output == "Deleted: 1.\n"
+    assert run("status", "--directory", tmp_path).exit_code == 1
+    assert run("damaged", "delete", "--all", "--directory", tmp_path).output == "Deleted: 1.\n"
+    assert run("status", "--directory", tmp_path).exit_code == 0
+    assert (tmp_path / "dead.db").exists()
+
+
+def test_damaged_file_that_cannot_be_deleted_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names it."""
+    make_damaged_orphan(tmp_path)
+    with serving() as server:
+        drain(tmp_path, server.endpoint)
+
+    def fail(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", fail)
+    result = run("damaged", "delete", "--all", "--directory", tmp_path)
+
+    assert result.exit_code == 2
+    assert "it cannot be deleted: Permission denied" in result.output

@@ -1,0 +1,199 @@
+"""`heliograph outbox drain`: it keeps trying, and its exit status is the truth about the directory."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from backends import wait_until
+from delivery.outboxes import (
+    drain,
+    folders_in,
+    logging_to,
+    make_damaged_orphan,
+    make_orphan,
+)
+from delivery.outboxes import (
+    run_outbox as run,
+)
+from delivery.servers import OK, TRICKLES, serving
+from heliograph.cli.main import cli
+from heliograph.delivery.orphans import Orphan
+from processes import clean_environment
+
+
+def test_drain_sends_records_of_ended_processes(abandoned: Path) -> None:
+    """It deletes their folders. The directory can be named in two ways."""
+    with serving() as server:
+        result = drain(abandoned, server.endpoint)
+
+    assert result.exit_code == 0
+    assert "Delivered: 3. Rejected: 0. Dead letters: 0. Damaged: 0. Failed requests: 0." in result.output
+    assert server.accepted == ["r0", "r1", "r2"]
+    assert folders_in(abandoned) == []
+    assert CliRunner().invoke(cli, ["outbox", "drain", str(abandoned)]).exit_code == 0
+    assert "name the outbox once" in run("drain", abandoned, "--directory", abandoned).output
+
+
+@pytest.mark.parametrize("answer", [(503, {}, b""), (500, {}, b""), (429, {"Retry-After": "1"}, b""), None])
+def test_drain_keeps_trying(abandoned: Path, answer: Any) -> None:
+    """A server that fails for a moment gets all records, and not before the time that it asked for."""
+    times: list[float] = []
+
+    def reply(number: int, records: list[str]) -> Any:
+        times.append(time.monotonic())
+        return answer if number < 2 else OK
+
+    with serving(reply) as server:
+        result = drain(abandoned, server.endpoint, "--json")
+
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {
+        "delivered": 3,
+        "rejected": 0,
+        "dead": 0,
+        "damaged": 0,
+        "retried": 2,
+        "waiting": 0,
+        "dead_letters": 0,
+        "damaged_files": 0,
+        "stuck": [],
+    }
+    assert {*server.accepted} == {"r0", "r1", "r2"}
+    if answer == (429, {"Retry-After": "1"}, b""):
+        assert all(later - earlier >= 1 for earlier, later in itertools.pairwise(times))
+
+
+def test_drain_gives_up_after_its_timeout(abandoned: Path) -> None:
+    """All records stay, and what is left is printed."""
+    with serving(lambda number, records: (503, {}, b"")) as down:
+        result = drain(abandoned, down.endpoint, "--timeout", "1.5")
+
+    assert result.exit_code == 1
+    assert "Delivered: 0." in result.stdout
+    assert "Still in the outbox: 3 waiting records, 0 dead letters, 0 damaged files, 0 stuck items." in result.stderr
+    assert len(folders_in(abandoned)) == 1
+
+
+def test_drain_does_not_wait_for_longer_than_its_timeout(abandoned: Path) -> None:
+    """A server that asks to come back in an hour ends it at once; one that does not respond, after the timeout."""
+    with serving(lambda number, records: (503, {"Retry-After": "3600"}, b"")) as down:
+        assert drain(abandoned, down.endpoint).exit_code == 1
+    with serving(lambda number, records: TRICKLES["header"]) as slow:
+        assert drain(abandoned, slow.endpoint, "--timeout", "0.5").exit_code == 1
+
+    assert (len(down.requests), len(slow.requests)) == (1, 1)
+
+
+def test_drain_goes_on_while_the_server_accepts(tmp_path: Path) -> None:
+    """The timeout is about the time without success, however long the whole takes."""
+    for number in range(40):
+        make_orphan(tmp_path, f"r{number}")
+
+    def reply(number: int, records: list[str]) -> Any:
+        time.sleep(0.03)
+        return OK
+
+    with serving(reply) as server:
+        result = drain(tmp_path, server.endpoint, "--timeout", "0.9")
+
+    assert (result.exit_code, len(server.accepted)) == (0, 40)
+
+
+def test_drain_reports_what_is_dead_or_damaged(tmp_path: Path) -> None:
+    """The exit status is 1 until somebody has looked at it, although nothing waits."""
+    make_damaged_orphan(tmp_path)
+    make_orphan(tmp_path, "good", "bad")
+    with serving(lambda number, records: (400, {}, b"") if "bad" in records else OK) as server:
+        first = drain(tmp_path, server.endpoint)
+        again = drain(tmp_path, server.endpoint)
+
+    assert (first.exit_code, again.exit_code) == (1, 1)
+    assert "Still in the outbox: 0 waiting records, 1 dead letter, 1 damaged file, 0 stuck items." in again.stderr
+
+
+def test_folder_that_cannot_be_deleted_is_sent_once_and_reported(abandoned: Path) -> None:
+    """Somebody else's folder is in it. The others are sent as well."""
+    [stuck] = folders_in(abandoned)
+    (stuck / "somebody's").mkdir()
+    make_orphan(abandoned, "other")
+    with serving() as server:
+        result = drain(abandoned, server.endpoint)
+
+    assert result.exit_code == 1
+    assert sorted(server.accepted) == ["other", "r0", "r1", "r2"]
+    assert f"{stuck.name}: it was sent, but cannot be deleted" in result.stderr
+
+
+def test_records_of_a_running_process_are_left_to_it(tmp_path: Path) -> None:
+    """They wait in the outbox, and the exit status says so."""
+    with serving(lambda number, records: (503, {}, b"")) as down, logging_to(tmp_path, down.endpoint) as emit:
+        emit("mine")
+        with serving() as server:
+            result = drain(tmp_path, server.endpoint)
+
+    assert (result.exit_code, server.requests) == (1, [])
+    assert "Still in the outbox: 1 waiting record," in result.stderr
+
+
+def test_drain_follows_until_it_is_stopped(tmp_path: Path) -> None:
+    """A real process sends what three programs leave, one after the other. After SIGTERM, the exit status is 0 if nothing is left."""
+    box = tmp_path / "box"
+    box.mkdir()
+    with serving() as server:
+        environment = clean_environment(OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=server.endpoint, NO_PROXY="127.0.0.1")
+        command = [sys.executable, "-m", "heliograph", "outbox", "drain", "--follow", "--json", "--directory", str(box)]
+        follower = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        try:
+            for number in range(3):
+                with serving(lambda number, records: (503, {}, b"")) as down, logging_to(box, down.endpoint) as emit:
+                    emit(f"r{number}")
+                wait_until(lambda: not folders_in(box))
+        finally:
+            follower.terminate()
+            output, _ = follower.communicate(timeout=20)
+    assert follower.returncode == 0
+    assert json.loads(output)["delivered"] == 3
+    assert server.accepted == ["r0", "r1", "r2"]
+
+
+def test_follow_ends_with_the_truth(abandoned: Path) -> None:
+    """Records that the server did not accept are left: the exit status is 1."""
+    with serving(lambda number, records: (503, {}, b"")) as down:
+        environment = clean_environment(OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=down.endpoint, NO_PROXY="127.0.0.1")
+        command = [sys.executable, "-m", "heliograph", "outbox", "drain", "--follow", str(abandoned)]
+        follower = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        try:
+            wait_until(lambda: down.requests or None)
+        finally:
+            follower.terminate()
+            _, output = follower.communicate(timeout=20)
+
+    assert follower.returncode == 1
+    assert "Still in the outbox: 3 waiting records" in output
+
+
+@pytest.mark.parametrize("arguments", [[], ["--follow"]])
+def test_interrupted_drain_is_incomplete(
+    abandoned: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    """Its exit status says so, also with `--follow`, which always ends by a signal. The folders are unlocked."""
+
+    def interrupt(orphan: Orphan, *_: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Orphan, "drain", interrupt)
+    with serving() as server:
+        result = drain(abandoned, server.endpoint, *arguments)
+
+    assert result.exit_code == 1
+    assert "Still in the outbox: 3 waiting records, 0 dead letters" in result.stderr
+    assert json.loads(run("status", "--directory", abandoned, "--json").stdout)["folders"][0]["held"] is False
