@@ -168,11 +168,10 @@ except SettingsError as error:
         OTEL_TRACES_EXPORTER="zipkon",
         OTEL_LOGS_EXPORTER="otpl",
         OTEL_EXPORTER_OTLP_PROTOCOL="smoke",
-        OTEL_CONFIG_FILE="otel.yaml",
     )
 
     reported = ran.only
-    for part in ("OTEL_TRACES_EXPORTER", "'zipkon'", "OTEL_LOGS_EXPORTER", "'otpl'", "console", "OTEL_CONFIG_FILE"):
+    for part in ("OTEL_TRACES_EXPORTER", "'zipkon'", "OTEL_LOGS_EXPORTER", "'otpl'", "console"):
         assert part in reported["message"]
     assert "OTEL_EXPORTER_OTLP_PROTOCOL: 'smoke' must be one of http/protobuf, grpc" in reported["message"]
     assert (reported["provider"], reported["threads"]) == ("ProxyTracerProvider", 1)

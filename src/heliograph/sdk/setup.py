@@ -27,6 +27,7 @@ from heliograph.delivery.transport.environment import destination_from_env
 from heliograph.errors import SettingsError
 from heliograph.runtime.deadline import run_within
 from heliograph.runtime.safe_logger import SafeLogger
+from heliograph.sdk import declarative
 from heliograph.sdk.export_counts import (
     CountingBatchLogRecordProcessor,
     CountingBatchSpanProcessor,
@@ -50,6 +51,11 @@ logger: Final = SafeLogger(SCOPE)
 ID_GENERATOR_VARIABLE: Final = "OTEL_PYTHON_ID_GENERATOR"
 ID_GENERATORS: Final = "opentelemetry_id_generator"
 """The group of the entry points of id generators."""
+
+_NO_OUTBOX: Final = (
+    "The LoggerProvider of this process is set elsewhere, so the setting `outbox` has no effect. To use it, add an "
+    "OutboxLogRecordProcessor to that provider."
+)
 
 _GRACE_MILLIS: Final = 100.0
 """The shortest time that a shutdown gets, so that connections are closed even if the caller's deadline has passed."""
@@ -101,7 +107,7 @@ def set_up_providers(
         settings: The host's settings. With an outbox, it replaces the OTLP exporter of the logs.
 
     Returns:
-        The providers that were created. The caller has to shut them down.
+        The providers that were created. The caller has to shut them down. None if a file of ``OTEL_CONFIG_FILE`` sets them.
 
     Raises:
         SettingsError: The environment cannot be used; it lists every problem, and no provider was set.
@@ -110,7 +116,14 @@ def set_up_providers(
     if is_disabled(environ):
         return []
     _warn_about_shut_down_providers()
-    selections = _select_where_missing(environ, signals)
+    missing = _missing(signals)
+    if file := environ.get(declarative.VARIABLE):
+        if missing:
+            declarative.set_up_from_file(file, missing)
+        if settings is not None and settings.outbox is not None:
+            logger.warning(_NO_OUTBOX)
+        return []
+    selections = {signal: select(signal, environ) for signal in missing}
     problems = _problems(environ, selections.values())
     if problems:
         raise SettingsError(problems)
@@ -121,27 +134,20 @@ def set_up_providers(
     return list(built.values())
 
 
-def _select_where_missing(
-    environ: Mapping[str, str], signals: Iterable[TelemetrySignal]
-) -> dict[TelemetrySignal, Selection]:
-    """Return the exporters that the environment selects, for each signal that has no provider yet."""
+def _missing(signals: Iterable[TelemetrySignal]) -> list[TelemetrySignal]:
+    """Return the signals that have no provider yet."""
     providers = Providers()
     is_set = {
         TelemetrySignal.TRACES: providers.has_traces(),
         TelemetrySignal.LOGS: providers.has_logs(),
         TelemetrySignal.METRICS: providers.has_metrics(),
     }
-    return {signal: select(signal, environ) for signal in signals if not is_set[signal]}
+    return [signal for signal in signals if not is_set[signal]]
 
 
 def _problems(environ: Mapping[str, str], selections: Iterable[Selection]) -> list[str]:
     """Return a message for each variable that cannot be used."""
     problems = [problem for selection in selections for problem in selection.problems]
-    if environ.get("OTEL_CONFIG_FILE"):
-        problems.append(
-            "OTEL_CONFIG_FILE: heliograph does not read declarative configuration; remove the variable, or run the program "
-            "with `opentelemetry-instrument`, which sets the providers that heliograph then uses"
-        )
     # Each once: a wrong protocol of the common variable is a problem of every signal.
     return list(dict.fromkeys([*_problems_of_id_generator(environ), *problems]))
 
@@ -157,10 +163,7 @@ def _outbox_processor(
     if settings.outbox is None:
         return None
     if logs is None:
-        logger.warning(
-            "A LoggerProvider is set already, so the setting `outbox` has no effect. To use it, add an "
-            "OutboxLogRecordProcessor to that provider."
-        )
+        logger.warning(_NO_OUTBOX)
         return None
     if not any(exporter.name in OTLP_BY_PROTOCOL.values() for exporter in logs.exporters):
         return None

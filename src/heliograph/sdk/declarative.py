@@ -1,0 +1,50 @@
+"""OpenTelemetry's declarative configuration: the file that ``OTEL_CONFIG_FILE`` names.
+
+The public package ``opentelemetry-configuration`` reads the file and creates the providers. By the specification, the file is then
+the only source: other ``OTEL_*`` variables have no effect, except where the file refers to them. Providers that the file does not
+have stay unset, and those that are set already stay as they are.
+
+The providers belong to the SDK, which shuts them down when the interpreter exits; a host flushes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from heliograph.errors import SettingsError
+from heliograph.sdk.exporters import TelemetrySignal
+
+VARIABLE: Final = "OTEL_CONFIG_FILE"
+PACKAGE: Final = "opentelemetry-configuration"
+
+_FIELDS: Final[Mapping[TelemetrySignal, str]] = {
+    TelemetrySignal.TRACES: "tracer_provider",
+    TelemetrySignal.LOGS: "logger_provider",
+    TelemetrySignal.METRICS: "meter_provider",
+}
+
+
+def set_up_from_file(path: str, missing: Collection[TelemetrySignal]) -> None:
+    """Set the global providers of the missing signals as the file says.
+
+    Args:
+        path: The file.
+        missing: The signals that have no provider yet.
+
+    Raises:
+        SettingsError: The package is not installed, or the file cannot be read or used.
+    """
+    try:
+        from opentelemetry.configuration import configure_sdk, load_config_file  # here, because few programs have it
+    except ImportError as error:
+        raise SettingsError(
+            [f"{VARIABLE}: install {PACKAGE} (pip install {PACKAGE}), or remove the variable ({error})"]
+        ) from error
+    try:
+        config = load_config_file(path)
+        for signal in _FIELDS.keys() - missing:
+            setattr(config, _FIELDS[signal], None)
+        configure_sdk(config)
+    except Exception as error:  # the components that the file names may raise anything
+        raise SettingsError([f"{VARIABLE}: {path!r} cannot be used: {error}"]) from error

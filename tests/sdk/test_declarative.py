@@ -1,0 +1,137 @@
+"""Providers from the file of `OTEL_CONFIG_FILE`, in the environment that the specification describes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from heliograph import SettingsError
+from heliograph.sdk import declarative
+from heliograph.sdk.exporters import TelemetrySignal
+from otlp_receiver import Receiver
+from scripts import python
+
+TRACES = """
+tracer_provider:
+  processors:
+    - batch: {{exporter: {{otlp_http: {{endpoint: "{endpoint}/v1/traces"}}}}}}
+"""
+LOGS = """
+logger_provider:
+  processors:
+    - batch: {{exporter: {{otlp_http: {{endpoint: "{endpoint}/v1/logs"}}}}}}
+"""
+HEAD = """
+file_format: "1.0"
+resource:
+  attributes:
+    - {{name: service.name, value: from-the-file}}
+"""
+
+WORK = """
+from opentelemetry import trace
+with configure(plugins=[Plugin()]) as host:
+    with trace.get_tracer("tests").start_as_current_span("work"):
+        host.track(Tick(n=1))
+    report(flushed=host.flush())
+"""
+
+CATCH = """
+from heliograph import SettingsError
+try:
+    configure(plugins=[Plugin()])
+except SettingsError as error:
+    report(problems=list(error.problems))
+"""
+
+
+@pytest.fixture
+def receiver():
+    """A server that receives telemetry."""
+    with Receiver() as receiver:
+        yield receiver
+
+
+def write(folder: Path, *parts: str, endpoint: str = "http://127.0.0.1:9") -> str:
+    """Write the parts of a configuration into a file, and return its path."""
+    file = folder / "otel.yaml"
+    file.write_text("".join(parts).format(endpoint=endpoint))
+    return str(file)
+
+
+def test_file_sets_the_providers(tmp_path: Path, receiver: Receiver) -> None:
+    """Events arrive as it says, and no other variable has an effect."""
+    file = write(tmp_path, HEAD, TRACES, LOGS, endpoint=receiver.endpoint)
+
+    ran = python(WORK, OTEL_CONFIG_FILE=file, OTEL_SERVICE_NAME="ignored", OTEL_LOGS_EXPORTER="none")
+
+    assert ran.only == {"flushed": True}
+    [span], [record] = receiver.spans(), receiver.logs()
+    assert [event.name for event in span.events] == [record.event_name] == ["test.tick"]
+    assert span.resource["service.name"] == record.resource["service.name"] == "from-the-file"
+
+
+def test_provider_that_is_set_stays(tmp_path: Path, receiver: Receiver) -> None:
+    """The file is used for the others, and nothing is built for that one."""
+    file = write(tmp_path, HEAD, TRACES, LOGS, endpoint=receiver.endpoint)
+
+    ran = python(
+        """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+mine = TracerProvider()
+trace.set_tracer_provider(mine)
+with configure(plugins=[Plugin()]) as host:
+    host.track(Tick(n=1))
+    report(mine=trace.get_tracer_provider() is mine, threads=[each.name for each in threading.enumerate()])
+""",
+        OTEL_CONFIG_FILE=file,
+    )
+
+    assert ran.only["mine"]
+    assert not any("Span" in name for name in ran.only["threads"])
+    assert len(receiver.logs()) == 1
+    assert "Overriding" not in ran.stderr
+
+
+def test_outbox_has_no_effect(tmp_path: Path) -> None:
+    """The file sets up the logs; a warning says how to use an outbox nevertheless."""
+    file = write(tmp_path, HEAD)
+
+    ran = python(
+        "configure(plugins=[Plugin()]).shutdown()", OTEL_CONFIG_FILE=file, HELIOGRAPH_OUTBOX=str(tmp_path / "box")
+    )
+
+    assert "the setting `outbox` has no effect" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "otel.yaml' cannot be used: "),
+        ("file_format: 7\n", "otel.yaml' cannot be used: "),
+        (HEAD + TRACES.replace("otlp_http", "pigeon"), "pigeon"),
+    ],
+    ids=["missing", "another format", "an unknown exporter"],
+)
+def test_file_that_cannot_be_used_is_an_error(tmp_path: Path, content: str | None, problem: str) -> None:
+    """It is one line with the file and the reason."""
+    file = tmp_path / "otel.yaml"
+    if content is not None:
+        file.write_text(content.format(endpoint="http://127.0.0.1:9"))
+
+    ran = python(CATCH, OTEL_CONFIG_FILE=str(file))
+
+    [found] = ran.only["problems"]
+    assert found.startswith("OTEL_CONFIG_FILE: ")
+    assert problem in found
+
+
+def test_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says how to install it."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.configuration", None)
+
+    with pytest.raises(SettingsError, match=r"install opentelemetry-configuration .* or remove the variable"):
+        declarative.set_up_from_file("otel.yaml", [TelemetrySignal.TRACES])
