@@ -14,6 +14,8 @@ from drafted import schemas_of
 from heliograph import Attribute, Event, Privacy, Settings, Severity, acting_as, hookimpl
 from heliograph.schema.drafts.from_events import RecordedEvent, drafts_of_recorded
 from heliograph.schema.drafts.python_source import python_source
+from heliograph.values.attributes import MAX_KEYS
+from heliograph.values.privacy import MASKED
 from recorder import Telemetry
 from schema.typed_values import FITTING
 
@@ -149,6 +151,106 @@ def test_attributes_that_a_class_cannot_have_are_skipped_and_reported() -> None:
     ]
     assert "a class cannot have a field named 'created'" in skipped[0]
     assert "as string, not int" in skipped[4]
+
+
+def test_classes_of_several_events_have_names_of_their_own() -> None:
+    """A nested class has the names of its event and its field, which may be the name of another event."""
+    rows = [
+        recorded({"shop.order.customer.id": 1}),
+        recorded({"shop.order_customer.id": 1}, "shop.order_customer"),
+        recorded({"market.order.customer.id": 1}, "market.order"),
+    ]
+
+    drafts, _ = drafts_of_recorded(rows)
+
+    assert [(draft.event_name, draft.name, [each.name for each in draft.needs]) for draft in drafts] == [
+        ("order", "Order", ["OrderCustomer"]),
+        ("order", "Order_2", ["Order2Customer"]),
+        ("order-customer", "OrderCustomer_2", []),
+    ]
+
+
+HASHED = f"hmac-sha256:{'0' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("values", "annotation"),
+    [
+        ([1, 2], "int"),
+        ([1, 1.5], "float"),
+        ([True, False], "bool"),
+        ([True, 1], "bool | int"),
+        ([True, 1, 1.5, "a"], "bool | float | int | str"),
+        ([[1], [2]], "list[int]"),
+        ([[1, "a"]], "list[Any]"),
+        ([[]], "list[Any]"),
+        ([[1], ["a"]], "Any"),
+        ([[1], 1], "Any"),
+        ([{"a": 1}], "dict[str, Any]"),
+        ([{"a": 1}, 1], "Any"),
+        ([None], "Any"),
+        ([1, None], "Any"),
+        (["a", "b"], "str"),
+        (["2026-01-02", "2026-01-03"], "dt.date"),
+        (["2026-01-02", "soon"], "str"),
+        (["2026-01-02", "2026-01-02T03:04:05Z"], "str"),
+        (["[1]", "[]"], "list[Any]"),
+        (['{"a":1}', "{}"], "dict[str, Any]"),
+        (["[1]", "{}"], "str"),
+        (["[1]", "1"], "str"),
+        (["{bad"], "str"),
+        (["[" * 100_000], "str"),
+        ([MASKED, "a"], "str"),
+        ([HASHED, "a"], "str"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_an_annotation_fits_every_recorded_value(values: list[Any], annotation: str) -> None:
+    """It is the narrowest that a draft can have, or ``Any``."""
+    drafts, _ = drafts_of_recorded(recorded({"shop.order.x": value}) for value in values)
+
+    [field] = drafts[0].fields
+    assert (field.annotation, field.required) == (annotation, True)
+    assert field.declared.privacy is None
+
+
+@pytest.mark.parametrize(("value", "privacy"), [(MASKED, Privacy.MASK), (HASHED, Privacy.HASH)])
+def test_a_value_that_was_always_protected_is_optional(value: str, privacy: Privacy) -> None:
+    """A process without a key drops what it should hash."""
+    drafts, _ = drafts_of_recorded(recorded({"shop.order.x": value}) for _ in range(2))
+
+    [field] = drafts[0].fields
+    assert (field.annotation, field.required, field.declared.privacy) == ("str", False, privacy)
+
+
+@pytest.mark.parametrize(
+    ("rows", "annotation", "required"),
+    [
+        ([{"a": 1, "b": 1}, {"a": 1}], "OrderX", True),
+        ([{"a": 1}, {"a": 1}, {"b": 1}, {"a": 1}], "dict[str, int]", False),
+        ([{"a": 1, "b": 1}, {}], "OrderX", False),
+        ([{"a": 1, "two words": 1}], "dict[str, int]", False),
+        ([{"a": 1, "two words": "x"}], "dict[str, int | str]", False),
+        ([{"a.b": 1, "two words": 1}], "dict[str, Any]", False),
+        ([{f"k{number}": 1 for number in range(MAX_KEYS)}], "OrderX", True),
+        ([{f"k{number}": 1 for number in range(MAX_KEYS + 1)}], "dict[str, int]", False),
+    ],
+    ids=["half", "less than half", "missing", "no name", "several types", "deep", "many keys", "too many keys"],
+)
+def test_keys_are_a_class_or_a_dict(rows: list[dict[str, Any]], annotation: str, *, required: bool) -> None:
+    """They are a class if each is in at least half of the instances, and can be a field."""
+    found = [recorded({f"shop.order.x.{key}": value for key, value in row.items()}) for row in rows]
+
+    [field] = drafts_of_recorded(found)[0][0].fields
+
+    assert (field.annotation, field.required) == (annotation, required)
+
+
+def test_a_name_with_a_value_and_with_keys_has_any_type() -> None:
+    """It was not a dict in every event."""
+    drafts, _ = drafts_of_recorded([recorded({"shop.order.x": 1}), recorded({"shop.order.x.a": 1})])
+
+    assert [(field.name, field.annotation, field.required) for field in drafts[0].fields] == [("x", "Any", False)]
 
 
 @dataclass

@@ -80,6 +80,22 @@ def test_attributes_of_groups_come_first_and_can_be_changed(tmp_path: Path) -> N
     assert (attributes[0][1].brief, attributes[0][1].note) == ("Base.", "Changed.")
 
 
+def test_a_reference_changes_an_earlier_reference_of_a_group(tmp_path: Path) -> None:
+    """What the group's reference changed stays changed."""
+    found = registry(
+        tmp_path,
+        """
+        attributes: [{key: shop.user, type: string, brief: Defined.}]
+        attribute_groups: [{id: base, attributes: [{ref: shop.user, brief: Of the group.}]}]
+        events: [{name: shop.sale, attributes: [{ref_group: base}, {ref: shop.user, note: Of the event.}]}]
+        """,
+    )
+
+    ((_, entry),) = found.attributes_of(found.events()[0])
+
+    assert (entry.brief, entry.note) == ("Of the group.", "Of the event.")
+
+
 def test_one_group_may_be_included_twice(tmp_path: Path) -> None:
     """Only a group that includes itself is an error."""
     found = registry(
