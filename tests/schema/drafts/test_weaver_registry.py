@@ -81,7 +81,7 @@ def test_attributes_of_groups_come_first_and_can_be_changed(tmp_path: Path) -> N
 
 
 def test_a_reference_changes_an_earlier_reference_of_a_group(tmp_path: Path) -> None:
-    """What the group's reference changed stays changed."""
+    """Changes by the reference of the group are kept."""
     found = registry(
         tmp_path,
         """

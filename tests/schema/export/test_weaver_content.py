@@ -111,7 +111,7 @@ def test_every_attribute_with_two_types_is_reported() -> None:
 
 
 def test_annotations_have_what_weaver_has_no_field_for() -> None:
-    """What a class does not declare is omitted."""
+    """Keys without a declaration are omitted."""
     ban, order = collect(schemas(OrderEvent, BanEvent)).events
 
     assert event_annotations(ban) == {"severity_number": 9}
