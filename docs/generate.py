@@ -71,7 +71,8 @@ EVENT_NAMES = """## Event names
 
 An event's name on the wire is `<namespace>.<name>`, with `-` replaced by `_`: the event `ban-user` of an application is
 `app.ban_user`, and Datasette's own `create-table` is `datasette.create_table`. The attribute of a property is
-`<event name>.<property>`, and that of a key of a dict `<event name>.<property>.<key>`. In Datasette's own events, the
+`<event name>.<property>`, and that of a key of a dict `<event name>.<property>.<key>`. The name of a property is written in
+lower-case words: `firstName` is `first_name`, and `class_` is `class`. Keys of a dict are not changed. In Datasette's own events, the
 property `database` becomes `db.namespace`, and `table` becomes `db.collection.name`.
 
 Names do not depend on data: a property whose type is a union with a class or a dict in it, such as `Card | Cash`, is one

@@ -84,6 +84,26 @@ def has_namespace(name: object) -> bool:
     return isinstance(name, str) and "." in name and EVENT_NAME_PATTERN.fullmatch(name) is not None
 
 
+_LEGAL_WORDS: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_WORD_STARTS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def attribute_part(field_name: str) -> str:
+    """Return the part of an attribute's name that a field has: its own name, as far as the naming rules permit it.
+
+    They permit lower-case words separated by ``_``. A name with other letters than ASCII remains as it is.
+
+    Source: OpenTelemetry, "Naming"; Weaver reports a name that breaks its rule as a violation.
+
+    >>> attribute_part("first_name"), attribute_part("firstName"), attribute_part("HTTPStatus"), attribute_part("class_")
+    ('first_name', 'first_name', 'http_status', 'class')
+    """
+    if _LEGAL_WORDS.fullmatch(field_name):
+        return field_name
+    words = re.sub("_+", "_", _WORD_STARTS.sub("_", field_name).lower()).strip("_")
+    return words if _LEGAL_WORDS.fullmatch(words) else field_name
+
+
 LOG_RECORD_UID: Final = AttributeName(
     "log.record.uid",
     "The unique id of the event, a UUIDv7, which sorts by time. The log record and the span event of one event have the same id. "

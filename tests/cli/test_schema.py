@@ -86,6 +86,16 @@ def test_every_format_is_exported(folder: Path) -> None:
     assert "shop.order" in (folder / "out" / "html" / "index.html").read_text(encoding="utf-8")
 
 
+def test_a_registry_has_the_given_url_and_version(folder: Path) -> None:
+    """In its manifest."""
+    options = ["--schema-url", "https://shop.org/events", "--schema-version", "1.2.0"]
+
+    result = run("export", "--format", "weaver", "--out", "registry", *options, module(folder, "shop_url"))
+
+    assert result.exit_code == 0, result.output
+    assert "schema_url: https://shop.org/events/1.2.0\n" in (folder / "registry" / "manifest.yaml").read_text()
+
+
 def test_exports_do_not_use_the_real_key_of_hashes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever tries keys could compare their hash of the example with a published one."""
     source = module(folder, "shop_key")
@@ -302,6 +312,7 @@ def test_classes_are_drafted_from_recorded_events(folder: Path) -> None:
     ("arguments", "status", "message"),
     [
         (["export", "--format", "weaver", "--out", "o"], 2, "Missing argument 'SOURCE"),
+        (["export", "--format", "weaver", "--out", "o", "--schema-url", "x", "json"], 2, "'x' is not a schema URL"),
         (["export", "--format", "xml", "--out", "o", "a:b"], 2, "'xml' is not one of"),
         (["export", "--format", "html", "--out", "o", "nowhere:plugin"], 2, "the module 'nowhere' cannot be imported"),
         (["export", "--format", "html", "--out", "o", "json:dumps"], 2, "json:dumps: the plugin"),

@@ -20,7 +20,7 @@ from heliograph.schema.drafts.from_events import drafts_of_recorded
 from heliograph.schema.drafts.from_weaver import drafts_of_weaver
 from heliograph.schema.drafts.python_source import python_source
 from heliograph.schema.drafts.weaver_registry import WeaverRegistry
-from heliograph.schema.export.formats import EXPORTERS
+from heliograph.schema.export.formats import EXPORTERS, exporter_of
 from heliograph.schema.gate.diff import (
     Finding,
     Mode,
@@ -123,11 +123,33 @@ def _advice(findings: list[Finding], bad: list[Finding], file: Path) -> str:
     help="The format to write.",
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder to write to.")
-def export(sources: tuple[str, ...], datasette: DatasetteOptions, form: str, out: Path) -> None:
+@click.option(
+    "--schema-url",
+    metavar="URL",
+    help="For Weaver: the URL that identifies the registry, such as https://example.com/schemas/shop/1.0.0.",
+)
+@click.option(
+    "--schema-version",
+    metavar="VERSION",
+    help="For Weaver: the version of the registry, if the URL does not end with it.",
+)
+def export(
+    sources: tuple[str, ...],
+    datasette: DatasetteOptions,
+    *,
+    form: str,
+    out: Path,
+    schema_url: str | None,
+    schema_version: str | None,
+) -> None:
     """Write the schemas of the classes to a folder, in another format. Other files in the folder are kept."""
+    try:
+        exporter = exporter_of(form, schema_url, schema_version)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     registry = load_registry(sources, datasette=datasette, privacy_key=EXAMPLE_KEY)
     try:
-        files = EXPORTERS[form](registry.values())
+        files = exporter(registry.values())
     except SchemaError as error:
         raise click.ClickException(str(error)) from error
     for name, text in files.items():

@@ -54,6 +54,16 @@ def test_schema_of_a_class() -> None:
     assert (schema.fields or ())[1].type == StringType()
 
 
+def test_fields_whose_names_become_the_same_attribute_are_rejected() -> None:
+    """The message names both."""
+    cls = make_dataclass(
+        "Twice", [("firstName", str), ("first_name", str)], bases=(Event,), namespace={"name": "twice"}
+    )
+
+    with pytest.raises(SchemaError, match="its fields 'firstName' and 'first_name' become one attribute"):
+        compile_schema(cls, namespace="app")
+
+
 def test_schema_is_frozen() -> None:
     """A schema cannot be changed."""
     schema = compile_schema(BanUserEvent, namespace="app")

@@ -89,6 +89,47 @@ def test_attributes_are_named_by_event_and_field() -> None:
     }
 
 
+@dataclass
+class Person:
+    firstName: Masked  # noqa: N815 — the style is tested
+    HTTPStatus: int = 200
+    given: Annotated[str, Attribute("shop.person.given")] = "Ada"
+
+
+@dataclass
+class CamelEvent(
+    Event,
+    namespace="shop",
+    message="{customerId} {class_} {buyer[firstName]} {buyer[HTTPStatus]} {buyer[given]} {meta[aB]}",
+):
+    name = "camel"
+    customerId: int  # noqa: N815
+    class_: str
+    buyer: Person
+    meta: dict[str, int]
+    größe: float = 1.5  # noqa: PLC2401
+
+
+def test_names_of_attributes_keep_the_naming_rules() -> None:
+    """Fields of any style become lower-case words, where that is possible. Keys of a dict are data, and remain as they are."""
+    reader = EventReader(compile_schema(CamelEvent, namespace="app"))
+    event = CamelEvent(customerId=1, class_="a", buyer=Person("Ada"), meta={"aB": 2})
+
+    attributes = reader.attributes(event)
+
+    assert attributes == {
+        "shop.camel.customer_id": 1,
+        "shop.camel.class": "a",
+        "shop.camel.buyer.first_name": "<masked>",
+        "shop.camel.buyer.http_status": 200,
+        "shop.person.given": "Ada",
+        "shop.camel.meta.aB": 2,
+        "shop.camel.größe": 1.5,
+    }
+    assert {each.name for each in reader.schema.wire_attributes()} == {name.removesuffix(".aB") for name in attributes}
+    assert reader.body_text(attributes) == "1 a <masked> 200 Ada 2"
+
+
 @pytest.mark.parametrize("value", [None, 7, 2**70, "é", "\udc80", True, 1.5, float("nan"), [1], {"a": 1}, object()])
 def test_value_of_a_wrong_type_is_exported(value: Any) -> None:
     """A program may break its contract without losing the event."""

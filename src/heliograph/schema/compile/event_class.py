@@ -40,8 +40,8 @@ from heliograph.schema.model.types import (
     walk_types,
     without_null,
 )
-from heliograph.schema.model.wire_attributes import expands, has_names_inside, wire_type
-from heliograph.semconv import ACTOR_ONLY, EVENT_NAME_PATTERN, LOG_RECORD_UID, SCOPE, has_namespace
+from heliograph.schema.model.wire_attributes import expands, has_names_inside, wire_attributes, wire_type
+from heliograph.semconv import ACTOR_ONLY, EVENT_NAME_PATTERN, LOG_RECORD_UID, SCOPE, attribute_part, has_namespace
 from heliograph.values.introspect import declared_privacy, merge_attributes, with_pydantic_privacy
 from heliograph.values.privacy import PrivacyPolicy
 
@@ -89,7 +89,7 @@ def _schema(event_class: type, name: str, event_name: str, options: EventOptions
         stability=options.stability,
         deprecated=options.deprecated,
         message=options.message,
-        body=_body(event_class, options.message, fields),
+        body=_body(event_class, event_name, options.message, fields),
         upcasters=options.upcasters,
         policy=policy,
     )
@@ -156,7 +156,9 @@ def specialize_schema(schema: EventSchema, alias: object) -> EventSchema:
     renamed = None if schema.renamed is None else specialize_schema(schema.renamed, alias)
     try:
         fields = _fields(schema.event_class, schema.event_name, alias)
-        specialized = dataclasses.replace(schema, fields=fields, body=_body(schema.event_class, schema.message, fields))
+        specialized = dataclasses.replace(
+            schema, fields=fields, body=_body(schema.event_class, schema.event_name, schema.message, fields)
+        )
         _check_wire_attributes(specialized)
     except SchemaError:
         masked = Attribute(privacy=Privacy.MASK)
@@ -250,13 +252,16 @@ def _documentation(event_class: type, name: str) -> tuple[str, str]:
     return brief.strip(), note.strip()
 
 
-def _body(event_class: type, message: str | None, fields: tuple[FieldSchema, ...]) -> MessageTemplate | None:
+def _body(
+    event_class: type, event_name: str, message: str | None, fields: tuple[FieldSchema, ...]
+) -> MessageTemplate | None:
     if message is None:
         return None
     if not isinstance(message, str):
         raise SchemaError(event_class, f"its message is {message!r}; write it as text")
     try:
-        return parse_message(message, {field.name: str(field.attribute) for field in fields})
+        inside = {each.path: each.name for each in wire_attributes(fields, event_name)}
+        return parse_message(message, {**inside, **{field.name: str(field.attribute) for field in fields}})
     except ValueError as error:
         raise SchemaError(event_class, f"its message {message!r} cannot be used: {error}") from error
 
@@ -299,7 +304,7 @@ def _field(event_name: str, field: ClassField, declared: Attribute | None, kind:
     declared, actor_attribute = split_actor_attribute(declared)
     schema = FieldSchema(
         name=field.name,
-        attribute=f"{event_name}.{field.name}" if declared.name is None else str(declared.name),
+        attribute=f"{event_name}.{attribute_part(field.name)}" if declared.name is None else str(declared.name),
         type=kind or read_type(field.hint),
         required=field.is_required,
         declared=declared,

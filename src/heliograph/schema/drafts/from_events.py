@@ -34,7 +34,7 @@ from heliograph.schema.drafts.draft import (
 )
 from heliograph.schema.model.patterns import compile_pattern
 from heliograph.schema.model.types import Format
-from heliograph.semconv import ACTOR_ATTRIBUTES, EVENT_VERSION, LOG_RECORD_UID, SCOPE, has_namespace
+from heliograph.semconv import ACTOR_ATTRIBUTES, EVENT_VERSION, LOG_RECORD_UID, SCOPE, attribute_part, has_namespace
 from heliograph.values.attributes import MAX_KEYS
 from heliograph.values.privacy import HASH_PREFIX, MASKED
 
@@ -195,8 +195,8 @@ def _fields(
 
 
 def _is_field(name: str) -> bool:
-    """Return True if a class can have a field with this name. It must be unchanged, since it is the attribute's name."""
-    is_name = name.isascii() and name.isidentifier() and not name.startswith("_")
+    """Return True if a class can have a field with this name, whose attribute has the same name."""
+    is_name = name.isascii() and name.isidentifier() and attribute_part(name) == name
     return is_name and not keyword.iskeyword(name) and name not in HIDING
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final, TypeAlias
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ from heliograph.schema.export.html import html
 from heliograph.schema.export.json_schema import json_schema
 from heliograph.schema.export.markdown import markdown
 from heliograph.schema.export.weaver_v1 import weaver_v1
-from heliograph.schema.export.weaver_v2 import weaver_v2
+from heliograph.schema.export.weaver_v2 import schema_url_of, weaver_v2
 from heliograph.schema.model.event import EventSchema
 from heliograph.values.text import to_readable_json
 
@@ -30,10 +31,29 @@ def _file_name(schema: EventSchema) -> str:
     return re.sub(r"[^\w.@-]", lambda found: quote(found[0], safe="", errors="surrogatepass"), schema.label)
 
 
+def exporter_of(form: str, schema_url: str | None = None, version: str | None = None) -> Exporter:
+    """Return the exporter of a format.
+
+    Args:
+        form: The name of the format.
+        schema_url: The schema URL of a Weaver registry, with or without the version; `None` is an example.
+        version: The version of a Weaver registry, if its schema URL has none.
+
+    Raises:
+        ValueError: The URL or the version cannot be used, or the format has none.
+    """
+    if form in _REGISTRIES:
+        return partial(_REGISTRIES[form], schema_url=schema_url_of(schema_url, version))
+    if (schema_url, version) != (None, None):
+        raise ValueError(f"only the formats {' and '.join(_REGISTRIES)} have a schema URL and a version")
+    return EXPORTERS[form]
+
+
+_REGISTRIES: Final = {"weaver": weaver_v2, "weaver-v1": weaver_v1}
+
 EXPORTERS: Final[Mapping[str, Exporter]] = {
     "json-schema": json_schemas,
-    "weaver": weaver_v2,
-    "weaver-v1": weaver_v1,
+    **_REGISTRIES,
     "markdown": markdown,
     "html": html,
 }

@@ -11,6 +11,7 @@ Source: the JSON Schemas of registry files that Weaver 0.25 publishes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -21,7 +22,10 @@ from heliograph.schema.export.yaml_text import Yaml, dumps
 from heliograph.schema.model.event import EventSchema
 
 SCHEMA_URL: Final = "https://example.com/schemas/events/0.1.0"
-"""The schema URL of a registry that was exported without one. Weaver requires a URL that ends with a version."""
+"""The schema URL of a registry that was exported without one. Weaver reads the last part of it as the version."""
+
+_URL: Final = re.compile(r"https?://[^\s/?#]+(/[^\s/?#]+)+")
+_VERSION: Final = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", re.ASCII)
 
 IMPORTS: Final[Yaml] = {"entities": ["service", "service.instance", "service.namespace", "telemetry.sdk", "deployment"]}
 """The entities of the semantic conventions that describe the resource of a program."""
@@ -50,6 +54,37 @@ def weaver_v2(schemas: Iterable[EventSchema], *, schema_url: str = SCHEMA_URL) -
         "manifest.yaml": dumps(manifest(schema_url)),
         "events.yaml": dumps({key: value for key, value in definitions.items() if value}),
     }
+
+
+def schema_url_of(url: str | None, version: str | None) -> str:
+    """Return the schema URL of a registry: a URL whose last part is a version.
+
+    Args:
+        url: The URL, with or without the version; `None` is the one of `SCHEMA_URL`.
+        version: The version, or `None` if the URL ends with it.
+
+    Raises:
+        ValueError: The URL or the version is none, or the version is missing or given twice.
+
+    >>> schema_url_of("https://example.com/schemas/shop", "1.2.0")
+    'https://example.com/schemas/shop/1.2.0'
+    """
+    if version is not None and not _VERSION.fullmatch(version):
+        raise ValueError(f"{version!r} is not a version; write MAJOR.MINOR.PATCH, such as 1.2.0")
+    default, _, default_version = SCHEMA_URL.rpartition("/")
+    if url is None:
+        return f"{default}/{version or default_version}"
+    url = url.rstrip("/")
+    if not _URL.fullmatch(url):
+        raise ValueError(f"{url!r} is not a schema URL; write one such as {SCHEMA_URL}")
+    last = url.rpartition("/")[2]
+    if _VERSION.fullmatch(last):
+        if version not in {None, last}:
+            raise ValueError(f"{url!r} has the version {last}, and {version} is given, too; give one of the two")
+        return url
+    if version is None:
+        raise ValueError(f"{url!r} does not end with a version, such as /1.0.0")
+    return f"{url}/{version}"
 
 
 def manifest(schema_url: str) -> Yaml:

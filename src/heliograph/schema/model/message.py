@@ -62,7 +62,8 @@ def parse_message(message: str, attribute_names: Mapping[str, str]) -> MessageTe
 
     Args:
         message: Text that contains ``{field}``, ``{field[key]}`` and ``{actor[key]}``.
-        attribute_names: The attribute of each field, or the prefix of its attributes, by the name of the field.
+        attribute_names: The attribute of each field, or the prefix of its attributes, by the name of the field; of a field
+            inside of a class, by its path, such as ``order.total``.
 
     Raises:
         ValueError: The message names something that is not a field, a key of a field or a key of the actor.
@@ -86,5 +87,8 @@ def _attribute(path: str, spec: str | None, conversion: str | None, attribute_na
     if first == "actor" and keys:
         return ".".join((actor_attribute(keys[0]), *keys[1:]))
     if first not in attribute_names:
-        raise ValueError(f"there is no field {first!r}; there are {', '.join([*attribute_names, 'actor[key]'])}")
-    return ".".join((attribute_names[first], *keys))
+        fields = [name for name in attribute_names if "." not in name]
+        raise ValueError(f"there is no field {first!r}; there are {', '.join([*fields, 'actor[key]'])}")
+    names = [first, *keys]
+    known = next(count for count in range(len(names), 0, -1) if ".".join(names[:count]) in attribute_names)
+    return ".".join([attribute_names[".".join(names[:known])], *names[known:]])

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias, Union
 from typing_extensions import assert_never
 
 from heliograph.events import Attribute
+from heliograph.semconv import attribute_part
 
 _DATE: Final = (
     r"(?!0000)(\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
@@ -245,7 +246,7 @@ class FieldSchema:
 
     def attribute_below(self, name: str) -> str:
         """Return the name of its attribute, inside of a field whose attribute is ``name``."""
-        return self.attribute or f"{name}.{self.name}"
+        return self.attribute or f"{name}.{attribute_part(self.name)}"
 
 
 def options_of(kind: Type) -> tuple[Type, ...]:
