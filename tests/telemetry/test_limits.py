@@ -25,6 +25,7 @@ from heliograph.telemetry.limits import (
     limits_of_logger,
     limits_of_span_events,
     limits_of_spans,
+    warn_of_low_limits,
 )
 
 ThirtyEvent = make_dataclass(
@@ -129,6 +130,27 @@ def test_with_a_limit_of_one_the_unique_id_is_kept() -> None:
     """Receivers find duplicates by it."""
     for attributes in emit(*providers(max_attributes=1)):
         assert attributes.keys() == {UID}
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "OTEL_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+    ],
+)
+@pytest.mark.parametrize(
+    ("limit", "is_reported"), [("0", True), ("1", True), ("2", False), ("-1", False), ("x", False)]
+)
+def test_limit_by_which_attributes_are_lost_is_reported(
+    warnings: pytest.LogCaptureFixture, variable: str, limit: str, is_reported: bool
+) -> None:
+    """One warning names the variable. The SDK refuses what is no number."""
+    warn_of_low_limits({variable: limit})
+
+    assert [each.getMessage().partition(":")[0] for each in warnings.records] == [f"{variable}={limit}"] * is_reported
 
 
 @pytest.mark.parametrize("length", [0, 1, 16, 35])

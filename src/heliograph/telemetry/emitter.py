@@ -53,7 +53,7 @@ from heliograph.telemetry.limits import (
     limits_of_logger,
     limits_of_span_events,
     limits_of_spans,
-    warn_of_short_values,
+    warn_of_low_limits,
 )
 from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.otel_api import Logger, SeverityNumber
@@ -116,7 +116,7 @@ class Emitter:
         self._failures = LimitedLog(logger)
         for signal in settings.signals:
             self._metrics.emit_failures.begin(signal.value)
-        warn_of_short_values()
+        warn_of_low_limits()
         self._traces_are_set = False
         self._warned: set[Signal] = set()
 

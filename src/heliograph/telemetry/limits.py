@@ -10,7 +10,7 @@ The limits are read from the objects that apply them. If these have none, the st
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +20,8 @@ from heliograph.values.attributes import Attributes, AttributeValue, add_overflo
 
 MAX_ATTRIBUTES: Final = 100
 """The maximum number of attributes of an event. The SDK silently drops attributes beyond its own limit, 128 by default."""
+MIN_ATTRIBUTES: Final = 2
+"""The least number of attributes that loses nothing: the unique id, and the overflow."""
 UID_LENGTH: Final = 36
 """The number of characters of a unique id."""
 
@@ -28,6 +30,9 @@ _NAME: Final = str(EVENT_NAME)
 _EXEMPT: Final = ACTOR_ONLY | {_UID, _NAME}
 
 _COUNT: Final = "OTEL_ATTRIBUTE_COUNT_LIMIT"
+_LOG_COUNT: Final = "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT"
+_EVENT_COUNT: Final = "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT"
+_SPAN_COUNT: Final = "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"
 _LENGTH: Final = "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"
 _LOG_LENGTH: Final = "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT"
 _SPAN_LENGTH: Final = "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"
@@ -60,7 +65,7 @@ def limits_of_logger(logger: object) -> Limits:
     """Return the limits for log records."""
     limits = getattr(logger, "_log_record_limits", None)
     return _limits(
-        _own(limits, "max_log_record_attributes", "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", _COUNT),
+        _own(limits, "max_log_record_attributes", _LOG_COUNT, _COUNT),
         _own(limits, "max_log_record_attribute_length", _LOG_LENGTH, _LENGTH),
     )
 
@@ -68,7 +73,7 @@ def limits_of_logger(logger: object) -> Limits:
 def limits_of_span_events(limits: object) -> Limits:
     """Return the limits for span events, from the limits of their span."""
     return _limits(
-        _own(limits, "max_event_attributes", "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", _COUNT),
+        _own(limits, "max_event_attributes", _EVENT_COUNT, _COUNT),
         _own(limits, "max_attribute_length", _LENGTH),
     )
 
@@ -77,25 +82,37 @@ def limits_of_spans(tracer: object) -> Limits:
     """Return the limits for spans."""
     limits = getattr(tracer, "_span_limits", None)
     return _limits(
-        _own(limits, "max_span_attributes", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", _COUNT),
+        _own(limits, "max_span_attributes", _SPAN_COUNT, _COUNT),
         _own(limits, "max_span_attribute_length", _SPAN_LENGTH, _LENGTH),
     )
 
 
-def warn_of_short_values(environ: Mapping[str, str] = os.environ) -> None:
-    """Log a warning if a variable asks for texts that are shorter than a unique id."""
-    short = {
-        name: limit for name in (_LENGTH, _LOG_LENGTH, _SPAN_LENGTH) if (limit := _from_env(environ, name)) is not None
-    }
-    names = [f"{name}={limit}" for name, limit in short.items() if limit < UID_LENGTH]
-    if names:
+def warn_of_low_limits(environ: Mapping[str, str] = os.environ) -> None:
+    """Log a warning if variables ask for limits that are too low for an event to be of use."""
+    short = _set_below(UID_LENGTH, (_LENGTH, _LOG_LENGTH, _SPAN_LENGTH), environ)
+    if short:
         logger.warning(
             "%s would cut unique ids, which have %d characters, and receivers would drop events as duplicates. The unique id, the "
             "name and the actor (user.*) of events are not cut; set a limit of %d or more.",
-            ", ".join(names),
+            ", ".join(short),
             UID_LENGTH,
             UID_LENGTH,
         )
+    few = _set_below(MIN_ATTRIBUTES, (_COUNT, _LOG_COUNT, _EVENT_COUNT, _SPAN_COUNT), environ)
+    if few:
+        logger.warning(
+            "%s: attributes of events are lost, because nothing fits beside the unique id, not even %s, which would have the rest. "
+            "Set a limit of %d or more.",
+            ", ".join(few),
+            EVENT_OVERFLOW,
+            MIN_ATTRIBUTES,
+        )
+
+
+def _set_below(least: int, variables: Iterable[str], environ: Mapping[str, str]) -> list[str]:
+    """Return the variables that are set to a number below ``least``, each with its number."""
+    limits = {name: _from_env(environ, name) for name in variables}
+    return [f"{name}={limit}" for name, limit in limits.items() if limit is not None and limit < least]
 
 
 def _limits(count: int | None, length: int | None) -> Limits:
