@@ -656,7 +656,10 @@ def test_provider_that_raises_makes_flush_false_and_is_logged(
 
         assert len(asked) == 1
         assert 0 < asked[0] <= 20_000
-        assert "A provider failed to flush" in warnings.text
+        assert host.flush(20_000) is False
+        assert [each for each in warnings.messages if "A provider failed to flush" in each] == [
+            "A provider failed to flush. The telemetry that it holds may be lost."
+        ]
 
 
 @pytest.mark.parametrize(("result", "expected"), [(False, False), (True, True), (None, True)])

@@ -168,6 +168,17 @@ def test_job_that_fails_is_logged_and_the_next_one_runs(
     assert warnings.records[0].exc_info[0] is ZeroDivisionError  # type: ignore[index]
 
 
+def test_jobs_that_fail_alike_are_logged_once(background: BackgroundLoop, warnings: pytest.LogCaptureFixture) -> None:
+    """A hook that fails for every event would fill the log. Another description, or another error, is logged."""
+    for _ in range(20):
+        background.submit(job(lambda: 1 / 0), description="the hook")
+    background.submit(job(lambda: int("x")), description="the hook")
+    background.submit(job(lambda: 1 / 0), description="a write")
+    assert background.wait(LIMIT_SECONDS)
+
+    assert warnings.messages == ["Failed: the hook", "Failed: the hook", "Failed: a write"]
+
+
 def test_job_that_is_cancelled_by_itself_is_logged_and_the_next_one_runs(
     background: BackgroundLoop, warnings: pytest.LogCaptureFixture
 ) -> None:

@@ -43,7 +43,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import logging
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, wait
@@ -54,6 +53,7 @@ import anyio
 from anyio.from_thread import BlockingPortal
 
 from heliograph.runtime.fork import after_fork_in_child
+from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 
@@ -80,6 +80,7 @@ class BackgroundLoop:
         self._lock = threading.RLock()
         self._running: _RunningLoop | None = None
         self._pending: set[Future[None]] = set()
+        self._failures = LimitedLog(logger)
 
     def call(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return the result of an async function. It runs in a copy of the caller's context, while the caller waits.
@@ -100,9 +101,10 @@ class BackgroundLoop:
 
         Args:
             function: The function. It runs after all that were submitted before it have ended.
-            description: Names the function in the log, if it fails.
+            description: Names the function in the log, if it fails. Failures with the same description are logged once, and
+                then counted.
         """
-        job = _Job(function, description)
+        job = _Job(function, description, self._failures)
         with self._lock:
             running = self._start_if_needed()
             self._pending.add(job.done)
@@ -206,10 +208,11 @@ class _Job:
         done: Is done when the function has ended, with or without an error; is cancelled when the loop was stopped first.
     """
 
-    def __init__(self, function: Callable[[], Awaitable[object]], description: str) -> None:
+    def __init__(self, function: Callable[[], Awaitable[object]], description: str, failures: LimitedLog) -> None:
         self.done: Future[None] = Future()
         self._function = function
         self._description = description
+        self._failures = failures
         self._context = contextvars.copy_context()
 
     async def run(self) -> None:
@@ -221,7 +224,8 @@ class _Job:
             await asyncio.wait([task])
             error = asyncio.CancelledError() if task.cancelled() else task.exception()
             if error is not None:
-                logger.log(logging.ERROR, "Failed: %s", self._description, error=error)
+                kind = (self._description, type(error))
+                self._failures.log(kind, "Failed: %s", self._description, error=error)
         except asyncio.CancelledError:  # `stop`
             task.cancel()
             self.done.cancel()

@@ -10,6 +10,7 @@ from opentelemetry.metrics import Meter, MeterProvider, get_meter_provider
 from opentelemetry.trace import ProxyTracerProvider, Tracer, TracerProvider, get_tracer_provider
 
 from heliograph.runtime.deadline import Deadline, run_within
+from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCHEMA_URL, SCOPE
@@ -22,7 +23,7 @@ from heliograph.telemetry.otel_api import (
 )
 from heliograph.version import __version__
 
-logger: Final = SafeLogger(SCOPE)
+_failures: Final = LimitedLog(SafeLogger(SCOPE))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +98,7 @@ def _flush(provider: object, timeout_millis: int) -> bool:
     try:
         flush = getattr(provider, "force_flush", None)  # not part of the API: only an SDK has something to send
         return flush is None or flush(timeout_millis) is not False
-    except PROGRAM_ERRORS:  # a provider's own code may raise anything
-        logger.exception("A provider failed to flush. The telemetry that it holds may be lost.")
+    except PROGRAM_ERRORS as error:  # a provider's own code may raise anything
+        kind = (type(provider), type(error))
+        _failures.log(kind, "A provider failed to flush. The telemetry that it holds may be lost.", error=error)
         return False
