@@ -192,4 +192,5 @@ def test_opted_out_attributes_are_removed_from_the_overflow() -> None:
     attributes: Attributes = {"e.p.x": 1, "e.q": 2, OVERFLOW: '{"e.p":{"":1},"e.r":3}'}
 
     assert without_opted_out(attributes, policy) == {"e.q": 2, OVERFLOW: '{"e.r":3}'}
+    assert without_opted_out({"e.p": 1, "e.q": 2}, policy) == {"e.q": 2}
     assert without_opted_out({"e.q": 2, OVERFLOW: '{"e.p":{"":1}}'}, policy) == {"e.q": 2}

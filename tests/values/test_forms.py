@@ -8,6 +8,7 @@ import decimal
 import enum
 import json
 import math
+import pathlib
 import uuid
 from collections import UserList
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common._internal import _encode_attributes
 
 from heliograph import Attribute, Privacy
+from heliograph.values import forms
 from heliograph.values.attributes import (
     MAX_KEYS,
     Attributes,
@@ -29,6 +31,7 @@ from heliograph.values.forms import (
     MAX_NESTING,
     MAX_VALUES,
     TOO_LARGE,
+    TOO_SLOW,
     form_of,
     integer_form,
     number_form,
@@ -345,3 +348,10 @@ def test_hash_covers_private_fields_inside() -> None:
     forms = [protected_form_of(Outer(Inner(secret), Inner("x")), policy)[0] for secret in ("a", "b", "a")]
     assert forms[0] == forms[2] != forms[1]
     assert forms[0]["after"] == {"secret": "<masked>"}  # type: ignore[index]  # the policy applies again after the hash
+
+
+def test_conversions_end_when_their_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values that need no conversion are still exported."""
+    monkeypatch.setattr(forms, "MAX_MILLIS", -1)
+
+    assert form_of([1, pathlib.Path("a"), {"a": "b"}]) == [1, TOO_SLOW, {"a": "b"}]

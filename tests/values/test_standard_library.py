@@ -305,3 +305,11 @@ def test_chain_map_of_other_mappings_is_not_read() -> None:
 
     assert form_of(collections.ChainMap({"a": 1}, {"a": 2, "b": 3})) == {"a": 1, "b": 3}
     assert form_of(collections.ChainMap({"a": 1}, Lazy())) == f"<{collections.__name__}.ChainMap>"  # type: ignore[arg-type]
+
+
+def test_chain_map_of_a_wrapper_without_end_is_not_read() -> None:
+    """A `UserDict` can be inside of itself in the place where its dict should be."""
+    table: collections.UserDict[str, int] = collections.UserDict()
+    table.data = table  # type: ignore[assignment]
+
+    assert form_of(collections.ChainMap(table)) == f"<{collections.__name__}.ChainMap>"

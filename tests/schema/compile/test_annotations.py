@@ -226,6 +226,7 @@ def test_generic_classes_differ_by_their_arguments() -> None:
         (msgspec.msgpack.Ext, "Ext has no form in JSON; annotate it otherwise, or as `Any`"),
         ("NotThere", "'NotThere' has no form in JSON; annotate it otherwise, or as `Any`"),
         (7, "7 has no form in JSON; annotate it otherwise, or as `Any`"),
+        (Annotated[str, msgspec.Meta(ge=1)], "annotate it more simply, or as `Any`"),
         (Empty, "its enum Empty has no members; give it some, or annotate it as `Any`"),
     ],
     ids=str,

@@ -79,3 +79,13 @@ def test_base64_pattern_matches_texts_of_so_many_bytes(least: int, more: int, da
     assert bool(re.search(base64_pattern(least, least + more), text)) is (least <= len(data) <= least + more)
     assert bool(re.search(base64_pattern(least, None), text)) is (least <= len(data))
     assert bool(re.search(base64_pattern(None, more), text)) is (len(data) <= more)
+
+
+def test_base64_of_no_bytes_is_empty() -> None:
+    """Neither padding nor a group of three bytes is possible."""
+    assert [bool(re.search(base64_pattern(None, 0), text)) for text in ("", "aA==", "aAA=", "aAAA")] == [
+        True,
+        False,
+        False,
+        False,
+    ]

@@ -373,3 +373,10 @@ def test_text_in_json_is_a_list_or_a_dict(texts: list[str], annotation: str) -> 
     (draft,), _ = drafts_of_recorded([recorded({"shop.order.data": text}) for text in texts])
 
     assert [field.annotation for field in draft.fields] == [annotation]
+
+
+def test_object_is_a_dict() -> None:
+    """A recording may contain one, although no attribute of OpenTelemetry's API can be one."""
+    (draft,), _ = drafts_of_recorded([recorded({"shop.order.data": {"a": 1}, "shop.order.size": 1})])
+
+    assert {field.name: field.annotation for field in draft.fields} == {"data": "dict[str, Any]", "size": "int"}

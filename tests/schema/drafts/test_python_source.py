@@ -153,3 +153,10 @@ def test_event_without_fields_and_with_a_quote_at_the_end() -> None:
     assert source.endswith('"""It is "closed\\""""\n\n    name = "closed"\n')
     (schema,) = schemas_of(source)
     assert (schema.event_name, schema.brief, schema.fields) == ("shop.closed", 'It is "closed"', ())
+
+
+def test_event_without_a_namespace() -> None:
+    """It gets the program's own."""
+    source = python_source([EventDraft(name="Closed", event_name="closed", fields=())], origin="a test")
+
+    assert "class Closed(Event):" in source

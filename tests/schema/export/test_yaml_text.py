@@ -46,3 +46,12 @@ def test_text_is_read_back_and_printable(one: str, two: str) -> None:
     assert written.replace("\n", "").isprintable()
     if not any(0xD800 <= ord(char) <= 0xDFFF for char in one + two):
         assert yaml.safe_load(written) == {"x": one, "y": [two, f"{one}\u202e\x1b{two}\u2028"]}
+
+
+@pytest.mark.parametrize("text", ["a\u200eb", "\u00a0", "\u2028", "\ue000", "\U000e0041 x"])
+def test_unprintable_characters_are_escaped(text: str) -> None:
+    """Also those that YAML would permit as they are, because an editor does not show them."""
+    written = dumps({"a": [text]})
+
+    assert written.replace("\n", "").isprintable()
+    assert yaml.safe_load(written) == {"a": [text]}
