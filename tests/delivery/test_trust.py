@@ -14,6 +14,7 @@ from delivery.servers import serving
 from heliograph.delivery import trust
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.folders import OutboxDirectory
+from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.trust import UntrustedEntryError, check_file, check_folder, delete_file, open_file
 from heliograph.errors import OutboxError
@@ -352,3 +353,16 @@ def test_segment_that_becomes_untrusted_is_not_deleted(box: Path, tmp_path: Path
     with pytest.raises(UntrustedEntryError):
         delete_file(path, box)
     assert path.exists()
+
+
+def test_prepared_segment_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """However often it is met again."""
+    folder = make_orphan(tmp_path / "box", "before")
+    hard_linked_segment(folder, tmp_path)
+    reader = JournalReader(folder, is_live=False)
+    for _ in range(2):
+        assert reader.read(max_bytes=2**20, max_records=10) is not None
+        assert reader.read(max_bytes=2**20, max_records=10) is None
+        reader.rewind()
+
+    assert caplog.text.count("passed over") == 1

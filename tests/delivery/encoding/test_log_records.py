@@ -236,6 +236,13 @@ def test_cache_of_event_names_is_bounded() -> None:
         assert len(_event_name_fields) <= MAX_CACHED_KEYS
 
 
+def test_severity_is_written_as_its_number() -> None:
+    one = record("x", {})
+    one.severity_number = SeverityNumber.WARN2
+
+    assert decoded(encode_log_record(one)).severity_number == 14
+
+
 @pytest.mark.parametrize("number", [None, 2**31, -(2**31), 1.5, "9", object()])
 def test_severity_that_is_not_a_small_integer_is_omitted(number: Any) -> None:
     one = record("x", {})
