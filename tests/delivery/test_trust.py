@@ -356,7 +356,7 @@ def test_segment_that_becomes_untrusted_is_not_deleted(box: Path, tmp_path: Path
 
 
 def test_prepared_segment_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """However often it is met again."""
+    """The reader meets it again after each rewind."""
     folder = make_orphan(tmp_path / "box", "before")
     hard_linked_segment(folder, tmp_path)
     reader = JournalReader(folder, is_live=False)

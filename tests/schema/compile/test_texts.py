@@ -82,7 +82,7 @@ def test_base64_pattern_matches_texts_of_so_many_bytes(least: int, more: int, da
 
 
 def test_base64_of_no_bytes_is_empty() -> None:
-    """Neither padding nor a group of three bytes is possible."""
+    """No padding and no group of three bytes is possible."""
     assert [bool(re.search(base64_pattern(None, 0), text)) for text in ("", "aA==", "aAA=", "aAAA")] == [
         True,
         False,

@@ -50,7 +50,7 @@ def test_text_is_read_back_and_printable(one: str, two: str) -> None:
 
 @pytest.mark.parametrize("text", ["a\u200eb", "\u00a0", "\u2028", "\ue000", "\U000e0041 x"])
 def test_unprintable_characters_are_escaped(text: str) -> None:
-    """Also those that YAML would permit as they are, because an editor does not show them."""
+    """YAML would permit them as they are, but an editor does not show them."""
     written = dumps({"a": [text]})
 
     assert written.replace("\n", "").isprintable()
