@@ -218,6 +218,20 @@ async def test_scope_that_is_no_request_is_passed_on() -> None:
     assert seen == [(lifespan, None)]
 
 
+async def test_event_in_other_middleware_has_no_actor(warnings) -> None:
+    """Datasette has not begun to determine the actor then, which is no failure of ours."""
+    seen = []
+
+    async def middleware(scope, receive, send) -> None:
+        seen.append((VisitEvent(page="early").actor, current_actor()))
+
+    with acting_as({"id": "the program"}):
+        await with_request_actor(middleware)({"type": "http"}, None, None)
+
+    assert seen == [(None, None)]
+    assert warnings.text == ""
+
+
 async def test_request_without_the_middleware_has_no_actor_to_fill() -> None:
     """Another plugin, or a test, may call the hook with a request of its own."""
     request = Request.fake("/")
