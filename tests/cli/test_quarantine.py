@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sys
 import textwrap
@@ -111,6 +112,40 @@ def test_show_prints_everything_about_an_event(quarantine: Quarantine) -> None:
     assert run("show", 2, "--file", quarantine.path).exit_code == 1
 
 
+def test_show_as_json_is_one_line(quarantine: Quarantine) -> None:
+    """It has every key, with the ids in hexadecimal as OpenTelemetry writes them."""
+    quarantine.put(ORDER)
+
+    [line] = run("show", 1, "--json", "--file", quarantine.path).output.splitlines()
+    [listed] = run("list", "--json", "--file", quarantine.path).output.splitlines()
+
+    shown = json.loads(line)
+    assert json.loads(listed) == shown
+    assert dt.datetime.fromisoformat(shown.pop("set_aside")) > dt.datetime.fromisoformat(shown["happened"])
+    assert shown == {
+        "id": 1,
+        "event_name": "shop.order",
+        "version": None,
+        "event_class": ORDER.event_class,
+        "uid": ORDER.uid,
+        "happened": "2026-01-02T03:04:05.000+00:00",
+        "violations": ["datatype-mismatch: number"],
+        "actor": {"user.id": "root"},
+        "properties": {"number": "one", "card": "<masked>"},
+        "trace_id": f"{7:032x}",
+        "span_id": f"{8:016x}",
+    }
+
+
+def test_sums_are_not_part_of_the_output(quarantine: Quarantine) -> None:
+    """They are on standard error, and absent with `--json`."""
+    quarantine.put(ORDER)
+
+    assert run("list", "--file", quarantine.path).stderr == "1 event: 1 shop.order\n"
+    assert run("list", "--file", quarantine.path, "--event", "shop.other").stderr == "0 events\n"
+    assert run("list", "--file", quarantine.path, "--json").stderr == ""
+
+
 def test_control_characters_are_escaped(quarantine: Quarantine) -> None:
     """Values of events cannot change the terminal."""
     quarantine.put(
@@ -150,6 +185,17 @@ def test_purge_asks_before_it_deletes(quarantine: Quarantine) -> None:
     assert list(quarantine.find()) == []
 
 
+def test_purge_deletes_the_events_of_one_name(quarantine: Quarantine) -> None:
+    """It asks for no confirmation if there is nothing to delete."""
+    quarantine.put(ORDER)
+    quarantine.put(replace(RECORD, uid="2"))
+
+    assert run("purge", "--file", quarantine.path, "--event", "shop.other").output == "0 deleted.\n"
+    assert "Delete 1 event for good?" in run("purge", "--file", quarantine.path, "--event", "shop.order").output
+    assert run("purge", "--file", quarantine.path, "--event", "shop.order", "--yes").output == "1 deleted.\n"
+    assert [each.record.event_name for each in quarantine.find()] == [RECORD.event_name]
+
+
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system cannot change the time zone of a process")
 def test_time_of_purge_is_utc(quarantine: Quarantine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The time zone of the machine, here 14 hours ahead, does not matter."""
@@ -172,7 +218,7 @@ def test_replay_emits_with_the_first_time_id_actor_and_span(quarantine: Quaranti
         status, output = replay(tmp_path, receiver.endpoint, FIXED, "shop:OrderEvent")
         [log] = receiver.logs()
 
-    assert (status, "1 replayed, 0 remain in the quarantine." in output) == (0, True), output
+    assert (status, "1 replayed, 0 still in the quarantine." in output) == (0, True), output
     assert log.event_name == "shop.order"
     assert log.time_unix_nano == ORDER.time_unix_nano
     assert log.attributes == {
@@ -183,6 +229,18 @@ def test_replay_emits_with_the_first_time_id_actor_and_span(quarantine: Quaranti
     }
     assert (int(log.trace_id, 16), int(log.span_id, 16)) == (7, 8)
     assert list(quarantine.find()) == []
+
+
+def test_replay_of_some_events(quarantine: Quarantine, tmp_path: Path) -> None:
+    """`--id` names them. The others stay in the quarantine, and are no failure."""
+    for uid in ("1", "2", "3"):
+        quarantine.put(replace(ORDER, uid=uid))
+    with Receiver() as receiver:
+        status, output = replay(tmp_path, receiver.endpoint, FIXED, "shop:OrderEvent", "--id", "1", "--id", "3")
+
+        assert sorted(log.attributes["log.record.uid"] for log in receiver.logs()) == ["1", "3"]
+    assert (status, "2 replayed, 0 still in the quarantine." in output) == (0, True), output
+    assert [each.id for each in quarantine.find()] == [2]
 
 
 def test_replay_through_an_upcaster(quarantine: Quarantine, tmp_path: Path) -> None:
@@ -217,7 +275,7 @@ def test_event_that_cannot_be_replayed_remains(
         assert receiver.logs() == []
     assert (status, len(list(quarantine.find()))) == (1, 1)
     assert reason in output
-    assert "0 replayed, 1 remain in the quarantine." in output
+    assert "0 replayed, 1 still in the quarantine." in output
 
 
 def test_event_that_was_not_delivered_remains(quarantine: Quarantine, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def replay(
             store.remove(emitted)
             total += len(batch)
             remaining += len(batch) - len(emitted)
-    echo(f"{total - remaining} replayed, {remaining} remain in the quarantine.")
+    echo(f"{total - remaining} replayed, {remaining} still in the quarantine.")
     if remaining:
         raise SystemExit(1)
 
