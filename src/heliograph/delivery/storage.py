@@ -247,7 +247,9 @@ class ResourceStorage:
         reader.close()
         lock.release()
         logger.error(
-            "The folder %s was deleted, moved or changed by somebody else; %d records are lost.", lock.folder, lost
+            "The folder %s was deleted, moved or changed by somebody else. Lost: %s.",
+            lock.folder,
+            counted(lost, "record"),
         )
         return lost
 

@@ -67,10 +67,13 @@ def test_a_requirement_is_the_one_of_the_exported_attribute(hint: Any, policy: d
 
 
 def test_every_event_refers_to_the_attributes_that_heliograph_adds() -> None:
-    """They come last. One that the class declares itself has one reference."""
-    [event] = collect(schemas(event_of("e", x=int))).events
+    """They come last. Those that the semantic conventions do not have are defined in the registry."""
+    content = collect(schemas(event_of("e", x=int)))
 
+    [event] = content.events
     assert [each["ref"] for each in event.references] == ["app.e.x", *map(str, ADDED)]
+    defined_here = {name for name, added in ADDED.items() if added.type is not None}
+    assert set(content.attributes) == {"app.e.x", *defined_here}
 
 
 def test_an_untyped_event_is_not_exported() -> None:
@@ -103,6 +106,7 @@ def test_every_attribute_with_two_types_is_reported() -> None:
     with pytest.raises(SchemaErrors) as of_two:
         collect(schemas(one, two, three))
 
+    assert type(of_one.value) is SchemaError
     assert [reason.partition(" has")[0] for reason in of_one.value.reasons] == [
         "its attribute 'shop.a'",
         "its attribute 'shop.b'",

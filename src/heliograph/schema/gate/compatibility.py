@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from heliograph.schema.model.patterns import compile_pattern
+from heliograph.values.text import counted
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -23,9 +24,9 @@ _WRITER_TYPES: Final = {"number": {"number", "integer"}}
 """For a reader's type: the writer's types whose values it accepts. A type that is not listed accepts only itself."""
 
 _LENGTHS: Final = {
-    "characters": ("minLength", "maxLength"),
-    "items": ("minItems", "maxItems"),
-    "keys": ("minProperties", "maxProperties"),
+    "character": ("minLength", "maxLength"),
+    "item": ("minItems", "maxItems"),
+    "key": ("minProperties", "maxProperties"),
 }
 """The keywords for the least and the greatest length, by the unit that they count."""
 
@@ -241,9 +242,9 @@ def _accepts(schema: Schema, value: object) -> bool:
 def _compare_constraints(writer: Schema, reader: Schema, path: str) -> Iterator[Rejection]:
     for unit, (least, most) in _LENGTHS.items():
         if reader.get(least, 0) > writer.get(least, 0):
-            yield Rejection(path, f"fewer than {reader[least]} {unit} are not accepted")
+            yield Rejection(path, f"lengths below {counted(reader[least], unit)} are not accepted")
         if reader.get(most, math.inf) < writer.get(most, math.inf):
-            yield Rejection(path, f"more than {reader[most]} {unit} are not accepted")
+            yield Rejection(path, f"lengths above {counted(reader[most], unit)} are not accepted")
     lower, upper = _lower_bound(reader), _upper_bound(reader)
     if lower > _lower_bound(writer):
         yield Rejection(path, f"numbers {'up to' if lower[1] else 'below'} {lower[0]} are not accepted")
