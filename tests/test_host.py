@@ -892,13 +892,29 @@ def test_startup_hook_of_a_plugin_that_a_startup_hook_registers_may_be_async(tel
     assert started == ["late"]
 
 
+@pytest.mark.anyio
+async def test_events_are_ignored_while_the_interpreter_ends(
+    telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The modules that telemetry needs are being taken down. No hook is called."""
+    reader = Reader()
+    with telemetry.host(reader) as host:
+        monkeypatch.setattr(Host, "_is_ending", staticmethod(lambda: True))
+        host.track(PageEvent(1))
+        await host.track_event(PageEvent(2))
+
+    assert telemetry.events == []
+    assert reader.numbers == []
+
+
 def test_replay_starts_the_host(telemetry: Telemetry) -> None:
     """The class that reads the event is registered by then. No hook is called."""
     reader = Reader()
     record = replace(RECORD, event_name="app.page", version=None, properties={"number": 1}, violations=())
-    with telemetry.host(reader) as host:
-        host.replay(record)
+    host = telemetry.host(reader)
+    host.replay(record)
 
+    assert host.shutdown()
     assert [name for name, _ in telemetry.events] == ["app.page"]
     assert reader.numbers == []
 

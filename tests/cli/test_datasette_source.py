@@ -56,6 +56,14 @@ def test_a_missing_datasette_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -
         load_registry(["datasette"])
 
 
+def test_older_datasette_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names its version."""
+    monkeypatch.setattr("datasette.version.__version__", "0.65.1")
+
+    with pytest.raises(click.UsageError, match=r"datasette: .*0\.65\.1"):
+        load_registry(["datasette"])
+
+
 def test_options_are_those_of_datasette(folder: Path) -> None:
     """Events of `--plugins-dir` are served, with the settings of `--config`. Its paths are relative to the current folder."""
     (folder / "extra").mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,17 @@ def test_event_that_cannot_be_emitted_is_logged(warnings: pytest.LogCaptureFixtu
     plugin.track_event(Instance(signalz="log"), object())
 
     assert warnings.messages == ["An event could not be emitted."]
+
+
+def test_event_is_ignored_while_the_interpreter_ends(
+    monkeypatch: pytest.MonkeyPatch, warnings: pytest.LogCaptureFixture
+) -> None:
+    """The modules that telemetry needs are being taken down."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "is_finalizing", lambda: True)
+        plugin.track_event(Instance(signalz="log"), object())
+
+    assert warnings.messages == []
 
 
 def test_handlers_that_cannot_be_traced_are_returned_unchanged(warnings: pytest.LogCaptureFixture) -> None:

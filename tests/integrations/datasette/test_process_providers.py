@@ -225,3 +225,24 @@ def test_flush_that_loses_telemetry_is_a_warning(telemetry, set_globally, warnin
     assert warnings.messages == [
         "Not all telemetry was delivered within 20000 ms; the rest may be lost. Check that the backend is reachable."
     ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "owners"),
+    [
+        ({"DATASETTE_LOAD_PLUGINS": "heliograph,datasette-otel-viewer"}, ["datasette-otel-viewer"]),
+        ({"DATASETTE_LOAD_PLUGINS": "heliograph,datasette-otel-viewer", "OTEL_TRACES_EXPORTER": "none"}, []),
+        ({"DATASETTE_LOAD_PLUGINS": "heliograph,datasette-otel-viewer", "OTEL_SDK_DISABLED": "true"}, []),
+        ({"DATASETTE_LOAD_PLUGINS": "heliograph,datasette-otel-viewer,datasette-otel-otlp-exporter"}, []),
+        (ALONE, []),
+    ],
+)
+def test_spans_that_a_sibling_keeps_are_a_warning(
+    set_ups: SetUps, warnings: pytest.LogCaptureFixture, environ: dict[str, str], owners: list[str]
+) -> None:
+    """A process has one TracerProvider, and the sibling set it. The warning names the sibling."""
+    ProcessProviders({**ENDPOINT, **environ}).set_up_at_startup()
+
+    assert [message.partition(" and not ")[0] for message in warnings.messages] == [
+        f"Spans, and the events in them, go to {owner}" for owner in owners
+    ]
