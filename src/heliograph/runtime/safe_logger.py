@@ -54,6 +54,9 @@ class SafeLogger:
             stacklevel: The number of the caller whose line is logged: 1 is the one of this function, 2 is that one's caller.
         """
         try:
+            # Without any logging configuration Python prints the message alone, which says nothing of its origin.
+            if not self._logger.hasHandlers():
+                message = f"{self._logger.name}: {message}"
             self._logger.log(level, message, *args, exc_info=error, stacklevel=stacklevel + 1)
         except PROGRAM_ERRORS:
             self._report()

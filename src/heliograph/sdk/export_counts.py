@@ -109,6 +109,8 @@ def run_flush(export_counts: Sequence[ExportCounts], flush: Callable[[], bool]) 
 def counting_exporter(exporter_class: type[E]) -> Callable[..., E]:
     """Return a function that creates an exporter of a subclass which counts, in its attribute `counts`, what it delivers.
 
+    After each failed export it calls its attribute `on_failure`.
+
     The subclass has the name of its base class, so that the SDK's log messages name the exporter that the user chose. It is
     made at runtime because the exporter classes come from entry points, and those of the three signals have no common base.
     """
@@ -118,6 +120,7 @@ def counting_exporter(exporter_class: type[E]) -> Callable[..., E]:
         # Each signal has a result enum of its own. Some exporters return nothing after an error.
         if getattr(result, "name", None) != "SUCCESS":
             self.counts.add_failure()
+            self.on_failure()
         elif isinstance(batch, Sized):  # spans or log records, and not a snapshot of metrics
             self.counts.add_delivered(len(batch))
         return result
@@ -125,6 +128,7 @@ def counting_exporter(exporter_class: type[E]) -> Callable[..., E]:
     def create(*args: Any, **kwargs: Any) -> E:
         exporter = subclass(*args, **kwargs)
         exporter.counts = ExportCounts()
+        exporter.on_failure = lambda: None
         return exporter  # type: ignore[no-any-return]
 
     subclass: Any = type(exporter_class.__name__, (exporter_class,), {"export": export, "__module__": __name__})

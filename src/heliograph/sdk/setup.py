@@ -28,13 +28,13 @@ from heliograph.errors import SettingsError
 from heliograph.runtime.deadline import run_within
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.sdk import declarative
+from heliograph.sdk.explained import create_exporter, endpoint_problem
 from heliograph.sdk.export_counts import (
     CountingBatchLogRecordProcessor,
     CountingBatchSpanProcessor,
     CountingLoggerProvider,
     CountingMeterProvider,
     CountingTracerProvider,
-    counting_exporter,
     run_flush,
 )
 from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySignal, select
@@ -124,7 +124,7 @@ def set_up_providers(
             logger.warning(_NO_OUTBOX)
         return []
     selections = {signal: select(signal, environ) for signal in missing}
-    problems = _problems(environ, selections.values())
+    problems = _problems(environ, selections)
     if problems:
         raise SettingsError(problems)
     outbox = None if settings is None else _outbox_processor(environ, selections.get(TelemetrySignal.LOGS), settings)
@@ -145,9 +145,15 @@ def _missing(signals: Iterable[TelemetrySignal]) -> list[TelemetrySignal]:
     return [signal for signal in signals if not is_set[signal]]
 
 
-def _problems(environ: Mapping[str, str], selections: Iterable[Selection]) -> list[str]:
+def _problems(environ: Mapping[str, str], selections: Mapping[TelemetrySignal, Selection]) -> list[str]:
     """Return a message for each variable that cannot be used."""
-    problems = [problem for selection in selections for problem in selection.problems]
+    problems = [problem for selection in selections.values() for problem in selection.problems]
+    problems += [
+        problem
+        for signal, selection in selections.items()
+        for exporter in selection.exporters
+        if (problem := endpoint_problem(exporter, signal, environ)) is not None
+    ]
     # Each once: a wrong protocol of the common variable is a problem of every signal.
     return list(dict.fromkeys([*_problems_of_id_generator(environ), *problems]))
 
@@ -231,7 +237,7 @@ def _resource(service_name: str | None) -> Resource:
 
 
 def _build_traces(selection: Selection, resource: Resource) -> OwnedProvider:
-    exporters = [counting_exporter(each.load())() for each in selection.exporters]
+    exporters = [create_exporter(each, TelemetrySignal.TRACES) for each in selection.exporters]
     provider = CountingTracerProvider(resource=resource, shutdown_on_exit=False, id_generator=_id_generator())
     provider.export_counts = [exporter.counts for exporter in exporters]
     for exporter in exporters:
@@ -241,7 +247,7 @@ def _build_traces(selection: Selection, resource: Resource) -> OwnedProvider:
 
 def _build_logs(selection: Selection, resource: Resource, outbox: OutboxLogRecordProcessor | None) -> OwnedProvider:
     chosen = [each for each in selection.exporters if outbox is None or each.name not in OTLP_BY_PROTOCOL.values()]
-    exporters = [counting_exporter(each.load())() for each in chosen]
+    exporters = [create_exporter(each, TelemetrySignal.LOGS) for each in chosen]
     provider = CountingLoggerProvider(resource=resource, shutdown_on_exit=False)
     provider.export_counts = [exporter.counts for exporter in exporters]
     for exporter in exporters:
@@ -253,11 +259,14 @@ def _build_logs(selection: Selection, resource: Resource, outbox: OutboxLogRecor
 
 
 def _build_metrics(selection: Selection, resource: Resource) -> OwnedProvider:
-    classes = [each.load() for each in selection.exporters]
-    exporters = [counting_exporter(cls)() for cls in classes if not issubclass(cls, MetricReader)]
+    # Some are readers and no exporters, such as Prometheus, which fetches metrics.
+    pulled = [each.load() for each in selection.exporters if issubclass(each.load(), MetricReader)]
+    pushed = [each for each in selection.exporters if not issubclass(each.load(), MetricReader)]
+    exporters = [create_exporter(each, TelemetrySignal.METRICS) for each in pushed]
     readers = [PeriodicExportingMetricReader(exporter) for exporter in exporters]
-    pulled = [cls() for cls in classes if issubclass(cls, MetricReader)]  # such as Prometheus, which fetches metrics
-    provider = CountingMeterProvider(metric_readers=[*readers, *pulled], resource=resource, shutdown_on_exit=False)
+    provider = CountingMeterProvider(
+        metric_readers=[*readers, *(cls() for cls in pulled)], resource=resource, shutdown_on_exit=False
+    )
     provider.export_counts = [exporter.counts for exporter in exporters]
     return OwnedProvider(provider, _stops(exporters))
 

@@ -27,6 +27,7 @@ from heliograph.delivery.encoding.log_records import (
 )
 from heliograph.delivery.transport.connect import TimedSocket
 from heliograph.delivery.transport.destination import Destination, Headers, OtlpProtocol
+from heliograph.delivery.transport.explain import NOT_OTLP
 from heliograph.delivery.transport.http import HttpTransport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 
@@ -341,7 +342,7 @@ def test_message_does_not_quote_a_broken_response() -> None:
         verdict = send(f"http://127.0.0.1:{listener.port}/v1/logs")
 
     assert (verdict.action, verdict.reason) == (Action.RETRY, Reason.CONNECTION)
-    assert verdict.message == "no response: BadStatusLine"
+    assert verdict.message == f"no response: BadStatusLine from http://127.0.0.1:{listener.port}/v1/logs: {NOT_OTLP}"
 
 
 def test_second_thread_waits_no_longer_than_its_own_timeout() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
+from heliograph.delivery.transport.explain import NOT_OTLP
 from heliograph.delivery.transport.response import MAX_RESPONSE_BYTES
 from heliograph.delivery.transport.verdict import (
     MAX_MESSAGE,
@@ -281,7 +282,7 @@ def test_unreadable_response_keeps_the_records() -> None:
     """The message has the problem, and no secrets."""
     verdict = unreadable_response("HTTP 200", "text/canary", ["canary"])
 
-    assert (verdict.action, verdict.message) == (Action.HOLD, "HTTP 200: the response is text/***")
+    assert (verdict.action, verdict.message) == (Action.HOLD, f"HTTP 200: the response is text/***; {NOT_OTLP}")
 
 
 @given(st.text(), st.text())

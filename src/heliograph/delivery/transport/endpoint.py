@@ -12,6 +12,8 @@ from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed has only proxy_bypass
 
+from heliograph.delivery.transport.explain import explain_endpoint
+
 PORTS: Final = {"http": 80, "https": 443}
 LOGS_PATH: Final = "/v1/logs"
 
@@ -31,6 +33,8 @@ def http_endpoint(value: str, *, of_the_signal: bool) -> str:
     url = _check_url(value).partition("#")[0]
     if of_the_signal:
         return url if urlsplit(url).path else urlsplit(url)._replace(path="/").geturl()
+    if (problem := explain_endpoint(url)) is not None:
+        raise ValueError(problem)
     return url.partition("?")[0].rstrip("/") + LOGS_PATH
 
 
@@ -108,7 +112,7 @@ def proxy_url(value: str) -> str:
 
 def _check_url(value: str) -> str:
     if scheme_of(value) is None:
-        raise ValueError("it has to begin with http:// or https://")
+        raise ValueError("it has to begin with http:// or https://, like http://localhost:4318")
     _check_parts(value)
     if "@" in urlsplit(value).netloc:
         raise ValueError("it contains a user name or a password; use OTEL_EXPORTER_OTLP_HEADERS for credentials")

@@ -20,6 +20,7 @@ import grpc  # type: ignore[import-untyped]
 from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.endpoint import port_of, scheme_of
+from heliograph.delivery.transport.explain import explain_grpc_details
 from heliograph.delivery.transport.response import MAX_RESPONSE_BYTES, read_retry_delay, read_retry_info
 from heliograph.delivery.transport.verdict import (
     Reason,
@@ -97,6 +98,10 @@ class GrpcTransport(Transport):
             self._discard_channel()
             if _TLS_FAILED.search(details):
                 return no_response(Reason.TLS, details, self._secrets)
+        if explanation := explain_grpc_details(details):
+            return no_response(
+                Reason.CONNECTION, f"{self._destination.url_without_query}: {explanation}", self._secrets
+            )
         delay = _retry_delay(error.trailing_metadata() or ())
         return verdict_from_grpc(code, details, retry_delay_seconds=delay, secrets=self._secrets)
 

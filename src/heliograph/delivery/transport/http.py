@@ -33,6 +33,7 @@ from heliograph.delivery.transport.connect import Resolver, TimedSocket, connect
 from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.endpoint import port_of
+from heliograph.delivery.transport.explain import explain_http_error, explain_status
 from heliograph.delivery.transport.response import MAX_RESPONSE_BYTES
 from heliograph.delivery.transport.verdict import (
     Reason,
@@ -85,7 +86,7 @@ class HttpTransport(Transport):
         except (OSError, HTTPException, ValueError) as error:  # ValueError: the name of the host is invalid
             self._discard_connection()
             reason = Reason.CANCELLED if self._closed else _reason_of(error)
-            return no_response(reason, _safe_text(error), self._secrets)
+            return no_response(reason, self._explained(_safe_text(error), explain_http_error(error)), self._secrets)
         finally:
             self._sending.release()
 
@@ -123,7 +124,13 @@ class HttpTransport(Transport):
                 self._discard_connection()
         headers = {name.lower(): value for name, value in response.headers.items()}
         now = datetime.now(timezone.utc)
-        return verdict_from_http(response.status, headers, body, now=now, secrets=self._secrets)
+        explanation = explain_status(response.status, self._destination.url)
+        where = f" from {self._destination.url_without_query}" if explanation or response.status in _SUCCESS else ""
+        label = f"HTTP {response.status}{where}" + (f" ({explanation})" if explanation else "")
+        return verdict_from_http(response.status, headers, body, now=now, secrets=self._secrets, label=label)
+
+    def _explained(self, text: str, explanation: str) -> str:
+        return f"{text} from {self._destination.url_without_query}: {explanation}" if explanation else text
 
     def _open_connection(self, deadline: Deadline) -> HTTPConnection:
         """Return the open connection, or a new one if the server has closed it."""

@@ -24,6 +24,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from heliograph.delivery.transport.explain import NOT_OTLP
 from heliograph.delivery.transport.response import Response, read_response, read_status_message
 
 MAX_REQUEST_BYTES: Final = 64 * 1024 * 1024
@@ -166,7 +167,13 @@ _GRPC_TOO_LARGE: Final = re.compile(
 
 
 def verdict_from_http(
-    status: int, headers: Mapping[str, str], body: bytes, *, now: datetime, secrets: Iterable[str] = ()
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    now: datetime,
+    secrets: Iterable[str] = (),
+    label: str = "",
 ) -> Verdict:
     """Return the verdict of a response over HTTP.
 
@@ -176,16 +183,18 @@ def verdict_from_http(
         body: The body; the caller may cut it after 4 MiB and one byte.
         now: The current time, for a date in `Retry-After` if the response has no `Date` of its own.
         secrets: Texts to remove from the message, like the values of the request's headers.
+        label: The beginning of the message. The default is the status.
     """
+    label = label or f"HTTP {status}"
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if status in _SUCCESS:
-        return _verdict_from_success(f"HTTP {status}", body, media_type, secrets)
+        return _verdict_from_success(label, body, media_type, secrets)
     action, reason = _HTTP.get(status, _HTTP_SERVER_ERROR if status in _SERVER_ERRORS else _HTTP_UNKNOWN)
     return Verdict(
         action=action,
         reason=reason,
         retry_after_seconds=_retry_after(headers, now),
-        message=printable_message(f"HTTP {status}", read_status_message(body, media_type), secrets),
+        message=printable_message(label, read_status_message(body, media_type), secrets),
     )
 
 
@@ -241,7 +250,7 @@ def unreadable_response(status: str, problem: str, secrets: Iterable[str] = ()) 
 
     Typical cases are the login page of a proxy, and a port where another service listens.
     """
-    message = printable_message(status, f"the response is {problem}", secrets)
+    message = printable_message(status, f"the response is {problem}; {NOT_OTLP}", secrets)
     return Verdict(action=Action.HOLD, reason=Reason.UNREADABLE, message=message)
 
 

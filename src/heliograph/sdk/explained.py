@@ -1,0 +1,161 @@
+"""The SDK's OTLP exporters, with log lines of ours that explain a wrong endpoint.
+
+The exporters log a status or the text of an exception, under names that a newcomer does not know, without the URL. And they take
+every status below 400 for a success, also the page of a web server: all would be lost without a word. So
+
+- exporters over HTTP get a `requests.Session` that examines each response. A response that is not OTLP's is a failure.
+- after a failure over gRPC, the server is asked once a minute at most if it speaks HTTP/1.
+
+Threads: the worker thread of an SDK processor exports. The log of failures has its own lock.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from heliograph.delivery.transport.endpoint import port_of, scheme_of
+from heliograph.delivery.transport.explain import (
+    GRPC_PORT_IS_HTTP,
+    NOT_OTLP,
+    explain_endpoint,
+    explain_http_error,
+    explain_status,
+)
+from heliograph.runtime.limited_log import INTERVAL_SECONDS, LimitedLog
+from heliograph.runtime.safe_logger import SafeLogger
+from heliograph.sdk.export_counts import counting_exporter
+from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, TelemetrySignal
+from heliograph.semconv import SCOPE
+
+_HTTP: Final = OTLP_BY_PROTOCOL["http/protobuf"]
+_GRPC: Final = OTLP_BY_PROTOCOL["grpc"]
+_REDIRECTS: Final = range(300, 400)
+_TAKEN_FOR_SUCCESS: Final = range(200, 400)
+"""The statuses that the SDK's exporters take for a success."""
+_PROBE_SECONDS: Final = 1.0
+_CREDENTIALS: Final = ("OTEL_PYTHON_EXPORTER_OTLP_HTTP_", "CREDENTIAL_PROVIDER")
+
+_log: Final = LimitedLog(SafeLogger(SCOPE))
+
+
+def create_exporter(found: EntryPoint, signal: TelemetrySignal, environ: Mapping[str, str] | None = None) -> Any:
+    """Create an exporter that counts what it delivers, and explains why it does not.
+
+    Args:
+        found: The exporter's entry point.
+        signal: The signal that it exports.
+        environ: The environment variables; `None` means those of the process, which the exporter reads, too.
+    """
+    environ = os.environ if environ is None else environ
+    create: Any = counting_exporter(found.load())
+    if found.name == _HTTP and not _has_credential_provider(environ):
+        return create(session=explaining_session(signal))
+    exporter = create()
+    if found.name == _GRPC:
+        _, endpoint = endpoint_of(signal, environ)
+        exporter.on_failure = GrpcExplanation(signal, endpoint or "http://localhost:4317")
+    return exporter
+
+
+def endpoint_of(signal: TelemetrySignal, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """Return the variable that names the endpoint of a signal, and its value; `None` if none does."""
+    own, common = f"OTEL_EXPORTER_OTLP_{signal.value.upper()}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+    return next(
+        ((name, environ[name].strip()) for name in (own, common) if environ.get(name, "").strip()), (common, None)
+    )
+
+
+def endpoint_problem(found: EntryPoint, signal: TelemetrySignal, environ: Mapping[str, str]) -> str | None:
+    """Return a message if an exporter over HTTP cannot use its endpoint; `None` if it can."""
+    variable, endpoint = endpoint_of(signal, environ)
+    if found.name != _HTTP or endpoint is None:
+        return None
+    if scheme_of(endpoint) is None:
+        return f"{variable}: it has to begin with http:// or https://, like http://localhost:4318"
+    problem = explain_endpoint(endpoint) if variable == "OTEL_EXPORTER_OTLP_ENDPOINT" else None
+    return f"{variable}: {problem}" if problem else None
+
+
+def explaining_session(signal: TelemetrySignal) -> Any:
+    """Return a session of `requests` that logs an explanation of each failure that the endpoint may have caused."""
+    # Imported here: only exporters over HTTP need it, and they have imported it.
+    import requests
+
+    class ExplainingSession(requests.Session):
+        def send(self, request: Any, **kwargs: Any) -> Any:
+            try:
+                response = super().send(request, **kwargs)
+            except requests.RequestException as error:
+                if explanation := explain_http_error(error):
+                    _report(signal, request.url, explanation)
+                raise
+            if problem := _problem_of_response(response, request.url):
+                _report(signal, request.url, problem)
+                if response.status_code in _TAKEN_FOR_SUCCESS:
+                    raise requests.RequestException(problem)
+            return response
+
+    return ExplainingSession()
+
+
+class GrpcExplanation:
+    """Explains failures of an exporter over gRPC: called after each, it asks the server once a minute if it speaks HTTP/1.
+
+    Args:
+        signal: The signal of the exporter.
+        endpoint: The endpoint.
+    """
+
+    def __init__(self, signal: TelemetrySignal, endpoint: str) -> None:
+        self._signal = signal
+        self._endpoint = endpoint
+        self._not_before = 0.0
+
+    def __call__(self) -> None:
+        """Log an explanation if there is one, and it is time to ask."""
+        if time.monotonic() < self._not_before or scheme_of(self._endpoint) == "https":
+            return
+        self._not_before = time.monotonic() + INTERVAL_SECONDS
+        if _speaks_http1(self._endpoint):
+            _report(self._signal, self._endpoint, GRPC_PORT_IS_HTTP)
+
+
+def _problem_of_response(response: Any, url: str) -> str:
+    status, media_type = (
+        response.status_code,
+        response.headers.get("content-type", "").partition(";")[0].strip().lower(),
+    )
+    if status in _REDIRECTS:
+        return f"HTTP {status}: redirects are not followed; use the URL that the server redirects to"
+    # Other texts, such as "ok", may be from a simple receiver.
+    if status in _TAKEN_FOR_SUCCESS and media_type == "text/html":
+        return f"HTTP {status}, but the response is {media_type}: {NOT_OTLP}"
+    explanation = explain_status(status, url)
+    return f"HTTP {status}: {explanation}" if explanation else ""
+
+
+def _report(signal: TelemetrySignal, url: str, problem: str) -> None:
+    # Without the query, and without a user's name and password.
+    shown = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2], query="").geturl()
+    _log.log((signal, url, problem), "Telemetry is not delivered (%s) to %s: %s", signal.value, shown, problem)
+
+
+def _speaks_http1(endpoint: str) -> bool:
+    url = endpoint if scheme_of(endpoint) else f"http://{endpoint}"
+    try:
+        with socket.create_connection((urlsplit(url).hostname or "", port_of(url)), _PROBE_SECONDS) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return connection.recv(16).startswith(b"HTTP/1.")
+    except (OSError, ValueError):
+        return False
+
+
+def _has_credential_provider(environ: Mapping[str, str]) -> bool:
+    start, end = _CREDENTIALS
+    return any(name.startswith(start) and name.endswith(end) for name in environ)

@@ -1,0 +1,173 @@
+"""The SDK's exporters with wrong endpoints: the log explains them, by name, and no flush takes them for a success."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pytest
+from opentelemetry._logs import LogRecord
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
+
+from backends import free_port
+from delivery import loopback
+from delivery.servers import OK, serving
+from heliograph.delivery.transport.destination import OtlpProtocol
+from heliograph.delivery.transport.explain import GRPC_PORT_IS_HTTP, HTTP_PORT_IS_GRPC, NOT_OTLP
+from heliograph.sdk import explained
+from heliograph.sdk.explained import create_exporter, endpoint_problem
+from heliograph.sdk.exporters import TelemetrySignal
+from processes import clean_environment
+
+
+@pytest.fixture(autouse=True)
+def fresh_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explained, "_log", explained.LimitedLog(explained.SafeLogger("heliograph")))
+
+
+def entry_point(name: str, signal: TelemetrySignal = TelemetrySignal.LOGS) -> EntryPoint:
+    [found] = entry_points(group=signal.entry_point_group, name=name)
+    return found
+
+
+def export_one(monkeypatch: pytest.MonkeyPatch, name: str, endpoint: str, timeout_seconds: int = 10) -> Any:
+    """Export a record, and return the exporter."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", endpoint)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", str(timeout_seconds))
+    exporter = create_exporter(entry_point(name), TelemetrySignal.LOGS)
+    provider = LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    provider.get_logger("tests").emit(LogRecord(body="one"))
+    provider.shutdown()
+    return exporter
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "heliograph"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "explanation"),
+    [
+        ((200, {"Content-Type": "text/html"}, b"<html>"), f"HTTP 200, but the response is text/html: {NOT_OTLP}"),
+        ((302, {"Location": "/elsewhere"}, b""), "HTTP 302: redirects are not followed"),
+        ((404, {}, b""), "HTTP 404: no receiver of OTLP is at this URL"),
+    ],
+)
+def test_response_that_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, answer: Any, explanation: str
+) -> None:
+    """One line names the signal, the URL without its query, and the problem. The export is a failure."""
+    with serving(lambda number, records: answer) as server:
+        exporter = export_one(monkeypatch, "otlp_proto_http", f"{server.endpoint}?key=secret-1")
+
+    [message] = messages(caplog)
+    assert message.startswith(f"Telemetry is not delivered (logs) to {server.endpoint}: {explanation}")
+    assert exporter.counts._failures == 1
+    assert exporter.counts._delivered == 0
+
+
+def test_success_is_not_explained(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """The same holds for a failure that the endpoint does not cause."""
+    with serving(lambda number, records: OK) as server:
+        assert export_one(monkeypatch, "otlp_proto_http", server.endpoint).counts._delivered == 1
+    with serving(lambda number, records: (400, {}, b"")) as server:
+        assert export_one(monkeypatch, "otlp_proto_http", server.endpoint).counts._failures == 1
+
+    assert messages(caplog) == []
+
+
+@pytest.mark.parametrize(
+    ("server", "name", "explanation"),
+    [
+        (OtlpProtocol.GRPC, "otlp_proto_http", HTTP_PORT_IS_GRPC),
+        (OtlpProtocol.HTTP, "otlp_proto_grpc", GRPC_PORT_IS_HTTP),
+    ],
+)
+def test_port_of_the_other_protocol(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, server: OtlpProtocol, name: str, explanation: str
+) -> None:
+    """Over HTTP by the bytes of the response, over gRPC by asking the server after the failure."""
+    with loopback.serving(server) as running:
+        export_one(monkeypatch, name, f"http://127.0.0.1:{running.port}", timeout_seconds=1)
+
+    assert len(messages(caplog)) == 1
+    assert explanation in messages(caplog)[0]
+
+
+def test_server_that_is_down_is_not_explained(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is asked once a minute at most, and not over TLS."""
+    exporter = export_one(monkeypatch, "otlp_proto_grpc", f"127.0.0.1:{free_port()}", timeout_seconds=1)
+    exporter.on_failure()
+    explained.GrpcExplanation(TelemetrySignal.LOGS, "https://127.0.0.1:1")()
+
+    assert messages(caplog) == []
+
+
+def test_session_of_a_credential_provider_is_kept() -> None:
+    """The exporter would not use it if it got another one."""
+    environ = {"OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER": "mine"}
+    exporter = create_exporter(entry_point("otlp_proto_http"), TelemetrySignal.LOGS, environ)
+
+    assert "ExplainingSession" not in repr(vars(exporter._client._transport))
+
+
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"}, None),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://localhost:4318/v1/traces"}, None),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318/v1/logs"}, "the path /v1/… is appended to it"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4318"}, "it has to begin with http:// or https://"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "localhost:4318"}, "it has to begin with http:// or https://"),
+        ({}, None),
+    ],
+)
+def test_endpoint_is_checked_at_the_start(environ: dict[str, str], problem: str | None) -> None:
+    """The message names the variable. For gRPC, an endpoint without a scheme is allowed."""
+    signal = TelemetrySignal.TRACES
+    found = endpoint_problem(entry_point("otlp_proto_http", signal), signal, environ)
+
+    assert (found is None) == (problem is None)
+    assert found is None or (next(iter(environ)) in found and str(problem) in found)
+    assert endpoint_problem(entry_point("otlp_proto_grpc", signal), signal, environ) is None
+
+
+PROGRAM = """
+from heliograph import configure
+with configure() as host:
+    host.flush(1000)
+"""
+
+
+def test_wrong_endpoint_is_an_error_of_the_program_that_names_it() -> None:
+    """All signals share the variable, and it is reported once."""
+    environment = clean_environment(OTEL_EXPORTER_OTLP_ENDPOINT="localhost:4318")
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr.count("OTEL_EXPORTER_OTLP_ENDPOINT: it has to begin with http:// or https://") == 1
+
+
+def test_lines_of_a_program_without_logging_carry_our_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python prints the message alone if nothing is configured."""
+    program = (
+        "from heliograph.runtime.safe_logger import SafeLogger\nSafeLogger('heliograph').warning('%d records wait', 3)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    configured = subprocess.run(
+        [sys.executable, "-c", f"import logging\nlogging.basicConfig()\n{program}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert ended.stderr == "heliograph: 3 records wait\n"
+    assert configured.stderr == "WARNING:heliograph:3 records wait\n"
