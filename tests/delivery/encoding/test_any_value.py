@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import collections
+import datetime as dt
 import enum
+import itertools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -77,6 +80,7 @@ KNOWN = [
     collections.OrderedDict(a=1),
     collections.deque([1, 2]),
     range(3),
+    [collections.OrderedDict(a=[b"x"]), collections.deque([b"y"])],
 ]
 
 
@@ -141,8 +145,32 @@ class Unreadable:
 
 
 class Unlisted(list):  # type: ignore[type-arg]
+    """A list whose methods do not end, or fail."""
+
     def __iter__(self) -> Any:
+        return itertools.repeat(1)
+
+    def __len__(self) -> int:
         raise RuntimeError
+
+
+class Unordered(dict):  # type: ignore[type-arg]
+    """A dict whose methods do not end."""
+
+    def __iter__(self) -> Any:
+        return itertools.repeat(1)
+
+    items = keys = copy = __iter__  # type: ignore[assignment]
+
+
+class Endless(Sequence):  # type: ignore[type-arg]
+    """A sequence of a program's own."""
+
+    def __getitem__(self, index: Any) -> Any:
+        return 1
+
+    def __len__(self) -> int:
+        return 10**9
 
 
 class Unnamed:
@@ -152,25 +180,47 @@ class Unnamed:
     __hash__ = object.__hash__
 
 
-@pytest.mark.parametrize("kind", ["unreadable", "unlisted", "unnamed", "nested"])
-def test_code_of_a_value_may_raise_anything(kind: str) -> None:
-    """Its neighbours are what they were."""
-    values = {
-        "unreadable": Unreadable,
-        "unlisted": lambda: Unlisted([1]),
-        "unnamed": lambda: {Unnamed(): 1},
-        "nested": lambda: {"a": Unreadable()},
-    }
-    found = decoded(["before", values[kind](), "after"])
-
-    assert (found[0], found[-1], len(found)) == ("before", "after", 3)
+def name(cls: type) -> str:
+    return f"<{cls.__module__}.{cls.__qualname__}>"
 
 
-def test_failure_inside_a_container_does_not_change_the_levels_after_it() -> None:
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Unreadable(), name(Unreadable)),
+        (Unlisted([1]), [1]),
+        (Unordered(a=1), {"a": 1}),
+        (Endless(), name(Endless)),
+        ({Unnamed(): 1}, {name(Unnamed): 1}),
+        ({Text("a"): 1, Level.HIGH: 2}, {"a": 1, "3": 2}),
+        ({"a": Unreadable()}, {"a": name(Unreadable)}),
+    ],
+    ids=["unreadable", "unlisted", "unordered", "endless", "unnamed", "keys", "nested"],
+)
+def test_no_code_of_a_value_runs(value: object, expected: object) -> None:
+    """It could raise anything, or never end. Its neighbours are what they were."""
+    assert decoded(["before", value, "after"]) == ["before", expected, "after"]
+
+
+def test_subclasses_are_limited_like_built_in_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The values up to the limit are encoded, then ``<too large>``."""
+    monkeypatch.setattr(module, "MAX_VALUES", 2)
+
+    assert decoded(Unlisted([1, 2, 3, 4])) == [1, 2, "<too large>"]
+    assert decoded(collections.deque([1, 2, 3])) == [1, 2, "<too large>"]
+    assert decoded(Unordered(a=1, b=2, c=3, d=4)) == {"a": 1, "b": 2, "<too large>": True}
+
+
+def test_failure_inside_a_container_does_not_change_the_levels_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list of many values that fail is as flat as any other."""
-    found = decoded([Unlisted([1])] * 200 + [[["deep"]]])
 
-    assert found[-1] == [["deep"]]
+    def fail(_: object) -> object:
+        raise RecursionError
+
+    monkeypatch.setattr("heliograph.delivery.encoding.text.form_of", fail)
+    monkeypatch.setattr(module, "form_of", fail)
+
+    assert decoded([{Unnamed(): 1}] * 200 + [[["deep"]]]) == ["<unreadable>"] * 200 + [[["deep"]]]
 
 
 @given(st.dictionaries(st.integers() | st.none() | st.booleans() | st.text(max_size=3), st.integers(0, 9), max_size=5))
@@ -184,14 +234,16 @@ def test_dict_that_changes_meanwhile_is_encoded_as_it_was() -> None:
     """Another thread may change it."""
     changing: dict[str, Any] = {}
 
-    class Changing(list):  # type: ignore[type-arg]
-        def __iter__(self) -> Any:
+    class Zone(dt.tzinfo):
+        """The code of a program's own that runs: a time zone is asked for its offset."""
+
+        def utcoffset(self, _: dt.datetime | None) -> dt.timedelta:
             changing["new"] = 1
-            return super().__iter__()
+            return dt.timedelta(0)
 
-    changing.update(first=Changing([1]), second=2)
+    changing.update(first=dt.datetime(2026, 1, 2, tzinfo=Zone()), second=2)
 
-    assert decoded(changing) == {"first": [1], "second": 2}
+    assert decoded(changing) == {"first": "2026-01-02T00:00:00Z", "second": 2}
 
 
 class Strange(int):

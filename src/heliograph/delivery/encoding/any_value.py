@@ -1,14 +1,19 @@
 """Any Python value as OTLP's `AnyValue` message.
 
 Scalars of an exact built-in class take the fast path: one lookup in `SCALAR_ENCODERS`, one call. Everything else goes through
-a `ValueEncoder`, which limits depth and size, finds cycles, and survives whatever a value's own code does.
+a `ValueEncoder`, which limits depth and size, finds cycles, and survives whatever fails while a value is read.
+
+No code of a program's own class runs, because it could be slow or endless: a subclass of a built-in class is read by the methods
+of that class, and any other value has the form that `heliograph.values.forms` makes of it.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import itertools
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from heliograph.delivery.encoding.text import text_field, utf8
@@ -21,7 +26,7 @@ from heliograph.values.forms import (
     integer_form,
 )
 
-C = TypeVar("C")
+C = TypeVar("C", bound=Collection[Any])
 
 MAX_VALUES: Final = 2**20
 """The number of values inside one value that are encoded. Each takes at least two bytes, so that many fill more than a gRPC
@@ -107,54 +112,55 @@ class ValueEncoder:
         self.values = MAX_VALUES
 
     def message(self, value: object) -> bytes:
-        """Return the `AnyValue` message of any value. No `Exception` of the value's own code comes out of it."""
+        """Return the `AnyValue` message of any value. No `Exception` comes out of it."""
         encode = SCALAR_ENCODERS.get(type(value))
         if encode is not None:
             return encode(value)
         try:
             return self._by_kind(value)
-        except Exception:  # a value's own code may raise anything
+        except Exception:  # such as a dict that another thread changes again and again
             with contextlib.suppress(Exception):  # at the end of the stack, `form_of` fails as well
                 return self._plain_form(value)
         return _UNREADABLE
 
     def _by_kind(self, value: object) -> bytes:
-        encode = _CONTAINER_ENCODERS.get(type(value))
+        kind = type(value)
+        encode = _CONTAINER_ENCODERS.get(kind)
         if encode is not None:
             return encode(self, value)
-        for kind, encode_kind in _KINDS:
-            if isinstance(value, kind):
-                return encode_kind(self, value)
+        for base, encode_base in _KINDS:
+            if issubclass(kind, base):
+                return encode_base(self, value)
         return self._plain_form(value)
 
     def _plain_form(self, value: object) -> bytes:
         return self.message(form_of(value))
 
-    def array(self, value: Sequence[object]) -> bytes:
-        """Return the message of a sequence."""
-        return self._container(_ARRAY_VALUE, value, _ARRAY_LEVELS, self._array_values)
+    def array(self, value: object, items: Sequence[object]) -> bytes:
+        """Return the message of a sequence with these items."""
+        return self._container(_ARRAY_VALUE, value, items, _ARRAY_LEVELS, self._array_values)
 
-    def map(self, value: Mapping[object, object]) -> bytes:
-        """Return the message of a mapping."""
-        return self._container(_KVLIST_VALUE, value, _MAP_LEVELS, self._map_values)
+    def map(self, value: object, items: Collection[tuple[object, object]]) -> bytes:
+        """Return the message of a mapping with these keys and values."""
+        return self._container(_KVLIST_VALUE, value, items, _MAP_LEVELS, self._map_values)
 
-    def _container(self, tag: bytes, value: C, levels: int, fields: Callable[[C], list[bytes]]) -> bytes:
+    def _container(self, tag: bytes, value: object, items: C, levels: int, fields: Callable[[C], list[bytes]]) -> bytes:
         """Return the message of a container, or of a text that says why its content is missing."""
         parents, levels_here = self.parents, self.levels
         if id(value) in parents:
             return _string("<cycle>")
-        if levels_here < (levels if value else 1):  # an empty container is one message: ArrayValue or KeyValueList
+        if levels_here < (levels if items else 1):  # an empty container is one message: ArrayValue or KeyValueList
             return _string("<too deep>")
         self.parents, self.levels = (*parents, id(value)), levels_here - levels
         try:
-            content = b"".join(fields(value))
+            content = b"".join(fields(items))
         finally:
             self.parents, self.levels = parents, levels_here
         return tag + VARINTS[len(content)] + content
 
-    def _array_values(self, value: Sequence[object]) -> list[bytes]:
+    def _array_values(self, items: Sequence[object]) -> list[bytes]:
         fields: list[bytes] = []
-        for item in value:
+        for item in items:
             is_within_limit = self._count_value()
             message = self.message(item) if is_within_limit else _string(TOO_LARGE)
             fields += _VALUES, VARINTS[len(message)], message
@@ -162,10 +168,9 @@ class ValueEncoder:
                 break
         return fields
 
-    def _map_values(self, value: Mapping[object, object]) -> list[bytes]:
+    def _map_values(self, items: Collection[tuple[object, object]]) -> list[bytes]:
         fields: list[bytes] = []
-        # A copy of a dict, because another thread may change it meanwhile: the copy is one step of the interpreter.
-        for key, item in (value.copy() if type(value) is dict else value).items():
+        for key, item in items:
             is_within_limit = self._count_value()
             if is_within_limit:
                 pair = key_value(_nested_key_field(key), self.message(item))
@@ -193,25 +198,46 @@ def key_field(key: object) -> bytes:
 
 
 def _nested_key_field(key: object) -> bytes:
-    try:
-        return key_field(str(key))  # OpenTelemetry's encoder calls `str`, too
-    except Exception:  # a key's own code may raise anything
-        return key_field(key)
+    return key_field(str(key) if type(key) in _TEXTS_OF_THE_SDK else key)
+
+
+_TEXTS_OF_THE_SDK: Final = frozenset({int, float, bool, type(None)})
+"""The classes of keys whose text is Python's, as in OpenTelemetry's encoder, and not that of JSON."""
+
+
+def dict_items(value: dict[object, object]) -> Collection[tuple[object, object]]:
+    """Return the keys and values of a dict, copied, because another thread may change it meanwhile.
+
+    A subclass is read by the methods of `dict` or `OrderedDict`. It may have its own `copy`, `items` or `__iter__`.
+    """
+    if type(value) is dict:
+        return value.copy().items()  # a copy is one step of the interpreter
+    items = collections.OrderedDict.items if issubclass(type(value), collections.OrderedDict) else dict.items
+    return list(items(value))  # type: ignore[arg-type]  # an `OrderedDict` has an order of its own
+
+
+def _first(items: Iterator[object]) -> Sequence[object]:
+    """Return the items that may be encoded, and one more."""
+    return list(itertools.islice(items, MAX_VALUES + 1))
 
 
 _CONTAINER_ENCODERS: Final[Mapping[type, Callable[[ValueEncoder, Any], bytes]]] = {
-    list: ValueEncoder.array,
-    tuple: ValueEncoder.array,
-    dict: ValueEncoder.map,
+    list: lambda encoder, value: encoder.array(value, value),
+    tuple: lambda encoder, value: encoder.array(value, value),
+    dict: lambda encoder, value: encoder.map(value, dict_items(value)),
 }
 """The encoder of each built-in container, by the exact class."""
 
-_KINDS: Final[Sequence[tuple[Any, Callable[[ValueEncoder, Any], bytes]]]] = (
+_KINDS: Final[Sequence[tuple[type, Callable[[ValueEncoder, Any], bytes]]]] = (
     (str, lambda _, value: _string(value)),
     (int, lambda _, value: _integer(int.__index__(value))),
     (float, lambda _, value: _pack_double(_DOUBLE_VALUE, float.__float__(value))),
-    (bytes, lambda _, value: _bytes(bytes(memoryview(value)))),
-    (Sequence, ValueEncoder.array),
-    (Mapping, ValueEncoder.map),
+    (bytes, lambda _, value: _bytes(bytes.__getitem__(value, slice(None)))),
+    (list, lambda encoder, value: encoder.array(value, _first(list.__iter__(value)))),
+    (tuple, lambda encoder, value: encoder.array(value, _first(tuple.__iter__(value)))),
+    (dict, lambda encoder, value: encoder.map(value, dict_items(value))),
+    (collections.deque, lambda encoder, value: encoder.array(value, _first(collections.deque.__iter__(value)))),
+    (range, lambda encoder, value: encoder.array(value, value)),
 )
-"""The encoders of subclasses: the first kind that the value is an instance of. The order is that of OpenTelemetry's encoder."""
+"""The encoders of subclasses: of the first class that the value's class is a subclass of. The order is that of OpenTelemetry's
+encoder. `issubclass` of a built-in class asks neither the value nor its class."""
