@@ -35,10 +35,12 @@ def work(n):
 """
 
 
-@pytest.mark.parametrize("pool", ["prefork", "solo", "threads"])
+@pytest.mark.parametrize("pool", ["prefork", "solo", "threads", "gevent", "eventlet"])
 def test_worker_that_stops(tmp_path: Path, record_fault: Callable[..., Row], pool: str) -> None:
     """A warm shutdown. Nothing but the end of a process makes it send."""
     require("celery")
+    if pool in {"gevent", "eventlet"}:
+        require(pool)
     for name in ("queue", "done"):
         (tmp_path / name).mkdir()
     (tmp_path / "tasks.py").write_text(PRELUDE + APP)

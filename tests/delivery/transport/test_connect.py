@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from heliograph.delivery.transport.connect import THREAD_NAME, Address, Resolver, TimedSocket, connect, start_tls
+from heliograph.delivery.transport.connect import THREAD_NAME, Address, Resolver, connect, start_tls
+from heliograph.delivery.transport.timed_socket import TimedSocket
 from heliograph.runtime.deadline import Deadline
 
 

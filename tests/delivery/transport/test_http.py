@@ -25,10 +25,10 @@ from heliograph.delivery.encoding.log_records import (
     join_request,
     log_record_field,
 )
-from heliograph.delivery.transport.connect import TimedSocket
 from heliograph.delivery.transport.destination import Destination, Headers, OtlpProtocol
 from heliograph.delivery.transport.explain import NOT_OTLP
 from heliograph.delivery.transport.http import HttpTransport
+from heliograph.delivery.transport.timed_socket import TimedSocket
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 
 ACCEPTED = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"

@@ -1,9 +1,4 @@
-"""TCP and TLS connections on which every operation ends at one deadline.
-
-A socket's own timeout applies to each operation separately, so a server that sends one byte a second can hold its client
-as long as it likes. Here each operation gets the time that remains until the deadline of the whole request.
-
-Rejected: a timer that closes the socket at the deadline. It needs one more thread for each request.
+"""TCP and TLS connections on which every operation ends at one deadline (`TimedSocket`).
 
 Threads: one thread at a time connects, sends and receives (`HttpTransport` holds a lock for it). Another thread may call
 `TimedSocket.interrupt` and `Resolver.cancel` at any time, to end what that thread waits for. It must not close the
@@ -15,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
@@ -25,76 +19,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from heliograph.runtime.deadline import Deadline
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
+    import ssl
+
+    from heliograph.delivery.transport.timed_socket import TimedSocket, TimedTlsSocket
 
 Address: TypeAlias = "tuple[int, int, int, str, Any]"
 """One result of `socket.getaddrinfo`."""
 
 THREAD_NAME: Final = "heliograph-resolver"
-
-
-class TimedSocket(socket.socket):
-    """A socket whose every operation ends at the deadline.
-
-    It overrides exactly the methods that `http.client` and `ssl` use to read and write.
-
-    Attributes:
-        deadline: The end of the current request. Set it before each request.
-    """
-
-    deadline: Deadline
-
-    def set_remaining(self, share: int = 1) -> None:
-        """Set the timeout of the next operation to the remaining time, divided by `share`.
-
-        Raises:
-            TimeoutError: No time remains.
-        """
-        remaining = self.deadline.remaining() / 1000
-        # Checked here, because settimeout(0) would not mean "at once" but make the socket non-blocking.
-        if remaining <= 0:
-            raise TimeoutError("the deadline is past")
-        self.settimeout(remaining / share)
-
-    def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
-        """Read the available bytes, or wait for the first of them until the deadline."""
-        self.set_remaining()
-        return super().recv_into(buffer, nbytes or memoryview(buffer).nbytes, flags)
-
-    def send(self, data: ReadableBuffer, flags: int = 0) -> int:
-        """Write some of the data. `SSLSocket.sendall` calls this in a loop."""
-        self.set_remaining()
-        return super().send(data, flags)
-
-    def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
-        """Write all of the data."""
-        self.set_remaining()
-        super().sendall(data, flags)
-
-    def is_idle(self) -> bool:
-        """Return True if the connection is open and nothing waits to be read, so it can carry another request.
-
-        Readable bytes mean that the server closed the connection, or sent bytes without a request.
-        """
-        self.settimeout(0)
-        try:
-            # Below TLS on purpose: SSLSocket.recv takes no flags, and it is enough to know that any bytes are there.
-            socket.socket.recv(self, 1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
-
-    def interrupt(self) -> None:
-        """End the operation that another thread waits for. That thread then closes the socket."""
-        with contextlib.suppress(OSError):
-            # Below TLS on purpose: SSLSocket.shutdown removes its TLS state, which the other thread is using.
-            socket.socket.shutdown(self, socket.SHUT_RDWR)
-
-
-class TimedTlsSocket(TimedSocket, ssl.SSLSocket):
-    """A `TimedSocket` with TLS."""
 
 
 class Resolver:
@@ -175,6 +107,8 @@ def connect(addresses: Sequence[Address], deadline: Deadline, on_socket: Callabl
     Raises:
         OSError: No address accepted a connection in time. It is the error of the last address.
     """
+    from heliograph.delivery.transport.timed_socket import TimedSocket  # here: see the module's documentation
+
     problem: OSError = OSError("the host has no address")
     for tried, (family, kind, protocol, _, address) in enumerate(addresses):
         connection = TimedSocket(family, kind, protocol)
@@ -207,6 +141,8 @@ def start_tls(
     Raises:
         OSError: The server is not trusted (`ssl.SSLError`), or the connection was lost, or the time is over.
     """
+    from heliograph.delivery.transport.timed_socket import TimedTlsSocket  # here: see the module's documentation
+
     context.sslsocket_class = TimedTlsSocket
     deadline = connection.deadline
     try:

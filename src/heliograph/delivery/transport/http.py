@@ -26,10 +26,10 @@ import ssl
 import threading
 from datetime import datetime, timezone
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from heliograph.delivery.transport.connect import Resolver, TimedSocket, connect, start_tls
+from heliograph.delivery.transport.connect import Resolver, connect, start_tls
 from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.endpoint import port_of
@@ -45,6 +45,10 @@ from heliograph.delivery.transport.verdict import (
 from heliograph.runtime.deadline import Deadline
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.version import __version__
+
+if TYPE_CHECKING:
+    # The module is imported with the first connection; see its documentation.
+    from heliograph.delivery.transport.timed_socket import TimedSocket
 
 USER_AGENT: Final = f"heliograph/{__version__}"
 

@@ -1,0 +1,87 @@
+"""Programs whose threads are greenlets (gevent, eventlet), and loops of uvloop: what they track arrives."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backends import free_port
+from faults.matrix import Row
+from otlp_receiver import Receiver
+from packages import require
+from processes import otlp, program_environment, run, serving
+from scripts import PRELUDE
+
+EVENTS = 10
+
+PATCHES = {
+    "gevent, patched first": "from gevent import monkey; monkey.patch_all()",
+    "gevent, patched after the import": "import heliograph.delivery.processor; from gevent import monkey; monkey.patch_all()",
+    "eventlet": "import eventlet; eventlet.monkey_patch()",
+}
+ENDS = {
+    "exit": "host = configure(plugins=[Plugin()]); work()",
+    "shutdown": "with configure(plugins=[Plugin()]) as host: work()",
+    "flush": "host = configure(plugins=[Plugin()]); work(); assert host.flush(); os._exit(0)",
+}
+PROGRAM = """
+def work():
+    for n in range(10):
+        host.track(Tick(n=n))
+
+"""
+
+
+def numbers(receiver: Receiver) -> list[str]:
+    return [str(log.attributes["test.tick.n"]) for log in receiver.logs()]
+
+
+@pytest.mark.parametrize("outbox", [True, False], ids=["outbox", "no outbox"])
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("patch", PATCHES)
+def test_program(tmp_path: Path, record_fault: Callable[..., Row], patch: str, end: str, *, outbox: bool) -> None:
+    """A program tracks events, flushes, and ends."""
+    require(patch.split(",", maxsplit=1)[0])
+    variables = {"HELIOGRAPH_OUTBOX": str(tmp_path / "box")} if outbox else {}
+    program = "\n".join([PATCHES[patch], PRELUDE, PROGRAM, ENDS[end]])
+    with Receiver() as receiver:
+        sending = otlp(receiver.endpoint, OTEL_BLRP_SCHEDULE_DELAY="60000", PYTHONWARNINGS="ignore", **variables)
+        ended = run([sys.executable, "-c", program], cwd=tmp_path, env=program_environment(**sending))
+        assert (ended.returncode, ended.stderr) == (0, "")
+        received = numbers(receiver)
+    name = f"{patch}, {end}, {'with' if outbox else 'without'} an outbox"
+    record_fault(name, acknowledged=[str(n) for n in range(EVENTS)], received=received)
+
+
+APPLICATION = """
+host = configure(plugins=[Plugin()])
+
+def application(environ, start_response):
+    host.track(Tick(n=int(environ["QUERY_STRING"])))
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"{}"]
+"""
+
+
+@pytest.mark.parametrize("outbox", [True, False], ids=["outbox", "no outbox"])
+@pytest.mark.parametrize("preload", [True, False], ids=["preload", "no preload"])
+def test_gunicorn(tmp_path: Path, record_fault: Callable[..., Row], *, preload: bool, outbox: bool) -> None:
+    """Workers of the class `gevent` patch in each worker, which is after `configure` with `--preload`."""
+    require("gevent")
+    (tmp_path / "web.py").write_text(PRELUDE + APPLICATION)
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "--worker-class", "gevent", "--bind", f"127.0.0.1:{port}", "web"]
+    command += ["--preload"] if preload else []
+    variables = {"HELIOGRAPH_OUTBOX": str(tmp_path / "box")} if outbox else {}
+    with Receiver() as receiver:
+        environment = program_environment(**otlp(receiver.endpoint, **variables))
+        with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path) as server:
+            assert [server.get(f"/?{n}").status for n in range(EVENTS)] == [200] * EVENTS
+            assert server.stop() == 0, server.output()
+        received = numbers(receiver)
+        assert "Traceback" not in server.output()
+    name = f"gunicorn -k gevent{' --preload' * preload}, {'with' if outbox else 'without'} an outbox"
+    record_fault(name, acknowledged=[str(n) for n in range(EVENTS)], received=received)
