@@ -14,6 +14,9 @@ the function in the main thread was rejected: it may wait for a server, and noth
 A forked child has no copy of the thread, but a copy of the `atexit` registration. So it starts a thread of its own, and runs
 the function when it exits by itself. A child that ends by `os._exit`, as those of `multiprocessing` do, runs no `atexit` function:
 there, the main thread calls a second function, which is called at the end of a child's work and must leave everything usable.
+
+If threads are greenlets (gevent, eventlet), a thread can be started at exit, and the one that was started before is not used: it
+may be a thread of the system, from before the program replaced the functions of `threading`, in which they do not work.
 """
 
 from __future__ import annotations
@@ -23,7 +26,9 @@ import threading
 from collections.abc import Callable
 
 from heliograph.runtime.child_exit import ChildExit
+from heliograph.runtime.deadline import run_within
 from heliograph.runtime.fork import after_fork_in_child
+from heliograph.runtime.greenlets import threads_are_greenlets
 
 
 class AtExit:
@@ -53,6 +58,7 @@ class AtExit:
 
     def _start_thread(self) -> None:
         self._go = threading.Event()
+        self._is_native = not threads_are_greenlets()
         self._thread = threading.Thread(target=self._run, name="heliograph-exit", daemon=True)
         self._thread.start()
 
@@ -63,6 +69,9 @@ class AtExit:
 
     def _exit(self) -> None:
         self._child_exit.cancel()  # finalizers may run after this
+        if threads_are_greenlets():
+            run_within(self._timeout_seconds * 1000, self._function)
+            return
         self._go.set()
         self._thread.join(self._timeout_seconds)
 
@@ -71,6 +80,8 @@ class AtExit:
         atexit.unregister(self._exit)
         self._child_exit.cancel()
         self._cancelled = True  # before the event: the thread reads it as soon as it wakes up
+        if self._is_native and threads_are_greenlets():
+            return  # the thread waits for ever, because it cannot end in an orderly way any more
         self._go.set()
         if threading.current_thread() is not self._thread:  # the function itself may cancel, and cannot join its thread
             self._thread.join()
