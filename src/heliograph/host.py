@@ -126,6 +126,8 @@ class Host:
         self._secret = settings.secret or (secrets.token_hex(32),)
         self._must_warn_of_secret = not settings.secret
         self._shutdown_functions: list[Callable[[float], bool | None]] = []
+        self._restart_functions: list[Callable[[], None]] = []
+        self._is_shut_down = False
         self._background = BackgroundLoop()
         self._databases = self._create_databases(databases or {})
         self._plugins = self._load_plugins(plugins)
@@ -407,7 +409,7 @@ class Host:
         """Flush, call the functions of `at_shutdown`, end the host's threads, and close its databases.
 
         If the deadline passes, each step that remains gets 100 ms: ending the host's threads, and shutting down each provider
-        that `configure` created. A host may be used again afterwards: it starts its threads again.
+        that `configure` created. A host may be entered again afterwards.
 
         Args:
             timeout_millis: The timeout in milliseconds; `None` means the setting ``flush_timeout_millis``.
@@ -433,6 +435,7 @@ class Host:
                 logger.exception("A function of Host.at_shutdown failed.")
                 succeeded = False
         run_within(max(100.0, deadline.remaining()), self._release)
+        self._is_shut_down = True
         return succeeded
 
     def _release(self) -> None:
@@ -449,10 +452,21 @@ class Host:
         """
         self._shutdown_functions.append(function)
 
+    def at_restart(self, function: Callable[[], None]) -> None:
+        """Call a function whenever the host is entered after a `shutdown`, to set up what that has ended."""
+        self._restart_functions.append(function)
+
+    def _restart(self) -> None:
+        if self._is_shut_down:
+            self._is_shut_down = False
+            for function in self._restart_functions:
+                function()
+
     def _deadline(self, timeout_millis: float | None) -> Deadline:
         return Deadline(self.settings.flush_timeout_millis if timeout_millis is None else timeout_millis)
 
     def __enter__(self) -> Self:
+        self._restart()
         try:
             self._startup.ensure()
         except BaseException:  # Python does not call __exit__ if __enter__ raises
@@ -466,6 +480,7 @@ class Host:
         self.shutdown()
 
     async def __aenter__(self) -> Self:
+        self._restart()
         try:
             await self.invoke_startup()
         except BaseException:

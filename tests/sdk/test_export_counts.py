@@ -4,20 +4,8 @@ from __future__ import annotations
 
 import enum
 import threading
-from collections.abc import Sequence
-from typing import Any
-
-import pytest
-from opentelemetry._logs import LogRecord
-from opentelemetry.sdk._logs.export import LogRecordExportResult
-from opentelemetry.sdk.trace import sampling
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from heliograph.sdk.export_counts import (
-    CountingBatchLogRecordProcessor,
-    CountingBatchSpanProcessor,
-    CountingLoggerProvider,
-    CountingTracerProvider,
     ExportCounts,
     counting_exporter,
     run_flush,
@@ -209,78 +197,3 @@ def test_each_exporter_has_its_own_counts() -> None:
     one, other = counting_exporter(Exporter)(), counting_exporter(Exporter)()
 
     assert one.counts is not other.counts  # type: ignore[attr-defined]
-
-
-class LogExporter(Exporter):
-    def __init__(self) -> None:
-        super().__init__(LogRecordExportResult.SUCCESS)
-
-
-def test_flush_of_a_log_provider_reports_a_failed_export() -> None:
-    """It is True while exports succeed, False once after one that failed, and then True again."""
-    exporter = counting_exporter(LogExporter)()
-    provider = CountingLoggerProvider(shutdown_on_exit=False)
-    provider.export_counts = [exporter.counts]  # type: ignore[attr-defined]
-    provider.add_log_record_processor(CountingBatchLogRecordProcessor(exporter, exporter.counts))  # type: ignore[arg-type,attr-defined]
-    logger = provider.get_logger("tests")
-    try:
-        assert provider.force_flush()
-        logger.emit(LogRecord(body="one"))
-        assert provider.force_flush()
-        exporter.result = LogRecordExportResult.FAILURE
-        logger.emit(LogRecord(body="two"))
-        assert not provider.force_flush()
-        exporter.result = LogRecordExportResult.SUCCESS
-        logger.emit(LogRecord(body="three"))
-        assert provider.force_flush()
-    finally:
-        provider.shutdown()
-
-
-class Spans(SpanExporter):
-    def __init__(self) -> None:
-        self.result = SpanExportResult.SUCCESS
-
-    def export(self, spans: Sequence[object]) -> SpanExportResult:
-        return self.result
-
-
-def test_flush_of_a_tracer_provider_reports_on_every_exporter() -> None:
-    """With one good and one bad exporter, the flush is False, once."""
-    good, bad = counting_exporter(Spans)(), counting_exporter(Spans)()
-    provider = CountingTracerProvider(shutdown_on_exit=False)
-    provider.export_counts = [good.counts, bad.counts]  # type: ignore[attr-defined]
-    for exporter in (good, bad):
-        provider.add_span_processor(CountingBatchSpanProcessor(exporter, exporter.counts))  # type: ignore[attr-defined]
-    try:
-        bad.result = SpanExportResult.FAILURE
-        provider.get_tracer("tests").start_span("one").end()
-        assert not provider.force_flush()
-        assert provider.force_flush()
-    finally:
-        provider.shutdown()
-
-
-class RecordOnly(sampling.Sampler):
-    """Records each span, so that processors get it, and samples none."""
-
-    def should_sample(self, *args: Any, **kwargs: Any) -> sampling.SamplingResult:
-        return sampling.SamplingResult(sampling.Decision.RECORD_ONLY)
-
-    def get_description(self) -> str:
-        return "RecordOnly"
-
-
-@pytest.mark.parametrize("sampler", [sampling.ALWAYS_OFF, RecordOnly()], ids=["always_off", "record_only"])
-def test_span_that_is_not_sampled_is_not_missed(sampler: sampling.Sampler) -> None:
-    """A span that is not sampled is never exported, so it is not counted as accepted."""
-    exporter = counting_exporter(Spans)()
-    provider = CountingTracerProvider(shutdown_on_exit=False, sampler=sampler)
-    provider.export_counts = [exporter.counts]  # type: ignore[attr-defined]
-    provider.add_span_processor(CountingBatchSpanProcessor(exporter, exporter.counts))  # type: ignore[attr-defined]
-    try:
-        provider.get_tracer("tests").start_span("one").end()
-        assert provider.force_flush()
-        assert exporter.counts.start_flush().accepted == 0  # type: ignore[attr-defined]
-    finally:
-        provider.shutdown()

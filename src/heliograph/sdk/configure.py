@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from os import PathLike
+from typing import Final
 
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
@@ -14,6 +15,9 @@ from heliograph.sdk.exporters import TelemetrySignal
 from heliograph.settings import Settings
 from heliograph.telemetry.otel_api import NoOpLoggerProvider
 from heliograph.telemetry.providers import is_disabled
+
+_REPORT_MILLIS: Final = 500.0
+"""The part of the time of an exit that is kept for stopping exporters, and for reports of what was not delivered."""
 
 
 def configure(
@@ -29,8 +33,9 @@ def configure(
     specification's defaults: OTLP over HTTP to ``http://localhost:4318``. A provider that is set is used, and never
     replaced.
 
-    `Host.shutdown` shuts the created providers down. It is called at exit if the program has not called it; the exit then takes
-    no longer than the setting ``flush_timeout_millis``.
+    `Host.shutdown` ends their exporters. It is called at exit if the program has not called it; the exit then takes no longer than
+    the setting ``flush_timeout_millis``. When the host is entered again, or another one is configured, they get new ones.
+    Telemetry that is emitted in between is lost: the first of it is logged, and the next flush returns False.
 
     Args:
         settings: See `Host`.
@@ -60,8 +65,17 @@ def configure(
             meter_provider=NoOpMeterProvider(),
         )
     host = Host(settings, plugins=plugins, events=events, databases=databases)
-    for owned in set_up_providers(os.environ, *TelemetrySignal, settings=settings):
-        host.at_shutdown(owned.shutdown)
-    at_exit = AtExit(host.shutdown, settings.flush_timeout_millis, in_children=host.flush)
-    host.at_shutdown(lambda _: at_exit.cancel())
+
+    def shut_down_at_exit() -> None:
+        timeout_millis = settings.flush_timeout_millis
+        host.shutdown(max(timeout_millis / 2, timeout_millis - _REPORT_MILLIS))
+
+    def set_up() -> None:
+        for owned in set_up_providers(os.environ, *TelemetrySignal, settings=settings):
+            host.at_shutdown(owned.shutdown)
+        at_exit = AtExit(shut_down_at_exit, settings.flush_timeout_millis, in_children=host.flush)
+        host.at_shutdown(lambda _: at_exit.cancel())
+
+    set_up()
+    host.at_restart(set_up)
     return host

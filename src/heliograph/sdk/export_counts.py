@@ -25,10 +25,9 @@ import threading
 from collections.abc import Callable, Sequence, Sized
 from typing import Any, NamedTuple, TypeVar
 
-from opentelemetry.sdk._logs import LoggerProvider, ReadWriteLogRecord
+from opentelemetry.sdk._logs import ReadWriteLogRecord
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 from heliograph.runtime.fork import after_fork_in_child
@@ -75,6 +74,17 @@ class ExportCounts:
         """Count a failed export."""
         with self._lock:
             self._failures += 1
+
+    @property
+    def missing(self) -> int:
+        """The number of items that were accepted and not delivered."""
+        with self._lock:
+            return max(0, self._accepted - self._delivered)
+
+    @property
+    def failures(self) -> int:
+        """The number of failed exports."""
+        return self._failures
 
     def start_flush(self) -> FlushStart:
         """Return the counts at the start of a flush, for `finish_flush`."""
@@ -160,32 +170,3 @@ class CountingBatchLogRecordProcessor(BatchLogRecordProcessor):
         """Accept a log record."""
         super().on_emit(log_record)
         self._counts.add_accepted()
-
-
-class _CountingProvider:
-    """A base for the SDK's providers, with a `force_flush` that returns True only if everything was delivered.
-
-    Attributes:
-        export_counts: The counts of the provider's exporters.
-        is_shut_down: True once the provider was shut down, and drops what it is given.
-    """
-
-    export_counts: Sequence[ExportCounts] = ()
-    is_shut_down = False
-
-    def force_flush(self, timeout_millis: float = 30_000) -> bool:
-        """Export everything that the provider holds. Return True if all of it was delivered."""
-        flush: Callable[[float], bool] = super().force_flush  # type: ignore[misc]  # of the provider class, next in the MRO
-        return run_flush(self.export_counts, lambda: flush(timeout_millis))
-
-
-class CountingTracerProvider(_CountingProvider, TracerProvider):
-    """The SDK's tracer provider, with a flush that reports losses."""
-
-
-class CountingLoggerProvider(_CountingProvider, LoggerProvider):
-    """The SDK's logger provider, with a flush that reports losses."""
-
-
-class CountingMeterProvider(_CountingProvider, MeterProvider):
-    """The SDK's meter provider, with a flush that reports losses."""

@@ -10,14 +10,14 @@ Everything is checked and built before the first provider is set: OpenTelemetry 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from opentelemetry.metrics import get_meter_provider, set_meter_provider
-from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import get_tracer_provider, set_tracer_provider
@@ -32,12 +32,17 @@ from heliograph.sdk.explained import create_exporter, endpoint_problem
 from heliograph.sdk.export_counts import (
     CountingBatchLogRecordProcessor,
     CountingBatchSpanProcessor,
+    counting_exporter,
+)
+from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySignal, select
+from heliograph.sdk.providers import (
     CountingLoggerProvider,
     CountingMeterProvider,
     CountingTracerProvider,
-    run_flush,
+    Export,
+    PeriodicReader,
+    Pipeline,
 )
-from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySignal, select
 from heliograph.semconv import SCOPE
 from heliograph.settings import OutboxSync, Settings, Validation
 from heliograph.telemetry.otel_api import get_logger_provider, set_logger_provider
@@ -52,6 +57,9 @@ ID_GENERATOR_VARIABLE: Final = "OTEL_PYTHON_ID_GENERATOR"
 ID_GENERATORS: Final = "opentelemetry_id_generator"
 """The group of the entry points of id generators."""
 
+Ours: TypeAlias = "CountingTracerProvider | CountingLoggerProvider | CountingMeterProvider"
+_OURS: Final = (CountingTracerProvider, CountingLoggerProvider, CountingMeterProvider)
+
 _NO_OUTBOX: Final = (
     "The LoggerProvider of this process is set elsewhere, so the setting `outbox` has no effect. To use it, add an "
     "OutboxLogRecordProcessor to that provider."
@@ -63,33 +71,44 @@ _GRACE_MILLIS: Final = 100.0
 
 @dataclass(frozen=True)
 class OwnedProvider:
-    """A provider that was created here, and so has to be shut down here.
+    """A provider that was created here, and so has to be ended here.
 
     Attributes:
-        provider: The provider.
-        stops: Functions that make its exporters end at once, without delivering what they hold.
+        signal: The signal of the provider.
+        provider: The provider. It may be used by several hosts, and its pipeline ends with the last of them.
     """
 
-    provider: CountingTracerProvider | CountingLoggerProvider | CountingMeterProvider
-    stops: tuple[Callable[[], object], ...]
+    signal: TelemetrySignal
+    provider: Ours
 
     def shutdown(self, timeout_millis: float) -> bool:
-        """Flush the provider and shut it down. Return True if this ended in time and everything was delivered.
+        """Flush the provider, and end its pipeline. Return True if this ended in time and everything was delivered.
 
         If no time is left, its exporters are stopped first, so that they do not wait for a server or try again.
         """
-        if timeout_millis < _GRACE_MILLIS:
-            for stop in self.stops:
-                run_within(_GRACE_MILLIS, stop)
-        return run_within(max(_GRACE_MILLIS, timeout_millis), self._shutdown) is True
-
-    def _shutdown(self) -> bool:
-        def end() -> bool:
-            self.provider.is_shut_down = True
-            self.provider.shutdown()
+        pipeline = self.provider.pipeline
+        if not self.provider.remove_user():
+            return run_within(max(_GRACE_MILLIS, timeout_millis), self.provider.force_flush) is True
+        if pipeline is None:  # the program shut the provider down
             return True
+        if timeout_millis < _GRACE_MILLIS:
+            _stop(pipeline)
+        is_delivered = run_within(max(_GRACE_MILLIS, timeout_millis), self.provider.end) is True
+        self._report(pipeline, is_delivered=is_delivered)
+        return is_delivered
 
-        return run_flush(self.provider.export_counts, end)
+    def _report(self, pipeline: Pipeline, *, is_delivered: bool) -> None:
+        for export in pipeline.exports:
+            missing = export.counts.missing
+            if missing:
+                logger.warning("%d %s were not delivered to %s.", missing, self.provider.kind, export.destination)
+            elif not is_delivered and export.counts.failures:
+                logger.warning("Not all %s were delivered to %s.", self.provider.kind, export.destination)
+
+
+def _stop(pipeline: Pipeline) -> None:
+    for stop in (*(export.stop for export in pipeline.exports), *pipeline.stops):
+        run_within(_GRACE_MILLIS, stop)
 
 
 def set_up_providers(
@@ -100,6 +119,8 @@ def set_up_providers(
 ) -> list[OwnedProvider]:
     """Create the global provider of each signal that has none, and set it. A provider that is set stays as it is.
 
+    A provider that was created here before is used again. If its pipeline has ended, it gets a new one.
+
     Args:
         environ: The environment, which selects exporters and protocol. (The SDK's classes read that of the process.)
         signals: The signals.
@@ -107,7 +128,8 @@ def set_up_providers(
         settings: The host's settings. With an outbox, it replaces the OTLP exporter of the logs.
 
     Returns:
-        The providers that were created. The caller has to shut them down. None if a file of ``OTEL_CONFIG_FILE`` sets them.
+        The providers that were created here, now or before. The caller has to shut them down. None if a file of
+        ``OTEL_CONFIG_FILE`` sets them.
 
     Raises:
         SettingsError: The environment cannot be used; it lists every problem, and no provider was set.
@@ -115,34 +137,48 @@ def set_up_providers(
     """
     if is_disabled(environ):
         return []
-    _warn_about_shut_down_providers()
-    missing = _missing(signals)
     if file := environ.get(declarative.VARIABLE):
-        if missing:
-            declarative.set_up_from_file(file, missing)
+        if unset := [signal for signal in signals if not _is_set(signal)]:
+            declarative.set_up_from_file(file, unset)
         if settings is not None and settings.outbox is not None:
             logger.warning(_NO_OUTBOX)
         return []
+    found = {signal: _PROVIDERS[signal]() for signal in signals}
+    ours = {signal: provider for signal, provider in found.items() if isinstance(provider, _OURS)}
+    is_open = {signal for signal, provider in ours.items() if provider.pipeline is not None}
+    missing = [signal for signal in signals if signal not in is_open and (signal in ours or not _is_set(signal))]
     selections = {signal: select(signal, environ) for signal in missing}
     problems = _problems(environ, selections)
     if problems:
         raise SettingsError(problems)
-    outbox = None if settings is None else _outbox_processor(environ, selections.get(TelemetrySignal.LOGS), settings)
-    built = _build(selections, _resource(service_name), outbox)
-    for signal, owned in built.items():
-        _SETTERS[signal](owned.provider)
-    return list(built.values())
+    outbox = None
+    if settings is not None and TelemetrySignal.LOGS in signals and not _has_outbox(ours.get(TelemetrySignal.LOGS)):
+        outbox = _outbox_processor(environ, selections.get(TelemetrySignal.LOGS), settings)
+    for signal, (provider, pipeline) in _build(selections, ours, _resource(service_name), outbox).items():
+        provider.open(pipeline)
+        if signal not in ours:
+            _SETTERS[signal](provider)
+            ours[signal] = provider
+    for provider in ours.values():
+        provider.add_user()
+    return [OwnedProvider(signal, ours[signal]) for signal in signals if signal in ours]
 
 
-def _missing(signals: Iterable[TelemetrySignal]) -> list[TelemetrySignal]:
-    """Return the signals that have no provider yet."""
+def _is_set(signal: TelemetrySignal) -> bool:
     providers = Providers()
-    is_set = {
-        TelemetrySignal.TRACES: providers.has_traces(),
-        TelemetrySignal.LOGS: providers.has_logs(),
-        TelemetrySignal.METRICS: providers.has_metrics(),
-    }
-    return [signal for signal in signals if not is_set[signal]]
+    match signal:
+        case TelemetrySignal.TRACES:
+            return providers.has_traces()
+        case TelemetrySignal.LOGS:
+            return providers.has_logs()
+        case TelemetrySignal.METRICS:
+            return providers.has_metrics()
+        case _:
+            assert_never(signal)
+
+
+def _has_outbox(provider: Ours | None) -> bool:
+    return provider is not None and provider.pipeline is not None and provider.pipeline.has_outbox
 
 
 def _problems(environ: Mapping[str, str], selections: Mapping[TelemetrySignal, Selection]) -> list[str]:
@@ -187,46 +223,91 @@ def _outbox_processor(
 
 
 def _build(
-    selections: Mapping[TelemetrySignal, Selection], resource: Resource, outbox: OutboxLogRecordProcessor | None
-) -> dict[TelemetrySignal, OwnedProvider]:
-    built: dict[TelemetrySignal, OwnedProvider] = {}
+    selections: Mapping[TelemetrySignal, Selection],
+    ours: Mapping[TelemetrySignal, Ours],
+    resource: Resource,
+    outbox: OutboxLogRecordProcessor | None,
+) -> dict[TelemetrySignal, tuple[Ours, Pipeline]]:
+    """Return a pipeline for each signal, with the provider that it is for: the one that is set, or a new one."""
+    built: dict[TelemetrySignal, tuple[Ours, Pipeline]] = {}
     problems = []
     for signal, selection in selections.items():
         try:
-            built[signal] = _build_one(signal, selection, resource, outbox)
+            provider = ours.get(signal) or _new_provider(signal, resource)
+            built[signal] = (provider, _build_pipeline(signal, selection, provider, outbox))
         except Exception as error:  # the SDK's classes read variables too, and a wrong one may raise anything
             problems.append(f"{signal.value} cannot be exported: {error}")
     if problems:
-        for owned in built.values():
-            owned.shutdown(0)
+        for _, pipeline in built.values():
+            _stop(pipeline)
+            for part in (*pipeline.parts, *pipeline.kept):
+                run_within(_GRACE_MILLIS, part.shutdown)
         if outbox is not None:
-            outbox.shutdown(0)  # the provider that would own it may be the one that failed
+            outbox.shutdown(0)  # the pipeline that would own it may be the one that failed
         raise SettingsError(problems)
     return built
 
 
-def _build_one(
-    signal: TelemetrySignal, selection: Selection, resource: Resource, outbox: OutboxLogRecordProcessor | None
-) -> OwnedProvider:
+def _new_provider(signal: TelemetrySignal, resource: Resource) -> Ours:
     match signal:
         case TelemetrySignal.TRACES:
-            return _build_traces(selection, resource)
+            return CountingTracerProvider(resource=resource, shutdown_on_exit=False, id_generator=_id_generator())
         case TelemetrySignal.LOGS:
-            return _build_logs(selection, resource, outbox)
+            return CountingLoggerProvider(resource=resource, shutdown_on_exit=False)
         case TelemetrySignal.METRICS:
-            return _build_metrics(selection, resource)
+            return CountingMeterProvider(resource=resource, shutdown_on_exit=False)
         case _:
             assert_never(signal)
 
 
-def _warn_about_shut_down_providers() -> None:
-    for provider in (get_tracer_provider(), get_logger_provider(), get_meter_provider()):
-        if getattr(provider, "is_shut_down", False):
-            logger.warning(
-                "The %s of this process was shut down with the host that created it, so telemetry of this signal is lost. "
-                "OpenTelemetry lets a process set each provider only once: keep one host as long as the process runs.",
-                type(provider).__name__.removeprefix("Counting"),
-            )
+def _build_pipeline(
+    signal: TelemetrySignal, selection: Selection, provider: Ours, outbox: OutboxLogRecordProcessor | None
+) -> Pipeline:
+    match signal:
+        case TelemetrySignal.TRACES:
+            exporters = [create_exporter(each, signal) for each in selection.exporters]
+            return _pipeline(exporters, [CountingBatchSpanProcessor(each, each.counts) for each in exporters])
+        case TelemetrySignal.LOGS:
+            return _build_logs(selection, outbox)
+        case TelemetrySignal.METRICS:
+            return _build_metrics(selection, getattr(provider, "kept", ()))
+        case _:
+            assert_never(signal)
+
+
+def _build_logs(selection: Selection, outbox: OutboxLogRecordProcessor | None) -> Pipeline:
+    chosen = [each for each in selection.exporters if outbox is None or each.name not in OTLP_BY_PROTOCOL.values()]
+    exporters = [create_exporter(each, TelemetrySignal.LOGS) for each in chosen]
+    pipeline = _pipeline(exporters, [CountingBatchLogRecordProcessor(each, each.counts) for each in exporters])
+    if outbox is None:
+        return pipeline
+    return replace(pipeline, parts=(*pipeline.parts, outbox), stops=(partial(outbox.shutdown, 0),), has_outbox=True)
+
+
+def _build_metrics(selection: Selection, kept: Iterable[object]) -> Pipeline:
+    # Some are readers and no exporters, such as Prometheus, which fetches metrics.
+    pulled = [each.load() for each in selection.exporters if issubclass(each.load(), MetricReader)]
+    pushed = [each for each in selection.exporters if not issubclass(each.load(), MetricReader)]
+    exporters = [create_exporter(each, TelemetrySignal.METRICS) for each in pushed]
+    known = {type(reader): reader for reader in kept}
+    return replace(_pipeline(exporters, map(PeriodicReader, exporters)), kept=tuple(known.get(cls) or cls() for cls in pulled))
+
+
+def _pipeline(exporters: Sequence[Any], parts: Iterable[Any]) -> Pipeline:
+    exports = tuple(
+        Export(counts=each.counts, destination=_destination_of(each), stop=each.shutdown) for each in exporters
+    )
+    return Pipeline(parts=tuple(parts), exports=exports)
+
+
+def _destination_of(exporter: object) -> str:
+    """Return the endpoint of an exporter without user name, password and query, or the name of its class."""
+    endpoint = getattr(exporter, "_endpoint", None)
+    if not isinstance(endpoint, str):
+        return type(exporter).__name__
+    scheme, separator, rest = endpoint.partition("://")
+    shown = rest.partition("?")[0].rpartition("@")[2] if separator else endpoint.rpartition("@")[2]
+    return f"{scheme}{separator}{shown}" if separator else shown
 
 
 def _resource(service_name: str | None) -> Resource:
@@ -236,44 +317,11 @@ def _resource(service_name: str | None) -> Resource:
     return resource
 
 
-def _build_traces(selection: Selection, resource: Resource) -> OwnedProvider:
-    exporters = [create_exporter(each, TelemetrySignal.TRACES) for each in selection.exporters]
-    provider = CountingTracerProvider(resource=resource, shutdown_on_exit=False, id_generator=_id_generator())
-    provider.export_counts = [exporter.counts for exporter in exporters]
-    for exporter in exporters:
-        provider.add_span_processor(CountingBatchSpanProcessor(exporter, exporter.counts))
-    return OwnedProvider(provider, _stops(exporters))
-
-
-def _build_logs(selection: Selection, resource: Resource, outbox: OutboxLogRecordProcessor | None) -> OwnedProvider:
-    chosen = [each for each in selection.exporters if outbox is None or each.name not in OTLP_BY_PROTOCOL.values()]
-    exporters = [create_exporter(each, TelemetrySignal.LOGS) for each in chosen]
-    provider = CountingLoggerProvider(resource=resource, shutdown_on_exit=False)
-    provider.export_counts = [exporter.counts for exporter in exporters]
-    for exporter in exporters:
-        provider.add_log_record_processor(CountingBatchLogRecordProcessor(exporter, exporter.counts))
-    if outbox is None:
-        return OwnedProvider(provider, _stops(exporters))
-    provider.add_log_record_processor(outbox)
-    return OwnedProvider(provider, (*_stops(exporters), partial(outbox.shutdown, 0)))
-
-
-def _build_metrics(selection: Selection, resource: Resource) -> OwnedProvider:
-    # Some are readers and no exporters, such as Prometheus, which fetches metrics.
-    pulled = [each.load() for each in selection.exporters if issubclass(each.load(), MetricReader)]
-    pushed = [each for each in selection.exporters if not issubclass(each.load(), MetricReader)]
-    exporters = [create_exporter(each, TelemetrySignal.METRICS) for each in pushed]
-    readers = [PeriodicExportingMetricReader(exporter) for exporter in exporters]
-    provider = CountingMeterProvider(
-        metric_readers=[*readers, *(cls() for cls in pulled)], resource=resource, shutdown_on_exit=False
-    )
-    provider.export_counts = [exporter.counts for exporter in exporters]
-    return OwnedProvider(provider, _stops(exporters))
-
-
-def _stops(exporters: Iterable[Any]) -> tuple[Callable[[], object], ...]:
-    return tuple(exporter.shutdown for exporter in exporters)
-
+_PROVIDERS: Final[Mapping[TelemetrySignal, Callable[[], object]]] = {
+    TelemetrySignal.TRACES: get_tracer_provider,
+    TelemetrySignal.LOGS: get_logger_provider,
+    TelemetrySignal.METRICS: get_meter_provider,
+}
 
 _SETTERS: Final[Mapping[TelemetrySignal, Callable[[Any], None]]] = {
     TelemetrySignal.TRACES: set_tracer_provider,

@@ -127,7 +127,7 @@ def test_all_signals_arrive_when_an_endpoint_is_set(directory: Path, receiver: R
         created = create_table(server)
         server.stop()
 
-    assert found["modules"] == ["heliograph.sdk.export_counts"] * 3
+    assert found["modules"] == ["heliograph.sdk.providers"] * 3
     assert created == 201
     assert [record.event_name for record in receiver.logs()] == ["datasette.create_table"]
     assert {"datasette.startup", "token.verify"} <= {span.name for span in receiver.spans()}

@@ -93,7 +93,9 @@ class ProcessProviders:
         if has_outbox or asks_for_export(self._environ):
             from heliograph.sdk.setup import set_up_providers  # here, because without export no SDK is needed
 
-            self._owned += set_up_providers(self._environ, *signals, service_name=SERVICE_NAME, settings=settings)
+            owned = {each.signal for each in self._owned}
+            missing = [signal for signal in signals if signal not in owned]
+            self._owned += set_up_providers(self._environ, *missing, service_name=SERVICE_NAME, settings=settings)
 
     def _warn_of_traces_that_stay_here(self) -> None:
         """Log where spans go if they do not go to the endpoint: a process has one TracerProvider, and a sibling set it."""

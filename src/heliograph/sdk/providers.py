@@ -1,0 +1,273 @@
+"""The SDK's providers, with pipelines that can end and be replaced, and a flush that reports losses.
+
+OpenTelemetry lets a process set each global provider only once, and a provider of the SDK that was shut down drops all that it is given.
+So the providers that heliograph sets are never shut down. Each has a *pipeline*: the processors or readers, and their
+exporters. It ends with the host that set it up, and another one takes its place when a host is entered or configured later.
+
+While a provider has no pipeline, it counts what it is given. The first of it is logged, and the next flush returns False.
+
+Threads: telemetry is emitted in any thread, and by signal handlers, while another thread opens or ends a pipeline. `parts` and
+`pipeline` are replaced as a whole, and read once for each item: it goes to the pipeline that was there, which exports all that it holds
+before it ends. `users` is changed by the threads that configure and shut down hosts, with `_users_lock`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from opentelemetry.context import Context
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadWriteLogRecord
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+
+from heliograph.runtime.fork import after_fork_in_child
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.safe_logger import SafeLogger
+from heliograph.sdk.export_counts import ExportCounts, run_flush
+from heliograph.semconv import SCOPE
+
+logger: Final = SafeLogger(SCOPE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """An exporter, as a report of losses needs it.
+
+    Attributes:
+        counts: The counts of what it delivered.
+        destination: Its endpoint, or its name.
+        stop: Makes it end at once, without delivering what is held for it.
+    """
+
+    counts: ExportCounts
+    destination: str
+    stop: Callable[[], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """Everything between a provider and the places that its telemetry goes to.
+
+    Attributes:
+        parts: The processors of spans or log records, or the readers of metrics.
+        exports: Their exporters.
+        kept: Readers that only answer, such as Prometheus'. They stay with the provider, because they may hold a port for good.
+        stops: Further functions that make a part end at once.
+        has_outbox: True if log records go to an outbox.
+    """
+
+    parts: tuple[Any, ...]
+    exports: tuple[Export, ...]
+    kept: tuple[Any, ...] = ()
+    stops: tuple[Callable[[], object], ...] = ()
+    has_outbox: bool = False
+
+
+class _CountingProvider:
+    """A base for the SDK's providers.
+
+    Attributes:
+        kind: The name of the telemetry in messages.
+        parts: The parts of the pipeline; `None` while there is none.
+        pipeline: The pipeline.
+        users: The number of hosts that use it. With the last of them, the pipeline ends.
+    """
+
+    kind = "telemetry"
+    parts: tuple[Any, ...] | None = None
+    pipeline: Pipeline | None = None
+    users = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._late = ExportCounts()  # accepted, and never delivered
+        self._late_log = LimitedLog(logger)
+        self._reset_lock()
+        after_fork_in_child(self._reset_lock)
+
+    def _reset_lock(self) -> None:
+        self._users_lock = threading.RLock()
+
+    def open(self, pipeline: Pipeline) -> None:
+        """Export by a pipeline from now on."""
+        self.pipeline = pipeline
+        self.parts = pipeline.parts
+
+    def add_user(self) -> None:
+        """Count a host that uses the provider."""
+        with self._users_lock:
+            self.users += 1
+
+    def remove_user(self) -> bool:
+        """Return True if no host uses the provider any more."""
+        with self._users_lock:
+            self.users -= 1
+            return self.users <= 0
+
+    def end(self) -> bool:
+        """Deliver what the pipeline holds, and end it. Return True if everything was delivered."""
+        pipeline, self.parts, self.pipeline = self.pipeline, None, None
+        self._late_log = LimitedLog(logger)
+        if pipeline is None:
+            return True
+        return run_flush([export.counts for export in pipeline.exports], lambda: self._end(pipeline))
+
+    def _end(self, pipeline: Pipeline) -> bool:
+        for part in pipeline.parts:
+            part.shutdown()
+        return True
+
+    def add_late(self) -> None:
+        """Count an item that was emitted while there is no pipeline, and log the first one."""
+        self._late.add_accepted()
+        self._late_log.log(
+            "late",
+            "Telemetry (%s) was emitted after heliograph was shut down, and is lost. Enter the host again, or shut it down later.",
+            self.kind,
+            level=logging.WARNING,
+        )
+
+    @property
+    def export_counts(self) -> Sequence[ExportCounts]:
+        """The counts of the exporters, and of what was emitted without one."""
+        pipeline = self.pipeline
+        return [self._late, *(export.counts for export in (() if pipeline is None else pipeline.exports))]
+
+    def force_flush(self, timeout_millis: float = 30_000) -> bool:
+        """Export everything that the provider holds. Return True if all of it was delivered."""
+        return run_flush(self.export_counts, lambda: self._flush(timeout_millis))
+
+    def _flush(self, timeout_millis: float) -> bool:
+        flush: Callable[[float], bool] = super().force_flush  # type: ignore[misc]  # of the provider class, next in the MRO
+        return flush(timeout_millis)
+
+
+class CountingTracerProvider(_CountingProvider, TracerProvider):
+    """The SDK's tracer provider, with a pipeline that can be replaced."""
+
+    kind = "spans"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.add_span_processor(_CurrentSpanProcessors(self))
+
+
+class CountingLoggerProvider(_CountingProvider, LoggerProvider):
+    """The SDK's logger provider, with a pipeline that can be replaced."""
+
+    kind = "log records"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.add_log_record_processor(_CurrentLogRecordProcessors(self))
+
+
+class CountingMeterProvider(_CountingProvider, MeterProvider):
+    """The SDK's meter provider, with a pipeline that can be replaced. Without one, measurements are not exported.
+
+    Attributes:
+        kept: The readers that stay when a pipeline ends.
+    """
+
+    kind = "metrics"
+    kept: tuple[Any, ...] = ()
+
+    def open(self, pipeline: Pipeline) -> None:
+        """Export by the readers of a pipeline from now on."""
+        super().open(pipeline)
+        for reader in (*pipeline.parts, *pipeline.kept):
+            if reader not in self.kept:
+                self.add_metric_reader(reader)
+                getattr(reader, "_set_meter_provider", lambda _: None)(self)  # as the SDK does with its first readers
+        self.kept = tuple(dict.fromkeys([*self.kept, *pipeline.kept]))
+
+    def shutdown(self, timeout_millis: float = 30_000) -> None:  # noqa: ARG002 — the readers have their own
+        """End the pipeline: the program shuts the provider down itself."""
+        self.end()
+
+    def _flush(self, timeout_millis: float) -> bool:
+        # The SDK's own flush knows only the readers that the provider was made with.
+        return _flush(self.parts, timeout_millis)
+
+    def _end(self, pipeline: Pipeline) -> bool:
+        for reader in pipeline.parts:
+            reader.shutdown()  # before it is removed: it exports for the last time
+            self.remove_metric_reader(reader)
+        return True
+
+
+def _flush(parts: tuple[Any, ...] | None, timeout_millis: float) -> bool:
+    # A list, so that every part is flushed; `all` alone would stop at the first that failed.
+    results = [part.force_flush(timeout_millis) is not False for part in parts or ()]
+    return all(results)
+
+
+class PeriodicReader(PeriodicExportingMetricReader):
+    """The SDK's reader for push exporters. A second shutdown does nothing: the SDK shuts down each reader that it removes."""
+
+    _has_ended = False
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """Export for the last time, and end the thread."""
+        if not self._has_ended:
+            self._has_ended = True
+            super().shutdown(timeout_millis, **kwargs)
+
+
+class _CurrentSpanProcessors(SpanProcessor):
+    """Hands spans to the pipeline that its provider has at that moment."""
+
+    def __init__(self, provider: CountingTracerProvider) -> None:
+        self._provider = provider
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Hand over a span that begins."""
+        for part in self._provider.parts or ():
+            part.on_start(span, parent_context)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Hand over a span that has ended."""
+        parts = self._provider.parts
+        if parts is None:
+            if span.context is not None and span.context.trace_flags.sampled:
+                self._provider.add_late()
+            return
+        for part in parts:
+            part.on_end(span)
+
+    def shutdown(self) -> None:
+        """End the pipeline: the program shuts the provider down itself."""
+        self._provider.end()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush the pipeline."""
+        return _flush(self._provider.parts, timeout_millis)
+
+
+class _CurrentLogRecordProcessors(LogRecordProcessor):
+    """Hands log records to the pipeline that its provider has at that moment."""
+
+    def __init__(self, provider: CountingLoggerProvider) -> None:
+        self._provider = provider
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Hand over a log record."""
+        parts = self._provider.parts
+        if parts is None:
+            self._provider.add_late()
+            return
+        for part in parts:
+            part.on_emit(log_record)
+
+    def shutdown(self) -> None:
+        """End the pipeline: the program shuts the provider down itself."""
+        self._provider.end()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush the pipeline."""
+        return _flush(self._provider.parts, timeout_millis)
