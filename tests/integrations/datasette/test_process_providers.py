@@ -20,6 +20,8 @@ EVERY_SIGNAL = tuple(TelemetrySignal)
 class OwnedProvider:
     """A provider that records the timeouts of its shutdowns."""
 
+    signal: TelemetrySignal | None = None
+
     def __init__(self) -> None:
         self.shutdowns: list[float] = []
 
