@@ -32,7 +32,6 @@ from heliograph.sdk.explained import create_exporter, endpoint_problem
 from heliograph.sdk.export_counts import (
     CountingBatchLogRecordProcessor,
     CountingBatchSpanProcessor,
-    counting_exporter,
 )
 from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySignal, select
 from heliograph.sdk.providers import (
@@ -290,7 +289,9 @@ def _build_metrics(selection: Selection, kept: Iterable[object]) -> Pipeline:
     pushed = [each for each in selection.exporters if not issubclass(each.load(), MetricReader)]
     exporters = [create_exporter(each, TelemetrySignal.METRICS) for each in pushed]
     known = {type(reader): reader for reader in kept}
-    return replace(_pipeline(exporters, map(PeriodicReader, exporters)), kept=tuple(known.get(cls) or cls() for cls in pulled))
+    return replace(
+        _pipeline(exporters, map(PeriodicReader, exporters)), kept=tuple(known.get(cls) or cls() for cls in pulled)
+    )
 
 
 def _pipeline(exporters: Sequence[Any], parts: Iterable[Any]) -> Pipeline:
