@@ -274,6 +274,7 @@ def test_request_above_64_mib_is_not_sent(protocol: OtlpProtocol) -> None:
     with serving(protocol) as server:
         verdict = send(server.destination(), body=bytes(MAX_REQUEST_BYTES + 1))
 
+    assert verdict.message.startswith("not sent: ")
     assert (verdict.action, verdict.reason) == (Action.SPLIT, Reason.TOO_LARGE)
     assert server.requests == []
 
