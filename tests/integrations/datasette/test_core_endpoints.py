@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from datasette.events import register_events
 
+from heliograph.integrations.datasette.instance_state import state_of
+from schema.export.weaver_live_check import LiveCheck
+
 pytestmark = pytest.mark.anyio
 
 ROW = {"id": 1, "name": "fern"}
@@ -58,7 +61,7 @@ WRITES: list[tuple[str, dict[str, Any]]] = [
 async def test_no_endpoint_of_the_core_causes_a_violation(
     instances, telemetry, tmp_path, monkeypatch, validation
 ) -> None:
-    """Every event of the core is seen, and none is put into the quarantine."""
+    """Every event of the core is seen, none is put into the quarantine, and all keep the rules of Weaver's live check."""
     monkeypatch.setenv("HELIOGRAPH_QUARANTINE", str(tmp_path / "quarantine.db"))
     monkeypatch.setenv("HELIOGRAPH_OPT_IN", "*")
     instance = await instances(config={"plugins": {"heliograph": {"validation": validation}}})
@@ -94,3 +97,6 @@ async def test_no_endpoint_of_the_core_causes_a_violation(
     names = [name for name, _ in telemetry.events]
     assert set(names) == {f"datasette.{each.name}".replace("-", "_") for each in register_events()}
     assert len(names) >= len(WRITES)
+    check = LiveCheck(state_of(instance).schemas.values())
+    found = [check.violations(name, {**attributes, "log.record.uid": "1"}) for name, attributes in telemetry.events]
+    assert [each for each in found if each] == []

@@ -87,6 +87,7 @@ class Event(Strict, kw_only=True):
 
 class Imports(Strict, kw_only=True):
     entities: list[Name]
+    attribute_groups: list[Annotated[str, msgspec.Meta(pattern=r"^registry\.[a-z_]+\*?$")]]
 
 
 class File(Strict, kw_only=True):

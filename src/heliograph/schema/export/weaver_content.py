@@ -20,6 +20,7 @@ from heliograph.schema.export.added_attributes import ADDED, AddedAttribute
 from heliograph.schema.export.weaver_attributes import attribute_annotations, definitions, describe_type, optional
 from heliograph.schema.export.yaml_text import Yaml
 from heliograph.schema.model.event import EventSchema
+from heliograph.schema.model.types import MapType
 from heliograph.schema.model.wire_attributes import WireAttribute
 
 
@@ -171,20 +172,26 @@ def _common_requirement(name: str, versions: list[EventSchema]) -> Any:
 def _requirement(attribute: WireAttribute, schema: EventSchema) -> Any:
     """Return the requirement level of an attribute as it is exported, which may differ from that of its field.
 
-    - A value with the privacy ``DROP`` is ``opt_in``: it is never exported by default.
+    - A value with the privacy ``DROP``, or that the settings opt out of, is ``opt_in``: it is not exported by default.
     - A hashed value is exported only if there is a key for hashes.
-    - A required dict is ``recommended``: its keys become attributes, and an empty one has none.
+    - A required dict is ``recommended``: an empty one is omitted, and the keys of others may become attributes.
     - A required field of an optional class is required if there is an instance of the class.
     """
     requirement = attribute.field.requirement
     is_dropped_by_default = attribute.field.declared.privacy is None and schema.policy.default is Privacy.DROP
-    if attribute.privacy is Privacy.DROP or (attribute.privacy is Privacy.PLAIN and is_dropped_by_default):
+    is_opted_out = not schema.policy.without_opted_out({attribute.name: None})
+    if (
+        attribute.privacy is Privacy.DROP
+        or is_opted_out
+        or (attribute.privacy is Privacy.PLAIN and is_dropped_by_default)
+    ):
         return "opt_in"
     if requirement.startswith("conditionally_required"):
         return {"conditionally_required": requirement.partition(": ")[2]}
     if requirement != "required":
         return requirement
-    if attribute.wire_type == "any":
+    is_dict = isinstance(attribute.type, MapType) and attribute.privacy is Privacy.PLAIN
+    if attribute.wire_type == "any" or is_dict:
         return "recommended"
     if not attribute.required:
         return {"conditionally_required": f"when there is `{attribute.path.rpartition('.')[0]}`"}

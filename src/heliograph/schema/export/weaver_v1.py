@@ -7,7 +7,7 @@ from itertools import groupby
 
 from heliograph.schema.export.weaver_attributes import deprecation
 from heliograph.schema.export.weaver_content import RegistryEvent, brief, collect, event_annotations, note
-from heliograph.schema.export.weaver_v2 import IMPORTS, SCHEMA_URL, manifest
+from heliograph.schema.export.weaver_v2 import SCHEMA_URL, imports, manifest
 from heliograph.schema.export.yaml_text import Yaml, dumps
 from heliograph.schema.model.event import EventSchema
 
@@ -25,7 +25,7 @@ def weaver_v1(schemas: Iterable[EventSchema], *, schema_url: str = SCHEMA_URL) -
     ]
     return {
         "manifest.yaml": dumps(manifest(schema_url)),
-        "events.yaml": dumps({"imports": IMPORTS, "groups": [*groups, *map(_event, registry.events)]}),
+        "events.yaml": dumps({"imports": imports(registry), "groups": [*groups, *map(_event, registry.events)]}),
     }
 
 

@@ -17,7 +17,14 @@ from typing import Final
 
 from heliograph.schema import conventions
 from heliograph.schema.export.weaver_attributes import deprecation
-from heliograph.schema.export.weaver_content import RegistryEvent, brief, collect, event_annotations, note
+from heliograph.schema.export.weaver_content import (
+    RegistryContent,
+    RegistryEvent,
+    brief,
+    collect,
+    event_annotations,
+    note,
+)
 from heliograph.schema.export.yaml_text import Yaml, dumps
 from heliograph.schema.model.event import EventSchema
 
@@ -27,8 +34,14 @@ SCHEMA_URL: Final = "https://example.com/schemas/events/0.1.0"
 _URL: Final = re.compile(r"https?://[^\s/?#]+(/[^\s/?#]+)+")
 _VERSION: Final = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", re.ASCII)
 
-IMPORTS: Final[Yaml] = {"entities": ["service", "service.instance", "service.namespace", "telemetry.sdk", "deployment"]}
+_ENTITIES: Final = ("service", "service.instance", "service.namespace", "telemetry.sdk", "deployment")
 """The entities of the semantic conventions that describe the resource of a program."""
+
+_GROUPS: Final = {"hw": "registry.hardware", **dict.fromkeys(("client", "destination", "server", "source"))}
+"""For roots of names, the groups that define their attributes, where it is not ``registry.<root>…``.
+
+`None`: the attributes are defined outside of groups, so they cannot be imported. Source: the semantic conventions 1.44.0.
+"""
 
 _CONVENTIONS: Final = "https://github.com/open-telemetry/semantic-conventions/archive/refs/tags/v{0}.zip[model]"
 
@@ -46,7 +59,7 @@ def weaver_v2(schemas: Iterable[EventSchema], *, schema_url: str = SCHEMA_URL) -
     registry = collect(schemas)
     definitions = {
         "file_format": "definition/2",
-        "imports": IMPORTS,
+        "imports": imports(registry),
         "attributes": [{"key": name, **definition} for name, definition in registry.attributes.items()],
         "events": [_event(event) for event in registry.events],
     }
@@ -85,6 +98,20 @@ def schema_url_of(url: str | None, version: str | None) -> str:
     if version is None:
         raise ValueError(f"{url!r} does not end with a version, such as /1.0.0")
     return f"{url}/{version}"
+
+
+def imports(registry: RegistryContent) -> Yaml:
+    """Return the imports of a registry from the semantic conventions.
+
+    The groups with the definitions of attributes are needed for ``weaver registry live-check --v2``, which does not know an attribute
+    that is only referred to.
+    """
+    referred = [reference["ref"] for event in registry.events for reference in event.references]
+    names = (*_ENTITIES, *(name for name in referred if name not in registry.attributes))
+    roots = sorted({name.split(".", maxsplit=1)[0] for name in names})
+    # Weaver warns of an import that matches nothing.
+    groups = [group for root in roots if (group := _GROUPS.get(root, f"registry.{root}*")) is not None]
+    return {"entities": list(_ENTITIES), "attribute_groups": groups}
 
 
 def manifest(schema_url: str) -> Yaml:
