@@ -253,6 +253,31 @@ class TokenHandlerNotFound(HeliographError, ValueError):
         super().__init__(f"Token handler {name!r} not found. Available handlers: {list(available)}")
 
 
+class TokenNotFound(HeliographError, KeyError):
+    """No token in the database has this id.
+
+    Attributes:
+        token_id: The id.
+    """
+
+    def __init__(self, token_id: object) -> None:
+        self.token_id = token_id
+        super().__init__(f"there is no token with the id {token_id!r}; `heliograph token list` shows all")
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError would show it in quotes
+
+
+class NoTokenDatabase(HeliographError, RuntimeError):
+    """The host keeps no tokens in a database."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this host keeps no tokens in a database; add `database` to HELIOGRAPH_TOKEN_HANDLERS, and name a file in "
+            "HELIOGRAPH_TOKEN_DATABASE"
+        )
+
+
 class TokenInvalid(HeliographError):
     """A token handler rejects a token.
 

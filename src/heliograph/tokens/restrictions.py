@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -89,3 +89,35 @@ class TokenRestrictions:
 
 def _abbreviation(action: ActionLike | None) -> str | None:
     return None if action is None else action.abbr
+
+
+def is_narrower(new: Mapping[str, object] | None, old: Mapping[str, object] | None) -> bool:
+    """Return True if restrictions allow nothing that the old ones do not allow.
+
+    Args:
+        new: Restrictions in the compact form of `TokenRestrictions.abbreviated`; `None` allows everything.
+        old: As before, in the same form.
+    """
+    if old is None:
+        return True
+    if new is None:
+        return False
+    return all(_allows(old, *grant) for grant in _grants(new))
+
+
+def _grants(form: Mapping[str, Any]) -> Iterator[tuple[str, str | None, str | None]]:
+    """Yield each action with the database and the table or query that it is allowed for; `None` is every one."""
+    yield from ((action, None, None) for action in form.get("a", ()))
+    for database, actions in form.get("d", {}).items():
+        yield from ((action, database, None) for action in actions)
+    for database, resources in form.get("r", {}).items():
+        for resource, actions in resources.items():
+            yield from ((action, database, resource) for action in actions)
+
+
+def _allows(form: Mapping[str, Any], action: str, database: str | None, resource: str | None) -> bool:
+    return (
+        action in form.get("a", ())
+        or action in form.get("d", {}).get(database, ())
+        or action in form.get("r", {}).get(database, {}).get(resource, ())
+    )

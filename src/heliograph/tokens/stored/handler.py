@@ -1,0 +1,194 @@
+"""The token handler of the tokens in a database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from heliograph.ambient_actor import Actor
+from heliograph.errors import TokenMalformed, TokenSignatureInvalid
+from heliograph.tokens.handler import TokenHandler, TokenHost
+from heliograph.tokens.restrictions import TokenRestrictions
+from heliograph.tokens.stored import text
+from heliograph.tokens.stored.cache import SecretCache
+from heliograph.tokens.stored.record import Secret, Token
+from heliograph.tokens.stored.store import TokenStore
+from heliograph.tokens.stored.usage import Usage
+
+MAX_SECONDS: Final = 2**31 - 1
+"""The longest time that an argument accepts: 68 years."""
+MIN_UNUSED_SECONDS: Final = 300
+"""The shortest `unused_after`: uses are written once a minute, so a shorter time would end tokens that are in use."""
+
+
+class DatabaseTokenHandler(TokenHandler):
+    """Creates and verifies tokens that are kept in a database, as hashes.
+
+    Every text with the prefix ``hgtok_`` is this handler's: it is valid, or rejected by an exception. All other texts belong to other
+    handlers.
+
+    Args:
+        store: The tables.
+        cache_seconds: The time for which a valid token is not looked up again; 0 looks it up each time.
+        clock: Returns the time now in seconds since the Unix epoch.
+
+    Attributes:
+        store: The tables.
+        cache: The tokens that were found a short time ago.
+        usage: The uses that are not written yet.
+        clock: As given.
+    """
+
+    name = "database"
+
+    def __init__(self, store: TokenStore, *, cache_seconds: float = 5, clock: Callable[[], float] = time.time) -> None:
+        self.store = store
+        self.cache = SecretCache(cache_seconds)
+        self.usage = Usage()
+        self.clock = clock
+
+    async def create_token(
+        self,
+        datasette: TokenHost,
+        actor_id: str,
+        *,
+        expires_after: int | None = None,
+        restrictions: TokenRestrictions | None = None,
+    ) -> str:
+        """Return a new token. `heliograph.tokens.issue` returns its id as well, and accepts more.
+
+        Raises:
+            ValueError: An argument cannot be used.
+        """
+        _, created = await self.issue(datasette, actor_id, expires_after=expires_after, restrictions=restrictions)
+        return created
+
+    async def issue(
+        self,
+        datasette: TokenHost,
+        actor_id: str,
+        *,
+        label: str | None = None,
+        expires_after: int | None = None,
+        unused_after: int | None = None,
+        restrictions: TokenRestrictions | None = None,
+    ) -> tuple[Token, str]:
+        """Create a token. Return its record, and the token itself, which nobody can read again.
+
+        Raises:
+            ValueError: An argument cannot be used.
+        """
+        if not isinstance(actor_id, str) or not actor_id:
+            raise ValueError(f"actor_id must be text: {actor_id!r}")
+        check_seconds("expires_after", expires_after, at_least=1)
+        check_seconds("unused_after", unused_after, at_least=MIN_UNUSED_SECONDS)
+        now = self.clock()
+        record = Token(
+            id=text.new_id(),
+            actor_id=actor_id,
+            label=label,
+            restrictions=None if restrictions is None else restrictions.abbreviated(datasette),
+            created=now,
+            expires=None if expires_after is None else now + expires_after,
+            unused_after=unused_after,
+        )
+        token = text.new_token(record.id)
+        await self.store.add(record, text.hash_of(token))
+        return record, token
+
+    async def verify_token(self, datasette: TokenHost, token: str) -> Actor | None:
+        """Return the actor of a token, or `None` if it does not begin with ``hgtok_``.
+
+        ``id`` is the actor's id, ``token`` the word ``"hgtok"``, and ``token_id`` the id of the token. ``_r`` has the restrictions,
+        and ``token_expires`` the end in seconds since the Unix epoch, if there are any.
+
+        Raises:
+            TokenMalformed: It is too long, is not of the form of a token, or its checksum is wrong.
+            TokenSignatureInvalid: There is no such token in the database.
+            TokenRevoked: It was revoked, or replaced by a newer secret of the same token.
+            TokenExpired: Its lifetime, or the host's limit of it, is over, or it was not used for too long.
+            sqlite3.Error: The database cannot be read.
+        """
+        if not token.startswith(text.PREFIX):
+            return None
+        hash_ = _checked_hash(token)
+        now = self.clock()
+        secret = self.cache.get(hash_, now)
+        if secret is None:
+            secret = await self._look_up(hash_, now)
+        actor = self._accept(datasette, secret, now)
+        if secret.first_used is None:
+            await self._claim_first_use(hash_, secret, now)
+        if self.usage.note(secret.token.id, now):
+            await self.store.write_last_used(self.usage.take(now), block=False)
+        return actor
+
+    def verify_from_cache(self, datasette: TokenHost, token: str) -> Actor | None:
+        """Return the actor of a token that was verified a short time ago; `None` if the database has to be asked.
+
+        It never waits, so sync code may call it in any thread.
+
+        Raises:
+            TokenMalformed: See `verify_token`.
+            TokenRevoked: See `verify_token`.
+            TokenExpired: See `verify_token`.
+        """
+        if not token.startswith(text.PREFIX):
+            return None
+        now = self.clock()
+        secret = self.cache.get(_checked_hash(token), now)
+        if secret is None or secret.first_used is None:
+            return None
+        actor = self._accept(datasette, secret, now)
+        self.usage.note(secret.token.id, now)  # written with the next use that asks the database, or by `flush`
+        return actor
+
+    async def flush(self) -> None:
+        """Write the uses that were collected."""
+        uses = self.usage.take(self.clock())
+        if not uses:
+            return
+        try:
+            await self.store.write_last_used(uses)
+        except BaseException:
+            self.usage.put_back(uses)
+            raise
+
+    async def _look_up(self, hash_: bytes, now: float) -> Secret:
+        generation = self.cache.generation
+        secret = await self.store.find(hash_)
+        if secret is None:
+            raise TokenSignatureInvalid
+        self.cache.put(hash_, secret, now, generation)
+        return secret
+
+    def _accept(self, datasette: TokenHost, secret: Secret, now: float) -> Actor:
+        longest = datasette.setting("max_signed_tokens_ttl")
+        ends = secret.check(
+            now,
+            last_seen=self.usage.last_used(secret.token.id),
+            longest_lifetime=longest if isinstance(longest, int) else None,
+        )
+        return secret.token.actor(ends)
+
+    async def _claim_first_use(self, hash_: bytes, secret: Secret, now: float) -> None:
+        # The cache first, so that the next verification, perhaps in another thread, need not do the same.
+        self.cache.update(hash_, secret, replace(secret, first_used=now))
+        await self.store.claim_first_use(hash_, now=now, block=False)
+
+
+def _checked_hash(token: str) -> bytes:
+    if len(token) > text.MAX_LENGTH or not text.is_well_formed(token):
+        raise TokenMalformed("Invalid token: wrong form or checksum")
+    return text.hash_of(token)
+
+
+def check_seconds(name: str, value: object, *, at_least: int) -> None:
+    """Raise `ValueError` unless the value is a whole number of seconds in its range, or `None`."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if value is None or (is_number and at_least <= value <= MAX_SECONDS):  # type: ignore[operator]
+        return
+    shown = value if is_number and abs(value) <= MAX_SECONDS else type(value).__name__  # type: ignore[arg-type]
+    raise ValueError(f"{name} must be None, or a whole number of seconds from {at_least} to {MAX_SECONDS}: {shown!r}")

@@ -1,0 +1,193 @@
+"""The functions that a program calls to manage the tokens of a host: `heliograph.tokens.issue` and the others.
+
+The command line and the page in Datasette call these functions, and nothing else.
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field
+from typing import Final
+
+from heliograph.ambient_actor import current_actor
+from heliograph.errors import NoTokenDatabase
+from heliograph.tokens.handler import TokenHost
+from heliograph.tokens.restrictions import TokenRestrictions, is_narrower
+from heliograph.tokens.stored import text
+from heliograph.tokens.stored.handler import DatabaseTokenHandler, check_seconds
+from heliograph.tokens.stored.record import Token
+
+LATEST_REPLACEMENT_SECONDS: Final = 30 * 24 * 60 * 60
+"""The time after which a replaced secret ends even if the new one was never used."""
+
+_handlers: Final[weakref.WeakKeyDictionary[object, DatabaseTokenHandler]] = weakref.WeakKeyDictionary()
+
+
+def attach(host: object, handler: DatabaseTokenHandler) -> None:
+    """Let the functions of this module use a handler for a host."""
+    _handlers[host] = handler
+
+
+def handler_of(host: object) -> DatabaseTokenHandler:
+    """Return the handler that was attached to a host.
+
+    Raises:
+        NoTokenDatabase: None was.
+    """
+    handler = _handlers.get(host)
+    if handler is None:
+        raise NoTokenDatabase
+    return handler
+
+
+@dataclass(frozen=True, kw_only=True)
+class IssuedToken:
+    """A token that was just made.
+
+    Attributes:
+        id: The id, which is not secret.
+        token: The token itself. It is not kept anywhere, so nobody can read it again. The `repr` does not contain it.
+    """
+
+    id: str
+    token: str = field(repr=False)
+
+
+async def issue(
+    host: TokenHost,
+    actor_id: str,
+    *,
+    label: str | None = None,
+    expires_after: int | None = None,
+    unused_after: int | None = None,
+    restrictions: TokenRestrictions | None = None,
+) -> IssuedToken:
+    """Create a token in the database of a host.
+
+    Args:
+        host: A `heliograph.Host` or a Datasette.
+        actor_id: The id of the actor that the token authenticates.
+        label: A text for people.
+        expires_after: The lifetime in seconds; `None` means that it does not end by itself.
+        unused_after: The seconds without use after which it ends, 300 at least; `None` sets no such limit.
+        restrictions: The actions that the token allows; `None` allows everything that the actor may do.
+
+    Raises:
+        NoTokenDatabase: The host keeps no tokens in a database.
+        ValueError: An argument cannot be used.
+    """
+    record, token = await handler_of(host).issue(
+        host,
+        actor_id,
+        label=label,
+        expires_after=expires_after,
+        unused_after=unused_after,
+        restrictions=restrictions,
+    )
+    return IssuedToken(id=record.id, token=token)
+
+
+async def revoke(host: TokenHost, token_id: str) -> bool:
+    """Revoke a token. Return False if it was revoked before. The current actor is noted as the one who did it.
+
+    It has an effect at once in this process, and in others after ``HELIOGRAPH_TOKEN_CACHE_SECONDS``.
+
+    Raises:
+        NoTokenDatabase: The host keeps no tokens in a database.
+        TokenNotFound: There is no such token.
+    """
+    handler = handler_of(host)
+    try:
+        return await handler.store.revoke(token_id, now=handler.clock(), by=_current_actor_id())
+    finally:
+        handler.cache.forget()
+
+
+async def revoke_all(host: TokenHost, actor_id: str | None = None) -> int:
+    """Revoke all tokens of an actor, or of everybody. Return the number of those that were not revoked before.
+
+    Raises:
+        NoTokenDatabase: The host keeps no tokens in a database.
+    """
+    handler = handler_of(host)
+    try:
+        return len(await handler.store.revoke_all(actor_id, now=handler.clock(), by=_current_actor_id()))
+    finally:
+        handler.cache.forget()
+
+
+async def restrict(host: TokenHost, token_id: str, restrictions: TokenRestrictions) -> None:
+    """Restrict a token further. It can only get narrower: its holder may have been chosen for what it could do.
+
+    Raises:
+        NoTokenDatabase: The host keeps no tokens in a database.
+        TokenNotFound: There is no such token.
+        ValueError: The restrictions allow something that the token does not allow now.
+    """
+    handler = handler_of(host)
+    new = restrictions.abbreviated(host)
+    is_changed = False
+    while not is_changed:  # another process may change them between the reading and the writing
+        old = (await handler.store.get(token_id)).restrictions
+        if not is_narrower(new, old):
+            raise ValueError(
+                "these restrictions allow actions that the token does not allow now; a token can only get narrower"
+            )
+        is_changed = await handler.store.restrict(token_id, old, new)
+    handler.cache.forget()
+
+
+async def rotate(
+    host: TokenHost, token_id: str, *, grace: int, latest: int = LATEST_REPLACEMENT_SECONDS
+) -> IssuedToken:
+    """Give a token a new secret, and return it. The old one ends some time after the new one is first used.
+
+    So the new secret can be brought to where it is needed without an interruption, however long that takes.
+
+    Args:
+        host: A `heliograph.Host` or a Datasette.
+        token_id: The token. It keeps its id.
+        grace: The seconds from the first use of the new secret to the end of the old one; 0 ends the old one now.
+        latest: The seconds from now after which the old secret ends in any case.
+
+    Raises:
+        NoTokenDatabase: The host keeps no tokens in a database.
+        TokenNotFound: There is no such token.
+        TokenRevoked: The token is revoked.
+        TokenExpired: The token has expired.
+        ValueError: A time cannot be used.
+    """
+    for name, seconds in {"grace": grace, "latest": latest}.items():
+        if seconds is None:
+            raise ValueError(f"{name} must be a whole number of seconds")
+        check_seconds(name, seconds, at_least=0)
+    handler = handler_of(host)
+    now = handler.clock()
+    (await handler.store.get(token_id)).check(now, last_seen=handler.usage.last_used(token_id))
+    token = text.new_token(token_id)
+    await handler.store.add_secret(token_id, text.hash_of(token), now=now, grace=grace, latest_end=now + latest)
+    handler.cache.forget()
+    return IssuedToken(id=token_id, token=token)
+
+
+async def tokens(host: TokenHost, actor_id: str | None = None, *, state: str | None = None) -> list[Token]:
+    """Return the tokens of an actor, or of everybody, the newest first, without their secrets.
+
+    Args:
+        host: A `heliograph.Host` or a Datasette.
+        actor_id: The actor; `None` means everybody.
+        state: ``"active"``, ``"expired"`` or ``"revoked"``; `None` means all.
+
+    Raises:
+        NoTokenDatabase: The host keeps no tokens in a database.
+    """
+    handler = handler_of(host)
+    found, now = await handler.store.find_all(actor_id), handler.clock()
+    longest = host.setting("max_signed_tokens_ttl")
+    lifetime = longest if isinstance(longest, int) else None
+    return [token for token in found if state in {None, token.state(now, longest_lifetime=lifetime)}]
+
+
+def _current_actor_id() -> str | None:
+    actor = current_actor()
+    return None if actor is None else str(actor.get("id"))

@@ -1,0 +1,269 @@
+"""The two tables of the tokens, and every statement that reads or changes them.
+
+``heliograph_tokens`` has a row for each token, ``heliograph_token_secrets`` one for each secret of a token: the SHA-256 of the whole
+token is its key. Their names have a prefix because Datasette's internal database is shared by all plugins.
+
+What must happen once, whatever other processes do, is one conditional ``update``; its number of changed rows says who did it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol, TypeVar
+
+from heliograph.errors import TokenNotFound
+from heliograph.tokens.stored.record import Secret, Token, parse_restrictions
+
+T = TypeVar("T")
+
+MIGRATIONS: Final = (
+    """
+    create table heliograph_tokens (
+        id text primary key,
+        actor_id text not null,
+        label text,
+        restrictions text,
+        created real not null,
+        last_used real,
+        expires real,
+        unused_after integer,
+        revoked real,
+        revoked_by text
+    );
+    create index heliograph_tokens_actor_id on heliograph_tokens (actor_id);
+    create table heliograph_token_secrets (
+        hash blob primary key,
+        token_id text not null references heliograph_tokens (id),
+        created real not null,
+        first_used real,
+        grace real,
+        ends real
+    ) without rowid;
+    create index heliograph_token_secrets_token_id on heliograph_token_secrets (token_id);
+    """,
+)
+"""The steps from an empty database to the present tables. A new version appends one, and changes none."""
+
+_VERSION_TABLE: Final = "create table if not exists heliograph_token_migrations (number integer primary key)"
+_COLUMNS: Final = "id, actor_id, label, restrictions, created, last_used, expires, unused_after, revoked, revoked_by"
+_FIND: Final = f"""
+select s.first_used, s.ends, {", ".join("t." + column for column in _COLUMNS.split(", "))}
+from heliograph_token_secrets s join heliograph_tokens t on t.id = s.token_id where s.hash = ?
+"""  # noqa: S608 — no user's text
+
+
+class Rows(Protocol):
+    """The result of a query."""
+
+    @property
+    def rows(self) -> list[sqlite3.Row]:
+        """The rows."""
+
+
+class TokenDatabase(Protocol):
+    """The part of a database that is used here. A `Host`'s and a Datasette's databases both have it."""
+
+    async def execute(self, sql: str, params: object = None) -> Rows:
+        """Run a query."""
+
+    async def execute_write_fn(
+        self, fn: Callable[[sqlite3.Connection], T], block: bool = True, transaction: bool = True
+    ) -> T:
+        """Call a function with the connection that writes."""
+
+
+class TokenStore:
+    """Reads and changes the tokens of one database.
+
+    Args:
+        database: The database.
+    """
+
+    def __init__(self, database: TokenDatabase) -> None:
+        self._database = database
+        self._is_prepared = False
+
+    async def prepare(self) -> None:
+        """Switch the file to the write-ahead log, and create or update the tables. Calls after the first one do nothing.
+
+        Raises:
+            sqlite3.Error: The database cannot be used.
+        """
+        if not self._is_prepared:
+            await self._database.execute_write_fn(_use_write_ahead_log, transaction=False)
+            await self._database.execute_write_fn(_migrate)
+            self._is_prepared = True
+
+    async def add(self, token: Token, hash_: bytes) -> None:
+        """Add a new token with its first secret."""
+        row = _to_row(token)
+
+        def insert(connection: sqlite3.Connection) -> None:
+            connection.execute(f"insert into heliograph_tokens ({_COLUMNS}) values ({_marks(row)})", row)  # noqa: S608
+            _insert_secret(connection, token.id, hash_, token.created, None)
+
+        await self._write(insert)
+
+    async def find(self, hash_: bytes) -> Secret | None:
+        """Return the secret with this hash, or `None`."""
+        await self.prepare()
+        found = (await self._database.execute(_FIND, [hash_])).rows
+        if not found:
+            return None
+        row = found[0]
+        return Secret(token=_from_row(row), first_used=row["first_used"], ends=row["ends"])
+
+    async def get(self, token_id: str) -> Token:
+        """Return the token with this id.
+
+        Raises:
+            TokenNotFound: There is none.
+        """
+        found = await self._select("id = ?", [token_id])
+        if not found:
+            raise TokenNotFound(token_id)
+        return found[0]
+
+    async def find_all(self, actor_id: str | None = None) -> list[Token]:
+        """Return all tokens, or those of one actor, the newest first."""
+        return await self._select("? is null or actor_id = ?", [actor_id, actor_id])
+
+    async def revoke(self, token_id: str, *, now: float, by: str | None) -> bool:
+        """Revoke a token. Return False if it was revoked before.
+
+        Raises:
+            TokenNotFound: There is no such token.
+        """
+        await self.get(token_id)
+        return bool(await self._revoke("id = ?", [token_id], now=now, by=by))
+
+    async def revoke_all(self, actor_id: str | None = None, *, now: float, by: str | None) -> list[Token]:
+        """Revoke all tokens, or those of one actor. Return those that were not revoked before."""
+        return await self._revoke("(? is null or actor_id = ?)", [actor_id, actor_id], now=now, by=by)
+
+    async def restrict(self, token_id: str, old: Mapping[str, object] | None, new: Mapping[str, object] | None) -> bool:
+        """Change the restrictions of a token. Return False, and change nothing, if they are not the old ones any more."""
+
+        def update(connection: sqlite3.Connection) -> bool:
+            sql = "update heliograph_tokens set restrictions = ? where id = ? and restrictions is ?"
+            return connection.execute(sql, [_to_json(new), token_id, _to_json(old)]).rowcount == 1
+
+        return await self._write(update)
+
+    async def add_secret(self, token_id: str, hash_: bytes, *, now: float, grace: float, latest_end: float) -> None:
+        """Add a secret to a token. The newest of the others is replaced later, and those before it now.
+
+        Args:
+            token_id: The token.
+            hash_: The hash of the new secret.
+            now: The time now.
+            grace: The seconds from the first use of the new secret to the end of the old one; 0 ends it now.
+            latest_end: The time when the old one ends, whether or not the new one is used.
+        """
+
+        def replace(connection: sqlite3.Connection) -> None:
+            # At most two secrets of a token live: one that was being replaced already ends now.
+            _end_secrets(connection, "token_id = ? and ends is not null", [token_id], at=now)
+            _end_secrets(connection, "token_id = ? and ends is null", [token_id], at=latest_end if grace else now)
+            _insert_secret(connection, token_id, hash_, now, grace)
+
+        await self._write(replace)
+
+    async def claim_first_use(
+        self, hash_: bytes, *, now: float, block: bool = True, on_claim: Callable[[], None] = lambda: None
+    ) -> None:
+        """Note the first use of a secret, unless it is noted already, and begin the grace time of the one that it replaces.
+
+        Args:
+            hash_: The hash of the secret.
+            now: The time now.
+            block: False returns at once; the database writes in the background.
+            on_claim: Called, in the thread that writes, if this call was the first of all processes to note it.
+        """
+
+        def claim(connection: sqlite3.Connection) -> None:
+            sql = "update heliograph_token_secrets set first_used = ? where hash = ? and first_used is null"
+            if connection.execute(sql, [now, hash_]).rowcount == 1:
+                [(token_id, grace)] = connection.execute(
+                    "select token_id, grace from heliograph_token_secrets where hash = ?", [hash_]
+                )
+                if grace is not None:
+                    _end_secrets(connection, "token_id = ? and hash != ?", [token_id, hash_], at=now + grace)
+                on_claim()
+
+        await self._database.execute_write_fn(claim, block=block)
+
+    async def write_last_used(self, uses: Mapping[str, float], *, block: bool = True) -> None:
+        """Write the last use of tokens, by id. A later time in the database stays."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            sql = "update heliograph_tokens set last_used = max(coalesce(last_used, 0), ?) where id = ?"
+            connection.executemany(sql, [(used, token_id) for token_id, used in uses.items()])
+
+        await self._database.execute_write_fn(write, block=block)
+
+    async def _select(self, condition: str, parameters: list[object]) -> list[Token]:
+        await self.prepare()
+        sql = f"select {_COLUMNS} from heliograph_tokens where {condition} order by created desc, id"  # noqa: S608
+        return [_from_row(row) for row in (await self._database.execute(sql, parameters)).rows]
+
+    async def _revoke(self, condition: str, parameters: list[object], *, now: float, by: str | None) -> list[Token]:
+        def update(connection: sqlite3.Connection) -> list[Token]:
+            unrevoked = f"from heliograph_tokens where {condition} and revoked is null"
+            rows = connection.execute(f"select {_COLUMNS} {unrevoked} order by created desc, id", parameters).fetchall()
+            changes = [(now, by, row[0]) for row in rows]
+            connection.executemany("update heliograph_tokens set revoked = ?, revoked_by = ? where id = ?", changes)
+            return [_from_row(dict(zip(_COLUMNS.split(", "), row))) for row in rows]
+
+        return await self._write(update)
+
+    async def _write(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        await self.prepare()
+        return await self._database.execute_write_fn(function)
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    connection.execute("pragma journal_mode = wal").fetchall()
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    connection.execute(_VERSION_TABLE)
+    [done] = connection.execute("select count(*) from heliograph_token_migrations").fetchone()
+    for number, migration in enumerate(MIGRATIONS[done:], start=done):
+        # Not `executescript`, which would commit the transaction that keeps other processes out.
+        for statement in migration.split(";"):
+            connection.execute(statement)
+        connection.execute("insert into heliograph_token_migrations values (?)", [number])
+
+
+def _insert_secret(
+    connection: sqlite3.Connection, token_id: str, hash_: bytes, created: float, grace: float | None
+) -> None:
+    sql = "insert into heliograph_token_secrets (hash, token_id, created, grace) values (?, ?, ?, ?)"
+    connection.execute(sql, [hash_, token_id, created, grace])
+
+
+def _end_secrets(connection: sqlite3.Connection, condition: str, parameters: Iterable[object], *, at: float) -> None:
+    """Let secrets end at a time, or at an earlier one that they have already."""
+    sql = f"update heliograph_token_secrets set ends = min(coalesce(ends, ?), ?) where {condition}"  # noqa: S608
+    connection.execute(sql, [at, at, *parameters])
+
+
+def _to_row(token: Token) -> list[object]:
+    row = {column: getattr(token, column) for column in _COLUMNS.split(", ")}
+    return list({**row, "restrictions": _to_json(token.restrictions)}.values())
+
+
+def _from_row(row: Mapping[str, object] | sqlite3.Row) -> Token:
+    found = {column: row[column] for column in _COLUMNS.split(", ")}
+    return Token(**{**found, "restrictions": parse_restrictions(found["restrictions"])})  # type: ignore[arg-type]
+
+
+def _to_json(restrictions: Mapping[str, object] | None) -> str | None:
+    return None if restrictions is None else json.dumps(restrictions, sort_keys=True)
+
+
+def _marks(row: list[object]) -> str:
+    return ", ".join("?" for _ in row)
