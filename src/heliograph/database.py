@@ -116,7 +116,7 @@ class WriteResult:
 
 
 class Database:
-    """An SQLite database. Calls run in worker threads, one at a time.
+    """An SQLite database. Calls run in worker threads, one at a time; if the file has a write-ahead log, a reading beside a writing.
 
     Args:
         name: The name of the database in the host.
@@ -130,13 +130,16 @@ class Database:
         self._background = background
         self._lock = ForkLock()
         self._connection: sqlite3.Connection | None = None  # guarded by the lock
+        self._reader_lock = ForkLock()
+        self._reader: sqlite3.Connection | None = None  # guarded by the reader's lock
         after_fork_in_child(self._forget_connection)
 
     def _forget_connection(self) -> None:
         """In a forked child, open another connection at the next call. No lock is needed: the child has one thread."""
-        if self._connection is not None:
-            _inherited_connections.append(self._connection)
-            self._connection = None
+        for connection in (self._connection, self._reader):
+            if connection is not None:
+                _inherited_connections.append(connection)
+        self._connection = self._reader = None
 
     async def execute(self, sql: str, params: Parameters = None) -> Results:
         """Run a query and return its result.
@@ -152,8 +155,8 @@ class Database:
         return await self.execute_fn(read)
 
     async def execute_fn(self, fn: Callable[[sqlite3.Connection], T]) -> T:
-        """Return the result of ``fn(connection)``, called in a worker thread."""
-        return await anyio.to_thread.run_sync(self._run, fn)
+        """Return the result of ``fn(connection)``, called in a worker thread. Like Datasette's, it is for reading."""
+        return await anyio.to_thread.run_sync(self._read, fn)
 
     async def execute_write(self, sql: str, params: Parameters = None, block: bool = True) -> WriteResult | uuid.UUID:
         """Run a statement in a transaction of its own. See `execute_write_fn` for ``block``.
@@ -193,10 +196,29 @@ class Database:
 
     def close(self) -> None:
         """Close the connection. The next use opens a new one."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+        with self._lock, self._reader_lock:
+            for connection in (self._connection, self._reader):
+                if connection is not None:
+                    connection.close()
+            self._connection = self._reader = None
+
+    def _read(self, fn: Callable[[sqlite3.Connection], T]) -> T:
+        """Call a function with a connection of its own if it need not wait for a write, else with the one that writes."""
+        with self._reader_lock:
+            if self._reader is None and self._has_write_ahead_log():
+                self._reader = self._open()
+                self._reader.execute("pragma query_only = on")
+            if self._reader is not None:
+                return fn(self._reader)
+        return self._run(fn)
+
+    def _has_write_ahead_log(self) -> bool:
+        """Return True if reading and writing exclude each other no more: the file has a write-ahead log."""
+        if not Path(self.path).is_file():  # also in memory, where each connection would have a database of its own
+            return False
+        with contextlib.closing(self._open()) as connection:
+            [mode] = connection.execute("pragma journal_mode").fetchone()
+        return bool(mode == "wal")
 
     def _run(self, fn: Callable[[sqlite3.Connection], T]) -> T:
         with self._lock:
@@ -208,11 +230,14 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
-            # isolation_level=None: the module begins no transaction by itself, so `_transaction` and ``fn`` decide.
-            connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
-            connection.row_factory = sqlite3.Row
-            self._connection = connection
+            self._connection = self._open()
         return self._connection
+
+    def _open(self) -> sqlite3.Connection:
+        # isolation_level=None: the module begins no transaction by itself, so `_transaction` and ``fn`` decide.
+        connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        return connection
 
 
 @contextlib.contextmanager

@@ -253,7 +253,7 @@ class TokenHandlerNotFound(HeliographError, ValueError):
         super().__init__(f"Token handler {name!r} not found. Available handlers: {list(available)}")
 
 
-class TokenNotFound(HeliographError, KeyError):
+class TokenNotFound(_NotFound):
     """No token in the database has this id.
 
     Attributes:
@@ -263,9 +263,6 @@ class TokenNotFound(HeliographError, KeyError):
     def __init__(self, token_id: object) -> None:
         self.token_id = token_id
         super().__init__(f"there is no token with the id {token_id!r}; `heliograph token list` shows all")
-
-    def __str__(self) -> str:
-        return str(self.args[0])  # KeyError would show it in quotes
 
 
 class NoTokenDatabase(HeliographError, RuntimeError):

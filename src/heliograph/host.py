@@ -29,7 +29,7 @@ from opentelemetry.trace import TracerProvider
 
 from heliograph.ambient_actor import Actor
 from heliograph.database import Database
-from heliograph.errors import DatabaseNotFound
+from heliograph.errors import DatabaseNotFound, SettingsError
 from heliograph.events import EventLike
 from heliograph.hooks.dispatch import TrackEventDispatcher
 from heliograph.hooks.plugins import Plugins
@@ -40,13 +40,17 @@ from heliograph.runtime.deadline import Deadline, run_within
 from heliograph.runtime.loop import BackgroundLoop, Jobs
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
-from heliograph.settings import Settings, resolve_references
+from heliograph.settings import DATABASE, Settings, resolve_references
 from heliograph.telemetry.metrics import metrics_of
 from heliograph.telemetry.otel_api import LoggerProvider
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.actions import CORE_ACTIONS, Action
 from heliograph.tokens.restrictions import TokenRestrictions
-from heliograph.tokens.service import SignedTokensPlugin, TokenService
+from heliograph.tokens.service import BuiltInTokensPlugin, TokenService
+from heliograph.tokens.stored import location
+from heliograph.tokens.stored.handler import DatabaseTokenHandler
+from heliograph.tokens.stored.operations import attach
+from heliograph.tokens.stored.store import TokenStore
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -55,6 +59,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 INTERNAL_DATABASE: Final = "_internal"
+TOKEN_DATABASE: Final = "_tokens"  # noqa: S105 — the name of a database
 
 logger: Final = SafeLogger(SCOPE)
 
@@ -130,6 +135,7 @@ class Host:
         self._is_shut_down = False
         self._background = BackgroundLoop()
         self._databases = self._create_databases(databases or {})
+        self._database_tokens = self._create_token_handler()
         self._plugins = self._load_plugins(plugins)
         metrics = metrics_of(self._providers)
         self._dispatcher = TrackEventDispatcher(self._plugins, self._background, metrics)
@@ -142,11 +148,30 @@ class Host:
         paths = {INTERNAL_DATABASE: ":memory:", **files}
         return {name: Database(name, path, background=self._background) for name, path in paths.items()}
 
-    @staticmethod
-    def _load_plugins(plugins: Iterable[object]) -> Plugins:
+    def _create_token_handler(self) -> DatabaseTokenHandler | None:
+        """Return the handler of the tokens in a database, if the settings have one."""
+        if DATABASE not in self.settings.token_handlers:
+            return None
+        internal, path = self.get_internal_database(), self.settings.token_database
+        problem = location.problem_of(
+            path,
+            internal=None if internal.path == location.MEMORY else internal.path,
+            served=(),
+            way_out=f"make the host with Host(databases={{{INTERNAL_DATABASE!r}: FILE}})",
+        )
+        if problem is not None:
+            raise SettingsError([problem])
+        if path is not None:
+            location.create_private(path)
+            internal = self._databases[TOKEN_DATABASE] = Database(TOKEN_DATABASE, path, background=self._background)
+        handler = DatabaseTokenHandler(TokenStore(internal), cache_seconds=self.settings.token_cache_seconds)
+        attach(self, handler)
+        return handler
+
+    def _load_plugins(self, plugins: Iterable[object]) -> Plugins:
         # pluggy calls plugins in the reverse order of their registration: the program's own come first, ours last.
         loaded = Plugins()
-        loaded.register(SignedTokensPlugin())
+        loaded.register(BuiltInTokensPlugin(self.settings.token_handlers, self._database_tokens))
         loaded.load_entry_points()
         for plugin in plugins:
             loaded.register(plugin)
@@ -321,7 +346,7 @@ class Host:
         Raises:
             DatabaseNotFound: There is no such database; a `KeyError`.
         """
-        named = [known for known in self._databases if known != INTERNAL_DATABASE]
+        named = [known for known in self._databases if known not in {INTERNAL_DATABASE, TOKEN_DATABASE}]
         wanted = name if name is not None else next(iter(named), None)
         if wanted is None or wanted not in self._databases:
             raise DatabaseNotFound(name, named)
@@ -425,6 +450,7 @@ class Host:
                 "a host cannot be shut down by a function that runs on its own loop; call shutdown() from another thread"
             )
         deadline = self._deadline(timeout_millis)
+        self._write_token_uses()
         succeeded = self.flush(deadline.remaining())
         # Removed from the host before they are called: a second shutdown must not call them again.
         functions, self._shutdown_functions = self._shutdown_functions, []
@@ -437,6 +463,11 @@ class Host:
         run_within(max(100.0, deadline.remaining()), self._release)
         self._is_shut_down = True
         return succeeded
+
+    def _write_token_uses(self) -> None:
+        """Submit the uses of tokens that are not written yet. `flush` waits for this, as for any job."""
+        if self._database_tokens is not None and not self._database_tokens.usage.is_empty:
+            self._background.submit(self._database_tokens.flush, description="writing the last use of tokens")
 
     def _release(self) -> None:
         self._background.stop()

@@ -29,6 +29,11 @@ from heliograph.semconv import EVENT_NAME_PATTERN, SCOPE
 
 PREFIX: Final = "HELIOGRAPH_"
 
+SIGNED: Final = "signed"
+DATABASE: Final = "database"
+"""The names of the built-in token handlers."""
+
+_MAX_CACHE_SECONDS: Final = 60
 _MIN_OUTBOX_BYTES: Final = 1024 * 1024
 _MAX_POSITIVE: Final = 2**31 - 1
 """The largest time that a setting accepts, in its unit: the largest signed 32-bit integer."""
@@ -139,6 +144,20 @@ def _parse_namespace(value: object) -> str:
     raise ValueError(
         "must be lower-case words that begin with a letter, separated by `.` or `_`, and must not begin with `heliograph`"
     )
+
+
+def _parse_token_handlers(value: object) -> tuple[str, ...]:
+    words = _parse_list(value)
+    if not words or not set(words) <= {SIGNED, DATABASE} or len(set(words)) != len(words):
+        raise ValueError(f"must be {SIGNED}, {DATABASE}, or both, separated by a comma")
+    return words
+
+
+def _parse_cache_seconds(value: object) -> int:
+    number = _whole_number(value)
+    if number is None or not 0 <= number <= _MAX_CACHE_SECONDS:
+        raise ValueError(f"must be a whole number of seconds, {_MAX_CACHE_SECONDS} at most")
+    return number
 
 
 def _parse_flag(value: object) -> bool:
@@ -300,6 +319,24 @@ class Settings:
         _parse_positive,
         "The longest lifetime of a signed token, in seconds.",
         in_datasette="the setting `max_signed_tokens_ttl`",
+    )
+    token_handlers: tuple[str, ...] = _setting(
+        (SIGNED,),
+        _parse_token_handlers,
+        "The built-in token handlers: `signed`, `database`, or both, separated by a comma. The first one is the default for new tokens. "
+        "(In Datasette, `signed` is always there.)",
+    )
+    token_database: Path | None = _setting(
+        None,
+        _parse_path,
+        "The SQLite file of the tokens of the handler `database`. Without it, they are in the internal database, which then has to be a "
+        "file. `:memory:` is for tests.",
+    )
+    token_cache_seconds: int = _setting(
+        5,
+        _parse_cache_seconds,
+        "The seconds for which a valid token of a database is not looked up again, from 0 to 60. A revocation by another process has an "
+        "effect after this time.",
     )
     flush_timeout_millis: int = _setting(
         5000,

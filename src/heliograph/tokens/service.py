@@ -6,26 +6,41 @@ records the operation with `TokenTelemetry` and calls the plugin's handler.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from heliograph.ambient_actor import Actor
 from heliograph.errors import NoTokenHandler, PluginError, TokenHandlerNotFound, TokenInvalid, qualified_name
 from heliograph.hooks.plugins import Plugins, flatten_results
 from heliograph.hooks.specs import hookimpl
-from heliograph.tokens.handler import TokenHandlerLike, TokenHost, is_token_handler
+from heliograph.settings import DATABASE, SIGNED
+from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost, is_token_handler
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.signed import SignedTokenHandler
+from heliograph.tokens.stored.handler import DatabaseTokenHandler
 from heliograph.tokens.telemetry import TokenTelemetry
 from heliograph.tokens.traced import trace_handlers
 
 REGISTER_TOKEN_HANDLER = "register_token_handler"  # noqa: S105 — the name of a hook
 
 
-class SignedTokensPlugin:
-    """The built-in plugin for signed tokens. A host registers it first, so that pluggy calls it after all others."""
+class BuiltInTokensPlugin:
+    """The built-in plugin for tokens. A host registers it first, so that pluggy calls it after all others.
+
+    Args:
+        names: The names of the handlers, in order: ``signed`` and ``database``.
+        database: The handler of the tokens in a database, or `None`.
+    """
+
+    def __init__(self, names: Iterable[str], database: DatabaseTokenHandler | None) -> None:
+        self._names = tuple(names)
+        self._database = database
 
     @hookimpl
-    def register_token_handler(self, datasette: TokenHost) -> SignedTokenHandler | None:
-        """Return the signed handler, or `None` if the settings turn signed tokens off."""
-        return SignedTokenHandler() if datasette.setting("allow_signed_tokens") else None
+    def register_token_handler(self, datasette: TokenHost) -> list[TokenHandler]:
+        """Return the handlers, without the signed one if the settings turn signed tokens off."""
+        signed = SignedTokenHandler() if datasette.setting("allow_signed_tokens") else None
+        found: dict[str, TokenHandler | None] = {SIGNED: signed, DATABASE: self._database}
+        return [handler for name in self._names if (handler := found[name]) is not None]
 
 
 class TokenService:

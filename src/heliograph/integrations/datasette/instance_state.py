@@ -9,19 +9,27 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from datasette.database import Database
 from datasette.tokens import TokenHandler, TokenInvalid
 
-from heliograph.errors import SchemaError
+from heliograph.errors import SchemaError, SettingsError
 from heliograph.instrumentation import Instrumentation
 from heliograph.integrations.datasette.distributions import namespace_of
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
-from heliograph.settings import Settings, Validation
+from heliograph.settings import DATABASE, Settings, Validation
 from heliograph.telemetry.providers import Providers
+from heliograph.tokens.stored import location
+from heliograph.tokens.stored.handler import DatabaseTokenHandler
+from heliograph.tokens.stored.operations import attach
+from heliograph.tokens.stored.store import TokenStore
 from heliograph.tokens.traced import trace_handlers
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
+
+TOKEN_DATABASE: Final = "_heliograph_tokens"  # noqa: S105 — the name of a database
+"""The name of a database for tokens alone, in spans. Datasette does not serve it."""
 
 PLUGIN_NAME: Final = "heliograph"
 """The plugin's key in Datasette's configuration."""
@@ -42,6 +50,7 @@ class InstanceState:
         settings: The settings.
         schemas: The schemas of the registered event classes.
         emit: Emits an event.
+        database_tokens: The handler of the tokens in a database, or `None`.
     """
 
     def __init__(self, datasette: Datasette) -> None:
@@ -49,6 +58,8 @@ class InstanceState:
         instrumentation = Instrumentation(self.settings, Providers())
         self.schemas, self.emit = instrumentation.schemas, instrumentation.emit
         self._tokens = instrumentation.tokens
+        self._own_database = _token_database(datasette, self.settings)
+        self.database_tokens = _token_handler(datasette, self.settings, self._own_database)
 
     def register(self, event_classes: Iterable[type]) -> None:
         """Compile the schemas of event classes. Classes of installed plugins that name no namespace get the distribution's.
@@ -70,7 +81,25 @@ class InstanceState:
         Handlers built on heliograph's `TokenHandler` become instances of Datasette's class as well, which Datasette requires,
         and their rejections become Datasette's `TokenInvalid`.
         """
-        return trace_handlers(handlers, self._tokens, base=TokenHandler, rejection_class=TokenInvalid)
+        return trace_handlers(self._ordered(handlers), self._tokens, base=TokenHandler, rejection_class=TokenInvalid)
+
+    async def end_tokens(self) -> None:
+        """Write the uses of tokens that are not written yet, and close a database that holds tokens alone."""
+        if self.database_tokens is None:
+            return
+        try:
+            await self.database_tokens.flush()
+        except Exception:  # the database may be locked or gone; Datasette must stop nevertheless
+            logger.exception("The last use of some tokens could not be written.")
+        if self._own_database is not None:
+            self._own_database.close()
+
+    def _ordered(self, handlers: Iterable[object]) -> list[object]:
+        """Add the handler of the tokens in a database, before all others if it is the default for new tokens."""
+        if self.database_tokens is None:
+            return list(handlers)
+        is_default = self.settings.token_handlers[0] == DATABASE
+        return [self.database_tokens, *handlers] if is_default else [*handlers, self.database_tokens]
 
 
 def _problems_in_datasette(values: Mapping[str, object]) -> Iterator[str]:
@@ -79,6 +108,43 @@ def _problems_in_datasette(values: Mapping[str, object]) -> Iterator[str]:
             "validation: 'strict' is not possible in Datasette, where an event is tracked after its write has been committed: "
             "the write would be reported as failed; use 'quarantine' or 'warn'"
         )
+
+
+def _token_database(datasette: Datasette, settings: Settings) -> Database | None:
+    """Return a database for tokens alone, which Datasette does not serve; `None` if the settings name none.
+
+    Raises:
+        SettingsError: Tokens cannot be kept as the settings say.
+    """
+    if DATABASE not in settings.token_handlers:
+        return None
+    internal, path = datasette.get_internal_database(), settings.token_database
+    problem = location.problem_of(
+        path,
+        internal=None if internal.is_memory or internal.is_temp_disk else internal.path,
+        served=[database.path for database in datasette.databases.values() if database.path],
+        way_out="start Datasette with --internal FILE",
+    )
+    if problem is not None:
+        raise SettingsError([problem])
+    if path is None:
+        return None
+    location.create_private(path)
+    if location.is_memory(path):  # a file, since each connection to a database in memory would have its own
+        opened = Database(datasette, is_temp_disk=True)
+    else:
+        opened = Database(datasette, path=str(path), mode="rwc")
+    opened.name = TOKEN_DATABASE
+    return opened
+
+
+def _token_handler(datasette: Datasette, settings: Settings, own: Database | None) -> DatabaseTokenHandler | None:
+    if DATABASE not in settings.token_handlers:
+        return None
+    store = TokenStore(own or datasette.get_internal_database())
+    handler = DatabaseTokenHandler(store, cache_seconds=settings.token_cache_seconds)
+    attach(datasette, handler)
+    return handler
 
 
 # Weak, so that a `Datasette` object of a test is not kept alive.

@@ -133,6 +133,7 @@ def shutdown(datasette: Datasette) -> Callable[[], Awaitable[None]]:
     """Return an async function that sends the telemetry held so far, within the setting ``flush_timeout_millis``."""
 
     async def inner() -> None:
+        await state_of(datasette).end_tokens()
         await asyncio.to_thread(providers.flush_at_shutdown, state_of(datasette).settings.flush_timeout_millis)
 
     return inner

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Protocol, TypeVar
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Protocol, TypeVar, cast
 
 from heliograph.errors import TokenNotFound
 from heliograph.tokens.stored.record import Secret, Token, parse_restrictions
@@ -65,13 +66,13 @@ class Rows(Protocol):
 class TokenDatabase(Protocol):
     """The part of a database that is used here. A `Host`'s and a Datasette's databases both have it."""
 
-    async def execute(self, sql: str, params: object = None) -> Rows:
+    async def execute(self, sql: str, params: Sequence[object] | None = None) -> Rows:
         """Run a query."""
 
     async def execute_write_fn(
         self, fn: Callable[[sqlite3.Connection], T], block: bool = True, transaction: bool = True
-    ) -> T:
-        """Call a function with the connection that writes."""
+    ) -> T | uuid.UUID:
+        """Call a function with the connection that writes. With ``block=False``, return an id at once."""
 
 
 class TokenStore:
@@ -204,12 +205,12 @@ class TokenStore:
 
         await self._database.execute_write_fn(write, block=block)
 
-    async def _select(self, condition: str, parameters: list[object]) -> list[Token]:
+    async def _select(self, condition: str, parameters: Sequence[object]) -> list[Token]:
         await self.prepare()
         sql = f"select {_COLUMNS} from heliograph_tokens where {condition} order by created desc, id"  # noqa: S608
         return [_from_row(row) for row in (await self._database.execute(sql, parameters)).rows]
 
-    async def _revoke(self, condition: str, parameters: list[object], *, now: float, by: str | None) -> list[Token]:
+    async def _revoke(self, condition: str, parameters: Sequence[object], *, now: float, by: str | None) -> list[Token]:
         def update(connection: sqlite3.Connection) -> list[Token]:
             unrevoked = f"from heliograph_tokens where {condition} and revoked is null"
             rows = connection.execute(f"select {_COLUMNS} {unrevoked} order by created desc, id", parameters).fetchall()
@@ -221,7 +222,7 @@ class TokenStore:
 
     async def _write(self, function: Callable[[sqlite3.Connection], T]) -> T:
         await self.prepare()
-        return await self._database.execute_write_fn(function)
+        return cast("T", await self._database.execute_write_fn(function))  # never a UUID, since it blocks
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:

@@ -25,6 +25,11 @@ class Usage:
         self._last_used: dict[str, float] = {}
         self._taken_at = float("-inf")
 
+    @property
+    def is_empty(self) -> bool:
+        """True if no use waits to be written."""
+        return not self._last_used
+
     def note(self, token_id: str, now: float) -> bool:
         """Note a use. Return True if the collected uses should be written now."""
         with self._lock:

@@ -1,0 +1,64 @@
+"""The decision in which database a host keeps its tokens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+MEMORY: Final = ":memory:"
+"""The value of the setting ``token_database`` for tests: the tokens end with the process."""
+
+
+def problem_of(path: Path | None, *, internal: str | None, served: Iterable[str], way_out: str) -> str | None:
+    """Return a message if tokens cannot be kept as the settings say, else `None`.
+
+    Args:
+        path: The setting ``token_database``.
+        internal: The file of the host's internal database; `None` if it ends with the process.
+        served: The files of the databases that the host serves.
+        way_out: How to give the internal database a file, in this kind of host.
+    """
+    if path is None:
+        if internal is None:
+            return (
+                "token_handlers: `database` needs a database that outlives the process; set HELIOGRAPH_TOKEN_DATABASE to a "
+                f"file, or {way_out} (tests set HELIOGRAPH_TOKEN_DATABASE=:memory:)"
+            )
+        return None
+    if is_memory(path):
+        return None
+    if any(_is_same_file(path, other) for other in served):
+        return (
+            f"token_database: {path} is a database that this Datasette serves, where everybody can read its tables; name another "
+            "file"
+        )
+    folder = path.absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        return f"token_database: the directory {folder} does not exist, or cannot be written"
+    return None
+
+
+def is_memory(path: Path) -> bool:
+    """Return True if the tokens are to end with the process."""
+    return str(path) == MEMORY
+
+
+def create_private(path: Path) -> None:
+    """Create the file for its owner alone, if it does not exist. SQLite would create it as the umask allows.
+
+    Nothing is created for tokens that end with the process.
+    """
+    if is_memory(path):
+        return
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _is_same_file(path: Path, other: str) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:  # one of them does not exist yet
+        return path.resolve() == Path(other).resolve()

@@ -1,0 +1,113 @@
+"""Tokens in a database, in a real Datasette."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from datasette.app import Datasette
+from datasette.tokens import TokenRestrictions
+from datasette.utils import StartupError
+
+from heliograph import tokens
+from heliograph.integrations.datasette import plugin
+from heliograph.integrations.datasette.instance_state import state_of
+
+pytestmark = pytest.mark.anyio
+
+
+async def actor(datasette: Datasette, token: str) -> tuple[int, object]:
+    """Return the status of a request with a token, and the actor or the error."""
+    response = await datasette.client.get("/-/actor.json", headers={"Authorization": f"Bearer {token}"})
+    return response.status_code, response.json().get("actor", response.json().get("error"))
+
+
+@pytest.fixture(params=["internal", "a file of its own", "memory"])
+async def instance(request, instances, monkeypatch, tmp_path):
+    """A Datasette whose tokens are in one of the possible places."""
+    monkeypatch.setenv("HELIOGRAPH_TOKEN_HANDLERS", "database")
+    arguments = {}
+    if request.param == "internal":
+        arguments["internal"] = str(tmp_path / "internal.db")
+    else:
+        own = ":memory:" if request.param == "memory" else str(tmp_path / "tokens.db")
+        monkeypatch.setenv("HELIOGRAPH_TOKEN_DATABASE", own)
+    return await instances(**arguments)
+
+
+async def test_token_is_created_verified_and_revoked(instance) -> None:
+    """It is the default for new tokens. A revoked or forged one is HTTP 401, and not an anonymous request."""
+    token = await instance.create_token("alice", expires_after=1000)
+    [kept] = await tokens.tokens(instance)
+    expected = {"id": "alice", "token": "hgtok", "token_id": kept.id, "token_expires": int(kept.expires)}
+
+    assert await actor(instance, token) == (200, expected)
+    assert await actor(instance, token[:-1] + "-") == (401, "Invalid token: wrong form or checksum")
+    await tokens.revoke(instance, kept.id)
+    assert await actor(instance, token) == (401, "Token has been revoked")
+
+
+async def test_signed_tokens_stay(instance) -> None:
+    """Datasette's own page and command ask for them by name."""
+    token = await instance.create_token("alice", handler="signed")
+
+    assert token.startswith("dstok_")
+    assert (await actor(instance, token))[0] == 200
+
+
+async def test_restrictions_hold(instance) -> None:
+    """A token that may do nothing cannot see the instance."""
+    issued = await tokens.issue(
+        instance, "root", restrictions=TokenRestrictions().allow_database("nowhere", "view-table")
+    )
+
+    response = await instance.client.get("/_memory.json", headers={"Authorization": f"Bearer {issued.token}"})
+
+    assert response.status_code == 403
+
+
+async def test_signed_token_is_the_default_if_it_is_first(instances, monkeypatch) -> None:
+    """The order of the setting decides."""
+    monkeypatch.setenv("HELIOGRAPH_TOKEN_HANDLERS", "signed,database")
+    monkeypatch.setenv("HELIOGRAPH_TOKEN_DATABASE", ":memory:")
+    instance = await instances()
+
+    assert (await instance.create_token("alice")).startswith("dstok_")
+    assert (await instance.create_token("alice", handler="database")).startswith("hgtok_")
+
+
+async def test_temporary_internal_database_fails_the_start(instances, monkeypatch) -> None:
+    """The message names the ways out."""
+    monkeypatch.setenv("HELIOGRAPH_TOKEN_HANDLERS", "database")
+
+    with pytest.raises(StartupError, match=r"token_handlers: .* start Datasette with --internal FILE"):
+        await instances()
+
+
+async def test_served_database_fails_the_start(instances, monkeypatch, tmp_path) -> None:
+    """Everybody could read the hashes of the tokens."""
+    sqlite3.connect(tmp_path / "data.db").close()
+    monkeypatch.setenv("HELIOGRAPH_TOKEN_HANDLERS", "database")
+    monkeypatch.setenv("HELIOGRAPH_TOKEN_DATABASE", str(tmp_path / "data.db"))
+
+    with pytest.raises(StartupError, match=r"token_database: .*data.db is a database that this Datasette serves"):
+        await instances(files=[str(tmp_path / "data.db")])
+
+
+async def test_last_use_is_written_at_shutdown(instances, monkeypatch, tmp_path: Path) -> None:
+    """The database of the tokens is closed then."""
+    monkeypatch.setenv("HELIOGRAPH_TOKEN_HANDLERS", "database")
+    monkeypatch.setenv("HELIOGRAPH_TOKEN_DATABASE", str(tmp_path / "tokens.db"))
+    instance = await instances()
+    token = await instance.create_token("alice")
+    for _ in range(2):
+        assert (await actor(instance, token))[0] == 200
+    used = state_of(instance).database_tokens.usage.last_used(token[6:18])
+    assert used is not None
+
+    await plugin.shutdown(instance)()
+
+    with closing(sqlite3.connect(tmp_path / "tokens.db")) as connection:
+        assert connection.execute("select last_used from heliograph_tokens").fetchall() == [(used,)]

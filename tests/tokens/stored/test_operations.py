@@ -1,0 +1,232 @@
+"""Tokens in a database are issued, listed, revoked, restricted and rotated."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from heliograph import (
+    Host,
+    NoTokenDatabase,
+    Settings,
+    TokenExpired,
+    TokenNotFound,
+    TokenRestrictions,
+    TokenRevoked,
+    acting_as,
+    tokens,
+)
+from tokens.stored.rig import TokenHost
+
+MONTH = 30 * 24 * 60 * 60
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[TokenHost]:
+    with TokenHost(tmp_path / "tokens.db", token_cache_seconds=0) as host:
+        yield host
+
+
+def is_valid(host: TokenHost, token: str) -> bool:
+    try:
+        return host.run(host.verify_token(token)) is not None
+    except (TokenRevoked, TokenExpired):
+        return False
+
+
+def test_repr_of_an_issued_token_does_not_contain_it(host: TokenHost) -> None:
+    """A log line or a traceback may show the object."""
+    issued = host.run(tokens.issue(host, "alice"))
+
+    assert issued.token not in repr(issued)
+    assert issued.id == issued.token[6:18]
+    assert issued.id in repr(issued)
+
+
+def test_tokens_are_listed_by_actor_and_state(host: TokenHost) -> None:
+    """The newest is the first."""
+    first = host.run(tokens.issue(host, "alice", label="first", expires_after=10)).id
+    host.clock.now += 1
+    second = host.run(tokens.issue(host, "alice", label="second")).id
+    host.clock.now += 1
+    third = host.run(tokens.issue(host, "bob")).id
+    with acting_as({"id": "root"}):
+        assert host.run(tokens.revoke(host, third))
+    host.clock.now += 20
+
+    def ids(**conditions: str) -> list[str]:
+        return [token.id for token in host.run(tokens.tokens(host, **conditions))]
+
+    assert ids() == [third, second, first]
+    assert ids(actor_id="alice") == [second, first]
+    assert ids(state="active") == [second]
+    assert ids(state="expired") == [first]
+    assert ids(state="revoked") == [third]
+    [token] = host.run(tokens.tokens(host, "bob"))
+    assert (token.revoked, token.revoked_by) == (1_000_002.0, "root")
+
+
+def test_token_is_revoked_once(host: TokenHost) -> None:
+    """The second call returns False, and changes nothing."""
+    issued = host.run(tokens.issue(host, "alice"))
+
+    assert host.run(tokens.revoke(host, issued.id)) is True
+    host.clock.now += 1
+    assert host.run(tokens.revoke(host, issued.id)) is False
+    assert not is_valid(host, issued.token)
+    [token] = host.run(tokens.tokens(host))
+    assert (token.revoked, token.revoked_by) == (1_000_000.0, None)
+
+
+def test_all_tokens_of_an_actor_or_of_everybody_are_revoked(host: TokenHost) -> None:
+    """The number is of those that were not revoked before."""
+    alice, bob = [host.run(tokens.issue(host, actor)).token for actor in ("alice", "bob")]
+    host.run(tokens.issue(host, "alice"))
+
+    assert host.run(tokens.revoke_all(host, "alice")) == 2
+    assert (is_valid(host, alice), is_valid(host, bob)) == (False, True)
+    assert host.run(tokens.revoke_all(host)) == 1
+    assert not is_valid(host, bob)
+
+
+def test_restrictions_get_narrower_only(host: TokenHost) -> None:
+    """A wider one is an error, and changes nothing."""
+    issued = host.run(tokens.issue(host, "alice"))
+    both = TokenRestrictions().allow_all("view-instance").allow_database("data", "insert-row")
+    one = TokenRestrictions().allow_resource("data", "t", "insert-row")
+    host.run(tokens.restrict(host, issued.id, both))
+    host.run(tokens.restrict(host, issued.id, one))
+    assert host.run(host.verify_token(issued.token))["_r"] == {"r": {"data": {"t": ["ir"]}}}  # type: ignore[index]
+
+    for wider in (both, TokenRestrictions()):
+        with pytest.raises(ValueError, match="can only get narrower"):
+            host.run(tokens.restrict(host, issued.id, wider))
+    assert host.run(host.verify_token(issued.token))["_r"] == {"r": {"data": {"t": ["ir"]}}}  # type: ignore[index]
+
+
+def test_rotation_has_an_overlap(host: TokenHost) -> None:
+    """The old secret ends some time after the first use of the new one, however late that is."""
+    old = host.run(tokens.issue(host, "alice"))
+    new = host.run(tokens.rotate(host, old.id, grace=60))
+    assert new.id == old.id
+    host.clock.now += MONTH - 100
+    assert is_valid(host, old.token)
+    assert is_valid(host, new.token)
+    host.clock.now += 59
+    assert is_valid(host, old.token)
+    host.clock.now += 1
+    assert not is_valid(host, old.token)
+    assert is_valid(host, new.token)
+
+
+def test_rotation_ends_in_any_case(host: TokenHost) -> None:
+    """The old secret ends after 30 days, or after the time that is given, if the new one is never used."""
+    old = host.run(tokens.issue(host, "alice"))
+    host.run(tokens.rotate(host, old.id, grace=60))
+    other = host.run(tokens.issue(host, "bob"))
+    host.run(tokens.rotate(host, other.id, grace=60, latest=10))
+    host.clock.now += 10
+    assert is_valid(host, old.token)
+    assert not is_valid(host, other.token)
+    host.clock.now += MONTH - 10
+    assert not is_valid(host, old.token)
+
+
+def test_rotation_without_grace_cuts_at_once(host: TokenHost) -> None:
+    """For a token that leaked."""
+    old = host.run(tokens.issue(host, "alice"))
+    new = host.run(tokens.rotate(host, old.id, grace=0))
+
+    assert (is_valid(host, old.token), is_valid(host, new.token)) == (False, True)
+
+
+def test_two_secrets_live_at_most(host: TokenHost) -> None:
+    """A second rotation ends the first secret at once."""
+    first = host.run(tokens.issue(host, "alice"))
+    second = host.run(tokens.rotate(host, first.id, grace=60))
+    third = host.run(tokens.rotate(host, first.id, grace=60))
+
+    assert [is_valid(host, each.token) for each in (first, second, third)] == [False, True, True]
+
+
+def test_token_that_ended_is_not_rotated(host: TokenHost) -> None:
+    """It would come to life again."""
+    revoked = host.run(tokens.issue(host, "alice"))
+    host.run(tokens.revoke(host, revoked.id))
+    expired = host.run(tokens.issue(host, "alice", expires_after=1))
+    host.clock.now += 2
+
+    with pytest.raises(TokenRevoked):
+        host.run(tokens.rotate(host, revoked.id, grace=60))
+    with pytest.raises(TokenExpired):
+        host.run(tokens.rotate(host, expired.id, grace=60))
+
+
+@pytest.mark.parametrize("times", [{"grace": -1}, {"grace": None}, {"grace": 0, "latest": 10**400}])
+def test_times_of_a_rotation_are_checked(host: TokenHost, times: dict[str, int]) -> None:
+    """The message names the argument."""
+    issued = host.run(tokens.issue(host, "alice"))
+
+    with pytest.raises(ValueError, match=next(reversed(times))):
+        host.run(tokens.rotate(host, issued.id, **times))
+
+
+@pytest.mark.parametrize("seconds", [0, 299, -1])
+def test_idle_time_is_five_minutes_at_least(host: TokenHost, seconds: int) -> None:
+    """Uses are written once a minute."""
+    with pytest.raises(ValueError, match="unused_after must be None, or a whole number of seconds from 300 "):
+        host.run(tokens.issue(host, "alice", unused_after=seconds))
+
+
+def test_unknown_token_is_an_error(host: TokenHost) -> None:
+    """A `KeyError` with a plain message."""
+    for operation in (
+        tokens.revoke(host, "nope"),
+        tokens.rotate(host, "nope", grace=0),
+        tokens.restrict(host, "nope", TokenRestrictions()),
+    ):
+        with pytest.raises(TokenNotFound, match=r"^there is no token with the id 'nope'"):
+            host.run(operation)
+
+
+def test_host_without_a_token_database_is_an_error() -> None:
+    """The message names the settings."""
+    with Host(Settings()) as host, pytest.raises(NoTokenDatabase, match="HELIOGRAPH_TOKEN_DATABASE"):
+        host.call(tokens.issue, host, "alice")
+
+
+def _verify_and_revoke(file: str, token: str, start: multiprocessing.synchronize.Barrier, results: object) -> None:  # type: ignore[name-defined]
+    with TokenHost(file, token_cache_seconds=0) as host:
+        claimed: list[bool] = []
+        store = host.handler.store
+        claim = store.claim_first_use
+
+        async def observed(*arguments: object, **kwargs: object) -> None:
+            await claim(*arguments, **{**kwargs, "block": True, "on_claim": lambda: claimed.append(True)})  # type: ignore[arg-type]
+
+        store.claim_first_use = observed  # type: ignore[method-assign]
+        start.wait(60)
+        host.run(host.verify_token(token))
+        start.wait(60)
+        results.put((len(claimed), host.run(tokens.revoke(host, token[6:18]))))  # type: ignore[attr-defined]
+
+
+def test_first_use_and_revocation_happen_once_among_processes(tmp_path: Path) -> None:
+    """Four processes use a token, and then revoke it, at the same moment."""
+    file = str(tmp_path / "tokens.db")
+    with TokenHost(file) as host:
+        token = host.run(tokens.issue(host, "alice")).token
+    spawn = multiprocessing.get_context("spawn")
+    start, results = spawn.Barrier(4), spawn.Queue()
+    processes = [spawn.Process(target=_verify_and_revoke, args=(file, token, start, results)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    found = [results.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join(60)
+
+    assert sorted(claims for claims, _ in found) == [0, 0, 0, 1]
+    assert sorted(revoked for _, revoked in found) == [False, False, False, True]

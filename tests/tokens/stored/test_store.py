@@ -1,0 +1,64 @@
+"""The tables are created once, by whichever process comes first, and updated by later versions."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from heliograph.tokens.stored import store
+from tokens.stored.rig import TokenHost
+
+
+def test_tables_are_created_once(tmp_path: Path) -> None:
+    """Hosts that start at the same moment do not disturb each other."""
+    hosts = [TokenHost(tmp_path / "tokens.db") for _ in range(4)]
+    problems: list[BaseException] = []
+
+    def work(host: TokenHost) -> None:
+        try:
+            asyncio.run(host.handler.store.prepare())
+            asyncio.run(host.handler.store.prepare())
+        except BaseException as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=work, args=(host,)) for host in hosts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for host in hosts:
+        host.shutdown()
+
+    assert problems == []
+    with closing(sqlite3.connect(tmp_path / "tokens.db")) as connection:
+        assert connection.execute("select number from heliograph_token_migrations").fetchall() == [(0,)]
+        assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
+
+
+def test_later_version_updates_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tokens stay, and each step is carried out once."""
+    with TokenHost(tmp_path / "tokens.db") as host:
+        token = host.run(host.create_token("alice"))
+    monkeypatch.setattr(store, "MIGRATIONS", (*store.MIGRATIONS, "alter table heliograph_tokens add column note text"))
+    for _ in range(2):
+        with TokenHost(tmp_path / "tokens.db") as host:
+            assert host.run(host.verify_token(token)) is not None
+
+    with closing(sqlite3.connect(tmp_path / "tokens.db")) as connection:
+        assert connection.execute("select note from heliograph_tokens").fetchall() == [(None,)]
+
+
+def test_restrictions_that_changed_meanwhile_stay(tmp_path: Path) -> None:
+    """The caller reads them again."""
+    with TokenHost(tmp_path / "tokens.db") as host:
+        token_id = host.run(host.create_token("alice"))[6:18]
+        tokens = host.handler.store
+
+        assert host.run(tokens.restrict(token_id, None, {"a": ["vi"]}))
+        assert not host.run(tokens.restrict(token_id, None, {"a": ["ir"]}))
+        assert host.run(tokens.get(token_id)).restrictions == {"a": ["vi"]}

@@ -1,0 +1,74 @@
+"""Tokens have a prefix, an id, a secret and a checksum, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heliograph.tokens.stored import text
+
+GOOD = "hgtok_" + "0" * 12 + "A" * 43 + "3KZXk7"
+
+
+def test_checksum_is_crc_32_in_base_62() -> None:
+    """A known token."""
+    assert text.checksum(GOOD[:-6]) == "3KZXk7"
+    assert text.is_well_formed(GOOD)
+
+
+@pytest.mark.parametrize("body", ["", "hgtok_"])
+def test_checksum_has_six_characters(body: str) -> None:
+    """Zeros are added before a small number."""
+    assert re.fullmatch("[0-9A-Za-z]{6}", text.checksum(body))
+    assert text.checksum("") == "000000"
+
+
+def test_new_tokens_differ_and_are_well_formed() -> None:
+    """They contain the id that they were made with, and a secret of their own."""
+    token_id = text.new_id()
+    tokens = {text.new_token(token_id) for _ in range(100)}
+
+    assert len(tokens) == 100
+    assert all(text.is_well_formed(token) and token[6:18] == token_id for token in tokens)
+    assert len({text.new_id() for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "hgtok_",
+        GOOD[:-1],
+        GOOD + "0",
+        GOOD + "\n",
+        GOOD[:-1] + "8",
+        GOOD.replace("hgtok", "HGTOK"),
+        GOOD.replace("A", "Ａ"),
+        GOOD.replace("0", "٠"),
+        GOOD.replace("A", "\0"),
+        " " + GOOD,
+        "hgtok_" + "0" * 5000,
+    ],
+)
+def test_other_texts_are_not_well_formed(token: str) -> None:
+    """Not even with a line break at the end, or with digits and letters of other scripts."""
+    assert not text.is_well_formed(token)
+
+
+@given(position=st.integers(0, 66), character=st.characters())
+def test_change_of_one_character_is_recognized(position: int, character: str) -> None:
+    """The checksum finds every one."""
+    changed = GOOD[:position] + character + GOOD[position + 1 :]
+
+    assert text.is_well_formed(changed) == (changed == GOOD)
+
+
+def test_hash_is_of_the_whole_token() -> None:
+    """Two tokens with one id have different hashes, of 32 bytes."""
+    first, second = text.new_token("0" * 12), text.new_token("0" * 12)
+
+    assert len(text.hash_of(first)) == 32
+    assert text.hash_of(first) != text.hash_of(second)
