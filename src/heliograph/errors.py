@@ -18,6 +18,8 @@
     ├── DatabaseNotFound (KeyError)          the host has no database with that name
     ├── NoTokenHandler (RuntimeError)        no plugin registered a token handler
     ├── TokenHandlerNotFound (ValueError)    no registered token handler has that name
+    ├── NoTokenDatabase (RuntimeError)       the host keeps no tokens in a database
+    ├── TokenNotFound (KeyError)             no token in the database has that id
     └── TokenInvalid                         a token handler rejects a token
         ├── TokenMalformed                   its payload is not one that the handler writes
         ├── TokenSignatureInvalid            it was forged, or signed with a secret that is no longer in use

@@ -14,7 +14,7 @@ SECRET = Secret(token=Token(id="id", actor_id="alice", created=0.0))
 
 
 def test_secret_is_kept_for_its_time() -> None:
-    """Not longer, and not after the clock was set back."""
+    """The time ends early if the clock was set back."""
     kept = SecretCache(5)
     kept.put(b"a", SECRET, 100.0, kept.generation)
 
@@ -55,7 +55,7 @@ def test_oldest_secret_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_update_replaces_only_what_it_was_made_from() -> None:
-    """And it does not make an entry last longer."""
+    """The entry does not last longer for it."""
     kept, other = SecretCache(5), Secret(token=SECRET.token, first_used=1.0)
     kept.update(b"a", SECRET, other)
     assert kept.get(b"a", 100.0) is None

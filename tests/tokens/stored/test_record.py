@@ -60,7 +60,7 @@ def test_use_that_is_not_written_yet_counts() -> None:
 
 
 def test_revoked_token_is_not_called_expired() -> None:
-    """Even if it is both."""
+    """A token may be both."""
     assert token(revoked=1.0, expires=2.0).state(NOW) == "revoked"
 
 
@@ -68,7 +68,7 @@ def test_revoked_token_is_not_called_expired() -> None:
     ("ends", "expires", "end"), [(1001.0, None, 1001.0), (1001.0, 2000.0, 1001.0), (3000.0, 2000.0, 2000.0)]
 )
 def test_secret_ends_when_it_is_replaced(ends: float, expires: float | None, end: float) -> None:
-    """Or earlier, with its token. At the moment of its end it is not valid any more."""
+    """It may end earlier, with its token. At the moment of its end it is not valid any more."""
     secret = Secret(token=token(expires=expires), ends=ends)
 
     assert secret.check(NOW) == end

@@ -54,7 +54,7 @@ def test_new_tokens_differ_and_are_well_formed() -> None:
     ],
 )
 def test_other_texts_are_not_well_formed(token: str) -> None:
-    """Not even with a line break at the end, or with digits and letters of other scripts."""
+    """A line break at the end, and digits and letters of other scripts, are recognized."""
     assert not text.is_well_formed(token)
 
 
