@@ -23,7 +23,7 @@ from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation
 from schema.export.weaver_reader import read_v1, read_v2
 from schema.shop_events import BanEvent, OrderEvent, schemas
-from schema.typed_values import FITTING, Permission
+from schema.typed_values import FITTING, Box, Numbers, Permission, Sealed, Struct
 
 
 def test_the_registry_has_what_the_classes_declare() -> None:
@@ -214,6 +214,27 @@ def test_members_of_an_enum_have_ids_of_their_own() -> None:
     attribute = next(each for each in read_v2(weaver_v2(schemas(cls))).attributes if each.key == "app.e.x")
 
     assert [(member.id, member.value) for member in attribute.type.members] == [("a", "a"), ("a_2", "A"), ("empty", "")]
+
+
+def test_arguments_of_type_parameters_are_declared() -> None:
+    """Name, type and privacy are those of the argument, directly and inside of a class."""
+    masked = Annotated[str, Attribute(privacy=Privacy.MASK)]
+    fields = [
+        ("x", Struct[Annotated[float, Attribute("shop.box.size", unit="m")]]),
+        ("w", Box[float]),
+        ("y", Sealed[masked]),
+        ("z", Sealed),
+        ("numbers", Numbers),
+    ]
+    cls = make_dataclass("E", fields, bases=(Event,), namespace={"name": "e"})
+
+    found = {each.key: (each.type, each.annotations) for each in read_v2(weaver_v2(schemas(cls))).attributes}
+
+    private = {"privacy": {"action": "mask"}}
+    assert found["shop.box.size"] == ("double", {"unit": "m"})
+    assert found["app.e.w.others"][0] == "double[]"
+    assert found["app.e.y.content"] == found["app.e.z.content"] == ("string", private)
+    assert found["app.e.numbers"][0] == "int[]"
 
 
 def test_combinations_of_flags_are_members() -> None:

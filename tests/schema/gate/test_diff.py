@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import pytest
 from hypothesis import given
@@ -28,6 +28,18 @@ from heliograph.schema.gate.lock import (
     lock_of,
 )
 from schema.typed_values import FITTING
+
+T = TypeVar("T")
+
+
+@dataclass
+class Box(Generic[T]):
+    content: T
+
+
+class Tags(list[Annotated[str, Attribute(privacy=Privacy.MASK)]]):
+    pass
+
 
 ALL = {Mode.BACKWARD, Mode.FORWARD, Mode.FULL}
 BACKWARD = {Mode.BACKWARD, Mode.FULL}
@@ -209,6 +221,41 @@ RENAMED = Annotated[str, Attribute("app.order.who", deprecated=Deprecated(rename
         pytest.param(
             {"a": Secret}, {"a": dict}, "a", "privacy is weakened, from hash to plain", ALL, id="weaker as a whole"
         ),
+        pytest.param(
+            {"a": Box[MASKED]},
+            {"a": Box[str]},
+            "a.content",
+            "privacy is weakened, from mask to plain",
+            ALL,
+            id="weaker argument",
+        ),
+        pytest.param(
+            {"a": Tags}, {"a": list[str]}, "a", "privacy is weakened, from mask to plain", ALL, id="weaker container"
+        ),
+        pytest.param(
+            {"a": Box[int]},
+            {"a": Box[Annotated[int, Meta(ge=0)]]},
+            "a.content",
+            "the new schema rejects some old events: numbers below 0 are not accepted",
+            BACKWARD,
+            id="constraint of an argument",
+        ),
+        pytest.param(
+            {"a": Box[int]},
+            {"a": Box[str]},
+            "app.order.a.content",
+            "the attribute's type changed from int to string",
+            ALL,
+            id="type of an argument",
+        ),
+        pytest.param(
+            {"a": Open | int},
+            {"a": int},
+            "app.order.a",
+            "the attribute's type changed from string to int",
+            ALL,
+            id="union with a class",
+        ),
     ],
 )
 def test_each_change_of_a_field_is_found(
@@ -216,6 +263,30 @@ def test_each_change_of_a_field_is_found(
 ) -> None:
     """The finding has the place of the change, and the modes in which it is incompatible."""
     assert (where, what, modes) in summaries(findings([event(**old)], [event(**new)]))
+
+
+@dataclass
+class Created(Event, Generic[T]):
+    name = "created"
+    obj: T
+
+
+def test_argument_of_a_generic_base_is_part_of_the_contract() -> None:
+    """A change of it is a change of the field that it is the type of."""
+
+    @dataclass
+    class Old(Created[Annotated[str, Attribute("app.user.name", privacy=Privacy.HASH)]]):
+        pass
+
+    @dataclass
+    class New(Created[Annotated[str, Attribute("app.user.login")]]):
+        pass
+
+    found = summaries(findings([Old], [New]))
+
+    assert ("obj", "privacy is weakened, from hash to plain", ALL) in found
+    assert [where for where, what, _ in found if "renamed to app.user.login" in what] == ["app.user.name"]
+    assert findings([Old], [Old]) == []
 
 
 def test_dict_that_becomes_a_class_keeps_its_attributes() -> None:
