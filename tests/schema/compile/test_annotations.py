@@ -55,6 +55,11 @@ class Empty(enum.Enum):
     """An enum without members."""
 
 
+@dataclass
+class Failure(Exception):
+    text: str
+
+
 Many = enum.Flag("Many", list("abcdefg"))
 
 
@@ -158,6 +163,8 @@ TEXT = StringType()
         (tuple[int, typing_extensions.Unpack[tuple[str, ...]]], ArrayType(items=AnyType(), python=tuple)),
         (Any | int, AnyType()),
         (Many, IntegerType(ge=0, le=127)),
+        (ValueError, StringType(python=ValueError)),
+        (Failure, StringType(python=Failure)),
     ],
     ids=str,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import decimal
 import ipaddress
@@ -34,6 +35,7 @@ class Name(str):  # noqa: SLOT000 — as somebody writes it
     [
         (str, StringType()),
         (Name, StringType(python=Name)),
+        (collections.UserString, StringType(python=collections.UserString)),
         (dt.datetime, StringType(format=Format.DATE_TIME, python=dt.datetime)),
         (Stamp, StringType(format=Format.DATE_TIME, python=Stamp)),
         (dt.date, StringType(format=Format.DATE, python=dt.date)),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import enum
 from dataclasses import dataclass, make_dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 import pytest
+from pydantic import SecretStr
 
 from heliograph import Attribute, Deprecated, Event, Privacy
 from heliograph.schema.compile.annotations import read_type
@@ -23,6 +24,7 @@ from heliograph.values.forms import form_of
 from heliograph.values.privacy import DROPPED, PrivacyPolicy
 from schema.private_events import KEY, POLICY, SECRET, Card, Masked, PaidEvent, Person, hashed
 
+T = TypeVar("T")
 SCHEMA = compile_schema(PaidEvent, namespace="app", policy=POLICY)
 
 
@@ -294,6 +296,11 @@ class Twig:
     length: int
 
 
+@dataclass
+class Holder(Generic[T]):
+    content: T
+
+
 @pytest.mark.parametrize(
     ("hint", "value", "expected"),
     [
@@ -384,6 +391,16 @@ MISSHAPEN = [
         list[Inner] | int,
         list[dict[str, Inner]],
         dict[str, list[Inner]] | None,
+        Inner | Tree | Twig,
+        list[Inner | Tree],
+        Holder[Inner],
+        list[Holder[Inner]] | int,
+        SecretStr,
+        SecretStr | int,
+        list[SecretStr],
+        list[SecretStr] | int,
+        dict[str, SecretStr],
+        tuple[SecretStr, int],
     ],
     ids=str,
 )
@@ -410,6 +427,13 @@ def test_misshapen_private_values_stay_private(hint: Any, value: object) -> None
         (Inner | Open, Open(3), {"size": 3}),
         (tuple[Inner, int], (Inner(size=2), 3), [{"token": "<masked>", "size": 2}, 3]),
         (Inner | Any, "text", "text"),
+        (SecretStr | int, 3, 3),
+        (list[SecretStr], [SecretStr("a")], ["<masked>"]),
+        (
+            dict[str, SecretStr | int],
+            {"a": SecretStr("a"), "b": 3, "c": "d"},
+            {"a": "<masked>", "b": 3, "c": "<masked>"},
+        ),
     ],
     ids=str,
 )

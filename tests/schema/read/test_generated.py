@@ -34,6 +34,11 @@ class Options(TypedDict):
     size: int
 
 
+@dataclass
+class Failure(Exception):
+    text: str
+
+
 class SubPoint(Point):
     pass
 
@@ -224,6 +229,7 @@ def test_an_attribute_has_one_type(hint: Any, value: object, expected: object) -
         (Color, "red"),
         (Word, Word.A),
         (Point, SubPoint(1)),
+        (Failure, Failure("text")),
         (Point | None, None),
         (Point | None, SubPoint(1)),
         (int | str | None, "a"),

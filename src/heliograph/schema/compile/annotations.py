@@ -164,6 +164,8 @@ class _TypeBuilder:
 
     def _class(self, hint: Any, cls: type, constraints: Constraints) -> Type:
         # The order is that of `heliograph.values.forms`: an enum may be a `str` too, and text and bytes are sequences.
+        if issubclass(cls, BaseException):
+            return StringType(python=cls)
         if issubclass(cls, enum.Enum):
             return _enum_of(cls)
         if typing_extensions.is_typeddict(cls):

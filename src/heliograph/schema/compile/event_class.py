@@ -35,7 +35,7 @@ from heliograph.schema.model.types import (
     FieldSchema,
     ObjectType,
     Type,
-    has_private_fields,
+    has_private_parts,
     is_nullable,
     walk_types,
     without_null,
@@ -131,7 +131,7 @@ def inherit_schema(event_class: type, ancestor: EventSchema) -> EventSchema:
 
 def _inherited(known: FieldSchema, own: FieldSchema) -> FieldSchema:
     """Return the ancestor's field. Its type is the subclass's if that has private fields inside."""
-    return dataclasses.replace(known, type=own.type) if has_private_fields(own.type) else known
+    return dataclasses.replace(known, type=own.type) if has_private_parts(own.type) else known
 
 
 def _with_privacy(field: FieldSchema, private: Attribute | None) -> FieldSchema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import decimal
 import fractions
@@ -55,7 +56,7 @@ def text_type(cls: type, constraints: Constraints) -> StringType | None:
     """Return the type of the values of a class, or `None` if their form is not text."""
     if pydantic_fields.is_from_pydantic(cls):
         return _text_of_pydantic(cls, constraints)
-    if issubclass(cls, str):
+    if issubclass(cls, (str, collections.UserString)):
         return StringType(python=cls, patterns=constraints.patterns, **constraints.lengths())
     for base, text_format in _FORMATS.items():
         if issubclass(cls, base):

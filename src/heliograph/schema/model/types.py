@@ -18,6 +18,7 @@ from typing_extensions import assert_never
 
 from heliograph.events import Attribute
 from heliograph.semconv import attribute_part
+from heliograph.values.pydantic_fields import is_secret
 
 _DATE: Final = (
     r"(?!0000)(\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
@@ -307,7 +308,12 @@ def walk_types(kind: Type) -> Iterator[Type]:
             queue += reversed(list(inner_types(each)))
 
 
-def has_private_fields(kind: Type) -> bool:
-    """Return True if a class inside of the type declares a privacy, or an opt-in, of one of its fields."""
-    fields = (each for inside in walk_types(kind) if isinstance(inside, ObjectType) for each in inside.fields)
-    return any(each.declared.privacy is not None or each.requirement == "opt_in" for each in fields)
+def has_private_parts(kind: Type) -> bool:
+    """Return True if a part of the type is private: a field that declares a privacy or an opt-in, or a secret of pydantic."""
+    return any(map(_is_private, walk_types(kind)))
+
+
+def _is_private(kind: Type) -> bool:
+    if isinstance(kind, ObjectType):
+        return any(each.declared.privacy is not None or each.requirement == "opt_in" for each in kind.fields)
+    return isinstance(kind, StringType) and is_secret(kind.python)

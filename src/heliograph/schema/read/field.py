@@ -27,7 +27,7 @@ from heliograph.schema.model.types import (
     StringType,
     Type,
     UnionType,
-    has_private_fields,
+    has_private_parts,
     inner_types,
     item_types,
     options_of,
@@ -79,7 +79,7 @@ class FieldReader:
         self.privacy = policy.privacy_of(field.declared, attribute)
         self._policy = policy
         self._validates = validates
-        self._has_private_fields = has_private_fields(field.type)
+        self._has_private_parts = has_private_parts(field.type)
         self._place = _place_of(field.type)
 
     def __call__(self, attributes: Attributes, value: object, violations: list[Violation] | None) -> None:
@@ -108,7 +108,7 @@ class FieldReader:
                 because a dict may be in the place of an object of a private class.
         """
         exported = self._policy.apply(self.privacy, form)
-        return protect(exported, self.field.type, self._policy) if self._has_private_fields else exported
+        return protect(exported, self.field.type, self._policy) if self._has_private_parts else exported
 
 
 def _place_of(kind: Type) -> Place:
@@ -147,12 +147,12 @@ def protect(form: object, kind: Type, policy: PrivacyPolicy) -> object:
     these parts of such a form are exported: what an option without private fields accepts, and what a field that is declared
     in any option is allowed to export. Everything else is masked.
     """
-    if form is None or form is DROPPED or isinstance(form, Protected) or not has_private_fields(kind):
+    if form is None or form is DROPPED or isinstance(form, Protected) or not has_private_parts(kind):
         return form
     options = options_of(kind)
-    private = [option for option in options if has_private_fields(option) and _has_shape(form, option)]
+    private = [option for option in options if has_private_parts(option) and _has_shape(form, option)]
     if not private or not _contains_dict(form):
-        is_plain = any(_fits(form, option) for option in options if not has_private_fields(option))
+        is_plain = any(_fits(form, option) for option in options if not has_private_parts(option))
         if is_plain or not private:
             return form if is_plain else Protected(MASKED)
     for option in private:  # a dict can be in the place of an object of any of them, so all declarations apply
@@ -212,14 +212,14 @@ def _declares(kind: Type, key: str, value: object) -> bool:
         case ObjectType():
             return any(field.name == key for field in kind.fields)
         case MapType():
-            return has_private_fields(kind) or _fits(value, kind.values)
+            return has_private_parts(kind) or _fits(value, kind.values)
         case _:
             return isinstance(kind, AnyType)
 
 
 def _protect_position(form: object, kind: Type, policy: PrivacyPolicy) -> object:
     """Return the exported part of an item of a tuple. The private one may be in the place of another."""
-    return protect(form, kind, policy) if has_private_fields(kind) or _fits(form, kind) else Protected(MASKED)
+    return protect(form, kind, policy) if has_private_parts(kind) or _fits(form, kind) else Protected(MASKED)
 
 
 def add_typed_attributes(attributes: Attributes, name: str, form: object, kind: Type, reserved: frozenset[str]) -> None:
