@@ -14,7 +14,9 @@ import heliograph
 SOURCES = Path(heliograph.__file__).parent
 TESTS = Path(__file__).parent
 RIDDLE = re.compile(r"(What|Whether|How|Where|Who|Which)\b(?!ever)")
-FRAGMENT = re.compile(r"(Also|And|But|Even|Except|Neither|Nor|Not|Or|Otherwise|So|Unless)\b")
+FRAGMENT = re.compile(
+    r"(Also|And|But|Even|Except|Including|Instead of|Neither|Nor|Not|Or|Otherwise|So|Such as|Unless)\b"
+)
 ENTRY = re.compile(r"^ +\w+: +(\S.*)$", flags=re.MULTILINE)
 
 

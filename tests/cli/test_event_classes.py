@@ -123,7 +123,7 @@ def test_a_source_that_cannot_be_loaded_is_a_usage_error(source: str, message: s
 
 
 def test_a_module_that_fails_at_import_is_a_usage_error(folder: Path) -> None:
-    """Whatever it raises."""
+    """The module may raise anything."""
     (folder / "broken_shop.py").write_text("raise ZeroDivisionError('no')")
 
     with pytest.raises(click.UsageError, match="'broken_shop' cannot be imported: no"):

@@ -48,7 +48,7 @@ def test_all_dead_letters_are_requeued_at_once(abandoned: Path) -> None:
 
 
 def test_deleted_dead_letters_are_not_reported_any_more(abandoned: Path) -> None:
-    """By ID, or all. The exit status of `status` is 0 then."""
+    """They are deleted by ID, or all. The exit status of `status` is 0 then."""
     with serving(lambda number, records: (413, {}, b"")) as server:
         drain(abandoned, server.endpoint)
     [first, *_] = map(json.loads, run("dead", "list", "--directory", abandoned, "--json").output.splitlines())

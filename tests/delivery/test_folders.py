@@ -71,7 +71,7 @@ def test_half_created_folder_is_deleted(tmp_path: Path) -> None:
 
 
 def test_folder_whose_lock_file_cannot_be_opened_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such as in a process that has too many open files."""
+    """A process may have too many open files, for example."""
     box = OutboxDirectory(tmp_path, max_bytes=100)
     real = os.open
 

@@ -97,7 +97,7 @@ def test_server_that_fails_in_the_middle_of_a_batch(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bad", ["a", "h", "abc", "abcd", "abcdef", "bdfh", "efgh", "abcdefg"])
 def test_bad_records_become_dead_letters(tmp_path: Path, bad: str) -> None:
-    """Wherever they are, as soon as another one is accepted: here by the newest record, at the latest."""
+    """Their places do not matter. It happens as soon as another one is accepted: here the newest record, at the latest."""
     bench = Bench(tmp_path, refusing(BAD_DATA, *bad))
     journal = JournalReader(make_orphan(tmp_path, *"abcdefghi"), is_live=False)
     send_all(bench, journal)

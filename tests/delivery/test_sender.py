@@ -529,7 +529,7 @@ def test_batches_stay_below_the_usual_limit_of_the_transport(tmp_path: Path) -> 
 
 
 def test_batches_have_a_limited_number_of_records(tmp_path: Path) -> None:
-    """However small the records are."""
+    """The records may be as small as possible."""
     bench, journal = Bench(tmp_path, lambda records: DELIVERED), journal_of(range(MAX_BATCH_RECORDS + 1), size=0)
     while bench.sender.send_next(journal) is Outcome.SENT:
         pass

@@ -53,7 +53,7 @@ def test_result_is_returned() -> None:
     "error", [ZeroDivisionError, FutureTimeoutError, TimeoutError, SystemExit, KeyboardInterrupt], ids=str
 )
 def test_error_is_raised_to_the_caller(error: type[BaseException]) -> None:
-    """Whatever the function raises, a TimeoutError of its own and SystemExit included."""
+    """The function may raise anything, a TimeoutError of its own and SystemExit included."""
 
     def fail() -> None:
         raise error("its own")

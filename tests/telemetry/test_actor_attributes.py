@@ -85,7 +85,7 @@ def test_names_and_address_are_strings(key: str) -> None:
     ],
 )
 def test_user_roles_are_an_array_of_strings(value: object, form: list[str]) -> None:
-    """Whatever an actor holds: a backend keeps one type per name."""
+    """An actor may hold anything: a backend keeps one type per name."""
     assert put({"roles": value}, "*") == {"user.roles": form}
 
 

@@ -182,7 +182,7 @@ def test_every_value_of_a_dict_is_exported(value: dict[str, Any]) -> None:
 
 
 def test_empty_dict_at_the_last_level_is_omitted() -> None:
-    """Like one at any other level."""
+    """The rule is the same at every level."""
     assert attributes_of({"a": {"b": {"c": {"d": {"e": {}}}}}}) == {}
 
 

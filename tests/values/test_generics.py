@@ -132,7 +132,7 @@ def test_field_without_a_type() -> None:
 
 
 def test_hint_without_a_class_has_no_annotations() -> None:
-    """Such as a type parameter."""
+    """A type parameter is one."""
     assert annotations_of(T, ["x"]) == {}
     assert class_of(T) is None
     assert class_of(Box[int]) is class_of(Box) is Box

@@ -129,7 +129,7 @@ def test_url_that_is_a_named_tuple_loses_user_and_password(monkeypatch: pytest.M
 
 @given(st.text(st.characters(codec="ascii", exclude_characters="@/?#"), min_size=1, max_size=20))
 def test_no_part_of_a_password_is_exported(password: str) -> None:
-    """Whatever characters it has, of those that a URL may have there."""
+    """It may have all characters that a URL may have there."""
     assert without_credentials(f"postgres://me:{password}@host/db") == "postgres://host/db"
     assert without_credentials("a/b@c") == "a/b@c"
     assert without_credentials("mailto:a@b") == "mailto:a@b"

@@ -63,7 +63,7 @@ def test_fields_are_read_as_they_are_stored() -> None:
 
 
 def test_name_of_any_class_is_a_short_printable_text() -> None:
-    """Whatever its module and its metaclass say."""
+    """Its module and its metaclass may claim anything."""
 
     class Meta(type):
         def __getattribute__(cls, name: str) -> Any:

@@ -228,7 +228,7 @@ class JournalMachine(RuleBasedStateMachine):
 
 
 def test_journal_is_a_list_of_records() -> None:
-    """Whatever is done, in whatever order."""
+    """This holds for every sequence of operations."""
     run_state_machine_as_test(
         JournalMachine, settings=settings(max_examples=120, stateful_step_count=50, deadline=None)
     )

@@ -220,7 +220,7 @@ def test_read_only_reader_changes_no_file(tmp_path: Path) -> None:
 
 
 def test_damage_is_counted_once(tmp_path: Path) -> None:
-    """However often it is read again, as it is while a server accepts nothing."""
+    """It is read again and again while a server accepts nothing."""
     write(tmp_path, records(20)).close()
     [(_, path)] = segments(tmp_path)
     path.write_bytes(path.read_bytes().replace(b"record 5 ", b"Record 5 ")[:-3])

@@ -93,7 +93,7 @@ def test_disk_that_cannot_reserve_space_is_not_filled_with_zeros(
 
 @pytest.mark.parametrize("umask", [0, 0o777])
 def test_segment_is_for_its_owner_alone(tmp_path: Path, umask: int) -> None:
-    """Whatever the umask allows or takes away: the process that adopts it must be able to read it."""
+    """The umask changes nothing: the process that adopts it must be able to read it."""
     before = os.umask(umask)
     try:
         SegmentWriter(tmp_path / "segment", 4096, HEADER).abandon()

@@ -37,7 +37,7 @@ def written(folder: Path) -> list[bytes]:
 
 
 def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
-    """Whatever the umask."""
+    """The umask changes nothing."""
     before = os.umask(0)
     try:
         write(tmp_path, records(3)).close()

@@ -76,7 +76,7 @@ def test_finished_lookup_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_failed_lookup_is_raised_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the kind of error."""
+    """The error may be of any kind."""
     slow = SlowLookup(monkeypatch, error=UnicodeError("label too long"))
     slow.release.set()
     resolver = Resolver("collector.example", 4318)

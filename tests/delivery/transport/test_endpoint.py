@@ -111,7 +111,7 @@ def test_port_is_that_of_the_scheme_by_default() -> None:
 
 @given(st.text())
 def test_scheme_is_http_https_or_none(text: str) -> None:
-    """Whatever the text."""
+    """The text may be any."""
     assert scheme_of(text) in {None, "http", "https"}
     assert scheme_of(f"HtTp://{text}") == "http"
 

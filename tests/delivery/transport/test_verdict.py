@@ -287,7 +287,7 @@ def test_unreadable_response_keeps_the_records() -> None:
 
 @given(st.text(), st.text())
 def test_any_message_is_one_short_printable_line(status: str, text: str) -> None:
-    """Whatever the server sends."""
+    """The server may send anything."""
     line = printable_message(status, text)
 
     assert line.isprintable()

@@ -206,7 +206,7 @@ async def test_actor_that_another_plugin_determines(instances, telemetry) -> Non
 
 
 async def test_scope_that_is_no_request_is_passed_on() -> None:
-    """Such as the start and the end of the server: nothing is added, and nobody is the actor."""
+    """The start and the end of the server have one: nothing is added, and nobody is the actor."""
     seen = []
 
     async def app(scope, receive, send) -> None:

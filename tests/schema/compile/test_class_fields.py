@@ -105,5 +105,5 @@ def test_fields_that_are_not_wanted() -> None:
 
 
 def test_class_without_fields() -> None:
-    """Such as a number."""
+    """A number is one."""
     assert fields_of_class(int) is None

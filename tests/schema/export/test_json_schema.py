@@ -247,7 +247,7 @@ def test_the_document_has_everything_that_the_class_declares() -> None:
 
 
 def test_class_is_defined_once() -> None:
-    """Wherever it stands; another one of its name has another definition."""
+    """All places refer to one definition; another class of its name has another one."""
     other = make_dataclass("Node", [("value", str)])
 
     written = json_schema(schema_of(one=Node, two=list[Node], three=other))
@@ -268,7 +268,7 @@ class Part:
 
 
 def test_a_class_whose_name_looks_numbered_has_a_definition_of_its_own() -> None:
-    """Whichever of the two is referred to first."""
+    """The order of the references does not matter."""
     for first, second in ((Part_2, Part), (Part, Part_2)):
         written = json_schema(schema_of(x=first, y=second))
 

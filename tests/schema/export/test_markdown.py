@@ -62,7 +62,7 @@ def test_unprintable_characters_are_escaped() -> None:
 
 
 def test_each_version_has_its_own_anchor() -> None:
-    """Whatever characters it has: the links of the contents lead to them."""
+    """It may have any characters: the links of the contents lead to them."""
     versions = ("1/2", "1:2", "1 2", "1~2", "1-2", "ü", '"><b>')
     source = markdown([schema_with("text", version=version) for version in versions])["events.md"]
 

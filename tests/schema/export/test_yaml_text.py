@@ -34,7 +34,7 @@ from heliograph.schema.export.yaml_text import dumps
     ],
 )
 def test_text_that_looks_like_another_value_is_quoted(text: str) -> None:
-    """Whichever version of YAML the reader has."""
+    """Readers of YAML 1.1 and of YAML 1.2 read the text."""
     assert dumps({"x": [text]}) in {f"x:\n- '{text}'\n", f'x:\n- "{text}"\n'}
 
 

@@ -132,7 +132,7 @@ def test_names_inside() -> None:
 
 
 def test_masked_and_hashed_attributes_are_text() -> None:
-    """Whatever the type of the field is. An object that is protected as a whole is one attribute."""
+    """The type of the field does not matter. An object that is protected as a whole is one attribute."""
     hints = {
         "a": Annotated[int, Attribute(privacy=Privacy.MASK)],
         "b": Annotated[Customer, Attribute(privacy=Privacy.HASH)],
