@@ -114,8 +114,8 @@ def test_format_on_the_disk_is_that_of_the_page_on_delivery(tmp_path: Path) -> N
     writer.close()
     write_cursor(tmp_path, 1)
 
-    content = struct.pack("<I", 9) + b"https://r" + b"RES"
-    header = b"HELIOJNL" + struct.pack("<HI", 1, len(content)) + content
+    content = b"\x01" + struct.pack("<I", 9) + b"https://r" + b"RES"
+    header = b"HELIOJNL" + struct.pack("<HI", 2, len(content)) + content
     header += struct.pack("<I", crc32(header))
     scope = struct.pack("<BH", 1, 0) + struct.pack("<I", 9) + b"https://s" + b"SCOPE"
     record = struct.pack("<BH", 2, 0) + b"RECORD"
@@ -123,7 +123,7 @@ def test_format_on_the_disk_is_that_of_the_page_on_delivery(tmp_path: Path) -> N
         struct.pack("<IIQ", len(payload), crc32(struct.pack("<Q", 1) + payload), 1) + payload
         for payload in (scope, record)
     ]
-    assert (tmp_path / f"{1:020}.journal").read_bytes() == header + b"".join(frames)
+    assert (tmp_path / f"{1:020}.journal").read_bytes() == header + header + b"".join(frames)
     cursor = b"HELIOCUR" + struct.pack("<HQ", 1, 1)
     assert (tmp_path / "cursor").read_bytes() == cursor + struct.pack("<I", crc32(cursor))
 

@@ -72,6 +72,9 @@ class MetricName(Name):
 SCOPE: Final = "heliograph"
 """The name of the instrumentation scope, and of the logger that heliograph itself logs to."""
 
+LOST_SCOPE_NAME: Final = "heliograph.outbox"
+"""The name of the instrumentation scope of records whose own scope was damaged in the outbox."""
+
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
 """The schema URL of the instrumentation scope: the version of the semantic conventions that the names below are from."""
 

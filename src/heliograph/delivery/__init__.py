@@ -39,9 +39,10 @@ On disk
 A folder has one owner: the process that writes it, or, after its death, the one that adopted it. It holds the records of one
 resource, since a request carries the resource once. All numbers are little-endian:
 
-- *segment*: a header, then frames, then zeros. The file is reserved at its full size when it is created, and mapped.
+- *segment*: a header, the same header again, then frames, then zeros. The file is reserved at its full size when it is
+  created, and mapped.
 - *header*: ``HELIOJNL``, version (2 bytes), length of the content (4), content, CRC-32 of all before it (4). The content is the
-  length of the schema URL (4), the schema URL, and the encoded ``Resource``.
+  signal (1; 1 logs), the length of the schema URL (4), the schema URL, and the encoded ``Resource``.
 - *frame*: length of the payload (4), CRC-32 of sequence and payload (4), sequence (8), payload. A length of 0 ends the frames.
 - *payload*: kind (1 byte; 1 a scope, 2 a record), number of the scope (2), content. The content of a scope is the length of the
   schema URL (4), the schema URL, and the encoded ``InstrumentationScope``; of a record, the ``LogRecord`` as the field of

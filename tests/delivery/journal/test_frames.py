@@ -42,9 +42,10 @@ def frame(sequence: int, kind: int = RECORD, scope_number: int = 0, content: byt
 
 def test_bytes_of_a_segment() -> None:
     """Other releases read them: they are those of the format page in the documentation."""
-    content = struct.pack("<I", 10) + b"https://r/" + b"resource"
-    head = b"HELIOJNL" + struct.pack("<HI", 1, len(content)) + content
-    assert dump_header(Header(resource=b"resource", schema_url="https://r/")) == head + struct.pack("<I", crc32(head))
+    content = b"\x01" + struct.pack("<I", 10) + b"https://r/" + b"resource"
+    head = b"HELIOJNL" + struct.pack("<HI", 2, len(content)) + content
+    head += struct.pack("<I", crc32(head))
+    assert dump_header(Header(resource=b"resource", schema_url="https://r/")) == head + head
 
     checked = struct.pack("<QBH", 9, 2, 3) + b"record"
     expected = struct.pack("<II", 3 + 6, crc32(checked)) + checked
@@ -58,7 +59,7 @@ def test_header_is_read_as_it_was_written(resource: bytes, schema_url: str, rest
     header = Header(resource=resource, schema_url=schema_url)
     dumped = dump_header(header)
 
-    assert load_header(dumped + rest) == (header, len(dumped))
+    assert load_header(dumped + rest) == (header, len(dumped), 2)
 
 
 @given(TEXT, st.binary(max_size=50))
@@ -74,15 +75,41 @@ def test_schema_url_with_lone_surrogates_does_not_fail() -> None:
     assert load_header(dump_header(header))[0].resource == b"resource"
 
 
+def header_of_version_1(header: Header) -> bytes:
+    content = struct.pack("<I", len(header.schema_url)) + header.schema_url.encode() + header.resource
+    head = b"HELIOJNL" + struct.pack("<HI", 1, len(content)) + content
+    return head + struct.pack("<I", crc32(head))
+
+
+def test_header_of_version_1_is_read() -> None:
+    """It has no copy, and no signal."""
+    header = Header(resource=b"resource", schema_url="https://schema")
+    whole = header_of_version_1(header)
+
+    assert load_header(whole + b"frames") == (header, len(whole), 1)
+
+
 def test_header_with_any_flipped_bit_is_damaged() -> None:
     """This includes the bits of the version: damage must not be taken for a later version, which nobody may touch."""
-    whole = dump_header(Header(resource=b"resource", schema_url="https://schema"))
+    whole = header_of_version_1(Header(resource=b"resource", schema_url="https://schema"))
 
     for bit in range(8 * len(whole)):
         damaged = bytearray(whole)
         damaged[bit // 8] ^= 1 << bit % 8
         with pytest.raises(SegmentError):
             load_header(bytes(damaged))
+
+
+def test_header_with_any_flipped_bit_is_read_from_its_copy() -> None:
+    """And the damaged copy of a whole header is skipped like other damage."""
+    header = Header(resource=b"resource", schema_url="https://schema")
+    whole = dump_header(header)
+
+    for bit in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        end = len(whole) if bit // 8 < len(whole) // 2 else len(whole) // 2
+        assert load_header(bytes(damaged)) == (header, end, 2)
 
 
 def test_header_that_is_cut_off_is_damaged() -> None:
@@ -94,10 +121,18 @@ def test_header_that_is_cut_off_is_damaged() -> None:
 
 
 def test_whole_header_of_a_later_version_is_no_damage() -> None:
-    head = b"HELIOJNL" + struct.pack("<HI", 2, 3) + b"abc"
+    head = b"HELIOJNL" + struct.pack("<HI", 3, 3) + b"abc"
 
-    with pytest.raises(SegmentVersionError, match="version 2, but this release of heliograph reads version 1"):
+    with pytest.raises(SegmentVersionError, match="version 3, but this release of heliograph reads versions up to 2"):
         load_header(head + struct.pack("<I", crc32(head)))
+
+
+def test_segment_of_another_signal_is_no_damage() -> None:
+    """A later release may keep spans in a folder of its own. This one must neither send nor delete them."""
+    head = b"HELIOJNL" + struct.pack("<HI", 2, 5) + b"\x02" + bytes(4)
+
+    with pytest.raises(SegmentVersionError, match="signal"):
+        load_header((head + struct.pack("<I", crc32(head))) * 2)
 
 
 @pytest.mark.parametrize("content", [b"", b"abc", struct.pack("<I", 4) + b"abc"])

@@ -6,7 +6,9 @@ The contract that it shares with the journal in memory is in `test_sources`.
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
@@ -24,8 +26,9 @@ from delivery.journal.journals import (
     temporary_folder,
     write,
 )
+from heliograph.delivery.journal.batch import LOST_SCOPE
 from heliograph.delivery.journal.cursor import read_cursor
-from heliograph.delivery.journal.frames import RECORD, Scope, dump_frame, load_header, read_frames
+from heliograph.delivery.journal.frames import RECORD, Header, dump_frame, dump_scope, load_header, read_frames
 from heliograph.delivery.journal.reader import JournalReader, last_sequence
 from heliograph.delivery.journal.segment import SegmentReader, segment_path, segments
 from heliograph.delivery.journal.writer import JournalWriter
@@ -137,7 +140,7 @@ def test_file_that_is_not_a_segment_is_saved_as_damaged(tmp_path: Path) -> None:
     """The segments after it are read, and its records are counted."""
     write(tmp_path, records(300)).close()
     victim = segments(tmp_path)[1][1]
-    victim.write_bytes(b"nothing of ours" + victim.read_bytes()[15:])
+    victim.write_bytes(b"nothing of ours" * 100)
     reader = JournalReader(tmp_path, is_live=False)
 
     found = drain(reader)
@@ -162,7 +165,7 @@ def test_undamaged_records_are_read_whatever_happened_to_other_bytes(data: st.Da
         start = data.draw(st.integers(0, len(content)))
         end = min(len(content), start + data.draw(st.integers(0, 200)))
         patch = data.draw(st.binary(max_size=200) | st.just(bytes(end - start)))
-        _, header_end = load_header(bytes(content))
+        _, header_end, _ = load_header(bytes(content))
         untouched = [each for each in encoded if each not in content] + untouched_records(
             bytes(content), header_end, start, end
         )
@@ -174,8 +177,7 @@ def test_undamaged_records_are_read_whatever_happened_to_other_bytes(data: st.Da
         reader.close()
 
         assert [each for each in encoded if each in found] == found
-        if start >= header_end:
-            assert set(untouched) <= set(found)
+        assert set(untouched) <= set(found)
 
 
 def untouched_records(content: bytes, position: int, start: int, end: int) -> list[bytes]:
@@ -506,7 +508,7 @@ def test_damage_that_cannot_be_saved_is_counted(tmp_path: Path) -> None:
 
 
 def test_record_whose_scope_is_damaged_is_read(tmp_path: Path) -> None:
-    """Its scope is empty."""
+    """It is sent under a scope of ours, and counted once."""
     write(tmp_path, records(1)).close()
     [(_, path)] = segments(tmp_path)
     path.write_bytes(corrupt_first_frame(path))
@@ -514,13 +516,99 @@ def test_record_whose_scope_is_damaged_is_read(tmp_path: Path) -> None:
     batch = reader.read(max_bytes=1, max_records=1)
 
     assert batch is not None
-    assert [(entry.scope, entry.encoded) for entry in batch.entries] == [(Scope(scope=b""), records(1)[0])]
+    assert [(entry.scope, entry.encoded) for entry in batch.entries] == [(LOST_SCOPE, records(1)[0])]
+    assert b"heliograph.outbox" in LOST_SCOPE.scope
+    reader.rewind()
+    assert reader.read(max_bytes=1, max_records=1) == batch
+    assert reader.damaged == 1
+    reader.close()
+
+
+def test_damaged_scope_is_read_from_its_copy_in_the_segment(tmp_path: Path) -> None:
+    """It is defined again after each 64 KiB."""
+    writer = JournalWriter(tmp_path, HEADER)
+    encoded = records(100, 1000)
+    for record in encoded:
+        writer.append(SCOPE_A, record)
+    writer.close()
+    [(_, path)] = segments(tmp_path)
+    assert path.read_bytes().count(dump_scope(SCOPE_A)) == 2
+    path.write_bytes(corrupt_first_frame(path))
+    reader = JournalReader(tmp_path, is_live=False)
+
+    batch = reader.read(max_bytes=10**9, max_records=1000)
+    assert batch is not None
+    assert [(entry.scope, entry.encoded) for entry in batch.entries] == [(SCOPE_A, each) for each in encoded]
+    assert reader.damaged == 0
+    reader.close()
+
+
+def test_damaged_scope_is_read_from_another_segment(tmp_path: Path) -> None:
+    """The number of a scope is the same in all segments of a folder."""
+    write(tmp_path, records(300)).close()
+    for first, path in segments(tmp_path)[1:3]:
+        content = path.read_bytes()
+        assert first > 1
+        path.write_bytes(content.replace(dump_scope(SCOPE_A), b"x" * len(dump_scope(SCOPE_A))))
+    reader = JournalReader(tmp_path, is_live=False)
+
+    entries = []
+    while batch := reader.read(max_bytes=10**9, max_records=1000):
+        entries += batch.entries
+    assert [entry.scope for entry in entries] == [SCOPE_A if number % 3 else SCOPE_B for number in range(300)]
+    assert reader.damaged == 0
+    reader.close()
+
+
+def test_record_is_read_although_header_and_copy_are_damaged(tmp_path: Path) -> None:
+    """The resource is that of another segment, or empty if there is none. Bytes of the header are kept aside."""
+    write(tmp_path, records(300)).close()
+    found = segments(tmp_path)
+    for _, path in found[1:]:
+        path.write_bytes(path.read_bytes().replace(b"resource", b"RESOURCE"))
+    reader = JournalReader(tmp_path, is_live=False)
+    assert drain(reader) == records(300)
+    assert reader.damaged == 0
+    reader.close()
+
+    assert len(segments(tmp_path)) == 1
+    (tmp_path / "cursor").unlink()
+    reader = JournalReader(tmp_path, is_live=False)
+    batch = reader.read(max_bytes=10**9, max_records=1000)
+    assert batch is not None
+    assert (batch.header, batch.entries[-1].encoded) == (Header(resource=b""), records(300)[-1])
+    assert list((tmp_path / "damaged").iterdir())
+    reader.close()
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_segments_of_version_1_are_read(tmp_path: Path, is_damaged: bool) -> None:
+    """Numbers of scopes are valid within one segment there, so a damaged scope is lost, although others have the number."""
+    write(tmp_path, records(300)).close()
+    content = struct.pack("<I", len(HEADER.schema_url)) + HEADER.schema_url.encode() + HEADER.resource
+    head = b"HELIOJNL" + struct.pack("<HI", 1, len(content)) + content
+    for _, path in segments(tmp_path):
+        whole = path.read_bytes()
+        frames = whole[load_header(whole)[1] :]
+        path.write_bytes(head + struct.pack("<I", crc32(head)) + frames)
+    if is_damaged:
+        path = segments(tmp_path)[1][1]
+        path.write_bytes(path.read_bytes().replace(dump_scope(SCOPE_A), b"x" * len(dump_scope(SCOPE_A))))
+    reader = JournalReader(tmp_path, is_live=False)
+
+    entries = []
+    while batch := reader.read(max_bytes=10**9, max_records=1000):
+        assert batch.header == HEADER
+        entries += batch.entries
+    assert [entry.encoded for entry in entries] == records(300)
+    lost = sum(entry.scope is LOST_SCOPE for entry in entries)
+    assert (lost > 0, reader.damaged) == (is_damaged, lost)
     reader.close()
 
 
 def corrupt_first_frame(path: Path) -> bytes:
     content = bytearray(path.read_bytes())
-    _, header_end = load_header(bytes(content))
+    _, header_end, _ = load_header(bytes(content))
     content[header_end + 4] ^= 1  # the checksum of the frame that defines the scope
     return bytes(content)
 

@@ -186,7 +186,7 @@ def test_frames_that_are_larger_than_a_window_are_read(tmp_path: Path) -> None:
 
 def test_header_that_is_larger_than_usual_is_read(tmp_path: Path) -> None:
     header = Header(resource=b"r" * 700_000)
-    SegmentWriter(segment_path(tmp_path, 1), 2**20, dump_header(header)).close(sync=False, cut=True)
+    SegmentWriter(segment_path(tmp_path, 1), 2**21, dump_header(header)).close(sync=False, cut=True)
     reader = SegmentReader(1, segment_path(tmp_path, 1))
 
     assert reader.header == header

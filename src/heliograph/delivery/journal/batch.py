@@ -6,12 +6,16 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ScopeLogs
 
-from heliograph.delivery.encoding.log_records import join_request
+from heliograph.delivery.encoding.log_records import encode_scope, join_request
 from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.semconv import LOST_SCOPE_NAME
+
+LOST_SCOPE: Final = Scope(scope=encode_scope(LOST_SCOPE_NAME))
+"""The scope of records whose own scope is damaged, with all its copies."""
 
 
 class Entry(NamedTuple):

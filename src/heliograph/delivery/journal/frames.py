@@ -1,10 +1,10 @@
 """The format of a segment: pure functions between values and bytes, without files.
 
-A segment is one header and then frames. All integers are little-endian:
+A segment is a header, a copy of it, and then frames. All integers are little-endian:
 
 =========  =====================================================================================================
 header     ``HELIOJNL``, version (2 bytes), length of the content (4), content, CRC-32 of all bytes before it (4)
-content    length of the schema URL (4), the schema URL, the encoded Resource
+content    signal (1; 1 logs), length of the schema URL (4), the schema URL, the encoded Resource
 frame      length of the payload (4), CRC-32 of sequence and payload (4), sequence (8), payload
 payload    kind (1), number of the scope (2), and
            for a scope: length of the schema URL (4), the schema URL, the encoded InstrumentationScope;
@@ -16,7 +16,10 @@ payload    kind (1), number of the scope (2), and
 - Sequences start at 1, have no gap, and are never used twice in a folder. So a reader can count records that are missing. The
   CRC covers the sequence, so an old frame at a wrong place is not accepted.
 - A scope frame has the sequence of the record that follows it, and uses up none of its own.
-- Each segment defines every scope that it uses. So each can be read alone, and older segments can be deleted.
+- Each segment defines every scope that it uses. So each can be read alone, and older segments can be deleted. The definition is
+  repeated with the first record of the scope after each 64 KiB, and the number of a scope is the same in all segments of a
+  folder. So a damaged definition can be found elsewhere.
+- Version 1 has one header without a copy and without the signal, and numbers that are valid within their segment alone.
 - Every version begins with the same magic, version, length and CRC. So a reader can tell a later version, which it must not
   touch, from damage.
 """
@@ -30,7 +33,10 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 from zlib import crc32
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""The version that is written. Version 1 is read, too."""
+LOGS: Final = 1
+"""The signal of log records, in the header."""
 SCOPE: Final = 1
 """The kind of a frame that defines a scope."""
 RECORD: Final = 2
@@ -95,36 +101,63 @@ frame to read."""
 
 
 def dump_header(header: Header) -> bytes:
-    """Return the bytes of a header."""
-    content = _dump_pair(header.schema_url, header.resource)
+    """Return the bytes of a header, and of its copy."""
+    content = bytes([LOGS]) + _dump_pair(header.schema_url, header.resource)
     checked = _HEADER.pack(_MAGIC, VERSION, len(content)) + content
-    return checked + _LENGTH.pack(crc32(checked))
+    return (checked + _LENGTH.pack(crc32(checked))) * 2
 
 
-def load_header(buffer: bytes) -> tuple[Header, int]:
-    """Return the header at the start of the bytes, and the position of its end.
+def load_header(buffer: bytes) -> tuple[Header, int, int]:
+    """Return the header at the start of the bytes, or its copy, the position at which the frames begin, and the version.
 
     Raises:
         SegmentError: There is no whole header.
-        SegmentVersionError: The header has a later version.
+        SegmentVersionError: The header has a later version, or the segment has records of a kind that this release does not send.
     """
-    if len(buffer) < _HEADER.size:
+    try:
+        version, content, end = _load_header_at(buffer, 0)
+    except SegmentError:
+        copy = buffer.find(_MAGIC, 1)
+        if copy < 0:
+            raise
+        version, content, end = _load_header_at(buffer, copy)
+    else:
+        end = _end_of_copy(buffer, end) if version == VERSION else end
+    if version > VERSION:  # after the checksum: a version that a flipped bit makes is damage
+        raise SegmentVersionError(
+            f"the segment has version {version}, but this release of heliograph reads versions up to {VERSION}: use the "
+            "release that wrote it, or a later one"
+        )
+    if version > 1:
+        if content[:1] != bytes([LOGS]):
+            raise SegmentVersionError(
+                "the segment has records of a signal that this release of heliograph does not send"
+            )
+        content = content[1:]
+    schema_url, resource = _load_pair(content)
+    return Header(resource=resource, schema_url=schema_url), end, version
+
+
+def _end_of_copy(buffer: bytes, end: int) -> int:
+    """Return the position behind the copy of a header, or the same one if no whole copy follows."""
+    if 2 * end > len(buffer):
+        raise SegmentError("the copy of the header is cut off")
+    return 2 * end if buffer[end : 2 * end] == buffer[:end] else end
+
+
+def _load_header_at(buffer: bytes, start: int) -> tuple[int, bytes, int]:
+    """Return the version and the content of a header, and the position of its end."""
+    if len(buffer) < start + _HEADER.size:
         raise SegmentError("the file is too short for a header")
-    magic, version, length = _HEADER.unpack_from(buffer)
+    magic, version, length = _HEADER.unpack_from(buffer, start)
     if magic != _MAGIC:
         raise SegmentError("the file does not begin as a segment does")
-    end = _HEADER.size + length
+    end = start + _HEADER.size + length
     if end + _LENGTH.size > len(buffer):
         raise SegmentError("the header is cut off")
-    if _LENGTH.unpack_from(buffer, end)[0] != crc32(buffer[:end]):
+    if _LENGTH.unpack_from(buffer, end)[0] != crc32(buffer[start:end]):
         raise SegmentError("the header is damaged: its checksum is wrong")
-    if version != VERSION:  # after the checksum: a version that a flipped bit makes is damage
-        raise SegmentVersionError(
-            f"the segment has version {version}, but this release of heliograph reads version {VERSION}: use the release "
-            "that wrote it, or a later one"
-        )
-    schema_url, resource = _load_pair(buffer[_HEADER.size : end])
-    return Header(resource=resource, schema_url=schema_url), end + _LENGTH.size
+    return version, buffer[start + _HEADER.size : end], end + _LENGTH.size
 
 
 def dump_scope(scope: Scope) -> bytes:

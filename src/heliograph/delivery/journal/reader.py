@@ -27,9 +27,10 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.journal.batch import Batch, Entry
+from heliograph.delivery.journal.batch import LOST_SCOPE, Batch, Entry
 from heliograph.delivery.journal.cursor import read_cursor, write_cursor
-from heliograph.delivery.journal.frames import HEAD_BYTES, SCOPE, Scope, SegmentError, next_frame
+from heliograph.delivery.journal.definitions import find_header, find_scope
+from heliograph.delivery.journal.frames import HEAD_BYTES, SCOPE, Header, Scope, SegmentError, next_frame
 from heliograph.delivery.journal.segment import SegmentReader, segments
 from heliograph.delivery.trust import UntrustedEntryError, check_folder, delete_file, open_file
 from heliograph.runtime.safe_logger import SafeLogger
@@ -37,8 +38,6 @@ from heliograph.semconv import SCOPE as SCOPE_NAME
 
 DAMAGED: Final = "damaged"
 """The name of the folder that damaged bytes are saved to, inside the folder of the journal."""
-
-_NO_SCOPE: Final = Scope(scope=b"")
 
 logger: Final = SafeLogger(SCOPE_NAME)
 
@@ -78,8 +77,10 @@ class JournalReader:
         self._read_only = read_only
         self._on_deleted = on_deleted
         self._segment: SegmentReader | None = None
+        self._header: Header | None = None  # of a segment that was open, in case that the next ones are damaged
         self._finished = 0  # the first sequence of the last segment that was read to its end
         self._passed_over: set[int] = set()
+        self._found_scopes: dict[tuple[int, int], Scope] = {}
         self.acknowledged = max(begin_after, read_cursor(folder))
         self._next = self.acknowledged + 1
         # Records before the oldest segment were acknowledged, or given up and counted by another reader: not damaged.
@@ -117,12 +118,25 @@ class JournalReader:
             if kind == SCOPE:  # also before the first record that is wanted: that one may use it
                 segment.define(scope_number, content)
             elif sequence == self._next:
-                entries.append(Entry(sequence, segment.scopes.get(scope_number, _NO_SCOPE), content))
+                entries.append(Entry(sequence, self._scope_of(segment, scope_number, sequence), content))
                 self._next = sequence + 1
                 size += len(content)
                 if size >= max_bytes or len(entries) >= max_records:
                     break
         return entries
+
+    def _scope_of(self, segment: SegmentReader, number: int, sequence: int) -> Scope:
+        """Return the scope of a record. A record whose scope is lost is counted as damaged, although it is read."""
+        scope = segment.scopes.get(number)
+        if scope is None:
+            place = segment.first, number
+            if place not in self._found_scopes:  # kept, because a rewind opens the segment again
+                self._found_scopes[place] = find_scope(self._folder, segment, number) or LOST_SCOPE
+            scope = segment.scopes[number] = self._found_scopes[place]
+        if scope is LOST_SCOPE and sequence >= self._counted_damaged_before:
+            self.damaged += 1
+            self._counted_damaged_before = sequence + 1
+        return scope
 
     def _skip_damage(self, segment: SegmentReader) -> bool:
         """Move on to the next frame or segment, from a position where no frame is. Return False if there is none yet."""
@@ -132,7 +146,7 @@ class JournalReader:
         if has_ended and not is_finished:
             return False
         rest = segment.rest()
-        start = next_frame(rest, range(segment.first, self._next + len(rest) // HEAD_BYTES + 1))
+        start = next_frame(rest, range(segment.first, max(self._next, segment.first) + len(rest) // HEAD_BYTES + 1))
         if start is not None:
             if start:  # 0: the frame was written since we looked
                 self._save_damaged(segment.path, segment.position, rest[:start])
@@ -169,7 +183,7 @@ class JournalReader:
             if kind == SCOPE:
                 segment.define(scope_number, content)
             elif sequence > self.acknowledged and sequence not in known:
-                newest = Entry(sequence, segment.scopes.get(scope_number, _NO_SCOPE), content)
+                newest = Entry(sequence, segment.scopes.get(scope_number, LOST_SCOPE), content)
         return newest
 
     def rewind(self) -> None:
@@ -242,7 +256,7 @@ class JournalReader:
 
     def _try_open(self, first: int, path: Path, *, is_last: bool) -> SegmentReader | None:
         try:
-            return SegmentReader(first, path)
+            segment = SegmentReader(first, path)
         except FileNotFoundError:  # a thread that appends deleted it to make room
             return None
         except UntrustedEntryError as error:
@@ -253,6 +267,11 @@ class JournalReader:
             if not (is_last and self._is_live):
                 self._discard(first, path, is_last=is_last)
             return None
+        if segment.version is None:
+            segment.header = self._header or find_header(self._folder) or segment.header
+        else:
+            self._header = segment.header
+        return segment
 
     def _pass_over(self, first: int, error: UntrustedEntryError) -> None:
         """Report a segment that somebody else may have prepared, once, and go on behind it."""

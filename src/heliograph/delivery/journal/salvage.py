@@ -10,8 +10,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from heliograph.delivery.journal.batch import Entry
-from heliograph.delivery.journal.frames import SCOPE, Scope, SegmentError
+from heliograph.delivery.journal.batch import LOST_SCOPE, Entry
+from heliograph.delivery.journal.frames import SCOPE, SegmentError
 from heliograph.delivery.journal.segment import SegmentReader
 
 
@@ -31,5 +31,5 @@ def salvage(path: Path, descriptor: int, after: int) -> list[Entry]:
                 if kind == SCOPE:
                     segment.define(scope_number, content)
                 elif sequence > after:
-                    found.append(Entry(sequence, segment.scopes.get(scope_number, Scope(scope=b"")), content))
+                    found.append(Entry(sequence, segment.scopes.get(scope_number, LOST_SCOPE), content))
     return found

@@ -31,6 +31,7 @@ from heliograph.delivery.journal.frames import (
     frame_size,
     load_header,
     load_scope,
+    next_frame,
     read_frames,
 )
 from heliograph.delivery.trust import open_file
@@ -42,6 +43,7 @@ _NAME: Final = re.compile(r"[0-9]{20}\.journal")
 _HEADER_BYTES: Final = 256 * 1024  # read first; almost every resource fits
 _MAX_HEADER_BYTES: Final = 64 * 1024 * 1024
 _WINDOW_BYTES: Final = 256 * 1024
+_MAX_SEARCH_BYTES: Final = 1024 * 1024  # searched for a frame, in a file without a header
 _LENGTH_BYTES: Final = 4
 _CANNOT_RESERVE: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
@@ -179,7 +181,8 @@ class SegmentReader:
         descriptor: The file, if it is open already. It is closed with the reader.
 
     Attributes:
-        header: The resource that all records belong to.
+        header: The resource that all records belong to. It is empty if the header is damaged.
+        version: The version of the format; `None` if the header is damaged.
         scopes: The scopes that were defined so far, by their numbers.
         position: The position of the next frame.
 
@@ -196,15 +199,20 @@ class SegmentReader:
         self._descriptor = open_file(path, os.O_RDONLY, path.parent.parent) if descriptor is None else descriptor
         self._window, self._base = b"", 0
         try:
-            self.header, self.position = self._load_header()
+            self.header, self.position, self.version = self._load_header()
         except BaseException:
             os.close(self._descriptor)
             raise
 
-    def _load_header(self) -> tuple[Header, int]:
+    def _load_header(self) -> tuple[Header, int, int | None]:
         with contextlib.suppress(SegmentError):
             return load_header(self._read(_HEADER_BYTES, 0))
-        return load_header(self._read(_MAX_HEADER_BYTES, 0))
+        try:
+            return load_header(self._read(_MAX_HEADER_BYTES, 0))
+        except SegmentError:
+            if next_frame(self._read(_MAX_SEARCH_BYTES, 0), range(1, 2**32)) is None:
+                raise
+            return Header(resource=b""), 0, None
 
     def frames(self) -> Iterator[Frame]:
         """Yield undamaged frames from the position on, and move the position past each before it is yielded."""

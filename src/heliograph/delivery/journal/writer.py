@@ -36,6 +36,8 @@ SEGMENT_BYTES: Final = 16 * 1024 * 1024
 """The size that segments grow to by default."""
 
 _FIRST_SEGMENT_BYTES: Final = 256 * 1024
+_STRETCH_BYTES: Final = 64 * 1024
+"""The bytes of a segment after which scopes are defined again."""
 
 
 class JournalClosed(Exception):
@@ -85,7 +87,11 @@ class JournalWriter:
         self._is_appending = False
         self._flushed = threading.Condition()
         self._segment: SegmentWriter | None = None
+        # The number of each scope, in all segments; those that the current stretch has defined; and the room of the segment at
+        # which the stretch ends.
+        self._numbers: dict[Scope, int] = {}
         self._scopes: dict[Scope, int] = {}
+        self._stretch_end = 0
         self._synced = 0
         self._flusher: int | None = None
         self._is_closed = False
@@ -118,8 +124,9 @@ class JournalWriter:
         try:
             sequence = self.last_sequence + 1
             segment, number = self._segment, self._scopes.get(scope)
-            if segment is None or number is None or segment.room < HEAD_BYTES + len(encoded):
-                segment, number = self._prepare(sequence, scope, HEAD_BYTES + len(encoded))
+            size = HEAD_BYTES + len(encoded)
+            if segment is None or number is None or segment.room - self._stretch_end < size:
+                segment, number = self._prepare(sequence, scope, size)
             # Before the write: a KeyboardInterrupt between the two makes a gap, which a reader counts. In the other order it
             # would give one sequence to two records, and a reader would skip the second.
             self.last_sequence = sequence
@@ -143,20 +150,31 @@ class JournalWriter:
             raise JournalClosed
         segment, definition = self._segment, dump_scope(scope)
         needed = HEAD_BYTES + len(definition) + size
-        if segment is None or segment.room < needed or len(self._scopes) == MAX_SCOPES:
+        has_no_number = scope not in self._numbers and len(self._numbers) == MAX_SCOPES
+        if segment is None or segment.room < needed or has_no_number:
+            if has_no_number:
+                self._numbers = {}
             segment = self._roll(sequence, needed)
-        # The scope is not defined in this segment: it is a new scope, or there was no room and the segment is a new one.
-        number = len(self._scopes)
-        segment.put(sequence, SCOPE, number, definition)
-        self._scopes[scope] = number  # after the write: records must not use a scope whose frame failed
+        elif segment.room - self._stretch_end < size:
+            self._begin_stretch(segment)
+        number = self._scopes.get(scope)
+        if number is None:
+            number = self._numbers.setdefault(scope, len(self._numbers))
+            segment.put(sequence, SCOPE, number, definition)
+            self._scopes[scope] = number  # after the write: records must not use a scope whose frame failed
         return segment, number
+
+    def _begin_stretch(self, segment: SegmentWriter) -> None:
+        """Begin a part of the segment that defines its scopes anew, so that a damaged definition has copies."""
+        self._scopes = {}
+        self._stretch_end = max(0, segment.room - _STRETCH_BYTES)
 
     def _roll(self, sequence: int, needed: int) -> SegmentWriter:
         """Make the segment that begins with a sequence the current one, with room for at least `needed` bytes of frames."""
         least = len(self._header) + needed
         segment = self._new_segment(sequence, max(self._next_bytes, least), max(self._first_bytes, least))
         old, self._segment = self._segment, segment
-        self._scopes = {}
+        self._begin_stretch(segment)
         if old is not None:
             # Synced here, because from now on `_sync` only syncs the new segment. Not truncated: a full segment has little
             # free space, and is deleted soon.
