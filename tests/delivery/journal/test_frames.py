@@ -101,7 +101,7 @@ def test_header_with_any_flipped_bit_is_damaged() -> None:
 
 
 def test_header_with_any_flipped_bit_is_read_from_its_copy() -> None:
-    """And the damaged copy of a whole header is skipped like other damage."""
+    """The damaged copy of a whole header is skipped like other damage."""
     header = Header(resource=b"resource", schema_url="https://schema")
     whole = dump_header(header)
 
