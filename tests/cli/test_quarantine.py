@@ -243,6 +243,47 @@ def test_replay_of_some_events(quarantine: Quarantine, tmp_path: Path) -> None:
     assert [each.id for each in quarantine.find()] == [2]
 
 
+LUNCH = """
+    from dataclasses import dataclass
+
+    from datasette import hookimpl
+    from datasette.events import Event
+
+    @dataclass
+    class LunchEvent(Event):
+        name = "lunch"
+        meal: str
+
+    @hookimpl
+    def register_events():
+        return [LunchEvent]
+"""
+
+
+def test_replay_of_an_event_of_a_datasette(quarantine: Quarantine, tmp_path: Path) -> None:
+    """Its class comes from `--plugins-dir`. Its namespace, and the quarantine, are in the configuration."""
+    lunch = replace(RECORD, event_name="canteen.lunch", version=None, properties={"meal": "soup"})
+    quarantine.put(lunch)
+    (tmp_path / "extra").mkdir()
+    (tmp_path / "extra" / "lunch.py").write_text(textwrap.dedent(LUNCH))
+    settings = {"namespace": "canteen", "quarantine": quarantine.path.name}
+    (tmp_path / "datasette.json").write_text(json.dumps({"plugins": {"heliograph": settings}}))
+    command = [sys.executable, "-m", "heliograph", "quarantine", "replay", "--plugins-dir", "extra"]
+
+    with Receiver() as receiver:
+        ended = run_process(
+            [*command, "--config", "datasette.json", "datasette"],
+            cwd=tmp_path,
+            env=clean_environment(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint, NO_PROXY="127.0.0.1"),
+        )
+
+        events = [log.event_name for log in receiver.logs()]
+
+    assert ended.returncode == 0, ended.stderr
+    assert events == ["canteen.lunch"]
+    assert list(quarantine.find()) == []
+
+
 def test_replay_through_an_upcaster(quarantine: Quarantine, tmp_path: Path) -> None:
     """The event of an older version is exported as the current version."""
     quarantine.put(replace(ORDER, version="1", properties={"number": "one"}))

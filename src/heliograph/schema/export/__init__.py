@@ -10,10 +10,12 @@ files can be committed and compared.
 - `weaver_v2`, `weaver_v1`: an OpenTelemetry Weaver registry, in its two file formats.
 - `catalogue`: the content of a catalogue for people; `markdown` and `html` render it. `html` uses the files in ``templates/``.
 - `example`: example values for fields, used by the catalogue and the Weaver registry.
+- `weaver_content`, `weaver_attributes`, `added_attributes`, `yaml_text`: what the two Weaver exporters share.
 - `formats`: the formats of ``heliograph schema export``, by name.
 
 Everything that a class declares (briefs, notes, examples, patterns) is text. No exporter lets it become markup or code:
-HTML is escaped by the template engine, Markdown by `markdown`, YAML and JSON by their libraries.
+HTML is escaped by the template engine, Markdown by `markdown`, YAML and JSON by their libraries. Characters that are not printable
+are written as escapes in all formats.
 
 To add an export format:
 

@@ -1,7 +1,7 @@
 """Write schemas as an OpenTelemetry Weaver registry in the file format ``definition/2``, with its manifest.
 
-The manifest names OpenTelemetry's semantic conventions as a dependency. The entities that describe a resource are imported from
-there, so that a check of a stream knows the attributes of the resource, too.
+The manifest names OpenTelemetry's semantic conventions as a dependency. The entities that describe a resource, and the groups that
+define the conventions in use, are imported from there, so that a check of a stream knows these attributes, too.
 
 Weaver has no field for privacy, unit, severity, version and message. All five are written as annotations, for programs:
 ``privacy``, ``unit``, ``severity_number``, ``version``, ``message``. The severity is also in the note of an event, for people.
