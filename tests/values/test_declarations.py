@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, NamedTuple, ParamSpec, TypeVar
@@ -11,11 +12,13 @@ from typing import Annotated, Any, Generic, NamedTuple, ParamSpec, TypeVar
 import attrs
 import msgspec
 import pytest
+from typing_extensions import TypeVarTuple, Unpack
 
 from heliograph import Attribute, Privacy
 from heliograph.values import reports
 from heliograph.values.declarations import NOWHERE, Declaration, Place, fields_of, whole
 from heliograph.values.forms import protected_form_of
+from heliograph.values.introspect import attributes_in, field_hints
 from heliograph.values.privacy import PrivacyPolicy
 
 POLICY = PrivacyPolicy(key="key")
@@ -23,6 +26,7 @@ CANARY = "s3cr3t-c4n4ry"
 MASK = Attribute(privacy=Privacy.MASK)
 T = TypeVar("T")
 P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 Secret = Annotated[str, MASK]
 
 
@@ -64,6 +68,11 @@ class DictAttrs(Generic[T]):
 class Task(Generic[P, T]):
     function: Callable[P, T]
     number: int = 1
+
+
+@dataclass(frozen=True)
+class Items(Generic[Unpack[Ts]]):
+    items: tuple[Unpack[Ts]]
 
 
 @dataclass
@@ -185,6 +194,13 @@ def test_object_that_keeps_its_alias(cls: Any) -> None:
 def test_parameters_for_functions() -> None:
     """They have no type that could be masked. The other fields are exported."""
     assert form(Task(print)) == {"function": "<masked>", "number": 1}
+
+
+def test_parameters_for_any_number_of_types() -> None:
+    """Nothing is known of them, not even their number. Python 3.10 cannot put anything in their place."""
+    assert form(Items((1, CANARY))) == {"items": "<masked>"}
+    if sys.version_info >= (3, 11):
+        assert attributes_in(field_hints(Items, ["items"])["items"]) == [MASK]
 
 
 def test_annotation_of_the_field_around() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
-from typing_extensions import is_typeddict
+from typing_extensions import Unpack, is_typeddict
 
 from heliograph.events import Attribute, Privacy
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
@@ -103,10 +103,18 @@ def arguments_if_unknown(hint: object) -> tuple[object, ...] | None:
     cls = class_of(hint)
     if cls is None or typing.get_args(hint) or not is_generic(cls) or _keeps_alias(cls):
         return None
-    return tuple(
-        ... if type(each).__name__ == "ParamSpec" else annotated(meaning_of(each), (UNKNOWN,))
-        for each in parameters_of(cls)
-    )
+    return tuple(map(_masked_argument, parameters_of(cls)))
+
+
+def _masked_argument(parameter: Any) -> object:
+    masked: Any = annotated(meaning_of(parameter), (UNKNOWN,))
+    match type(parameter).__name__:
+        case "ParamSpec":
+            return ...
+        case "TypeVarTuple":
+            return Unpack[tuple[masked, ...]]  # any number of them
+        case _:
+            return masked
 
 
 def _keeps_alias(cls: type) -> bool:

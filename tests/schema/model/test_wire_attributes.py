@@ -75,6 +75,7 @@ class Empty(TypedDict):
         (list[Tree | None], "string"),
         (list[Tree | Customer], "string"),
         (list[Tree | str], "string"),
+        (tuple[Tree | str, str], "string"),
         (Tree | Customer, "string"),
         (Tree | Customer | None, "string"),
         (Tree | str, "string"),

@@ -324,6 +324,8 @@ class Holder(Generic[T]):
         (Tree | int, 3, "3"),
         (list[Tree | Twig], [], "[]"),
         (list[Tree | None], [], "[]"),
+        (tuple[Tree | Twig, int], (Twig(1), 2), '[{"length":1},2]'),
+        (tuple[Tree | str, int], ("a", 2), '["a",2]'),
     ],
 )
 def test_value_has_the_type_of_its_attribute(hint: Any, value: object, expected: object) -> None:

@@ -187,7 +187,7 @@ def becomes_json_text(kind: Type) -> bool:
 
 def _array_wire_type(kind: ArrayType) -> str:
     items = kind.prefix if kind.items is None else (*kind.prefix, kind.items)
-    if items and all(map(_is_never_scalar, items)):
+    if items and (all(map(_is_never_scalar, items)) or any(map(_is_never_scalar, kind.prefix))):
         return "string"  # the array becomes JSON text
     if not items or any(isinstance(item, (AnyType, UnionType)) or is_nullable(item) for item in items):
         return "any"
