@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,30 @@ def test_target_that_is_no_url_is_used_as_it_is(prefix: str) -> None:
 
         assert send(to(target, insecure=True)).action is Action.DELIVERED
         assert send(to(target)).reason is Reason.TLS
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6() and "CI" not in os.environ, reason="this machine has no IPv6 address")
+def test_ipv6_address_in_a_url() -> None:
+    """gRPC needs its brackets, which a URL has, too."""
+    handler = grpc.method_handlers_generic_handler(
+        SERVICE, {"Export": grpc.unary_unary_rpc_method_handler(lambda body, context: b"")}
+    )
+    server = grpc.server(ThreadPoolExecutor(1), handlers=(handler,))
+    port = server.add_insecure_port("[::1]:0")
+    server.start()
+    try:
+        assert send(to(f"http://[::1]:{port}")).action is Action.DELIVERED
+    finally:
+        server.stop(0).wait()
 
 
 @pytest.mark.parametrize("key", ["grpc-status-details-bin", "google.rpc.retryinfo-bin", None])

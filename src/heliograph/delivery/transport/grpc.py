@@ -137,7 +137,6 @@ def _new_channel(destination: Destination) -> Any:
         target = f"{f'[{host}]' if ':' in host else host}:{port_of(target)}"
     options = [
         ("grpc.primary_user_agent", f"heliograph/{__version__}"),
-        ("grpc.max_send_message_length", -1),  # no limit: `check_request_size` has checked the request
         ("grpc.max_receive_message_length", _RESPONSE_LIMIT),
         ("grpc.enable_retries", 0),  # the sender decides about retries
         # Otherwise a new channel would share the failed connection of the last one, and its waiting time.
