@@ -3,7 +3,8 @@
 The exporters log a status or the text of an exception, under names that a newcomer does not know, without the URL. And they take
 every status below 400 for a success, also the page of a web server: all would be lost without a word. So
 
-- exporters over HTTP get a `requests.Session` that examines each response. A response that is not OTLP's is a failure.
+- the HTTP client of an exporter is wrapped, to examine each response. A response that is not OTLP's is a failure. The client is
+  private (there is no public hook that all releases have, some use requests, some urllib3): an exporter without it works as it is.
 - after a failure over gRPC, the server is asked once a minute at most if it speaks HTTP/1.
 
 Threads: the worker thread of an SDK processor exports. The log of failures has its own lock.
@@ -15,6 +16,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -39,7 +41,6 @@ _REDIRECTS: Final = range(300, 400)
 _TAKEN_FOR_SUCCESS: Final = range(200, 400)
 """The statuses that the SDK's exporters take for a success."""
 _PROBE_SECONDS: Final = 1.0
-_CREDENTIALS: Final = ("OTEL_PYTHON_EXPORTER_OTLP_HTTP_", "CREDENTIAL_PROVIDER")
 
 _log: Final = LimitedLog(SafeLogger(SCOPE))
 
@@ -53,10 +54,10 @@ def create_exporter(found: EntryPoint, signal: TelemetrySignal, environ: Mapping
         environ: The environment variables; `None` means those of the process, which the exporter reads, too.
     """
     environ = os.environ if environ is None else environ
-    create: Any = counting_exporter(found.load())
-    if found.name == _HTTP and not _has_credential_provider(environ):
-        return create(session=explaining_session(signal))
-    exporter = create()
+    exporter: Any = counting_exporter(found.load())()
+    client: Any = getattr(exporter, "_client", None)
+    if found.name == _HTTP and hasattr(client, "_transport"):
+        client._transport = ExplainedTransport(client._transport, signal)  # noqa: SLF001 — see the module's docstring
     if found.name == _GRPC:
         _, endpoint = endpoint_of(signal, environ)
         exporter.on_failure = GrpcExplanation(signal, endpoint or "http://localhost:4317")
@@ -82,26 +83,31 @@ def endpoint_problem(found: EntryPoint, signal: TelemetrySignal, environ: Mappin
     return f"{variable}: {problem}" if problem else None
 
 
-def explaining_session(signal: TelemetrySignal) -> Any:
-    """Return a session of `requests` that logs an explanation of each failure that the endpoint may have caused."""
-    # Imported here: only exporters over HTTP need it, and they have imported it.
-    import requests
+class ExplainedTransport:
+    """The HTTP client of an exporter, which logs an explanation of each failure that the endpoint may have caused.
 
-    class ExplainingSession(requests.Session):
-        def send(self, request: Any, **kwargs: Any) -> Any:
-            try:
-                response = super().send(request, **kwargs)
-            except requests.RequestException as error:
-                if explanation := explain_http_error(error):
-                    _report(signal, request.url, explanation)
-                raise
-            if problem := _problem_of_response(response, request.url):
-                _report(signal, request.url, problem)
-                if response.status_code in _TAKEN_FOR_SUCCESS:
-                    raise requests.RequestException(problem)
-            return response
+    Args:
+        transport: The client of the exporter.
+        signal: The signal that it exports.
+    """
 
-    return ExplainingSession()
+    def __init__(self, transport: Any, signal: TelemetrySignal) -> None:
+        self._transport = transport
+        self._signal = signal
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def request(self, method: str, url: str, **kwargs: Any) -> Any:
+        """Send a request, and return its result: a failure if the response is not one of OTLP."""
+        result = self._transport.request(method, url, **kwargs)
+        problem = explain_http_error(result.error) if result.error else _problem_of_response(result, url)
+        if not problem:
+            return result
+        _report(self._signal, url, problem)
+        if result.status_code in _TAKEN_FOR_SUCCESS:
+            return replace(result, status_code=None, reason=problem, error=ValueError(problem))
+        return result
 
 
 class GrpcExplanation:
@@ -129,7 +135,7 @@ class GrpcExplanation:
 def _problem_of_response(response: Any, url: str) -> str:
     status, media_type = (
         response.status_code,
-        response.headers.get("content-type", "").partition(";")[0].strip().lower(),
+        response.headers().get("content-type", "").partition(";")[0].strip().lower(),
     )
     if status in _REDIRECTS:
         return f"HTTP {status}: redirects are not followed; use the URL that the server redirects to"
@@ -154,8 +160,3 @@ def _speaks_http1(endpoint: str) -> bool:
             return connection.recv(16).startswith(b"HTTP/1.")
     except (OSError, ValueError):
         return False
-
-
-def _has_credential_provider(environ: Mapping[str, str]) -> bool:
-    start, end = _CREDENTIALS
-    return any(name.startswith(start) and name.endswith(end) for name in environ)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -111,3 +113,26 @@ def test_headers_compare_like_the_mapping_that_they_are() -> None:
     assert headers == {"x-team": "a"}
     assert (len(headers), headers["x-team"]) == (1, "a")
     assert Headers() == {}
+
+
+def test_directory_of_certificates_is_trusted(tmp_path: Path) -> None:
+    """As OpenSSL reads it: OpenSSL looks each certificate up when it needs it."""
+    context = http(ca_file=str(tmp_path)).tls_context()
+
+    assert context.cert_store_stats()["x509_ca"] == 0
+    assert context.verify_mode is ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize("capath", [None, "empty", "missing"])
+def test_certificates_of_certifi_are_trusted_where_the_system_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capath: str | None
+) -> None:
+    """Python of python.org for macOS, and some containers, come without certificates."""
+    (tmp_path / "empty").mkdir()
+    found = SimpleNamespace(cafile=None, capath=capath and str(tmp_path / capath))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: found)
+
+    assert http().tls_context().cert_store_stats()["x509_ca"] > 50
+
+    monkeypatch.setitem(sys.modules, "certifi", None)
+    assert http().tls_context().verify_mode is ssl.CERT_REQUIRED

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,6 +131,12 @@ PROXIES = {"http_proxy": "plain", "https_proxy": "tls", "all_proxy": "all"}
         ({"HTTPS_PROXY": "upper", "https_proxy": "lower"}, True, ("https_proxy", "lower")),
         ({"https_proxy": "lower", "HTTPS_PROXY": "upper"}, True, ("https_proxy", "lower")),
         ({"https_proxy": ""}, True, None),
+        ({"https_proxy": "", "HTTPS_PROXY": "upper"}, True, None),
+        ({"https_proxy": "", "all_proxy": "all"}, True, ("all_proxy", "all")),
+        ({**PROXIES, "no_proxy": "collector.example:4318"}, True, None),
+        ({**PROXIES, "no_proxy": "collector.example:4317"}, True, ("https_proxy", "tls")),
+        ({**PROXIES, "no_proxy": "ector.example"}, True, ("https_proxy", "tls")),
+        ({**PROXIES, "no_proxy": ":4318,4318"}, True, ("https_proxy", "tls")),
         ({**PROXIES, "no_proxy": "other.example"}, True, ("https_proxy", "tls")),
         ({**PROXIES, "no_proxy": "collector.example"}, True, None),
         ({**PROXIES, "no_proxy": "example"}, True, None),
@@ -140,7 +148,50 @@ PROXIES = {"http_proxy": "plain", "https_proxy": "tls", "all_proxy": "all"}
 )
 def test_proxy_of_the_environment(environ: dict[str, str], secure: bool, found: tuple[str, str] | None) -> None:
     """The rules are those of other programs. In a CGI script, `HTTP_PROXY` is a header that any client can set."""
-    assert proxy_for(environ, "collector.example", secure=secure) == found
+    assert proxy_for(environ, "collector.example", 4318, secure=secure) == found
+
+
+ENTRIES = [
+    "10.0.0.0/8",
+    "10.1.2.3",
+    "10.1.2.0/24",
+    "10.1.2.3/32",
+    "0.0.0.0/0",
+    "10.0.0.0/33",
+    "10.0.0.0/255.0.0.0",
+    "10.",
+    "::1",
+]
+ENTRIES += [
+    "*",
+    "",
+    " ",
+    "example",
+    ".example",
+    "a.example",
+    "a.example:4318",
+    ":4318",
+    "4318",
+    "le",
+    "10.1.2.3:4318",
+    "fd00::/8",
+]
+HOSTS = ["10.1.2.3", "11.1.2.3", "a.example", "example", "b.test", "::1", "fd00::1"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="requests asks the system for more on other platforms")
+@given(st.lists(st.sampled_from(ENTRIES), max_size=3), st.sampled_from(HOSTS), st.sampled_from([4318, 80]))
+def test_exceptions_from_the_proxy_are_those_of_requests(entries: list[str], host: str, port: int) -> None:
+    """The SDK's exporters use requests, and the outbox has to take the same way. (Older releases accept parts of words, too.)"""
+    requests = pytest.importorskip("requests", "2.33")
+    no_proxy = ", ".join(entries)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("no_proxy", "NO_PROXY"):
+            patch.delenv(name, raising=False)
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        is_excepted = requests.utils.should_bypass_proxies(url, no_proxy)
+
+    assert (proxy_for({"http_proxy": "proxy", "no_proxy": no_proxy}, host, port, secure=False) is None) == is_excepted
 
 
 def test_proxy_url_gets_a_scheme() -> None:
@@ -150,3 +201,11 @@ def test_proxy_url_gets_a_scheme() -> None:
     for value in ("https://proxy", "socks5://proxy", "http://", "a b"):
         with pytest.raises(ValueError, match=r"it |only "):
             proxy_url(value)
+
+
+def test_socks_proxy_is_named() -> None:
+    """The message says what to do instead, without the value, which may contain a password."""
+    with pytest.raises(ValueError, match=r"it is a SOCKS proxy \(socks5h://\).* NO_PROXY") as error:
+        proxy_url("socks5h://user:canary@proxy:1080")
+
+    assert "canary" not in str(error.value)

@@ -155,7 +155,7 @@ def test_proxy_of_the_environment_is_for_other_hosts() -> None:
     assert read(ENDPOINT="https://collector.example", https_proxy=proxy).proxy == proxy
     assert read(ENDPOINT="https://collector.example", http_proxy=proxy).proxy is None
     assert read(ENDPOINT="http://127.0.0.1:4318", http_proxy=proxy).proxy is None
-    assert "https_proxy: only proxies" in problem_of(ENDPOINT="https://a.example", https_proxy="socks5://proxy")
+    assert "https_proxy: only proxies" in problem_of(ENDPOINT="https://a.example", https_proxy="https://proxy")
 
 
 def test_every_problem_is_reported_at_once_without_a_value_of_a_header() -> None:
@@ -178,3 +178,44 @@ def test_every_problem_is_reported_at_once_without_a_value_of_a_header() -> None
         assert f"{PREFIX}{name}: " in text
     assert len(caught.value.problems) == len(names)
     assert "canary" not in text
+
+
+def test_trust_without_a_variable_of_ours_is_that_of_requests(tmp_path: Path) -> None:
+    """REQUESTS_CA_BUNDLE, else CURL_CA_BUNDLE: a file or a directory. OpenTelemetry's own variable comes first."""
+    first, second = Certificates(tmp_path / "first"), Certificates(tmp_path / "second")
+    for each in (first, second):
+        each.directory.mkdir()
+    https = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector.example"}
+
+    def ca(**variables: str) -> str | None:
+        return destination_from_env({**https, **variables}).ca_file
+
+    assert ca() is None
+    assert ca(REQUESTS_CA_BUNDLE=first.ca_file, CURL_CA_BUNDLE=second.ca_file) == first.ca_file
+    assert ca(REQUESTS_CA_BUNDLE="", CURL_CA_BUNDLE=second.ca_file) == second.ca_file
+    assert ca(CURL_CA_BUNDLE=str(second.directory)) == str(second.directory)
+    assert ca(REQUESTS_CA_BUNDLE=first.ca_file, OTEL_EXPORTER_OTLP_CERTIFICATE=second.ca_file) == second.ca_file
+    assert ca(REQUESTS_CA_BUNDLE=first.ca_file, OTEL_EXPORTER_OTLP_PROTOCOL="grpc") is None
+    assert ca(REQUESTS_CA_BUNDLE="/no/such", OTEL_EXPORTER_OTLP_ENDPOINT="http://collector.example") is None
+    with pytest.raises(SettingsError, match="REQUESTS_CA_BUNDLE: cannot be read"):
+        ca(REQUESTS_CA_BUNDLE="/no/such")
+
+
+def test_proxy_is_not_used_for_hosts_that_no_proxy_names() -> None:
+    """By network and by port, over HTTP and gRPC."""
+
+    def proxy(no_proxy: str, **variables: str) -> str | None:
+        environ = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://10.1.2.3:4318",
+            "http_proxy": "http://proxy:3128",
+            **variables,
+        }
+        return destination_from_env({**environ, "no_proxy": no_proxy}).proxy
+
+    assert proxy("10.0.0.0/8") is None
+    assert proxy("11.0.0.0/8") == "http://proxy:3128"
+    assert proxy("a.example:4317", OTEL_EXPORTER_OTLP_ENDPOINT="http://a.example:4317") is None
+    grpc = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_INSECURE": "true"}
+    assert proxy("a.example:4317", OTEL_EXPORTER_OTLP_ENDPOINT="a.example:4317", **grpc) is None
+    assert proxy("a.example:1", OTEL_EXPORTER_OTLP_ENDPOINT="a.example:4317", **grpc) == "http://proxy:3128"
+    assert proxy("b", OTEL_EXPORTER_OTLP_ENDPOINT="dns://8.8.8.8/a.example:4317", **grpc) == "http://proxy:3128"

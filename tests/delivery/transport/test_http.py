@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import socket
 import ssl
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -32,6 +34,7 @@ from heliograph.delivery.transport.timed_socket import TimedSocket
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 
 ACCEPTED = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"
+PARTIAL = b"\x0a\x07\x08\x01\x12\x03bad"
 RECORD = log_record_field(encode_log_record(LogRecord(attributes={"log.record.uid": "one"})))
 BODY = join_request(b"", "", [(encode_scope("tests"), "", [RECORD])])
 
@@ -483,3 +486,53 @@ def test_close_cancels_a_handshake() -> None:
 
     assert found[0].reason is Reason.CANCELLED
     assert seconds < 30
+
+
+@pytest.mark.parametrize("interim", [b"100 Continue", b"102 Processing", b"103 Early Hints"])
+def test_interim_responses_are_not_the_response(interim: bytes) -> None:
+    """Any number of them, with headers, may come before it; the connection carries the next request."""
+    head = b"HTTP/1.1 " + interim + b"\r\nLink: </style.css>; rel=preload\r\n\r\n"
+    with listening(lambda connection, _: connection.sendall(head * 3 + ACCEPTED)) as listener:
+        transport = transport_to(f"http://127.0.0.1:{listener.port}/v1/logs")
+        verdicts = [transport.send(BODY, 10) for _ in range(2)]
+        transport.close()
+
+    assert [verdict.action for verdict in verdicts] == [Action.DELIVERED] * 2
+
+
+def test_interim_responses_without_end_are_no_response() -> None:
+    """The records wait."""
+    with listening(lambda connection, _: connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 200)) as listener:
+        verdict = send(f"http://127.0.0.1:{listener.port}/v1/logs")
+
+    assert (verdict.action, verdict.reason) == (Action.RETRY, Reason.CONNECTION)
+
+
+def test_switch_of_protocols_is_no_interim_response() -> None:
+    """101 ends HTTP on the connection."""
+    with listening(lambda connection, _: connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")) as listener:
+        verdict = send(f"http://127.0.0.1:{listener.port}/v1/logs")
+
+    assert (verdict.action, verdict.reason) == (Action.HOLD, Reason.UNREADABLE)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "action"),
+    [
+        ("gzip", gzip.compress(PARTIAL), Action.PARTIAL),
+        ("GZIP", gzip.compress(b""), Action.DELIVERED),
+        ("deflate", zlib.compress(PARTIAL), Action.PARTIAL),
+        ("identity", PARTIAL, Action.PARTIAL),
+        ("gzip", b"not compressed", Action.HOLD),
+        ("br", b"unknown", Action.HOLD),
+        ("gzip", gzip.compress(bytes(50 * 2**20)), Action.HOLD),
+    ],
+)
+def test_compressed_response_is_read(encoding: str, body: bytes, action: Action) -> None:
+    """No compression is asked for, but some proxies compress all the same. A bomb is read to 4 MiB only."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with listening(lambda connection, _: connection.sendall(head + body)) as listener:
+        verdict = send(f"http://127.0.0.1:{listener.port}/v1/logs")
+
+    assert verdict.action is action
+    assert "accept-encoding: identity" in listener.heads[0]

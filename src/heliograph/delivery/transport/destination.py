@@ -6,10 +6,13 @@ them, so that they can be removed from the server's own texts before those are l
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import ssl
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -58,7 +61,7 @@ class Destination:
         headers: The headers (gRPC: the metadata) of each request.
         timeout_seconds: The longest that one request may take, from the name lookup to the last byte of the response.
         gzip: True if requests are compressed.
-        ca_file: A file with the certificates to trust instead of the system's.
+        ca_file: A file with the certificates to trust instead of the system's. Over HTTP also a directory, as OpenSSL reads it.
         client_certificate: A file with the certificate that is shown to the server; it may contain the key too.
         client_key: A file with the key of the client certificate.
         insecure: True if a gRPC target that is not a URL is reached without TLS.
@@ -110,8 +113,30 @@ class Destination:
         Raises:
             OSError: A file cannot be read, or is not PEM (`ssl.SSLError`).
         """
-        context = ssl.create_default_context(cafile=self.ca_file)
+        context = _trusting(self.ca_file)
         if self.client_certificate:
             # With an empty password, an encrypted key is an error. Without one, OpenSSL would ask at the terminal.
             context.load_cert_chain(self.client_certificate, self.client_key, password="")
         return context
+
+
+def _trusting(ca: str | None) -> ssl.SSLContext:
+    """Return TLS settings that trust the certificates of a file or a directory, or those of the system."""
+    if ca is not None and Path(ca).is_dir():
+        return ssl.create_default_context(capath=ca)
+    if ca is None and not _system_has_certificates():
+        with contextlib.suppress(ImportError):
+            import certifi
+
+            ca = certifi.where()
+    return ssl.create_default_context(cafile=ca)
+
+
+def _system_has_certificates() -> bool:
+    """Return True if OpenSSL finds certificates to trust. Python of python.org for macOS, and small containers, have none."""
+    if sys.platform == "win32":  # pragma: no cover — Windows has a store of its own
+        return True
+    paths = ssl.get_default_verify_paths()
+    with contextlib.suppress(OSError):  # a directory that this user may not read is none
+        return bool(paths.cafile or (paths.capath and any(Path(paths.capath).iterdir())))
+    return False

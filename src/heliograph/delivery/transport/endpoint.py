@@ -79,22 +79,51 @@ def other_host(endpoint: str) -> str | None:
     return None if _is_loopback(host) else host
 
 
-def proxy_for(environ: Mapping[str, str], host: str, *, secure: bool) -> tuple[str, str] | None:
+def proxy_for(environ: Mapping[str, str], host: str, port: int, *, secure: bool) -> tuple[str, str] | None:
     """Return the environment variable that names a proxy for the host, and its value; `None` without one.
 
-    The rules are those of curl and of Python's urllib: ``https_proxy`` or ``http_proxy``, else ``all_proxy``; none for the
-    hosts in ``no_proxy``; lower case before upper case.
+    The rules are those of `requests`, which the SDK's exporters use: ``https_proxy`` or ``http_proxy``, else ``all_proxy``; lower
+    case before upper case, also if it is empty; none for the hosts in ``no_proxy``.
     """
-    by_name = {
-        name.lower(): (name, value)
-        # Upper case sorts before lower case, so a lower-case name replaces the upper-case one.
-        for name, value in sorted(environ.items())
+    by_name: dict[str, tuple[str, str]] = {}
+    # Upper case sorts before lower case, so a lower-case name replaces the upper-case one.
+    for name, value in sorted(environ.items()):
         # In a CGI script, HTTP_PROXY is the value of a request header named "Proxy" ("httpoxy").
-        if name.lower().endswith("_proxy") and value and (name != "HTTP_PROXY" or "REQUEST_METHOD" not in environ)
-    }
-    found = by_name.get("https_proxy" if secure else "http_proxy") or by_name.get("all_proxy")
+        if name.lower().endswith("_proxy") and (name != "HTTP_PROXY" or "REQUEST_METHOD" not in environ):
+            by_name[name.lower()] = (name, value)
+    found = _with_value(by_name, "https_proxy" if secure else "http_proxy") or _with_value(by_name, "all_proxy")
     _, no_proxy = by_name.get("no_proxy", ("", ""))
-    return None if found is None or proxy_bypass_environment(host, {"no": no_proxy}) else found
+    return None if found is None or _is_excepted(host, port, no_proxy) else found
+
+
+def _with_value(by_name: Mapping[str, tuple[str, str]], name: str) -> tuple[str, str] | None:
+    found = by_name.get(name)
+    return found if found is not None and found[1] else None
+
+
+def _is_excepted(host: str, port: int, no_proxy: str) -> bool:
+    """Return True if ``no_proxy`` lists the host: by `requests`, or by Python's urllib, which it asks, too."""
+    if proxy_bypass_environment(host, {"no": no_proxy}):
+        return True
+    entries = [entry for entry in no_proxy.replace(" ", "").split(",") if entry]
+    try:
+        address = ipaddress.IPv4Address(host)
+    except ValueError:
+        # `.` before both: the end of a name counts from a dot on.
+        return any(f".{host}:{port}".endswith(f".{entry.lstrip('.')}") for entry in entries)
+    return any(_contains(entry, address) for entry in entries)
+
+
+def _contains(entry: str, address: ipaddress.IPv4Address) -> bool:
+    """Return True if an entry of ``no_proxy`` is the address, or a network that contains it (``10.0.0.0/8``)."""
+    _, slash, bits = entry.partition("/")
+    if slash and not (bits.isascii() and bits.isdigit() and int(bits[:3]) > 0):
+        # `requests` reads neither masks (10.0.0.0/255.0.0.0) nor networks of all addresses.
+        return False
+    try:
+        return address in ipaddress.IPv4Network(entry, strict=False)
+    except ValueError:
+        return False
 
 
 def proxy_url(value: str) -> str:
@@ -104,7 +133,13 @@ def proxy_url(value: str) -> str:
         ValueError: It is not a URL, or the proxy is not an HTTP proxy.
     """
     url = value if "://" in value else f"http://{value}"
-    if scheme_of(url) != "http":
+    scheme = url.partition("://")[0].lower()
+    if scheme.startswith("socks"):
+        raise ValueError(
+            f"it is a SOCKS proxy ({scheme}://), and the outbox supports HTTP proxies only; name one, or list the host of the "
+            "endpoint in NO_PROXY"
+        )
+    if scheme != "http":
         raise ValueError("only proxies whose URL begins with http:// are supported")
     _check_parts(url)
     return url

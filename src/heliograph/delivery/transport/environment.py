@@ -6,6 +6,9 @@ Sources: OpenTelemetry specification, OTLP exporter configuration and endpoint U
 A variable of the logs signal (``OTEL_EXPORTER_OTLP_LOGS_*``) replaces the common one (``OTEL_EXPORTER_OTLP_*``) as a
 whole: lists of headers are not merged. An empty variable counts as unset.
 
+Proxies, and the certificates to trust if no variable of OpenTelemetry names any, are those of `requests`, which the SDK's exporters
+use: a program that begins to use an outbox reaches the same server by the same way.
+
 Every problem is collected, and all are reported in one `SettingsError`. A message names the variable, and never shows a
 value that may be a credential: a header, or a URL.
 """
@@ -17,6 +20,7 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import unquote
 
@@ -26,7 +30,15 @@ from heliograph.delivery.transport.destination import (
     Headers,
     OtlpProtocol,
 )
-from heliograph.delivery.transport.endpoint import grpc_endpoint, http_endpoint, other_host, proxy_for, proxy_url
+from heliograph.delivery.transport.endpoint import (
+    grpc_endpoint,
+    http_endpoint,
+    other_host,
+    port_of,
+    proxy_for,
+    proxy_url,
+    scheme_of,
+)
 from heliograph.errors import SettingsError
 
 T = TypeVar("T")
@@ -35,6 +47,7 @@ ALLOW_PLAINTEXT: Final = "HELIOGRAPH_OUTBOX_ALLOW_PLAINTEXT"
 LONGEST_TIMEOUT_SECONDS: Final = 60 * 60.0
 SHORTEST_TIMEOUT_MILLIS: Final = 100
 
+_CA_VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _MAX_DIGITS: Final = 12
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -114,7 +127,7 @@ def _read_destination(variables: _OtlpVariables) -> Destination | None:
     headers = variables.parse("HEADERS", lambda value: _parse_headers(value, protocol), Headers())
     timeout_seconds = variables.parse("TIMEOUT", _parse_timeout, DEFAULT_TIMEOUT_SECONDS)
     gzip = variables.parse("COMPRESSION", _parse_compression, False)
-    ca_file = variables.parse("CERTIFICATE", _parse_ca_file, None)
+    ca_file = variables.parse("CERTIFICATE", lambda value: _parse_ca(value, protocol), None)
     client_certificate, client_key = _read_client_certificate(variables)
     if url is None:
         return None
@@ -129,7 +142,11 @@ def _read_destination(variables: _OtlpVariables) -> Destination | None:
         client_key=client_key,
         insecure=insecure,
     )
-    return replace(destination, proxy=_read_proxy(variables, destination))
+    return replace(
+        destination,
+        ca_file=destination.ca_file or _read_ca_of_requests(variables, destination),
+        proxy=_read_proxy(variables, destination),
+    )
 
 
 def _read_endpoint(variables: _OtlpVariables, protocol: OtlpProtocol) -> str | None:
@@ -158,10 +175,20 @@ def _read_client_certificate(variables: _OtlpVariables) -> tuple[str | None, str
     return certificate, key
 
 
+def _read_ca_of_requests(variables: _OtlpVariables, destination: Destination) -> str | None:
+    """Return the file or directory of certificates that `requests` would trust, for the same trust as the SDK's exporters."""
+    if destination.protocol is OtlpProtocol.GRPC or not destination.secure or variables.find("CERTIFICATE")[1]:
+        return None
+    for variable in _CA_VARIABLES:
+        if variables.environ.get(variable, "").strip():
+            return variables.parse_variable(variable, lambda value: _parse_ca(value, OtlpProtocol.HTTP), None)
+    return None
+
+
 def _read_proxy(variables: _OtlpVariables, destination: Destination) -> str | None:
     """Return the proxy for the destination. None is used for this host: a proxy's loopback address is the proxy itself."""
     host = other_host(destination.url)
-    found = host and proxy_for(variables.environ, host, secure=destination.secure)
+    found = host and proxy_for(variables.environ, host, _port_of(destination.url), secure=destination.secure)
     return variables.parse_variable(found[0], proxy_url, None) if found else None
 
 
@@ -233,7 +260,17 @@ def _problem_of_header(name: str, value: str, protocol: OtlpProtocol) -> str | N
     return None
 
 
-def _parse_ca_file(value: str) -> str:
+def _port_of(url: str) -> int:
+    """Return the port of an endpoint; 0 if it is a target of gRPC without one."""
+    try:
+        return port_of(url if scheme_of(url) else f"http://{url}")
+    except ValueError:
+        return 0
+
+
+def _parse_ca(value: str, protocol: OtlpProtocol) -> str:
+    if protocol is OtlpProtocol.HTTP and Path(value).is_dir():
+        return value
     _check_pem(lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value))
     return value
 

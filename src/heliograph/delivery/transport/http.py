@@ -24,8 +24,9 @@ import gzip
 import os
 import ssl
 import threading
+import zlib
 from datetime import datetime, timezone
-from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, parse_headers
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
 USER_AGENT: Final = f"heliograph/{__version__}"
 
 _SUCCESS: Final = range(200, 300)
+_INTERIM: Final = frozenset(range(100, 200)) - {101}
+_MAX_INTERIM: Final = 100
+_COMPRESSED: Final = frozenset({"gzip", "x-gzip", "deflate"})
 _GZIP_LEVEL: Final = 6
 """The default of zlib and of gRPC. Level 9 takes twice the time and saves one percent."""
 
@@ -127,6 +131,7 @@ class HttpTransport(Transport):
             if response.will_close or not response.isclosed():
                 self._discard_connection()
         headers = {name.lower(): value for name, value in response.headers.items()}
+        body = _decoded(body, headers.get("content-encoding", ""))
         now = datetime.now(timezone.utc)
         explanation = explain_status(response.status, self._destination.url)
         where = f" from {self._destination.url_without_query}" if explanation or response.status in _SUCCESS else ""
@@ -145,6 +150,7 @@ class HttpTransport(Transport):
             return self._connection
         self._discard_connection()
         self._connection = HTTPConnection(self._url.hostname or "", port_of(self._destination.url))
+        self._connection.response_class = _FinalResponse
         self._connection.auto_open = 0  # otherwise http.client reconnects by itself, without a deadline
         self._connection.sock = self._connect(deadline)
         return self._connection
@@ -169,7 +175,7 @@ class HttpTransport(Transport):
         lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", f"User-Agent: {USER_AGENT}"]
         lines += [f"{name}: {value}" for name, value in _proxy_headers(proxy).items()]
         connection.sendall("\r\n".join([*lines, "\r\n"]).encode())
-        with HTTPResponse(connection, method="CONNECT") as response:
+        with _FinalResponse(connection, method="CONNECT") as response:
             response.begin()
             if response.status not in _SUCCESS:
                 raise _ProxyError(f"the proxy rejected the connection with HTTP {response.status}")
@@ -217,6 +223,22 @@ class HttpTransport(Transport):
         self._create_locks()
 
 
+class _FinalResponse(HTTPResponse):
+    """A response, after any number of interim ones.
+
+    A server may send interim responses (103 Early Hints, 102 Processing) before the one that counts (RFC 9110, 15.2).
+    `http.client` skips 100 Continue only. 101 is no interim response: it ends HTTP on the connection.
+    """
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(_MAX_INTERIM):
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # private; also called by `begin`
+            if status not in _INTERIM:
+                return version, status, reason
+            parse_headers(self.fp)
+        raise HTTPException("too many interim responses")
+
+
 class _ProxyError(OSError):
     """The proxy did not open a tunnel to the server."""
 
@@ -236,6 +258,21 @@ def _read_body(response: HTTPResponse) -> bytes:
             raise
         return b""
     return body
+
+
+def _decoded(body: bytes, encoding: str) -> bytes:
+    """Return the body without its compression, cut as in `_read_body`.
+
+    We ask for none (`http.client` sends ``Accept-Encoding: identity``), but some proxies compress all the same. A body that cannot be
+    decoded is returned as it is, and is then no message of OTLP.
+    """
+    if encoding.strip().lower() not in _COMPRESSED:
+        return body
+    try:
+        # 32: both formats, gzip and zlib, are recognized by their headers.
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, MAX_RESPONSE_BYTES + 1)
+    except zlib.error:
+        return body
 
 
 def _tls_context(destination: Destination) -> ssl.SSLContext:
