@@ -330,6 +330,37 @@ def test_one_rejected_record_becomes_a_dead_letter_and_no_other(tmp_path: Path, 
     assert bench.counts.by_reason(OUTBOX_DEAD) == {verdict.reason.value: 1}
 
 
+def test_last_record_of_a_batch_is_proven_to_be_bad_by_those_before_it(tmp_path: Path) -> None:
+    """No request after it is needed."""
+    bench, journal = Bench(tmp_path, lambda records: BAD_DATA if "d" in records else DELIVERED), journal_of("abcd")
+
+    assert bench.sender.send_next(journal) is Outcome.SENT
+    assert bench.transport.requests[-1] == ["d"]
+    assert bench.dead() == [("d", BAD_DATA.reason.value, BAD_DATA.message)]
+
+
+def test_server_that_accepts_requests_and_no_record_ends_a_batch(tmp_path: Path) -> None:
+    """Many requests prove nothing then, and nothing else waits that could be tried."""
+    rejected = Verdict(action=Action.PARTIAL, reason=Reason.PARTIAL_SUCCESS, rejected=1)
+    bench = Bench(tmp_path, lambda records: TOO_LARGE if len(records) > 1 else rejected)
+
+    assert bench.sender.send_next(RecordingSource(batch_of(range(16)))) is Outcome.SENT
+    assert bench.counts.total(OUTBOX_REJECTED) == 16
+    assert bench.dead() == []
+
+
+def test_record_that_was_delivered_before_those_in_front_of_it_is_not_sent_again(tmp_path: Path) -> None:
+    """It is acknowledged even while the destination refuses everything."""
+    bench, other, journal = Bench(tmp_path, lambda records: BAD_DATA), journal_of("a"), journal_of("b")
+    assert bench.sender.send_next(other) is Outcome.LATER
+    bench.sender._refusals.memory_of(journal).done.add(1)
+    bench.now += 60
+
+    assert bench.sender.send_next(journal) is Outcome.SENT
+    assert bench.transport.requests == [["a"]]
+    assert journal.acknowledged == 1
+
+
 def test_record_stays_if_the_dead_letters_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
