@@ -892,6 +892,21 @@ def test_startup_hook_of_a_plugin_that_a_startup_hook_registers_may_be_async(tel
     assert started == ["late"]
 
 
+def test_startup_hook_may_return_anything(telemetry: Telemetry) -> None:
+    """A value that cannot be awaited is ignored, as in Datasette."""
+
+    class Counting(Reader):
+        @hookimpl
+        def startup(self, datasette):
+            return 5
+
+    plugin = Counting()
+    with telemetry.host(plugin) as host:
+        host.track(PageEvent(1))
+
+    assert plugin.numbers == [1]
+
+
 @pytest.mark.anyio
 async def test_events_are_ignored_while_the_interpreter_ends(
     telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
@@ -913,9 +928,10 @@ def test_replay_starts_the_host(telemetry: Telemetry) -> None:
     record = replace(RECORD, event_name="app.page", version=None, properties={"number": 1}, violations=())
     host = telemetry.host(reader)
     host.replay(record)
+    host.replay(record)  # it has started now
 
     assert host.shutdown()
-    assert [name for name, _ in telemetry.events] == ["app.page"]
+    assert [name for name, _ in telemetry.events] == ["app.page", "app.page"]
     assert reader.numbers == []
 
 

@@ -313,3 +313,27 @@ def test_thread_that_waits_for_an_event_loop_tries_again_when_that_run_fails(bac
     asyncio.run(program())
 
     assert (work.times, once.done) == (2, True)
+
+
+class Pause:
+    """Can be awaited, and need not be."""
+
+    def __await__(self) -> Iterator[object]:
+        yield from asyncio.sleep(0).__await__()
+
+
+def test_run_ends_if_no_thread_can_await_it(background: BackgroundLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system has too many threads. The next caller does the work again."""
+    once = RunOnce(lambda: (Pause() for _ in range(1)), background)
+
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            once.ensure()
+    assert not once.done
+
+    once.ensure()
+    assert once.done
