@@ -86,6 +86,34 @@ def test_options_are_those_of_datasette(folder: Path) -> None:
     assert {"canteen.lunch", "datasette.login"} <= events.keys()
 
 
+def test_paths_of_a_configuration_are_absolute(folder: Path) -> None:
+    """Those of files that Datasette reads, at any depth, and of heliograph's settings. Other values are not changed."""
+    settings = {"outbox": "box", "quarantine": "~/aside.db", "namespace": "shop", "privacy_key": {"$file": "key.txt"}}
+    config = {"plugins": {"heliograph": settings, "other": [{"a": {"$file": "a.txt"}}, {"$file": 3}]}, "title": "box"}
+    (folder / "datasette.json").write_text(json.dumps(config))
+
+    assert datasette_source._read_config(folder / "datasette.json") == {
+        "plugins": {
+            "heliograph": {
+                "outbox": str(folder / "box"),
+                "quarantine": str(Path("~/aside.db").expanduser()),
+                "namespace": "shop",
+                "privacy_key": {"$file": str(folder / "key.txt")},
+            },
+            "other": [{"a": {"$file": str(folder / "a.txt")}}, {"$file": 3}],
+        },
+        "title": "box",
+    }
+
+
+@pytest.mark.parametrize("text", ["", "{}", "plugins: 3", "plugins: {heliograph: 3}", "plugins:"])
+def test_a_configuration_may_say_nothing_of_heliograph(folder: Path, text: str) -> None:
+    """A wrong value is reported by Datasette or by heliograph's plugin, when they read it."""
+    (folder / "datasette.yaml").write_text(text)
+
+    assert datasette_source._read_config(folder / "datasette.yaml").keys() <= {"plugins"}
+
+
 @pytest.mark.parametrize(
     ("config", "problem"),
     [

@@ -380,3 +380,37 @@ def test_object_is_a_dict() -> None:
     (draft,), _ = drafts_of_recorded([recorded({"shop.order.data": {"a": 1}, "shop.order.size": 1})])
 
     assert {field.name: field.annotation for field in draft.fields} == {"data": "dict[str, Any]", "size": "int"}
+
+
+@pytest.mark.parametrize("version", ["", " ", "\n", 1, ["1"], {"a": "1"}])
+def test_a_version_that_a_class_cannot_have_is_ignored(version: Any) -> None:
+    """The class can be registered. Unique ids and actors of other types do not matter either."""
+    attributes = {"heliograph.event.version": version, "log.record.uid": ["a"], "user.id": ["b"], "shop.sale.id": ["c"]}
+
+    drafts, skipped = drafts_of_recorded([RecordedEvent(event_name="shop.sale", attributes=attributes)])
+
+    [schema] = schemas_of(python_source(drafts, origin="a test"))
+    assert skipped == []
+    assert (schema.version, [field.name for field in schema.fields or ()]) == (None, ["id"])
+
+
+@pytest.mark.parametrize(
+    ("texts", "annotation"), [(["2024-02-29"], "dt.date"), (["2026-02-30"], "str"), (["2026-01-01\n"], "str")]
+)
+def test_a_text_is_a_date_if_the_day_exists(texts: list[str], annotation: str) -> None:
+    """The rule holds for all texts of the attribute."""
+    events = [RecordedEvent(event_name="shop.sale", attributes={"shop.sale.day": text}) for text in texts]
+
+    [[draft], _] = drafts_of_recorded(events)
+
+    assert draft.fields[0].annotation == annotation
+
+
+def test_names_that_a_field_would_change_are_skipped_or_keys() -> None:
+    """A field `firstName` would become the attribute `first_name`."""
+    attributes = {"shop.sale.firstName": "a", "shop.sale.buyer.firstName": "a"}
+
+    [[draft], skipped] = drafts_of_recorded([RecordedEvent(event_name="shop.sale", attributes=attributes)])
+
+    assert [(field.name, field.annotation) for field in draft.fields] == [("buyer", "dict[str, str]")]
+    assert [each.split(":")[0] for each in skipped] == ["the attribute 'shop.sale.firstName' of 'shop.sale'"]

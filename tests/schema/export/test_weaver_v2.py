@@ -323,3 +323,18 @@ def test_what_a_class_declares_about_a_convention_is_at_the_reference() -> None:
         "brief": "Where it is.",
         "annotations": {"privacy": {"action": "mask"}},
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "groups"),
+    [("db.namespace", ["registry.db*"]), ("hw.id", ["registry.hardware"]), ("server.address", []), ("shop.e.x", [])],
+)
+def test_groups_of_the_conventions_in_use_are_imported(name: str, groups: list[str]) -> None:
+    """With those of the resource and of the actor. The conventions define some attributes outside of groups."""
+    cls = make_dataclass("E", [("x", Annotated[str, Attribute(name)])], bases=(Event,), namespace={"name": "e"})
+    always = ["registry.deployment*", "registry.log*", "registry.service*", "registry.telemetry*", "registry.user*"]
+
+    imports = read_v2(weaver_v2([compile_schema(cls, namespace="app")])).imports
+
+    assert imports.attribute_groups == sorted([*always, *groups])
+    assert read_v1(weaver_v1([compile_schema(cls, namespace="app")])).imports == imports

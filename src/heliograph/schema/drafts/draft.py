@@ -37,7 +37,7 @@ HIDING: Final = IMPORTED | {"bool", "dict", "float", "int", "list", "str"}
 INHERITED: Final = frozenset({"actor", "created", "name", "properties", "upcast"})
 """Names that every event class already uses."""
 
-NO_MEMBERS: Final = frozenset({"mro", "name", "value"})
+RESERVED_MEMBERS: Final = frozenset({"mro", "name", "value"})
 """Names that a member of an `Enum` must not have: Python refuses the first, and the others are attributes of each member."""
 
 
@@ -127,7 +127,7 @@ def field_name(text: str, taken: Container[str] = ()) -> str:
 def member_name(text: str, taken: Container[str] = ()) -> str:
     """Return the name of an enum's member for a name from elsewhere: ``"CREDIT_CARD"`` for ``"CREDIT-CARD"``."""
     name = field_name(text)
-    return _free(f"{name}_" if name in NO_MEMBERS else name, taken)
+    return _free(f"{name}_" if name in RESERVED_MEMBERS else name, taken)
 
 
 def severity_of(number: object) -> int:
