@@ -263,6 +263,17 @@ def test_full_outbox_drops_the_oldest_records_by_policy(tmp_path: Path) -> None:
     assert len(arrived) + dropped >= 300
 
 
+def test_flush_reports_dropped_records_once(tmp_path: Path) -> None:
+    """The storages count them through the processor, in the thread that emits."""
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        emit("one")
+        assert emit.processor.force_flush(60_000)
+        emit.processor._count_dropped(2)
+
+        assert not emit.processor.force_flush(60_000)
+        assert emit.processor.force_flush(60_000)
+
+
 def test_records_go_to_memory_while_the_disk_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
