@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,69 @@ def test_program(tmp_path: Path, record_fault: Callable[..., Row], patch: str, e
         received = numbers(receiver)
     name = f"{patch}, {end}, {'with' if outbox else 'without'} an outbox"
     record_fault(name, acknowledged=[str(n) for n in range(EVENTS)], received=received)
+
+
+ASYNC_HOOKS = """
+import asyncio
+
+class Async:
+    @hookimpl
+    def startup(self):
+        async def inner():
+            await asyncio.sleep(0.01)
+            report(started=True)
+        return inner
+
+    @hookimpl
+    def track_event(self, datasette, event):
+        async def inner():
+            await asyncio.sleep(0.01)
+            database = datasette.get_internal_database()
+            await database.execute_write("create table if not exists seen (n integer)")
+            await database.execute_write("insert into seen values (?)", [event.n])
+        return inner
+
+async def program():
+    await asyncio.sleep(0.01)
+    return "the program's own loop"
+
+def seen():
+    rows = host.call(host.get_internal_database().execute, "select n from seen")
+    return [row["n"] for row in rows]
+
+host = configure(plugins=[Plugin(), Async()])
+host.track(Tick(n=0))
+assert asyncio.run(program())  # while a loop of the host runs
+for n in range(1, 10):
+    host.track(Tick(n=n))
+assert host.flush()
+report(seen=seen(), own=asyncio.run(program()))
+assert host.shutdown()
+report(threads=[thread.name for thread in threading.enumerate() if thread.name.startswith("heliograph")])
+"""
+LOOPS = {
+    **{name: patch for name, patch in PATCHES.items() if name != "eventlet"},
+    "uvloop": "import uvloop; uvloop.install()",
+    "threads": "",
+}
+
+
+@pytest.mark.parametrize("loops", LOOPS)
+def test_async_hooks(tmp_path: Path, record_fault: Callable[..., Row], loops: str) -> None:
+    """Async hooks run on the host's own loop, and the program's own `asyncio.run` works beside it."""
+    if loops != "threads":
+        require(loops.split(",", maxsplit=1)[0])
+    with Receiver() as receiver:
+        environment = otlp(receiver.endpoint, OTEL_BLRP_SCHEDULE_DELAY="60000", PYTHONWARNINGS="ignore")
+        command = [sys.executable, "-c", "\n".join([LOOPS[loops], PRELUDE, ASYNC_HOOKS])]
+        ended = run(command, cwd=tmp_path, env=program_environment(**environment))
+        assert (ended.returncode, ended.stderr) == (0, "")
+        received = numbers(receiver)
+    started, events, threads = map(json.loads, ended.stdout.splitlines())
+    assert started == {"started": True}
+    assert events == {"seen": list(range(EVENTS)), "own": "the program's own loop"}
+    assert threads == {"threads": []}
+    record_fault(f"{loops}, async hooks", acknowledged=[str(n) for n in range(EVENTS)], received=received)
 
 
 APPLICATION = """

@@ -32,6 +32,10 @@ Forks
 The parent's loop does not run in a child process, and the lock may be held there by a thread that does not exist. So the child
 forgets loop, lock and jobs, and starts anew. Jobs that waited at the time of the fork are run by the parent, and only by it.
 
+Greenlets
+---------
+If gevent made greenlets of the threads, the loop runs in a thread of the system nevertheless; see `heliograph.runtime.greenlets`.
+
 Rejected
 --------
 anyio's `start_blocking_portal` does most of this. But it is a generator that stops its portal when it is dropped. A forked
@@ -45,14 +49,15 @@ import contextlib
 import contextvars
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, ParamSpec, TypeAlias, TypeVar
 
 import anyio
-from anyio.from_thread import BlockingPortal
 
 from heliograph.runtime.fork import after_fork_in_child
+from heliograph.runtime.greenlets import RunningThread, result_of, start_thread, wait_for_all
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
@@ -92,9 +97,11 @@ class BackgroundLoop:
         async def run() -> T:
             return await function(*args, **kwargs)
 
+        if self.is_own_thread():
+            raise RuntimeError("a function on the host's own event loop cannot wait for another one there; await it")
         with self._lock:
-            portal = self._start_if_needed().portal
-        return portal.call(_without_exit, run)
+            loop = self._start_if_needed().loop
+        return result_of(asyncio.run_coroutine_threadsafe(_without_exit(run), loop))
 
     def submit(self, function: Callable[[], Awaitable[object]], *, description: str) -> None:
         """Run an async function later, in a copy of the caller's context, and return at once.
@@ -126,17 +133,14 @@ class BackgroundLoop:
             True if all of them ended in time, failed ones included; False if one is still waiting or running, or was
             cancelled by `stop`.
         """
-        done, not_done = wait(self.pending() if jobs is None else jobs, timeout_seconds)
-        return not not_done and not any(job.cancelled() for job in done)
+        waited = self.pending() if jobs is None else jobs
+        return wait_for_all(waited, timeout_seconds) and not any(job.cancelled() for job in waited)
 
     def is_own_thread(self) -> bool:
         """Return True if the calling thread is the loop's own."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return False
+        # Not by `asyncio.get_running_loop`: greenlets of one thread share the running loop.
         running = self._running  # read once: `stop` in another thread may set it to `None`
-        return running is not None and loop is running.loop
+        return running is not None and running.thread_id == threading.get_ident() and running.thread.is_alive()
 
     def stop(self) -> None:
         """Cancel the jobs that wait or run, and end the loop's thread.
@@ -149,7 +153,7 @@ class BackgroundLoop:
         # Without the lock from here on: a job that is being cancelled may submit another one, which starts a new loop.
         if running is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended by itself
-                running.portal.call(running.portal.stop, True)
+                running.loop.call_soon_threadsafe(running.stopped.set)
             running.thread.join()
         for job in list(pending):  # those that the loop had not begun
             if job.cancel():  # pragma: no branch — it ended at this moment
@@ -163,19 +167,22 @@ class BackgroundLoop:
 
 @dataclass(frozen=True)
 class _RunningLoop:
-    portal: BlockingPortal
     loop: asyncio.AbstractEventLoop
     jobs: asyncio.Queue[_Job]
-    thread: threading.Thread
+    stopped: asyncio.Event
+    thread: RunningThread
+    thread_id: int
 
 
 def _start_loop() -> _RunningLoop:
-    started: Future[tuple[BlockingPortal, asyncio.AbstractEventLoop]] = Future()
+    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Queue[_Job], asyncio.Event, int]] = Future()
 
     async def serve() -> None:
-        async with BlockingPortal() as portal:
-            started.set_result((portal, asyncio.get_running_loop()))
-            await portal.sleep_until_stopped()
+        jobs, stopped = asyncio.Queue[_Job](), asyncio.Event()
+        job_task = asyncio.ensure_future(_run_jobs(jobs))
+        started.set_result((asyncio.get_running_loop(), jobs, stopped, threading.get_ident()))
+        await stopped.wait()
+        job_task.cancel()  # and anyio cancels all other tasks
 
     def run() -> None:
         try:
@@ -187,12 +194,9 @@ def _start_loop() -> _RunningLoop:
 
     # An empty context, since free-threaded Pythons start a thread with a copy of the caller's: the loop outlives the call that
     # starts it, and must not keep that call's span or actor.
-    thread = threading.Thread(target=contextvars.Context().run, args=(run,), name="heliograph-loop", daemon=True)
-    thread.start()
-    portal, loop = started.result()
-    jobs = asyncio.Queue[_Job]()
-    portal.start_task_soon(_run_jobs, jobs)
-    return _RunningLoop(portal, loop, jobs, thread)
+    thread = start_thread(partial(contextvars.Context().run, run), "heliograph-loop")
+    loop, jobs, stopped, thread_id = result_of(started)
+    return _RunningLoop(loop, jobs, stopped, thread, thread_id)
 
 
 async def _run_jobs(jobs: asyncio.Queue[_Job]) -> None:

@@ -37,6 +37,7 @@ from contextvars import ContextVar
 from typing import Final
 
 from heliograph.runtime.fork import after_fork_in_child
+from heliograph.runtime.greenlets import result_of
 from heliograph.runtime.loop import BackgroundLoop
 
 _WOULD_WAIT_FOR_ITSELF: Final = (
@@ -91,7 +92,7 @@ class RunOnce:
             elif self._running_thread == threading.get_ident():
                 raise RuntimeError(_WOULD_WAIT_FOR_ITSELF)
             else:
-                run_of_another.result()
+                result_of(run_of_another)
 
     async def ensure_async(self) -> None:
         """Return once the work has succeeded; do it, and await in this event loop, if nobody has.
