@@ -976,7 +976,7 @@ with Host(Settings(secret=("s",)), plugins=[Pages()]) as host:
 
     assert ended.returncode == 0, ended.stderr
     warned = [line.partition(" is set")[0] for line in ended.stderr.splitlines()]
-    assert warned == ["No LoggerProvider", "No TracerProvider"]
+    assert warned == ["heliograph: No LoggerProvider", "heliograph: No TracerProvider"]
     assert sorted(ended.stdout.split()) == ["1", "root"]
 
 

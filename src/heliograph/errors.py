@@ -308,17 +308,24 @@ class TokenExpired(TokenInvalid):
 
     Attributes:
         expired_at: When it expired, in seconds since the Unix epoch.
+        token_id: The id of the token, if it has one.
     """
 
-    def __init__(self, expired_at: int, message: str = "Token has expired") -> None:
+    def __init__(self, expired_at: int, message: str = "Token has expired", *, token_id: str | None = None) -> None:
         self.expired_at = expired_at
+        self.token_id = token_id
         super().__init__(message)
 
 
 class TokenRevoked(TokenInvalid):
-    """The token was revoked before its lifetime was over."""
+    """The token was revoked before its lifetime was over.
 
-    def __init__(self, message: str = "Token has been revoked") -> None:
+    Attributes:
+        token_id: The id of the token, if it has one.
+    """
+
+    def __init__(self, message: str = "Token has been revoked", *, token_id: str | None = None) -> None:
+        self.token_id = token_id
         super().__init__(message)
 
 

@@ -159,11 +159,19 @@ ERROR_TYPE: Final = AttributeName(
     "The class of the exception, with its module unless it is built in: `OSError`, `sqlite3.OperationalError`. After 100 different "
     "ones, it is `_OTHER`.",
 )
-TOKEN_HANDLER: Final = AttributeName("heliograph.token.handler", "The `name` of the token handler.")
+TOKEN_HANDLER: Final = AttributeName(
+    "heliograph.token.handler",
+    "The `name` of the token handler: the one that created the token, or that decided about it.",
+)
+TOKEN_ID: Final = AttributeName(
+    "heliograph.token.id",
+    "The id of the token that was verified, or that the event was made with. It is not secret: it cannot be used as a token. A signed token "
+    "has the first 12 digits of a hash.",
+)
 TOKEN_RESULT: Final = AttributeName(
     "heliograph.token.result",
-    "The result of the operation: `created`; `valid`; `invalid`, `expired` or `revoked` if the handler rejected the token; "
-    "`unrecognized` if the token is not one of the handler's; `error` if the handler failed.",
+    "The result of the operation: `created`; `valid`; `invalid`, `expired` or `revoked` if a handler rejected the token; "
+    "`unrecognized` if no handler knows it; `error` if a handler failed.",
 )
 OUTBOX_REASON: Final = AttributeName(
     "heliograph.outbox.reason",
@@ -174,7 +182,9 @@ DB_COLLECTION_NAME: Final = AttributeName("db.collection.name", "The `table` of 
 
 TOKEN_CREATE: Final = SpanName("token.create", "A token handler creates a token. Kind INTERNAL.")
 TOKEN_VERIFY: Final = SpanName(
-    "token.verify", "A token handler verifies a token. Kind INTERNAL. A rejected token is a result, not an error."
+    "token.verify",
+    "A host verifies a token: all of its handlers are asked in turn, until one decides. Kind INTERNAL. A rejected token is a result, not "
+    "an error.",
 )
 
 EVENTS: Final = MetricName(
@@ -203,6 +213,11 @@ TOKEN_CREATE_DURATION: Final = MetricName(
 )
 TOKEN_VERIFY_DURATION: Final = MetricName(
     "heliograph.token.verify.duration", "Time to verify a token, by handler and result.", "s"
+)
+TOKEN_VERIFICATIONS: Final = MetricName(
+    "heliograph.token.verifications",
+    "Verifications of tokens, by result and handler. Begins at 0 for each result, without a handler.",
+    "{verification}",
 )
 OUTBOX_DEPTH: Final = MetricName(
     "heliograph.outbox.depth", "Records in the outbox that this process has yet to send.", "{record}"

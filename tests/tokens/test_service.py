@@ -123,7 +123,7 @@ async def test_handlers_are_asked_in_order_until_one_recognizes_the_token(teleme
         assert await host.verify_token("unknown") is None
 
     results = [span.attributes["heliograph.token.result"] for span in telemetry.spans]
-    assert results == ["unrecognized", "valid", *["unrecognized"] * 4]
+    assert results == ["valid", "unrecognized"]
 
 
 async def test_rejected_token_is_not_passed_to_the_next_handler(telemetry: Telemetry) -> None:

@@ -21,6 +21,8 @@ from heliograph.semconv import (
     ACTOR_ATTRIBUTES,
     ACTOR_SECRETS,
     SCOPE,
+    TOKEN_HANDLER,
+    TOKEN_ID,
     USER_HASH,
     USER_ID,
     USER_ROLES,
@@ -32,7 +34,17 @@ from heliograph.values.privacy import DROPPED, PrivacyPolicy
 from heliograph.values.standard_library import MAX_VALUES
 from heliograph.values.text import escape_surrogates, to_json
 
+TOKEN_ID_KEY: Final = "token_id"  # noqa: S105 — the name of a key
+"""The key of an actor with the id of the token that it was authenticated by."""
+MAX_TOKEN_ID_LENGTH: Final = 128
+"""A longer text is no id of a token."""
+
 _EVERY_KEY: Final = "*"
+_TOKEN_ID: Final = str(TOKEN_ID)  # str(): dicts are slower with keys of a subclass of str
+_TOKEN_HANDLER: Final = str(TOKEN_HANDLER)
+_TOKEN_HANDLERS: Final = {"dstok": "signed", "hgtok": "database"}
+"""The names of the built-in handlers, by the key ``token`` of their actors. Others are learned when they verify a token."""
+_MAX_TOKEN_HANDLERS: Final = 100
 _ATTEMPTS: Final = 100
 """The number of times that an actor is read again after another thread changed it meanwhile. Each is unlikely."""
 
@@ -66,13 +78,14 @@ class ActorFilter:
         else:
             self._others = allowed[_EVERY_KEY]  # such as `*:hash`
         # Exclusions come last: neither a name nor `*` in the setting can bring back an excluded or secret key.
-        excluded = ACTOR_SECRETS | {key[1:] for key in keys if key.startswith("-")}
+        excluded = {*ACTOR_SECRETS, TOKEN_ID_KEY, *(key[1:] for key in keys if key.startswith("-"))}
         self._by_key = allowed | dict.fromkeys(excluded, Attribute(privacy=Privacy.DROP))
         self._plain_names = {  # str(): lookups in a dict are slower with keys or values of a subclass of str
             key: str(name)
             for key, name in ACTOR_ATTRIBUTES.items()
             if name != USER_ROLES and self.privacy_of(key) is Privacy.PLAIN
         }
+        self._token_handlers = dict(_TOKEN_HANDLERS)
         is_hashed = self.privacy_of("id") is Privacy.HASH
         self._names = {key: str(name) for key, name in ACTOR_ATTRIBUTES.items()}
         self._names["id"] = str(USER_HASH if is_hashed else USER_ID)
@@ -108,6 +121,24 @@ class ActorFilter:
                 attributes[name] = list(_texts(form)) if key == "roles" else str(form)
         if others:
             add_attributes(attributes, ACTOR, self._policy.without_opted_out(others, ACTOR))
+        token_id = actor.get(TOKEN_ID_KEY)
+        if token_id is not None:
+            self._put_credential(attributes, token_id, actor.get("token"))
+
+    def _put_credential(self, attributes: Attributes, token_id: object, kind: object) -> None:
+        """Add the token that the actor was authenticated by, whatever keys the setting allows: it answers what a token did."""
+        if type(token_id) is not str or len(token_id) > MAX_TOKEN_ID_LENGTH:
+            return
+        attributes[_TOKEN_ID] = escape_surrogates(token_id)
+        handler = self._token_handlers.get(kind) if type(kind) is str else None
+        if handler is not None:
+            attributes[_TOKEN_HANDLER] = handler
+
+    def learn_token_handler(self, kind: object, name: str) -> None:
+        """Remember the name of the handler that gives its actors this ``token`` key. The number of names is bounded."""
+        known = self._token_handlers
+        if type(kind) is str and (kind in known or len(known) < _MAX_TOKEN_HANDLERS):
+            known[kind] = name
 
     def _as_dict(self, actor: object) -> dict[str, object]:
         """Return an actor as a dict with plain keys; an empty one, with a line in the log, if the actor's own code fails."""

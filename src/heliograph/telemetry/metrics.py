@@ -46,6 +46,9 @@ from heliograph.semconv import (
     SCOPE,
     SIGNAL,
     TOKEN_CREATE_DURATION,
+    TOKEN_HANDLER,
+    TOKEN_RESULT,
+    TOKEN_VERIFICATIONS,
     TOKEN_VERIFY_DURATION,
     VIOLATION_KIND,
     VIOLATIONS,
@@ -119,6 +122,7 @@ class Metrics:
         violations: Violations of schemas, by kind and event name.
         emit_failures: Events that a provider raised an exception for, by signal and type of the exception.
         hook_failures: Calls of hooks that failed, by hook and type of the exception.
+        token_verifications: Verifications of tokens, by result and handler.
         token_create_duration: Time to create a token, in seconds.
         token_verify_duration: Time to verify a token, in seconds.
     """
@@ -128,6 +132,7 @@ class Metrics:
         self.violations = Tally(meter, VIOLATIONS, VIOLATION_KIND, EVENT_NAME)
         self.emit_failures = Tally(meter, EMIT_FAILURES, SIGNAL, ERROR_TYPE)
         self.hook_failures = Tally(meter, HOOK_FAILURES, HOOK, ERROR_TYPE)
+        self.token_verifications = Tally(meter, TOKEN_VERIFICATIONS, TOKEN_RESULT, TOKEN_HANDLER)
         self.token_create_duration = _duration_histogram(meter, TOKEN_CREATE_DURATION)
         self.token_verify_duration = _duration_histogram(meter, TOKEN_VERIFY_DURATION)
 

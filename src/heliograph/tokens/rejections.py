@@ -14,6 +14,11 @@ from heliograph.errors import TokenExpired, TokenInvalid, TokenRevoked
 
 DATASETTE_EXPIRED: Final = "Token has expired"
 """The message of Datasette's exception for an expired token. It has no class or attribute of its own to recognize it by."""
+DATASETTE_REVOKED: Final = "revoked"
+"""The word in the message of a Datasette handler for a revoked token."""
+
+RESULTS: Final = ("valid", "expired", "revoked", "invalid", "unrecognized", "error")
+"""The values of `heliograph.token.result` for a verification."""
 
 
 def is_rejection(error: BaseException) -> bool:
@@ -49,4 +54,6 @@ def rejection_result(error: BaseException) -> str:
     """Return the value of `heliograph.token.result` for a rejected token."""
     if isinstance(error, TokenExpired) or str(error) == DATASETTE_EXPIRED:
         return "expired"
-    return "revoked" if isinstance(error, TokenRevoked) else "invalid"
+    if isinstance(error, TokenRevoked) or DATASETTE_REVOKED in str(error).lower():
+        return "revoked"
+    return "invalid"

@@ -1,4 +1,4 @@
-"""Record each operation of a token handler as a span, and its duration as a metric.
+"""Record each creation and each verification of a token as a span, and its duration as a metric.
 
 No token and no part of one is ever recorded. The message and the traceback of an exception may quote a token, so they are
 recorded nowhere: not in the span, and not in a log line about a provider that failed.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
-from opentelemetry.trace import Span, SpanKind, StatusCode, use_span
+from opentelemetry.trace import Span, SpanKind, StatusCode, get_current_span, use_span
 
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
@@ -21,6 +21,7 @@ from heliograph.semconv import (
     SCOPE,
     TOKEN_CREATE,
     TOKEN_HANDLER,
+    TOKEN_ID,
     TOKEN_RESULT,
     TOKEN_VERIFY,
     SpanName,
@@ -28,25 +29,31 @@ from heliograph.semconv import (
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.providers import Providers
-from heliograph.tokens.rejections import is_rejection, rejection_result
+from heliograph.tokens.rejections import RESULTS, is_rejection, rejection_result
 from heliograph.values.attributes import Attributes
 
 logger: Final = SafeLogger(SCOPE)
 
 
 class TokenTelemetry:
-    """Records the operations of token handlers. Any number of threads and tasks may record at once.
+    """Records the operations on tokens. Any number of threads and tasks may record at once.
 
     Args:
         providers: The OpenTelemetry providers that telemetry goes to.
         actor: Selects the keys of an actor that are exported.
+
+    Attributes:
+        actor: As given.
     """
 
     def __init__(self, providers: Providers, actor: ActorFilter) -> None:
         metrics = metrics_of(providers)
         self._providers = providers
-        self._actor = actor
+        self.actor = actor
         self._failures = LimitedLog(logger)
+        self._verifications = metrics.token_verifications
+        for result in RESULTS:
+            self._verifications.begin(result)
         self._durations = {
             TOKEN_CREATE: metrics.token_create_duration,
             TOKEN_VERIFY: metrics.token_verify_duration,
@@ -60,50 +67,43 @@ class TokenTelemetry:
             name: The name of the span.
             handler: The name of the token handler.
         """
-        operation = TokenOperation(self._actor)
-        start = time.perf_counter()
-        span = self._start_span(name)
-        # use_span must neither end the span, which needs its attributes first, nor record the exception or set a status
-        # from it: both would quote the exception's message.
-        current = (
-            nullcontext()
-            if span is None
-            else use_span(span, end_on_exit=False, record_exception=False, set_status_on_exception=False)
-        )
-        with current:  # while the duration is recorded, too: its exemplars refer to the current span
+        operation = self.begin(name)
+        operation.handler = handler
+        with operation.current():
             try:
                 yield operation
             except BaseException as error:
                 operation.set_failure(error)
                 raise
             finally:
-                seconds = time.perf_counter() - start
-                shared = {TOKEN_HANDLER: handler, **operation.metric_attributes()}
-                self._record_duration(name, seconds, shared)
-                if span is not None:
-                    self._end_span(span, operation, shared)
+                self.end(operation)
 
-    # A provider that raises must not make a host reject a token: each of these three steps catches what it raises.
+    # A provider that raises must not make a host reject a token: each of these steps catches what it raises.
 
-    def _start_span(self, name: SpanName) -> Span | None:
+    def begin(self, name: SpanName) -> TokenOperation:
+        """Begin an operation, which `end` records."""
+        parent, span = get_current_span(), None
         try:
-            return self._providers.tracer().start_span(name, kind=SpanKind.INTERNAL)
+            span = self._providers.tracer().start_span(name, kind=SpanKind.INTERNAL)
         except PROGRAM_ERRORS as error:
             self._log_failure(error)
-            return None
+        return TokenOperation(name, span, parent, self.actor)
 
-    def _record_duration(self, name: SpanName, seconds: float, attributes: dict[str, str]) -> None:
+    def end(self, operation: TokenOperation) -> None:
+        """Record the outcome of an operation: its duration, its span, and the credential of the request around it."""
+        shared = operation.metric_attributes()
+        with operation.current():  # the exemplars of a duration refer to the current span
+            self._record_duration(operation, shared)
+        if operation.name == TOKEN_VERIFY:
+            self._verifications.add(operation.result, *([] if operation.handler is None else [operation.handler]))
         try:
-            self._durations[name].record(seconds, attributes)
+            operation.end_span(shared)
         except PROGRAM_ERRORS as error:
             self._log_failure(error)
 
-    def _end_span(self, span: Span, operation: TokenOperation, shared: dict[str, str]) -> None:
+    def _record_duration(self, operation: TokenOperation, attributes: dict[str, str]) -> None:
         try:
-            span.set_attributes({**shared, **operation.span_attributes})
-            if operation.error_type is not None:
-                span.set_status(StatusCode.ERROR)
-            span.end()
+            self._durations[operation.name].record(operation.seconds, attributes)
         except PROGRAM_ERRORS as error:
             self._log_failure(error)
 
@@ -114,19 +114,53 @@ class TokenTelemetry:
 
 
 class TokenOperation:
-    """The outcome of one operation, as far as it is known.
+    """One operation, and its outcome as far as it is known.
+
+    Args:
+        name: The name of its span.
+        span: The span; `None` if a provider failed.
+        parent: The span that was current when it began.
+        actor: Selects the keys of an actor that are exported.
 
     Attributes:
+        name: As given.
+        handler: The name of the handler that decided, or `None` if none did.
         result: A value of `heliograph.token.result`.
+        token_id: The id of the token, if it is known for sure.
         error_type: The class of the exception if the handler failed, or `None`.
         span_attributes: The attributes that only the span has: no user is an attribute of a metric.
+        seconds: The duration up to the last `measure`.
     """
 
-    def __init__(self, actor: ActorFilter) -> None:
-        self.result = "error"  # until the handler returns
+    def __init__(self, name: SpanName, span: Span | None, parent: Span, actor: ActorFilter) -> None:
+        self.name = name
+        self.handler: str | None = None
+        self.result = "error"  # until a handler returns
+        self.token_id: str | None = None
         self.error_type: str | None = None
         self.span_attributes: Attributes = {}
+        self.seconds = 0.0
+        self._start = time.perf_counter()
+        self._end_time: int | None = None
+        self._span = span
+        self._parent = parent
         self._actor = actor
+
+    def current(self) -> AbstractContextManager[object]:
+        """Make the span the current one during a block, after which the duration is measured."""
+        return nullcontext() if self._span is None else self._use(self._span)
+
+    @contextmanager
+    def _use(self, span: Span) -> Iterator[None]:
+        # use_span must neither end the span, which needs its attributes first, nor record the exception or set a status
+        # from it: both would quote the exception's message.
+        with use_span(span, end_on_exit=False, record_exception=False, set_status_on_exception=False):
+            yield
+
+    def measure(self) -> None:
+        """Note that the operation has lasted until now. Another handler may still be asked."""
+        self.seconds = time.perf_counter() - self._start
+        self._end_time = time.time_ns()
 
     def set_user(self, actor_id: object) -> None:
         """Record the id of the actor that the token belongs to, if the settings allow it."""
@@ -140,6 +174,21 @@ class TokenOperation:
             self.error_type = error_type(error)
 
     def metric_attributes(self) -> dict[str, str]:
-        """Return the attributes that the span and the metric have in common, besides the handler."""
-        known = {TOKEN_RESULT: self.result, ERROR_TYPE: self.error_type}
+        """Return the attributes that the span and the metric have in common."""
+        known = {TOKEN_HANDLER: self.handler, TOKEN_RESULT: self.result, ERROR_TYPE: self.error_type}
         return {name: value for name, value in known.items() if value is not None}
+
+    def end_span(self, shared: dict[str, str]) -> None:
+        """End the span, and name the credential in the span of the request if it was accepted."""
+        credential: Attributes = {} if self.token_id is None else {TOKEN_ID: self.token_id}
+        if (
+            self.name == TOKEN_VERIFY
+            and self.result == "valid"
+            and getattr(self._parent, "kind", None) is SpanKind.SERVER
+        ):
+            self._parent.set_attributes({**credential, TOKEN_HANDLER: str(self.handler)})
+        if self._span is not None:
+            self._span.set_attributes({**shared, **credential, **self.span_attributes})
+            if self.error_type is not None:
+                self._span.set_status(StatusCode.ERROR)
+            self._span.end(self._end_time)

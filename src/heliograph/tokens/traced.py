@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from heliograph.ambient_actor import Actor
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
-from heliograph.semconv import TOKEN_CREATE, TOKEN_VERIFY
+from heliograph.semconv import TOKEN_CREATE
 from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost, is_token_handler
 from heliograph.tokens.rejections import combined_class, is_rejection, rejection_as
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.telemetry import TokenTelemetry
+from heliograph.tokens.verification import Verification
 from heliograph.values.introspect import getattr_or_none
 
 
@@ -23,13 +23,16 @@ class TracedTokenHandler:
 
     Args:
         handler: The handler.
-        telemetry: Records its operations.
+        telemetry: Records the creation of tokens.
+        verification: Records the verdict of this handler and the others of the same host.
         base: Another class that ``isinstance`` reports, or `None`.
         rejection_class: The exception that the host expects for a rejected token; `None` raises the handler's unchanged.
     """
 
     _traced_handler: TokenHandlerLike
     _traced_telemetry: TokenTelemetry
+    _traced_verification: Verification
+    _traced_position: int
     _traced_class: type
     _traced_rejection_class: type[Exception] | None
 
@@ -37,6 +40,7 @@ class TracedTokenHandler:
         self,
         handler: TokenHandlerLike,
         telemetry: TokenTelemetry,
+        verification: Verification,
         *,
         base: type | None = None,
         rejection_class: type[Exception] | None = None,
@@ -45,6 +49,8 @@ class TracedTokenHandler:
         fields = {
             "_traced_handler": handler,
             "_traced_telemetry": telemetry,
+            "_traced_verification": verification,
+            "_traced_position": verification.handlers,
             "_traced_class": (
                 own_class if base is None or issubclass(own_class, base) else combined_class(own_class, base)
             ),
@@ -52,6 +58,7 @@ class TracedTokenHandler:
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)  # our own __setattr__ would set it on the handler
+        verification.handlers += 1
 
     @property  # type: ignore[misc]  # object.__class__ can be assigned; here it is always the handler's
     def __class__(self) -> type:
@@ -87,18 +94,16 @@ class TracedTokenHandler:
             return token
 
     async def verify_token(self, datasette: TokenHost, token: str) -> Actor | None:
-        """Call the handler's `verify_token`, and record the call.
+        """Call the handler's `verify_token`, and record the verdict if it decides.
 
         Raises:
             Exception: The handler's exception. A rejection is raised as an instance of the host's class as well.
         """
         handler = self._traced_handler
         try:
-            with self._traced_telemetry.operation(TOKEN_VERIFY, _name_of(handler)) as operation:
-                actor: Actor | None = await handler.verify_token(datasette, token)
-                operation.result = "unrecognized" if actor is None else "valid"
-                operation.set_user(_id_of(actor))
-                return actor
+            return await self._traced_verification.ask(
+                self._traced_position, _name_of(handler), token, lambda: handler.verify_token(datasette, token)
+            )
         except Exception as error:
             if self._traced_rejection_class is None or not is_rejection(error):
                 raise
@@ -126,6 +131,7 @@ def trace_handlers(
         base: A class that handlers built on heliograph's `TokenHandler` become instances of as well, or `None`.
         rejection_class: The exception that the host expects for a rejected token; `None` raises the handler's unchanged.
     """
+    verification = Verification(telemetry)
 
     def trace(result: object) -> object:
         if isinstance(result, (list, tuple)):
@@ -133,7 +139,9 @@ def trace_handlers(
         if type(result) is TracedTokenHandler or not is_token_handler(result):
             return result
         is_ours = isinstance(result, TokenHandler)
-        return TracedTokenHandler(result, telemetry, base=base if is_ours else None, rejection_class=rejection_class)
+        return TracedTokenHandler(
+            result, telemetry, verification, base=base if is_ours else None, rejection_class=rejection_class
+        )
 
     return [trace(result) for result in results]
 
@@ -141,10 +149,3 @@ def trace_handlers(
 def _name_of(handler: object) -> str:
     name = getattr_or_none(handler, "name")
     return name if isinstance(name, str) and name else type(handler).__name__
-
-
-def _id_of(actor: object) -> object:
-    try:
-        return actor.get("id") if isinstance(actor, Mapping) else None
-    except PROGRAM_ERRORS:  # a mapping's own code may raise anything; the token is valid nevertheless
-        return None

@@ -104,7 +104,7 @@ def track_event(datasette: Datasette, event: EventLike) -> None:
         failures.log((weakref.ref(datasette), error_type(error)), "An event could not be emitted.", error=error)
 
 
-@hookimpl(wrapper=True)
+@hookimpl(wrapper=True, tryfirst=True)
 def register_token_handler(datasette: Datasette) -> Generator[None, list[object], list[object]]:
     """Wrap every token handler, so that its operations are traced."""
     handlers = yield

@@ -69,17 +69,17 @@ class Token:
             TokenExpired: Its lifetime is over, or it was not used for too long.
         """
         if self.revoked is not None:
-            raise TokenRevoked
+            raise TokenRevoked(token_id=self.id)
         limits = [] if self.expires is None else [self.expires]
         if longest_lifetime:
             limits.append(self.created + longest_lifetime)
         end = min(limits, default=None)
         if end is not None and now > end:
-            raise TokenExpired(int(end))
+            raise TokenExpired(int(end), token_id=self.id)
         if self.unused_after is not None:
             idle_end = max(self.last_used or self.created, last_seen or 0) + self.unused_after
             if now > idle_end:
-                raise TokenExpired(int(idle_end))
+                raise TokenExpired(int(idle_end), token_id=self.id)
         return end
 
     def actor(self, ends: float | None) -> Actor:
@@ -119,7 +119,7 @@ class Secret:
         if self.ends is None:
             return end
         if now >= self.ends:
-            raise TokenRevoked("Token has been replaced")
+            raise TokenRevoked("Token has been replaced", token_id=self.token.id)
         return self.ends if end is None else min(end, self.ends)
 
 

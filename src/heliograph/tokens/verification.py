@@ -1,0 +1,150 @@
+"""One verdict for each verification of a token, whatever number of handlers is asked.
+
+A host asks its handlers in turn until one accepts or rejects the token. `None` means "not mine", so the answer of a single handler
+cannot say how many requests had no good token. A `Verification` is shared by the proxies of all handlers that the host got from one
+call of the hook. It begins with the first handler that is asked, and ends with the one that decides; or, as ``unrecognized``,
+with the last one; or, if the host stops earlier, when the host drops the handlers.
+
+A host usually gets new handlers for each token. One that keeps them may verify many tokens, also at the same time, so each token that
+is being verified has an operation of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from heliograph.ambient_actor import Actor
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.semconv import TOKEN_VERIFY
+from heliograph.telemetry.actor_attributes import MAX_TOKEN_ID_LENGTH, TOKEN_ID_KEY
+from heliograph.tokens.signed import PREFIX as SIGNED_PREFIX
+from heliograph.tokens.telemetry import TokenOperation, TokenTelemetry
+from heliograph.values.introspect import getattr_or_none
+
+_OF_KNOWN_TOKENS: Final = ("expired", "revoked")
+"""The rejections of tokens that the handler knows. Any other text may claim an id that is not its own."""
+_ID_LENGTH: Final = 12
+
+
+class _Attempt:
+    """One token that is being verified: its operation, and the handlers that were asked."""
+
+    def __init__(self, operation: TokenOperation) -> None:
+        self.operation = operation
+        self.asked: set[int] = set()
+
+
+class Verification:
+    """Records the verifications of the handlers of one call of the hook.
+
+    Args:
+        telemetry: Records the verdicts.
+
+    Attributes:
+        handlers: The number of handlers; the code that makes their proxies counts them.
+    """
+
+    def __init__(self, telemetry: TokenTelemetry) -> None:
+        self.handlers = 0
+        self._telemetry = telemetry
+        self._attempts: dict[str, _Attempt] = {}
+
+    async def ask(
+        self, position: int, name: str, token: str, verify: Callable[[], Awaitable[Actor | None]]
+    ) -> Actor | None:
+        """Call the method of a handler, and record the verdict if it decides.
+
+        Args:
+            position: The number of the handler.
+            name: The name of the handler.
+            token: The token.
+            verify: Calls the handler.
+
+        Returns:
+            The actor of the handler, with the id of the token; `None` if the token is not the handler's.
+
+        Raises:
+            BaseException: The handler's exception.
+        """
+        attempt = self._attempt(position, token)
+        operation = attempt.operation
+        try:
+            with operation.current():
+                actor = await verify()
+        except BaseException as error:
+            operation.handler = name
+            operation.set_failure(error)
+            if operation.result in _OF_KNOWN_TOKENS:
+                operation.token_id = token_id_of(token, getattr_or_none(error, "token_id"))
+            self._end(token)
+            raise
+        operation.measure()
+        if actor is not None:
+            return self._accept(operation, name, token, actor)
+        if len(attempt.asked) >= self.handlers:
+            operation.result = "unrecognized"
+            self._end(token)
+        return None
+
+    def _attempt(self, position: int, token: str) -> _Attempt:
+        attempt = self._attempts.get(token)
+        if attempt is not None and position in attempt.asked:  # the host begins anew
+            self._end(token, result="unrecognized")
+            attempt = None
+        if attempt is None:
+            attempt = self._attempts[token] = _Attempt(self._telemetry.begin(TOKEN_VERIFY))
+        attempt.asked.add(position)
+        return attempt
+
+    def _accept(self, operation: TokenOperation, name: str, token: str, actor: Actor) -> Actor:
+        known = _plain(actor)
+        operation.handler, operation.result = name, "valid"
+        operation.token_id = token_id_of(token, known.get(TOKEN_ID_KEY))
+        operation.set_user(known.get("id"))
+        self._end(token)
+        self._telemetry.actor.learn_token_handler(known.get("token"), name)
+        if operation.token_id is None or known.get(TOKEN_ID_KEY) is not None:
+            return actor
+        return {**known, TOKEN_ID_KEY: operation.token_id}  # a copy: the handler may keep its own
+
+    def _end(self, token: str, *, result: str | None = None) -> None:
+        attempt = self._attempts.pop(token, None)
+        if attempt is not None:
+            if result is None:
+                attempt.operation.measure()
+            else:
+                attempt.operation.result = result
+            self._telemetry.end(attempt.operation)
+
+    def __del__(self) -> None:
+        for token in list(self._attempts):
+            self._end(token, result="unrecognized")
+
+
+def token_id_of(token: str, known: object) -> str | None:
+    """Return the id by which telemetry names a token that a handler knows, or `None`.
+
+    A signed token has no id of its own. It is a hash of what is signed, never of the text as it was sent: the same signature can be
+    written in many ways, and all of them are valid.
+
+    Args:
+        token: The token.
+        known: The id that the handler has for the token, or `None`.
+    """
+    if type(known) is str and len(known) <= MAX_TOKEN_ID_LENGTH:
+        return known
+    if type(known) is int:
+        return str(known)
+    if not token.startswith(SIGNED_PREFIX):
+        return None
+    signed = token[len(SIGNED_PREFIX) :].rpartition(".")[0]
+    return hashlib.sha256(signed.encode("utf-8", "surrogatepass")).hexdigest()[:_ID_LENGTH]
+
+
+def _plain(actor: object) -> dict[str, object]:
+    try:
+        return dict(actor) if isinstance(actor, Mapping) else {}
+    except PROGRAM_ERRORS:  # a mapping's own code may raise anything; the token is valid nevertheless
+        return {}
