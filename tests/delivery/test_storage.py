@@ -369,6 +369,17 @@ def test_child_of_a_fork_does_not_keep_the_folder_locked(tmp_path: Path) -> None
         os.close(child_waits)
 
 
+def test_record_goes_to_memory_while_the_worker_gives_the_folder_up(tmp_path: Path) -> None:
+    """The worker closes the journal, because the folder is lost, between two lines of the thread that appends."""
+    storage = storage_in(tmp_path)
+    storage.append(SCOPE, encoded_record("one"))
+    assert storage._writer is not None
+    storage._writer.close()
+
+    assert storage.append(SCOPE, encoded_record("two"))
+    assert len(storage.memory) == 1
+
+
 def test_child_of_a_fork_has_nothing_to_close_before_the_first_record(tmp_path: Path) -> None:
     """The storage has no folder yet, and can get one afterwards."""
     storage = storage_in(tmp_path)

@@ -359,3 +359,8 @@ def test_nothing_is_set_up_if_opentelemetry_is_disabled() -> None:
     environ = {"OTEL_SDK_DISABLED": " true", "OTEL_TRACES_EXPORTER": "no-such-exporter"}
 
     assert setup.set_up_providers(environ, *TelemetrySignal) == []
+
+
+def test_configuration_file_is_not_read_if_every_provider_is_set() -> None:
+    """There is nothing to set up."""
+    assert setup.set_up_providers({"OTEL_CONFIG_FILE": "no-such-file.yaml"}) == []

