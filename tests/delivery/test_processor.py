@@ -39,6 +39,8 @@ from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.delivery.worker import Worker
 from heliograph.errors import OutboxError, OutboxFull
 from heliograph.runtime.deadline import Deadline
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED
 from heliograph.settings import OutboxFullPolicy
 from heliograph.telemetry.otel_api import SUPPRESS_INSTRUMENTATION
@@ -589,6 +591,28 @@ def test_durable_records_are_flushed_before_emit_returns(
         for number in range(1, 4):
             emit(str(number))
             assert len(flushes) == (number if durable else 0)
+
+
+def test_durable_record_whose_flush_fails_is_sent_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is in the journal, and does not go to memory as well. The failure is logged once."""
+
+    def fail(_: SegmentWriter) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(SegmentWriter, "sync", fail)
+    monkeypatch.setattr("heliograph.delivery.storage._limited_log", LimitedLog(SafeLogger("heliograph")))
+    with serving() as server, logging_to(tmp_path, server.endpoint, durable=True) as emit:
+        for number in range(3):
+            emit(str(number))
+        assert emit.processor.force_flush(60_000)
+        assert emit.processor.counts.total(OUTBOX_ACCEPTED) == 3
+
+    assert server.accepted == ["0", "1", "2"]
+    assert [record.message for record in caplog.records] == [
+        "Records of the outbox are written, but a power cut may take them: [Errno 5] Input/output error"
+    ]
 
 
 def test_child_of_a_fork_after_shutdown_accepts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

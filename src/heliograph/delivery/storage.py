@@ -38,8 +38,9 @@ from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.salvage import salvage
 from heliograph.delivery.journal.segment import segments, stat_or_none
-from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter, sync_folder
+from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter, NotSyncedError, sync_folder
 from heliograph.errors import OutboxFull
+from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.values.text import counted
@@ -53,6 +54,7 @@ _MIN_SEGMENTS: Final = 2
 """The number of segments at which the oldest may be dropped. The last one is being written."""
 
 logger: Final = SafeLogger(SCOPE)
+_limited_log: Final = LimitedLog(logger)
 
 
 @dataclass
@@ -106,6 +108,12 @@ class ResourceStorage:
                 if self._is_closed:
                     raise
                 return self.memory.append(scope, encoded)  # the worker has just found that the folder is lost
+            except NotSyncedError as error:
+                # Not to memory, too: it would be sent twice.
+                _limited_log.log(
+                    "not synced", "Records of the outbox are written, but a power cut may take them: %s", error
+                )
+                return True
             except OSError as error:
                 if self._failed_at is None:
                     # Not `exception`: a traceback would add nothing.

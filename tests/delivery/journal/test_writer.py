@@ -23,7 +23,7 @@ from heliograph.delivery.journal import writer as writer_module
 from heliograph.delivery.journal.frames import Scope
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentWriter, segments
-from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter
+from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter, NotSyncedError
 from processes import in_child
 
 
@@ -300,7 +300,7 @@ def test_failed_msync_is_tried_again_by_the_next_record(tmp_path: Path, monkeypa
         raise OSError(errno.EIO, "the disk fails")
 
     monkeypatch.setattr(SegmentWriter, "sync", fail)
-    with pytest.raises(OSError, match="the disk fails"):
+    with pytest.raises(NotSyncedError, match="the disk fails"):
         writer.append(SCOPE_A, b"two")
     synced: list[bool] = []
     monkeypatch.setattr(SegmentWriter, "sync", lambda segment: (synced.append(True), sync(segment)))
@@ -338,7 +338,40 @@ def test_thread_that_waits_for_an_msync_that_fails_runs_its_own(
 
     assert begun == [1, 3, 3]
     assert errors[0] is None
-    assert [type(error) for error in errors[1:] if error is not None] == [OSError]
+    assert [type(error) for error in errors[1:] if error is not None] == [NotSyncedError]
+
+
+def test_failed_msync_of_a_full_segment_is_reported_to_those_who_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread waits for its msync; meanwhile another begins a new segment, and the last msync of the old one fails."""
+    close, sync = SegmentWriter.close, SegmentWriter.sync
+    started, has_failed = threading.Event(), threading.Event()
+
+    def fail(segment: SegmentWriter, *, sync: bool, cut: bool) -> None:
+        if sync and not has_failed.is_set():
+            has_failed.set()
+            raise OSError(errno.EIO, "the disk fails")
+        close(segment, sync=sync, cut=cut)
+
+    def wait(segment: SegmentWriter) -> None:
+        started.set()
+        assert has_failed.wait(60)
+        sync(segment)
+
+    monkeypatch.setattr(SegmentWriter, "close", fail)
+    monkeypatch.setattr(SegmentWriter, "sync", wait)
+    writer = JournalWriter(tmp_path, HEADER, segment_bytes=SMALL, durable=True)
+    with ThreadPoolExecutor(2) as pool:
+        waiting = pool.submit(writer.append, SCOPE_A, b"one")
+        assert started.wait(60)
+        rolling = pool.submit(writer.append, SCOPE_A, b"two" * SMALL)
+        error = waiting.exception()
+    writer.close()
+
+    assert isinstance(error, NotSyncedError)
+    assert rolling.result() == 2
+    assert written(tmp_path) == [b"one", b"two" * SMALL]
 
 
 def test_closed_journal_gives_unused_space_back(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ Both are reentrant, because the handler of a signal runs on a thread that may ho
 
 from __future__ import annotations
 
+import collections
+import errno
 import os
 import threading
 import time
@@ -42,6 +44,10 @@ _STRETCH_BYTES: Final = 64 * 1024
 
 class JournalClosed(Exception):
     """The journal is closed and accepts no more records."""
+
+
+class NotSyncedError(OSError):
+    """The record is in the journal and will be sent, but the disk could not be flushed: a power cut may take it."""
 
 
 class JournalBusy(Exception):
@@ -93,6 +99,8 @@ class JournalWriter:
         self._scopes: dict[Scope, int] = {}
         self._stretch_end = 0
         self._synced = 0
+        # The sequences of full segments whose msync failed. The oldest are forgotten: nobody waits for them any more.
+        self._unsynced: collections.deque[range] = collections.deque(maxlen=16)
         self._flusher: int | None = None
         self._is_closed = False
         self.last_sequence = begin_after
@@ -110,8 +118,8 @@ class JournalWriter:
         Raises:
             JournalBusy: The caller is the handler of a signal that interrupted this method.
             JournalClosed: The journal was closed.
-            OSError: The disk is full, or fails. No part of the record is in the journal, unless only the `msync` of a durable
-                journal failed: then the record is there and will be sent.
+            NotSyncedError: The record is in the journal and will be sent, but the `msync` of a durable journal failed.
+            OSError: The disk is full, or fails. No part of the record is in the journal.
         """
         # Not a blocking acquire: each thread that is woken would hold the lock while it waits for the GIL, and the others
         # behind it (a convoy). This way a thread gives the GIL away until it finds the lock free.
@@ -135,8 +143,16 @@ class JournalWriter:
             self._is_appending = False
             self._lock.release()
         if self._durable:
-            self._sync(sequence)
+            self._sync_or_raise(sequence)
         return sequence
+
+    def _sync_or_raise(self, sequence: int) -> None:
+        try:
+            self._sync(sequence)
+        except OSError as error:
+            raise NotSyncedError(error.errno, error.strerror) from error
+        if any(sequence in each for each in self._unsynced):
+            raise NotSyncedError(errno.EIO, "a full segment could not be flushed to the disk")
 
     def _prepare(self, sequence: int, scope: Scope, size: int) -> tuple[SegmentWriter, int]:
         """Return a segment that has room for a record, and the number of the record's scope in it.
@@ -178,7 +194,12 @@ class JournalWriter:
         if old is not None:
             # Synced here, because from now on `_sync` only syncs the new segment. Not truncated: a full segment has little
             # free space, and is deleted soon.
-            old.close(sync=self._durable, cut=False)
+            try:
+                old.close(sync=self._durable, cut=False)
+            except OSError:
+                # Threads may wait for the msync of records in it, and `_sync` cannot know any more that it failed.
+                self._unsynced.append(range(self._synced + 1, sequence))
+                old.close(sync=False, cut=False)
         if self._durable:
             sync_folder(self._folder)  # else a power cut could take the new file's name, with all records in it
         return segment
