@@ -6,13 +6,13 @@ import collections
 import logging
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 import attrs
 import msgspec
 import pytest
-from typing_extensions import TypeVarTuple, Unpack
+from typing_extensions import TypedDict, TypeVarTuple, Unpack
 
 from heliograph import Attribute, Privacy
 from heliograph.values import reports
@@ -222,6 +222,64 @@ def test_value_that_is_no_object_of_a_private_alias(value: Any) -> None:
         "plain": {"content": "x"},
         "other": None,
     }
+
+
+@dataclass
+class Card:
+    pin: Secret
+    number: int = 1
+
+
+class SubCard(Card):
+    pass
+
+
+class Options(TypedDict):
+    pin: Secret
+
+
+@dataclass
+class Wallet:
+    card: Card | None = None
+    cards: list[Card] = field(default_factory=list)
+    options: Options | None = None
+    number: int = 2
+
+
+@dataclass
+class Chain(Generic[T]):
+    content: T
+    below: Chain[list[T]] | None = None
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"card": SubCard("p")}, {"card": {"pin": "<masked>", "number": 1}}),
+        ({"card": {"pin": CANARY}}, {"card": "<masked>"}),
+        ({"card": CANARY}, {"card": "<masked>"}),
+        ({"cards": [Card("p"), None]}, {"cards": [{"pin": "<masked>", "number": 1}, None]}),
+        ({"cards": [{"pin": CANARY}]}, {"cards": "<masked>"}),
+        ({"options": {"pin": CANARY}}, {"options": "<masked>"}),
+    ],
+    ids=str,
+)
+def test_misshapen_values_where_no_type_is_declared(fields: dict[str, Any], expected: dict[str, object]) -> None:
+    """They are masked as a whole, because no type says which part is private."""
+    plain = {"card": None, "cards": [], "options": None, "number": 2}
+
+    assert form(Wallet(**fields)) == {**plain, **expected}
+
+
+def test_misshapen_values_of_a_declared_type() -> None:
+    """They are left to the comparison with the type, which knows the names of their fields."""
+    assert form(Wallet(card={"pin": "x"}), Place(is_typed=True))["card"] == {"pin": "x"}  # type: ignore[arg-type,index]
+
+
+def test_class_inside_of_itself_with_ever_longer_arguments() -> None:
+    """The search ends, and counts as private."""
+    assert form(Chain(1)) == {"content": 1, "below": None}
+    assert form(Chain(1, "x")) == {"content": 1, "below": "<masked>"}  # type: ignore[arg-type]
 
 
 def test_declarations_that_cannot_be_evaluated_count_as_masked() -> None:

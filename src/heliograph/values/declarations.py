@@ -8,11 +8,14 @@ have the type of a type parameter are then masked.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from typing_extensions import is_typeddict
 
 from heliograph.events import Attribute
 from heliograph.values import pydantic_fields
@@ -33,6 +36,7 @@ from heliograph.values.introspect import (
 )
 from heliograph.values.reports import report_unknown_arguments
 from heliograph.values.standard_library import MAX_VALUES, Pairs, Unordered
+from heliograph.values.stored import ancestors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +46,13 @@ class Place:
     Attributes:
         aliases: The aliases of each generic class in the annotation, such as ``Box[Secret]``, by class.
         otherwise: The declarations in the arguments of these aliases. They hold for a value that is no object of these classes.
+        is_typed: True if the form of the value is compared with a declared type later, which has no `Any` in it. Parts that do not
+            fit are protected then.
     """
 
     aliases: Mapping[type, tuple[object, ...]] = field(default_factory=dict)
     otherwise: Attribute = Attribute()
+    is_typed: bool = False
 
     def hints_of(self, value: object) -> tuple[object, ...]:
         """Return the aliases that may describe a value in this place, or its class if there is none."""
@@ -57,13 +64,17 @@ class Place:
         """Return True if a value is an object of these classes, or `None`, or a container of nothing else."""
         queue = [value]
         for each in queue:  # it grows meanwhile
-            if each is None or type(each) in self.aliases:
+            if each is None or self._has_class(type(each)):
                 continue
             content = _content(each)
             if content is None or len(queue) + len(content) > MAX_VALUES:
                 return False
             queue += content
         return True
+
+    def _has_class(self, cls: Any) -> bool:
+        # A subclass of a generic class may have left the argument open.
+        return cls in self.aliases or any(base in self.aliases and not is_generic(base) for base in ancestors(cls))
 
 
 def _content(value: object) -> list[object] | None:
@@ -92,16 +103,19 @@ class Declaration:
 
     Attributes:
         attribute: Those for the whole value.
-        place: Those for what is inside of it.
+        place: Those for what is inside of it, if it is compared with a declared type later.
+        untyped: Those for what is inside of it, if it is not, because it is in a field of type `Any`. Then `Place.otherwise` has the
+            declarations of all private classes in the annotation: a dict or a text may be in the place of their objects.
     """
 
     attribute: Attribute = Attribute()
     place: Place = NOWHERE
+    untyped: Place = NOWHERE
 
     @property
     def is_empty(self) -> bool:
         """True if nothing is declared."""
-        return not is_private(self.attribute) and not self.place.aliases
+        return not (is_private(self.attribute) or self.place.aliases or is_private(self.untyped.otherwise))
 
 
 def is_private(attribute: Attribute) -> bool:
@@ -132,10 +146,9 @@ def _fields_of(hint: object) -> Mapping[str, Declaration]:
 def _of_field(hint: object, name: str, described: object) -> Declaration:
     try:
         annotation = field_hints(hint, [name]).get(name)
-        attribute = merge_attributes(attributes_in(annotation, in_arguments=False))
-        return Declaration(
-            attribute=with_pydantic_privacy(attribute, annotation, described), place=_place_of(annotation)
-        )
+        declared = _of_annotation(annotation)
+        attribute = with_pydantic_privacy(declared.attribute, annotation, described)
+        return dataclasses.replace(declared, attribute=attribute)
     except Exception:  # an annotation may be any expression
         return Declaration(attribute=UNKNOWN)
 
@@ -158,8 +171,9 @@ def _whole(hint: object) -> Declaration:
 
 
 def _of_annotation(annotation: object) -> Declaration:
-    attributes = attributes_in(annotation, in_arguments=False)
-    return Declaration(attribute=merge_attributes(attributes), place=_place_of(annotation))
+    attribute = merge_attributes(attributes_in(annotation, in_arguments=False))
+    place = _place_of(annotation)
+    return Declaration(attribute=attribute, place=place, untyped=_untyped_place_of(annotation, place))
 
 
 def _place_of(annotation: object) -> Place:
@@ -167,7 +181,7 @@ def _place_of(annotation: object) -> Place:
     parts = list(parts_of(annotation, in_arguments=False))
     for part in parts:
         cls = class_of(part)
-        if cls is not None and typing.get_args(part) and is_generic(cls):
+        if cls is not None and typing.get_args(part) and is_generic(cls) and not is_typeddict(cls):
             aliases[cls] = (*aliases.get(cls, ()), part)
     if any(
         part is Any or part is object for part in parts
@@ -177,14 +191,54 @@ def _place_of(annotation: object) -> Place:
     return Place(aliases=aliases, otherwise=merge_attributes(inside)) if aliases else NOWHERE
 
 
+def _untyped_place_of(annotation: object, place: Place) -> Place:
+    private = _private_inside(annotation, [])
+    if not private:
+        return place
+    aliases: dict[type, tuple[object, ...]] = {}
+    for part in parts_of(annotation, in_arguments=False):
+        cls = class_of(part)
+        if cls is not None and field_names(cls) is not None:
+            aliases[cls] = place.aliases.get(cls, (part,))
+    return Place(aliases=aliases, otherwise=merge_attributes([*private, place.otherwise]))
+
+
+def _private_inside(annotation: object, seen: list[object]) -> list[Attribute]:
+    """Return the declarations of all private fields of the classes in an annotation, at any depth."""
+    found: list[Attribute] = []
+    for part in parts_of(annotation, in_arguments=False):
+        cls = class_of(part)
+        names = None if cls is None else cls.__annotations__ if is_typeddict(cls) else field_names(cls)
+        if names is None or part in seen:
+            continue
+        if len(seen) >= _MAX_CLASSES:
+            return [*found, UNKNOWN]
+        seen.append(part)
+        described = pydantic_fields.fields_of(cls)  # type: ignore[arg-type]  # it has names, so it is a class
+        for name, hint in field_hints(part, tuple(names)).items():
+            declared = merge_attributes(attributes_in(hint, in_arguments=False))
+            declared = with_pydantic_privacy(declared, hint, described.get(name))
+            found += [declared] if is_private(declared) else _private_inside(hint, seen)
+    return found
+
+
+_MAX_CLASSES: Final = 64
+"""The number of classes inside of one annotation that are looked at. A class may be inside of itself with ever longer arguments."""
+
+
 def _merged(declarations: list[Declaration]) -> Declaration:
     if len(declarations) == 1:
         return declarations[0]
-    aliases: dict[type, tuple[object, ...]] = {}
-    for each in declarations:
-        for cls, hints in each.place.aliases.items():
-            aliases[cls] = (*aliases.get(cls, ()), *hints)
     return Declaration(
         attribute=merge_attributes([each.attribute for each in declarations]),
-        place=Place(aliases=aliases, otherwise=merge_attributes([each.place.otherwise for each in declarations])),
+        place=_merged_places([each.place for each in declarations]),
+        untyped=_merged_places([each.untyped for each in declarations]),
     )
+
+
+def _merged_places(places: list[Place]) -> Place:
+    aliases: dict[type, tuple[object, ...]] = {}
+    for place in places:
+        for cls, hints in place.aliases.items():
+            aliases[cls] = (*aliases.get(cls, ()), *hints)
+    return Place(aliases=aliases, otherwise=merge_attributes([place.otherwise for place in places]))

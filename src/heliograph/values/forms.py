@@ -166,13 +166,24 @@ class _FormBuilder:
         met_private: True once a field with a declared privacy was met.
     """
 
-    __slots__ = ("_call", "_end", "_parents", "_place", "_policy", "_remaining", "_runs_converters", "met_private")
+    __slots__ = (
+        "_call",
+        "_end",
+        "_is_typed",
+        "_parents",
+        "_place",
+        "_policy",
+        "_remaining",
+        "_runs_converters",
+        "met_private",
+    )
 
     def __init__(
         self, policy: PrivacyPolicy | None, place: Place = NOWHERE, *, runs_converters: bool | None = None
     ) -> None:
         self._policy = policy
         self._place = place  # that of the current value
+        self._is_typed = place.is_typed
         self._parents: tuple[int, ...] = ()  # the ids of the values that the current one is inside of
         self._remaining = MAX_VALUES
         self._end = 0.0  # on the monotonic clock, from the first conversion on
@@ -224,12 +235,13 @@ class _FormBuilder:
         if policy is None or declared is None or declared.is_empty:
             return make(value)
         attribute = declared.attribute
-        if is_private(declared.place.otherwise) and not declared.place.describes(value):
-            attribute = merge_attributes([attribute, declared.place.otherwise])
+        inner = declared.place if self._is_typed else declared.untyped
+        if is_private(inner.otherwise) and not inner.describes(value):
+            attribute = merge_attributes([attribute, inner.otherwise])
         privacy = policy.privacy_of(attribute, attribute.name, enclosing=Privacy.PLAIN)
         self.met_private = self.met_private or privacy is not Privacy.PLAIN
         # A hash covers the whole value, so nothing inside of it may be masked or dropped first.
-        self._policy, self._place = None if privacy is Privacy.HASH else policy, declared.place
+        self._policy, self._place = None if privacy is Privacy.HASH else policy, inner
         try:
             return policy.apply(privacy, make(value))
         finally:

@@ -31,12 +31,13 @@ from heliograph.schema.model.types import (
     inner_types,
     item_types,
     options_of,
+    walk_types,
     without_null,
 )
 from heliograph.schema.model.wire_attributes import becomes_json_text, expands, wire_type
 from heliograph.schema.read.validation import Violation, violations_of, violations_of_fields
 from heliograph.values.attributes import Attributes, add_attributes
-from heliograph.values.declarations import NOWHERE, Place
+from heliograph.values.declarations import Place
 from heliograph.values.forms import form_of, protected_form_of
 from heliograph.values.privacy import (
     DROPPED,
@@ -120,7 +121,7 @@ def _place_of(kind: Type) -> Place:
             aliases[each.python] = (*aliases.get(each.python, ()), each.hint)
     if any(isinstance(each, AnyType) for each in parts):  # there may be an object of the same class by another alias
         aliases = {cls: (*hints, cls) for cls, hints in aliases.items()}
-    return Place(aliases=aliases) if aliases else NOWHERE
+    return Place(aliases=aliases, is_typed=not any(isinstance(each, AnyType) for each in walk_types(kind)))
 
 
 def _parts_of(kind: Type) -> Iterator[Type]:
