@@ -76,6 +76,7 @@ class TokenTelemetry:
                 operation.set_failure(error)
                 raise
             finally:
+                operation.measure()
                 self.end(operation)
 
     # A provider that raises must not make a host reject a token: each of these steps catches what it raises.
