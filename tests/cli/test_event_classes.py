@@ -9,10 +9,12 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from heliograph.cli import event_classes
 from heliograph.cli.datasette_source import DatasetteOptions, StartedDatasette
 from heliograph.cli.event_classes import load_object, load_registry
+from heliograph.cli.main import cli
 from heliograph.settings import Settings
 
 SHOP = """
@@ -188,3 +190,20 @@ def test_all_problems_of_all_sources_are_reported_at_once(folder: Path) -> None:
         "two_broken.SecondEvent",
     ]
     assert len(broken.value.message.splitlines()) == 2
+
+
+def test_the_current_folder_is_searched_once(folder: Path) -> None:
+    """Several sources do not make the search path longer."""
+    load_object("little_shop:SaleEvent")
+    load_object("little_shop:SaleEvent")
+
+    assert sys.path.count(str(folder)) == 1
+
+
+def test_options_of_datasette_without_it_are_a_wrong_call(folder: Path) -> None:
+    """The exit status is 2, and nothing is written."""
+    ran = CliRunner().invoke(cli, ["schema", "lock", "little_shop:SaleEvent", "--plugins-dir", str(folder)])
+
+    assert ran.exit_code == 2
+    assert "are options of the source `datasette`, which is missing" in ran.output
+    assert not (folder / "events.lock.json").exists()
