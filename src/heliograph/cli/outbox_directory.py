@@ -11,7 +11,8 @@ import click
 
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Batch
-from heliograph.delivery.journal.reader import JournalReader, last_sequence
+from heliograph.delivery.journal.order import last_sequence
+from heliograph.delivery.journal.reader import JournalReader
 from heliograph.errors import OutboxError
 from heliograph.settings import Settings
 

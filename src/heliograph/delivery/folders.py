@@ -121,7 +121,7 @@ class FolderLock:
         outbox = self.folder.parent
         _keep_damaged(self.folder, outbox / DAMAGED)
         # Segments before the cursor: without it, a segment that is still there would be sent again.
-        for _, path in segments(self.folder):
+        for _, path in segments(self.folder, with_renamed=True):
             delete_file(path, outbox)
         others = {path.name for path in self.folder.iterdir()} - CURSOR_NAMES - {LOCK}
         if others:
@@ -284,7 +284,7 @@ def _has_lost_its_lock(folder: Path) -> bool:
     A process that still writes to the folder notices that its lock is gone, and gives the folder up.
     """
     with contextlib.suppress(OSError):
-        return not os.path.lexists(folder / LOCK) and bool(segments(folder))
+        return not os.path.lexists(folder / LOCK) and bool(segments(folder, with_renamed=True))
     return False  # pragma: no cover — another process deletes the folder at this moment
 
 

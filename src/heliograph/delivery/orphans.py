@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from heliograph.delivery.folders import FolderLock, OutboxDirectory
-from heliograph.delivery.journal.reader import JournalReader, last_sequence
+from heliograph.delivery.journal.order import last_sequence
+from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.sender import Outcome, Sender
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE

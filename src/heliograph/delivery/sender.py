@@ -179,9 +179,7 @@ class Sender:
         damaged = source.take_damaged()
         if damaged:
             self._count_loss(source, OUTBOX_DAMAGED, damaged)
-            logger.error(
-                "Damage in the outbox was skipped, and its bytes kept aside: %s.", counted(damaged, "damaged record")
-            )
+            logger.error("Damage in the outbox was skipped: %s.", counted(damaged, "damaged record"))
         if batch is None:
             self._refusals.note_empty(source)
             return Outcome.EMPTY

@@ -29,7 +29,8 @@ from delivery.journal.journals import (
 from heliograph.delivery.journal.batch import LOST_SCOPE
 from heliograph.delivery.journal.cursor import read_cursor
 from heliograph.delivery.journal.frames import RECORD, Header, dump_frame, dump_scope, load_header, read_frames
-from heliograph.delivery.journal.reader import JournalReader, last_sequence
+from heliograph.delivery.journal.order import last_sequence
+from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentReader, segment_path, segments
 from heliograph.delivery.journal.writer import JournalWriter
 
@@ -403,11 +404,14 @@ def test_file_that_is_not_a_segment_is_passed_while_the_writer_lives(tmp_path: P
     reader.close()
 
 
-def test_last_sequence_of_a_segment_without_a_readable_record_is_the_one_before_it(tmp_path: Path) -> None:
+def test_last_sequence_is_found_beyond_damage(tmp_path: Path) -> None:
+    """If the last segment has no readable record, it is in the one before."""
     write(tmp_path, records(300)).close()
     first, path = segments(tmp_path)[-1]
     path.write_bytes(corrupt_first_frame(path))
+    assert last_sequence(tmp_path) == 300
 
+    path.write_bytes(bytes(len(path.read_bytes())))
     assert last_sequence(tmp_path) == first - 1
 
 

@@ -25,7 +25,7 @@ _MAX_OTHERS: Final = 8
 
 def find_header(folder: Path) -> Header | None:
     """Return the header of any segment of a folder that has one."""
-    for segment in _opened(segments(folder)):
+    for segment in _opened(segments(folder, with_renamed=True)):
         if segment.version is not None:
             return segment.header
     return None
@@ -34,7 +34,7 @@ def find_header(folder: Path) -> Header | None:
 def find_scope(folder: Path, damaged: SegmentReader, number: int) -> Scope | None:
     """Return the scope of a number whose definition is damaged in a segment; `None` if no copy was found."""
     has_shared_numbers = damaged.version in {None, _SHARED_NUMBERS}
-    others = (each for each in segments(folder) if has_shared_numbers and each[1] != damaged.path)
+    others = (each for each in segments(folder, with_renamed=True) if has_shared_numbers and each[1] != damaged.path)
     for segment in _opened([(damaged.first, damaged.path), *itertools.islice(others, _MAX_OTHERS)]):
         if segment.path == damaged.path or segment.version == _SHARED_NUMBERS:
             for _, kind, scope_number, content, _ in frames_beyond_damage(segment):

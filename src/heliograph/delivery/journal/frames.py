@@ -219,6 +219,18 @@ def frame_size(head: bytes) -> int:
     return length and _PAYLOAD_OFFSET + length
 
 
+def count_records(buffer: bytes) -> int:
+    """Return the number of records in damaged bytes, as far as the lengths of the frames can be followed."""
+    count, offset = 0, 0
+    while offset + _HEAD.size <= len(buffer):
+        length, _, _, kind, _ = _HEAD.unpack_from(buffer, offset)
+        offset += _PAYLOAD_OFFSET + length
+        if length < _MIN_PAYLOAD_BYTES or offset > len(buffer):
+            break
+        count += kind != SCOPE
+    return count
+
+
 def next_frame(buffer: bytes, sequences: range) -> int | None:
     """Return the position of the first undamaged frame; `None` if there is none.
 

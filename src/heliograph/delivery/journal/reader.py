@@ -30,7 +30,8 @@ from typing import Final
 from heliograph.delivery.journal.batch import LOST_SCOPE, Batch, Entry
 from heliograph.delivery.journal.cursor import read_cursor, write_cursor
 from heliograph.delivery.journal.definitions import find_header, find_scope
-from heliograph.delivery.journal.frames import HEAD_BYTES, SCOPE, Header, Scope, SegmentError, next_frame
+from heliograph.delivery.journal.frames import HEAD_BYTES, SCOPE, Header, Scope, SegmentError, count_records, next_frame
+from heliograph.delivery.journal.order import last_sequence, true_firsts
 from heliograph.delivery.journal.segment import SegmentReader, segments
 from heliograph.delivery.trust import UntrustedEntryError, check_folder, delete_file, open_file
 from heliograph.runtime.safe_logger import SafeLogger
@@ -81,10 +82,14 @@ class JournalReader:
         self._finished = 0  # the first sequence of the last segment that was read to its end
         self._passed_over: set[int] = set()
         self._found_scopes: dict[tuple[int, int], Scope] = {}
+        self._firsts = {} if is_live else true_firsts(folder)
         self.acknowledged = max(begin_after, read_cursor(folder))
+        if not is_live and self.acknowledged and last_sequence(folder) < self.acknowledged:
+            logger.error("The cursor of %s is beyond its newest record: its records are sent, perhaps again.", folder)
+            self.acknowledged = 0
         self._next = self.acknowledged + 1
         # Records before the oldest segment were acknowledged, or given up and counted by another reader: not damaged.
-        self._given_up_before = next((first for first, _ in segments(folder)), 0)
+        self._given_up_before = next((first for first, _ in self._segments()), 0)
         self._reported_damaged = 0
         self._counted_damaged_before = 0  # records below this sequence are not counted again after a rewind
         self.damaged = 0
@@ -106,6 +111,11 @@ class JournalReader:
             if not self._skip_damage(segment):
                 return None
         return None
+
+    def _segments(self) -> list[tuple[int, Path]]:
+        """Return the first sequence and the path of each segment, in the order of the records in them."""
+        found = segments(self._folder, with_renamed=not self._is_live)
+        return sorted((self._firsts.get(path, first), path) for first, path in found) if self._firsts else found
 
     def _entries(self, segment: SegmentReader, max_bytes: int, max_records: int) -> list[Entry]:
         """Return the next records of a segment, up to the limits of the batch, the end or damage."""
@@ -157,7 +167,7 @@ class JournalReader:
             # Records that are missing inside the journal are counted at the next frame, by its sequence. At the end of the
             # journal there is none. A frame without a length is no record: its `append` never returned.
             if is_finished and not has_ended and self._is_last(segment):
-                self._count_damaged(self._next + 1)
+                self._count_damaged(self._next + max(1, count_records(rest)))
         if is_finished:
             self._finished = segment.first
             self.close()
@@ -168,7 +178,7 @@ class JournalReader:
 
         It is read beside the batches, whose position does not change.
         """
-        for first, path in reversed(segments(self._folder)):
+        for first, path in reversed(self._segments()):
             with contextlib.suppress(OSError, SegmentError), contextlib.closing(SegmentReader(first, path)) as segment:
                 entry = self._newest_of(segment, known)
                 if entry is not None:
@@ -206,7 +216,7 @@ class JournalReader:
             self.oldest = None
         # The cursor first: after a kill between the two, fewer records are sent once more than in the other order.
         write_cursor(self._folder, self.acknowledged)
-        for (_, path), (following, _) in itertools.pairwise(segments(self._folder)):
+        for (_, path), (following, _) in itertools.pairwise(self._segments()):
             if following > self.acknowledged + 1:
                 break
             if self._segment is not None and self._segment.path == path:
@@ -245,7 +255,7 @@ class JournalReader:
 
     def _open_next(self) -> SegmentReader | None:
         """Open the segment with the next sequence or, if it is gone, the first one after it. Return `None` if there is none."""
-        found = segments(self._folder)
+        found = self._segments()
         begin = max((first for first, _ in found if first <= self._next), default=0)
         for first, path in found:
             if first >= begin and first > self._finished:
@@ -299,7 +309,7 @@ class JournalReader:
         return not (self._is_live and self._is_last(segment))
 
     def _is_last(self, segment: SegmentReader) -> bool:
-        return not any(first > segment.first for first, _ in segments(self._folder))
+        return not any(first > segment.first for first, _ in self._segments())
 
     def _count_damaged(self, before: int) -> None:
         """Count the records from the next sequence up to this one, without those that were given up or counted before."""
@@ -312,7 +322,7 @@ class JournalReader:
         self.damaged_bytes += len(data)
         if self._read_only:
             return
-        with contextlib.suppress(OSError):  # they are counted, even if they cannot be saved
+        try:
             folder = self._folder / DAMAGED
             folder.mkdir(mode=0o700, exist_ok=True)
             check_folder(folder)
@@ -320,16 +330,6 @@ class JournalReader:
             with os.fdopen(open_file(target, os.O_WRONLY | os.O_CREAT, self._folder.parent), "wb") as file:
                 file.truncate(0)
                 file.write(data)
-
-
-def last_sequence(folder: Path) -> int:
-    """Return the sequence of the newest record in a folder, as far as its last segment can be read; 0 if there is none."""
-    for first, path in segments(folder)[-1:]:
-        with contextlib.suppress(OSError, SegmentError):
-            segment = SegmentReader(first, path)
-            try:
-                return max((sequence for sequence, *_ in segment.frames()), default=first - 1)
-            finally:
-                segment.close()
-        return first - 1
-    return 0
+        except OSError as error:  # they are counted all the same
+            # Not `exception`: a traceback would add nothing.
+            logger.error("Damaged bytes of %s could not be set aside: %s", path, error)  # noqa: TRY400

@@ -37,6 +37,8 @@ from heliograph.delivery.journal.frames import (
 from heliograph.delivery.trust import open_file
 
 SUFFIX: Final = ".journal"
+RENAMED: Final = 10**20
+"""Stands for the first sequence of a file whose name has none. It is larger than any sequence."""
 
 _NAME: Final = re.compile(r"[0-9]{20}\.journal")
 
@@ -53,12 +55,23 @@ def segment_path(folder: Path, first_sequence: int) -> Path:
     return folder / f"{first_sequence:020d}{SUFFIX}"
 
 
-def segments(folder: Path) -> list[tuple[int, Path]]:
-    """Return the first sequence and the path of each segment in a folder, the oldest first."""
+def segments(folder: Path, *, with_renamed: bool = False) -> list[tuple[int, Path]]:
+    """Return the first sequence and the path of each segment in a folder, the oldest first.
+
+    Args:
+        folder: The folder.
+        with_renamed: True to include files that somebody has given another name, at the end. Their first sequence is
+            unknown, and `RENAMED` stands for it.
+    """
     # Not `iterdir`: it costs as much as reading a batch.
     with os.scandir(folder) as entries:
-        names = [each.name for each in entries if _NAME.fullmatch(each.name) and each.is_file(follow_symlinks=False)]
-    return [(int(name[: -len(SUFFIX)]), folder / name) for name in sorted(names)]
+        names = [each.name for each in entries if each.name.endswith(SUFFIX) and each.is_file(follow_symlinks=False)]
+    found = [(_first_of(name), folder / name) for name in sorted(names)]
+    return [each for each in sorted(found) if each[0] != RENAMED or with_renamed]
+
+
+def _first_of(name: str) -> int:
+    return int(name[: -len(SUFFIX)]) if _NAME.fullmatch(name) else RENAMED
 
 
 class SegmentWriter:
