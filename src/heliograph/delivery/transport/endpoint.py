@@ -79,6 +79,15 @@ def other_host(endpoint: str) -> str | None:
     return None if _is_loopback(host) else host
 
 
+def other_port(endpoint: str) -> int:
+    """Return the port of an endpoint, which may be a target of gRPC; 0 if it has several addresses."""
+    url = endpoint if scheme_of(endpoint) else "http://" + _TARGET_SCHEME.sub("", endpoint, count=1)
+    try:
+        return port_of(url)
+    except ValueError:
+        return 0
+
+
 def proxy_for(environ: Mapping[str, str], host: str, port: int, *, secure: bool) -> tuple[str, str] | None:
     """Return the environment variable that names a proxy for the host, and its value; `None` without one.
 

@@ -34,10 +34,9 @@ from heliograph.delivery.transport.endpoint import (
     grpc_endpoint,
     http_endpoint,
     other_host,
-    port_of,
+    other_port,
     proxy_for,
     proxy_url,
-    scheme_of,
 )
 from heliograph.errors import SettingsError
 
@@ -188,7 +187,7 @@ def _read_ca_of_requests(variables: _OtlpVariables, destination: Destination) ->
 def _read_proxy(variables: _OtlpVariables, destination: Destination) -> str | None:
     """Return the proxy for the destination. None is used for this host: a proxy's loopback address is the proxy itself."""
     host = other_host(destination.url)
-    found = host and proxy_for(variables.environ, host, _port_of(destination.url), secure=destination.secure)
+    found = host and proxy_for(variables.environ, host, other_port(destination.url), secure=destination.secure)
     return variables.parse_variable(found[0], proxy_url, None) if found else None
 
 
@@ -258,14 +257,6 @@ def _problem_of_header(name: str, value: str, protocol: OtlpProtocol) -> str | N
     if not (value.isascii() and value.isprintable()):
         return "has characters that are not allowed in a header"
     return None
-
-
-def _port_of(url: str) -> int:
-    """Return the port of an endpoint; 0 if it is a target of gRPC without one."""
-    try:
-        return port_of(url if scheme_of(url) else f"http://{url}")
-    except ValueError:
-        return 0
 
 
 def _parse_ca(value: str, protocol: OtlpProtocol) -> str:
