@@ -12,6 +12,7 @@ from click.testing import CliRunner
 import heliograph.cli
 from heliograph.cli import demo, main
 from heliograph.cli.terminal import echo, echo_lines
+from heliograph.errors import FileFormatError
 from schema.export.pages import UNPRINTABLE
 
 COMMANDS = sorted(Path(heliograph.cli.__file__).parent.glob("*.py"))
@@ -36,11 +37,12 @@ def test_commands_print_through_one_module(path: Path) -> None:
     assert printing == (["print"] if path.name == "outbox.py" else [])
 
 
-def test_messages_of_errors_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [click.ClickException, click.UsageError, FileFormatError])
+def test_messages_of_errors_are_escaped(kind: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of click's errors and of ours: they quote files and names."""
 
     def fail(**_: object) -> None:
-        raise click.ClickException(f"{UNPRINTABLE}\nsecond line")
+        raise kind(f"{UNPRINTABLE}\nsecond line")
 
     monkeypatch.setattr(main.cli.commands["schema"].commands["lock"], "callback", fail)  # type: ignore[attr-defined]
 

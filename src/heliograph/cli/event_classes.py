@@ -101,7 +101,7 @@ class LoadedSources:
                 echo_lines(f"{source}: {error}. {skipped}", err=True)
         if problems:
             kind = click.UsageError if self.problems else click.ClickException
-            raise kind("\n".join(dict.fromkeys(problems)))
+            raise kind("\n".join(problems))
 
 
 def load_registry(
@@ -218,7 +218,7 @@ def _classes_in(module: ModuleType, source: str) -> tuple[type, ...]:
     found = [each for each in vars(module).values() if _is_event_class(each) and f"{each.__module__}.".startswith(own)]
     if not found:
         raise click.UsageError(f"{source}: the module has neither event classes nor a `register_events` hook")
-    return tuple(dict.fromkeys(found))
+    return tuple(found)
 
 
 async def _classes_of_plugin(target: object) -> tuple[type, ...]:

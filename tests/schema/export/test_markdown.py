@@ -61,9 +61,14 @@ def test_unprintable_characters_are_escaped() -> None:
     assert r"`a\x1b[2J\x9b31m \u202egpj.exe\u2066 \u200bb c\ud800\x7f\x07`" in page
 
 
+def test_dollar_signs_are_escaped() -> None:
+    """GitHub reads a text between two of them as a formula."""
+    assert r"costs \$5 or \$6" in markdown([schema_with("costs $5 or $6")])["events.md"]
+
+
 def test_each_version_has_its_own_anchor() -> None:
     """It may have any characters: the links of the contents lead to them."""
-    versions = ("1/2", "1:2", "1 2", "1~2", "1-2", "ü", '"><b>')
+    versions = ("1/2", "1~2f2", "1:2", "1 2", "1~2", "1-2", "ü", '"><b>')
     source = markdown([schema_with("text", version=version) for version in versions])["events.md"]
 
     page = Page(MarkdownIt("gfm-like", {"linkify": False, "html": True}).render(source))

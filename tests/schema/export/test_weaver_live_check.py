@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from heliograph import Attribute, Deprecated, Event, Privacy
 from heliograph.schema.compile.event_class import compile_schema
+from heliograph.schema.export.weaver_v2 import weaver_v2
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation
 from heliograph.values.privacy import PrivacyPolicy
 from schema.export.weaver_live_check import LiveCheck
+from schema.export.weaver_reader import read_v2
 from schema.typed_values import FITTING
 
 UID = {"log.record.uid": "019b7c3f-9e88-7000-8000-000000000000"}
@@ -120,6 +122,19 @@ def test_a_required_dict_may_be_empty(hint: Any, policy: PrivacyPolicy) -> None:
     attributes = EventReader(schema).attributes(cls(x={}))
 
     assert LiveCheck([schema]).violations("app.e", {**attributes, **UID}) == []
+
+
+@pytest.mark.parametrize(
+    ("privacy", "level"), [(None, "recommended"), (Privacy.MASK, "required"), (Privacy.DROP, "opt_in")]
+)
+def test_a_masked_dict_is_required(privacy: Privacy | None, level: str) -> None:
+    """The mask is exported even if the dict is empty."""
+    hint = Annotated[dict, Attribute(privacy=privacy)]
+    cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
+
+    [event] = read_v2(weaver_v2([compile_schema(cls, namespace="app")])).events
+
+    assert {each.ref: each.requirement_level for each in event.attributes}["app.e.x"] == level
 
 
 def test_datasettes_restrictions_may_be_empty() -> None:
