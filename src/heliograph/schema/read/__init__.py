@@ -13,10 +13,10 @@ dict of its own, which a fallback discards, so that half of an event is never ex
 reports no violation, and the privacy of each field is known when it is written. Both ways must return the same attributes; a
 property test compares them over generated classes and values.
 
-**Why no function raises**: telemetry must not change the program that it observes. Code of the program runs while a value
-is read (properties, keys of mappings, iterators), and may raise anything. Each place that calls such code catches
-`Exception` and exports the field as its class name, or not at all, so that an odd value costs neither the event nor its
-other fields.
+**Why no function raises**: telemetry must not change the program that it observes. Some code of the program runs while an event
+is read: a property of the event's class, the `tzinfo` of a time, a registered converter. It may raise anything. Each place that
+calls such code catches the exception and exports the field as its class name, or not at all, so that an odd value costs neither
+the event nor its other fields.
 
 **Privacy is enforced once**, where the form of a value is made: `heliograph.values.forms` applies the privacy that classes
 inside of the value declare, and `field.FieldReader.protect` applies that of the field itself. Everything downstream (attributes, body,
