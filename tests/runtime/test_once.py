@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from heliograph.runtime.loop import BackgroundLoop
-from heliograph.runtime.once import RunOnce
+from heliograph.runtime.once import RunOnce, _Claim
 
 LIMIT_SECONDS = 20
 
@@ -337,3 +337,38 @@ def test_run_ends_if_no_thread_can_await_it(background: BackgroundLoop, monkeypa
 
     once.ensure()
     assert once.done
+
+
+@pytest.mark.parametrize("where", ["_begin", "_claim"])
+def test_caller_that_is_interrupted_leaves_it_to_the_next(
+    background: BackgroundLoop, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """A signal handler may raise between any two steps, also between the claim and the work."""
+    work = Work()
+    once = once_awaiting(work, background)
+    original = getattr(once, where)
+
+    def interrupt(*arguments: object) -> None:
+        if where == "_claim":
+            original(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(once, where, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            once.ensure()
+    once.ensure()
+    assert once.done
+    assert work.times == 1
+
+
+def test_run_whose_caller_was_interrupted_before_it_began_is_not_done_twice(background: BackgroundLoop) -> None:
+    """The caller has released its claim, and another one does the work."""
+    work = Work()
+    once = once_awaiting(work, background)
+    late = _Claim()
+    asyncio.run(once._take_over(late, iter(())))
+    assert not once.done
+    once.ensure()
+    assert once.done
+    assert work.times == 1

@@ -28,7 +28,7 @@ A forked child starts idle, unless the parent was done: nobody runs there what a
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import contextvars
 import itertools
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -84,15 +84,19 @@ class RunOnce:
         while not self.done and not self._is_inside.get():
             if self._background.is_own_thread():  # before the claim: nobody else could await what is claimed here
                 raise RuntimeError(_WOULD_WAIT_FOR_ITSELF)
-            run_of_another = self._claim()
-            if run_of_another is None:
-                rest = self._begin()
-                if rest is not None:
-                    self._finish_in_background(rest)
-            elif self._running_thread == threading.get_ident():
-                raise RuntimeError(_WOULD_WAIT_FOR_ITSELF)
-            else:
-                result_of(run_of_another)
+            claim = _Claim()
+            try:
+                run_of_another = self._claim(claim)
+                if run_of_another is None:
+                    rest = self._begin()
+                    if rest is not None:
+                        self._background.call(self._take_over, claim, rest)
+                elif self._running_thread == threading.get_ident():
+                    raise RuntimeError(_WOULD_WAIT_FOR_ITSELF)
+                else:
+                    result_of(run_of_another)
+            finally:
+                self._release(claim)
 
     async def ensure_async(self) -> None:
         """Return once the work has succeeded; do it, and await in this event loop, if nobody has.
@@ -101,69 +105,81 @@ class RunOnce:
             Exception: The work's own error, if it was done for this caller.
         """
         while not self.done and not self._is_inside.get():
-            run_of_another = self._claim()
-            if run_of_another is None:
-                rest = self._begin()
-                if rest is not None:
-                    await self._finish(rest)
-            else:
-                await asyncio.wrap_future(run_of_another)
+            claim = _Claim()
+            try:
+                run_of_another = self._claim(claim)
+                if run_of_another is None:
+                    rest = self._begin()
+                    if rest is not None:
+                        await self._finish(rest)
+                else:
+                    await asyncio.wrap_future(run_of_another)
+            finally:  # also when the caller is cancelled or interrupted: those who wait must not wait for ever
+                self._release(claim)
 
-    def _claim(self) -> Future[None] | None:
+    def _claim(self, claim: _Claim) -> Future[None] | None:
         """Return a future that is done when the current run ends, or `None` if the caller has to do the work now."""
         with self._lock:
             if self._running is not None:
                 return self._running
             if self.done:  # since the caller looked
                 return _ENDED
-            self._running = Future()
             # A running future cannot be cancelled. Several callers wait for this one, and `wrap_future` would cancel it with
             # the first of them that is cancelled.
-            self._running.set_running_or_notify_cancel()
+            claim.set_running_or_notify_cancel()
+            self._running = claim
             return None
+
+    def _release(self, claim: _Claim) -> None:
+        """End the run of a claim, unless the background loop has taken it over."""
+        with self._lock:
+            if self._running is not claim or claim.is_taken_over:  # a child that was forked by the work has no claim
+                return
+            self._running = self._running_thread = None
+        claim.set_result(None)
 
     def _begin(self) -> Iterator[Awaitable[object]] | None:
         """Do the work up to its first awaitable. Return that and all that follow, or `None` if there is none."""
-        with self._run():
-            steps = self._work()
-            first = next(steps, None)
-            if first is None:
-                self.done = True
-                return None
+        self._running_thread = threading.get_ident()
+        steps = self._work()
+        # In a copy of the context, so that a caller that is interrupted here is not left inside.
+        first = contextvars.copy_context().run(self._next, steps)
+        if first is None:
+            self.done = True
+            return None
         return itertools.chain([first], steps)
 
-    def _finish_in_background(self, rest: Iterator[Awaitable[object]]) -> None:
-        claimed = self._running
+    def _next(self, steps: Iterator[Awaitable[object]]) -> Awaitable[object] | None:
+        self._is_inside.set(True)
+        return next(steps, None)
+
+    async def _take_over(self, claim: _Claim, rest: Iterator[Awaitable[object]]) -> None:
+        with self._lock:
+            if self._running is not claim:  # its caller was interrupted, and has released it
+                return
+            claim.is_taken_over = True
         try:
-            self._background.call(self._finish, rest)
-        except RuntimeError:  # no thread can be started; if `_finish` has run, the claim has ended already
-            if self._running is claimed:
-                self._end()
-            raise
+            await self._finish(rest)
+        finally:
+            claim.is_taken_over = False
+            self._release(claim)
 
     async def _finish(self, rest: Iterator[Awaitable[object]]) -> None:
-        with self._run():
+        self._running_thread = threading.get_ident()
+        token = self._is_inside.set(True)
+        try:
             for step in rest:
                 await step
             self.done = True
-
-    @contextlib.contextmanager
-    def _run(self) -> Iterator[None]:
-        """Be inside of the work. End the run if it is done or fails, also when the caller is cancelled: others wait for it."""
-        self._running_thread = threading.get_ident()
-        token = self._is_inside.set(True)
-        is_unfinished = False
-        try:
-            yield
-            is_unfinished = not self.done
         finally:
             self._is_inside.reset(token)
-            if not is_unfinished:
-                self._end()
 
-    def _end(self) -> None:
-        self._running_thread = None
-        with self._lock:
-            running, self._running = self._running, None
-        if running is not None:  # `None` in a child that was forked by the work
-            running.set_result(None)
+
+class _Claim(Future[None]):
+    """The run of one caller.
+
+    Attributes:
+        is_taken_over: True while the background loop does it, and not its caller, who may be interrupted while it waits.
+    """
+
+    is_taken_over = False

@@ -116,10 +116,16 @@ class SegmentWriter:
         length, rest = dump_frame(sequence, kind, scope_number, content)
         start = self._position + _LENGTH_BYTES
         end = start + len(rest)
+        size = end - self._position
         self._map[start:end] = rest
+        # Nothing is called from here on: Python would run the handlers of signals after a call, and one may raise.
         self._map[self._position : start] = length
+        self.room -= size
         self._position = end
-        self.room -= _LENGTH_BYTES + len(rest)
+
+    def ends_blank(self) -> bool:
+        """Return True if no frame begins behind the last one that was put completely."""
+        return self._map[self._position : self._position + _LENGTH_BYTES] == bytes(_LENGTH_BYTES)
 
     def sync(self) -> None:
         """Write the segment to the disk itself (msync). Unlike the other methods, this is called without the writer's lock."""

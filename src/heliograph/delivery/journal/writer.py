@@ -90,7 +90,7 @@ class JournalWriter:
         self._durable = durable
         self._make_room = make_room
         self._lock = threading.RLock()
-        self._is_appending = False
+        self._appender = 0
         self._flushed = threading.Condition()
         self._segment: SegmentWriter | None = None
         # The number of each scope, in all segments; those that the current stretch has defined; and the room of the segment at
@@ -121,27 +121,34 @@ class JournalWriter:
             NotSyncedError: The record is in the journal and will be sent, but the `msync` of a durable journal failed.
             OSError: The disk is full, or fails. No part of the record is in the journal.
         """
-        # Not a blocking acquire: each thread that is woken would hold the lock while it waits for the GIL, and the others
-        # behind it (a convoy). This way a thread gives the GIL away until it finds the lock free.
-        while not self._lock.acquire(blocking=False):
+        # Most threads wait here and not at the lock: each that is woken there would hold it while it waits for the GIL, and the
+        # others behind it (a convoy). This way a thread gives the GIL away until nobody appends.
+        while appender := self._appender:
+            if appender == threading.get_ident():
+                raise JournalBusy
             time.sleep(0)
-        if self._is_appending:
-            self._lock.release()
-            raise JournalBusy
-        self._is_appending = True
-        try:
-            sequence = self.last_sequence + 1
-            segment, number = self._segment, self._scopes.get(scope)
-            size = HEAD_BYTES + len(encoded)
-            if segment is None or number is None or segment.room - self._stretch_end < size:
-                segment, number = self._prepare(sequence, scope, size)
-            # Before the write: a KeyboardInterrupt between the two makes a gap, which a reader counts. In the other order it
-            # would give one sequence to two records, and a reader would skip the second.
-            self.last_sequence = sequence
-            segment.put(sequence, RECORD, number, encoded)
-        finally:
-            self._is_appending = False
-            self._lock.release()
+        with (
+            self._lock
+        ):  # a `with` statement, because an interrupt between `acquire` and `try` would keep the lock for ever
+            try:
+                self._appender = threading.get_ident()
+                sequence = self.last_sequence + 1
+                segment, number = self._segment, self._scopes.get(scope)
+                size = HEAD_BYTES + len(encoded)
+                if segment is None or number is None or segment.room - self._stretch_end < size:
+                    segment, number = self._prepare(sequence, scope, size)
+                room = segment.room
+                # Before the write: in the other order, an interrupt between the two would give one sequence to two records, and
+                # a reader would skip the second.
+                self.last_sequence = sequence
+                try:
+                    segment.put(sequence, RECORD, number, encoded)
+                except BaseException:  # the handler of a signal raised
+                    if segment.room == room and segment.ends_blank():
+                        self.last_sequence -= 1  # else the record would be missing: a gap means damage
+                    raise
+            finally:
+                self._appender = 0
         if self._durable:
             self._sync_or_raise(sequence)
         return sequence
@@ -273,7 +280,7 @@ class JournalWriter:
 
         The locks are replaced: a thread of the parent may have held them at the fork, and does not exist in the child.
         """
-        self._lock, self._flushed = threading.RLock(), threading.Condition()
+        self._lock, self._flushed, self._appender = threading.RLock(), threading.Condition(), 0
         segment, self._segment = self._segment, None
         if segment is not None:
             segment.abandon()
