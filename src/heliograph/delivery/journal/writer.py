@@ -127,9 +127,8 @@ class JournalWriter:
             if appender == threading.get_ident():
                 raise JournalBusy
             time.sleep(0)
-        with (
-            self._lock
-        ):  # a `with` statement, because an interrupt between `acquire` and `try` would keep the lock for ever
+        # A `with` statement, because an interrupt between `acquire` and `try` would keep the lock for ever.
+        with self._lock:
             try:
                 self._appender = threading.get_ident()
                 sequence = self.last_sequence + 1
