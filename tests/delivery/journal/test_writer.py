@@ -450,7 +450,7 @@ def test_interrupted_append_makes_no_gap(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_signals_that_raise_at_any_moment_lose_no_record(tmp_path: Path) -> None:
-    """What was appended without an exception can be read, there is no gap, and no lock is left behind."""
+    """Each record that was appended without an exception can be read, there is no gap, and no lock is left behind."""
 
     class Interrupt(BaseException):
         pass
