@@ -12,6 +12,7 @@ from heliograph.delivery.transport.endpoint import (
     grpc_endpoint,
     http_endpoint,
     other_host,
+    other_port,
     port_of,
     proxy_for,
     proxy_url,
@@ -116,6 +117,13 @@ def test_scheme_is_http_https_or_none(text: str) -> None:
     """The text may be any."""
     assert scheme_of(text) in {None, "http", "https"}
     assert scheme_of(f"HtTp://{text}") == "http"
+
+
+def test_port_of_a_target_of_grpc() -> None:
+    """It is 0 if the target has several addresses."""
+    targets = ["http://a:1", "https://a", "a:4317", "dns:a:4317", "dns://8.8.8.8/a:4317", "ipv4:10.1.2.3:1,10.1.2.4:1"]
+
+    assert [other_port(target) for target in targets] == [1, 443, 4317, 4317, 4317, 0]
 
 
 PROXIES = {"http_proxy": "plain", "https_proxy": "tls", "all_proxy": "all"}
