@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 
 from backends import free_port
 from faults.matrix import Row
@@ -55,6 +57,57 @@ def test_program(tmp_path: Path, record_fault: Callable[..., Row], patch: str, e
         received = numbers(receiver)
     name = f"{patch}, {end}, {'with' if outbox else 'without'} an outbox"
     record_fault(name, acknowledged=[str(n) for n in range(EVENTS)], received=received)
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Iterator[tuple[Receiver, dict[str, str]]]:
+    """A receiver over TLS, and the variables of a program that sends to it from an outbox."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    receiver = Receiver()
+    receiver._server.socket = context.wrap_socket(receiver._server.socket, server_side=True)
+    variables = otlp(
+        receiver.endpoint.replace("http:", "https:"),
+        OTEL_EXPORTER_OTLP_CERTIFICATE=str(tmp_path / "ca.pem"),
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_METRICS_EXPORTER="none",
+        HELIOGRAPH_OUTBOX=str(tmp_path / "box"),
+        PYTHONWARNINGS="ignore",
+    )
+    with receiver:
+        yield receiver, variables
+
+
+@pytest.mark.parametrize("patch", ["gevent, patched first", "gevent, patched after the import"])
+def test_outbox_over_tls(
+    tmp_path: Path, record_fault: Callable[..., Row], tls: tuple[Receiver, dict[str, str]], patch: str
+) -> None:
+    """The sockets of gevent's TLS keep the deadline, too."""
+    require("gevent")
+    receiver, variables = tls
+    program = "\n".join([PATCHES[patch], PRELUDE, PROGRAM, ENDS["shutdown"]])
+    ended = run([sys.executable, "-c", program], cwd=tmp_path, env=program_environment(**variables))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    record_fault(f"{patch}, TLS", acknowledged=[str(n) for n in range(EVENTS)], received=numbers(receiver))
+
+
+def test_outbox_over_tls_with_eventlet(tmp_path: Path, tls: tuple[Receiver, dict[str, str]]) -> None:
+    """Eventlet's TLS sockets cannot be used: the log names the way out, and the records wait for another process."""
+    require("eventlet")
+    receiver, variables = tls
+    program = "\n".join([PATCHES["eventlet"], PRELUDE, PROGRAM, ENDS["shutdown"]])
+    ended = run([sys.executable, "-c", program], cwd=tmp_path, env=program_environment(**variables))
+    assert "TLS sockets of eventlet have no deadline" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert numbers(receiver) == []
+
+    ended = run(
+        [sys.executable, "-m", "heliograph", "outbox", "drain"], cwd=tmp_path, env=program_environment(**variables)
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert sorted(numbers(receiver)) == [str(n) for n in range(EVENTS)]
 
 
 ASYNC_HOOKS = """

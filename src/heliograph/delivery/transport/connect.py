@@ -14,14 +14,14 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from heliograph.runtime.deadline import Deadline
 
 if TYPE_CHECKING:
     import ssl
 
-    from heliograph.delivery.transport.timed_socket import TimedSocket, TimedTlsSocket
+    from heliograph.delivery.transport.timed_socket import TimedSocket
 
 Address: TypeAlias = "tuple[int, int, int, str, Any]"
 """One result of `socket.getaddrinfo`."""
@@ -147,12 +147,13 @@ def start_tls(
     deadline = connection.deadline
     try:
         # The handshake is separate, because wrap_socket would do it before the new socket has its deadline.
-        secured = cast(
-            "TimedTlsSocket", context.wrap_socket(connection, server_hostname=host, do_handshake_on_connect=False)
-        )
+        secured: ssl.SSLSocket = context.wrap_socket(connection, server_hostname=host, do_handshake_on_connect=False)
     except OSError:
         connection.close()
         raise
+    if not isinstance(secured, TimedTlsSocket):  # eventlet's context makes sockets of a class of its own
+        secured.close()
+        raise OSError("TLS sockets of eventlet have no deadline: send to a Collector on this host over http://")
     secured.deadline = deadline
     try:
         on_socket(secured)
