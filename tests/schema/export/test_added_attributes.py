@@ -34,6 +34,7 @@ def test_every_added_attribute_is_defined() -> None:
 def test_events_have_no_other_attributes(telemetry: Telemetry) -> None:
     """The events have an actor with everything, a violation, too many attributes, and an impossible time."""
     actor = {"id": 1, "name": "n", "full_name": "f", "roles": ["r"], "email": "e", "team": "t"}
+    actor |= {"token": "dstok", "token_id": "2c0caabb24ac"}
     settings = Settings(actor=("id", "name", "full_name", "roles", "email", "team"), validation="warn")
     with telemetry.host(Plugin(), settings=settings) as host:
         host.track(BusyEvent(actor=actor, total="x", extra={f"k{i}": i for i in range(200)}))  # type: ignore[arg-type]
@@ -42,4 +43,5 @@ def test_events_have_no_other_attributes(telemetry: Telemetry) -> None:
     names = {name for record in telemetry.logs for name in record.log_record.attributes or ()}
     unknown = {name for name in names if not name.startswith(("shop.busy.", "heliograph.actor."))} - set(ADDED)
     assert unknown == set()
-    assert {"heliograph.event.violations", "heliograph.event.created", "user.roles"} <= names
+    assert {"heliograph.event.violations", "heliograph.event.created", "user.roles", "heliograph.token.id"} <= names
+    assert "heliograph.token.handler" in names

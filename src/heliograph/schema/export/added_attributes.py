@@ -39,6 +39,18 @@ _ADDED: Final = (
     AddedAttribute(name=semconv.USER_EMAIL, when="when `HELIOGRAPH_ACTOR` allows the `email` of the actor"),
     AddedAttribute(name=semconv.USER_HASH, when="when `HELIOGRAPH_ACTOR` asks for the hash of the `id` of the actor"),
     AddedAttribute(name=semconv.ACTOR, when="when the actor has other keys", type="template[any]"),
+    AddedAttribute(
+        name=semconv.TOKEN_ID,
+        when="when the actor was authenticated by a token with an id",
+        type="string",
+        example="2c0caabb24ac",
+    ),
+    AddedAttribute(
+        name=semconv.TOKEN_HANDLER,
+        when="when the actor was authenticated by a token of a known handler",
+        type="string",
+        example="signed",
+    ),
     AddedAttribute(name=semconv.EVENT_VERSION, when="when the class declares a version", type="string", example="1"),
     AddedAttribute(
         name=semconv.EVENT_CREATED,
