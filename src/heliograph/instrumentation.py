@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from heliograph.errors import QuarantineError, SettingsError
+from heliograph.errors import InvalidEvent, OutboxFull, QuarantineError, SettingsError
 from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.replay import prepare
 from heliograph.quarantine.store import Quarantine
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.registry import SchemaRegistry
 from heliograph.settings import Settings, Validation
@@ -57,7 +58,13 @@ class Instrumentation:
             InvalidEvent: The event is invalid, and the setting ``validation`` is ``strict``.
             OutboxFull: The outbox has no room for the event, and the setting ``validation`` is ``strict``.
         """
-        self._emitter.emit(self.schemas.reader(type(event)), event)
+        reader = self.schemas.reader(type(event))
+        try:
+            self._emitter.emit(reader, event)
+        except (InvalidEvent, OutboxFull):
+            raise
+        except PROGRAM_ERRORS as error:  # nothing else of telemetry may end what the program was doing
+            self._emitter.report_failure(error)
 
     def replay(self, record: InvalidRecord) -> None:
         """Emit an event from the quarantine, with its first id, time, actor and span.

@@ -28,7 +28,7 @@ from typing import Final
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import NonRecordingSpan, get_current_span, set_span_in_context
 
-from heliograph.errors import InvalidEvent, OutboxFull
+from heliograph.errors import OutboxFull
 from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.store import Quarantine
@@ -131,15 +131,6 @@ class Emitter:
             InvalidEvent: The event violates its schema, and the setting ``validation`` is ``strict``.
             OutboxFull: The outbox has no room for the event, and the setting ``validation`` is ``strict``.
         """
-        try:
-            self._emit(reader, event)
-        except (InvalidEvent, OutboxFull):
-            raise
-        except PROGRAM_ERRORS as error:  # nothing else of telemetry may end what the program was doing
-            for signal in self._signals:
-                self._report_failure(signal, error)
-
-    def _emit(self, reader: EventReader, event: EventLike) -> None:
         violations: list[Violation] | None = [] if self._invalid_events.validates else None
         attributes = reader.attributes(event, violations)
         created: object = None
@@ -168,6 +159,11 @@ class Emitter:
         self._emit_signals(reader, attributes, uid, timestamp, get_current())
         if reader.renamed is not None:
             self._emit_renamed(reader.renamed, event, attributes, timestamp)
+
+    def report_failure(self, error: BaseException) -> None:
+        """Log and count the failure of a whole event, for each of its signals."""
+        for signal in self._signals:
+            self._report_failure(signal, error)
 
     def _read(self, reader: EventReader, event: EventLike, name: str) -> object:
         """Return the actor or the time of an event, or `None` if the event has none or raises an exception instead."""
