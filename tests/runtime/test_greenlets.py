@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+
 import pytest
 
+from heliograph.runtime.greenlets import result_of, start_thread, wait_for_all
 from packages import require
 from scripts import python
 
@@ -30,3 +33,38 @@ report(before=before, after=threads_are_greenlets())
     )
 
     assert ran.only == {"before": False, "after": True}
+
+
+def test_wait_in_a_greenlet_has_a_time_limit() -> None:
+    """A greenlet that waits for a thread of the system gives up at its timeout, and lets other greenlets run meanwhile."""
+    require("gevent")
+    ran = python(
+        """
+from gevent import monkey; monkey.patch_all()
+from concurrent.futures import Future
+from heliograph.runtime.greenlets import result_of, start_thread, wait_for_all
+ran = []
+threading.Thread(target=lambda: ran.append(1)).start()
+is_done = wait_for_all([Future()], 0.05)
+done = Future()
+thread = start_thread(lambda: done.set_result(7), "heliograph-test")
+result = result_of(done)
+thread.join()
+report(done=is_done, ran=ran, result=result, alive=thread.is_alive())
+"""
+    )
+
+    assert ran.only == {"done": False, "ran": [1], "result": 7, "alive": False}
+
+
+def test_without_greenlets() -> None:
+    """In other programs, a thread is one of `threading`, and waiting works as usual."""
+    done: Future[int] = Future()
+    assert not wait_for_all([done], 0)
+
+    thread = start_thread(lambda: done.set_result(7), "heliograph-test")
+
+    assert result_of(done) == 7
+    assert wait_for_all([done], 0)
+    thread.join()
+    assert not thread.is_alive()

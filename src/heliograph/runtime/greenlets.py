@@ -32,11 +32,9 @@ class RunningThread(Protocol):
 
     def is_alive(self) -> bool:
         """Return True until the thread has ended."""
-        ...
 
     def join(self) -> None:
         """Wait until the thread has ended."""
-        ...
 
 
 def threads_are_greenlets() -> bool:

@@ -40,6 +40,19 @@ def test_distribution_declares_the_entry_point() -> None:
     assert declared.value == entry_point.__name__
 
 
+def test_entry_point_has_no_hooks_in_an_older_datasette(
+    monkeypatch: pytest.MonkeyPatch, warnings: pytest.LogCaptureFixture
+) -> None:
+    """The version decides, and one warning names it."""
+    monkeypatch.setattr("datasette.version.__version__", "0.65.1")
+
+    monkeypatch.delitem(sys.modules, entry_point.__name__)
+    names = runpy.run_module(entry_point.__name__)
+
+    assert not [name for name, member in names.items() if hasattr(member, HOOK_MARK)]
+    assert [record.getMessage() + "\n" for record in warnings.records] == [sentence("0.65.1")]
+
+
 @pytest.fixture(scope="module")
 def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with heliograph, and all that it and older versions of Datasette need, in the versions that CI pins."""
