@@ -40,10 +40,10 @@ def settings_table() -> str:
 
 def default_text(name: str) -> str:
     """Return the default of a setting as it would be written into its environment variable."""
-    defaults = {"signals": "`log,span_event`", "actor": "`*,-email`"}
     default = FIELDS[name].default
-    if name in defaults:
-        return defaults[name]
+    if isinstance(default, (tuple, frozenset)) and default:
+        words = map(str, default) if isinstance(default, tuple) else sorted(each.value for each in default)
+        return f"`{','.join(words)}`"
     value = default.value if isinstance(default, enum.Enum) else default
     return f"`{str(value).lower()}`" if isinstance(value, (str, bool, int, Path)) else "none"
 

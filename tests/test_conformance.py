@@ -36,6 +36,7 @@ ATTRIBUTES = {
     "heliograph.hook",
     "heliograph.token.handler",
     "heliograph.token.id",
+    "heliograph.token.key_number",
     "heliograph.token.result",
     "heliograph.outbox.reason",
     "otel.event.name",

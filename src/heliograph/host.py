@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
-import itsdangerous
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
@@ -41,6 +40,7 @@ from heliograph.runtime.loop import BackgroundLoop, Jobs
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.settings import DATABASE, Settings, resolve_references
+from heliograph.signatures import Signatures, SignedValue
 from heliograph.telemetry.metrics import metrics_of
 from heliograph.telemetry.otel_api import LoggerProvider
 from heliograph.telemetry.providers import Providers
@@ -128,7 +128,7 @@ class Host:
         self._instrumentation = Instrumentation(settings, self._providers)
         self.schemas = self._instrumentation.schemas
         # A missing secret is generated here, not when something is first signed: two threads would generate two.
-        self._secret = settings.secret or (secrets.token_hex(32),)
+        self._signatures = Signatures(settings.secret or (secrets.token_hex(32),), settings.signature_digest)
         self._must_warn_of_secret = not settings.secret
         self._shutdown_functions: list[Callable[[float], bool | None]] = []
         self._restart_functions: list[Callable[[], None]] = []
@@ -295,8 +295,8 @@ class Host:
             value: A value that JSON can represent.
             namespace: The purpose of the signature. `unsign` accepts the text in the same namespace only.
         """
-        text = self._serializer(namespace).dumps(value)
-        return text if isinstance(text, str) else text.decode()
+        self._warn_of_missing_secret()
+        return self._signatures.sign(value, namespace)
 
     def unsign(self, signed: str, namespace: str = "default") -> object:
         """Return the value of a text that `sign` returned. Texts signed with an older secret of the setting are accepted.
@@ -304,18 +304,24 @@ class Host:
         Raises:
             itsdangerous.BadSignature: The signature is wrong, or was made in another namespace.
         """
-        value: object = self._serializer(namespace).loads(signed)
-        return value
+        return self.unsign_numbered(signed, namespace).value
 
-    def _serializer(self, namespace: str) -> itsdangerous.URLSafeSerializer:
+    def unsign_numbered(self, signed: str, namespace: str = "default") -> SignedValue:
+        """Return the value of a text that `sign` returned, and the number of the secret that signed it: 0 is the newest.
+
+        Raises:
+            itsdangerous.BadSignature: The signature is wrong, or was made in another namespace.
+        """
+        self._warn_of_missing_secret()
+        return self._signatures.unsign(signed, namespace)
+
+    def _warn_of_missing_secret(self) -> None:
         if self._must_warn_of_secret:
             self._must_warn_of_secret = False
             logger.warning(
                 "HELIOGRAPH_SECRET is not set, so this process signs with a random secret. Its signatures, and with them its "
                 "signed tokens, are not accepted by any other process, nor by this program after a restart."
             )
-        # The setting has the newest secret first; itsdangerous signs with the last key of a list, and accepts all of them.
-        return itsdangerous.URLSafeSerializer(self._secret[::-1], namespace)
 
     # The rest of Datasette's interface that plugins use
 

@@ -168,6 +168,11 @@ TOKEN_ID: Final = AttributeName(
     "The id of the token that was verified, or that the event was made with. It is not secret: it cannot be used as a token. A signed token "
     "has the first 12 digits of a hash.",
 )
+TOKEN_KEY_NUMBER: Final = AttributeName(
+    "heliograph.token.key_number",
+    "The number of the key that signed a valid token, in `HELIOGRAPH_SECRET`: 0 is the newest. An old key can be removed when its number is "
+    "not seen any more. Not in Datasette, which has one key.",
+)
 TOKEN_RESULT: Final = AttributeName(
     "heliograph.token.result",
     "The result of the operation: `created`; `valid`; `invalid`, `expired` or `revoked` if a handler rejected the token; "

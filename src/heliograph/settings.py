@@ -26,6 +26,7 @@ from typing import Any, Final
 from heliograph.errors import SettingsError
 from heliograph.events import Privacy
 from heliograph.semconv import EVENT_NAME_PATTERN, SCOPE
+from heliograph.signatures import DIGESTS
 
 PREFIX: Final = "HELIOGRAPH_"
 
@@ -150,6 +151,13 @@ def _parse_token_handlers(value: object) -> tuple[str, ...]:
     words = _parse_list(value)
     if not words or not set(words) <= {SIGNED, DATABASE} or len(set(words)) != len(words):
         raise ValueError(f"must be {SIGNED}, {DATABASE}, or both, separated by a comma")
+    return words
+
+
+def _parse_digests(value: object) -> tuple[str, ...]:
+    words = _parse_list(value)
+    if not words or not set(words) <= DIGESTS.keys() or len(set(words)) != len(words):
+        raise ValueError(f"must be one or several of {', '.join(DIGESTS)}, separated by commas")
     return words
 
 
@@ -307,6 +315,13 @@ class Settings:
         "is generated, with a warning, and tokens become invalid when the process ends.",
         in_datasette="the option `--secret`",
         secret=True,
+    )
+    signature_digest: tuple[str, ...] = _setting(
+        ("sha1",),
+        _parse_digests,
+        "The hash function of signatures, and so of signed tokens: `sha1`, with which Datasette accepts them, or `sha256` or `sha512`. "
+        "To change it, set several, separated by commas: the first one signs, and all are accepted.",
+        in_datasette="SHA-1, which Datasette always uses",
     )
     allow_signed_tokens: bool = _setting(
         True,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import datasette.tokens
 import pytest
+from datasette.app import Datasette
 from opentelemetry.trace import SpanKind
 
 from heliograph import Event, Settings, TokenExpired, TokenInvalid, TokenRevoked, acting_as, hookimpl
@@ -177,6 +178,31 @@ async def test_id_of_a_signed_token_is_a_hash_of_what_is_signed(telemetry: Telem
     assert len(raw) == 20
     assert len(actors) > 1
     assert {actor["token_id"] for actor in actors if actor} == {hashlib.sha256(payload.encode()).hexdigest()[:12]}
+
+
+async def test_span_has_the_number_of_the_key(telemetry: Telemetry) -> None:
+    """It is the position in the setting: 0 is the newest."""
+    rotated = telemetry.host(settings=Settings(secret=("new", "old")))
+    old = telemetry.host(settings=Settings(secret=("old",)))
+    for signer in (rotated, old):
+        actor = await rotated.verify_token(await signer.create_token("root"))
+        assert actor is not None
+        assert actor["id"] == "root"
+
+    assert [verdict["heliograph.token.key_number"] for verdict in verdicts(telemetry)] == [0, 1]
+    assert all("key_number" not in str(names) for names in telemetry.counts("heliograph.token.verifications"))
+
+
+async def test_span_of_a_host_with_one_key_has_no_number(telemetry: Telemetry) -> None:
+    """A Datasette does not number its keys; its tokens are valid nevertheless."""
+    real = Datasette(memory=True, secret=SECRET)
+    handlers = trace_handlers([SignedTokenHandler()], token_telemetry(telemetry))
+    await handlers[0].verify_token(real, await real.create_token("root"))  # type: ignore[attr-defined]
+    real.close()
+
+    [verdict] = verdicts(telemetry)
+    assert verdict["heliograph.token.result"] == "valid"
+    assert "heliograph.token.key_number" not in verdict
 
 
 async def test_id_is_added_to_a_copy(telemetry: Telemetry) -> None:

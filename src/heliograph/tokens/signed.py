@@ -18,6 +18,19 @@ NAMESPACE: Final = "token"
 """The namespace that tokens are signed in, so that a value signed for another purpose is not accepted as a token."""
 
 
+class SignedActor(dict[str, object]):
+    """The actor of a signed token, with the number of the key that signed it, for the span of the verification.
+
+    Args:
+        actor: The actor.
+        key_number: The number of the key: 0 is the newest; `None` if the host does not number its keys.
+    """
+
+    def __init__(self, actor: Mapping[str, object], key_number: int | None) -> None:
+        super().__init__(actor)
+        self.key_number = key_number
+
+
 class SignedTokenHandler(TokenHandler):
     """Creates and verifies signed tokens: the prefix ``dstok_`` and a payload signed by itsdangerous.
 
@@ -86,10 +99,10 @@ class SignedTokenHandler(TokenHandler):
             return None
         if not datasette.setting("allow_signed_tokens"):
             raise TokensDisabled
-        payload = _payload(datasette, token)
+        payload, key_number = _payload(datasette, token)
         created = _created(payload)
         lifetime = _lifetime(payload.get("d"), datasette.setting("max_signed_tokens_ttl"))
-        actor = {"id": payload["a"], "token": "dstok"}
+        actor = SignedActor({"id": payload["a"], "token": "dstok"}, key_number)
         if "_r" in payload:
             actor["_r"] = payload["_r"]
         if lifetime is not None:
@@ -101,10 +114,10 @@ class SignedTokenHandler(TokenHandler):
         return actor
 
 
-def _payload(datasette: TokenHost, token: str) -> Mapping[str, object]:
-    """Return the payload of a token, once its signature, its actor and its lifetime are checked."""
+def _payload(datasette: TokenHost, token: str) -> tuple[Mapping[str, object], int | None]:
+    """Return the payload of a token, once its signature, its actor and its lifetime are checked, and the number of its key."""
     try:
-        payload = datasette.unsign(token[len(PREFIX) :], namespace=NAMESPACE)
+        payload, key_number = _unsign(datasette, token[len(PREFIX) :])
     except (itsdangerous.BadData, UnicodeError):  # UnicodeError: a lone surrogate in the token cannot be encoded
         raise TokenSignatureInvalid from None  # the original exception carries the payload of the token
     if not isinstance(payload, Mapping):
@@ -113,7 +126,15 @@ def _payload(datasette: TokenHost, token: str) -> Mapping[str, object]:
         raise TokenMalformed("Invalid token: no actor")
     if payload.get("d") is not None and not _is_integer(payload["d"]):
         raise TokenMalformed("Invalid token: invalid duration")
-    return payload
+    return payload, key_number
+
+
+def _unsign(datasette: TokenHost, signed: str) -> tuple[object, int | None]:
+    unsign_numbered = getattr(datasette, "unsign_numbered", None)  # a Datasette has one key, and no such method
+    if unsign_numbered is None:
+        return datasette.unsign(signed, namespace=NAMESPACE), None
+    value, number = unsign_numbered(signed, namespace=NAMESPACE)
+    return value, number
 
 
 def _created(payload: Mapping[str, object]) -> int:

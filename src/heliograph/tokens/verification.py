@@ -17,9 +17,10 @@ from typing import Final
 
 from heliograph.ambient_actor import Actor
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
-from heliograph.semconv import TOKEN_VERIFY
+from heliograph.semconv import TOKEN_KEY_NUMBER, TOKEN_VERIFY
 from heliograph.telemetry.actor_attributes import MAX_TOKEN_ID_LENGTH, TOKEN_ID_KEY
 from heliograph.tokens.signed import PREFIX as SIGNED_PREFIX
+from heliograph.tokens.signed import SignedActor
 from heliograph.tokens.telemetry import TokenOperation, TokenTelemetry
 from heliograph.values.introspect import getattr_or_none
 
@@ -103,6 +104,8 @@ class Verification:
         operation.handler, operation.result = name, "valid"
         operation.token_id = token_id_of(token, known.get(TOKEN_ID_KEY))
         operation.set_user(known.get("id"))
+        if type(actor) is SignedActor and actor.key_number is not None:
+            operation.span_attributes[TOKEN_KEY_NUMBER] = actor.key_number
         self._end(token)
         self._telemetry.actor.learn_token_handler(known.get("token"), name)
         if operation.token_id is None or known.get(TOKEN_ID_KEY) is not None:
