@@ -39,7 +39,7 @@ from heliograph.events import (
 from heliograph.hooks.specs import hookimpl
 from heliograph.host import Host
 from heliograph.sdk.configure import configure
-from heliograph.settings import OutboxFullPolicy, OutboxSync, Settings, Signal, Validation
+from heliograph.settings import OutboxFullPolicy, OutboxSync, OutboxWrite, Settings, Signal, Validation
 from heliograph.tokens.handler import TokenHandler
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.signed import SignedTokenHandler
@@ -67,6 +67,7 @@ __all__ = [
     "OutboxFullPolicy",
     "OutboxLogRecordProcessor",
     "OutboxSync",
+    "OutboxWrite",
     "PluginError",
     "Privacy",
     "QuarantineError",

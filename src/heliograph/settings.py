@@ -77,6 +77,17 @@ class OutboxSync(str, enum.Enum):
     """The process dies, or the power fails."""
 
 
+class OutboxWrite(str, enum.Enum):
+    """The way in which the outbox writes its files."""
+
+    AUTO = "auto"
+    """A memory map, if the directory's file system keeps its promise for reserved space; else system calls."""
+    MAP = "map"
+    """A memory map: fastest. Somebody who truncates a file that is in use kills the process."""
+    PWRITE = "pwrite"
+    """System calls: slower, and safe on every file system."""
+
+
 class OutboxFullPolicy(str, enum.Enum):
     """The treatment of records when the outbox has reached its maximum size."""
 
@@ -295,6 +306,12 @@ class Settings:
         OutboxSync.NORMAL,
         _parser_of(OutboxSync),
         "The failures that a record in the outbox survives: `normal` (the process dies) or `full` (the power fails, too).",
+    )
+    outbox_write: OutboxWrite = _setting(
+        OutboxWrite.AUTO,
+        _parser_of(OutboxWrite),
+        "The way in which the outbox writes its files: `map` (a memory map), `pwrite` (system calls: slower, and safe on every "
+        "file system), or `auto` (`map` on ext3, ext4, xfs and tmpfs, `pwrite` elsewhere).",
     )
     outbox_max_bytes: int = _setting(2**30, _parse_outbox_bytes, "The maximum size of the outbox, in bytes.")
     outbox_full: OutboxFullPolicy = _setting(

@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.sdk._logs import LogRecordProcessor
 
 from backends import Collector, wait_until
-from heliograph import OutboxFullPolicy, OutboxSync, Settings
+from heliograph import OutboxFullPolicy, OutboxSync, OutboxWrite, Settings
 from heliograph.sdk import setup
 from heliograph.sdk.exporters import TelemetrySignal
 from otlp_receiver import Receiver
@@ -310,16 +310,29 @@ report(name=owned.provider.resource.attributes["service.name"], ended=owned.shut
     [
         (
             {},
-            {"max_bytes": 2**30, "when_full": OutboxFullPolicy.REJECT, "durable": False, "strict": False},
+            {
+                "max_bytes": 2**30,
+                "when_full": OutboxFullPolicy.REJECT,
+                "durable": False,
+                "write": OutboxWrite.AUTO,
+                "strict": False,
+            },
         ),
         (
             {
                 "outbox_max_bytes": 2**21,
                 "outbox_full": OutboxFullPolicy.DROP_OLDEST,
                 "outbox_sync": OutboxSync.FULL,
+                "outbox_write": OutboxWrite.PWRITE,
                 "validation": "strict",
             },
-            {"max_bytes": 2**21, "when_full": OutboxFullPolicy.DROP_OLDEST, "durable": True, "strict": True},
+            {
+                "max_bytes": 2**21,
+                "when_full": OutboxFullPolicy.DROP_OLDEST,
+                "durable": True,
+                "write": OutboxWrite.PWRITE,
+                "strict": True,
+            },
         ),
     ],
     ids=["defaults", "all changed"],

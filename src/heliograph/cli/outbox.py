@@ -29,6 +29,7 @@ from heliograph.cli.outbox_drain import drain
 from heliograph.cli.terminal import echo
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import to_request
+from heliograph.delivery.journal.filesystems import filesystem_of, keeps_reserved_space
 from heliograph.otlp import to_json_line
 from heliograph.values.text import counted
 
@@ -54,12 +55,19 @@ def status(directory: Path | None, *, as_json: bool) -> None:
     box = open_outbox(directory)
     state = OutboxState.of(box)
     size = box.space.used()
+    kind = filesystem_of(box.directory) or "an unknown file system"
+    write = "map" if keeps_reserved_space(box.directory) else "pwrite"
     if as_json:
-        echo(json.dumps({"folders": state.folders, **state.totals(), "stuck": state.stuck, "bytes": size}))
+        echo(
+            json.dumps(
+                {"folders": state.folders, **state.totals(), "stuck": state.stuck, "bytes": size, "write": write}
+            )
+        )
     else:
         for each in state.folders:
             owner = "in use by a process" if each["held"] else "orphaned"
             echo(f"{each['folder']}  {owner}  waiting: {each['waiting']}, oldest: {each['oldest_age']} s")
+        echo(f"On {kind}, HELIOGRAPH_OUTBOX_WRITE=auto means {write}.")
         for reason in state.stuck:
             echo(f"Stuck: {reason}")
         echo(

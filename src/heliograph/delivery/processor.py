@@ -32,6 +32,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from heliograph.delivery.encoding.log_records import encode_log_record, encode_scope, log_record_field
 from heliograph.delivery.folders import OutboxDirectory
+from heliograph.delivery.journal.filesystems import keeps_reserved_space
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import SEGMENT_BYTES, JournalClosed
 from heliograph.delivery.metrics import (
@@ -55,7 +56,7 @@ from heliograph.runtime.deadline import Deadline
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_REJECTED, SCOPE
-from heliograph.settings import OutboxFullPolicy
+from heliograph.settings import OutboxFullPolicy, OutboxWrite
 from heliograph.telemetry.providers import Providers
 from heliograph.values.text import counted
 
@@ -109,6 +110,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         when_full: The policy for a full outbox: reject new records, or drop those that have waited longest.
         durable: True if each record must be on the disk itself before `on_emit` returns, so that it survives a power cut.
             It costs a flush to the disk for each record, or for all threads that emit at the same time.
+        write: The way to write files: through a memory map, by system calls, or by the file system of the directory.
         strict: True if `on_emit` must raise `OutboxFull`. By default it logs an error, at most every ten seconds.
         meter_provider: The provider of its metrics. `None` is the global one.
 
@@ -126,6 +128,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         max_bytes: int = MAX_BYTES,
         when_full: OutboxFullPolicy = OutboxFullPolicy.REJECT,
         durable: bool = False,
+        write: OutboxWrite = OutboxWrite.AUTO,
         strict: bool = False,
         meter_provider: MeterProvider | None = None,
     ) -> None:
@@ -135,6 +138,8 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         self._segment_bytes = max(_MIN_SEGMENT_BYTES, min(SEGMENT_BYTES, max_bytes // _SEGMENTS))
         self._when_full = when_full
         self._durable = durable
+        is_safe = write is OutboxWrite.AUTO and keeps_reserved_space(self._outbox.directory)
+        self._mapped = write is OutboxWrite.MAP or is_safe
         self._strict = strict
         self._metrics = outbox_metrics_of(Providers(meter_provider=meter_provider))
         # Once, and not in `_start`: a forked child must not create the same instruments again.
@@ -280,6 +285,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
                     outbox=self._outbox,
                     segment_bytes=self._segment_bytes,
                     durable=self._durable,
+                    mapped=self._mapped,
                     on_dropped=self._count_dropped if self._when_full is OutboxFullPolicy.DROP_OLDEST else None,
                 )
                 # Not by assignment: the handler of a signal may have added one since the look-up, with a record in it.

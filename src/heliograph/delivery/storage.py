@@ -67,6 +67,7 @@ class ResourceStorage:
         segment_bytes: The largest size of a segment.
         durable: True if a record is on the disk itself when `append` returns, and not only in the system's page cache.
         on_dropped: Called with the number of records that were dropped to make room for newer ones. `None`: none ever is.
+        mapped: True to write through a memory map; False to write by system calls.
         memory: The records that the disk did not accept.
     """
 
@@ -75,6 +76,7 @@ class ResourceStorage:
     segment_bytes: int
     durable: bool
     on_dropped: Callable[[int], None] | None
+    mapped: bool = True
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _folder_lock: FolderLock | None = None
     _writer: JournalWriter | None = None
@@ -159,6 +161,7 @@ class ResourceStorage:
             durable=self.durable,
             make_room=lambda size: self._make_room(lock.folder, size),
             begin_after=self._lost_until,
+            mapped=self.mapped,
         )
         self._reader, self._folder_lock, self._writer = reader, lock, writer
         return writer

@@ -217,6 +217,7 @@ def _outbox_processor(
         max_bytes=settings.outbox_max_bytes,
         when_full=settings.outbox_full,
         durable=settings.outbox_sync is OutboxSync.FULL,
+        write=settings.outbox_write,
         strict=settings.validation is Validation.STRICT,
     )
 

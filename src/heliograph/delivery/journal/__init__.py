@@ -66,7 +66,9 @@ Threads and locks
     - `MemoryJournal`: any thread; one lock.
 
 Known limits
-    - Someone who truncates the last segment of a living process kills it (SIGBUS): its memory map ends before its file.
+    - Someone who truncates the last segment of a living process kills it (SIGBUS), if the process writes through a memory map
+      before its worker notices: the map ends before its file. `unmapped` writes without a map, where the directory's file system
+      or the setting demands it.
     - Two machines must not share a folder: they do not see each other's locks, nor a consistent memory map.
     - Records are not encrypted.
 """

@@ -97,16 +97,28 @@ class SegmentWriter:
         try:
             os.fchmod(self.descriptor, 0o600)  # exactly this, whatever the umask took away
             _reserve(self.descriptor, size)
-            self._map = mmap.mmap(self.descriptor, size)
+            self._open_map(size)
+            self._put_header(header)
             self._inode = os.fstat(self.descriptor).st_ino
         except BaseException:
             os.close(self.descriptor)
             path.unlink()
             raise
         self._size = size
-        self._map[: len(header)] = header
         self._position = len(header)
         self.room = size - len(header)
+
+    def _open_map(self, size: int) -> None:
+        self._map = mmap.mmap(self.descriptor, size)
+
+    def _close_map(self) -> None:
+        self._map.close()
+
+    def _flush(self) -> None:
+        self._map.flush()
+
+    def _put_header(self, header: bytes) -> None:
+        self._map[: len(header)] = header
 
     def put(self, sequence: int, kind: int, scope_number: int, content: bytes) -> None:
         """Append a frame. There must be room for it.
@@ -130,7 +142,7 @@ class SegmentWriter:
     def sync(self) -> None:
         """Write the segment to the disk itself (msync). Unlike the other methods, this is called without the writer's lock."""
         with contextlib.suppress(ValueError):  # another thread closed the segment meanwhile, and `close` syncs it
-            self._map.flush()
+            self._flush()
 
     def close(self, *, sync: bool, cut: bool) -> None:
         """Close the segment.
@@ -140,8 +152,8 @@ class SegmentWriter:
             cut: True to truncate the file to its content, which gives reserved space back.
         """
         if sync:
-            self._map.flush()
-        self._map.close()
+            self._flush()
+        self._close_map()
         if cut:
             with contextlib.suppress(OSError):  # zeros at the end do no harm
                 os.ftruncate(self.descriptor, self._position)
@@ -149,7 +161,7 @@ class SegmentWriter:
 
     def abandon(self) -> None:
         """Close the segment without changing the file: in the child of a fork, where it belongs to the parent, or if it is lost."""
-        self._map.close()
+        self._close_map()
         with contextlib.suppress(OSError):
             os.close(self.descriptor)
 

@@ -33,6 +33,7 @@ from heliograph.delivery.journal.frames import (
     dump_scope,
 )
 from heliograph.delivery.journal.segment import SegmentWriter, segment_path
+from heliograph.delivery.journal.unmapped import UnmappedSegmentWriter
 
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 """The size that segments grow to by default."""
@@ -68,6 +69,7 @@ class JournalWriter:
         durable: True if `append` must return only after the record is on the disk itself. Threads share one `msync`.
         make_room: Called before a segment is made, with its size in bytes. It raises `OSError` if there is no room.
         begin_after: The sequence before the first one, in a folder that takes the place of a lost one.
+        mapped: True to write through a memory map; False to write by system calls.
 
     Attributes:
         last_sequence: The sequence of the newest record; before the first, the one that it began after.
@@ -82,12 +84,14 @@ class JournalWriter:
         durable: bool = False,
         make_room: Callable[[int], None] | None = None,
         begin_after: int = 0,
+        mapped: bool = True,
     ) -> None:
         self._folder = folder
         self._header = dump_header(header)
         self._segment_bytes = segment_bytes
         self._first_bytes = self._next_bytes = min(segment_bytes, _FIRST_SEGMENT_BYTES)
         self._durable = durable
+        self._segment_type = SegmentWriter if mapped else UnmappedSegmentWriter
         self._make_room = make_room
         self._lock = threading.RLock()
         self._appender = 0
@@ -225,7 +229,7 @@ class JournalWriter:
     def _reserved(self, sequence: int, size: int) -> SegmentWriter:
         if self._make_room is not None:
             self._make_room(size)
-        return SegmentWriter(segment_path(self._folder, sequence), size, self._header)
+        return self._segment_type(segment_path(self._folder, sequence), size, self._header)
 
     def _sync(self, sequence: int) -> None:
         """Return when everything up to a sequence is on the disk itself.
