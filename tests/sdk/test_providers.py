@@ -271,8 +271,8 @@ def test_script_says_how_much_was_not_delivered_and_to_which_endpoint() -> None:
     )
 
     shown = endpoint.replace("user:s3cret@", "")
-    assert f"3 log records were not delivered to {shown}/v1/logs." in ran.stderr
-    assert f"1 spans were not delivered to {shown}/v1/traces." in ran.stderr
+    assert f"Not delivered to {shown}/v1/logs: 3 log records." in ran.stderr
+    assert f"Not delivered to {shown}/v1/traces: 1 span." in ran.stderr
 
 
 def test_metrics_that_were_not_delivered_are_reported() -> None:

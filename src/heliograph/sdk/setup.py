@@ -46,6 +46,7 @@ from heliograph.semconv import SCOPE
 from heliograph.settings import OutboxSync, Settings, Validation
 from heliograph.telemetry.otel_api import get_logger_provider, set_logger_provider
 from heliograph.telemetry.providers import Providers, is_disabled
+from heliograph.values.text import counted
 
 if TYPE_CHECKING:
     from heliograph.delivery.processor import OutboxLogRecordProcessor
@@ -100,7 +101,8 @@ class OwnedProvider:
         for export in pipeline.exports:
             missing = export.counts.missing
             if missing:
-                logger.warning("%d %s were not delivered to %s.", missing, self.provider.kind, export.destination)
+                lost = counted(missing, self.provider.kind.removesuffix("s"))
+                logger.warning("Not delivered to %s: %s.", export.destination, lost)
             elif not is_delivered and export.counts.failures:
                 logger.warning("Not all %s were delivered to %s.", self.provider.kind, export.destination)
 
