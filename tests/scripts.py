@@ -12,7 +12,7 @@ from typing import Any
 
 from processes import program_environment, run
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 120.0
 
 # Every program begins with this: an event, a plugin that registers it, and `report`, which prints values for the test to compare.
 PRELUDE = """

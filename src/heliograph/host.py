@@ -71,6 +71,9 @@ class Host:
     start. Use it as a context manager, sync or async: the plugins' startup hooks run when it is entered, and it is shut down
     when the block ends. Without one, startup hooks run before the first event or token.
 
+    A host sets no OpenTelemetry provider: it emits to those that the program sets, and `flush` returns False if one of them was missing. Use
+    `configure` to set those that are missing, whether the program has set up OpenTelemetry itself or not.
+
     >>> from dataclasses import dataclass
     >>> from heliograph import Event, Host, hookimpl
     >>> @dataclass
@@ -417,7 +420,9 @@ class Host:
             timeout_millis: The timeout in milliseconds; `None` means the setting ``flush_timeout_millis``.
 
         Returns:
-            True if all hooks ended in time, and every provider reported that it sent all of its telemetry.
+            True if all hooks ended in time, every provider reported that it sent all of its telemetry, and no event was lost for
+            lack of a provider since the last flush. (In a program without any provider and without a variable that asks for export,
+            nothing counts as lost.)
         """
         deadline = self._deadline(timeout_millis)
         # Wait for the hooks for half of the time only: a hook that hangs must not keep the providers from sending.
@@ -430,7 +435,8 @@ class Host:
             hooks_ended = self._wait_for_hooks(jobs, deadline.remaining())
             if hooks_ended:
                 flushed = self._providers.force_flush(deadline.remaining()) and flushed
-        return hooks_ended and flushed
+        has_lost = self._instrumentation.missing.take()  # last: the hooks may track events, too
+        return hooks_ended and flushed and not has_lost
 
     def _wait_for_hooks(self, jobs: Jobs, timeout_millis: float) -> bool:
         # A hook that runs on the host's own loop would wait for itself.

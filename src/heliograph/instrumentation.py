@@ -14,6 +14,7 @@ from heliograph.settings import Settings, Validation
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.emitter import Emitter
 from heliograph.telemetry.metrics import metrics_of
+from heliograph.telemetry.missing_providers import Advice, MissingProviders, advice_for_host
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.telemetry import TokenTelemetry
 
@@ -26,6 +27,7 @@ class Instrumentation:
     Args:
         settings: The signals, the privacy of events and actors, and the treatment of invalid events.
         providers: The OpenTelemetry providers that telemetry goes to.
+        advice: The way to set a provider that is missing, for the kind of host.
 
     Raises:
         SettingsError: Invalid events are to be set aside, and the file of the quarantine cannot be used.
@@ -33,9 +35,10 @@ class Instrumentation:
     Attributes:
         schemas: The schemas of the registered event classes.
         tokens: Records token operations as spans and durations.
+        missing: Knows if events were not emitted for lack of a provider.
     """
 
-    def __init__(self, settings: Settings, providers: Providers) -> None:
+    def __init__(self, settings: Settings, providers: Providers, advice: Advice = advice_for_host) -> None:
         self._metrics = metrics_of(providers)
         self.schemas = SchemaRegistry.from_settings(settings, self._begin_to_count)
         actor = ActorFilter(settings.actor, self.schemas.policy)
@@ -43,7 +46,8 @@ class Instrumentation:
         quarantine = Quarantine(settings.quarantine)
         if settings.validation is Validation.QUARANTINE:
             _check(quarantine)
-        self._emitter = Emitter(settings, providers, actor, quarantine=quarantine)
+        self.missing = MissingProviders(settings.signals, providers, advice)
+        self._emitter = Emitter(settings, providers, actor, quarantine=quarantine, missing=self.missing)
 
     def _begin_to_count(self, reader: EventReader) -> None:
         self._metrics.events.begin(reader.schema.event_name)

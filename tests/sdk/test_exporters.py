@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from heliograph.sdk.exporters import TelemetrySignal, asks_for_export, select
+from heliograph.sdk.exporters import TelemetrySignal, select
 
 EVERY_SIGNAL = pytest.mark.parametrize("signal", list(TelemetrySignal))
 
@@ -83,21 +83,3 @@ def test_unknown_protocol_is_a_problem(signal: TelemetrySignal) -> None:
 def test_protocol_does_not_matter_to_other_exporters() -> None:
     """An unknown protocol is no problem if OTLP is not selected."""
     assert names(TelemetrySignal.LOGS, OTEL_LOGS_EXPORTER="console", OTEL_EXPORTER_OTLP_PROTOCOL="x") == ["console"]
-
-
-@pytest.mark.parametrize(
-    ("name", "asks"),
-    [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", True),
-        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", True),
-        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", True),
-        ("OTEL_METRICS_EXPORTER", True),
-        ("OTEL_SERVICE_NAME", False),
-        ("OTEL_EXPORTER_OTLP_HEADERS", False),
-    ],
-)
-def test_asks_for_export(name: str, asks: bool) -> None:
-    """An endpoint or an exporter asks for export; an empty variable, or any other, does not."""
-    assert asks_for_export({name: "x"}) is asks
-    assert asks_for_export({name: ""}) is False
-    assert asks_for_export({}) is False

@@ -14,8 +14,8 @@ from typing import Final
 
 from heliograph.errors import SettingsError
 from heliograph.sdk.exporters import TelemetrySignal
+from heliograph.telemetry.missing_providers import CONFIG_FILE
 
-VARIABLE: Final = "OTEL_CONFIG_FILE"
 PACKAGE: Final = "opentelemetry-configuration"
 
 _FIELDS: Final[Mapping[TelemetrySignal, str]] = {
@@ -39,7 +39,7 @@ def set_up_from_file(path: str, missing: Collection[TelemetrySignal]) -> None:
         from opentelemetry.configuration import configure_sdk, load_config_file  # here, because few programs have it
     except ImportError as error:
         raise SettingsError(
-            [f"{VARIABLE}: install {PACKAGE} (pip install {PACKAGE}), or remove the variable ({error})"]
+            [f"{CONFIG_FILE}: install {PACKAGE} (pip install {PACKAGE}), or remove the variable ({error})"]
         ) from error
     try:
         config = load_config_file(path)
@@ -47,4 +47,4 @@ def set_up_from_file(path: str, missing: Collection[TelemetrySignal]) -> None:
             setattr(config, _FIELDS[signal], None)
         configure_sdk(config)
     except Exception as error:  # the components that the file names may raise anything
-        raise SettingsError([f"{VARIABLE}: {path!r} cannot be used: {error}"]) from error
+        raise SettingsError([f"{CONFIG_FILE}: {path!r} cannot be used: {error}"]) from error

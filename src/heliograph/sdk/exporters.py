@@ -64,14 +64,6 @@ def select(signal: TelemetrySignal, environ: Mapping[str, str]) -> Selection:
     return Selection(exporters=tuple(found), problems=tuple(problems))
 
 
-def asks_for_export(environ: Mapping[str, str]) -> bool:
-    """Return True if the environment names an endpoint or an exporter, for any signal, or a file that may do so."""
-    names = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_CONFIG_FILE"]
-    for signal in TelemetrySignal:
-        names += [signal.exporter_variable, f"OTEL_EXPORTER_OTLP_{signal.value.upper()}_ENDPOINT"]
-    return any(environ.get(name) for name in names)
-
-
 def _find(signal: TelemetrySignal, name: str, environ: Mapping[str, str]) -> tuple[EntryPoint | None, str | None]:
     if name == "otlp":
         variable, protocol = _protocol(signal, environ)

@@ -44,6 +44,7 @@ from heliograph.sdk.providers import (
 )
 from heliograph.semconv import SCOPE
 from heliograph.settings import OutboxSync, Settings, Validation
+from heliograph.telemetry.missing_providers import CONFIG_FILE
 from heliograph.telemetry.otel_api import get_logger_provider, set_logger_provider
 from heliograph.telemetry.providers import Providers, is_disabled
 from heliograph.values.text import counted
@@ -138,7 +139,7 @@ def set_up_providers(
     """
     if is_disabled(environ):
         return []
-    if file := environ.get(declarative.VARIABLE):
+    if file := environ.get(CONFIG_FILE):
         if unset := [signal for signal in signals if not _is_set(signal)]:
             declarative.set_up_from_file(file, unset)
         if settings is not None and settings.outbox is not None:

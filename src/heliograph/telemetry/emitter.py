@@ -13,13 +13,12 @@ Emitting an event raises only two exceptions, both requested by the setting ``va
 `OutboxFull`. No other problem of heliograph, of a provider or of an actor's code reaches the program.
 
 Threads: any number of threads, and signal handlers, may emit at once. The emitter has no lock. The fields that it changes after its
-construction are caches (`_logger` with `_log_limits`, `_span_event_limits`, `_traces_are_set`, `_warned`): two threads that find one
+construction are caches (`_logger` with `_log_limits`, `_span_event_limits`, `_traces_are_set`): two threads that find one
 empty do the work twice, which is harmless.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -56,8 +55,9 @@ from heliograph.telemetry.limits import (
     warn_of_low_limits,
 )
 from heliograph.telemetry.metrics import error_type, metrics_of
+from heliograph.telemetry.missing_providers import MissingProviders, advice_for_host
 from heliograph.telemetry.otel_api import Logger, SeverityNumber
-from heliograph.telemetry.providers import Providers, is_disabled
+from heliograph.telemetry.providers import Providers
 from heliograph.telemetry.uid import UidGenerator
 from heliograph.values.attributes import Attributes, merge_attributes
 from heliograph.values.forms import INT64_MAX, form_of
@@ -84,6 +84,7 @@ class Emitter:
         providers: The OpenTelemetry providers that telemetry goes to.
         actor: Selects the keys of an actor that are exported.
         quarantine: The quarantine for invalid events; `None` emits them.
+        missing: Reports events that are not emitted for lack of a provider; `None` is one of a `heliograph.Host`.
         new_uid: Returns a new unique id for an event, given its time in nanoseconds since the Unix epoch.
         clock: Returns the time now in nanoseconds since the Unix epoch. It is used for events whose own time OTLP cannot
             represent.
@@ -96,6 +97,7 @@ class Emitter:
         actor: ActorFilter,
         *,
         quarantine: Quarantine | None = None,
+        missing: MissingProviders | None = None,
         new_uid: Callable[[int], str] | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -118,7 +120,7 @@ class Emitter:
             self._metrics.emit_failures.begin(signal.value)
         warn_of_low_limits()
         self._traces_are_set = False
-        self._warned: set[Signal] = set()
+        self._missing = missing or MissingProviders(settings.signals, providers, advice_for_host)
 
     def emit(self, reader: EventReader, event: EventLike) -> None:
         """Emit an event in the current context, and count it.
@@ -259,7 +261,7 @@ class Emitter:
             self._log_limits = limits_of_logger(log)
             self._logger = log  # last: another thread that finds it has the limits, too
         else:
-            self._warn_once(Signal.LOG, "LoggerProvider")
+            self._missing.report(Signal.LOG, "LoggerProvider", is_lost=True)
         return self._logger
 
     def _emit_to_trace(self, event_name: str, attributes: Attributes, timestamp: int, context: Context) -> None:
@@ -292,22 +294,10 @@ class Emitter:
         if not self._traces_are_set:
             self._traces_are_set = self._providers.has_traces()
         if not self._traces_are_set:
-            self._warn_once(self._trace_signal, "TracerProvider")
+            # As a span event, nothing is lost: without a provider no span records. (Unless the events have no other signal.)
+            is_lost = self._emits_span or not self._emits_log
+            self._missing.report(self._trace_signal, "TracerProvider", is_lost=is_lost)
         return self._traces_are_set
-
-    def _warn_once(self, signal: Signal, missing: str) -> None:
-        if signal in self._warned:
-            return
-        self._warned.add(signal)
-        if not is_disabled(os.environ):  # else nothing is missing: the environment wants no telemetry
-            logger.warning(
-                "No %s is set, so events are not emitted as %r. Set OTEL_EXPORTER_OTLP_ENDPOINT (the Datasette plugin and "
-                "heliograph.configure() then set the provider), set a provider yourself, or remove %r from "
-                "HELIOGRAPH_SIGNALS.",
-                missing,
-                signal.value,
-                signal.value,
-            )
 
     def _report_failure(self, signal: Signal, error: BaseException) -> None:
         kind = error_type(error)

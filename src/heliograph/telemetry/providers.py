@@ -66,6 +66,10 @@ class Providers:
         """Return True if a provider for metrics is set, even one that does nothing."""
         return not isinstance(self.meter_provider or get_meter_provider(), ProxyMeterProvider)
 
+    def has_any(self) -> bool:
+        """Return True if a provider for any signal is set."""
+        return self.has_traces() or self.has_logs() or self.has_metrics()
+
     def force_flush(self, timeout_millis: float) -> bool:
         """Ask each provider to send the telemetry that it holds.
 

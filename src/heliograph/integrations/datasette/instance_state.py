@@ -18,6 +18,7 @@ from heliograph.integrations.datasette.distributions import namespace_of
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.settings import DATABASE, Settings, Validation
+from heliograph.telemetry.missing_providers import advice_for_datasette
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.stored import location
 from heliograph.tokens.stored.handler import DatabaseTokenHandler
@@ -55,7 +56,7 @@ class InstanceState:
 
     def __init__(self, datasette: Datasette) -> None:
         self.settings = Settings.from_env(config=datasette.plugin_config(PLUGIN_NAME), check=_problems_in_datasette)
-        instrumentation = Instrumentation(self.settings, Providers())
+        instrumentation = Instrumentation(self.settings, Providers(), advice_for_datasette)
         self.schemas, self.emit = instrumentation.schemas, instrumentation.emit
         self._tokens = instrumentation.tokens
         self._own_database = _token_database(datasette, self.settings)

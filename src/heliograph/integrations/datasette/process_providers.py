@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from heliograph.runtime.deadline import Deadline
 from heliograph.runtime.safe_logger import SafeLogger
-from heliograph.sdk.exporters import TelemetrySignal, asks_for_export
+from heliograph.sdk.exporters import TelemetrySignal
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings
+from heliograph.telemetry.missing_providers import variable_that_asks_for_export
 from heliograph.telemetry.providers import Providers, is_disabled
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class ProcessProviders:
 
     def _set_up(self, *signals: TelemetrySignal, settings: Settings | None = None) -> None:
         has_outbox = settings is not None and settings.outbox is not None
-        if has_outbox or asks_for_export(self._environ):
+        if has_outbox or variable_that_asks_for_export(self._environ):
             from heliograph.sdk.setup import set_up_providers  # here, because without export no SDK is needed
 
             owned = {each.signal for each in self._owned}
@@ -99,7 +100,7 @@ class ProcessProviders:
 
     def _warn_of_traces_that_stay_here(self) -> None:
         """Log where spans go if they do not go to the endpoint: a process has one TracerProvider, and a sibling set it."""
-        wanted = asks_for_export(self._environ) and self._environ.get("OTEL_TRACES_EXPORTER") != "none"
+        wanted = variable_that_asks_for_export(self._environ) and self._environ.get("OTEL_TRACES_EXPORTER") != "none"
         if not wanted or is_disabled(self._environ) or _is_loaded(TRACE_EXPORTER, self._environ):
             return
         if owners := [name for name in TRACE_SIBLINGS if _is_loaded(name, self._environ)]:
