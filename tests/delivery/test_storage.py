@@ -312,6 +312,44 @@ def test_oldest_segments_are_dropped_and_counted(tmp_path: Path) -> None:
     storage.close()
 
 
+def test_dropped_records_do_not_count_as_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker may read on at the very moment at which the segment is gone."""
+    dropped: list[int] = []
+    storage = storage_in(tmp_path, max_bytes=3 * SEGMENT_BYTES, dropped=dropped)
+    storage.append(SCOPE, encoded_record("r", size=500))
+    [reader] = storage.sources()
+    unlink = Path.unlink
+
+    def unlink_and_read(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok)
+        while reader.read(max_bytes=10**6, max_records=100):
+            pass
+        reader.rewind()
+
+    monkeypatch.setattr(Path, "unlink", unlink_and_read)
+    while len(dropped) < 3:
+        storage.append(SCOPE, encoded_record("r", size=500))
+
+    assert reader.take_damaged() == 0
+    storage.close()
+
+
+def test_segment_that_cannot_be_deleted_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dropped: list[int] = []
+    storage = storage_in(tmp_path, max_bytes=3 * SEGMENT_BYTES, dropped=dropped)
+
+    def fail(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", fail)
+        while len(storage.memory) < 2:  # after a failure
+            storage._failed_at = None
+            storage.append(SCOPE, encoded_record("r", size=500))
+    assert len(dropped) == 1
+    storage.close()
+
+
 def test_segment_that_is_being_written_is_not_dropped(tmp_path: Path) -> None:
     """A record that does not fit beside it is rejected."""
     dropped: list[int] = []

@@ -196,9 +196,14 @@ class ResourceStorage:
         if len(found) < _MIN_SEGMENTS or self._reader is None:
             return False
         (_, path), (next_sequence, _) = found[:2]
-        path.unlink(missing_ok=True)
+        # Given up before the file is gone: else the worker could find the gap first, and count the records as damaged, too.
+        dropped = self._reader.give_up_before(next_sequence)
+        try:
+            path.unlink(missing_ok=True)
+        finally:
+            if dropped:  # also if the file could not be deleted: a second attempt would not count them again
+                on_dropped(dropped)
         self.outbox.space.note_freed()
-        on_dropped(self._reader.give_up_before(next_sequence))
         return True
 
     def sources(self) -> Iterator[JournalReader | MemoryJournal]:

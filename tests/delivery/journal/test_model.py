@@ -89,9 +89,9 @@ class JournalMachine(RuleBasedStateMachine):
     def give_up(self) -> None:
         """Delete the oldest segment, as a thread does that appends to a full outbox."""
         (_, oldest), (following, _) = segments(self.folder)[:2]
-        oldest.unlink()
 
         count = self.reader.give_up_before(following)
+        oldest.unlink()
 
         assert count == max(0, following - max(self.kept_from, self.acknowledged + 1))
         self.kept_from = max(self.kept_from, following)

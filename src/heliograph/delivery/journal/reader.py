@@ -3,7 +3,7 @@
 A `JournalReader` belongs to one thread: the worker of the process that writes the journal, or the thread that owns an orphan.
 Two things happen on other threads meanwhile, without a lock, because each is one assignment of a number that only grows:
 
-- a thread that appends calls `give_up_before`, after it deleted the oldest segment to make room;
+- a thread that appends calls `give_up_before`, before it deletes the oldest segment to make room;
 - metrics and `force_flush` read `acknowledged` and `oldest`.
 
 The writer appends to the last segment while this module reads it. A frame's length is written last, so a frame is there as a
@@ -231,7 +231,7 @@ class JournalReader:
         return self.damaged - reported
 
     def give_up_before(self, sequence: int) -> int:
-        """Do not count records before a sequence as damaged: their segment was deleted to make room for newer ones.
+        """Do not count records before a sequence as damaged: their segment is deleted to make room for newer ones.
 
         This is called by a thread that appends, not by the reader's own.
 
