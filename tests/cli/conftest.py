@@ -1,4 +1,4 @@
-"""An outbox that the tests of `heliograph outbox` share."""
+"""An outbox and a file of tokens that the tests of commands share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.tokens_cli import TokenCommand
 from delivery.outboxes import logging_to
 from delivery.servers import serving
 
@@ -17,3 +18,10 @@ def abandoned(tmp_path: Path) -> Path:
         for number in range(3):
             emit(f"r{number}")
     return tmp_path / "box"
+
+
+@pytest.fixture
+def token_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TokenCommand:
+    """The command `heliograph token` with a new file. The environment names none."""
+    monkeypatch.delenv("HELIOGRAPH_TOKEN_DATABASE", raising=False)
+    return TokenCommand(tmp_path / "tokens.db")

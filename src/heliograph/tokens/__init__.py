@@ -3,7 +3,31 @@
 The functions of this package manage the tokens that a host keeps in a database; `heliograph.tokens.stored` has their design.
 """
 
-from heliograph.tokens.stored.operations import IssuedToken, issue, restrict, revoke, revoke_all, rotate, tokens
-from heliograph.tokens.stored.record import Token
+from heliograph.tokens.stored.operations import (
+    IssuedToken,
+    find,
+    get,
+    issue,
+    restrict,
+    revoke,
+    revoke_all,
+    rotate,
+    state_of,
+    tokens,
+)
+from heliograph.tokens.stored.record import Secret, Token
 
-__all__ = ["IssuedToken", "Token", "issue", "restrict", "revoke", "revoke_all", "rotate", "tokens"]
+__all__ = [
+    "IssuedToken",
+    "Secret",
+    "Token",
+    "find",
+    "get",
+    "issue",
+    "restrict",
+    "revoke",
+    "revoke_all",
+    "rotate",
+    "state_of",
+    "tokens",
+]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
 MEMORY: Final = ":memory:"
 """The value of the setting ``token_database`` for tests: the tokens end with the process."""
+
+TOKEN_TABLE: Final = "heliograph_tokens"  # noqa: S105 — the name of a table
+"""A table that every file with tokens has."""
+INTERNAL_TABLE: Final = "catalog_databases"
+"""A table that every internal database of Datasette has."""
 
 
 def problem_of(path: Path | None, *, internal: str | None, served: Iterable[str], way_out: str) -> str | None:
@@ -39,6 +45,38 @@ def problem_of(path: Path | None, *, internal: str | None, served: Iterable[str]
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         return f"token_database: the directory {folder} does not exist, or cannot be written"
     return None
+
+
+def problem_of_file(path: Path, *, may_create: bool) -> str | None:
+    """Return a message if a command cannot work on the tokens of a file, else `None`. Nothing is created or changed.
+
+    Tables are never added to a file of other data: Datasette may serve it, and everybody can read the tables that it serves.
+
+    Args:
+        path: The file.
+        may_create: True accepts a file that does not exist or is empty, and an internal database of Datasette, without the tables.
+    """
+    if is_memory(path):
+        return "tokens in memory end with their process; name a file"
+    try:
+        is_empty = not path.exists() or not path.stat().st_size
+        tables = set() if is_empty else _tables_of(path)
+    except (OSError, sqlite3.Error) as error:
+        return f"{path} cannot be read: {error}"
+    if TOKEN_TABLE in tables or (may_create and (is_empty or INTERNAL_TABLE in tables)):
+        return None
+    if is_empty or not may_create:
+        return f"{path} has no tokens"
+    return (
+        f"{path} has other tables, but none for tokens. If Datasette serves it, everybody can read its tables; name a file for tokens "
+        "alone, or let the program create the first token"
+    )
+
+
+def _tables_of(path: Path) -> set[str]:
+    # mode=rw: the file is not created if it was deleted meanwhile.
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+        return {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
 
 
 def is_memory(path: Path) -> bool:

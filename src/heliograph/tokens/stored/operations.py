@@ -15,7 +15,7 @@ from heliograph.tokens.handler import TokenHost
 from heliograph.tokens.restrictions import TokenRestrictions, is_narrower
 from heliograph.tokens.stored import text
 from heliograph.tokens.stored.handler import DatabaseTokenHandler, check_seconds
-from heliograph.tokens.stored.record import Token
+from heliograph.tokens.stored.record import Secret, Token
 
 LATEST_REPLACEMENT_SECONDS: Final = 30 * 24 * 60 * 60
 """The time after which a replaced secret ends even if the new one was never used."""
@@ -170,6 +170,39 @@ async def rotate(
     return IssuedToken(id=token_id, token=token)
 
 
+async def get(host: TokenHost, token_id: str) -> Token:
+    """Return the token with this id, without its secrets.
+
+    Raises:
+        NoTokenDatabase: The host keeps no tokens in a database.
+        TokenNotFound: There is no such token.
+    """
+    return await handler_of(host).store.get(token_id)
+
+
+async def find(host: TokenHost, token: str) -> Secret | None:
+    """Return the record of a whole token, or `None` if it is unknown. Unlike a verification, it is no use of the token.
+
+    It is found by its hash alone, so an id that somebody else's text contains finds nothing. A text that has not the form of a token,
+    or a wrong checksum, costs no query.
+
+    Raises:
+        NoTokenDatabase: The host keeps no tokens in a database.
+    """
+    handler = handler_of(host)
+    return await handler.store.find(text.hash_of(token)) if text.is_well_formed(token) else None
+
+
+def state_of(host: TokenHost, token: Token) -> str:
+    """Return the state of a token now: ``"active"``, ``"expired"`` or ``"revoked"``.
+
+    Raises:
+        NoTokenDatabase: The host keeps no tokens in a database.
+    """
+    longest = host.setting("max_signed_tokens_ttl")
+    return token.state(handler_of(host).clock(), longest_lifetime=longest if isinstance(longest, int) else None)
+
+
 async def tokens(host: TokenHost, actor_id: str | None = None, *, state: str | None = None) -> list[Token]:
     """Return the tokens of an actor, or of everybody, the newest first, without their secrets.
 
@@ -181,11 +214,8 @@ async def tokens(host: TokenHost, actor_id: str | None = None, *, state: str | N
     Raises:
         NoTokenDatabase: The host keeps no tokens in a database.
     """
-    handler = handler_of(host)
-    found, now = await handler.store.find_all(actor_id), handler.clock()
-    longest = host.setting("max_signed_tokens_ttl")
-    lifetime = longest if isinstance(longest, int) else None
-    return [token for token in found if state in {None, token.state(now, longest_lifetime=lifetime)}]
+    found = await handler_of(host).store.find_all(actor_id)
+    return [token for token in found if state in {None, state_of(host, token)}]
 
 
 def _current_actor_id() -> str | None:

@@ -1,0 +1,185 @@
+"""``heliograph token``: create, list, show, restrict and rotate the tokens in a database; `revoke`, `verify` and `pattern` are imported."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from heliograph import tokens
+from heliograph.cli.terminal import echo
+from heliograph.cli.token_host import open_host
+from heliograph.cli.token_options import (
+    Duration,
+    by_option,
+    database_option,
+    json_option,
+    restriction_options,
+    token_id_argument,
+)
+from heliograph.cli.token_pattern import pattern
+from heliograph.cli.token_revoke import revoke
+from heliograph.cli.token_text import to_dict, to_line
+from heliograph.cli.token_verify import verify
+from heliograph.tokens import IssuedToken
+from heliograph.tokens.restrictions import TokenRestrictions
+from heliograph.values.text import counted, display
+
+
+@click.group()
+def token() -> None:
+    """Manage the API tokens that a Host or a Datasette keeps in a database.
+
+    Telemetry goes where the OTEL_* variables say; without them, nothing is sent. A command ends within two seconds, if the backend
+    does not answer. The exit status is 1 if nothing was found, or the token is not valid.
+    """
+
+
+token.add_command(revoke)
+token.add_command(verify)
+token.add_command(pattern)
+
+
+@token.command()
+@click.argument("actor_id", metavar="ACTOR")
+@click.option("--label", help="A text for people, such as the purpose of the token.")
+@click.option(
+    "--expires-after", type=Duration(), metavar="TIME", help="The lifetime, such as 12h or 30d. Default: no limit."
+)
+@click.option(
+    "--unused-after",
+    type=Duration(),
+    metavar="TIME",
+    help="End the token when it was not used for this time, 5m at least.",
+)
+@restriction_options
+@by_option
+@database_option
+@json_option
+def create(
+    *,
+    actor_id: str,
+    label: str | None,
+    expires_after: int | None,
+    unused_after: int | None,
+    restrictions: TokenRestrictions | None,
+    by: str | None,
+    database: Path | None,
+    as_json: bool,
+) -> None:
+    """Create a token for ACTOR, the id of an actor, and print it: this once, because only its hash is kept.
+
+    Without an option --allow…, it allows everything that the actor may do. The file is created if it does not exist.
+    """
+    with open_host(database, may_create=True, by=by) as host:
+        issued = host.call(
+            tokens.issue,
+            host,
+            actor_id,
+            label=label,
+            expires_after=expires_after,
+            unused_after=unused_after,
+            restrictions=restrictions,
+        )
+        _print_issued(issued, as_json=as_json)
+
+
+@token.command("list")
+@click.option("--actor", metavar="ACTOR", help="Only tokens of this actor.")
+@click.option("--state", type=click.Choice(["active", "expired", "revoked"]), help="Only tokens in this state.")
+@database_option
+@json_option
+def list_tokens(actor: str | None, state: str | None, database: Path | None, *, as_json: bool) -> None:
+    """Print one line per token, the newest first: id, state, times of creation and last use, actor, label.
+
+    The exit status is 1 if there is none.
+    """
+    with open_host(database) as host:
+        found = host.call(tokens.tokens, host, actor, state=state)
+        for each in found:
+            echo(json.dumps(to_dict(host, each)) if as_json else to_line(host, each))
+    if not as_json:
+        echo(counted(len(found), "token"), err=True)
+    if not found:
+        raise SystemExit(1)
+
+
+@token.command()
+@token_id_argument
+@database_option
+@json_option
+def show(token_id: str, database: Path | None, *, as_json: bool) -> None:
+    """Print everything that is stored about the token with this ID. Its secrets are not stored."""
+    with open_host(database) as host:
+        found = to_dict(host, host.call(tokens.get, host, token_id))
+    if as_json:
+        echo(json.dumps(found))
+        return
+    for name, value in found.items():
+        if value is not None:
+            echo(f"{name}: {display(value if isinstance(value, str) else json.dumps(value))}")
+
+
+@token.command()
+@token_id_argument
+@click.option(
+    "--grace",
+    type=Duration(),
+    metavar="TIME",
+    required=True,
+    help="The time from the first use of the new token to the end of the old one; 0 ends the old one now.",
+)
+@click.option(
+    "--latest",
+    type=Duration(),
+    metavar="TIME",
+    default="30d",
+    show_default=True,
+    help="End the old one after this time in any case.",
+)
+@by_option
+@database_option
+@json_option
+def rotate(token_id: str, grace: int, latest: int, by: str | None, database: Path | None, *, as_json: bool) -> None:
+    """Give the token with this ID a new secret, and print the new token, this once. Its id stays.
+
+    The old one is valid until the new one is used, and for the time of --grace from then on.
+    """
+    with open_host(database, by=by) as host:
+        issued = host.call(tokens.rotate, host, token_id, grace=grace, latest=latest)
+        _print_issued(issued, as_json=as_json)
+
+
+@token.command()
+@token_id_argument
+@restriction_options
+@by_option
+@database_option
+@json_option
+def restrict(
+    *,
+    token_id: str,
+    restrictions: TokenRestrictions | None,
+    by: str | None,
+    database: Path | None,
+    as_json: bool,
+) -> None:
+    """Let the token with this ID do nothing but what the options name. It can only get narrower."""
+    if restrictions is None:
+        raise click.UsageError("name what the token still allows by --allow, --allow-database or --allow-resource")
+    with open_host(database, by=by) as host:
+        host.call(tokens.restrict, host, token_id, restrictions)
+        allowed = host.call(tokens.get, host, token_id).restrictions
+    echo(
+        json.dumps({"id": token_id, "restrictions": allowed})
+        if as_json
+        else f"{token_id} allows {display(json.dumps(allowed))}"
+    )
+
+
+def _print_issued(issued: IssuedToken, *, as_json: bool) -> None:
+    """Print a token to the standard output, so that a program can read it, and the words about it to the standard error."""
+    echo(json.dumps({"id": issued.id, "token": issued.token}) if as_json else issued.token)
+    if not as_json:
+        echo(f"The token with the id {issued.id} is shown only this once.", err=True)

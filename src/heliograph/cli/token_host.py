@@ -1,0 +1,96 @@
+"""The host whose tokens a command of ``heliograph token`` works on: it uses the file, and the environment's telemetry.
+
+The tables are the same in a Datasette's file and in a `Host`'s, so a `Host` opens both.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import click
+
+from heliograph.ambient_actor import acting_as
+from heliograph.cli.terminal import echo
+from heliograph.errors import (
+    HeliographError,
+    PluginError,
+    SchemaError,
+    TokenExpired,
+    TokenNotFound,
+    TokenRevoked,
+)
+from heliograph.host import Host
+from heliograph.sdk.exporters import asks_for_export
+from heliograph.settings import DATABASE, Settings
+from heliograph.tokens.stored import location
+
+FLUSH_MILLIS: Final = 2000
+"""The longest time for which a command waits until its telemetry is delivered."""
+
+
+@contextmanager
+def open_host(database: Path | None, *, may_create: bool = False, by: str | None = None) -> Iterator[Host]:
+    """Yield a host with the tokens of a file, and deliver its telemetry afterwards.
+
+    Problems end the command: with status 1 if there is no such token or it is not valid any more, with status 2 if the file, a
+    setting or an argument cannot be used.
+
+    Args:
+        database: The file; `None` means the one of the settings.
+        may_create: True creates the file or its tables if they do not exist.
+        by: The id of the actor that does the work, or `None`.
+    """
+    settings = _settings(database, may_create=may_create)
+    actor = nullcontext() if by is None else acting_as({"id": by})
+    with _problems_end_the_command(), _host(settings) as host, actor:
+        yield host
+
+
+def _settings(database: Path | None, *, may_create: bool) -> Settings:
+    settings = Settings.from_env()
+    path = database or settings.token_database
+    if path is None:
+        raise click.UsageError("name the file of the tokens by --database FILE, or set HELIOGRAPH_TOKEN_DATABASE")
+    handlers = settings.token_handlers
+    changed = replace(
+        settings,
+        token_database=path,
+        token_handlers=handlers if DATABASE in handlers else (*handlers, DATABASE),
+        flush_timeout_millis=min(settings.flush_timeout_millis, FLUSH_MILLIS),
+    )
+    problem = location.problem_of_file(Path(str(changed.token_database)), may_create=may_create)
+    if problem is not None:
+        raise click.UsageError(problem)
+    return changed
+
+
+def _host(settings: Settings) -> Host:
+    if settings.outbox is None and not asks_for_export(os.environ):
+        return Host(settings)  # without the SDK, which would try to reach a server on this machine
+    from heliograph.sdk.configure import configure  # the SDK takes a while to import
+
+    return configure(settings)
+
+
+@contextmanager
+def _problems_end_the_command() -> Iterator[None]:
+    try:
+        yield
+    except (TokenNotFound, TokenRevoked, TokenExpired) as error:
+        echo(f"Error: {error}", err=True)
+        raise SystemExit(1) from None
+    except (PluginError, SchemaError) as error:
+        raise click.UsageError(str(error)) from error
+    except (BrokenPipeError, HeliographError):
+        # click and `heliograph.cli.main` end the command
+        raise
+    except (OSError, sqlite3.Error) as error:
+        raise click.UsageError(f"the tokens cannot be read or changed: {error}") from error
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error

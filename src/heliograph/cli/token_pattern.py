@@ -1,0 +1,60 @@
+"""``heliograph token pattern``: the form of a token, for programs that search for secrets."""
+
+from __future__ import annotations
+
+import json
+from types import MappingProxyType
+from typing import Final
+
+import click
+
+from heliograph.cli.terminal import echo, echo_lines
+from heliograph.tokens.stored import text
+
+_REGEX: Final = text.PATTERN.pattern
+_NOT_IN_A_WORD: Final = rf"\b({_REGEX})\b"
+
+PATTERNS: Final = MappingProxyType(
+    {
+        "github": rf"""Pattern name: heliograph token
+Secret format: {_REGEX}
+Before secret: \A|[^0-9A-Za-z_]
+After secret: \z|[^0-9A-Za-z_]""",
+        "gitleaks": f"""[[rules]]
+id = "heliograph-token"
+description = "An API token of heliograph"
+regex = '''{_NOT_IN_A_WORD}'''
+keywords = ["{text.PREFIX}"]""",
+        "trufflehog": f"""detectors:
+  - name: heliograph-token
+    keywords:
+      - {text.PREFIX}
+    regex:
+      token: '{_NOT_IN_A_WORD}'""",
+    }
+)
+"""The form of a token for each program: the fields of a custom pattern of GitHub, a rule for the configuration of Gitleaks, and a
+custom detector for that of TruffleHog."""
+
+
+@click.command()
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(PATTERNS)),
+    help="The program that searches. Without it, the regular expression is printed alone.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object, with the regular expression and the whole text."
+)
+def pattern(form: str | None, *, as_json: bool) -> None:
+    """Print the form of a token, for a program that searches repositories and logs for secrets.
+
+    `github` is a custom pattern of GitHub's secret scanning, field by field; `gitleaks` and `trufflehog` are parts of their
+    configuration files. Pass the tokens that were found to `heliograph token revoke --leaked`.
+    """
+    shown = _REGEX if form is None else PATTERNS[form]
+    if as_json:
+        echo(json.dumps({"format": form, "regex": _REGEX, "text": shown}))
+    else:
+        echo_lines(shown)

@@ -1,0 +1,38 @@
+"""Tokens as text for people, and as JSON for programs. Times are written in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import Final
+
+from heliograph import tokens
+from heliograph.host import Host
+from heliograph.tokens import Token
+from heliograph.values.text import display
+
+_TIMES: Final = ("created", "last_used", "expires", "revoked")
+
+
+def utc(seconds: float) -> str:
+    """Return a time, in seconds since the Unix epoch, in the form of ISO 8601."""
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
+    except (OverflowError, OSError, ValueError):  # another program may have written any number to the file
+        return str(seconds)
+
+
+def to_line(host: Host, token: Token) -> str:
+    """Return the id, the state, the times of creation and last use, the actor and the label of a token."""
+    used = "never used" if token.last_used is None else f"used {utc(token.last_used)}"
+    created = f"created {utc(token.created)}"
+    words = [token.id, tokens.state_of(host, token), created, used, token.actor_id, token.label or ""]
+    return "  ".join(display(str(word)) for word in words).rstrip()
+
+
+def to_dict(host: Host, token: Token) -> dict[str, object]:
+    """Return everything that is known of a token."""
+    known = {
+        name: utc(value) if name in _TIMES and value is not None else value for name, value in asdict(token).items()
+    }
+    return {"id": token.id, "state": tokens.state_of(host, token), **known}

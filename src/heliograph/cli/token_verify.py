@@ -1,0 +1,116 @@
+"""``heliograph token verify``: the verdict on a token, which is read from the standard input and never shown."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+
+from heliograph.ambient_actor import Actor
+from heliograph.cli.terminal import echo
+from heliograph.cli.token_host import open_host
+from heliograph.cli.token_options import database_option
+from heliograph.cli.token_text import utc
+from heliograph.errors import TokenInvalid, qualified_name
+from heliograph.host import Host
+from heliograph.tokens.rejections import rejection_result
+from heliograph.tokens.stored import text
+from heliograph.values.text import display
+
+VALID: Final = "valid"
+UNRECOGNIZED: Final = "unrecognized"
+ERROR: Final = "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The verdict on a token.
+
+    Attributes:
+        result: A value of `heliograph.token.result`.
+        token_id: The id of the token, if the handler knows it.
+        actor_id: The id of the actor of a valid token.
+        restrictions: The actions that a valid token allows, in Datasette's compact form; `None` allows everything.
+        expires: The end of a valid token in UTC, or `None`.
+        error: The class of the exception if a handler failed.
+    """
+
+    result: str
+    token_id: object = None
+    actor_id: object = None
+    restrictions: object = None
+    expires: str | None = None
+    error: str | None = None
+
+
+@click.command()
+@click.argument("source", metavar="[-]", nargs=-1, type=click.UNPROCESSED)
+@database_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def verify(source: tuple[str, ...], database: Path | None, *, as_json: bool) -> None:
+    """Read a token from the standard input, and print the verdict on it. The token is never shown.
+
+    It is a real verification, and counts as a use of the token: the first use of a new secret ends the one that it replaces. Signed
+    tokens are verified with HELIOGRAPH_SECRET.
+
+    The exit status is 0 if the token is valid, and 1 if it is not.
+    """
+    # The argument is not quoted: whoever writes a token here has shown it to all users of the machine already.
+    if source not in ((), ("-",)):
+        raise click.UsageError("the token is read from the standard input, and must not be an argument")
+    token = _read_token()
+    with open_host(database) as host:
+        verdict = _verdict_of(host, token)
+    echo(
+        json.dumps({key: value for key, value in vars(verdict).items() if value is not None}, default=str)
+        if as_json
+        else _line(verdict)
+    )
+    if verdict.result != VALID:
+        raise SystemExit(2 if verdict.result == ERROR else 1)
+
+
+def _read_token() -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt("Token", hide_input=True, err=True))
+    # One byte more than the limit, so that a longer text is rejected as too long; two for the end of the line.
+    given = sys.stdin.buffer.read(text.MAX_LENGTH + 3)
+    return given.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
+
+
+def _verdict_of(host: Host, token: str) -> Verdict:
+    """Verify a token. Messages of exceptions are not shown, because a plugin's may quote the token."""
+    try:
+        actor = host.call(host.verify_token, token)
+    except TokenInvalid as error:
+        return Verdict(result=rejection_result(error), token_id=getattr(error, "token_id", None))
+    except Exception as error:  # a plugin's handler may raise anything
+        return Verdict(result=ERROR, error=qualified_name(error))
+    return Verdict(result=UNRECOGNIZED) if actor is None else _accepted(actor)
+
+
+def _accepted(actor: Actor) -> Verdict:
+    expires = actor.get("token_expires")
+    return Verdict(
+        result=VALID,
+        token_id=actor.get("token_id"),
+        actor_id=actor.get("id"),
+        restrictions=actor.get("_r"),
+        expires=utc(expires) if isinstance(expires, (int, float)) else None,
+    )
+
+
+def _line(verdict: Verdict) -> str:
+    known = {
+        "token": verdict.token_id,
+        "actor": verdict.actor_id,
+        "allows": None if verdict.restrictions is None else json.dumps(verdict.restrictions, default=str),
+        "expires": verdict.expires,
+        "error": verdict.error,
+    }
+    details = (f"{name}: {display(str(value))}" for name, value in known.items() if value is not None)
+    return "  ".join((verdict.result, *details))

@@ -1,0 +1,174 @@
+"""The commands of `heliograph token` use files with tokens only, and the telemetry of their environment."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cli.tokens_cli import TokenCommand
+from heliograph import hookimpl
+from heliograph.cli.main import cli
+from heliograph.hooks.plugins import Plugins
+from otlp_receiver import Receiver
+from processes import clean_environment, run
+
+
+@pytest.mark.parametrize("command", [["list"], ["show", "0" * 12], ["revoke", "0" * 12], ["verify"]])
+def test_only_create_makes_a_file(token_command: TokenCommand, command: list[str]) -> None:
+    """A misspelled name does not leave an empty database behind."""
+    ran = token_command(*command)
+
+    assert ran.exit_code == 2
+    assert "has no tokens" in ran.output
+    assert not token_command.file.exists()
+
+
+@pytest.mark.parametrize("command", [["list"], ["create", "alice"]])
+def test_database_of_other_data_gets_no_tables(token_command: TokenCommand, command: list[str]) -> None:
+    """Datasette may serve it, and everybody can read what it serves."""
+    with sqlite3.connect(token_command.file) as connection:
+        connection.execute("create table shop (id integer)")
+    connection.close()
+    before = token_command.file.read_bytes()
+
+    ran = token_command(*command)
+
+    assert ran.exit_code == 2
+    assert token_command.file.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"no database"], ids=["empty", "text"])
+def test_file_without_tokens(token_command: TokenCommand, content: bytes) -> None:
+    """An empty file is a new database; a text is none."""
+    token_command.file.write_bytes(content)
+
+    assert token_command("list").exit_code == 2
+    assert token_command("create", "alice").exit_code == (2 if content else 0)
+
+
+def test_tokens_in_memory_are_a_wrong_call() -> None:
+    """They would end with the command."""
+    ran = CliRunner().invoke(cli, ["token", "create", "alice"], env={"HELIOGRAPH_TOKEN_DATABASE": ":memory:"})
+
+    assert ran.exit_code == 2
+    assert "tokens in memory end with their process" in ran.output
+
+
+def test_folder_that_does_not_exist(tmp_path: Path) -> None:
+    """It is the message of the settings."""
+    ran = TokenCommand(tmp_path / "no" / "tokens.db")("create", "alice")
+
+    assert ran.exit_code == 2
+    assert "does not exist, or cannot be written" in ran.output
+
+
+def test_internal_database_of_datasette(tmp_path: Path) -> None:
+    """The tables are created where Datasette has started, and Datasette accepts the token."""
+    pytest.importorskip("datasette")
+    command = [sys.executable, "-m", "datasette", "--internal", "internal.db", "--get", "/-/actor.json"]
+    environment = clean_environment(
+        DATASETTE_LOAD_PLUGINS="heliograph", HELIOGRAPH_TOKEN_HANDLERS="database", NO_PROXY="127.0.0.1"
+    )
+    started = run(command, cwd=tmp_path, env=environment)
+    _, token = TokenCommand(tmp_path / "internal.db").issue("alice")
+
+    ran = run([*command, "--token", token], cwd=tmp_path, env=environment)
+
+    assert started.returncode == 0, started.stderr
+    assert json.loads(ran.stdout)["actor"]["id"] == "alice", ran.stderr
+
+
+def test_database_that_is_locked_is_a_problem_and_no_verdict(
+    token_command: TokenCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Status 1 would say that a token is not valid."""
+    token_id, token = token_command.issue()
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **kwargs: connect(*args, **{**kwargs, "timeout": 0}))
+    connection = connect(token_command.file, isolation_level=None)
+    connection.execute("begin immediate")
+
+    revoked = token_command("revoke", token_id)
+    verified = token_command("verify", stdin=token)
+    connection.close()
+
+    assert (revoked.exit_code, verified.exit_code) == (2, 2)
+    assert "locked" in revoked.output
+
+
+class BrokenPlugin:
+    """A plugin of an installed package whose hook fails."""
+
+    @hookimpl
+    def register_events(self) -> list[type]:
+        raise RuntimeError("no events today")
+
+
+def test_installed_plugin_that_fails_is_reported(token_command: TokenCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its hooks would get the events of the tokens."""
+    monkeypatch.setattr(Plugins, "load_entry_points", lambda self: self.register(BrokenPlugin()))
+
+    ran = token_command("create", "alice")
+
+    assert ran.exit_code == 2
+    assert "no events today" in ran.output
+
+
+def heliograph_token(folder: Path, *arguments: str, **variables: str) -> str:
+    """Run the command in a process of its own, because it sets global providers. Return its standard output."""
+    environment = clean_environment(HELIOGRAPH_TOKEN_DATABASE="tokens.db", NO_PROXY="127.0.0.1", **variables)
+    ended = run([sys.executable, "-m", "heliograph", "token", *arguments], cwd=folder, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_without_an_endpoint_nothing_is_sent_or_reported(tmp_path: Path) -> None:
+    """The default endpoint, a server on this machine, is not tried."""
+    environment = clean_environment(HELIOGRAPH_TOKEN_DATABASE="tokens.db")
+
+    ended = run([sys.executable, "-m", "heliograph", "token", "create", "a", "--json"], cwd=tmp_path, env=environment)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_backend_that_never_answers_does_not_fail_the_command(tmp_path: Path) -> None:
+    """The token is printed, and the command ends, after its telemetry had its time."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        issued = heliograph_token(tmp_path, "create", "alice", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+
+    assert issued.startswith("hgtok_")
+
+
+def test_commands_send_their_telemetry_and_never_a_token(tmp_path: Path) -> None:
+    """The span of a verification arrives before the command ends."""
+    with Receiver() as receiver:
+        [issued] = [
+            json.loads(
+                heliograph_token(tmp_path, "create", "alice", "--json", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint)
+            )
+        ]
+        ended = run_verify(tmp_path, issued["token"], receiver.endpoint)
+        spans = [span for span in receiver.spans() if span.name == "token.verify"]
+        raw = receiver.raw()
+
+    assert ended == 0
+    assert [span.attributes["heliograph.token.result"] for span in spans] == ["valid"]
+    assert [span.attributes["heliograph.token.id"] for span in spans] == [issued["id"]]
+    assert issued["token"][18:61].encode() not in raw
+
+
+def run_verify(folder: Path, token: str, endpoint: str) -> int:
+    """Verify a token that a file has as its only line."""
+    (folder / "token.txt").write_text(f"{token}\n")
+    command = f"{sys.executable} -m heliograph token verify < token.txt"
+    environment = clean_environment(
+        HELIOGRAPH_TOKEN_DATABASE="tokens.db", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, NO_PROXY="127.0.0.1"
+    )
+    return run(["sh", "-c", command], cwd=folder, env=environment).returncode
