@@ -26,8 +26,8 @@ from heliograph.errors import (
     TokenRevoked,
 )
 from heliograph.host import Host
-from heliograph.sdk.exporters import asks_for_export
 from heliograph.settings import DATABASE, Settings
+from heliograph.telemetry.missing_providers import variable_that_asks_for_export
 from heliograph.tokens.stored import location
 
 FLUSH_MILLIS: Final = 2000
@@ -71,7 +71,7 @@ def _settings(database: Path | None, *, may_create: bool) -> Settings:
 
 
 def _host(settings: Settings) -> Host:
-    if settings.outbox is None and not asks_for_export(os.environ):
+    if settings.outbox is None and variable_that_asks_for_export(os.environ) is None:
         return Host(settings)  # without the SDK, which would try to reach a server on this machine
     from heliograph.sdk.configure import configure  # the SDK takes a while to import
 
