@@ -7,14 +7,14 @@ import contextlib
 import contextvars
 import gc
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from heliograph import Event, RequestActor, acting_as, ambient_actor, current_actor, set_actor
+from heliograph import Event, RequestActor, acting_as, ambient_actor, current_actor, default_actor, set_actor
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 
@@ -385,3 +385,130 @@ def test_actor_outside_of_a_request_changes_nothing(warnings: pytest.LogCaptureF
         assert current_actor() == {"id": "job"}
     assert current_actor() is None
     assert warnings.text.count("outside of a request") == 1
+
+
+# Functions that are asked where no block applies
+
+
+Register = Callable[[Callable[[], object]], Callable[[], None]]
+
+
+@pytest.fixture
+def register() -> Iterator[Register]:
+    """Register functions by `default_actor` for the time of a test."""
+    removals = []
+
+    def register(function: Callable[[], object]) -> Callable[[], None]:
+        removals.append(default_actor(function))  # type: ignore[arg-type]
+        return removals[-1]
+
+    yield register
+    for remove in removals:
+        remove()
+
+
+def test_default_actor_is_asked_where_no_block_applies(register: Register) -> None:
+    """A block decides alone, also one without an actor, and one of a request whose actor is not known."""
+    user: dict[str, object] = {"id": "of the framework"}
+    remove = register(lambda: user)
+
+    assert BanUserEvent(user={}).actor == user
+    with acting_as({"id": "job"}):
+        assert current_actor() == {"id": "job"}
+    for nobody in (None, RequestActor()):
+        with acting_as(nobody):
+            assert current_actor() is None
+    thread_saw: list[object] = []
+    thread = threading.Thread(target=lambda: thread_saw.append(current_actor()))
+    thread.start()
+    thread.join()
+    assert thread_saw == [user]
+    remove()
+    remove()
+    assert current_actor() is None
+
+
+def test_default_actor_applies_to_the_caller_of_a_generator(register: Register) -> None:
+    """The block of the generator does not count for its caller."""
+    register(lambda: {"id": "caller"})
+    inside: list[object] = []
+    outside = [current_actor() for _ in rows("importer", inside)]
+
+    assert inside == [{"id": "importer"}] * 3
+    assert outside == [{"id": "caller"}] * 3
+
+
+def test_default_actors_are_asked_in_order(register: Register) -> None:
+    """The first that knows an actor decides, and each is registered once."""
+    asked = []
+
+    def first() -> None:
+        asked.append("first")
+
+    def second() -> dict[str, object]:
+        asked.append("second")
+        return {"id": "second"}
+
+    for function in (first, second, first, lambda: {"id": "third"}):
+        register(function)
+
+    assert current_actor() == {"id": "second"}
+    assert asked == ["first", "second"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("session store is down"), asyncio.CancelledError()])
+def test_default_actor_that_fails_is_logged_once_and_there_is_no_actor(
+    register: Register, warnings: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    """The next function is not asked: it might name somebody who did not act."""
+
+    def who() -> dict[str, object]:
+        raise error
+
+    register(who)
+    register(lambda: {"id": "another"})
+
+    assert [BanUserEvent(user={}).actor for _ in range(3)] == [None, None, None]
+    assert warnings.text.count("The function that was passed to default_actor() failed") == 1
+    with acting_as({"id": "root"}):
+        assert current_actor() == {"id": "root"}
+
+
+def test_default_actor_may_make_events(register: Register) -> None:
+    """They have no actor, and do not ask for one again."""
+    made = []
+
+    def who() -> dict[str, object]:
+        made.append(BanUserEvent(user={}))
+        return {"id": "root"}
+
+    register(who)
+
+    assert current_actor() == {"id": "root"}
+    assert [event.actor for event in made] == [None]
+
+
+def test_exception_of_a_signal_handler_passes_a_default_actor(register: Register) -> None:
+    """The next event has its actor."""
+    error: list[type[BaseException]] = [KeyboardInterrupt]
+
+    def who() -> dict[str, object]:
+        if error:
+            raise error.pop()
+        return {"id": "root"}
+
+    register(who)
+    with pytest.raises(KeyboardInterrupt):
+        current_actor()
+    assert current_actor() == {"id": "root"}
+
+
+async def async_function() -> None:
+    """A function that nobody awaits."""
+
+
+@pytest.mark.parametrize("function", [{"id": "root"}, None, async_function])
+def test_default_actor_rejects_other_values(function: object) -> None:
+    """They are an error where they are written."""
+    with pytest.raises(TypeError, match=r"default_actor\(\) takes a sync function"):
+        default_actor(function)  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 import typing
 
-from heliograph.ambient_actor import RequestActor, acting_as, current_actor, set_actor
+from heliograph.ambient_actor import RequestActor, acting_as, current_actor, default_actor, set_actor
 from heliograph.errors import (
     DatabaseNotFound,
     DuplicateEventName,
@@ -95,6 +95,7 @@ __all__ = [
     "acting_as",
     "configure",
     "current_actor",
+    "default_actor",
     "hookimpl",
     "register_converter",
     "set_actor",

@@ -26,7 +26,14 @@ Requests
 request: they share the object, although each may have a copy of the context. `set_actor` changes no other block. Its
 actor would become that of everything else that runs in the block, such as other requests.
 
-Threads: any number of threads may use one block at once. Each step on it is one assignment.
+Where no block counts
+---------------------
+Frameworks keep the user of a request in an object of their own, and may have it where no block can be: a block around a request of
+WSGI has ended before a streamed response is read. A function of `default_actor` looks there. It is asked only where no block
+counts. A block without an actor counts: ``acting_as(None)`` says that nobody acts.
+
+Threads: any number of threads may use one block at once. Each step on it is one assignment. The list of the functions of
+`default_actor` is copied before it is read, and each change to it is one step.
 """
 
 from __future__ import annotations
@@ -34,7 +41,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from types import FrameType
 from typing import Final, TypeAlias
@@ -150,20 +157,76 @@ def _current_block() -> _Block | None:
     return block
 
 
-def current_actor() -> Actor | None:
-    """Return the ambient actor: the one of the innermost `acting_as`, or `None`.
+_NOBODY: Final = _Block(lambda: None, None, None)
+"""The block that the functions of `default_actor` run in: an event that one of them makes must not call them again."""
+_default_actors: Final[list[ActorFunction]] = []
 
-    If the function that was passed to `acting_as` raises an exception, it is logged, and there is no actor.
+
+def current_actor() -> Actor | None:
+    """Return the ambient actor: the one of the innermost `acting_as`, else the one of `default_actor`, or `None`.
+
+    If the function that was passed to one of them raises an exception, it is logged, and there is no actor.
     """
     block = _current_block()
     if block is None:
-        return None
+        return _find_default() if _default_actors else None
     try:
         return block.function()
     except PROGRAM_ERRORS as error:
-        message = "The function that was passed to acting_as() failed, so events have no actor."
-        failures.log(("function", qualified_name(error)), message, error=error)
+        _log_failure("acting_as", error)
         return None
+
+
+def default_actor(function: ActorFunction) -> Callable[[], None]:
+    """Ask a function for the actor of each event that is made where no `acting_as` applies.
+
+    It is for integrations of frameworks that keep the user of the current request in a place of their own. Functions are asked in the
+    order in which they were registered, until one returns an actor. If one fails, the event has no actor: another function
+    might return somebody who did not act.
+
+    Args:
+        function: A function without arguments that returns the mapping of the actor, or `None` if it knows none here, such as
+            outside of a request. It is called in the thread and in the context that the event is made in.
+
+    Returns:
+        A function that removes it again.
+
+    Raises:
+        TypeError: `function` cannot be called, or is async.
+    """
+    if not callable(function) or inspect.iscoroutinefunction(function):
+        raise TypeError(f"default_actor() takes a sync function without arguments, not {function!r}")
+    if function not in _default_actors:
+        _default_actors.append(function)
+
+    def remove() -> None:
+        with suppress(ValueError):  # it was removed before
+            _default_actors.remove(function)
+
+    return remove
+
+
+def _find_default() -> Actor | None:
+    token = _current.set(_NOBODY)
+    try:
+        for function in tuple(_default_actors):
+            actor = function()
+            if actor is not None:
+                return actor
+    except PROGRAM_ERRORS as error:
+        _log_failure("default_actor", error)
+    finally:
+        _current.reset(token)
+    return None
+
+
+def _log_failure(passed_to: str, error: BaseException) -> None:
+    failures.log(
+        (passed_to, qualified_name(error)),
+        "The function that was passed to %s() failed, so events have no actor.",
+        passed_to,
+        error=error,
+    )
 
 
 @contextmanager
