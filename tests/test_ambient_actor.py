@@ -65,11 +65,67 @@ def test_acting_as_calls_a_function_for_each_event() -> None:
 
 def test_acting_as_rejects_other_values() -> None:
     """A string in place of a mapping is an error where it is written."""
-    with pytest.raises(TypeError, match=r"take an actor's mapping, such as \{'id': 'root'\}, not str"):
+    with pytest.raises(TypeError, match=r"such as \{'id': 'root'\}, or a function that returns one, not builtins\.str"):
         with acting_as("root"):  # type: ignore[arg-type]
             pass
     with pytest.raises(TypeError, match=r"take an actor's mapping"):
         set_actor(1)  # type: ignore[arg-type]
+
+
+def test_acting_as_rejects_async_functions() -> None:
+    """An event is created by sync code, which cannot await its actor."""
+
+    async def who() -> dict[str, object]:
+        return {"id": "root"}  # pragma: no cover — never awaited
+
+    with pytest.raises(TypeError, match="not an async function"):
+        with acting_as(who):  # type: ignore[arg-type]
+            pass
+
+
+def test_acting_as_rejects_an_object_whose_class_hides_its_name() -> None:
+    """The error names the class without running its code."""
+
+    class Hidden(type):
+        def __getattribute__(cls, name: str) -> object:
+            raise ValueError(name)
+
+    class Nobody(metaclass=Hidden):
+        pass
+
+    with pytest.raises(TypeError, match="Nobody"):
+        with acting_as(object.__new__(Nobody)):  # type: ignore[arg-type]
+            pass
+
+
+def test_callable_proxy_of_an_actor_is_an_actor() -> None:
+    """Werkzeug's `LocalProxy`, as of Flask-Login's current user, has every method, and so looks like a function."""
+
+    class Proxy:
+        __class__ = dict  # type: ignore[assignment]
+
+        def __call__(self) -> object:
+            raise TypeError("'dict' object is not callable")
+
+    proxy = Proxy()
+    with acting_as(proxy):  # type: ignore[arg-type]
+        assert BanUserEvent(user={}).actor is proxy
+
+
+def test_lazy_function_runs_when_an_event_is_created() -> None:
+    """It may have attributes that cannot be read before, as a `LocalProxy` outside of a request."""
+
+    class Lazy:
+        def __getattribute__(self, name: str) -> object:
+            if name == "__class__":
+                return type(self)
+            raise RuntimeError("working outside of request context")
+
+        def __call__(self) -> dict[str, object]:
+            return {"id": "root"}
+
+    with acting_as(Lazy()):
+        assert BanUserEvent(user={}).actor == {"id": "root"}
 
 
 def test_thread_has_its_own_ambient_actor() -> None:
@@ -315,6 +371,70 @@ def test_block_inside_of_a_context_manager_of_a_generator_is_the_generators() ->
     assert next(generator) == {"id": "importer"}
     assert current_actor() is None
     generator.close()  # type: ignore[attr-defined]
+
+
+class ActingAs:
+    """A context manager of a program, as a class."""
+
+    def __init__(self, name: str) -> None:
+        self._block = acting_as({"id": name})
+
+    def __enter__(self) -> None:
+        self._block.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._block.__exit__(None, None, None)
+
+    async def __aenter__(self) -> None:
+        self.__enter__()
+
+    async def __aexit__(self, *error: object) -> None:
+        self.__exit__()
+
+
+def test_block_that_a_class_enters_in_a_generator_is_the_generators() -> None:
+    """The method that entered the block has returned long before the first row."""
+
+    def class_rows() -> Iterator[object]:
+        with ActingAs("importer"):
+            yield current_actor()
+
+    def stack_rows() -> Iterator[object]:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(ActingAs("importer"))
+            yield current_actor()
+
+    for make in (class_rows, stack_rows):
+        for actor in make():
+            assert actor == {"id": "importer"}
+            assert current_actor() is None
+
+
+def test_block_that_a_class_enters_in_an_async_generator_is_the_generators() -> None:
+    """The same with `async with`."""
+
+    async def async_rows() -> AsyncIterator[object]:
+        async with ActingAs("importer"):
+            yield current_actor()
+
+    async def main() -> None:
+        async for actor in async_rows():
+            assert actor == {"id": "importer"}
+            assert current_actor() is None
+
+    asyncio.run(main())
+
+
+def test_block_that_a_class_enters_in_a_context_manager_has_its_body() -> None:
+    """It does not matter how many functions are between the block and the context manager."""
+
+    @contextlib.contextmanager
+    def importing() -> Iterator[None]:
+        with ActingAs("importer"):
+            yield
+
+    with importing():
+        assert current_actor() == {"id": "importer"}
 
 
 @pytest.fixture

@@ -765,6 +765,28 @@ def test_second_shutdown_calls_no_function_again(telemetry: Telemetry) -> None:
     assert 0 < closed[0] <= 20_000
 
 
+def test_function_that_fails_at_restart_is_called_again(telemetry: Telemetry) -> None:
+    """An environment that cannot be used may be corrected, and the host entered again."""
+    problems = [ValueError("wrong"), None]
+    restarts: list[object] = []
+
+    def restart() -> None:
+        problem = problems.pop(0)
+        if problem is not None:
+            raise problem
+        restarts.append("restarted")
+
+    host = telemetry.host()
+    host.at_restart(restart)
+    host.shutdown()
+
+    with pytest.raises(ValueError, match="wrong"), host:
+        pytest.fail("it was entered")
+    with host, host:
+        pass
+    assert restarts == ["restarted"]
+
+
 def test_function_that_fails_at_shutdown_makes_it_false(telemetry: Telemetry) -> None:
     """`shutdown` returns False if a function returns False, but not if it returns None."""
     for result, expected in ((False, False), (None, True), (True, True)):

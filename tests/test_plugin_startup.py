@@ -92,7 +92,7 @@ def test_hook_that_fails_is_an_error(telemetry: Telemetry) -> None:
     def fail() -> None:
         raise OSError("no such table")
 
-    with pytest.raises(PluginError, match=r"register_events of the plugin \d+ failed: OSError\('no such table'\)"):
+    with pytest.raises(PluginError, match=r"register_events of the plugin [\w.<>]+ failed: OSError\('no such table'\)"):
         telemetry.host(Plugin(fail))
 
 

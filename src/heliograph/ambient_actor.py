@@ -16,7 +16,7 @@ Generators
 ----------
 Python has no context of its own for a generator: what it sets, its caller sees at each ``yield``. An event that the caller makes
 between two rows must not have the actor of a generator that reads rows. So a block remembers the generator that it is in, and
-counts not while that is suspended. There are two exceptions. The generator of a context manager, a fixture or a hook wrapper is
+does not count while that is suspended. There are two exceptions. The generator of a context manager, a fixture or a hook wrapper is
 suspended while its body runs, which is what the block is for. And in another context, such as that of a task that the generator
 started, nobody can see if it is suspended or waits.
 
@@ -43,7 +43,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from types import FrameType
+from types import FrameType, FunctionType, MethodType
 from typing import Final, TypeAlias
 
 from heliograph.errors import qualified_name
@@ -137,13 +137,18 @@ def _is_running(generator: FrameType) -> bool:
 
 
 def _generator_around(frame: FrameType | None) -> FrameType | None:
-    """Return the frame of the generator that a frame belongs to, unless its caller's code is the body of a block in it."""
-    while frame is not None and _runs_bodies(frame):
-        frame = frame.f_back
-    if frame is None or not frame.f_code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
-        return None
-    caller = frame.f_back
-    return _generator_around(caller) if caller is not None and _runs_bodies(caller) else frame
+    """Return the innermost generator that a frame runs in, without those whose caller's code is the body of a block in them."""
+    # Any frame of the stack, since the block may be entered by the method of a class, or by a function that the generator calls.
+    while frame is not None:
+        caller = frame.f_back
+        if _is_generator(frame) and not _runs_bodies(frame) and not (caller is not None and _runs_bodies(caller)):
+            return frame
+        frame = caller
+    return None
+
+
+def _is_generator(frame: FrameType) -> bool:
+    return bool(frame.f_code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR))
 
 
 def _runs_bodies(frame: FrameType) -> bool:
@@ -302,14 +307,17 @@ def set_actor(actor: Actor | ActorFunction | None) -> None:
 
 
 def _as_function(actor: Actor | ActorFunction | None) -> ActorFunction:
-    if callable(actor):
-        return actor
     try:
         is_actor = actor is None or isinstance(actor, Mapping)
     except PROGRAM_ERRORS:  # a lazy object cannot say its class; an event that it is the actor of reports it
         is_actor = True
-    if is_actor:
-        return lambda: actor
+    if is_actor:  # asked before `callable`: a proxy of a mapping may have every method there is
+        return lambda: actor  # type: ignore[return-value]
+    # Only of plain functions and methods: `inspect` would run the code of a lazy object.
+    is_async = type(actor) in (FunctionType, MethodType) and inspect.iscoroutinefunction(actor)
+    if callable(actor) and not is_async:
+        return actor
+    kind = "an async function" if is_async else qualified_name(actor)
     raise TypeError(
-        f"acting_as() and set_actor() take an actor's mapping, such as {{'id': 'root'}}, not {type(actor).__name__}"
+        f"acting_as() and set_actor() take an actor's mapping, such as {{'id': 'root'}}, or a function that returns one, not {kind}"
     )

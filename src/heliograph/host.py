@@ -501,9 +501,9 @@ class Host:
 
     def _restart(self) -> None:
         if self._is_shut_down:
-            self._is_shut_down = False
             for function in self._restart_functions:
                 function()
+            self._is_shut_down = False  # last: if a function fails, it is called again when the host is entered again
 
     def _deadline(self, timeout_millis: float | None) -> Deadline:
         return Deadline(self.settings.flush_timeout_millis if timeout_millis is None else timeout_millis)

@@ -146,6 +146,81 @@ def test_hook_that_a_host_does_not_have_is_ignored() -> None:
     assert len(list(loaded(Theirs()))) == 1
 
 
+def test_plugins_have_names_for_messages() -> None:
+    """The name of the module, or of the class of an object; a number tells objects of one class apart."""
+    module = types.ModuleType("a_plugin")
+    module.track_event = hookimpl(lambda event: "module")  # type: ignore[attr-defined]
+    one, other = Named("one", []), Named("other", [])
+
+    plugins = loaded(module, one, other)
+
+    named = f"{__name__}.Named"
+    assert [plugins.name_of(each) for each in (module, one, other)] == ["a_plugin", named, f"{named} (2)"]
+    plugins.unregister(one)
+    plugins.register(one)
+    assert [plugins.name_of(each) for each in (one, other)] == [named, f"{named} (2)"]
+
+
+def test_class_as_a_plugin_has_its_name() -> None:
+    """pluggy has the same name for it."""
+
+    class Static:
+        @staticmethod
+        @hookimpl
+        def track_event(event: object) -> str:
+            return "static"  # pragma: no cover — never called
+
+    assert loaded(Static).calls_by_plugin("track_event")[0][0].endswith("Static")
+
+
+def test_attribute_that_cannot_be_read_is_no_hook() -> None:
+    """A plugin may have a property that works in a request only."""
+
+    class Lazy(Named):
+        hook_like = property(lambda _: 1 / 0)
+
+    assert list(misspelled_hooks(Lazy("lazy", []))) == []
+
+
+def test_attribute_without_a_class_is_no_error_of_pluggy() -> None:
+    """`isinstance` asks an object for its `__class__`, which may raise."""
+
+    class Lazy:
+        __class__ = property(lambda _: 1 / 0)  # type: ignore[assignment]
+
+    class Holder(Named):
+        lazy = Lazy()
+
+    with pytest.raises(PluginError, match="cannot be registered: division by zero"):
+        loaded(Holder("holder", []))
+
+
+def test_plugin_that_cannot_be_registered_has_no_hooks() -> None:
+    """Its right hooks are removed with the wrong one, and the plugins before it stay."""
+
+    class Wrong(Named):
+        @hookimpl
+        def zzz_startup(self, datasette: object) -> None:
+            pass
+
+        @hookimpl
+        def startup(self, databse: object) -> None:
+            pass
+
+        @hookimpl
+        def register_events(self, datasette: object) -> None:
+            pass
+
+    plugins = loaded(Named("a", []))
+    for _ in range(2):
+        with pytest.raises(PluginError, match="databse"):
+            plugins.register(Wrong("wrong", []))
+
+    assert list(map(type, plugins)) == [Named]
+    assert plugins.calls_by_plugin("register_events") == []
+    assert len(plugins.calls_by_plugin("track_event")) == 1
+
+
 def test_argument_that_the_hook_does_not_have_is_an_error() -> None:
     """The message names the plugin and the argument."""
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import itertools
+import types
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from importlib.metadata import entry_points
-from typing import Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 import pluggy
 
-from heliograph.errors import PluginError
+from heliograph.errors import PluginError, qualified_name
 from heliograph.hooks import specs as hookspecs
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 
@@ -50,21 +53,31 @@ class Plugins:
 
         Raises:
             PluginError: The plugin has no hook function; one of them has an argument that the hook does not have; it is
-                registered already; it cannot be hashed; or it is a class whose methods need an instance.
+                registered already; it cannot be hashed; it is a class whose methods need an instance; or its own code fails.
         """
-        if not any(hasattr(getattr(plugin, name, None), HOOK_MARK) for name in dir(plugin)):
+        if not any(_options_of_hook(plugin, name) is not None for name in dir(plugin)):
             raise PluginError(f"the plugin {plugin!r} has no function that is marked with @hookimpl")
         if isinstance(plugin, type) and any(
             inspect.isfunction(member) and hasattr(member, HOOK_MARK) for member in vars(plugin).values()
         ):
             raise PluginError(f"the plugin {plugin!r} is a class; register an instance of it")
+        name = self._new_name(plugin)
         try:
             hash(plugin)  # pluggy keeps plugins in sets
-            self._manager.register(plugin)
-        except (TypeError, ValueError, pluggy.PluginValidationError) as error:
+            self._manager.register(plugin, name)
+        except PROGRAM_ERRORS as error:  # pluggy reads all attributes of the plugin, which may be properties
+            self._manager.unregister(name=name)  # older releases of pluggy keep the hooks before the one that failed
             raise PluginError(f"the plugin {plugin!r} cannot be registered: {error}") from error
         warn_of_misspelled_hooks(plugin)
         self._calls_by_plugin.clear()
+
+    def _new_name(self, plugin: object) -> str:
+        """Return the name of a module or of an object's class, with a number if another plugin has it. It is for messages."""
+        # Not pluggy's own name of an object, which is a number that says nothing.
+        own = vars(plugin).get("__name__") if isinstance(plugin, (types.ModuleType, type)) else None
+        name = own if isinstance(own, str) else qualified_name(plugin)
+        names = itertools.chain([name], (f"{name} ({number})" for number in itertools.count(2)))
+        return next(each for each in names if not self._manager.has_plugin(each))
 
     def unregister(self, plugin: object) -> None:
         """Remove a plugin."""
@@ -136,13 +149,22 @@ def misspelled_hooks(plugin: object) -> Iterator[tuple[str, str]]:
     A plugin may have hooks of Datasette that a `Host` does not call. So only a name is reported that is nearly one of ours.
     """
     for name in dir(plugin):
-        options = getattr(getattr(plugin, name, None), HOOK_MARK, None)
-        if not isinstance(options, dict) or options.get("optionalhook"):
+        options = _options_of_hook(plugin, name)
+        if options is None or options.get("optionalhook"):
             continue
         hook = options.get("specname") or name
         near = difflib.get_close_matches(hook, _HOOKS, n=1, cutoff=_SIMILARITY)
         if near and hook not in _HOOKS:
             yield hook, near[0]
+
+
+def _options_of_hook(plugin: object, name: str) -> dict[str, Any] | None:
+    """Return the arguments of `hookimpl` for an attribute of a plugin, or `None` if it is no hook function, or cannot be read."""
+    try:
+        options = getattr(getattr(plugin, name, None), HOOK_MARK, None)
+    except PROGRAM_ERRORS:  # a property, or a lazy object
+        return None
+    return options if type(options) is dict else None
 
 
 def warn_of_misspelled_hooks(plugin: object) -> None:
