@@ -288,7 +288,8 @@ class Host:
             PluginError: A plugin registered something that is not a token handler.
             TypeError: `token` is not a string.
         """
-        await self._startup.ensure_async()
+        if not self._startup.done:
+            await self._startup.ensure_async()
         return await self._tokens.verify(self, token)
 
     def sign(self, value: object, namespace: str = "default") -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from heliograph.ambient_actor import Actor
 from heliograph.tokens.restrictions import HasActions, TokenRestrictions
+from heliograph.values.introspect import getattr_or_none
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -92,4 +93,10 @@ def is_token_handler(candidate: object) -> TypeIs[TokenHandlerLike]:
     """
     if isinstance(candidate, type):  # a class has the methods too, but they need an instance
         return False
-    return all(callable(getattr(candidate, method, None)) for method in ("create_token", "verify_token"))
+    return callable(getattr(candidate, "create_token", None)) and callable(getattr(candidate, "verify_token", None))
+
+
+def name_of_handler(handler: object) -> str:
+    """Return the name of a handler in telemetry: its own, or that of its class."""
+    name = getattr_or_none(handler, "name")
+    return name if isinstance(name, str) and name else type(handler).__name__

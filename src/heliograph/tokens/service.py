@@ -1,7 +1,7 @@
 """The token operations of a `Host`, carried out by the handlers that its plugins register.
 
-The path of a token: `Host.create_token` or `Host.verify_token` → `TokenService` → each `TracedTokenHandler` in turn, which
-records the operation with `TokenTelemetry` and calls the plugin's handler.
+The path of a new token: `Host.create_token` → `TokenService` → `TracedTokenHandler`, which records the operation with `TokenTelemetry`
+→ the plugin's handler. The path of a verification: `Host.verify_token` → `TokenService` → `verify_in_turn` → each handler in turn.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from heliograph.hooks.plugins import Plugins, flatten_results
 from heliograph.hooks.specs import hookimpl
 from heliograph.settings import DATABASE, SIGNED
 from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost, is_token_handler
+from heliograph.tokens.rejections import is_rejection, rejection_as
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.signed import SignedTokenHandler
 from heliograph.tokens.stored.handler import DatabaseTokenHandler
 from heliograph.tokens.telemetry import TokenTelemetry
-from heliograph.tokens.traced import trace_handlers
+from heliograph.tokens.traced import TracedTokenHandler
+from heliograph.tokens.verification import Verification, verify_in_turn
 
 REGISTER_TOKEN_HANDLER = "register_token_handler"  # noqa: S105 — the name of a hook
 
@@ -33,12 +35,13 @@ class BuiltInTokensPlugin:
 
     def __init__(self, names: Iterable[str], database: DatabaseTokenHandler | None) -> None:
         self._names = tuple(names)
+        self._signed = SignedTokenHandler()
         self._database = database
 
     @hookimpl
     def register_token_handler(self, datasette: TokenHost) -> list[TokenHandler]:
         """Return the handlers, without the signed one if the settings turn signed tokens off."""
-        signed = SignedTokenHandler() if datasette.setting("allow_signed_tokens") else None
+        signed = self._signed if datasette.setting("allow_signed_tokens") else None
         found: dict[str, TokenHandler | None] = {SIGNED: signed, DATABASE: self._database}
         return [handler for name in self._names if (handler := found[name]) is not None]
 
@@ -58,15 +61,14 @@ class TokenService:
         self._plugins = plugins
         self._telemetry = telemetry
 
-    def handlers(self, datasette: TokenHost) -> list[TokenHandlerLike]:
-        """Return the traced handlers of all plugins, in pluggy's call order: last registered, first called.
+    def _handlers(self, datasette: TokenHost) -> list[TokenHandlerLike]:
+        """Return the handlers of all plugins, in pluggy's call order: last registered, first called.
 
         Raises:
             PluginError: A plugin returned something that is not a token handler.
         """
         handlers = []
-        results = self._plugins.call(REGISTER_TOKEN_HANDLER, datasette=datasette)
-        for result in flatten_results(trace_handlers(results, self._telemetry, rejection_class=TokenInvalid)):
+        for result in flatten_results(self._plugins.call(REGISTER_TOKEN_HANDLER, datasette=datasette)):
             if not is_token_handler(result):
                 raise PluginError(
                     f"the hook {REGISTER_TOKEN_HANDLER} returned an object of {qualified_name(result)}, which is not a "
@@ -85,21 +87,24 @@ class TokenService:
         handler: str | None,
     ) -> str:
         """Create a token; see `Host.create_token`."""
-        handlers = self.handlers(datasette)
+        handlers = self._handlers(datasette)
         if not handlers:
             raise NoTokenHandler
         chosen = handlers[0] if handler is None else _handler_named(handler, handlers)
-        return await chosen.create_token(datasette, actor_id, expires_after=expires_after, restrictions=restrictions)
+        traced = TracedTokenHandler(chosen, self._telemetry, Verification(self._telemetry))
+        return await traced.create_token(datasette, actor_id, expires_after=expires_after, restrictions=restrictions)
 
     async def verify(self, datasette: TokenHost, token: str) -> Actor | None:
         """Verify a token; see `Host.verify_token`."""
         if not isinstance(token, str):
             raise TypeError(f"a token is a string, not {type(token).__name__}")  # without its value: it may be a secret
-        for handler in self.handlers(datasette):
-            actor = await handler.verify_token(datasette, token)
-            if actor is not None:
-                return actor
-        return None
+        try:
+            return await verify_in_turn(self._telemetry, self._handlers(datasette), datasette, token)
+        except Exception as error:
+            rejection = rejection_as(error, TokenInvalid) if is_rejection(error) else error
+            if rejection is error:
+                raise
+            raise rejection from error
 
 
 def _handler_named(name: str, handlers: list[TokenHandlerLike]) -> TokenHandlerLike:

@@ -8,10 +8,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
+from contextvars import Token
 from typing import Final
 
-from opentelemetry.trace import Span, SpanKind, StatusCode, get_current_span, use_span
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.trace import (
+    Span,
+    SpanKind,
+    StatusCode,
+    Tracer,
+    TracerProvider,
+    get_current_span,
+    get_tracer_provider,
+    set_span_in_context,
+)
 
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
@@ -49,6 +60,8 @@ class TokenTelemetry:
     def __init__(self, providers: Providers, actor: ActorFilter) -> None:
         metrics = metrics_of(providers)
         self._providers = providers
+        # One tuple, so that a thread never sees the provider of one pair with the tracer of the other.
+        self._known_tracer: tuple[TracerProvider | None, Tracer | None] = (None, None)
         self.actor = actor
         self._failures = LimitedLog(logger)
         self._verifications = metrics.token_verifications
@@ -69,15 +82,16 @@ class TokenTelemetry:
         """
         operation = self.begin(name)
         operation.handler = handler
-        with operation.current():
-            try:
-                yield operation
-            except BaseException as error:
-                operation.set_failure(error)
-                raise
-            finally:
-                operation.measure()
-                self.end(operation)
+        entered = operation.enter()
+        try:
+            yield operation
+        except BaseException as error:
+            operation.set_failure(error)
+            raise
+        finally:
+            operation.leave(entered)
+            operation.measure()
+            self.end(operation)
 
     # A provider that raises must not make a host reject a token: each of these steps catches what it raises.
 
@@ -85,26 +99,31 @@ class TokenTelemetry:
         """Begin an operation, which `end` records."""
         parent, span = get_current_span(), None
         try:
-            span = self._providers.tracer().start_span(name, kind=SpanKind.INTERNAL)
+            span = self._tracer().start_span(name, kind=SpanKind.INTERNAL)
         except PROGRAM_ERRORS as error:
             self._log_failure(error)
         return TokenOperation(name, span, parent, self.actor)
 
+    def _tracer(self) -> Tracer:
+        # The SDK takes longer to find a tracer than a handler takes to look at a token. A program may set another provider later.
+        provider = self._providers.tracer_provider or get_tracer_provider()
+        known, tracer = self._known_tracer
+        if tracer is None or known is not provider:
+            tracer = self._providers.tracer()
+            self._known_tracer = (provider, tracer)
+        return tracer
+
     def end(self, operation: TokenOperation) -> None:
         """Record the outcome of an operation: its duration, its span, and the credential of the request around it."""
         shared = operation.metric_attributes()
-        with operation.current():  # the exemplars of a duration refer to the current span
-            self._record_duration(operation, shared)
+        try:
+            self._durations[operation.name].record(operation.seconds, shared, operation.context)
+        except PROGRAM_ERRORS as error:
+            self._log_failure(error)
         if operation.name == TOKEN_VERIFY:
             self._verifications.add(operation.result, *([] if operation.handler is None else [operation.handler]))
         try:
             operation.end_span(shared)
-        except PROGRAM_ERRORS as error:
-            self._log_failure(error)
-
-    def _record_duration(self, operation: TokenOperation, attributes: dict[str, str]) -> None:
-        try:
-            self._durations[operation.name].record(operation.seconds, attributes)
         except PROGRAM_ERRORS as error:
             self._log_failure(error)
 
@@ -125,13 +144,32 @@ class TokenOperation:
 
     Attributes:
         name: As given.
+        actor: As given.
         handler: The name of the handler that decided, or `None` if none did.
         result: A value of `heliograph.token.result`.
         token_id: The id of the token, if it is known for sure.
         error_type: The class of the exception if the handler failed, or `None`.
         span_attributes: The attributes that only the span has: no user is an attribute of a metric.
         seconds: The duration up to the last `measure`.
+        context: The context with the span as the current one, to which the exemplars of durations refer; `None` if there is no span of
+            this operation.
     """
+
+    __slots__ = (
+        "_end_time",
+        "_parent",
+        "_span",
+        "_start",
+        "actor",
+        "context",
+        "error_type",
+        "handler",
+        "name",
+        "result",
+        "seconds",
+        "span_attributes",
+        "token_id",
+    )
 
     def __init__(self, name: SpanName, span: Span | None, parent: Span, actor: ActorFilter) -> None:
         self.name = name
@@ -143,20 +181,23 @@ class TokenOperation:
         self.seconds = 0.0
         self._start = time.perf_counter()
         self._end_time: int | None = None
-        self._span = span
         self._parent = parent
-        self._actor = actor
+        self.actor = actor
+        # While nothing records, the API returns a span of its parent's own context: there is nothing to make current or to end.
+        is_own = span is not None and span.get_span_context() is not parent.get_span_context()
+        self._span = span if is_own else None
+        self.context: Context | None = set_span_in_context(span) if is_own else None  # type: ignore[arg-type]
 
-    def current(self) -> AbstractContextManager[object]:
-        """Make the span the current one during a block, after which the duration is measured."""
-        return nullcontext() if self._span is None else self._use(self._span)
+    # Not `use_span`: it costs several times as much, and would record the exception and its message.
 
-    @contextmanager
-    def _use(self, span: Span) -> Iterator[None]:
-        # use_span must neither end the span, which needs its attributes first, nor record the exception or set a status
-        # from it: both would quote the exception's message.
-        with use_span(span, end_on_exit=False, record_exception=False, set_status_on_exception=False):
-            yield
+    def enter(self) -> Token[Context] | None:
+        """Make the span the current one, until `leave`."""
+        return None if self.context is None else attach(self.context)
+
+    def leave(self, entered: Token[Context] | None) -> None:
+        """Make the former span the current one again."""
+        if entered is not None:
+            detach(entered)
 
     def measure(self) -> None:
         """Note that the operation has lasted until now. Another handler may still be asked."""
@@ -165,7 +206,8 @@ class TokenOperation:
 
     def set_user(self, actor_id: object) -> None:
         """Record the id of the actor that the token belongs to, if the settings allow it."""
-        self._actor.put_user(self.span_attributes, actor_id)
+        if self._span is not None:
+            self.actor.put_user(self.span_attributes, actor_id)
 
     def set_failure(self, error: BaseException) -> None:
         """Record the exception that ended the operation: the rejection of a token is a result, anything else an error."""
@@ -176,8 +218,12 @@ class TokenOperation:
 
     def metric_attributes(self) -> dict[str, str]:
         """Return the attributes that the span and the metric have in common."""
-        known = {TOKEN_HANDLER: self.handler, TOKEN_RESULT: self.result, ERROR_TYPE: self.error_type}
-        return {name: value for name, value in known.items() if value is not None}
+        attributes: dict[str, str] = {TOKEN_RESULT: self.result}
+        if self.handler is not None:
+            attributes[TOKEN_HANDLER] = self.handler
+        if self.error_type is not None:
+            attributes[ERROR_TYPE] = self.error_type
+        return attributes
 
     def end_span(self, shared: dict[str, str]) -> None:
         """End the span, and name the credential in the span of the request if it was accepted."""

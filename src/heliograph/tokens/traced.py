@@ -6,12 +6,11 @@ from collections.abc import Iterable
 
 from heliograph.ambient_actor import Actor
 from heliograph.semconv import TOKEN_CREATE
-from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost, is_token_handler
+from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost, is_token_handler, name_of_handler
 from heliograph.tokens.rejections import combined_class, is_rejection, rejection_as
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.telemetry import TokenTelemetry
 from heliograph.tokens.verification import Verification
-from heliograph.values.introspect import getattr_or_none
 
 
 class TracedTokenHandler:
@@ -46,18 +45,16 @@ class TracedTokenHandler:
         rejection_class: type[Exception] | None = None,
     ) -> None:
         own_class = type(handler)
-        fields = {
-            "_traced_handler": handler,
-            "_traced_telemetry": telemetry,
-            "_traced_verification": verification,
-            "_traced_position": verification.handlers,
-            "_traced_class": (
+        vars(self).update(  # our own __setattr__ would set it on the handler
+            _traced_handler=handler,
+            _traced_telemetry=telemetry,
+            _traced_verification=verification,
+            _traced_position=verification.handlers,
+            _traced_class=(
                 own_class if base is None or issubclass(own_class, base) else combined_class(own_class, base)
             ),
-            "_traced_rejection_class": rejection_class,
-        }
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)  # our own __setattr__ would set it on the handler
+            _traced_rejection_class=rejection_class,
+        )
         verification.handlers += 1
 
     @property  # type: ignore[misc]  # object.__class__ can be assigned; here it is always the handler's
@@ -85,7 +82,7 @@ class TracedTokenHandler:
     ) -> str:
         """Call the handler's `create_token`, and record the call."""
         handler = self._traced_handler
-        with self._traced_telemetry.operation(TOKEN_CREATE, _name_of(handler)) as operation:
+        with self._traced_telemetry.operation(TOKEN_CREATE, name_of_handler(handler)) as operation:
             operation.set_user(actor_id)
             token: str = await handler.create_token(
                 datasette, actor_id, expires_after=expires_after, restrictions=restrictions
@@ -102,7 +99,7 @@ class TracedTokenHandler:
         handler = self._traced_handler
         try:
             return await self._traced_verification.ask(
-                self._traced_position, _name_of(handler), token, lambda: handler.verify_token(datasette, token)
+                self._traced_position, name_of_handler(handler), handler, datasette, token
             )
         except Exception as error:
             if self._traced_rejection_class is None or not is_rejection(error):
@@ -132,20 +129,22 @@ def trace_handlers(
         rejection_class: The exception that the host expects for a rejected token; `None` raises the handler's unchanged.
     """
     verification = Verification(telemetry)
-
-    def trace(result: object) -> object:
-        if isinstance(result, (list, tuple)):
-            return type(result)(map(trace, result))
-        if type(result) is TracedTokenHandler or not is_token_handler(result):
-            return result
-        is_ours = isinstance(result, TokenHandler)
-        return TracedTokenHandler(
-            result, telemetry, verification, base=base if is_ours else None, rejection_class=rejection_class
-        )
-
-    return [trace(result) for result in results]
+    return [_trace(result, telemetry, verification, base, rejection_class) for result in results]
 
 
-def _name_of(handler: object) -> str:
-    name = getattr_or_none(handler, "name")
-    return name if isinstance(name, str) and name else type(handler).__name__
+# Not a function inside of the other one: it would refer to itself, and keep the verification alive until the garbage collector runs.
+def _trace(
+    result: object,
+    telemetry: TokenTelemetry,
+    verification: Verification,
+    base: type | None,
+    rejection_class: type[Exception] | None,
+) -> object:
+    if isinstance(result, (list, tuple)):
+        return type(result)(_trace(each, telemetry, verification, base, rejection_class) for each in result)
+    if type(result) is TracedTokenHandler or not is_token_handler(result):
+        return result
+    is_ours = isinstance(result, TokenHandler)
+    return TracedTokenHandler(
+        result, telemetry, verification, base=base if is_ours else None, rejection_class=rejection_class
+    )

@@ -7,18 +7,21 @@ with the last one; or, if the host stops earlier, when the host drops the handle
 
 A host usually gets new handlers for each token. One that keeps them may verify many tokens, also at the same time, so each token that
 is being verified has an operation of its own.
+
+A `Host` asks the handlers itself, so it needs neither proxies nor a `Verification`: it calls `verify_in_turn`, which costs less.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from heliograph.ambient_actor import Actor
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.semconv import TOKEN_KEY_NUMBER, TOKEN_VERIFY
 from heliograph.telemetry.actor_attributes import MAX_TOKEN_ID_LENGTH, TOKEN_ID_KEY
+from heliograph.tokens.handler import TokenHandlerLike, TokenHost, name_of_handler
 from heliograph.tokens.signed import PREFIX as SIGNED_PREFIX
 from heliograph.tokens.signed import SignedActor
 from heliograph.tokens.telemetry import TokenOperation, TokenTelemetry
@@ -27,6 +30,41 @@ from heliograph.values.introspect import getattr_or_none
 _OF_KNOWN_TOKENS: Final = ("expired", "revoked")
 """The rejections of tokens that the handler knows. Any other text may claim an id that is not its own."""
 _ID_LENGTH: Final = 12
+
+
+async def verify_in_turn(
+    telemetry: TokenTelemetry, handlers: Iterable[TokenHandlerLike], datasette: TokenHost, token: str
+) -> Actor | None:
+    """Ask handlers in turn until one decides, and record the verdict. A host that asks them itself needs no `Verification`.
+
+    Args:
+        telemetry: Records the verdict.
+        handlers: The handlers.
+        datasette: The host.
+        token: The token.
+
+    Returns:
+        The actor of the handler that accepted the token, with the id of the token; `None` if no handler did.
+
+    Raises:
+        BaseException: The exception of a handler.
+    """
+    operation = telemetry.begin(TOKEN_VERIFY)
+    handler, entered = None, operation.enter()
+    try:
+        for handler in handlers:
+            actor = await handler.verify_token(datasette, token)
+            if actor is not None:
+                return set_actor(operation, name_of_handler(handler), token, actor)
+        operation.result = "unrecognized"
+    except BaseException as error:
+        set_failure(operation, name_of_handler(handler), token, error)
+        raise
+    finally:
+        operation.leave(entered)
+        operation.measure()
+        telemetry.end(operation)
+    return None
 
 
 class _Attempt:
@@ -53,15 +91,16 @@ class Verification:
         self._attempts: dict[str, _Attempt] = {}
 
     async def ask(
-        self, position: int, name: str, token: str, verify: Callable[[], Awaitable[Actor | None]]
+        self, position: int, name: str, handler: TokenHandlerLike, datasette: TokenHost, token: str
     ) -> Actor | None:
-        """Call the method of a handler, and record the verdict if it decides.
+        """Call the `verify_token` of a handler, and record the verdict if it decides.
 
         Args:
             position: The number of the handler.
             name: The name of the handler.
+            handler: The handler.
+            datasette: The host.
             token: The token.
-            verify: Calls the handler.
 
         Returns:
             The actor of the handler, with the id of the token; `None` if the token is not the handler's.
@@ -71,19 +110,20 @@ class Verification:
         """
         attempt = self._attempt(position, token)
         operation = attempt.operation
+        entered = operation.enter()
         try:
-            with operation.current():
-                actor = await verify()
+            actor = await handler.verify_token(datasette, token)
         except BaseException as error:
-            operation.handler = name
-            operation.set_failure(error)
-            if operation.result in _OF_KNOWN_TOKENS:
-                operation.token_id = token_id_of(token, getattr_or_none(error, "token_id"))
+            set_failure(operation, name, token, error)
+            operation.leave(entered)
             self._end(token)
             raise
+        operation.leave(entered)
         operation.measure()
         if actor is not None:
-            return self._accept(operation, name, token, actor)
+            actor = set_actor(operation, name, token, actor)
+            self._end(token)
+            return actor
         if len(attempt.asked) >= self.handlers:
             operation.result = "unrecognized"
             self._end(token)
@@ -99,19 +139,6 @@ class Verification:
         attempt.asked.add(position)
         return attempt
 
-    def _accept(self, operation: TokenOperation, name: str, token: str, actor: Actor) -> Actor:
-        known = _plain(actor)
-        operation.handler, operation.result = name, "valid"
-        operation.token_id = token_id_of(token, known.get(TOKEN_ID_KEY))
-        operation.set_user(known.get("id"))
-        if type(actor) is SignedActor and actor.key_number is not None:
-            operation.span_attributes[TOKEN_KEY_NUMBER] = actor.key_number
-        self._end(token)
-        self._telemetry.actor.learn_token_handler(known.get("token"), name)
-        if operation.token_id is None or known.get(TOKEN_ID_KEY) is not None:
-            return actor
-        return {**known, TOKEN_ID_KEY: operation.token_id}  # a copy: the handler may keep its own
-
     def _end(self, token: str, *, result: str | None = None) -> None:
         attempt = self._attempts.pop(token, None)
         if attempt is not None:
@@ -124,6 +151,30 @@ class Verification:
     def __del__(self) -> None:
         for token in list(self._attempts):
             self._end(token, result="unrecognized")
+
+
+def set_actor(operation: TokenOperation, name: str, token: str, actor: Actor) -> Actor:
+    """Note that a handler accepted a token. Return its actor, with the id of the token."""
+    known = _plain(actor)
+    known_id = known.get(TOKEN_ID_KEY)
+    operation.handler, operation.result = name, "valid"
+    operation.token_id = token_id_of(token, known_id)
+    operation.set_user(known.get("id"))
+    operation.actor.learn_token_handler(known.get("token"), name)
+    if type(actor) is SignedActor and actor.key_number is not None:
+        operation.span_attributes[TOKEN_KEY_NUMBER] = actor.key_number
+    if operation.token_id is None or known_id is not None:
+        return actor
+    known[TOKEN_ID_KEY] = operation.token_id
+    return known
+
+
+def set_failure(operation: TokenOperation, name: str, token: str, error: BaseException) -> None:
+    """Note that a handler rejected a token, or failed."""
+    operation.handler = name
+    operation.set_failure(error)
+    if operation.result in _OF_KNOWN_TOKENS:
+        operation.token_id = token_id_of(token, getattr_or_none(error, "token_id"))
 
 
 def token_id_of(token: str, known: object) -> str | None:
@@ -147,6 +198,7 @@ def token_id_of(token: str, known: object) -> str | None:
 
 
 def _plain(actor: object) -> dict[str, object]:
+    """Return a copy of an actor: the handler may keep its own."""
     try:
         return dict(actor) if isinstance(actor, Mapping) else {}
     except PROGRAM_ERRORS:  # a mapping's own code may raise anything; the token is valid nevertheless
