@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from backends import Collector, Jaeger, LogRecord, Metric, Span, SpanEvent, wait_until
+from heliograph.tokens.verification import token_id_of
 
 Trace = list[Span]
 
@@ -85,6 +86,11 @@ def without_uid(event: SpanEvent | LogRecord) -> dict[str, object]:
     return {
         name: value for name, value in event.attributes.items() if name not in {"log.record.uid", "otel.event.name"}
     }
+
+
+def credential(token: str) -> dict[str, object]:
+    """Return the attributes by which telemetry names a signed token."""
+    return {"heliograph.token.id": token_id_of(token, None), "heliograph.token.handler": "signed"}
 
 
 def assert_same_event(record: LogRecord, event: SpanEvent, span: Span) -> None:

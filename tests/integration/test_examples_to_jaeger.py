@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from arrived import Arrived, assert_same_event, below, server_spans, without_uid
+from arrived import Arrived, assert_same_event, below, credential, server_spans, without_uid
 from backends import Collector, Jaeger, Span, free_port
 from heliograph import Host, Settings, SignedTokenHandler
 from processes import EXAMPLES, clean_environment, otlp, run, serving
@@ -84,17 +84,28 @@ def test_telemetry_of_a_web_app_arrives(
         [verify] = below(http, "token.verify", trace)
         [event] = [event for event in http.events if event.name == name]
         assert verify.attributes == {
-            "heliograph.token.handler": "signed",
+            **credential(tokens["valid"]),
+            "heliograph.token.key_number": 0,
             "heliograph.token.result": "valid",
             "user.id": "root",
         }
-        assert without_uid(event) == {f"{name}.user.username": "cleverbot", "user.id": "root"}
+        assert credential(tokens["valid"]).items() <= http.attributes.items()
+        assert without_uid(event) == {
+            **credential(tokens["valid"]),
+            f"{name}.user.username": "cleverbot",
+            "user.id": "root",
+        }
         assert_same_event(records[name], event, http)
         assert (records[name].severity_number, records[name].body) == (severity, body)
     for path, result in REJECTED.items():
         [(http, trace)] = server_spans(traces, path)
         [verify] = below(http, "token.verify", trace)
-        assert verify.attributes == {"heliograph.token.handler": "signed", "heliograph.token.result": result}
+        known = {
+            "expired": credential(tokens["expired"]),
+            "invalid": {"heliograph.token.handler": "signed"},
+            "unrecognized": {},
+        }
+        assert verify.attributes == {**known[result], "heliograph.token.result": result}
         assert http.events == ()
     arrived.assert_free_of(tokens.values())
 
@@ -129,7 +140,8 @@ def test_telemetry_of_a_script_arrives(arrived: Arrived, tokens: dict[str, str],
     assert [result for result, root in roots.items() if root.events] == ["valid"]
     banned = roots["valid"]
     assert [without_uid(event) for event in banned.events] == [
-        {"forum.ban_user.user.username": username, "user.id": "root"} for username in ("cleverbot", "spambot")
+        {**credential(token), "forum.ban_user.user.username": username, "user.id": "root"}
+        for username in ("cleverbot", "spambot")
     ]
     records = arrived.logs()
     assert len(records) == 2
