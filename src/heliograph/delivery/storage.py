@@ -148,21 +148,21 @@ class ResourceStorage:
             reader = JournalReader(
                 lock.folder, is_live=True, on_deleted=self.outbox.space.note_freed, begin_after=self._lost_until
             )
+            writer = JournalWriter(
+                lock.folder,
+                self.header,
+                segment_bytes=self.segment_bytes,
+                durable=self.durable,
+                make_room=lambda size: self._make_room(lock.folder, size),
+                begin_after=self._lost_until,
+                mapped=self.mapped,
+            )
         except BaseException:
             lock.delete_folder()  # else each attempt would add a folder that stays locked
             raise
         if self._writer is not None:  # the handler of a signal has emitted meanwhile, and its journal has a record
             lock.delete_folder()
             return self._writer
-        writer = JournalWriter(
-            lock.folder,
-            self.header,
-            segment_bytes=self.segment_bytes,
-            durable=self.durable,
-            make_room=lambda size: self._make_room(lock.folder, size),
-            begin_after=self._lost_until,
-            mapped=self.mapped,
-        )
         self._reader, self._folder_lock, self._writer = reader, lock, writer
         return writer
 

@@ -22,7 +22,7 @@ from heliograph.delivery.journal import segment as segment_module
 from heliograph.delivery.journal import writer as writer_module
 from heliograph.delivery.journal.frames import Scope
 from heliograph.delivery.journal.reader import JournalReader
-from heliograph.delivery.journal.segment import SegmentWriter, segments
+from heliograph.delivery.journal.segment import SegmentWriter, segment_path, segments
 from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter, NotSyncedError
 from processes import in_child
 
@@ -447,6 +447,51 @@ def test_interrupted_append_makes_no_gap(tmp_path: Path, monkeypatch: pytest.Mon
     assert read_all(reader) == [b"zero", b"one", *([b"two"] if is_written else []), b"three"]
     assert reader.damaged == 0
     reader.close()
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("step", ["_new_segment", "_begin_stretch"])
+def test_interrupted_creation_of_a_segment_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, is_first: bool
+) -> None:
+    """The next append creates it, and the reader, which may have opened the file, finds the records in the new one."""
+    writer = JournalWriter(tmp_path, HEADER, segment_bytes=SMALL)
+    before = [] if is_first else [b"before"]
+    for record in before:
+        writer.append(SCOPE_A, record)
+    reader = JournalReader(tmp_path, is_live=True)
+    real = getattr(JournalWriter, step)
+
+    def interrupted(*arguments: Any) -> None:
+        real(*arguments)
+        assert read_all(reader) == before  # the worker reads on at this moment
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(JournalWriter, step, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        writer.append(SCOPE_A, b"x" * SMALL)
+    monkeypatch.undo()
+
+    assert len(segments(tmp_path)) == len(before)
+    writer.append(SCOPE_A, b"y" * SMALL)
+    writer.append(SCOPE_A, b"after")
+    batch = reader.read(max_bytes=10**6, max_records=100)
+    assert batch is not None
+    assert [(entry.scope, entry.encoded) for entry in batch.entries] == [(SCOPE_A, b"y" * SMALL)]
+    assert read_all(reader) == [b"after"]
+    assert reader.damaged == 0
+    reader.close()
+    writer.close()
+
+
+def test_file_with_the_name_of_the_next_segment_stays(tmp_path: Path) -> None:
+    """It is not ours. The records go to memory then."""
+    writer = JournalWriter(tmp_path, HEADER)
+    segment_path(tmp_path, 1).write_bytes(b"of somebody else")
+    with pytest.raises(FileExistsError):
+        writer.append(SCOPE_A, b"record")
+    assert segment_path(tmp_path, 1).read_bytes() == b"of somebody else"
+    writer.close()
 
 
 def test_signals_that_raise_at_any_moment_lose_no_record(tmp_path: Path) -> None:

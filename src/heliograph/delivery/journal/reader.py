@@ -153,6 +153,10 @@ class JournalReader:
         has_ended = segment.has_ended()
         # Before the rest is read: if the segment is finished now, then nothing is added to it between the two.
         is_finished = self._is_finished(segment)
+        if has_ended and not segment.has_name():
+            # It was dropped. Or its creation was interrupted and undone, and another file has its name, or will have it.
+            self.close()
+            return True
         if has_ended and not is_finished:
             return False
         rest = segment.rest()

@@ -267,6 +267,11 @@ class SegmentReader:
         """Return True if no frame begins at the position (yet)."""
         return not self._next_size()
 
+    def has_name(self) -> bool:
+        """Return True if the path still names this file."""
+        found = stat_or_none(self.path)
+        return found is not None and found.st_ino == os.fstat(self._descriptor).st_ino
+
     def _next_size(self) -> int:
         return frame_size(os.pread(self._descriptor, HEAD_BYTES, self.position))
 

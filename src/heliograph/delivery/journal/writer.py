@@ -198,9 +198,19 @@ class JournalWriter:
     def _roll(self, sequence: int, needed: int) -> SegmentWriter:
         """Make the segment that begins with a sequence the current one, with room for at least `needed` bytes of frames."""
         least = len(self._header) + needed
-        segment = self._new_segment(sequence, max(self._next_bytes, least), max(self._first_bytes, least))
-        old, self._segment = self._segment, segment
-        self._begin_stretch(segment)
+        old = self._segment
+        try:
+            segment = self._new_segment(sequence, max(self._next_bytes, least), max(self._first_bytes, least))
+            # Before the segment is used: records must not use a scope that only the old one defines.
+            self._begin_stretch(segment)
+            self._segment = segment
+        except FileExistsError:  # the file is not ours
+            raise
+        except BaseException:  # the handler of a signal raised
+            if self._segment is old:
+                # Else its name would stay taken, and the worker would delete the old segment, which seems to be finished.
+                segment_path(self._folder, sequence).unlink(missing_ok=True)
+            raise
         if old is not None:
             # Synced here, because from now on `_sync` only syncs the new segment. Not truncated: a full segment has little
             # free space, and is deleted soon.
