@@ -111,3 +111,38 @@ async def test_last_use_is_written_at_shutdown(instances, monkeypatch, tmp_path:
 
     with closing(sqlite3.connect(tmp_path / "tokens.db")) as connection:
         assert connection.execute("select last_used from heliograph_tokens").fetchall() == [(used,)]
+
+
+async def test_bad_text_is_no_server_error(instance) -> None:
+    """Whatever follows `Bearer`, the response is 401 or that of an anonymous request."""
+    good = await instance.create_token("alice")
+    signed = await instance.create_token("alice", handler="signed")
+    tails = [b"", b"\n", b"\x00", b" ", b"\xff", "é💥".encode(), b"x", b"=", b"x" * 2**20, b"." * 2**16]
+    texts = [
+        prefix + token.encode() + tail
+        for prefix in (b"", b"hgtok_", b"dstok_")
+        for token in ("", good, signed)
+        for tail in tails
+    ]
+    others = [instance.sign({"a": "x", "t": 1, "d": life}, "token") for life in (-1, -(10**400), 10**400)]
+    texts += [f"dstok_{other}".encode() for other in others]
+
+    responses = [
+        await instance.client.get("/-/actor.json", headers={"Authorization": b"Bearer " + text}) for text in texts
+    ]
+
+    assert {response.status_code for response in responses} == {200, 401}
+    accepted = [text for text, response in zip(texts, responses) if (response.json().get("actor") or {}).get("id")]
+    assert {good.encode(), signed.encode()} <= set(accepted)
+    assert not any(text.startswith(b"hgtok_") and text != good.encode() for text in accepted)
+
+
+@pytest.mark.parametrize("lifetime", ["-1", "9" * 30, "1e3", "\x00", "é"])
+async def test_lifetime_of_the_page_is_no_server_error(instance, lifetime: str) -> None:
+    """The page of Datasette's core creates tokens of the handler `signed`, whatever the default is."""
+    cookies = {"ds_actor": instance.client.actor_cookie({"id": "root"})}
+    data = {"expire_type": "minute", "expire_duration": lifetime}
+
+    response = await instance.client.post("/-/create-token", cookies=cookies, data=data)
+
+    assert response.status_code == 200
