@@ -32,7 +32,7 @@ from heliograph.errors import DatabaseNotFound, SettingsError
 from heliograph.events import EventLike
 from heliograph.hooks.dispatch import TrackEventDispatcher
 from heliograph.hooks.plugins import Plugins
-from heliograph.instrumentation import Instrumentation
+from heliograph.instrumentation import Instrumentation, problems_of
 from heliograph.plugin_startup import PluginStartup
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.runtime.deadline import Deadline, run_within
@@ -123,7 +123,7 @@ class Host:
         logger_provider: LoggerProvider | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> None:
-        self.settings = settings = Settings.from_env() if settings is None else settings
+        self.settings = settings = Settings.from_env(check=problems_of) if settings is None else settings
         self.actions: Mapping[str, Action] = CORE_ACTIONS
         self._providers = Providers(
             tracer_provider=tracer_provider, logger_provider=logger_provider, meter_provider=meter_provider

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from heliograph.errors import InvalidEvent, OutboxFull, QuarantineError, SettingsError
 from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
@@ -10,7 +13,7 @@ from heliograph.quarantine.store import Quarantine
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.registry import SchemaRegistry
-from heliograph.settings import Settings, Validation
+from heliograph.settings import FIELDS, Settings, Validation
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.emitter import Emitter
 from heliograph.telemetry.metrics import metrics_of
@@ -43,11 +46,12 @@ class Instrumentation:
         self.schemas = SchemaRegistry.from_settings(settings, self._begin_to_count)
         actor = ActorFilter(settings.actor, self.schemas.policy)
         self.tokens = TokenTelemetry(providers, actor)
-        quarantine = Quarantine(settings.quarantine)
-        if settings.validation is Validation.QUARANTINE:
-            _check(quarantine)
+        if problems := problems_of({"validation": settings.validation, "quarantine": settings.quarantine}):
+            raise SettingsError(problems)
         self.missing = MissingProviders(settings.signals, providers, advice)
-        self._emitter = Emitter(settings, providers, actor, quarantine=quarantine, missing=self.missing)
+        self._emitter = Emitter(
+            settings, providers, actor, quarantine=Quarantine(settings.quarantine), missing=self.missing
+        )
 
     def _begin_to_count(self, reader: EventReader) -> None:
         self._metrics.events.begin(reader.schema.event_name)
@@ -80,8 +84,17 @@ class Instrumentation:
         self._emitter.replay(reader, record, attributes)
 
 
-def _check(quarantine: Quarantine) -> None:
+def problems_of(values: Mapping[str, object]) -> list[str]:
+    """Return the problems of settings that are allowed by themselves and cannot work here. `Settings.from_env` takes it as `check`.
+
+    Args:
+        values: The values of settings, by name; those without one have their default.
+    """
+    if values.get("validation") is not Validation.QUARANTINE:
+        return []
+    path: Any = values.get("quarantine", FIELDS["quarantine"].default)
     try:
-        quarantine.check()
+        Quarantine(path).check()
     except QuarantineError as error:
-        raise SettingsError([f"quarantine: {error}"]) from error
+        return [f"quarantine: {error}"]
+    return []

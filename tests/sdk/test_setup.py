@@ -150,10 +150,21 @@ except SettingsError as error:
         OTEL_TRACES_EXPORTER="zipkon",
         OTEL_LOGS_EXPORTER="otpl",
         OTEL_EXPORTER_OTLP_PROTOCOL="smoke",
+        HELIOGRAPH_SIGNALS="smoke",
+        HELIOGRAPH_VALIDATION="quarantine",
+        HELIOGRAPH_QUARANTINE="missing/quarantine.db",
     )
 
     reported = ran.only
-    for part in ("OTEL_TRACES_EXPORTER", "'zipkon'", "OTEL_LOGS_EXPORTER", "'otpl'", "console"):
+    for part in (
+        "HELIOGRAPH_SIGNALS",
+        "quarantine: missing/quarantine.db",
+        "OTEL_TRACES_EXPORTER",
+        "'zipkon'",
+        "OTEL_LOGS_EXPORTER",
+        "'otpl'",
+        "console",
+    ):
         assert part in reported["message"]
     assert "OTEL_EXPORTER_OTLP_PROTOCOL: 'smoke' must be one of http/protobuf, grpc" in reported["message"]
     assert (reported["provider"], reported["threads"]) == ("ProxyTracerProvider", 1)

@@ -11,6 +11,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
 from heliograph.host import Host
+from heliograph.instrumentation import problems_of
 from heliograph.sdk.exporters import TelemetrySignal
 from heliograph.settings import Settings
 from heliograph.telemetry.otel_api import NoOpLoggerProvider
@@ -51,9 +52,12 @@ def configure(
     """
     # Imported here, so that `import heliograph` does not import the SDK: a program with its own providers may not need it.
     from heliograph.runtime.at_exit import AtExit
-    from heliograph.sdk.setup import set_up_providers
+    from heliograph.sdk.setup import problems_of_environment, set_up_providers
 
-    settings = Settings.from_env() if settings is None else settings
+    def problems(values: Mapping[str, object]) -> list[str]:
+        return [*problems_of(values), *problems_of_environment(os.environ, *TelemetrySignal)]
+
+    settings = Settings.from_env(check=problems) if settings is None else settings
     if is_disabled(os.environ):
         return Host(
             settings,

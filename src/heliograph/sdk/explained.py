@@ -21,7 +21,7 @@ from importlib.metadata import EntryPoint
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from heliograph.delivery.transport.endpoint import port_of, scheme_of
+from heliograph.delivery.transport.endpoint import port_of, scheme_of, shown_endpoint
 from heliograph.delivery.transport.explain import (
     GRPC_PORT_IS_HTTP,
     NOT_OTLP,
@@ -147,9 +147,8 @@ def _problem_of_response(response: Any, url: str) -> str:
 
 
 def _report(signal: TelemetrySignal, url: str, problem: str) -> None:
-    # Without the query, and without a user's name and password.
-    shown = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2], query="").geturl()
-    _log.log((signal, url, problem), "Telemetry is not delivered (%s) to %s: %s", signal.value, shown, problem)
+    message = "Telemetry is not delivered (%s) to %s: %s"
+    _log.log((signal, url, problem), message, signal.value, shown_endpoint(url), problem)
 
 
 def _speaks_http1(endpoint: str) -> bool:

@@ -16,56 +16,21 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.sdk.export_counts import ExportCounts, run_flush
+from heliograph.sdk.pipelines import Pipeline
 from heliograph.semconv import SCOPE
 
 logger: Final = SafeLogger(SCOPE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Export:
-    """An exporter, as a report of losses needs it.
-
-    Attributes:
-        counts: The counts of what it delivered.
-        destination: Its endpoint, or its name.
-        stop: Makes it end at once, without delivering what is held for it.
-    """
-
-    counts: ExportCounts
-    destination: str
-    stop: Callable[[], object]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pipeline:
-    """Everything between a provider and the places that its telemetry goes to.
-
-    Attributes:
-        parts: The processors of spans or log records, or the readers of metrics.
-        exports: Their exporters.
-        kept: Readers that only answer, such as Prometheus'. They stay with the provider, because they may hold a port for good.
-        stops: Further functions that make a part end at once.
-        has_outbox: True if log records go to an outbox.
-    """
-
-    parts: tuple[Any, ...]
-    exports: tuple[Export, ...]
-    kept: tuple[Any, ...] = ()
-    stops: tuple[Callable[[], object], ...] = ()
-    has_outbox: bool = False
 
 
 class _CountingProvider:
@@ -207,18 +172,6 @@ def _flush(parts: tuple[Any, ...] | None, timeout_millis: float) -> bool:
     return all(results)
 
 
-class PeriodicReader(PeriodicExportingMetricReader):
-    """The SDK's reader for push exporters. A second shutdown does nothing: the SDK shuts down each reader that it removes."""
-
-    _has_ended = False
-
-    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """Export for the last time, and end the thread."""
-        if not self._has_ended:
-            self._has_ended = True
-            super().shutdown(timeout_millis, **kwargs)
-
-
 class _CurrentSpanProcessors(SpanProcessor):
     """Hands spans to the pipeline that its provider has at that moment."""
 
@@ -271,3 +224,8 @@ class _CurrentLogRecordProcessors(LogRecordProcessor):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the pipeline."""
         return _flush(self._provider.parts, timeout_millis)
+
+
+OURS: Final = (CountingTracerProvider, CountingLoggerProvider, CountingMeterProvider)
+"""The classes of providers that heliograph creates."""
+Ours: TypeAlias = "CountingTracerProvider | CountingLoggerProvider | CountingMeterProvider"

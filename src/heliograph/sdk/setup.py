@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.metrics import get_meter_provider, set_meter_provider
-from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import get_tracer_provider, set_tracer_provider
@@ -25,29 +22,24 @@ from typing_extensions import assert_never
 
 from heliograph.delivery.transport.environment import destination_from_env
 from heliograph.errors import SettingsError
-from heliograph.runtime.deadline import run_within
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.sdk import declarative
-from heliograph.sdk.explained import create_exporter, endpoint_problem
-from heliograph.sdk.export_counts import (
-    CountingBatchLogRecordProcessor,
-    CountingBatchSpanProcessor,
-)
+from heliograph.sdk.explained import endpoint_problem
 from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySignal, select
+from heliograph.sdk.owned_providers import OwnedProvider
+from heliograph.sdk.pipelines import Pipeline, build_pipeline
 from heliograph.sdk.providers import (
+    OURS,
     CountingLoggerProvider,
     CountingMeterProvider,
     CountingTracerProvider,
-    Export,
-    PeriodicReader,
-    Pipeline,
+    Ours,
 )
 from heliograph.semconv import SCOPE
 from heliograph.settings import OutboxSync, Settings, Validation
 from heliograph.telemetry.missing_providers import CONFIG_FILE
 from heliograph.telemetry.otel_api import get_logger_provider, set_logger_provider
 from heliograph.telemetry.providers import Providers, is_disabled
-from heliograph.values.text import counted
 
 if TYPE_CHECKING:
     from heliograph.delivery.processor import OutboxLogRecordProcessor
@@ -58,59 +50,10 @@ ID_GENERATOR_VARIABLE: Final = "OTEL_PYTHON_ID_GENERATOR"
 ID_GENERATORS: Final = "opentelemetry_id_generator"
 """The group of the entry points of id generators."""
 
-Ours: TypeAlias = "CountingTracerProvider | CountingLoggerProvider | CountingMeterProvider"
-_OURS: Final = (CountingTracerProvider, CountingLoggerProvider, CountingMeterProvider)
-
 _NO_OUTBOX: Final = (
     "The LoggerProvider of this process is set elsewhere, so the setting `outbox` has no effect. To use it, add an "
     "OutboxLogRecordProcessor to that provider."
 )
-
-_GRACE_MILLIS: Final = 100.0
-"""The shortest time that a shutdown gets, so that connections are closed even if the caller's deadline has passed."""
-
-
-@dataclass(frozen=True)
-class OwnedProvider:
-    """A provider that was created here, and so has to be ended here.
-
-    Attributes:
-        signal: The signal of the provider.
-        provider: The provider. It may be used by several hosts, and its pipeline ends with the last of them.
-    """
-
-    signal: TelemetrySignal
-    provider: Ours
-
-    def shutdown(self, timeout_millis: float) -> bool:
-        """Flush the provider, and end its pipeline. Return True if this ended in time and everything was delivered.
-
-        If no time is left, its exporters are stopped first, so that they do not wait for a server or try again.
-        """
-        pipeline = self.provider.pipeline
-        if not self.provider.remove_user():
-            return run_within(max(_GRACE_MILLIS, timeout_millis), self.provider.force_flush) is True
-        if pipeline is None:  # the program shut the provider down
-            return True
-        if timeout_millis < _GRACE_MILLIS:
-            _stop(pipeline)
-        is_delivered = run_within(max(_GRACE_MILLIS, timeout_millis), self.provider.end) is True
-        self._report(pipeline, is_delivered=is_delivered)
-        return is_delivered
-
-    def _report(self, pipeline: Pipeline, *, is_delivered: bool) -> None:
-        for export in pipeline.exports:
-            missing = export.counts.missing
-            if missing:
-                lost = counted(missing, self.provider.kind.removesuffix("s"))
-                logger.warning("Not delivered to %s: %s.", export.destination, lost)
-            elif not is_delivered and export.counts.failures:
-                logger.warning("Not all %s were delivered to %s.", self.provider.kind, export.destination)
-
-
-def _stop(pipeline: Pipeline) -> None:
-    for stop in (*(export.stop for export in pipeline.exports), *pipeline.stops):
-        run_within(_GRACE_MILLIS, stop)
 
 
 def set_up_providers(
@@ -145,13 +88,9 @@ def set_up_providers(
         if settings is not None and settings.outbox is not None:
             logger.warning(_NO_OUTBOX)
         return []
-    found = {signal: _PROVIDERS[signal]() for signal in signals}
-    ours = {signal: provider for signal, provider in found.items() if isinstance(provider, _OURS)}
-    is_open = {signal for signal, provider in ours.items() if provider.pipeline is not None}
-    missing = [signal for signal in signals if signal not in is_open and (signal in ours or not _is_set(signal))]
-    selections = {signal: select(signal, environ) for signal in missing}
-    problems = _problems(environ, selections)
-    if problems:
+    ours = _find_ours(signals)
+    selections = _select_missing(environ, signals)
+    if problems := _problems(environ, selections):
         raise SettingsError(problems)
     outbox = None
     if settings is not None and TelemetrySignal.LOGS in signals and not _has_outbox(ours.get(TelemetrySignal.LOGS)):
@@ -164,6 +103,30 @@ def set_up_providers(
     for provider in ours.values():
         provider.add_user()
     return [OwnedProvider(signal, ours[signal]) for signal in signals if signal in ours]
+
+
+def problems_of_environment(environ: Mapping[str, str], *signals: TelemetrySignal) -> list[str]:
+    """Return a message for each variable by which `set_up_providers` cannot create the providers that are missing.
+
+    The file of ``OTEL_CONFIG_FILE`` is not read.
+    """
+    if is_disabled(environ) or environ.get(CONFIG_FILE):
+        return []
+    return _problems(environ, _select_missing(environ, signals))
+
+
+def _find_ours(signals: Iterable[TelemetrySignal]) -> dict[TelemetrySignal, Ours]:
+    found = {signal: _PROVIDERS[signal]() for signal in signals}
+    return {signal: provider for signal, provider in found.items() if isinstance(provider, OURS)}
+
+
+def _select_missing(environ: Mapping[str, str], signals: Sequence[TelemetrySignal]) -> dict[TelemetrySignal, Selection]:
+    """Return the exporters for each signal that has no provider, or one of ours whose pipeline has ended."""
+    ours = _find_ours(signals)
+    is_missing = {
+        signal: ours[signal].pipeline is None if signal in ours else not _is_set(signal) for signal in signals
+    }
+    return {signal: select(signal, environ) for signal in signals if is_missing[signal]}
 
 
 def _is_set(signal: TelemetrySignal) -> bool:
@@ -237,14 +200,13 @@ def _build(
     for signal, selection in selections.items():
         try:
             provider = ours.get(signal) or _new_provider(signal, resource)
-            built[signal] = (provider, _build_pipeline(signal, selection, provider, outbox))
+            kept = getattr(provider, "kept", ())
+            built[signal] = (provider, build_pipeline(signal, selection, outbox=outbox, kept=kept))
         except Exception as error:  # the SDK's classes read variables too, and a wrong one may raise anything
             problems.append(f"{signal.value} cannot be exported: {error}")
     if problems:
         for _, pipeline in built.values():
-            _stop(pipeline)
-            for part in (*pipeline.parts, *pipeline.kept):
-                run_within(_GRACE_MILLIS, part.shutdown)
+            pipeline.discard()
         if outbox is not None:
             outbox.shutdown(0)  # the pipeline that would own it may be the one that failed
         raise SettingsError(problems)
@@ -261,58 +223,6 @@ def _new_provider(signal: TelemetrySignal, resource: Resource) -> Ours:
             return CountingMeterProvider(resource=resource, shutdown_on_exit=False)
         case _:
             assert_never(signal)
-
-
-def _build_pipeline(
-    signal: TelemetrySignal, selection: Selection, provider: Ours, outbox: OutboxLogRecordProcessor | None
-) -> Pipeline:
-    match signal:
-        case TelemetrySignal.TRACES:
-            exporters = [create_exporter(each, signal) for each in selection.exporters]
-            return _pipeline(exporters, [CountingBatchSpanProcessor(each, each.counts) for each in exporters])
-        case TelemetrySignal.LOGS:
-            return _build_logs(selection, outbox)
-        case TelemetrySignal.METRICS:
-            return _build_metrics(selection, getattr(provider, "kept", ()))
-        case _:
-            assert_never(signal)
-
-
-def _build_logs(selection: Selection, outbox: OutboxLogRecordProcessor | None) -> Pipeline:
-    chosen = [each for each in selection.exporters if outbox is None or each.name not in OTLP_BY_PROTOCOL.values()]
-    exporters = [create_exporter(each, TelemetrySignal.LOGS) for each in chosen]
-    pipeline = _pipeline(exporters, [CountingBatchLogRecordProcessor(each, each.counts) for each in exporters])
-    if outbox is None:
-        return pipeline
-    return replace(pipeline, parts=(*pipeline.parts, outbox), stops=(partial(outbox.shutdown, 0),), has_outbox=True)
-
-
-def _build_metrics(selection: Selection, kept: Iterable[object]) -> Pipeline:
-    # Some are readers and no exporters, such as Prometheus, which fetches metrics.
-    pulled = [each.load() for each in selection.exporters if issubclass(each.load(), MetricReader)]
-    pushed = [each for each in selection.exporters if not issubclass(each.load(), MetricReader)]
-    exporters = [create_exporter(each, TelemetrySignal.METRICS) for each in pushed]
-    known = {type(reader): reader for reader in kept}
-    return replace(
-        _pipeline(exporters, map(PeriodicReader, exporters)), kept=tuple(known.get(cls) or cls() for cls in pulled)
-    )
-
-
-def _pipeline(exporters: Sequence[Any], parts: Iterable[Any]) -> Pipeline:
-    exports = tuple(
-        Export(counts=each.counts, destination=_destination_of(each), stop=each.shutdown) for each in exporters
-    )
-    return Pipeline(parts=tuple(parts), exports=exports)
-
-
-def _destination_of(exporter: object) -> str:
-    """Return the endpoint of an exporter without user name, password and query, or the name of its class."""
-    endpoint = getattr(exporter, "_endpoint", None)
-    if not isinstance(endpoint, str):
-        return type(exporter).__name__
-    scheme, separator, rest = endpoint.partition("://")
-    shown = rest.partition("?")[0].rpartition("@")[2] if separator else endpoint.rpartition("@")[2]
-    return f"{scheme}{separator}{shown}" if separator else shown
 
 
 def _resource(service_name: str | None) -> Resource:

@@ -17,7 +17,29 @@ from heliograph.delivery.transport.endpoint import (
     proxy_for,
     proxy_url,
     scheme_of,
+    shown_endpoint,
 )
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "shown"),
+    [
+        ("http://a:4318/v1/logs", "http://a:4318/v1/logs"),
+        ("https://me:secret@a/v1/logs?key=secret#secret", "https://a/v1/logs"),
+        ("https://me:se@cret@a", "https://a"),
+        ("a:4317", "a:4317"),
+        ("me:secret@a:4317", "a:4317"),
+        ("dns:///a:4317", "dns:///a:4317"),
+        ("https://me:se/cret@a", "https://..."),
+        ("https://me:se?cret@a", "https://..."),
+        ("https://a?key=sec@ret", "https://..."),
+        ("https://me:se://cret@a", "https://..."),
+        ("", ""),
+    ],
+)
+def test_endpoint_in_a_message_has_no_secrets(endpoint: str, shown: str) -> None:
+    """Of an endpoint that may have a secret in any place, only the scheme is shown."""
+    assert shown_endpoint(endpoint) == shown
 
 
 @pytest.mark.parametrize(

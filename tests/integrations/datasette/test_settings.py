@@ -135,6 +135,7 @@ async def test_quarantine_that_cannot_be_written_fails_the_start(instances, monk
     """The server does not start, because later each invalid event would be an error, and would be emitted."""
     monkeypatch.setenv("HELIOGRAPH_VALIDATION", "quarantine")
     monkeypatch.setenv("HELIOGRAPH_QUARANTINE", str(tmp_path / "missing" / "q.db"))
+    monkeypatch.setenv("HELIOGRAPH_SIGNALS", "smoke")
 
-    with pytest.raises(StartupError, match=r"quarantine: .* the directory .*missing does not exist"):
+    with pytest.raises(StartupError, match=r"(?s)'smoke'.*quarantine: .* the directory .*missing does not exist"):
         await instances()

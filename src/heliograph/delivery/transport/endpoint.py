@@ -57,6 +57,20 @@ def scheme_of(url: str) -> str | None:
     return scheme.lower() if separator and scheme.lower() in PORTS else None
 
 
+def shown_endpoint(endpoint: str) -> str:
+    """Return an endpoint as it may be logged: without user name, password, query and fragment.
+
+    >>> shown_endpoint("https://me:secret@collector:4318/v1/logs?key=secret")
+    'https://collector:4318/v1/logs'
+    """
+    scheme, separator, rest = endpoint.partition("://") if "://" in endpoint else ("", "", endpoint)
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    path = re.split("[?#]", rest.removeprefix(authority), maxsplit=1)[0]
+    if "@" in rest.removeprefix(authority):  # perhaps a password with one of these characters: all of it may be secret
+        return f"{scheme}{separator}..."
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{path}"
+
+
 def port_of(url: str) -> int:
     """Return the port of a URL, or the default port of its scheme."""
     return urlsplit(url).port or PORTS[scheme_of(url) or "http"]

@@ -13,7 +13,7 @@ from datasette.database import Database
 from datasette.tokens import TokenHandler, TokenInvalid
 
 from heliograph.errors import SchemaError, SettingsError
-from heliograph.instrumentation import Instrumentation
+from heliograph.instrumentation import Instrumentation, problems_of
 from heliograph.integrations.datasette.distributions import namespace_of
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
@@ -109,6 +109,7 @@ def _problems_in_datasette(values: Mapping[str, object]) -> Iterator[str]:
             "validation: 'strict' is not possible in Datasette, where an event is tracked after its write has been committed: "
             "the write would be reported as failed; use 'quarantine' or 'warn'"
         )
+    yield from problems_of(values)
 
 
 def _token_database(datasette: Datasette, settings: Settings) -> Database | None:

@@ -16,7 +16,7 @@ from heliograph.telemetry.missing_providers import variable_that_asks_for_export
 from heliograph.telemetry.providers import Providers, is_disabled
 
 if TYPE_CHECKING:
-    from heliograph.sdk.setup import OwnedProvider
+    from heliograph.sdk.owned_providers import OwnedProvider
 
 SERVICE_NAME: Final = "datasette"
 """The service's name, if the environment contains none."""

@@ -1,0 +1,148 @@
+"""Pipelines: everything between a provider and the places that its telemetry goes to.
+
+A pipeline is built of the SDK's public classes, which read limits and intervals from the environment themselves. It is data: the
+provider that it is opened in hands telemetry to its parts, and ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from typing_extensions import assert_never
+
+from heliograph.delivery.transport.endpoint import shown_endpoint
+from heliograph.runtime.deadline import run_within
+from heliograph.sdk.explained import create_exporter
+from heliograph.sdk.export_counts import (
+    CountingBatchLogRecordProcessor,
+    CountingBatchSpanProcessor,
+    ExportCounts,
+)
+from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySignal
+
+if TYPE_CHECKING:
+    from heliograph.delivery.processor import OutboxLogRecordProcessor
+
+GRACE_MILLIS: Final = 100.0
+"""The shortest time that a shutdown gets, in milliseconds, so that connections are closed even if the caller's deadline has passed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """An exporter, as a report of losses needs it.
+
+    Attributes:
+        counts: The counts of what it delivered.
+        destination: Its endpoint, or its name.
+        stop: Makes it end at once, without delivering what is held for it.
+    """
+
+    counts: ExportCounts
+    destination: str
+    stop: Callable[[], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """Everything between a provider and the places that its telemetry goes to.
+
+    Attributes:
+        parts: The processors of spans or log records, or the readers of metrics.
+        exports: Their exporters.
+        kept: Readers that only answer, such as Prometheus'. They stay with the provider, because they may hold a port for good.
+        stops: Further functions that make a part end at once.
+        has_outbox: True if log records go to an outbox.
+    """
+
+    parts: tuple[Any, ...]
+    exports: tuple[Export, ...]
+    kept: tuple[Any, ...] = ()
+    stops: tuple[Callable[[], object], ...] = ()
+    has_outbox: bool = False
+
+    def stop(self) -> None:
+        """Make all parts end at once, without delivering what they hold."""
+        for stop in (*(export.stop for export in self.exports), *self.stops):
+            run_within(GRACE_MILLIS, stop)
+
+    def discard(self) -> None:
+        """End a pipeline that was never opened."""
+        self.stop()
+        for part in (*self.parts, *self.kept):
+            run_within(GRACE_MILLIS, part.shutdown)
+
+
+class PeriodicReader(PeriodicExportingMetricReader):
+    """The SDK's reader for push exporters. A second shutdown does nothing: the SDK shuts down each reader that it removes."""
+
+    _has_ended = False
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """Export for the last time, and end the thread."""
+        if not self._has_ended:
+            self._has_ended = True
+            super().shutdown(timeout_millis, **kwargs)
+
+
+def build_pipeline(
+    signal: TelemetrySignal,
+    selection: Selection,
+    *,
+    outbox: OutboxLogRecordProcessor | None = None,
+    kept: Iterable[object] = (),
+) -> Pipeline:
+    """Return a pipeline for a signal, whose threads run already.
+
+    Args:
+        signal: The signal.
+        selection: The exporters of the signal.
+        outbox: Replaces the OTLP exporter of the logs.
+        kept: The readers that the provider has kept from an earlier pipeline.
+    """
+    match signal:
+        case TelemetrySignal.TRACES:
+            exporters = [create_exporter(each, signal) for each in selection.exporters]
+            return _pipeline(exporters, [CountingBatchSpanProcessor(each, each.counts) for each in exporters])
+        case TelemetrySignal.LOGS:
+            return _build_logs(selection, outbox)
+        case TelemetrySignal.METRICS:
+            return _build_metrics(selection, kept)
+        case _:
+            assert_never(signal)
+
+
+def _build_logs(selection: Selection, outbox: OutboxLogRecordProcessor | None) -> Pipeline:
+    chosen = [each for each in selection.exporters if outbox is None or each.name not in OTLP_BY_PROTOCOL.values()]
+    exporters = [create_exporter(each, TelemetrySignal.LOGS) for each in chosen]
+    pipeline = _pipeline(exporters, [CountingBatchLogRecordProcessor(each, each.counts) for each in exporters])
+    if outbox is None:
+        return pipeline
+    return replace(pipeline, parts=(*pipeline.parts, outbox), stops=(partial(outbox.shutdown, 0),), has_outbox=True)
+
+
+def _build_metrics(selection: Selection, kept: Iterable[object]) -> Pipeline:
+    # Some are readers and no exporters, such as Prometheus, which fetches metrics.
+    pulled = [each.load() for each in selection.exporters if issubclass(each.load(), MetricReader)]
+    pushed = [each for each in selection.exporters if not issubclass(each.load(), MetricReader)]
+    exporters = [create_exporter(each, TelemetrySignal.METRICS) for each in pushed]
+    known = {type(reader): reader for reader in kept}
+    return replace(
+        _pipeline(exporters, map(PeriodicReader, exporters)), kept=tuple(known.get(cls) or cls() for cls in pulled)
+    )
+
+
+def _pipeline(exporters: Sequence[Any], parts: Iterable[Any]) -> Pipeline:
+    exports = tuple(
+        Export(counts=each.counts, destination=_destination_of(each), stop=each.shutdown) for each in exporters
+    )
+    return Pipeline(parts=tuple(parts), exports=exports)
+
+
+def _destination_of(exporter: object) -> str:
+    """Return the endpoint of an exporter as it may be logged, or the name of the exporter's class."""
+    endpoint = getattr(exporter, "_endpoint", None)
+    return shown_endpoint(endpoint) if isinstance(endpoint, str) else type(exporter).__name__
