@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Final
 
 import click
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.trace import NoOpTracerProvider
 
 from heliograph.ambient_actor import acting_as
 from heliograph.cli.terminal import echo
@@ -28,6 +30,7 @@ from heliograph.errors import (
 from heliograph.host import Host
 from heliograph.settings import DATABASE, Settings
 from heliograph.telemetry.missing_providers import variable_that_asks_for_export
+from heliograph.telemetry.otel_api import NoOpLoggerProvider
 from heliograph.tokens.stored import location
 
 FLUSH_MILLIS: Final = 2000
@@ -72,7 +75,13 @@ def _settings(database: Path | None, *, may_create: bool) -> Settings:
 
 def _host(settings: Settings) -> Host:
     if settings.outbox is None and variable_that_asks_for_export(os.environ) is None:
-        return Host(settings)  # without the SDK, which would try to reach a server on this machine
+        # Without an endpoint, the SDK would try to reach a server on this machine.
+        return Host(
+            settings,
+            tracer_provider=NoOpTracerProvider(),
+            logger_provider=NoOpLoggerProvider(),
+            meter_provider=NoOpMeterProvider(),
+        )
     from heliograph.sdk.configure import configure  # the SDK takes a while to import
 
     return configure(settings)
