@@ -33,8 +33,8 @@ from heliograph.telemetry.missing_providers import variable_that_asks_for_export
 from heliograph.telemetry.otel_api import NoOpLoggerProvider
 from heliograph.tokens.stored import location
 
-FLUSH_MILLIS: Final = 2000
-"""The longest time for which a command waits until its telemetry is delivered."""
+FLUSH_MILLIS: Final = 1500
+"""The longest time for which a command waits until its telemetry is delivered: it ends within two seconds."""
 
 
 @contextmanager

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from datasette.cli import cli
 
 from heliograph import OutboxError, Settings, SettingsError
 from heliograph.integrations.datasette.process_providers import ProcessProviders, flush
@@ -154,6 +157,46 @@ def test_all_owned_providers_are_shut_down_at_exit_once(
     assert timeout == 100
     assert flushes == pytest.approx([100])
     assert [owned.shutdowns for owned in set_ups.owned] == [pytest.approx([100])] * 3
+
+
+@pytest.mark.parametrize(
+    ("group", "command", "timeout"),
+    [
+        (cli, cli.commands["create-token"], 1000),
+        (cli, cli.commands["serve"], 5000),
+        (click.Group("other"), click.Command("create-token"), 5000),
+        (None, None, 5000),
+    ],
+    ids=["create-token", "serve", "another-program", "no-command"],
+)
+def test_short_command_does_not_wait_long_for_the_backend(
+    set_ups: SetUps,
+    at_exit: list[tuple[Callable[[], object], float]],
+    group: click.Group | None,
+    command: click.Command | None,
+    timeout: int,
+) -> None:
+    """A person waits for it. A server has the time of the settings, and so has a program that runs Datasette."""
+    providers = ProcessProviders(ENDPOINT)
+    providers.set_up_at_startup()
+    with contextlib.ExitStack() as stack:
+        if group is not None and command is not None:
+            stack.enter_context(click.Context(command, parent=click.Context(group)))
+        providers.shut_down_at_exit(5000)
+
+    assert [registered for _, registered in at_exit] == [timeout]
+
+
+def test_short_command_waits_no_longer_than_the_settings_say(
+    set_ups: SetUps, at_exit: list[tuple[Callable[[], object], float]]
+) -> None:
+    """The limit of commands only makes the time shorter."""
+    providers = ProcessProviders(ENDPOINT)
+    providers.set_up_at_startup()
+    with click.Context(cli.commands["create-token"], parent=click.Context(cli)):
+        providers.shut_down_at_exit(100)
+
+    assert [registered for _, registered in at_exit] == [100]
 
 
 @pytest.mark.parametrize(

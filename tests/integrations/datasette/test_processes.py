@@ -149,6 +149,30 @@ def test_get_command_sends_its_telemetry_at_exit(directory: Path, receiver: Rece
     assert "/data.json" in {span.attributes.get("url.path") for span in receiver.spans()}
 
 
+def test_create_token_command_sends_its_telemetry_at_exit(directory: Path, receiver: Receiver) -> None:
+    """The span of the creation has arrived when the command ends."""
+    command = [sys.executable, "-m", "datasette", "create-token", "root", "--secret", SECRET]
+    environment = clean_environment(DATASETTE_LOAD_PLUGINS="heliograph", **otlp(receiver.endpoint))
+
+    ended = run(command, cwd=directory, env=environment)
+
+    [span] = [span for span in receiver.spans() if span.name == "token.create"]
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert span.attributes["heliograph.token.handler"] == "signed"
+    assert ended.stdout.strip().encode() not in receiver.raw()
+
+
+def test_create_token_command_ends_while_the_backend_does_not_answer(directory: Path) -> None:
+    """The token is printed, whatever happens to the telemetry."""
+    command = [sys.executable, "-m", "datasette", "create-token", "root", "--secret", SECRET]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        environment = clean_environment(DATASETTE_LOAD_PLUGINS="heliograph", **otlp(endpoint))
+        ended = run(command, cwd=directory, env=environment)
+
+    assert (ended.returncode, ended.stdout[:6]) == (0, "dstok_")
+
+
 def test_plugin_of_the_examples_runs_unchanged(directory: Path, receiver: Receiver) -> None:
     """`examples/forum.py` in Datasette's plugins folder tracks typed events, with the actor of the request."""
     shutil.copy(EXAMPLES / "forum.py", directory / "plugins")
@@ -262,7 +286,7 @@ def test_spans_that_a_sibling_keeps_are_a_warning(
 
     assert receiver.spans() == []
     assert len(receiver.logs()) == 1
-    warned = [line for line in server.output().splitlines() if line.startswith("Spans, and the events in them, go to")]
+    warned = [line for line in server.output().splitlines() if "Spans, and the events in them, go to" in line]
     assert len(warned) == count
     assert all(f"go to {VIEWER} and not to an OTLP endpoint" in line for line in warned)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Final
+
+import click
 
 from heliograph.runtime.deadline import Deadline
 from heliograph.runtime.safe_logger import SafeLogger
@@ -26,6 +29,9 @@ TRACE_EXPORTER: Final = "datasette-otel-otlp-exporter"
 
 TRACE_SIBLINGS: Final = (TRACE_EXPORTER, "datasette-otel-viewer", "datasette-otel-file-exporter")
 """The plugins that set a TracerProvider when they are imported, which may be before or after this one."""
+
+COMMAND_MILLIS: Final = 1000
+"""The longest time for which a command that is no server waits for the backend: with its start, it ends within two seconds."""
 
 logger: Final = SafeLogger(SCOPE)
 
@@ -81,8 +87,11 @@ class ProcessProviders:
     def shut_down_at_exit(self, timeout_millis: int) -> None:
         """When the interpreter exits, flush all providers and shut down those set here, within the timeout.
 
-        The timeout is for this and for the last `flush_at_shutdown` together.
+        The timeout is for this and for the last `flush_at_shutdown` together. For a person who waits for a command such as
+        ``datasette create-token``, it is `COMMAND_MILLIS` at most.
         """
+        if is_short_command():
+            timeout_millis = min(timeout_millis, COMMAND_MILLIS)
         if self._owned and not self._exit_is_set:
             from heliograph.runtime.at_exit import AtExit  # here, because a plugin that exports nothing needs none
 
@@ -117,6 +126,16 @@ class ProcessProviders:
             flush(deadline.remaining())
         for owned in self._owned:
             owned.shutdown(deadline.remaining())
+
+
+def is_short_command() -> bool:
+    """Return True if this process runs one of Datasette's commands, and not its server."""
+    context = click.get_current_context(silent=True)
+    # Not imported for this: if another program runs Datasette, its commands are its own matter.
+    module = sys.modules.get("datasette.cli")
+    if context is None or module is None or context.find_root().command is not module.cli:
+        return False
+    return context.command is not module.serve
 
 
 def flush(timeout_millis: float) -> None:
