@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pkgutil
 import re
+import shlex
 import struct
 from pathlib import Path
 from zlib import crc32
@@ -17,18 +18,20 @@ import heliograph
 from delivery.outboxes import logging_to
 from delivery.servers import serving
 from drafted import imported
-from heliograph import Settings
+from heliograph import Host, Settings, TokenRevoked
 from heliograph.cli.main import cli
 from heliograph.delivery.journal.cursor import write_cursor
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.schema.read.stored_properties import read_stored_properties
 from heliograph.schema.registry import SchemaRegistry
+from heliograph.tokens.stored.text import ID_LENGTH, PATTERN, PREFIX
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 DELIVERY = (DOCS / "delivery.md").read_text(encoding="utf-8")
 SCHEMAS = (DOCS / "schemas.md").read_text(encoding="utf-8")
+TOKENS = (DOCS / "tokens.md").read_text(encoding="utf-8")
 
 
 def python_of(page: str) -> str:
@@ -105,6 +108,48 @@ def test_commands_of_the_page_on_delivery_work(tmp_path: Path, monkeypatch: pyte
 
     assert len(commands) >= 8
     assert sorted(server.accepted) == ["dead", "waits"]
+
+
+@pytest.mark.anyio
+async def test_functions_of_the_page_on_tokens_do_what_it_says(tmp_path: Path) -> None:
+    """A token is issued, narrowed, rotated with an overlap, listed, and ended."""
+    settings = Settings(token_handlers=("database", "signed"), token_database=tmp_path / "tokens.db")
+    with imported(python_of(TOKENS)) as page, Host(settings) as host:
+        issued = await page.issue(host)
+        await page.narrow(host, issued.id)
+        replaced = await page.replace(host, issued.id)
+        actors = [await host.verify_token(token) for token in (issued.token, replaced)]
+        active = await page.active(host, "alice")
+        ended = await page.end_all(host, "alice")
+        with pytest.raises(TokenRevoked):
+            await host.verify_token(replaced)
+        [record] = await page.tokens.tokens(host)
+
+    assert {actor["token_id"] for actor in actors} == {issued.id}
+    assert {str(actor["_r"]) for actor in actors} == {"{'r': {'sales': {'orders': ['vt']}}}"}
+    assert active == [f"{issued.id} nightly export"]
+    assert (ended, record.revoked_by) == (1, "root")
+
+
+def test_commands_of_the_page_on_tokens_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings are those that the page exports. The commands run in its order, with the id of the token that the first one creates."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in re.findall(r"^\s*\$ export (\w+)=(\S+)$", TOKENS, flags=re.MULTILINE):
+        monkeypatch.setenv(name, value)
+    token_id = outputs = ""
+    commands = re.findall(r"^\s*\$ heliograph (token .*)$", TOKENS, flags=re.MULTILINE)
+    for command in commands:
+        result = CliRunner().invoke(
+            cli, [token_id if word == "3JmZk0sR8fQa" else word for word in shlex.split(command)]
+        )
+        assert result.exit_code == 0, (command, result.output)
+        outputs += result.output
+        (tmp_path / "leak.txt").write_text(outputs)
+        token_id = token_id or re.findall(PATTERN, outputs)[0][len(PREFIX) :][:ID_LENGTH]
+
+    assert [command.split()[1] for command in commands] == ["create", "list", "rotate", "revoke"]
+    assert Settings.from_env().secret == ("NEW", "OLD")
+    assert CliRunner().invoke(cli, ["token", "list", "--state", "active"]).exit_code == 1
 
 
 def test_format_on_the_disk_is_that_of_the_page_on_delivery(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from datasette import hookimpl
 from datasette.app import Datasette
-from datasette.tokens import TokenRestrictions
+from datasette.tokens import TokenHandler, TokenRestrictions
 from datasette.utils import StartupError
 
 from heliograph import tokens
@@ -76,6 +77,38 @@ async def test_signed_token_is_the_default_if_it_is_first(instances, monkeypatch
 
     assert (await instance.create_token("alice")).startswith("dstok_")
     assert (await instance.create_token("alice", handler="database")).startswith("hgtok_")
+
+
+class Managed(TokenHandler):
+    """A handler such as that of datasette-auth-tokens: it returns `None` for a token of its own that was revoked."""
+
+    name = "dsatok"
+
+    @hookimpl(tryfirst=True)
+    def register_token_handler(self) -> TokenHandler:
+        return self
+
+    async def create_token(self, *_: object, **__: object) -> str:
+        return "dsatok_1.x"
+
+    async def verify_token(self, datasette: Datasette, token: str) -> dict[str, object] | None:
+        return {"id": "carol", "token": "dsatok", "token_id": 1} if token == "dsatok_1.x" else None
+
+
+@pytest.mark.parametrize(("handlers", "prefix"), [("database", "hgtok_"), ("signed,database", "dsatok_")])
+async def test_handler_that_registers_first_is_the_default_unless_ours_is_first(
+    instances, monkeypatch, handlers: str, prefix: str
+) -> None:
+    """Each recognizes its own tokens. One that the other handler refuses is anonymous, as without heliograph."""
+    monkeypatch.setenv("HELIOGRAPH_TOKEN_HANDLERS", handlers)
+    monkeypatch.setenv("HELIOGRAPH_TOKEN_DATABASE", ":memory:")
+    instance = await instances(Managed())
+    ours = await instance.create_token("alice", handler="database")
+
+    assert (await instance.create_token("alice")).startswith(prefix)
+    assert (await actor(instance, ours))[1]["id"] == "alice"  # type: ignore[index]
+    assert await actor(instance, "dsatok_1.x") == (200, {"id": "carol", "token": "dsatok", "token_id": 1})
+    assert await actor(instance, "dsatok_2.x") == (200, None)
 
 
 async def test_temporary_internal_database_fails_the_start(instances, monkeypatch) -> None:
