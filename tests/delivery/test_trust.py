@@ -188,7 +188,7 @@ def test_prepared_files_are_passed_over(
     assert server.accepted == []
     assert content_below(tmp_path / "elsewhere") == before
     assert folders_in(box) == [folder]
-    assert OutboxDirectory(box, max_bytes=1).untrusted_entries() or (folder / "damaged").is_symlink()
+    assert OutboxDirectory(box, max_bytes=1).untrusted_entries()
 
 
 @pytest.mark.parametrize("name", ["dead.db", "dead.db-journal", "dead.db-wal"])
@@ -221,6 +221,33 @@ def test_prepared_place_for_damaged_bytes_is_not_used(box: Path, tmp_path: Path)
     assert isinstance(lock.delete_folder(), UntrustedEntryError)
     assert list(elsewhere.iterdir()) == []
     assert [error.path for error in OutboxDirectory(box, max_bytes=1).untrusted_entries()] == [box / "damaged"]
+
+
+@pytest.mark.parametrize("name", ["damaged", "damaged/5-abcdef01", "1-00000000/damaged"])
+def test_links_to_folders_hold_no_damaged_files(box: Path, tmp_path: Path, name: str) -> None:
+    """Else `heliograph outbox damaged delete` would delete what they lead to."""
+    elsewhere = planted(tmp_path)
+    (elsewhere / "nested").mkdir()
+    (elsewhere / "nested" / "file").touch()
+    entry = box / name
+    entry.parent.mkdir(exist_ok=True)
+    entry.symlink_to(elsewhere)
+    outbox = OutboxDirectory(box, max_bytes=1)
+
+    assert outbox.damaged_files() == []
+    assert [error.path for error in outbox.untrusted_entries()] == [entry]
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_link_to_a_file_is_no_damaged_file(box: Path, tmp_path: Path, link: Callable[[Path, Path], None]) -> None:
+    place = box / "damaged" / "5-abcdef01"
+    place.mkdir(parents=True)
+    link(planted(tmp_path) / "letter.txt", place / "linked")
+    (place / "ours").touch()
+    outbox = OutboxDirectory(box, max_bytes=1)
+
+    assert outbox.damaged_files() == [place / "ours"]
+    assert [error.path for error in outbox.untrusted_entries()] == [place / "linked"]
 
 
 def test_directory_may_be_a_link_that_is_resolved_once(tmp_path: Path) -> None:

@@ -255,10 +255,12 @@ class OutboxDirectory:
 
     def untrusted_entries(self) -> list[UntrustedEntryError]:
         """Return the reason for each folder and file that is passed over because somebody else may have prepared it."""
+        kept, places = self.directory / DAMAGED, self._damaged_places()
         folders = [path for path in self.directory.iterdir() if _FOLDER_NAME.fullmatch(path.name)]
-        files = [path for folder in self.folders() for path in _entries_of(folder) if path.name != DAMAGED]
+        parents = [*self.folders(), *(place for place in places if _passes(check_folder, place))]
+        files = [path for parent in parents for path in _entries_of(parent) if path not in places]
         found = [
-            *(_untrusted_reason(path, check_folder) for path in [*sorted(folders), self.directory / DAMAGED]),
+            *(_untrusted_reason(path, check_folder) for path in [*sorted(folders), kept, *sorted(places)]),
             *(_untrusted_reason(path, self._check_file) for path in [*sorted(files), self.directory / DEAD_LETTERS]),
         ]
         return [error for error in found if error is not None]
@@ -274,8 +276,15 @@ class OutboxDirectory:
         return lock is None and os.path.lexists(folder / LOCK)
 
     def damaged_files(self) -> list[Path]:
-        """Return the files with bytes that could not be read."""
-        return sorted(path for path in self.directory.rglob(f"{DAMAGED}/**/*") if path.is_file())
+        """Return the files with bytes that could not be read, without those that somebody else may have prepared."""
+        places = [place for place in self._damaged_places() if _passes(check_folder, place)]
+        return sorted(path for place in places for path in _entries_of(place) if _passes(self._check_file, path))
+
+    def _damaged_places(self) -> list[Path]:
+        """Return the folders that damaged bytes may be in, of folders that are there and of deleted ones. Some may not exist."""
+        kept = self.directory / DAMAGED
+        of_deleted = _entries_of(kept) if _passes(check_folder, kept) else []
+        return [*of_deleted, *(folder / DAMAGED for folder in self.folders())]
 
 
 def _has_lost_its_lock(folder: Path) -> bool:
@@ -294,6 +303,14 @@ def _entries_of(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except OSError:
         return []
+
+
+def _passes(check: Callable[[Path], None], path: Path) -> bool:
+    """Return True if an entry is there and can be trusted."""
+    with contextlib.suppress(OSError):
+        check(path)
+        return True
+    return False
 
 
 def _untrusted_reason(path: Path, check: Callable[[Path], None]) -> UntrustedEntryError | None:
