@@ -7,6 +7,7 @@ import pkgutil
 import re
 import shlex
 import struct
+import sys
 from pathlib import Path
 from zlib import crc32
 
@@ -26,6 +27,7 @@ from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.schema.read.stored_properties import read_stored_properties
 from heliograph.schema.registry import SchemaRegistry
 from heliograph.tokens.stored.text import ID_LENGTH, PATTERN, PREFIX
+from processes import clean_environment, run
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -208,3 +210,13 @@ def test_links_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
         if "://" not in link:
             assert (page.parent / link).exists(), link
+
+
+FRAMEWORKS = (DOCS / "frameworks.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", FRAMEWORKS, flags=re.DOTALL))
+def test_programs_of_the_page_on_frameworks_start(block: str, tmp_path: Path) -> None:
+    """Each is a whole program, which can be imported."""
+    ran = run([sys.executable, "-c", block], cwd=tmp_path, env=clean_environment(OTEL_SDK_DISABLED="true"))
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")

@@ -91,6 +91,24 @@ def _abbreviation(action: ActionLike | None) -> str | None:
     return None if action is None else action.abbr
 
 
+def allows_everywhere(form: object, action: str, datasette: HasActions) -> bool:
+    """Return True if restrictions allow an action without limiting it to a database, a table or a query.
+
+    Args:
+        form: The value of an actor's key ``_r``, in the compact form of `TokenRestrictions.abbreviated`; `None` allows everything. A value
+            of another form allows nothing.
+        action: The name of the action. A program may have actions of its own.
+        datasette: The host whose actions have the abbreviations.
+    """
+    if form is None:
+        return True
+    allowed = form.get("a") if isinstance(form, Mapping) else None
+    if not isinstance(allowed, (list, tuple)):
+        return False
+    abbreviation = _abbreviation(datasette.actions.get(action))
+    return action in allowed or (abbreviation is not None and abbreviation in allowed)
+
+
 def is_narrower(new: Mapping[str, object] | None, old: Mapping[str, object] | None) -> bool:
     """Return True if restrictions allow nothing that the old ones do not allow.
 

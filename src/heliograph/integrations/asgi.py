@@ -1,0 +1,147 @@
+"""Middleware for ASGI applications: Starlette, FastAPI, Litestar and others.
+
+Middleware runs before authentication, so at that time the actor is often not known. `HeliographMiddleware` opens a block with an
+`ActorOfScope` around the request. It has the actor of the request's token, if there is one. Dependencies and views fill in another one by
+`set_actor`, in whatever thread or task they run. Otherwise, the actor is the user that Starlette's ``AuthenticationMiddleware`` found.
+The block lasts until the application returns: after streams and background tasks.
+
+The middleware starts no span and reads no ``traceparent``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, TypeAlias
+
+from heliograph.ambient_actor import Actor, RequestActor, acting_as
+from heliograph.host import Host
+from heliograph.integrations.bearer import Refused, RequestToken, verify
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+TOKEN_KEY: Final = "heliograph.request_token"  # noqa: S105 — the key of the `RequestToken` in the scope
+DENIAL_RESPONSE: Final = "websocket.http.response"
+"""The extension of ASGI by which a handshake of a websocket gets an HTTP response."""
+POLICY_VIOLATION: Final = 1008
+"""The code by which a websocket is closed; before it was accepted, the server answers with 403."""
+
+
+class ActorOfScope(RequestActor):
+    """The actor of a request: the one of `set_actor`, else the user in the scope.
+
+    Args:
+        scope: The scope, in which middleware further in may put the user.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__()
+        self._scope = scope
+
+    def unknown(self) -> Actor | None:
+        """Return the user of Starlette's ``AuthenticationMiddleware``, or `None` if there is none, or nobody is authenticated."""
+        user = self._scope.get("user")
+        # `is True`: the user of another framework may have a method of this name.
+        if getattr(user, "is_authenticated", None) is not True:
+            return None
+        name = getattr(user, "display_name", None)
+        try:
+            identity = getattr(user, "identity", None)
+        except NotImplementedError:  # Starlette's own SimpleUser had none before 1.0
+            identity = None
+        return {"id": name if identity is None else identity, "name": name}
+
+
+class HeliographMiddleware:
+    """Verifies the bearer token of each request, and gives the events of the request their actor.
+
+    A request whose token is rejected gets 401 as its response, and one whose token cannot be verified gets 503. Requests without a token, or
+    with one that no handler recognizes, pass without an actor, unless a token is required. Websockets are treated in the same way: the
+    handshake is a request.
+
+    Args:
+        app: The ASGI application.
+        host: The host, which the program enters and shuts down, such as in its lifespan.
+        required: If True, a request without a token that a handler accepts gets 401.
+    """
+
+    def __init__(self, app: App, host: Host, *, required: bool = False) -> None:
+        self._app = app
+        self._host = host
+        self._required = required
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application for one connection."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        is_inside_another = known_token(scope, self._host) is not None
+        try:
+            token = await token_of(scope, self._host)
+            if self._required:
+                token.require()
+        except Refused as refused:
+            await _respond(refused, scope, send)
+            return
+        if is_inside_another:  # its block may have an actor by `set_actor`
+            await self._app(scope, receive, send)
+            return
+        with acting_as(actor_of(token, scope)):
+            await self._app(scope, receive, send)
+
+
+async def token_of(scope: Scope, host: Host) -> RequestToken:
+    """Return the token of a request. It is verified once, and kept in the scope.
+
+    Raises:
+        Refused: A handler rejects the token, or it cannot be verified.
+    """
+    known = known_token(scope, host)
+    if known is not None:
+        return known
+    token = await verify(host, _authorization(scope))
+    # Not a copy of the scope: middleware further out reads what the application puts into it, such as the route.
+    scope[TOKEN_KEY] = token
+    return token
+
+
+def actor_of(token: RequestToken, scope: Scope) -> ActorOfScope:
+    """Return the actor of a request, for `acting_as`."""
+    actor = ActorOfScope(scope)
+    if token.actor is not None:
+        actor.fill_in(lambda: token.actor)
+    return actor
+
+
+def known_token(scope: Scope, host: Host) -> RequestToken | None:
+    """Return the token of a request if the host has verified it before. If so, a block is open around the code that asks."""
+    token = scope.get(TOKEN_KEY)
+    return token if isinstance(token, RequestToken) and token.host is host else None
+
+
+def _authorization(scope: Scope) -> str | None:
+    """Return the first header ``Authorization``, which is the one that frameworks show to the application."""
+    for name, value in scope.get("headers", ()):
+        if name.lower() == b"authorization":
+            return str(value, "latin-1")
+    return None
+
+
+async def _respond(refused: Refused, scope: Scope, send: Send) -> None:
+    if scope["type"] == "http":
+        await _send_response(refused, send, "http.response")
+    elif DENIAL_RESPONSE in (scope.get("extensions") or {}):
+        await _send_response(refused, send, DENIAL_RESPONSE)
+    else:
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": refused.detail})
+
+
+async def _send_response(refused: Refused, send: Send, kind: str) -> None:
+    body = json.dumps({"detail": refused.detail}).encode()
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **refused.headers}
+    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": f"{kind}.start", "status": refused.status, "headers": raw})
+    await send({"type": f"{kind}.body", "body": body})

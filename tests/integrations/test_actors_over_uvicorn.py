@@ -1,0 +1,179 @@
+"""Events of requests to a real uvicorn have the actor of their request, wherever in the request they are made."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from backends import LogRecord, free_port
+from heliograph import Host, Settings
+from otlp_receiver import Receiver
+from processes import Server, clean_environment, otlp, serving
+
+SECRET = "the secret of the apps"
+USERS = [f"user-{number}" for number in range(20)]
+KINDS = ["async", "sync", "background", "stream", "sync-stream"]
+EVENTS = {"background": 2, "stream": 3, "sync-stream": 3}
+"""The number of events of a request, where it is not 1."""
+BY_DEPENDENCY = ["async-dependency", "sync-dependency", "yielding-dependency", "async-yielding-dependency"]
+
+
+@pytest.fixture(scope="module")
+def tokens() -> dict[str, str]:
+    """A token of each user."""
+    with Host(Settings(secret=(SECRET,))) as host:
+        return {user: host.call(host.create_token, user) for user in USERS}
+
+
+class Running:
+    """An app that runs, and the receiver that its telemetry goes to."""
+
+    def __init__(self, server: Server, receiver: Receiver) -> None:
+        self.server = server
+        self._receiver = receiver
+
+    def events(self) -> list[LogRecord]:
+        """Stop the server, which delivers everything first, and return the events."""
+        assert self.server.stop() in {0, -15}, self.server.output()
+        assert "Traceback" not in self.server.output()
+        return [log for log in self._receiver.logs() if log.event_name == "app.made"]
+
+
+@contextmanager
+def running(tmp_path: Path, app: str, **variables: str) -> Iterator[Running]:
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(Path(__file__).parent), f"actors_app:{app}"]
+    command += ["--port", str(port), "--timeout-graceful-shutdown", "30"]
+    with Receiver() as receiver:
+        environment = clean_environment(
+            HELIOGRAPH_SECRET=SECRET,
+            HELIOGRAPH_FLUSH_TIMEOUT_MILLIS="20000",
+            NO_PROXY="127.0.0.1",
+            **otlp(receiver.endpoint),
+            **variables,
+        )
+        with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path) as server:
+            yield Running(server, receiver)
+
+
+def headers(prefix: str, user: str, tokens: dict[str, str]) -> dict[str, str]:
+    """Return the headers of a request that the user makes."""
+    if prefix == "token":
+        return {"Authorization": f"bearer {tokens[user]}"}
+    return {"X-User": user, "X-Session": user} if prefix == "authenticated" else {"X-User": user}
+
+
+async def request_all(url: str, requests: list[tuple[str, dict[str, str]]]) -> list[int]:
+    """Send all requests at once, and return the statuses of the responses."""
+    limits = httpx.Limits(max_connections=len(requests))
+    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits, trust_env=False) as client:
+        responses = await asyncio.gather(*(client.get(path, headers=sent) for path, sent in requests))
+    return [response.status_code for response in responses]
+
+
+def wheres_and_actors(events: list[LogRecord]) -> Counter[tuple[object, object, object]]:
+    """Count the places of the events, with the actor that each should have and the one that it has."""
+    return Counter(
+        (
+            event.attributes["app.made.where"],
+            event.attributes["app.made.expected"],
+            event.attributes.get("user.id", ""),
+        )
+        for event in events
+    )
+
+
+def expected(requests: list[tuple[str, str]]) -> Counter[tuple[object, object, object]]:
+    """Count the events that requests of users to paths should make."""
+    counted: Counter[tuple[object, object, object]] = Counter()
+    for path, user in requests:
+        counted[path, user, user] += EVENTS.get(path.rpartition("/")[2], 1)
+        if "yielding" in path:
+            counted["end of the dependency", user, user] += 1
+    return counted
+
+
+@pytest.mark.parametrize("prefix", [*BY_DEPENDENCY, "authenticated", "token"])
+def test_200_requests_at_once_have_their_own_actors(tmp_path: Path, tokens: dict[str, str], prefix: str) -> None:
+    """20 actors, in endpoints of every kind, in background tasks and in streams: no event has another request's actor."""
+    made = [(f"/{prefix}/{KINDS[number % len(KINDS)]}", USERS[number % len(USERS)]) for number in range(200)]
+    with running(tmp_path, "app") as app:
+        statuses = asyncio.run(
+            request_all(app.server.url, [(path, headers(prefix, user, tokens)) for path, user in made])
+        )
+        events = app.events()
+
+    assert statuses == [200] * 200
+    assert wheres_and_actors(events) == expected(made)
+
+
+def test_200_requests_at_once_without_middleware(tmp_path: Path, tokens: dict[str, str]) -> None:
+    """`require_token` with a host needs no middleware."""
+    made = [(f"/token/{KINDS[number % len(KINDS)]}", USERS[number % len(USERS)]) for number in range(200)]
+    with running(tmp_path, "app_without_middleware") as app:
+        statuses = asyncio.run(
+            request_all(app.server.url, [(path, headers("token", user, tokens)) for path, user in made])
+        )
+        without = app.server.get("/token/async").status
+        events = app.events()
+
+    assert (statuses, without) == ([200] * 200, 401)
+    assert wheres_and_actors(events) == expected(made)
+
+
+def test_websockets(tmp_path: Path, tokens: dict[str, str]) -> None:
+    """Several are open at once, and each has its own actor, in all of its messages."""
+    cases = [(prefix, user) for prefix in [*BY_DEPENDENCY, "authenticated", "token"] for user in USERS[:2]]
+    with running(tmp_path, "app") as app:
+        url = app.server.url.replace("http:", "ws:")
+        with ExitStack() as stack:
+            sockets = [
+                stack.enter_context(
+                    connect(f"{url}/{prefix}/socket", additional_headers=headers(prefix, user, tokens), proxy=None)
+                )
+                for prefix, user in cases
+            ]
+            for _ in range(2):
+                for socket in sockets:
+                    socket.send("hello")
+                assert [socket.recv(timeout=30) for socket in sockets] == ["hello"] * len(sockets)
+        events = [event for event in app.events() if event.attributes["app.made.where"] != "end of the dependency"]
+
+    assert wheres_and_actors(events) == Counter({(f"/{prefix}/socket", user, user): 2 for prefix, user in cases})
+
+
+def test_requests_of_nobody_and_of_users_that_cannot_be_read(tmp_path: Path) -> None:
+    """They are the same without heliograph, and their events have no actor, also after a request of somebody."""
+    with running(tmp_path, "app") as app:
+        get = [
+            httpx.get(f"{app.server.url}/authenticated/async", headers=sent, trust_env=False, timeout=30).status_code
+            for sent in ({"X-Session": "a", "X-User": "a"}, {}, {"X-Session": "deleted"}, {"X-Session": "broken"})
+        ]
+        assert app.server.stop() in {0, -15}
+        output = app.server.output()
+        events = app._receiver.logs()
+
+    assert get == [200, 200, 200, 500]
+    assert [event.attributes.get("user.id", "") for event in events if event.event_name == "app.made"] == ["a", "", ""]
+    assert output.count("so events have no actor") == 1
+    assert "RuntimeError: the session store is down" in output
+
+
+def test_traceparent_of_an_outsider(tmp_path: Path) -> None:
+    """FastAPI's own spans are sampled as it says, but it cannot switch our events off."""
+    with running(tmp_path, "app", OTEL_TRACES_SAMPLER="parentbased_always_on") as app:
+        for flags in ("00", "01"):
+            sent = {"traceparent": f"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}", "X-User": "a"}
+            url = f"{app.server.url}/async-dependency/async"
+            assert httpx.get(url, headers=sent, trust_env=False, timeout=30).status_code == 200
+        events = app.events()
+
+    assert [event.attributes["user.id"] for event in events] == ["a", "a"]

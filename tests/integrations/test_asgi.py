@@ -1,0 +1,195 @@
+"""The middleware for ASGI, called as a server calls it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from heliograph import Host, TokenExpired, current_actor, set_actor
+from heliograph.integrations.asgi import DENIAL_RESPONSE, HeliographMiddleware
+from recorder import Telemetry
+from tokens.scripted import Handlers, Scripted
+
+pytestmark = pytest.mark.anyio
+
+VALID = {"id": "root"}
+
+
+class App:
+    """An application that notes the ambient actor."""
+
+    def __init__(self) -> None:
+        self.actors: list[object] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.actors.append(current_actor())
+
+
+async def call(app: Any, scope: dict[str, Any], *, authorization: bytes | None = b"Bearer x") -> list[Any]:
+    """Call an application for one connection, and return what it sends."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    headers = [] if authorization is None else [(b"x-a", b"b"), (b"Authorization", authorization)]
+    await app({"type": "http", "headers": headers, **scope}, receive, send)
+    return sent
+
+
+def host_with(telemetry: Telemetry, outcome: object) -> Host:
+    return telemetry.host(Handlers([Scripted(outcome)]))
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize("required", [False, True])
+async def test_owner_of_the_token_is_the_actor(telemetry: Telemetry, kind: str, required: bool) -> None:
+    """In requests and in websockets."""
+    app = App()
+    async with host_with(telemetry, VALID) as host:
+        assert await call(HeliographMiddleware(app, host, required=required), {"type": kind}) == []
+    assert app.actors == [VALID]
+    assert current_actor() is None
+
+
+async def test_lifespan_passes(telemetry: Telemetry) -> None:
+    """It has no headers and no actor."""
+    app = App()
+    async with host_with(telemetry, VALID) as host:
+        await HeliographMiddleware(app, host, required=True)({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
+    assert app.actors == [None]
+
+
+@pytest.mark.parametrize("authorization", [None, b"Bearer of-another-program", b"Bearer \xff", b"Basic eDp5"])
+async def test_requests_without_a_known_token_pass(telemetry: Telemetry, authorization: bytes | None) -> None:
+    """They have no actor. A request without headers passes, too."""
+    app = App()
+    async with host_with(telemetry, None) as host:
+        middleware = HeliographMiddleware(app, host)
+        assert await call(middleware, {}, authorization=authorization) == []
+        await middleware({"type": "http"}, None, None)  # type: ignore[arg-type]
+    assert app.actors == [None, None]
+
+
+async def test_errors_are_responses(telemetry: Telemetry) -> None:
+    """The application is not called, and the body is JSON."""
+    app = App()
+    async with host_with(telemetry, TokenExpired(1)) as host:
+        start, body = await call(HeliographMiddleware(app, host), {})
+        [missing, _] = await call(HeliographMiddleware(app, host, required=True), {}, authorization=None)
+    assert app.actors == []
+    assert (start["type"], start["status"], missing["status"]) == ("http.response.start", 401, 401)
+    headers = dict(start["headers"])
+    assert headers == {
+        b"content-type": b"application/json",
+        b"content-length": str(len(body["body"])).encode(),
+        b"www-authenticate": b'Bearer error="invalid_token"',
+    }
+    assert json.loads(body["body"]) == {"detail": "Token has expired"}
+    assert dict(missing["headers"])[b"www-authenticate"] == b"Bearer"
+
+
+async def test_websockets_are_refused(telemetry: Telemetry) -> None:
+    """By a response where the server has that extension, and else by closing it."""
+    app = App()
+    async with host_with(telemetry, None) as host:
+        middleware = HeliographMiddleware(app, host, required=True)
+        [closed] = await call(middleware, {"type": "websocket"})
+        [also_closed] = await call(middleware, {"type": "websocket", "extensions": None}, authorization=None)
+        denied = await call(middleware, {"type": "websocket", "extensions": {DENIAL_RESPONSE: {}}})
+    assert app.actors == []
+    assert closed == {"type": "websocket.close", "code": 1008, "reason": "Unknown token"}
+    assert also_closed["reason"] == "A token is required"
+    assert [message["type"] for message in denied] == [f"{DENIAL_RESPONSE}.start", f"{DENIAL_RESPONSE}.body"]
+    assert denied[0]["status"] == 401
+
+
+async def test_middleware_inside_of_middleware_verifies_once(telemetry: Telemetry) -> None:
+    """An application that is mounted in another one keeps the actor of `set_actor`. Another host verifies on its own."""
+    app = App()
+
+    async def between(scope: Any, receive: Any, send: Any) -> None:
+        set_actor({"id": "of the outer application"})
+        await inner(scope, receive, send)
+
+    async with host_with(telemetry, VALID) as host, host_with(Telemetry(), {"id": "of another host"}) as other:
+        inner = HeliographMiddleware(app, host, required=True)
+        await call(HeliographMiddleware(between, host), {})
+        assert len(telemetry.spans) == 1
+        inner = HeliographMiddleware(app, other)
+        await call(HeliographMiddleware(between, host), {})
+    assert app.actors == [{"id": "of the outer application"}, {"id": "of another host"}]
+
+
+class User:
+    """A user as Starlette's `AuthenticationMiddleware` puts it into the scope."""
+
+    is_authenticated: object = True
+    display_name = "Ada"
+    identity = "42"
+
+
+class UserWithoutIdentity(User):
+    """A user whose class does not implement all of Starlette's interface."""
+
+    @property
+    def identity(self) -> str:  # type: ignore[override]
+        raise NotImplementedError
+
+
+class Anonymous(User):
+    """Nobody."""
+
+    is_authenticated = False
+
+
+class OfAnotherFramework:
+    """A class whose attribute is a method, which is true."""
+
+    def is_authenticated(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("user", "actor"),
+    [
+        (User(), {"id": "42", "name": "Ada"}),
+        (UserWithoutIdentity(), {"id": "Ada", "name": "Ada"}),
+        (Anonymous(), None),
+        (OfAnotherFramework(), None),
+        ({"id": "root"}, None),
+        (None, None),
+    ],
+)
+async def test_user_of_starlette(telemetry: Telemetry, user: object, actor: object) -> None:
+    """Middleware further in or further out puts it into the scope. The owner of a token comes first."""
+    app = App()
+
+    async def authenticating(scope: Any, receive: Any, send: Any) -> None:
+        scope["user"] = user
+        await app(scope, receive, send)
+
+    async with host_with(telemetry, VALID) as host:
+        await call(HeliographMiddleware(authenticating, host), {}, authorization=None)
+        await call(HeliographMiddleware(app, host), {"user": user}, authorization=None)
+        await call(HeliographMiddleware(authenticating, host), {})
+    assert app.actors == [actor, actor, VALID]
+
+
+async def test_user_that_cannot_be_read_is_nobody(telemetry: Telemetry) -> None:
+    """The request goes on."""
+
+    class Deleted(User):
+        @property
+        def display_name(self) -> str:  # type: ignore[override]
+            raise LookupError
+
+    app = App()
+    async with host_with(telemetry, VALID) as host:
+        await call(HeliographMiddleware(app, host), {"user": Deleted()}, authorization=None)
+    assert app.actors == [None]
