@@ -308,6 +308,7 @@ def test_number_of_error_types_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert names == [f"app.Error{number}" for number in range(100)] + ["_OTHER"] * 50
     assert error_type(type("Error7", (Exception,), {"__module__": "app"})()) == "app.Error7"
+    assert error_type(KeyError()) == "KeyError"
 
 
 def test_error_type_is_the_class_only() -> None:

@@ -196,16 +196,19 @@ def metrics_of(providers: Providers) -> Metrics:
     return _metrics_by_provider.of(providers)
 
 
+_BUILTINS: Final = "builtins."
 _error_types: Final[set[str]] = set()
 
 
 def error_type(error: BaseException) -> str:
     """Return the value of `error.type` for an exception: its class, never its message, which may quote a secret.
 
-    A program may create classes without end, and each value is a time series of its own. After 100 different ones, it is
-    ``_OTHER``, the value that the semantic conventions have for this.
+    A program may create classes without end, and each value is a time series of its own. After 100 different ones, besides those
+    that are built in, it is ``_OTHER``, the value that the semantic conventions have for this.
     """
-    name = qualified_name(error).removeprefix("builtins.")
+    name = qualified_name(error)
+    if name.startswith(_BUILTINS):
+        return name.removeprefix(_BUILTINS)
     if name not in _error_types:
         if len(_error_types) >= MAX_ERROR_TYPES:
             return OTHER_ERROR_TYPE

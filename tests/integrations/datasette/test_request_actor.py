@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 from datasette import Request, Response
 
+from arrived import credential
 from heliograph import Event, acting_as, current_actor, hookimpl
 from heliograph.integrations.datasette.request_actor import keep_request, with_request_actor
 
@@ -107,13 +108,14 @@ async def test_actor_of_the_cookie(visits, telemetry) -> None:
 
 
 async def test_actor_of_the_token(visits, telemetry) -> None:
-    """The user whom a signed token authenticates is the actor. The actor's keys about the token are not exported."""
+    """The user whom a signed token authenticates is the actor. Of the keys about the token, its id alone is exported."""
     _, instance = visits
     token = await instance.create_token("alice", expires_after=60)
 
     await instance.client.get("/visit/home", headers={"Authorization": f"Bearer {token}"})
 
-    assert telemetry.events == [("app.visit", {"app.visit.page": "home", "user.id": "alice"})]
+    expected = {"app.visit.page": "home", "user.id": "alice", **credential(token)}
+    assert telemetry.events == [("app.visit", expected)]
 
 
 async def test_no_actor_if_nobody_is_logged_in(visits, telemetry) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,21 @@ def test_tables_are_created_once(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "tokens.db")) as connection:
         assert connection.execute("select number from heliograph_token_migrations").fetchall() == [(0,)]
         assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
+
+
+def test_file_that_stays_locked_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its journal cannot be switched while another connection reads. It can, as soon as that has ended."""
+    monkeypatch.setattr(store, "LOCK_TIMEOUT_MILLIS", 50.0)
+    with closing(sqlite3.connect(tmp_path / "tokens.db", isolation_level=None)) as other:
+        other.execute("create table t (a)")
+        other.execute("begin")
+        other.execute("select * from t").fetchall()
+        with TokenHost(tmp_path / "tokens.db") as host:
+            monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0.0))
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                host.run(host.handler.store.prepare())
+            other.execute("rollback")
+            host.run(host.handler.store.prepare())
 
 
 def test_later_version_updates_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

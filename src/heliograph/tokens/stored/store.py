@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol, TypeVar, cast
 
 from heliograph.errors import TokenNotFound
+from heliograph.runtime.deadline import Deadline
 from heliograph.tokens.stored.record import Secret, Token, parse_restrictions
 
 T = TypeVar("T")
@@ -47,6 +49,9 @@ MIGRATIONS: Final = (
 )
 """The steps from an empty database to the present tables. A new version appends one, and changes none."""
 
+LOCK_TIMEOUT_MILLIS: Final = 5000.0
+"""The time to wait for other processes that use the file while its journal is switched."""
+_LOCK_POLL_SECONDS: Final = 0.01
 _VERSION_TABLE: Final = "create table if not exists heliograph_token_migrations (number integer primary key)"
 _COLUMNS: Final = "id, actor_id, label, restrictions, created, last_used, expires, unused_after, revoked, revoked_by"
 _FIND: Final = f"""
@@ -226,7 +231,17 @@ class TokenStore:
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    connection.execute("pragma journal_mode = wal").fetchall()
+    deadline = Deadline(LOCK_TIMEOUT_MILLIS)
+    while True:
+        try:
+            connection.execute("pragma journal_mode = wal").fetchall()
+        except sqlite3.OperationalError:
+            # SQLite does not wait here for another process that does the same at this moment: it reports a lock at once.
+            if not deadline.remaining():
+                raise
+            time.sleep(_LOCK_POLL_SECONDS)
+        else:
+            return
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
