@@ -28,7 +28,8 @@ from opentelemetry.trace import TracerProvider
 
 from heliograph.ambient_actor import Actor
 from heliograph.database import Database
-from heliograph.errors import DatabaseNotFound, SettingsError
+from heliograph.databases import INTERNAL, TOKENS, Databases
+from heliograph.errors import SettingsError
 from heliograph.events import EventLike
 from heliograph.hooks.dispatch import TrackEventDispatcher
 from heliograph.hooks.plugins import Plugins
@@ -57,9 +58,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-INTERNAL_DATABASE: Final = "_internal"
-TOKEN_DATABASE: Final = "_tokens"  # noqa: S105 — the name of a database
 
 logger: Final = SafeLogger(SCOPE)
 
@@ -137,7 +135,7 @@ class Host:
         self._restart_functions: list[Callable[[], None]] = []
         self._is_shut_down = False
         self._background = BackgroundLoop()
-        self._databases = self._create_databases(databases or {})
+        self._databases = Databases(databases or {}, self._background)
         self._database_tokens = self._create_token_handler()
         self._plugins = self._load_plugins(plugins)
         metrics = metrics_of(self._providers)
@@ -146,10 +144,6 @@ class Host:
         self._plugin_startup = PluginStartup(self, self._plugins, self.schemas, metrics, self._background)
         self._startup = self._plugin_startup.once
         self._plugin_startup.register_all(events)  # last: hooks get this host, and may use all of it
-
-    def _create_databases(self, files: Mapping[str, str | PathLike[str]]) -> dict[str, Database]:
-        paths = {INTERNAL_DATABASE: ":memory:", **files}
-        return {name: Database(name, path, background=self._background) for name, path in paths.items()}
 
     def _create_token_handler(self) -> DatabaseTokenHandler | None:
         """Return the handler of the tokens in a database, if the settings have one."""
@@ -160,13 +154,13 @@ class Host:
             path,
             internal=None if internal.path == location.MEMORY else internal.path,
             served=(),
-            way_out=f"make the host with Host(databases={{{INTERNAL_DATABASE!r}: FILE}})",
+            way_out=f"make the host with Host(databases={{{INTERNAL!r}: FILE}})",
         )
         if problem is not None:
             raise SettingsError([problem])
         if path is not None:
             location.create_private(path)
-            internal = self._databases[TOKEN_DATABASE] = Database(TOKEN_DATABASE, path, background=self._background)
+            internal = self._databases.add(TOKENS, path)
         handler = DatabaseTokenHandler(TokenStore(internal), cache_seconds=self.settings.token_cache_seconds)
         attach(self, handler)
         return handler
@@ -356,15 +350,11 @@ class Host:
         Raises:
             DatabaseNotFound: There is no such database; a `KeyError`.
         """
-        named = [known for known in self._databases if known not in {INTERNAL_DATABASE, TOKEN_DATABASE}]
-        wanted = name if name is not None else next(iter(named), None)
-        if wanted is None or wanted not in self._databases:
-            raise DatabaseNotFound(name, named)
-        return self._databases[wanted]
+        return self._databases.get(name)
 
     def get_internal_database(self) -> Database:
         """Return the database for plugins' own data. It is in memory, unless the argument ``databases`` has ``_internal``."""
-        return self._databases[INTERNAL_DATABASE]
+        return self._databases.get(INTERNAL)
 
     # Life cycle
 
@@ -484,8 +474,7 @@ class Host:
 
     def _release(self) -> None:
         self._background.stop()
-        for database in self._databases.values():
-            database.close()
+        self._databases.close()
 
     def at_shutdown(self, function: Callable[[float], bool | None]) -> None:
         """Call a function during `shutdown`, after the flush. Functions are called in the order in which they were added.
