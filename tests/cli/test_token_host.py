@@ -146,6 +146,17 @@ def test_backend_that_never_answers_does_not_fail_the_command(tmp_path: Path) ->
     assert issued.startswith("hgtok_")
 
 
+def test_commands_that_only_read_send_nothing(tmp_path: Path) -> None:
+    """They do not wait for a backend, either."""
+    with Receiver() as receiver:
+        issued = json.loads(heliograph_token(tmp_path, "create", "alice", "--json"))
+        for arguments in (["list"], ["show", issued["id"]]):
+            assert heliograph_token(tmp_path, *arguments, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint)
+        raw = receiver.raw()
+
+    assert raw == b""
+
+
 def test_commands_send_their_telemetry_and_never_a_token(tmp_path: Path) -> None:
     """The span of a verification arrives before the command ends."""
     with Receiver() as receiver:

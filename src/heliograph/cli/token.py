@@ -95,7 +95,7 @@ def list_tokens(actor: str | None, state: str | None, database: Path | None, *, 
 
     The exit status is 1 if there is none.
     """
-    with open_host(database) as host:
+    with open_host(database, only_reads=True) as host:
         found = host.call(tokens.tokens, host, actor, state=state)
         for each in found:
             echo(json.dumps(to_dict(host, each)) if as_json else to_line(host, each))
@@ -111,7 +111,7 @@ def list_tokens(actor: str | None, state: str | None, database: Path | None, *, 
 @json_option
 def show(token_id: str, database: Path | None, *, as_json: bool) -> None:
     """Print everything that is stored about the token with this ID. Its secrets are not stored."""
-    with open_host(database) as host:
+    with open_host(database, only_reads=True) as host:
         found = to_dict(host, host.call(tokens.get, host, token_id))
     if as_json:
         echo(json.dumps(found))

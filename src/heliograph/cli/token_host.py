@@ -38,7 +38,9 @@ FLUSH_MILLIS: Final = 1500
 
 
 @contextmanager
-def open_host(database: Path | None, *, may_create: bool = False, by: str | None = None) -> Iterator[Host]:
+def open_host(
+    database: Path | None, *, may_create: bool = False, only_reads: bool = False, by: str | None = None
+) -> Iterator[Host]:
     """Yield a host with the tokens of a file, and deliver its telemetry afterwards.
 
     Problems end the command: with status 1 if there is no such token or it is not valid any more, with status 2 if the file, a
@@ -47,11 +49,12 @@ def open_host(database: Path | None, *, may_create: bool = False, by: str | None
     Args:
         database: The file; `None` means the one of the settings.
         may_create: True creates the file or its tables if they do not exist.
+        only_reads: True sends no telemetry, because nothing happens that has any.
         by: The id of the actor that does the work, or `None`.
     """
     settings = _settings(database, may_create=may_create)
     actor = nullcontext() if by is None else acting_as({"id": by})
-    with _problems_end_the_command(), _host(settings) as host, actor:
+    with _problems_end_the_command(), _host(settings, only_reads=only_reads) as host, actor:
         yield host
 
 
@@ -73,9 +76,10 @@ def _settings(database: Path | None, *, may_create: bool) -> Settings:
     return changed
 
 
-def _host(settings: Settings) -> Host:
-    if settings.outbox is None and variable_that_asks_for_export(os.environ) is None:
-        # Without an endpoint, the SDK would try to reach a server on this machine.
+def _host(settings: Settings, *, only_reads: bool) -> Host:
+    # Without an endpoint, the SDK would try to reach a server on this machine.
+    exports = settings.outbox is not None or variable_that_asks_for_export(os.environ) is not None
+    if only_reads or not exports:
         return Host(
             settings,
             tracer_provider=NoOpTracerProvider(),
