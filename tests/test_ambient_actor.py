@@ -8,13 +8,23 @@ import contextvars
 import gc
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from heliograph import Event, RequestActor, acting_as, ambient_actor, current_actor, default_actor, set_actor
+from heliograph import (
+    Event,
+    RequestActor,
+    acting_as,
+    ambient_actor,
+    current_actor,
+    default_actor,
+    keep_context,
+    set_actor,
+)
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 
@@ -632,3 +642,56 @@ def test_default_actor_rejects_other_values(function: object) -> None:
     """They are an error where they are written."""
     with pytest.raises(TypeError, match=r"default_actor\(\) takes a sync function"):
         default_actor(function)  # type: ignore[arg-type]
+
+
+# Threads
+
+
+def test_function_keeps_the_context_it_was_wrapped_in() -> None:
+    """Several threads may call it at once, and no call sees the actor that another one sets."""
+    barrier = threading.Barrier(3)
+
+    def work(number: int) -> tuple[int, object]:
+        barrier.wait(60)
+        seen = current_actor()
+        with acting_as({"id": str(number)}):
+            return number, seen
+
+    with ThreadPoolExecutor(3) as executor:
+        with acting_as({"id": "root"}):
+            kept = keep_context(work)
+            nested = keep_context(keep_context(current_actor))
+        assert list(executor.map(kept, range(3))) == [(number, {"id": "root"}) for number in range(3)]
+        assert executor.submit(nested).result() == {"id": "root"}
+        assert executor.submit(current_actor).result() is None
+    assert kept.__name__ == "work"
+    assert current_actor() is None
+
+
+def test_function_of_a_request_has_the_actor_that_becomes_known_later() -> None:
+    """The request and the thread share it."""
+    with acting_as(RequestActor()):
+        kept = keep_context(current_actor)
+        set_actor({"id": "root"})
+    with ThreadPoolExecutor(1) as executor:
+        assert executor.submit(kept).result() == {"id": "root"}
+
+
+def test_function_of_a_generator_has_its_actor() -> None:
+    """The generator may be suspended while the thread works."""
+
+    def jobs() -> Iterator[Callable[[], object]]:
+        with acting_as({"id": "importer"}):
+            yield keep_context(current_actor)
+
+    generator = jobs()
+    kept = next(generator)
+    assert current_actor() is None
+    assert kept() == {"id": "importer"}
+    generator.close()  # type: ignore[attr-defined]
+
+
+def test_async_function_cannot_keep_the_context() -> None:
+    """Its coroutine would run in the context of the code that awaits it."""
+    with pytest.raises(TypeError, match=r"keep_context\(\) takes a sync function"):
+        keep_context(async_function)

@@ -2,7 +2,7 @@
 
 import typing
 
-from heliograph.ambient_actor import RequestActor, acting_as, current_actor, default_actor, set_actor
+from heliograph.ambient_actor import RequestActor, acting_as, current_actor, default_actor, keep_context, set_actor
 from heliograph.errors import (
     DatabaseNotFound,
     DuplicateEventName,
@@ -97,6 +97,7 @@ __all__ = [
     "current_actor",
     "default_actor",
     "hookimpl",
+    "keep_context",
     "register_converter",
     "set_actor",
 ]

@@ -38,19 +38,23 @@ Threads: any number of threads may use one block at once. Each step on it is one
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from types import FrameType, FunctionType, MethodType
-from typing import Final, TypeAlias
+from typing import Final, ParamSpec, TypeAlias, TypeVar
 
 from heliograph.errors import qualified_name
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Actor: TypeAlias = Mapping[str, object]
 """The user or program that caused an event: a mapping, usually with an ``id``."""
@@ -304,6 +308,35 @@ def set_actor(actor: Actor | ActorFunction | None) -> None:
         "set_actor() was called outside of a request, so it has no effect. Run the request in `with acting_as(RequestActor()):`.",
         level=logging.WARNING,
     )
+
+
+def keep_context(function: Callable[P, T]) -> Callable[P, T]:
+    """Return a function that runs in a copy of the context of this call, in whatever thread it is called.
+
+    The threads of an executor have a context of their own: the events in them have no actor, and are in no span. It works with
+    ``submit``, ``map`` and `threading.Thread`, and any number of threads may call the function at once.
+
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> with ThreadPoolExecutor() as executor, acting_as({"id": "root"}):
+    ...     executor.submit(current_actor).result(), executor.submit(keep_context(current_actor)).result()
+    (None, {'id': 'root'})
+
+    Args:
+        function: A sync function. (A task has a copy of the context that it was created in.)
+
+    Raises:
+        TypeError: `function` is async.
+    """
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(f"keep_context() takes a sync function, not {function!r}; a task keeps the context without it")
+    context = copy_context()
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        # A copy for each call: a context cannot be entered twice at once.
+        return context.copy().run(function, *args, **kwargs)
+
+    return run
 
 
 def _as_function(actor: Actor | ActorFunction | None) -> ActorFunction:
