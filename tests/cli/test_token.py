@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 from cli.tokens_cli import TokenCommand
 from heliograph.cli.main import cli
+from processes import clean_environment, run
 
 
 def test_create_prints_the_token_alone_and_the_file_has_its_hash_only(token_command: TokenCommand) -> None:
@@ -161,6 +163,32 @@ def test_restrict_makes_a_token_narrower_and_never_wider(token_command: TokenCom
     ran = token_command("restrict", token_id, "--allow-database", "shop", "view-table")
     assert ran.output == f'{token_id} allows {{"d": {{"shop": ["vt"]}}}}\n'
     assert "view-table" not in token_command("verify", stdin=token).output
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_token_that_cannot_be_printed_is_named_by_its_id(token_command: TokenCommand) -> None:
+    """Nobody has read it, so somebody has to revoke or rotate it."""
+    command = f"{sys.executable} -m heliograph token create alice --database {token_command.file} > /dev/full"
+
+    ended = run(["sh", "-c", command], cwd=token_command.file.parent, env=clean_environment())
+
+    [shown] = token_command.json("list")
+    assert ended.returncode == 2
+    assert f"the token with the id {shown['id']} exists, but could not be printed" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["create", "\udcff"], ["create", "a", "--label", "\udcff"], ["list", "--actor", "\udcff"], ["create", ""]],
+)
+def test_text_that_cannot_be_stored_is_a_wrong_call(token_command: TokenCommand, arguments: list[str]) -> None:
+    """Arguments may have any bytes."""
+    token_command.issue()
+
+    ran = token_command(*arguments)
+
+    assert ran.exit_code == 2
+    assert "Traceback" not in ran.output
 
 
 def test_who_did_it_is_noted(token_command: TokenCommand) -> None:

@@ -14,7 +14,7 @@ from cli.tokens_cli import TokenCommand
 from heliograph import TokenHandler, TokenInvalid, hookimpl
 from heliograph.hooks.plugins import Plugins
 from heliograph.tokens.stored.text import new_token
-from processes import clean_environment
+from processes import clean_environment, run
 
 
 def test_valid_token(token_command: TokenCommand) -> None:
@@ -101,6 +101,17 @@ def test_token_as_argument_is_refused_and_not_shown(token_command: TokenCommand,
     assert ran.exit_code == 2
     assert token[18:] not in ran.output
     assert "must not be an argument" in ran.output
+
+
+def test_closed_standard_input_is_a_wrong_call(token_command: TokenCommand) -> None:
+    """There is no token to read."""
+    token_command.issue()
+    command = f"{sys.executable} -m heliograph token verify --database {token_command.file} <&-"
+
+    ended = run(["sh", "-c", command], cwd=token_command.file.parent, env=clean_environment())
+
+    assert ended.returncode == 2
+    assert "the standard input is closed" in ended.stderr
 
 
 class Careless(TokenHandler):

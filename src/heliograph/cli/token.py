@@ -180,6 +180,11 @@ def restrict(
 
 def _print_issued(issued: IssuedToken, *, as_json: bool) -> None:
     """Print a token to the standard output, so that a program can read it, and the words about it to the standard error."""
-    echo(json.dumps({"id": issued.id, "token": issued.token}) if as_json else issued.token)
+    try:
+        echo(json.dumps({"id": issued.id, "token": issued.token}) if as_json else issued.token)
+    except OSError as error:  # a full disk, or a program that reads no more
+        raise click.UsageError(
+            f"the token with the id {issued.id} exists, but could not be printed: {error}; revoke it, or rotate it"
+        ) from error
     if not as_json:
         echo(f"The token with the id {issued.id} is shown only this once.", err=True)

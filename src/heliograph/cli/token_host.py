@@ -104,6 +104,6 @@ def _problems_end_the_command() -> Iterator[None]:
         # click and `heliograph.cli.main` end the command
         raise
     except (OSError, sqlite3.Error) as error:
-        raise click.UsageError(f"the tokens cannot be read or changed: {error}") from error
+        raise click.UsageError(f"the tokens cannot be read, changed or printed: {error}") from error
     except ValueError as error:
         raise click.UsageError(str(error)) from error

@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import click
 
@@ -75,10 +75,13 @@ def verify(source: tuple[str, ...], database: Path | None, *, as_json: bool) -> 
 
 
 def _read_token() -> str:
-    if sys.stdin.isatty():
+    stdin: TextIO | None = sys.stdin
+    if stdin is None:
+        raise click.UsageError("the standard input is closed")
+    if stdin.isatty():
         return str(click.prompt("Token", hide_input=True, err=True))
     # One byte more than the limit, so that a longer text is rejected as too long; two for the end of the line.
-    given = sys.stdin.buffer.read(text.MAX_LENGTH + 3)
+    given = stdin.buffer.read(text.MAX_LENGTH + 3)
     return given.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
 
 
