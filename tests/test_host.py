@@ -765,6 +765,13 @@ def test_second_shutdown_calls_no_function_again(telemetry: Telemetry) -> None:
     assert 0 < closed[0] <= 20_000
 
 
+@pytest.mark.parametrize("settings", [{"signals": "log"}, Settings])
+def test_settings_of_another_type_are_an_error(settings: Any) -> None:
+    """A dict of settings, or the class, is reported where it is given."""
+    with pytest.raises(TypeError, match="settings must be an object of Settings"):
+        Host(settings)
+
+
 def test_function_that_fails_at_restart_is_called_again(telemetry: Telemetry) -> None:
     """An environment that cannot be used may be corrected, and the host entered again."""
     problems = [ValueError("wrong"), None]

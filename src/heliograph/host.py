@@ -18,7 +18,7 @@ import secrets
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from os import PathLike
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import anyio
@@ -97,6 +97,7 @@ class Host:
 
     Raises:
         SettingsError: The environment has invalid settings.
+        TypeError: `settings` is something else.
         PluginError: A plugin cannot be loaded or registered, or its hook ``register_events`` failed.
         SchemaError: No schema can be compiled for an event class; it lists all of them.
 
@@ -121,6 +122,10 @@ class Host:
         logger_provider: LoggerProvider | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> None:
+        if not isinstance(settings, (Settings, NoneType)):
+            raise TypeError(
+                f"settings must be an object of Settings, like Settings(signals='log'), not {settings!r:.100}"
+            )
         self.settings = settings = Settings.from_env(check=problems_of) if settings is None else settings
         self.actions: Mapping[str, Action] = CORE_ACTIONS
         self._providers = Providers(
@@ -398,6 +403,7 @@ class Host:
 
         Raises:
             RuntimeError: It was called on the host's own loop, which cannot wait for itself.
+            TypeError: `function` is not an async function.
             Exception: The exception of the function.
         """
         return self._background.call(function, *args, **kwargs)

@@ -299,7 +299,7 @@ def test_plugin_that_is_registered_already_is_an_error() -> None:
     """Its hooks would be called twice."""
     plugin = Named("a", [])
 
-    with pytest.raises(PluginError, match="cannot be registered"):
+    with pytest.raises(PluginError, match="is registered already"):
         loaded(plugin, plugin)
 
 

@@ -472,3 +472,17 @@ def test_loop_that_cannot_start_is_an_error(background: BackgroundLoop, monkeypa
             background.call(seven)
 
     assert background.call(seven) == 7
+
+
+def test_coroutine_in_place_of_a_function_is_an_error(background: BackgroundLoop) -> None:
+    """The message shows the right call. No coroutine is left that was never awaited."""
+    with pytest.raises(TypeError, match=r"takes an async function and its arguments, .* not builtins\.coroutine"):
+        background.call(asyncio.sleep(0))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"its arguments, .* not builtins\.NoneType"):
+        background.call(None)  # type: ignore[arg-type]
+
+
+def test_sync_function_in_place_of_an_async_one_is_an_error(background: BackgroundLoop) -> None:
+    """It needs no loop."""
+    with pytest.raises(TypeError, match="len.* is not async; call it without"):
+        background.call(len, "abc")  # type: ignore[arg-type]

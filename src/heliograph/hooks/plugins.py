@@ -57,6 +57,8 @@ class Plugins:
         """
         if not any(_options_of_hook(plugin, name) is not None for name in dir(plugin)):
             raise PluginError(f"the plugin {plugin!r} has no function that is marked with @hookimpl")
+        if any(plugin is each for each in self):
+            raise PluginError(f"the plugin {plugin!r} is registered already")
         if isinstance(plugin, type) and any(
             inspect.isfunction(member) and hasattr(member, HOOK_MARK) for member in vars(plugin).values()
         ):

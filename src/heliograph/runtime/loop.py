@@ -47,6 +47,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import inspect
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
@@ -56,6 +57,7 @@ from typing import Final, ParamSpec, TypeAlias, TypeVar
 
 import anyio
 
+from heliograph.errors import qualified_name
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.greenlets import RunningThread, result_of, start_thread, wait_for_all
 from heliograph.runtime.limited_log import LimitedLog
@@ -92,11 +94,16 @@ class BackgroundLoop:
 
         Raises:
             RuntimeError: Called on the loop's own thread, which would wait for itself for ever.
+            TypeError: `function` is not an async function, such as a coroutine of one, or a sync function.
         """
 
         async def run() -> T:
-            return await function(*args, **kwargs)
+            result = function(*args, **kwargs)
+            if not inspect.isawaitable(result):
+                raise TypeError(f"{function!r} is not async; call it without call()")
+            return await result
 
+        _check_function(function)
         if self.is_own_thread():
             raise RuntimeError("a function on the host's own event loop cannot wait for another one there; await it")
         with self._lock:
@@ -163,6 +170,15 @@ class BackgroundLoop:
         if self._running is None or not self._running.thread.is_alive():
             self._running = _start_loop()
         return self._running
+
+
+def _check_function(function: object) -> None:
+    if callable(function):
+        return
+    if inspect.iscoroutine(function):
+        function.close()  # else Python would warn that it was never awaited
+    expected = "an async function and its arguments, like call(host.verify_token, token)"
+    raise TypeError(f"call() takes {expected}, not {qualified_name(function)}")
 
 
 @dataclass(frozen=True)
