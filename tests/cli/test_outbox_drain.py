@@ -130,7 +130,7 @@ def test_folder_that_cannot_be_deleted_is_sent_once_and_reported(abandoned: Path
 
     assert result.exit_code == 1
     assert sorted(server.accepted) == ["other", "r0", "r1", "r2"]
-    assert f"{stuck.name}: it was sent, but cannot be deleted" in result.stderr
+    assert f"{stuck.name}: it cannot be deleted; what can be read in it was sent" in result.stderr
 
 
 def test_records_of_a_running_process_are_left_to_it(tmp_path: Path) -> None:

@@ -51,7 +51,46 @@ def replace_by_a_copy(box: Path) -> None:
     copy.rename(box)
 
 
-LOSSES = [delete, delete_and_create, delete_content, rename, replace_by_a_file, replace_by_a_copy]
+def replace_the_folder_by_a_link(box: Path) -> None:
+    [folder] = box.iterdir()
+    folder.rename(box.with_name("elsewhere"))
+    folder.symlink_to(box.with_name("elsewhere"))
+
+
+def replace_the_lock_by_a_pipe(box: Path) -> None:
+    [lock] = box.glob("*/lock")
+    lock.unlink()
+    os.mkfifo(lock)
+
+
+def link_segments(box: Path) -> None:
+    for segment in box.glob("*/*.journal"):
+        os.link(segment, box.with_name(segment.name))
+
+
+def make_segments_writable_for_others(box: Path) -> None:
+    for segment in box.glob("*/*.journal"):
+        segment.chmod(0o666)
+
+
+def make_the_folder_writable_for_others(box: Path) -> None:
+    [folder] = box.iterdir()
+    folder.chmod(0o777)
+
+
+LOSSES = [
+    delete,
+    delete_and_create,
+    delete_content,
+    rename,
+    replace_by_a_file,
+    replace_by_a_copy,
+    replace_the_folder_by_a_link,
+    replace_the_lock_by_a_pipe,
+    link_segments,
+    make_segments_writable_for_others,
+    make_the_folder_writable_for_others,
+]
 
 
 @pytest.mark.parametrize("lose", LOSSES)

@@ -152,7 +152,7 @@ class _Drain:
         if not orphan.is_sent:
             self._passed_over.add(orphan.folder)
         if orphan.is_stuck:
-            self.stuck.append(f"{orphan.folder}: it was sent, but cannot be deleted")
+            self.stuck.append(f"{orphan.folder}: it cannot be deleted; what can be read in it was sent")
 
     def _pause_seconds(self) -> float:
         if not self._orphans:

@@ -146,10 +146,11 @@ child's first record creates a folder of its own.
 **Shutdown.** New storages are refused, what waits is sent within the timeout, and orphans after it. Then the worker is ended,
 with the request under way cancelled. Only then are journals closed. Records that are in memory are moved to the disk.
 
-**Loss.** In each round, the worker checks that the folder is still there, with its lock, and that the last segment has its size.
-If somebody deleted, moved or truncated one of them, the folder is given up, and the next record creates another one, with the
-sequences that follow. If the last segment has lost its name, its records are read by the open file, and go to memory. If
-the folder is gone, the records of older segments are lost, and counted as damaged. If it is still there, it is an orphan.
+**Loss.** In each round, the worker checks that the folder is still there, with its lock, that the last segment has its size, and
+that they still pass the checks of `heliograph.delivery.trust`. If not, the folder is given up, and the next record creates another
+one, with the sequences that follow. If a reader could not open the last segment by its name any more, its records are read by the
+open file, and go to memory. If the folder can be adopted, it is an orphan. If not, the records of its older segments are lost, and
+counted as damaged.
 
 **Disk failure.** If an append fails, the record goes to memory (64 MiB for each resource), an error is logged, and the disk
 is tried again with the first record a second later. The worker sends from disk and from memory. If the cursor cannot be

@@ -89,10 +89,20 @@ class FolderLock:
         self.folder = self.folder.rename(self.folder.parent / name)
 
     def is_in_place(self) -> bool:
-        """Return False if the folder or its lock file was deleted, moved or replaced by somebody else."""
+        """Return False if somebody else has deleted, moved or replaced the folder or its lock file, or may change them."""
         found = stat_or_none(self.folder / LOCK)
         return (
-            found is not None and self._descriptor is not None and os.path.samestat(found, os.fstat(self._descriptor))
+            found is not None
+            and self._descriptor is not None
+            and os.path.samestat(found, os.fstat(self._descriptor))
+            and self.can_be_adopted()
+        )
+
+    def can_be_adopted(self) -> bool:
+        """Return True if another process could send the folder: it is there, and it and its lock file can be trusted."""
+        lock, outbox = self.folder / LOCK, self.folder.parent
+        return _passes(check_folder, self.folder) and (
+            not os.path.lexists(lock) or _passes(lambda path: check_file(path, outbox), lock)
         )
 
     def release(self) -> None:

@@ -80,9 +80,8 @@ class Orphan:
         self.is_sent, self.is_stuck = failure is None, failure is not None
         self._on_deleted()
         if self.is_stuck:
-            logger.error(
-                "%s was sent, but cannot be deleted (%s). It is passed over from now on.", self.folder, failure
-            )
+            message = "%s cannot be deleted (%s). What can be read in it was sent. It is passed over from now on."
+            logger.error(message, self.folder, failure)
         return True
 
     def release(self) -> None:

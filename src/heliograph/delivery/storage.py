@@ -37,7 +37,7 @@ from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.salvage import salvage
-from heliograph.delivery.journal.segment import segments, stat_or_none
+from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter, NotSyncedError, sync_folder
 from heliograph.errors import OutboxFull
 from heliograph.runtime.limited_log import LimitedLog
@@ -248,8 +248,9 @@ class ResourceStorage:
     def recover(self) -> int:
         """Give a folder up that somebody else has deleted, moved or damaged, so that the next record creates another one.
 
-        The worker calls this before it reads. The folder is unlocked. If it is still in the outbox, it is an orphan from now on,
-        and is sent as such. If not, the records of its last segment are kept in memory, and those before are lost.
+        The worker calls this before it reads. The folder is unlocked. If it is still in the outbox and can be trusted, it is an
+        orphan from now on, and is sent as such. If not, the records of its last segment are kept in memory, and those before are
+        lost. The same holds for a last segment that cannot be trusted.
 
         Returns:
             The number of records that are lost.
@@ -258,7 +259,7 @@ class ResourceStorage:
         if writer is None or reader is None or lock is None or (lock.is_in_place() and not writer.is_lost()):
             return 0
         with self._lock:
-            lost = self._salvage(writer, reader, lock.folder)
+            lost = self._salvage(writer, reader, lock)
             self._writer = self._reader = self._folder_lock = None
         reader.close()
         lock.release()
@@ -269,11 +270,12 @@ class ResourceStorage:
         )
         return lost
 
-    def _salvage(self, writer: JournalWriter, reader: JournalReader, folder: Path) -> int:
+    def _salvage(self, writer: JournalWriter, reader: JournalReader, lock: FolderLock) -> int:
         """End the writer, and keep what can only be read by it. Return the number of records that are lost."""
         segment = writer.detach()
         self._lost_until = writer.last_sequence
-        is_readable = segment is None or segment.has_name()  # by whoever adopts the folder
+        can_be_adopted = lock.can_be_adopted()
+        is_readable = segment is None or (can_be_adopted and segment.has_name())  # by whoever adopts the folder
         entries = (
             [] if segment is None or is_readable else salvage(segment.path, segment.descriptor, reader.acknowledged)
         )
@@ -282,9 +284,9 @@ class ResourceStorage:
         self.memory.keep(entries)
         self._moved += len(entries)
         self._salvaged_until = self.memory.last_sequence
-        # Else the others are in older segments, which the folder still has.
-        is_gone = stat_or_none(folder) is None
-        return max(0, writer.last_sequence + 1 - reader.waiting_from - len(entries)) if is_gone else 0
+        if can_be_adopted:  # the others are in older segments, which the folder still has
+            return 0
+        return max(0, writer.last_sequence + 1 - reader.waiting_from - len(entries))
 
     def close(self) -> None:
         """Accept no more records, and move those in memory to the disk, if it accepts them.

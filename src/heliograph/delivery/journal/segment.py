@@ -34,7 +34,7 @@ from heliograph.delivery.journal.frames import (
     next_frame,
     read_frames,
 )
-from heliograph.delivery.trust import open_file
+from heliograph.delivery.trust import check_file, open_file
 
 SUFFIX: Final = ".journal"
 RENAMED: Final = 10**20
@@ -166,9 +166,15 @@ class SegmentWriter:
             os.close(self.descriptor)
 
     def has_name(self) -> bool:
-        """Return True if the path still names this file. Any thread may call this, also for a closed segment."""
-        found = stat_or_none(self.path)
-        return found is not None and found.st_ino == self._inode
+        """Return True if the path still names this file, and a reader would trust it.
+
+        Any thread may call this, also for a closed segment.
+        """
+        try:
+            check_file(self.path, self.path.parent.parent)
+            return self.path.lstat().st_ino == self._inode
+        except OSError:
+            return False
 
     def is_whole(self) -> bool:
         """Return True if nobody has shortened the file. Writing to a map beyond the end of its file kills the process."""
