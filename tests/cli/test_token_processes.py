@@ -67,7 +67,7 @@ def start(folder: Path, rounds: list[tuple[str, list[str], str]], number: int, l
 def outputs(log: Path) -> list[tuple[int, Any]]:
     """Return the exit status and the JSON of each command that ended. A killed process may have written half a line."""
     lines = log.read_text().split("\n")[:-1]
-    return [(int(status), json.loads(text)) for status, text in (line.split(" ", 1) for line in lines)]
+    return [(int(status), json.loads(text or "null")) for status, text in (line.split(" ", 1) for line in lines)]
 
 
 def query(file: Path, sql: str, *parameters: object) -> list[Any]:
@@ -111,6 +111,23 @@ def test_rotated_tokens_have_one_newest_secret_and_at_most_two_that_live(token_c
         own = [token for token in new if token[6:18] == token_id]
         assert len(ends) <= 1 + len(own) + KILLED
         assert Counter(token_command.result(token) for token in own)["valid"] <= 2
+    assert query(token_command.file, "pragma integrity_check") == [("ok",)]
+
+
+def test_revoked_token_is_not_revived_by_a_rotation(token_command: TokenCommand) -> None:
+    """A rotation that comes later ends with status 1, and one at the same moment gives a token that is revoked as well."""
+    issued = [token_command.issue(f"actor-{number}") for number in range(4)]
+    rounds = [
+        step
+        for token_id, _ in issued
+        for step in [("rotate", [token_id, "--grace", "1h"], "")] * 3 + [("revoke", [token_id], "")]
+    ]
+
+    printed = run_and_kill(token_command.file.parent, rounds)
+
+    new = [found["token"] for each in printed for _, found in each if found and "token" in found]
+    assert {status for each in printed for status, _ in each} == {0, 1}
+    assert {token_command.result(token) for token in [*new, *(token for _, token in issued)]} == {"revoked"}
     assert query(token_command.file, "pragma integrity_check") == [("ok",)]
 
 
