@@ -586,6 +586,13 @@ def test_default_actors_are_asked_in_order(register: Register) -> None:
     assert asked == ["first", "second"]
 
 
+def test_default_actor_that_knows_none(register: Register) -> None:
+    """The event has no actor."""
+    register(lambda: None)
+
+    assert current_actor() is None
+
+
 @pytest.mark.parametrize("error", [RuntimeError("session store is down"), asyncio.CancelledError()])
 def test_default_actor_that_fails_is_logged_once_and_there_is_no_actor(
     register: Register, warnings: pytest.LogCaptureFixture, error: BaseException

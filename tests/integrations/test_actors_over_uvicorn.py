@@ -115,6 +115,22 @@ def test_200_requests_at_once_have_their_own_actors(tmp_path: Path, tokens: dict
     assert wheres_and_actors(events) == expected(made)
 
 
+def test_requests_of_nobody_between_requests_of_somebody(tmp_path: Path, tokens: dict[str, str]) -> None:
+    """Their events have no actor."""
+    users = [user for name in USERS * 5 for user in (name, "")]
+    made = [(f"/authenticated/{KINDS[number % len(KINDS)]}", user) for number, user in enumerate(users)]
+    with running(tmp_path, "app") as app:
+        statuses = asyncio.run(
+            request_all(
+                app.server.url, [(path, headers("authenticated", user, tokens) if user else {}) for path, user in made]
+            )
+        )
+        events = app.events()
+
+    assert statuses == [200] * 200
+    assert wheres_and_actors(events) == expected(made)
+
+
 def test_200_requests_at_once_without_middleware(tmp_path: Path, tokens: dict[str, str]) -> None:
     """`require_token` with a host needs no middleware."""
     made = [(f"/token/{KINDS[number % len(KINDS)]}", USERS[number % len(USERS)]) for number in range(200)]

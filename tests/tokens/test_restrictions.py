@@ -8,10 +8,12 @@ import datasette.tokens
 import hypothesis
 import pytest
 from datasette.app import Datasette
+from datasette.default_permissions.restrictions import restrictions_allow_action
 from hypothesis import strategies as st
 
 from heliograph import Host, Settings, TokenRestrictions
 from heliograph.tokens.actions import CORE_ACTIONS, Action
+from heliograph.tokens.restrictions import allows_everywhere
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +81,14 @@ def test_abbreviated_form_is_the_same_in_both_hosts(real: Datasette, parts: tupl
     assert ours.abbreviated(real) == expected
     assert ours.abbreviated(Host(Settings())) == expected
     assert theirs.abbreviated(Host(Settings())) == expected
+
+
+@hypothesis.given(parts=parts, action=st.sampled_from([*CORE_ACTIONS, "unknown-action"]))
+def test_actions_are_allowed_everywhere_as_in_datasette(real: Datasette, parts: tuple, action: str) -> None:
+    """Datasette decides the same for the whole instance."""
+    form = TokenRestrictions(*parts).abbreviated(real) or {}
+
+    allowed = restrictions_allow_action(real, form, action, None)
+
+    assert allows_everywhere(form, action, Host(Settings())) == allowed
+    assert allows_everywhere(None, action, Host(Settings()))
