@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from backends import LogRecord, free_port
@@ -164,6 +165,21 @@ def test_websockets(tmp_path: Path, tokens: dict[str, str]) -> None:
         events = [event for event in app.events() if event.attributes["app.made.where"] != "end of the dependency"]
 
     assert wheres_and_actors(events) == Counter({(f"/{prefix}/socket", user, user): 2 for prefix, user in cases})
+
+
+def test_websockets_that_are_refused(tmp_path: Path) -> None:
+    """The middleware answers the handshake of a rejected token; FastAPI closes the websocket that has no token."""
+    with running(tmp_path, "app") as app:
+        url = app.server.url.replace("http:", "ws:") + "/token/socket"
+        statuses = []
+        for sent in ({"Authorization": "Bearer dstok_forged"}, {}):
+            with pytest.raises(InvalidStatus) as refused, connect(url, additional_headers=sent, proxy=None):
+                pass
+            statuses.append(refused.value.response.status_code)
+        events = app.events()
+
+    assert statuses == [401, 403]
+    assert events == []
 
 
 def test_requests_of_nobody_and_of_users_that_cannot_be_read(tmp_path: Path) -> None:
