@@ -215,6 +215,27 @@ def test_sync_verification_answers_from_the_cache_only(host: TokenHost) -> None:
     assert host.handler.verify_from_cache(host, token) is None
 
 
+def test_verification_is_one_indexed_query_and_then_none(host: TokenHost, tmp_path: Path) -> None:
+    """Neither table is scanned, however many tokens there are."""
+    for _ in range(3):
+        token = host.run(host.create_token("alice"))
+    host.run(host.verify_token(token))
+    host.clock.now += 10
+    queries: list[str] = []
+    reader = host._databases["_tokens"]._reader
+    assert reader is not None
+    reader.set_trace_callback(queries.append)
+
+    for _ in range(5):
+        host.run(host.verify_token(token))
+
+    [query] = queries
+    with closing(sqlite3.connect(tmp_path / "tokens.db")) as connection:
+        plan = [row[3] for row in connection.execute(f"explain query plan {query}")]
+    assert [step.split()[0] for step in plan] == ["SEARCH", "SEARCH"]
+    assert all("PRIMARY KEY" in step or "INDEX" in step for step in plan)
+
+
 def test_verification_does_not_wait_for_a_long_write(host: TokenHost) -> None:
     """Another connection holds the file's write lock the whole time."""
     token = host.run(host.create_token("alice"))
