@@ -116,7 +116,17 @@ class Plugins:
 
     def call(self, hook: str, **arguments: object) -> list[object]:
         """Return the results of a hook. The plugin that was registered last is called first, as in pluggy."""
-        return cast("list[object]", getattr(self._manager.hook, hook)(**arguments))
+        caller = getattr(self._manager.hook, hook)
+        implementations = caller.get_hookimpls()
+        results = []
+        for each in reversed(implementations):
+            if each.wrapper or each.hookwrapper:  # pluggy has them at the end of its list, so nothing was called yet
+                return cast("list[object]", caller(**arguments))
+            # What pluggy does, without its code for wrappers, which takes longer than the hook for tokens itself.
+            result = each.function(*[arguments[name] for name in each.argnames])
+            if result is not None:
+                results.append(result)
+        return results
 
     def calls_by_plugin(self, hook: str) -> list[tuple[str, HookCall]]:
         """Return the name of each plugin that has the hook, with a function that calls the hook of this plugin only.

@@ -91,6 +91,8 @@ def is_token_handler(candidate: object) -> TypeIs[TokenHandlerLike]:
 
     Its base class does not matter: a plugin may use the one of Datasette, the one of heliograph, or none.
     """
+    if isinstance(candidate, TokenHandler):
+        return True
     if isinstance(candidate, type):  # a class has the methods too, but they need an instance
         return False
     return callable(getattr(candidate, "create_token", None)) and callable(getattr(candidate, "verify_token", None))

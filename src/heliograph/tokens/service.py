@@ -34,16 +34,14 @@ class BuiltInTokensPlugin:
     """
 
     def __init__(self, names: Iterable[str], database: DatabaseTokenHandler | None) -> None:
-        self._names = tuple(names)
-        self._signed = SignedTokenHandler()
-        self._database = database
+        found: dict[str, TokenHandler | None] = {SIGNED: SignedTokenHandler(), DATABASE: database}
+        self._all = tuple(handler for name in names if (handler := found[name]) is not None)
+        self._stored = tuple(handler for handler in self._all if handler is database)
 
     @hookimpl
-    def register_token_handler(self, datasette: TokenHost) -> list[TokenHandler]:
+    def register_token_handler(self, datasette: TokenHost) -> tuple[TokenHandler, ...]:
         """Return the handlers, without the signed one if the settings turn signed tokens off."""
-        signed = self._signed if datasette.setting("allow_signed_tokens") else None
-        found: dict[str, TokenHandler | None] = {SIGNED: signed, DATABASE: self._database}
-        return [handler for name in self._names if (handler := found[name]) is not None]
+        return self._all if datasette.setting("allow_signed_tokens") else self._stored
 
 
 class TokenService:
@@ -67,7 +65,7 @@ class TokenService:
         Raises:
             PluginError: A plugin returned something that is not a token handler.
         """
-        handlers = []
+        handlers: list[TokenHandlerLike] = []
         for result in flatten_results(self._plugins.call(REGISTER_TOKEN_HANDLER, datasette=datasette)):
             if not is_token_handler(result):
                 raise PluginError(

@@ -14,6 +14,7 @@ from typing import Final
 
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import (
+    ProxyTracerProvider,
     Span,
     SpanKind,
     StatusCode,
@@ -44,6 +45,9 @@ from heliograph.tokens.rejections import RESULTS, is_rejection, rejection_result
 from heliograph.values.attributes import Attributes
 
 logger: Final = SafeLogger(SCOPE)
+
+# str(): lookups in a dict, of which the SDK makes many, are slower with keys of a subclass of str.
+_ERROR_TYPE, _HANDLER, _ID, _RESULT = map(str, (ERROR_TYPE, TOKEN_HANDLER, TOKEN_ID, TOKEN_RESULT))
 
 
 class TokenTelemetry:
@@ -97,16 +101,22 @@ class TokenTelemetry:
 
     def begin(self, name: SpanName) -> TokenOperation:
         """Begin an operation, which `end` records."""
-        parent, span = get_current_span(), None
+        parent, span, context = get_current_span(), None, None
         try:
-            span = self._tracer().start_span(name, kind=SpanKind.INTERNAL)
+            tracer = self._tracer()
+            if tracer is not None:
+                span = tracer.start_span(name, kind=SpanKind.INTERNAL)
+                context = set_span_in_context(span)
         except PROGRAM_ERRORS as error:
             self._log_failure(error)
-        return TokenOperation(name, span, parent, self.actor)
+        return TokenOperation(name, span, context, parent, self.actor)
 
-    def _tracer(self) -> Tracer:
-        # The SDK takes longer to find a tracer than a handler takes to look at a token. A program may set another provider later.
+    def _tracer(self) -> Tracer | None:
+        """Return the tracer; `None` while no provider is set: a program may set it later."""
         provider = self._providers.tracer_provider or get_tracer_provider()
+        if type(provider) is ProxyTracerProvider:
+            return None
+        # The SDK takes longer to find a tracer than a handler takes to look at a token.
         known, tracer = self._known_tracer
         if tracer is None or known is not provider:
             tracer = self._providers.tracer()
@@ -120,8 +130,9 @@ class TokenTelemetry:
             self._durations[operation.name].record(operation.seconds, shared, operation.context)
         except PROGRAM_ERRORS as error:
             self._log_failure(error)
-        if operation.name == TOKEN_VERIFY:
-            self._verifications.add(operation.result, *([] if operation.handler is None else [operation.handler]))
+        if operation.name is TOKEN_VERIFY:
+            handler = operation.handler
+            self._verifications.add(*((operation.result,) if handler is None else (operation.result, handler)))
         try:
             operation.end_span(shared)
         except PROGRAM_ERRORS as error:
@@ -138,7 +149,8 @@ class TokenOperation:
 
     Args:
         name: The name of its span.
-        span: The span; `None` if a provider failed.
+        span: The span; `None` if no provider is set, or it failed.
+        context: As below.
         parent: The span that was current when it began.
         actor: Selects the keys of an actor that are exported.
 
@@ -171,7 +183,9 @@ class TokenOperation:
         "token_id",
     )
 
-    def __init__(self, name: SpanName, span: Span | None, parent: Span, actor: ActorFilter) -> None:
+    def __init__(
+        self, name: SpanName, span: Span | None, context: Context | None, parent: Span, actor: ActorFilter
+    ) -> None:
         self.name = name
         self.handler: str | None = None
         self.result = "error"  # until a handler returns
@@ -181,12 +195,10 @@ class TokenOperation:
         self.seconds = 0.0
         self._start = time.perf_counter()
         self._end_time: int | None = None
+        self._span = span
+        self.context = context
         self._parent = parent
         self.actor = actor
-        # While nothing records, the API returns a span of its parent's own context: there is nothing to make current or to end.
-        is_own = span is not None and span.get_span_context() is not parent.get_span_context()
-        self._span = span if is_own else None
-        self.context: Context | None = set_span_in_context(span) if is_own else None  # type: ignore[arg-type]
 
     # Not `use_span`: it costs several times as much, and would record the exception and its message.
 
@@ -202,7 +214,8 @@ class TokenOperation:
     def measure(self) -> None:
         """Note that the operation has lasted until now. Another handler may still be asked."""
         self.seconds = time.perf_counter() - self._start
-        self._end_time = time.time_ns()
+        if self._span is not None:
+            self._end_time = time.time_ns()
 
     def set_user(self, actor_id: object) -> None:
         """Record the id of the actor that the token belongs to, if the settings allow it."""
@@ -218,22 +231,22 @@ class TokenOperation:
 
     def metric_attributes(self) -> dict[str, str]:
         """Return the attributes that the span and the metric have in common."""
-        attributes: dict[str, str] = {TOKEN_RESULT: self.result}
+        attributes = {_RESULT: self.result}
         if self.handler is not None:
-            attributes[TOKEN_HANDLER] = self.handler
+            attributes[_HANDLER] = self.handler
         if self.error_type is not None:
-            attributes[ERROR_TYPE] = self.error_type
+            attributes[_ERROR_TYPE] = self.error_type
         return attributes
 
     def end_span(self, shared: dict[str, str]) -> None:
         """End the span, and name the credential in the span of the request if it was accepted."""
-        credential: Attributes = {} if self.token_id is None else {TOKEN_ID: self.token_id}
+        credential: Attributes = {} if self.token_id is None else {_ID: self.token_id}
         if (
-            self.name == TOKEN_VERIFY
+            self.name is TOKEN_VERIFY
             and self.result == "valid"
             and getattr(self._parent, "kind", None) is SpanKind.SERVER
         ):
-            self._parent.set_attributes({**credential, TOKEN_HANDLER: str(self.handler)})
+            self._parent.set_attributes({**credential, _HANDLER: str(self.handler)})
         if self._span is not None:
             self._span.set_attributes({**shared, **credential, **self.span_attributes})
             if self.error_type is not None:
