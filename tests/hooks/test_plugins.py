@@ -79,6 +79,39 @@ def test_wrapper_wraps_the_call_of_each_plugin() -> None:
     ]
 
 
+@pytest.mark.parametrize("options", [{"wrapper": True}, {"hookwrapper": True}, {"wrapper": True, "trylast": True}])
+def test_call_is_that_of_pluggy(options: dict[str, bool]) -> None:
+    """With and without a wrapper, in the same order, `None` is no result, and an exception ends the call."""
+
+    class Wrapper:
+        @hookimpl(**options)  # type: ignore[call-overload]
+        def track_event(self) -> Iterator[None]:
+            result = yield
+            if "hookwrapper" in options:
+                result.force_result([*result.get_result(), "wrapped"])  # type: ignore[attr-defined]
+                return None
+            return [*result, "wrapped"]  # type: ignore[misc]
+
+    class Silent(Named):
+        @hookimpl(tryfirst=True)
+        def track_event(self) -> None:  # type: ignore[override]
+            self.called.append(self.name)
+
+    class Failing:
+        @hookimpl(trylast=True)
+        def track_event(self, datasette: object) -> None:
+            raise LookupError(datasette)
+
+    called: list[str] = []
+    plain = loaded(Named("a", called), Silent("silent", called), Named("b", called))
+    assert plain.call("track_event", datasette=None, event=None) == ["b", "a"]
+    plain.register(Wrapper())
+    assert plain.call("track_event", datasette=None, event=None) == ["b", "a", "wrapped"]
+    assert called == ["silent", "b", "a"] * 2
+    with pytest.raises(LookupError, match="host"):
+        loaded(Failing()).call("track_event", datasette="host", event=None)
+
+
 def test_plugin_registered_later_is_called() -> None:
     """The cached calls are dropped when a plugin is registered."""
     plugins = loaded(Named("a", []))
