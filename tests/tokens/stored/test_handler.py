@@ -216,7 +216,7 @@ def test_sync_verification_answers_from_the_cache_only(host: TokenHost) -> None:
 
 
 def test_verification_is_one_indexed_query_and_then_none(host: TokenHost, tmp_path: Path) -> None:
-    """Neither table is scanned, however many tokens there are."""
+    """The query finds its rows by keys, however many tokens there are."""
     for _ in range(3):
         token = host.run(host.create_token("alice"))
     host.run(host.verify_token(token))
