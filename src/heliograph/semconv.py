@@ -243,8 +243,9 @@ OUTBOX_DELIVERED: Final = MetricName(
 )
 OUTBOX_REJECTED: Final = MetricName(
     "heliograph.outbox.rejected",
-    "Records that are not delivered: the outbox was full (`outbox_full`), they were deleted to make room for newer ones "
-    "(`dropped_oldest`), or the server accepted their request without them (`partial_success`).",
+    "Records that are not delivered: the outbox was full (`outbox_full`), the disk failed and the memory was full (`memory_full`), they "
+    "were emitted after `shutdown` (`shut_down`), they were deleted to make room for newer ones (`dropped_oldest`), or the server "
+    "accepted their request without them (`partial_success`).",
     "{record}",
 )
 OUTBOX_RETRIED: Final = MetricName(
@@ -252,7 +253,9 @@ OUTBOX_RETRIED: Final = MetricName(
 )
 OUTBOX_DEAD: Final = MetricName("heliograph.outbox.dead", "Records that became dead letters, by reason.", "{record}")
 OUTBOX_DAMAGED: Final = MetricName(
-    "heliograph.outbox.damaged", "Records of the outbox that are damaged and cannot be read.", "{record}"
+    "heliograph.outbox.damaged",
+    "Records of the outbox that are damaged or deleted and cannot be read, or that are sent without their damaged scope.",
+    "{record}",
 )
 
 DURATION_BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)

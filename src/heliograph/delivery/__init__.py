@@ -40,7 +40,7 @@ A folder has one owner: the process that writes it, or, after its death, the one
 resource, since a request carries the resource once. All numbers are little-endian:
 
 - *segment*: a header, the same header again, then frames, then zeros. The file is reserved at its full size when it is
-  created, and mapped.
+  created. It is written through a memory map, or by system calls where reserved space is no promise.
 - *header*: ``HELIOJNL``, version (2 bytes), length of the content (4), content, CRC-32 of all before it (4). The content is the
   signal (1; 1 logs), the length of the schema URL (4), the schema URL, and the encoded ``Resource``.
 - *frame*: length of the payload (4), CRC-32 of sequence and payload (4), sequence (8), payload. A length of 0 ends the frames.
@@ -111,9 +111,10 @@ Operation, step by step
 
 **Emit.** The record is encoded, without a lock. The logger's resource and scope lead to a storage, by a cache.
 
-**Append.** Under the writer's lock, the record gets the next sequence, and its frame is copied into the mapped segment, the
-length last. From here on it survives the death of the process, since the pages belong to the system. With
-``HELIOGRAPH_OUTBOX_SYNC=full`` the thread then waits for an ``msync``, which threads that wait at the same time share.
+**Append.** Under the writer's lock, the record gets the next sequence, and its frame is written to the segment, the length
+last. From here on it survives the death of the process, since the pages belong to the system. With
+``HELIOGRAPH_OUTBOX_SYNC=full`` the thread then waits for an ``msync`` (or ``fsync``), which threads that wait at the same time
+share.
 
 **Roll.** If the segment has no room, the size of the outbox is checked (`OutboxFull`, or the oldest segment is dropped), and a
 new segment is reserved. The first has 256 KiB, and each next is twice as large, up to 16 MiB: many processes write little. With
@@ -168,7 +169,9 @@ Known limits
 - ``HELIOGRAPH_OUTBOX_MAX_BYTES`` is checked for each new segment. Processes that check at the same time can exceed it by a
   segment each. Dead letters count, but are stored whatever the size.
 - ``drop_oldest`` drops segments of the process itself, never those of others.
-- A torn end of a journal counts as one damaged record: how many there were cannot be known.
+- Records that are damaged at the end of a journal are counted by the lengths of their frames, as far as these can be followed, and
+  as at least one: the true number cannot be known.
+- A record that is dropped while it is being sent may be counted as dropped, and arrive all the same.
 - A thread that drops segments logs and counts while it holds the writer's lock. If the handler of a signal interrupts logging
   or counting on another thread, and emits, the two can wait for each other.
 - A handler of a signal that calls ``shutdown`` in the middle of an ``emit`` of its own thread, and then returns to it, closes

@@ -148,7 +148,7 @@ class Refusals:
         self._requests += 1
 
     def note_accepted(self) -> None:
-        """Note that the destination accepted a record. It works, as it seems."""
+        """Note that the destination accepted a record, so it works."""
         self._accepted += 1
         self._requests = self._too_large = 0
         self.is_refusing = False

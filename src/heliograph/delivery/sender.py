@@ -259,7 +259,7 @@ class Sender:
             if not (is_many or (is_last and this.suspects)):
                 return True
             if this.has_accepted and not is_many:
-                return self._bury_suspects(this)
+                return self._put_suspects_to_dead_letters(this)
             newest = this.source.newest(this.known())
             if newest is None:
                 if not this.suspects:
@@ -316,7 +316,7 @@ class Sender:
             return True
         this.has_accepted = True
         self._refusals.note_accepted()
-        if not this.suspects or self._bury_suspects(this):
+        if not this.suspects or self._put_suspects_to_dead_letters(this):
             return True
         # They are delivered, although records before them wait.
         this.memory.done.update(entry.sequence for entry in entries)
@@ -342,7 +342,7 @@ class Sender:
         if source.is_own:
             self.own_losses += count
 
-    def _bury_suspects(self, this: BatchPass) -> bool:
+    def _put_suspects_to_dead_letters(self, this: BatchPass) -> bool:
         """Write the suspects to the dead letters. Return False if that failed; the rest of them is sent again later."""
         while this.suspects:
             if not self._put_to_dead_letters(this, *this.suspects[0]):

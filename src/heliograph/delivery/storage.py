@@ -11,11 +11,11 @@ as an append to the disk works again, records go there. The worker sends from bo
 and acknowledges what they return. Threads that flush or read metrics call `last_sequences`, `is_acknowledged`, `accepted` and
 `waiting`, which read single integers that only grow. `close` is called by one thread, after the worker has ended.
 
-**Locks.** `_lock` guards the step from "no folder" to "folder, reader and writer", and from "open" to "closed", so that no two
-threads create a folder, and none is created after `close`; and the step back, if the folder is lost (`recover`). It is an `RLock`, since the handler of a signal may come while its
-own thread holds it: the journal that the handler created is used then. After that step the three fields do not change before
-`close`, and are read without a lock. `_writer` is set last: a thread that sees a writer also sees the reader and the folder's
-lock. The journals have locks of their own.
+**Locks.** `_lock` guards two steps, so that no two threads create a folder, and none is created after `close`: from "no folder" to
+"folder, reader and writer", and from "open" to "closed". It also guards the step back, if the folder is lost (`recover`). It is an
+`RLock`, since the handler of a signal may come while its own thread holds it: the journal that the handler created is used then.
+Between these steps the three fields do not change, and are read without a lock. `_writer` is set last: a thread that sees a writer
+also sees the reader and the folder's lock. The journals have locks of their own.
 `_failed_at` has no lock: if two threads see a failure at once, the disk is tried, or the failure is logged, once more.
 
 A forked child calls `abandon` and then drops the storage: its files belong to the parent.

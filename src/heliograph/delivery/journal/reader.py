@@ -59,7 +59,8 @@ class JournalReader:
     Attributes:
         is_own: True if this process accepted the records, and did not adopt them.
         acknowledged: The sequence up to which all records are acknowledged.
-        damaged: The number of records that could not be read. At the end of a journal it is not known, and counts as one.
+        damaged: The number of records that could not be read, or whose scope could not. At the end of a journal it is
+            estimated from the lengths of the frames, as at least one.
         damaged_bytes: The number of damaged bytes.
         oldest: The record that has waited longest, of those that were read; `None` if none waits.
     """
