@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from heliograph import errors
+from heliograph import Event, errors
 
 ALL = [
     cls
@@ -42,7 +42,7 @@ def test_exceptions_are_built_in_ones_as_well(cls: type[Exception], builtin: typ
 
 def test_text_of_a_key_error_is_its_message() -> None:
     """`KeyError` itself would show the repr of the message."""
-    assert str(errors.UnregisteredEvent(int)).startswith("builtins.int is not registered: return it from")
+    assert str(errors.UnregisteredEvent(Event)).startswith("heliograph.events.Event is not registered: return it from")
 
 
 def test_database_not_found_lists_the_known_databases() -> None:

@@ -25,9 +25,14 @@ class Databases:
     Args:
         files: The file of each database of the program. The one of plugins' own data is in memory, unless it is among them.
         background: Writes in the background.
+
+    Raises:
+        TypeError: The files are not such a mapping.
     """
 
     def __init__(self, files: Mapping[str, str | PathLike[str]], background: BackgroundLoop) -> None:
+        if not isinstance(files, Mapping) or not all(isinstance(path, (str, PathLike)) for path in files.values()):
+            raise TypeError("the argument `databases` must map names to files, such as databases={'data': 'data.db'}")
         self._background = background
         self._databases: dict[str, Database] = {}
         for name, path in {INTERNAL: ":memory:", **files}.items():

@@ -120,10 +120,25 @@ class UnregisteredEvent(_NotFound):
 
     def __init__(self, event_class: type) -> None:
         self.event_class = event_class
-        super().__init__(
-            f"{qualified_name(event_class)} is not registered: "
-            "return it from a plugin's `register_events` hook, and register that plugin with the host"
+        super().__init__(_unregistered(event_class))
+
+
+def _unregistered(event_class: type) -> str:
+    classes = _MRO(event_class)
+    names = {name for each in classes for name in _DICT(each)}
+    if type in classes:
+        return (
+            "an event class was tracked, not an event; create an object of the class: host.track(BanUserEvent(user=…))"
         )
+    if not {"created", "properties"} & names:
+        return (
+            f"an object of {qualified_name(event_class)} was tracked, which is not an event; track an object of a dataclass that "
+            "is built on heliograph.Event"
+        )
+    return (
+        f"{qualified_name(event_class)} is not registered: return it from a plugin's `register_events` hook, and register that "
+        f"plugin with the host, or pass the class as configure(events=[{_QUALNAME(event_class)}])"
+    )
 
 
 class FileFormatError(HeliographError, ValueError):
@@ -344,6 +359,8 @@ def qualified_name(value: object) -> str:
     return f"{module if type(module) is str else '?'}.{_QUALNAME(cls)}"
 
 
-# Not `cls.__module__`: code of a metaclass may answer that, or raise.
+# Not `cls.__module__` and the like: code of a metaclass may answer that, or raise.
+_MRO = type.__dict__["__mro__"].__get__
+_DICT = type.__dict__["__dict__"].__get__
 _MODULE = type.__dict__["__module__"].__get__
 _QUALNAME = type.__dict__["__qualname__"].__get__

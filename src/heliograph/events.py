@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import enum
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -190,7 +191,12 @@ class Event:
         deprecated: Deprecated | None = None,
         **kwargs: object,
     ) -> None:
-        super().__init_subclass__(**kwargs)
+        try:
+            super().__init_subclass__(**kwargs)
+        except TypeError as error:
+            if not str(error).endswith("takes no keyword arguments"):  # raised by another base class
+                raise
+            raise TypeError(_unknown_option(cls.__name__, next(iter(kwargs)))) from None
         if "__event_options__" in vars(cls):  # `dataclass(slots=True)` creates the class again, without its keywords
             return
         inherited = cls.__event_options__
@@ -237,3 +243,30 @@ class Event:
         properties = dataclasses.asdict(bare)
         del properties["actor"], properties["created"]
         return properties
+
+
+def _unknown_option(class_name: str, option: str) -> str:
+    if option == "name":
+        return (
+            f'{class_name}: the name is no option of the class statement; write `name = "…"` in the body of the class'
+        )
+    known = [field.name for field in dataclasses.fields(EventOptions) if field.name != "upcasters"]
+    return f"{class_name}: there is no option {option!r} of an event class; the options are: {', '.join(known)}"
+
+
+def _naming_a_missing_decorator(init: Callable[..., None]) -> Callable[..., None]:
+    """Wrap the constructor of `Event`, which a class without fields of its own, or without ``@dataclass``, inherits."""
+
+    @functools.wraps(init)
+    def wrapper(self: Event, *args: Any, **kwargs: Any) -> None:
+        try:
+            init(self, *args, **kwargs)
+        except TypeError:
+            if "__dataclass_fields__" in vars(type(self)):
+                raise
+            raise TypeError(f"{type(self).__qualname__} is not a dataclass; put `@dataclass` above it") from None
+
+    return wrapper
+
+
+Event.__init__ = _naming_a_missing_decorator(Event.__init__)  # type: ignore[method-assign]

@@ -18,7 +18,7 @@ import secrets
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from os import PathLike
-from types import NoneType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import anyio
@@ -29,7 +29,7 @@ from opentelemetry.trace import TracerProvider
 from heliograph.ambient_actor import Actor
 from heliograph.database import Database
 from heliograph.databases import INTERNAL, TOKENS, Databases
-from heliograph.errors import SettingsError
+from heliograph.errors import PluginError, SettingsError, qualified_name
 from heliograph.events import EventLike
 from heliograph.hooks.dispatch import TrackEventDispatcher
 from heliograph.hooks.plugins import Plugins
@@ -40,7 +40,7 @@ from heliograph.runtime.deadline import Deadline, run_within
 from heliograph.runtime.loop import BackgroundLoop, Jobs
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
-from heliograph.settings import DATABASE, Settings, resolve_references
+from heliograph.settings import DATABASE, Settings, resolve_references, settings_or_environment
 from heliograph.signatures import Signatures, SignedValue
 from heliograph.telemetry.metrics import metrics_of
 from heliograph.telemetry.otel_api import LoggerProvider
@@ -122,11 +122,7 @@ class Host:
         logger_provider: LoggerProvider | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> None:
-        if not isinstance(settings, (Settings, NoneType)):
-            raise TypeError(
-                f"settings must be an object of Settings, like Settings(signals='log'), not {settings!r:.100}"
-            )
-        self.settings = settings = Settings.from_env(check=problems_of) if settings is None else settings
+        self.settings = settings = settings_or_environment(settings, problems_of)
         self.actions: Mapping[str, Action] = CORE_ACTIONS
         self._providers = Providers(
             tracer_provider=tracer_provider, logger_provider=logger_provider, meter_provider=meter_provider
@@ -175,6 +171,10 @@ class Host:
         loaded = Plugins()
         loaded.register(BuiltInTokensPlugin(self.settings.token_handlers, self._database_tokens))
         loaded.load_entry_points()
+        if isinstance(plugins, str) or not isinstance(plugins, Iterable):
+            raise PluginError(
+                f"the argument `plugins` is an object of {qualified_name(plugins)}, not a list of plugins; write plugins=[…]"
+            )
         for plugin in plugins:
             loaded.register(plugin)
         return loaded
@@ -184,7 +184,8 @@ class Host:
     def track(self, event: EventLike) -> None:
         """Emit an event, and call the ``track_event`` hooks. Callable from any thread, inside and outside an event loop.
 
-        When it returns, the telemetry is emitted and the sync hooks have run. Async functions that hooks returned run later,
+        When it returns, the telemetry is emitted and the sync hooks have run. It returns `None`, also in async code, where
+        `track_event` can be awaited instead. Async functions that hooks returned run later,
         in order, on the host's own event loop and in the caller's context; `flush` waits for them.
 
         A hook that fails is logged and counted, and raises nothing here. The same holds for a telemetry provider, and for an
@@ -489,11 +490,11 @@ class Host:
             function: Gets the milliseconds that remain, and should not take longer. If it returns False or raises, `shutdown`
                 returns False.
         """
-        self._shutdown_functions.append(function)
+        self._shutdown_functions.append(_checked_function(function, "at_shutdown"))
 
     def at_restart(self, function: Callable[[], None]) -> None:
         """Call a function whenever the host is entered after a `shutdown`, to set up what that has ended."""
-        self._restart_functions.append(function)
+        self._restart_functions.append(_checked_function(function, "at_restart"))
 
     def _restart(self) -> None:
         if self._is_shut_down:
@@ -535,3 +536,9 @@ class Host:
     async def _shutdown_shielded(self) -> None:
         with anyio.CancelScope(shield=True):  # a cancelled scope must not skip the shutdown, which has its own deadline
             await anyio.to_thread.run_sync(self.shutdown)
+
+
+def _checked_function(function: T, method: str) -> T:
+    if not callable(function):
+        raise TypeError(f"{method}() takes a function, not {type(function).__name__}; pass it without calling it")
+    return function

@@ -191,7 +191,7 @@ def _checked(found: Iterable[object], source: str) -> Iterator[type]:
     for each in found:
         if not isinstance(each, type):
             raise PluginError(
-                f"{source} an object of {qualified_name(each)}, not an event class; return the classes themselves"
+                f"{source} an object of {qualified_name(each)}, not an event class; write the class itself"
             )
         yield each
 

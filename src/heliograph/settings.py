@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from heliograph.errors import SettingsError
+from heliograph.errors import SettingsError, qualified_name
 from heliograph.events import Privacy
 from heliograph.semconv import EVENT_NAME_PATTERN, SCOPE
 from heliograph.signatures import DIGESTS
@@ -435,6 +435,33 @@ class Settings:
         if problems:
             raise SettingsError(problems)
         return cls(**values)  # type: ignore[arg-type]
+
+
+def settings_or_environment(settings: object, check: Callable[[Mapping[str, object]], Iterable[str]]) -> Settings:
+    """Return the settings that a program passed, or those of the environment if it passed none.
+
+    Args:
+        settings: The argument of the program.
+        check: See `Settings.from_env`.
+
+    Raises:
+        SettingsError: The environment has invalid settings.
+        TypeError: The argument is something else.
+    """
+    if settings is None:
+        return Settings.from_env(check=check)
+    if isinstance(settings, Settings):
+        return settings
+    wanted = "settings must be an object of Settings"
+    if settings is Settings:
+        raise TypeError(f"{wanted}, not the class; write Settings()")
+    if isinstance(settings, Mapping):
+        raise TypeError(
+            f"{wanted}, not a mapping; write Settings(signals='log')"
+        )  # without its values, which may be secrets
+    raise TypeError(
+        f"{wanted}, not of {qualified_name(settings)}; pass plugins as plugins=[…], and event classes as events=[…]"
+    )
 
 
 FIELDS: Final = {field.name: field for field in dataclasses.fields(Settings)}

@@ -12,7 +12,8 @@ import pluggy
 import pytest
 
 from heliograph import HeliographError, PluginError, hookimpl
-from heliograph.hooks.plugins import Plugins, flatten_results, items_of, misspelled_hooks, resolve_result
+from heliograph.hooks.plugin_checks import misspelled_hooks
+from heliograph.hooks.plugins import Plugins, flatten_results, items_of, resolve_result
 from recorder import Telemetry
 
 
@@ -407,44 +408,3 @@ async def test_result_may_be_a_class() -> None:
 def test_flat_takes_one_a_list_or_nothing() -> None:
     """Each plugin may return one thing, a list, a tuple, or None."""
     assert list(flatten_results([1, [2, 3], None, (4,), []])) == [1, 2, 3, 4]
-
-
-# Misspelled hooks
-
-
-class Misspelled:
-    @hookimpl
-    def register_event(self) -> None: ...
-
-    @hookimpl(specname="track_events")
-    def emit(self) -> None: ...
-
-    @hookimpl(optionalhook=True)
-    def start_up(self) -> None: ...
-
-    @hookimpl
-    def startup(self) -> None: ...
-
-    @hookimpl
-    def register_routes(self) -> None: ...
-
-
-def test_misspelled_hook_is_reported(warnings: pytest.LogCaptureFixture) -> None:
-    """The warning has the near name. An optional hook, and one of Datasette that a host does not call, is no mistake."""
-    Plugins().register(Misspelled())
-
-    messages = [record.getMessage().partition("implements ")[2] for record in warnings.records]
-    assert messages == [
-        "'track_events', which is not a hook, so it is never called; did you mean 'track_event'?",
-        "'register_event', which is not a hook, so it is never called; did you mean 'register_events'?",
-    ]
-
-
-def test_no_hook_of_datasette_is_reported() -> None:
-    """None is as similar to one of ours as a misspelled name is."""
-    specs = pytest.importorskip("datasette.hookspecs")
-    names = [name for name, spec in vars(specs).items() if hasattr(spec, "datasette_spec")]
-    plugin = type("AllOfThem", (), {name: hookimpl(lambda self: None) for name in names})()
-
-    assert len(names) > 20
-    assert list(misspelled_hooks(plugin)) == []

@@ -174,6 +174,8 @@ class OutboxDirectory:
         self._reported: set[Path] = set()
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except FileExistsError:
+            raise OutboxError(directory, "it is a file; name a directory in HELIOGRAPH_OUTBOX") from None
         except OSError as error:
             raise OutboxError(directory, f"it cannot be created: {error.strerror}") from error
         if not os.access(self.directory, os.R_OK | os.W_OK | os.X_OK):

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import itertools
 import types
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from importlib.metadata import entry_points
-from typing import Any, Final, TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 import pluggy
 
 from heliograph.errors import PluginError, qualified_name
 from heliograph.hooks import specs as hookspecs
+from heliograph.hooks.plugin_checks import label_of, problem_of, warn_of_uncalled_hooks
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
-from heliograph.runtime.safe_logger import SafeLogger
-from heliograph.semconv import SCOPE
 
 ENTRY_POINT_GROUP: Final = "heliograph"
 """The group of the entry points by which an installed distribution adds a plugin to every host."""
-HOOK_MARK: Final = f"{hookspecs.PROJECT_NAME}_impl"
-"""The attribute that pluggy's marker sets on a hook function."""
-
-_HOOKS: Final = [name for name, spec in vars(hookspecs).items() if hasattr(spec, f"{hookspecs.PROJECT_NAME}_spec")]
-_SIMILARITY: Final = 0.8
-"""The similarity, from 0 to 1, of a name that is probably misspelled. No other hook of Datasette is as similar to one of ours."""
-
-logger: Final = SafeLogger(SCOPE)
 
 FUNCTION_WITH_YIELD: Final = "the hook, or the function that it returned, contains `yield`, so it did not run; mark a hook wrapper with wrapper=True"
 """The error of a hook whose result is a generator."""
@@ -55,22 +45,19 @@ class Plugins:
             PluginError: The plugin has no hook function; one of them has an argument that the hook does not have; it is
                 registered already; it cannot be hashed; it is a class whose methods need an instance; or its own code fails.
         """
-        if not any(_options_of_hook(plugin, name) is not None for name in dir(plugin)):
-            raise PluginError(f"the plugin {plugin!r} has no function that is marked with @hookimpl")
+        problem, label = problem_of(plugin), label_of(plugin)
+        if problem is not None:
+            raise PluginError(f"the plugin {label} {problem}")
         if any(plugin is each for each in self):
-            raise PluginError(f"the plugin {plugin!r} is registered already")
-        if isinstance(plugin, type) and any(
-            inspect.isfunction(member) and hasattr(member, HOOK_MARK) for member in vars(plugin).values()
-        ):
-            raise PluginError(f"the plugin {plugin!r} is a class; register an instance of it")
+            raise PluginError(f"the plugin {label} is registered already; register it once")
         name = self._new_name(plugin)
         try:
             hash(plugin)  # pluggy keeps plugins in sets
             self._manager.register(plugin, name)
         except PROGRAM_ERRORS as error:  # pluggy reads all attributes of the plugin, which may be properties
             self._manager.unregister(name=name)  # older releases of pluggy keep the hooks before the one that failed
-            raise PluginError(f"the plugin {plugin!r} cannot be registered: {error}") from error
-        warn_of_misspelled_hooks(plugin)
+            raise PluginError(f"the plugin {label} cannot be registered: {error}") from error
+        warn_of_uncalled_hooks(plugin)
         self._calls_by_plugin.clear()
 
     def _new_name(self, plugin: object) -> str:
@@ -153,41 +140,6 @@ class Plugins:
     def _caller_of(self, plugin: object, hook: str) -> HookCall:
         others = [other for other in self._implementers(hook).values() if other is not plugin]
         return cast("HookCall", self._manager.subset_hook_caller(hook, others))
-
-
-def misspelled_hooks(plugin: object) -> Iterator[tuple[str, str]]:
-    """Yield the name of each hook function of a plugin that no host will call, with the name that was probably meant.
-
-    A plugin may have hooks of Datasette that a `Host` does not call. So only a name is reported that is nearly one of ours.
-    """
-    for name in dir(plugin):
-        options = _options_of_hook(plugin, name)
-        if options is None or options.get("optionalhook"):
-            continue
-        hook = options.get("specname") or name
-        near = difflib.get_close_matches(hook, _HOOKS, n=1, cutoff=_SIMILARITY)
-        if near and hook not in _HOOKS:
-            yield hook, near[0]
-
-
-def _options_of_hook(plugin: object, name: str) -> dict[str, Any] | None:
-    """Return the arguments of `hookimpl` for an attribute of a plugin, or `None` if it is no hook function, or cannot be read."""
-    try:
-        options = getattr(getattr(plugin, name, None), HOOK_MARK, None)
-    except PROGRAM_ERRORS:  # a property, or a lazy object
-        return None
-    return options if type(options) is dict else None
-
-
-def warn_of_misspelled_hooks(plugin: object) -> None:
-    """Log a warning for each hook function of a plugin whose name is nearly that of a hook."""
-    for name, near in misspelled_hooks(plugin):
-        logger.warning(
-            "The plugin %r implements %r, which is not a hook, so it is never called; did you mean %r?",
-            plugin,
-            name,
-            near,
-        )
 
 
 def result_of(result: object) -> object:

@@ -13,7 +13,7 @@ from opentelemetry.trace import NoOpTracerProvider
 from heliograph.host import Host
 from heliograph.instrumentation import problems_of
 from heliograph.sdk.exporters import TelemetrySignal
-from heliograph.settings import Settings
+from heliograph.settings import Settings, settings_or_environment
 from heliograph.telemetry.otel_api import NoOpLoggerProvider
 from heliograph.telemetry.providers import is_disabled
 
@@ -57,7 +57,7 @@ def configure(
     def problems(values: Mapping[str, object]) -> list[str]:
         return [*problems_of(values), *problems_of_environment(os.environ, *TelemetrySignal)]
 
-    settings = Settings.from_env(check=problems) if settings is None else settings
+    settings = settings_or_environment(settings, problems)
     if is_disabled(os.environ):
         return Host(
             settings,

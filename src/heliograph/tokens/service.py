@@ -6,7 +6,7 @@ The path of a new token: `Host.create_token` → `TokenService` → `TracedToken
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from heliograph.ambient_actor import Actor
 from heliograph.errors import NoTokenHandler, PluginError, TokenHandlerNotFound, TokenInvalid, qualified_name
@@ -68,10 +68,7 @@ class TokenService:
         handlers: list[TokenHandlerLike] = []
         for result in flatten_results(self._plugins.call(REGISTER_TOKEN_HANDLER, datasette=datasette)):
             if not is_token_handler(result):
-                raise PluginError(
-                    f"the hook {REGISTER_TOKEN_HANDLER} returned an object of {qualified_name(result)}, which is not a "
-                    "token handler; return an instance of a class with the methods create_token and verify_token"
-                )
+                raise PluginError(_no_token_handler(result))
             handlers.append(result)
         return handlers
 
@@ -85,6 +82,7 @@ class TokenService:
         handler: str | None,
     ) -> str:
         """Create a token; see `Host.create_token`."""
+        _check_arguments(actor_id, restrictions, handler)
         handlers = self._handlers(datasette)
         if not handlers:
             raise NoTokenHandler
@@ -103,6 +101,30 @@ class TokenService:
             if rejection is error:
                 raise
             raise rejection from error
+
+
+def _no_token_handler(result: object) -> str:
+    kind, example = qualified_name(result), ""
+    if isinstance(result, type):
+        kind, example = f"builtins.type, the class {kind}", f", such as {result.__name__}()"
+    return (
+        f"the hook {REGISTER_TOKEN_HANDLER} returned an object of {kind}, which is not a token handler; return an instance of a "
+        f"class with the methods create_token and verify_token{example}"
+    )
+
+
+def _check_arguments(actor_id: object, restrictions: object, handler: object) -> None:
+    """Raise `TypeError` for an argument that would make a token that is worth nothing, or an error deep in a handler."""
+    if not isinstance(actor_id, (str, int)):
+        hint = "pass its id: actor['id']" if isinstance(actor_id, Mapping) else "pass the id as text"
+        raise TypeError(f"actor_id is the id of an actor, not {type(actor_id).__name__}; {hint}")
+    if restrictions is not None and not hasattr(restrictions, "abbreviated"):
+        raise TypeError(
+            f"restrictions is an object of TokenRestrictions, not {type(restrictions).__name__}; write "
+            "TokenRestrictions().allow_all('view-table')"
+        )
+    if handler is not None and not isinstance(handler, str):
+        raise TypeError(f"handler is the name of a token handler, not {type(handler).__name__}; pass its `name`")
 
 
 def _handler_named(name: str, handlers: list[TokenHandlerLike]) -> TokenHandlerLike:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from backends import REPOSITORY, free_port
-from heliograph.hooks.plugins import HOOK_MARK
+from heliograph.hooks.plugin_checks import HOOK_MARK
 from heliograph.integrations.datasette import entry_point, plugin
 from packages import install_apart
 from processes import clean_environment, run, serving

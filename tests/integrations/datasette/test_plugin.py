@@ -135,3 +135,16 @@ async def test_shutdown_flushes_in_another_thread(monkeypatch: pytest.MonkeyPatc
     await plugin.shutdown(Instance(flush_timeout_millis=700))()
 
     assert calls == [(700, False)]
+
+
+@pytest.mark.anyio
+async def test_shutdown_does_nothing_after_a_startup_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings were reported by then. A second error would hide the first one, and stop the shutdown of other plugins."""
+    monkeypatch.setattr(plugin, "providers", Providers())
+    instance = Instance(signalz="log")
+    with pytest.raises(StartupError):
+        plugin.startup(instance)
+
+    await plugin.shutdown(instance)()
+
+    assert plugin.providers.timeouts == []

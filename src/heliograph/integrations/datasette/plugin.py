@@ -34,7 +34,7 @@ from datasette.utils import StartupError
 
 from heliograph.errors import OutboxError, SettingsError
 from heliograph.events import EventLike
-from heliograph.hooks.plugins import warn_of_misspelled_hooks
+from heliograph.hooks.plugin_checks import warn_of_uncalled_hooks
 from heliograph.hooks.specs import hookimpl
 from heliograph.integrations.datasette.instance_state import state_of
 from heliograph.integrations.datasette.process_providers import ProcessProviders
@@ -75,7 +75,7 @@ def startup(datasette: Datasette) -> None:
     providers.shut_down_at_exit(instance.settings.flush_timeout_millis)
     instance.register(datasette.event_classes)
     for plugin in pm.get_plugins():
-        warn_of_misspelled_hooks(plugin)
+        warn_of_uncalled_hooks(plugin)
 
 
 def _problems(step: Callable[[], object]) -> tuple[str, ...]:
@@ -130,10 +130,17 @@ def actor_from_request(request: Request) -> None:
 
 @hookimpl
 def shutdown(datasette: Datasette) -> Callable[[], Awaitable[None]]:
-    """Return an async function that sends the telemetry held so far, within the setting ``flush_timeout_millis``."""
+    """Return an async function that sends the telemetry held so far, within the setting ``flush_timeout_millis``.
+
+    It does nothing after a startup that failed because of the settings, which has been reported.
+    """
 
     async def inner() -> None:
-        await state_of(datasette).end_tokens()
-        await asyncio.to_thread(providers.flush_at_shutdown, state_of(datasette).settings.flush_timeout_millis)
+        try:
+            instance = state_of(datasette)
+        except SettingsError:  # `startup` has raised it, too
+            return
+        await instance.end_tokens()
+        await asyncio.to_thread(providers.flush_at_shutdown, instance.settings.flush_timeout_millis)
 
     return inner

@@ -20,7 +20,7 @@ import msgspec
 import typing_extensions
 from msgspec import inspect
 
-from heliograph.events import Attribute
+from heliograph.events import Attribute, Privacy
 from heliograph.schema.compile.class_fields import ClassField, fields_of_class
 from heliograph.schema.compile.constraints import Constraints, constraints_in
 from heliograph.schema.compile.texts import text_type
@@ -129,6 +129,7 @@ class _TypeBuilder:
     def _build(self, hint: Any, constraints: Constraints) -> Type:
         origin, arguments = typing.get_origin(hint), typing.get_args(hint)
         if origin is Annotated:
+            _check_metadata(hint.__metadata__)
             _check_constraints(arguments[0], hint.__metadata__)
             return self.build(arguments[0], constraints_in(hint.__metadata__, constraints))
         inner = _behind_names(hint, origin, arguments)
@@ -152,6 +153,10 @@ class _TypeBuilder:
         is_own_class = type(hint).__name__ == "PydanticRecursiveRef" or hint is typing_extensions.Self
         if is_own_class and self._parents:
             return self._parents[-1]
+        if isinstance(hint, Attribute):
+            raise InvalidAnnotation(
+                "an Attribute is not a type; write Annotated[str, Attribute(…)], with the type of the field"
+            )
         raise InvalidAnnotation(f"{hint!r} has no form in JSON; annotate it otherwise, or as `Any`")
 
     def _union(self, hints: tuple[object, ...], constraints: Constraints) -> Type:
@@ -283,6 +288,17 @@ _QUALIFIERS: Final = frozenset(
     for name in ("Final", "Required", "NotRequired", "ReadOnly")
     if hasattr(module, name)
 )
+
+
+def _check_metadata(metadata: tuple[object, ...]) -> None:
+    """Reject what looks like a declaration and is none: its author would believe that a value is protected."""
+    for each in metadata:
+        if isinstance(each, Privacy):
+            raise InvalidAnnotation(
+                f"Privacy.{each.name} alone protects nothing; write Attribute(privacy=Privacy.{each.name})"
+            )
+        if each is Attribute:
+            raise InvalidAnnotation("the class Attribute alone declares nothing; write Attribute(…)")
 
 
 def _check_constraints(hint: object, metadata: tuple[object, ...]) -> None:

@@ -13,7 +13,7 @@ import json
 import re
 import typing
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from heliograph.errors import SchemaError
 from heliograph.events import (
@@ -263,7 +263,7 @@ def _body(
         inside = {each.path: each.name for each in wire_attributes(fields, event_name)}
         return parse_message(message, {**inside, **{field.name: str(field.attribute) for field in fields}})
     except ValueError as error:
-        raise SchemaError(event_class, f"its message {message!r} cannot be used: {error}") from error
+        raise SchemaError(event_class, f"its message {message!r} cannot be used: {error}") from None
 
 
 # Its fields
@@ -281,12 +281,20 @@ def _fields(event_class: type, event_name: str, alias: object = None) -> tuple[F
     problems: list[str] = []
     for field in _class_fields(event_class, alias or event_class):
         try:
+            _check_default(event_class, field.name)
             found.append(_field(event_name, field, declared.get(field.name), types.get(field.name)))
         except InvalidAnnotation as error:
             problems.append(f"its field {field.name!r} has no schema: {error}")
     if problems:
         raise SchemaError(event_class, *problems)
     return tuple(found)
+
+
+def _check_default(event_class: Any, name: str) -> None:
+    if isinstance(event_class.__dataclass_fields__[name].default, Attribute):
+        raise InvalidAnnotation(
+            "its default is an Attribute; write it into the annotation: Annotated[str, Attribute(…)]"
+        )
 
 
 def _class_fields(event_class: type, hint: object) -> tuple[ClassField, ...]:
