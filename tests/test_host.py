@@ -766,7 +766,7 @@ def test_second_shutdown_calls_no_function_again(telemetry: Telemetry) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"signals": "log"}, Settings])
-def test_settings_of_another_type_are_an_error(settings: Any) -> None:
+def test_settings_of_another_type_are_an_error(settings: object) -> None:
     """A dict of settings, or the class, is reported where it is given."""
     with pytest.raises(TypeError, match="settings must be an object of Settings"):
         Host(settings)

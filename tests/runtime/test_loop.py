@@ -484,5 +484,5 @@ def test_coroutine_in_place_of_a_function_is_an_error(background: BackgroundLoop
 
 def test_sync_function_in_place_of_an_async_one_is_an_error(background: BackgroundLoop) -> None:
     """It needs no loop."""
-    with pytest.raises(TypeError, match="len.* is not async; call it without"):
+    with pytest.raises(TypeError, match=r"len.* is not async; call it without"):
         background.call(len, "abc")  # type: ignore[arg-type]
