@@ -11,12 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 
 from backends import LogRecord, free_port
 from heliograph import Host, Settings
 from otlp_receiver import Receiver
+from packages import require
 from processes import Server, clean_environment, otlp, serving
 
 SECRET = "the secret of the apps"
@@ -148,6 +147,9 @@ def test_200_requests_at_once_without_middleware(tmp_path: Path, tokens: dict[st
 
 def test_websockets(tmp_path: Path, tokens: dict[str, str]) -> None:
     """Several are open at once, and each has its own actor, in all of its messages."""
+    require("websockets")
+    from websockets.sync.client import connect  # it may be missing
+
     cases = [(prefix, user) for prefix in [*BY_DEPENDENCY, "authenticated", "token"] for user in USERS[:2]]
     with running(tmp_path, "app") as app:
         url = app.server.url.replace("http:", "ws:")
@@ -169,6 +171,10 @@ def test_websockets(tmp_path: Path, tokens: dict[str, str]) -> None:
 
 def test_websockets_that_are_refused(tmp_path: Path) -> None:
     """The middleware answers the handshake of a rejected token; FastAPI closes the websocket that has no token."""
+    require("websockets")
+    from websockets.exceptions import InvalidStatus  # it may be missing
+    from websockets.sync.client import connect
+
     with running(tmp_path, "app") as app:
         url = app.server.url.replace("http:", "ws:") + "/token/socket"
         statuses = []
