@@ -222,7 +222,7 @@ def test_verification_is_one_indexed_query_and_then_none(host: TokenHost, tmp_pa
     host.run(host.verify_token(token))
     host.clock.now += 10
     queries: list[str] = []
-    reader = host._databases["_tokens"]._reader
+    reader = host.get_database("_tokens")._reader
     assert reader is not None
     reader.set_trace_callback(queries.append)
 
