@@ -1,0 +1,63 @@
+"""The middleware that makes the user of a request the actor of its events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+
+from heliograph.ambient_actor import Actor, acting_as
+from heliograph.integrations.django.streams import keep_actor
+from heliograph.integrations.django.user import ActorOfUser, actor_of_user
+
+_ATTRIBUTE: Final = "_heliograph_actor"
+"""The attribute of a request that has its actor."""
+
+
+class HeliographMiddleware:
+    """Makes the user of each request the actor of its events, under WSGI and ASGI.
+
+    Its place in ``MIDDLEWARE`` is after ``AuthenticationMiddleware``. It raises nothing: where the user cannot be determined, a warning
+    is logged, and events have no actor.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[Any], Any]) -> None:
+        self.get_response = get_response
+        self._is_async = bool(iscoroutinefunction(get_response))
+        if self._is_async:
+            markcoroutinefunction(self)
+        else:
+            # Not a method of the class: in an async chain, Django would run it in a thread for each request.
+            self.process_view = self._prepare_view
+
+    def actor(self, user: Any) -> Actor | None:
+        """Return the actor for a user: its primary key as ``id``, and `None` for an anonymous user. A subclass may add keys."""
+        return actor_of_user(user)
+
+    def __call__(self, request: Any) -> Any:
+        """Return the response, or an awaitable of it."""
+        actor = ActorOfUser(request, self.actor)
+        setattr(request, _ATTRIBUTE, actor)
+        return self._respond_async(request, actor) if self._is_async else self._respond(request, actor)
+
+    def _respond(self, request: Any, actor: ActorOfUser) -> Any:
+        with acting_as(actor):
+            response = self.get_response(request)
+        keep_actor(response, actor)
+        return response
+
+    async def _respond_async(self, request: Any, actor: ActorOfUser) -> Any:
+        await actor.evaluate_async()
+        with acting_as(actor):
+            response = await self.get_response(request)
+        keep_actor(response, actor)
+        return response
+
+    def _prepare_view(self, request: Any, view: Callable[..., Any], _args: object, _kwargs: object) -> None:
+        # An async view cannot evaluate the user.
+        if iscoroutinefunction(view):
+            getattr(request, _ATTRIBUTE).evaluate()

@@ -1,0 +1,149 @@
+"""The actor of a request: its user, as far as it is known.
+
+Django's `request.user` is lazy. It is evaluated in sync code alone, and asks the database; in async code it raises an exception, even
+after ``await request.auser()``. Both keep what they found, in different places. Django REST Framework authenticates in the view, and
+replaces `request.user`. So the user is looked for where it may be known, and is evaluated only where nobody has done so.
+
+The request stays what it is without us. Whoever evaluates the user marks the session as accessed, which adds ``Vary: Cookie`` to the
+response; an invalid session becomes a new one, and the response deletes the cookie. A session that nobody else uses has neither effect. So
+the traces of our evaluation are removed. They are in attributes that Django does not document, which a test compares with each
+supported version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeAlias
+
+from asgiref.sync import sync_to_async
+from django.contrib.sessions.backends.base import SessionBase
+from django.utils.functional import LazyObject, empty
+
+from heliograph.ambient_actor import Actor, RequestActor, failures
+from heliograph.errors import qualified_name
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
+
+ActorOf: TypeAlias = Callable[[Any], "Actor | None"]
+"""A function that returns the actor for a user."""
+
+CACHES: Final = ("_cached_user", "_acached_user")
+"""The attributes in which a request keeps its user: found by `request.user`, and by `request.auser`."""
+WRAPPED: Final = "_wrapped"
+"""The attribute in which a lazy object keeps what it was evaluated to."""
+SESSION_CACHE: Final = "_session_cache"
+"""The attribute in which a session keeps what it loaded."""
+
+
+class ActorOfUser(RequestActor):
+    """Returns the actor of the user of a request, each time that an event without an actor is created.
+
+    Args:
+        request: The request.
+        actor_of: Returns the actor for a user.
+    """
+
+    def __init__(self, request: Any, actor_of: ActorOf) -> None:
+        super().__init__()
+        self._request = request
+        self._actor_of = actor_of
+        self._is_evaluated = False
+        self._evaluated: Actor | None = None
+
+    def unknown(self) -> Actor | None:
+        """Return the actor for the user that the program knows by now, or else for the one that we evaluate."""
+        attributes = vars(self._request)
+        user = attributes.get("user")
+        if user is not None and not _is_unevaluated(user):
+            return self._actor_of(user)
+        if CACHES[1] in attributes:
+            return self._actor_of(attributes[CACHES[1]])
+        if not self._is_evaluated and not _is_async():
+            self.evaluate()
+        return self._evaluated
+
+    def evaluate(self) -> None:
+        """Evaluate the user now, once, in sync code. A failure is logged."""
+        user = vars(self._request).get("user")
+        if self._is_evaluated or not _is_unevaluated(user):
+            return
+        # Before the evaluation: a function that it calls may track an event, and ask again.
+        self._is_evaluated = True
+        try:
+            with _without_traces(self._request):
+                self._evaluated = self._actor_of(copy.copy(user))
+        except PROGRAM_ERRORS as error:
+            _log(error)
+
+    async def evaluate_async(self) -> None:
+        """Evaluate the user now, once, in async code. A failure is logged."""
+        attributes = vars(self._request)
+        if CACHES[1] in attributes or not _is_unevaluated(attributes.get("user")):
+            return
+        if not hasattr(self._request, "auser"):  # the user of a middleware that does not know async code
+            await sync_to_async(self.evaluate)()
+            return
+        self._is_evaluated = True
+        try:
+            with _without_traces(self._request):
+                self._evaluated = self._actor_of(await self._request.auser())
+        except Exception as error:  # whatever the session's store or the database raises
+            _log(error)
+
+
+def actor_of_user(user: Any) -> Actor | None:
+    """Return an actor that has the primary key of an authenticated user as its id."""
+    return {"id": str(user.pk)} if user.is_authenticated else None
+
+
+def _is_async() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _is_unevaluated(user: object) -> bool:
+    return isinstance(user, LazyObject) and getattr(user, WRAPPED) is empty
+
+
+def _log(error: BaseException) -> None:
+    message = "The user of a request could not be determined, so its events have no actor."
+    failures.log(("user", qualified_name(error)), message, error=error)
+
+
+@contextmanager
+def _without_traces(request: Any) -> Iterator[None]:
+    """Undo what the evaluation of the user changes in the request and in its session.
+
+    There is one exception: a session that got a new key, because the secret of the site changed, has to be saved.
+    """
+    attributes = vars(request)
+    caches = {name: attributes[name] for name in CACHES if name in attributes}
+    try:
+        with _session_as_before(attributes.get("session")):
+            yield
+    finally:
+        for name in CACHES:
+            attributes.pop(name, None)
+        attributes.update(caches)
+
+
+@contextmanager
+def _session_as_before(session: Any) -> Iterator[None]:
+    if not isinstance(session, SessionBase):
+        yield
+        return
+    state, key = dict(vars(session)), session.session_key
+    try:
+        yield
+    finally:
+        if session.session_key in (None, key):
+            is_valid = session.session_key is not None and session.modified == state["modified"]
+            # What was loaded is kept, so that the program need not load it again.
+            loaded = {name: value for name, value in vars(session).items() if is_valid and name == SESSION_CACHE}
+            vars(session).clear()
+            vars(session).update({**loaded, **state})

@@ -1,0 +1,123 @@
+"""The example for Django, under gunicorn (WSGI) and uvicorn (ASGI): the receiver sees the actor of each request."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from backends import free_port
+from otlp_receiver import Receiver
+from packages import require
+from processes import EXAMPLES, otlp, program_environment, run, serving
+
+ACTORS = 20
+ROUNDS = 34
+"""With six requests in each, these are 204 requests."""
+
+SERVERS = {
+    "gunicorn, sync": ["gunicorn", "--workers", "2", "--pythonpath", str(EXAMPLES), "django_app:application", "--bind"],
+    "gunicorn, gthread": [
+        *("gunicorn", "--worker-class", "gthread", "--threads", "16"),
+        *("--pythonpath", str(EXAMPLES), "django_app:application", "--bind"),
+    ],
+    "uvicorn": ["uvicorn", "--app-dir", str(EXAMPLES), "django_app:asgi_application", "--host", "127.0.0.1", "--port"],
+}
+PREPARE = f"""
+import json, sys
+import django_app
+from django.core.management import call_command
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.models import User
+from django.contrib.sessions.backends.db import SessionStore
+from rest_framework.authtoken.models import Token
+
+call_command("migrate", verbosity=0)
+User.objects.create_user("root", password="password")
+users = []
+for number in range({ACTORS}):
+    user = User.objects.create(username=f"user{{number}}")
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.create()
+    users.append([str(user.pk), session.session_key, Token.objects.create(user=user).key])
+print(json.dumps(users))
+"""
+
+
+@dataclass(frozen=True)
+class User:
+    """A user, with a session and a token."""
+
+    id: str
+    session: str
+    token: str
+
+
+def environment(directory: Path, endpoint: str) -> dict[str, str]:
+    variables = otlp(endpoint, HELIOGRAPH_SECRET="secret", FORUM_DATABASE=str(directory / "forum.db"))
+    variables |= {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", "PYTHONWARNINGS": "ignore"}
+    environment = program_environment(**variables)
+    return {**environment, "PYTHONPATH": f"{environment['PYTHONPATH']}:{EXAMPLES}"}
+
+
+def requests_of(url: str, user: User, number: int) -> list[int]:
+    """Make a request of each kind as a user, who bans and unbans users whose names begin with the user's id."""
+    name = f"{user.id}-{number}"
+    session = {"Cookie": f"sessionid={user.session}"}
+    with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+        answers = [
+            client.post(f"/users/{name}-sync/ban", headers=session),
+            client.post(f"/users/{name}-async/unban", headers=session),
+            client.post(f"/users/ban?username={name}-stream-0&username={name}-stream-1", headers=session),
+            client.post(f"/users/unban?username={name}-astream-0&username={name}-astream-1", headers=session),
+            client.post(f"/api/users/{name}-token/ban", headers={"Authorization": f"Token {user.token}"}),
+            client.post(f"/users/-{name}-anonymous/ban"),
+        ]
+    return [answer.status_code for answer in answers]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_each_event_has_the_user_of_its_request(tmp_path: Path, server: str) -> None:
+    """Sync and async views, sync and async streams, a token that is verified in the view, and nobody: never another request's."""
+    for package in ("django", "rest_framework", "gunicorn"):
+        require(package)
+    port = free_port()
+    command = [sys.executable, "-m", *SERVERS[server]]
+    command.append(f"127.0.0.1:{port}" if "gunicorn" in server else str(port))
+    with Receiver() as receiver:
+        variables = environment(tmp_path, receiver.endpoint)
+        prepared = run([sys.executable, "-c", PREPARE], cwd=tmp_path, env=variables)
+        assert prepared.returncode == 0, prepared.stderr
+        users = [User(*each) for each in json.loads(prepared.stdout)]
+        with serving(command, port=port, log=tmp_path / "log", env=variables, cwd=tmp_path) as process:
+            with ThreadPoolExecutor(ACTORS) as clients:
+                answers = list(
+                    clients.map(lambda number: requests_of(process.url, users[number % ACTORS], number), range(ROUNDS))
+                )
+            assert answers == [[200] * 6] * ROUNDS, process.output()
+            with httpx.Client(base_url=process.url, trust_env=False, timeout=60) as client:
+                # A session that begins, and a token beside the session of somebody else.
+                assert client.post("/login", json={"username": "root", "password": "password"}).status_code == 200
+                assert client.post("/users/1-login/ban").status_code == 200
+                both = {"Authorization": f"Token {users[0].token}"}
+                assert client.post(f"/api/users/{users[0].id}-both/ban", headers=both).status_code == 200
+            process.stop()
+        assert "Traceback" not in process.output()
+        logs = receiver.logs()
+    names = Counter(str(log.attributes[f"{log.event_name}.user.username"]) for log in logs)
+    assert names.total() == len(names) == ROUNDS * 8 + 2
+    mixed = [
+        log.attributes
+        for log in logs
+        if log.attributes.get("user.id", "") != str(log.attributes[f"{log.event_name}.user.username"]).partition("-")[0]
+    ]
+    assert mixed == []
