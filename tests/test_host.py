@@ -769,7 +769,7 @@ def test_second_shutdown_calls_no_function_again(telemetry: Telemetry) -> None:
 def test_settings_of_another_type_are_an_error(settings: object) -> None:
     """A dict of settings, or the class, is reported where it is given."""
     with pytest.raises(TypeError, match="settings must be an object of Settings"):
-        Host(settings)
+        Host(settings)  # type: ignore[arg-type]
 
 
 def test_function_that_fails_at_restart_is_called_again(telemetry: Telemetry) -> None:

@@ -179,7 +179,8 @@ def test_warning_says_how_to_have_none(
     [
         ({}, "Make the host with heliograph.configure(), after any other setup of OpenTelemetry"),
         ({"OTEL_LOGS_EXPORTER": "console"}, "OTEL_LOGS_EXPORTER is set, but Host() does not read it."),
-        ({"OTEL_CONFIG_FILE": "otel.yaml"}, "that OTEL_CONFIG_FILE describes."),
+        ({"OTEL_CONFIG_FILE": "otel.yaml"}, "Add it to the file of OTEL_CONFIG_FILE"),
+        ({"OTEL_CONFIG_FILE": "a.yaml", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://a"}, "Add it to the file of"),
     ],
 )
 def test_advice_for_a_host(environ: dict[str, str], expected: str) -> None:
