@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -453,6 +454,26 @@ def test_flush_cancels_our_own_backoff(tmp_path: Path) -> None:
     bench.sender.cancel_backoff()
 
     assert bench.sender.is_ready()
+
+
+@pytest.mark.parametrize("refused", [TOO_LARGE, BAD_DATA])
+def test_halves_of_a_refused_batch_wait_as_long_as_the_server_asks(tmp_path: Path, refused: Verdict) -> None:
+    """`Retry-After` is a minimum for every status. Then a smaller batch is sent."""
+    refused = replace(refused, retry_after_seconds=30.0)
+    bench = Bench(tmp_path, lambda uids: refused if len(uids) > 2 else DELIVERED)
+    journal = journal_of(range(8))
+    sizes = []
+    while bench.sender.send_next(journal) is not Outcome.EMPTY:
+        sizes.append(len(bench.transport.requests[-1]))
+        if not bench.sender.is_ready():
+            assert bench.sender.waiting_seconds() >= 30
+            bench.sender.cancel_backoff()
+            assert not bench.sender.is_ready()
+            bench.now += 100
+
+    assert sizes[0] == 8
+    assert max(sizes[3:]) <= 2
+    assert bench.counts.total(OUTBOX_DELIVERED) == 8
 
 
 def test_flush_does_not_cancel_what_the_server_asked_for(tmp_path: Path) -> None:

@@ -171,6 +171,7 @@ Known limits
 - ``drop_oldest`` drops segments of the process itself, never those of others.
 - Records that are damaged at the end of a journal are counted by the lengths of their frames, as far as these can be followed, and
   as at least one: the true number cannot be known.
+- If a server refuses a single record as invalid and asks to wait, another record is tried at once.
 - A record that is dropped while it is being sent may be counted as dropped, and arrive all the same.
 - A thread that drops segments logs and counts while it holds the writer's lock. If the handler of a signal interrupts logging
   or counting on another thread, and emits, the two can wait for each other.

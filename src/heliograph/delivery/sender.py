@@ -10,7 +10,7 @@
    - delivered, partial: count, reset the backoff, and let the batches grow a little.
    - split: halve the size of batches, and send the two halves of this one, one after the other (step 3 for each).
    - bad data: the server says that the data is invalid. One bad record may spoil a whole request, so the halves are sent
-     separately until it is alone.
+     separately until it is alone. If the server asks to wait with either of the two, a smaller batch is sent after that time.
    - A record that is refused alone is a suspect. It becomes a dead letter if the destination accepts a different record; else
      all records wait (`heliograph.delivery.refusals` has the rules).
    - retry, hold: schedule the next attempt (backoff, and at least the server's `Retry-After`), rewind the source to the
@@ -220,8 +220,12 @@ class Sender:
             case Action.DELIVERED | Action.PARTIAL:
                 return self._note_success(this, entries, verdict)
             case Action.SPLIT | Action.BAD_DATA:
-                if verdict.action is Action.SPLIT:
+                asks_to_wait = bool(verdict.retry_after_seconds)
+                if verdict.action is Action.SPLIT or asks_to_wait:
                     self._shrink_batches(entries)
+                if len(entries) > 1 and asks_to_wait:  # then a smaller batch is sent
+                    self._schedule_retry(verdict)
+                    return False
                 if len(entries) > 1:
                     half = len(entries) // 2
                     parts += [entries[half:], entries[:half]]
