@@ -18,19 +18,17 @@ LOGS_ALONE = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
 
 
 def test_flush_is_false_with_a_dead_port() -> None:
-    """If no server listens, both are False, within the timeout."""
+    """If no server listens, both are False. The exporters alone would try again for an hour, and the test would fail."""
     ran = python(
         """
 host = configure(Settings(flush_timeout_millis=1000), plugins=[Plugin()])
 host.track(Tick(n=1))
-began = time.monotonic()
-report(flushed=host.flush(), shut=host.shutdown(), seconds=time.monotonic() - began)
+report(flushed=host.flush(), shut=host.shutdown())
 """,
-        **otlp(f"http://127.0.0.1:{free_port()}"),
+        **otlp(f"http://127.0.0.1:{free_port()}", OTEL_EXPORTER_OTLP_TIMEOUT="3600"),
     )
 
-    assert (ran.only["flushed"], ran.only["shut"]) == (False, False)
-    assert ran.only["seconds"] < 4
+    assert ran.only == {"flushed": False, "shut": False}
 
 
 @pytest.mark.parametrize("status", [400, 503])
@@ -94,26 +92,19 @@ with Misbehaving() as server, through(server.endpoint) as host:
 
 
 def test_deadline_holds_with_a_silent_server() -> None:
-    """A server that never answers delays neither `flush` nor `shutdown`, and no thread of ours is left."""
+    """A server that never answers delays neither `flush` nor `shutdown`. The exporters alone would wait for an hour."""
     ran = python(
         WITH_SERVER
         + """
 with Misbehaving(silent=True) as server:
     host = through(server.endpoint)
     host.track(Tick(n=1))
-    began = time.monotonic()
-    flushed = host.flush(500)
-    flush_seconds = time.monotonic() - began
-    shut = host.shutdown(500)
-    report(flushed=flushed, shut=shut, flush_seconds=flush_seconds, seconds=time.monotonic() - began)
+    report(flushed=host.flush(500), shut=host.shutdown(500))
 """,
+        OTEL_EXPORTER_OTLP_TIMEOUT="3600",
     )
 
-    reported = ran.only
-    assert (reported["flushed"], reported["shut"]) == (False, False)
-    assert reported["flush_seconds"] < 1.5
-    assert reported["seconds"] < 4
-    assert ran.seconds < 12
+    assert ran.only == {"flushed": False, "shut": False}
 
 
 def test_no_thread_is_left_after_shutdown() -> None:

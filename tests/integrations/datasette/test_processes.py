@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from arrived import shares, without_uid
+from arrived import credential, shares, without_uid
 from backends import free_port, wait_until
 from heliograph import Host, Settings
 from otlp_receiver import Receiver
@@ -178,12 +178,14 @@ def test_plugin_of_the_examples_runs_unchanged(directory: Path, receiver: Receiv
     shutil.copy(EXAMPLES / "forum.py", directory / "plugins")
 
     with datasette(directory, *ARGUMENTS, secret=SECRET, **otlp(receiver.endpoint)) as server:
-        assert server.get("/-/ban", good_token()).status == 200
+        token = good_token()
+        assert server.get("/-/ban", token).status == 200
         server.stop()
 
     [record] = receiver.logs()
     assert (record.event_name, record.severity_number, record.body) == ("forum.ban_user", 13, "alice banned spambot")
-    assert without_uid(record) == {"forum.ban_user.user.username": "spambot", "user.id": "alice"}
+    expected = {"forum.ban_user.user.username": "spambot", "user.id": "alice", **credential(token)}
+    assert without_uid(record) == expected
     assert "heliograph" not in server.output()
 
 
