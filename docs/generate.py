@@ -21,7 +21,9 @@ import click
 from heliograph import semconv
 from heliograph.cli.main import cli
 from heliograph.schema.export import json_vocabulary
+from heliograph.schema.registry import SchemaRegistry
 from heliograph.settings import FIELDS, variable_name
+from heliograph.tokens.events import TOKEN_EVENTS
 from heliograph.values import forms
 from heliograph.values.text import to_readable_json
 
@@ -63,7 +65,7 @@ def wire_names() -> str:
         parts.append(f"## {title}\n\n{table(('name', ''), rows)}")
     metrics = [(f"`{name}`", f"`{name.unit}`", name.brief) for name in names if isinstance(name, semconv.MetricName)]
     parts.append(f"## Metrics\n\n{table(('name', 'unit', ''), metrics)}")
-    parts.append(EVENT_NAMES)
+    parts += [EVENT_NAMES, own_events()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -77,6 +79,27 @@ property `database` becomes `db.namespace`, and `table` becomes `db.collection.n
 
 Names do not depend on data: a property whose type is a union with a class or a dict in it, such as `Card | Cash`, is one
 attribute, with JSON text."""
+
+
+def own_events() -> str:
+    """Return the section of heliograph's own events, from their schemas."""
+    registry = SchemaRegistry(namespace="app")
+    registry.register_all(TOKEN_EVENTS)
+    rows = [
+        (
+            f"`{schema.event_name}`",
+            schema.brief,
+            ", ".join(f"`{each.attribute}`" for each in schema.fields or () if each.declared.name is None),
+        )
+        for schema in registry.values()
+    ]
+    return f"{OWN_EVENTS}\n\n{table(('event', '', 'attributes of its own'), rows)}"
+
+
+OWN_EVENTS = """## Events about tokens
+
+Each has `heliograph.token.target.id`, `heliograph.token.id`, `heliograph.token.handler`, and the actor. Datasette's own
+`datasette.create_token` gets `heliograph.token.id`, and no second event is made for its token."""
 
 
 def value_forms() -> str:

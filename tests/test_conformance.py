@@ -37,6 +37,7 @@ ATTRIBUTES = {
     "heliograph.token.handler",
     "heliograph.token.id",
     "heliograph.token.key_number",
+    "heliograph.token.target.id",
     "heliograph.token.result",
     "heliograph.outbox.reason",
     "otel.event.name",
@@ -115,6 +116,7 @@ def emitted(telemetry: Telemetry, tmp_path: Path) -> Iterator[Telemetry]:
         emitter._logger = broken = BreakableLogger(emitter._logger)  # type: ignore[assignment]
         broken.is_broken = True
         host.track(ThingEvent(number=1, many={}))
+        broken.is_broken = False
         token = host.call(host.create_token, "root", expires_after=3600)
         with pytest.raises(TokenInvalid):
             host.call(host.verify_token, token + "x")
@@ -158,7 +160,8 @@ def declared_name(name: str) -> str:
 def test_attributes(emitted: Telemetry) -> None:
     """The emitted, the declared and the expected names are the same."""
     declared = {str(name) for name in vars(semconv).values() if isinstance(name, semconv.AttributeName)}
-    found = {declared_name(name) for name in names(emitted) if not name.startswith(("app.", "datasette."))}
+    of_fields = ("app.", "datasette.", "heliograph.token_rejected.")
+    found = {declared_name(name) for name in names(emitted) if not name.startswith(of_fields)}
 
     assert found == declared == ATTRIBUTES
 
@@ -185,4 +188,9 @@ def test_scope_and_event_names(emitted: Telemetry) -> None:
     assert {scope.schema_url for scope in scopes} == {semconv.SCHEMA_URL}  # type: ignore[union-attr]
     assert semconv.SCHEMA_URL.endswith(f"/{conventions.version()}")
     assert {log.instrumentation_scope.name for log in emitted.logs} == {"heliograph"}  # type: ignore[union-attr]
-    assert {log.log_record.event_name for log in emitted.logs} == {"app.thing", "datasette.create_table"}
+    assert {log.log_record.event_name for log in emitted.logs} == {
+        "app.thing",
+        "datasette.create_table",
+        "heliograph.token_created",
+        "heliograph.token_rejected",
+    }

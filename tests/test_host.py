@@ -985,7 +985,7 @@ class Pages:
     @hookimpl
     def track_event(self, event):
         async def show():
-            print(event.number)
+            print(event.name)
         return show
 
 with Host(Settings(secret=("s",)), plugins=[Pages()]) as host:
@@ -1006,7 +1006,7 @@ with Host(Settings(secret=("s",)), plugins=[Pages()]) as host:
     assert ended.returncode == 0, ended.stderr
     warned = [line.partition(" is set")[0] for line in ended.stderr.splitlines()]
     assert warned == ["heliograph: No LoggerProvider", "heliograph: No TracerProvider"]
-    assert sorted(ended.stdout.split()) == ["1", "root"]
+    assert sorted(ended.stdout.split()) == ["page", "root", "token-created"]
 
 
 def test_hosts_with_one_secret_verify_each_others_signatures(telemetry: Telemetry) -> None:

@@ -14,6 +14,7 @@ from heliograph.quarantine.store import Quarantine
 from heliograph.semconv import TOKEN_VERIFY
 from heliograph.telemetry.providers import Providers
 from recorder import Telemetry
+from tokens.scripted import RecordingTracker
 
 
 @dataclass
@@ -29,7 +30,7 @@ class LargeSaleEvent(SaleEvent):
 
 
 def instrumentation_of(telemetry: Telemetry, settings: Settings, event_class: type = SaleEvent) -> Instrumentation:
-    instrumentation = Instrumentation(settings, Providers(**telemetry.providers))
+    instrumentation = Instrumentation(settings, Providers(**telemetry.providers), RecordingTracker())
     instrumentation.schemas.register(event_class)
     return instrumentation
 

@@ -45,6 +45,7 @@ from heliograph.signatures import Signatures, SignedValue
 from heliograph.telemetry.metrics import metrics_of
 from heliograph.telemetry.otel_api import LoggerProvider
 from heliograph.telemetry.providers import Providers
+from heliograph.token_tracker import HostTracker
 from heliograph.tokens.actions import CORE_ACTIONS, Action
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.service import BuiltInTokensPlugin, TokenService
@@ -127,7 +128,9 @@ class Host:
         self._providers = Providers(
             tracer_provider=tracer_provider, logger_provider=logger_provider, meter_provider=meter_provider
         )
-        self._instrumentation = Instrumentation(settings, self._providers)
+        self._background = BackgroundLoop()
+        tracker = HostTracker(self._background, self.track_event, self._track_in_background)
+        self._instrumentation = Instrumentation(settings, self._providers, tracker)
         self.schemas = self._instrumentation.schemas
         # A missing secret is generated here, not when something is first signed: two threads would generate two.
         self._signatures = Signatures(settings.secret or (secrets.token_hex(32),), settings.signature_digest)
@@ -135,7 +138,6 @@ class Host:
         self._shutdown_functions: list[Callable[[float], bool | None]] = []
         self._restart_functions: list[Callable[[], None]] = []
         self._is_shut_down = False
-        self._background = BackgroundLoop()
         self._databases = Databases(databases or {}, self._background)
         self._database_tokens = self._create_token_handler()
         self._plugins = self._load_plugins(plugins)
@@ -162,7 +164,9 @@ class Host:
         if path is not None:
             location.create_private(path)
             internal = self._databases.add(TOKENS, path)
-        handler = DatabaseTokenHandler(TokenStore(internal), cache_seconds=self.settings.token_cache_seconds)
+        handler = DatabaseTokenHandler(
+            TokenStore(internal), self._instrumentation.token_lifecycle, cache_seconds=self.settings.token_cache_seconds
+        )
         attach(self, handler)
         return handler
 
@@ -223,6 +227,12 @@ class Host:
             await self._startup.ensure_async()
         self._instrumentation.emit(event)
         await self._dispatcher.dispatch_async(self, event)
+
+    async def _track_in_background(self, event: EventLike) -> None:
+        """Do the same on the host's own loop. Providers and hooks run in worker threads: the loop also serves `call`."""
+        if not self._is_ending():
+            await anyio.to_thread.run_sync(self._instrumentation.emit, event, abandon_on_cancel=True)
+            await self._dispatcher.dispatch_in_thread(self, event)
 
     def replay(self, record: InvalidRecord) -> None:
         """Emit an event from the quarantine that is valid by now, with its first id, time, actor and span.

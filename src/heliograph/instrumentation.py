@@ -19,6 +19,8 @@ from heliograph.telemetry.emitter import Emitter
 from heliograph.telemetry.metrics import metrics_of
 from heliograph.telemetry.missing_providers import Advice, MissingProviders, advice_for_host
 from heliograph.telemetry.providers import Providers
+from heliograph.tokens.events import TOKEN_EVENTS
+from heliograph.tokens.lifecycle import EventTracker, TokenLifecycle
 from heliograph.tokens.telemetry import TokenTelemetry
 
 
@@ -30,6 +32,7 @@ class Instrumentation:
     Args:
         settings: The signals, the privacy of events and actors, and the treatment of invalid events.
         providers: The OpenTelemetry providers that telemetry goes to.
+        tracker: Tracks the events of tokens.
         advice: The way to set a provider that is missing, for the kind of host.
 
     Raises:
@@ -39,13 +42,18 @@ class Instrumentation:
         schemas: The schemas of the registered event classes.
         tokens: Records token operations as spans and durations.
         missing: Knows if events were not emitted for lack of a provider.
+        token_lifecycle: Makes the events of tokens.
     """
 
-    def __init__(self, settings: Settings, providers: Providers, advice: Advice = advice_for_host) -> None:
+    def __init__(
+        self, settings: Settings, providers: Providers, tracker: EventTracker, advice: Advice = advice_for_host
+    ) -> None:
         self._metrics = metrics_of(providers)
         self.schemas = SchemaRegistry.from_settings(settings, self._begin_to_count)
+        self.schemas.register_own(TOKEN_EVENTS)
         actor = ActorFilter(settings.actor, self.schemas.policy)
-        self.tokens = TokenTelemetry(providers, actor)
+        self.token_lifecycle = TokenLifecycle(tracker, rejections_per_minute=settings.token_rejections_per_minute)
+        self.tokens = TokenTelemetry(providers, actor, self.token_lifecycle)
         if problems := problems_of({"validation": settings.validation, "quarantine": settings.quarantine}):
             raise SettingsError(problems)
         self.missing = MissingProviders(settings.signals, providers, advice)

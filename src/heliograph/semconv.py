@@ -165,8 +165,13 @@ TOKEN_HANDLER: Final = AttributeName(
 )
 TOKEN_ID: Final = AttributeName(
     "heliograph.token.id",
-    "The id of the token that was verified, or that the event was made with. It is not secret: it cannot be used as a token. A signed token "
-    "has the first 12 digits of a hash.",
+    "The id of the token that was verified or created, or that the event was made with. It is not secret: it cannot be used as a token. A "
+    "signed token has the first 12 digits of a hash. An event about a token that was made without one has the id of that token.",
+)
+TOKEN_TARGET_ID: Final = AttributeName(
+    "heliograph.token.target.id",
+    "The id of the token that an event is about. It differs from `heliograph.token.id` if another token was used to create, revoke or rotate "
+    "it.",
 )
 TOKEN_KEY_NUMBER: Final = AttributeName(
     "heliograph.token.key_number",

@@ -179,6 +179,13 @@ def _parse_cache_seconds(value: object) -> int:
     return number
 
 
+def _parse_count(value: object) -> int:
+    number = _whole_number(value)
+    if number is None or not 0 <= number <= _MAX_POSITIVE:
+        raise ValueError(f"must be a whole number, 0 or above, and {_MAX_POSITIVE} at most")
+    return number
+
+
 def _parse_flag(value: object) -> bool:
     known = {True: True, False: False, "true": True, "1": True, "false": False, "0": False}
     word = value.strip().lower() if isinstance(value, str) else value
@@ -369,6 +376,12 @@ class Settings:
         _parse_cache_seconds,
         "The seconds for which a valid token of a database is not looked up again, from 0 to 60. A revocation by another process has an "
         "effect after this time.",
+    )
+    token_rejections_per_minute: int = _setting(
+        60,
+        _parse_count,
+        "The number of events `heliograph.token_rejected` in a minute, for each reason, in each process; `0` makes none. Rejections "
+        "beyond it are counted.",
     )
     flush_timeout_millis: int = _setting(
         5000,

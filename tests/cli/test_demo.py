@@ -47,8 +47,8 @@ def test_demo_prints_what_arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "token.create",
         "token.verify",
         "heliograph.",
-        "events: 4 sent, 4 arrived",
-        "span events: 2 sent, 2 arrived",
+        "events: 7 sent, 7 arrived",
+        "span events: 5 sent, 5 arrived",
         "token spans: 5 sent, 5 arrived",
         "Everything arrived.",
         f"datasette {path}",
@@ -56,7 +56,15 @@ def test_demo_prints_what_arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert part in ran.output
     with closing(sqlite3.connect(path)) as connection:
         names = [name for (name,) in connection.execute("select event_name from events where event_name != ''")]
-    assert sorted(names) == ["forum.ban_user", "forum.import_posts", "forum.sign_up", "forum.sign_up"]
+    assert sorted(names) == [
+        "forum.ban_user",
+        "forum.import_posts",
+        "forum.sign_up",
+        "forum.sign_up",
+        "heliograph.token_created",
+        "heliograph.token_rejected",
+        "heliograph.token_rejected",
+    ]
 
 
 @pytest.mark.parametrize("content", [b"my only copy", b"", b"x" * 5000])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from heliograph import Host, Settings, TokenHandler, hookimpl
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.providers import Providers
+from heliograph.tokens.events import TokenEvent
+from heliograph.tokens.lifecycle import TokenLifecycle
 from heliograph.tokens.telemetry import TokenTelemetry
 from recorder import Telemetry
 
@@ -41,6 +45,28 @@ class Handlers:
         return self._handlers
 
 
+class RecordingTracker:
+    """Keeps the events of tokens, and runs nothing by itself.
+
+    Attributes:
+        events: The events that were tracked, in order.
+        later: The functions that are to run later, in order.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[TokenEvent] = []
+        self.later: list[Callable[[], Awaitable[object]]] = []
+
+    async def track(self, event: TokenEvent) -> None:
+        self.events.append(event)
+
+    async def track_in_background(self, event: TokenEvent) -> None:
+        self.events.append(event)
+
+    def run_later(self, function: Callable[[], Awaitable[object]]) -> None:
+        self.later.append(function)
+
+
 def host_with(telemetry: Telemetry, *handlers: object, **settings: object) -> Host:
     """Return a host that has these handlers only."""
     return telemetry.host(
@@ -50,4 +76,5 @@ def host_with(telemetry: Telemetry, *handlers: object, **settings: object) -> Ho
 
 def token_telemetry(telemetry: Telemetry, *actor_keys: str) -> TokenTelemetry:
     """Return a `TokenTelemetry` that records into ``telemetry``."""
-    return TokenTelemetry(Providers(**telemetry.providers), ActorFilter(actor_keys or ("*", "-email")))
+    lifecycle = TokenLifecycle(RecordingTracker(), rejections_per_minute=60)
+    return TokenTelemetry(Providers(**telemetry.providers), ActorFilter(actor_keys or ("*", "-email")), lifecycle)

@@ -275,7 +275,7 @@ async def test_events_carry_the_token(telemetry: Telemetry) -> None:
             with acting_as({"id": "bob"}):
                 await host.track_event(SaleEvent(price=2))
 
-    (_, first), (_, second) = telemetry.events
+    [_, (_, first), (_, second)] = telemetry.events
     assert (first[ID], first[HANDLER]) == (actor["token_id"], "signed")
     assert ID not in second
     assert not {name for name in first if name.startswith(("user.", "heliograph.actor"))}

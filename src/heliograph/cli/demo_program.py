@@ -126,6 +126,9 @@ async def use_tokens(host: Host, sent: dict[str, int]) -> None:
                 await host.verify_token(token)
             except TokenInvalid:
                 continue
+        host.flush()  # while the span lasts: the events of the rejections, which are tracked later, are span events then
+    sent["events"] += 1 + 2  # the created token, and the rejected ones
+    sent["span_events"] += 1 + 2
     sent["token_spans"] += 1 + 4  # the expired token is created with its handler directly, outside of the host
 
 

@@ -6,6 +6,8 @@ A hook function may do its work at once, or return an async function or a corout
 2. What they returned is awaited, in the same order: in the caller's event loop if the event was tracked by
    `Host.track_event`, else later, on the host's background loop, in a copy of the caller's context.
 
+For an event that nobody waits for, such as that of a rejected token, both steps run later, and the first one in a worker thread.
+
 A plugin that fails in either step is logged and counted, and the plugins after it still run. Only the cancellation of the
 caller itself ends the second step early.
 """
@@ -17,6 +19,8 @@ import functools
 import inspect
 from collections.abc import Iterator
 from typing import Final, TypeAlias
+
+import anyio.to_thread
 
 from heliograph.events import EventLike
 from heliograph.hooks.plugins import FUNCTION_WITH_YIELD, HookCall, Plugins, is_generator, resolve_result
@@ -66,6 +70,13 @@ class TrackEventDispatcher:
         """Call the hooks, and await the async functions that they return."""
         calls = self._plugins.calls_by_plugin(TRACK_EVENT)
         await self._await_each(list(self._call_hooks(calls, datasette, event)))
+
+    async def dispatch_in_thread(self, datasette: object, event: EventLike) -> None:
+        """Call the hooks in a worker thread, so that one that blocks does not block the loop; await what they return here."""
+        calls = self._plugins.calls_by_plugin(TRACK_EVENT)
+        if calls:
+            call_all = functools.partial(list[tuple[str, object]], self._call_hooks(calls, datasette, event))
+            await self._await_each(await anyio.to_thread.run_sync(call_all, abandon_on_cancel=True))
 
     def _submit(self, async_results: AsyncResults) -> None:
         job = functools.partial(self._await_each, async_results)

@@ -64,6 +64,7 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         self._on_add = on_add
         self.policy = policy or PrivacyPolicy()
         self._readers: dict[type, EventReader] = {}
+        self._own: dict[type, EventReader] = {}
         self._inherited: dict[type, EventReader] = {}  # the readers of unregistered subclasses
         self._by_event_name: dict[tuple[str, str | None], EventReader] = {}
         self._failures = LimitedLog(logger)
@@ -92,7 +93,7 @@ class SchemaRegistry(Mapping[type, EventSchema]):
             SchemaError: The class has no schema.
             DuplicateEventName: Another class has the same event name and version.
         """
-        known = self._readers.get(event_class)
+        known = self._readers.get(event_class) or self._own.get(event_class)
         if known is not None:
             return known.schema
         schema = compile_schema(event_class, namespace=namespace or self.namespace, policy=self.policy)
@@ -102,6 +103,19 @@ class SchemaRegistry(Mapping[type, EventSchema]):
             raise DuplicateEventName(event_class, first.schema.event_class, schema.event_name)
         _warn_of_actor_attributes(schema)
         return self._add(reader)
+
+    def register_own(self, event_classes: Iterable[type]) -> None:
+        """Add heliograph's own events: they have readers, and are not among the classes of the program."""
+        for event_class in event_classes:
+            schema = compile_schema(event_class, namespace=self.namespace, policy=self.policy)
+            reader = self._own[event_class] = EventReader(schema, specialize_schema)
+            if self._on_add is not None:
+                self._on_add(reader)
+
+    @property
+    def own(self) -> list[EventSchema]:
+        """The schemas of heliograph's own events."""
+        return [reader.schema for reader in self._own.values()]
 
     def register_all(self, event_classes: Iterable[type]) -> None:
         """Register several event classes. Those without a problem are registered even if others have one.
@@ -161,6 +175,9 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         return len(self._readers)
 
     def _inherit(self, event_class: type) -> EventReader:
+        own = self._own.get(event_class)
+        if own is not None:
+            return own
         known = {id(registered): reader for registered, reader in list(self._readers.items())}
         for ancestor in ancestors(event_class)[1:]:
             reader = known.get(id(ancestor))

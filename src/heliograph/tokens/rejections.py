@@ -17,7 +17,9 @@ DATASETTE_EXPIRED: Final = "Token has expired"
 DATASETTE_REVOKED: Final = "revoked"
 """The word in the message of a Datasette handler for a revoked token."""
 
-RESULTS: Final = ("valid", "expired", "revoked", "invalid", "unrecognized", "error")
+REJECTIONS: Final = ("expired", "revoked", "invalid")
+"""The results of a rejection. A token that no handler recognizes is not rejected."""
+RESULTS: Final = ("valid", *REJECTIONS, "unrecognized", "error")
 """The values of `heliograph.token.result` for a verification."""
 
 

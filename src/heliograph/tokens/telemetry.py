@@ -41,7 +41,8 @@ from heliograph.semconv import (
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.providers import Providers
-from heliograph.tokens.rejections import RESULTS, is_rejection, rejection_result
+from heliograph.tokens.lifecycle import TokenLifecycle
+from heliograph.tokens.rejections import REJECTIONS, RESULTS, is_rejection, rejection_result
 from heliograph.values.attributes import Attributes
 
 logger: Final = SafeLogger(SCOPE)
@@ -56,17 +57,20 @@ class TokenTelemetry:
     Args:
         providers: The OpenTelemetry providers that telemetry goes to.
         actor: Selects the keys of an actor that are exported.
+        lifecycle: Makes the events of the operations.
 
     Attributes:
         actor: As given.
+        lifecycle: As given.
     """
 
-    def __init__(self, providers: Providers, actor: ActorFilter) -> None:
+    def __init__(self, providers: Providers, actor: ActorFilter, lifecycle: TokenLifecycle) -> None:
         metrics = metrics_of(providers)
         self._providers = providers
         # One tuple, so that a thread never sees the provider of one pair with the tracer of the other.
         self._known_tracer: tuple[TracerProvider | None, Tracer | None] = (None, None)
         self.actor = actor
+        self.lifecycle = lifecycle
         self._failures = LimitedLog(logger)
         self._verifications = metrics.token_verifications
         for result in RESULTS:
@@ -137,6 +141,8 @@ class TokenTelemetry:
             operation.end_span(shared)
         except PROGRAM_ERRORS as error:
             self._log_failure(error)
+        if operation.name == TOKEN_VERIFY and operation.result in REJECTIONS:
+            self.lifecycle.rejected(operation.result, operation.token_id, operation.handler)
 
     def _log_failure(self, error: BaseException) -> None:
         """Log the class of a provider's exception, without its message or traceback, which may quote a token."""

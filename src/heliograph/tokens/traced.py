@@ -9,8 +9,10 @@ from heliograph.semconv import TOKEN_CREATE
 from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost, is_token_handler, name_of_handler
 from heliograph.tokens.rejections import combined_class, is_rejection, rejection_as
 from heliograph.tokens.restrictions import TokenRestrictions
+from heliograph.tokens.stored import text
+from heliograph.tokens.stored.handler import DatabaseTokenHandler
 from heliograph.tokens.telemetry import TokenTelemetry
-from heliograph.tokens.verification import Verification
+from heliograph.tokens.verification import Verification, token_id_of
 
 
 class TracedTokenHandler:
@@ -80,15 +82,17 @@ class TracedTokenHandler:
         expires_after: int | None = None,
         restrictions: TokenRestrictions | None = None,
     ) -> str:
-        """Call the handler's `create_token`, and record the call."""
-        handler = self._traced_handler
-        with self._traced_telemetry.operation(TOKEN_CREATE, name_of_handler(handler)) as operation:
+        """Call the handler's `create_token`, and record the call. The event is tracked when it returned."""
+        handler, telemetry = self._traced_handler, self._traced_telemetry
+        with telemetry.operation(TOKEN_CREATE, name_of_handler(handler)) as operation:
             operation.set_user(actor_id)
             token: str = await handler.create_token(
                 datasette, actor_id, expires_after=expires_after, restrictions=restrictions
             )
             operation.result = "created"
-            return token
+            operation.token_id = id_of_created(handler, token)
+        await telemetry.lifecycle.created(operation.token_id, name_of_handler(handler))
+        return token
 
     async def verify_token(self, datasette: TokenHost, token: str) -> Actor | None:
         """Call the handler's `verify_token`, and record the verdict if it decides.
@@ -148,3 +152,10 @@ def _trace(
     return TracedTokenHandler(
         result, telemetry, verification, base=base if is_ours else None, rejection_class=rejection_class
     )
+
+
+def id_of_created(handler: object, token: object) -> str | None:
+    """Return the id of a token that a handler has just created, or `None` if its kind of token has none."""
+    if isinstance(handler, DatabaseTokenHandler):
+        return text.id_of(str(token))
+    return token_id_of(token, None) if isinstance(token, str) else None

@@ -204,14 +204,15 @@ def _verify_and_revoke(file: str, token: str, start: multiprocessing.synchronize
         store = host.handler.store
         claim = store.claim_first_use
 
-        async def observed(*arguments: object, **kwargs: object) -> None:
-            await claim(*arguments, **{**kwargs, "block": True, "on_claim": lambda: claimed.append(True)})  # type: ignore[arg-type]
+        async def observed(hash_: bytes, *, now: float) -> bool:
+            claimed.append(await claim(hash_, now=now))
+            return claimed[-1]
 
         store.claim_first_use = observed  # type: ignore[method-assign]
         start.wait(60)
         host.run(host.verify_token(token))
         start.wait(60)
-        results.put((len(claimed), host.run(tokens.revoke(host, token[6:18]))))  # type: ignore[attr-defined]
+        results.put((claimed.count(True), host.run(tokens.revoke(host, token[6:18]))))  # type: ignore[attr-defined]
 
 
 def test_first_use_and_revocation_happen_once_among_processes(tmp_path: Path) -> None:

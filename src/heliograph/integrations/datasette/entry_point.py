@@ -18,6 +18,7 @@ if is_supported(__version__):
         from heliograph.integrations.datasette.plugin import (  # noqa: F401 — pluggy finds the hooks here
             actor_from_request,
             asgi_wrapper,
+            register_events,
             register_token_handler,
             shutdown,
             startup,

@@ -15,11 +15,13 @@ from datasette.tokens import TokenHandler, TokenInvalid
 from heliograph.errors import SchemaError, SettingsError
 from heliograph.instrumentation import Instrumentation, problems_of
 from heliograph.integrations.datasette.distributions import namespace_of
+from heliograph.integrations.datasette.token_tracker import DatasetteTracker
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.settings import DATABASE, Settings, Validation
 from heliograph.telemetry.missing_providers import advice_for_datasette
 from heliograph.telemetry.providers import Providers
+from heliograph.tokens.lifecycle import TokenLifecycle
 from heliograph.tokens.stored import location
 from heliograph.tokens.stored.handler import DatabaseTokenHandler
 from heliograph.tokens.stored.operations import attach
@@ -51,16 +53,20 @@ class InstanceState:
         settings: The settings.
         schemas: The schemas of the registered event classes.
         emit: Emits an event.
+        tracker: Tracks the events of tokens.
         database_tokens: The handler of the tokens in a database, or `None`.
     """
 
     def __init__(self, datasette: Datasette) -> None:
         self.settings = Settings.from_env(config=datasette.plugin_config(PLUGIN_NAME), check=_problems_in_datasette)
-        instrumentation = Instrumentation(self.settings, Providers(), advice_for_datasette)
+        self.tracker = DatasetteTracker(datasette)
+        instrumentation = Instrumentation(self.settings, Providers(), self.tracker, advice_for_datasette)
         self.schemas, self.emit = instrumentation.schemas, instrumentation.emit
         self._tokens = instrumentation.tokens
         self._own_database = _token_database(datasette, self.settings)
-        self.database_tokens = _token_handler(datasette, self.settings, self._own_database)
+        self.database_tokens = _token_handler(
+            datasette, self.settings, self._own_database, instrumentation.token_lifecycle
+        )
 
     def register(self, event_classes: Iterable[type]) -> None:
         """Compile the schemas of event classes. Classes of installed plugins that name no namespace get the distribution's.
@@ -84,8 +90,13 @@ class InstanceState:
         """
         return trace_handlers(self._ordered(handlers), self._tokens, base=TokenHandler, rejection_class=TokenInvalid)
 
-    async def end_tokens(self) -> None:
-        """Write the uses of tokens that are not written yet, and close a database that holds tokens alone."""
+    async def end_tokens(self, timeout_millis: float) -> None:
+        """Write the uses of tokens that are not written yet, and close a database that holds tokens alone.
+
+        Args:
+            timeout_millis: The time for which it waits for events of tokens that are being tracked.
+        """
+        await self.tracker.wait(timeout_millis / 1000)
         if self.database_tokens is None:
             return
         try:
@@ -140,11 +151,13 @@ def _token_database(datasette: Datasette, settings: Settings) -> Database | None
     return opened
 
 
-def _token_handler(datasette: Datasette, settings: Settings, own: Database | None) -> DatabaseTokenHandler | None:
+def _token_handler(
+    datasette: Datasette, settings: Settings, own: Database | None, lifecycle: TokenLifecycle
+) -> DatabaseTokenHandler | None:
     if DATABASE not in settings.token_handlers:
         return None
     store = TokenStore(own or datasette.get_internal_database())
-    handler = DatabaseTokenHandler(store, cache_seconds=settings.token_cache_seconds)
+    handler = DatabaseTokenHandler(store, lifecycle, cache_seconds=settings.token_cache_seconds)
     attach(datasette, handler)
     return handler
 

@@ -36,6 +36,7 @@ from heliograph.errors import OutboxError, SettingsError
 from heliograph.events import EventLike
 from heliograph.hooks.plugin_checks import warn_of_uncalled_hooks
 from heliograph.hooks.specs import hookimpl
+from heliograph.integrations.datasette.created_tokens import with_created_tokens, with_token_id
 from heliograph.integrations.datasette.instance_state import state_of
 from heliograph.integrations.datasette.process_providers import ProcessProviders
 from heliograph.integrations.datasette.request_actor import App, keep_request, with_request_actor
@@ -44,6 +45,7 @@ from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.telemetry.metrics import error_type
+from heliograph.tokens.events import TOKEN_EVENTS, TokenCreated
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -99,7 +101,7 @@ def track_event(datasette: Datasette, event: EventLike) -> None:
     if sys.is_finalizing():
         return
     try:
-        state_of(datasette).emit(event)
+        state_of(datasette).emit(with_token_id(event))
     except PROGRAM_ERRORS as error:
         failures.log((weakref.ref(datasette), error_type(error)), "An event could not be emitted.", error=error)
 
@@ -117,9 +119,19 @@ def register_token_handler(datasette: Datasette) -> Generator[None, list[object]
 
 
 @hookimpl
-def asgi_wrapper() -> Callable[[App], App]:
-    """Make the actor of each request the ambient one."""
-    return with_request_actor
+def register_events() -> list[type]:
+    """Return the classes of heliograph's own events, about tokens."""
+    return list(TOKEN_EVENTS)
+
+
+@hookimpl
+def asgi_wrapper(datasette: Datasette) -> Callable[[App], App]:
+    """Make the actor of each request the ambient one, and track the tokens that it creates."""
+
+    async def track(event: TokenCreated) -> None:
+        await state_of(datasette).tracker.track_in_background(event)
+
+    return lambda app: with_request_actor(with_created_tokens(app, track))
 
 
 @hookimpl(tryfirst=True)
@@ -140,7 +152,10 @@ def shutdown(datasette: Datasette) -> Callable[[], Awaitable[None]]:
             instance = state_of(datasette)
         except SettingsError:  # `startup` has raised it, too
             return
-        await instance.end_tokens()
-        await asyncio.to_thread(providers.flush_at_shutdown, instance.settings.flush_timeout_millis)
+        timeout_millis: float = instance.settings.flush_timeout_millis
+        if not instance.tracker.is_idle:  # a hook that hangs must not keep the providers from sending
+            timeout_millis /= 2
+        await instance.end_tokens(timeout_millis)
+        await asyncio.to_thread(providers.flush_at_shutdown, timeout_millis)
 
     return inner

@@ -234,11 +234,16 @@ def _event_name(event_class: type, event_name: str, options: EventOptions) -> st
             f"{event_name!r}, and an event name is lower-case words and digits that start with a letter, separated by `-`, "
             "`_` or `.`",
         )
-    if event_name.split(".", maxsplit=1)[0] == SCOPE:
+    if event_name.split(".", maxsplit=1)[0] == SCOPE and not _is_own(event_class):
         raise SchemaError(
             event_class, f"the namespace {SCOPE!r} is reserved for heliograph's own names; choose another"
         )
     return event_name
+
+
+def _is_own(event_class: type) -> bool:
+    """Return True for heliograph's own event classes. Only they may use its namespace."""
+    return str(event_class.__module__).split(".", maxsplit=1)[0] == SCOPE
 
 
 def _documentation(event_class: type, name: str) -> tuple[str, str]:
@@ -282,7 +287,10 @@ def _fields(event_class: type, event_name: str, alias: object = None) -> tuple[F
     for field in _class_fields(event_class, alias or event_class):
         try:
             _check_default(event_class, field.name)
-            found.append(_field(event_name, field, declared.get(field.name), types.get(field.name)))
+            schema = _field(event_name, field, declared.get(field.name), types.get(field.name))
+            _check_declaration(schema, is_own=_is_own(event_class))
+            _check_fields_inside(schema)
+            found.append(schema)
         except InvalidAnnotation as error:
             problems.append(f"its field {field.name!r} has no schema: {error}")
     if problems:
@@ -310,7 +318,7 @@ def _class_fields(event_class: type, hint: object) -> tuple[ClassField, ...]:
 def _field(event_name: str, field: ClassField, declared: Attribute | None, kind: Type | None) -> FieldSchema:
     declared = with_pydantic_privacy(declared or attribute_of(field.hint), field.hint, field.description)
     declared, actor_attribute = split_actor_attribute(declared)
-    schema = FieldSchema(
+    return FieldSchema(
         name=field.name,
         attribute=f"{event_name}.{attribute_part(field.name)}" if declared.name is None else str(declared.name),
         type=kind or read_type(field.hint),
@@ -318,9 +326,6 @@ def _field(event_name: str, field: ClassField, declared: Attribute | None, kind:
         declared=declared,
         actor_attribute=actor_attribute,
     )
-    _check_declaration(schema)
-    _check_fields_inside(schema)
-    return schema
 
 
 def _check_fields_inside(field: FieldSchema) -> None:
@@ -337,9 +342,9 @@ def _check_fields_inside(field: FieldSchema) -> None:
         )
 
 
-def _check_declaration(field: FieldSchema) -> None:
+def _check_declaration(field: FieldSchema, *, is_own: bool = False) -> None:
     declared = field.declared
-    if declared.name is not None:
+    if declared.name is not None and not is_own:
         _check_attribute_name(declared.name)
     if declared.privacy is not None and not isinstance(declared.privacy, Privacy):
         raise InvalidAnnotation(f"the privacy of {field.name!r} is {declared.privacy!r}; use one of Privacy")

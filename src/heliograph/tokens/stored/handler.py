@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from heliograph.ambient_actor import Actor
 from heliograph.errors import TokenMalformed, TokenSignatureInvalid
 from heliograph.tokens.handler import TokenHandler, TokenHost
+from heliograph.tokens.lifecycle import TokenLifecycle
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.stored import text
 from heliograph.tokens.stored.cache import SecretCache
@@ -31,11 +33,13 @@ class DatabaseTokenHandler(TokenHandler):
 
     Args:
         store: The tables.
+        lifecycle: Makes the events of the tokens.
         cache_seconds: The time for which a valid token is not looked up again; 0 looks it up each time.
         clock: Returns the time now in seconds since the Unix epoch.
 
     Attributes:
         store: The tables.
+        lifecycle: As given.
         cache: The tokens that were found a short time ago.
         usage: The uses that are not written yet.
         clock: As given.
@@ -43,8 +47,16 @@ class DatabaseTokenHandler(TokenHandler):
 
     name = "database"
 
-    def __init__(self, store: TokenStore, *, cache_seconds: float = 5, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: TokenStore,
+        lifecycle: TokenLifecycle,
+        *,
+        cache_seconds: float = 5,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.store = store
+        self.lifecycle = lifecycle
         self.cache = SecretCache(cache_seconds)
         self.usage = Usage()
         self.clock = clock
@@ -120,7 +132,9 @@ class DatabaseTokenHandler(TokenHandler):
             secret = await self._look_up(hash_, now)
         actor = self._accept(datasette, secret, now)
         if secret.first_used is None:
-            await self._claim_first_use(hash_, secret, now)
+            # The cache first, so that the next verification, perhaps in another thread, need not do the same.
+            self.cache.update(hash_, secret, replace(secret, first_used=now))
+            self.lifecycle.tracker.run_later(partial(self._note_first_use, hash_, actor, now))
         if self.usage.note(secret.token.id, now):
             await self.store.write_last_used(self.usage.take(now), block=False)
         return actor
@@ -173,10 +187,9 @@ class DatabaseTokenHandler(TokenHandler):
         )
         return secret.token.actor(ends)
 
-    async def _claim_first_use(self, hash_: bytes, secret: Secret, now: float) -> None:
-        # The cache first, so that the next verification, perhaps in another thread, need not do the same.
-        self.cache.update(hash_, secret, replace(secret, first_used=now))
-        await self.store.claim_first_use(hash_, now=now, block=False)
+    async def _note_first_use(self, hash_: bytes, actor: Actor, now: float) -> None:
+        if await self.store.claim_first_use(hash_, now=now):
+            await self.lifecycle.first_used(actor, self.name)
 
 
 def _checked_hash(token: str) -> bytes:

@@ -76,7 +76,8 @@ async def issue(
         NoTokenDatabase: The host keeps no tokens in a database.
         ValueError: An argument cannot be used.
     """
-    record, token = await handler_of(host).issue(
+    handler = handler_of(host)
+    record, token = await handler.issue(
         host,
         actor_id,
         label=label,
@@ -84,6 +85,7 @@ async def issue(
         unused_after=unused_after,
         restrictions=restrictions,
     )
+    await handler.lifecycle.created(record.id, handler.name)
     return IssuedToken(id=record.id, token=token)
 
 
@@ -98,9 +100,12 @@ async def revoke(host: TokenHost, token_id: str) -> bool:
     """
     handler = handler_of(host)
     try:
-        return await handler.store.revoke(token_id, now=handler.clock(), by=_current_actor_id())
+        is_changed = await handler.store.revoke(token_id, now=handler.clock(), by=_current_actor_id())
     finally:
         handler.cache.forget()
+    if is_changed:
+        await handler.lifecycle.revoked(token_id, handler.name)
+    return is_changed
 
 
 async def revoke_all(host: TokenHost, actor_id: str | None = None) -> int:
@@ -111,9 +116,12 @@ async def revoke_all(host: TokenHost, actor_id: str | None = None) -> int:
     """
     handler = handler_of(host)
     try:
-        return len(await handler.store.revoke_all(actor_id, now=handler.clock(), by=_current_actor_id()))
+        revoked = await handler.store.revoke_all(actor_id, now=handler.clock(), by=_current_actor_id())
     finally:
         handler.cache.forget()
+    for token in revoked:
+        await handler.lifecycle.revoked(token.id, handler.name)
+    return len(revoked)
 
 
 async def restrict(host: TokenHost, token_id: str, restrictions: TokenRestrictions) -> None:
@@ -167,6 +175,7 @@ async def rotate(
     token = text.new_token(token_id)
     await handler.store.add_secret(token_id, text.hash_of(token), now=now, grace=grace, latest_end=now + latest)
     handler.cache.forget()
+    await handler.lifecycle.rotated(token_id, handler.name, grace=grace)
     return IssuedToken(id=token_id, token=token)
 
 

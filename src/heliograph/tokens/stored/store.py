@@ -177,29 +177,25 @@ class TokenStore:
 
         await self._write(replace)
 
-    async def claim_first_use(
-        self, hash_: bytes, *, now: float, block: bool = True, on_claim: Callable[[], None] = lambda: None
-    ) -> None:
-        """Note the first use of a secret, unless it is noted already, and begin the grace time of the one that it replaces.
+    async def claim_first_use(self, hash_: bytes, *, now: float) -> bool:
+        """Note the first use of a secret, and begin the grace time of the one that it replaces.
 
-        Args:
-            hash_: The hash of the secret.
-            now: The time now.
-            block: False returns at once; the database writes in the background.
-            on_claim: Called, in the thread that writes, if this call was the first of all processes to note it.
+        Returns:
+            True if this call was the first of all processes to note it. It is committed then.
         """
 
-        def claim(connection: sqlite3.Connection) -> None:
+        def claim(connection: sqlite3.Connection) -> bool:
             sql = "update heliograph_token_secrets set first_used = ? where hash = ? and first_used is null"
-            if connection.execute(sql, [now, hash_]).rowcount == 1:
-                [(token_id, grace)] = connection.execute(
-                    "select token_id, grace from heliograph_token_secrets where hash = ?", [hash_]
-                )
-                if grace is not None:
-                    _end_secrets(connection, "token_id = ? and hash != ?", [token_id, hash_], at=now + grace)
-                on_claim()
+            if connection.execute(sql, [now, hash_]).rowcount != 1:
+                return False
+            [(token_id, grace)] = connection.execute(
+                "select token_id, grace from heliograph_token_secrets where hash = ?", [hash_]
+            )
+            if grace is not None:
+                _end_secrets(connection, "token_id = ? and hash != ?", [token_id, hash_], at=now + grace)
+            return True
 
-        await self._database.execute_write_fn(claim, block=block)
+        return await self._write(claim)
 
     async def write_last_used(self, uses: Mapping[str, float], *, block: bool = True) -> None:
         """Write the last use of tokens, by id. A later time in the database stays."""

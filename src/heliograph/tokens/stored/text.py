@@ -54,6 +54,11 @@ def is_well_formed(token: str) -> bool:
     return PATTERN.fullmatch(token) is not None and checksum(token[:-CHECKSUM_LENGTH]) == token[-CHECKSUM_LENGTH:]
 
 
+def id_of(token: str) -> str:
+    """Return the id in a token that is known to be genuine. Any other text may claim an id that is not its own."""
+    return token[len(PREFIX) : len(PREFIX) + ID_LENGTH]
+
+
 def hash_of(token: str) -> bytes:
     """Return SHA-256 of a well-formed token: the form in which it is stored."""
     return hashlib.sha256(token.encode("ascii")).digest()

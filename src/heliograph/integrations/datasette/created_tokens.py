@@ -1,0 +1,83 @@
+"""The tokens that a request of Datasette has created, until it is known who tracks their events.
+
+Datasette's page creates a token and then tracks ``CreateTokenEvent``, which does not say what token it was. No second event is made
+for it: the core's event gets the id. Any other code that creates a token tracks nothing, and then heliograph's own event is tracked when
+the request ends. So an event is kept for the time of its request; outside of a request, it is tracked at once.
+
+The tokens are in a `ContextVar`, so a task that a request starts shares them with it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, Final, cast
+
+from datasette.events import CreateTokenEvent
+
+from heliograph.events import EventLike
+from heliograph.integrations.datasette.request_actor import App, Scope
+from heliograph.telemetry.actor_attributes import TOKEN_ID_KEY
+from heliograph.tokens.events import TokenCreated
+
+
+class CreatedTokens:
+    """The events of the tokens that one request has created."""
+
+    def __init__(self) -> None:
+        self._events: list[TokenCreated] = []
+        self._has_ended = False
+
+    def keep(self, event: TokenCreated) -> bool:
+        """Keep an event until the request ends. Return False if it has ended."""
+        if not self._has_ended:
+            self._events.append(event)
+        return not self._has_ended
+
+    def take_newest(self) -> TokenCreated | None:
+        """Return the newest event, for which another event is tracked, and keep it no longer."""
+        return self._events.pop() if self._events else None
+
+    def end(self) -> list[TokenCreated]:
+        """End the request. Return the events that have to be tracked."""
+        self._has_ended = True
+        return self._events
+
+
+of_request: Final[ContextVar[CreatedTokens | None]] = ContextVar("heliograph_created_tokens", default=None)
+"""The tokens of the current request; `None` outside of requests."""
+
+
+def with_created_tokens(app: App, track: Callable[[TokenCreated], Awaitable[None]]) -> App:
+    """Return an ASGI application that tracks the tokens that a request has created when the request ends.
+
+    Args:
+        app: The application.
+        track: Tracks an event, and raises nothing.
+    """
+
+    async def run(scope: Scope, receive: Any, send: Any) -> None:
+        created = CreatedTokens()
+        token = of_request.set(created if scope["type"] == "http" else None)
+        try:
+            await app(scope, receive, send)
+        finally:
+            of_request.reset(token)
+            for event in created.end():
+                await track(event)
+
+    return run
+
+
+def with_token_id(event: EventLike) -> EventLike:
+    """Return a copy of the core's event with the id of the token that it is about, as its credential. Return other events unchanged."""
+    created = of_request.get() if isinstance(event, CreateTokenEvent) else None
+    newest = None if created is None else created.take_newest()
+    if newest is None or newest.token_id is None:
+        return event
+    known = event.actor if isinstance(event.actor, Mapping) else {}
+    identified: Any = copy.copy(event)
+    # The page accepts no actor that has a credential of its own.
+    identified.actor = {"token": "dstok", TOKEN_ID_KEY: newest.token_id, **known}
+    return cast("EventLike", identified)

@@ -1,0 +1,72 @@
+"""Track the events of tokens in a Datasette: in its event loop, where its hooks expect to run."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+from heliograph.integrations.datasette.created_tokens import of_request
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.safe_logger import SafeLogger
+from heliograph.semconv import SCOPE
+from heliograph.telemetry.metrics import error_type
+from heliograph.tokens.events import TokenCreated, TokenEvent
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
+logger: Final = SafeLogger(SCOPE)
+
+
+class DatasetteTracker:
+    """Tracks the events of tokens in a Datasette. A hook that fails is logged, and the request goes on.
+
+    Datasette ends a call of `track_event` with the first hook that fails. This plugin's own is the first one.
+
+    Threads: all methods are called in Datasette's event loop.
+
+    Args:
+        datasette: The `Datasette` object. It is held weakly, because its state has the tracker.
+    """
+
+    def __init__(self, datasette: Datasette) -> None:
+        self._datasette = weakref.ref(datasette)
+        self._tasks: set[asyncio.Future[None]] = set()  # the loop itself holds tasks weakly
+        self._failures = LimitedLog(logger)
+
+    @property
+    def is_idle(self) -> bool:
+        """True if no function of `run_later` waits or runs."""
+        return not self._tasks
+
+    async def track(self, event: TokenEvent) -> None:
+        """Track an event now, or the creation of a token when the request ends."""
+        created = of_request.get()
+        if isinstance(event, TokenCreated) and created is not None and created.keep(event):
+            return
+        await self.track_in_background(event)
+
+    async def track_in_background(self, event: TokenEvent) -> None:
+        """Track an event now."""
+        datasette = self._datasette()
+        if datasette is not None:
+            await self._logged(lambda: datasette.track_event(event))
+
+    def run_later(self, function: Callable[[], Awaitable[object]]) -> None:
+        """Run an async function in a task of its own."""
+        task = asyncio.ensure_future(self._logged(function))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def wait(self, timeout_seconds: float) -> None:
+        """Wait until the functions of `run_later` have ended, or until the timeout."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_seconds)
+
+    async def _logged(self, function: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await function()
+        except Exception as error:
+            self._failures.log(error_type(error), "An event about a token could not be tracked.", error=error)

@@ -1,0 +1,57 @@
+"""Track the events of tokens for a `Host`: at once, or on the host's background loop."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.loop import BackgroundLoop
+from heliograph.runtime.safe_logger import SafeLogger
+from heliograph.semconv import SCOPE
+from heliograph.telemetry.metrics import error_type
+from heliograph.tokens.events import TokenEvent
+
+Track: TypeAlias = Callable[[TokenEvent], Awaitable[None]]
+
+logger: Final = SafeLogger(SCOPE)
+
+
+class HostTracker:
+    """Tracks the events of tokens for a host. No failure reaches the code that created or verified a token.
+
+    Args:
+        background: The host's loop, which runs functions later.
+        track: Tracks an event in the caller's loop.
+        track_in_background: Tracks an event on the host's own loop, without blocking it.
+    """
+
+    def __init__(self, background: BackgroundLoop, track: Track, track_in_background: Track) -> None:
+        self._background = background
+        self._track = track
+        self._track_in_background = track_in_background
+        self._failures = LimitedLog(logger)
+
+    async def track(self, event: TokenEvent) -> None:
+        """Emit an event, and call the hooks `track_event`."""
+        await self._logged(self._track, event)
+
+    async def track_in_background(self, event: TokenEvent) -> None:
+        """Do the same on the host's own loop, which the hooks do not block."""
+        await self._logged(self._track_in_background, event)
+
+    def run_later(self, function: Callable[[], Awaitable[object]]) -> None:
+        """Run an async function on the host's own loop, in a copy of the caller's context. `Host.flush` waits for it."""
+        try:
+            self._background.submit(function, description="what follows the verification of a token")
+        except Exception as error:  # no thread can be started: the interpreter ends, or the system has too many
+            self._log(error)
+
+    async def _logged(self, track: Track, event: TokenEvent) -> None:
+        try:
+            await track(event)
+        except Exception as error:  # such as OutboxFull: the token was created nevertheless
+            self._log(error)
+
+    def _log(self, error: BaseException) -> None:
+        self._failures.log(error_type(error), "An event about a token could not be tracked.", error=error)
