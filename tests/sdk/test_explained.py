@@ -127,6 +127,7 @@ def test_exporter_without_a_known_client_is_not_touched(monkeypatch: pytest.Monk
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"}, None),
         ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://localhost:4318/v1/traces"}, None),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318/v1/logs"}, "the path /v1/… is appended to it"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318 "}, "remove the spaces before or after the URL"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4318"}, "it has to begin with http:// or https://"),
         ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "localhost:4318"}, "it has to begin with http:// or https://"),
         ({}, None),

@@ -79,6 +79,8 @@ def endpoint_problem(found: EntryPoint, signal: TelemetrySignal, environ: Mappin
         return None
     if scheme_of(endpoint) is None:
         return f"{variable}: it has to begin with http:// or https://, like http://localhost:4318"
+    if environ[variable] != endpoint:
+        return f"{variable}: remove the spaces before or after the URL"  # the SDK does not, and so finds no such host
     problem = explain_endpoint(endpoint) if variable == "OTEL_EXPORTER_OTLP_ENDPOINT" else None
     return f"{variable}: {problem}" if problem else None
 
