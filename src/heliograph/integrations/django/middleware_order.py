@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
+from django import conf
 from django.core import checks
 from django.utils.module_loading import import_string
 
@@ -13,14 +13,16 @@ from heliograph.integrations.django.middleware import HeliographMiddleware
 
 def check_middleware_order(**_: object) -> list[Any]:
     """Return an error if `HeliographMiddleware` comes before the middleware that finds out who the user is."""
-    from django.contrib.auth.middleware import AuthenticationMiddleware  # it imports models, after all apps are loaded
+    # It can be imported after all applications were loaded.
+    from django.contrib.auth.middleware import AuthenticationMiddleware
 
-    classes = [_imported(path) for path in settings.MIDDLEWARE]
+    paths = conf.settings.MIDDLEWARE
+    classes = [_imported(path) for path in paths]
     ours = [number for number, cls in enumerate(classes) if issubclass(cls, HeliographMiddleware)]
     authentication = [number for number, cls in enumerate(classes) if issubclass(cls, AuthenticationMiddleware)]
     if not ours or not authentication or ours[0] > authentication[-1]:
         return []
-    message = f"{settings.MIDDLEWARE[ours[0]]} is before {settings.MIDDLEWARE[authentication[-1]]}: it finds no user."
+    message = f"{paths[ours[0]]} is before {paths[authentication[-1]]}: it finds no user."
     hint = "Move it below the authentication in MIDDLEWARE."
     return [checks.Error(message, hint=hint, id="heliograph.E001")]
 
