@@ -234,3 +234,25 @@ def test_property_cannot_replace_an_attribute_of_the_actor(telemetry: Telemetry)
         ("app.about", {"app.about.user": "cleverbot"}),
         ("app.about", {"user.id": "root", "app.about.user": "cleverbot"}),
     ]
+
+
+def test_error_of_another_base_class_is_raised_unchanged() -> None:
+    """Only an option that nobody knows is explained."""
+
+    class Strict:
+        def __init_subclass__(cls, level: int) -> None:
+            raise TypeError(f"{level} is too high")
+
+    with pytest.raises(TypeError, match="5 is too high"):
+        type("BothEvent", (Event, Strict), {}, level=5)
+
+
+def test_dataclass_that_keeps_the_constructor_of_the_base_class() -> None:
+    """Its own errors are Python's."""
+
+    @dataclass(init=False)
+    class KeptEvent(Event):
+        name = "kept"
+
+    with pytest.raises(TypeError, match="unexpected keyword argument 'wrong'"):
+        KeptEvent(wrong=1)  # type: ignore[call-arg]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import pytest
 
 from heliograph import hookimpl
@@ -47,3 +49,28 @@ def test_no_hook_of_datasette_is_reported() -> None:
 
     assert len(names) > 20
     assert list(misspelled_hooks(plugin)) == []
+
+
+# Functions without @hookimpl
+
+
+def test_function_that_only_resembles_a_hook_is_not_reported(warnings: pytest.LogCaptureFixture) -> None:
+    """It has other arguments, is imported to be called, or cannot be read."""
+
+    class Resembling:
+        @hookimpl
+        def register_events(self) -> list[type]:
+            return []
+
+        def track_event(self, name: str, properties: dict[str, object]) -> None: ...
+
+        startup = property(lambda _: 1 / 0)
+
+    module = types.ModuleType("a_plugin")
+    module.register_events = hookimpl(lambda: None)  # type: ignore[attr-defined]
+    module.track_event = lambda event: None  # type: ignore[attr-defined]  # of this module
+
+    Plugins().register(Resembling())
+    Plugins().register(module)
+
+    assert warnings.messages == []
