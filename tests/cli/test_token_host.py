@@ -183,3 +183,26 @@ def run_verify(folder: Path, token: str, endpoint: str) -> int:
         HELIOGRAPH_TOKEN_DATABASE="tokens.db", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, NO_PROXY="127.0.0.1"
     )
     return run(["sh", "-c", command], cwd=folder, env=environment).returncode
+
+
+def test_commands_track_the_events_of_tokens(tmp_path: Path) -> None:
+    """Each event has arrived when its command ends, with the actor of `--by` and the token's id."""
+    with Receiver() as receiver:
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint}
+        issued = json.loads(heliograph_token(tmp_path, "create", "alice", "--json", "--by", "root", **variables))
+        assert run_verify(tmp_path, issued["token"], receiver.endpoint) == 0
+        heliograph_token(tmp_path, "rotate", issued["id"], "--grace", "0", "--by", "root", **variables)
+        assert run_verify(tmp_path, issued["token"], receiver.endpoint) == 1
+        heliograph_token(tmp_path, "revoke", "--leaked", "token.txt", "--by", "root", **variables)
+        heliograph_token(tmp_path, "revoke", issued["id"], "--by", "root", **variables)
+        records, raw = receiver.logs(), receiver.raw()
+
+    assert [(record.event_name, record.attributes.get("user.id")) for record in records] == [
+        ("heliograph.token_created", "root"),
+        ("heliograph.token_first_used", "alice"),
+        ("heliograph.token_rotated", "root"),
+        ("heliograph.token_rejected", None),
+        ("heliograph.token_revoked", "root"),
+    ]
+    assert {record.attributes["heliograph.token.id"] for record in records} == {issued["id"]}
+    assert issued["token"][18:61].encode() not in raw

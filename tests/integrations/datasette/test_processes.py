@@ -150,7 +150,7 @@ def test_get_command_sends_its_telemetry_at_exit(directory: Path, receiver: Rece
 
 
 def test_create_token_command_sends_its_telemetry_at_exit(directory: Path, receiver: Receiver) -> None:
-    """The span of the creation has arrived when the command ends."""
+    """The span and the event of the creation have arrived when the command ends."""
     command = [sys.executable, "-m", "datasette", "create-token", "root", "--secret", SECRET]
     environment = clean_environment(DATASETTE_LOAD_PLUGINS="heliograph", **otlp(receiver.endpoint))
 
@@ -159,6 +159,7 @@ def test_create_token_command_sends_its_telemetry_at_exit(directory: Path, recei
     [span] = [span for span in receiver.spans() if span.name == "token.create"]
     assert (ended.returncode, ended.stderr) == (0, "")
     assert span.attributes["heliograph.token.handler"] == "signed"
+    assert [record.event_name for record in receiver.logs()] == ["heliograph.token_created"]
     assert ended.stdout.strip().encode() not in receiver.raw()
 
 
