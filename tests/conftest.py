@@ -10,6 +10,9 @@ import time
 from collections.abc import Iterator
 
 import hypothesis
+import opentelemetry._logs._internal
+import opentelemetry.metrics._internal
+import opentelemetry.trace
 import pytest
 
 from backends import collector, jaeger
@@ -60,6 +63,22 @@ def no_thread_is_left() -> Iterator[None]:
         if time.monotonic() > deadline:
             pytest.fail(f"still running: {left}")
         time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def no_global_provider_is_left() -> Iterator[None]:
+    """Fail the test if it sets a global provider in this process: it would change what later tests see."""
+    before = _global_providers()
+    yield
+    assert _global_providers() == before
+
+
+def _global_providers() -> tuple[object, ...]:
+    return (
+        opentelemetry.trace._TRACER_PROVIDER,
+        opentelemetry._logs._internal._LOGGER_PROVIDER,
+        opentelemetry.metrics._internal._METER_PROVIDER,
+    )
 
 
 def _is_ours(thread: threading.Thread) -> bool:

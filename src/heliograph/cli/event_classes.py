@@ -80,6 +80,15 @@ class LoadedSources:
         """
         return Settings.from_env(config=self.config)
 
+    def check(self) -> None:
+        """Do nothing if every source was loaded. `register_in` reports the problems of the classes, too.
+
+        Raises:
+            click.UsageError: A source could not be loaded; the message has every problem.
+        """
+        if self.problems:
+            raise click.UsageError("\n".join(self.problems))
+
     def register_in(self, registry: SchemaRegistry) -> None:
         """Register the classes, with the namespaces that they have where they are served.
 

@@ -102,6 +102,7 @@ def replay(
     from heliograph.sdk.configure import configure  # the SDK takes a while to import
 
     loaded = load_sources(sources, datasette)
+    loaded.check()  # before providers are set: shutting these down may take as long as a backend that does not answer
     settings = loaded.settings()
     store = Quarantine(settings.quarantine if file is None else file)
     total = remaining = 0
