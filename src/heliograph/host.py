@@ -302,6 +302,24 @@ class Host:
             await self._startup.ensure_async()
         return await self._tokens.verify(self, token)
 
+    def verify(self, token: str) -> Actor | None:
+        """Do the same as `verify_token` in sync code, such as a view of Flask or Django.
+
+        The calling thread answers by itself if nothing has to be waited for: for signed tokens, and for tokens of a database that were
+        verified a short time ago, if no handler of a plugin comes before. Otherwise it waits, as with `call`.
+
+        Raises:
+            TokenInvalid: See `verify_token`.
+            PluginError: See `verify_token`.
+            TypeError: `token` is not a string.
+            RuntimeError: It was called on the host's own loop, which cannot wait for itself.
+        """
+        if not self._startup.done:
+            self._startup.ensure()
+        is_text = isinstance(token, str)  # anything else is an error, which `verify_token` raises
+        verify = self._tokens.verification_without_waiting(self, token) if is_text else None
+        return self.call(self.verify_token, token) if verify is None else verify()
+
     def sign(self, value: object, namespace: str = "default") -> str:
         """Return a value as signed text. Anyone can read the value in it, and nobody can change it.
 

@@ -6,7 +6,7 @@ The path of a new token: `Host.create_token` → `TokenService` → `TracedToken
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 
 from heliograph.ambient_actor import Actor
 from heliograph.errors import NoTokenHandler, PluginError, TokenHandlerNotFound, TokenInvalid, qualified_name
@@ -94,8 +94,21 @@ class TokenService:
         """Verify a token; see `Host.verify_token`."""
         if not isinstance(token, str):
             raise TypeError(f"a token is a string, not {type(token).__name__}")  # without its value: it may be a secret
+        return await self._verify(self._handlers(datasette), datasette, token)
+
+    def verification_without_waiting(self, datasette: TokenHost, token: str) -> Callable[[], Actor | None] | None:
+        """Return a function that verifies a token in the calling thread; `None` if a handler may have to wait for something."""
+        handlers = []
+        for handler in self._handlers(datasette):
+            ready = _without_waiting(handler, token)
+            if ready is None:
+                return None
+            handlers.append(ready)
+        return lambda: _run_to_end(self._verify(handlers, datasette, token))
+
+    async def _verify(self, handlers: list[TokenHandlerLike], datasette: TokenHost, token: str) -> Actor | None:
         try:
-            return await verify_in_turn(self._telemetry, self._handlers(datasette), datasette, token)
+            return await verify_in_turn(self._telemetry, handlers, datasette, token)
         except Exception as error:
             rejection = rejection_as(error, TokenInvalid) if is_rejection(error) else error
             if rejection is error:
@@ -125,6 +138,24 @@ def _check_arguments(actor_id: object, restrictions: object, handler: object) ->
         )
     if handler is not None and not isinstance(handler, str):
         raise TypeError(f"handler is the name of a token handler, not {type(handler).__name__}; pass its `name`")
+
+
+def _without_waiting(handler: TokenHandlerLike, token: str) -> TokenHandlerLike | None:
+    # The exact classes: a subclass may do anything in its `verify_token`.
+    if type(handler) is DatabaseTokenHandler:
+        return handler.without_waiting(token)
+    return handler if type(handler) is SignedTokenHandler else None
+
+
+def _run_to_end(coroutine: Coroutine[object, None, Actor | None]) -> Actor | None:
+    """Return the result of a coroutine that waits for nothing, so it needs no event loop."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        result: Actor | None = end.value
+        return result
+    coroutine.close()  # pragma: no cover — the handlers wait for nothing
+    raise RuntimeError("a token handler waited for something")  # pragma: no cover — see above
 
 
 def _handler_named(name: str, handlers: list[TokenHandlerLike]) -> TokenHandlerLike:

@@ -201,39 +201,20 @@ def test_cache_answers_for_its_time(host: TokenHost, tmp_path: Path) -> None:
             other.run(other.verify_token(token))
 
 
-def test_sync_verification_answers_from_the_cache_only(host: TokenHost) -> None:
-    """`None` means that the database has to be asked, or that the text belongs to another handler."""
+def test_sync_verification_asks_the_database_only_if_it_must(host: TokenHost) -> None:
+    """A token that was verified a short time ago, and a text that is no token, need no look-up."""
     token = host.run(host.create_token("alice"))
-    assert host.handler.verify_from_cache(host, token) is None
-    actor = host.run(host.verify_token(token))
+    assert host.handler.without_waiting(token) is None
+    actor = host.verify(token)
 
-    assert host.handler.verify_from_cache(host, token) == actor
-    assert host.handler.verify_from_cache(host, "dstok_x") is None
+    assert host.flush(60_000)
+    assert host.handler.without_waiting(token) is not None
+    assert host.verify(token) == actor
     with pytest.raises(TokenMalformed):
-        host.handler.verify_from_cache(host, "hgtok_x")
+        host.verify("hgtok_x")
+    assert host.verify("unknown") is None
     host.clock.now += 5
-    assert host.handler.verify_from_cache(host, token) is None
-
-
-def test_verification_is_one_indexed_query_and_then_none(host: TokenHost, tmp_path: Path) -> None:
-    """The query finds its rows by keys, however many tokens there are."""
-    for _ in range(3):
-        token = host.run(host.create_token("alice"))
-    host.run(host.verify_token(token))
-    host.clock.now += 10
-    queries: list[str] = []
-    reader = host.get_database("_tokens")._reader
-    assert reader is not None
-    reader.set_trace_callback(queries.append)
-
-    for _ in range(5):
-        host.run(host.verify_token(token))
-
-    [query] = queries
-    with closing(sqlite3.connect(tmp_path / "tokens.db")) as connection:
-        plan = [row[3] for row in connection.execute(f"explain query plan {query}")]
-    assert [step.split()[0] for step in plan] == ["SEARCH", "SEARCH"]
-    assert all("PRIMARY KEY" in step or "INDEX" in step for step in plan)
+    assert host.handler.without_waiting(token) is None
 
 
 def test_verification_does_not_wait_for_a_long_write(host: TokenHost) -> None:

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from heliograph.ambient_actor import Actor
 from heliograph.errors import TokenMalformed, TokenSignatureInvalid
-from heliograph.tokens.handler import TokenHandler, TokenHost
+from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost
 from heliograph.tokens.lifecycle import TokenLifecycle
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.stored import text
@@ -130,7 +130,7 @@ class DatabaseTokenHandler(TokenHandler):
         secret = self.cache.get(hash_, now)
         if secret is None:
             secret = await self._look_up(hash_, now)
-        actor = self._accept(datasette, secret, now)
+        actor = self.accept(datasette, secret, now)
         if secret.first_used is None:
             # The cache first, so that the next verification, perhaps in another thread, need not do the same.
             self.cache.update(hash_, secret, replace(secret, first_used=now))
@@ -139,25 +139,12 @@ class DatabaseTokenHandler(TokenHandler):
             await self.store.write_last_used(self.usage.take(now), block=False)
         return actor
 
-    def verify_from_cache(self, datasette: TokenHost, token: str) -> Actor | None:
-        """Return the actor of a token that was verified a short time ago; `None` if the database has to be asked.
-
-        It never waits, so sync code may call it in any thread.
-
-        Raises:
-            TokenMalformed: See `verify_token`.
-            TokenRevoked: See `verify_token`.
-            TokenExpired: See `verify_token`.
-        """
-        if not token.startswith(text.PREFIX):
-            return None
-        now = self.clock()
-        secret = self.cache.get(_checked_hash(token), now)
-        if secret is None or secret.first_used is None:
-            return None
-        actor = self._accept(datasette, secret, now)
-        self.usage.note(secret.token.id, now)  # written with the next use that asks the database, or by `flush`
-        return actor
+    def without_waiting(self, token: str) -> TokenHandlerLike | None:
+        """Return a handler whose `verify_token` answers for this token without waiting; `None` if the database has to be asked."""
+        if not token.startswith(text.PREFIX) or len(token) > text.MAX_LENGTH or not text.is_well_formed(token):
+            return self  # it does not look up such a text
+        secret = self.cache.get(text.hash_of(token), self.clock())
+        return None if secret is None or secret.first_used is None else _Cached(self, secret)
 
     async def flush(self) -> None:
         """Write the uses that were collected."""
@@ -178,7 +165,8 @@ class DatabaseTokenHandler(TokenHandler):
         self.cache.put(hash_, secret, now, generation)
         return secret
 
-    def _accept(self, datasette: TokenHost, secret: Secret, now: float) -> Actor:
+    def accept(self, datasette: TokenHost, secret: Secret, now: float) -> Actor:
+        """Return the actor of a token that was found, or reject it; see `verify_token`."""
         longest = datasette.setting("max_signed_tokens_ttl")
         ends = secret.check(
             now,
@@ -190,6 +178,29 @@ class DatabaseTokenHandler(TokenHandler):
     async def _note_first_use(self, hash_: bytes, actor: Actor, now: float) -> None:
         if await self.store.claim_first_use(hash_, now=now):
             await self.lifecycle.first_used(actor, self.name)
+
+
+class _Cached(TokenHandler):
+    """Answers for one token that was verified a short time ago.
+
+    Args:
+        handler: The handler.
+        secret: The token, as it was in the cache.
+    """
+
+    def __init__(self, handler: DatabaseTokenHandler, secret: Secret) -> None:
+        self.name = handler.name
+        self._handler = handler
+        self._secret = secret
+
+    async def create_token(self, datasette: TokenHost, actor_id: str, **arguments: Any) -> str:
+        raise NotImplementedError  # pragma: no cover — it only verifies
+
+    async def verify_token(self, datasette: TokenHost, token: str) -> Actor | None:  # noqa: ARG002 — it is this one
+        now = self._handler.clock()
+        actor = self._handler.accept(datasette, self._secret, now)
+        self._handler.usage.note(self._secret.token.id, now)  # written with the next use that asks the database
+        return actor
 
 
 def _checked_hash(token: str) -> bytes:
