@@ -7,7 +7,7 @@ import types
 import pytest
 
 from heliograph import hookimpl
-from heliograph.hooks.plugin_checks import misspelled_hooks
+from heliograph.hooks.plugin_checks import misspelled_hooks, warn_of_uncalled_hooks
 from heliograph.hooks.plugins import Plugins
 
 # Misspelled hooks
@@ -70,7 +70,7 @@ def test_function_that_only_resembles_a_hook_is_not_reported(warnings: pytest.Lo
     module.register_events = hookimpl(lambda: None)  # type: ignore[attr-defined]
     module.track_event = lambda event: None  # type: ignore[attr-defined]  # of this module
 
-    Plugins().register(Resembling())
-    Plugins().register(module)
+    warn_of_uncalled_hooks(Resembling())
+    warn_of_uncalled_hooks(module)
 
     assert warnings.messages == []
