@@ -208,6 +208,21 @@ def test_user_of_a_middleware_without_async_code() -> None:
     assert inside == [None]
 
 
+def test_async_code_evaluates_nothing() -> None:
+    """An event in async code asks no database, and a user who is known is not looked for."""
+    request = HttpRequest()
+    request.user = SimpleLazyObject(lambda: pytest.fail("was evaluated"))
+    actor = ActorOfUser(request, actor_of_user)
+
+    async def ask() -> list[object]:
+        before = actor()
+        request.user = User(pk=4)
+        await actor.evaluate_async()
+        return [before, actor()]
+
+    assert asyncio.run(ask()) == [None, {"id": "4"}]
+
+
 def test_session_with_a_new_key_is_saved(user: User) -> None:
     """When the secret of the site changes, Django gives the session a new key, which the response has to tell."""
     key = session_of(user)
