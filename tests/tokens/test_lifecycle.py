@@ -177,8 +177,8 @@ def test_no_verification_waits_for_a_hook(telemetry: Telemetry, caplog: pytest.L
 
     assert [actor and actor["id"] for actor in actors] == ["alice"] * 3
     assert hanging.names == ["token-created", "token-first-used", "token-rejected"]
-    errors = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
-    assert errors[0].startswith("The hook track_event of the plugin")
+    messages = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
+    assert any(message.startswith("The hook track_event of the plugin") for message in messages)
 
 
 def test_failing_hook_fails_no_operation(telemetry: Telemetry) -> None:
