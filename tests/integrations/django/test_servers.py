@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from backends import free_port
+from backends import free_port, wait_until
 from otlp_receiver import Receiver
 from packages import require
 from processes import EXAMPLES, otlp, program_environment, run, serving
@@ -20,6 +20,7 @@ from processes import EXAMPLES, otlp, program_environment, run, serving
 ACTORS = 20
 ROUNDS = 34
 """With six requests in each, these are 204 requests."""
+EVENTS = ROUNDS * 8 + 2
 
 SERVERS = {
     "gunicorn, sync": ["gunicorn", "--workers", "2", "--pythonpath", str(EXAMPLES), "django_app:application", "--bind"],
@@ -110,11 +111,13 @@ def test_each_event_has_the_user_of_its_request(tmp_path: Path, server: str) -> 
                 assert client.post("/users/1-login/ban").status_code == 200
                 both = {"Authorization": f"Token {users[0].token}"}
                 assert client.post(f"/api/users/{users[0].id}-both/ban", headers=both).status_code == 200
+            # Before the end: Django has no lifespan, and uvicorn ends by a signal, so nothing shuts the host down.
+            wait_until(lambda: len(receiver.logs()) >= EVENTS, timeout_seconds=60)
             process.stop()
         assert "Traceback" not in process.output()
         logs = receiver.logs()
     names = Counter(str(log.attributes[f"{log.event_name}.user.username"]) for log in logs)
-    assert names.total() == len(names) == ROUNDS * 8 + 2
+    assert names.total() == len(names) == EVENTS
     mixed = [
         log.attributes
         for log in logs
