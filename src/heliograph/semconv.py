@@ -229,6 +229,11 @@ TOKEN_VERIFICATIONS: Final = MetricName(
     "Verifications of tokens, by result and handler. Begins at 0 for each result, without a handler.",
     "{verification}",
 )
+OWN_EVENTS: Final = frozenset(
+    f"{SCOPE}.token_{verb}" for verb in ("created", "first_used", "rejected", "revoked", "rotated")
+)
+"""The names of heliograph's own events; `heliograph.tokens.events` has their classes."""
+
 OUTBOX_DEPTH: Final = MetricName(
     "heliograph.outbox.depth", "Records in the outbox that this process has yet to send.", "{record}"
 )

@@ -8,6 +8,7 @@ import pytest
 
 from heliograph import Event, SchemaError
 from heliograph.schema.registry import SchemaRegistry
+from heliograph.semconv import OWN_EVENTS
 from heliograph.tokens.events import TOKEN_EVENTS, TokenCreated, TokenEvent, credential_of
 
 
@@ -18,6 +19,7 @@ def test_names_on_the_wire() -> None:
 
     assert list(registry) == [], "they are no events of the program"
     assert registry.register(TokenCreated) is registry[TokenCreated]
+    assert {schema.event_name for schema in registry.own} == OWN_EVENTS
     assert [schema.event_name for schema in registry.own] == [
         "heliograph.token_created",
         "heliograph.token_first_used",

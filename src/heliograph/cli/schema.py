@@ -20,7 +20,7 @@ from heliograph.schema.drafts.from_events import drafts_of_recorded
 from heliograph.schema.drafts.from_weaver import drafts_of_weaver
 from heliograph.schema.drafts.python_source import python_source
 from heliograph.schema.drafts.weaver_registry import WeaverRegistry
-from heliograph.schema.export.formats import EXPORTERS, exporter_of
+from heliograph.schema.export.formats import EXPORTERS, REGISTRIES, exporter_of
 from heliograph.schema.gate.diff import (
     Finding,
     Mode,
@@ -28,6 +28,7 @@ from heliograph.schema.gate.diff import (
     incompatible,
 )
 from heliograph.schema.gate.lock import dumps, loads, lock_of
+from heliograph.tokens.events import TOKEN_EVENTS
 from heliograph.values.text import counted
 
 LOCK_FILE: Final = "events.lock.json"
@@ -148,8 +149,10 @@ def export(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     registry = load_registry(sources, datasette=datasette, privacy_key=EXAMPLE_KEY)
+    if form in REGISTRIES:  # a stream also has our own events, and a live check rejects those that the registry has not
+        registry.register_own(TOKEN_EVENTS)
     try:
-        files = exporter(registry.values())
+        files = exporter([*registry.values(), *registry.own])
     except SchemaError as error:
         raise click.ClickException(str(error)) from error
     for name, text in files.items():

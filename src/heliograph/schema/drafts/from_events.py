@@ -34,7 +34,15 @@ from heliograph.schema.drafts.draft import (
 )
 from heliograph.schema.model.patterns import compile_pattern
 from heliograph.schema.model.types import Format
-from heliograph.semconv import ACTOR_ATTRIBUTES, EVENT_VERSION, LOG_RECORD_UID, SCOPE, attribute_part, has_namespace
+from heliograph.semconv import (
+    ACTOR_ATTRIBUTES,
+    EVENT_VERSION,
+    LOG_RECORD_UID,
+    OWN_EVENTS,
+    SCOPE,
+    attribute_part,
+    has_namespace,
+)
 from heliograph.values.attributes import MAX_KEYS
 from heliograph.values.privacy import HASH_PREFIX, MASKED
 
@@ -78,10 +86,13 @@ class RecordedEvent:
 def drafts_of_recorded(events: Iterable[RecordedEvent]) -> tuple[list[EventDraft], list[str]]:
     """Return drafts of the recorded events, sorted by name and version, and the reason for each thing that was skipped.
 
-    Attributes of the actor (`user.id` …) and those that heliograph adds to every event are not fields. They are not reported.
+    Attributes of the actor (`user.id` …) and those that heliograph adds to every event are not fields, and its own events need no
+    classes. They are not reported.
     """
     groups: dict[tuple[str, str], list[RecordedEvent]] = collections.defaultdict(list)
     for event in events:
+        if event.event_name in OWN_EVENTS:
+            continue
         version = event.attributes.get(EVENT_VERSION)
         groups[event.event_name, version if isinstance(version, str) and version.strip() else ""].append(event)
     legal = {key: group for key, group in groups.items() if _is_event_name(key[0])}

@@ -36,7 +36,7 @@ from heliograph.schema.drafts.python_source import literal
 from heliograph.schema.drafts.weaver_registry import AttributeEntry, GroupEntry, WeaverRegistry
 from heliograph.schema.export.added_attributes import ADDED
 from heliograph.schema.model.message import parse_message
-from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, SCOPE, has_namespace
+from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, OWN_EVENTS, SCOPE, has_namespace
 
 _PYTHON: Final = {"string": "str", "int": "int", "double": "float", "boolean": "bool"}
 _NAME_RULE: Final = "names must be lower-case words, separated by `.` or `_`"
@@ -47,6 +47,8 @@ _SEVERITY_NOTE: Final = re.compile(r"Severity \w+ \((\d{1,2})\)\.", re.ASCII)
 def drafts_of_weaver(registry: WeaverRegistry) -> tuple[list[EventDraft], list[str]]:
     """Return drafts of the events of a registry, sorted by name, and the reason for each thing that was skipped.
 
+    Heliograph's own events, which a registry that it exported has, need no classes. They are not reported.
+
     Raises:
         FileFormatError: An event refers to an undefined attribute or group. The message names it.
     """
@@ -56,6 +58,8 @@ def drafts_of_weaver(registry: WeaverRegistry) -> tuple[list[EventDraft], list[s
     versions: set[tuple[str, str | None]] = set()
     for entry in sorted(registry.events(), key=lambda entry: entry.event_name):
         name = entry.event_name
+        if name in OWN_EVENTS:
+            continue
         problem = _event_problem(name)
         if problem is not None:
             skipped.append(f"the event {name!r}: {problem}")

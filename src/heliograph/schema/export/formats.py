@@ -42,18 +42,19 @@ def exporter_of(form: str, schema_url: str | None = None, version: str | None = 
     Raises:
         ValueError: The URL or the version cannot be used, or the format has none.
     """
-    if form in _REGISTRIES:
-        return partial(_REGISTRIES[form], schema_url=schema_url_of(schema_url, version))
+    if form in REGISTRIES:
+        return partial(REGISTRIES[form], schema_url=schema_url_of(schema_url, version))
     if (schema_url, version) != (None, None):
-        raise ValueError(f"only the formats {' and '.join(_REGISTRIES)} have a schema URL and a version")
+        raise ValueError(f"only the formats {' and '.join(REGISTRIES)} have a schema URL and a version")
     return EXPORTERS[form]
 
 
-_REGISTRIES: Final = {"weaver": weaver_v2, "weaver-v1": weaver_v1}
+REGISTRIES: Final = {"weaver": weaver_v2, "weaver-v1": weaver_v1}
+"""The formats that describe a whole stream, and not each event for itself."""
 
 EXPORTERS: Final[Mapping[str, Exporter]] = {
     "json-schema": json_schemas,
-    **_REGISTRIES,
+    **REGISTRIES,
     "markdown": markdown,
     "html": html,
 }
