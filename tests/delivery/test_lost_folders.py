@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from delivery.losses import LOSSES, rename
 from delivery.outboxes import folders_in, logging_to, wait_for
 from delivery.servers import OK, Answer, serving
 from heliograph.delivery.journal.reader import JournalReader
@@ -21,79 +22,7 @@ DOWN: Answer = (503, {}, b"")
 LOST = "was deleted, moved or changed"
 
 
-def delete(box: Path) -> None:
-    shutil.rmtree(box)
-
-
-def delete_and_create(box: Path) -> None:
-    shutil.rmtree(box)
-    box.mkdir(mode=0o700)
-
-
-def delete_content(box: Path) -> None:
-    for each in box.iterdir():
-        shutil.rmtree(each)
-
-
-def rename(box: Path) -> None:
-    box.rename(box.with_name("elsewhere"))
-
-
-def replace_by_a_file(box: Path) -> None:
-    shutil.rmtree(box)
-    box.touch()
-
-
-def replace_by_a_copy(box: Path) -> None:
-    copy = box.with_name("copy")
-    shutil.copytree(box, copy)
-    shutil.rmtree(box)
-    copy.rename(box)
-
-
-def replace_the_folder_by_a_link(box: Path) -> None:
-    [folder] = box.iterdir()
-    folder.rename(box.with_name("elsewhere"))
-    folder.symlink_to(box.with_name("elsewhere"))
-
-
-def replace_the_lock_by_a_pipe(box: Path) -> None:
-    [lock] = box.glob("*/lock")
-    lock.unlink()
-    os.mkfifo(lock)
-
-
-def link_segments(box: Path) -> None:
-    for segment in box.glob("*/*.journal"):
-        os.link(segment, box.with_name(segment.name))
-
-
-def make_segments_writable_for_others(box: Path) -> None:
-    for segment in box.glob("*/*.journal"):
-        segment.chmod(0o666)
-
-
-def make_the_folder_writable_for_others(box: Path) -> None:
-    [folder] = box.iterdir()
-    folder.chmod(0o777)
-
-
-LOSSES = [
-    delete,
-    delete_and_create,
-    delete_content,
-    rename,
-    replace_by_a_file,
-    replace_by_a_copy,
-    replace_the_folder_by_a_link,
-    replace_the_lock_by_a_pipe,
-    link_segments,
-    make_segments_writable_for_others,
-    make_the_folder_writable_for_others,
-]
-
-
-@pytest.mark.parametrize("lose", LOSSES)
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
 def test_records_of_a_lost_directory_are_sent(
     tmp_path: Path, lose: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:

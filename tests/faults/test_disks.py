@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from delivery.outboxes import drain, folders_in, logging_to
-from delivery.servers import serving
+from delivery.losses import LOSSES
+from delivery.outboxes import drain, folders_in, logging_to, wait_for
+from delivery.servers import OK, serving
 from faults.matrix import Row
 from heliograph.delivery.journal.segment import segments
 from processes import program_environment
@@ -62,6 +63,27 @@ def test_cursor(tmp_path: Path, record_fault: Callable[..., Row], waiting: list[
     with serving() as server:
         assert drain(tmp_path / "box", server.endpoint).exit_code == 0
         record_fault(fault, acknowledged=waiting, received=server.accepted)
+
+
+@pytest.mark.parametrize("fault", LOSSES)
+def test_loss_while_records_wait(tmp_path: Path, record_fault: Callable[..., Row], fault: str) -> None:
+    """Records that wait are read from the open file, and later ones wait elsewhere or in memory."""
+    uids = [f"r{number}" for number in range(500)]
+    is_down = True
+    with (
+        serving(lambda number, records: (503, {}, b"") if is_down else OK) as server,
+        logging_to(tmp_path / "box", server.endpoint) as emit,
+    ):
+        for uid in uids[:250]:
+            emit(uid)
+        LOSSES[fault](tmp_path / "box")
+        for uid in uids[250:]:
+            emit(uid)
+        is_down = False
+        assert emit.processor.force_flush(60_000)
+        wait_for(lambda: emit.processor.depth == 0)
+        # Dead letters cannot be read where the outbox was; a record among them would count as lost.
+        record_fault(fault, acknowledged=uids, received=server.accepted, directory=tmp_path / "none")
 
 
 ON_TMPFS = """
