@@ -175,14 +175,15 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         return len(self._readers)
 
     def _inherit(self, event_class: type) -> EventReader:
-        own = self._own.get(event_class)
-        if own is not None:
-            return own
+        # By identity in both places: code of a metaclass may hash a class, and fail.
+        for own, reader in self._own.items():
+            if own is event_class:
+                return reader
         known = {id(registered): reader for registered, reader in list(self._readers.items())}
         for ancestor in ancestors(event_class)[1:]:
-            reader = known.get(id(ancestor))
-            if reader is not None:
-                return self._add_inherited(event_class, reader)
+            inherited = known.get(id(ancestor))
+            if inherited is not None:
+                return self._add_inherited(event_class, inherited)
         raise UnregisteredEvent(event_class)
 
     def _add_inherited(self, event_class: type, reader: EventReader) -> EventReader:
