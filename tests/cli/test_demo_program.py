@@ -20,8 +20,8 @@ def test_last_line_has_the_numbers_of_what_was_sent(tmp_path: Path) -> None:
 
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout.splitlines()[-1]) == {
-        "events": 4,
-        "span_events": 2,
+        "events": 7,
+        "span_events": 5,
         "token_spans": 5,
         "flushed": True,
     }

@@ -72,7 +72,9 @@ def demo(database: Path) -> None:
         sent = run_program(endpoint)
     print_events(store.rows("select * from events order by time_unix_nano"))
     print_spans(store)
-    print_metrics(store.rows("select * from metrics where name like 'heliograph.%' order by name, attributes"))
+    print_metrics(
+        store.rows("select * from metrics where name like 'heliograph.%' and value != 0 order by name, attributes")
+    )
     arrived = {what: store.rows(sql)[0][0] for what, sql in COUNT_QUERIES.items()}
     if not print_result(sent, arrived, database):
         sys.exit(1)
