@@ -73,7 +73,7 @@ def test_directory_that_comes_back_is_used_again(tmp_path: Path, caplog: pytest.
 
 
 def test_records_in_segments_that_are_gone_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Only the last segment is open. A record is delivered or counted."""
+    """The last segment is open, and perhaps the first one, if it was being sent. A record is delivered or counted."""
     box = tmp_path / "box"
     is_down = True
     with serving(lambda number, records: DOWN if is_down else OK) as server, logging_to(box, server.endpoint) as emit:
@@ -86,8 +86,10 @@ def test_records_in_segments_that_are_gone_are_counted(tmp_path: Path, caplog: p
         is_down = False
         assert emit.processor._worker.wait_for(lambda: emit.processor.depth == 0, Deadline(60_000))
 
-        assert emit.processor.counts.total(OUTBOX_DAMAGED) == first_of_last - 1 > 0
-        assert len(server.accepted) == 2000 - (first_of_last - 1)
+        damaged = emit.processor.counts.total(OUTBOX_DAMAGED)
+        assert first_of_last > 1
+        assert damaged in {0, first_of_last - 1}
+        assert len(set(server.accepted)) == 2000 - damaged
 
 
 def delete_lock(folder: Path) -> None:
