@@ -108,7 +108,8 @@ def test_telemetry_of_a_web_app_arrives(
             "unrecognized": {},
         }
         assert verify.attributes == {**known[result], "heliograph.token.result": result}
-        assert http.events == ()
+        # The event of the rejection is tracked off the request, so it is a span event only if the span has not ended by then.
+        assert {event.name for event in http.events} <= OWN_EVENTS
     arrived.assert_free_of(tokens.values())
 
 
