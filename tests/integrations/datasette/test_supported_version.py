@@ -1,4 +1,4 @@
-"""Versions of Datasette that the plugin works with are told apart from older ones."""
+"""Versions of Datasette that the plugin works with are distinguished from older ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens in a database: they can be listed, revoked, restricted further and rotated, and each of their uses can be told apart.
+"""Tokens in a database: they can be listed, revoked, restricted further and rotated, and each of their uses can be distinguished.
 
 The path of a verification, in `handler`:
 

@@ -141,7 +141,7 @@ class DatabaseTokenHandler(TokenHandler):
 
     def without_waiting(self, token: str) -> TokenHandlerLike | None:
         """Return a handler whose `verify_token` answers for this token without waiting; `None` if the database has to be asked."""
-        if not token.startswith(text.PREFIX) or len(token) > text.MAX_LENGTH or not text.is_well_formed(token):
+        if not text.is_well_formed(token):
             return self  # it does not look up such a text
         secret = self.cache.get(text.hash_of(token), self.clock())
         return None if secret is None or secret.first_used is None else _Cached(self, secret)
@@ -167,11 +167,10 @@ class DatabaseTokenHandler(TokenHandler):
 
     def accept(self, datasette: TokenHost, secret: Secret, now: float) -> Actor:
         """Return the actor of a token that was found, or reject it; see `verify_token`."""
-        longest = datasette.setting("max_signed_tokens_ttl")
         ends = secret.check(
             now,
             last_seen=self.usage.last_used(secret.token.id),
-            longest_lifetime=longest if isinstance(longest, int) else None,
+            longest_lifetime=longest_lifetime(datasette),
         )
         return secret.token.actor(ends)
 
@@ -204,9 +203,15 @@ class _Cached(TokenHandler):
 
 
 def _checked_hash(token: str) -> bytes:
-    if len(token) > text.MAX_LENGTH or not text.is_well_formed(token):
+    if not text.is_well_formed(token):
         raise TokenMalformed("Invalid token: wrong form or checksum")
     return text.hash_of(token)
+
+
+def longest_lifetime(datasette: TokenHost) -> int | None:
+    """Return the longest lifetime that the host allows, in seconds; `None` or 0 is no limit, as in Datasette."""
+    longest = datasette.setting("max_signed_tokens_ttl")
+    return longest if isinstance(longest, int) else None
 
 
 def check_seconds(name: str, value: object, *, at_least: int) -> None:

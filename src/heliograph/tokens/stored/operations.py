@@ -14,7 +14,7 @@ from heliograph.errors import NoTokenDatabase
 from heliograph.tokens.handler import TokenHost
 from heliograph.tokens.restrictions import TokenRestrictions, is_narrower
 from heliograph.tokens.stored import text
-from heliograph.tokens.stored.handler import DatabaseTokenHandler, check_seconds
+from heliograph.tokens.stored.handler import DatabaseTokenHandler, check_seconds, longest_lifetime
 from heliograph.tokens.stored.record import Secret, Token
 
 LATEST_REPLACEMENT_SECONDS: Final = 30 * 24 * 60 * 60
@@ -208,8 +208,7 @@ def state_of(host: TokenHost, token: Token) -> str:
     Raises:
         NoTokenDatabase: The host keeps no tokens in a database.
     """
-    longest = host.setting("max_signed_tokens_ttl")
-    return token.state(handler_of(host).clock(), longest_lifetime=longest if isinstance(longest, int) else None)
+    return token.state(handler_of(host).clock(), longest_lifetime=longest_lifetime(host))
 
 
 async def tokens(host: TokenHost, actor_id: str | None = None, *, state: str | None = None) -> list[Token]:

@@ -13,7 +13,8 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Protocol, TypeVar, cast
+from dataclasses import fields
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from heliograph.errors import TokenNotFound
 from heliograph.runtime.deadline import Deadline
@@ -53,9 +54,11 @@ LOCK_TIMEOUT_MILLIS: Final = 5000.0
 """The time to wait for other processes that use the file while its journal is switched."""
 _LOCK_POLL_SECONDS: Final = 0.01
 _VERSION_TABLE: Final = "create table if not exists heliograph_token_migrations (number integer primary key)"
-_COLUMNS: Final = "id, actor_id, label, restrictions, created, last_used, expires, unused_after, revoked, revoked_by"
+_FIELDS: Final = tuple(field.name for field in fields(Token))
+"""The columns of ``heliograph_tokens``, in the order in which they are read and written here: a row is the values of a `Token`."""
+_COLUMNS: Final = ", ".join(_FIELDS)
 _FIND: Final = f"""
-select s.first_used, s.ends, {", ".join("t." + column for column in _COLUMNS.split(", "))}
+select s.first_used, s.ends, {", ".join("t." + column for column in _FIELDS)}
 from heliograph_token_secrets s join heliograph_tokens t on t.id = s.token_id where s.hash = ?
 """  # noqa: S608 — no user's text
 
@@ -118,8 +121,8 @@ class TokenStore:
         found = (await self._database.execute(_FIND, [hash_])).rows
         if not found:
             return None
-        row = found[0]
-        return Secret(token=_from_row(row), first_used=row["first_used"], ends=row["ends"])
+        first_used, ends, *row = found[0]
+        return Secret(token=_from_row(row), first_used=first_used, ends=ends)
 
     async def get(self, token_id: str) -> Token:
         """Return the token with this id.
@@ -217,7 +220,7 @@ class TokenStore:
             rows = connection.execute(f"select {_COLUMNS} {unrevoked} order by created desc, id", parameters).fetchall()
             changes = [(now, by, row[0]) for row in rows]
             connection.executemany("update heliograph_tokens set revoked = ?, revoked_by = ? where id = ?", changes)
-            return [_from_row(dict(zip(_COLUMNS.split(", "), row))) for row in rows]
+            return [_from_row(row) for row in rows]
 
         return await self._write(update)
 
@@ -264,13 +267,12 @@ def _end_secrets(connection: sqlite3.Connection, condition: str, parameters: Ite
 
 
 def _to_row(token: Token) -> list[object]:
-    row = {column: getattr(token, column) for column in _COLUMNS.split(", ")}
-    return list({**row, "restrictions": _to_json(token.restrictions)}.values())
+    return list({**vars(token), "restrictions": _to_json(token.restrictions)}.values())
 
 
-def _from_row(row: Mapping[str, object] | sqlite3.Row) -> Token:
-    found = {column: row[column] for column in _COLUMNS.split(", ")}
-    return Token(**{**found, "restrictions": parse_restrictions(found["restrictions"])})  # type: ignore[arg-type]
+def _from_row(row: Iterable[Any]) -> Token:
+    found = dict(zip(_FIELDS, row))
+    return Token(**{**found, "restrictions": parse_restrictions(found["restrictions"])})
 
 
 def _to_json(restrictions: Mapping[str, object] | None) -> str | None:

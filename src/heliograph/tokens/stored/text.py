@@ -51,7 +51,9 @@ def checksum(body: str) -> str:
 
 def is_well_formed(token: str) -> bool:
     """Return True if the text has the form of a token, and its checksum is right."""
-    return PATTERN.fullmatch(token) is not None and checksum(token[:-CHECKSUM_LENGTH]) == token[-CHECKSUM_LENGTH:]
+    if len(token) > MAX_LENGTH or PATTERN.fullmatch(token) is None:
+        return False
+    return checksum(token[:-CHECKSUM_LENGTH]) == token[-CHECKSUM_LENGTH:]
 
 
 def id_of(token: str) -> str:
