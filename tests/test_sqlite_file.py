@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from heliograph import OutboxError, QuarantineError
+from heliograph import OutboxError, QuarantineError, sqlite_file
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope
@@ -240,7 +240,7 @@ def test_file_that_is_deleted_after_its_creation_is_not_created_by_sqlite(
     file: SqliteFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite does not create the file again, because it would use the permissions of the umask."""
-    monkeypatch.setattr(SqliteFile, "_create_private", lambda _: None)
+    monkeypatch.setattr(sqlite_file, "create_private", lambda _: None)
 
     with pytest.raises(WrongFile):
         write(file, "first")

@@ -130,7 +130,7 @@ class SqliteFile:
             Exception: The file is not of this kind. The exception is the one that ``wrong_file`` returns.
         """
         with self._lock:
-            self._create_private()
+            create_private(self.path)
             with closing(self._open()) as connection:
                 is_empty = self._check(connection)
                 if self._max_bytes is not None:
@@ -189,12 +189,6 @@ class SqliteFile:
         with self._lock, closing(self._open()) as connection:
             self._check(connection)
 
-    def _create_private(self) -> None:
-        # O_EXCL: a file or symbolic link of that name is left as it is, for the check to accept or reject. Nothing is
-        # created behind a link that points to a missing file.
-        with suppress(FileExistsError):
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
     def _open(self) -> sqlite3.Connection:
         uri = f"{self.path.absolute().as_uri()}?mode=rw"
         try:
@@ -217,6 +211,17 @@ class SqliteFile:
         if tables and found != self._application_id:
             raise self._wrong_file(self.path, "it is an SQLite file of another program")
         return not tables
+
+
+def create_private(path: Path) -> None:
+    """Create a file for its owner alone, if it does not exist. SQLite would create it as the umask allows.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    # O_EXCL: a file or symbolic link of that name stays as it is. Nothing is created behind a link that points to a missing file.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:

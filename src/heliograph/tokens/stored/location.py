@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Final
+
+from heliograph import sqlite_file
 
 MEMORY: Final = ":memory:"
 """The value of the setting ``token_database`` for tests: the tokens end with the process."""
@@ -85,14 +87,9 @@ def is_memory(path: Path) -> bool:
 
 
 def create_private(path: Path) -> None:
-    """Create the file for its owner alone, if it does not exist. SQLite would create it as the umask allows.
-
-    Nothing is created for tokens that end with the process.
-    """
-    if is_memory(path):
-        return
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    """Create the file for its owner alone, if it does not exist. Nothing is created for tokens that end with the process."""
+    if not is_memory(path):
+        sqlite_file.create_private(path)
 
 
 def _is_same_file(path: Path, other: str) -> bool:
