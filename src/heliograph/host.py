@@ -51,8 +51,7 @@ from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.service import BuiltInTokensPlugin, TokenService
 from heliograph.tokens.stored import location
 from heliograph.tokens.stored.handler import DatabaseTokenHandler
-from heliograph.tokens.stored.operations import attach
-from heliograph.tokens.stored.store import TokenStore
+from heliograph.tokens.stored.operations import keep_tokens
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -164,11 +163,8 @@ class Host:
         if path is not None:
             location.create_private(path)
             internal = self._databases.add(TOKENS, path)
-        handler = DatabaseTokenHandler(
-            TokenStore(internal), self._instrumentation.token_lifecycle, cache_seconds=self.settings.token_cache_seconds
-        )
-        attach(self, handler)
-        return handler
+        lifecycle = self._instrumentation.token_lifecycle
+        return keep_tokens(self, internal, lifecycle, cache_seconds=self.settings.token_cache_seconds)
 
     def _load_plugins(self, plugins: Iterable[object]) -> Plugins:
         # pluggy calls plugins in the reverse order of their registration: the program's own come first, ours last.

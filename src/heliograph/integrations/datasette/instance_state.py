@@ -21,14 +21,14 @@ from heliograph.semconv import SCOPE
 from heliograph.settings import DATABASE, Settings, Validation
 from heliograph.telemetry.missing_providers import advice_for_datasette
 from heliograph.telemetry.providers import Providers
-from heliograph.tokens.lifecycle import TokenLifecycle
 from heliograph.tokens.stored import location
 from heliograph.tokens.stored.handler import DatabaseTokenHandler
-from heliograph.tokens.stored.operations import attach
-from heliograph.tokens.stored.store import TokenStore
+from heliograph.tokens.stored.operations import keep_tokens
 from heliograph.tokens.traced import trace_handlers
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from datasette.app import Datasette
 
 TOKEN_DATABASE: Final = "_heliograph_tokens"  # noqa: S105 — the name of a database
@@ -63,10 +63,16 @@ class InstanceState:
         instrumentation = Instrumentation(self.settings, Providers(), self.tracker, advice_for_datasette)
         self.schemas, self.emit = instrumentation.schemas, instrumentation.emit
         self._tokens = instrumentation.tokens
-        self._own_database = _token_database(datasette, self.settings)
-        self.database_tokens = _token_handler(
-            datasette, self.settings, self._own_database, instrumentation.token_lifecycle
-        )
+        self._own_database: Database | None = None
+        self.database_tokens: DatabaseTokenHandler | None = None
+        if DATABASE in self.settings.token_handlers:
+            self._own_database = _token_database(datasette, self.settings.token_database)
+            self.database_tokens = keep_tokens(
+                datasette,
+                self._own_database or datasette.get_internal_database(),
+                instrumentation.token_lifecycle,
+                cache_seconds=self.settings.token_cache_seconds,
+            )
 
     def register(self, event_classes: Iterable[type]) -> None:
         """Compile the schemas of event classes. Classes of installed plugins that name no namespace get the distribution's.
@@ -123,15 +129,17 @@ def _problems_in_datasette(values: Mapping[str, object]) -> Iterator[str]:
     yield from problems_of(values)
 
 
-def _token_database(datasette: Datasette, settings: Settings) -> Database | None:
-    """Return a database for tokens alone, which Datasette does not serve; `None` if the settings name none.
+def _token_database(datasette: Datasette, path: Path | None) -> Database | None:
+    """Return a database for tokens alone, which Datasette does not serve; `None` for the internal one.
+
+    Args:
+        datasette: The `Datasette` object.
+        path: The setting ``token_database``.
 
     Raises:
         SettingsError: Tokens cannot be kept as the settings say.
     """
-    if DATABASE not in settings.token_handlers:
-        return None
-    internal, path = datasette.get_internal_database(), settings.token_database
+    internal = datasette.get_internal_database()
     problem = location.problem_of(
         path,
         internal=None if internal.is_memory or internal.is_temp_disk else internal.path,
@@ -149,17 +157,6 @@ def _token_database(datasette: Datasette, settings: Settings) -> Database | None
         opened = Database(datasette, path=str(path), mode="rwc")
     opened.name = TOKEN_DATABASE
     return opened
-
-
-def _token_handler(
-    datasette: Datasette, settings: Settings, own: Database | None, lifecycle: TokenLifecycle
-) -> DatabaseTokenHandler | None:
-    if DATABASE not in settings.token_handlers:
-        return None
-    store = TokenStore(own or datasette.get_internal_database())
-    handler = DatabaseTokenHandler(store, lifecycle, cache_seconds=settings.token_cache_seconds)
-    attach(datasette, handler)
-    return handler
 
 
 # Weak, so that a `Datasette` object of a test is not kept alive.

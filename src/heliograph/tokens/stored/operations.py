@@ -12,10 +12,12 @@ from typing import Final
 from heliograph.ambient_actor import current_actor
 from heliograph.errors import NoTokenDatabase
 from heliograph.tokens.handler import TokenHost
+from heliograph.tokens.lifecycle import TokenLifecycle
 from heliograph.tokens.restrictions import TokenRestrictions, is_narrower
 from heliograph.tokens.stored import text
 from heliograph.tokens.stored.handler import DatabaseTokenHandler, check_seconds, longest_lifetime
 from heliograph.tokens.stored.record import Secret, Token
+from heliograph.tokens.stored.store import TokenDatabase, TokenStore
 
 LATEST_REPLACEMENT_SECONDS: Final = 30 * 24 * 60 * 60
 """The time after which a replaced secret ends even if the new one was never used."""
@@ -23,16 +25,27 @@ LATEST_REPLACEMENT_SECONDS: Final = 30 * 24 * 60 * 60
 _handlers: Final[weakref.WeakKeyDictionary[object, DatabaseTokenHandler]] = weakref.WeakKeyDictionary()
 
 
-def attach(host: object, handler: DatabaseTokenHandler) -> None:
-    """Let the functions of this module use a handler for a host."""
+def keep_tokens(
+    host: object, database: TokenDatabase, lifecycle: TokenLifecycle, *, cache_seconds: float
+) -> DatabaseTokenHandler:
+    """Return a new handler for the tokens of a host, which the functions of this module use from now on.
+
+    Args:
+        host: A `heliograph.Host` or a Datasette.
+        database: The database that keeps the tokens.
+        lifecycle: Makes their events.
+        cache_seconds: See `DatabaseTokenHandler`.
+    """
+    handler = DatabaseTokenHandler(TokenStore(database), lifecycle, cache_seconds=cache_seconds)
     _handlers[host] = handler
+    return handler
 
 
 def handler_of(host: object) -> DatabaseTokenHandler:
-    """Return the handler that was attached to a host.
+    """Return the handler for the tokens of a host.
 
     Raises:
-        NoTokenDatabase: None was.
+        NoTokenDatabase: The host keeps no tokens in a database.
     """
     handler = _handlers.get(host)
     if handler is None:
