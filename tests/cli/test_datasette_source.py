@@ -5,34 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-import textwrap
 from pathlib import Path
 
 import click
 import pytest
 
+from cli.lunch import LUNCH
 from heliograph.cli import datasette_source
 from heliograph.cli.event_classes import load_registry
 from processes import clean_environment
 from processes import run as run_process
-
-LUNCH = """
-    from dataclasses import dataclass
-
-    from datasette import hookimpl
-    from datasette.events import Event
-
-
-    @dataclass
-    class LunchEvent(Event):
-        name = "lunch"
-        meal: str
-
-
-    @hookimpl
-    def register_events():
-        return [LunchEvent]
-"""
 
 
 @pytest.fixture
@@ -67,7 +49,7 @@ def test_older_datasette_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> No
 def test_options_are_those_of_datasette(folder: Path) -> None:
     """Events of `--plugins-dir` are served, with the settings of `--config`. Its paths are relative to the current folder."""
     (folder / "extra").mkdir()
-    (folder / "extra" / "lunch.py").write_text(textwrap.dedent(LUNCH))
+    (folder / "extra" / "lunch.py").write_text(LUNCH)
     (folder / "key.txt").write_text("key")
     settings = {
         "namespace": "canteen",

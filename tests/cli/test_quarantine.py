@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.lunch import LUNCH
 from heliograph.cli.main import cli
 from heliograph.quarantine.store import Quarantine
 from otlp_receiver import Receiver
@@ -243,29 +244,12 @@ def test_replay_of_some_events(quarantine: Quarantine, tmp_path: Path) -> None:
     assert [each.id for each in quarantine.find()] == [2]
 
 
-LUNCH = """
-    from dataclasses import dataclass
-
-    from datasette import hookimpl
-    from datasette.events import Event
-
-    @dataclass
-    class LunchEvent(Event):
-        name = "lunch"
-        meal: str
-
-    @hookimpl
-    def register_events():
-        return [LunchEvent]
-"""
-
-
 def test_replay_of_an_event_of_a_datasette(quarantine: Quarantine, tmp_path: Path) -> None:
     """Its class comes from `--plugins-dir`. Its namespace, and the quarantine, are in the configuration."""
     lunch = replace(RECORD, event_name="canteen.lunch", version=None, properties={"meal": "soup"})
     quarantine.put(lunch)
     (tmp_path / "extra").mkdir()
-    (tmp_path / "extra" / "lunch.py").write_text(textwrap.dedent(LUNCH))
+    (tmp_path / "extra" / "lunch.py").write_text(LUNCH)
     settings = {"namespace": "canteen", "quarantine": quarantine.path.name}
     (tmp_path / "datasette.json").write_text(json.dumps({"plugins": {"heliograph": settings}}))
     command = [sys.executable, "-m", "heliograph", "quarantine", "replay", "--plugins-dir", "extra"]
