@@ -172,11 +172,23 @@ def _flush(parts: tuple[Any, ...] | None, timeout_millis: float) -> bool:
     return all(results)
 
 
-class _CurrentSpanProcessors(SpanProcessor):
-    """Hands spans to the pipeline that its provider has at that moment."""
+class _CurrentPipeline:
+    """A base for processors that hand telemetry to the pipeline that their provider has at that moment."""
 
-    def __init__(self, provider: CountingTracerProvider) -> None:
+    def __init__(self, provider: _CountingProvider) -> None:
         self._provider = provider
+
+    def shutdown(self) -> None:
+        """End the pipeline: the program shuts the provider down itself."""
+        self._provider.end()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush the pipeline."""
+        return _flush(self._provider.parts, timeout_millis)
+
+
+class _CurrentSpanProcessors(_CurrentPipeline, SpanProcessor):
+    """Hands spans to the pipeline."""
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Hand over a span that begins."""
@@ -193,20 +205,9 @@ class _CurrentSpanProcessors(SpanProcessor):
         for part in parts:
             part.on_end(span)
 
-    def shutdown(self) -> None:
-        """End the pipeline: the program shuts the provider down itself."""
-        self._provider.end()
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush the pipeline."""
-        return _flush(self._provider.parts, timeout_millis)
-
-
-class _CurrentLogRecordProcessors(LogRecordProcessor):
-    """Hands log records to the pipeline that its provider has at that moment."""
-
-    def __init__(self, provider: CountingLoggerProvider) -> None:
-        self._provider = provider
+class _CurrentLogRecordProcessors(_CurrentPipeline, LogRecordProcessor):
+    """Hands log records to the pipeline."""
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Hand over a log record."""
@@ -216,14 +217,6 @@ class _CurrentLogRecordProcessors(LogRecordProcessor):
             return
         for part in parts:
             part.on_emit(log_record)
-
-    def shutdown(self) -> None:
-        """End the pipeline: the program shuts the provider down itself."""
-        self._provider.end()
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush the pipeline."""
-        return _flush(self._provider.parts, timeout_millis)
 
 
 OURS: Final = (CountingTracerProvider, CountingLoggerProvider, CountingMeterProvider)
