@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TextIO
 
 import click
 
@@ -17,13 +17,9 @@ from heliograph.cli.token_options import database_option
 from heliograph.cli.token_text import utc
 from heliograph.errors import TokenInvalid, qualified_name
 from heliograph.host import Host
-from heliograph.tokens.rejections import rejection_result
+from heliograph.tokens.rejections import ERROR, UNRECOGNIZED, VALID, rejection_result
 from heliograph.tokens.stored import text
 from heliograph.values.text import display
-
-VALID: Final = "valid"
-UNRECOGNIZED: Final = "unrecognized"
-ERROR: Final = "error"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,10 @@ DATASETTE_REVOKED: Final = "revoked"
 
 REJECTIONS: Final = ("expired", "revoked", "invalid")
 """The results of a rejection. A token that no handler recognizes is not rejected."""
-RESULTS: Final = ("valid", *REJECTIONS, "unrecognized", "error")
+VALID: Final = "valid"
+UNRECOGNIZED: Final = "unrecognized"
+ERROR: Final = "error"
+RESULTS: Final = (VALID, *REJECTIONS, UNRECOGNIZED, ERROR)
 """The values of `heliograph.token.result` for a verification."""
 
 

@@ -42,7 +42,7 @@ from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.lifecycle import TokenLifecycle
-from heliograph.tokens.rejections import REJECTIONS, RESULTS, is_rejection, rejection_result
+from heliograph.tokens.rejections import ERROR, REJECTIONS, RESULTS, VALID, is_rejection, rejection_result
 from heliograph.values.attributes import Attributes
 
 logger: Final = SafeLogger(SCOPE)
@@ -134,15 +134,18 @@ class TokenTelemetry:
             self._durations[operation.name].record(operation.seconds, shared, operation.context)
         except PROGRAM_ERRORS as error:
             self._log_failure(error)
-        if operation.name is TOKEN_VERIFY:
-            handler = operation.handler
-            self._verifications.add(*((operation.result,) if handler is None else (operation.result, handler)))
         try:
             operation.end_span(shared)
         except PROGRAM_ERRORS as error:
             self._log_failure(error)
-        if operation.name == TOKEN_VERIFY and operation.result in REJECTIONS:
-            self.lifecycle.rejected(operation.result, operation.token_id, operation.handler)
+        if operation.name is TOKEN_VERIFY:
+            self._end_verification(operation.result, operation.token_id, operation.handler)
+
+    def _end_verification(self, result: str, token_id: str | None, handler: str | None) -> None:
+        """Count the verdict, and make the event of a rejection."""
+        self._verifications.add(*((result,) if handler is None else (result, handler)))
+        if result in REJECTIONS:
+            self.lifecycle.rejected(result, token_id, handler)
 
     def _log_failure(self, error: BaseException) -> None:
         """Log the class of a provider's exception, without its message or traceback, which may quote a token."""
@@ -194,7 +197,7 @@ class TokenOperation:
     ) -> None:
         self.name = name
         self.handler: str | None = None
-        self.result = "error"  # until a handler returns
+        self.result = ERROR  # until a handler returns
         self.token_id: str | None = None
         self.error_type: str | None = None
         self.span_attributes: Attributes = {}
@@ -249,7 +252,7 @@ class TokenOperation:
         credential: Attributes = {} if self.token_id is None else {_ID: self.token_id}
         if (
             self.name is TOKEN_VERIFY
-            and self.result == "valid"
+            and self.result == VALID
             and getattr(self._parent, "kind", None) is SpanKind.SERVER
         ):
             self._parent.set_attributes({**credential, _HANDLER: str(self.handler)})

@@ -22,6 +22,7 @@ from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.semconv import TOKEN_KEY_NUMBER, TOKEN_VERIFY
 from heliograph.telemetry.actor_attributes import MAX_TOKEN_ID_LENGTH, TOKEN_ID_KEY
 from heliograph.tokens.handler import TokenHandlerLike, TokenHost, name_of_handler
+from heliograph.tokens.rejections import UNRECOGNIZED, VALID
 from heliograph.tokens.signed import PREFIX as SIGNED_PREFIX
 from heliograph.tokens.signed import SignedActor
 from heliograph.tokens.telemetry import TokenOperation, TokenTelemetry
@@ -57,7 +58,7 @@ async def verify_in_turn(
             actor = await handler.verify_token(datasette, token)
             if actor is not None:
                 return set_actor(operation, name_of_handler(handler), token, actor)
-        operation.result = "unrecognized"
+        operation.result = UNRECOGNIZED
     except BaseException as error:
         set_failure(operation, name_of_handler(handler), token, error)
         raise
@@ -126,14 +127,14 @@ class Verification:
             self._end(token)
             return actor
         if len(attempt.asked) >= self.handlers:
-            operation.result = "unrecognized"
+            operation.result = UNRECOGNIZED
             self._end(token)
         return None
 
     def _attempt(self, position: int, token: str) -> _Attempt:
         attempt = self._attempts.get(token)
         if attempt is not None and position in attempt.asked:  # the host begins anew
-            self._end(token, result="unrecognized")
+            self._end(token, result=UNRECOGNIZED)
             attempt = None
         if attempt is None:
             attempt = self._attempts[token] = _Attempt(self._telemetry.begin(TOKEN_VERIFY))
@@ -151,14 +152,14 @@ class Verification:
 
     def __del__(self) -> None:
         for token in list(self._attempts):
-            self._end(token, result="unrecognized")
+            self._end(token, result=UNRECOGNIZED)
 
 
 def set_actor(operation: TokenOperation, name: str, token: str, actor: Actor) -> Actor:
     """Note that a handler accepted a token. Return its actor, with the id of the token."""
     known = _plain(actor)
     known_id = known.get(TOKEN_ID_KEY)
-    operation.handler, operation.result = name, "valid"
+    operation.handler, operation.result = name, VALID
     operation.token_id = token_id_of(token, known_id)
     operation.set_user(known.get("id"))
     operation.actor.learn_token_handler(known.get("token"), name)
