@@ -33,6 +33,7 @@ ATTRIBUTES = {
     "heliograph.event.violations",
     "heliograph.violation.kind",
     "heliograph.signal",
+    "heliograph.failed.code",
     "heliograph.hook",
     "heliograph.token.handler",
     "heliograph.token.id",

@@ -8,16 +8,27 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from types import MappingProxyType
 
 import pytest
 
-from heliograph import Event, Host, PluginError, SchemaError, Settings, UnregisteredEvent, hookimpl
+from heliograph import (
+    Event,
+    Host,
+    PluginError,
+    SchemaError,
+    Settings,
+    UnregisteredEvent,
+    acting_as,
+    default_actor,
+    hookimpl,
+)
 from heliograph.schema.compile.event_class import compile_untyped
 from heliograph.telemetry import emitter
+from heliograph.telemetry.metrics import error_type
 from heliograph.values.forms import MAX_VALUES, form_of
 from scripts import python
 
@@ -338,6 +349,70 @@ def test_event_goes_out_without_what_fails(telemetry, warnings, name, error):
             host.track(RaisingPing(name, error))
     assert len(telemetry.events) == 3
     assert warnings.text.count(f"`{name}` of an event app.ping cannot be read: ") == 1
+    assert telemetry.counts("heliograph.emit.failures") == {(error_type(error), name): 3}
+    assert "s3cret" not in warnings.text
+
+
+class FailingActor(Mapping[str, object]):
+    """An actor whose own code fails."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __getitem__(self, key: str) -> object:
+        raise self._error
+
+    def __iter__(self) -> Iterator[str]:
+        raise self._error
+
+    def __len__(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("error", FAILURES)
+def test_actors_that_fail_are_counted(telemetry, error):
+    """Each kind of code has a series of its own, whether an event asks for its actor or a request knows it."""
+
+    def who() -> None:
+        raise error
+
+    with telemetry.host(Pings()) as host:
+        host.track(Ping(actor=FailingActor(error)))
+        with acting_as(who):
+            host.track(Ping())
+            host.track(Ping())
+        remove = default_actor(who)
+        host.track(Ping())
+        remove()
+    assert len(telemetry.events) == 4
+    name = error_type(error)
+    assert telemetry.counts("heliograph.emit.failures") == {
+        (name, "actor"): 1,
+        (name, "acting_as"): 2,
+        (name, "default_actor"): 1,
+    }
+
+
+def test_properties_that_fail_are_counted(telemetry, warnings):
+    """An event without a schema goes out with its attributes, and one line names the class of the exception."""
+
+    class Loose:
+        name = "loose"
+        actor = created = None
+
+        def __init__(self) -> None:
+            self.size = 3
+
+        def properties(self) -> dict[str, object]:
+            raise RuntimeError("s3cret")
+
+    with telemetry.host() as host:
+        host.schemas.register_untyped(Loose)
+        host.track(Loose())
+        host.track(Loose())
+    assert [attributes["app.loose.size"] for _, attributes in telemetry.events] == [3, 3]
+    assert telemetry.counts("heliograph.emit.failures") == {("RuntimeError", "properties"): 2}
+    assert warnings.text.count("`properties()` of an event") == 1
     assert "s3cret" not in warnings.text
 
 
@@ -436,6 +511,7 @@ def test_filter_of_the_log_that_fails(telemetry, failing_log, capsys):
         host.track(Ping())
         assert host.flush(20_000)
     assert seen == ["worked"]
+    assert telemetry.counts("heliograph.emit.failures")["RuntimeError", "logging"] >= 1
     assert "the program's logging failed" in capsys.readouterr().err
 
 
@@ -463,6 +539,7 @@ def test_subclass_whose_metaclass_fails_is_masked(telemetry, warnings):
     assert attributes["app.note.text"] == "<masked>"
     assert "s3cret" not in telemetry.everything()
     assert "cannot be read, so its events are masked" in warnings.text
+    assert telemetry.counts("heliograph.emit.failures") == {("RuntimeError", "event_class"): 1}
 
 
 def test_naive_time_of_a_subclass_runs_none_of_its_code(telemetry):

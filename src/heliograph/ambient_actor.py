@@ -50,6 +50,7 @@ from typing import Final, ParamSpec, TypeAlias, TypeVar
 from heliograph.errors import qualified_name
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_failures import ProgramCode, report
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 
@@ -174,7 +175,7 @@ _default_actors: Final[list[ActorFunction]] = []
 def current_actor() -> Actor | None:
     """Return the ambient actor: the one of the innermost `acting_as`, else the one of `default_actor`, or `None`.
 
-    If the function that was passed to one of them raises an exception, it is logged, and there is no actor.
+    If the function that was passed to one of them raises an exception, it is logged and counted, and there is no actor.
     """
     block = _current_block()
     if block is None:
@@ -182,7 +183,7 @@ def current_actor() -> Actor | None:
     try:
         return block.function()
     except PROGRAM_ERRORS as error:
-        _log_failure("acting_as", error)
+        _report_failure(ProgramCode.ACTING_AS, error)
         return None
 
 
@@ -223,17 +224,18 @@ def _find_default() -> Actor | None:
             if actor is not None:
                 return actor
     except PROGRAM_ERRORS as error:
-        _log_failure("default_actor", error)
+        _report_failure(ProgramCode.DEFAULT_ACTOR, error)
     finally:
         _current.reset(token)
     return None
 
 
-def _log_failure(passed_to: str, error: BaseException) -> None:
+def _report_failure(passed_to: ProgramCode, error: BaseException) -> None:
+    report(passed_to, error)
     failures.log(
         (passed_to, qualified_name(error)),
         "The function that was passed to %s() failed, so events have no actor.",
-        passed_to,
+        passed_to.value,
         error=error,
     )
 

@@ -153,6 +153,11 @@ EVENT_NAME: Final = AttributeName(
 SIGNAL: Final = AttributeName(
     "heliograph.signal", "The signal that an event was not emitted as: `log`, `span_event` or `span`."
 )
+FAILED_CODE: Final = AttributeName(
+    "heliograph.failed.code",
+    "The code of the program that failed: `actor`, `created` or `properties` of an event, the metaclass of an `event_class`, a function that "
+    "was passed to `acting_as` or `default_actor`, or a filter or handler of its `logging`.",
+)
 HOOK: Final = AttributeName("heliograph.hook", "The name of the plugin hook that failed.")
 ERROR_TYPE: Final = AttributeName(
     "error.type",
@@ -209,8 +214,8 @@ VIOLATIONS: Final = MetricName(
 )
 EMIT_FAILURES: Final = MetricName(
     "heliograph.emit.failures",
-    "Events that a provider raised an exception for, by signal and type of the exception. Begins at 0 for each signal, without "
-    "a type.",
+    "Exceptions that were caught while events were emitted, by type, and by the signal whose provider raised it or else by the code of the "
+    "program that did. Begins at 0 for each signal and for each kind of code, without a type.",
     "{failure}",
 )
 HOOK_FAILURES: Final = MetricName(

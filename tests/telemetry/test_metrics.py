@@ -20,6 +20,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from heliograph import Deprecated, Event, hookimpl
+from heliograph.runtime.program_failures import ProgramCode
 from heliograph.schema.read.validation import ViolationKind
 from heliograph.semconv import DURATION_BUCKETS, EVENT_NAME, EVENTS, OWN_EVENTS, SCOPE
 from heliograph.telemetry import metrics
@@ -67,7 +68,10 @@ def test_counters_begin_at_zero(telemetry: Telemetry) -> None:
         own = {(name,) for name in OWN_EVENTS}
         assert telemetry.zeros("heliograph.events") == {("app.first",), ("app.second",)} | own
         assert telemetry.zeros("heliograph.event.violations") == {(kind.value,) for kind in ViolationKind}
-        assert telemetry.zeros("heliograph.emit.failures") == {("log",), ("span_event",)}
+        assert telemetry.zeros("heliograph.emit.failures") == {
+            *[("log",), ("span_event",)],
+            *[(code.value,) for code in ProgramCode],
+        }
         assert telemetry.zeros("heliograph.hook.failures") == {("register_events",), ("startup",), ("track_event",)}
 
 

@@ -14,6 +14,7 @@ import sys
 import traceback
 
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_failures import ProgramCode, report
 
 
 class SafeLogger:
@@ -58,10 +59,11 @@ class SafeLogger:
             if not self._logger.hasHandlers():
                 message = f"{self._logger.name}: {message}"
             self._logger.log(level, message, *args, exc_info=error, stacklevel=stacklevel + 1)
-        except PROGRAM_ERRORS:
-            self._report()
+        except PROGRAM_ERRORS as failure:
+            report(ProgramCode.LOGGING, failure)
+            self._print()
 
-    def _report(self) -> None:
+    def _print(self) -> None:
         if self._has_failed or not logging.raiseExceptions or sys.stderr is None:
             return
         self._has_failed = True

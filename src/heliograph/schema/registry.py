@@ -13,6 +13,7 @@ from typing import Final
 from heliograph.errors import DuplicateEventName, SchemaError, SchemaErrors, UnregisteredEvent, qualified_name
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_failures import ProgramCode, report
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.schema.compile.event_class import (
     compile_schema,
@@ -197,6 +198,7 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         except (
             PROGRAM_ERRORS
         ) as error:  # code of a metaclass fails; the class may declare more privacy than its ancestor
+            report(ProgramCode.EVENT_CLASS, error)
             name = qualified_name(event_class)
             self._failures.log(name, "The class %s cannot be read, so its events are masked.", name, error=error)
             return EventReader(masked_schema(reader.schema))

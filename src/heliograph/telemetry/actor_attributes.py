@@ -15,6 +15,7 @@ from heliograph.errors import qualified_name
 from heliograph.events import Attribute, Privacy
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_failures import ProgramCode, report
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import (
     ACTOR,
@@ -148,6 +149,7 @@ class ActorFilter:
             # str.__str__ turns a key of a subclass of str, which may override its methods, into a plain str
             return {str.__str__(key): value for key, value in _items(actor) if issubclass(type(key), str)}
         except PROGRAM_ERRORS as error:
+            report(ProgramCode.ACTOR, error)
             kind = qualified_name(error)  # not the text of the exception, which may contain a private value
             self._failures.log(kind, "An actor cannot be read, so its events have none: %s", kind)
             return {}
@@ -176,13 +178,13 @@ def _texts(form: object) -> Iterator[str]:
 
 def _items(actor: Mapping[object, object]) -> list[tuple[object, object]]:
     """Return the keys and values of an actor at one moment. It may be endless, and another thread may change it meanwhile."""
-    for _ in range(_ATTEMPTS):
+    for _ in range(_ATTEMPTS - 1):
         try:
             return list(itertools.islice(actor.items(), MAX_VALUES))
         except RuntimeError as error:
             if "during iteration" not in str(error):
                 raise
-    return []
+    return list(itertools.islice(actor.items(), MAX_VALUES))
 
 
 _SECRET_KEY: Final = re.compile(

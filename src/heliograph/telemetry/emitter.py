@@ -33,6 +33,7 @@ from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.store import Quarantine
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_failures import ProgramCode, report
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation, describe_violations
@@ -142,12 +143,12 @@ class Emitter:
             is_representable = type(timestamp) is int and 0 <= timestamp <= INT64_MAX
         except PROGRAM_ERRORS:
             # `actor` or `created` is missing, of another type, or a property that raises. The event is emitted anyway.
-            actor = self._read(reader, event, "actor")  # type: ignore[assignment]
+            actor = self._read(reader, event, ProgramCode.ACTOR)  # type: ignore[assignment]
             is_representable = False
         if actor is not None:
             self._actor.put(attributes, actor)
         if not is_representable:
-            created = self._read(reader, event, "created")
+            created = self._read(reader, event, ProgramCode.CREATED)
             timestamp = self._substitute_timestamp(created, attributes)
         uid = self._new_uid(timestamp)
         if violations is not None and (violations or not reader.schema.is_declared):
@@ -167,12 +168,13 @@ class Emitter:
         for signal in self._signals:
             self._report_failure(signal, error)
 
-    def _read(self, reader: EventReader, event: EventLike, name: str) -> object:
+    def _read(self, reader: EventReader, event: EventLike, code: ProgramCode) -> object:
         """Return the actor or the time of an event, or `None` if the event has none or raises an exception instead."""
         try:
-            return getattr(event, name, None)
+            return getattr(event, code.value, None)
         except PROGRAM_ERRORS as error:
-            label, kind = reader.schema.label, error_type(error)
+            report(code, error)
+            label, name, kind = reader.schema.label, code.value, error_type(error)
             # Not the text of the exception, which may contain a private value.
             self._failures.log((label, name, kind), "`%s` of an event %s cannot be read: %s", name, label, kind)
             return None
@@ -301,7 +303,7 @@ class Emitter:
 
     def _report_failure(self, signal: Signal, error: BaseException) -> None:
         kind = error_type(error)
-        self._metrics.emit_failures.add(signal.value, kind)
+        self._metrics.emit_failures.add(signal.value, None, kind)
         self._failures.log(
             (signal, kind), "A provider failed to emit an event as %r: %s", signal.value, kind, error=error
         )

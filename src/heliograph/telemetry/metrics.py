@@ -34,6 +34,7 @@ from opentelemetry.metrics import (
 from heliograph.errors import qualified_name
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_failures import ProgramCode, listen
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import (
     DURATION_BUCKETS,
@@ -41,6 +42,7 @@ from heliograph.semconv import (
     ERROR_TYPE,
     EVENT_NAME,
     EVENTS,
+    FAILED_CODE,
     HOOK,
     HOOK_FAILURES,
     SCOPE,
@@ -73,14 +75,14 @@ class Tally:
     Args:
         meter: The meter that creates the observable counter.
         metric: The name, unit and description of the counter.
-        attributes: The names of the attributes, in the order of the values that `begin` and `add` get.
+        attributes: The names of the attributes, in the order of the values that `begin` and `add` get. `None` as a value omits the
+            attribute.
     """
 
     def __init__(self, meter: Meter, metric: MetricName, *attributes: AttributeName) -> None:
         self._attributes = attributes
-        self._begun: dict[
-            tuple[str, ...], int
-        ] = {}  # apart from _counts, because a forked child begins with these zeros
+        # Apart from _counts, because a forked child begins with these zeros.
+        self._begun: dict[tuple[str | None, ...], int] = {}
         self._reset()
         after_fork_in_child(self._reset)
         meter.create_observable_counter(metric, [self._observe], unit=metric.unit, description=metric.brief)
@@ -89,9 +91,9 @@ class Tally:
         # The lock guards _counts: `+= 1` reads and writes, and a dict must not grow while it is copied. It is reentrant,
         # because a signal handler runs in the main thread, perhaps while that thread holds the lock.
         self._lock = threading.RLock()
-        self._counts: defaultdict[tuple[str, ...], int] = defaultdict(int, self._begun)
+        self._counts: defaultdict[tuple[str | None, ...], int] = defaultdict(int, self._begun)
 
-    def begin(self, *values: str) -> None:
+    def begin(self, *values: str | None) -> None:
         """Report a count of 0 for these values of the first attributes, until something is counted.
 
         An alert on the increase of a counter misses the first occurrence, if the time series begins with it.
@@ -100,7 +102,7 @@ class Tally:
             self._begun[values] = 0
             self._counts[values] += 0
 
-    def add(self, *values: str) -> None:
+    def add(self, *values: str | None) -> None:
         """Count one occurrence with these values of the attributes."""
         with self._lock:
             self._counts[values] += 1
@@ -108,7 +110,10 @@ class Tally:
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
         with self._lock:
             counts = list(self._counts.items())
-        return [Observation(count, dict(zip(self._attributes, values))) for values, count in counts]
+        return [Observation(count, self._named(values)) for values, count in counts]
+
+    def _named(self, values: tuple[str | None, ...]) -> dict[str, str]:
+        return {name: value for name, value in zip(self._attributes, values) if value is not None}
 
 
 class Metrics:
@@ -120,7 +125,8 @@ class Metrics:
     Attributes:
         events: Events tracked, without those in the quarantine, by event name.
         violations: Violations of schemas, by kind and event name.
-        emit_failures: Events that a provider raised an exception for, by signal and type of the exception.
+        emit_failures: Exceptions that were caught while events were emitted, by type, and by the signal whose provider raised it
+            or else by the code of the program.
         hook_failures: Calls of hooks that failed, by hook and type of the exception.
         token_verifications: Verifications of tokens, by result and handler.
         token_create_duration: Time to create a token, in seconds.
@@ -130,11 +136,17 @@ class Metrics:
     def __init__(self, meter: Meter) -> None:
         self.events = Tally(meter, EVENTS, EVENT_NAME)
         self.violations = Tally(meter, VIOLATIONS, VIOLATION_KIND, EVENT_NAME)
-        self.emit_failures = Tally(meter, EMIT_FAILURES, SIGNAL, ERROR_TYPE)
+        self.emit_failures = Tally(meter, EMIT_FAILURES, SIGNAL, FAILED_CODE, ERROR_TYPE)
+        for code in ProgramCode:
+            self.emit_failures.begin(None, code.value)
+        listen(self._count_program_failure)
         self.hook_failures = Tally(meter, HOOK_FAILURES, HOOK, ERROR_TYPE)
         self.token_verifications = Tally(meter, TOKEN_VERIFICATIONS, TOKEN_RESULT, TOKEN_HANDLER)
         self.token_create_duration = _duration_histogram(meter, TOKEN_CREATE_DURATION)
         self.token_verify_duration = _duration_histogram(meter, TOKEN_VERIFY_DURATION)
+
+    def _count_program_failure(self, code: ProgramCode, error: BaseException) -> None:
+        self.emit_failures.add(None, code.value, error_type(error))
 
 
 def _duration_histogram(meter: Meter, metric: MetricName) -> Histogram:

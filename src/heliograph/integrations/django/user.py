@@ -25,6 +25,7 @@ from django.utils.functional import LazyObject, empty
 from heliograph.ambient_actor import Actor, RequestActor, failures
 from heliograph.errors import qualified_name
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_failures import ProgramCode, report
 
 ActorOf: TypeAlias = Callable[[Any], "Actor | None"]
 """A function that returns the actor for a user."""
@@ -75,7 +76,7 @@ class ActorOfUser(RequestActor):
             with _without_traces(self._request):
                 self._evaluated = self._actor_of(copy.copy(user))
         except PROGRAM_ERRORS as error:
-            _log(error)
+            _report(error)
 
     async def evaluate_async(self) -> None:
         """Evaluate the user now, once, in async code. A failure is logged."""
@@ -90,7 +91,7 @@ class ActorOfUser(RequestActor):
             with _without_traces(self._request):
                 self._evaluated = self._actor_of(await self._request.auser())
         except Exception as error:  # whatever the session's store or the database raises
-            _log(error)
+            _report(error)
 
 
 def actor_of_user(user: Any) -> Actor | None:
@@ -110,7 +111,8 @@ def _is_unevaluated(user: object) -> bool:
     return isinstance(user, LazyObject) and getattr(user, WRAPPED) is empty
 
 
-def _log(error: BaseException) -> None:
+def _report(error: BaseException) -> None:
+    report(ProgramCode.DEFAULT_ACTOR, error)
     message = "The user of a request could not be determined, so its events have no actor."
     failures.log(("user", qualified_name(error)), message, error=error)
 

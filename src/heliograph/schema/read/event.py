@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
+from heliograph.errors import qualified_name
 from heliograph.events import EventLike
+from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_failures import ProgramCode, report
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read.coverage import CoverageRecorder
 from heliograph.schema.read.field import field_readers
 from heliograph.schema.read.generated import AttributesFunction, generate_attributes_function
 from heliograph.schema.read.validation import Violation
+from heliograph.semconv import SCOPE
 from heliograph.values.attributes import Attributes, add_attributes, without_opted_out
 from heliograph.values.forms import protected_form_of
 from heliograph.values.generics import is_generic
 from heliograph.values.introspect import MAX_CACHED_CLASSES, declared_privacy, field_names, getattr_or_none, type_of
 from heliograph.values.privacy import DROPPED
 from heliograph.values.text import display
+
+failures: Final = LimitedLog(SafeLogger(SCOPE))
+"""Events whose own code fails."""
 
 
 class EventReader:
@@ -135,5 +144,12 @@ class EventReader:
 def _properties(event: EventLike) -> Mapping[str, object]:
     try:
         return dict(event.properties())
-    except PROGRAM_ERRORS:  # properties() is a program's own code; the object's own values are exported instead
+    except (
+        PROGRAM_ERRORS
+    ) as error:  # properties() is a program's own code; the object's own values are exported instead
+        report(ProgramCode.PROPERTIES, error)
+        name, kind = qualified_name(event), qualified_name(error)  # not its text, which may contain a private value
+        failures.log(
+            (name, kind), "`properties()` of an event %s failed, so its attributes are exported: %s", name, kind
+        )
         return {key: value for key, value in getattr(event, "__dict__", {}).items() if key not in {"actor", "created"}}

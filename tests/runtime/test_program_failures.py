@@ -1,0 +1,41 @@
+"""A failure of the program's code reaches all who count failures, as long as they live."""
+
+from __future__ import annotations
+
+import gc
+
+from heliograph.runtime.program_failures import ProgramCode, listen, report
+
+
+class Counter:
+    """Counts failures."""
+
+    def __init__(self) -> None:
+        self.failures: list[tuple[ProgramCode, BaseException]] = []
+        listen(self.count)
+
+    def count(self, code: ProgramCode, error: BaseException) -> None:
+        self.failures.append((code, error))
+
+
+def test_each_listener_gets_each_failure() -> None:
+    """They do not know of each other."""
+    error = ValueError()
+    one, other = Counter(), Counter()
+    report(ProgramCode.ACTOR, error)
+    assert one.failures == other.failures == [(ProgramCode.ACTOR, error)]
+
+
+def test_listener_that_is_gone_is_forgotten() -> None:
+    """Those after it still listen."""
+    one, other = Counter(), Counter()
+    failures = one.failures
+    del one
+    gc.collect()
+    report(ProgramCode.LOGGING, ValueError())
+    assert (len(failures), len(other.failures)) == (0, 1)
+
+
+def test_failure_without_listeners() -> None:
+    """Nothing happens."""
+    report(ProgramCode.CREATED, ValueError())
