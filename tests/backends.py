@@ -7,10 +7,12 @@ return what they hold as small frozen values, decoded from OTLP's JSON encoding.
 from __future__ import annotations
 
 import base64
+import faulthandler
 import json
 import os
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -60,11 +62,12 @@ def wait_until(
     """Call the predicate until it returns a truthy value, and return that value.
 
     Raises:
-        TimeoutError: No value was truthy in time. The message has the last one.
+        TimeoutError: No value was truthy in time. The message has the last one, and the stacks of all threads are printed.
     """
     deadline = time.monotonic() + timeout_seconds
     while not (answer := predicate()):
         if time.monotonic() > deadline:
+            faulthandler.dump_traceback(sys.__stderr__)
             raise TimeoutError(f"still {answer!r} after {timeout_seconds} s")
         time.sleep(interval_seconds)
     return answer

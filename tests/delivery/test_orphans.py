@@ -12,6 +12,7 @@ from delivery.outboxes import LATER_VERSION, destination, folders_in, make_orpha
 from delivery.servers import serving
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.folders import OutboxDirectory
+from heliograph.delivery.journal.cursor import write_cursor
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.orphans import adopt
@@ -60,6 +61,21 @@ def test_orphan_is_sent_and_deleted(tmp_path: Path) -> None:
     assert waiting == [0]
     assert server.accepted == ["one", "two"]
     assert folders_in(tmp_path) == []
+
+
+def test_half_deleted_orphan_is_deleted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The process that sent it was killed after it had deleted the segments: nothing is sent, reported or counted."""
+    folder = make_orphan(tmp_path, "sent")
+    write_cursor(folder, 1)
+    for _, path in segments(folder):
+        path.unlink()
+
+    with serving() as server, sender_to(server.endpoint, tmp_path) as sender:
+        [orphan] = adopt(outbox(tmp_path))
+        assert orphan.waiting == 0
+        assert orphan.drain(sender, lambda: None)
+
+    assert (server.accepted, caplog.messages, folder.exists()) == ([], [], False)
 
 
 def test_orphan_that_the_server_does_not_accept_stays_locked(tmp_path: Path) -> None:

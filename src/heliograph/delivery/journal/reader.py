@@ -85,7 +85,9 @@ class JournalReader:
         self._found_scopes: dict[tuple[int, int], Scope] = {}
         self._firsts = {} if is_live else true_firsts(folder)
         self.acknowledged = max(begin_after, read_cursor(folder))
-        if not is_live and self.acknowledged and last_sequence(folder) < self.acknowledged:
+        # A folder with a cursor and no segment is half-deleted: everything in it was sent before its process was killed.
+        has_records = not is_live and self.acknowledged and segments(folder, with_renamed=True)
+        if has_records and last_sequence(folder) < self.acknowledged:
             logger.error("The cursor of %s is beyond its newest record: its records are sent, perhaps again.", folder)
             self.acknowledged = 0
         self._next = self.acknowledged + 1
