@@ -12,7 +12,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.parse
@@ -67,7 +66,7 @@ def wait_until(
     deadline = time.monotonic() + timeout_seconds
     while not (answer := predicate()):
         if time.monotonic() > deadline:
-            faulthandler.dump_traceback(sys.__stderr__)
+            faulthandler.dump_traceback(2)
             raise TimeoutError(f"still {answer!r} after {timeout_seconds} s")
         time.sleep(interval_seconds)
     return answer

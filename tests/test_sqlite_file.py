@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sqlite3
@@ -11,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -27,9 +25,10 @@ from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.errors import FileFormatError
 from heliograph.quarantine.store import Quarantine
 from heliograph.receiver.store import Store
-from heliograph.sqlite_file import PAGE_ROWS, ForkLock, SqliteFile, has_application_id, open_read_only
+from heliograph.sqlite_file import PAGE_ROWS, SqliteFile, has_application_id, open_read_only
 from processes import clean_environment
 from quarantine.test_store import RECORD
+from runtime.test_fork_lock import is_free
 
 TABLES = "create table if not exists notes (id integer primary key, note text)"
 
@@ -450,53 +449,6 @@ def test_fork_waits_for_a_writing_thread(file: SqliteFile) -> None:
     assert sorted(notes(file)) == ["child", "parent", "thread"]
 
 
-class Forks:
-    """Calls the functions of `os.register_at_fork` without a fork."""
-
-    def __init__(self) -> None:
-        self.before: list[Callable[[], None]] = []
-        self.in_parent: list[Callable[[], None]] = []
-        self.in_child: list[Callable[[], None]] = []
-
-    def register(
-        self,
-        *,
-        before: Callable[[], None] | None = None,
-        after_in_parent: Callable[[], None] | None = None,
-        after_in_child: Callable[[], None] | None = None,
-    ) -> None:
-        self.before += [before] if before else []
-        self.in_parent += [after_in_parent] if after_in_parent else []
-        self.in_child += [after_in_child] if after_in_child else []
-
-    def run(self, after: list[Callable[[], None]]) -> None:
-        for function in [*reversed(self.before), *after]:
-            function()
-
-
-@pytest.fixture
-def forks(monkeypatch: pytest.MonkeyPatch) -> Forks:
-    registered = Forks()
-    monkeypatch.setattr(os, "register_at_fork", registered.register)
-    monkeypatch.setattr("heliograph.sqlite_file.FORK_TIMEOUT_SECONDS", 0.1)
-    return registered
-
-
-def is_free(lock: ForkLock) -> bool:
-    """Return True if another thread can acquire the lock now."""
-    acquired: list[bool] = []
-
-    def acquire() -> None:
-        acquired.append(lock._lock.acquire(blocking=False))
-        if acquired[0]:
-            lock._lock.release()
-
-    thread = threading.Thread(target=acquire)
-    thread.start()
-    thread.join()
-    return acquired[0]
-
-
 @pytest.mark.parametrize("use", [SqliteFile.writing, SqliteFile.reading])
 def test_lock_is_held_while_a_connection_is_open(file: SqliteFile, use: Callable[..., Any]) -> None:
     """A fork waits for readers, too: SQLite's table of locks has theirs."""
@@ -504,56 +456,3 @@ def test_lock_is_held_while_a_connection_is_open(file: SqliteFile, use: Callable
     with use(file):
         assert not is_free(file._lock)
     assert is_free(file._lock)
-
-
-@needs_fork
-def test_lock_is_free_after_a_fork(forks: Forks) -> None:
-    lock = ForkLock()
-    forks.run(forks.in_parent)
-    assert is_free(lock)
-    forks.run(forks.in_child)
-    assert is_free(lock)
-
-
-@needs_fork
-def test_lock_that_the_forking_thread_holds_is_still_held_after_the_fork(forks: Forks) -> None:
-    lock = ForkLock()
-    for after in (forks.in_parent, forks.in_child):
-        with lock:
-            forks.run(after)
-            assert not is_free(lock)
-        assert is_free(lock)
-
-
-@needs_fork
-def test_fork_does_not_wait_for_ever_and_the_child_gets_a_new_lock(forks: Forks) -> None:
-    lock = ForkLock()
-    forks.run(forks.in_parent)  # an earlier fork, which got the lock, has no effect on this one
-    held, may_end = threading.Event(), threading.Event()
-
-    def hold(of_parent: threading.RLock) -> None:
-        with of_parent:
-            held.set()
-            may_end.wait()
-
-    thread = threading.Thread(target=hold, args=(lock._lock,))
-    thread.start()
-    assert held.wait(10)
-    try:
-        forks.run(forks.in_parent)
-        assert not is_free(lock)  # it is still the other thread's
-        forks.run(forks.in_child)
-        assert is_free(lock)
-    finally:
-        may_end.set()
-        thread.join()
-
-
-@needs_fork
-def test_lock_is_not_kept_alive_by_the_fork_handlers(forks: Forks) -> None:
-    """The handlers of a lock that is gone do nothing."""
-    lock = weakref.ref(ForkLock())
-    gc.collect()
-
-    assert lock() is None
-    forks.run(forks.in_child)

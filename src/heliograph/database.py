@@ -33,8 +33,8 @@ from typing import Final, TypeAlias, TypeVar
 import anyio.to_thread
 
 from heliograph.runtime.fork import after_fork_in_child
+from heliograph.runtime.fork_lock import ForkLock
 from heliograph.runtime.loop import BackgroundLoop
-from heliograph.sqlite_file import ForkLock
 from heliograph.values.text import counted
 
 T = TypeVar("T")

@@ -21,73 +21,27 @@ Threads, processes and forks:
 - Processes are kept apart by SQLite's own file locks, and wait up to `BUSY_TIMEOUT_SECONDS` for each other.
 - Threads of one process are kept apart by a `ForkLock` for each `SqliteFile`. SQLite would be correct without it, but
   a thread that waits for SQLite's file lock sleeps and polls, and may time out if many threads write.
-- The same lock keeps a fork from happening while a connection is open; see `ForkLock` for the reason.
+- The same lock keeps a fork from happening while a connection is open. SQLite keeps a table, in memory, of the file locks that the
+  process holds. A forked child inherits the table, but not the locks (https://www.sqlite.org/howtocorrupt.html, section 2.6).
+  After a fork in the middle of a transaction, SQLite in the child would believe that it holds locks which only the parent has,
+  and could damage the file.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from heliograph.runtime.fork import after_fork_in_child, around_fork
+from heliograph.runtime.fork_lock import ForkLock
 
 BUSY_TIMEOUT_SECONDS: Final = 5.0
 """The time that SQLite waits for a lock that another connection holds."""
-FORK_TIMEOUT_SECONDS: Final = 5.0
-"""The time that a fork waits for a thread that is using SQLite."""
 PAGE_ROWS: Final = 500
 """The number of rows that `SqliteFile.rows` reads at a time."""
-
-
-class ForkLock:
-    """A reentrant lock that no other thread holds at the moment this process forks.
-
-    SQLite keeps a table, in memory, of the file locks that the process holds. A forked child inherits the table, but
-    not the locks (https://www.sqlite.org/howtocorrupt.html, section 2.6). If a thread were inside a transaction during
-    the fork, SQLite in the child would believe that it holds locks which only the parent has, and could damage the
-    file. So hold this lock for as long as SQLite works on a file: the forking thread acquires it before the fork and
-    releases it afterwards, in parent and child.
-
-    A fork waits `FORK_TIMEOUT_SECONDS` at most: a thread that hangs must not keep the program from forking. If the
-    timeout expires, the child starts with a new lock, because no thread exists there that would release the old one.
-
-    The lock is reentrant because a signal handler may track an event in the middle of a write of the same thread.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._forking_thread: int | None = (
-            None  # the thread that acquired the lock for a fork; only that thread sets it
-        )
-        around_fork(self._before_fork, self._after_fork_in_parent)
-        after_fork_in_child(self._after_fork_in_child)
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-    def _before_fork(self) -> None:
-        if self._lock.acquire(timeout=FORK_TIMEOUT_SECONDS):
-            self._forking_thread = threading.get_ident()
-
-    def _after_fork_in_parent(self) -> None:
-        if self._forking_thread == threading.get_ident():
-            self._forking_thread = None
-            self._lock.release()
-
-    def _after_fork_in_child(self) -> None:
-        if self._forking_thread == threading.get_ident():  # a thread keeps its identifier across a fork
-            self._after_fork_in_parent()
-        else:
-            self._forking_thread = None
-            self._lock = threading.RLock()
 
 
 class SqliteFile:

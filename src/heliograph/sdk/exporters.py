@@ -6,6 +6,10 @@ Source: OpenTelemetry specification, SDK environment variables, exporter selecti
 from __future__ import annotations
 
 import enum
+
+# Else `requests`, which the exporters over HTTP use, imports it in the thread that exports, and a child that is forked meanwhile waits
+# for ever for the import's lock.
+import netrc  # noqa: F401
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points

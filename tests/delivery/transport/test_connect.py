@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import struct
@@ -15,6 +16,7 @@ import pytest
 from heliograph.delivery.transport.connect import THREAD_NAME, Address, Resolver, connect, start_tls
 from heliograph.delivery.transport.timed_socket import TimedSocket
 from heliograph.runtime.deadline import Deadline
+from scripts import python
 
 
 def address_of(listener: socket.socket) -> Address:
@@ -257,3 +259,44 @@ def test_interrupt_ends_the_wait_of_another_thread(connection: TimedSocket) -> N
 
     assert received == [0]
     assert connection.fileno() != -1
+
+
+FORK_DURING_AN_IMPORT = """
+import signal, socket
+from importlib.machinery import SourceFileLoader
+from heliograph.delivery.transport.connect import connect
+from heliograph.runtime.deadline import Deadline
+
+listener = socket.create_server(("127.0.0.1", 0))
+addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", listener.getsockname())]
+importing = threading.Event()
+
+execute = SourceFileLoader.exec_module
+
+def execute_slowly(loader, module):
+    if module.__name__.endswith("timed_socket"):
+        importing.set()
+        time.sleep(0.5)
+    execute(loader, module)
+
+def use():
+    connect(addresses, Deadline(10_000), lambda socket: None).close()
+
+SourceFileLoader.exec_module = execute_slowly
+thread = threading.Thread(target=use)
+thread.start()
+importing.wait()
+pid = os.fork()
+if not pid:
+    signal.alarm(60)  # it ends a child that waits for ever
+    use()
+    os._exit(0)
+report(status=os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+thread.join()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_child_that_is_forked_during_the_first_connection_can_connect() -> None:
+    """The sockets are imported with the first connection, and the child must not wait for the import of a thread that it lacks."""
+    assert python(FORK_DURING_AN_IMPORT, PYTHONWARNINGS="ignore").only == {"status": 0}

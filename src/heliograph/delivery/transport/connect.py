@@ -8,6 +8,9 @@ socket: the number of its file descriptor could be reused for another file while
 from __future__ import annotations
 
 import contextlib
+
+# Else `socket.getaddrinfo` imports it in its thread, and a child that is forked meanwhile waits for ever for the import's lock.
+import encodings.idna  # noqa: F401
 import ipaddress
 import socket
 import threading
@@ -17,6 +20,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from heliograph.runtime.deadline import Deadline
+from heliograph.runtime.fork_lock import importing
 
 if TYPE_CHECKING:
     import ssl
@@ -107,7 +111,8 @@ def connect(addresses: Sequence[Address], deadline: Deadline, on_socket: Callabl
     Raises:
         OSError: No address accepted a connection in time. It is the error of the last address.
     """
-    from heliograph.delivery.transport.timed_socket import TimedSocket  # here: see the module's documentation
+    with importing:
+        from heliograph.delivery.transport.timed_socket import TimedSocket  # here: see the module's documentation
 
     problem: OSError = OSError("the host has no address")
     for tried, (family, kind, protocol, _, address) in enumerate(addresses):
@@ -141,7 +146,8 @@ def start_tls(
     Raises:
         OSError: The server is not trusted (`ssl.SSLError`), or the connection was lost, or the time is over.
     """
-    from heliograph.delivery.transport.timed_socket import TimedTlsSocket  # here: see the module's documentation
+    with importing:
+        from heliograph.delivery.transport.timed_socket import TimedTlsSocket  # here: see the module's documentation
 
     context.sslsocket_class = TimedTlsSocket
     deadline = connection.deadline

@@ -17,6 +17,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from heliograph.delivery.transport.endpoint import scheme_of
+from heliograph.runtime.fork_lock import importing
 
 DEFAULT_TIMEOUT_SECONDS: Final = 10.0
 
@@ -125,7 +126,7 @@ def _trusting(ca: str | None) -> ssl.SSLContext:
     if ca is not None and Path(ca).is_dir():
         return ssl.create_default_context(capath=ca)
     if ca is None and not _system_has_certificates():
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(ImportError), importing:
             import certifi
 
             ca = certifi.where()

@@ -1,0 +1,111 @@
+"""A lock that is held by no other thread while the process forks."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import weakref
+from collections.abc import Callable
+
+import pytest
+
+from heliograph.runtime.fork_lock import ForkLock
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+
+
+class Forks:
+    """Calls the functions of `os.register_at_fork` without a fork."""
+
+    def __init__(self) -> None:
+        self.before: list[Callable[[], None]] = []
+        self.in_parent: list[Callable[[], None]] = []
+        self.in_child: list[Callable[[], None]] = []
+
+    def register(
+        self,
+        *,
+        before: Callable[[], None] | None = None,
+        after_in_parent: Callable[[], None] | None = None,
+        after_in_child: Callable[[], None] | None = None,
+    ) -> None:
+        self.before += [before] if before else []
+        self.in_parent += [after_in_parent] if after_in_parent else []
+        self.in_child += [after_in_child] if after_in_child else []
+
+    def run(self, after: list[Callable[[], None]]) -> None:
+        for function in [*reversed(self.before), *after]:
+            function()
+
+
+@pytest.fixture
+def forks(monkeypatch: pytest.MonkeyPatch) -> Forks:
+    registered = Forks()
+    monkeypatch.setattr(os, "register_at_fork", registered.register)
+    monkeypatch.setattr("heliograph.runtime.fork_lock.FORK_TIMEOUT_SECONDS", 0.1)
+    return registered
+
+
+def is_free(lock: ForkLock) -> bool:
+    """Return True if another thread can acquire the lock now."""
+    acquired: list[bool] = []
+
+    def acquire() -> None:
+        acquired.append(lock._lock.acquire(blocking=False))
+        if acquired[0]:
+            lock._lock.release()
+
+    thread = threading.Thread(target=acquire)
+    thread.start()
+    thread.join()
+    return acquired[0]
+
+
+def test_lock_is_free_after_a_fork(forks: Forks) -> None:
+    lock = ForkLock()
+    forks.run(forks.in_parent)
+    assert is_free(lock)
+    forks.run(forks.in_child)
+    assert is_free(lock)
+
+
+def test_lock_that_the_forking_thread_holds_is_still_held_after_the_fork(forks: Forks) -> None:
+    lock = ForkLock()
+    for after in (forks.in_parent, forks.in_child):
+        with lock:
+            forks.run(after)
+            assert not is_free(lock)
+        assert is_free(lock)
+
+
+def test_fork_does_not_wait_for_ever_and_the_child_gets_a_new_lock(forks: Forks) -> None:
+    lock = ForkLock()
+    forks.run(forks.in_parent)  # an earlier fork, which got the lock, has no effect on this one
+    held, may_end = threading.Event(), threading.Event()
+
+    def hold(of_parent: threading.RLock) -> None:
+        with of_parent:
+            held.set()
+            may_end.wait()
+
+    thread = threading.Thread(target=hold, args=(lock._lock,))
+    thread.start()
+    assert held.wait(10)
+    try:
+        forks.run(forks.in_parent)
+        assert not is_free(lock)  # it is still the other thread's
+        forks.run(forks.in_child)
+        assert is_free(lock)
+    finally:
+        may_end.set()
+        thread.join()
+
+
+def test_lock_is_not_kept_alive_by_the_fork_handlers(forks: Forks) -> None:
+    """The handlers of a lock that is gone do nothing."""
+    lock = weakref.ref(ForkLock())
+    gc.collect()
+
+    assert lock() is None
+    forks.run(forks.in_child)
