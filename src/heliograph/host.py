@@ -163,8 +163,8 @@ class Host:
         if path is not None:
             location.create_private(path)
             internal = self._databases.add(TOKENS, path)
-        lifecycle = self._instrumentation.token_lifecycle
-        return keep_tokens(self, internal, lifecycle, cache_seconds=self.settings.token_cache_seconds)
+        telemetry = self._instrumentation.tokens
+        return keep_tokens(self, internal, telemetry, cache_seconds=self.settings.token_cache_seconds)
 
     def _load_plugins(self, plugins: Iterable[object]) -> Plugins:
         # pluggy calls plugins in the reverse order of their registration: the program's own come first, ours last.

@@ -40,9 +40,8 @@ class Instrumentation:
 
     Attributes:
         schemas: The schemas of the registered event classes.
-        tokens: Records token operations as spans and durations.
+        tokens: Records token operations as spans, durations and events.
         missing: Knows if events were not emitted for lack of a provider.
-        token_lifecycle: Makes the events of tokens.
     """
 
     def __init__(
@@ -52,8 +51,8 @@ class Instrumentation:
         self.schemas = SchemaRegistry.from_settings(settings, self._begin_to_count)
         self.schemas.register_own(TOKEN_EVENTS)
         actor = ActorFilter(settings.actor, self.schemas.policy)
-        self.token_lifecycle = TokenLifecycle(tracker, rejections_per_minute=settings.token_rejections_per_minute)
-        self.tokens = TokenTelemetry(providers, actor, self.token_lifecycle)
+        lifecycle = TokenLifecycle(tracker, rejections_per_minute=settings.token_rejections_per_minute)
+        self.tokens = TokenTelemetry(providers, actor, lifecycle)
         if problems := problems_of({"validation": settings.validation, "quarantine": settings.quarantine}):
             raise SettingsError(problems)
         self.missing = MissingProviders(settings.signals, providers, advice)

@@ -99,7 +99,30 @@ def test_show_prints_everything_about_one_token(token_command: TokenCommand) -> 
     assert lines == [
         *(f"id: {token_id}", "state: active", "actor_id: alice", "label: ci", 'restrictions: {"a": ["vi"]}'),
         f"created: {as_json['created']}",
+        f"secret: created {as_json['created']}, first used never",
     ]
+
+
+def test_show_prints_the_times_of_the_secrets_and_never_a_secret(token_command: TokenCommand) -> None:
+    """The newest is the first."""
+    token_id, first = token_command.issue()
+    [second] = token_command.json("rotate", token_id, "--grace", "0")
+    [third] = token_command.json("rotate", token_id, "--grace", "1h")
+    token_command("verify", stdin=second["token"])
+
+    [as_json] = token_command.json("show", token_id)
+    shown = token_command("show", token_id).output
+    lines = [line for line in shown.splitlines() if line.startswith("secret: ")]
+    newest, replaced, cut = as_json["secrets"]
+    assert (newest["first_used"], newest["ends"], cut["ends"]) == (None, None, "at once")
+    assert replaced["created"] <= replaced["first_used"] < replaced["ends"]
+    assert lines == [
+        f"secret: created {newest['created']}, first used never",
+        f"secret: created {replaced['created']}, first used {replaced['first_used']}, replaced {replaced['ends']}",
+        f"secret: created {cut['created']}, first used never, replaced at once",
+    ]
+    for token in (first, second["token"], third["token"]):
+        assert token[18:] not in shown
 
 
 @pytest.mark.parametrize("command", [["show"], ["rotate", "--grace", "0"], ["restrict", "--allow", "view-instance"]])

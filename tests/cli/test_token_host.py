@@ -196,6 +196,7 @@ def test_commands_track_the_events_of_tokens(tmp_path: Path) -> None:
         heliograph_token(tmp_path, "revoke", "--leaked", "token.txt", "--by", "root", **variables)
         heliograph_token(tmp_path, "revoke", issued["id"], "--by", "root", **variables)
         records, raw = receiver.logs(), receiver.raw()
+        creations = [span for span in receiver.spans() if span.name == "token.create"]
 
     assert [(record.event_name, record.attributes.get("user.id")) for record in records] == [
         ("heliograph.token_created", "root"),
@@ -205,4 +206,5 @@ def test_commands_track_the_events_of_tokens(tmp_path: Path) -> None:
         ("heliograph.token_revoked", "root"),
     ]
     assert {record.attributes["heliograph.token.id"] for record in records} == {issued["id"]}
+    assert [span.attributes["heliograph.token.id"] for span in creations] == [issued["id"]]
     assert issued["token"][18:61].encode() not in raw

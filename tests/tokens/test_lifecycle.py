@@ -84,6 +84,32 @@ def test_tokens_of_every_handler_have_events(host: Host, telemetry: Telemetry) -
     assert [span[ID] for span in spans] == [each[TARGET] for each in created]
 
 
+@pytest.mark.parametrize("way", ["issue", "default handler", "named handler"])
+def test_creation_has_one_span_and_one_event_whichever_way_it_takes(host: Host, telemetry: Telemetry, way: str) -> None:
+    """Both have the id of the token, and the span the actor that it is for."""
+    if way == "issue":
+        token = host.call(tokens.issue, host, "alice").token
+    else:
+        token = host.call(host.create_token, "alice", handler=None if way == "default handler" else "database")
+
+    [span] = [span for span in telemetry.spans if span.name == "token.create"]
+    expected = {ID: token[6:18], HANDLER: "database", "heliograph.token.result": "created", "user.id": "alice"}
+    assert dict(span.attributes or {}) == expected
+    [event] = events(host, telemetry, "token_created")
+    assert event[TARGET] == token[6:18]
+
+
+def test_creation_that_fails_has_a_span_with_the_error_and_no_event(host: Host, telemetry: Telemetry) -> None:
+    """The message of the exception is not in it."""
+    with pytest.raises(ValueError, match="expires_after"):
+        host.call(tokens.issue, host, "alice", expires_after=-1)
+
+    [span] = [span for span in telemetry.spans if span.name == "token.create"]
+    assert (span.attributes or {})["error.type"] == "ValueError"
+    assert not span.status.is_ok
+    assert events(host, telemetry, "token_created") == []
+
+
 def test_token_that_was_used_to_change_another_one_is_named_too(host: Host, telemetry: Telemetry) -> None:
     """It answers what a leaked token did."""
     used, changed = (host.call(tokens.issue, host, name) for name in ("admin", "alice"))
@@ -231,7 +257,7 @@ def test_rejections_are_limited_as_events_and_counted_always(telemetry: Telemetr
 
 
 def test_restricting_is_no_event(host: Host, telemetry: Telemetry) -> None:
-    """Nobody can do more than before."""
+    """Nobody can do more than before, and the docs say so."""
     issued = host.call(tokens.issue, host, "alice")
     host.call(tokens.restrict, host, issued.id, TokenRestrictions().allow_all("view-table"))
 

@@ -20,7 +20,7 @@ from heliograph.cli.token_options import (
 )
 from heliograph.cli.token_pattern import pattern
 from heliograph.cli.token_revoke import revoke
-from heliograph.cli.token_text import to_dict, to_line
+from heliograph.cli.token_text import secret_to_dict, secret_to_line, to_dict, to_line
 from heliograph.cli.token_verify import verify
 from heliograph.tokens import IssuedToken
 from heliograph.tokens.restrictions import TokenRestrictions
@@ -110,15 +110,22 @@ def list_tokens(actor: str | None, state: str | None, database: Path | None, *, 
 @database_option
 @json_option
 def show(token_id: str, database: Path | None, *, as_json: bool) -> None:
-    """Print everything that is stored about the token with this ID. Its secrets are not stored."""
+    """Print everything that is stored about the token with this ID, and the times of its secrets.
+
+    A secret itself is not stored: only its hash, and when it was created, first used and replaced. A token has two secrets while a
+    rotation waits for the end of the old one.
+    """
     with open_host(database, only_reads=True) as host:
+        secrets = host.call(tokens.secrets, host, token_id)
         found = to_dict(host, host.call(tokens.get, host, token_id))
     if as_json:
-        echo(json.dumps(found))
+        echo(json.dumps({**found, "secrets": [secret_to_dict(secret) for secret in secrets]}))
         return
     for name, value in found.items():
         if value is not None:
             echo(f"{name}: {display(value if isinstance(value, str) else json.dumps(value))}")
+    for secret in secrets:
+        echo(f"secret: {secret_to_line(secret)}")
 
 
 @token.command()

@@ -8,7 +8,8 @@ from typing import Final
 
 from heliograph import tokens
 from heliograph.host import Host
-from heliograph.tokens import Token
+from heliograph.tokens import Secret, Token
+from heliograph.tokens.stored.record import REPLACED_AT_ONCE
 from heliograph.values.text import display
 
 _TIMES: Final = ("created", "last_used", "expires", "revoked")
@@ -36,3 +37,20 @@ def to_dict(host: Host, token: Token) -> dict[str, object]:
         name: utc(value) if name in _TIMES and value is not None else value for name, value in asdict(token).items()
     }
     return {"id": token.id, "state": tokens.state_of(host, token), **known}
+
+
+def secret_to_dict(secret: Secret) -> dict[str, object]:
+    """Return when a secret of a token was created, first used and replaced; never the secret, which is not stored."""
+    is_cut = secret.ends == REPLACED_AT_ONCE
+    return {
+        "created": utc(secret.created),
+        "first_used": None if secret.first_used is None else utc(secret.first_used),
+        "ends": "at once" if is_cut else None if secret.ends is None else utc(secret.ends),
+    }
+
+
+def secret_to_line(secret: Secret) -> str:
+    """Return the same for people."""
+    known = secret_to_dict(secret)
+    words = (f"created {known['created']}", f"first used {known['first_used'] or 'never'}")
+    return ", ".join(words if known["ends"] is None else (*words, f"replaced {known['ends']}"))

@@ -12,6 +12,7 @@ from heliograph.tokens.stored.operations import (
     revoke,
     revoke_all,
     rotate,
+    secrets,
     state_of,
     tokens,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "revoke",
     "revoke_all",
     "rotate",
+    "secrets",
     "state_of",
     "tokens",
 ]

@@ -7,10 +7,10 @@ recorded nowhere: not in the span, and not in a log line about a provider that f
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Token
-from typing import Final
+from typing import Final, TypeVar
 
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import (
@@ -44,6 +44,8 @@ from heliograph.telemetry.providers import Providers
 from heliograph.tokens.lifecycle import TokenLifecycle
 from heliograph.tokens.rejections import ERROR, REJECTIONS, RESULTS, VALID, is_rejection, rejection_result
 from heliograph.values.attributes import Attributes
+
+T = TypeVar("T")
 
 logger: Final = SafeLogger(SCOPE)
 
@@ -100,6 +102,25 @@ class TokenTelemetry:
             operation.leave(entered)
             operation.measure()
             self.end(operation)
+
+    async def creation(
+        self, handler: str, actor_id: object, create: Callable[[], Awaitable[T]], id_of: Callable[[T], str | None]
+    ) -> T:
+        """Return the result of a function that creates a token, and record the call. The event is tracked afterwards.
+
+        Args:
+            handler: The name of the token handler.
+            actor_id: The id of the actor that the token belongs to.
+            create: Creates the token.
+            id_of: Returns the id of the token in the result of `create`.
+        """
+        with self.operation(TOKEN_CREATE, handler) as operation:
+            operation.set_user(actor_id)
+            created = await create()
+            operation.result = "created"
+            operation.token_id = id_of(created)
+        await self.lifecycle.created(operation.token_id, handler)
+        return created
 
     # A provider that raises must not make a host reject a token: each of these steps catches what it raises.
 

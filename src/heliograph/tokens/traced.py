@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from heliograph.ambient_actor import Actor
-from heliograph.semconv import TOKEN_CREATE
 from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost, is_token_handler, name_of_handler
 from heliograph.tokens.rejections import combined_class, is_rejection, rejection_as
 from heliograph.tokens.restrictions import TokenRestrictions
@@ -83,16 +83,13 @@ class TracedTokenHandler:
         restrictions: TokenRestrictions | None = None,
     ) -> str:
         """Call the handler's `create_token`, and record the call. The event is tracked when it returned."""
-        handler, telemetry = self._traced_handler, self._traced_telemetry
-        with telemetry.operation(TOKEN_CREATE, name_of_handler(handler)) as operation:
-            operation.set_user(actor_id)
-            token: str = await handler.create_token(
-                datasette, actor_id, expires_after=expires_after, restrictions=restrictions
-            )
-            operation.result = "created"
-            operation.token_id = id_of_created(handler, token)
-        await telemetry.lifecycle.created(operation.token_id, name_of_handler(handler))
-        return token
+        handler = self._traced_handler
+        create = partial(
+            handler.create_token, datasette, actor_id, expires_after=expires_after, restrictions=restrictions
+        )
+        return await self._traced_telemetry.creation(
+            name_of_handler(handler), actor_id, create, partial(id_of_created, handler)
+        )
 
     async def verify_token(self, datasette: TokenHost, token: str) -> Actor | None:
         """Call the handler's `verify_token`, and record the verdict if it decides.

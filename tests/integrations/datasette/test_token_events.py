@@ -102,6 +102,21 @@ async def test_life_of_a_token(instance, telemetry, warnings) -> None:
     ]
 
 
+@pytest.mark.parametrize("way", ["issue", "default handler", "named handler", "signed"])
+async def test_creation_has_one_span_and_one_event_whichever_way_it_takes(instance, telemetry, way: str) -> None:
+    """Both have the id of the token."""
+    handler = {"issue": None, "default handler": None, "named handler": "database", "signed": "signed"}[way]
+    if way == "issue":
+        token = (await tokens.issue(instance, "alice")).token
+    else:
+        token = await instance.create_token("alice", handler=handler)
+    actor = await instance.verify_token(token)
+
+    [span] = [span for span in telemetry.spans if span.name == "token.create"]
+    [event] = [each for name, each in telemetry.events if name == "heliograph.token_created"]
+    assert span.attributes[ID] == event[TARGET] == actor["token_id"]
+
+
 async def test_event_of_a_verification_has_the_trace_of_the_request(instance, telemetry) -> None:
     """It is tracked in a task of its own, in the context of the request."""
     await status(instance, "dstok_x")

@@ -10,7 +10,7 @@ from heliograph.tokens.stored import cache
 from heliograph.tokens.stored.cache import SecretCache
 from heliograph.tokens.stored.record import Secret, Token
 
-SECRET = Secret(token=Token(id="id", actor_id="alice", created=0.0))
+SECRET = Secret(created=0.0, token=Token(id="id", actor_id="alice", created=0.0))
 
 
 def test_secret_is_kept_for_its_time() -> None:
@@ -56,7 +56,7 @@ def test_oldest_secret_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_update_replaces_only_what_it_was_made_from() -> None:
     """The entry does not last longer for it."""
-    kept, other = SecretCache(5), Secret(token=SECRET.token, first_used=1.0)
+    kept, other = SecretCache(5), Secret(token=SECRET.token, created=0.0, first_used=1.0)
     kept.update(b"a", SECRET, other)
     assert kept.get(b"a", 100.0) is None
 

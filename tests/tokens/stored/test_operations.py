@@ -81,6 +81,15 @@ def test_token_is_revoked_once(host: TokenHost) -> None:
     assert (token.revoked, token.revoked_by) == (1_000_000.0, None)
 
 
+def test_actor_without_an_id_is_nobody(host: TokenHost) -> None:
+    """The text ``None`` could be the id of somebody."""
+    issued = host.run(tokens.issue(host, "alice"))
+    with acting_as({"name": "a program"}):
+        host.run(tokens.revoke(host, issued.id))
+
+    assert host.run(tokens.get(host, issued.id)).revoked_by is None
+
+
 def test_all_tokens_of_an_actor_or_of_everybody_are_revoked(host: TokenHost) -> None:
     """The number is of those that were not revoked before."""
     alice, bob = [host.run(tokens.issue(host, actor)).token for actor in ("alice", "bob")]
@@ -141,6 +150,40 @@ def test_rotation_without_grace_cuts_at_once(host: TokenHost) -> None:
     new = host.run(tokens.rotate(host, old.id, grace=0))
 
     assert (is_valid(host, old.token), is_valid(host, new.token)) == (False, True)
+    host.clock.now -= 1_000
+    assert (is_valid(host, old.token), is_valid(host, new.token)) == (False, True), "a clock that was set back"
+
+
+def test_first_use_of_a_new_secret_has_an_effect_on_the_old_one_in_the_cache(tmp_path: Path) -> None:
+    """Its end is another one from then on."""
+    with TokenHost(tmp_path / "tokens.db", token_cache_seconds=60) as host:
+        old = host.run(tokens.issue(host, "alice"))
+        host.run(host.verify_token(old.token))
+        new = host.run(tokens.rotate(host, old.id, grace=5))
+        host.run(host.verify_token(old.token))
+        host.run(host.verify_token(new.token))
+        host.clock.now += 5
+
+        assert not is_valid(host, old.token)
+
+
+def test_times_of_the_secrets_of_a_token_can_be_read(host: TokenHost) -> None:
+    """The newest is the first. Neither a secret nor its hash is there."""
+    issued = host.run(tokens.issue(host, "alice"))
+    host.clock.now += 1
+    second = host.run(tokens.rotate(host, issued.id, grace=0))
+    host.clock.now += 1
+    host.run(tokens.rotate(host, issued.id, grace=60, latest=600))
+    host.run(host.verify_token(second.token))
+
+    found = host.run(tokens.secrets(host, issued.id))
+    assert [(each.created - 1_000_000, each.first_used, each.ends) for each in found] == [
+        (2, None, None),
+        (1, 1_000_002, 1_000_602),
+        (0, None, 0),
+    ]
+    assert {each.token.id for each in found} == {issued.id}
+    assert second.token[18:61] not in repr(found)
 
 
 def test_two_secrets_live_at_most(host: TokenHost) -> None:
@@ -150,6 +193,19 @@ def test_two_secrets_live_at_most(host: TokenHost) -> None:
     third = host.run(tokens.rotate(host, first.id, grace=60))
 
     assert [is_valid(host, each.token) for each in (first, second, third)] == [False, True, True]
+
+
+def test_first_use_of_a_secret_that_is_replaced_does_not_end_the_newest_one(host: TokenHost) -> None:
+    """A second rotation may come before the first use of the secret of the first one."""
+    first = host.run(tokens.issue(host, "alice"))
+    second = host.run(tokens.rotate(host, first.id, grace=0))
+    third = host.run(tokens.rotate(host, first.id, grace=60))
+    assert is_valid(host, second.token)
+    host.clock.now += 1
+
+    assert [is_valid(host, each.token) for each in (first, second, third)] == [False, True, True]
+    host.clock.now += 60
+    assert [is_valid(host, each.token) for each in (second, third)] == [False, True]
 
 
 def test_token_that_ended_is_not_rotated(host: TokenHost) -> None:
@@ -163,6 +219,17 @@ def test_token_that_ended_is_not_rotated(host: TokenHost) -> None:
         host.run(tokens.rotate(host, revoked.id, grace=60))
     with pytest.raises(TokenExpired):
         host.run(tokens.rotate(host, expired.id, grace=60))
+
+
+def test_token_that_the_limit_of_the_host_ended_is_not_rotated(tmp_path: Path) -> None:
+    """No verification would accept the new secret."""
+    with TokenHost(tmp_path / "tokens.db", token_ttl=10) as host:
+        issued = host.run(tokens.issue(host, "alice"))
+        host.clock.now += 11
+
+        with pytest.raises(TokenExpired):
+            host.run(tokens.rotate(host, issued.id, grace=60))
+        assert len(host.run(tokens.secrets(host, issued.id))) == 1
 
 
 @pytest.mark.parametrize("times", [{"grace": -1}, {"grace": None}, {"grace": 0, "latest": 10**400}])
@@ -187,6 +254,7 @@ def test_unknown_token_is_an_error(host: TokenHost) -> None:
         tokens.revoke(host, "nope"),
         tokens.rotate(host, "nope", grace=0),
         tokens.restrict(host, "nope", TokenRestrictions()),
+        tokens.secrets(host, "nope"),
     ):
         with pytest.raises(TokenNotFound, match=r"^there is no token with the id 'nope'"):
             host.run(operation)

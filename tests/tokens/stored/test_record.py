@@ -69,13 +69,13 @@ def test_revoked_token_is_not_called_expired() -> None:
 )
 def test_secret_ends_when_it_is_replaced(ends: float, expires: float | None, end: float) -> None:
     """It may end earlier, with its token. At the moment of its end it is not valid any more."""
-    secret = Secret(token=token(expires=expires), ends=ends)
+    secret = Secret(token=token(expires=expires), created=0.0, ends=ends)
 
     assert secret.check(NOW) == end
     with pytest.raises((TokenRevoked, TokenExpired)):
         secret.check(max(ends, NOW))
     with pytest.raises(TokenRevoked, match="Token has been replaced"):
-        Secret(token=token(), ends=NOW).check(NOW)
+        Secret(token=token(), created=0.0, ends=NOW).check(NOW)
 
 
 def test_actor_has_only_keys_with_a_value() -> None:

@@ -70,7 +70,7 @@ class InstanceState:
             self.database_tokens = keep_tokens(
                 datasette,
                 self._own_database or datasette.get_internal_database(),
-                instrumentation.token_lifecycle,
+                instrumentation.tokens,
                 cache_seconds=self.settings.token_cache_seconds,
             )
 

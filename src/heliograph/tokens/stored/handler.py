@@ -11,13 +11,13 @@ from typing import Any, Final
 from heliograph.ambient_actor import Actor
 from heliograph.errors import TokenMalformed, TokenSignatureInvalid
 from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost
-from heliograph.tokens.lifecycle import TokenLifecycle
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.stored import text
 from heliograph.tokens.stored.cache import SecretCache
 from heliograph.tokens.stored.record import Secret, Token
 from heliograph.tokens.stored.store import TokenStore
 from heliograph.tokens.stored.usage import Usage
+from heliograph.tokens.telemetry import TokenTelemetry
 
 MAX_SECONDS: Final = 2**31 - 1
 """The longest time that an argument accepts: 68 years."""
@@ -33,13 +33,14 @@ class DatabaseTokenHandler(TokenHandler):
 
     Args:
         store: The tables.
-        lifecycle: Makes the events of the tokens.
+        telemetry: Records the creation of the tokens, and makes their events.
         cache_seconds: The time for which a valid token is not looked up again; 0 looks it up each time.
         clock: Returns the time now in seconds since the Unix epoch.
 
     Attributes:
         store: The tables.
-        lifecycle: As given.
+        telemetry: As given.
+        lifecycle: Makes the events of the tokens.
         cache: The tokens that were found a short time ago.
         usage: The uses that are not written yet.
         clock: As given.
@@ -50,13 +51,14 @@ class DatabaseTokenHandler(TokenHandler):
     def __init__(
         self,
         store: TokenStore,
-        lifecycle: TokenLifecycle,
+        telemetry: TokenTelemetry,
         *,
         cache_seconds: float = 5,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
-        self.lifecycle = lifecycle
+        self.telemetry = telemetry
+        self.lifecycle = telemetry.lifecycle
         self.cache = SecretCache(cache_seconds)
         self.usage = Usage()
         self.clock = clock
@@ -134,7 +136,7 @@ class DatabaseTokenHandler(TokenHandler):
         if secret.first_used is None:
             # The cache first, so that the next verification, perhaps in another thread, need not do the same.
             self.cache.update(hash_, secret, replace(secret, first_used=now))
-            self.lifecycle.tracker.run_later(partial(self._note_first_use, hash_, actor, now))
+            self.lifecycle.tracker.run_later(partial(self._note_first_use, hash_, secret, actor, now))
         if self.usage.note(secret.token.id, now):
             await self.store.write_last_used(self.usage.take(now), block=False)
         return actor
@@ -174,8 +176,10 @@ class DatabaseTokenHandler(TokenHandler):
         )
         return secret.token.actor(ends)
 
-    async def _note_first_use(self, hash_: bytes, actor: Actor, now: float) -> None:
+    async def _note_first_use(self, hash_: bytes, secret: Secret, actor: Actor, now: float) -> None:
         if await self.store.claim_first_use(hash_, now=now):
+            if secret.grace is not None:  # the secret that it replaces may be in the cache, with another end
+                self.cache.forget()
             await self.lifecycle.first_used(actor, self.name)
 
 

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from heliograph.ambient_actor import current_actor
 from heliograph.errors import NoTokenDatabase
 from heliograph.tokens.handler import TokenHost
-from heliograph.tokens.lifecycle import TokenLifecycle
 from heliograph.tokens.restrictions import TokenRestrictions, is_narrower
 from heliograph.tokens.stored import text
 from heliograph.tokens.stored.handler import DatabaseTokenHandler, check_seconds, longest_lifetime
 from heliograph.tokens.stored.record import Secret, Token
 from heliograph.tokens.stored.store import TokenDatabase, TokenStore
+from heliograph.tokens.telemetry import TokenTelemetry
 
 LATEST_REPLACEMENT_SECONDS: Final = 30 * 24 * 60 * 60
 """The time after which a replaced secret ends even if the new one was never used."""
@@ -26,17 +27,17 @@ _handlers: Final[weakref.WeakKeyDictionary[object, DatabaseTokenHandler]] = weak
 
 
 def keep_tokens(
-    host: object, database: TokenDatabase, lifecycle: TokenLifecycle, *, cache_seconds: float
+    host: object, database: TokenDatabase, telemetry: TokenTelemetry, *, cache_seconds: float
 ) -> DatabaseTokenHandler:
     """Return a new handler for the tokens of a host, which the functions of this module use from now on.
 
     Args:
         host: A `heliograph.Host` or a Datasette.
         database: The database that keeps the tokens.
-        lifecycle: Makes their events.
+        telemetry: Records their creation, and makes their events.
         cache_seconds: See `DatabaseTokenHandler`.
     """
-    handler = DatabaseTokenHandler(TokenStore(database), lifecycle, cache_seconds=cache_seconds)
+    handler = DatabaseTokenHandler(TokenStore(database), telemetry, cache_seconds=cache_seconds)
     _handlers[host] = handler
     return handler
 
@@ -90,7 +91,8 @@ async def issue(
         ValueError: An argument cannot be used.
     """
     handler = handler_of(host)
-    record, token = await handler.issue(
+    create = partial(
+        handler.issue,
         host,
         actor_id,
         label=label,
@@ -98,7 +100,7 @@ async def issue(
         unused_after=unused_after,
         restrictions=restrictions,
     )
-    await handler.lifecycle.created(record.id, handler.name)
+    record, token = await handler.telemetry.creation(handler.name, actor_id, create, lambda created: created[0].id)
     return IssuedToken(id=record.id, token=token)
 
 
@@ -175,7 +177,7 @@ async def rotate(
         NoTokenDatabase: The host keeps no tokens in a database.
         TokenNotFound: There is no such token.
         TokenRevoked: The token is revoked.
-        TokenExpired: The token has expired.
+        TokenExpired: The token has expired, by its own lifetime or the host's limit.
         ValueError: A time cannot be used.
     """
     for name, seconds in {"grace": grace, "latest": latest}.items():
@@ -184,7 +186,9 @@ async def rotate(
         check_seconds(name, seconds, at_least=0)
     handler = handler_of(host)
     now = handler.clock()
-    (await handler.store.get(token_id)).check(now, last_seen=handler.usage.last_used(token_id))
+    (await handler.store.get(token_id)).check(
+        now, last_seen=handler.usage.last_used(token_id), longest_lifetime=longest_lifetime(host)
+    )
     token = text.new_token(token_id)
     await handler.store.add_secret(token_id, text.hash_of(token), now=now, grace=grace, latest_end=now + latest)
     handler.cache.forget()
@@ -200,6 +204,16 @@ async def get(host: TokenHost, token_id: str) -> Token:
         TokenNotFound: There is no such token.
     """
     return await handler_of(host).store.get(token_id)
+
+
+async def secrets(host: TokenHost, token_id: str) -> list[Secret]:
+    """Return when each secret of a token was created, first used and replaced, the newest first. The secrets are not stored.
+
+    Raises:
+        NoTokenDatabase: The host keeps no tokens in a database.
+        TokenNotFound: There is no such token.
+    """
+    return await handler_of(host).store.secrets(token_id)
 
 
 async def find(host: TokenHost, token: str) -> Secret | None:
@@ -241,4 +255,5 @@ async def tokens(host: TokenHost, actor_id: str | None = None, *, state: str | N
 
 def _current_actor_id() -> str | None:
     actor = current_actor()
-    return None if actor is None else str(actor.get("id"))
+    known = None if actor is None else actor.get("id")
+    return None if known is None else str(known)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Final
 
 from heliograph.ambient_actor import Actor
 from heliograph.errors import TokenExpired, TokenRevoked
+
+REPLACED_AT_ONCE: Final = 0.0
+"""The end of a secret that was replaced without grace. It is not the time of the replacement: the secret, which may have leaked, would
+be valid again if somebody set the clock back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,13 +103,17 @@ class Secret:
 
     Attributes:
         token: The token that it belongs to.
+        created: When it was created.
         first_used: When it was first used; `None` if it never was.
-        ends: When it is replaced; `None` if it is the newest one.
+        ends: When it is replaced; `None` if it is the newest one, and `REPLACED_AT_ONCE` if it ended when that one was created.
+        grace: The seconds from its first use to the end of the secret that it replaces; `None` if it is the first one.
     """
 
     token: Token
-    first_used: float | None = field(default=None)
+    created: float
+    first_used: float | None = None
     ends: float | None = None
+    grace: float | None = None
 
     def check(
         self, now: float, *, last_seen: float | None = None, longest_lifetime: float | None = None

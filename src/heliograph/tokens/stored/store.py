@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol, TypeVar, cast
 
 from heliograph.errors import TokenNotFound
 from heliograph.runtime.deadline import Deadline
-from heliograph.tokens.stored.record import Secret, Token, parse_restrictions
+from heliograph.tokens.stored.record import REPLACED_AT_ONCE, Secret, Token, parse_restrictions
 
 T = TypeVar("T")
 
@@ -57,9 +57,14 @@ _VERSION_TABLE: Final = "create table if not exists heliograph_token_migrations 
 _FIELDS: Final = tuple(field.name for field in fields(Token))
 """The columns of ``heliograph_tokens``, in the order in which they are read and written here: a row is the values of a `Token`."""
 _COLUMNS: Final = ", ".join(_FIELDS)
+_SECRET_FIELDS: Final = ("created", "first_used", "ends", "grace")
+"""The columns of ``heliograph_token_secrets`` that a `Secret` has."""
 _FIND: Final = f"""
-select s.first_used, s.ends, {", ".join("t." + column for column in _FIELDS)}
+select {", ".join("s." + column for column in _SECRET_FIELDS)}, {", ".join("t." + column for column in _FIELDS)}
 from heliograph_token_secrets s join heliograph_tokens t on t.id = s.token_id where s.hash = ?
+"""  # noqa: S608 — no user's text
+_FIND_SECRETS: Final = f"""
+select {", ".join(_SECRET_FIELDS)} from heliograph_token_secrets where token_id = ? order by ends is not null, created desc
 """  # noqa: S608 — no user's text
 
 
@@ -121,8 +126,8 @@ class TokenStore:
         found = (await self._database.execute(_FIND, [hash_])).rows
         if not found:
             return None
-        first_used, ends, *row = found[0]
-        return Secret(token=_from_row(row), first_used=first_used, ends=ends)
+        row = tuple(found[0])
+        return _to_secret(_from_row(row[len(_SECRET_FIELDS) :]), row)
 
     async def get(self, token_id: str) -> Token:
         """Return the token with this id.
@@ -134,6 +139,16 @@ class TokenStore:
         if not found:
             raise TokenNotFound(token_id)
         return found[0]
+
+    async def secrets(self, token_id: str) -> list[Secret]:
+        """Return what is known of the secrets of a token, the newest first. Their hashes stay here.
+
+        Raises:
+            TokenNotFound: There is no such token.
+        """
+        token = await self.get(token_id)
+        found = (await self._database.execute(_FIND_SECRETS, [token_id])).rows
+        return [_to_secret(token, row) for row in found]
 
     async def find_all(self, actor_id: str | None = None) -> list[Token]:
         """Return all tokens, or those of one actor, the newest first."""
@@ -174,8 +189,9 @@ class TokenStore:
 
         def replace(connection: sqlite3.Connection) -> None:
             # At most two secrets of a token live: one that was being replaced already ends now.
-            _end_secrets(connection, "token_id = ? and ends is not null", [token_id], at=now)
-            _end_secrets(connection, "token_id = ? and ends is null", [token_id], at=latest_end if grace else now)
+            _end_secrets(connection, "token_id = ? and ends is not null", [token_id], at=REPLACED_AT_ONCE)
+            end = latest_end if grace else REPLACED_AT_ONCE
+            _end_secrets(connection, "token_id = ? and ends is null", [token_id], at=end)
             _insert_secret(connection, token_id, hash_, now, grace)
 
         await self._write(replace)
@@ -195,7 +211,9 @@ class TokenStore:
                 "select token_id, grace from heliograph_token_secrets where hash = ?", [hash_]
             )
             if grace is not None:
-                _end_secrets(connection, "token_id = ? and hash != ?", [token_id, hash_], at=now + grace)
+                # Never the newest one: that has replaced this one, if it is another one, and waits for its own first use.
+                older = "token_id = ? and hash != ? and ends is not null"
+                _end_secrets(connection, older, [token_id, hash_], at=now + grace)
             return True
 
         return await self._write(claim)
@@ -273,6 +291,10 @@ def _to_row(token: Token) -> list[object]:
 def _from_row(row: Iterable[Any]) -> Token:
     found = dict(zip(_FIELDS, row))
     return Token(**{**found, "restrictions": parse_restrictions(found["restrictions"])})
+
+
+def _to_secret(token: Token, row: Iterable[Any]) -> Secret:
+    return Secret(token=token, **dict(zip(_SECRET_FIELDS, row)))
 
 
 def _to_json(restrictions: Mapping[str, object] | None) -> str | None:
