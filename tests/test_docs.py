@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 import heliograph
+from cli.tails import tailing
 from delivery.outboxes import logging_to
 from delivery.servers import serving
 from drafted import imported
@@ -33,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 DELIVERY = (DOCS / "delivery.md").read_text(encoding="utf-8")
 SCHEMAS = (DOCS / "schemas.md").read_text(encoding="utf-8")
+TAIL = (DOCS / "tail.md").read_text(encoding="utf-8")
 TOKENS = (DOCS / "tokens.md").read_text(encoding="utf-8")
 
 
@@ -110,6 +112,13 @@ def test_commands_of_the_page_on_delivery_work(tmp_path: Path, monkeypatch: pyte
 
     assert len(commands) >= 8
     assert sorted(server.accepted) == ["dead", "waits"]
+
+
+@pytest.mark.parametrize("command", re.findall(r"^\$ heliograph tail(.*)$", TAIL, flags=re.MULTILINE))
+def test_commands_of_the_page_on_tail_work(command: str, tmp_path: Path) -> None:
+    """Each starts, on free ports instead of those of the page, and ends by Ctrl-C."""
+    with tailing(tmp_path, *shlex.split(command), "--port", "0") as tail:
+        assert tail.end() == 0
 
 
 @pytest.mark.anyio

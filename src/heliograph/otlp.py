@@ -59,6 +59,15 @@ def without_ids(document: Any) -> Any:
     return _replace_ids(document, lambda _: "")
 
 
+def with_base64_ids(document: Any) -> Any:
+    """Return OTLP's JSON with its hexadecimal ids in base64, as protobuf's library reads them.
+
+    Raises:
+        ValueError: An id is not a hexadecimal text.
+    """
+    return _replace_ids(document, lambda hexadecimal: base64.b64encode(bytes.fromhex(hexadecimal)).decode())
+
+
 def _replace_ids(document: Any, replace: Callable[[str], str]) -> Any:
     if isinstance(document, dict):
         for key in _IDS & document.keys():

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import heliograph.cli
 from heliograph.cli import demo, main
-from heliograph.cli.terminal import echo, echo_lines
+from heliograph.cli.terminal import echo, echo_lines, echo_styled, styled
 from heliograph.errors import FileFormatError
 from schema.export.pages import UNPRINTABLE
 
@@ -69,3 +69,17 @@ def test_the_demo_escapes_what_arrived(capsys: pytest.CaptureFixture[str]) -> No
 
     printed = click.unstyle(capsys.readouterr().out)
     assert printed.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize(("no_color", "styled_text"), [("", "\x1b[36ma\\n\x1b[0m\nb\n"), ("1", "a\\n\nb\n")])
+def test_styles_are_for_terminals_that_want_them(
+    no_color: str, styled_text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A pipe gets none, and a terminal of somebody who sets NO_COLOR."""
+    monkeypatch.setenv("NO_COLOR", no_color)
+    echo_styled([styled("a\n", fg="cyan"), "b"])
+    assert capsys.readouterr().out == "a\\n\nb\n"
+
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    echo_styled([styled("a\n", fg="cyan"), "b"])
+    assert capsys.readouterr().out == styled_text

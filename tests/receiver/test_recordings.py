@@ -95,8 +95,8 @@ def test_events_are_read_from_a_store(tmp_path: Path) -> None:
     path = tmp_path / "demo.db"
     store = Store(path)
     ids = '"traceId": "0123456789abcdef0123456789abcdef", "spanId": "0123456789abcdef", '  # protobuf cannot read them
-    store.add_logs(json_format.Parse(LOG.replace(ids, ""), ExportLogsServiceRequest(), ignore_unknown_fields=True))
-    store.add_traces(json_format.Parse(TRACE.replace(ids, ""), ExportTraceServiceRequest(), ignore_unknown_fields=True))
+    store.add(json_format.Parse(LOG.replace(ids, ""), ExportLogsServiceRequest(), ignore_unknown_fields=True))
+    store.add(json_format.Parse(TRACE.replace(ids, ""), ExportTraceServiceRequest(), ignore_unknown_fields=True))
 
     found = list(read_recorded(path))
 
@@ -156,9 +156,9 @@ def test_records_in_a_store_that_are_not_events_are_not_read(tmp_path: Path) -> 
     store = Store(path)
     log_record, traces = ExportLogsServiceRequest(), ExportTraceServiceRequest()
     log_record.resource_logs.add().scope_logs.add().log_records.add().body.string_value = "no event"
-    store.add_logs(log_record)
+    store.add(log_record)
     traces.resource_spans.add().scope_spans.add().spans.add(name="request").events.add(name="exception")
-    store.add_traces(traces)
+    store.add(traces)
 
     assert list(read_recorded(path)) == []
 

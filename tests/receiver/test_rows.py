@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
 from heliograph.otlp import decode_attributes, decode_value
-from heliograph.receiver.rows import log_rows, metric_rows, span_rows
+from heliograph.receiver.rows import log_rows, metric_rows, rows_of, span_rows
 
 
 def text(key: str, value: str) -> KeyValue:
@@ -125,3 +125,26 @@ def test_metric_rows() -> None:
         ("e", 0.4, 3),
         ("s", 0.5, 4),
     ]
+
+
+def test_odd_values_have_rows() -> None:
+    """Numbers beyond SQLite's, enums of later versions, and texts of other types can be stored."""
+    logs = ExportLogsServiceRequest()
+    resource = logs.resource_logs.add()
+    resource.resource.attributes.append(KeyValue(key="service.name", value=AnyValue(kvlist_value=KeyValueList())))
+    record = resource.scope_logs.add().log_records.add(time_unix_nano=2**64 - 1)
+    record.attributes.append(KeyValue(key="user.id", value=AnyValue(int_value=7)))
+    record.attributes.append(KeyValue(key="log.record.uid", value=AnyValue(bool_value=True)))
+    traces = ExportTraceServiceRequest()
+    span = traces.resource_spans.add().scope_spans.add().spans.add(kind=99, start_time_unix_nano=2**64 - 1)
+    span.status.code = -5
+    metrics = ExportMetricsServiceRequest()
+    metrics.resource_metrics.add().scope_metrics.add().metrics.add(name="h").histogram.data_points.add(count=2**64 - 1)
+
+    [event] = rows_of(logs)["events"]
+    [span_row] = rows_of(traces)["spans"]
+    [point] = rows_of(metrics)["metrics"]
+
+    assert (event["time_unix_nano"], event["user_id"], event["uid"], event["service"]) == (2**63 - 1, "7", "true", "{}")
+    assert (span_row["kind"], span_row["status"], span_row["start_unix_nano"]) == ("99", "-5", 2**63 - 1)
+    assert point["count"] == 2**63 - 1

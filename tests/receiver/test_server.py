@@ -6,15 +6,19 @@ import gzip
 import http.client
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 
-from heliograph.receiver.server import MAX_REQUEST_BYTES, PROTOBUF, receiving
+from heliograph.receiver.http_body import JSON, PROTOBUF
+from heliograph.receiver.server import IDLE_TIMEOUT_SECONDS, receiving
+from heliograph.receiver.signals import MAX_REQUEST_BYTES, OtlpRequest
 from heliograph.receiver.store import Store
 
 
@@ -87,13 +91,21 @@ def test_empty_request_is_accepted(endpoint: str, path: str) -> None:
     [
         (404, "/v1/nothing", body(), {}),
         (404, "/", body(), {}),
-        (415, "/v1/logs", b"{}", {"Content_Type": "application/json"}),
+        (415, "/v1/logs", body(), {"Content_Type": "text/plain"}),
+        (415, "/v1/logs", body(), {"Content_Encoding": "zstd"}),
         (400, "/v1/logs", b"\xff garbage", {}),
         (400, "/v1/logs", b"not gzip", {"Content_Encoding": "gzip"}),
         (400, "/v1/logs", gzip.compress(body())[:-6], {"Content_Encoding": "gzip"}),
         (400, "/v1/logs", gzip.compress(body())[:12] + b"\xff" * 20, {"Content_Encoding": "gzip"}),
         (400, "/v1/logs", gzip.compress(body())[:10] + b"\xff" * 20, {"Content_Encoding": "gzip"}),
-        (400, "/v1/logs", b"", {"Content_Length": str(MAX_REQUEST_BYTES + 1)}),
+        (400, "/v1/logs", b"[" * 100_000, {"Content_Type": JSON}),
+        (413, "/v1/logs", b"", {"Content_Length": str(MAX_REQUEST_BYTES + 1)}),
+        (413, "/v1/logs", b"", {"Content_Length": "9" * 18}),
+        (413, "/v1/logs", gzip.compress(bytes(MAX_REQUEST_BYTES + 1)), {"Content_Encoding": "gzip"}),
+        (431, "/v1/logs", body(), {"X_Long": "x" * 70_000}),
+        (431, "/v1/logs", body(), {f"X_{number}": "x" for number in range(200)}),
+        (501, "/v1/logs", body(), {"Transfer_Encoding": "gzip"}),
+        (414, "/" + "x" * 70_000, body(), {}),
         (400, "/v1/logs", b"", {"Content_Length": "-1"}),
         (400, "/v1/logs", b"", {"Content_Length": "many"}),
     ],
@@ -122,10 +134,10 @@ def test_request_that_is_being_stored_is_finished_before_the_block_ends(tmp_path
     begun, may_end = threading.Event(), threading.Event()
 
     class SlowStore(Store):
-        def add_logs(self, request: ExportLogsServiceRequest) -> None:
+        def add(self, request: OtlpRequest) -> None:
             begun.set()
             may_end.wait()
-            super().add_logs(request)
+            super().add(request)
 
     store = SlowStore(tmp_path / "store.db")
     with receiving(store) as endpoint:
@@ -138,11 +150,15 @@ def test_request_that_is_being_stored_is_finished_before_the_block_ends(tmp_path
     client.join()
 
 
-def test_silent_client_is_disconnected(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The block ends although the client never sends its request."""
-    monkeypatch.setattr("heliograph.receiver.server._Handler.timeout", 0.2)
+@pytest.mark.parametrize(
+    "sent", [b"", b"POST /v1/logs HTTP/1.1\r\nX: y", b"POST /v1/logs HTTP/1.1\r\nContent-Length: 5\r\n\r\nx"]
+)
+def test_silent_client_is_disconnected(store: Store, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+    """The block ends although the client never sends the rest of its request."""
+    monkeypatch.setattr("heliograph.receiver.server.CLIENT_TIMEOUT_SECONDS", 0.2)
     with receiving(store) as endpoint:
         client = socket.create_connection(("127.0.0.1", urlsplit(endpoint).port or 0))
+        client.sendall(sent)
         last_resort = threading.Timer(60, client.shutdown, [socket.SHUT_RDWR])
         last_resort.start()
 
@@ -159,3 +175,137 @@ def test_port_is_closed_after_the_block(store: Store) -> None:
     with pytest.raises(ConnectionRefusedError):
         post(endpoint, body())
     assert "heliograph-receiver" not in [thread.name for thread in threading.enumerate()]
+
+
+def raw(endpoint: str, content: bytes) -> bytes:
+    """Send bytes, and return everything that the server sends until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", urlsplit(endpoint).port or 0), timeout=30) as client:
+        client.sendall(content)
+        client.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def head(*lines: str) -> bytes:
+    """Return the head of a request for log records."""
+    return "\r\n".join(["POST /v1/logs HTTP/1.1", "Host: x", f"Content-Type: {PROTOBUF}", *lines, "", ""]).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        (400, head("Content-Length: 5", "Content-Length: 6") + b"123456"),
+        (400, head("Content-Length: +5") + b"12345"),
+        (400, head("Content-Length: 500") + b"12345"),
+        (400, head("Transfer-Encoding: chunked") + b"-5\r\n12345"),
+        (400, head("Transfer-Encoding: chunked") + b"many\r\n12345"),
+        (400, head("Transfer-Encoding: chunked") + b"2\r\n12345\r\n0\r\n\r\n"),
+        (400, head("Transfer-Encoding: chunked") + b"5\r\n123"),
+        (413, head("Transfer-Encoding: chunked") + b"FFFFFFFFFFFFFFF\r\n12345"),
+        (431, head("Transfer-Encoding: chunked") + b"0\r\n" + b"X: y\r\n" * 1000 + b"\r\n"),
+        (400, b"no http at all\r\n\r\n"),
+        (400, b"POST /v1/logs HTTP/x\r\n\r\n"),
+        (405, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+        (501, b"DELETE /v1/logs HTTP/1.1\r\nHost: x\r\n\r\n"),
+        (501, b"HEAD /v1/logs HTTP/1.1\r\nHost: x\r\n\r\n"),
+        (505, b"POST /v1/logs HTTP/2.0\r\nHost: x\r\n\r\n"),
+    ],
+)
+def test_odd_http_is_answered(endpoint: str, store: Store, *, status: int, content: bytes) -> None:
+    """There is one response, with a status of the client's fault, and then the connection is closed."""
+    responses = raw(endpoint, content)
+
+    assert responses.split()[:2] == [b"HTTP/1.1", str(status).encode()]
+    assert responses.count(b"HTTP/1.1") == 1
+    assert count(store) == 0
+
+
+def test_body_in_chunks_is_accepted(endpoint: str, store: Store) -> None:
+    """Chunks may have extensions, and headers may follow them."""
+    content = body()
+    chunks = b"%x;a=b\r\n%b\r\n%x\r\n%b\r\n0\r\nX: y\r\n\r\n" % (3, content[:3], len(content) - 3, content[3:])
+
+    assert raw(endpoint, head("Transfer-Encoding: chunked") + chunks).startswith(b"HTTP/1.1 200")
+    assert count(store) == 1
+
+
+def test_connection_is_kept_after_an_answer(endpoint: str, store: Store) -> None:
+    """Errors that leave nothing unread keep it, too."""
+    content = body()
+    connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=10)
+    with closing(connection):
+        for path, sent, status in (("/v1/logs", content, 200), ("/v1/x", content, 404), ("/v1/logs", b"\xff", 400)) * 2:
+            connection.request("POST", path, sent, {"Content-Type": PROTOBUF})
+            used = connection.sock
+            response = connection.getresponse()
+            response.read()
+            assert (response.status, connection.sock) == (status, used)
+
+    assert count(store) == 2
+
+
+def test_client_that_waits_for_permission_gets_it(endpoint: str, store: Store) -> None:
+    """Some clients send a large body only after `100 Continue`."""
+    content = body()
+    with socket.create_connection(("127.0.0.1", urlsplit(endpoint).port or 0), timeout=30) as client:
+        client.sendall(head(f"Content-Length: {len(content)}", "Expect: 100-continue"))
+        assert client.recv(100).startswith(b"HTTP/1.1 100")
+        client.sendall(content)
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_response_arrives_before_a_refused_body_was_sent(endpoint: str) -> None:
+    """A client that sends all of a body that is too large still reads the response."""
+    size = MAX_REQUEST_BYTES + 1
+    with socket.create_connection(("127.0.0.1", urlsplit(endpoint).port or 0), timeout=30) as client:
+        client.sendall(head(f"Content-Length: {size}"))
+        for _ in range(size // 65536):
+            client.sendall(bytes(65536))
+        assert client.recv(100).startswith(b"HTTP/1.1 413")
+
+
+def test_error_has_the_encoding_of_the_request(endpoint: str) -> None:
+    """It is a `Status`, as OTLP says."""
+    assert post(endpoint, b"{", Content_Type=JSON)[1:] == (
+        JSON,
+        b'{"message": "the body is not an OTLP request: Expecting property name enclosed in double quotes: '
+        b'line 1 column 2 (char 1)"}',
+    )
+    status, content_type, content = post(endpoint, b"\xff")
+    assert (status, content_type) == (400, PROTOBUF)
+    assert Status.FromString(content).message.startswith("the body is not an OTLP request: ")
+
+
+def test_failure_to_keep_is_answered(tmp_path: Path) -> None:
+    """The response names the class of the failure, and nothing of its message."""
+
+    class BrokenStore(Store):
+        def add(self, request: OtlpRequest) -> None:
+            raise RuntimeError("secret")
+
+    with receiving(BrokenStore(tmp_path / "store.db")) as endpoint:
+        status, _, content = post(endpoint, body())
+
+    assert (status, Status.FromString(content).message) == (500, "the request cannot be kept: RuntimeError")
+
+
+def test_too_many_connections_are_refused_for_now(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The response asks the client to come back."""
+    monkeypatch.setattr("heliograph.receiver.server.MAX_CONNECTIONS", 1)
+    with receiving(store) as endpoint:
+        first = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=10)
+        with closing(first):
+            first.request("POST", "/v1/logs", body(), {"Content-Type": PROTOBUF})
+            first.getresponse().read()
+            assert raw(endpoint, b"").startswith(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n")
+
+
+def test_idle_connections_do_not_delay_the_end(store: Store) -> None:
+    """The block ends although clients keep their connections."""
+    with receiving(store) as endpoint:
+        connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=10)
+        connection.request("POST", "/v1/logs", body(), {"Content-Type": PROTOBUF})
+        connection.getresponse().read()
+        begun = time.monotonic()
+
+    assert time.monotonic() - begun < IDLE_TIMEOUT_SECONDS / 2
+    connection.close()

@@ -28,7 +28,7 @@ def test_file_can_be_read_by_others(tmp_path: Path) -> None:
     """Any SQLite program reads it, and a second store on the same file adds to it."""
     path = tmp_path / "store.db"
     for name in ("app.one", "app.two"):
-        Store(path).add_logs(logs(name))
+        Store(path).add(logs(name))
 
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("select event_name from events").fetchall() == [("app.one",), ("app.two",)]
@@ -37,8 +37,8 @@ def test_file_can_be_read_by_others(tmp_path: Path) -> None:
 def test_log_record_that_arrives_twice_is_stored_twice(tmp_path: Path) -> None:
     """Duplicates are not hidden: people can see that a retry was delivered twice."""
     store = Store(tmp_path / "store.db")
-    store.add_logs(logs("app.one"))
-    store.add_logs(logs("app.one"))
+    store.add(logs("app.one"))
+    store.add(logs("app.one"))
 
     assert store.rows("select count(*) from events")[0][0] == 2
 
@@ -50,7 +50,7 @@ def test_spans_are_stored_with_their_events(tmp_path: Path) -> None:
     span.events.add(name="app.one")
 
     store = Store(tmp_path / "store.db")
-    store.add_traces(request)
+    store.add(request)
     rows = store.rows("select e.event_name, s.name from span_events e join spans s using (span_id)")
 
     assert [tuple(row) for row in rows] == [("app.one", "work")]
@@ -65,7 +65,7 @@ def test_metrics_keep_the_last_value(tmp_path: Path) -> None:
         attribute = resource.resource.attributes.add(key="service.name")
         attribute.value.string_value = "shop"
         resource.scope_metrics.add().metrics.add(name="n").sum.data_points.add(as_int=value)
-        store.add_metrics(request)
+        store.add(request)
 
     assert [tuple(row) for row in store.rows("select name, value from metrics where name = ?", ["n"])] == [("n", 5)]
 

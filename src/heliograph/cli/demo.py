@@ -13,12 +13,12 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from heliograph.cli.terminal import time_of_day
 from heliograph.values.text import display
 
 if TYPE_CHECKING:
@@ -186,8 +186,3 @@ def print_result(sent: Mapping[str, int], arrived: Mapping[str, int], database: 
 def print_heading(text: str) -> None:
     """Print the heading of a section."""
     click.echo(f"\n{click.style(text, bold=True, underline=True)}")
-
-
-def time_of_day(time_unix_nano: int) -> str:
-    """Return the time of day in UTC, to the millisecond."""
-    return datetime.fromtimestamp(time_unix_nano / 1e9, tz=timezone.utc).strftime("%H:%M:%S.%f")[:-3]

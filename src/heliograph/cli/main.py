@@ -8,6 +8,7 @@ from heliograph.cli.demo import demo
 from heliograph.cli.outbox import outbox
 from heliograph.cli.quarantine import quarantine
 from heliograph.cli.schema import schema
+from heliograph.cli.tail import tail
 from heliograph.cli.token import token
 from heliograph.errors import FileFormatError, OutboxError, QuarantineError, SettingsError
 from heliograph.values.text import escape_unprintable
@@ -41,4 +42,5 @@ cli.add_command(demo)
 cli.add_command(outbox)
 cli.add_command(quarantine)
 cli.add_command(schema)
+cli.add_command(tail)
 cli.add_command(token)

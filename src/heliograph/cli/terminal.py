@@ -6,6 +6,10 @@ line, or reverse its direction. All commands print through this module, and `hel
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
 import click
 
 from heliograph.values.text import escape_unprintable
@@ -19,3 +23,18 @@ def echo(line: object, *, err: bool = False) -> None:
 def echo_lines(text: str, *, err: bool = False) -> None:
     """Print a text of several lines, such as indented JSON. No line end in it may come from data."""
     click.echo(escape_unprintable(text, keep="\n"), err=err)
+
+
+def styled(text: str, **style: object) -> str:
+    """Return a text as part of a line for `echo_styled`, in a style of click's. Line ends in it are escaped, too."""
+    return click.style(escape_unprintable(text), **style)  # type: ignore[arg-type]  # click's own types
+
+
+def echo_styled(lines: Sequence[str]) -> None:
+    """Print lines that were made of `styled` texts. The styles are for terminals alone, and for those without ``NO_COLOR``."""
+    click.echo("\n".join(lines), color=False if os.environ.get("NO_COLOR") else None)
+
+
+def time_of_day(time_unix_nano: int) -> str:
+    """Return the time of day in UTC, to the millisecond."""
+    return datetime.fromtimestamp(time_unix_nano / 1e9, tz=timezone.utc).strftime("%H:%M:%S.%f")[:-3]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -11,13 +11,38 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from typing_extensions import assert_never
 
 from heliograph.otlp import decode_attributes, decode_value
+from heliograph.receiver.signals import OtlpRequest
 from heliograph.semconv import LOG_RECORD_UID, USER_ID
 from heliograph.values.text import to_json
 
 ColumnValues: TypeAlias = dict[str, object]
 """The values of one row, by the name of the column."""
+
+Tables: TypeAlias = dict[str, list[ColumnValues]]
+"""Rows by the name of their table."""
+
+_LARGEST_INTEGER: Final = 2**63 - 1
+"""SQLite's. OTLP has unsigned numbers, which may be larger."""
+
+
+def rows_of(request: OtlpRequest) -> Tables:
+    """Return the rows of a request."""
+    match request:
+        case ExportLogsServiceRequest():
+            return {"events": list(log_rows(request))}
+        case ExportTraceServiceRequest():
+            spans, span_events = [], []
+            for span, its_events in span_rows(request):
+                spans.append(span)
+                span_events += its_events
+            return {"spans": spans, "span_events": span_events}
+        case ExportMetricsServiceRequest():
+            return {"metrics": list(metric_rows(request))}
+        case _:
+            assert_never(request)
 
 
 def log_rows(request: ExportLogsServiceRequest) -> Iterator[ColumnValues]:
@@ -27,12 +52,12 @@ def log_rows(request: ExportLogsServiceRequest) -> Iterator[ColumnValues]:
             for record in scope.log_records:
                 attributes = decode_attributes(record.attributes)
                 yield {
-                    "uid": attributes.get(LOG_RECORD_UID),
+                    "uid": _text(attributes.get(LOG_RECORD_UID)),
                     "event_name": record.event_name,
-                    "time_unix_nano": record.time_unix_nano,
+                    "time_unix_nano": _integer(record.time_unix_nano),
                     "severity_number": record.severity_number,
-                    "body": _body_text(decode_value(record.body)),
-                    "user_id": attributes.get(USER_ID),
+                    "body": _text(decode_value(record.body)) or "",
+                    "user_id": _text(attributes.get(USER_ID)),
                     "trace_id": record.trace_id.hex(),
                     "span_id": record.span_id.hex(),
                     "service": _service_name(resource.resource.attributes),
@@ -50,10 +75,10 @@ def span_rows(request: ExportTraceServiceRequest) -> Iterator[tuple[ColumnValues
                     "span_id": span.span_id.hex(),
                     "parent_span_id": span.parent_span_id.hex(),
                     "name": span.name,
-                    "kind": Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),
-                    "start_unix_nano": span.start_time_unix_nano,
-                    "end_unix_nano": span.end_time_unix_nano,
-                    "status": Status.StatusCode.Name(span.status.code).removeprefix("STATUS_CODE_"),
+                    "kind": _enum_name(Span.SpanKind, span.kind).removeprefix("SPAN_KIND_"),
+                    "start_unix_nano": _integer(span.start_time_unix_nano),
+                    "end_unix_nano": _integer(span.end_time_unix_nano),
+                    "status": _enum_name(Status.StatusCode, span.status.code).removeprefix("STATUS_CODE_"),
                     "service": _service_name(resource.resource.attributes),
                     "attributes": to_json(decode_attributes(span.attributes)),
                 }
@@ -63,9 +88,9 @@ def span_rows(request: ExportTraceServiceRequest) -> Iterator[tuple[ColumnValues
 def _span_event_row(span: ColumnValues, event: Span.Event) -> ColumnValues:
     attributes = decode_attributes(event.attributes)
     return {
-        "uid": attributes.get(LOG_RECORD_UID),
+        "uid": _text(attributes.get(LOG_RECORD_UID)),
         "event_name": event.name,
-        "time_unix_nano": event.time_unix_nano,
+        "time_unix_nano": _integer(event.time_unix_nano),
         "trace_id": span["trace_id"],
         "span_id": span["span_id"],
         "attributes": to_json(attributes),
@@ -93,15 +118,25 @@ def _point_rows(metric: Metric, service: object) -> Iterator[ColumnValues]:
             "unit": metric.unit,
             "attributes": to_json(decode_attributes(point.attributes)),
             "value": point.sum if has_count else point.as_int or point.as_double,
-            "count": point.count if has_count else None,
-            "time_unix_nano": point.time_unix_nano,
+            "count": _integer(point.count) if has_count else None,
+            "time_unix_nano": _integer(point.time_unix_nano),
             "service": service,
         }
 
 
-def _body_text(value: object) -> str:
-    return value if isinstance(value, str) else to_json(value)
+def _text(value: object) -> str | None:
+    """Return a value for a column of text: senders may use other types than ours."""
+    return value if value is None or isinstance(value, str) else to_json(value)
 
 
-def _service_name(pairs: Iterable[KeyValue]) -> object:
-    return decode_attributes(pairs).get("service.name")
+def _integer(value: int) -> int:
+    return min(value, _LARGEST_INTEGER)
+
+
+def _enum_name(enum: Any, number: int) -> str:
+    """Return the name of a number in an enum of protobuf, or the number, if it is one of a later version of OTLP."""
+    return enum.Name(number) if number in enum.values() else str(number)
+
+
+def _service_name(pairs: Iterable[KeyValue]) -> str | None:
+    return _text(decode_attributes(pairs).get("service.name"))

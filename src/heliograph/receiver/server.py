@@ -1,119 +1,304 @@
-"""An OTLP/HTTP server on 127.0.0.1 that stores the telemetry it receives.
+"""An OTLP/HTTP server on 127.0.0.1.
 
-It accepts binary protobuf, plain or compressed with gzip, at ``/v1/logs``, ``/v1/traces`` and ``/v1/metrics``.
+It accepts protobuf and JSON, plain or compressed, in requests with a length or in chunks, at ``/v1/logs``, ``/v1/traces`` and
+``/v1/metrics``. Every request has a response, however odd it is, unless its client goes away first.
+
+Threads: one thread accepts connections, and each connection is served by a thread of its own, which calls `Keep`. A connection
+stays open for the next request. `HttpServer.close` lets requests in progress end, and disconnects clients that send nothing; then it
+waits for all threads, so the caller sees everything that was acknowledged to a client. `_lock` guards `_handlers`, the
+open connections.
+
 Source: OTLP specification 1.7, section OTLP/HTTP.
-
-Threads: one thread accepts connections, and each connection is served by a thread of its own, which writes to the
-`Store`. The store is the only thing that they share, and has its own lock. `receiving` waits for all of them before it
-returns, so the caller sees in the store everything that was acknowledged to a client.
 """
 
 from __future__ import annotations
 
-import gzip
+import re
+import socket
 import threading
-import zlib
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
+from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-    ExportMetricsServiceResponse,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
+from typing_extensions import Self
 
+from heliograph.receiver.http_body import JSON, PROTOBUF, RequestError, decode_request, encode_error, encode_response
+from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS, OtlpRequest
 from heliograph.receiver.store import Store
 
-MAX_REQUEST_BYTES: Final = 64 * 1024 * 1024
-"""The largest request body that is read, before decompression. (The decompressed size has no limit.)"""
+LOOPBACK: Final = "127.0.0.1"
+"""The only address that the receiver listens at."""
 CLIENT_TIMEOUT_SECONDS: Final = 10
-"""The time after which a silent client is disconnected, since it would keep `receiving` from returning."""
-PROTOBUF: Final = "application/x-protobuf"
-"""The content type of a request and of a response."""
+"""The time after which a client is disconnected that has begun a request, and sends nothing more."""
+IDLE_TIMEOUT_SECONDS: Final = 90
+"""The time after which a connection without a request is closed. Exporters of metrics send once a minute."""
+MAX_CONNECTIONS: Final = 256
+"""The number of connections that are served at the same time, each by a thread."""
+LINGER_SECONDS: Final = 5
+"""The time for which the rest of a refused request is read, so that its client sees the response."""
+
+_BLOCK_BYTES: Final = 64 * 1024
+_DIGITS: Final = re.compile("[0-9]{1,18}")
+_HEXADECIMAL_DIGITS: Final = re.compile("[0-9A-Fa-f]{1,16}")
+_MAX_TRAILERS: Final = 100
+_MAX_CHUNK_LINE_BYTES: Final = 1024
+_BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+Keep: TypeAlias = Callable[[OtlpRequest], None]
+"""Keeps a request. When it returns, the request is acknowledged. It is called by several threads at the same time."""
 
 
 @contextmanager
 def receiving(store: Store) -> Iterator[str]:
-    """Run a server on a free port of 127.0.0.1 for the time of a ``with`` block.
+    """Store what is sent to a free port of 127.0.0.1, for the time of a ``with`` block.
 
     Yields:
         The endpoint, such as ``http://127.0.0.1:40123``.
     """
-    server = _Server(store)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="heliograph-receiver")
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        # First no new connections are accepted, then `server_close` waits for the threads of the open ones.
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with HttpServer(store.add) as server:
+        yield server.endpoint
 
 
-class _Server(ThreadingHTTPServer):
-    """A server on a free port of 127.0.0.1, with a thread for each connection.
+class HttpServer(ThreadingHTTPServer):
+    """A server on a port of 127.0.0.1. Use it in a ``with`` block, which starts and closes it.
+
+    Args:
+        keep: Keeps a request, before it is acknowledged.
+        port: The port; 0 for a free one.
 
     Attributes:
-        routes: For each path, the class of its requests, the method of the store that takes them, and the class of its
-            responses.
+        endpoint: The URL that exporters send to.
+
+    Raises:
+        OSError: The port is in use, or may not be used.
     """
 
-    daemon_threads = False  # `server_close` waits for threads that store a request only if they are no daemons
+    daemon_threads = False  # `server_close` waits for threads only if they are no daemons
+    request_queue_size = 128
 
-    def __init__(self, store: Store) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.routes: dict[str, tuple[Any, Callable[[Any], None], Any]] = {
-            "/v1/logs": (ExportLogsServiceRequest, store.add_logs, ExportLogsServiceResponse),
-            "/v1/traces": (ExportTraceServiceRequest, store.add_traces, ExportTraceServiceResponse),
-            "/v1/metrics": (ExportMetricsServiceRequest, store.add_metrics, ExportMetricsServiceResponse),
-        }
+    def __init__(self, keep: Keep, port: int = 0) -> None:
+        self.keep = keep
+        self.is_closing = False
+        self._handlers: set[_Handler] = set()
+        self._lock = threading.Lock()
+        self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        super().__init__((LOOPBACK, port), _Handler)
+        self.endpoint = f"http://{LOOPBACK}:{self.server_address[1]}"
+        self._thread = threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.05}, name="heliograph-receiver"
+        )
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Accept no more connections, and wait until requests in progress have their responses."""
+        self.shutdown()
+        self._thread.join()
+        self.is_closing = True  # before the loop: a handler looks at it after it has marked itself as waiting
+        with self._lock:
+            for handler in self._handlers:
+                handler.stop_waiting()
+        self.server_close()
+
+    def opened(self, handler: _Handler) -> None:
+        """Remember a connection."""
+        with self._lock:
+            self._handlers.add(handler)
+
+    def closed(self, handler: _Handler) -> None:
+        """Forget a connection."""
+        with self._lock:
+            self._handlers.discard(handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a new thread, or respond that there are too many."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            with suppress(OSError):
+                request.sendall(_BUSY)
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing: the connection was closed by its client, or the client was too slow."""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Handles the requests of one connection."""
+    """Handles the requests of one connection.
 
-    server: _Server
-    timeout = CLIENT_TIMEOUT_SECONDS
+    Attributes:
+        waiting: True between two requests.
+        unread: True until a request was read to its end. If its response is sent before, the connection is closed.
+    """
+
+    server: HttpServer
+    protocol_version = "HTTP/1.1"
+    default_request_version = "HTTP/1.1"  # a response to what is no HTTP has a status, too
+    timeout = IDLE_TIMEOUT_SECONDS
+    disable_nagle_algorithm = True
+    wbufsize = -1  # headers and body are sent together
+    waiting = True
+    unread = True
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.opened(self)
+
+    def finish(self) -> None:
+        self.server.closed(self)
+        super().finish()
+        if self.unread:
+            self._linger()
+
+    def stop_waiting(self) -> None:
+        """Close the connection, unless a request is in progress. What has arrived can still be read."""
+        if self.waiting:
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RD)
+
+    def handle_one_request(self) -> None:
+        self.connection.settimeout(self.timeout)
+        self.headers = HTTPMessage()  # those of the request before must not decide about this one
+        self.waiting = self.unread = True
+        if self.server.is_closing:
+            self.stop_waiting()
+        super().handle_one_request()
+
+    def parse_request(self) -> bool:
+        self.waiting = False
+        self.connection.settimeout(min(self.timeout, CLIENT_TIMEOUT_SECONDS))
+        return super().parse_request()
 
     def do_POST(self) -> None:
-        """Store a request, or respond with an error."""
-        routes = self.server.routes
-        if self.path not in routes:
-            self.send_error(HTTPStatus.NOT_FOUND, f"send to {', '.join(routes)}")
-        elif self.headers.get_content_type() != PROTOBUF:
-            self.send_error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the content type {PROTOBUF}")
-        else:
-            self._receive(*routes[self.path])
-
-    def _receive(self, request_class: Any, add: Callable[[Any], None], response_class: Any) -> None:
-        # The response is sent after the rows were committed: "200" means stored.
+        """Keep a request, or respond with an error."""
         try:
-            add(request_class.FromString(self._body()))
-        except (ValueError, OSError, EOFError, DecodeError, zlib.error) as error:
-            self.send_error(HTTPStatus.BAD_REQUEST, str(error))
-            return
-        body = response_class().SerializeToString()
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", PROTOBUF)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+            self._receive()
+        except RequestError as error:
+            self.send_error(error.status, str(error))
+        except OSError:
+            raise  # the client went away
+        except Exception as error:
+            self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR, f"the request cannot be kept: {type(error).__name__}")
+
+    def do_GET(self) -> None:
+        """Respond that the method is not allowed."""
+        self.send_error(HTTPStatus.METHOD_NOT_ALLOWED, "send OTLP with POST")
+
+    def _receive(self) -> None:
+        signal = next((each for each in SIGNALS if each.path == self.path.partition("?")[0]), None)
+        body = self._body()
+        if signal is None:
+            raise RequestError(HTTPStatus.NOT_FOUND, f"send to {', '.join(each.path for each in SIGNALS)}")
+        content_type = self.headers.get_content_type()
+        encoding = self.headers.get("Content-Encoding", "")
+        # The response is sent after the request was kept: "200" means stored.
+        self.server.keep(decode_request(signal, body, content_type=content_type, content_encoding=encoding))
+        self._respond(HTTPStatus.OK, encode_response(signal.response_class(), content_type))
 
     def _body(self) -> bytes:
-        length = int(self.headers.get("Content-Length", 0))
-        if not 0 <= length <= MAX_REQUEST_BYTES:
-            raise ValueError(f"the Content-Length must be between 0 and {MAX_REQUEST_BYTES}")
-        body = self.rfile.read(length)
-        return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+        """Return the body, as it was sent.
+
+        Raises:
+            RequestError: It is too large, it stops too early, or its size is not understood.
+        """
+        try:
+            body = self._chunks() if "Transfer-Encoding" in self.headers else self._read(self._content_length())
+        except TimeoutError:
+            raise RequestError(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time") from None
+        self.unread = False
+        return body
+
+    def _content_length(self) -> int:
+        lengths = {text.strip() for text in self.headers.get_all("Content-Length", ["0"])}
+        text = lengths.pop()
+        if lengths or not _DIGITS.fullmatch(text):
+            raise RequestError(HTTPStatus.BAD_REQUEST, "the Content-Length is not a number")
+        return _checked_size(int(text))
+
+    def _chunks(self) -> bytes:
+        if self.headers["Transfer-Encoding"].strip().lower() != "chunked":
+            raise RequestError(HTTPStatus.NOT_IMPLEMENTED, "the only Transfer-Encoding is chunked")
+        body = bytearray()
+        while size := self._chunk_size():
+            _checked_size(len(body) + size)
+            body += self._read(size)
+            if self._line():
+                raise RequestError(HTTPStatus.BAD_REQUEST, "a chunk is longer than its size")
+        for _ in range(_MAX_TRAILERS):
+            if not self._line():
+                return bytes(body)
+        raise RequestError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "there are too many headers after the body")
+
+    def _chunk_size(self) -> int:
+        size = self._line().partition(b";")[0].strip().decode("latin-1")
+        if not _HEXADECIMAL_DIGITS.fullmatch(size):
+            raise RequestError(HTTPStatus.BAD_REQUEST, "the size of a chunk is not a number")
+        return int(size, 16)
+
+    def _line(self) -> bytes:
+        return self.rfile.readline(_MAX_CHUNK_LINE_BYTES).rstrip(b"\r\n")
+
+    def _read(self, size: int) -> bytes:
+        content = self.rfile.read(size)
+        if len(content) < size:
+            raise RequestError(HTTPStatus.BAD_REQUEST, "the body is not complete")
+        return content
+
+    def _respond(self, status: HTTPStatus, body: bytes) -> None:
+        self.close_connection = self.close_connection or self.unread or self.server.is_closing
+        self.send_response(status)
+        self.send_header("Content-Type", self._response_type())
+        self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Respond with an error. Python's server calls it for requests that it cannot parse."""
+        status = HTTPStatus(code)
+        self._respond(status, encode_error(message or explain or status.phrase, self._response_type()))
+
+    def _response_type(self) -> str:
+        """Return the content type of a response: that of the request, if it is one of ours."""
+        return JSON if self.headers.get_content_type() == JSON else PROTOBUF
+
+    def handle_expect_100(self) -> bool:
+        proceed = super().handle_expect_100()
+        self.wfile.flush()  # the client waits for it before it sends the body
+        return proceed
+
+    def _linger(self) -> None:
+        """Read what else the client sends, for a while: closing at once would discard the response on its way."""
+        end = time.monotonic() + LINGER_SECONDS
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(1)
+            while time.monotonic() < end and self.connection.recv(_BLOCK_BYTES):
+                pass
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — the base class's name
-        """Log nothing: the demo prints what arrived."""
+        """Log nothing: commands print what arrived."""
+
+
+def _checked_size(size: int) -> int:
+    if size > MAX_REQUEST_BYTES:
+        raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {MAX_REQUEST_BYTES} bytes")
+    return size

@@ -12,12 +12,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Final
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
 from heliograph.errors import FileFormatError
-from heliograph.receiver.rows import ColumnValues, log_rows, metric_rows, span_rows
+from heliograph.receiver.rows import Tables, rows_of
+from heliograph.receiver.signals import OtlpRequest
 from heliograph.sqlite_file import SqliteFile, has_application_id
 
 APPLICATION_ID: Final = 0x48454C49
@@ -74,28 +71,16 @@ class Store:
         with self._file.writing():
             pass  # creates file and tables, so that a wrong path fails before anything is received
 
-    def add_logs(self, request: ExportLogsServiceRequest) -> None:
-        """Add the log records of a request."""
-        self._insert({"events": log_rows(request)})
-
-    def add_traces(self, request: ExportTraceServiceRequest) -> None:
-        """Add the spans of a request, with their span events."""
-        spans, span_events = [], []
-        for span, its_events in span_rows(request):
-            spans.append(span)
-            span_events += its_events
-        self._insert({"spans": spans, "span_events": span_events})
-
-    def add_metrics(self, request: ExportMetricsServiceRequest) -> None:
-        """Add the data points of a request. Each replaces the earlier one of its series."""
-        self._insert({"metrics": metric_rows(request)})
+    def add(self, request: OtlpRequest) -> None:
+        """Add log records; spans with their span events; or data points, each of which replaces the earlier one of its series."""
+        self._insert(rows_of(request))
 
     def rows(self, sql: str, parameters: Iterable[object] = ()) -> list[sqlite3.Row]:
         """Return the rows of a query."""
         with self._file.reading() as connection:
             return connection.execute(sql, tuple(parameters)).fetchall()
 
-    def _insert(self, tables: dict[str, Iterable[ColumnValues]]) -> None:
+    def _insert(self, tables: Tables) -> None:
         """Insert rows in one transaction: a request is stored as a whole, or not at all."""
         with self._file.writing() as connection:
             for table, rows in tables.items():

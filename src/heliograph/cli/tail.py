@@ -1,0 +1,49 @@
+"""``heliograph tail``: receive telemetry, and print each event as it arrives."""
+
+from __future__ import annotations
+
+import click
+
+from heliograph.cli.tail_filter import ArrivalFilter
+
+
+@click.command()
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=4318,
+    show_default=True,
+    help="The port of OTLP over HTTP, on 127.0.0.1. 0 takes a free one.",
+)
+@click.option(
+    "--event",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    help="Print only events, or spans of tokens, of this name. `*` and `?` are wildcards: `app.*`.",
+)
+@click.option("--actor", "actors", metavar="ID", multiple=True, help="Print only what this actor caused.")
+@click.option(
+    "--trace",
+    "traces",
+    metavar="ID",
+    multiple=True,
+    help="Print only what belongs to this trace; its first digits suffice.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print each event as a JSON object in one line.")
+def tail(port: int, *, names: tuple[str, ...], actors: tuple[str, ...], traces: tuple[str, ...], as_json: bool) -> None:
+    """Receive OTLP on 127.0.0.1, and print each event as it arrives.
+
+    A line has the time in UTC, the name of the event, the actor, the body, and the ids of the trace and of the token. The spans of
+    operations on tokens have lines, too: in place of the body is the result. An event that arrives both as a log record and
+    as a span event has one line.
+
+    A program sends here with OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318, which is the default of most exporters.
+
+    The options --event, --actor and --trace can be repeated: one of the values must fit.
+    """
+    # imported here, because protobuf takes a while to import and most commands do not need it
+    from heliograph.cli.tail_session import TailOptions, run
+
+    permits = ArrivalFilter(names=names, actors=actors, traces=tuple(each.lower() for each in traces))
+    run(TailOptions(port=port, permits=permits, as_json=as_json))

@@ -1,0 +1,106 @@
+"""Print what arrives in a thread of its own, so that a slow terminal does not delay the exporters of programs.
+
+Threads: those of the receiver call `LinePrinter.show`, which never waits: if too many records wait to be printed, a request is
+counted instead. `heliograph-printer` decodes and prints. `_changed` guards `_waiting`, `_records`, `_not_printed` and `_is_closed`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from heliograph.cli.tail_filter import ArrivalFilter
+from heliograph.cli.terminal import echo, echo_styled
+from heliograph.receiver.arrivals import Arrival, FirstArrivals, arrivals, names
+from heliograph.receiver.signals import OtlpRequest
+from heliograph.values.text import counted
+
+MAX_WAITING_BYTES: Final = 4 * 1024 * 1024
+"""The size of the requests that wait to be printed. A larger request is printed if nothing waits."""
+CLOSE_SECONDS: Final = 5
+"""The time for which a terminal is waited for at the end."""
+
+
+class LinePrinter:
+    """Prints a line for each event and each operation on a token, once.
+
+    Args:
+        permits: The filter of the lines.
+        line: Writes a line.
+        on_end: Called if nothing can be printed any more, because the reader of a pipe has ended.
+
+    Attributes:
+        shown: The number of lines that were printed.
+        not_shown: The number of lines that were not, because more arrived than could be printed.
+    """
+
+    def __init__(
+        self, permits: ArrivalFilter, line: Callable[[Arrival], str], on_end: Callable[[], None] = lambda: None
+    ) -> None:
+        self.shown = 0
+        self.not_shown = 0
+        self._permits = permits
+        self._line = line
+        self._on_end = on_end
+        self._first = FirstArrivals()
+        self._waiting: deque[tuple[OtlpRequest, int]] = deque()
+        self._bytes = 0
+        self._reported = 0
+        self._is_closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="heliograph-printer", daemon=True)
+        self._thread.start()
+
+    def show(self, request: OtlpRequest) -> None:
+        """Print the lines of a request soon, or count them."""
+        size = request.ByteSize()
+        with self._changed:
+            if not self._waiting or self._bytes + size <= MAX_WAITING_BYTES:
+                self._waiting.append((request, size))
+                self._bytes += size
+                self._changed.notify()
+            else:
+                self.not_shown += self._permits.permitted(names(request))
+
+    def close(self) -> None:
+        """Print what waits, for a limited time."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+        self._thread.join(CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            while (request := self._next()) is not None:
+                self._print(request)
+                self._report_not_shown()
+        except OSError:  # the reader of our output has ended, such as `head`
+            self._on_end()
+
+    def _next(self) -> OtlpRequest | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_closed)
+            if not self._waiting:
+                return None
+            request, size = self._waiting.popleft()
+            self._bytes -= size
+            return request
+
+    def _print(self, request: OtlpRequest) -> None:
+        lines = [
+            self._line(each) for each in arrivals(request) if self._permits.permits(each) and self._first.is_first(each)
+        ]
+        if lines:
+            echo_styled(lines)
+            self.shown += len(lines)
+
+    def _report_not_shown(self) -> None:
+        """Print the number of lines that were not printed, when there is time again."""
+        with self._changed:
+            missing = self.not_shown - self._reported
+            if self._waiting or not missing:
+                return
+            self._reported = self.not_shown
+        echo(f"… {counted(missing, 'line')} not printed: more arrived than can be printed", err=True)

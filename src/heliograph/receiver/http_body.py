@@ -1,0 +1,118 @@
+"""Decode the body of an OTLP/HTTP request, and encode the body of its response. Pure functions, bounded in size.
+
+Bodies are protobuf or OTLP's JSON, plain or compressed. What is not understood raises `RequestError`, with the HTTP status for it.
+
+Source: OTLP specification 1.7, section OTLP/HTTP: a response has the encoding of its request, and that of an error is a ``Status``.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from http import HTTPStatus
+from typing import Final
+
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError, Message
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+
+from heliograph.otlp import with_base64_ids
+from heliograph.receiver.signals import MAX_REQUEST_BYTES, OtlpRequest, Signal
+
+PROTOBUF: Final = "application/x-protobuf"
+"""The content type of requests and responses in protobuf."""
+JSON: Final = "application/json"
+"""The content type of requests and responses in JSON."""
+
+_ZLIB_OR_GZIP: Final = zlib.MAX_WBITS | 32
+"""zlib's flag to recognize both formats by their headers."""
+
+
+class RequestError(Exception):
+    """A request that is not accepted.
+
+    Attributes:
+        status: The HTTP status of the response.
+    """
+
+    def __init__(self, status: HTTPStatus, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+def decode_request(signal: Signal, body: bytes, *, content_type: str, content_encoding: str) -> OtlpRequest:
+    """Return the decoded body of a request.
+
+    Args:
+        signal: The signal that the path of the request names.
+        body: The body, as it was received.
+        content_type: The content type, without parameters.
+        content_encoding: The content encoding; empty for none.
+
+    Raises:
+        RequestError: The type or the encoding is not supported, the body is not valid, or it is too large.
+    """
+    if content_type not in {PROTOBUF, JSON}:
+        raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the content type {PROTOBUF} or {JSON}")
+    plain = decompress(body, content_encoding.strip().lower())
+    try:
+        return decode_json(signal, plain) if content_type == JSON else signal.request_class.FromString(plain)
+    # TypeError and AttributeError: protobuf's JSON reader does not expect every document
+    except (AttributeError, DecodeError, RecursionError, TypeError, ValueError, json_format.Error) as error:
+        raise RequestError(HTTPStatus.BAD_REQUEST, f"the body is not an OTLP request: {error}") from error
+
+
+def decompress(body: bytes, encoding: str) -> bytes:
+    """Return a body without its compression, which is gzip, deflate or none.
+
+    Raises:
+        RequestError: The encoding is another, the data is damaged, or it is too large.
+    """
+    if encoding in {"", "identity"}:
+        return body
+    if encoding not in {"gzip", "deflate"}:
+        raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the content encoding gzip, deflate or none")
+    try:
+        return _inflate(body)
+    except zlib.error as error:
+        raise RequestError(HTTPStatus.BAD_REQUEST, f"the body cannot be decompressed: {error}") from error
+
+
+def _inflate(body: bytes) -> bytes:
+    plain = b""
+    while body:  # a gzip file may have several members, one after the other
+        inflater = zlib.decompressobj(_ZLIB_OR_GZIP)
+        plain += inflater.decompress(body, MAX_REQUEST_BYTES + 1 - len(plain))
+        if len(plain) > MAX_REQUEST_BYTES:
+            raise RequestError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {MAX_REQUEST_BYTES} bytes, decompressed"
+            )
+        if not inflater.eof:
+            raise RequestError(HTTPStatus.BAD_REQUEST, "the compressed body is not complete")
+        body = inflater.unused_data
+    return plain
+
+
+def decode_json(signal: Signal, body: bytes) -> OtlpRequest:
+    """Return a request in OTLP's JSON encoding. Unknown keys are ignored, as OTLP asks.
+
+    Raises:
+        ValueError: The body is not JSON, or an id is not hexadecimal.
+        json_format.Error: The JSON is not such a request.
+    """
+    document = with_base64_ids(json.loads(body or b"{}"))
+    request: OtlpRequest = json_format.ParseDict(document, signal.request_class(), ignore_unknown_fields=True)
+    return request
+
+
+def encode_response(message: Message, content_type: str) -> bytes:
+    """Return a response in the encoding of its request."""
+    if content_type == JSON:
+        return json_format.MessageToJson(message, indent=None).encode()
+    return message.SerializeToString()
+
+
+def encode_error(message: str, content_type: str) -> bytes:
+    """Return the response to a request that is not accepted."""
+    printable = message.encode(errors="backslashreplace").decode()
+    return encode_response(Status(message=printable), content_type)

@@ -1,0 +1,133 @@
+"""`heliograph tail` prints each event as it arrives."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from backends import free_port, wait_until
+from cli.tails import EXIT_SECONDS, Tail, tailing
+from heliograph.cli.main import cli
+from processes import clean_environment, otlp, program_environment, run
+from receiver.requests import TRACE, log_request, span_request
+
+PROGRAM = """
+from dataclasses import dataclass
+from heliograph import Event, acting_as, configure
+
+@dataclass
+class Ban(Event, message="{actor[id]} banned {username}"):
+    name = "ban-user"
+    username: str
+
+with configure(events=[Ban]) as host, acting_as({"id": "root"}):
+    host.track(Ban(username="cleverbot"))
+    host.call(host.verify_token, "no token")
+"""
+
+
+def test_events_of_a_program_are_printed(tmp_path: Path) -> None:
+    """Each has one line. An operation on a token has one, too."""
+    with tailing(tmp_path) as tail:
+        ran = run([sys.executable, "-c", PROGRAM], cwd=tmp_path, env=program_environment(**otlp(tail.endpoint)))
+        assert ran.returncode == 0, ran.stderr
+        lines = tail.wait_for_lines(2)
+        assert tail.end() == 0
+
+    assert sorted(line.split()[1:] for line in lines if "app.ban_user" in line) == [
+        ["app.ban_user", "root", "root", "banned", "cleverbot"]
+    ]
+    [verified] = [line for line in lines if "token.verify" in line]
+    assert verified.split()[1:4] == ["token.verify", "–", "unrecognized"]
+    assert tail.errors().splitlines()[-1] == f"{len(lines)} lines printed."
+
+
+def test_options_choose_what_is_printed(tmp_path: Path) -> None:
+    """One of the values of each option must fit."""
+    with tailing(
+        tmp_path, "--event", "app.*", "--event", "token.verify", "--actor", "ada", "--trace", TRACE.hex()[:8].upper()
+    ) as tail:
+        tail.send(
+            log_request("app.one", trace=TRACE, user__id="ada"),
+            log_request("app.two", trace=TRACE, user__id="bob"),
+            log_request("app.three", user__id="ada"),
+            log_request("other.four", trace=TRACE, user__id="ada"),
+            span_request("token.create", user__id="ada"),
+            span_request("token.verify", user__id="ada"),
+        )
+        lines = tail.wait_for_lines(2)
+        assert tail.end(signal.SIGTERM) == 0
+
+    assert [line.split()[1] for line in lines] == ["app.one", "token.verify"]
+
+
+def test_json(tmp_path: Path) -> None:
+    """Each line is one object, with all attributes."""
+    with tailing(tmp_path, "--json") as tail:
+        tail.send(log_request("app.one", trace=TRACE, user__id="ada"), span_request("token.verify"))
+        lines = tail.wait_for_lines(2)
+
+    event, span = map(json.loads, lines)
+    assert event == {
+        "time": "2027-01-15T12:00:00.000000Z",
+        "kind": "event",
+        "name": "app.one",
+        "actor": "ada",
+        "body": "app.one",
+        "trace_id": TRACE.hex(),
+        "token_id": None,
+        "service": "shop",
+        "attributes": {"user.id": "ada"},
+    }
+    assert span["kind"] == "span"
+    assert event.keys() == span.keys()
+
+
+def test_event_that_arrives_twice_is_printed_once(tmp_path: Path) -> None:
+    """As a log record, as a span event, and again."""
+    event = log_request("app.one", log__record__uid="u1")
+    with tailing(tmp_path) as tail:
+        tail.send(event, span_request("GET /", "app.one", uid="u1"), event, log_request("app.two"))
+        lines = tail.wait_for_lines(2)
+
+    assert [line.split()[1] for line in lines] == ["app.one", "app.two"]
+
+
+def test_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    """It names the port and the option."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ran = CliRunner().invoke(cli, ["tail", "--port", str(port)])
+
+    assert ran.exit_code == 1
+    assert ran.output.splitlines() == [
+        f"Error: port {port} of 127.0.0.1 is in use, by a Collector or another receiver; choose another with --port"
+    ]
+
+
+def test_reader_of_the_output_that_ends(tmp_path: Path) -> None:
+    """The command ends, without a traceback."""
+    port = free_port()
+    command = f"{sys.executable} -m heliograph tail --port {port} | head -1"
+    process = subprocess.Popen(
+        command, shell=True, cwd=tmp_path, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    sender = Tail(process, tmp_path, f"http://127.0.0.1:{port}")
+
+    def is_over() -> bool:
+        with suppress(OSError):
+            sender.send(log_request("app.one"))
+        return process.poll() is not None
+
+    wait_until(is_over, timeout_seconds=EXIT_SECONDS)
+    out, err = process.communicate()
+
+    assert len(out.splitlines()) == 1
+    assert b"Traceback" not in err
