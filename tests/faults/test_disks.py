@@ -1,4 +1,4 @@
-"""Full disks and damaged files: intact records arrive, and damaged ones are counted."""
+"""Disks that are full, unmounted or read-only: records go to memory, are sent, and go to the disk again later."""
 
 from __future__ import annotations
 
@@ -11,80 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from delivery.losses import LOSSES
-from delivery.outboxes import drain, folders_in, logging_to, wait_for
-from delivery.servers import OK, serving
+from delivery.servers import serving
 from faults.matrix import Row
-from heliograph.delivery.journal.segment import segments
 from processes import program_environment
-
-DAMAGES: dict[str, Callable[[bytearray], object]] = {
-    "a flipped byte": lambda content: content.__setitem__(len(content) // 2, content[len(content) // 2] ^ 0x20),
-    "a block overwritten with garbage": lambda content: content.__setitem__(slice(8000, 8512), b"\xa5" * 512),
-    "an inserted block of garbage": lambda content: content.__setitem__(slice(8000, 8000), b"\xa5" * 512),
-    "a torn tail": lambda content: content.__delitem__(slice(len(content) - 7, None)),
-}
-
-
-@pytest.fixture
-def waiting(tmp_path: Path) -> list[str]:
-    """The ids of 500 records of a process that has ended, in the outbox `box`."""
-    uids = [f"r{number}" for number in range(500)]
-    with (
-        serving(lambda number, records: (503, {}, b"")) as down,
-        logging_to(tmp_path / "box", down.endpoint) as emit,
-    ):
-        for uid in uids:
-            emit(uid)
-    return uids
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_damage(tmp_path: Path, record_fault: Callable[..., Row], waiting: list[str], damage: str) -> None:
-    """Intact records arrive. Damaged ones are counted, and their bytes are kept in `damaged/`."""
-    [(_, path)] = segments(folders_in(tmp_path / "box")[0])
-    content = bytearray(path.read_bytes())
-    DAMAGES[damage](content)
-    path.write_bytes(content)
-    with serving() as server:
-        drained = json.loads(drain(tmp_path / "box", server.endpoint, "--json").stdout)
-        row = record_fault(damage, acknowledged=waiting, received=server.accepted, damaged=drained["damaged"])
-
-    assert 1 <= row.damaged <= 10
-    assert [file.stat().st_size for file in (tmp_path / "box" / "damaged").rglob("*.bin")]
-
-
-@pytest.mark.parametrize("fault", ["a lost cursor", "an empty cursor", "a cursor with a wrong checksum"])
-def test_cursor(tmp_path: Path, record_fault: Callable[..., Row], waiting: list[str], fault: str) -> None:
-    """A cursor that cannot be read costs duplicates, and no record."""
-    cursor = folders_in(tmp_path / "box")[0] / "cursor"
-    if fault != "a lost cursor":
-        cursor.write_bytes(b"" if fault == "an empty cursor" else b"HELIOCUR" + b"\xff" * 14)
-    with serving() as server:
-        assert drain(tmp_path / "box", server.endpoint).exit_code == 0
-        record_fault(fault, acknowledged=waiting, received=server.accepted)
-
-
-@pytest.mark.parametrize("fault", LOSSES)
-def test_loss_while_records_wait(tmp_path: Path, record_fault: Callable[..., Row], fault: str) -> None:
-    """Records that wait are read from the open file, and later ones wait elsewhere or in memory."""
-    uids = [f"r{number}" for number in range(500)]
-    is_down = True
-    with (
-        serving(lambda number, records: (503, {}, b"") if is_down else OK) as server,
-        logging_to(tmp_path / "box", server.endpoint) as emit,
-    ):
-        for uid in uids[:250]:
-            emit(uid)
-        LOSSES[fault](tmp_path / "box")
-        for uid in uids[250:]:
-            emit(uid)
-        is_down = False
-        assert emit.processor.force_flush(60_000)
-        wait_for(lambda: emit.processor.depth == 0)
-        # Dead letters cannot be read where the outbox was; a record among them would count as lost.
-        record_fault(fault, acknowledged=uids, received=server.accepted, directory=tmp_path / "none")
-
 
 ON_TMPFS = """
 import json, sys, time
@@ -138,3 +67,51 @@ def can_mount(directory: Path) -> bool:
     script = 'mount -t tmpfs -o size=2m none "$1"'
     command = ["unshare", "-rm", "sh", "-c", script, "sh", str(directory)]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+MOUNTING = """
+import subprocess, sys
+from pathlib import Path
+from delivery.outboxes import folders_in, logging_to, wait_for
+
+box, endpoint, *commands = sys.argv[1:]
+with logging_to(Path(box), endpoint) as emit:
+    for number in range(250):
+        emit(f"before:{number}")
+    for command in commands:
+        subprocess.run(command, shell=True, check=True)
+    for number in range(3000):  # more than fits into the segment that is open
+        emit(f"at once:{number} " + "x" * 300)
+    assert emit.processor.force_flush(60_000)
+    for number in range(250):
+        emit(f"after:{number}")
+    assert emit.processor.force_flush(60_000)
+"""
+MOUNTS = {
+    "the disk of the outbox is unmounted": ["umount --lazy {box}"],
+    "the disk of the outbox is unmounted and mounted": ["umount --lazy {box}", "mount -t tmpfs -o size=8m none {box}"],
+    # The files that are open are not on the new mount, which could not be made read-only then.
+    "the disk of the outbox becomes read-only": ["mount --bind {box} {box}", "mount -o remount,bind,ro {box}"],
+}
+
+
+@pytest.mark.parametrize("fault", MOUNTS)
+def test_disk_that_goes_away(tmp_path: Path, record_fault: Callable[..., Row], fault: str) -> None:
+    """What is in memory and in open files is sent, and the program goes on."""
+    box = tmp_path / "box"
+    box.mkdir()
+    if not can_mount(box):
+        pytest.skip("this system does not allow mounting a tmpfs in a user namespace")
+    with serving() as server:
+        script = 'mount -t tmpfs -o size=8m none "$1" && exec "$2" -c "$3" "$1" "${@:4}"'
+        arguments = [str(box), sys.executable, MOUNTING, server.endpoint]
+        command = ["unshare", "-rm", "bash", "-c", script, "bash", *arguments]
+        command += [each.format(box=box) for each in MOUNTS[fault]]
+        ended = subprocess.run(
+            command, env=program_environment(), capture_output=True, text=True, check=False, timeout=180
+        )
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stderr.count("Traceback") <= 1
+        acknowledged = [f"{when}:{number}" for when in ("before", "after") for number in range(250)]
+        acknowledged += [f"at once:{number} " + "x" * 300 for number in range(3000)]
+        record_fault(fault, acknowledged=acknowledged, received=server.accepted)

@@ -150,7 +150,8 @@ with the request under way cancelled. Only then are journals closed. Records tha
 **Loss.** In each round, the worker checks that the folder is still there, with its lock, that the last segment has its size, and
 that they still pass the checks of `heliograph.delivery.trust`. If not, the folder is given up, and the next record creates another
 one, with the sequences that follow. If a reader could not open the last segment by its name any more, its records are read by the
-open file, and go to memory. If the folder can be adopted, it is an orphan. If not, the records of its older segments are lost, and
+open file, and go to memory. Records that were cut off a last segment are counted as damaged: the writer knows how many there were.
+If the folder can be adopted, it is an orphan. If not, the records of its older segments are lost, and
 counted as damaged.
 
 **Disk failure.** If an append fails, the record goes to memory (64 MiB for each resource), an error is logged, and the disk
@@ -169,7 +170,7 @@ Known limits
 - ``HELIOGRAPH_OUTBOX_MAX_BYTES`` is checked for each new segment. Processes that check at the same time can exceed it by a
   segment each. Dead letters count, but are stored whatever the size.
 - ``drop_oldest`` drops segments of the process itself, never those of others.
-- Records that are damaged at the end of a journal are counted by the lengths of their frames, as far as these can be followed, and
+- Records that are damaged at the end of a journal whose process has ended are counted by the lengths of their frames, as far as these can be followed, and
   as at least one: the true number cannot be known.
 - If a server refuses a single record as invalid and asks to wait, another record is tried at once.
 - A record that is dropped while it is being sent may be counted as dropped, and arrive all the same.

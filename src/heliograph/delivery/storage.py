@@ -33,10 +33,11 @@ from typing import TYPE_CHECKING, Final
 
 from heliograph.delivery.encoding.log_records import encode_resource
 from heliograph.delivery.folders import FolderLock, OutboxDirectory
+from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.journal.reader import JournalReader
-from heliograph.delivery.journal.salvage import salvage
+from heliograph.delivery.journal.salvage import cut_back, salvage
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter, NotSyncedError, sync_folder
 from heliograph.errors import OutboxFull
@@ -275,17 +276,20 @@ class ResourceStorage:
         segment = writer.detach()
         self._lost_until = writer.last_sequence
         can_be_adopted = lock.can_be_adopted()
-        is_readable = segment is None or (can_be_adopted and segment.has_name())  # by whoever adopts the folder
-        entries = (
-            [] if segment is None or is_readable else salvage(segment.path, segment.descriptor, reader.acknowledged)
-        )
+        entries: list[Entry] = []
+        newest = writer.last_sequence
         if segment is not None:  # pragma: no branch — the disk was full when the first record came
+            if not (can_be_adopted and segment.has_name()):  # nobody else could read it
+                entries = salvage(segment.path, segment.descriptor, reader.acknowledged)
+                newest = entries[-1].sequence if entries else int(segment.path.stem) - 1
+            elif not segment.is_whole():
+                newest = cut_back(segment.path, segment.descriptor)
             segment.abandon()
         self.memory.keep(entries)
         self._moved += len(entries)
         self._salvaged_until = self.memory.last_sequence
-        if can_be_adopted:  # the others are in older segments, which the folder still has
-            return 0
+        if can_be_adopted:  # those before are in older segments, which the folder still has
+            return max(0, writer.last_sequence - max(newest, reader.acknowledged))
         return max(0, writer.last_sequence + 1 - reader.waiting_from - len(entries))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Reads the records of a segment whose name is gone, by the file that its writer has open.
+"""Keeps the records of a segment that somebody else has deleted, moved or shortened, by the file that its writer has open.
 
 A directory that is deleted, renamed or unmounted takes the names of its files away. What was written to a file stays readable for
 as long as it is open.
@@ -11,7 +11,8 @@ import os
 from pathlib import Path
 
 from heliograph.delivery.journal.batch import LOST_SCOPE, Entry
-from heliograph.delivery.journal.frames import SCOPE, SegmentError
+from heliograph.delivery.journal.definitions import frames_beyond_damage
+from heliograph.delivery.journal.frames import RECORD, SCOPE, SegmentError
 from heliograph.delivery.journal.segment import SegmentReader
 
 
@@ -33,3 +34,28 @@ def salvage(path: Path, descriptor: int, after: int) -> list[Entry]:
                 elif sequence > after:
                     found.append(Entry(sequence, segment.scopes.get(scope_number, LOST_SCOPE), content))
     return found
+
+
+def cut_back(path: Path, descriptor: int) -> int:
+    """Cut a segment that somebody has shortened back to the end of its last frame.
+
+    Its writer knows how many records are missing. Whoever reads the rest of a frame could only estimate it, and would count it again.
+
+    Args:
+        path: The path of the segment.
+        descriptor: The open file. It stays open.
+
+    Returns:
+        The sequence of the last record that is in the file. If there is none, that before the first one of the segment.
+    """
+    newest, end = int(path.stem) - 1, 0
+    with contextlib.suppress(SegmentError, OSError):
+        segment = SegmentReader(newest + 1, path, os.dup(descriptor))
+        with contextlib.closing(segment):
+            for sequence, kind, *_ in frames_beyond_damage(segment):
+                end = segment.position
+                if kind == RECORD:
+                    newest = sequence
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, end)
+    return newest

@@ -1,0 +1,165 @@
+"""Damaged, renamed and missing files of processes that have ended: intact records arrive, and damaged ones are counted."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from delivery.outboxes import drain, folders_in, logging_to
+from delivery.servers import serving
+from faults.matrix import Row
+from heliograph.delivery.journal.cursor import write_cursor
+from heliograph.delivery.journal.frames import HEAD_BYTES
+from heliograph.delivery.journal.segment import SegmentReader, segments
+
+DAMAGES: dict[str, Callable[[bytearray], object]] = {
+    "a flipped byte": lambda content: content.__setitem__(len(content) // 2, content[len(content) // 2] ^ 0x20),
+    "a block overwritten with garbage": lambda content: content.__setitem__(slice(8000, 8512), b"\xa5" * 512),
+    "an inserted block of garbage": lambda content: content.__setitem__(slice(8000, 8000), b"\xa5" * 512),
+    "a torn tail": lambda content: content.__delitem__(slice(len(content) - 7, None)),
+}
+
+
+def leave(box: Path, uids: list[str]) -> list[str]:
+    """Let the records of a process that has ended wait in an outbox, and return their ids."""
+    with serving(lambda number, records: (503, {}, b"")) as down, logging_to(box, down.endpoint) as emit:
+        for uid in uids:
+            emit(uid)
+    return uids
+
+
+@pytest.fixture
+def waiting(tmp_path: Path) -> list[str]:
+    """The ids of 500 records of a process that has ended, in the outbox `box`. They are in one segment."""
+    return leave(tmp_path / "box", [f"r{number}" for number in range(500)])
+
+
+@pytest.fixture
+def long_waiting(tmp_path: Path) -> list[str]:
+    """The ids of 1,000 records of a process that has ended, in the outbox `box`. They are in three segments."""
+    uids = leave(tmp_path / "box", [f"r{number} " + "x" * 500 for number in range(1000)])
+    assert len(segments(folders_in(tmp_path / "box")[0])) == 3
+    return uids
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage(tmp_path: Path, record_fault: Callable[..., Row], waiting: list[str], damage: str) -> None:
+    """Intact records arrive. Damaged ones are counted, and their bytes are kept in `damaged/`."""
+    [(_, path)] = segments(folders_in(tmp_path / "box")[0])
+    content = bytearray(path.read_bytes())
+    DAMAGES[damage](content)
+    path.write_bytes(content)
+    with serving() as server:
+        drained = json.loads(drain(tmp_path / "box", server.endpoint, "--json").stdout)
+        row = record_fault(damage, acknowledged=waiting, received=server.accepted, damaged=drained["damaged"])
+
+    assert 1 <= row.damaged <= 10
+    assert [file.stat().st_size for file in (tmp_path / "box" / "damaged").rglob("*.bin")]
+
+
+@pytest.mark.parametrize("fault", ["a lost cursor", "an empty cursor", "a cursor with a wrong checksum"])
+def test_cursor(tmp_path: Path, record_fault: Callable[..., Row], waiting: list[str], fault: str) -> None:
+    """A cursor that cannot be read costs duplicates, and no record."""
+    cursor = folders_in(tmp_path / "box")[0] / "cursor"
+    if fault != "a lost cursor":
+        cursor.write_bytes(b"" if fault == "an empty cursor" else b"HELIOCUR" + b"\xff" * 14)
+    with serving() as server:
+        assert drain(tmp_path / "box", server.endpoint).exit_code == 0
+        record_fault(fault, acknowledged=waiting, received=server.accepted)
+
+
+def overwrite(path: Path, start: int, length: int) -> None:
+    """Damage bytes of a file."""
+    content = bytearray(path.read_bytes())
+    content[start : start + length] = bytes(each ^ 0x20 for each in content[start : start + length])
+    path.write_bytes(content)
+
+
+def first_frame(path: Path) -> int:
+    """Return the position of the first frame of a segment: the definition of a scope."""
+    with contextlib.closing(SegmentReader(1, path)) as segment:
+        return segment.position
+
+
+def flip_in_header(folder: Path) -> None:
+    overwrite(segments(folder)[0][1], 20, 1)
+
+
+def overwrite_both_headers(folder: Path) -> None:
+    path = segments(folder)[1][1]
+    overwrite(path, 0, first_frame(path))
+
+
+def flip_in_scope(folder: Path) -> None:
+    path = segments(folder)[1][1]
+    overwrite(path, first_frame(path) + HEAD_BYTES + 2, 1)
+
+
+def swap_segments(folder: Path) -> None:
+    (_, one), (_, other), _ = segments(folder)
+    one.rename(folder / "other")
+    other.rename(one)
+    (folder / "other").rename(other)
+
+
+def rename_segment(folder: Path) -> None:
+    segments(folder)[1][1].rename(folder / f"{10**19}.journal")
+
+
+def advance_cursor(folder: Path) -> None:
+    write_cursor(folder, 10**9)
+
+
+def delete_lock(folder: Path) -> None:
+    (folder / "lock").unlink()
+
+
+HARMLESS: dict[str, Callable[[Path], None]] = {
+    "a flipped byte in a header": flip_in_header,
+    "a header and its copy overwritten": overwrite_both_headers,
+    "a flipped byte in the definition of a scope": flip_in_scope,
+    "two segments with each other's name": swap_segments,
+    "a segment with an absurd name": rename_segment,
+    "a cursor beyond the newest record": advance_cursor,
+    "a folder without a lock file": delete_lock,
+}
+
+
+@pytest.mark.parametrize("fault", HARMLESS)
+def test_harmless_damage(tmp_path: Path, record_fault: Callable[..., Row], long_waiting: list[str], fault: str) -> None:
+    """What is damaged has a copy, or is not needed: all records arrive, and nothing waits after it."""
+    [folder] = folders_in(tmp_path / "box")
+    HARMLESS[fault](folder)
+    with serving() as server:
+        drained = json.loads(drain(tmp_path / "box", server.endpoint, "--json").stdout)
+        record_fault(fault, acknowledged=long_waiting, received=server.accepted)
+    assert drained["damaged"] == 0
+    assert set(server.resources) == {"tests"}
+    assert not any(b"heliograph.outbox" in body for body in server.raw)
+    assert not folder.exists()
+
+
+def test_only_definition_of_a_scope(tmp_path: Path, record_fault: Callable[..., Row], waiting: list[str]) -> None:
+    """The records arrive under a scope of ours, and are counted as damaged."""
+    [(_, path)] = segments(folders_in(tmp_path / "box")[0])
+    overwrite(path, first_frame(path) + HEAD_BYTES + 2, 1)
+    with serving() as server:
+        drained = json.loads(drain(tmp_path / "box", server.endpoint, "--json").stdout)
+        record_fault("the only definition of a scope damaged", acknowledged=waiting, received=server.accepted)
+    assert drained["damaged"] == len(waiting)
+    assert all(b"heliograph.outbox" in body for body in server.raw)
+
+
+def test_folder_that_cannot_be_removed(tmp_path: Path, record_fault: Callable[..., Row], waiting: list[str]) -> None:
+    """It is sent once, however often the outbox is drained, and reported."""
+    box = tmp_path / "box"
+    (folders_in(box)[0] / "00000000000000000999.journal").mkdir()
+    with serving() as server:
+        drained = [drain(box, server.endpoint) for _ in range(2)]
+        row = record_fault("a folder that cannot be removed", acknowledged=waiting, received=server.accepted)
+    assert row.duplicates == 0
+    assert [each.exit_code for each in drained] == [1, 1]
