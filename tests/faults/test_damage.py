@@ -131,7 +131,7 @@ HARMLESS: dict[str, Callable[[Path], None]] = {
 
 @pytest.mark.parametrize("fault", HARMLESS)
 def test_harmless_damage(tmp_path: Path, record_fault: Callable[..., Row], long_waiting: list[str], fault: str) -> None:
-    """What is damaged has a copy, or is not needed: all records arrive, and nothing waits after it."""
+    """All records arrive, because the damaged part has a copy or is not needed. Nothing waits after it."""
     [folder] = folders_in(tmp_path / "box")
     HARMLESS[fault](folder)
     with serving() as server:

@@ -97,7 +97,7 @@ MOUNTS = {
 
 @pytest.mark.parametrize("fault", MOUNTS)
 def test_disk_that_goes_away(tmp_path: Path, record_fault: Callable[..., Row], fault: str) -> None:
-    """What is in memory and in open files is sent, and the program goes on."""
+    """Records in memory and in open files are sent, and the program goes on."""
     box = tmp_path / "box"
     box.mkdir()
     if not can_mount(box):
