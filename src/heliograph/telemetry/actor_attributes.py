@@ -154,6 +154,27 @@ class ActorFilter:
             self._failures.log(kind, "An actor cannot be read, so its events have none: %s", kind)
             return {}
 
+    def portable(self, actor: object) -> dict[str, object]:
+        """Return the part of an actor that another process needs to export the same attributes: forms, which JSON can carry.
+
+        A value that is to be hashed is as it is, since the other process hashes it. Keys that are not exported are not there.
+        """
+        read = self._as_dict(actor)
+        kept = {key: self._portable_form(key, value) for key, value in read.items()}
+        token_id, kind = read.get(TOKEN_ID_KEY), read.get("token")
+        if type(token_id) is str and len(token_id) <= MAX_TOKEN_ID_LENGTH:
+            kept[TOKEN_ID_KEY] = token_id
+            # Any other value of this key may be the token itself.
+            kept["token"] = kind if type(kind) is str and kind in self._token_handlers else DROPPED
+        return {escape_surrogates(key): form for key, form in kept.items() if form is not DROPPED and form is not None}
+
+    def _portable_form(self, key: str, value: object) -> object:
+        privacy = self.privacy_of(key)
+        if privacy is Privacy.DROP:
+            return DROPPED
+        form = _without_secrets(protected_form_of(value, self._policy)[0])
+        return self._policy.apply(privacy, form) if privacy is Privacy.MASK else form
+
     def put_user(self, attributes: Attributes, actor_id: object) -> None:
         """Add the exported part of an actor to the attributes, if only its id is known."""
         self.put(attributes, {"id": actor_id})

@@ -1,0 +1,535 @@
+"""The actor of a task of Celery: in its header, where the task runs, and in the events that arrive from real workers."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import celery
+import pytest
+from celery.app.trace import build_tracer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backends import LogRecord, free_port, wait_until
+from heliograph import Host, Settings, acting_as, ambient_actor, current_actor, set_actor
+from heliograph.integrations import celery as integration
+from heliograph.integrations.celery import HEADER, MAX_HEADER_LENGTH, NAMESPACE, init_app
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.safe_logger import SafeLogger
+from heliograph.semconv import SCOPE
+from otlp_receiver import Receiver
+from packages import require
+from processes import EXAMPLES, Server, otlp, program_environment, run, serving
+from scripts import PRELUDE
+
+SECRET = "the secret of the tasks"
+ROOT = {"id": "root"}
+POOLS = ["solo", "prefork", "threads", "gevent", "eventlet"]
+TIMEOUT_SECONDS = 120.0
+
+
+@pytest.fixture(autouse=True)
+def new_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test sees the first warning of its kind."""
+    for module in (ambient_actor, integration):
+        monkeypatch.setattr(module, "failures", LimitedLog(SafeLogger("heliograph")))
+
+
+class Tasks:
+    """An application whose messages stay in memory, and which runs them as a worker does."""
+
+    def __init__(self, host: Host, **config: Any) -> None:
+        self.app = celery.Celery("tests", broker="memory://", set_as_current=False)
+        self.app.conf.update(task_ignore_result=True, **config)
+        self.seen: list[object] = []
+        self.sent: list[dict[str, Any]] = []
+        self.see, self.other = (self.task(self.seeing(), name) for name in ("see", "other"))
+        init_app(self.app, host)
+        celery.signals.before_task_publish.connect(self._keep, weak=False, dispatch_uid=id(self))
+
+    def task(self, function: Callable[[], None], name: str) -> Any:
+        """Make a task of this application alone."""
+        return self.app.task(function, name=name, shared=False)
+
+    def seeing(self) -> Callable[[], None]:
+        """Return a function that notes the ambient actor."""
+
+        def see() -> None:
+            self.seen.append(current_actor())
+
+        return see
+
+    def _keep(self, *, headers: dict[str, Any], body: Any, **_: object) -> None:
+        self.sent.append({**body, "headers": headers} if isinstance(body, dict) else headers)
+
+    def run(self, message: dict[str, Any], task: Any = None) -> None:
+        """Run a message."""
+        task = task or self.app.tasks[message["task"]]
+        build_tracer(task.name, task, app=self.app)(message["id"], (), {}, {"delivery_info": {}, **message})
+
+    def close(self) -> None:
+        for each in (celery.signals.before_task_publish, celery.signals.task_prerun, celery.signals.task_postrun):
+            each.disconnect(dispatch_uid=(SCOPE, id(self.app)))
+            each.disconnect(dispatch_uid=id(self))
+        self.app.close()
+
+
+@contextmanager
+def tasks_of(host: Host, **config: Any) -> Iterator[Tasks]:
+    tasks = Tasks(host, **config)
+    try:
+        yield tasks
+    finally:
+        tasks.close()
+
+
+@pytest.fixture
+def host() -> Host:
+    return Host(Settings(secret=(SECRET,)))
+
+
+@pytest.fixture
+def tasks(host: Host) -> Iterator[Tasks]:
+    with tasks_of(host) as tasks:
+        yield tasks
+
+
+@pytest.mark.parametrize("protocol", [1, 2])
+def test_sender_is_the_actor(host: Host, protocol: int) -> None:
+    """This holds where the task runs, and nowhere else. The message of nobody has no header, and its task no actor."""
+    with tasks_of(host, task_protocol=protocol) as tasks:
+        with acting_as(ROOT):
+            tasks.see.delay()
+        tasks.see.delay()
+        with acting_as({"id": "of the worker"}):
+            for message in tasks.sent:
+                tasks.run(message)
+            assert current_actor() == {"id": "of the worker"}
+        assert tasks.seen == [ROOT, None]
+        assert HEADER not in str(tasks.sent[1])
+
+
+def test_eager_task_keeps_the_ambient_actor(tasks: Tasks) -> None:
+    """The same holds inside of a task in a worker."""
+
+    def nest() -> None:
+        tasks.see.apply()
+
+    nested = tasks.task(nest, "nested")
+    with acting_as(ROOT):
+        tasks.see.apply()
+        nested.delay()
+    tasks.app.conf.task_always_eager = True
+    with acting_as({"id": "b"}):
+        tasks.see.delay()
+    tasks.see.apply()
+    tasks.run(tasks.sent[0])
+    assert tasks.seen == [ROOT, {"id": "b"}, None, ROOT]
+
+
+def test_task_may_name_another_actor(tasks: Tasks) -> None:
+    """By `set_actor`, with and without a header. It ends with the task."""
+
+    def change() -> None:
+        set_actor({"id": "set"})
+        tasks.see.apply()
+
+    changing = tasks.task(change, "change")
+    with acting_as(ROOT):
+        changing.delay()
+    changing.delay()
+    tasks.see.delay()
+    for message in tasks.sent:
+        tasks.run(message)
+    assert tasks.seen == [{"id": "set"}, {"id": "set"}, None]
+
+
+def test_task_that_raises_leaves_no_actor(tasks: Tasks) -> None:
+    """The next task of the same thread has its own."""
+
+    def fail() -> None:
+        tasks.see.apply()
+        raise RuntimeError("failed")
+
+    failing = tasks.task(fail, "fail")
+    with acting_as(ROOT):
+        failing.delay()
+    tasks.run(tasks.sent[0])
+    assert tasks.seen == [ROOT]
+    assert current_actor() is None
+
+
+def signed(tasks: Tasks) -> dict[str, Any]:
+    with acting_as(ROOT):
+        tasks.see.delay()
+    return dict(tasks.sent.pop())
+
+
+def of_another_secret(message: dict[str, Any]) -> dict[str, Any]:
+    forged = Host(Settings(secret=("another",))).sign([ROOT, message["id"], message["task"]], NAMESPACE)
+    return {**message, HEADER: forged}
+
+
+REFUSED = {
+    "another id": lambda host, message: {**message, "id": "another"},
+    "another task": lambda host, message: {**message, "task": "other"},
+    "another secret": lambda host, message: of_another_secret(message),
+    "another purpose": lambda host, message: {
+        **message,
+        HEADER: host.sign([ROOT, message["id"], message["task"]], "token"),
+    },
+    "changed": lambda host, message: {**message, HEADER: "x" + message[HEADER]},
+    "cut": lambda host, message: {**message, HEADER: message[HEADER][:-1]},
+    "empty": lambda host, message: {**message, HEADER: ""},
+    "no text": lambda host, message: {**message, HEADER: {"id": "root"}},
+    "bytes": lambda host, message: {**message, HEADER: message[HEADER].encode()},
+    "lone surrogate": lambda host, message: {**message, HEADER: "\udc80.\udc80"},
+    "too long": lambda host, message: {**message, HEADER: message[HEADER] + "x" * MAX_HEADER_LENGTH},
+    "another value": lambda host, message: {**message, HEADER: host.sign(7, NAMESPACE)},
+    "another list": lambda host, message: {**message, HEADER: host.sign([ROOT], NAMESPACE)},
+    "no mapping": lambda host, message: {**message, HEADER: host.sign(["root", message["id"], "see"], NAMESPACE)},
+}
+
+
+@pytest.mark.parametrize("change", REFUSED)
+def test_header_that_is_refused(tasks: Tasks, host: Host, warnings: pytest.LogCaptureFixture, change: str) -> None:
+    """The task runs without an actor, and one warning says it. Its text has nothing of the header."""
+    message = REFUSED[change](host, signed(tasks))
+    for _ in range(3):
+        tasks.run(message)
+    assert tasks.seen == [None, None, None]
+    [record] = warnings.records
+    assert record.getMessage() == integration.REFUSED
+    assert record.exc_info is None
+
+
+def test_header_in_the_headers_of_another_message(tasks: Tasks, host: Host) -> None:
+    """Code that copies the headers of its task signs them anew, as whoever acts there."""
+    message = signed(tasks)
+    tasks.see.apply_async(headers={HEADER: message[HEADER], "x": "y"})
+    with acting_as({"id": "b"}):
+        tasks.see.apply_async(headers={HEADER: message[HEADER]}, task_id="chosen")
+    for each in tasks.sent:
+        tasks.run(each)
+    assert tasks.seen == [None, {"id": "b"}]
+    assert (tasks.sent[0]["x"], tasks.sent[1]["id"]) == ("y", "chosen")
+
+
+def test_secrets_may_be_rotated() -> None:
+    """A worker accepts the headers of older secrets, and of other hash functions."""
+    with tasks_of(Host(Settings(secret=("old",)))) as tasks:
+        message = signed(tasks)
+        init_app(tasks.app, Host(Settings(secret=("new", "old"), signature_digest=("sha256", "sha1"))))
+        tasks.run(message)
+        tasks.run(signed(tasks))
+        init_app(tasks.app, Host(Settings(secret=("new",), signature_digest=("sha256",))))
+        tasks.run(message)
+        assert tasks.seen == [ROOT, ROOT, None]
+
+
+def test_current_app_stands_for_the_application(host: Host) -> None:
+    """A proxy of Celery is as good, and tasks of another application are not ours."""
+    with tasks_of(host) as tasks:
+        init_app(celery.local.Proxy(lambda: tasks.app), host)
+        message = signed(tasks)
+        tasks.run(message)
+        assert tasks.seen == [ROOT]
+    with tasks_of(host) as tasks:
+        others = celery.Celery("others", broker="memory://", set_as_current=False)
+        tasks.run(signed(tasks), others.task(tasks.seeing(), name="see", shared=False))
+        assert tasks.seen == [None]
+
+
+ACTORS: list[tuple[object, object]] = [
+    ({"id": 7, "name": "Ada"}, {"id": 7, "name": "Ada"}),
+    ({"id": uuid.UUID(int=1)}, {"id": "00000000-0000-0000-0000-000000000001"}),
+    ({"id": "a", "roles": {"b"}, "none": None}, {"id": "a", "roles": ["b"]}),
+    ({"id": "a", "email": "a@example.com", "hidden": "x"}, {"id": "a"}),
+    ({"id": "a", "secret": "x"}, {"id": "a", "secret": "<masked>"}),
+    ({"id": "a", "hashed": "x"}, {"id": "a", "hashed": "x"}),
+    ({"id": "a", "token": "a real token", "_r": {"a": []}, "token_expires": 7}, {"id": "a"}),
+    ({"id": "a", "token": "dstok", "token_id": "b"}, {"id": "a", "token": "dstok", "token_id": "b"}),
+    ({"id": "a", "token": "a real token", "token_id": "b"}, {"id": "a", "token_id": "b"}),
+    ({"id": "a", "token_id": "b" * 1000}, {"id": "a"}),
+    ({"id": "\udc80", 7: "no text"}, {"id": "\\udc80"}),
+    ({"id": float("nan")}, {"id": "NaN"}),
+]
+
+
+@pytest.mark.parametrize(("actor", "received"), ACTORS)
+def test_part_of_an_actor_that_is_sent(actor: object, received: object) -> None:
+    """It is what may be exported, as JSON can carry it. The worker hashes what is to be hashed."""
+    keys = ("*", "-email", "hidden:drop", "secret:mask", "hashed:hash")
+    with tasks_of(Host(Settings(secret=(SECRET,), actor=keys, privacy_key="key"))) as tasks:
+        with acting_as(actor):  # type: ignore[arg-type]
+            tasks.see.delay()
+        tasks.run(tasks.sent[0])
+        assert tasks.seen == [received]
+
+
+def test_actor_that_is_too_large(tasks: Tasks, warnings: pytest.LogCaptureFixture) -> None:
+    """Its id is sent, and what there is room for. An id that is too large is not."""
+    actor = {"bio": "x" * 10_000, "name": "Ada", "id": "root"}
+    for each in (actor, {"id": "x" * 10_000}, {"id": "\N{GRINNING FACE}" * 340} | {str(n): "ä" * n for n in range(99)}):
+        with acting_as(each):
+            tasks.see.delay()
+    assert max(len(str(message[HEADER])) for message in tasks.sent) < MAX_HEADER_LENGTH / 2
+    for message in tasks.sent:
+        tasks.run(message)
+    assert tasks.seen[:2] == [{"id": "root", "name": "Ada"}, {}]
+    assert [record.getMessage() for record in warnings.records] == [integration.CUT]
+
+
+def test_names_that_are_too_long(tasks: Tasks, warnings: pytest.LogCaptureFixture) -> None:
+    """The task is sent without an actor."""
+    noise = "".join(str(uuid.uuid4()) for _ in range(1000))
+    with acting_as(ROOT):
+        tasks.see.apply_async(task_id=noise)
+    tasks.run(tasks.sent[0])
+    assert tasks.seen == [None]
+    assert [record.getMessage() for record in warnings.records] == [integration.TOO_LONG]
+
+
+class Failing(dict[str, object]):
+    """An actor whose code fails."""
+
+    def items(self) -> Any:
+        raise RuntimeError("no items")
+
+
+def test_failures_cost_the_actor_alone(tasks: Tasks, host: Host, warnings: pytest.LogCaptureFixture) -> None:
+    """The producer and the worker go on, and the log says why there is no actor."""
+    with acting_as(lambda: 1 / 0):  # type: ignore[arg-type,return-value]
+        tasks.see.delay()
+    with acting_as(Failing(id="root")):
+        tasks.see.delay()
+    for message in tasks.sent:
+        tasks.run(message)
+    assert tasks.seen == [None, {}]
+    message = signed(tasks)
+    host.sign = host.unsign = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]
+    with acting_as(ROOT):
+        tasks.see.delay()
+    tasks.run(tasks.sent[-1])
+    tasks.run(message)
+    assert tasks.seen[2:] == [None, None]
+    assert len(warnings.records) == 4
+
+
+def test_any_actor_is_sent(tasks: Tasks) -> None:
+    """Within the bounds, whatever its keys and values are."""
+
+    @given(st.dictionaries(st.text(), st.recursive(st.none() | st.text() | st.integers() | st.floats(), st.lists)))
+    @settings(deadline=None)
+    def send(actor: dict[str, object]) -> None:
+        with acting_as(actor):
+            tasks.see.delay()
+        message = tasks.sent.pop()
+        assert len(message[HEADER]) <= MAX_HEADER_LENGTH
+        tasks.run(message)
+        assert isinstance(tasks.seen.pop(), dict)
+
+    send()
+
+
+# Real workers
+
+APP = """
+import celery
+from heliograph import acting_as, set_actor
+from heliograph.integrations.celery import init_app
+
+@dataclass
+class Ran(Event, namespace="test"):
+    name = "ran"
+    where: str
+
+host = configure(events=[Ran])
+app = celery.Celery("tasks", broker="filesystem://", backend=f"file://{os.getcwd()}/results")
+app.conf.broker_transport_options = {"data_folder_in": "queue", "data_folder_out": "queue"}
+app.conf.result_chord_retry_interval = 0.1
+init_app(app, host)
+
+def ran(where):
+    host.track(Ran(where=where))
+    open(f"done/{where}-{time.time_ns()}", "x").close()
+
+@app.task(bind=True, max_retries=2)
+def work(self, where, retries=0):
+    ran(where)
+    if self.request.retries < retries:
+        raise self.retry(countdown=0)
+
+@app.task
+def then(_, where):
+    ran(where)
+
+@app.task(autoretry_for=[ValueError], max_retries=1, default_retry_delay=0)
+def fails(where):
+    ran(where)
+    raise ValueError
+
+@app.task
+def on_error(where):
+    ran(where)
+
+@app.task
+def sends(where):
+    ran(where)
+    work.delay(f"{where} another")
+
+@app.task(bind=True)
+def replaces(self, where):
+    ran(where)
+    raise self.replace(work.si(f"{where} replaced"))
+
+@app.task
+def eager(where):
+    work.apply([where])
+    with acting_as({"id": "block"}):
+        work.apply([f"{where} in a block"])
+"""
+SEND = """
+from celery import chain, chord, group
+from tasks import *
+
+def send(actor):
+    work.delay(f"{actor} plain")
+    work.apply_async([f"{actor} retry"], {"retries": 2})
+    fails.apply_async([f"{actor} fails"], link_error=on_error.si(f"{actor} on error"))
+    chain(*(work.si(f"{actor} chain {n}") for n in range(3))).delay()
+    group(work.si(f"{actor} group {n}") for n in range(2)).delay()
+    chord((work.si(f"{actor} chord {n}") for n in range(2)), then.s(f"{actor} chord body")).delay()
+    work.apply_async([f"{actor} link"], link=then.s(f"{actor} linked"))
+    work.apply_async([f"{actor} options"], task_id=f"{actor} of the caller", headers={"x": "y"}, countdown=0.1)
+    sends.delay(f"{actor} sends")
+    replaces.delay(f"{actor} replaces")
+    eager.delay(f"{actor} eager")
+    app.send_task("tasks.work", [f"{actor} by name"])
+    revoked = work.apply_async([f"{actor} revoked"], expires=-1)
+
+for actor in ("a", "b"):
+    with acting_as({"id": actor}):
+        send(actor)
+send("nobody")
+"""
+EXPECTED = {
+    "plain": 1,
+    "retry": 3,
+    "fails": 2,
+    "on error": 1,
+    **{f"chain {n}": 1 for n in range(3)},
+    **{f"{kind} {n}": 1 for kind in ("group", "chord") for n in range(2)},
+    "chord body": 1,
+    "link": 1,
+    "linked": 1,
+    "options": 1,
+    "sends": 1,
+    "sends another": 1,
+    "replaces": 1,
+    "replaces replaced": 1,
+    "eager": 1,
+    "eager in a block": 1,
+    "by name": 1,
+}
+"""The number of events of each kind of task. A revoked one has none."""
+
+
+@contextmanager
+def working(command: list[str], tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[[], str]]:
+    """Run a worker, and shut it down. The block gets a function that returns what the worker has printed."""
+    with (tmp_path / "worker.log").open("wb") as log:
+        worker = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            yield lambda: (tmp_path / "worker.log").read_text(errors="replace")
+            worker.send_signal(signal.SIGTERM)
+            assert worker.wait(TIMEOUT_SECONDS) == 0, (tmp_path / "worker.log").read_text()
+        finally:
+            worker.kill()
+            worker.wait()
+
+
+def worker_command(app: str, pool: str, *arguments: str) -> list[str]:
+    require("celery")
+    if pool in {"gevent", "eventlet"}:
+        require(pool)
+    pool_arguments = ["--pool", pool, "--concurrency", "4", "--without-mingle", "--without-gossip"]
+    return [sys.executable, "-m", "celery", "--app", app, *arguments, "worker", *pool_arguments]
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_tasks_of_every_kind_have_their_sender(tmp_path: Path, pool: str) -> None:
+    """Retries, chains, groups, chords, links, and tasks that tasks send: by two actors, and by nobody."""
+    for name in ("queue", "done", "results"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "tasks.py").write_text(PRELUDE + APP)
+    total = 3 * sum(EXPECTED.values())
+    with Receiver() as receiver:
+        environment = program_environment(**otlp(receiver.endpoint, HELIOGRAPH_SECRET=SECRET))
+        environment["OTEL_TRACES_EXPORTER"] = environment["OTEL_METRICS_EXPORTER"] = "none"
+        sent = run([sys.executable, "-c", SEND], cwd=tmp_path, env=environment)
+        assert sent.returncode == 0, sent.stderr
+        with working(worker_command("tasks", pool), tmp_path, environment) as output:
+            wait_until(lambda: len(list((tmp_path / "done").iterdir())) >= total, timeout_seconds=TIMEOUT_SECONDS)
+        logs = [log for log in receiver.logs() if log.event_name == "test.ran"]
+    expected = Counter(
+        {
+            (f"{actor} {kind}", "block" if "block" in kind else actor.replace("nobody", "")): count
+            for actor in ("a", "b", "nobody")
+            for kind, count in EXPECTED.items()
+        }
+    )
+    assert Counter((log.attributes["test.ran.where"], log.attributes.get("user.id", "")) for log in logs) == expected
+    assert "heliograph" not in output()
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_200_tasks_of_20_actors_of_the_example(tmp_path: Path, pool: str) -> None:
+    """Requests to a web app send tasks, and the receiver sees the owner of the token of each: never another task's."""
+    queue = tmp_path / "queue"
+    with Host(Settings(secret=(SECRET,))) as host:
+        tokens = {f"actor{n}": host.call(host.create_token, f"actor{n}") for n in range(20)}
+    port = free_port()
+    web = [sys.executable, "-m", "uvicorn", "--app-dir", str(EXAMPLES), "celery_app:web", "--port", str(port)]
+    with Receiver() as receiver:
+        environment = program_environment(
+            **otlp(receiver.endpoint, HELIOGRAPH_SECRET=SECRET, FORUM_QUEUE=str(queue), OTEL_METRICS_EXPORTER="none")
+        )
+        with (
+            serving(web, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path) as server,
+            working(worker_command("celery_app", pool, "--workdir", str(EXAMPLES)), tmp_path, environment),
+        ):
+            with ThreadPoolExecutor(20) as clients:
+                answers = list(clients.map(lambda number: requests_of(server, tokens, number), range(67)))
+            assert answers == [[200] * 3] * 67
+            assert server.post("/users/nobody/ban").status == 401
+            wait_until(lambda: len(events_of(receiver)) >= 67 * 4, timeout_seconds=TIMEOUT_SECONDS)
+        events = events_of(receiver)
+    owners = [(str(log.attributes[f"{log.event_name}.user.username"]), log.attributes.get("user.id")) for log in events]
+    assert len(owners) == 67 * 4
+    assert [each for each in owners if each[1] != (each[0].partition("-")[0] or None)] == []
+    assert {owner for _, owner in owners} == {None, *tokens}
+
+
+def requests_of(server: Server, tokens: dict[str, str], number: int) -> list[int]:
+    """Make requests as one of the actors, and one as nobody, about users whose names begin with the actor's."""
+    actor = f"actor{number % len(tokens)}"
+    answers = [
+        server.post(f"/users/{actor}-{number}/ban", token=tokens[actor]),
+        server.post(f"/users/{actor}-{number}/suspend", token=tokens[actor]),
+        server.post(f"/users/-{number}/unban"),
+    ]
+    return [answer.status for answer in answers]
+
+
+def events_of(receiver: Receiver) -> list[LogRecord]:
+    return [log for log in receiver.logs() if str(log.event_name).startswith("forum.")]
