@@ -36,7 +36,7 @@ lint: $(VENV)/installed-dev ## check style, types, imports and generated files
 hooks: $(VENV)/installed-dev ## run the quick checks before every commit from now on
 	$(BIN)/pre-commit install
 
-backends: ## build the Collector and the Jaeger of the tests (needs Go)
+backends: ## build Collector, Jaeger, VictoriaLogs and Prometheus (needs Go)
 	collector-config/install.sh
 
 bench: $(VENV)/installed-bench ## run the benchmarks

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Build the backends of the tests, a Collector and a Jaeger, into .backends/bin of this repository. The second run does nothing;
-# after a change of builder.yaml or jaeger/go.mod only that program is built again.
+# Build the programs of the stack from source into .backends/bin of this repository: Collector, Jaeger, VictoriaLogs, Prometheus and
+# promtool. The second run does nothing; after a change of a version only that program is built again.
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -9,14 +9,24 @@ cd "$repository"
 readonly config=collector-config
 readonly backends=.backends
 readonly oldest_go=1.25 # required by the Collector's modules
+readonly longest_build=20m
+readonly free_mib=4096 # the growth of Go's caches by all builds, rounded up
+readonly without_clouds=-tags=remove_all_sd # without the clouds' service discoveries, most of Prometheus
+
+# shellcheck source=versions.env
+. "$config/versions.env"
 
 main() {
   require_go
   mkdir -p "$backends/bin" "$backends/stamps"
-  install_backend otelcol "$config/builder.yaml"
-  install_backend jaeger "$config/jaeger/go.mod" "$config/jaeger/go.sum"
+  install_backend otelcol "$(cksum "$config/builder.yaml")"
+  install_backend jaeger "$(cksum "$config/jaeger/go.mod" "$config/jaeger/go.sum")"
+  install_backend victoria-logs "$VICTORIALOGS_VERSION"
+  install_backend prometheus "$PROMETHEUS_MODULE_VERSION $without_clouds"
+  install_backend promtool "$PROMETHEUS_MODULE_VERSION $without_clouds"
   "$backends/bin/otelcol" validate --config "$config/otelcol/single-node.yaml"
-  say "ready, and single-node.yaml is valid"
+  "$backends/bin/promtool" check config "$config/prometheus/prometheus.yaml" >/dev/null
+  say "ready, and the configurations are valid"
 }
 
 say() { printf 'backends: %s\n' "$*"; }
@@ -43,26 +53,32 @@ at_least() {
   ((major > oldest_major || (major == oldest_major && minor >= oldest_minor)))
 }
 
-# install_backend NAME INPUT...: runs build_NAME, unless the program was built from the same inputs.
+# install_backend NAME INPUTS: runs build_NAME, unless the program was built from the same inputs.
 install_backend() {
-  local name=$1 inputs started=$SECONDS
-  shift
-  inputs=$(cksum "$@")
+  local name=$1 inputs=$2 started=$SECONDS
   if [[ -x $backends/bin/$name && $(cat "$backends/stamps/$name" 2>/dev/null) == "$inputs" ]]; then
     say "$name is up to date"
     return
   fi
-  say "building $name from $1 (takes minutes the first time)"
-  "build_$name"
+  require_space
+  say "building $name (takes minutes the first time)"
+  "build_${name//-/_}"
   echo "$inputs" >"$backends/stamps/$name" # written last, so that an interrupted build is repeated
   say "built $backends/bin/$name in $((SECONDS - started)) s"
 }
 
+require_space() {
+  local folder free
+  folder=$(go env GOCACHE)
+  mkdir -p "$folder"
+  free=$(df -Pm "$folder" | awk 'NR == 2 { print $4 }')
+  ((free >= free_mib)) || fail "a build needs up to $free_mib MiB, and the disk of $folder has $free MiB left"
+}
+
 build_otelcol() {
-  local version log="$backends/otelcol.log"
-  version=$(sed -n 's/^  version: *\([0-9.]*\).*/\1/p' "$config/builder.yaml")
+  local log="$backends/otelcol.log"
   # The builder itself passes -trimpath and -ldflags "-s -w". Its output is shown only if it fails.
-  go_build run "go.opentelemetry.io/collector/cmd/builder@v$version" --config "$config/builder.yaml" >"$log" 2>&1 ||
+  (go_build run "go.opentelemetry.io/collector/cmd/builder@v$COLLECTOR_VERSION" --config "$config/builder.yaml") >"$log" 2>&1 ||
     fail "the Collector did not build, see $log: $(tail -n 5 "$log")"
   mv "$backends/build/otelcol" "$backends/bin/otelcol"
   rm -rf "$backends/build" "$log"
@@ -73,7 +89,30 @@ build_jaeger() {
     github.com/jaegertracing/jaeger/cmd/jaeger
 }
 
+build_victoria_logs() { go_install "github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs@v$VICTORIALOGS_VERSION"; }
+
+build_prometheus() { go_install "github.com/prometheus/prometheus/cmd/prometheus@v$PROMETHEUS_MODULE_VERSION" "$without_clouds"; }
+
+build_promtool() { go_install "github.com/prometheus/prometheus/cmd/promtool@v$PROMETHEUS_MODULE_VERSION" "$without_clouds"; }
+
+# go_install PACKAGE@VERSION [FLAG]: builds a program whose module has no replace. Its name is the package's last part.
+go_install() {
+  GOBIN="$repository/$backends/bin" go_build install -trimpath -ldflags "-s -w" ${2:+"$2"} "$1"
+}
+
 # Do not stamp the programs with the state of this repository, and ignore a Go workspace of the user.
-go_build() { GOFLAGS="$(go env GOFLAGS) -buildvcs=false" GOWORK=off go "$@"; }
+go_build() {
+  GOFLAGS="$(go env GOFLAGS) -buildvcs=false" GOWORK=off limit_time go "$@" ||
+    fail "the build failed, or was ended after $longest_build: go $*"
+}
+
+limit_time() {
+  # macOS has no `timeout`.
+  if command -v timeout >/dev/null; then
+    timeout --kill-after=10s "$longest_build" "$@"
+  else
+    "$@"
+  fi
+}
 
 main "$@"

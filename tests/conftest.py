@@ -15,7 +15,7 @@ import opentelemetry.metrics._internal
 import opentelemetry.trace
 import pytest
 
-from backends import collector, jaeger
+from backends.fixtures import collector, jaeger
 from recorder import Telemetry
 
 __all__ = ["collector", "jaeger"]

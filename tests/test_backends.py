@@ -23,8 +23,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import StatusCode
 
-import backends
-from backends import BackendError, Collector, Jaeger, Span, wait_until
+from backends import BackendError, Collector, Jaeger, LogRecord, Span, program, wait_until
 
 TOKEN = "dstok_abc.def"
 NOON = 1_700_000_000_000_000_000
@@ -129,7 +128,7 @@ def test_log_record_arrives_with_its_event_name_and_without_the_token(
             attributes={"user.id": "7", "count": 3, "share": 0.5, "deep": {"raw": b"\x00", "note": TOKEN}},
         )
 
-    def mine() -> list[backends.LogRecord]:
+    def mine() -> list[LogRecord]:
         return [record for record in collector.logs() if record.resource["service.name"] == providers.service]
 
     [record] = wait_until(mine)
@@ -194,18 +193,18 @@ def test_collector_without_jaeger_keeps_its_ports_and_files_over_a_crash(tmp_pat
 def test_backend_that_ends_at_once_shows_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A start that fails raises the output of the program at once, and does not wait for the timeout."""
     collector = Collector(tmp_path)
-    monkeypatch.setattr(collector, "config", tmp_path / "missing.yaml")
+    monkeypatch.setattr(collector, "arguments", ("--config", "missing.yaml"))
     started = time.monotonic()
 
     with pytest.raises(BackendError, match=r"(?s)otelcol ended with exit code 1;.*missing\.yaml"):
         collector.start()
 
-    assert time.monotonic() - started < backends.START_TIMEOUT_SECONDS
+    assert time.monotonic() - started < program.START_TIMEOUT_SECONDS
 
 
 def test_missing_program_skips_except_in_ci(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the programs were not built, a test is skipped; in CI it fails."""
-    monkeypatch.setattr(backends, "BIN", tmp_path)
+    monkeypatch.setattr(program, "BIN", tmp_path)
 
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match="make backends"):

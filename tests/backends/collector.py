@@ -1,0 +1,58 @@
+"""The Collector of the tests, which writes everything that it receives to files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from backends.jaeger import Jaeger
+from backends.otlp_json import Json, LogRecord, Metric, Span, decode_logs, decode_metrics, decode_spans
+from backends.program import Backend, free_port
+
+
+class Collector(Backend):
+    """A Collector that writes everything it receives to files, and forwards traces to a Jaeger if it is given one."""
+
+    program = "otelcol"
+
+    def __init__(self, directory: Path, jaeger: Jaeger | None = None) -> None:
+        grpc_port, http_port, health_port = free_port(), free_port(), free_port()
+        self.otlp_grpc_endpoint = f"http://127.0.0.1:{grpc_port}"
+        self.otlp_http_endpoint = f"http://127.0.0.1:{http_port}"
+        self.files = directory / "telemetry"
+        # Without a Jaeger it sends to a free port, and never to a Jaeger that the developer runs.
+        jaeger_port = jaeger.otlp_grpc_port if jaeger else free_port()
+        super().__init__(
+            directory,
+            {
+                "HELIOGRAPH_OTLP_GRPC_PORT": grpc_port,
+                "HELIOGRAPH_OTLP_HTTP_PORT": http_port,
+                "HELIOGRAPH_COLLECTOR_HEALTH_PORT": health_port,
+            },
+            health=f"http://127.0.0.1:{health_port}",
+            HELIOGRAPH_JAEGER_OTLP_GRPC_PORT=str(jaeger_port),
+            HELIOGRAPH_COLLECTOR_FILES=str(self.files),
+        )
+
+    def traces(self) -> list[Span]:
+        """Return the spans that arrived, in the order of arrival."""
+        return [span for request in self._requests("traces") for span in decode_spans(request)]
+
+    def logs(self) -> list[LogRecord]:
+        """Return the log records that arrived, in the order of arrival. A duplicate is listed twice."""
+        return [record for request in self._requests("logs") for record in decode_logs(request)]
+
+    def metrics(self) -> list[Metric]:
+        """Return the metrics that arrived, in the order of arrival, one for each export of each metric."""
+        return [metric for request in self._requests("metrics") for metric in decode_metrics(request)]
+
+    def raw(self) -> bytes:
+        """Return the bytes of all files, for a test that searches them for a secret."""
+        return b"".join(file.read_bytes() for file in sorted(self.files.glob("*.jsonl")))
+
+    def _requests(self, signal: str) -> Iterator[Json]:
+        # A rotated file is logs-<time>.jsonl, which sorts before logs.jsonl. A last line without a line end is still being written.
+        for file in sorted(self.files.glob(f"{signal}*.jsonl")):
+            for line in file.read_bytes().split(b"\n")[:-1]:
+                yield json.loads(line)
