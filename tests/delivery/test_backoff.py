@@ -24,7 +24,19 @@ def test_reset_starts_again_from_the_first_wait() -> None:
 
     assert [backoff.next() for _ in range(5000)][-1] == 30
     backoff.reset()
+    assert backoff.next() == 0.05
+    assert [backoff.next() for _ in range(3)] == [0.5, 1, 2]
+
+
+def test_first_wait_after_a_success_is_short_unless_the_server_asks_for_more() -> None:
+    """It may be a server that fails now and then. Clients that a server asks to wait do not return at the same moment."""
+    backoff = Backoff(initial=1, after_success=0.1, random=lambda: 0.5)
     assert backoff.next() == 0.5
+    for _ in range(3):
+        backoff.reset()
+        assert backoff.next() == 0.05
+    backoff.reset()
+    assert backoff.next(3) == 3.5
 
 
 def test_default_waits_are_random() -> None:

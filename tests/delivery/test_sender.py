@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -680,3 +681,44 @@ def test_requests_are_large_if_the_server_accepts_them(tmp_path: Path) -> None:
 
     assert len(server.requests) <= 4
     assert max(map(len, server.raw)) <= MAX_BATCH_BYTES + 2000
+
+
+def test_search_for_bad_records_goes_on_after_a_failure(tmp_path: Path) -> None:
+    """A server that fails now and then does not get the whole batch again each time."""
+    verdicts = iter([BAD_DATA, BAD_DATA, UNAVAILABLE])
+
+    def verdict_on(records: list[str]) -> Verdict:
+        return next(verdicts, BAD_DATA if "bad" in records else DELIVERED)
+
+    bench = Bench(tmp_path, verdict_on)
+    journal = journal_of(["a", "bad", "b", "c", "d", "e", "f", "g"])
+
+    assert bench.sender.send_next(journal) is Outcome.LATER
+    before = len(bench.transport.requests)
+    bench.now += 60
+    assert bench.sender.send_next(journal) is Outcome.SENT
+    assert bench.transport.requests[before] == ["a", "bad"]
+    assert bench.transport.requests[-1] == ["d", "e", "f", "g"]
+    assert [uid for uid, *_ in bench.dead()] == ["bad"]
+    assert bench.sender.send_next(journal) is Outcome.EMPTY
+    assert not bench.sender._refusals.memory_of(journal).starts
+
+
+def test_server_that_fails_at_random_and_refuses_some_records(tmp_path: Path) -> None:
+    """The time and the requests for each bad record are bounded."""
+    chance = random.Random(7)
+    bad = {f"r{number}" for number in range(2000) if chance.random() < 0.02}
+
+    def verdict_on(records: list[str]) -> Verdict:
+        if chance.random() < 0.1:
+            return UNAVAILABLE
+        return BAD_DATA if bad & set(records) else DELIVERED
+
+    bench = Bench(tmp_path, verdict_on, random=chance.random)
+    journal = journal_of([f"r{number}" for number in range(2000)])
+    while bench.sender.send_next(journal) is not Outcome.EMPTY:
+        bench.now += bench.sender.waiting_seconds()
+
+    assert {uid for uid, *_ in bench.dead()} == bad
+    assert len(bench.transport.requests) < 20 * len(bad)
+    assert bench.now < len(bad)

@@ -19,6 +19,7 @@ One thread uses it: the one that sends.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -57,14 +58,27 @@ class SourceMemory:
     Attributes:
         done: Records that were delivered or are dead letters, while a record before them waits.
         refused: Records that were refused alone.
+        starts: The records that begin the second half of a request that was refused as invalid. If a pass ends early, the next one goes on with these
+            halves: a server that fails now and then would else get the whole batch again each time.
     """
 
     done: set[int] = field(default_factory=set)
     refused: dict[int, Refusal] = field(default_factory=dict)
+    starts: set[int] = field(default_factory=set)
+
+    def parts(self, entries: Sequence[Entry]) -> list[Sequence[Entry]]:
+        """Return the parts that records are to be sent in, the last one first."""
+        bounds = (
+            [number for number, entry in enumerate(entries) if entry.sequence in self.starts] if self.starts else []
+        )
+        return [entries[start:end] for start, end in itertools.pairwise([0, *bounds, len(entries)]) if start < end][
+            ::-1
+        ]
 
     def forget_until(self, sequence: int) -> None:
         """Forget the records up to a sequence, which are acknowledged."""
-        if self.done or self.refused:
+        if self.done or self.refused or self.starts:
+            self.starts = {each for each in self.starts if each > sequence + 1}
             self.done = {each for each in self.done if each > sequence}
             self.refused = {each: refusal for each, refusal in self.refused.items() if each > sequence}
 

@@ -202,7 +202,7 @@ class Sender:
         if self._refusals.is_refusing and not self._try_another(this, batch.entries):
             return False
         # The next part comes last. There are at most as many as the batch can be halved: 12 for 4,096 records.
-        parts: list[Sequence[Entry]] = [batch.entries]
+        parts = this.memory.parts(batch.entries)
         while parts:
             part = this.unfinished(parts.pop())
             if part and not self._send_part(this, part, parts):
@@ -228,6 +228,8 @@ class Sender:
                     return False
                 if len(entries) > 1:
                     half = len(entries) // 2
+                    if verdict.action is Action.BAD_DATA:  # else the next batches are smaller anyway
+                        this.memory.starts.add(entries[half].sequence)
                     parts += [entries[half:], entries[:half]]
                     return True
                 return self._suspect(this, entries[0], verdict)
