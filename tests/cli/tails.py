@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,7 +28,8 @@ class Tail:
 
     process: subprocess.Popen[bytes]
     folder: Path
-    endpoint: str = field(default="")
+    endpoint: str = ""
+    grpc_endpoint: str = ""
 
     def lines(self) -> list[str]:
         """Return the lines of the standard output so far."""
@@ -73,7 +74,7 @@ class Tail:
 @contextmanager
 def tailing(folder: Path, *options: str, **variables: str) -> Iterator[Tail]:
     """Run it on free ports, until the block ends."""
-    command = [sys.executable, "-m", "heliograph", "tail", "--port", "0", *options]
+    command = [sys.executable, "-m", "heliograph", "tail", *options, "--port", "0", "--grpc-port", "0"]
     with (folder / "tail.out").open("wb") as out, (folder / "tail.err").open("wb") as err:
         process = subprocess.Popen(
             command,
@@ -86,7 +87,9 @@ def tailing(folder: Path, *options: str, **variables: str) -> Iterator[Tail]:
         )
     tail = Tail(process, folder)
     try:
-        tail.endpoint = tail.wait_for_error(r"Receiving OTLP at (\S+)")[1]
+        tail.endpoint, tail.grpc_endpoint = tail.wait_for_error(
+            r"Receiving OTLP at (\S+) \(HTTP\) and (\S+) \(gRPC\)"
+        ).groups()
         yield tail
     finally:
         process.kill()

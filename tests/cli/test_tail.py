@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import socket
@@ -10,10 +11,12 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from backends import free_port, wait_until
 from cli.tails import EXIT_SECONDS, Tail, tailing
+from heliograph.cli import tail_session
 from heliograph.cli.main import cli
 from processes import clean_environment, otlp, program_environment, run
 from receiver.requests import TRACE, log_request, span_request
@@ -100,16 +103,83 @@ def test_event_that_arrives_twice_is_printed_once(tmp_path: Path) -> None:
     assert [line.split()[1] for line in lines] == ["app.one", "app.two"]
 
 
-def test_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["--port", "--grpc-port"])
+def test_port_in_use_is_one_clear_line(option: str) -> None:
     """It names the port and the option."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        ran = CliRunner().invoke(cli, ["tail", "--port", str(port)])
+        ran = CliRunner().invoke(cli, ["tail", "--port", "0", option, str(port)])
 
     assert ran.exit_code == 1
-    assert ran.output.splitlines() == [
-        f"Error: port {port} of 127.0.0.1 is in use, by a Collector or another receiver; choose another with --port"
-    ]
+    assert ran.output.splitlines()[-1] == (
+        f"Error: port {port} of 127.0.0.1 is in use, by a Collector or another receiver; choose another with {option}"
+    )
+
+
+def test_port_that_nobody_may_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason is the system's."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(tail_session, "HttpServer", refuse)
+    ran = CliRunner().invoke(cli, ["tail", "--port", "80"])
+
+    assert ran.output.splitlines()[-1] == (
+        "Error: port 80 of 127.0.0.1 cannot be opened (Permission denied); choose another with --port"
+    )
+
+
+def test_usual_port_of_grpc_in_use_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP is received all the same."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setattr(tail_session, "GRPC_PORT", port)
+        ran = CliRunner().invoke(cli, ["tail", "--port", "0", "--await", "app.one", "--timeout", "0.01"])
+
+    assert f"Not receiving OTLP over gRPC: port {port} of 127.0.0.1 is in use" in ran.output
+    assert "(HTTP). Ctrl-C" in ran.output
+
+
+def test_awaited_event(tmp_path: Path) -> None:
+    """The status is 0 when it came. It is printed, and what else is awaited of it applies."""
+    with tailing(tmp_path, "--await", "app.on?", "--actor", "ada", "--timeout", "600") as tail:
+        tail.send(log_request("app.one", user__id="bob"), log_request("app.two", user__id="ada"))
+        assert tail.process.poll() is None
+        tail.send(log_request("app.one", user__id="ada"))
+        assert tail.process.wait(EXIT_SECONDS) == 0
+
+    assert [line.split()[1] for line in tail.lines()] == ["app.two", "app.one"]
+
+
+def test_awaited_event_that_does_not_come(tmp_path: Path) -> None:
+    """The status is 1, after the time or after Ctrl-C."""
+    ran = CliRunner().invoke(
+        cli, ["tail", "--port", "0", "--grpc-port", "0", "--await", "app.one", "--timeout", "0.01"]
+    )
+    assert (ran.exit_code, ran.output.splitlines()[-1]) == (1, "app.one did not arrive.")
+
+    with tailing(tmp_path, "--await", "app.one") as tail:
+        assert tail.end() == 1
+
+
+def test_timeout_needs_an_awaited_event() -> None:
+    """The command does not end otherwise."""
+    ran = CliRunner().invoke(cli, ["tail", "--timeout", "3"])
+    assert (ran.exit_code, "--timeout belongs to --await" in ran.output) == (2, True)
+
+
+def test_grpc(tmp_path: Path) -> None:
+    """Events that arrive by gRPC are printed, too."""
+    with tailing(tmp_path, "--await", "app.ban_user", "--timeout", "600") as tail:
+        environment = program_environment(
+            **otlp(f"http://{tail.grpc_endpoint}", OTEL_EXPORTER_OTLP_PROTOCOL="grpc", OTEL_METRICS_EXPORTER="none")
+        )
+        ran = run([sys.executable, "-c", PROGRAM], cwd=tmp_path, env=environment)
+        assert ran.returncode == 0, ran.stderr
+        assert tail.process.wait(EXIT_SECONDS) == 0
+
+    assert "root banned cleverbot" in tail.lines()[-1]
 
 
 def test_reader_of_the_output_that_ends(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ import pytest
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 
+from heliograph.receiver.contract import NotKept
 from heliograph.receiver.http_body import JSON, PROTOBUF
-from heliograph.receiver.server import IDLE_TIMEOUT_SECONDS, receiving
+from heliograph.receiver.server import IDLE_TIMEOUT_SECONDS, HttpServer, receiving
 from heliograph.receiver.signals import MAX_REQUEST_BYTES, OtlpRequest
 from heliograph.receiver.store import Store
 
@@ -309,3 +310,17 @@ def test_idle_connections_do_not_delay_the_end(store: Store) -> None:
 
     assert time.monotonic() - begun < IDLE_TIMEOUT_SECONDS / 2
     connection.close()
+
+
+def test_request_that_is_not_kept_is_asked_for_again() -> None:
+    """The status is one that OTLP's clients retry, after the time in the header."""
+
+    def keep(request: OtlpRequest) -> None:
+        raise NotKept("busy")
+
+    with HttpServer(keep) as server:
+        response = raw(server.endpoint, head("Content-Length: 0", "Connection: close"))
+
+    assert response.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nRetry-After: 1\r\n" in response
+    assert Status.FromString(response.partition(b"\r\n\r\n")[2]).message == "busy"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from heliograph.cli.tail_filter import ArrivalFilter
@@ -14,6 +16,11 @@ from heliograph.cli.tail_filter import ArrivalFilter
     default=4318,
     show_default=True,
     help="The port of OTLP over HTTP, on 127.0.0.1. 0 takes a free one.",
+)
+@click.option(
+    "--grpc-port",
+    type=click.IntRange(0, 65535),
+    help="The port of OTLP over gRPC, on 127.0.0.1. 0 takes a free one. Default: 4317, if it is free.",
 )
 @click.option(
     "--event",
@@ -31,7 +38,29 @@ from heliograph.cli.tail_filter import ArrivalFilter
     help="Print only what belongs to this trace; its first digits suffice.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print each event as a JSON object in one line.")
-def tail(port: int, *, names: tuple[str, ...], actors: tuple[str, ...], traces: tuple[str, ...], as_json: bool) -> None:
+@click.option(
+    "--await",
+    "awaited",
+    metavar="NAME",
+    help="End with status 0 when such an event arrives, and with 1 if the command ends before. --actor and --trace apply.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="The longest time to wait for the event of --await.",
+)
+def tail(
+    port: int,
+    *,
+    grpc_port: int | None,
+    names: tuple[str, ...],
+    actors: tuple[str, ...],
+    traces: tuple[str, ...],
+    as_json: bool,
+    awaited: str | None,
+    timeout: float | None,
+) -> None:
     """Receive OTLP on 127.0.0.1, and print each event as it arrives.
 
     A line has the time in UTC, the name of the event, the actor, the body, and the ids of the trace and of the token. The spans of
@@ -42,8 +71,19 @@ def tail(port: int, *, names: tuple[str, ...], actors: tuple[str, ...], traces: 
 
     The options --event, --actor and --trace can be repeated: one of the values must fit.
     """
-    # imported here, because protobuf takes a while to import and most commands do not need it
+    # imported here, because gRPC takes a while to import and most commands do not need it
     from heliograph.cli.tail_session import TailOptions, run
 
+    if timeout is not None and awaited is None:
+        raise click.UsageError("--timeout belongs to --await")
     permits = ArrivalFilter(names=names, actors=actors, traces=tuple(each.lower() for each in traces))
-    run(TailOptions(port=port, permits=permits, as_json=as_json))
+    run(
+        TailOptions(
+            port=port,
+            grpc_port=grpc_port,
+            permits=permits,
+            as_json=as_json,
+            awaited=replace(permits, names=(awaited,)) if awaited is not None else None,
+            timeout=timeout,
+        )
+    )

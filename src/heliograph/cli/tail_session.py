@@ -1,6 +1,6 @@
-"""The run of ``heliograph tail``: a receiver, and what happens to each request that it receives.
+"""The run of ``heliograph tail``: the receiver of both protocols, and what happens to each request.
 
-This module imports protobuf, which takes a while; `heliograph.cli.tail` imports it when the command runs.
+This module imports gRPC, which takes a while; `heliograph.cli.tail` imports it when the command runs.
 """
 
 from __future__ import annotations
@@ -8,16 +8,28 @@ from __future__ import annotations
 import errno
 import signal
 import threading
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Final, TypeVar
 
 import click
 
+from heliograph.cli.tail_awaited import Awaited
 from heliograph.cli.tail_filter import ArrivalFilter
 from heliograph.cli.tail_lines import json_line, text_line
 from heliograph.cli.tail_printer import LinePrinter
 from heliograph.cli.terminal import echo
-from heliograph.receiver.server import LOOPBACK, HttpServer
+from heliograph.receiver.contract import LOOPBACK
+from heliograph.receiver.grpc_server import GrpcServer
+from heliograph.receiver.server import HttpServer
+from heliograph.receiver.signals import OtlpRequest
 from heliograph.values.text import counted
+
+GRPC_PORT: Final = 4317
+"""The port of OTLP over gRPC, if the command names none."""
+
+_Server = TypeVar("_Server")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,46 +38,103 @@ class TailOptions:
 
     Attributes:
         port: The port of OTLP over HTTP; 0 for a free one.
+        grpc_port: The port of OTLP over gRPC; 0 for a free one, `None` for the usual one, if it is free.
         permits: The filter of what is printed.
         as_json: True to print JSON.
+        awaited: The filter of the arrival that ends the command; `None` if nothing does.
+        timeout: The time to wait for it, in seconds; `None` for no limit.
     """
 
     port: int
+    grpc_port: int | None
     permits: ArrivalFilter
     as_json: bool
+    awaited: ArrivalFilter | None
+    timeout: float | None
 
 
 def run(options: TailOptions) -> None:
-    """Receive and print until the user, a service manager, or the end of the output's reader ends it."""
-    ended = threading.Event()
+    """Receive and print, until what is awaited has arrived, or the user, a service manager or the reader of the output ends it.
+
+    Raises:
+        SystemExit: The awaited has not arrived. The status is 1.
+    """
     # A service manager stops a program by SIGTERM. As a KeyboardInterrupt, it ends the wait below.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    printer = LinePrinter(options.permits, json_line if options.as_json else text_line, ended.set)
+    session = _Session(options)
     try:
-        with _open_server(printer, options.port) as server:
-            echo(f"Receiving OTLP at {server.endpoint} (HTTP). Ctrl-C ends it.", err=True)
-            ended.wait()
+        with ExitStack() as servers:
+            session.open(servers)
+            session.ended.wait(options.timeout)
     except KeyboardInterrupt:
         pass
     finally:
-        printer.close()
-    _report(printer)
+        session.printer.close()
+    session.report()
 
 
-def _open_server(printer: LinePrinter, port: int) -> HttpServer:
+class _Session:
+    """A run of the command.
+
+    Attributes:
+        ended: Set when the command should end.
+        printer: Prints what arrives.
+        awaited: Looks for the awaited arrival; `None` if there is none.
+    """
+
+    def __init__(self, options: TailOptions) -> None:
+        self.ended = threading.Event()
+        self.printer = LinePrinter(options.permits, json_line if options.as_json else text_line, self.ended.set)
+        self.awaited = Awaited(options.awaited, self.ended.set) if options.awaited else None
+        self._options = options
+
+    def open(self, servers: ExitStack) -> None:
+        """Open the ports, and print which."""
+        server = _opened(lambda port: HttpServer(self.keep, port), self._options.port, option="--port")
+        endpoints = f"{servers.enter_context(server).endpoint} (HTTP)"
+        if (grpc_server := self._grpc_server()) is not None:
+            endpoints += f" and {servers.enter_context(grpc_server).endpoint} (gRPC)"
+        echo(f"Receiving OTLP at {endpoints}. Ctrl-C ends it.", err=True)
+
+    def keep(self, request: OtlpRequest) -> None:
+        """Show a request."""
+        if self.awaited is not None:
+            self.awaited.look(request)
+        self.printer.show(request)
+
+    def report(self) -> None:
+        """Print the numbers of lines, and whether the awaited arrived."""
+        missing = f" {counted(self.printer.not_shown, 'line')} not printed." if self.printer.not_shown else ""
+        echo(f"{counted(self.printer.shown, 'line')} printed.{missing}", err=True)
+        if self._options.awaited and self.awaited and not self.awaited.has_arrived:
+            echo(f"{', '.join(self._options.awaited.names)} did not arrive.", err=True)
+            raise SystemExit(1)
+
+    def _grpc_server(self) -> GrpcServer | None:
+        port = self._options.grpc_port
+        try:
+            return _opened(
+                lambda port: GrpcServer(self.keep, port), GRPC_PORT if port is None else port, option="--grpc-port"
+            )
+        except click.ClickException as error:
+            if port is not None:
+                raise
+            echo(f"Not receiving OTLP over gRPC: {error.message}.", err=True)
+            return None
+
+
+def _opened(open_server: Callable[[int], _Server], port: int, *, option: str) -> _Server:
+    """Open a server.
+
+    Raises:
+        click.ClickException: The port cannot be opened.
+    """
     try:
-        return HttpServer(printer.show, port)
+        return open_server(port)
     except OSError as error:
-        raise click.ClickException(port_problem(port, error, option="--port")) from error
-
-
-def port_problem(port: int, error: OSError, *, option: str) -> str:
-    """Return the message for a port that cannot be opened."""
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} of {LOOPBACK} is in use, by a Collector or another receiver; choose another with {option}"
-    return f"port {port} of {LOOPBACK} cannot be opened ({error.strerror}); choose another with {option}"
-
-
-def _report(printer: LinePrinter) -> None:
-    missing = f" {counted(printer.not_shown, 'line')} not printed." if printer.not_shown else ""
-    echo(f"{counted(printer.shown, 'line')} printed.{missing}", err=True)
+        reason = (
+            "is in use, by a Collector or another receiver"
+            if error.errno == errno.EADDRINUSE
+            else f"cannot be opened ({error.strerror})"
+        )
+        raise click.ClickException(f"port {port} of {LOOPBACK} {reason}; choose another with {option}") from error

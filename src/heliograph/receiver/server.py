@@ -17,21 +17,20 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from typing_extensions import Self
 
+from heliograph.receiver.contract import LOOPBACK, RETRY_AFTER_SECONDS, Keep, NotKept
 from heliograph.receiver.http_body import JSON, PROTOBUF, RequestError, decode_request, encode_error, encode_response
-from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS, OtlpRequest
+from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS
 from heliograph.receiver.store import Store
 
-LOOPBACK: Final = "127.0.0.1"
-"""The only address that the receiver listens at."""
 CLIENT_TIMEOUT_SECONDS: Final = 10
 """The time after which a client is disconnected that has begun a request, and sends nothing more."""
 IDLE_TIMEOUT_SECONDS: Final = 90
@@ -46,10 +45,10 @@ _DIGITS: Final = re.compile("[0-9]{1,18}")
 _HEXADECIMAL_DIGITS: Final = re.compile("[0-9A-Fa-f]{1,16}")
 _MAX_TRAILERS: Final = 100
 _MAX_CHUNK_LINE_BYTES: Final = 1024
-_BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-
-Keep: TypeAlias = Callable[[OtlpRequest], None]
-"""Keeps a request. When it returns, the request is acknowledged. It is called by several threads at the same time."""
+_BUSY: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    % RETRY_AFTER_SECONDS
+)
 
 
 @contextmanager
@@ -191,6 +190,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._receive()
         except RequestError as error:
             self.send_error(error.status, str(error))
+        except NotKept as error:
+            self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
         except OSError:
             raise  # the client went away
         except Exception as error:
@@ -265,6 +266,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", self._response_type())
         self.send_header("Content-Length", str(len(body)))
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            self.send_header("Retry-After", str(RETRY_AFTER_SECONDS))
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()

@@ -1,0 +1,32 @@
+"""Wait for an event, or an operation on a token: the option ``--await`` of ``heliograph tail``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from heliograph.cli.tail_filter import ArrivalFilter
+from heliograph.receiver.arrivals import arrivals
+from heliograph.receiver.signals import OtlpRequest
+
+
+class Awaited:
+    """Recognizes the awaited arrival. Any thread may call `look`.
+
+    Args:
+        permits: The filter of what is awaited.
+        on_arrival: Called when it has arrived.
+
+    Attributes:
+        has_arrived: True if it has arrived.
+    """
+
+    def __init__(self, permits: ArrivalFilter, on_arrival: Callable[[], None]) -> None:
+        self.has_arrived = False
+        self._permits = permits
+        self._on_arrival = on_arrival
+
+    def look(self, request: OtlpRequest) -> None:
+        """Look for it in a request."""
+        if not self.has_arrived and any(map(self._permits.permits, arrivals(request))):
+            self.has_arrived = True
+            self._on_arrival()

@@ -1,0 +1,110 @@
+"""An OTLP/gRPC server on 127.0.0.1, with the same `Keep` as the one for HTTP.
+
+Threads: gRPC reads requests in threads of its own, and hands each to one of `WORKERS` threads, which calls `Keep`. gRPC reads the next
+request when a thread is free, so requests in memory are limited in number, and by `MAX_REQUEST_BYTES` in size.
+
+Source: OTLP specification 1.7, section OTLP/gRPC.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import grpc  # type: ignore[import-untyped]
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from typing_extensions import Self
+
+from heliograph.receiver.contract import LOOPBACK, RETRY_AFTER_SECONDS, Keep, NotKept
+from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS, Signal
+
+WORKERS: Final = 8
+"""The number of requests that are decoded and kept at the same time."""
+CLOSE_SECONDS: Final = 10
+"""The time that requests in progress have at the end."""
+
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+    ("grpc.so_reuseport", 0),  # otherwise two receivers could share a port, and each would get some of the requests
+)
+
+
+class GrpcServer:
+    """A server on a port of 127.0.0.1. Use it in a ``with`` block, which starts and closes it.
+
+    Args:
+        keep: Keeps a request, before it is acknowledged.
+        port: The port; 0 for a free one.
+
+    Attributes:
+        endpoint: The address that exporters send to, such as ``127.0.0.1:4317``.
+
+    Raises:
+        OSError: The port is in use, or may not be used.
+    """
+
+    def __init__(self, keep: Keep, port: int = 0) -> None:
+        with socket.create_server((LOOPBACK, port)):
+            pass  # gRPC would write the cause of a failure to the standard error, and raise without it
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="heliograph-grpc")
+        self._server = grpc.server(self._workers, handlers=[_Methods(keep)], options=_OPTIONS)
+        self.endpoint = f"{LOOPBACK}:{self._server.add_insecure_port(f'{LOOPBACK}:{port}')}"
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Accept no more requests, and wait until those in progress have their responses."""
+        self._server.stop(CLOSE_SECONDS).wait()
+        self._workers.shutdown()
+
+
+class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC is untyped
+    """The methods of the three services. gRPC answers UNIMPLEMENTED to all others."""
+
+    def __init__(self, keep: Keep) -> None:
+        self._methods = {
+            signal.grpc_method: grpc.unary_unary_rpc_method_handler(_method(signal, keep)) for signal in SIGNALS
+        }
+
+    def service(self, handler_call_details: Any) -> Any:
+        return self._methods.get(handler_call_details.method)
+
+
+def _method(signal: Signal, keep: Keep) -> Callable[[bytes, Any], bytes]:
+    """Return the method of a signal. It takes and returns encoded messages."""
+
+    def export(body: bytes, context: Any) -> bytes:
+        try:
+            keep(signal.request_class.FromString(body))
+        except DecodeError as error:
+            _fail(context, grpc.StatusCode.INVALID_ARGUMENT, f"the message is not an OTLP request: {error}")
+        except NotKept as error:
+            context.set_trailing_metadata([("grpc-status-details-bin", _retry_status(str(error)))])
+            _fail(context, grpc.StatusCode.UNAVAILABLE, str(error))
+        except Exception as error:
+            _fail(context, grpc.StatusCode.INTERNAL, f"the request cannot be kept: {type(error).__name__}")
+        return signal.response_class().SerializeToString()
+
+    return export
+
+
+def _fail(context: Any, code: grpc.StatusCode, message: str) -> None:
+    context.set_code(code)
+    context.set_details(message)
+
+
+def _retry_status(message: str) -> bytes:
+    """Return the details of an error that asks the client to send the request again."""
+    status = Status(code=grpc.StatusCode.UNAVAILABLE.value[0], message=message)
+    status.details.add().Pack(RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_SECONDS)))
+    return status.SerializeToString()  # type: ignore[no-any-return]
