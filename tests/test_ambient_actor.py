@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import contextvars
 import gc
+import pickle
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing.pool import ThreadPool
 
 import anyio
 import anyio.lowlevel
@@ -698,7 +701,57 @@ def test_function_of_a_generator_has_its_actor() -> None:
     generator.close()  # type: ignore[attr-defined]
 
 
+def test_every_way_to_run_a_function_in_a_thread() -> None:
+    """Those of asyncio keep the context by themselves, and those of executors and threads by `keep_context`."""
+    seen: list[object] = []
+
+    def see(*_: object) -> None:
+        seen.append(current_actor())
+
+    async def from_asyncio() -> None:
+        await asyncio.to_thread(see)
+        await asyncio.get_running_loop().run_in_executor(None, keep_context(see))
+        await asyncio.get_running_loop().run_in_executor(None, keep_context(partial(see, 1)))
+
+    with acting_as({"id": "root"}), ThreadPoolExecutor(1) as executor, ThreadPool(1) as pool:
+        asyncio.run(from_asyncio())
+        executor.submit(keep_context(see)).result()
+        list(executor.map(keep_context(see), "12"))
+        pool.map(keep_context(see), "1")
+        for thread in (threading.Thread(target=keep_context(see)), threading.Timer(0, keep_context(see))):
+            thread.start()
+            thread.join()
+    assert seen == [{"id": "root"}] * 9
+
+
+def test_function_for_another_process_is_an_error() -> None:
+    """The actor would be lost without a word."""
+    with pytest.raises(pickle.PicklingError):
+        pickle.dumps(keep_context(nothing))
+
+
+def nothing() -> None:
+    """A function that another process could find by its name."""
+
+
 def test_async_function_cannot_keep_the_context() -> None:
     """Its coroutine would run in the context of the code that awaits it."""
     with pytest.raises(TypeError, match=r"keep_context\(\) takes a sync function"):
         keep_context(async_function)
+
+
+async def async_generator() -> AsyncIterator[None]:
+    """A generator that nobody reads."""
+    yield
+
+
+def sync_generator() -> Iterator[None]:
+    """A generator that nobody reads."""
+    yield
+
+
+@pytest.mark.parametrize("function", [async_generator, sync_generator, partial(sync_generator)])
+def test_generator_cannot_keep_the_context(function: Callable[[], object]) -> None:
+    """Its body would run in the context of whoever iterates."""
+    with pytest.raises(TypeError, match=r"keep_context\(\) takes a (sync )?function"):
+        keep_context(function)
