@@ -20,6 +20,7 @@ import click
 
 from heliograph import semconv
 from heliograph.cli.main import cli
+from heliograph.doctor.findings import KINDS
 from heliograph.schema.export import json_vocabulary
 from heliograph.schema.registry import SchemaRegistry
 from heliograph.settings import FIELDS, variable_name
@@ -179,13 +180,27 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
+def findings_table() -> str:
+    """Return the table of what the doctor finds."""
+    rows = [
+        (f"`{kind.id}`", kind.title if kind.is_problem else f"{kind.title} (no problem)", kind.fix) for kind in KINDS
+    ]
+    return table(("id", "finding", "what to do"), rows)
+
+
+def with_section(page: Path, name: str, text: str) -> str:
+    """Return the text of a page with a new section between its marks."""
+    before, _, rest = page.read_text().partition(f"<!-- {name} -->")
+    after = rest.partition(f"<!-- /{name} -->")[2]
+    return f"{before}<!-- {name} -->\n{text}\n<!-- /{name} -->{after}"
+
+
 def generated_files() -> dict[Path, str]:
     """Return the text that each generated file must have."""
-    readme = ROOT / "README.md"
-    before, _, rest = readme.read_text().partition("<!-- settings -->")
-    after = rest.partition("<!-- /settings -->")[2]
+    readme, doctor = ROOT / "README.md", ROOT / "docs" / "doctor.md"
     return {
-        readme: f"{before}<!-- settings -->\n{settings_table()}\n<!-- /settings -->{after}",
+        readme: with_section(readme, "settings", settings_table()),
+        doctor: with_section(doctor, "findings", findings_table()),
         ROOT / "docs" / "cli.md": cli_reference(),
         ROOT / "docs" / "json-schema.md": json_schema_keywords(),
         ROOT / "docs" / "json-schema-vocabulary.json": to_readable_json(json_vocabulary.meta_schema()) + "\n",

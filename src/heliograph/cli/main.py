@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from heliograph.cli.demo import demo
+from heliograph.cli.doctor import doctor
 from heliograph.cli.outbox import outbox
 from heliograph.cli.quarantine import quarantine
 from heliograph.cli.schema import schema
@@ -39,6 +40,7 @@ def cli() -> None:
 
 
 cli.add_command(demo)
+cli.add_command(doctor)
 cli.add_command(outbox)
 cli.add_command(quarantine)
 cli.add_command(schema)

@@ -13,15 +13,13 @@ Threads: the worker thread of an SDK processor exports. The log of failures has 
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from heliograph.delivery.transport.endpoint import port_of, scheme_of, shown_endpoint
+from heliograph.delivery.transport.endpoint import scheme_of, shown_endpoint
 from heliograph.delivery.transport.explain import (
     GRPC_PORT_IS_HTTP,
     NOT_OTLP,
@@ -29,6 +27,7 @@ from heliograph.delivery.transport.explain import (
     explain_http_error,
     explain_status,
 )
+from heliograph.delivery.transport.port_probe import speaks_http1
 from heliograph.runtime.limited_log import INTERVAL_SECONDS, LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.sdk.export_counts import counting_exporter
@@ -40,7 +39,6 @@ _GRPC: Final = OTLP_BY_PROTOCOL["grpc"]
 _REDIRECTS: Final = range(300, 400)
 _TAKEN_FOR_SUCCESS: Final = range(200, 400)
 """The statuses that the SDK's exporters take for a success."""
-_PROBE_SECONDS: Final = 1.0
 
 _log: Final = LimitedLog(SafeLogger(SCOPE))
 
@@ -130,7 +128,7 @@ class GrpcExplanation:
         if time.monotonic() < self._not_before or scheme_of(self._endpoint) == "https":
             return
         self._not_before = time.monotonic() + INTERVAL_SECONDS
-        if _speaks_http1(self._endpoint):
+        if speaks_http1(self._endpoint):
             _report(self._signal, self._endpoint, GRPC_PORT_IS_HTTP)
 
 
@@ -151,13 +149,3 @@ def _problem_of_response(response: Any, url: str) -> str:
 def _report(signal: TelemetrySignal, url: str, problem: str) -> None:
     message = "Telemetry is not delivered (%s) to %s: %s"
     _log.log((signal, url, problem), message, signal.value, shown_endpoint(url), problem)
-
-
-def _speaks_http1(endpoint: str) -> bool:
-    url = endpoint if scheme_of(endpoint) else f"http://{endpoint}"
-    try:
-        with socket.create_connection((urlsplit(url).hostname or "", port_of(url)), _PROBE_SECONDS) as connection:
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            return connection.recv(16).startswith(b"HTTP/1.")
-    except (OSError, ValueError):
-        return False

@@ -57,7 +57,8 @@ class Destination:
 
     Attributes:
         protocol: HTTP or gRPC.
-        url: The complete URL of the logs endpoint. For gRPC also a target in one of gRPC's own forms, like
+        signal: The signal that is sent: ``logs``, ``traces`` or ``metrics``.
+        url: The complete URL of the signal's endpoint. For gRPC also a target in one of gRPC's own forms, like
             ``dns:///collector:4317`` or ``unix:/run/otlp.sock``.
         headers: The headers (gRPC: the metadata) of each request.
         timeout_seconds: The longest that one request may take, from the name lookup to the last byte of the response.
@@ -71,6 +72,7 @@ class Destination:
 
     protocol: OtlpProtocol
     url: str
+    signal: str = "logs"
     headers: Mapping[str, str] = field(default_factory=Headers)
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     gzip: bool = False
@@ -87,6 +89,11 @@ class Destination:
     def url_without_query(self) -> str:
         """The URL as it may be shown to people: some backends take their API key as a query."""
         return self.url.partition("?")[0]
+
+    @property
+    def authority(self) -> str:
+        """The host and the port of the server, or the target of gRPC."""
+        return urlsplit(self.url).netloc if scheme_of(self.url) else self.url
 
     @property
     def secure(self) -> bool:

@@ -15,17 +15,17 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 from heliograph.delivery.transport.explain import explain_endpoint
 
 PORTS: Final = {"http": 80, "https": 443}
-LOGS_PATH: Final = "/v1/logs"
+SIGNAL_PATHS: Final = {"logs": "/v1/logs", "traces": "/v1/traces", "metrics": "/v1/metrics"}
 
 _TARGET_SCHEME: Final = re.compile(r"(dns|ipv4|ipv6|passthrough):(//[^/]*/)?")
 _UNIX: Final = ("unix:", "unix-abstract:")
 
 
-def http_endpoint(value: str, *, of_the_signal: bool) -> str:
-    """Return the URL to send logs to.
+def http_endpoint(value: str, *, of_the_signal: bool, signal: str = "logs") -> str:
+    """Return the URL to send a signal to: ``logs``, ``traces`` or ``metrics``.
 
-    By the specification, an endpoint for the logs signal is used as it is, and the common endpoint is a base URL that
-    ``/v1/logs`` is appended to.
+    By the specification, an endpoint for one signal is used as it is, and the common endpoint is a base URL that a path
+    such as ``/v1/logs`` is appended to.
 
     Raises:
         ValueError: The value is not a usable URL.
@@ -35,7 +35,7 @@ def http_endpoint(value: str, *, of_the_signal: bool) -> str:
         return url if urlsplit(url).path else urlsplit(url)._replace(path="/").geturl()
     if (problem := explain_endpoint(url)) is not None:
         raise ValueError(problem)
-    return url.partition("?")[0].rstrip("/") + LOGS_PATH
+    return url.partition("?")[0].rstrip("/") + SIGNAL_PATHS[signal]
 
 
 def grpc_endpoint(value: str) -> str:

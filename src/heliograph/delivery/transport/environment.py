@@ -1,9 +1,9 @@
-"""Reads the destination of the outbox from the standard ``OTEL_EXPORTER_OTLP_*`` environment variables.
+"""Reads the destination of the outbox, and those of `heliograph doctor`, from the standard ``OTEL_EXPORTER_OTLP_*`` environment variables.
 
 Sources: OpenTelemetry specification, OTLP exporter configuration and endpoint URLs; environment variable specification
 (a timeout is in milliseconds, and 0 means no limit).
 
-A variable of the logs signal (``OTEL_EXPORTER_OTLP_LOGS_*``) replaces the common one (``OTEL_EXPORTER_OTLP_*``) as a
+A variable of a signal (``OTEL_EXPORTER_OTLP_LOGS_*``) replaces the common one (``OTEL_EXPORTER_OTLP_*``) as a
 whole: lists of headers are not merged. An empty variable counts as unset.
 
 Proxies, and the certificates to trust if no variable of OpenTelemetry names any, are those of `requests`, which the SDK's exporters
@@ -58,17 +58,20 @@ _TRANSPORT_HEADERS: Final = frozenset(
 """Headers that the transport sets itself. A second one from the environment would make the request ambiguous."""
 
 
-def destination_from_env(environ: Mapping[str, str] | None = None, *, allow_plaintext: bool = False) -> Destination:
+def destination_from_env(
+    environ: Mapping[str, str] | None = None, *, allow_plaintext: bool = False, signal: str = "logs"
+) -> Destination:
     """Return the destination that the environment describes.
 
     Args:
         environ: The environment variables; `None` means those of the process.
         allow_plaintext: True if credentials may be sent over plain HTTP to another host.
+        signal: The signal: ``logs``, ``traces`` or ``metrics``.
 
     Raises:
         SettingsError: At least one variable cannot be used. The error lists every problem.
     """
-    variables = _OtlpVariables(os.environ if environ is None else environ)
+    variables = _OtlpVariables(os.environ if environ is None else environ, signal)
     destination = _read_destination(variables)
     if destination is not None and not (allow_plaintext or _protects_credentials(destination)):
         variables.problems.append(
@@ -85,18 +88,20 @@ class _OtlpVariables:
 
     Args:
         environ: The environment variables.
+        signal: The signal.
 
     Attributes:
         problems: One sentence for each variable that cannot be used.
     """
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], signal: str) -> None:
         self.environ = environ
+        self.signal = signal
         self.problems: list[str] = []
 
     def find(self, name: str) -> tuple[str, str | None]:
-        """Return the variable that applies and its value: the one of the logs signal if it is set, else the common one."""
-        own, common = f"OTEL_EXPORTER_OTLP_LOGS_{name}", f"OTEL_EXPORTER_OTLP_{name}"
+        """Return the variable that applies and its value: the one of the signal if it is set, else the common one."""
+        own, common = f"OTEL_EXPORTER_OTLP_{self.signal.upper()}_{name}", f"OTEL_EXPORTER_OTLP_{name}"
         for variable in (own, common):
             if value := self.environ.get(variable, "").strip():
                 return variable, value
@@ -133,6 +138,7 @@ def _read_destination(variables: _OtlpVariables) -> Destination | None:
     destination = Destination(
         protocol=protocol,
         url=url,
+        signal=variables.signal,
         headers=headers,
         timeout_seconds=timeout_seconds,
         gzip=gzip,
@@ -153,7 +159,8 @@ def _read_endpoint(variables: _OtlpVariables, protocol: OtlpProtocol) -> str | N
     try:
         if protocol is OtlpProtocol.GRPC:
             return grpc_endpoint(value or "http://localhost:4317")
-        return http_endpoint(value or "http://localhost:4318", of_the_signal="_LOGS_" in variable)
+        own = variable != "OTEL_EXPORTER_OTLP_ENDPOINT"
+        return http_endpoint(value or "http://localhost:4318", of_the_signal=own, signal=variables.signal)
     except ValueError as error:
         variables.problems.append(f"{variable}: {error}")
         return None

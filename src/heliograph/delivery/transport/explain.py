@@ -15,6 +15,9 @@ GRPC_PORT_IS_HTTP: Final = (
     "the server speaks HTTP/1, and not gRPC: use its port for gRPC (usually 4317), or set "
     "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
 )
+PATH_TWICE: Final = "the path /v1/… is in the URL twice: OTEL_EXPORTER_OTLP_ENDPOINT must not contain it"
+NO_PATH: Final = "the URL has no path, and receivers of OTLP use /v1/logs, /v1/traces and /v1/metrics"
+NO_RECEIVER: Final = "no receiver of OTLP is at this URL"
 NOT_OTLP: Final = "this is a web page or another service, and no receiver of OTLP"
 
 _SIGNAL_PATH: Final = re.compile(r"/v1/(logs|traces|metrics)")
@@ -40,10 +43,10 @@ def explain_status(status: int, url: str) -> str:
         return ""
     path = urlsplit(url).path
     if len(_SIGNAL_PATH.findall(path)) > 1:
-        return "the path /v1/… is in the URL twice: OTEL_EXPORTER_OTLP_ENDPOINT must not contain it"
+        return PATH_TWICE
     if path in {"", "/"}:
-        return "the URL has no path, and receivers of OTLP use /v1/logs, /v1/traces and /v1/metrics"
-    return "no receiver of OTLP is at this URL"
+        return NO_PATH
+    return NO_RECEIVER
 
 
 def explain_http_error(error: BaseException) -> str:

@@ -33,7 +33,11 @@ from heliograph.delivery.transport.verdict import (
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.version import __version__
 
-METHOD: Final = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+METHODS: Final = {
+    "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+}
 
 # gRPC reports a response above our limit with the same code as a server reports a request above its limit
 # (RESOURCE_EXHAUSTED), and only the number in the text shows which of the two it was. Servers use round numbers, so an odd
@@ -70,7 +74,7 @@ class GrpcTransport(Transport):
         if (too_large := check_request_size(body)) is not None:
             return too_large
         try:
-            call = self._open_channel().unary_unary(METHOD)
+            call = self._open_channel().unary_unary(METHODS[self._destination.signal])
             response = call(body, max(0.0, timeout_seconds), self._metadata, compression=self._compression)
         except OSError as error:
             return no_response(Reason.TLS, f"the certificates cannot be loaded: {error.strerror}")
@@ -99,9 +103,8 @@ class GrpcTransport(Transport):
             if _TLS_FAILED.search(details):
                 return no_response(Reason.TLS, details, self._secrets)
         if explanation := explain_grpc_details(details):
-            return no_response(
-                Reason.CONNECTION, f"{self._destination.url_without_query}: {explanation}", self._secrets
-            )
+            text = f"{self._destination.url_without_query}: {explanation}"
+            return no_response(Reason.CONNECTION, text, self._secrets, explanation=explanation)
         delay = _retry_delay(error.trailing_metadata() or ())
         return verdict_from_grpc(code, details, retry_delay_seconds=delay, secrets=self._secrets)
 

@@ -94,7 +94,9 @@ class HttpTransport(Transport):
         except (OSError, HTTPException, ValueError) as error:  # ValueError: the name of the host is invalid
             self._discard_connection()
             reason = Reason.CANCELLED if self._closed else _reason_of(error)
-            return no_response(reason, self._explained(_safe_text(error), explain_http_error(error)), self._secrets)
+            explanation = explain_http_error(error)
+            text = self._explained(_safe_text(error), explanation)
+            return no_response(reason, text, self._secrets, explanation=explanation)
         finally:
             self._sending.release()
 
@@ -136,7 +138,9 @@ class HttpTransport(Transport):
         explanation = explain_status(response.status, self._destination.url)
         where = f" from {self._destination.url_without_query}" if explanation or response.status in _SUCCESS else ""
         label = f"HTTP {response.status}{where}" + (f" ({explanation})" if explanation else "")
-        return verdict_from_http(response.status, headers, body, now=now, secrets=self._secrets, label=label)
+        return verdict_from_http(
+            response.status, headers, body, now=now, secrets=self._secrets, label=label, explanation=explanation
+        )
 
     def _explained(self, text: str, explanation: str) -> str:
         return f"{text} from {self._destination.url_without_query}: {explanation}" if explanation else text

@@ -45,6 +45,8 @@ class Response:
 
 class _JsonPartialSuccess(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     rejected_log_records: int = 0
+    rejected_spans: int = 0
+    rejected_data_points: int = 0
     error_message: str = ""
 
 
@@ -126,7 +128,9 @@ def _read_json(body: bytes) -> Response:
         raise ValueError("JSON, but not an OTLP response") from None
     if partial is None:
         return Response()
-    return Response(rejected=max(0, partial.rejected_log_records), message=partial.error_message)
+    # Each signal has a field of its own; in protobuf they have one number.
+    rejected = partial.rejected_log_records or partial.rejected_spans or partial.rejected_data_points
+    return Response(rejected=max(0, rejected), message=partial.error_message)
 
 
 def _read_partial_success(message: bytes, rejected: int, text: str) -> tuple[int, str]:

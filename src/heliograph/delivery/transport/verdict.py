@@ -97,6 +97,7 @@ class Verdict:
             request contained.
         message: The status and the server's text for people: printable, at most 512 characters, without the values of
             request headers.
+        explanation: The mistake in the endpoint that explains the verdict, one of the texts of `explain`; empty without one.
     """
 
     action: Action
@@ -104,6 +105,7 @@ class Verdict:
     retry_after_seconds: float | None = None
     rejected: int = 0
     message: str = ""
+    explanation: str = ""
 
 
 _HTTP: Final[Mapping[int, tuple[Action, Reason]]] = {
@@ -174,6 +176,7 @@ def verdict_from_http(
     now: datetime,
     secrets: Iterable[str] = (),
     label: str = "",
+    explanation: str = "",
 ) -> Verdict:
     """Return the verdict of a response over HTTP.
 
@@ -184,6 +187,7 @@ def verdict_from_http(
         now: The current time, for a date in `Retry-After` if the response has no `Date` of its own.
         secrets: Texts to remove from the message, like the values of the request's headers.
         label: The beginning of the message. The default is the status.
+        explanation: See `Verdict`.
     """
     label = label or f"HTTP {status}"
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -195,6 +199,7 @@ def verdict_from_http(
         reason=reason,
         retry_after_seconds=_retry_after(headers, now),
         message=printable_message(label, read_status_message(body, media_type), secrets),
+        explanation=explanation,
     )
 
 
@@ -251,12 +256,13 @@ def unreadable_response(status: str, problem: str, secrets: Iterable[str] = ()) 
     Typical cases are the login page of a proxy, and a port where another service listens.
     """
     message = printable_message(status, f"the response is {problem}; {NOT_OTLP}", secrets)
-    return Verdict(action=Action.HOLD, reason=Reason.UNREADABLE, message=message)
+    return Verdict(action=Action.HOLD, reason=Reason.UNREADABLE, message=message, explanation=NOT_OTLP)
 
 
-def no_response(reason: Reason, problem: str, secrets: Iterable[str] = ()) -> Verdict:
+def no_response(reason: Reason, problem: str, secrets: Iterable[str] = (), *, explanation: str = "") -> Verdict:
     """Return the verdict of a request without a response: send it again. The server may have stored its records."""
-    return Verdict(action=Action.RETRY, reason=reason, message=printable_message("no response", problem, secrets))
+    message = printable_message("no response", problem, secrets)
+    return Verdict(action=Action.RETRY, reason=reason, message=message, explanation=explanation)
 
 
 def parse_retry_after(value: str, now: datetime) -> float | None:

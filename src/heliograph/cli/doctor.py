@@ -1,0 +1,37 @@
+"""``heliograph doctor``: is telemetry set up, and does the backend accept it?"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+
+import click
+
+from heliograph.cli.terminal import echo
+from heliograph.doctor.examination import examine
+from heliograph.semconv import SCOPE
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def doctor(*, as_json: bool) -> None:
+    """Examine the set-up of telemetry, and send a test record of each signal to its endpoint.
+
+    It prints the effective settings and the source of each, the versions, the owner of each OpenTelemetry provider, and the answer of each
+    endpoint: accepted, or the problem and its fix, with a stable id such as H010. Values of headers are never shown. The endpoints
+    are those of the OTEL_* variables. The test records are called heliograph.doctor.test, and the backend stores them.
+
+    The exit status is 0 if all is well, and 1 if there is a problem.
+    """
+    # Otherwise gRPC writes its own lines about failed handshakes; the findings say it once.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    logging.getLogger(SCOPE).addHandler(logging.NullHandler())
+    report = examine()
+    if as_json:
+        echo(json.dumps(report.to_json()))
+    else:
+        for line in report.lines():
+            echo(line)
+    if not report.is_well:
+        raise SystemExit(1)

@@ -1,0 +1,106 @@
+"""Examines the set-up of telemetry: reads it, and sends the test records."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, Resource
+
+from heliograph.delivery.transport import port_probe
+from heliograph.delivery.transport.open import open_transport
+from heliograph.doctor import findings
+from heliograph.doctor.diagnosis import Port, diagnose
+from heliograph.doctor.effective import settings_of, variables_of, versions
+from heliograph.doctor.findings import Finding
+from heliograph.doctor.owners import find_owners
+from heliograph.doctor.records import TestRecord, encode, new_test_record
+from heliograph.doctor.report import Report, Test
+from heliograph.doctor.targets import Target, find_targets
+from heliograph.errors import SettingsError
+from heliograph.settings import Settings
+
+REQUEST_SECONDS: Final = 10.0
+"""The longest time for one test record, unless the environment has a shorter one."""
+
+_PORT: Final = Port(
+    speaks_tls=port_probe.speaks_tls,
+    speaks_http1=port_probe.speaks_http1,
+    speaks_http2=port_probe.speaks_http2,
+    closes_after_handshake=port_probe.closes_after_handshake,
+)
+
+
+def examine(environ: Mapping[str, str] | None = None) -> Report:
+    """Return a report about the set-up of a program that calls `heliograph.configure`. The test records are sent, and stored.
+
+    Args:
+        environ: The environment; `None` is that of the process.
+    """
+    environ = os.environ if environ is None else environ
+    settings, problems = _read_settings(environ)
+    targets, found = find_targets(environ, settings)
+    record = new_test_record(_resource())
+    tests = _with_signals_compared([_send(target, record) for target in targets])
+    return Report(
+        versions=versions(),
+        settings=settings_of(settings, environ),
+        variables=variables_of(environ),
+        owners=find_owners(),
+        record=record,
+        tests=tests,
+        findings=[*problems, *_merged([*found, *(test.finding for test in tests if test.finding)])],
+    )
+
+
+def _read_settings(environ: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
+    """Return the settings; the defaults, with the findings, if they cannot be used."""
+    try:
+        return Settings.from_env(environ), []
+    except SettingsError as error:
+        found = [Finding(kind=findings.WRONG_SETTING, subject="settings", detail=problem) for problem in error.problems]
+        return Settings(), found
+
+
+def _resource() -> dict[str, str]:
+    # Without the id of the instance: each run would be another instance, and another series of the metric.
+    attributes = Resource.create().attributes
+    return {name: str(value) for name, value in attributes.items() if name != SERVICE_INSTANCE_ID}
+
+
+def _send(target: Target, record: TestRecord) -> Test:
+    transport = open_transport(target.destination)
+    try:
+        timeout_seconds = min(target.destination.timeout_seconds, REQUEST_SECONDS)
+        verdict = transport.send(encode(target.signal, record), timeout_seconds)
+    finally:
+        transport.close()
+    finding = diagnose(verdict, target.destination, _PORT)
+    return Test(target=target, finding=finding)
+
+
+def _with_signals_compared(tests: list[Test]) -> list[Test]:
+    """Return the tests with another finding for each signal that is missing at a server which accepts other signals."""
+    accepting = {test.target.destination.authority for test in tests if test.finding is None}
+    return [
+        replace(test, finding=replace(test.finding, kind=findings.SIGNAL_NOT_ACCEPTED))
+        if test.finding is not None
+        and test.finding.kind is findings.NO_RECEIVER
+        and test.target.destination.authority in accepting
+        else test
+        for test in tests
+    ]
+
+
+def _merged(found: Sequence[Finding]) -> list[Finding]:
+    """Return each problem once: a wrong common variable is a problem of every signal."""
+    subjects: dict[tuple[str, str], list[str]] = {}
+    kinds = {each.kind.id: each.kind for each in found}
+    for each in found:
+        subjects.setdefault((each.kind.id, each.detail), []).append(each.subject)
+    return [
+        Finding(kind=kinds[kind_id], subject=", ".join(names), detail=detail)
+        for (kind_id, detail), names in subjects.items()
+    ]

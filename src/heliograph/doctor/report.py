@@ -1,0 +1,148 @@
+"""The report of the doctor, as data, as JSON and as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from heliograph.delivery.transport.endpoint import shown_endpoint
+from heliograph.doctor.effective import Setting
+from heliograph.doctor.findings import Finding
+from heliograph.doctor.owners import Owner
+from heliograph.doctor.records import NAME, TestRecord
+from heliograph.doctor.targets import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Test:
+    """The test of one endpoint.
+
+    Attributes:
+        target: The endpoint.
+        finding: The problem; `None` if the test record was accepted.
+    """
+
+    __test__ = False
+
+    target: Target
+    finding: Finding | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The result of an examination.
+
+    Attributes:
+        versions: The versions of the installed packages.
+        settings: The settings of heliograph.
+        variables: The variables of OpenTelemetry that are set.
+        owners: The owners of the providers.
+        record: The test records.
+        tests: The tests of the endpoints.
+        findings: All findings, those of the tests included.
+    """
+
+    versions: Mapping[str, str]
+    settings: Sequence[Setting]
+    variables: Sequence[Setting]
+    owners: Sequence[Owner]
+    record: TestRecord
+    tests: Sequence[Test]
+    findings: Sequence[Finding]
+
+    @property
+    def is_well(self) -> bool:
+        """True if no finding is a problem."""
+        return not any(finding.kind.is_problem for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as a document of JSON."""
+        return {
+            "ok": self.is_well,
+            "versions": dict(self.versions),
+            "settings": [asdict(each) for each in (*self.settings, *self.variables)],
+            "providers": {each.signal.value: each.owner or None for each in self.owners},
+            "record": {
+                "name": NAME,
+                "service": self.record.service,
+                "uid": self.record.uid,
+                "trace_id": self.record.trace_id,
+            },
+            "tests": [_test_document(each) for each in self.tests],
+            "findings": [_finding_document(each) for each in self.findings],
+        }
+
+    def lines(self) -> Iterator[str]:
+        """Yield the report as lines for people."""
+        yield "Versions"
+        yield "  " + ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        yield from self._settings_lines()
+        yield "Providers"
+        for owner in self.owners:
+            yield f"  {owner.signal.value:<8} {_OWNERS.get(owner.owner, owner.owner)}"
+        yield f"Test records ({NAME}; service {self.record.service}, trace {self.record.trace_id})"
+        for test in self.tests:
+            yield f"  {test.target.signal.value:<8} {_endpoint_text(test.target)}: {_outcome(test)}"
+        if not self.tests:
+            yield "  none was sent"
+        yield "Findings"
+        for finding in self.findings:
+            yield from _finding_lines(finding)
+        yield "  All is well." if self.is_well else "  Something is wrong."
+
+    def _settings_lines(self) -> Iterator[str]:
+        yield "Settings"
+        chosen = [each for each in self.settings if each.source != "default"]
+        for each in (*chosen, *self.variables):
+            yield f"  {each.name} = {each.value} ({each.source})"
+        yield f"  {len(self.settings) - len(chosen)} settings of heliograph have their defaults"
+
+
+_OWNERS: Final = {
+    "": "none is set here; configure() and the Datasette plugin set one",
+    "heliograph": "set by heliograph",
+}
+
+
+def _endpoint_text(target: Target) -> str:
+    destination = target.destination
+    headers = f", headers {', '.join(destination.headers)}" if destination.headers else ""
+    proxy = f", proxy {shown_endpoint(destination.proxy)}" if destination.proxy else ""
+    return f"{shown_endpoint(destination.url)} ({destination.protocol.value}, from {target.source}{headers}{proxy})"
+
+
+def _outcome(test: Test) -> str:
+    return "accepted" if test.finding is None else f"NOT ACCEPTED, {test.finding.kind.id}"
+
+
+def _finding_lines(finding: Finding) -> Iterator[str]:
+    mark = "" if finding.kind.is_problem else " (to know, no problem)"
+    yield f"  {finding.kind.id} {finding.subject}: {finding.kind.title}{mark}"
+    yield f"       {finding.detail}"
+    yield f"       {finding.kind.fix}"
+
+
+def _finding_document(finding: Finding) -> dict[str, Any]:
+    kind = finding.kind
+    return {
+        "id": kind.id,
+        "problem": kind.is_problem,
+        "subject": finding.subject,
+        "title": kind.title,
+        "detail": finding.detail,
+        "fix": kind.fix,
+    }
+
+
+def _test_document(test: Test) -> dict[str, Any]:
+    destination = test.target.destination
+    return {
+        "signal": test.target.signal.value,
+        "protocol": destination.protocol.value,
+        "endpoint": shown_endpoint(destination.url),
+        "source": test.target.source,
+        "headers": list(destination.headers),
+        "accepted": test.finding is None,
+        "finding": test.finding.kind.id if test.finding else None,
+    }

@@ -1,0 +1,51 @@
+"""Variables and settings as they may be shown: without header values, passwords, keys and queries.
+
+A value is shown only if it is known to be no secret. All others are shown as `HIDDEN`, because a vendor's variable may be a credential.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from heliograph.delivery.transport.endpoint import shown_endpoint
+
+HIDDEN: Final = "(set, not shown)"
+
+_SIGNAL: Final = r"((TRACES|METRICS|LOGS)_)?"
+_PLAIN: Final = re.compile(
+    rf"OTEL_EXPORTER_OTLP_{_SIGNAL}(PROTOCOL|TIMEOUT|COMPRESSION|INSECURE|CERTIFICATE|CLIENT_CERTIFICATE|CLIENT_KEY)"
+    r"|OTEL_(TRACES|METRICS|LOGS)_EXPORTER|OTEL_TRACES_SAMPLER(_ARG)?|OTEL_SERVICE_NAME|OTEL_SDK_DISABLED|OTEL_PROPAGATORS"
+    r"|OTEL_(BSP|BLRP|METRIC_EXPORT)_\w+|OTEL_\w+_LIMIT|OTEL_CONFIG_FILE|OTEL_PYTHON_ID_GENERATOR|DATASETTE_LOAD_PLUGINS"
+    r"|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|no_proxy",
+    re.IGNORECASE,
+)
+_URL: Final = re.compile(rf"OTEL_EXPORTER_OTLP_{_SIGNAL}ENDPOINT|(https?|all)_proxy", re.IGNORECASE)
+_NAMES_ONLY: Final = re.compile(rf"OTEL_EXPORTER_OTLP_{_SIGNAL}HEADERS|OTEL_RESOURCE_ATTRIBUTES")
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
+
+
+def is_shown(variable: str) -> bool:
+    """Return True if a variable belongs to the set-up of telemetry."""
+    return variable.startswith("OTEL_") or any(each.fullmatch(variable) for each in (_PLAIN, _URL))
+
+
+def shown_variable(variable: str, value: str) -> str:
+    """Return the value of a variable as it may be shown."""
+    if _PLAIN.fullmatch(variable):
+        return value
+    if _URL.fullmatch(variable):
+        return shown_endpoint(value)
+    return shown_names(value) if _NAMES_ONLY.fullmatch(variable) else HIDDEN
+
+
+def shown_names(pairs: str) -> str:
+    """Return a list of ``name=value`` without its values.
+
+    A text that may be a value is hidden, too: a base64 text without a name ends in ``=``.
+
+    >>> shown_names("authorization=Bearer abc,x-team=7")
+    'authorization=…, x-team=…'
+    """
+    parts = (part.strip().partition("=") for part in pairs.split(",") if part.strip())
+    return ", ".join(f"{name}=…" if _NAME.fullmatch(name) and value.strip("= ") else HIDDEN for name, _, value in parts)

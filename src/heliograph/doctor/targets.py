@@ -1,0 +1,123 @@
+"""The endpoints that the environment selects for each signal, and the mistakes that can be seen without asking a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from typing import Final
+
+from heliograph.delivery.transport.destination import Destination
+from heliograph.delivery.transport.endpoint import scheme_of
+from heliograph.delivery.transport.environment import destination_from_env
+from heliograph.delivery.transport.explain import explain_endpoint
+from heliograph.doctor import findings
+from heliograph.doctor.findings import Finding
+from heliograph.errors import SettingsError
+from heliograph.sdk.explained import endpoint_of, endpoint_problem
+from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySignal, select
+from heliograph.settings import Settings
+from heliograph.telemetry.missing_providers import CONFIG_FILE
+from heliograph.telemetry.providers import is_disabled
+
+ENVIRONMENT: Final = "environment"
+"""The subject of findings about no signal in particular."""
+
+_PROTOCOLS: Final = {exporter: protocol for protocol, exporter in OTLP_BY_PROTOCOL.items()}
+_OFF_SAMPLERS: Final = frozenset({"always_off", "parentbased_always_off"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """An endpoint that a signal is exported to.
+
+    Attributes:
+        signal: The signal.
+        destination: The endpoint.
+        source: The variable that names the endpoint, or ``default``.
+    """
+
+    signal: TelemetrySignal
+    destination: Destination
+    source: str
+
+
+def find_targets(environ: Mapping[str, str], settings: Settings) -> tuple[list[Target], list[Finding]]:
+    """Return the endpoints that telemetry is exported to over OTLP, and the findings about the environment."""
+    if is_disabled(environ):
+        return [], [Finding(kind=findings.DISABLED, subject=ENVIRONMENT, detail="OTEL_SDK_DISABLED is true")]
+    if environ.get(CONFIG_FILE):
+        return [], [Finding(kind=findings.CONFIG_FILE, subject=ENVIRONMENT, detail=f"{CONFIG_FILE} is set")]
+    targets: list[Target] = []
+    found = list(_sampler_findings(environ))
+    for signal in TelemetrySignal:
+        selection = select(signal, environ)
+        found += _selection_findings(signal, selection, environ)
+        for exporter in selection.exporters:
+            if exporter.name in _PROTOCOLS:
+                target, problems = _target(signal, exporter, environ, settings)
+                targets += [target] if target else []
+                found += problems
+    if not targets and not any(each.kind.is_problem for each in found):
+        found.append(Finding(kind=findings.NOTHING_TESTED, subject=ENVIRONMENT, detail="no signal is exported by OTLP"))
+    return targets, found
+
+
+def _sampler_findings(environ: Mapping[str, str]) -> Iterator[Finding]:
+    sampler = environ.get("OTEL_TRACES_SAMPLER", "")
+    if sampler in _OFF_SAMPLERS:
+        subject = TelemetrySignal.TRACES.value
+        yield Finding(kind=findings.NOT_SAMPLED, subject=subject, detail=f"OTEL_TRACES_SAMPLER is {sampler}")
+
+
+def _selection_findings(signal: TelemetrySignal, selection: Selection, environ: Mapping[str, str]) -> Iterator[Finding]:
+    for problem in selection.problems:
+        yield Finding(kind=findings.WRONG_VARIABLE, subject=signal.value, detail=problem)
+    for exporter in selection.exporters:
+        if exporter.name not in _PROTOCOLS:
+            detail = f"{signal.exporter_variable} names {exporter.name}"
+            yield Finding(kind=findings.NOT_OTLP_EXPORTER, subject=signal.value, detail=detail)
+    if not selection.exporters and not selection.problems:
+        detail = f"{signal.exporter_variable} is {environ.get(signal.exporter_variable, '')}"
+        yield Finding(kind=findings.NOT_EXPORTED, subject=signal.value, detail=detail)
+
+
+def _target(
+    signal: TelemetrySignal, exporter: EntryPoint, environ: Mapping[str, str], settings: Settings
+) -> tuple[Target | None, list[Finding]]:
+    """Return the endpoint of an exporter; `None` with the findings if it cannot be used."""
+    variable, endpoint = endpoint_of(signal, environ)
+    is_outbox = signal is TelemetrySignal.LOGS and settings.outbox is not None
+    read = environ if is_outbox else _as_the_exporter_reads(signal, exporter, environ)
+    problems = [] if is_outbox else [problem for problem in [endpoint_problem(exporter, signal, environ)] if problem]
+    destination = None
+    try:
+        destination = destination_from_env(
+            read, allow_plaintext=not is_outbox or settings.outbox_allow_plaintext, signal=signal.value
+        )
+    except SettingsError as error:
+        # A mistake that both find is in the words of the exporter's check, which knows the signal.
+        problems += [each for each in error.problems if not (problems and each.startswith(f"{variable}:"))]
+    if problems or destination is None:
+        return None, [_problem(signal, problem, variable, endpoint) for problem in problems]
+    return Target(signal=signal, destination=destination, source=variable if endpoint else "default"), []
+
+
+def _as_the_exporter_reads(signal: TelemetrySignal, exporter: EntryPoint, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for one of the SDK's exporters, which may be named itself instead of its protocol.
+
+    Without its timeouts: the exporters read seconds, and the outbox milliseconds, as the specification says.
+    """
+    read = {name: value for name, value in environ.items() if not name.endswith("_TIMEOUT")}
+    read[f"OTEL_EXPORTER_OTLP_{signal.value.upper()}_PROTOCOL"] = _PROTOCOLS[exporter.name]
+    return read
+
+
+def _problem(signal: TelemetrySignal, problem: str, variable: str, endpoint: str | None) -> Finding:
+    kind = findings.WRONG_VARIABLE
+    if endpoint is not None and problem.startswith(f"{variable}:"):
+        if scheme_of(endpoint) is None:
+            kind = findings.NO_SCHEME
+        elif explain_endpoint(endpoint) is not None and variable == "OTEL_EXPORTER_OTLP_ENDPOINT":
+            kind = findings.PATH_IN_BASE
+    return Finding(kind=kind, subject=signal.value, detail=problem)

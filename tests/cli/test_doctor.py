@@ -1,0 +1,42 @@
+"""`heliograph doctor`: its exit status, its two forms of output, and a canary that is in none of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from backends import Collector, free_port
+from heliograph.cli.main import cli
+from processes import clean_environment, run
+
+
+def test_all_is_well(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit status is 0."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.otlp_http_endpoint)
+    result = CliRunner().invoke(cli, ["doctor", "--json"])
+    document = json.loads(result.output)
+
+    assert result.exit_code == 0
+    assert document["ok"]
+    assert [test["accepted"] for test in document["tests"]] == [True, True, True]
+
+
+def test_something_is_wrong(tmp_path: Path) -> None:
+    """The exit status is 1, and nothing is on the standard error: no line of gRPC's own."""
+    for protocol in ("grpc", "http/protobuf"):
+        environ = clean_environment(
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"https://localhost:{free_port()}",
+            OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+            OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer canary-7f3a",
+            HELIOGRAPH_SECRET="canary-7f3a",
+        )
+        ran = run([sys.executable, "-m", "heliograph", "doctor"], cwd=tmp_path, env=environ)
+
+        assert (ran.returncode, ran.stderr) == (1, "")
+        assert "H020 traces, metrics, logs: The endpoint cannot be reached" in ran.stdout
+        assert "OTEL_EXPORTER_OTLP_HEADERS = authorization=… (environment)" in ran.stdout
+        assert "canary" not in ran.stdout

@@ -1,0 +1,85 @@
+"""The report as text and as JSON."""
+
+from __future__ import annotations
+
+from heliograph.delivery.transport.destination import Destination, Headers, OtlpProtocol
+from heliograph.doctor import findings
+from heliograph.doctor.effective import Setting
+from heliograph.doctor.findings import Finding
+from heliograph.doctor.owners import Owner
+from heliograph.doctor.records import new_test_record
+from heliograph.doctor.report import Report, Test
+from heliograph.doctor.targets import Target
+from heliograph.sdk.exporters import TelemetrySignal
+
+TARGET = Target(
+    signal=TelemetrySignal.LOGS,
+    destination=Destination(
+        protocol=OtlpProtocol.HTTP,
+        url="http://backend/v1/logs?key=canary",
+        headers=Headers({"authorization": "canary"}),
+        proxy="http://me:canary@proxy:8080",
+    ),
+    source="default",
+)
+REFUSED = Finding(kind=findings.FORBIDDEN, subject="logs", detail="HTTP 403")
+NOTE = Finding(kind=findings.NOT_EXPORTED, subject="traces", detail="OTEL_TRACES_EXPORTER is none")
+
+
+def report(*found: Finding, tests: tuple[Test, ...] = ()) -> Report:
+    return Report(
+        versions={"python": "3.11"},
+        settings=[
+            Setting(name="HELIOGRAPH_NAMESPACE", value="shop", source="environment"),
+            Setting(name="HELIOGRAPH_OUTBOX", value="none", source="default"),
+        ],
+        variables=[],
+        owners=[Owner(signal=TelemetrySignal.LOGS, owner="")],
+        record=new_test_record({"service.name": "shop"}),
+        tests=tests,
+        findings=found,
+    )
+
+
+def test_lines_for_people() -> None:
+    """Each finding has its id, its detail and its fix. Credentials are not shown."""
+    lines = "\n".join(report(REFUSED, NOTE, tests=(Test(target=TARGET, finding=REFUSED),)).lines())
+
+    assert "  HELIOGRAPH_NAMESPACE = shop (environment)\n  1 settings of heliograph have their defaults\n" in lines
+    assert (
+        "  logs     http://backend/v1/logs (http/protobuf, from default, headers authorization, proxy http://proxy:8080): "
+        "NOT ACCEPTED, H031\n"
+    ) in lines
+    assert f"  H031 logs: {findings.FORBIDDEN.title}\n       HTTP 403\n       {findings.FORBIDDEN.fix}\n" in lines
+    assert "  H006 traces: A signal is not exported (to know, no problem)\n" in lines
+    assert lines.endswith("Something is wrong.")
+    assert "canary" not in lines
+
+
+def test_notes_are_no_problem() -> None:
+    """Only problems count."""
+    well = report(NOTE, tests=(Test(target=TARGET, finding=None),))
+
+    assert well.is_well
+    assert list(well.lines())[-1] == "  All is well."
+    assert "  none was sent" in report(NOTE).lines()
+
+
+def test_json() -> None:
+    """It has the same content."""
+    document = report(REFUSED, tests=(Test(target=TARGET, finding=REFUSED),)).to_json()
+
+    assert (document["ok"], document["providers"]) == (False, {"logs": None})
+    assert document["tests"] == [
+        {
+            "signal": "logs",
+            "protocol": "http/protobuf",
+            "endpoint": "http://backend/v1/logs",
+            "source": "default",
+            "headers": ["authorization"],
+            "accepted": False,
+            "finding": "H031",
+        }
+    ]
+    assert document["findings"][0]["id"] == "H031"
+    assert "canary" not in str(document)

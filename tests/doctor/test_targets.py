@@ -1,0 +1,88 @@
+"""The endpoints of each signal, and the mistakes that need no server to be seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from heliograph.doctor.targets import find_targets
+from heliograph.sdk.exporters import TelemetrySignal
+from heliograph.settings import Settings
+
+
+def ids(environ: dict[str, str], **settings: Any) -> list[tuple[str, str]]:
+    """Return the id and the subject of each finding."""
+    _, found = find_targets(environ, Settings(**settings))
+    return [(each.kind.id, each.subject) for each in found]
+
+
+def test_targets_are_those_of_the_exporters() -> None:
+    """An endpoint of one signal is used as it is. An exporter that is named itself decides the protocol."""
+    targets, found = find_targets(
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318/base",
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "https://logs:9428/insert",
+            "OTEL_METRICS_EXPORTER": "otlp_proto_grpc",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "10",
+        },
+        Settings(),
+    )
+
+    assert found == []
+    assert [(t.signal.value, t.destination.protocol.value, t.destination.url, t.source) for t in targets] == [
+        ("traces", "http/protobuf", "http://collector:4318/base/v1/traces", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("metrics", "grpc", "http://collector:4318/base", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("logs", "http/protobuf", "https://logs:9428/insert", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"),
+    ]
+
+
+def test_default_endpoint() -> None:
+    """It is the specification's."""
+    targets, _ = find_targets({}, Settings())
+
+    assert {(t.destination.url, t.source) for t in targets} == {
+        (f"http://localhost:4318/v1/{signal.value}", "default") for signal in TelemetrySignal
+    }
+
+
+ALL = [("traces",), ("metrics",), ("logs",)]
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"OTEL_SDK_DISABLED": "true"}, [("H003", "environment")]),
+        ({"OTEL_CONFIG_FILE": "otel.yaml"}, [("H004", "environment")]),
+        (
+            {f"OTEL_{name}_EXPORTER": "none" for name in ("TRACES", "METRICS", "LOGS")},
+            [("H006", "traces"), ("H006", "metrics"), ("H006", "logs"), ("H005", "environment")],
+        ),
+        ({"OTEL_LOGS_EXPORTER": "console"}, [("H007", "logs")]),
+        ({"OTEL_LOGS_EXPORTER": "otpl"}, [("H002", "logs")]),
+        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "collector:4318"}, [("H010", "logs")]),
+        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": " http://collector:4318/v1/logs"}, [("H002", "logs")]),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318/v1/logs"},
+            [("H011", "traces"), ("H011", "metrics"), ("H011", "logs")],
+        ),
+        ({"OTEL_TRACES_SAMPLER": "always_off"}, [("H012", "traces")]),
+        ({"OTEL_EXPORTER_OTLP_LOGS_HEADERS": "Bearer canary"}, [("H002", "logs")]),
+    ],
+)
+def test_mistakes_in_the_environment(environ: dict[str, str], expected: list[tuple[str, str]]) -> None:
+    """Each has its own id."""
+    assert ids(environ) == expected
+
+
+def test_outbox_reads_the_environment_itself(tmp_path: Path) -> None:
+    """It is stricter: its timeout is in milliseconds, and credentials need TLS."""
+    environ = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=canary",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "10",
+    }
+
+    assert ids(environ) == []
+    assert ids(environ, outbox=tmp_path) == [("H002", "logs"), ("H002", "logs")]
