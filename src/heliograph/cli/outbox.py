@@ -18,7 +18,6 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from heliograph.cli.outbox_aside import damaged, dead
 from heliograph.cli.outbox_directory import (
-    OutboxState,
     batches,
     directory_option,
     json_option,
@@ -30,6 +29,7 @@ from heliograph.cli.terminal import echo
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import to_request
 from heliograph.delivery.journal.filesystems import filesystem_of, keeps_reserved_space
+from heliograph.delivery.state import OutboxState
 from heliograph.otlp import to_json_line
 from heliograph.values.text import counted
 

@@ -6,7 +6,6 @@ A person decides about both. Until then, ``status`` and ``drain`` report them by
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 from pathlib import Path
 
@@ -15,9 +14,8 @@ import click
 from heliograph.cli.outbox_directory import directory_option, json_option, open_outbox
 from heliograph.cli.terminal import echo, echo_lines
 from heliograph.delivery.dead_letters import DeadLetter, DeadLetters
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import decode_record
-from heliograph.delivery.journal.writer import JournalWriter
+from heliograph.delivery.requeue import requeue as requeue_letters
 from heliograph.errors import OutboxError
 from heliograph.otlp import to_json_document
 from heliograph.values.text import counted, display
@@ -62,8 +60,7 @@ def requeue(numbers: tuple[int, ...], directory: Path | None, *, every: bool) ->
     """Move dead letters back into the outbox, to be sent again."""
     box = open_outbox(directory)
     found = _find_dead(box.dead_letters, numbers, every=every)
-    for _, group in itertools.groupby(found, key=lambda letter: letter.header):
-        _move_back(box, box.dead_letters, list(group))
+    requeue_letters(box, found)
     echo(
         f"Requeued: {len(found)}. To send now, run `heliograph outbox drain`; otherwise the next process that uses the outbox does."
     )
@@ -102,21 +99,6 @@ def _find_dead(letters: DeadLetters, numbers: tuple[int, ...], *, every: bool) -
 def _check_choice(named: tuple[object, ...], *, every: bool, what: str) -> None:
     if bool(named) == every:
         raise click.UsageError(f"name {what}, or use --all (one of the two)")
-
-
-def _move_back(box: OutboxDirectory, letters: DeadLetters, group: list[DeadLetter]) -> None:
-    """Move dead letters of one resource to a new folder, which is an orphan afterwards.
-
-    The records are on the disk before they are deleted from the dead letters. If the machine stops in between, they exist
-    twice, and are delivered twice; the other order could lose them.
-    """
-    lock = box.create_folder()
-    writer = JournalWriter(lock.folder, group[0].header, durable=True)
-    for letter in group:
-        writer.append(letter.entry.scope, letter.entry.encoded)
-    writer.close()
-    lock.release()
-    letters.remove(letter.id for letter in group)
 
 
 def _to_dict(letter: DeadLetter) -> dict[str, object]:

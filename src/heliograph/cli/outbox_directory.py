@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Batch
-from heliograph.delivery.journal.order import last_sequence
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.errors import OutboxError
 from heliograph.settings import Settings
@@ -64,75 +62,3 @@ def batches(folder: Path, reader: JournalReader, *, max_records: int = _BATCH_RE
         return
     except OSError as error:
         raise OutboxError(folder, str(error)) from error
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutboxState:
-    """The state of an outbox.
-
-    Attributes:
-        folders: The folders that can be read, with the records that wait in each.
-        stuck: A sentence for each folder or file that cannot be read, or must not be trusted.
-        dead_letters: The number of dead letters.
-        damaged_files: The number of files with bytes that could not be read.
-    """
-
-    folders: list[dict[str, Any]]
-    stuck: list[str]
-    dead_letters: int
-    damaged_files: int
-
-    @classmethod
-    def of(cls, box: OutboxDirectory) -> OutboxState:
-        """Return the state of an outbox as it is now."""
-        folders, stuck, dead_letters = [], [str(each) for each in box.untrusted_entries()], 0
-        for folder in box.folders():
-            try:
-                found = _read_state(box, folder)
-            except OutboxError as error:
-                stuck.append(str(error))
-            else:
-                folders += [] if found is None else [found]
-        try:
-            dead_letters = box.dead_letters.count()
-        except OutboxError as error:
-            stuck.append(str(error))
-        return cls(folders=folders, stuck=stuck, dead_letters=dead_letters, damaged_files=len(box.damaged_files()))
-
-    @property
-    def waiting(self) -> int:
-        """The number of records that wait."""
-        return sum(each["waiting"] for each in self.folders)
-
-    @property
-    def is_clean(self) -> bool:
-        """True if nothing waits, is stuck, is dead or was damaged."""
-        return not (self.waiting or self.stuck or self.dead_letters or self.damaged_files)
-
-    def totals(self) -> dict[str, int]:
-        """Return the numbers by name."""
-        return {"waiting": self.waiting, "dead_letters": self.dead_letters, "damaged_files": self.damaged_files}
-
-
-def _read_state(box: OutboxDirectory, folder: Path) -> dict[str, Any] | None:
-    """Return the state of a folder, or `None` if it was deleted meanwhile.
-
-    Raises:
-        OutboxError: The folder cannot be read.
-    """
-    try:
-        reader = JournalReader(folder, is_live=True, read_only=True)
-        waiting = max(0, last_sequence(folder) - reader.acknowledged)
-        batch = reader.read(max_bytes=1, max_records=1)
-        reader.close()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise OutboxError(folder, f"it cannot be read: {error}") from error
-    return {
-        "folder": folder.name,
-        "held": box.is_locked(folder),
-        "waiting": waiting,
-        "delivered": reader.acknowledged,
-        "oldest_age": 0.0 if batch is None else round(batch.entries[0].age_seconds, 1),
-    }

@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import click
 
-from heliograph.cli.outbox_directory import OutboxState, directory_option, json_option, open_outbox
+from heliograph.cli.outbox_directory import directory_option, json_option, open_outbox
 from heliograph.cli.terminal import echo
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.orphans import Orphan, adopt
 from heliograph.delivery.sender import Sender
+from heliograph.delivery.state import OutboxState
 from heliograph.delivery.transport.environment import destination_from_env
 from heliograph.delivery.transport.open import open_transport
 from heliograph.delivery.worker import MAX_OPEN_ORPHANS

@@ -122,6 +122,16 @@ class DeadLetters:
             for row in rows:
                 yield _from_row(row)
 
+    def newest(self, count: int) -> list[DeadLetter]:
+        """Return the dead letters that were added last, the newest first.
+
+        Raises:
+            OutboxError: The file cannot be read, or is not a file of dead letters. A missing file is no error.
+        """
+        with self._outbox_errors(), self._file.reading() as connection:
+            rows = connection.execute("select * from dead_letters order by id desc limit ?", [count]).fetchall()
+        return [_from_row(row) for row in rows]
+
     def count(self) -> int:
         """Return the number of dead letters.
 

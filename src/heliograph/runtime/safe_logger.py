@@ -15,6 +15,7 @@ import traceback
 
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.runtime.program_failures import ProgramCode, report
+from heliograph.runtime.recent_failures import note_failure
 
 
 class SafeLogger:
@@ -54,6 +55,7 @@ class SafeLogger:
             error: The exception whose traceback is logged.
             stacklevel: The number of the caller whose line is logged: 1 is the one of this function, 2 is that one's caller.
         """
+        note_failure(level, message, error)
         try:
             # Without any logging configuration Python prints the message alone, which says nothing of its origin.
             if not self._logger.hasHandlers():

@@ -18,7 +18,11 @@ if is_supported(__version__):
         from heliograph.integrations.datasette.plugin import (  # noqa: F401 — pluggy finds the hooks here
             actor_from_request,
             asgi_wrapper,
+            menu_links,
+            prepare_jinja2_environment,
+            register_actions,
             register_events,
+            register_routes,
             register_token_handler,
             shutdown,
             startup,

@@ -26,8 +26,8 @@ import asyncio
 import os
 import sys
 import weakref
-from collections.abc import Awaitable, Callable, Generator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from datasette.plugins import pm
 from datasette.utils import StartupError
@@ -38,6 +38,7 @@ from heliograph.hooks.plugin_checks import warn_of_uncalled_hooks
 from heliograph.hooks.specs import hookimpl
 from heliograph.integrations.datasette.created_tokens import with_created_tokens, with_token_id
 from heliograph.integrations.datasette.instance_state import state_of
+from heliograph.integrations.datasette.page import views
 from heliograph.integrations.datasette.process_providers import ProcessProviders
 from heliograph.integrations.datasette.request_actor import App, keep_request, with_request_actor
 from heliograph.runtime.limited_log import LimitedLog
@@ -49,7 +50,9 @@ from heliograph.tokens.events import TOKEN_EVENTS, TokenCreated
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
+    from datasette.permissions import Action
     from datasette.utils.asgi import Request
+    from jinja2 import Environment
 
 logger: Final = SafeLogger(SCOPE)
 
@@ -138,6 +141,30 @@ def asgi_wrapper(datasette: Datasette) -> Callable[[App], App]:
 def actor_from_request(request: Request) -> None:
     """Keep the request, whose actor Datasette is about to determine. Return `None`: other plugins find the actor."""
     keep_request(request)
+
+
+@hookimpl
+def register_actions() -> Sequence[Action]:
+    """Return the permissions of the page ``/-/heliograph``."""
+    return views.ACTIONS
+
+
+@hookimpl
+def register_routes() -> Sequence[tuple[str, views.View]]:
+    """Return the routes of the page ``/-/heliograph``."""
+    return views.ROUTES
+
+
+@hookimpl
+def menu_links(datasette: Datasette, actor: dict[str, Any] | None) -> Awaitable[list[dict[str, str]]]:
+    """Return the menu's entry of the page ``/-/heliograph``."""
+    return views.menu_links(datasette, actor)
+
+
+@hookimpl
+def prepare_jinja2_environment(env: Environment) -> None:
+    """Let Datasette find the template of the page."""
+    env.loader = views.with_templates(env.loader)
 
 
 @hookimpl

@@ -1,0 +1,106 @@
+"""All that the page shows, as data. Reading it takes files: call it in a thread.
+
+Nothing here quotes a message of an exception or of a server, or a value of an event: they may hold what the page's reader may not see.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from heliograph.delivery.dead_letters import DeadLetter
+from heliograph.delivery.folders import OutboxDirectory
+from heliograph.delivery.state import OutboxState
+from heliograph.errors import OutboxError, QuarantineError
+from heliograph.quarantine.store import Quarantine
+from heliograph.runtime.recent_failures import Failure, recent_failures
+from heliograph.schema.export.catalogue import catalogue
+from heliograph.schema.model.event import EventSchema
+from heliograph.settings import Settings
+from heliograph.version import __version__
+
+Json: TypeAlias = "dict[str, Any]"
+
+MAX_DEAD_LETTERS: Final = 20
+"""The number of dead letters that are listed, the newest ones."""
+MAX_FOLDERS: Final = 20
+"""The number of folders of the outbox that are listed, those in which most records wait."""
+
+
+def report(settings: Settings, schemas: Iterable[EventSchema]) -> Json:
+    """Return the report of this process.
+
+    Args:
+        settings: The settings of the plugin.
+        schemas: The schemas of the registered events.
+    """
+    return {
+        "process": {"pid": os.getpid(), "heliograph": __version__},
+        "failures": [_failure(each) for each in recent_failures()],
+        "outbox": _outbox(settings),
+        "quarantine": _quarantine(settings.quarantine),
+        "events": [asdict(entry) for entry in catalogue(schemas)],
+    }
+
+
+def open_outbox(settings: Settings) -> OutboxDirectory | None:
+    """Return the outbox of the settings; `None` if there is none, or if it was not created yet.
+
+    Raises:
+        OutboxError: It cannot be used.
+    """
+    if settings.outbox is None or not settings.outbox.is_dir():
+        return None
+    return OutboxDirectory(settings.outbox, max_bytes=settings.outbox_max_bytes)
+
+
+def _failure(failure: Failure) -> Json:
+    return {
+        "time": datetime.fromtimestamp(failure.time, tz=timezone.utc).isoformat(timespec="seconds"),
+        "level": logging.getLevelName(failure.level).lower(),
+        "error": failure.error,
+        "text": failure.text,
+    }
+
+
+def _outbox(settings: Settings) -> Json | None:
+    """Return the state of the outbox; `None` if the settings name none."""
+    if settings.outbox is None:
+        return None
+    found: Json = {"directory": str(settings.outbox), "is_there": settings.outbox.is_dir()}
+    try:
+        box = open_outbox(settings)
+        return found if box is None else {**found, **_state(box, settings)}
+    except (OutboxError, OSError) as error:
+        return {**found, "problem": type(error).__name__}
+
+
+def _state(box: OutboxDirectory, settings: Settings) -> Json:
+    state = OutboxState.of(box)
+    fullest = sorted(state.folders, key=lambda folder: folder["waiting"], reverse=True)
+    return {
+        **state.totals(),
+        "bytes": box.space.used(),
+        "max_bytes": settings.outbox_max_bytes,
+        "stuck": len(state.stuck),
+        "folders": fullest[:MAX_FOLDERS],
+        "letters": [_letter(each) for each in box.dead_letters.newest(MAX_DEAD_LETTERS)] if state.dead_letters else [],
+    }
+
+
+def _letter(letter: DeadLetter) -> Json:
+    return {name: getattr(letter, name) for name in ("id", "died", "event_name", "reason", "uid")}
+
+
+def _quarantine(path: Path) -> Json:
+    found: Json = {"file": str(path), "events": {}}
+    try:
+        return {**found, "events": Quarantine(path).counts()}
+    except (QuarantineError, sqlite3.Error, OSError) as error:
+        return {**found, "problem": type(error).__name__}

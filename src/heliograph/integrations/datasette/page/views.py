@@ -1,0 +1,132 @@
+"""The routes of the page, their permissions, and the form that requeues dead letters.
+
+Both permissions are denied by default, as those of all actions without a default are. Datasette protects forms against other sites.
+
+Threads: a view runs in Datasette's event loop, and reads or changes files in another thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from datasette.permissions import Action
+from datasette.utils.asgi import Response
+from jinja2 import BaseLoader, ChoiceLoader, PackageLoader
+
+from heliograph.errors import OutboxError
+from heliograph.integrations.datasette.instance_state import state_of
+from heliograph.settings import Settings
+from heliograph.values.text import counted
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+    from datasette.utils.asgi import Request
+
+    from heliograph.integrations.datasette.page.report import Json
+
+View: TypeAlias = "Callable[[Datasette, Request], Awaitable[Response]]"
+
+VIEW: Final = "heliograph-view"
+REQUEUE: Final = "heliograph-requeue"
+
+ACTIONS: Final = (
+    Action(name=VIEW, description="View the state of telemetry, and the catalogue of events"),
+    Action(name=REQUEUE, description="Send dead letters of the outbox again", also_requires=VIEW),
+)
+PATH: Final = "-/heliograph"
+
+
+def with_templates(loader: BaseLoader | None) -> BaseLoader:
+    """Return a loader of templates that finds the page's, after the given one: a file of the user replaces ours."""
+    ours = PackageLoader("heliograph.integrations.datasette.page")
+    return ours if loader is None else ChoiceLoader([loader, ours])
+
+
+async def menu_links(datasette: Datasette, actor: dict[str, Any] | None) -> list[dict[str, str]]:
+    """Return the entry of the menu, for an actor who may view the page."""
+    if not await datasette.allowed(action=VIEW, actor=actor):
+        return []
+    return [{"href": datasette.urls.path(PATH), "label": "Telemetry"}]
+
+
+async def page(datasette: Datasette, request: Request) -> Response:
+    """Return the page.
+
+    Raises:
+        Forbidden: The actor may not view it.
+    """
+    found = await _report(datasette, request)
+    may_requeue = await datasette.allowed(action=REQUEUE, actor=request.actor)
+    context = {"report": found, "may_requeue": may_requeue, "path": datasette.urls.path(PATH)}
+    html = await datasette.render_template("heliograph.html", context, request=request, view_name="heliograph")
+    return Response.html(html, headers=_PRIVATE)
+
+
+async def page_json(datasette: Datasette, request: Request) -> Response:
+    """Return what the page shows, as JSON.
+
+    Raises:
+        Forbidden: The actor may not view it.
+    """
+    return Response.json(await _report(datasette, request), headers=_PRIVATE)
+
+
+_PRIVATE: Final = {"Cache-Control": "private, no-store"}
+
+
+async def _report(datasette: Datasette, request: Request) -> Json:
+    from heliograph.integrations.datasette.page.report import report  # here, because most processes never show the page
+
+    await datasette.ensure_permission(action=VIEW, actor=request.actor)
+    state = state_of(datasette)
+    return await asyncio.to_thread(report, state.settings, [*state.schemas.values(), *state.schemas.own])
+
+
+async def requeue_letters(datasette: Datasette, request: Request) -> Response:
+    """Put one dead letter back into the outbox, by the form field ``id``, or all of them, without it. Return to the page.
+
+    Raises:
+        Forbidden: The actor may not do it.
+    """
+    if request.method != "POST":
+        return Response.text("Use POST.", status=405, headers={"Allow": "POST"})
+    await datasette.ensure_permission(action=REQUEUE, actor=request.actor)
+    number = (await request.form()).get("id", "")
+    try:
+        count = await asyncio.to_thread(_requeue, state_of(datasette).settings, number)
+    except (OutboxError, OSError) as error:
+        datasette.add_message(request, f"The outbox cannot be changed ({type(error).__name__}).", datasette.ERROR)
+    else:
+        datasette.add_message(request, f"{counted(count, 'dead letter')} will be sent again.")
+    return Response.redirect(datasette.urls.path(PATH))
+
+
+def _requeue(settings: Settings, number: str) -> int:
+    """Requeue the dead letter with this number, or all of them if it is empty. Return how many there were.
+
+    Raises:
+        OSError: The disk is full or fails.
+        OutboxError: The outbox cannot be used.
+    """
+    from heliograph.delivery.requeue import requeue  # here, as in `_report`
+    from heliograph.integrations.datasette.page.report import open_outbox
+
+    box = open_outbox(settings)
+    if box is None or (number and not _NUMBER.fullmatch(number)):
+        return 0
+    letters = list(box.dead_letters.find([int(number)] if number else []))
+    requeue(box, letters)
+    return len(letters)
+
+
+_NUMBER: Final = re.compile("[0-9]{1,18}")  # what SQLite can hold
+
+
+ROUTES: Final[tuple[tuple[str, View], ...]] = (
+    (r"^/-/heliograph$", page),
+    (r"^/-/heliograph\.json$", page_json),
+    (r"^/-/heliograph/requeue$", requeue_letters),
+)
