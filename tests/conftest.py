@@ -28,8 +28,21 @@ for _name in list(os.environ):
     if _name.startswith(("OTEL_", "HELIOGRAPH_")) and _name != "HELIOGRAPH_BACKENDS":
         del os.environ[_name]
 
+_LONGEST_ID = 50
+"""The longest text that is part of a test's name."""
+
 hypothesis.settings.register_profile("tests", deadline=None, max_examples=100)
 hypothesis.settings.load_profile("tests")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes and long texts by their parameter.
+
+    Tokens and compressed bytes differ from process to process, and the processes of pytest-xdist must agree on the names of tests.
+    """
+    if isinstance(val, bytes) or (isinstance(val, str) and len(val) > _LONGEST_ID):
+        return argname
+    return None
 
 
 @pytest.fixture

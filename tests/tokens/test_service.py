@@ -142,7 +142,7 @@ async def test_rejected_token_is_not_passed_to_the_next_handler(telemetry: Telem
     assert second.calls == []
 
 
-@pytest.mark.parametrize("thing", ["text", 1, object(), Prefixed, {"name": "first"}], ids=repr)
+@pytest.mark.parametrize("thing", ["text", 1, object(), Prefixed, {"name": "first"}])
 async def test_plugin_that_returns_no_token_handler_is_an_error(telemetry: Telemetry, thing: object) -> None:
     """The message names the class of the returned object, and what to return instead."""
     async with telemetry.host(Handlers([thing])) as host:

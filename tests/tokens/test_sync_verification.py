@@ -33,6 +33,20 @@ def test_signed_token_is_verified_in_the_calling_thread(telemetry: Telemetry) ->
     assert spans == ["valid", "unrecognized", "invalid"]
 
 
+def test_verification_starts_the_host(telemetry: Telemetry) -> None:
+    """It may be the first thing that a program asks of a host."""
+    issuer, host = telemetry.host(), telemetry.host()
+    token = issuer.call(issuer.create_token, "alice")
+    try:
+        actor = host.verify(token)
+    finally:
+        issuer.shutdown()
+        host.shutdown()
+
+    assert actor is not None
+    assert actor["id"] == "alice"
+
+
 def test_token_of_a_database_is_read_once(telemetry: Telemetry) -> None:
     """A revocation has an effect at once."""
     settings = Settings(secret=(SECRET,), token_handlers=("database",), token_database=Path(":memory:"))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zlib import crc32
 
-from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.journal.frames import Header, Scope, load_header
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.writer import JournalWriter
 
@@ -30,6 +32,20 @@ def write(folder: Path, encoded: list[bytes], **options: object) -> JournalWrite
     for number, record in enumerate(encoded):
         writer.append(SCOPE_A if number % 3 else SCOPE_B, record)
     return writer
+
+
+def header_of_version_1(header: Header) -> bytes:
+    """Return a header as version 1 of the format had it: without a copy, and without a signal."""
+    content = struct.pack("<I", len(header.schema_url)) + header.schema_url.encode() + header.resource
+    head = b"HELIOJNL" + struct.pack("<HI", 1, len(content)) + content
+    return head + struct.pack("<I", crc32(head))
+
+
+def write_as_version_1(segment: Path) -> None:
+    """Give a segment a header of version 1. Its frames are the same in both versions."""
+    whole = segment.read_bytes()
+    header, begin, _ = load_header(whole)
+    segment.write_bytes(header_of_version_1(header) + whole[begin:])
 
 
 def read_all(reader: JournalReader) -> list[bytes]:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from delivery.journal.journals import header_of_version_1
 from heliograph.delivery.journal.frames import (
     HEAD_BYTES,
     RECORD,
@@ -73,12 +74,6 @@ def test_schema_url_with_lone_surrogates_does_not_fail() -> None:
     header = Header(resource=b"resource", schema_url="https://\udc80")
 
     assert load_header(dump_header(header))[0].resource == b"resource"
-
-
-def header_of_version_1(header: Header) -> bytes:
-    content = struct.pack("<I", len(header.schema_url)) + header.schema_url.encode() + header.resource
-    head = b"HELIOJNL" + struct.pack("<HI", 1, len(content)) + content
-    return head + struct.pack("<I", crc32(head))
 
 
 def test_header_of_version_1_is_read() -> None:

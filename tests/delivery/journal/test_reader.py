@@ -6,9 +6,7 @@ The contract that it shares with the journal in memory is in `test_sources`.
 from __future__ import annotations
 
 import os
-import struct
 from pathlib import Path
-from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +23,7 @@ from delivery.journal.journals import (
     records,
     temporary_folder,
     write,
+    write_as_version_1,
 )
 from heliograph.delivery.journal.batch import LOST_SCOPE
 from heliograph.delivery.journal.cursor import read_cursor
@@ -589,12 +588,8 @@ def test_record_is_read_although_header_and_copy_are_damaged(tmp_path: Path) -> 
 def test_segments_of_version_1_are_read(tmp_path: Path, is_damaged: bool) -> None:
     """Numbers of scopes are valid within one segment there, so a damaged scope is lost, although others have the number."""
     write(tmp_path, records(300)).close()
-    content = struct.pack("<I", len(HEADER.schema_url)) + HEADER.schema_url.encode() + HEADER.resource
-    head = b"HELIOJNL" + struct.pack("<HI", 1, len(content)) + content
     for _, path in segments(tmp_path):
-        whole = path.read_bytes()
-        frames = whole[load_header(whole)[1] :]
-        path.write_bytes(head + struct.pack("<I", crc32(head)) + frames)
+        write_as_version_1(path)
     if is_damaged:
         path = segments(tmp_path)[1][1]
         path.write_bytes(path.read_bytes().replace(dump_scope(SCOPE_A), b"x" * len(dump_scope(SCOPE_A))))
