@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from heliograph import Attribute, Event, NotReplayable, Privacy, Settings, UnregisteredEvent, Validation
+from heliograph import Attribute, Event, NotReplayable, Privacy, Settings, SettingsError, UnregisteredEvent, Validation
 from heliograph.instrumentation import Instrumentation
 from heliograph.quarantine.store import Quarantine
 from heliograph.semconv import TOKEN_VERIFY
@@ -93,6 +93,15 @@ def test_invalid_event_is_replayed_from_the_quarantine_of_the_settings(telemetry
     assert (name, attributes["app.sale.price"], attributes["user.id"]) == ("app.sale", 1, "root")
     [log] = telemetry.logs
     assert (log.log_record.attributes or {})["log.record.uid"] == kept.record.uid
+
+
+def test_quarantine_that_cannot_be_used_is_an_error_at_once(telemetry: Telemetry, tmp_path: Path) -> None:
+    """The program has passed the settings itself, so nothing has checked them against the disk before."""
+    file = tmp_path / "folder" / "quarantine.db"
+    (tmp_path / "folder").write_text("no folder")
+
+    with pytest.raises(SettingsError, match="quarantine: "):
+        instrumentation_of(telemetry, Settings(validation=Validation.QUARANTINE, quarantine=file))
 
 
 def test_token_operations_use_the_actor_setting(telemetry: Telemetry) -> None:

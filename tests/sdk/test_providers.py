@@ -19,7 +19,7 @@ from heliograph.sdk.export_counts import (
     counting_exporter,
 )
 from heliograph.sdk.pipelines import Export, Pipeline
-from heliograph.sdk.providers import CountingLoggerProvider, CountingTracerProvider
+from heliograph.sdk.providers import OURS, CountingLoggerProvider, CountingTracerProvider, Ours
 from otlp_receiver import Receiver
 from processes import otlp
 from scripts import python
@@ -120,6 +120,15 @@ def test_span_that_is_not_sampled_is_not_missed(sampler: sampling.Sampler) -> No
         assert exporter.counts.start_flush().accepted == 0  # type: ignore[attr-defined]
     finally:
         provider.shutdown()
+
+
+@pytest.mark.parametrize("provider_class", OURS)
+def test_provider_without_a_pipeline_has_nothing_to_deliver(provider_class: type[Ours]) -> None:
+    """Its end can be asked for again."""
+    provider = provider_class(shutdown_on_exit=False)
+
+    assert provider.end()
+    assert provider.force_flush()
 
 
 # After the end

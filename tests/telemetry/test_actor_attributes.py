@@ -230,6 +230,14 @@ def test_secrets_inside_an_actor_are_never_exported(nested: object) -> None:
 # Actors of other shapes
 
 
+@pytest.mark.parametrize(("token_id", "is_exported"), [("t1", True), ("t" * 10_000, False), (7, False)])
+def test_id_of_the_token_is_a_short_text(token_id: object, is_exported: bool) -> None:
+    """It is exported whatever keys the setting allows, so anything else would be a way around the setting."""
+    attributes = put({"id": "root", "token_id": token_id}, "id")
+
+    assert attributes == {"user.id": "root", **({"heliograph.token.id": token_id} if is_exported else {})}
+
+
 def test_actor_that_is_not_a_mapping_is_exported_as_an_id() -> None:
     """It identifies the user better than nothing."""
     assert put("root", "*") == {"user.id": "root"}

@@ -71,9 +71,9 @@ class AtExit:
         self._child_exit.cancel()  # finalizers may run after this
         if threads_are_greenlets():
             run_within(self._timeout_seconds * 1000, self._function)
-            return
-        self._go.set()
-        self._thread.join(self._timeout_seconds)
+        else:
+            self._go.set()
+            self._thread.join(self._timeout_seconds)
 
     def cancel(self) -> None:
         """Do not call the function at exit, and end the thread. It may be called more than once."""

@@ -62,7 +62,7 @@ class _NativeThread:
     def __init__(self, function: Callable[[], object], start: Callable[..., object]) -> None:
         self._ended = False
 
-        def run() -> None:
+        def run() -> None:  # pragma: no cover — a thread that `threading` does not know is not measured
             try:
                 function()
             finally:

@@ -146,6 +146,19 @@ async def test_last_use_is_written_at_shutdown(instances, monkeypatch, tmp_path:
         assert connection.execute("select last_used from heliograph_tokens").fetchall() == [(used,)]
 
 
+async def test_database_that_fails_does_not_keep_datasette_from_stopping(instance, monkeypatch, warnings) -> None:
+    """It may be locked or gone."""
+
+    async def flush() -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(state_of(instance).database_tokens, "flush", flush)
+
+    await state_of(instance).end_tokens(100)
+
+    assert "The last use of some tokens could not be written." in warnings.text
+
+
 async def test_bad_text_is_no_server_error(instance) -> None:
     """Whatever follows `Bearer`, the response is 401 or that of an anonymous request."""
     good = await instance.create_token("alice")

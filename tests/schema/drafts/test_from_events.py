@@ -120,6 +120,11 @@ def test_events_with_impossible_names_are_skipped_and_reported() -> None:
     ]
 
 
+def test_own_events_are_neither_drafted_nor_reported() -> None:
+    """heliograph has classes for them."""
+    assert drafts_of_recorded([recorded({}, "heliograph.token_created")]) == ([], [])
+
+
 def test_attributes_that_a_class_cannot_have_are_skipped_and_reported() -> None:
     """The others are drafted. Attributes of the actor, and those that heliograph adds, are no fields and are not reported."""
     found = {
