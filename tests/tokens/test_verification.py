@@ -136,6 +136,37 @@ async def test_handlers_that_are_kept_verify_many_tokens(telemetry: Telemetry) -
     assert {each.get(HANDLER) for each in verdicts(telemetry) if each[RESULT] == "valid"} == {"one", "two"}
 
 
+@pytest.mark.parametrize(
+    ("accepting", "results"),
+    [("one", ["valid"] * 2), ("two", ["unrecognized", "valid", "valid"]), ("", ["unrecognized"] * 2)],
+)
+async def test_one_token_is_verified_twice_at_the_same_time(
+    telemetry: Telemetry, accepting: str, results: list[str]
+) -> None:
+    """No verdict of a handler is lost, although handlers that are kept cannot know which of the calls belong together."""
+    gate = asyncio.Event()
+
+    class Slow(Named):
+        async def verify_token(self, datasette: object, token: str) -> object:
+            await gate.wait()
+            return {"id": token} if self.name == accepting else None
+
+    handlers = trace_handlers([Slow("one"), Slow("two")], token_telemetry(telemetry))
+
+    async def verify() -> object:
+        for handler in handlers:
+            if actor := await handler.verify_token(None, TOKEN):  # type: ignore[attr-defined]
+                return actor["id"]
+        return None
+
+    running = [asyncio.create_task(verify()) for _ in range(2)]
+    await asyncio.sleep(0)
+    gate.set()
+
+    assert await asyncio.gather(*running) == [TOKEN if accepting else None] * 2
+    assert sorted(str(each[RESULT]) for each in verdicts(telemetry)) == results
+
+
 async def test_span_of_the_request_names_the_token(telemetry: Telemetry) -> None:
     """An accepted token is an attribute of the SERVER span, and of no other span. A rejected one is not."""
     actor = {"id": "a", "token": "mine", "token_id": "t1"}

@@ -70,11 +70,18 @@ async def verify_in_turn(
 
 
 class _Attempt:
-    """One token that is being verified: its operation, and the handlers that were asked."""
+    """One token that is being verified.
+
+    Attributes:
+        operation: Records it.
+        asked: The positions of the handlers that were asked.
+        running: The number of handlers that have not answered yet.
+    """
 
     def __init__(self, operation: TokenOperation) -> None:
         self.operation = operation
         self.asked: set[int] = set()
+        self.running = 0
 
 
 class Verification:
@@ -113,46 +120,52 @@ class Verification:
         attempt = self._attempt(position, token)
         operation = attempt.operation
         entered = operation.enter()
+        attempt.running += 1
         try:
             actor = await handler.verify_token(datasette, token)
         except BaseException as error:
             set_failure(operation, name, token, error)
             operation.leave(entered)
-            self._end(token)
+            operation.measure()
+            self._end(token, attempt)
             raise
+        finally:
+            attempt.running -= 1
         operation.leave(entered)
         operation.measure()
         if actor is not None:
             actor = set_actor(operation, name, token, actor)
-            self._end(token)
-            return actor
-        if len(attempt.asked) >= self.handlers:
+            self._end(token, attempt)
+        elif len(attempt.asked) >= self.handlers or self._attempts.get(token) is not attempt:
             operation.result = UNRECOGNIZED
-            self._end(token)
-        return None
+            self._end(token, attempt)
+        return actor
 
     def _attempt(self, position: int, token: str) -> _Attempt:
         attempt = self._attempts.get(token)
         if attempt is not None and position in attempt.asked:  # the host begins anew
-            self._end(token, result=UNRECOGNIZED)
+            if (
+                not attempt.running
+            ):  # else it ends when its handler returns: the host verifies the token twice at the same time
+                self._give_up(token, attempt)
             attempt = None
         if attempt is None:
             attempt = self._attempts[token] = _Attempt(self._telemetry.begin(TOKEN_VERIFY))
         attempt.asked.add(position)
         return attempt
 
-    def _end(self, token: str, *, result: str | None = None) -> None:
-        attempt = self._attempts.pop(token, None)
-        if attempt is not None:
-            if result is None:
-                attempt.operation.measure()
-            else:
-                attempt.operation.result = result
-            self._telemetry.end(attempt.operation)
+    def _give_up(self, token: str, attempt: _Attempt) -> None:
+        attempt.operation.result = UNRECOGNIZED
+        self._end(token, attempt)
+
+    def _end(self, token: str, attempt: _Attempt) -> None:
+        if self._attempts.get(token) is attempt:
+            del self._attempts[token]
+        self._telemetry.end(attempt.operation)
 
     def __del__(self) -> None:
-        for token in list(self._attempts):
-            self._end(token, result=UNRECOGNIZED)
+        for token, attempt in list(self._attempts.items()):
+            self._give_up(token, attempt)
 
 
 def set_actor(operation: TokenOperation, name: str, token: str, actor: Actor) -> Actor:
