@@ -44,7 +44,7 @@ def test_scope_of_another_segment_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_old", [True, False])
 def test_numbers_of_scopes_in_version_1_are_not_shared(tmp_path: Path, is_old: bool) -> None:
-    """Neither is a scope of the damaged segment searched in others, nor do others that have version 1 answer for it."""
+    """A scope of such a segment is searched in it alone, and such a segment is not searched for those of others."""
     write(tmp_path, records(300)).close()
     for number, (_, path) in enumerate(segments(tmp_path)):
         if (number == 1) is is_old:
