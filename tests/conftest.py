@@ -1,4 +1,4 @@
-"""Fixtures for all tests: recorded telemetry, real backends, and a check that no thread keeps running."""
+"""For all tests: fixtures with recorded telemetry and real backends, checks after each test, and the table of the faults."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ import opentelemetry.trace
 import pytest
 
 from backends.fixtures import collector, jaeger
+from faults.report import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
 from recorder import Telemetry
 
-__all__ = ["collector", "jaeger"]
+__all__ = ["collector", "jaeger", "pytest_sessionfinish", "pytest_terminal_summary", "pytest_testnodedown"]
 
 # Datasette's own switch: no plugin is loaded from an entry point in this process, because another installed plugin would set
 # a global provider. The tests register the plugins that they need.
