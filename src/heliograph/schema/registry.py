@@ -15,13 +15,8 @@ from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.runtime.program_failures import ProgramCode, report
 from heliograph.runtime.safe_logger import SafeLogger
-from heliograph.schema.compile.event_class import (
-    compile_schema,
-    compile_untyped,
-    inherit_schema,
-    masked_schema,
-    specialize_schema,
-)
+from heliograph.schema.compile.derived import inherit_schema, masked_schema, specialize_schema
+from heliograph.schema.compile.event_class import compile_schema, compile_untyped
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read.coverage import Coverage
 from heliograph.schema.read.event import EventReader

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph import Attribute, Deprecated, Event, Privacy, SchemaError, Severity
-from heliograph.schema.compile.event_class import compile_schema, compile_untyped, inherit_schema
+from heliograph import Attribute, Deprecated, Event, SchemaError, Severity
+from heliograph.schema.compile.event_class import compile_schema, compile_untyped
 from heliograph.schema.model.types import StringType
-from heliograph.semconv import ACTOR_ONLY, EVENT_NAME_PATTERN
+from heliograph.semconv import EVENT_NAME_PATTERN
 from schema.placed_event import Customer, PlacedEvent
 
 
@@ -175,20 +175,6 @@ def test_namespace_of_heliograph_is_rejected() -> None:
     assert "choose another" in rejection(Odd)
 
 
-def test_annotation_that_cannot_be_evaluated_is_rejected() -> None:
-    """The error names the class and the missing name."""
-    cls = type("Unreadable", (Event,), {"__annotations__": {"x": "NotThere"}, "name": "x", "x": None})
-
-    assert "NotThere" in rejection(dataclass(cls))
-
-
-def test_field_without_a_type_is_rejected() -> None:
-    """The error names the field."""
-    cls = make_dataclass("Odd", [("x", 7)], bases=(Event,), namespace={"name": "odd"})
-
-    assert "'x'" in rejection(cls)
-
-
 @pytest.mark.parametrize(
     ("message", "problem"),
     [
@@ -272,34 +258,6 @@ def test_version_and_deprecation_are_not_inherited() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hint", "problem"),
-    [
-        (Annotated[str, Attribute("db.namespase")], "db.namespace"),
-        (Annotated[int, Attribute("db.namespace")], "as string, not int"),
-        (Annotated[str, Attribute("Bad Name")], "'Bad Name' is not an attribute name"),
-        (Annotated[str, Attribute("single")], "with a namespace"),
-        (Annotated[str, Attribute("heliograph.x")], "reserved for heliograph"),
-        (Annotated[str, Attribute("log.record.uid")], "reserved for heliograph"),
-        (Annotated[str, Attribute(requirement="sometimes")], "conditionally_required: <when>"),
-        (Annotated[str, Attribute(requirement="conditionally_required: ")], "conditionally_required: <when>"),
-        (Annotated[str | None, Attribute(requirement="required")], "is required, but may be None"),
-        (Annotated[str, Attribute(privacy="secret")], "use one of Privacy"),  # type: ignore[arg-type]
-        (Annotated[str, Attribute(deprecated=Deprecated(emit_both=True))], "renamed_to"),
-        (Annotated[str, Attribute(deprecated="old")], "write Deprecated"),  # type: ignore[arg-type]
-        (Annotated[str, Attribute(deprecated=Deprecated(renamed_to="X"))], "'X' is not an attribute name"),
-        (list[Customer], "attribute names of their own"),
-        (dict[tuple[int, int], str], "keys"),
-    ],
-)
-def test_declaration_that_contradicts_itself_is_rejected(hint: Any, problem: str) -> None:
-    """The error names the field, the problem and the fix."""
-    reason = rejection(event_class(x=hint))
-
-    assert "'x'" in reason
-    assert problem in reason
-
-
-@pytest.mark.parametrize(
     ("keywords", "problem"),
     [
         ({"stability": "solid"}, "use one of development, alpha"),
@@ -328,13 +286,6 @@ def test_two_fields_with_one_attribute_are_rejected() -> None:
     assert "become one attribute" in rejection(event_class(a=Customer, b=Customer))
 
 
-def test_two_attributes_in_one_annotation_are_rejected() -> None:
-    """It would not be clear which of them applies."""
-    hint = Annotated[list[Annotated[str, Attribute(privacy=Privacy.MASK)]], Attribute(privacy=Privacy.PLAIN)]
-    with pytest.raises(SchemaError, match="more than one `Attribute`"):
-        compile_schema(make_dataclass("E", [("a", hint)], bases=(Event,), namespace={"name": "e"}), namespace="app")
-
-
 @pytest.mark.parametrize("severity", [0, 25, "WARN", None])
 def test_severity_out_of_range_is_rejected(severity: Any) -> None:
     """OpenTelemetry's severity numbers are 1 to 24."""
@@ -350,38 +301,6 @@ def test_message_that_is_not_text_is_rejected() -> None:
     cls.__event_options__ = dataclasses.replace(cls.__event_options__, message=7)  # type: ignore[arg-type]
 
     assert rejection(cls) == "its message is 7; write it as text"
-
-
-def test_declarations_inside_of_a_class_are_checked() -> None:
-    """A field of a nested class follows the rules of a field of the event, and cannot be emitted under two names."""
-    both = Attribute(deprecated=Deprecated(renamed_to="a.b", emit_both=True))
-    for attribute, problem in ((Attribute("Bad"), "is not an attribute name"), (both, "remove emit_both")):
-        inner = make_dataclass("Inner", [("y", Annotated[str, attribute])])
-        assert problem in rejection(event_class(x=inner))
-
-
-def test_inherited_schema_keeps_the_contract_of_the_ancestor() -> None:
-    """The subclass adds fields. It is not declared, and its new name is not emitted."""
-
-    @dataclass
-    class ParentEvent(Event, deprecated=Deprecated(renamed_to="app.new", emit_both=True)):
-        name = "parent"
-        x: Annotated[int, Attribute("a.x")]
-
-    @dataclass
-    class ChildEvent(ParentEvent):
-        name = "child"
-        y: int = 1
-
-    class Plain(ParentEvent):
-        pass
-
-    parent = compile_schema(ParentEvent, namespace="app")
-    child = inherit_schema(ChildEvent, parent)
-    assert (parent.is_declared, parent.renamed is not None) == (True, True)
-    assert (child.event_name, child.is_declared, child.renamed) == ("app.parent", False, None)
-    assert [each.attribute for each in child.fields or ()] == ["a.x", "app.parent.y"]
-    assert inherit_schema(Plain, parent).fields == parent.fields
 
 
 def test_untyped_schema_uses_the_namespace_of_the_class_only_if_it_is_legal() -> None:
@@ -445,43 +364,3 @@ def test_all_problems_of_attributes_are_reported_at_once() -> None:
         "its field 'status'",
         "its fields 'one' and 'two' become one attribute, 'shop.same'; rename one",
     ]
-
-
-# Attributes of the actor
-
-
-@dataclass
-class Subject:
-    id: Annotated[str, Attribute("user.id", brief="Who it is.")]
-    size: int = 1
-
-
-@pytest.mark.parametrize("name", sorted(ACTOR_ONLY))
-def test_a_field_named_like_an_attribute_of_the_actor_is_below_the_event(name: str) -> None:
-    """`user.*` always means the actor. The rest of the declaration stays."""
-    kind: Any = list[str] if name == "user.roles" else str
-    hint = Annotated[kind, Attribute(name, brief="b", privacy=Privacy.MASK)]
-    cls = make_dataclass("Grant", [("who", hint)], bases=(Event,), namespace={"name": "grant"})
-
-    [field] = compile_schema(cls, namespace="acl").fields or ()
-
-    assert (field.attribute, field.actor_attribute) == ("acl.grant.who", name)
-    assert (field.declared.name, field.declared.brief, field.declared.privacy) == (None, "b", Privacy.MASK)
-
-
-def test_an_inner_field_named_like_an_attribute_of_the_actor_is_below_its_field() -> None:
-    """The name in every export is the one on the wire."""
-    cls = make_dataclass("Grant", [("who", Subject)], bases=(Event,), namespace={"name": "grant"})
-    schema = compile_schema(cls, namespace="acl")
-
-    assert [each.name for each in schema.wire_attributes()] == ["acl.grant.who.id", "acl.grant.who.size"]
-    assert [each.name for each in schema.fields_named_like_the_actor()] == ["id"]
-
-
-def test_a_field_cannot_be_renamed_to_an_attribute_of_the_actor() -> None:
-    """The new name would not be what the annotation announces."""
-    hint = Annotated[str, Attribute("acl.who", deprecated=Deprecated(renamed_to="user.id"))]
-    cls = make_dataclass("Grant", [("who", hint)], bases=(Event,), namespace={"name": "grant"})
-
-    with pytest.raises(SchemaError, match=r"'who' cannot be renamed to 'user\.id', which always means the actor"):
-        compile_schema(cls, namespace="acl")

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph import Attribute, Deprecated, Event, Privacy
-from heliograph.schema.compile.event_class import compile_schema, compile_untyped, inherit_schema
+from heliograph.schema.compile.derived import inherit_schema
+from heliograph.schema.compile.event_class import compile_schema, compile_untyped
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation, ViolationKind
