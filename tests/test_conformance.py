@@ -14,7 +14,16 @@ import pytest
 from datasette.events import CreateTableEvent
 
 from delivery.outboxes import outbox_with_every_outcome
-from heliograph import Event, Settings, SignedTokenHandler, TokenInvalid, hookimpl, semconv
+from heliograph import (
+    Event,
+    RequestActor,
+    Settings,
+    SignedTokenHandler,
+    TokenInvalid,
+    acting_as,
+    hookimpl,
+    semconv,
+)
 from heliograph.schema import conventions
 from recorder import Telemetry
 
@@ -43,6 +52,11 @@ ATTRIBUTES = {
     "heliograph.outbox.reason",
     "otel.event.name",
     "error.type",
+    "client.address",
+    "http.request.method",
+    "http.route",
+    "url.path",
+    "user_agent.original",
     "db.namespace",
     "db.collection.name",
 }
@@ -88,6 +102,13 @@ class Plugin:
         raise RuntimeError("a hook that fails")
 
 
+class Request(RequestActor):
+    """A request that knows all of its attributes."""
+
+    def attribute(self, name: str) -> object:
+        return "GET"
+
+
 class BreakableLogger:
     """A logger that fails once the test breaks it."""
 
@@ -105,8 +126,10 @@ class BreakableLogger:
 def emitted(telemetry: Telemetry, tmp_path: Path) -> Iterator[Telemetry]:
     """The telemetry of a workload that emits every name."""
     actor = {"id": 1, "name": "a", "full_name": "b", "roles": ["c"], "email": "d", "team": "e"}
-    settings = Settings(secret=("x",), actor=("*",))
+    settings = Settings(secret=("x",), actor=("*",), context=tuple(map(str, semconv.REQUEST_ATTRIBUTES)))
     with telemetry.host(Plugin(), settings=settings) as host:
+        with acting_as(Request()):
+            host.track(ThingEvent(number=1, many={}))
         host.track(ThingEvent(number="one", many={}, actor=actor))  # type: ignore[arg-type]
         host.track(
             ThingEvent(number=1, many={str(key): key for key in range(60)}, actor={str(key): 1 for key in range(60)})

@@ -26,6 +26,8 @@ Requests
 request: they share the object, although each may have a copy of the context. `set_actor` changes no other block. Its
 actor would become that of everything else that runs in the block, such as other requests.
 
+The same object knows the request itself, as far as events may show it: `current_request` finds it.
+
 Where no block counts
 ---------------------
 Frameworks keep the user of a request in an object of their own, and may have it where no block can be: a block around a request of
@@ -86,6 +88,14 @@ class RequestActor:
 
     def unknown(self) -> Actor | None:
         """Return the actor as long as `set_actor` was not called. A subclass may look for it elsewhere."""
+        return None
+
+    def attribute(self, name: str) -> object:  # noqa: ARG002 — a subclass uses it
+        """Return an attribute of the request, or `None` if it is not known. A subclass that knows the request returns more.
+
+        Args:
+            name: Its name in OpenTelemetry's semantic conventions: one that the setting ``HELIOGRAPH_CONTEXT`` allows.
+        """
         return None
 
 
@@ -299,17 +309,39 @@ def set_actor(actor: Actor | ActorFunction | None) -> None:
         TypeError: `actor` is something else.
     """
     function = _as_function(actor)
-    block = _current.get()
-    while block is not None:
-        if isinstance(block.function, RequestActor) and block.counts():
-            block.function.fill_in(function)
-            return
-        block = block.outer
+    request = _request_of_block()
+    if request is not None:
+        request.fill_in(function)
+        return
     failures.log(
         "request",
         "set_actor() was called outside of a request, so it has no effect. Run the request in `with acting_as(RequestActor()):`.",
         level=logging.WARNING,
     )
+
+
+def current_request() -> RequestActor | None:
+    """Return the object of the current request, or `None` outside of requests.
+
+    It is the one of the innermost block with a `RequestActor`, whatever actor the blocks inside of it name. Where there is none, it is
+    the first `RequestActor` among the functions of `default_actor`, which knows the current request by itself.
+    """
+    request = _request_of_block()
+    if request is None and _default_actors:
+        for function in tuple(_default_actors):
+            # `isinstance` would ask a lazy object of the program for its class.
+            if issubclass(type(function), RequestActor):
+                return function  # type: ignore[return-value]
+    return request
+
+
+def _request_of_block() -> RequestActor | None:
+    block = _current.get()
+    while block is not None:
+        if isinstance(block.function, RequestActor) and block.counts():
+            return block.function
+        block = block.outer
+    return None
 
 
 def keep_context(function: Callable[P, T]) -> Callable[P, T]:

@@ -192,6 +192,27 @@ OUTBOX_REASON: Final = AttributeName(
     "heliograph.outbox.reason",
     "The reason, from a closed set of words such as `outbox_full`, `throttled` and `bad_data`.",
 )
+CLIENT_ADDRESS: Final = AttributeName(
+    "client.address",
+    "The address of the client of the current request, as its connection has it. Exported only if `HELIOGRAPH_CONTEXT` has the name.",
+)
+HTTP_REQUEST_METHOD: Final = AttributeName(
+    "http.request.method",
+    "The method of the current request, or `_OTHER` if HTTP does not define it. Exported only if `HELIOGRAPH_CONTEXT` has the name.",
+)
+HTTP_ROUTE: Final = AttributeName(
+    "http.route",
+    "The route of the current request, as the framework writes it, such as `/users/{id}`. Exported only if `HELIOGRAPH_CONTEXT` has the "
+    "name.",
+)
+URL_PATH: Final = AttributeName(
+    "url.path",
+    "The path of the current request, without the query. Exported only if `HELIOGRAPH_CONTEXT` has the name.",
+)
+USER_AGENT_ORIGINAL: Final = AttributeName(
+    "user_agent.original",
+    "The header `User-Agent` of the current request. Exported only if `HELIOGRAPH_CONTEXT` has the name.",
+)
 DB_NAMESPACE: Final = AttributeName("db.namespace", "The `database` of an event of Datasette's core.")
 DB_COLLECTION_NAME: Final = AttributeName("db.collection.name", "The `table` of an event of Datasette's core.")
 
@@ -284,6 +305,13 @@ ACTOR_ATTRIBUTES: Final = {
     "email": USER_EMAIL,
 }
 """The keys of an actor that have an attribute in the semantic conventions. All others are exported below `heliograph.actor`."""
+
+REQUEST_ATTRIBUTES: Final = (CLIENT_ADDRESS, HTTP_REQUEST_METHOD, HTTP_ROUTE, URL_PATH, USER_AGENT_ORIGINAL)
+"""The attributes of the current request that events may have, sorted: the names that the setting ``HELIOGRAPH_CONTEXT`` allows.
+
+The conventions for HTTP servers have more. The query and headers often carry secrets, and what is the same for all requests to a process,
+such as the address of the server, belongs to the resource.
+"""
 
 ACTOR_ONLY: Final = frozenset(map(str, (*ACTOR_ATTRIBUTES.values(), USER_HASH)))
 """The attributes that always mean the actor. A field that declares one of them is exported below the event's name."""

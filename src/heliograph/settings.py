@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from heliograph.errors import SettingsError, qualified_name
 from heliograph.events import Privacy
-from heliograph.semconv import EVENT_NAME_PATTERN, SCOPE
+from heliograph.semconv import EVENT_NAME_PATTERN, REQUEST_ATTRIBUTES, SCOPE
 from heliograph.signatures import DIGESTS
 
 PREFIX: Final = "HELIOGRAPH_"
@@ -132,6 +132,14 @@ def _parse_actor_keys(value: object) -> tuple[str, ...]:
         key, colon, level = word.partition(":")
         if colon and (level not in levels or key.startswith("-")):
             raise ValueError(f"must not contain {word!r}; write a key, a colon and one of {', '.join(levels)}")
+    return words
+
+
+def _parse_context(value: object) -> tuple[str, ...]:
+    words = _parse_list(value)
+    for word in words:
+        if word not in REQUEST_ATTRIBUTES:
+            raise ValueError(f"must not contain {word!r}; the names are {', '.join(REQUEST_ATTRIBUTES)}")
     return words
 
 
@@ -281,6 +289,12 @@ class Settings:
         _parse_actor_keys,
         "The actor's keys that are exported: `*` for all, `name` adds a key, `-name` removes it, `name:hash` or `name:mask` "
         "protects its value. Empty: none.",
+    )
+    context: tuple[str, ...] = _setting(
+        (),
+        _parse_context,
+        "The attributes of the current HTTP request that events have: any of "
+        f"{', '.join(f'`{name}`' for name in REQUEST_ATTRIBUTES)}. Most of them are personal data.",
     )
     privacy_default: Privacy = _setting(
         Privacy.PLAIN,

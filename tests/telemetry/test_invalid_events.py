@@ -22,6 +22,8 @@ from heliograph.schema.read.validation import Violation, ViolationKind
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.invalid_events import InvalidEventHandler
 from heliograph.telemetry.metrics import Metrics
+from heliograph.telemetry.request_context import RequestContext
+from heliograph.values.privacy import PrivacyPolicy
 from recorder import Telemetry
 
 SECRET = "c4n4ry"
@@ -232,7 +234,8 @@ def test_handler_reports_the_event_as_quarantined_only_if_the_settings_name_the_
     """A quarantine that is passed to the handler is not used under another setting."""
     path = tmp_path / "aside.db"
     metrics = Metrics(telemetry.meter_provider.get_meter("tests"))
-    handler = InvalidEventHandler(settings(validation), metrics, ActorFilter(("*",)), Quarantine(path))
+    context = RequestContext((), PrivacyPolicy())
+    handler = InvalidEventHandler(settings(validation), metrics, ActorFilter(("*",)), context, Quarantine(path))
     reader = EventReader(compile_schema(OrderEvent, namespace="app"))
     violations = [Violation(ViolationKind.REQUIRED_MISSING, "customer")]
 

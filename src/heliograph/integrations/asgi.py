@@ -14,9 +14,10 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
-from heliograph.ambient_actor import Actor, RequestActor, acting_as
+from heliograph.ambient_actor import Actor, RequestActor, acting_as, set_actor
 from heliograph.host import Host
 from heliograph.integrations.bearer import Refused, RequestToken, verify
+from heliograph.integrations.request_attributes import header, of_scope
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -54,6 +55,10 @@ class ActorOfScope(RequestActor):
             identity = None
         return {"id": name if identity is None else identity, "name": name}
 
+    def attribute(self, name: str) -> object:
+        """Return an attribute of the request, from its scope."""
+        return of_scope(self._scope, name)
+
 
 class HeliographMiddleware:
     """Verifies the bearer token of each request, and gives the events of the request their actor.
@@ -78,7 +83,13 @@ class HeliographMiddleware:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        is_inside_another = known_token(scope, self._host) is not None
+        if known_token(scope, self._host) is not None:  # the block that is open may have an actor by `set_actor`
+            await self._run(scope, receive, send)
+            return
+        with acting_as(ActorOfScope(scope)):
+            await self._run(scope, receive, send)
+
+    async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             token = await token_of(scope, self._host)
             if self._required:
@@ -86,15 +97,13 @@ class HeliographMiddleware:
         except Refused as refused:
             await _respond(refused, scope, send)
             return
-        if is_inside_another:  # its block may have an actor by `set_actor`
-            await self._app(scope, receive, send)
-            return
-        with acting_as(actor_of(token, scope)):
-            await self._app(scope, receive, send)
+        await self._app(scope, receive, send)
 
 
 async def token_of(scope: Scope, host: Host) -> RequestToken:
-    """Return the token of a request. It is verified once, and kept in the scope.
+    """Return the token of a request, in a block with an `ActorOfScope`. It is verified once, and kept in the scope.
+
+    The owner of the token becomes the actor of the block, which is open before, because a verification may track events, too.
 
     Raises:
         Refused: A handler rejects the token, or it cannot be verified.
@@ -102,32 +111,18 @@ async def token_of(scope: Scope, host: Host) -> RequestToken:
     known = known_token(scope, host)
     if known is not None:
         return known
-    token = await verify(host, _authorization(scope))
+    token = await verify(host, header(scope, b"authorization"))  # the first one: frameworks show it to the application
     # Not a copy of the scope: middleware further out reads what the application puts into it, such as the route.
     scope[TOKEN_KEY] = token
-    return token
-
-
-def actor_of(token: RequestToken, scope: Scope) -> ActorOfScope:
-    """Return the actor of a request, for `acting_as`."""
-    actor = ActorOfScope(scope)
     if token.actor is not None:
-        actor.fill_in(lambda: token.actor)
-    return actor
+        set_actor(token.actor)
+    return token
 
 
 def known_token(scope: Scope, host: Host) -> RequestToken | None:
     """Return the token of a request if the host has verified it before. If so, a block is open around the code that asks."""
     token = scope.get(TOKEN_KEY)
     return token if isinstance(token, RequestToken) and token.host is host else None
-
-
-def _authorization(scope: Scope) -> str | None:
-    """Return the first header ``Authorization``, which is the one that frameworks show to the application."""
-    for name, value in scope.get("headers", ()):
-        if name.lower() == b"authorization":
-            return str(value, "latin-1")
-    return None
 
 
 async def _respond(refused: Refused, scope: Scope, send: Send) -> None:

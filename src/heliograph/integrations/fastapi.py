@@ -11,7 +11,7 @@ from fastapi.security.base import SecurityBase
 
 from heliograph.ambient_actor import Actor, acting_as
 from heliograph.host import Host
-from heliograph.integrations.asgi import POLICY_VIOLATION, TOKEN_KEY, actor_of, known_token, token_of
+from heliograph.integrations.asgi import POLICY_VIOLATION, TOKEN_KEY, ActorOfScope, known_token, token_of
 from heliograph.integrations.bearer import Refused, RequestToken
 
 
@@ -27,17 +27,18 @@ class RequiredToken(SecurityBase):
     async def __call__(self, connection: HTTPConnection) -> AsyncIterator[Actor]:
         """Yield the actor of the token, which is the actor of the events of the request."""
         host = self._host_of(connection)
-        is_verified = known_token(connection.scope, host) is not None
+        if known_token(connection.scope, host) is not None:  # by the middleware, or by a dependency before this one
+            yield await self._actor(connection, host)
+            return
+        with acting_as(ActorOfScope(connection.scope)):
+            yield await self._actor(connection, host)
+
+    async def _actor(self, connection: HTTPConnection, host: Host) -> Actor:
         try:
             token = await token_of(connection.scope, host)
-            actor = token.require(*self._actions)
+            return token.require(*self._actions)
         except Refused as refused:
             raise _error(refused, connection) from None
-        if is_verified:  # by the middleware, or by a dependency before this one: its block is open
-            yield actor
-            return
-        with acting_as(actor_of(token, connection.scope)):
-            yield actor
 
     def _host_of(self, connection: HTTPConnection) -> Host:
         token = connection.scope.get(TOKEN_KEY)

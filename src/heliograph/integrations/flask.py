@@ -1,4 +1,4 @@
-"""The ambient actor in Flask: the actor of the current request, in `flask.g`.
+"""The ambient actor in Flask: the actor of the current request, in `flask.g`. The attributes of the request are those of `flask.request`.
 
 A context manager around the request would end before a streamed response is read. `flask.g` is there for as long as Flask keeps the
 request's context: in views, in async views, which run in a copy of the context, and in `stream_with_context`.
@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from flask import Flask, g, has_app_context
+from flask import Flask, g, has_app_context, has_request_context, request
 
-from heliograph.ambient_actor import Actor, default_actor
+from heliograph.ambient_actor import Actor, RequestActor, default_actor
 from heliograph.host import Host
+from heliograph.integrations.request_attributes import of_environ
+from heliograph.semconv import HTTP_ROUTE
 
 EXTENSION: Final = "heliograph"
 """The key of the host in `Flask.extensions`."""
@@ -29,7 +31,27 @@ def init_app(app: Flask, host: Host) -> None:
         host: The host that its events are tracked on.
     """
     app.extensions[EXTENSION] = host
-    default_actor(actor_in_g)
+    default_actor(CURRENT_REQUEST)
+
+
+class CurrentRequest(RequestActor):
+    """The current request of Flask, whichever that is. It keeps nothing."""
+
+    def unknown(self) -> Actor | None:
+        """Return ``flask.g.actor``."""
+        return actor_in_g()
+
+    def attribute(self, name: str) -> object:
+        """Return an attribute of ``flask.request``, or `None` outside of requests."""
+        if not has_request_context():
+            return None
+        if name != HTTP_ROUTE:
+            return of_environ(request.environ, name)
+        return None if request.url_rule is None else f"{request.environ.get('SCRIPT_NAME', '')}{request.url_rule.rule}"
+
+
+CURRENT_REQUEST: Final = CurrentRequest()
+"""One object for all applications, so that it is asked once."""
 
 
 def actor_in_g() -> Actor | None:

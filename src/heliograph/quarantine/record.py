@@ -22,7 +22,7 @@ class InvalidRecord:
         version: The version of the event class, or `None` if the class has none.
         event_class: The qualified name of the event class.
         time_unix_nano: The time of the event, in nanoseconds since the Unix epoch.
-        actor: The actor, as wire attributes.
+        actor: The actor, and what is exported of the request, as wire attributes.
         properties: The properties by field name, as forms.
         violations: The violations, each as text: ``"datatype-mismatch: number"``.
         span: The context of the span that was recording when the event was tracked. It is invalid if there was none.

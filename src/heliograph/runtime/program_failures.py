@@ -30,6 +30,8 @@ class ProgramCode(str, enum.Enum):
     """A function that was passed to ``acting_as`` or ``set_actor``."""
     DEFAULT_ACTOR = "default_actor"
     """A function that was passed to ``default_actor``, or the framework that an integration asks for the user."""
+    REQUEST = "request"
+    """The framework that an integration asks for an attribute of the request."""
     LOGGING = "logging"
     """A filter or a handler of the program's log."""
 

@@ -43,7 +43,7 @@ MAX_TOKEN_ID_LENGTH: Final = 128
 _EVERY_KEY: Final = "*"
 _TOKEN_ID: Final = str(TOKEN_ID)  # str(): dicts are slower with keys of a subclass of str
 _TOKEN_HANDLER: Final = str(TOKEN_HANDLER)
-_TOKEN_HANDLERS: Final = {"dstok": "signed", "hgtok": "database"}
+BUILT_IN_TOKENS: Final = {"dstok": "signed", "hgtok": "database"}
 """The names of the built-in handlers, by the key ``token`` of their actors. Others are learned when they verify a token."""
 _MAX_TOKEN_HANDLERS: Final = 100
 _ATTEMPTS: Final = 100
@@ -63,10 +63,13 @@ class ActorFilter:
         keys: ``*`` exports every key. A name exports that key; ``name:mask``, ``name:hash`` and ``name:drop`` export it with
             that privacy; ``-name`` excludes it. Without keys, nothing is exported.
         policy: The privacy of a key that only ``*`` allows, and of private values inside an actor.
+
+    Attributes:
+        policy: As given.
     """
 
     def __init__(self, keys: tuple[str, ...], policy: PrivacyPolicy | None = None) -> None:
-        self._policy = policy or PrivacyPolicy()
+        self.policy = policy or PrivacyPolicy()
         self._failures = LimitedLog(logger)
         allowed = {
             name: Attribute(privacy=Privacy(privacy or "plain"))
@@ -86,14 +89,14 @@ class ActorFilter:
             for key, name in ACTOR_ATTRIBUTES.items()
             if name != USER_ROLES and self.privacy_of(key) is Privacy.PLAIN
         }
-        self._token_handlers = dict(_TOKEN_HANDLERS)
+        self._token_handlers = dict(BUILT_IN_TOKENS)
         is_hashed = self.privacy_of("id") is Privacy.HASH
         self._names = {key: str(name) for key, name in ACTOR_ATTRIBUTES.items()}
         self._names["id"] = str(USER_HASH if is_hashed else USER_ID)
 
     def privacy_of(self, key: str) -> Privacy:
         """Return the privacy of the value under a key."""
-        return self._policy.privacy_of(self._by_key.get(key, self._others), actor_attribute(key))
+        return self.policy.privacy_of(self._by_key.get(key, self._others), actor_attribute(key))
 
     def put(self, attributes: Attributes, actor: object) -> None:
         """Add the exported part of an actor to the attributes.
@@ -121,7 +124,7 @@ class ActorFilter:
             elif form != {}:
                 attributes[name] = list(_texts(form)) if key == "roles" else str(form)
         if others:
-            add_attributes(attributes, ACTOR, self._policy.without_opted_out(others, ACTOR))
+            add_attributes(attributes, ACTOR, self.policy.without_opted_out(others, ACTOR))
         token_id = actor.get(TOKEN_ID_KEY)
         if token_id is not None:
             self._put_credential(attributes, token_id, actor.get("token"))
@@ -172,8 +175,8 @@ class ActorFilter:
         privacy = self.privacy_of(key)
         if privacy is Privacy.DROP:
             return DROPPED
-        form = _without_secrets(protected_form_of(value, self._policy)[0])
-        return self._policy.apply(privacy, form) if privacy is Privacy.MASK else form
+        form = _without_secrets(protected_form_of(value, self.policy)[0])
+        return self.policy.apply(privacy, form) if privacy is Privacy.MASK else form
 
     def put_user(self, attributes: Attributes, actor_id: object) -> None:
         """Add the exported part of an actor to the attributes, if only its id is known."""
@@ -184,10 +187,10 @@ class ActorFilter:
         privacy = self.privacy_of(key)
         if privacy is Privacy.DROP:
             return DROPPED  # before the form is computed, which may be expensive
-        form = _without_secrets(protected_form_of(value, self._policy)[0])
+        form = _without_secrets(protected_form_of(value, self.policy)[0])
         if key in ACTOR_ATTRIBUTES and key != "roles" and form is not None and form != {} and not isinstance(form, str):
             form = to_json(form)
-        return self._policy.apply(privacy, form)
+        return self.policy.apply(privacy, form)
 
 
 def _texts(form: object) -> Iterator[str]:

@@ -3,7 +3,8 @@
 Steps for one event, in this order:
 
 1. The event's reader returns its properties as attributes and, unless validation is off, its violations.
-2. The actor's attributes are added. No property has one of them: `user.*` always means the actor.
+2. The actor's attributes are added. No property has one of them: `user.*` always means the actor. Then come those of the current
+   request, if the setting ``HELIOGRAPH_CONTEXT`` names any, except for attributes that the class of the event declares.
 3. The timestamp and the unique id are determined. An event in the quarantine has them too: it is replayed with both.
 4. An event with violations is counted, and raised, put into the quarantine, or emitted with a description of them.
 5. The same attributes, id and timestamp are emitted to each signal. A provider that fails is logged and counted, and the
@@ -59,6 +60,7 @@ from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.missing_providers import MissingProviders, advice_for_host
 from heliograph.telemetry.otel_api import Logger, SeverityNumber
 from heliograph.telemetry.providers import Providers
+from heliograph.telemetry.request_context import RequestContext
 from heliograph.telemetry.uid import UidGenerator
 from heliograph.values.attributes import Attributes, merge_attributes
 from heliograph.values.forms import INT64_MAX, form_of
@@ -105,7 +107,8 @@ class Emitter:
         self._providers = providers
         self._metrics = metrics_of(providers)
         self._actor = actor
-        self._invalid_events = InvalidEventHandler(settings, self._metrics, actor, quarantine)
+        self._context = RequestContext(settings.context, actor.policy)
+        self._invalid_events = InvalidEventHandler(settings, self._metrics, actor, self._context, quarantine)
         self._new_uid = new_uid or UidGenerator()
         self._clock = clock
         self._signals = settings.signals
@@ -147,6 +150,8 @@ class Emitter:
             is_representable = False
         if actor is not None:
             self._actor.put(attributes, actor)
+        if self._context.names:
+            self._context.put(attributes, reader)
         if not is_representable:
             created = self._read(reader, event, ProgramCode.CREATED)
             timestamp = self._substitute_timestamp(created, attributes)
@@ -189,6 +194,7 @@ class Emitter:
         actor = getattr_or_none(event, "actor")
         if actor is not None:
             self._actor.put(attributes, actor)
+        self._context.put(attributes, renamed)
         self._emit_signals(renamed, attributes, self._new_uid(timestamp), timestamp, get_current())
 
     def replay(self, reader: EventReader, record: InvalidRecord, attributes: Attributes) -> None:

@@ -24,6 +24,7 @@ from heliograph.semconv import SCOPE
 from heliograph.settings import Settings, Validation
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.metrics import Metrics
+from heliograph.telemetry.request_context import RequestContext
 from heliograph.values.attributes import Attributes
 from heliograph.values.introspect import getattr_or_none
 
@@ -37,13 +38,21 @@ class InvalidEventHandler:
         settings: The treatment of invalid events.
         metrics: Counts the violations.
         actor: Selects the keys of an actor that are kept in the quarantine.
+        context: Selects the attributes of the current request that are kept in the quarantine.
         quarantine: The quarantine, used if the setting ``validation`` is ``quarantine``.
 
     Attributes:
         validates: True if events are to be validated.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics, actor: ActorFilter, quarantine: Quarantine | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        actor: ActorFilter,
+        context: RequestContext,
+        quarantine: Quarantine | None,
+    ) -> None:
         self.validates = settings.validation is not Validation.OFF
         self._is_strict = settings.validation is Validation.STRICT
         self._quarantine = quarantine if settings.validation is Validation.QUARANTINE else None
@@ -52,6 +61,7 @@ class InvalidEventHandler:
             metrics.violations.begin(kind.value)
         self._log = LimitedLog(logger)
         self._actor = actor
+        self._context = context
 
     def handle(
         self, reader: EventReader, event: EventLike, uid: str, time_unix_nano: int, violations: list[Violation]
@@ -124,6 +134,7 @@ class InvalidEventHandler:
         schema = reader.schema
         actor: Attributes = {}
         self._actor.put(actor, getattr_or_none(event, "actor"))
+        self._context.put(actor, reader)
         return InvalidRecord(
             uid=uid,
             event_name=schema.event_name,

@@ -41,6 +41,7 @@ from heliograph.integrations.datasette.instance_state import state_of
 from heliograph.integrations.datasette.page import views
 from heliograph.integrations.datasette.process_providers import ProcessProviders
 from heliograph.integrations.datasette.request_actor import App, keep_request, with_request_actor
+from heliograph.integrations.datasette.routes import Routes
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.runtime.safe_logger import SafeLogger
@@ -134,7 +135,8 @@ def asgi_wrapper(datasette: Datasette) -> Callable[[App], App]:
     async def track(event: TokenCreated) -> None:
         await state_of(datasette).tracker.track_in_background(event)
 
-    return lambda app: with_request_actor(with_created_tokens(app, track))
+    routes = Routes(datasette)
+    return lambda app: with_request_actor(with_created_tokens(app, track), routes.find, datasette.in_client)
 
 
 @hookimpl(tryfirst=True)

@@ -24,8 +24,10 @@ from django.utils.functional import LazyObject, empty
 
 from heliograph.ambient_actor import Actor, RequestActor, failures
 from heliograph.errors import qualified_name
+from heliograph.integrations.request_attributes import of_environ
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.runtime.program_failures import ProgramCode, report
+from heliograph.semconv import HTTP_ROUTE, URL_PATH
 
 ActorOf: TypeAlias = Callable[[Any], "Actor | None"]
 """A function that returns the actor for a user."""
@@ -64,6 +66,17 @@ class ActorOfUser(RequestActor):
         if not self._is_evaluated and not _is_async():
             self.evaluate()
         return self._evaluated
+
+    def attribute(self, name: str) -> object:
+        """Return an attribute of the request. Under ASGI, Django has made ``META`` in the form of WSGI, too."""
+        if name == URL_PATH:
+            return self._request.path
+        if name != HTTP_ROUTE:
+            return of_environ(self._request.META, name)
+        match = self._request.resolver_match
+        # A prefix that the whole site has is not in its routes.
+        prefix = self._request.path.removesuffix(self._request.path_info)
+        return None if match is None else f"{prefix}/{match.route}"
 
     def evaluate(self) -> None:
         """Evaluate the user now, once, in sync code. A failure is logged."""

@@ -39,6 +39,7 @@ from heliograph.semconv import (
     EVENT_VERSION,
     LOG_RECORD_UID,
     OWN_EVENTS,
+    REQUEST_ATTRIBUTES,
     SCOPE,
     attribute_part,
     has_namespace,
@@ -150,8 +151,9 @@ def _columns(events: Iterable[RecordedEvent]) -> dict[str, Column]:
 
 
 def _is_added(attribute: str) -> bool:
-    """Return True for an attribute of the actor, and for one that heliograph adds to every event."""
-    return attribute in {*ACTOR_ATTRIBUTES.values(), LOG_RECORD_UID} or attribute.startswith(f"{SCOPE}.")
+    """Return True for an attribute of the actor or of the request, and for one that heliograph adds to every event."""
+    added = {*ACTOR_ATTRIBUTES.values(), *REQUEST_ATTRIBUTES, LOG_RECORD_UID}
+    return attribute in added or attribute.startswith(f"{SCOPE}.")
 
 
 def _severity(events: Iterable[RecordedEvent]) -> int:

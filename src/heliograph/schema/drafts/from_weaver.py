@@ -34,7 +34,7 @@ from heliograph.schema.drafts.draft import (
 )
 from heliograph.schema.drafts.python_source import literal
 from heliograph.schema.drafts.weaver_registry import AttributeEntry, GroupEntry, WeaverRegistry
-from heliograph.schema.export.added_attributes import ADDED
+from heliograph.schema.export.added_attributes import is_added
 from heliograph.schema.model.message import parse_message
 from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, OWN_EVENTS, SCOPE, has_namespace
 
@@ -90,7 +90,7 @@ def _event(entry: GroupEntry, registry: WeaverRegistry, taken: set[str], skipped
     fields: dict[str, FieldDraft] = {}
     names: dict[str, str] = {}  # the names of the fields, by attribute
     for attribute, definition in registry.attributes_of(entry):
-        if attribute in ADDED:  # every event has it without a field
+        if is_added(attribute, definition.requirement_level):  # every event has it without a field
             continue
         if has_namespace(attribute):
             field = names[attribute] = field_name(_shortened(attribute, name, namespace), fields)

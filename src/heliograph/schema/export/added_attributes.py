@@ -39,6 +39,10 @@ _ADDED: Final = (
     AddedAttribute(name=semconv.USER_EMAIL, when="when `HELIOGRAPH_ACTOR` allows the `email` of the actor"),
     AddedAttribute(name=semconv.USER_HASH, when="when `HELIOGRAPH_ACTOR` asks for the hash of the `id` of the actor"),
     AddedAttribute(name=semconv.ACTOR, when="when the actor has other keys", type="template[any]"),
+    *(
+        AddedAttribute(name=name, when="when `HELIOGRAPH_CONTEXT` has its name, and the event is tracked in a request")
+        for name in semconv.REQUEST_ATTRIBUTES
+    ),
     AddedAttribute(
         name=semconv.TOKEN_ID,
         when="when the actor was authenticated by a token with an id",
@@ -74,3 +78,14 @@ _ADDED: Final = (
 
 ADDED: Final[Mapping[str, AddedAttribute]] = {str(each.name): each for each in _ADDED}
 """The attributes that heliograph adds, by name."""
+
+
+def is_added(name: str, requirement_level: object) -> bool:
+    """Return True if a reference of an exported event is to an attribute that heliograph adds, and no field of its class has it.
+
+    A field may have an attribute of a request as its own. Its requirement level is another one then.
+    """
+    added = ADDED.get(name)
+    if added is None or name not in semconv.REQUEST_ATTRIBUTES:
+        return added is not None
+    return requirement_level == {"conditionally_required": added.when}

@@ -41,6 +41,7 @@ class EventReader:
         attributes: A function ``attributes(event, violations=None)`` that returns the properties of an event as attributes.
             If given a list, it appends the `Violation`s of the event to it; given `None`, it does not validate.
             `heliograph.values.forms` documents the form of each value.
+        declared: The names of the attributes that its properties become, as far as they do not depend on data.
         coverage: Records which attributes were seen.
         renamed: Reads the same events under their new name, if they are emitted under both names.
     """
@@ -49,7 +50,9 @@ class EventReader:
         self, schema: EventSchema, specialize: Callable[[EventSchema, object], EventSchema] | None = None
     ) -> None:
         self.schema = schema
-        self.coverage = CoverageRecorder(schema.wire_attributes())
+        attributes = tuple(schema.wire_attributes())
+        self.declared = frozenset(each.name for each in attributes)
+        self.coverage = CoverageRecorder(attributes)
         self.renamed = None if schema.renamed is None else EventReader(schema.renamed, specialize)
         self._display_name = display(schema.name)
         self._fields = field_readers(schema)

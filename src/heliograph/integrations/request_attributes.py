@@ -1,0 +1,77 @@
+"""The attributes of a request, by their names in OpenTelemetry's semantic conventions, from what a server hands to an application.
+
+An address is the one of the connection. No header such as ``X-Forwarded-For`` is read: whoever sends a request can write it. A server that
+trusts its proxy puts the address from that header in place of the connection's, and then it is read from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from heliograph import semconv
+
+Scope = Mapping[str, Any]
+"""The scope of a connection, by the specification of ASGI."""
+Environ = Mapping[str, Any]
+"""The environment of a request, by PEP 3333 (WSGI)."""
+
+
+def of_scope(scope: Scope, name: str) -> object:
+    """Return an attribute of a connection of ASGI, or `None` if the scope does not have it."""
+    read = _OF_SCOPE.get(name)
+    return None if read is None else read(scope)
+
+
+def of_environ(environ: Environ, name: str) -> object:
+    """Return an attribute of a request of WSGI, or `None` if the environment does not have it. It never has the route."""
+    read = _OF_ENVIRON.get(name)
+    return None if read is None else read(environ)
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """Return the first header of a connection that has this name, in lower case."""
+    # The specification says that names are in lower case, and not all servers keep to it.
+    return next((str(value, "latin-1") for key, value in scope.get("headers", ()) if key.lower() == name), None)
+
+
+def _client(scope: Scope) -> object:
+    client = scope.get("client")  # a host and a port; a server on a Unix socket has none
+    return client[0] if isinstance(client, (tuple, list)) and client else None
+
+
+def _route(scope: Scope) -> str | None:
+    """Return the route that the application put into the scope: Starlette and FastAPI as an object, Litestar as text."""
+    template = scope.get("path_template")
+    if isinstance(template, str):
+        return template
+    route = scope.get("route")
+    path = getattr(route, "path_format", None) or getattr(route, "path", None)
+    if not isinstance(path, str) or not _knows_all_parameters(scope, route):
+        return None
+    return f"{scope.get('root_path', '')}{path}"
+
+
+def _knows_all_parameters(scope: Scope, route: object) -> bool:
+    """Return False if a mount around the route has parameters: its prefix in ``root_path`` is then data, and no route."""
+    return set(scope.get("path_params") or ()) <= set(getattr(route, "param_convertors", ()))
+
+
+def _path_of_environ(environ: Environ) -> str:
+    raw = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+    return raw.encode("latin-1", "replace").decode(errors="replace")  # PEP 3333 has bytes as Latin-1
+
+
+_OF_SCOPE: Final[Mapping[str, Callable[[Scope], object]]] = {
+    semconv.CLIENT_ADDRESS: _client,
+    semconv.HTTP_REQUEST_METHOD: lambda scope: scope.get("method"),
+    semconv.HTTP_ROUTE: _route,
+    semconv.URL_PATH: lambda scope: scope.get("path"),
+    semconv.USER_AGENT_ORIGINAL: lambda scope: header(scope, b"user-agent"),
+}
+_OF_ENVIRON: Final[Mapping[str, Callable[[Environ], object]]] = {
+    semconv.CLIENT_ADDRESS: lambda environ: environ.get("REMOTE_ADDR"),
+    semconv.HTTP_REQUEST_METHOD: lambda environ: environ.get("REQUEST_METHOD"),
+    semconv.URL_PATH: _path_of_environ,
+    semconv.USER_AGENT_ORIGINAL: lambda environ: environ.get("HTTP_USER_AGENT"),
+}
