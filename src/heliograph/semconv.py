@@ -156,7 +156,7 @@ SIGNAL: Final = AttributeName(
 FAILED_CODE: Final = AttributeName(
     "heliograph.failed.code",
     "The code of the program that failed: `actor`, `created` or `properties` of an event, the metaclass of an `event_class`, a function that "
-    "was passed to `acting_as` or `default_actor`, or a filter or handler of its `logging`.",
+    "was passed to `acting_as` or `default_actor`, the framework that knows the `request`, or a filter or handler of its `logging`.",
 )
 HOOK: Final = AttributeName("heliograph.hook", "The name of the plugin hook that failed.")
 ERROR_TYPE: Final = AttributeName(

@@ -207,6 +207,7 @@ def test_request_that_fails_costs_its_attributes_alone(
         "The attribute url.path of a request cannot be read: builtins.LookupError"
     ]
     assert "a secret" not in warnings.text
+    assert telemetry.counts("heliograph.emit.failures") == {("LookupError", "request"): 2}
 
 
 def test_unknown_names_are_an_error() -> None:
