@@ -145,6 +145,23 @@ def test_log_record_arrives_with_its_event_name_and_without_the_token(
     assert TOKEN.encode() not in collector.raw()
 
 
+@pytest.mark.parametrize("prefix", ["dstok_", "hgtok_", "dsatok_"])
+def test_tokens_of_every_kind_are_masked(providers: Providers, collector: Collector, prefix: str) -> None:
+    """A token is masked whatever handler made it: in a body, in an attribute, and in the event's name."""
+    token = f"{prefix}0Ab-{uuid4().hex}"
+    providers.logger.get_logger("backends").emit(
+        event_name=f"app.{token}", body=token, attributes={"note": f"<{token}>"}
+    )
+
+    def mine() -> list[LogRecord]:
+        return [record for record in collector.logs() if record.resource["service.name"] == providers.service]
+
+    [record] = wait_until(mine)
+
+    assert (record.event_name, record.body, record.attributes["note"]) == ("app.****", "****", "<****>")
+    assert token.encode() not in collector.raw()
+
+
 def test_metrics_arrive(providers: Providers, collector: Collector) -> None:
     """A counter's and a histogram's points can be read back."""
     meter = providers.meter.get_meter("backends", "1.2")

@@ -1,4 +1,4 @@
-"""The Collector of the tests, which writes everything that it receives to files."""
+"""The Collector: with the configuration of most tests it writes everything that it receives to files."""
 
 from __future__ import annotations
 
@@ -8,15 +8,32 @@ from pathlib import Path
 
 from backends.jaeger import Jaeger
 from backends.otlp_json import Json, LogRecord, Metric, Span, decode_logs, decode_metrics, decode_spans
-from backends.program import Backend, free_port
+from backends.program import CONFIG, Backend, free_port
+
+SINGLE_NODE = CONFIG / "otelcol" / "single-node.yaml"
+RECORDING = (SINGLE_NODE, CONFIG / "otelcol" / "debug.yaml", Path(__file__).with_name("recording.yaml"))
 
 
 class Collector(Backend):
-    """A Collector that writes everything it receives to files, and forwards traces to a Jaeger if it is given one."""
+    """A Collector that writes everything it receives to files, and forwards traces to a Jaeger if it is given one.
+
+    Args:
+        directory: Its directory, with its files and its queues.
+        jaeger: The Jaeger that gets traces.
+        configs: Its configurations; each is merged into those before it.
+        environment: Further variables of the configurations.
+    """
 
     program = "otelcol"
 
-    def __init__(self, directory: Path, jaeger: Jaeger | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        jaeger: Jaeger | None = None,
+        *,
+        configs: tuple[Path, ...] = RECORDING,
+        **environment: str,
+    ) -> None:
         grpc_port, http_port, health_port = free_port(), free_port(), free_port()
         self.otlp_grpc_endpoint = f"http://127.0.0.1:{grpc_port}"
         self.otlp_http_endpoint = f"http://127.0.0.1:{http_port}"
@@ -31,8 +48,11 @@ class Collector(Backend):
                 "HELIOGRAPH_COLLECTOR_HEALTH_PORT": health_port,
             },
             health=f"http://127.0.0.1:{health_port}",
+            arguments=tuple(argument for config in configs for argument in ("--config", config)),
             HELIOGRAPH_JAEGER_OTLP_GRPC_PORT=str(jaeger_port),
             HELIOGRAPH_COLLECTOR_FILES=str(self.files),
+            HELIOGRAPH_COLLECTOR_QUEUE=str(directory / "queue"),
+            **environment,
         )
 
     def traces(self) -> list[Span]:
