@@ -15,11 +15,19 @@ import opentelemetry.metrics._internal
 import opentelemetry.trace
 import pytest
 
-from backends.fixtures import collector, jaeger
+from backends.fixtures import collector, jaeger, prometheus, victorialogs
 from faults.report import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
 from recorder import Telemetry
 
-__all__ = ["collector", "jaeger", "pytest_sessionfinish", "pytest_terminal_summary", "pytest_testnodedown"]
+__all__ = [
+    "collector",
+    "jaeger",
+    "prometheus",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+    "pytest_testnodedown",
+    "victorialogs",
+]
 
 # Datasette's own switch: no plugin is loaded from an entry point in this process, because another installed plugin would set
 # a global provider. The tests register the plugins that they need.

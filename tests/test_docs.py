@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 import heliograph
+from backends import Jaeger, VictoriaLogs
 from cli.tails import tailing
 from delivery.outboxes import logging_to
 from delivery.servers import serving
@@ -119,6 +120,26 @@ def test_commands_of_the_page_on_tail_work(command: str, tmp_path: Path) -> None
     """Each starts, on free ports instead of those of the page, and ends by Ctrl-C."""
     with tailing(tmp_path, *shlex.split(command)) as tail:
         assert tail.end() == ("--await" in command)
+
+
+def test_commands_of_the_page_on_the_doctor_work(
+    jaeger: Jaeger, victorialogs: VictoriaLogs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They answer the operator's questions: is it working, has it arrived, and why is nothing in my backend?"""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{jaeger.otlp_http_endpoint}/v1/traces")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", victorialogs.logs_endpoint)
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
+    commands = re.findall(
+        r"^\$ heliograph (doctor.*)$", (DOCS / "doctor.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    for command in commands:
+        words = command.replace("http://localhost:16686", jaeger.url).replace("http://localhost:9428", victorialogs.url)
+        result = CliRunner().invoke(cli, words.split())
+        assert result.exit_code == 0, (command, result.output)
+        assert result.output.endswith("All is well.\n")
+        assert result.output.count(": stored") == command.count("--arrived")
+
+    assert len(commands) >= 3
 
 
 @pytest.mark.anyio

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from backends import Collector, free_port
+from backends import Collector, VictoriaLogs, free_port
 from heliograph.cli.main import cli
 from processes import clean_environment, run
 
@@ -40,3 +40,24 @@ def test_something_is_wrong(tmp_path: Path) -> None:
         assert "H020 traces, metrics, logs: The endpoint cannot be reached" in ran.stdout
         assert "OTEL_EXPORTER_OTLP_HEADERS = authorization=… (environment)" in ran.stdout
         assert "canary" not in ran.stdout
+
+
+def test_kind_of_backend_without_a_backend() -> None:
+    """It is wrong usage, and nothing is sent."""
+    result = CliRunner().invoke(cli, ["doctor", "--backend", "jaeger"])
+
+    assert result.exit_code == 2
+    assert "--backend is the kind of the one backend that --arrived names" in result.output
+
+
+def test_backend_is_asked(victorialogs: VictoriaLogs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found out, or named."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", victorialogs.logs_endpoint)
+    for signal in ("TRACES", "METRICS"):
+        monkeypatch.setenv(f"OTEL_{signal}_EXPORTER", "none")
+    for options in ([], ["--backend", "victorialogs", "--timeout", "20"]):
+        result = CliRunner().invoke(cli, ["doctor", "--arrived", victorialogs.url, *options, "--json"])
+
+        assert result.exit_code == 0
+        [backend] = json.loads(result.output)["backends"]
+        assert backend == {"url": victorialogs.url, "backend": "victorialogs", "stored": True, "finding": None}

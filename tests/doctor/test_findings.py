@@ -12,7 +12,7 @@ from heliograph.doctor.findings import KINDS
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
 IDS = """
     H001 H002 H003 H004 H005 H006 H007 H010 H011 H012 H020 H021 H022 H023 H024 H025 H026 H027 H030 H031 H032 H033 H034 H035 H036
-    H037 H038 H039
+    H037 H038 H039 H040 H041 H042
 """
 
 

@@ -37,6 +37,7 @@ def report(*found: Finding, tests: tuple[Test, ...] = ()) -> Report:
         owners=[Owner(signal=TelemetrySignal.LOGS, owner="")],
         record=new_test_record({"service.name": "shop"}),
         tests=tests,
+        arrivals=[],
         findings=found,
     )
 

@@ -18,6 +18,9 @@ def responding(status: int, media_type: str = "text/html", body: str = "<html>Si
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
+        def do_GET(self) -> None:
             content = f"{body} {dict(self.headers)}".encode()
             self.send_response(status)
             self.send_header("Content-Type", media_type)

@@ -9,25 +9,44 @@ import os
 import click
 
 from heliograph.cli.terminal import echo
-from heliograph.doctor.examination import examine
+from heliograph.doctor.backends import BACKENDS
+from heliograph.doctor.examination import Question, examine
 from heliograph.semconv import SCOPE
 
 
 @click.command()
+@click.option(
+    "--arrived",
+    "urls",
+    multiple=True,
+    metavar="URL",
+    help="Ask the backend with this query API if it stored the test record. Can be given several times.",
+)
+@click.option("--backend", type=click.Choice(sorted(BACKENDS)), help="The kind of the backend. Default: found out.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    metavar="SECONDS",
+    show_default=True,
+    help="The longest wait for each backend.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def doctor(*, as_json: bool) -> None:
+def doctor(*, urls: tuple[str, ...], backend: str | None, timeout: float, as_json: bool) -> None:
     """Examine the set-up of telemetry, and send a test record of each signal to its endpoint.
 
     It prints the effective settings and the source of each, the versions, the owner of each OpenTelemetry provider, and the answer of each
-    endpoint: accepted, or the problem and its fix, with a stable id such as H010. Values of headers are never shown. The endpoints
+    endpoint: accepted, or the problem and its fix, with a stable id such as H010. With --arrived, a backend is asked if it stored the record, and if the name of the event survived. Values of headers are never shown. The endpoints
     are those of the OTEL_* variables. The test records are called heliograph.doctor.test, and the backend stores them.
 
     The exit status is 0 if all is well, and 1 if there is a problem.
     """
+    if backend is not None and len(urls) != 1:
+        raise click.UsageError("--backend is the kind of the one backend that --arrived names")
     # Otherwise gRPC writes its own lines about failed handshakes; the findings say it once.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     logging.getLogger(SCOPE).addHandler(logging.NullHandler())
-    report = examine()
+    report = examine(questions=[Question(url=url, backend=backend, timeout_seconds=timeout) for url in urls])
     if as_json:
         echo(json.dumps(report.to_json()))
     else:

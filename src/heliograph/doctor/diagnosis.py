@@ -107,6 +107,8 @@ def _kind_of(verdict: Verdict, destination: Destination) -> Kind:
             # Over gRPC, a server that is away and a server that is overloaded have one status.
             is_grpc = destination.protocol is OtlpProtocol.GRPC
             return findings.UNREACHABLE if is_grpc and _NOT_CONNECTED.search(verdict.message) else findings.UNAVAILABLE
+        case Reason.BAD_DATA if _NO_SUCH_PATH.search(verdict.message):
+            return findings.NO_RECEIVER
         case Reason.BAD_DATA | Reason.PARTIAL_SUCCESS | Reason.TOO_LARGE | Reason.ACCEPTED:
             return findings.REJECTED
         case Reason.UNSUPPORTED | Reason.REFUSED:
@@ -115,4 +117,6 @@ def _kind_of(verdict: Verdict, destination: Destination) -> Kind:
             assert_never(unknown)
 
 
+_NO_SUCH_PATH: Final = re.compile(r"^HTTP 400: .*unsupported path", re.IGNORECASE)
+"""The text of VictoriaLogs and its kind for a missing page."""
 _NOT_CONNECTED: Final = re.compile(r"failed to connect|DNS resolution failed|connection refused", re.IGNORECASE)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, Resource
@@ -12,6 +12,7 @@ from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, Resource
 from heliograph.delivery.transport import port_probe
 from heliograph.delivery.transport.open import open_transport
 from heliograph.doctor import findings
+from heliograph.doctor.arrival import ask_backend
 from heliograph.doctor.diagnosis import Port, diagnose
 from heliograph.doctor.effective import settings_of, variables_of, versions
 from heliograph.doctor.findings import Finding
@@ -33,17 +34,40 @@ _PORT: Final = Port(
 )
 
 
-def examine(environ: Mapping[str, str] | None = None) -> Report:
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A backend to ask for the test record.
+
+    Attributes:
+        url: The base URL of its query API.
+        backend: The kind of backend; `None` to find it out.
+        timeout_seconds: The longest time to wait for the record.
+    """
+
+    url: str
+    backend: str | None = None
+    timeout_seconds: float = 30.0
+
+
+def examine(environ: Mapping[str, str] | None = None, *, questions: Iterable[Question] = ()) -> Report:
     """Return a report about the set-up of a program that calls `heliograph.configure`. The test records are sent, and stored.
 
     Args:
         environ: The environment; `None` is that of the process.
+        questions: The backends to ask for the test record.
     """
     environ = os.environ if environ is None else environ
     settings, problems = _read_settings(environ)
     targets, found = find_targets(environ, settings)
     record = new_test_record(_resource())
     tests = _with_signals_compared([_send(target, record) for target in targets])
+    accepted = {test.target.signal for test in tests if test.finding is None}
+    arrivals = [
+        ask_backend(each.url, record, accepted, name=each.backend, timeout_seconds=each.timeout_seconds)
+        for each in questions
+    ]
+    outcomes = [*(test.finding for test in tests), *(arrival.finding for arrival in arrivals)]
+    found += [finding for finding in outcomes if finding is not None]
     return Report(
         versions=versions(),
         settings=settings_of(settings, environ),
@@ -51,7 +75,8 @@ def examine(environ: Mapping[str, str] | None = None) -> Report:
         owners=find_owners(),
         record=record,
         tests=tests,
-        findings=[*problems, *_merged([*found, *(test.finding for test in tests if test.finding)])],
+        arrivals=arrivals,
+        findings=[*problems, *_merged(found)],
     )
 
 

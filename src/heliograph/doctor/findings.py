@@ -185,6 +185,23 @@ REFUSED: Final = Kind(
     title="The backend refuses the request",
     fix="Read the message of the backend.",
 )
+NOT_STORED: Final = Kind(
+    id="H040",
+    title="The test record is not stored",
+    fix="Look for what is between the endpoint and the backend: a Collector without this pipeline, a filter, a sampler, a full queue, another "
+    "tenant. A longer --timeout helps if something batches.",
+)
+NAME_DROPPED: Final = Kind(
+    id="H041",
+    title="The backend drops the name of the event",
+    fix="Let a Collector copy it to an attribute: in a transform processor, context log, "
+    'set(attributes["event_name"], event_name) where event_name != "".',
+)
+NO_QUERY_API: Final = Kind(
+    id="H042",
+    title="The backend cannot be asked",
+    fix="Name the base URL of its query API, such as http://localhost:16686 for Jaeger, and its kind by --backend.",
+)
 
 KINDS: Final = tuple(
     sorted((each for each in list(vars().values()) if isinstance(each, Kind)), key=lambda kind: kind.id)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from heliograph.delivery.transport.endpoint import shown_endpoint
+from heliograph.doctor.arrival import Arrival
 from heliograph.doctor.effective import Setting
 from heliograph.doctor.findings import Finding
 from heliograph.doctor.owners import Owner
@@ -40,7 +41,8 @@ class Report:
         owners: The owners of the providers.
         record: The test records.
         tests: The tests of the endpoints.
-        findings: All findings, those of the tests included.
+        arrivals: The answers of the backends.
+        findings: All findings, those of the tests and the backends included.
     """
 
     versions: Mapping[str, str]
@@ -49,6 +51,7 @@ class Report:
     owners: Sequence[Owner]
     record: TestRecord
     tests: Sequence[Test]
+    arrivals: Sequence[Arrival]
     findings: Sequence[Finding]
 
     @property
@@ -70,6 +73,7 @@ class Report:
                 "trace_id": self.record.trace_id,
             },
             "tests": [_test_document(each) for each in self.tests],
+            "backends": [_arrival_document(each) for each in self.arrivals],
             "findings": [_finding_document(each) for each in self.findings],
         }
 
@@ -86,6 +90,10 @@ class Report:
             yield f"  {test.target.signal.value:<8} {_endpoint_text(test.target)}: {_outcome(test)}"
         if not self.tests:
             yield "  none was sent"
+        if self.arrivals:
+            yield "Backends"
+        for arrival in self.arrivals:
+            yield f"  {arrival.backend or 'unknown'} at {arrival.url}: {_stored(arrival)}"
         yield "Findings"
         for finding in self.findings:
             yield from _finding_lines(finding)
@@ -116,6 +124,10 @@ def _outcome(test: Test) -> str:
     return "accepted" if test.finding is None else f"NOT ACCEPTED, {test.finding.kind.id}"
 
 
+def _stored(arrival: Arrival) -> str:
+    return "stored" if arrival.finding is None else f"NOT AS IT WAS SENT, {arrival.finding.kind.id}"
+
+
 def _finding_lines(finding: Finding) -> Iterator[str]:
     mark = "" if finding.kind.is_problem else " (to know, no problem)"
     yield f"  {finding.kind.id} {finding.subject}: {finding.kind.title}{mark}"
@@ -132,6 +144,15 @@ def _finding_document(finding: Finding) -> dict[str, Any]:
         "title": kind.title,
         "detail": finding.detail,
         "fix": kind.fix,
+    }
+
+
+def _arrival_document(arrival: Arrival) -> dict[str, Any]:
+    return {
+        "url": arrival.url,
+        "backend": arrival.backend or None,
+        "stored": arrival.finding is None,
+        "finding": arrival.finding.kind.id if arrival.finding else None,
     }
 
 

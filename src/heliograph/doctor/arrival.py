@@ -1,0 +1,117 @@
+"""Waits until a backend has stored the test record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from heliograph.delivery.transport.endpoint import shown_endpoint
+from heliograph.doctor import findings
+from heliograph.doctor.backends import BACKENDS, Backend, Get, Stored
+from heliograph.doctor.findings import Finding, Kind
+from heliograph.doctor.query_api import QueryApi, QueryError
+from heliograph.doctor.records import NAME, TestRecord
+from heliograph.sdk.exporters import TelemetrySignal
+
+_T = TypeVar("_T")
+
+PAUSE_SECONDS: Final = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """The answer of a backend.
+
+    Attributes:
+        url: The base URL, as it may be shown.
+        backend: The kind of backend; empty if it was not recognized.
+        finding: The problem; `None` if the record is stored with its event name, as far as the backend stores events.
+    """
+
+    url: str
+    backend: str
+    finding: Finding | None
+
+
+def ask_backend(
+    url: str, record: TestRecord, accepted: Collection[TelemetrySignal], *, name: str | None, timeout_seconds: float
+) -> Arrival:
+    """Ask a backend for the test record, until it is stored or the time is over.
+
+    Args:
+        url: The base URL of the backend's query API.
+        record: The test record.
+        accepted: The signals that were accepted by their endpoints.
+        name: The kind of backend; `None` to find it out.
+        timeout_seconds: The longest wait.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    shown = shown_endpoint(url)
+    try:
+        get = QueryApi(url).get
+        backend = BACKENDS[name] if name else _recognized(get, deadline)
+    except QueryError as error:
+        return _arrival(shown, "", findings.NO_QUERY_API, str(error))
+    if backend is None:
+        return _arrival(shown, "", findings.NO_QUERY_API, f"it is none of {', '.join(BACKENDS)}")
+    if backend.signal not in accepted:
+        detail = f"no endpoint accepted the test record of {backend.signal.value}, which is what {backend.name} stores"
+        return _arrival(shown, backend.name, findings.NOT_STORED, detail)
+    try:
+        stored = _until(lambda: backend.find(get, record), deadline)
+    except QueryError as error:
+        return _arrival(shown, backend.name, findings.NO_QUERY_API, str(error))
+    return _judged(shown, backend, stored, timeout_seconds)
+
+
+def _judged(shown: str, backend: Backend, stored: Stored | None, timeout_seconds: float) -> Arrival:
+    if stored is None:
+        detail = f"{backend.name} did not have it after {timeout_seconds:g} s, although the endpoint had accepted it"
+        return _arrival(shown, backend.name, findings.NOT_STORED, detail)
+    if stored.has_event_name is False:
+        return _arrival(shown, backend.name, findings.NAME_DROPPED, f"{backend.name} stored it without the name {NAME}")
+    return Arrival(url=shown, backend=backend.name, finding=None)
+
+
+def _recognized(get: Get, deadline: float) -> Backend | None:
+    """Return the kind of backend. A backend that does not answer yet may be starting.
+
+    Raises:
+        QueryError: Nothing has answered in time.
+    """
+    return _until(lambda: next((each for each in BACKENDS.values() if _is_there(each, get)), None), deadline, once=True)
+
+
+def _is_there(backend: Backend, get: Get) -> bool:
+    """Return True if a backend is of this kind. An error status is a way to say that there is no such path."""
+    try:
+        return backend.is_there(get)
+    except QueryError as error:
+        if str(error).startswith("HTTP "):
+            return False
+        raise
+
+
+def _until(ask: Callable[[], _T | None], deadline: float, *, once: bool = False) -> _T | None:
+    """Return the first answer, or `None` when the time is over. With ``once``, an answer that is `None` counts, too.
+
+    Raises:
+        QueryError: The last question failed.
+    """
+    while True:
+        is_last = time.monotonic() >= deadline
+        try:
+            if (answer := ask()) is not None or once:
+                return answer
+        except QueryError:
+            if is_last:
+                raise
+        if is_last:
+            return None
+        time.sleep(PAUSE_SECONDS)
+
+
+def _arrival(shown: str, backend: str, kind: Kind, detail: str) -> Arrival:
+    return Arrival(url=shown, backend=backend, finding=Finding(kind=kind, subject=backend or shown, detail=detail))

@@ -1,0 +1,81 @@
+"""Asks the query API of a backend over HTTP. Answers are bounded in size and time."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from http.client import HTTPException
+from typing import Any, Final
+
+from heliograph.delivery.transport.endpoint import other_host, scheme_of
+
+TIMEOUT_SECONDS: Final = 5.0
+MAX_BYTES: Final = 4 * 1024 * 1024
+
+_NOT_FOUND: Final = 404
+_PART_BYTES: Final = 65536
+
+
+class QueryError(Exception):
+    """The API did not answer, or answered with an error. The message has no query and no text of the server."""
+
+
+class QueryApi:
+    """The query API of a backend.
+
+    Args:
+        url: The base URL.
+
+    Raises:
+        QueryError: The URL cannot be used.
+    """
+
+    def __init__(self, url: str) -> None:
+        if scheme_of(url) is None or not urllib.parse.urlsplit(url).hostname:
+            raise QueryError("the URL has to begin with http:// or https://, and to name a host")
+        self._url = url.partition("?")[0].rstrip("/")
+        # A proxy of the environment is none for this host: its loopback address would be the proxy's own.
+        proxies = urllib.request.ProxyHandler({}) if other_host(url) is None else urllib.request.ProxyHandler()
+        self._opener = urllib.request.build_opener(proxies)
+
+    def get(self, path: str, query: Mapping[str, str]) -> Any:
+        """Return the JSON of an answer: `None` for status 404 and for other texts, and a list for lines of JSON.
+
+        Raises:
+            QueryError: There is no answer, or it is an error.
+        """
+        url = f"{self._url}{path}?{urllib.parse.urlencode(query)}"
+        try:
+            with self._opener.open(url, timeout=TIMEOUT_SECONDS) as response:
+                return _parsed(_read(response), response.headers.get_content_type())
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code == _NOT_FOUND:
+                return None
+            raise QueryError(f"HTTP {error.code}") from error
+        except (OSError, HTTPException, ValueError) as error:
+            reason = getattr(error, "reason", None)
+            raise QueryError(str(reason) if isinstance(reason, OSError) else type(error).__name__) from error
+
+
+def _read(response: Any) -> bytes:
+    """Return the body, cut after `MAX_BYTES`. The socket's own timeout is for each read, and this one for all of them."""
+    body, deadline = b"", time.monotonic() + TIMEOUT_SECONDS
+    while len(body) < MAX_BYTES and (part := response.read1(_PART_BYTES)):
+        body += part
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return body
+
+
+def _parsed(body: bytes, media_type: str) -> Any:
+    try:
+        if media_type == "application/stream+json":
+            return [json.loads(line) for line in body.splitlines() if line.strip()]
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

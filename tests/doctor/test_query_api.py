@@ -1,0 +1,91 @@
+"""The query API of a backend, asked over HTTP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from backends import free_port
+from heliograph.doctor import query_api
+from heliograph.doctor.query_api import QueryApi, QueryError
+
+PATHS: list[str] = []
+
+
+@contextmanager
+def serving(status: int, media_type: str, *parts: bytes, pause: threading.Event | None = None) -> Iterator[str]:
+    """Run a server with one answer, whose parts it sends one after the other."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            PATHS.append(self.path)
+            self.send_response(status)
+            self.send_header("Content-Type", media_type)
+            self.end_headers()
+            with suppress(OSError):  # a client that has enough closes the connection
+                for part in parts:
+                    self.wfile.write(part)
+                    if pause is not None:
+                        pause.wait(0.05)
+
+        def log_message(self, *_: Any) -> None:
+            """Log nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def get(url: str) -> Any:
+    return QueryApi(url).get("/api", {"query": 'a="b"'})
+
+
+def test_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON, lines of JSON, a page, and 404. A proxy of the environment is not used for this host."""
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    with serving(200, "application/json", b'{"a": ', b"1}") as url:
+        assert get(url) == {"a": 1}
+    with serving(200, "application/stream+json", b'{"a": 1}\n\n{"a": 2}\n') as url:
+        assert get(url) == [{"a": 1}, {"a": 2}]
+    with serving(200, "text/html", b"<html>") as url:
+        assert get(url) is None
+    with serving(404, "text/plain", b"no") as url:
+        assert get(url) is None
+    assert PATHS[-1] == "/api?query=a%3D%22b%22"
+
+
+def test_errors() -> None:
+    """The message has no text of the server."""
+    with serving(401, "text/plain", b"canary") as url, pytest.raises(QueryError, match=r"^HTTP 401$"):
+        get(url)
+    with pytest.raises(QueryError, match="Connection refused"):
+        get(f"http://127.0.0.1:{free_port()}")
+    for url in ("localhost:9428", "http://", "ftp://localhost"):
+        with pytest.raises(QueryError, match="has to begin with http"):
+            get(url)
+    with pytest.raises(QueryError, match=r"^InvalidURL$"):
+        get("http://me:canary@localhost:x")
+
+
+def test_answer_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is cut in size, and given up in time."""
+    monkeypatch.setattr(query_api, "TIMEOUT_SECONDS", 0.2)
+    with serving(200, "application/json", *[b" "] * 100, pause=threading.Event()) as url:
+        with pytest.raises(QueryError, match="TimeoutError"):
+            get(url)
+    monkeypatch.undo()
+    monkeypatch.setattr(query_api, "MAX_BYTES", 4)
+    monkeypatch.setattr(query_api, "_PART_BYTES", 2)
+    with serving(200, "application/json", b'{"a": 1}') as url:
+        assert get(url) is None
