@@ -454,5 +454,5 @@ def test_lock_is_held_while_a_connection_is_open(file: SqliteFile, use: Callable
     """A fork waits for readers, too: SQLite's table of locks has theirs."""
     write(file, "first")
     with use(file):
-        assert not is_free(file._lock)
-    assert is_free(file._lock)
+        assert not is_free(file.lock)
+    assert is_free(file.lock)

@@ -17,7 +17,7 @@ Rules that hold for every file here:
 Threads, processes and forks:
 
 - Every use opens its own connection and closes it again. No connection is shared between threads, or between a process
-  and its forked child.
+  and its forked child. (A `LastingConnection` is the exception: it belongs to one thread of a program that does not fork.)
 - Processes are kept apart by SQLite's own file locks, and wait up to `BUSY_TIMEOUT_SECONDS` for each other.
 - Threads of one process are kept apart by a `ForkLock` for each `SqliteFile`. SQLite would be correct without it, but
   a thread that waits for SQLite's file lock sleeps and polls, and may time out if many threads write.
@@ -33,6 +33,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from os.path import samestat
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +55,10 @@ class SqliteFile:
             version can add a table or an index to an existing file.
         wrong_file: Creates the exception for a file that is not of this kind, from its path and a reason.
         max_bytes: The largest size that a write may give the file. `None` means no limit.
+
+    Attributes:
+        path: The file.
+        lock: Held while SQLite works on the file.
     """
 
     def __init__(
@@ -70,7 +75,7 @@ class SqliteFile:
         self._tables = tables
         self._wrong_file = wrong_file
         self._max_bytes = max_bytes
-        self._lock = ForkLock()
+        self.lock = ForkLock()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -83,19 +88,35 @@ class SqliteFile:
             OSError: The file cannot be created.
             Exception: The file is not of this kind. The exception is the one that ``wrong_file`` returns.
         """
-        with self._lock:
-            create_private(self.path)
-            with closing(self._open()) as connection:
-                is_empty = self._check(connection)
-                if self._max_bytes is not None:
-                    [page_bytes] = connection.execute("pragma page_size").fetchone()
-                    connection.execute(f"pragma max_page_count = {self._max_bytes // page_bytes}")
-                connection.execute("pragma secure_delete = on")
-                if is_empty:  # first, so that a file with tables always has its mark, whenever a process is killed
-                    connection.execute(f"pragma application_id = {self._application_id}")
-                connection.executescript(self._tables)
-                with connection:
-                    yield connection
+        with self.lock, closing(self.connect()) as connection, connection:
+            yield connection
+
+    def connect(self) -> sqlite3.Connection:
+        """Open a connection for writing, and create file and tables if they are missing. Hold `lock` meanwhile.
+
+        Raises:
+            sqlite3.Error: The file cannot be written, or stays locked by another process.
+            OSError: The file cannot be created.
+            Exception: The file is not of this kind. The exception is the one that ``wrong_file`` returns.
+        """
+        create_private(self.path)
+        connection = self._open()
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        is_empty = self._check(connection)
+        if self._max_bytes is not None:
+            [page_bytes] = connection.execute("pragma page_size").fetchone()
+            connection.execute(f"pragma max_page_count = {self._max_bytes // page_bytes}")
+        connection.execute("pragma secure_delete = on")
+        if is_empty:  # first, so that a file with tables always has its mark, whenever a process is killed
+            connection.execute(f"pragma application_id = {self._application_id}")
+        connection.executescript(self._tables)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -105,7 +126,7 @@ class SqliteFile:
             sqlite3.Error: The file cannot be read, or stays locked by another process.
             Exception: The file is not of this kind. The exception is the one that ``wrong_file`` returns.
         """
-        with self._lock:
+        with self.lock:
             if self.path.exists():
                 with closing(self._open()) as connection:
                     if not self._check(connection):
@@ -140,7 +161,7 @@ class SqliteFile:
 
     def check(self) -> None:
         """Raise the exception of ``wrong_file`` if the file is not of this kind. An empty file is of every kind."""
-        with self._lock, closing(self._open()) as connection:
+        with self.lock, closing(self._open()) as connection:
             self._check(connection)
 
     def _open(self) -> sqlite3.Connection:
@@ -165,6 +186,47 @@ class SqliteFile:
         if tables and found != self._application_id:
             raise self._wrong_file(self.path, "it is an SQLite file of another program")
         return not tables
+
+
+class LastingConnection:
+    """A connection that stays open for many transactions of one thread. Readers do not wait for them: the file is in WAL mode.
+
+    It is opened by the first transaction, and again if the file was deleted or replaced. A transaction survives the death of the
+    process, and not that of the machine. The process must not fork while the connection is open.
+
+    Args:
+        file: The file.
+    """
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+        self._connection: sqlite3.Connection | None = None
+        self._opened: os.stat_result | None = None
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Open a transaction, as `SqliteFile.writing` does, which has the exceptions."""
+        with self._file.lock:
+            connection = self._current()
+            with connection:
+                yield connection
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _current(self) -> sqlite3.Connection:
+        with suppress(FileNotFoundError):
+            if self._connection and self._opened and samestat(self._file.path.stat(), self._opened):
+                return self._connection
+        self.close()
+        connection = self._connection = self._file.connect()
+        self._opened = self._file.path.stat()
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = normal")
+        return connection
 
 
 def create_private(path: Path) -> None:

@@ -13,6 +13,7 @@ from heliograph import __version__
 from heliograph.cli import demo
 from heliograph.cli.main import cli
 from heliograph.receiver.store import Store
+from receiver.requests import log_request
 
 
 def run(*arguments: str) -> Result:
@@ -34,7 +35,7 @@ def test_demo_prints_what_arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for name in ("http_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     path = tmp_path / "demo.db"
-    Store(path)._insert({"events": [{"event_name": "app.old"}]})
+    Store(path).add(log_request("app.old"))
 
     ran = run("demo", "--database", str(path))
 

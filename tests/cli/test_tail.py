@@ -18,6 +18,7 @@ from backends import free_port, wait_until
 from cli.tails import EXIT_SECONDS, Tail, tailing
 from heliograph.cli import tail_session
 from heliograph.cli.main import cli
+from heliograph.receiver.datasette_folder import open_folder
 from processes import clean_environment, otlp, program_environment, run
 from receiver.requests import TRACE, log_request, span_request
 
@@ -201,3 +202,28 @@ def test_reader_of_the_output_that_ends(tmp_path: Path) -> None:
 
     assert len(out.splitlines()) == 1
     assert b"Traceback" not in err
+
+
+def test_database(tmp_path: Path) -> None:
+    """Everything is stored, also what is not printed, and survives that the command is killed."""
+    folder = tmp_path / "telemetry"
+    with tailing(tmp_path, "--database", str(folder), "--event", "app.one") as tail:
+        tail.send(log_request("app.one", ""), log_request("app.two"), span_request("GET /"))
+        tail.process.kill()
+        tail.process.wait()
+        assert f"To look at what is stored: datasette {folder}" in tail.errors()
+
+    store = open_folder(folder)
+    assert [name for (name,) in store.rows("select event_name from events")] == ["app.one", "", "app.two"]
+    assert len(store.rows("select * from spans")) == 1
+
+
+def test_database_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> None:
+    """It is another program's, or its folder cannot be created."""
+    (tmp_path / "file").touch()
+    (tmp_path / "events.db").write_text("mine")
+    for folder in (tmp_path, tmp_path / "file" / "folder"):
+        ran = CliRunner().invoke(cli, ["tail", "--port", "0", "--grpc-port", "0", "--database", str(folder)])
+        assert ran.exit_code in {1, 2}
+        assert "Traceback" not in ran.output
+        assert str(folder) in ran.output.splitlines()[-1]

@@ -165,8 +165,9 @@ def test_records_in_a_store_that_are_not_events_are_not_read(tmp_path: Path) -> 
 
 def test_store_that_is_damaged_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "demo.db"
-    store = Store(path)
-    store._insert({"events": [{"event_name": "shop.order", "attributes": "no JSON"}]})
+    Store(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("insert into events (event_name, attributes) values ('shop.order', 'no JSON')")
 
     with pytest.raises(FileFormatError, match=r"demo\.db"):
         list(read_recorded(path))

@@ -17,6 +17,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 
 from heliograph.receiver.contract import NotKept
+from heliograph.receiver.group_commit import GroupCommit
 from heliograph.receiver.http_body import JSON, PROTOBUF
 from heliograph.receiver.server import IDLE_TIMEOUT_SECONDS, HttpServer, receiving
 from heliograph.receiver.signals import MAX_REQUEST_BYTES, OtlpRequest
@@ -324,3 +325,24 @@ def test_request_that_is_not_kept_is_asked_for_again() -> None:
     assert response.startswith(b"HTTP/1.1 503 ")
     assert b"\r\nRetry-After: 1\r\n" in response
     assert Status.FromString(response.partition(b"\r\n\r\n")[2]).message == "busy"
+
+
+def test_many_requests_at_the_same_time_are_all_stored_by_groups(store: Store) -> None:
+    """Two clients send single records over kept connections, two others requests of 512."""
+    single, group = body(), b"".join([body()] * 512)
+
+    def send(content: bytes, number: int) -> None:
+        connection = http.client.HTTPConnection(urlsplit(server.endpoint).netloc, timeout=120)
+        with closing(connection):
+            for _ in range(number):
+                connection.request("POST", "/v1/logs", content, {"Content-Type": PROTOBUF})
+                assert connection.getresponse().read() == b""
+
+    with GroupCommit(store) as commits, HttpServer(commits.keep) as server:
+        threads = [threading.Thread(target=send, args=each) for each in [(single, 300), (group, 5)] * 2]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert count(store) == 2 * 300 + 2 * 5 * 512

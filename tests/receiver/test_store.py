@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from heliograph.receiver.store import Store, is_store
+from heliograph.receiver.store import Store, StoreWriter, is_store
 
 
 def logs(name: str) -> ExportLogsServiceRequest:
@@ -73,7 +73,7 @@ def test_metrics_keep_the_last_value(tmp_path: Path) -> None:
 def test_request_is_stored_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.db")
     with pytest.raises(sqlite3.OperationalError):
-        store._insert({"events": [{"event_name": "app.one"}, {"no_column": 1}]})
+        StoreWriter(store).insert({"events": [{"event_name": "app.one"}]}, {"events": [{"no_column": 1}]})
 
     assert store.rows("select * from events") == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -39,6 +40,13 @@ from heliograph.cli.tail_filter import ArrivalFilter
 )
 @click.option("--json", "as_json", is_flag=True, help="Print each event as a JSON object in one line.")
 @click.option(
+    "--database",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Also store everything in DIR/events.db, with queries for Datasette: `datasette DIR`.",
+)
+@click.option(
     "--await",
     "awaited",
     metavar="NAME",
@@ -58,6 +66,7 @@ def tail(
     actors: tuple[str, ...],
     traces: tuple[str, ...],
     as_json: bool,
+    folder: Path | None,
     awaited: str | None,
     timeout: float | None,
 ) -> None:
@@ -83,6 +92,7 @@ def tail(
             grpc_port=grpc_port,
             permits=permits,
             as_json=as_json,
+            folder=folder,
             awaited=replace(permits, names=(awaited,)) if awaited is not None else None,
             timeout=timeout,
         )

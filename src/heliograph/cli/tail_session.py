@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import errno
 import signal
+import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeVar
 
 import click
@@ -21,9 +23,12 @@ from heliograph.cli.tail_lines import json_line, text_line
 from heliograph.cli.tail_printer import LinePrinter
 from heliograph.cli.terminal import echo
 from heliograph.receiver.contract import LOOPBACK
+from heliograph.receiver.datasette_folder import open_folder
+from heliograph.receiver.group_commit import GroupCommit
 from heliograph.receiver.grpc_server import GrpcServer
 from heliograph.receiver.server import HttpServer
 from heliograph.receiver.signals import OtlpRequest
+from heliograph.receiver.store import Store
 from heliograph.values.text import counted
 
 GRPC_PORT: Final = 4317
@@ -41,6 +46,7 @@ class TailOptions:
         grpc_port: The port of OTLP over gRPC; 0 for a free one, `None` for the usual one, if it is free.
         permits: The filter of what is printed.
         as_json: True to print JSON.
+        folder: The folder for the database; `None` for none.
         awaited: The filter of the arrival that ends the command; `None` if nothing does.
         timeout: The time to wait for it, in seconds; `None` for no limit.
     """
@@ -49,6 +55,7 @@ class TailOptions:
     grpc_port: int | None
     permits: ArrivalFilter
     as_json: bool
+    folder: Path | None
     awaited: ArrivalFilter | None
     timeout: float | None
 
@@ -87,17 +94,29 @@ class _Session:
         self.printer = LinePrinter(options.permits, json_line if options.as_json else text_line, self.ended.set)
         self.awaited = Awaited(options.awaited, self.ended.set) if options.awaited else None
         self._options = options
+        self._commits: GroupCommit | None = None
 
-    def open(self, servers: ExitStack) -> None:
-        """Open the ports, and print which."""
+    def open(self, resources: ExitStack) -> None:
+        """Open the database and the ports, and print which."""
+        if self._options.folder is not None:
+            # entered first, so closed last: requests in progress are still stored
+            self._commits = resources.enter_context(GroupCommit(_opened_folder(self._options.folder)))
         server = _opened(lambda port: HttpServer(self.keep, port), self._options.port, option="--port")
-        endpoints = f"{servers.enter_context(server).endpoint} (HTTP)"
+        endpoints = f"{resources.enter_context(server).endpoint} (HTTP)"
         if (grpc_server := self._grpc_server()) is not None:
-            endpoints += f" and {servers.enter_context(grpc_server).endpoint} (gRPC)"
+            endpoints += f" and {resources.enter_context(grpc_server).endpoint} (gRPC)"
         echo(f"Receiving OTLP at {endpoints}. Ctrl-C ends it.", err=True)
+        if self._options.folder is not None:
+            echo(f"To look at what is stored: datasette {self._options.folder}", err=True)
 
     def keep(self, request: OtlpRequest) -> None:
-        """Show a request."""
+        """Store a request, if there is a database, and show it.
+
+        Raises:
+            NotKept: It is not stored.
+        """
+        if self._commits is not None:
+            self._commits.keep(request)
         if self.awaited is not None:
             self.awaited.look(request)
         self.printer.show(request)
@@ -121,6 +140,13 @@ class _Session:
                 raise
             echo(f"Not receiving OTLP over gRPC: {error.message}.", err=True)
             return None
+
+
+def _opened_folder(folder: Path) -> Store:
+    try:
+        return open_folder(folder)
+    except (OSError, sqlite3.Error) as error:
+        raise click.ClickException(f"{folder} cannot be used for the database: {error}") from error
 
 
 def _opened(open_server: Callable[[int], _Server], port: int, *, option: str) -> _Server:

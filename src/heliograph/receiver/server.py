@@ -263,7 +263,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _respond(self, status: HTTPStatus, body: bytes) -> None:
         self.close_connection = self.close_connection or self.unread or self.server.is_closing
-        self.send_response(status)
+        self.send_response_only(status)  # without `Date` and `Server`, which take time for each request
         self.send_header("Content-Type", self._response_type())
         self.send_header("Content-Length", str(len(body)))
         if status == HTTPStatus.SERVICE_UNAVAILABLE:

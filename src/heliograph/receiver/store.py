@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from itertools import groupby
 from os import PathLike
 from pathlib import Path
 from typing import Final
@@ -15,14 +16,17 @@ from typing import Final
 from heliograph.errors import FileFormatError
 from heliograph.receiver.rows import Tables, rows_of
 from heliograph.receiver.signals import OtlpRequest
-from heliograph.sqlite_file import SqliteFile, has_application_id
+from heliograph.sqlite_file import LastingConnection, SqliteFile, has_application_id
 
 APPLICATION_ID: Final = 0x48454C49
 """The mark of a receiver's file: SQLite's ``application_id``, the letters "HELI"."""
 
 # `events` and `span_events` have no key: a record that is delivered twice has two rows, so that people see it. A span that is
 # delivered twice has one row. Of a metric, only the last value of each series is kept, since each export repeats the whole sum.
-_TABLES: Final = """
+#
+# The views are for people: one row for each event, however often and in whatever form it was delivered, and times as text. Their
+# `…_unix_nano` is for `order by`: it has an index, so the latest rows are found without reading all.
+_SCHEMA: Final = """
 create table if not exists events (
     uid text, event_name text, time_unix_nano integer, severity_number integer, body text, user_id text,
     trace_id text, span_id text, service text, attributes text
@@ -39,6 +43,44 @@ create table if not exists metrics (
     name text, unit text, attributes text, value real, count integer, time_unix_nano integer, service text,
     primary key (name, attributes, service)
 );
+create index if not exists events_uid on events (uid);
+create index if not exists events_time on events (time_unix_nano);
+create index if not exists span_events_uid on span_events (uid);
+create index if not exists span_events_time on span_events (time_unix_nano);
+create index if not exists spans_time on spans (start_unix_nano);
+create index if not exists token_spans on spans (start_unix_nano) where name in ('token.create', 'token.verify');
+create view if not exists event_view as
+    select
+        strftime('%Y-%m-%dT%H:%M:%fZ', time_unix_nano / 1e9, 'unixepoch') as time, event_name as name,
+        coalesce(user_id, json_extract(attributes, '$."user.hash"')) as actor, body, trace_id,
+        json_extract(attributes, '$."heliograph.token.id"') as token_id, service, attributes, uid, time_unix_nano
+    from events
+    where event_name != '' and (uid is null or rowid = (select min(rowid) from events as same where same.uid = events.uid))
+    union all
+    select
+        strftime('%Y-%m-%dT%H:%M:%fZ', time_unix_nano / 1e9, 'unixepoch'), event_name,
+        coalesce(json_extract(attributes, '$."user.id"'), json_extract(attributes, '$."user.hash"')), cast('' as text), trace_id,
+        json_extract(attributes, '$."heliograph.token.id"'),
+        (select service from spans where spans.span_id = span_events.span_id), attributes, uid, time_unix_nano
+    from span_events
+    where uid is not null
+        and not exists (select 1 from events where events.uid = span_events.uid)
+        and rowid = (select min(rowid) from span_events as same where same.uid = span_events.uid);
+create view if not exists span_view as
+    select
+        strftime('%Y-%m-%dT%H:%M:%fZ', start_unix_nano / 1e9, 'unixepoch') as time, name, kind, status,
+        (end_unix_nano - start_unix_nano) / 1e6 as duration_ms, service, trace_id, span_id, parent_span_id, attributes,
+        start_unix_nano
+    from spans;
+create view if not exists token_view as
+    select
+        strftime('%Y-%m-%dT%H:%M:%fZ', start_unix_nano / 1e9, 'unixepoch') as time, name as operation,
+        json_extract(attributes, '$."heliograph.token.result"') as result,
+        json_extract(attributes, '$."heliograph.token.handler"') as handler,
+        json_extract(attributes, '$."user.id"') as actor, json_extract(attributes, '$."heliograph.token.id"') as token_id,
+        (end_unix_nano - start_unix_nano) / 1e6 as duration_ms, service, trace_id, span_id, start_unix_nano
+    from spans
+    where name in ('token.create', 'token.verify');
 """
 
 
@@ -49,6 +91,8 @@ def is_store(path: str | PathLike[str]) -> bool:
 
 class Store:
     """An SQLite file with the tables ``events`` (log records), ``spans``, ``span_events`` and ``metrics``.
+
+    The views ``event_view``, ``span_view`` and ``token_view`` show events, spans and operations on tokens to people.
 
     Any number of threads may use it at the same time.
 
@@ -65,7 +109,7 @@ class Store:
         self._file = SqliteFile(
             Path(path),
             application_id=APPLICATION_ID,
-            tables=_TABLES,
+            tables=_SCHEMA,
             wrong_file=lambda path, reason: FileFormatError(f"{path} is not a file of the receiver: {reason}"),
         )
         with self._file.writing():
@@ -73,21 +117,51 @@ class Store:
 
     def add(self, request: OtlpRequest) -> None:
         """Add log records; spans with their span events; or data points, each of which replaces the earlier one of its series."""
-        self._insert(rows_of(request))
+        with self._file.writing() as connection:
+            _insert(connection, rows_of(request))
 
     def rows(self, sql: str, parameters: Iterable[object] = ()) -> list[sqlite3.Row]:
         """Return the rows of a query."""
         with self._file.reading() as connection:
             return connection.execute(sql, tuple(parameters)).fetchall()
 
-    def _insert(self, tables: Tables) -> None:
-        """Insert rows in one transaction: a request is stored as a whole, or not at all."""
-        with self._file.writing() as connection:
-            for table, rows in tables.items():
-                for row in rows:
-                    names = ", ".join(row)
-                    places = ", ".join("?" * len(row))
-                    connection.execute(  # the names are those of `receiver.rows`, never a sender's; values are bound
-                        f"insert or replace into {table} ({names}) values ({places})",  # noqa: S608
-                        tuple(row.values()),
-                    )
+    def lasting_connection(self) -> LastingConnection:
+        """Return a connection for many transactions of one thread."""
+        return LastingConnection(self._file)
+
+
+class StoreWriter:
+    """Adds rows to a store, over a connection that stays open. For one thread.
+
+    Args:
+        store: The store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._connection = store.lasting_connection()
+
+    def insert(self, *requests: Tables) -> None:
+        """Add the rows of requests in one transaction: all of them are stored, or none.
+
+        Raises:
+            sqlite3.Error: The rows, or the file, cannot be written.
+            OSError: The file cannot be created.
+            FileFormatError: The file is not a `Store` any more.
+        """
+        with self._connection.writing() as connection:
+            for tables in requests:
+                _insert(connection, tables)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def _insert(connection: sqlite3.Connection, tables: Tables) -> None:
+    for table, rows in tables.items():
+        for names, group in groupby(rows, key=tuple):  # the rows of a request have the same columns
+            columns, places = ", ".join(names), ", ".join("?" * len(names))
+            connection.executemany(  # the names are those of `receiver.rows`, never a sender's; values are bound
+                f"insert or replace into {table} ({columns}) values ({places})",  # noqa: S608
+                (tuple(row.values()) for row in group),
+            )

@@ -1,0 +1,156 @@
+"""Store requests in groups: one transaction for all requests that arrived while the one before was written.
+
+A transaction costs much more than the rows in it, and SQLite runs one at a time. So the threads of the servers make rows and wait, and
+one thread writes.
+
+Threads: any thread calls `GroupCommit.keep`, which waits for its transaction. `heliograph-store` writes. `_changed` guards
+`_waiting`, `_bytes` and `_is_closed`. An entry is taken from `_waiting` by one side alone: by the writer, or by the thread that
+withdraws it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from typing_extensions import Self
+
+from heliograph.errors import FileFormatError
+from heliograph.receiver.contract import NotKept
+from heliograph.receiver.rows import Tables, rows_of
+from heliograph.receiver.signals import OtlpRequest
+from heliograph.receiver.store import Store, StoreWriter
+
+MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
+"""The size of the requests that are being stored. A larger request is stored if there is no other."""
+MAX_WAITING_SECONDS: Final = 3.0
+"""The time that a request waits for the transaction before. SQLite may wait as long again for the lock of another process."""
+
+
+class _Entry:
+    """The rows of one request, and what became of them. `done` is set when they are stored, or when `error` is set."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self.done = threading.Event()
+        self.error: Exception | None = None
+
+
+class GroupCommit:
+    """Stores requests. Use it in a ``with`` block, at whose end everything that waits is stored.
+
+    Args:
+        store: The store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: list[_Entry] = []
+        self._bytes = 0
+        self._is_closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="heliograph-store", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Store what waits, and refuse what comes later."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def keep(self, request: OtlpRequest) -> None:
+        """Store a request, together with others. It is stored as a whole, or not at all.
+
+        Raises:
+            NotKept: It is not stored, because too many wait, or because the file is locked, full or away.
+        """
+        with self._admitted(request.ByteSize()):
+            entry = self._enqueue(rows_of(request))
+            if not entry.done.wait(MAX_WAITING_SECONDS) and self._withdraw(entry):
+                raise NotKept("the requests before are still being stored")
+            entry.done.wait()  # the writer has taken it
+        match entry.error:
+            case None:
+                return
+            case sqlite3.OperationalError() | OSError() | FileFormatError():
+                raise NotKept(f"the file cannot be written: {entry.error}") from entry.error
+            case error:
+                raise error
+
+    @contextmanager
+    def _admitted(self, size: int) -> Iterator[None]:
+        """Limit the memory that requests in progress take: their rows are larger than themselves."""
+        with self._changed:
+            if self._bytes and self._bytes + size > MAX_WAITING_BYTES:
+                raise NotKept("too many requests are being stored")
+            self._bytes += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._bytes -= size
+
+    def _enqueue(self, tables: Tables) -> _Entry:
+        entry = _Entry(tables)
+        with self._changed:
+            if self._is_closed:
+                raise NotKept("the receiver ends")
+            self._waiting.append(entry)
+            self._changed.notify()
+        return entry
+
+    def _withdraw(self, entry: _Entry) -> bool:
+        """Remove an entry. Return False if the writer has taken it."""
+        with self._changed:
+            if entry not in self._waiting:
+                return False
+            self._waiting.remove(entry)
+            return True
+
+    def _run(self) -> None:
+        writer = StoreWriter(self._store)
+        try:
+            while entries := self._take():
+                try:
+                    _write(writer, entries)
+                finally:
+                    for entry in entries:
+                        entry.done.set()
+        finally:
+            writer.close()
+
+    def _take(self) -> list[_Entry]:
+        """Wait for entries, and return all that wait; none at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_closed)
+            entries, self._waiting = self._waiting, []
+            return entries
+
+
+def _write(writer: StoreWriter, entries: Sequence[_Entry]) -> None:
+    """Write entries in one transaction; if their rows cannot be stored, each in a transaction of its own."""
+    try:
+        writer.insert(*(entry.tables for entry in entries))
+    except (
+        sqlite3.OperationalError,
+        OSError,
+        FileFormatError,
+    ) as error:  # the file is at fault: the next try would fail, too
+        for entry in entries:
+            entry.error = error
+    except Exception as error:
+        if len(entries) == 1:
+            entries[0].error = error
+        else:
+            for entry in entries:
+                _write(writer, [entry])
