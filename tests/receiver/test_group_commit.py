@@ -147,7 +147,7 @@ def test_file_of_another_program(store: Store) -> None:
 
 
 def test_file_that_is_deleted_is_created_again(store: Store) -> None:
-    """What is acknowledged afterwards is in the new file."""
+    """Requests that are acknowledged afterwards are in the new file."""
     with GroupCommit(store) as commits:
         commits.keep(log_request("app.one"))
         for path in store._file.path.parent.iterdir():
