@@ -23,10 +23,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def lock(folder: Path, *arguments: str) -> tuple[int, str]:
+def lock(folder: Path, *arguments: str, **variables: str) -> tuple[int, str]:
     """Run `schema lock` in a process of its own, because plugins stay in the process."""
     command = [sys.executable, "-m", "heliograph", "schema", "lock", "--file", "lock.json", *arguments]
-    ended = run_process(command, cwd=folder, env=clean_environment(HELIOGRAPH_FLUSH_TIMEOUT_MILLIS="1"))
+    ended = run_process(command, cwd=folder, env=clean_environment(HELIOGRAPH_FLUSH_TIMEOUT_MILLIS="1", **variables))
     return ended.returncode, ended.stdout + ended.stderr
 
 
@@ -74,7 +74,7 @@ def test_paths_of_a_configuration_are_absolute(folder: Path) -> None:
     config = {"plugins": {"heliograph": settings, "other": [{"a": {"$file": "a.txt"}}, {"$file": 3}]}, "title": "box"}
     (folder / "datasette.json").write_text(json.dumps(config))
 
-    assert datasette_source._read_config(folder / "datasette.json") == {
+    assert datasette_source.read_config(folder / "datasette.json") == {
         "plugins": {
             "heliograph": {
                 "outbox": str(folder / "box"),
@@ -93,7 +93,7 @@ def test_a_configuration_may_say_nothing_of_heliograph(folder: Path, text: str) 
     """A wrong value is reported by Datasette or by heliograph's plugin, when they read it."""
     (folder / "datasette.yaml").write_text(text)
 
-    assert datasette_source._read_config(folder / "datasette.yaml").keys() <= {"plugins"}
+    assert datasette_source.read_config(folder / "datasette.yaml").keys() <= {"plugins"}
 
 
 @pytest.mark.parametrize(
@@ -160,3 +160,35 @@ def test_paths_in_the_environment_are_absolute_while_datasette_starts(
     }
     assert {name: os.environ[name] for name in before} == before
     assert Path.cwd() == folder
+
+
+@pytest.mark.parametrize("variables", [{}, {"HELIOGRAPH_TOKEN_DATABASE": "tokens.db"}])
+def test_tokens_of_the_environment_are_not_needed(folder: Path, variables: dict[str, str]) -> None:
+    """They may be in Datasette's internal database, which is another one here. No file is created."""
+    status, printed = lock(folder, "datasette", HELIOGRAPH_TOKEN_HANDLERS="database", **variables)
+
+    assert status == 0, printed
+    assert list(folder.glob("tokens.db*")) == []
+
+
+@pytest.mark.parametrize("database", [None, "tokens.db"])
+def test_database_of_tokens_is_in_memory_while_datasette_starts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, database: str | None
+) -> None:
+    """Afterwards the variable is as before."""
+    monkeypatch.delenv("HELIOGRAPH_TOKEN_DATABASE", raising=False)
+    if database is not None:
+        monkeypatch.setenv("HELIOGRAPH_TOKEN_DATABASE", database)
+
+    with datasette_source._temporary_working_directory():
+        inside = os.environ["HELIOGRAPH_TOKEN_DATABASE"]
+
+    assert (inside, os.environ.get("HELIOGRAPH_TOKEN_DATABASE")) == (":memory:", database)
+
+
+def test_configuration_cannot_be_read_without_datasette(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own code reads it."""
+    monkeypatch.setitem(sys.modules, "datasette.utils", None)
+
+    with pytest.raises(click.UsageError, match="Datasette is not installed here"):
+        datasette_source.read_config(folder / "datasette.yaml")

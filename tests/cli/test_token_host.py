@@ -84,6 +84,55 @@ def test_internal_database_of_datasette(tmp_path: Path) -> None:
     assert json.loads(ran.stdout)["actor"]["id"] == "alice", ran.stderr
 
 
+def test_limit_of_the_configuration_of_datasette(token_command: TokenCommand, tmp_path: Path) -> None:
+    """Datasette's own setting, and heliograph's in `plugins:`, among them the file."""
+    pytest.importorskip("datasette")
+    token_id, token = token_command.issue()
+    with sqlite3.connect(token_command.file) as connection:
+        connection.execute("update heliograph_tokens set created = created - 60")
+    connection.close()
+    config = tmp_path / "datasette.yaml"
+    ours = {"token_database": str(token_command.file), "token_handlers": "database"}
+    config.write_text(json.dumps({"plugins": {"heliograph": ours}, "settings": {"max_signed_tokens_ttl": 50}}))
+
+    def states(*arguments: str) -> list[str]:
+        listed = CliRunner().invoke(cli, ["token", "list", "--json", *arguments])
+        return [json.loads(line)["state"] for line in listed.output.splitlines()]
+
+    assert states("--config", str(config)) == ["expired"]
+    assert token_command("rotate", token_id, "--grace", "0", "-c", config).exit_code == 1
+    assert "expired" in token_command("verify", "-c", config, stdin=token).output
+    assert states("--database", str(token_command.file)) == ["active"]
+    config.write_text("settings: {allow_signed_tokens: false}")
+    assert states("--database", str(token_command.file), "-c", str(config)) == ["active"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "settings: {max_signed_tokens_ttl: -1}",
+        "settings: {max_signed_tokens_ttl: true}",
+        "settings: {max_signed_tokens_ttl: 1h}",
+        "plugins: {heliograph: {token_ttl: x}}",
+        "plugins: {heliograph: {privacy_key: {$file: missing.txt}}}",
+        "[",
+        "plugins: 3",
+    ],
+)
+def test_configuration_that_cannot_be_used_is_a_wrong_call(
+    token_command: TokenCommand, tmp_path: Path, content: str
+) -> None:
+    """Except for what Datasette itself ignores."""
+    pytest.importorskip("datasette")
+    token_command.issue()
+    (tmp_path / "datasette.yaml").write_text(content)
+
+    ran = token_command("list", "-c", tmp_path / "datasette.yaml")
+
+    assert ran.exit_code == (0 if content == "plugins: 3" else 2), ran.output
+    assert "Traceback" not in ran.output
+
+
 def test_database_that_is_locked_is_a_problem_and_no_verdict(
     token_command: TokenCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,13 +14,17 @@ from typing import Any, Final
 import click
 
 from heliograph.integrations.datasette.supported_version import is_supported, problem_of
+from heliograph.settings import variable_name
+from heliograph.tokens.stored import location
 
 _PATH_VARIABLES: Final = re.compile(
     r"HELIOGRAPH_(OUTBOX|QUARANTINE)|OTEL_EXPORTER_OTLP_(\w+_)?(CERTIFICATE|CLIENT_KEY)|SSL_CERT_FILE|REQUESTS_CA_BUNDLE"
 )
 """The environment variables with a path that telemetry uses."""
 
-_PATH_SETTINGS: Final = ("outbox", "quarantine")
+_TOKEN_DATABASE: Final = variable_name("token_database")
+
+_PATH_SETTINGS: Final = ("outbox", "quarantine", "token_database")
 """The settings of heliograph with a path."""
 
 
@@ -68,7 +72,7 @@ async def start_datasette(options: DatasetteOptions) -> StartedDatasette:
     if not is_supported(version):
         raise click.UsageError(f"datasette: {problem_of(version)}")
     plugins_dir = None if options.plugins_dir is None else str(options.plugins_dir.absolute())
-    config = None if options.config is None else _read_config(options.config)
+    config = None if options.config is None else read_config(options.config)
     with _temporary_working_directory():
         try:
             instance = Datasette(memory=True, plugins_dir=plugins_dir, config=config)
@@ -82,14 +86,16 @@ async def start_datasette(options: DatasetteOptions) -> StartedDatasette:
     return started
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    """Return the configuration with absolute paths, because Datasette starts in another folder.
+def read_config(path: Path) -> dict[str, Any]:
+    """Return a configuration of Datasette, with absolute paths: Datasette may be started in another folder.
 
     Raises:
-        click.UsageError: The file cannot be read, or is no mapping in JSON or YAML.
+        click.UsageError: The file cannot be read, or is no mapping in JSON or YAML, or Datasette is not installed.
     """
-    from datasette.utils import BadMetadataError, parse_metadata
-
+    try:
+        from datasette.utils import BadMetadataError, parse_metadata  # an optional dependency
+    except ImportError as error:
+        raise click.UsageError("Datasette is not installed here, so its configuration cannot be read") from error
     try:
         config = parse_metadata(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeError, RecursionError, BadMetadataError) as error:
@@ -101,7 +107,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     ours = plugins.get("heliograph") if isinstance(plugins, dict) else None
     if isinstance(ours, dict):
         for setting in _PATH_SETTINGS:
-            if isinstance(ours.get(setting), str):
+            if isinstance(ours.get(setting), str) and ours[setting] != location.MEMORY:
                 ours[setting] = str(Path(ours[setting]).expanduser().absolute())
     return config
 
@@ -122,15 +128,22 @@ def _temporary_working_directory() -> Iterator[None]:
     """Make a temporary folder the current one, and delete it afterwards. It is the current one for all threads.
 
     Meanwhile, paths in the environment are absolute. Otherwise the providers that heliograph's plugin sets up here would use an
-    outbox in the temporary folder, and `quarantine replay` exports through the same providers later.
+    outbox in the temporary folder, and `quarantine replay` exports through the same providers later. The database of tokens is in
+    memory: no token is used here, and Datasette's internal database, where they may be, is a temporary one.
     """
     before = Path.cwd()
     paths = {name: value for name, value in os.environ.items() if value and _PATH_VARIABLES.fullmatch(name)}
     with tempfile.TemporaryDirectory(prefix="heliograph-", ignore_cleanup_errors=True) as directory:
+        token_database = os.environ.get(_TOKEN_DATABASE)
         os.environ.update((name, str(before / Path(value).expanduser())) for name, value in paths.items())
+        os.environ[_TOKEN_DATABASE] = location.MEMORY
         os.chdir(directory)
         try:
             yield
         finally:
             os.chdir(before)
             os.environ.update(paths)
+            if token_database is None:
+                del os.environ[_TOKEN_DATABASE]
+            else:
+                os.environ[_TOKEN_DATABASE] = token_database

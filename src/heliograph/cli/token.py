@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
 from heliograph import tokens
 from heliograph.cli.terminal import echo
-from heliograph.cli.token_host import open_host
+from heliograph.cli.token_host import TokenFile, open_host
 from heliograph.cli.token_options import (
     Duration,
     by_option,
-    database_option,
+    file_options,
     json_option,
     restriction_options,
     token_id_argument,
@@ -55,7 +54,7 @@ token.add_command(pattern)
 )
 @restriction_options
 @by_option
-@database_option
+@file_options
 @json_option
 def create(
     *,
@@ -65,14 +64,14 @@ def create(
     unused_after: int | None,
     restrictions: TokenRestrictions | None,
     by: str | None,
-    database: Path | None,
+    file: TokenFile,
     as_json: bool,
 ) -> None:
     """Create a token for ACTOR, the id of an actor, and print it: this once, because only its hash is kept.
 
     Without an option --allow…, it allows everything that the actor may do. The file is created if it does not exist.
     """
-    with open_host(database, may_create=True, by=by) as host:
+    with open_host(file, may_create=True, by=by) as host:
         issued = host.call(
             tokens.issue,
             host,
@@ -88,14 +87,14 @@ def create(
 @token.command("list")
 @click.option("--actor", metavar="ACTOR", help="Only tokens of this actor.")
 @click.option("--state", type=click.Choice(["active", "expired", "revoked"]), help="Only tokens in this state.")
-@database_option
+@file_options
 @json_option
-def list_tokens(actor: str | None, state: str | None, database: Path | None, *, as_json: bool) -> None:
+def list_tokens(actor: str | None, state: str | None, file: TokenFile, *, as_json: bool) -> None:
     """Print one line per token, the newest first: id, state, times of creation and last use, actor, label.
 
     The exit status is 1 if there is none.
     """
-    with open_host(database, only_reads=True) as host:
+    with open_host(file, only_reads=True) as host:
         found = host.call(tokens.tokens, host, actor, state=state)
         for each in found:
             echo(json.dumps(to_dict(host, each)) if as_json else to_line(host, each))
@@ -107,15 +106,15 @@ def list_tokens(actor: str | None, state: str | None, database: Path | None, *, 
 
 @token.command()
 @token_id_argument
-@database_option
+@file_options
 @json_option
-def show(token_id: str, database: Path | None, *, as_json: bool) -> None:
+def show(token_id: str, file: TokenFile, *, as_json: bool) -> None:
     """Print everything that is stored about the token with this ID, and the times of its secrets.
 
     A secret itself is not stored: only its hash, and when it was created, first used and replaced. A token has two secrets while a
     rotation waits for the end of the old one.
     """
-    with open_host(database, only_reads=True) as host:
+    with open_host(file, only_reads=True) as host:
         secrets = host.call(tokens.secrets, host, token_id)
         found = to_dict(host, host.call(tokens.get, host, token_id))
     if as_json:
@@ -146,14 +145,14 @@ def show(token_id: str, database: Path | None, *, as_json: bool) -> None:
     help="End the old one after this time in any case.",
 )
 @by_option
-@database_option
+@file_options
 @json_option
-def rotate(token_id: str, grace: int, latest: int, by: str | None, database: Path | None, *, as_json: bool) -> None:
+def rotate(token_id: str, grace: int, latest: int, by: str | None, file: TokenFile, *, as_json: bool) -> None:
     """Give the token with this ID a new secret, and print the new token, this once. Its id stays.
 
     The old one is valid until the new one is used, and for the time of --grace from then on.
     """
-    with open_host(database, by=by) as host:
+    with open_host(file, by=by) as host:
         issued = host.call(tokens.rotate, host, token_id, grace=grace, latest=latest)
         _print_issued(issued, as_json=as_json)
 
@@ -162,20 +161,20 @@ def rotate(token_id: str, grace: int, latest: int, by: str | None, database: Pat
 @token_id_argument
 @restriction_options
 @by_option
-@database_option
+@file_options
 @json_option
 def restrict(
     *,
     token_id: str,
     restrictions: TokenRestrictions | None,
     by: str | None,
-    database: Path | None,
+    file: TokenFile,
     as_json: bool,
 ) -> None:
     """Let the token with this ID do nothing but what the options name. It can only get narrower."""
     if restrictions is None:
         raise click.UsageError("name what the token still allows by --allow, --allow-database or --allow-resource")
-    with open_host(database, by=by) as host:
+    with open_host(file, by=by) as host:
         host.call(tokens.restrict, host, token_id, restrictions)
         allowed = host.call(tokens.get, host, token_id).restrictions
     echo(

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
 from heliograph.ambient_actor import acting_as
+from heliograph.cli.datasette_source import read_config
 from heliograph.cli.terminal import echo
 from heliograph.errors import (
     HeliographError,
@@ -28,7 +29,7 @@ from heliograph.errors import (
     TokenRevoked,
 )
 from heliograph.host import Host
-from heliograph.settings import DATABASE, Settings
+from heliograph.settings import DATABASE, Settings, resolve_references
 from heliograph.telemetry.missing_providers import variable_that_asks_for_export
 from heliograph.telemetry.otel_api import NoOpLoggerProvider
 from heliograph.tokens.stored import location
@@ -37,9 +38,22 @@ FLUSH_MILLIS: Final = 1500
 """The longest time for which a command waits until its telemetry is delivered: it ends within two seconds."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TokenFile:
+    """The options that say where the tokens are, and which rules hold there.
+
+    Attributes:
+        database: The file; `None` means the one of the settings.
+        config: The configuration file of the Datasette that uses the tokens, or `None`.
+    """
+
+    database: Path | None
+    config: Path | None
+
+
 @contextmanager
 def open_host(
-    database: Path | None, *, may_create: bool = False, only_reads: bool = False, by: str | None = None
+    file: TokenFile, *, may_create: bool = False, only_reads: bool = False, by: str | None = None
 ) -> Iterator[Host]:
     """Yield a host with the tokens of a file, and deliver its telemetry afterwards.
 
@@ -47,20 +61,21 @@ def open_host(
     setting or an argument cannot be used.
 
     Args:
-        database: The file; `None` means the one of the settings.
+        file: The file of the tokens.
         may_create: True creates the file or its tables if they do not exist.
         only_reads: True sends no telemetry, because nothing happens that has any.
         by: The id of the actor that does the work, or `None`.
     """
-    settings = _settings(database, may_create=may_create)
     actor = nullcontext() if by is None else acting_as({"id": by})
-    with _problems_end_the_command(), _host(settings, only_reads=only_reads) as host, actor:
-        yield host
+    with _problems_end_the_command():
+        settings = _settings(file, may_create=may_create)
+        with _host(settings, only_reads=only_reads) as host, actor:
+            yield host
 
 
-def _settings(database: Path | None, *, may_create: bool) -> Settings:
-    settings = Settings.from_env()
-    path = database or settings.token_database
+def _settings(file: TokenFile, *, may_create: bool) -> Settings:
+    settings = Settings.from_env() if file.config is None else _settings_of_datasette(read_config(file.config))
+    path = file.database or settings.token_database
     if path is None:
         raise click.UsageError("name the file of the tokens by --database FILE, or set HELIOGRAPH_TOKEN_DATABASE")
     handlers = settings.token_handlers
@@ -74,6 +89,20 @@ def _settings(database: Path | None, *, may_create: bool) -> Settings:
     if problem is not None:
         raise click.UsageError(problem)
     return changed
+
+
+def _settings_of_datasette(config: Mapping[str, object]) -> Settings:
+    """Return the settings that a Datasette with this configuration has."""
+    plugins = config.get("plugins")
+    ours: Any = resolve_references(plugins.get("heliograph")) if isinstance(plugins, Mapping) else None
+    settings, core = Settings.from_env(config=ours), config.get("settings")
+    if not isinstance(core, Mapping):
+        return settings
+    longest = core.get("max_signed_tokens_ttl", settings.token_ttl or 0)
+    if type(longest) is not int or longest < 0:
+        raise click.UsageError("max_signed_tokens_ttl in the configuration of Datasette is no number of seconds")
+    is_allowed = core.get("allow_signed_tokens", settings.allow_signed_tokens)
+    return replace(settings, token_ttl=longest or None, allow_signed_tokens=bool(is_allowed))
 
 
 def _host(settings: Settings, *, only_reads: bool) -> Host:

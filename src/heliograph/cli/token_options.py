@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 import click
 
 from heliograph.cli.terminal import echo
+from heliograph.cli.token_host import TokenFile
 from heliograph.tokens.actions import CORE_ACTIONS
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.stored import text
@@ -55,16 +56,33 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # not generic in old
         return int(match[1]) * _UNIT_SECONDS[match[2] or "s"]
 
 
-database_option = click.option(
-    "--database",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The SQLite file of the tokens, such as the one of Datasette's option --internal. Default: HELIOGRAPH_TOKEN_DATABASE.",
-)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
 by_option = click.option(
     "--by", metavar="ACTOR", help="The id of the person or program that does this, for the audit trail."
 )
 token_id_argument = click.argument("token_id", metavar="ID", type=TokenId())
+
+
+def file_options(command: Callable[..., object]) -> Callable[..., object]:
+    """Add the options that say where the tokens are. The command gets them as `file`."""
+
+    @click.option(
+        "--database",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="The SQLite file of the tokens, such as the one of Datasette's option --internal. Default: HELIOGRAPH_TOKEN_DATABASE.",
+    )
+    @click.option(
+        "-c",
+        "--config",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Datasette's configuration file, with its settings max_signed_tokens_ttl and allow_signed_tokens, and those in "
+        "`plugins: heliograph:`.",
+    )
+    @functools.wraps(command)
+    def with_file(*, database: Path | None, config: Path | None, **others: object) -> object:
+        return command(file=TokenFile(database=database, config=config), **others)
+
+    return with_file
 
 
 def restriction_options(command: Callable[..., object]) -> Callable[..., object]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from pathlib import Path
 from typing import IO, Final
 
 import click
 
 from heliograph import tokens
 from heliograph.cli.terminal import echo
-from heliograph.cli.token_host import open_host
+from heliograph.cli.token_host import TokenFile, open_host
 from heliograph.cli.token_leaks import tokens_in
-from heliograph.cli.token_options import TokenId, by_option, database_option, json_option
+from heliograph.cli.token_options import TokenId, by_option, file_options, json_option
 from heliograph.errors import TokenNotFound
 from heliograph.host import Host
 from heliograph.values.text import counted
@@ -37,14 +36,14 @@ NOT_FOUND: Final = "not found"
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation of --all.")
 @by_option
-@database_option
+@file_options
 @json_option
 def revoke(
     token_ids: tuple[str, ...],
     actor: str | None,
     leaked: IO[bytes] | None,
     by: str | None,
-    database: Path | None,
+    file: TokenFile,
     *,
     everything: bool,
     yes: bool,
@@ -64,7 +63,7 @@ def revoke(
     if everything and not yes:
         click.confirm("Revoke all tokens of everybody?", abort=True)
     found = [] if leaked is None else tokens_in(leaked)
-    with open_host(database, by=by) as host:
+    with open_host(file, by=by) as host:
         if leaked is not None:
             is_found = _revoke_leaked(host, found, as_json=as_json)
         elif token_ids:

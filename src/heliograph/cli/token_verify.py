@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TextIO
 
 import click
 
 from heliograph.ambient_actor import Actor
 from heliograph.cli.terminal import echo
-from heliograph.cli.token_host import open_host
-from heliograph.cli.token_options import database_option
+from heliograph.cli.token_host import TokenFile, open_host
+from heliograph.cli.token_options import file_options
 from heliograph.cli.token_text import utc
 from heliograph.errors import TokenInvalid, qualified_name
 from heliograph.host import Host
@@ -45,9 +44,9 @@ class Verdict:
 
 @click.command()
 @click.argument("source", metavar="[-]", nargs=-1, type=click.UNPROCESSED)
-@database_option
+@file_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def verify(source: tuple[str, ...], database: Path | None, *, as_json: bool) -> None:
+def verify(source: tuple[str, ...], file: TokenFile, *, as_json: bool) -> None:
     """Read a token from the standard input, and print the verdict on it. The token is never shown.
 
     It is a real verification, and counts as a use of the token: the first use of a new secret ends the one that it replaces. Signed
@@ -59,7 +58,7 @@ def verify(source: tuple[str, ...], database: Path | None, *, as_json: bool) -> 
     if source not in ((), ("-",)):
         raise click.UsageError("the token is read from the standard input, and must not be an argument")
     token = _read_token()
-    with open_host(database) as host:
+    with open_host(file) as host:
         verdict = _verdict_of(host, token)
     echo(
         json.dumps({key: value for key, value in vars(verdict).items() if value is not None}, default=str)
