@@ -117,7 +117,7 @@ def test_commands_of_the_page_on_delivery_work(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("command", re.findall(r"^\$ heliograph tail(.*)$", TAIL, flags=re.MULTILINE))
 def test_commands_of_the_page_on_tail_work(command: str, tmp_path: Path) -> None:
-    """Each starts, on free ports instead of those of the page, and ends by Ctrl-C."""
+    """Each starts, on free ports instead of those of the page, and ends by Ctrl-C; with `--await`, the status is then 1."""
     with tailing(tmp_path, *shlex.split(command)) as tail:
         assert tail.end() == ("--await" in command)
 

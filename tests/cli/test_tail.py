@@ -10,7 +10,9 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import grpc
 import pytest
 from click.testing import CliRunner
 
@@ -19,6 +21,7 @@ from cli.tails import EXIT_SECONDS, Tail, tailing
 from heliograph.cli import tail_session
 from heliograph.cli.main import cli
 from heliograph.receiver.datasette_folder import open_folder
+from heliograph.receiver.signals import SIGNALS
 from processes import clean_environment, otlp, program_environment, run
 from receiver.requests import TRACE, log_request, span_request
 
@@ -227,3 +230,65 @@ def test_database_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> None:
         assert ran.exit_code in {1, 2}
         assert "Traceback" not in ran.output
         assert str(folder) in ran.output.splitlines()[-1]
+
+
+def test_forward(tmp_path: Path) -> None:
+    """Events of both protocols are printed here, and arrive there."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    with tailing(first) as target:
+        options = ("--forward", target.endpoint, "--forward-grpc", f"http://{target.grpc_endpoint}")
+        with tailing(second, *options) as tail:
+            assert (
+                f"Forwarding to {urlsplit(target.endpoint).netloc} (HTTP) and {target.grpc_endpoint} (gRPC).\n"
+                in tail.errors()
+            )
+            tail.send(log_request("app.one"))
+            with grpc.insecure_channel(tail.grpc_endpoint) as channel:
+                channel.unary_unary(SIGNALS[0].grpc_method)(
+                    log_request("app.two").SerializeToString(), timeout=EXIT_SECONDS
+                )
+            here, there = tail.wait_for_lines(2), target.wait_for_lines(2)
+            assert tail.end() == 0
+
+    assert [line.split()[1] for line in here] == [line.split()[1] for line in there] == ["app.one", "app.two"]
+
+
+def test_forwarded_requests_that_cannot_be_stored_are_counted(tmp_path: Path) -> None:
+    """The answer is the target's all the same: its client must not send again."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    with (
+        tailing(first) as target,
+        tailing(second, "--forward", target.endpoint, "--database", str(second / "db")) as tail,
+    ):
+        for path in (second / "db").glob("events.db*"):
+            path.unlink()
+        (second / "db" / "events.db").write_text("mine")
+        tail.send(log_request("app.one"), log_request("app.two"))
+        assert tail.end() == 0
+        target.wait_for_lines(2)
+
+    assert tail.errors().count("Not stored, although the target has accepted it") == 1
+    assert tail.errors().splitlines()[-1] == "2 requests not stored that the target has accepted."
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--forward", "collector:4318"], "--forward collector:4318: it must be a URL"),
+        (["--forward-grpc", "http://collector:4317"], "--forward-grpc belongs to --forward"),
+        (["--forward", "http://127.0.0.1:4400"], "127.0.0.1:4400 is this command's own port"),
+        (
+            ["--grpc-port", "4401", "--port", "0", "--forward", "http://x", "--forward-grpc", "http://localhost:4401"],
+            "localhost:4401 is this command's own port",
+        ),
+    ],
+)
+def test_wrong_targets(options: list[str], message: str) -> None:
+    """One line says what is wrong."""
+    ran = CliRunner().invoke(cli, ["tail", "--port", "4400", *options])
+    assert ran.exit_code in {1, 2}
+    assert message in ran.output.splitlines()[-1]

@@ -346,3 +346,21 @@ def test_many_requests_at_the_same_time_are_all_stored_by_groups(store: Store) -
             thread.join()
 
     assert count(store) == 2 * 300 + 2 * 5 * 512
+
+
+def test_bodies_beyond_the_memory_are_refused_for_now(
+    endpoint: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The memory is free again after each request, however it ended."""
+    content = body()
+    monkeypatch.setattr("heliograph.receiver.server.MAX_BODIES_BYTES", len(content))
+    chunks = b"%x\r\n%b\r\n" % (len(content), content)
+    for _ in range(3):
+        assert raw(endpoint, head("Transfer-Encoding: chunked") + chunks * 2 + b"0\r\n\r\n").startswith(
+            b"HTTP/1.1 503 "
+        )
+        assert post(endpoint, content + b"\n")[0] == 503
+        assert post(endpoint, content[:-1])[0] == 400
+        assert post(endpoint, content)[0] == 200
+
+    assert count(store) == 3

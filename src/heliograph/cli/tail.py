@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from heliograph.cli.tail_filter import ArrivalFilter
+
+if TYPE_CHECKING:
+    from heliograph.receiver.target import Target
 
 
 @click.command()
@@ -47,6 +51,16 @@ from heliograph.cli.tail_filter import ArrivalFilter
     help="Also store everything in DIR/events.db, with queries for Datasette: `datasette DIR`.",
 )
 @click.option(
+    "--forward",
+    metavar="URL",
+    help="Pass every request on to the OTLP server at this URL, unchanged. Its answer is the answer.",
+)
+@click.option(
+    "--forward-grpc",
+    metavar="URL",
+    help="The URL for requests over gRPC. Default: that of --forward, with port 4317 in place of 4318.",
+)
+@click.option(
     "--await",
     "awaited",
     metavar="NAME",
@@ -67,6 +81,8 @@ def tail(
     traces: tuple[str, ...],
     as_json: bool,
     folder: Path | None,
+    forward: str | None,
+    forward_grpc: str | None,
     awaited: str | None,
     timeout: float | None,
 ) -> None:
@@ -83,6 +99,10 @@ def tail(
     # imported here, because gRPC takes a while to import and most commands do not need it
     from heliograph.cli.tail_session import TailOptions, run
 
+    http_target = _target(forward, "--forward")
+    grpc_target = _target(forward_grpc, "--forward-grpc") or (http_target and http_target.for_grpc())
+    if forward_grpc is not None and forward is None:
+        raise click.UsageError("--forward-grpc belongs to --forward")
     if timeout is not None and awaited is None:
         raise click.UsageError("--timeout belongs to --await")
     permits = ArrivalFilter(names=names, actors=actors, traces=tuple(each.lower() for each in traces))
@@ -93,7 +113,18 @@ def tail(
             permits=permits,
             as_json=as_json,
             folder=folder,
+            forward=http_target,
+            forward_grpc=grpc_target,
             awaited=replace(permits, names=(awaited,)) if awaited is not None else None,
             timeout=timeout,
         )
     )
+
+
+def _target(url: str | None, option: str) -> Target | None:
+    from heliograph.receiver.target import Target  # imported here for the same reason
+
+    try:
+        return None if url is None else Target.from_url(url)
+    except ValueError as error:
+        raise click.UsageError(f"{option} {url}: {error}") from error

@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -26,9 +26,12 @@ from heliograph.receiver.contract import LOOPBACK
 from heliograph.receiver.datasette_folder import open_folder
 from heliograph.receiver.group_commit import GroupCommit
 from heliograph.receiver.grpc_server import GrpcServer
+from heliograph.receiver.grpc_target import GrpcTarget
+from heliograph.receiver.http_target import HttpTarget
 from heliograph.receiver.server import HttpServer
 from heliograph.receiver.signals import OtlpRequest
 from heliograph.receiver.store import Store
+from heliograph.receiver.target import Target
 from heliograph.values.text import counted
 
 GRPC_PORT: Final = 4317
@@ -47,6 +50,8 @@ class TailOptions:
         permits: The filter of what is printed.
         as_json: True to print JSON.
         folder: The folder for the database; `None` for none.
+        forward: The server that requests over HTTP are forwarded to; `None` for none.
+        forward_grpc: The server that calls over gRPC are forwarded to; `None` for none.
         awaited: The filter of the arrival that ends the command; `None` if nothing does.
         timeout: The time to wait for it, in seconds; `None` for no limit.
     """
@@ -56,6 +61,8 @@ class TailOptions:
     permits: ArrivalFilter
     as_json: bool
     folder: Path | None
+    forward: Target | None
+    forward_grpc: Target | None
     awaited: ArrivalFilter | None
     timeout: float | None
 
@@ -67,7 +74,7 @@ def run(options: TailOptions) -> None:
         SystemExit: The awaited has not arrived. The status is 1.
     """
     # A service manager stops a program by SIGTERM. As a KeyboardInterrupt, it ends the wait below.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     session = _Session(options)
     try:
         with ExitStack() as servers:
@@ -76,6 +83,7 @@ def run(options: TailOptions) -> None:
     except KeyboardInterrupt:
         pass
     finally:
+        signal.signal(signal.SIGTERM, before)
         session.printer.close()
     session.report()
 
@@ -95,17 +103,20 @@ class _Session:
         self.awaited = Awaited(options.awaited, self.ended.set) if options.awaited else None
         self._options = options
         self._commits: GroupCommit | None = None
+        self._not_stored = 0
+        self._lock = threading.Lock()  # guards `_not_stored`
 
     def open(self, resources: ExitStack) -> None:
         """Open the database and the ports, and print which."""
         if self._options.folder is not None:
             # entered first, so closed last: requests in progress are still stored
             self._commits = resources.enter_context(GroupCommit(_opened_folder(self._options.folder)))
-        server = _opened(lambda port: HttpServer(self.keep, port), self._options.port, option="--port")
-        endpoints = f"{resources.enter_context(server).endpoint} (HTTP)"
-        if (grpc_server := self._grpc_server()) is not None:
-            endpoints += f" and {resources.enter_context(grpc_server).endpoint} (gRPC)"
+        endpoints = f"{self._open_http(resources)} (HTTP)"
+        if (grpc_endpoint := self._open_grpc(resources)) is not None:
+            endpoints += f" and {grpc_endpoint} (gRPC)"
         echo(f"Receiving OTLP at {endpoints}. Ctrl-C ends it.", err=True)
+        if (target := self._options.forward) and (grpc_target := self._options.forward_grpc):
+            echo(f"Forwarding to {target.address} (HTTP) and {grpc_target.address} (gRPC).", err=True)
         if self._options.folder is not None:
             echo(f"To look at what is stored: datasette {self._options.folder}", err=True)
 
@@ -121,25 +132,61 @@ class _Session:
             self.awaited.look(request)
         self.printer.show(request)
 
+    def keep_accepted(self, request: OtlpRequest) -> None:
+        """Store and show a request that the target has accepted. Its client must not send it again, so a failure is counted."""
+        try:
+            self.keep(request)
+        except Exception as error:
+            with self._lock:
+                self._not_stored += 1
+                is_first = self._not_stored == 1
+            if is_first:
+                echo(f"Not stored, although the target has accepted it: {error}", err=True)
+
     def report(self) -> None:
         """Print the numbers of lines, and whether the awaited arrived."""
         missing = f" {counted(self.printer.not_shown, 'line')} not printed." if self.printer.not_shown else ""
         echo(f"{counted(self.printer.shown, 'line')} printed.{missing}", err=True)
+        if self._not_stored:
+            echo(f"{counted(self._not_stored, 'request')} not stored that the target has accepted.", err=True)
         if self._options.awaited and self.awaited and not self.awaited.has_arrived:
             echo(f"{', '.join(self._options.awaited.names)} did not arrive.", err=True)
             raise SystemExit(1)
 
-    def _grpc_server(self) -> GrpcServer | None:
-        port = self._options.grpc_port
+    def _open_http(self, resources: ExitStack) -> str:
+        """Open the server of HTTP, and return its endpoint."""
+        port, target = self._options.port, self._options.forward
+        if target is None:
+            server = _opened(lambda port: HttpServer(self.keep, port), port, option="--port")
+        else:
+            _check_loop(target, port)
+            http_target = resources.enter_context(closing(HttpTarget(target)))
+            server = _opened(lambda port: HttpServer(self.keep_accepted, port, http_target), port, option="--port")
+        return resources.enter_context(server).endpoint
+
+    def _open_grpc(self, resources: ExitStack) -> str | None:
+        """Open the server of gRPC, and return its endpoint; `None` if the usual port cannot be used."""
         try:
-            return _opened(
-                lambda port: GrpcServer(self.keep, port), GRPC_PORT if port is None else port, option="--grpc-port"
-            )
+            return self._open_grpc_port(resources, GRPC_PORT if (port := self._options.grpc_port) is None else port)
         except click.ClickException as error:
             if port is not None:
                 raise
             echo(f"Not receiving OTLP over gRPC: {error.message}.", err=True)
             return None
+
+    def _open_grpc_port(self, resources: ExitStack, port: int) -> str:
+        if (target := self._options.forward_grpc) is None:
+            server = _opened(lambda port: GrpcServer(self.keep, port), port, option="--grpc-port")
+        else:
+            _check_loop(target, port)
+            grpc_target = resources.enter_context(closing(GrpcTarget(target)))
+            server = _opened(lambda port: GrpcServer(self.keep_accepted, port, grpc_target), port, option="--grpc-port")
+        return resources.enter_context(server).endpoint
+
+
+def _check_loop(target: Target, port: int) -> None:
+    if target.is_own_port(port):
+        raise click.ClickException(f"{target.address} is this command's own port: it would forward to itself for ever")
 
 
 def _opened_folder(folder: Path) -> Store:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Final
 
 import grpc  # type: ignore[import-untyped]
@@ -21,6 +22,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from typing_extensions import Self
 
 from heliograph.receiver.contract import LOOPBACK, RETRY_AFTER_SECONDS, Keep, NotKept
+from heliograph.receiver.grpc_target import GrpcTarget
 from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS, Signal
 
 WORKERS: Final = 8
@@ -40,6 +42,7 @@ class GrpcServer:
     Args:
         keep: Keeps a request, before it is acknowledged.
         port: The port; 0 for a free one.
+        target: The server that every call is forwarded to, of whatever method. Its answer is the answer, and `keep` gets what it accepted.
 
     Attributes:
         endpoint: The address that exporters send to, such as ``127.0.0.1:4317``.
@@ -48,11 +51,12 @@ class GrpcServer:
         OSError: The port is in use, or may not be used.
     """
 
-    def __init__(self, keep: Keep, port: int = 0) -> None:
+    def __init__(self, keep: Keep, port: int = 0, target: GrpcTarget | None = None) -> None:
         with socket.create_server((LOOPBACK, port)):
             pass  # gRPC would write the cause of a failure to the standard error, and raise without it
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="heliograph-grpc")
-        self._server = grpc.server(self._workers, handlers=[_Methods(keep)], options=_OPTIONS)
+        methods = _Methods(keep) if target is None else _Forwarded(keep, target)
+        self._server = grpc.server(self._workers, handlers=[methods], options=_OPTIONS)
         self.endpoint = f"{LOOPBACK}:{self._server.add_insecure_port(f'{LOOPBACK}:{port}')}"
 
     def __enter__(self) -> Self:
@@ -78,6 +82,29 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC is untyped
 
     def service(self, handler_call_details: Any) -> Any:
         return self._methods.get(handler_call_details.method)
+
+
+class _Forwarded(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC is untyped
+    """All methods, forwarded to a target."""
+
+    def __init__(self, keep: Keep, target: GrpcTarget) -> None:
+        self._keep = keep
+        self._target = target
+        self._signals = {signal.grpc_method: signal for signal in SIGNALS}
+
+    def service(self, handler_call_details: Any) -> Any:
+        method = handler_call_details.method
+        return grpc.unary_unary_rpc_method_handler(lambda body, context: self._forward(method, body, context))
+
+    def _forward(self, method: str, body: bytes, context: Any) -> bytes:
+        try:
+            response = self._target.call(method, body, context)
+        except grpc.RpcError:
+            return b""  # the context has the code, so no message is sent
+        if (signal := self._signals.get(method)) is not None:
+            with suppress(DecodeError):  # the target understands more than we do
+                self._keep(signal.request_class.FromString(body))
+        return response
 
 
 def _method(signal: Signal, keep: Keep) -> Callable[[bytes, Any], bytes]:

@@ -6,7 +6,7 @@ It accepts protobuf and JSON, plain or compressed, in requests with a length or 
 Threads: one thread accepts connections, and each connection is served by a thread of its own, which calls `Keep`. A connection
 stays open for the next request. `HttpServer.close` lets requests in progress end, and disconnects clients that send nothing; then it
 waits for all threads, so the caller sees everything that was acknowledged to a client. `_lock` guards `_handlers`, the
-open connections.
+open connections, and `_reserved`, the size of the bodies in memory.
 
 Source: OTLP specification 1.7, section OTLP/HTTP.
 """
@@ -28,7 +28,8 @@ from typing_extensions import Self
 
 from heliograph.receiver.contract import LOOPBACK, RETRY_AFTER_SECONDS, Keep, NotKept
 from heliograph.receiver.http_body import JSON, PROTOBUF, RequestError, decode_request, encode_error, encode_response
-from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS
+from heliograph.receiver.http_target import HttpTarget
+from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS, OtlpRequest, Signal
 from heliograph.receiver.store import Store
 
 CLIENT_TIMEOUT_SECONDS: Final = 10
@@ -37,9 +38,12 @@ IDLE_TIMEOUT_SECONDS: Final = 90
 """The time after which a connection without a request is closed. Exporters of metrics send once a minute."""
 MAX_CONNECTIONS: Final = 256
 """The number of connections that are served at the same time, each by a thread."""
+MAX_BODIES_BYTES: Final = 4 * MAX_REQUEST_BYTES
+"""The size of all bodies that are in memory at the same time."""
 LINGER_SECONDS: Final = 5
 """The time for which the rest of a refused request is read, so that its client sees the response."""
 
+_ACCEPTED: Final = 2  # the first digit of the statuses
 _BLOCK_BYTES: Final = 64 * 1024
 _DIGITS: Final = re.compile("[0-9]{1,18}")
 _HEXADECIMAL_DIGITS: Final = re.compile("[0-9A-Fa-f]{1,16}")
@@ -68,6 +72,8 @@ class HttpServer(ThreadingHTTPServer):
     Args:
         keep: Keeps a request, before it is acknowledged.
         port: The port; 0 for a free one.
+        target: The server that every request is forwarded to, of whatever path. Its response is the response, and `keep` gets what it
+            accepted.
 
     Attributes:
         endpoint: The URL that exporters send to.
@@ -79,10 +85,12 @@ class HttpServer(ThreadingHTTPServer):
     daemon_threads = False  # `server_close` waits for threads only if they are no daemons
     request_queue_size = 128
 
-    def __init__(self, keep: Keep, port: int = 0) -> None:
+    def __init__(self, keep: Keep, port: int = 0, target: HttpTarget | None = None) -> None:
         self.keep = keep
+        self.target = target
         self.is_closing = False
         self._handlers: set[_Handler] = set()
+        self._reserved = 0
         self._lock = threading.Lock()
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
         super().__init__((LOOPBACK, port), _Handler)
@@ -118,6 +126,22 @@ class HttpServer(ThreadingHTTPServer):
         with self._lock:
             self._handlers.discard(handler)
 
+    def reserve(self, size: int) -> None:
+        """Reserve memory for a body, or a part of it.
+
+        Raises:
+            NotKept: Other bodies take the memory.
+        """
+        with self._lock:
+            if self._reserved + size > MAX_BODIES_BYTES:
+                raise NotKept("other requests take the memory")
+            self._reserved += size
+
+    def release(self, size: int) -> None:
+        """Release memory that was reserved."""
+        with self._lock:
+            self._reserved -= size
+
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a new thread, or respond that there are too many."""
         if self._free.acquire(blocking=False):
@@ -143,6 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     Attributes:
         waiting: True between two requests.
+        reserved: The memory that is reserved for the request.
         unread: True until a request was read to its end. If its response is sent before, the connection is closed.
     """
 
@@ -153,6 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1  # headers and body are sent together
     waiting = True
+    reserved = 0
     unread = True
 
     def setup(self) -> None:
@@ -187,7 +213,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Keep a request, or respond with an error."""
         try:
-            self._receive()
+            body = self._body()
+            if self.server.target is None:
+                self._receive(body)
+            else:
+                self._forward(body, self.server.target)
         except RequestError as error:
             self.send_error(error.status, str(error))
         except NotKept as error:
@@ -196,21 +226,42 @@ class _Handler(BaseHTTPRequestHandler):
             raise  # the client went away
         except Exception as error:
             self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR, f"the request cannot be kept: {type(error).__name__}")
+        finally:
+            self.server.release(self.reserved)
+            self.reserved = 0
 
     def do_GET(self) -> None:
         """Respond that the method is not allowed."""
         self.send_error(HTTPStatus.METHOD_NOT_ALLOWED, "send OTLP with POST")
 
-    def _receive(self) -> None:
-        signal = next((each for each in SIGNALS if each.path == self.path.partition("?")[0]), None)
-        body = self._body()
-        if signal is None:
-            raise RequestError(HTTPStatus.NOT_FOUND, f"send to {', '.join(each.path for each in SIGNALS)}")
-        content_type = self.headers.get_content_type()
-        encoding = self.headers.get("Content-Encoding", "")
+    def _receive(self, body: bytes) -> None:
+        signal = self._signal()
         # The response is sent after the request was kept: "200" means stored.
-        self.server.keep(decode_request(signal, body, content_type=content_type, content_encoding=encoding))
-        self._respond(HTTPStatus.OK, encode_response(signal.response_class(), content_type))
+        self.server.keep(self._decoded(signal, body))
+        self._respond(HTTPStatus.OK, encode_response(signal.response_class(), self._response_type()))
+
+    def _forward(self, body: bytes, target: HttpTarget) -> None:
+        if not self.path.startswith("/") or not self.path.isascii() or not self.path.isprintable():
+            raise RequestError(HTTPStatus.BAD_REQUEST, "send a path of printable ASCII characters")
+        response = target.send(self.path, self.headers.items(), body)
+        if response.status // 100 == _ACCEPTED:
+            with suppress(RequestError):  # the target understands more than we do
+                self.server.keep(self._decoded(self._signal(), body))
+        self.send_response_only(response.status)
+        for name, value in response.headers:
+            self.send_header(name, value)
+        self._send_body(response.body)
+
+    def _signal(self) -> Signal:
+        path = self.path.partition("?")[0]
+        for signal in SIGNALS:
+            if signal.path == path:
+                return signal
+        raise RequestError(HTTPStatus.NOT_FOUND, f"send to {', '.join(each.path for each in SIGNALS)}")
+
+    def _decoded(self, signal: Signal, body: bytes) -> OtlpRequest:
+        encoding = self.headers.get("Content-Encoding", "")
+        return decode_request(signal, body, content_type=self.headers.get_content_type(), content_encoding=encoding)
 
     def _body(self) -> bytes:
         """Return the body, as it was sent.
@@ -256,18 +307,24 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.readline(_MAX_CHUNK_LINE_BYTES).rstrip(b"\r\n")
 
     def _read(self, size: int) -> bytes:
+        self.server.reserve(size)
+        self.reserved += size
         content = self.rfile.read(size)
         if len(content) < size:
             raise RequestError(HTTPStatus.BAD_REQUEST, "the body is not complete")
         return content
 
     def _respond(self, status: HTTPStatus, body: bytes) -> None:
-        self.close_connection = self.close_connection or self.unread or self.server.is_closing
         self.send_response_only(status)  # without `Date` and `Server`, which take time for each request
         self.send_header("Content-Type", self._response_type())
-        self.send_header("Content-Length", str(len(body)))
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             self.send_header("Retry-After", str(RETRY_AFTER_SECONDS))
+        self._send_body(body)
+
+    def _send_body(self, body: bytes) -> None:
+        """Send the last headers of a response, and its body."""
+        self.close_connection = self.close_connection or self.unread or self.server.is_closing
+        self.send_header("Content-Length", str(len(body)))
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()

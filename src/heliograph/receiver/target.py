@@ -1,0 +1,90 @@
+"""The server that requests are forwarded to: its address, and the headers that are not passed on.
+
+Source: RFC 9110, section 7.6.1, for the headers of one connection alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+TARGET_TIMEOUT_SECONDS: Final = 10.0
+"""The time that a target has to answer. It is the time that exporters wait, by default."""
+MAX_RESPONSE_BYTES: Final = 4 * 1024 * 1024
+"""The largest response of a target that is passed back."""
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_HTTP_PORT, _GRPC_PORT = 4318, 4317
+_HOP_BY_HOP: Final = frozenset(
+    {
+        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"),
+        *("transfer-encoding", "upgrade"),
+        *("content-length", "expect", "host"),  # written anew for the next connection
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The address of a server.
+
+    Attributes:
+        scheme: ``http`` or ``https``.
+        host: The name or the IP address.
+        port: The port.
+        path: The path below which the paths of OTLP are; empty if there is none.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @classmethod
+    def from_url(cls, url: str) -> Target:
+        """Return the target of a URL.
+
+        Raises:
+            ValueError: It is not the URL of such a server.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.username is not None or parts.query:
+            raise ValueError("it must be a URL such as http://collector.example:4318")
+        port = _DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
+        return cls(scheme=parts.scheme, host=parts.hostname, port=port, path=parts.path.rstrip("/"))
+
+    @property
+    def address(self) -> str:
+        """Return host and port."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def for_grpc(self) -> Target:
+        """Return the target of gRPC beside this one of HTTP: port 4317 beside 4318, otherwise the same."""
+        port = _GRPC_PORT if self.port == _HTTP_PORT else self.port
+        return Target(scheme=self.scheme, host=self.host, port=port, path="")
+
+    def is_own_port(self, port: int) -> bool:
+        """Return True if it is this port of the loopback interface."""
+        return self.port == port and self.host in _LOOPBACK
+
+
+def passed_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the headers of a request or a response that are not those of one connection alone."""
+    headers = list(headers)
+    named = {
+        each.strip().lower() for name, value in headers if name.lower() == "connection" for each in value.split(",")
+    }
+    return [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP | named]
+
+
+def passed_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> list[tuple[str, str | bytes]]:
+    """Return the metadata of a call, or of its end, without what gRPC writes itself for each connection."""
+    own = {"content-type", "te", "user-agent", *_HOP_BY_HOP}
+    return [
+        (name, value)
+        for name, value in metadata
+        if name not in own and (not name.startswith("grpc-") or name == "grpc-status-details-bin")
+    ]
