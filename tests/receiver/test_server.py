@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -364,3 +365,15 @@ def test_bodies_beyond_the_memory_are_refused_for_now(
         assert post(endpoint, content)[0] == 200
 
     assert count(store) == 3
+
+
+def test_client_that_goes_away_disturbs_nobody(endpoint: str, store: Store, capfd: pytest.CaptureFixture[str]) -> None:
+    """It resets the connection in the middle of its request. Nothing is printed."""
+    for sent in (b"POST", head("Content-Length: 500") + b"x"):
+        with socket.create_connection(("127.0.0.1", urlsplit(endpoint).port or 0)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close by a reset
+            client.sendall(sent)
+
+    assert post(endpoint, body())[0] == 200
+    assert count(store) == 1
+    assert capfd.readouterr().err == ""

@@ -201,7 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.settimeout(self.timeout)
         self.headers = HTTPMessage()  # those of the request before must not decide about this one
         self.waiting = self.unread = True
-        if self.server.is_closing:
+        if self.server.is_closing:  # pragma: no cover — the moment between the end of accepting and that of waiting
             self.stop_waiting()
         super().handle_one_request()
 
