@@ -34,6 +34,7 @@ RECORDS_A_SECOND = 10_000
 SINGLES_A_SECOND = 2_000
 SECONDS = int(sys.argv[1]) if len(sys.argv) > 1 else 30
 KEPT_PACE = 1.05
+LIMIT_SECONDS = 600
 
 
 class Request(NamedTuple):
@@ -124,12 +125,14 @@ def send(endpoint: str, made: Callable[[int], list[Request]], seconds: float) ->
     context = multiprocessing.get_context("spawn")
     ready, results = context.Barrier(POSTERS), context.Queue()
     posters = [
-        context.Process(target=post, args=(endpoint, made, number, seconds, ready, results))
+        context.Process(
+            target=post, args=(endpoint, made, number), kwargs={"seconds": seconds, "ready": ready, "results": results}
+        )
         for number in range(POSTERS)
     ]
     for each in posters:
         each.start()
-    ended = [results.get() for _ in posters]
+    ended = [results.get(timeout=LIMIT_SECONDS) for _ in posters]
     for each in posters:
         each.join()
     took = max(took for _, _, took in ended)

@@ -1,13 +1,12 @@
 """Print what arrives in a thread of its own, so that a slow terminal does not delay the exporters of programs.
 
 Threads: those of the receiver call `LinePrinter.show`, which never waits: if too many records wait to be printed, a request is
-counted instead. `heliograph-printer` decodes and prints. `_changed` guards `_waiting`, `_records`, `_not_printed` and `_is_closed`.
+counted instead. `heliograph-printer` decodes and prints. `_changed` guards `_waiting`, `_bytes`, `not_shown` and `_is_closed`.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -45,7 +44,7 @@ class LinePrinter:
         self._line = line
         self._on_end = on_end
         self._first = FirstArrivals()
-        self._waiting: deque[tuple[OtlpRequest, int]] = deque()
+        self._waiting: list[OtlpRequest] = []
         self._bytes = 0
         self._reported = 0
         self._is_closed = False
@@ -58,7 +57,7 @@ class LinePrinter:
         size = request.ByteSize()
         with self._changed:
             if not self._waiting or self._bytes + size <= MAX_WAITING_BYTES:
-                self._waiting.append((request, size))
+                self._waiting.append(request)
                 self._bytes += size
                 self._changed.notify()
             else:
@@ -73,24 +72,25 @@ class LinePrinter:
 
     def _run(self) -> None:
         try:
-            while (request := self._next()) is not None:
-                self._print(request)
+            while requests := self._take():
+                self._print(requests)
                 self._report_not_shown()
         except OSError:  # the reader of our output has ended, such as `head`
             self._on_end()
 
-    def _next(self) -> OtlpRequest | None:
+    def _take(self) -> list[OtlpRequest]:
+        """Wait for requests, and return all that wait; none at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_closed)
-            if not self._waiting:
-                return None
-            request, size = self._waiting.popleft()
-            self._bytes -= size
-            return request
+            requests, self._waiting, self._bytes = self._waiting, [], 0
+            return requests
 
-    def _print(self, request: OtlpRequest) -> None:
+    def _print(self, requests: list[OtlpRequest]) -> None:
         lines = [
-            self._line(each) for each in arrivals(request) if self._permits.permits(each) and self._first.is_first(each)
+            self._line(each)
+            for request in requests
+            for each in arrivals(request)
+            if self._permits.permits(each) and self._first.is_first(each)
         ]
         if lines:
             echo_styled(lines)
