@@ -97,6 +97,15 @@ def test_json(tmp_path: Path) -> None:
     assert event.keys() == span.keys()
 
 
+def test_terminal_of_an_old_encoding(tmp_path: Path) -> None:
+    """Characters that it lacks are escaped, and the printing goes on."""
+    with tailing(tmp_path, PYTHONIOENCODING="latin-1") as tail:
+        tail.send(log_request("app.one"), log_request("app.two"))
+        lines = tail.wait_for_lines(2)
+
+    assert lines[0].split()[1:] == ["app.one", "\\u2013", "app.one"]
+
+
 def test_event_that_arrives_twice_is_printed_once(tmp_path: Path) -> None:
     """As a log record, as a span event, and again."""
     event = log_request("app.one", log__record__uid="u1")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import click
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from heliograph.cli.tail_lines import json_line, text_line
 from heliograph.receiver.arrivals import arrivals
@@ -65,3 +67,14 @@ def test_times_beyond_those_of_python() -> None:
 
     assert text_line(event)
     assert json.loads(json_line(event))["time"].startswith("2262-04-11T")
+
+
+def test_odd_values_have_lines() -> None:
+    """JSON has no NaN, and an id of a trace may have any length."""
+    request = log_request("app.one", trace=b"\xff" * 10_000)
+    [record] = request.resource_logs[0].scope_logs[0].log_records
+    record.attributes.append(KeyValue(key="ratio", value=AnyValue(double_value=float("nan"))))
+    [event] = arrivals(request)
+
+    assert len(click.unstyle(text_line(event))) < 400
+    assert json.loads(json_line(event), parse_constant=pytest.fail)["attributes"] == {"ratio": None}

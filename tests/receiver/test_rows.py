@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
+from heliograph.cli.tail_lines import json_line, text_line
 from heliograph.otlp import decode_attributes, decode_value
+from heliograph.receiver.arrivals import arrivals
 from heliograph.receiver.rows import log_rows, metric_rows, rows_of, span_rows
 
 
@@ -148,3 +154,57 @@ def test_odd_values_have_rows() -> None:
     assert (event["time_unix_nano"], event["user_id"], event["uid"], event["service"]) == (2**63 - 1, "7", "true", "{}")
     assert (span_row["kind"], span_row["status"], span_row["start_unix_nano"]) == ("99", "-5", 2**63 - 1)
     assert point["count"] == 2**63 - 1
+
+
+def any_values() -> st.SearchStrategy[AnyValue]:
+    """Return values of every kind, nested."""
+    texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
+    plain = st.one_of(
+        st.just(AnyValue()),
+        st.builds(AnyValue, string_value=texts),
+        st.builds(AnyValue, bool_value=st.booleans()),
+        st.builds(AnyValue, int_value=st.integers(-(2**63), 2**63 - 1)),
+        st.builds(AnyValue, double_value=st.floats()),
+        st.builds(AnyValue, bytes_value=st.binary()),
+    )
+    pairs = st.lists(st.builds(KeyValue, key=texts, value=plain), max_size=3)
+    return st.one_of(
+        plain,
+        st.builds(lambda values: AnyValue(array_value=ArrayValue(values=values)), st.lists(plain, max_size=3)),
+        st.builds(lambda values: AnyValue(kvlist_value=KeyValueList(values=values)), pairs),
+    )
+
+
+@given(
+    names=st.lists(st.sampled_from(["log.record.uid", "user.id", "user.hash", "service.name", "heliograph.token.id"])),
+    values=st.lists(any_values(), min_size=5, max_size=5),
+    number=st.integers(0, 2**64 - 1),
+    enum=st.integers(-(2**31), 2**31 - 1),
+    identifier=st.binary(max_size=40),
+)
+def test_any_telemetry_can_be_stored_and_shown(
+    names: list[str], values: list[AnyValue], number: int, enum: int, identifier: bytes
+) -> None:
+    """Whatever types, numbers and ids a sender chooses for what we read."""
+    pairs = [KeyValue(key=name, value=value) for name, value in zip(names, values)]
+    logs = ExportLogsServiceRequest()
+    resource = logs.resource_logs.add()
+    resource.resource.attributes.extend(pairs)
+    record = resource.scope_logs.add().log_records.add(event_name="a.b", time_unix_nano=number, trace_id=identifier)
+    record.body.CopyFrom(values[0])
+    record.attributes.extend(pairs)
+    traces = ExportTraceServiceRequest()
+    spans = traces.resource_spans.add()
+    spans.resource.attributes.extend(pairs)
+    span = spans.scope_spans.add().spans.add(name="token.verify", kind=enum, span_id=identifier)
+    span.status.code, span.end_time_unix_nano = enum, number
+    span.attributes.extend(pairs)
+    span.events.add(name="a.b", time_unix_nano=number).attributes.extend(pairs)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for request in (logs, traces):
+            for rows in rows_of(request).values():
+                for row in rows:
+                    connection.execute(f"select {', '.join('?' * len(row))}", tuple(row.values()))
+            for arrival in arrivals(request):
+                assert text_line(arrival)
+                assert json.loads(json_line(arrival))["name"] == arrival.name

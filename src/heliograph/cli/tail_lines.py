@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Final
 
 from heliograph.cli.terminal import styled, time_of_day
-from heliograph.values.text import display
+from heliograph.values.text import display, to_json
 
 if TYPE_CHECKING:
     from heliograph.receiver.arrivals import Arrival
@@ -27,7 +27,7 @@ def text_line(arrival: Arrival) -> str:
         styled(display(arrival.body)),
     ]
     if arrival.trace_id:
-        parts.append(styled(f"trace {arrival.trace_id}", dim=True))
+        parts.append(styled(f"trace {display(arrival.trace_id)}", dim=True))
     if arrival.token_id:
         parts.append(styled(f"token {display(arrival.token_id)}", fg="magenta"))
     return "  ".join(parts)
@@ -46,7 +46,8 @@ def json_line(arrival: Arrival) -> str:
         "service": arrival.service or None,
         "attributes": arrival.attributes,
     }
-    return json.dumps(document).replace("\x7f", "\\u007f")  # the only character of ASCII that JSON leaves as it is
+    finite = json.loads(to_json(document))  # NaN and the infinities become null: JSON has none of them
+    return json.dumps(finite).replace("\x7f", "\\u007f")  # the only character of ASCII that JSON leaves as it is
 
 
 def _iso_time(time_unix_nano: int) -> str:

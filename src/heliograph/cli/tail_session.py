@@ -6,8 +6,10 @@ This module imports gRPC, which takes a while; `heliograph.cli.tail` imports it 
 from __future__ import annotations
 
 import errno
+import io
 import signal
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -73,6 +75,9 @@ def run(options: TailOptions) -> None:
     Raises:
         SystemExit: The awaited has not arrived. The status is 1.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal of an old encoding must not end the printing
+            stream.reconfigure(errors="backslashreplace")
     # A service manager stops a program by SIGTERM. As a KeyboardInterrupt, it ends the wait below.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     session = _Session(options)
