@@ -142,6 +142,12 @@ class UserWithoutIdentity(User):
         raise NotImplementedError
 
 
+class OfChannels:
+    """A user of Django, which Channels puts into the scope."""
+
+    is_authenticated = True
+
+
 class Anonymous(User):
     """Nobody."""
 
@@ -161,6 +167,7 @@ class OfAnotherFramework:
         (User(), {"id": "42", "name": "Ada"}),
         (UserWithoutIdentity(), {"id": "Ada", "name": "Ada"}),
         (Anonymous(), None),
+        (OfChannels(), None),
         (OfAnotherFramework(), None),
         ({"id": "root"}, None),
         (None, None),

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI, WebSocket
+from fastapi import Depends, FastAPI, Request, Response, WebSocket
 from fastapi.exceptions import FastAPIError
 
 from heliograph import Host, current_actor, set_actor
@@ -124,3 +124,25 @@ async def test_mistakes_are_reported() -> None:
         require_token({"a": 1})  # type: ignore[arg-type]
     with pytest.raises(FastAPIError):  # without the call
         app_with(require_token)
+
+
+@pytest.mark.parametrize("is_wrapped", [False, True])
+async def test_handler_of_unexpected_exceptions(telemetry: Telemetry, is_wrapped: bool) -> None:
+    """It runs outside of every middleware, but inside of what is around the application."""
+    actors: list[Any] = []
+
+    async def handle(request: Request, error: Exception) -> Response:
+        actors.append(current_actor())
+        return Response(status_code=500)
+
+    async def fail() -> None:
+        raise RuntimeError("failed")
+
+    async with host_with(telemetry, {"id": "root"}) as host:
+        app = FastAPI(exception_handlers={Exception: handle})
+        app.get("/")(fail)
+        if not is_wrapped:
+            app.add_middleware(HeliographMiddleware, host=host)
+        with pytest.raises(RuntimeError):  # Starlette raises it after the response, for the server to log
+            await get(HeliographMiddleware(app, host) if is_wrapped else app)  # type: ignore[arg-type]
+    assert actors == [{"id": "root"} if is_wrapped else None]

@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from flask import Flask, g, stream_with_context
+from flask import Flask, copy_current_request_context, g, stream_with_context
+from werkzeug.local import LocalProxy
 
 from backends import free_port, wait_until
-from heliograph import Host, Settings, acting_as, ambient_actor, current_actor
+from heliograph import Host, Settings, acting_as, ambient_actor, current_actor, keep_context
 from heliograph.integrations.flask import init_app
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
@@ -159,6 +160,23 @@ def test_actor_that_is_no_mapping_is_none(app: Flask, actor: object) -> None:
     with app.app_context():
         g.actor = actor
         assert current_actor() is None
+
+
+def test_proxy_of_an_actor_is_an_actor(app: Flask) -> None:
+    """Extensions keep the current user in a `LocalProxy`, which has a method for everything."""
+    with app.app_context():
+        g.actor = LocalProxy(lambda: {"id": "root"})
+        assert current_actor() == {"id": "root"}
+        g.actor = LocalProxy(lambda: lambda: {"id": "function"})
+        assert current_actor() == {"id": "function"}
+
+
+def test_thread_of_a_request(app: Flask) -> None:
+    """`keep_context` takes the actor along. A context of Flask's own making has another `g`."""
+    with app.test_request_context(), ThreadPoolExecutor(1) as executor:
+        g.actor = {"id": "root"}
+        kept, without = keep_context(current_actor), copy_current_request_context(current_actor)
+        assert [executor.submit(each).result() for each in (kept, without)] == [{"id": "root"}, None]
 
 
 def test_function_that_fails_gives_no_actor(app: Flask, warnings: pytest.LogCaptureFixture) -> None:

@@ -53,7 +53,9 @@ class ActorOfScope(RequestActor):
             identity = getattr(user, "identity", None)
         except NotImplementedError:  # Starlette's own SimpleUser had none before 1.0
             identity = None
-        return {"id": name if identity is None else identity, "name": name}
+        actor_id = name if identity is None else identity
+        # A framework with users of another kind, such as Django Channels, has neither.
+        return None if actor_id is None else {"id": actor_id, "name": name}
 
     def attribute(self, name: str) -> object:
         """Return an attribute of the request, from its scope."""

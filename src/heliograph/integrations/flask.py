@@ -60,6 +60,7 @@ def actor_in_g() -> Actor | None:
     A program may have an ``actor`` of another kind in ``flask.g``. That is no actor either.
     """
     actor = g.get("actor") if has_app_context() else None
-    if callable(actor):
+    # Asked before `callable`: a `LocalProxy` of a mapping can be called, and then fails.
+    if callable(actor) and not isinstance(actor, Mapping):
         actor = actor()
     return actor if isinstance(actor, Mapping) else None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import django
+from asgiref.sync import markcoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
@@ -15,6 +16,7 @@ from django.urls import path
 from heliograph import current_actor, set_actor
 
 DIRECTORY = tempfile.TemporaryDirectory()
+SYNC_ONLY, ASYNC_ONLY = f"{__name__}.SyncOnly", f"{__name__}.AsyncOnly"
 SEEN: list[object] = []
 """The ambient actors that views saw."""
 OURS = "heliograph.integrations.django.HeliographMiddleware"
@@ -40,6 +42,31 @@ if not settings.configured:
         SECRET_KEY="secret",
     )
     django.setup()
+
+
+class SyncOnly:
+    """Middleware that Django runs in a thread, under ASGI."""
+
+    sync_capable, async_capable = True, False
+
+    def __init__(self, get_response: Callable[[Any], Any]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return self.get_response(request)
+
+
+class AsyncOnly:
+    """Middleware that Django runs on an event loop, under WSGI."""
+
+    sync_capable, async_capable = False, True
+
+    def __init__(self, get_response: Callable[[Any], Any]) -> None:
+        self.get_response = get_response
+        markcoroutinefunction(self)
+
+    async def __call__(self, request: HttpRequest) -> Any:
+        return await self.get_response(request)
 
 
 def see() -> None:

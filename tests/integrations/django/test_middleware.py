@@ -99,6 +99,28 @@ def test_user_of_the_session_is_the_actor(user: User, path: str, *, asgi: bool) 
     assert set(project.SEEN) == {None}
 
 
+@pytest.mark.parametrize(
+    "chain",
+    [
+        [project.SYNC_ONLY, *project.AUTHENTICATION, project.OURS],
+        [*project.AUTHENTICATION, project.SYNC_ONLY, project.OURS],
+        [*project.AUTHENTICATION, project.OURS, project.SYNC_ONLY],
+        [project.ASYNC_ONLY, *project.AUTHENTICATION, project.OURS],
+        [*project.AUTHENTICATION, project.OURS, project.ASYNC_ONLY],
+        [project.SYNC_ONLY, *project.AUTHENTICATION, project.ASYNC_ONLY, project.OURS, project.SYNC_ONLY],
+    ],
+)
+@pytest.mark.parametrize(
+    ("path", "asgi"),
+    [("/sync", False), ("/async", False), ("/stream", False), ("/sync", True), ("/async", True), ("/astream", True)],
+)
+def test_middleware_that_is_only_sync_or_only_async(user: User, chain: list[str], path: str, *, asgi: bool) -> None:
+    """Django moves the request between threads and loops. The actor goes with it."""
+    with override_settings(MIDDLEWARE=chain):
+        get(path, session_of(user), asgi=asgi)
+    assert {str(actor) for actor in project.SEEN} == {str({"id": str(user.pk)})}
+
+
 @ASGI
 def test_set_actor_wins(user: User, *, asgi: bool) -> None:
     """Code that says who acts is right."""
@@ -149,6 +171,11 @@ def test_store_of_sessions_that_fails(
 
     monkeypatch.setattr(SessionStore, "load", fail)
     monkeypatch.setattr(SessionStore, "aload", afail)
+    for view in ("/user", "/auser"):  # a view that needs the session fails by itself, as it does without us
+        with pytest.raises(OperationalError):
+            get(view, "x" * 32, asgi=asgi)
+    monkeypatch.setattr("heliograph.integrations.django.user.failures", LimitedLog(SafeLogger("heliograph")))
+    warnings.clear()
     for _ in range(2):
         response, _ = get(path, "x" * 32, asgi=asgi)
         assert (response.status_code, response.get("Vary"), dict(response.cookies)) == (200, None, {})
