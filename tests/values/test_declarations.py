@@ -17,8 +17,9 @@ from typing_extensions import TypedDict, TypeVarTuple, Unpack
 from heliograph import Attribute, Privacy
 from heliograph.values import reports
 from heliograph.values.declarations import NOWHERE, Declaration, Place, fields_of, whole
+from heliograph.values.declared_attributes import attributes_in
+from heliograph.values.fields import field_hints
 from heliograph.values.forms import protected_form_of
-from heliograph.values.introspect import attributes_in, field_hints
 from heliograph.values.privacy import PrivacyPolicy
 
 POLICY = PrivacyPolicy(key="key")

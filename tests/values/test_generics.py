@@ -208,3 +208,30 @@ type Pair[T] = tuple[T, T]
 
     assert annotations_of(names["Leaf"], ["content"]) == {"content": list[Secret]}
     assert annotations_of(names["Box"][int], ["content"]) == {"content": list[int]}
+
+
+@dataclass
+class Base:
+    x: int
+    y: str
+
+
+@dataclass
+class Derived(Base):
+    y: bytes  # type: ignore[assignment]
+
+
+def test_annotations_are_those_of_the_nearest_class() -> None:
+    """A subclass can annotate an inherited field again."""
+    annotations = annotations_of(Derived, ["x", "y"])
+
+    assert annotations == {"x": int, "y": bytes}
+
+
+def test_annotations_that_are_not_asked_for_are_not_evaluated() -> None:
+    """One annotation that cannot be evaluated does not affect the others."""
+    cls = type("Odd", (), {"__annotations__": {"x": "int", "y": "NotThere", "z": "InitVar[int]"}})
+
+    assert annotations_of(cls, ["x"]) == {"x": int}
+    with pytest.raises(NameError):
+        annotations_of(cls, ["y"])

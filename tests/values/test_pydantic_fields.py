@@ -10,7 +10,8 @@ import pytest
 
 from heliograph import Attribute, Privacy
 from heliograph.values import pydantic_fields
-from heliograph.values.introspect import declared_privacy, field_hints, field_names, with_pydantic_privacy
+from heliograph.values.declared_attributes import declared_privacy, with_pydantic_privacy
+from heliograph.values.fields import field_hints, field_names
 
 MASK = Attribute(privacy=Privacy.MASK)
 T = TypeVar("T")

@@ -28,3 +28,11 @@ def is_caller_cancelled() -> bool:
     """
     task = current_task()
     return task is None or sys.version_info < (3, 11) or task.cancelling() > 0
+
+
+def getattr_or_none(obj: object, name: str) -> object:
+    """Return an attribute of an object, or `None` if the object does not have it or raises an exception instead."""
+    try:
+        return getattr(obj, name, None)
+    except PROGRAM_ERRORS:  # a property is a program's own code; its failure must not lose the event
+        return None

@@ -33,7 +33,7 @@ from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.store import Quarantine
 from heliograph.runtime.limited_log import LimitedLog
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import PROGRAM_ERRORS, getattr_or_none
 from heliograph.runtime.program_failures import ProgramCode, report
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.schema.read.event import EventReader
@@ -64,7 +64,6 @@ from heliograph.telemetry.request_context import RequestContext
 from heliograph.telemetry.uid import UidGenerator
 from heliograph.values.attributes import Attributes, merge_attributes
 from heliograph.values.forms import INT64_MAX, form_of
-from heliograph.values.introspect import getattr_or_none
 from heliograph.values.standard_library import plain_datetime
 from heliograph.values.text import to_json
 

@@ -16,7 +16,7 @@ from heliograph.events import EventLike
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.store import Quarantine
 from heliograph.runtime.limited_log import LimitedLog
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import PROGRAM_ERRORS, getattr_or_none
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation, ViolationKind, describe_violations
@@ -26,7 +26,6 @@ from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.metrics import Metrics
 from heliograph.telemetry.request_context import RequestContext
 from heliograph.values.attributes import Attributes
-from heliograph.values.introspect import getattr_or_none
 
 logger: Final = SafeLogger(SCOPE)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from heliograph.ambient_actor import Actor
+from heliograph.runtime.program_errors import getattr_or_none
 from heliograph.tokens.restrictions import HasActions, TokenRestrictions
-from heliograph.values.introspect import getattr_or_none
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs

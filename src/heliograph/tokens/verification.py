@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from heliograph.ambient_actor import Actor
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import PROGRAM_ERRORS, getattr_or_none
 from heliograph.semconv import TOKEN_KEY_NUMBER, TOKEN_VERIFY
 from heliograph.telemetry.actor_attributes import MAX_TOKEN_ID_LENGTH, TOKEN_ID_KEY
 from heliograph.tokens.handler import TokenHandlerLike, TokenHost, name_of_handler
@@ -26,7 +26,6 @@ from heliograph.tokens.rejections import UNRECOGNIZED, VALID
 from heliograph.tokens.signed import PREFIX as SIGNED_PREFIX
 from heliograph.tokens.signed import SignedActor
 from heliograph.tokens.telemetry import TokenOperation, TokenTelemetry
-from heliograph.values.introspect import getattr_or_none
 
 _OF_KNOWN_TOKENS: Final = ("expired", "revoked")
 """The rejections of tokens that the handler knows. Any other text may claim an id that is not its own."""

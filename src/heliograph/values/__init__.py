@@ -4,7 +4,7 @@ A *form* is the JSON-like value that a Python value becomes: a scalar, `None`, a
 made here, once, for every path on which a value can be exported: attributes, bodies, the quarantine, examples.
 
 - `stored` reads what objects store, without running the code of their classes.
-- `introspect` reads the fields of a class and the `Attribute` declarations in their annotations.
+- `fields` reads the fields of a class and their annotations, and `declared_attributes` the `Attribute` declarations in these.
 - `text` escapes and shortens text, and writes JSON.
 - `privacy` decides which part of a value is exported, and masks, hashes and drops.
 - `standard_library` and `named_classes` make plain values of the classes that heliograph knows.

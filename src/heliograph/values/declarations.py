@@ -20,20 +20,17 @@ from typing_extensions import is_typeddict
 from heliograph.events import Attribute
 from heliograph.values import pydantic_fields
 from heliograph.values.converters import RegisteredConverter, converter_of
-from heliograph.values.generics import annotations_of, class_of, is_generic
-from heliograph.values.introspect import (
+from heliograph.values.declared_attributes import attributes_in, merge_attributes, parts_of, with_pydantic_privacy
+from heliograph.values.fields import (
     UNKNOWN,
     arguments_if_unknown,
-    attributes_in,
     cached_by_hint,
     field_hints,
     field_names,
     is_named_tuple,
-    merge_attributes,
-    parts_of,
     type_of,
-    with_pydantic_privacy,
 )
+from heliograph.values.generics import annotations_of, class_of, is_generic
 from heliograph.values.reports import report_unknown_arguments
 from heliograph.values.standard_library import MAX_VALUES, Pairs, Unordered
 from heliograph.values.stored import ancestors

@@ -74,7 +74,8 @@ from heliograph.runtime.deadline import run_within
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.values.converters import RegisteredConverter, RunningCall, converter_of, has_fields
 from heliograph.values.declarations import NOWHERE, Declaration, Place, fields_of, is_private, whole
-from heliograph.values.introspect import field_names, merge_attributes
+from heliograph.values.declared_attributes import merge_attributes
+from heliograph.values.fields import field_names
 from heliograph.values.privacy import DROPPED, PrivacyPolicy, Protected
 from heliograph.values.reports import report_failure, report_unknown
 from heliograph.values.standard_library import MAX_DECIMAL_BITS, MAX_VALUES, STANDARD, Pairs, Unordered

@@ -41,6 +41,8 @@ from heliograph.schema.model.types import (
     options_of,
 )
 from heliograph.semconv import ACTOR_ONLY
+from heliograph.values.declared_attributes import attributes_in, merge_attributes, with_pydantic_privacy
+from heliograph.values.fields import MAX_CACHED_CLASSES, is_named_tuple
 from heliograph.values.forms import form_of
 from heliograph.values.generics import (
     annotated,
@@ -50,13 +52,6 @@ from heliograph.values.generics import (
     is_parameter,
     meaning_of,
     substitute,
-)
-from heliograph.values.introspect import (
-    MAX_CACHED_CLASSES,
-    attributes_in,
-    is_named_tuple,
-    merge_attributes,
-    with_pydantic_privacy,
 )
 
 MAX_DEPTH: Final = 64

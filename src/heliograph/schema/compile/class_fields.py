@@ -12,8 +12,8 @@ import msgspec
 from typing_extensions import is_typeddict
 
 from heliograph.values import pydantic_fields
+from heliograph.values.fields import field_hints, field_names, is_named_tuple
 from heliograph.values.generics import annotations_of, class_of
-from heliograph.values.introspect import field_hints, field_names, is_named_tuple
 
 
 @dataclass(frozen=True, kw_only=True)

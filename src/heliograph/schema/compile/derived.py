@@ -15,7 +15,7 @@ from heliograph.schema.compile.event_class import check_wire_attributes, parse_b
 from heliograph.schema.compile.event_fields import event_fields
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.types import FieldSchema, has_private_parts
-from heliograph.values.introspect import declared_privacy, merge_attributes
+from heliograph.values.declared_attributes import declared_privacy, merge_attributes
 
 _MASKED = Attribute(privacy=Privacy.MASK)
 

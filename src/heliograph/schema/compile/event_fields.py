@@ -13,7 +13,7 @@ from heliograph.schema.compile.class_fields import ClassField, fields_of_class
 from heliograph.schema.model.types import FieldSchema, ObjectType, Type, is_nullable, walk_types, without_null
 from heliograph.schema.model.wire_attributes import expands, has_names_inside
 from heliograph.semconv import ACTOR_ONLY, LOG_RECORD_UID, SCOPE, attribute_part, has_namespace
-from heliograph.values.introspect import with_pydantic_privacy
+from heliograph.values.declared_attributes import with_pydantic_privacy
 
 _NO_PROPERTIES: Final = frozenset({"actor", "created", "name"})
 """The names of fields that are no properties. A field ``name`` is a mistake, which is reported as such."""

@@ -8,7 +8,7 @@ from typing import Final
 from heliograph.errors import qualified_name
 from heliograph.events import EventLike
 from heliograph.runtime.limited_log import LimitedLog
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import PROGRAM_ERRORS, getattr_or_none
 from heliograph.runtime.program_failures import ProgramCode, report
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.schema.model.event import EventSchema
@@ -18,9 +18,10 @@ from heliograph.schema.read.generated import AttributesFunction, generate_attrib
 from heliograph.schema.read.validation import Violation
 from heliograph.semconv import SCOPE
 from heliograph.values.attributes import Attributes, add_attributes, without_opted_out
+from heliograph.values.declared_attributes import declared_privacy
+from heliograph.values.fields import MAX_CACHED_CLASSES, field_names, type_of
 from heliograph.values.forms import protected_form_of
 from heliograph.values.generics import is_generic
-from heliograph.values.introspect import MAX_CACHED_CLASSES, declared_privacy, field_names, getattr_or_none, type_of
 from heliograph.values.privacy import DROPPED
 from heliograph.values.text import display
 

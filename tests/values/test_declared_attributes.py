@@ -1,30 +1,19 @@
-"""The fields of classes and the declarations in their annotations."""
+"""Declarations are found at any depth of an annotation, and through the type parameters of a class."""
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import InitVar, dataclass, make_dataclass
+from dataclasses import dataclass, make_dataclass
 from types import SimpleNamespace
-from typing import Annotated, Any, Generic, NewType, TypedDict, TypeVar
-
-import attrs
-import msgspec
-import pytest
+from typing import Annotated, Generic, NewType, TypeVar
 
 from heliograph import Attribute, Privacy
-from heliograph.values.generics import annotations_of
-from heliograph.values.introspect import (
-    MAX_CACHED_CLASSES,
-    attributes_in,
-    declared_privacy,
-    field_names,
-    getattr_or_none,
-    merge_attributes,
-    type_of,
-)
+from heliograph.values.declared_attributes import attributes_in, declared_privacy, merge_attributes
+from heliograph.values.fields import MAX_CACHED_CLASSES
 
 MASK = Attribute(privacy=Privacy.MASK)
 DROP = Attribute(privacy=Privacy.DROP)
+T = TypeVar("T")
+Secret = Annotated[str, MASK]
 
 
 @dataclass
@@ -37,44 +26,6 @@ class Data:
 class Derived(Data):
     y: Annotated[str, DROP]
     z: Annotated[int, Attribute("data.z")] = 0
-
-
-class Struct(msgspec.Struct):
-    x: int
-
-
-@attrs.define
-class Attrs:
-    x: int
-
-
-class Typed(TypedDict):
-    x: int
-
-
-@pytest.mark.parametrize(
-    ("cls", "names"),
-    [(Data, ("x", "y")), (Derived, ("x", "y", "z")), (Struct, ("x",)), (Attrs, ("x",)), (Typed, None), (int, None)],
-)
-def test_field_names(cls: type, names: tuple[str, ...] | None) -> None:
-    """Dataclasses, structs and attrs classes have fields, other classes have none."""
-    assert field_names(cls) == names
-
-
-def test_annotations_are_those_of_the_nearest_class() -> None:
-    """A subclass can annotate an inherited field again."""
-    annotations = annotations_of(Derived, ["x", "y"])
-
-    assert annotations == {"x": int, "y": Annotated[str, DROP]}
-
-
-def test_annotations_that_are_not_asked_for_are_not_evaluated() -> None:
-    """One annotation that cannot be evaluated does not affect the others."""
-    cls = type("Odd", (), {"__annotations__": {"x": "int", "y": "NotThere", "z": "InitVar[int]"}})
-
-    assert annotations_of(cls, ["x"]) == {"x": int}
-    with pytest.raises(NameError):
-        annotations_of(cls, ["y"])
 
 
 def test_attributes_are_found_at_any_depth_once() -> None:
@@ -119,48 +70,14 @@ def test_annotation_that_cannot_be_evaluated_counts_as_masked() -> None:
     assert declared_privacy(cls) == {"x": Attribute(privacy=Privacy.MASK)}
 
 
-def test_init_var_is_not_a_field() -> None:
-    """A value that the object does not keep cannot be exported."""
-    cls = make_dataclass("C", [("x", int), ("y", InitVar[int])])
-
-    assert field_names(cls) == ("x",)
-
-
-def test_attribute_that_raises_is_none() -> None:
-    """A property is code of the program, and may raise anything."""
-
-    class Odd:
-        x = 1
-
-        @property
-        def broken(self) -> Any:
-            raise RuntimeError
-
-    assert getattr_or_none(Odd(), "x") == 1
-    assert getattr_or_none(Odd(), "broken") is None
-    assert getattr_or_none(Odd(), "missing") is None
-
-
-@pytest.mark.parametrize("cached", [field_names, declared_privacy])
-def test_caches_of_classes_are_bounded(cached: Any) -> None:
+def test_cache_is_bounded() -> None:
     """A program that creates classes without end does not fill the memory."""
-    assert cached.cache_info().maxsize == MAX_CACHED_CLASSES
+    assert declared_privacy.cache_info().maxsize == MAX_CACHED_CLASSES
     for index in range(MAX_CACHED_CLASSES + 10):
-        cached(type(f"C{index}", (), {}))
+        declared_privacy(type(f"C{index}", (), {}))
 
-    assert cached.cache_info().currsize <= MAX_CACHED_CLASSES
-    cached.cache_clear()
-
-
-def test_fields_of_frozen_and_slotted_dataclasses() -> None:
-    """Fields are read in the same way from frozen dataclasses and from dataclasses with `__slots__`."""
-    cls = dataclasses.make_dataclass("C", ["x"], frozen=True, slots=True)
-
-    assert field_names(cls) == ("x",)
-
-
-T = TypeVar("T")
-Secret = Annotated[str, MASK]
+    assert declared_privacy.cache_info().currsize <= MAX_CACHED_CLASSES
+    declared_privacy.cache_clear()
 
 
 @dataclass
@@ -171,11 +88,6 @@ class Box(Generic[T]):
 @dataclass
 class SecretBox(Box[Secret]):
     pass
-
-
-@dataclass(frozen=True)
-class FrozenBox(Generic[T]):
-    content: T
 
 
 def test_privacy_through_a_type_parameter() -> None:
@@ -202,27 +114,6 @@ def test_declarations_inside_of_a_generic_class_belong_to_its_fields() -> None:
     """The field itself is not private, but an object that has it is, as long as it does not know the argument."""
     assert attributes_in(Box[Secret], in_arguments=False) == []
     assert attributes_in(list[Secret], in_arguments=False) == attributes_in(Box[Secret]) == [MASK]
-
-
-class SlottedBox(Generic[T]):
-    __slots__ = ("content",)
-
-
-def test_type_of_a_value() -> None:
-    """The alias that made it, if the value knows it."""
-    assert type_of(Box[Secret]("x")) == Box[Secret]
-    assert type_of(Box("x")) is Box
-    assert type_of(FrozenBox[Secret]("x")) is FrozenBox
-    assert type_of(SlottedBox[Secret]()) is SlottedBox
-    assert type_of(3) is int
-
-
-def test_alias_that_a_value_pretends() -> None:
-    """A value cannot claim the declarations of another class."""
-    box: Any = Box("x")
-    box.__orig_class__ = FrozenBox[int]
-
-    assert type_of(box) is Box
 
 
 def test_declarations_are_merged() -> None:

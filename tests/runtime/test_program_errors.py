@@ -1,0 +1,36 @@
+"""Failures of the program's code are caught, and nothing else is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from heliograph.runtime.program_errors import getattr_or_none
+
+
+def test_attribute_that_raises_is_none() -> None:
+    """A property is code of the program, and may raise anything."""
+
+    class Odd:
+        x = 1
+
+        @property
+        def broken(self) -> Any:
+            raise RuntimeError
+
+    assert getattr_or_none(Odd(), "x") == 1
+    assert getattr_or_none(Odd(), "broken") is None
+    assert getattr_or_none(Odd(), "missing") is None
+
+
+def test_exception_that_ends_the_program_passes() -> None:
+    """The handler of a signal raised it."""
+
+    class Odd:
+        @property
+        def interrupted(self) -> Any:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        getattr_or_none(Odd(), "interrupted")
