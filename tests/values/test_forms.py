@@ -27,18 +27,8 @@ from heliograph.values.attributes import (
     Attributes,
     add_attributes,
 )
-from heliograph.values.forms import (
-    MAX_NESTING,
-    MAX_VALUES,
-    TOO_LARGE,
-    TOO_SLOW,
-    form_of,
-    integer_form,
-    number_form,
-    protected_form_of,
-)
+from heliograph.values.forms import MAX_NESTING, MAX_VALUES, TOO_LARGE, TOO_SLOW, form_of, protected_form_of
 from heliograph.values.privacy import PrivacyPolicy
-from heliograph.values.text import escape_surrogates
 
 
 def attributes_of(value: object, reserved: frozenset[str] = frozenset()) -> Attributes:
@@ -216,13 +206,6 @@ def test_no_code_of_unknown_objects_is_run() -> None:
     """`repr` and `str` of an object are not called: either could show a secret, or raise."""
     assert form_of(Unknown()) == f"<{__name__}.Unknown>"
     assert form_of(Text("x")) == "x"
-
-
-def test_scalars_keep_their_value_if_possible() -> None:
-    """The functions for text, integers and floats, one by one."""
-    assert escape_surrogates("\ud83d") == "\\ud83d"
-    assert integer_form(2**63 - 1) == 2**63 - 1
-    assert number_form(0.1) == 0.1
 
 
 ODD_TEXT = st.text(st.characters(categories=None), max_size=40)  # with surrogates and control characters

@@ -23,8 +23,9 @@ An event passes through these steps::
 
 How to add a value type, such as a new class that becomes text:
 
-1. `heliograph.values.forms`: add the class to ``_WRITTEN_BY_MSGSPEC``, if msgspec writes it, or to ``_EXACT`` and to the
-   ``match`` of ``_FormBuilder``. Add a line to the table in the docstring, and run ``make docs``.
+1. `heliograph.values.scalars`: add the class to ``_WRITTEN_BY_MSGSPEC``, if msgspec writes it, or else a function to ``EXACT``. A class
+   whose subclasses count, too, gets a converter in `heliograph.values.standard_library`. Add a line to the table in the docstring of
+   `heliograph.values.forms`, and run ``make docs``.
 2. `heliograph.schema.model.types`: add a `Format` with its pattern, if the new value is text. Only a value that is not like
    any other needs a new class in the union `Type`; mypy then lists every ``match`` that lacks it.
 3. `heliograph.schema.compile.annotations`: map msgspec's description of the annotation to the type. msgspec describes a

@@ -63,7 +63,8 @@ from heliograph.telemetry.providers import Providers
 from heliograph.telemetry.request_context import RequestContext
 from heliograph.telemetry.uid import UidGenerator
 from heliograph.values.attributes import Attributes, merge_attributes
-from heliograph.values.forms import INT64_MAX, form_of
+from heliograph.values.forms import form_of
+from heliograph.values.scalars import INT64_MAX
 from heliograph.values.standard_library import plain_datetime
 from heliograph.values.text import to_json
 

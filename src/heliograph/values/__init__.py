@@ -8,6 +8,7 @@ made here, once, for every path on which a value can be exported: attributes, bo
 - `text` escapes and shortens text, and writes JSON.
 - `privacy` decides which part of a value is exported, and masks, hashes and drops.
 - `standard_library` and `named_classes` make plain values of the classes that heliograph knows.
+- `scalars` makes the forms of numbers, texts, times and bytes.
 - `converters` finds the function for a class, those that a program registers included.
 - `reports` warns, once for each class, about values that cannot be exported.
 - `declarations` finds what holds inside of a value: by its class, by the alias that made it, and by the annotation around it.

@@ -58,16 +58,10 @@ attribute. An empty dict is omitted.
 from __future__ import annotations
 
 import contextvars
-import datetime as dt
-import decimal
 import itertools
-import math
 import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
-
-import msgspec
 
 from heliograph.events import Privacy
 from heliograph.runtime.deadline import run_within
@@ -78,12 +72,11 @@ from heliograph.values.declared_attributes import merge_attributes
 from heliograph.values.fields import field_names
 from heliograph.values.privacy import DROPPED, PrivacyPolicy, Protected
 from heliograph.values.reports import report_failure, report_unknown
-from heliograph.values.standard_library import MAX_DECIMAL_BITS, MAX_VALUES, STANDARD, Pairs, Unordered
+from heliograph.values.scalars import EXACT, SCALARS
+from heliograph.values.standard_library import MAX_VALUES, STANDARD, Pairs, Unordered
 from heliograph.values.stored import class_name, stored_attributes
-from heliograph.values.text import escape_surrogates, to_json
+from heliograph.values.text import to_json
 
-INT64_MIN: Final = -(2**63)
-INT64_MAX: Final = 2**63 - 1
 MAX_NESTING: Final = 32
 """The number of values that can be inside of one another. It keeps Python's stack from overflowing."""
 TOO_LARGE: Final = "<too large>"
@@ -102,7 +95,7 @@ def form_of(value: object) -> object:
     >>> form_of({"when": dt.date(2026, 1, 2), "tags": {"b", "a"}, "size": 2**70})
     {'when': '2026-01-02', 'tags': ['a', 'b'], 'size': '1180591620717411303424'}
     """
-    to_form = _SCALARS.get(id(type(value)))
+    to_form = SCALARS.get(id(type(value)))
     return _build(value, None)[0] if to_form is None else to_form(value)
 
 
@@ -195,7 +188,7 @@ class _FormBuilder:
     def form(self, value: object) -> object:
         parents = self._parents
         try:
-            to_form = _EXACT.get(type(value))
+            to_form = EXACT.get(type(value))
             if to_form is not None:
                 return to_form(value)
             if id(value) in parents:
@@ -251,7 +244,7 @@ class _FormBuilder:
     def _form_of_plain(self, value: object) -> object:
         """Return the form of what a converter returned, which counts as no value of its own."""
         kind = type(value)
-        to_form = _EXACT.get(kind)
+        to_form = EXACT.get(kind)
         if to_form is not None:
             return to_form(value)
         if kind in _CONTAINERS:
@@ -325,50 +318,6 @@ class _FormBuilder:
             key_form = self.form(key)
             yield key_form if isinstance(key_form, str) else to_json(key_form), self.form(value)
 
-
-def integer_form(value: int) -> int | str:
-    """Return the integer if 64 bits hold it. Return decimal text if not, or hexadecimal text beyond 1024 bits."""
-    if INT64_MIN <= value <= INT64_MAX:
-        return value
-    return str(value) if value.bit_length() <= MAX_DECIMAL_BITS else hex(value)
-
-
-def number_form(value: float) -> float | str:
-    """Return the number if JSON can carry it, or the name that protobuf's JSON mapping gives it."""
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-
-
-def _unchanged(value: object) -> object:
-    return value
-
-
-_WRITTEN_BY_MSGSPEC: Final = (
-    dt.datetime,
-    dt.date,
-    dt.time,
-    dt.timedelta,
-    decimal.Decimal,
-    uuid.UUID,
-    bytes,
-    bytearray,
-    memoryview,
-)
-"""Classes whose values become the text that msgspec writes for them in JSON."""
-
-_EXACT: Final[Mapping[type, Callable[[Any], object]]] = {
-    str: escape_surrogates,
-    bool: _unchanged,
-    int: integer_form,
-    float: number_form,
-    type(None): _unchanged,
-    **dict.fromkeys(_WRITTEN_BY_MSGSPEC, msgspec.to_builtins),
-}
-"""The function that makes the form of each common class. One look into a dict is faster than a chain of `isinstance`."""
-
-_SCALARS: Final = {id(cls): _EXACT[cls] for cls in (str, bool, int, float, type(None))}
-"""The functions that cannot fail, by the id of the class: to hash a class can run code of its metaclass."""
 
 _CONTAINERS: Final = {cls: STANDARD[cls] for cls in (dict, list, tuple, set, frozenset)}
 """The converters of the exact classes that are common, without a search."""

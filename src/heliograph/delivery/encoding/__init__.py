@@ -16,7 +16,7 @@ Where OpenTelemetry's encoder fails, only the value concerned takes another form
 value                                      form
 =========================================  ===========================================================================
 text with lone surrogates                  with their escapes (`heliograph.values.text.escape_surrogates`)
-an `int` beyond 64 bits                    text (`heliograph.values.forms.integer_form`)
+an `int` beyond 64 bits                    text (`heliograph.values.scalars.integer_form`)
 any other value that OTLP has no type for  its documented form (`heliograph.values.forms.form_of`)
 a key that is not text                     the text of that form, or its JSON
 a container inside itself                  ``<cycle>``

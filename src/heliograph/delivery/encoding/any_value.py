@@ -18,13 +18,8 @@ from typing import Any, Final, TypeVar
 
 from heliograph.delivery.encoding.text import text_field, utf8
 from heliograph.delivery.protobuf import UINT64_MASK, VARINTS
-from heliograph.values.forms import (
-    INT64_MAX,
-    INT64_MIN,
-    TOO_LARGE,
-    form_of,
-    integer_form,
-)
+from heliograph.values.forms import TOO_LARGE, form_of
+from heliograph.values.scalars import INT64_MAX, INT64_MIN, integer_form
 
 C = TypeVar("C", bound=Collection[Any])
 

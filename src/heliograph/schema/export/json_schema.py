@@ -37,7 +37,8 @@ from heliograph.schema.model.types import (
     Type,
     UnionType,
 )
-from heliograph.values.forms import INT64_MAX, INT64_MIN, form_of
+from heliograph.values.forms import form_of
+from heliograph.values.scalars import INT64_MAX, INT64_MIN
 
 Json: TypeAlias = dict[str, Any]
 

@@ -60,9 +60,9 @@ from heliograph.schema.read.field import FieldReader
 from heliograph.schema.read.validation import Violation, is_multiple
 from heliograph.values.attributes import Attributes
 from heliograph.values.fields import field_names
-from heliograph.values.forms import INT64_MAX, INT64_MIN
 from heliograph.values.generics import is_generic
 from heliograph.values.privacy import MASKED, PrivacyPolicy
+from heliograph.values.scalars import INT64_MAX, INT64_MIN
 from heliograph.values.stored import has_instance_dict
 from heliograph.values.text import escape_surrogates
 

@@ -30,7 +30,7 @@ from heliograph.schema.model.types import (
     UnionType,
     is_nullable,
 )
-from heliograph.values.forms import INT64_MAX, INT64_MIN
+from heliograph.values.scalars import INT64_MAX, INT64_MIN
 
 MAX_LISTED: Final = 16
 """The number of violations of one event that are listed. An event from outside could have thousands."""

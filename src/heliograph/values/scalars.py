@@ -1,0 +1,66 @@
+"""The forms of numbers, texts, times and bytes: values with nothing inside of them that could be private.
+
+No function here runs code of a program's own class: each gets values of exactly one class.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import math
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from heliograph.values.standard_library import MAX_DECIMAL_BITS
+from heliograph.values.text import escape_surrogates
+
+INT64_MIN: Final = -(2**63)
+INT64_MAX: Final = 2**63 - 1
+
+
+def integer_form(value: int) -> int | str:
+    """Return the integer if 64 bits hold it. Return decimal text if not, or hexadecimal text beyond 1024 bits."""
+    if INT64_MIN <= value <= INT64_MAX:
+        return value
+    return str(value) if value.bit_length() <= MAX_DECIMAL_BITS else hex(value)
+
+
+def number_form(value: float) -> float | str:
+    """Return the number if JSON can carry it, or the name that protobuf's JSON mapping gives it."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _unchanged(value: object) -> object:
+    return value
+
+
+_WRITTEN_BY_MSGSPEC: Final = (
+    dt.datetime,
+    dt.date,
+    dt.time,
+    dt.timedelta,
+    decimal.Decimal,
+    uuid.UUID,
+    bytes,
+    bytearray,
+    memoryview,
+)
+"""Classes whose values become the text that msgspec writes for them in JSON."""
+
+EXACT: Final[Mapping[type, Callable[[Any], object]]] = {
+    str: escape_surrogates,
+    bool: _unchanged,
+    int: integer_form,
+    float: number_form,
+    type(None): _unchanged,
+    **dict.fromkeys(_WRITTEN_BY_MSGSPEC, msgspec.to_builtins),
+}
+"""The function that makes the form of each common class. One look into a dict is faster than a chain of `isinstance`."""
+
+SCALARS: Final = {id(cls): EXACT[cls] for cls in (str, bool, int, float, type(None))}
+"""The functions that cannot fail, by the id of the class: to hash a class can run code of its metaclass."""

@@ -1,0 +1,52 @@
+"""Numbers, texts, times and bytes have the form that JSON and protobuf can carry."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import uuid
+
+import pytest
+
+from heliograph.values.scalars import EXACT, INT64_MAX, INT64_MIN, integer_form, number_form
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        (INT64_MAX, INT64_MAX),
+        (INT64_MIN, INT64_MIN),
+        (INT64_MAX + 1, str(INT64_MAX + 1)),
+        (INT64_MIN - 1, str(INT64_MIN - 1)),
+        (2**1024 - 1, str(2**1024 - 1)),
+        (2**1024, hex(2**1024)),
+    ],
+)
+def test_integer_beyond_64_bits_is_text(value: int, form: object) -> None:
+    """Beyond 1024 bits it is hexadecimal: decimal text takes too long to make."""
+    assert integer_form(value) == form
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [(0.1, 0.1), (float("nan"), "NaN"), (float("inf"), "Infinity"), (float("-inf"), "-Infinity")],
+)
+def test_number_that_json_cannot_carry_has_a_name(value: float, form: object) -> None:
+    assert number_form(value) == form
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        ("\ud83d", "\\ud83d"),
+        (True, True),
+        (None, None),
+        (dt.timedelta(days=1, seconds=2), "P1DT2S"),
+        (decimal.Decimal("1.10"), "1.10"),
+        (uuid.UUID(int=0), "00000000-0000-0000-0000-000000000000"),
+        (memoryview(b"a"), "YQ=="),
+    ],
+)
+def test_each_class_has_a_function(value: object, form: object) -> None:
+    """It is found by the exact class."""
+    assert EXACT[type(value)](value) == form
