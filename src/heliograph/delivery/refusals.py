@@ -1,4 +1,4 @@
-"""The memory of refused records: decides if a refusal is the fault of the data or of the destination. No I/O.
+"""Decide if a refusal is the fault of the record or of the destination. No I/O.
 
 A server that fails for some minutes may say that the data is invalid, whatever it gets. So a record that is refused alone is
 only a *suspect*. It is proven to be bad if the destination accepts a different record:
@@ -19,103 +19,22 @@ One thread uses it: the one that sends.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Final
 from weakref import WeakKeyDictionary, WeakSet
 
 from heliograph.delivery.journal.batch import Entry
-from heliograph.delivery.journal.frames import Header
-from heliograph.delivery.source import Source
+from heliograph.delivery.source_memory import Refusal, SourceMemory
 from heliograph.delivery.transport.verdict import Action, Verdict
 
 MAX_SUSPECTS: Final = 4
+"""The number of records that are refused in a row before the newest one is tried instead."""
 MAX_REQUESTS: Final = 16
+"""The number of requests without success before the first pause."""
 LONE_REFUSALS: Final = 5
+"""The number of refusals that prove a record to be bad if nothing else waits."""
 LONE_SECONDS: Final = 60.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """The refusals of a record that was sent alone.
-
-    Attributes:
-        count: The number of refusals.
-        first_at: The time of the first.
-        accepted_before: The number of requests that the destination had accepted by then.
-    """
-
-    count: int
-    first_at: float
-    accepted_before: int
-
-
-@dataclass
-class SourceMemory:
-    """The known facts about the waiting records of one journal, by sequence.
-
-    Attributes:
-        done: Records that were delivered or are dead letters, while a record before them waits.
-        refused: Records that were refused alone.
-        starts: The records that begin the second half of a request that was refused as invalid. If a pass ends early, the next one goes on with these
-            halves: a server that fails now and then would else get the whole batch again each time.
-    """
-
-    done: set[int] = field(default_factory=set)
-    refused: dict[int, Refusal] = field(default_factory=dict)
-    starts: set[int] = field(default_factory=set)
-
-    def parts(self, entries: Sequence[Entry]) -> list[Sequence[Entry]]:
-        """Return the parts that records are to be sent in, the last one first."""
-        bounds = (
-            [number for number, entry in enumerate(entries) if entry.sequence in self.starts] if self.starts else []
-        )
-        return [entries[start:end] for start, end in itertools.pairwise([0, *bounds, len(entries)]) if start < end][
-            ::-1
-        ]
-
-    def forget_until(self, sequence: int) -> None:
-        """Forget the records up to a sequence, which are acknowledged."""
-        if self.done or self.refused or self.starts:
-            self.starts = {each for each in self.starts if each > sequence + 1}
-            self.done = {each for each in self.done if each > sequence}
-            self.refused = {each: refusal for each, refusal in self.refused.items() if each > sequence}
-
-    def least_refused(self, entries: Sequence[Entry]) -> Entry:
-        """Return the record that was refused least often, the newest of them, so that each attempt tries another one."""
-        counts = {sequence: refusal.count for sequence, refusal in self.refused.items()}
-        return min(reversed(entries), key=lambda entry: counts.get(entry.sequence, 0))
-
-
-@dataclass(kw_only=True)
-class BatchPass:
-    """One pass over a batch: its records are sent together, or in smaller requests.
-
-    Attributes:
-        source: The journal of the records.
-        header: Their resource.
-        memory: The known facts about the records of the journal.
-        acknowledged: The sequence up to which all records are acknowledged.
-        suspects: Records that were refused alone and are not proven to be bad, in order, with their verdicts.
-        has_accepted: True if the destination accepted a record in this pass.
-    """
-
-    source: Source
-    header: Header
-    memory: SourceMemory
-    acknowledged: int
-    suspects: list[tuple[Entry, Verdict]] = field(default_factory=list)
-    has_accepted: bool = False
-
-    def unfinished(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """Return the records that are neither delivered nor dead letters."""
-        done = self.memory.done
-        return [entry for entry in entries if entry.sequence not in done] if done else entries
-
-    def known(self) -> set[int]:
-        """Return the sequences of the records that prove nothing: those that are done, and the suspects."""
-        return self.memory.done | {entry.sequence for entry, _ in self.suspects}
+"""The least time between the first and the last of these refusals: a server's bad minutes should be over."""
 
 
 class Refusals:
@@ -131,12 +50,13 @@ class Refusals:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.is_refusing = False
         self._clock = clock
-        self._accepted = 0
-        self._requests = 0
-        self._too_large = 0
+        self._accepted = 0  # requests, since the start
+        self._requests = 0  # without success, since the last pause
+        self._too_large = 0  # records in a row, since the last success or pause
+        # By journal. Weak, because a journal goes with its resource or its folder, and takes its memory with it.
         self._memories: WeakKeyDictionary[object, SourceMemory] = WeakKeyDictionary()
-        self._offered: WeakSet[object] = WeakSet()
-        self._tried: WeakSet[object] = WeakSet()
+        self._offered: WeakSet[object] = WeakSet()  # journals that have records
+        self._tried: WeakSet[object] = WeakSet()  # those of them that had their turn since everything is refused
 
     def memory_of(self, source: object) -> SourceMemory:
         """Return the memory of a journal."""

@@ -52,10 +52,11 @@ from typing import Final
 from typing_extensions import assert_never
 
 from heliograph.delivery.backoff import Backoff
+from heliograph.delivery.batch_pass import BatchPass
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.batch import Batch, Entry, to_request
 from heliograph.delivery.metrics import OutboxCounters
-from heliograph.delivery.refusals import MAX_SUSPECTS, BatchPass, Refusals
+from heliograph.delivery.refusals import MAX_SUSPECTS, Refusals
 from heliograph.delivery.source import Source
 from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict

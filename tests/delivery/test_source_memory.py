@@ -1,0 +1,39 @@
+"""What is known about waiting records divides them into requests, and is forgotten when they are acknowledged."""
+
+from __future__ import annotations
+
+from heliograph.delivery.journal.batch import Entry
+from heliograph.delivery.journal.frames import Scope
+from heliograph.delivery.source_memory import Refusal, SourceMemory
+
+ENTRIES = [Entry(sequence=number, scope=Scope(scope=b""), encoded=b"") for number in range(5, 11)]
+
+
+def sequences(memory: SourceMemory) -> list[list[int]]:
+    """Return the parts in which the records are sent, in order."""
+    return [[entry.sequence for entry in part] for part in reversed(memory.parts(ENTRIES))]
+
+
+def test_records_are_sent_in_the_parts_of_the_last_pass() -> None:
+    """A start that is the first record, or that another batch has, divides nothing."""
+    assert sequences(SourceMemory()) == [[5, 6, 7, 8, 9, 10]]
+    assert sequences(SourceMemory(starts={5, 8, 10, 11})) == [[5, 6, 7], [8, 9], [10]]
+
+
+def test_acknowledged_records_are_forgotten() -> None:
+    """So is a start that would be the first record of the next batch."""
+    refusal = Refusal(count=1, first_at=0.0, accepted_before=0)
+    memory = SourceMemory(done={5, 8}, refused={6: refusal, 9: refusal}, starts={7, 8, 9})
+
+    memory.forget_until(7)
+
+    assert (memory.done, set(memory.refused), memory.starts) == ({8}, {9}, {9})
+
+
+def test_record_that_was_refused_least_often_is_next() -> None:
+    """Of several, the newest."""
+    once, twice = (Refusal(count=count, first_at=0.0, accepted_before=0) for count in (1, 2))
+
+    assert SourceMemory().least_refused(ENTRIES).sequence == 10
+    assert SourceMemory(refused={10: once}).least_refused(ENTRIES).sequence == 9
+    assert SourceMemory(refused={10: twice, 9: once}).least_refused(ENTRIES[-2:]).sequence == 9
