@@ -1,4 +1,4 @@
-"""What is known about waiting records divides them into requests, and is forgotten when they are acknowledged."""
+"""Facts about waiting records divide them into requests, and are forgotten when the records are acknowledged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_records_are_sent_in_the_parts_of_the_last_pass() -> None:
 
 
 def test_acknowledged_records_are_forgotten() -> None:
-    """So is a start that would be the first record of the next batch."""
+    """A start that would be the first record of the next batch is one of them."""
     refusal = Refusal(count=1, first_at=0.0, accepted_before=0)
     memory = SourceMemory(done={5, 8}, refused={6: refusal, 9: refusal}, starts={7, 8, 9})
 
@@ -31,7 +31,7 @@ def test_acknowledged_records_are_forgotten() -> None:
 
 
 def test_record_that_was_refused_least_often_is_next() -> None:
-    """Of several, the newest."""
+    """The newest of several is taken."""
     once, twice = (Refusal(count=count, first_at=0.0, accepted_before=0) for count in (1, 2))
 
     assert SourceMemory().least_refused(ENTRIES).sequence == 10

@@ -54,12 +54,12 @@ def test_example_of_one_version_is_no_example_of_any_value() -> None:
     assert "examples" not in definition_of(example, int)
 
 
-class Odd(enum.Enum):
-    """Names that are the same in lower case."""
+Odd = enum.Enum("Odd", {"Red": "r", "RED": "R", "rED": "D", "red_2": "x"})  # the same in lower case
 
-    Red = "r"
-    RED = "R"
-    red_2 = "x"
+
+class Nothing(enum.Enum):
+    SOME = "some"
+    NONE = None
 
 
 def members_of(hint: Any) -> list[tuple[str, object, str]]:
@@ -71,7 +71,13 @@ def test_members_of_an_enum() -> None:
     """Each has an id of its own, an empty text has a brief, and `None` is no member."""
     assert members_of(Literal["a", ""] | None) == [("a", "a", "a"), ("empty", "", "(empty)")]
     assert members_of(Literal[1, 2] | None) == [("1", 1, "1"), ("2", 2, "2")]
-    assert members_of(Odd) == [("red", "r", "Red"), ("red_2", "R", "RED"), ("red_2_2", "x", "red_2")]
+    assert members_of(Nothing) == [("some", "some", "SOME")]
+    assert members_of(Odd) == [
+        ("red", "r", "Red"),
+        ("red_2", "R", "RED"),
+        ("red_3", "D", "rED"),
+        ("red_2_2", "x", "red_2"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -100,6 +106,7 @@ def test_values_that_weaver_has_no_enum_for_have_a_simple_type(hint: Any, descri
         (Annotated[int, Attribute(examples=[True])], None),
         (Annotated[float, Attribute(examples=[1])], [1.0]),
         (Annotated[list[int], Attribute(examples=[[1, 2]])], [[1, 2]]),
+        (Annotated[list[int] | None, Attribute(examples=[None, [1]])], [[1]]),
         (Annotated[bool, Attribute(examples=[True])], [True]),
         (Annotated[Any, Attribute(examples=[1])], ["1"]),
         (Literal["a", "b"], None),
@@ -107,12 +114,12 @@ def test_values_that_weaver_has_no_enum_for_have_a_simple_type(hint: Any, descri
     ],
 )
 def test_examples_are_values_as_they_are_exported(hint: Any, examples: list[object] | None) -> None:
-    """Weaver requires one of each text. Examples that violate the type are omitted."""
+    """Weaver requires one of each text. Examples that violate the type are omitted, and so is `None`."""
     assert definition_of(hint).get("examples") == examples
 
 
 def test_text_without_an_example_gets_one_of_its_type() -> None:
-    """Unless none can be made that fits."""
+    """Some types have none that can be made."""
     made = definition_of(Annotated[str, msgspec.Meta(min_length=3, max_length=4)])["examples"]
 
     assert [3 <= len(each) <= 4 for each in made] == [True]
@@ -128,7 +135,7 @@ def test_deprecation_says_why() -> None:
 
 def test_unit_and_privacy_are_annotations() -> None:
     """Empty texts are left out."""
-    hint = Annotated[int, Attribute(unit="s", privacy=Privacy.MASK, note="")]
+    hint = Annotated[int, Attribute(unit="s", privacy=Privacy.MASK)]
 
     assert definition_of(hint)["annotations"] == {"privacy": {"action": "mask"}, "unit": "s"}
-    assert not {"annotations", "note"} & definition_of(int).keys()
+    assert not {"annotations", "note"} & definition_of(Annotated[int, Attribute(note="")]).keys()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, make_dataclass
 from typing import Annotated, Any
 
@@ -112,6 +113,22 @@ def test_every_attribute_with_two_types_is_reported() -> None:
         "its attribute 'shop.b'",
     ]
     assert len(of_two.value.errors) == 2
+
+
+def test_conflict_names_the_first_class_that_declares_the_attribute() -> None:
+    """All others are compared with it."""
+    kinds = {"First": str, "Second": int, "Third": int}
+    classes = [
+        make_dataclass(
+            name, [("x", Annotated[kind, Attribute("shop.x")])], bases=(Event,), namespace={"name": name.lower()}
+        )
+        for name, kind in kinds.items()
+    ]
+
+    with pytest.raises(SchemaErrors) as caught:
+        collect(schemas(*classes))
+
+    assert [re.findall(r"First|Second|Third", error.reason) for error in caught.value.errors] == [["First"], ["First"]]
 
 
 def test_annotations_have_what_weaver_has_no_field_for() -> None:

@@ -135,7 +135,7 @@ def _examples(attribute: WireAttribute) -> list[object]:
         texts: dict[str, list[object]] = {"string": [_TEXT], "string[]": [[_TEXT]]}
         return texts.get(attribute.wire_type, [])
     forms = [form_of(example) for example in attribute.field.declared.examples]
-    forms = [form for form in forms if not any(violations_of(form, attribute.type, ""))]
+    forms = [form for form in forms if form is not None and not any(violations_of(form, attribute.type, ""))]
     if not forms and attribute.wire_type in {"string", "string[]"} and isinstance(_type(attribute), str):
         made = example_properties([attribute.field])[attribute.field.name]
         forms = [] if any(violations_of(made, attribute.type, "")) else [made]
@@ -144,10 +144,10 @@ def _examples(attribute: WireAttribute) -> list[object]:
 
 def _example(form: object, wire_type: str) -> object:
     """Return an example in the type of its attribute, or as text in JSON, for a type that Weaver has no examples of."""
-    if wire_type in _ARRAYS and isinstance(form, list):
+    if wire_type in _ARRAYS:
         return form
     kind = _PYTHON.get(wire_type)
-    if kind is not None and isinstance(form, (int, float)) and not isinstance(form, bool) and kind in {int, float}:
+    if kind is not None and kind in {int, float} and isinstance(form, (int, float)):
         return kind(form)
     is_itself = isinstance(form, str if kind is None else kind)
     return form if is_itself else to_json(form)
