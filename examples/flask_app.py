@@ -20,7 +20,7 @@ def authenticate():
     if request.authorization is None or not request.authorization.token:
         abort(401)
     try:
-        g.actor = host.call(host.verify_token, request.authorization.token)
+        g.actor = host.verify(request.authorization.token)
     except TokenInvalid as rejected:
         abort(401, rejected.message)
     if g.actor is None:

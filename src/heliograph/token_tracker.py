@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, TypeAlias
 
 from heliograph.runtime.limited_log import LimitedLog
@@ -40,10 +41,14 @@ class HostTracker:
         """Do the same on the host's own loop, which the hooks do not block."""
         await self._logged(self._track_in_background, event)
 
-    def run_later(self, function: Callable[[], Awaitable[object]]) -> None:
-        """Run an async function on the host's own loop, in a copy of the caller's context. `Host.flush` waits for it."""
+    def run_later(self, function: Callable[[], Awaitable[object]], delay_seconds: float = 0) -> None:
+        """Run an async function on the host's own loop. `Host.flush` waits for it if it has no delay."""
+        run = partial(self._background.submit, function, description="what follows the verification of a token")
         try:
-            self._background.submit(function, description="what follows the verification of a token")
+            if delay_seconds:
+                self._background.call_later(delay_seconds, run)
+            else:
+                run()
         except Exception as error:  # no thread can be started: the interpreter ends, or the system has too many
             self._log(error)
 

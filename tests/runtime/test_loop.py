@@ -240,6 +240,21 @@ def test_signal_handler_may_submit_in_the_middle_of_a_submission(background: Bac
     assert seen == [1]
 
 
+def test_function_is_called_later_in_an_empty_context(background: BackgroundLoop) -> None:
+    """It is no job, so nobody waits for it. One that waits when the loop is stopped is not called."""
+    called: Future[tuple[str, bool]] = Future()
+    never = threading.Event()
+    variable.set("of the caller")
+
+    background.call_later(3600, never.set)
+    background.call_later(0.01, lambda: called.set_result((variable.get(), background.is_own_thread())))
+
+    assert background.wait(0)
+    assert called.result(LIMIT_SECONDS) == ("unset", True)
+    background.stop()
+    assert not never.is_set()
+
+
 def test_jobs_that_ended_are_forgotten(background: BackgroundLoop) -> None:
     """A host that runs for months keeps nothing of the jobs it ran."""
     for _ in range(100):

@@ -63,7 +63,7 @@ class RecordingTracker:
     async def track_in_background(self, event: TokenEvent) -> None:
         self.events.append(event)
 
-    def run_later(self, function: Callable[[], Awaitable[object]]) -> None:
+    def run_later(self, function: Callable[[], Awaitable[object]], delay_seconds: float = 0) -> None:
         self.later.append(function)
 
 

@@ -83,7 +83,7 @@ def _read_token() -> str:
 def _verdict_of(host: Host, token: str) -> Verdict:
     """Verify a token. Messages of exceptions are not shown, because a plugin's may quote the token."""
     try:
-        actor = host.call(host.verify_token, token)
+        actor = host.verify(token)
     except TokenInvalid as error:
         return Verdict(result=rejection_result(error), token_id=getattr(error, "token_id", None))
     except Exception as error:  # a plugin's handler may raise anything

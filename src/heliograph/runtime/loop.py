@@ -125,6 +125,12 @@ class BackgroundLoop:
             job.done.add_done_callback(self._pending.discard)  # of this very set: `stop` replaces it
             running.loop.call_soon_threadsafe(running.jobs.put_nowait, job)
 
+    def call_later(self, seconds: float, function: Callable[[], object]) -> None:
+        """Call a sync function on the loop's thread after some seconds, in an empty context; never if the loop is stopped before."""
+        with self._lock:
+            loop = self._start_if_needed().loop
+            loop.call_soon_threadsafe(loop.call_later, seconds, function, context=contextvars.Context())
+
     def pending(self) -> Jobs:
         """Return the jobs that have not ended, for `wait`."""
         return frozenset(self._pending)

@@ -40,8 +40,14 @@ class EventTracker(Protocol):
     async def track_in_background(self, event: TokenEvent) -> None:
         """Do the same, for a function of `run_later`: a hook that blocks delays no verification."""
 
-    def run_later(self, function: Callable[[], Awaitable[object]]) -> None:
-        """Run an async function later, in a copy of the caller's context, and return at once."""
+    def run_later(self, function: Callable[[], Awaitable[object]], delay_seconds: float = 0) -> None:
+        """Run an async function later, and return at once.
+
+        Args:
+            function: The function. Without a delay, it runs in a copy of the caller's context. With one, it has nothing to do with the
+                caller, and does not run at all if the program ends before.
+            delay_seconds: The shortest time until then.
+        """
 
 
 class TokenLifecycle:

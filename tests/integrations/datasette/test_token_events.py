@@ -178,6 +178,19 @@ async def test_event_of_the_core_without_a_known_token_is_unchanged() -> None:
     assert event.actor is None
 
 
+async def test_function_with_a_delay_runs_later_and_nobody_waits_for_it(instance) -> None:
+    """The last use of a token is written in this way, a minute after it."""
+    ran = asyncio.Event()
+
+    async def run() -> None:
+        ran.set()
+
+    tracker = state_of(instance).tracker
+    tracker.run_later(run, 0.01)
+    assert tracker.is_idle
+    await asyncio.wait_for(ran.wait(), 60)
+
+
 async def test_shutdown_waits_for_the_events(instance, telemetry) -> None:
     """Events of verifications may still wait when the server stops."""
     await status(instance, "dstok_x")

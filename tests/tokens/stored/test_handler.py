@@ -168,6 +168,56 @@ def test_verification_writes_at_most_once_a_minute(host: TokenHost) -> None:
     assert rows(host, first_used) == [(1_000_000.0,)]
 
 
+def test_use_is_written_without_another_one(host: TokenHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute after it, also if it follows a write and nobody uses a token any more."""
+    first, second = (host.run(host.create_token(name)) for name in ("alice", "bob"))
+    host.run(host.verify_token(first))
+    later: list[tuple[float, object]] = []
+    monkeypatch.setattr(host._background, "call_later", lambda seconds, run: later.append((seconds, run)))
+    host.clock.now += 1
+    for _ in range(2):
+        host.run(host.verify_token(second))
+    assert rows(host, "select last_used from heliograph_tokens order by actor_id") == [(1_000_000.0,), (None,)]
+
+    [(seconds, run)] = later
+    assert seconds == 60
+    run()  # type: ignore[operator]
+    assert host.flush(60_000)
+    assert rows(host, "select last_used from heliograph_tokens order by actor_id") == [(1_000_000.0,), (1_000_001.0,)]
+
+
+def test_use_by_another_process_keeps_a_token_alive(host: TokenHost) -> None:
+    """The reading in the cache is older than it."""
+    token = host.run(tokens.issue(host, "alice", unused_after=300)).token
+    host.clock.now += 299
+    with TokenHost(host.settings.token_database) as other:  # type: ignore[arg-type]
+        host.run(host.handler.store.prepare())
+        host.handler.cache.put(
+            text.hash_of(token), host.run(host.handler.store.find(text.hash_of(token))), host.clock.now, 0
+        )  # type: ignore[arg-type]
+        other.clock.now = host.clock.now
+        other.run(other.verify_token(token))
+    host.clock.now += 4
+
+    assert host.handler.without_waiting(token) is None
+    assert host.run(host.verify_token(token)) is not None
+
+
+def test_existing_token_is_verified_without_a_write(host: TokenHost, tmp_path: Path) -> None:
+    """The file may be on a medium that cannot be written. Only a use that cannot be noted is logged."""
+    token = host.run(host.create_token("alice"))
+    host.shutdown()
+    with closing(sqlite3.connect(tmp_path / "tokens.db", isolation_level=None)) as other:
+        other.execute("begin immediate")
+        with TokenHost(tmp_path / "tokens.db") as reading:
+            reading._databases.get("_tokens")._open = lambda: sqlite3.connect(  # type: ignore[method-assign]
+                tmp_path / "tokens.db", timeout=0, check_same_thread=False, isolation_level=None
+            )
+
+            assert reading.run(reading.verify_token(token)) is not None
+        other.execute("rollback")
+
+
 def test_last_use_that_cannot_be_written_is_kept(host: TokenHost, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next attempt writes it."""
     host.handler.usage.note("a", 7.0)

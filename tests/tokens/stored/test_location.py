@@ -46,6 +46,19 @@ def test_served_database_is_a_problem(tmp_path: Path, exists: bool) -> None:
     assert problem(tmp_path / "tokens.db", served=(str(data),)) is None
 
 
+@pytest.mark.parametrize("kind", ["text", "folder"])
+def test_file_that_is_no_database_is_a_problem(tmp_path: Path, kind: str) -> None:
+    """It is reported at the start, and not by the first request. Nothing in it is changed."""
+    path = tmp_path / "tokens.db"
+    if kind == "text":
+        path.write_text("the notes of somebody")
+    else:
+        path.mkdir()
+
+    assert problem(path) == f"token_database: {path} is not an SQLite database, or cannot be read"
+    assert kind == "folder" or path.read_text() == "the notes of somebody"
+
+
 def test_missing_directory_is_a_problem(tmp_path: Path) -> None:
     """The message names it."""
     found = problem(tmp_path / "missing" / "tokens.db")

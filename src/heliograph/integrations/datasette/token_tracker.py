@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import weakref
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
@@ -54,8 +55,12 @@ class DatasetteTracker:
         if datasette is not None:
             await self._logged(lambda: datasette.track_event(event))
 
-    def run_later(self, function: Callable[[], Awaitable[object]]) -> None:
-        """Run an async function in a task of its own."""
+    def run_later(self, function: Callable[[], Awaitable[object]], delay_seconds: float = 0) -> None:
+        """Run an async function in a task of its own. `wait` waits for it if it has no delay."""
+        if delay_seconds:
+            empty = contextvars.Context()
+            asyncio.get_running_loop().call_later(delay_seconds, self.run_later, function, context=empty)
+            return
         task = asyncio.ensure_future(self._logged(function))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

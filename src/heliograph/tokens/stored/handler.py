@@ -9,14 +9,14 @@ from functools import partial
 from typing import Any, Final
 
 from heliograph.ambient_actor import Actor
-from heliograph.errors import TokenMalformed, TokenSignatureInvalid
+from heliograph.errors import TokenInvalid, TokenMalformed, TokenSignatureInvalid
 from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.stored import text
 from heliograph.tokens.stored.cache import SecretCache
 from heliograph.tokens.stored.record import Secret, Token
 from heliograph.tokens.stored.store import TokenStore
-from heliograph.tokens.stored.usage import Usage
+from heliograph.tokens.stored.usage import INTERVAL_SECONDS, Usage
 from heliograph.tokens.telemetry import TokenTelemetry
 
 MAX_SECONDS: Final = 2**31 - 1
@@ -129,7 +129,7 @@ class DatabaseTokenHandler(TokenHandler):
             return None
         hash_ = _checked_hash(token)
         now = self.clock()
-        secret = self.cache.get(hash_, now)
+        secret = self._kept(hash_, now)
         if secret is None:
             secret = await self._look_up(hash_, now)
         actor = self.accept(datasette, secret, now)
@@ -137,16 +137,23 @@ class DatabaseTokenHandler(TokenHandler):
             # The cache first, so that the next verification, perhaps in another thread, need not do the same.
             self.cache.update(hash_, secret, replace(secret, first_used=now))
             self.lifecycle.tracker.run_later(partial(self._note_first_use, hash_, secret, actor, now))
-        if self.usage.note(secret.token.id, now):
-            await self.store.write_last_used(self.usage.take(now), block=False)
+        self.note_use(secret, now)
         return actor
 
     def without_waiting(self, token: str) -> TokenHandlerLike | None:
         """Return a handler whose `verify_token` answers for this token without waiting; `None` if the database has to be asked."""
         if not text.is_well_formed(token):
             return self  # it does not look up such a text
-        secret = self.cache.get(text.hash_of(token), self.clock())
+        secret = self._kept(text.hash_of(token), self.clock())
         return None if secret is None or secret.first_used is None else _Cached(self, secret)
+
+    def note_use(self, secret: Secret, now: float) -> None:
+        """Note a use of a token. It is written in the background, a minute after it at the latest, with all others until then."""
+        is_due = self.usage.note(secret.token.id, now)
+        if is_due or not self.usage.is_planned:
+            delay = 0.0 if is_due else INTERVAL_SECONDS
+            if self.usage.plan(now, now + delay):
+                self.lifecycle.tracker.run_later(self.flush, delay)
 
     async def flush(self) -> None:
         """Write the uses that were collected."""
@@ -158,6 +165,17 @@ class DatabaseTokenHandler(TokenHandler):
         except BaseException:
             self.usage.put_back(uses)
             raise
+
+    def _kept(self, hash_: bytes, now: float) -> Secret | None:
+        """Return a secret that was found a short time ago, unless the database may have a later use that makes it valid."""
+        secret = self.cache.get(hash_, now)
+        if secret is None or secret.token.unused_after is None:
+            return secret
+        try:
+            secret.check(now, last_seen=self.usage.last_used(secret.token.id))
+        except TokenInvalid:
+            return None
+        return secret
 
     async def _look_up(self, hash_: bytes, now: float) -> Secret:
         generation = self.cache.generation
@@ -202,7 +220,7 @@ class _Cached(TokenHandler):
     async def verify_token(self, datasette: TokenHost, token: str) -> Actor | None:  # noqa: ARG002 — it is this one
         now = self._handler.clock()
         actor = self._handler.accept(datasette, self._secret, now)
-        self._handler.usage.note(self._secret.token.id, now)  # written with the next use that asks the database
+        self._handler.note_use(self._secret, now)
         return actor
 
 

@@ -16,6 +16,8 @@ MEMORY: Final = ":memory:"
 
 TOKEN_TABLE: Final = "heliograph_tokens"  # noqa: S105 — the name of a table
 """A table that every file with tokens has."""
+_SQLITE: Final = b"SQLite format 3\0"
+"""The beginning of every SQLite file that is not empty."""
 INTERNAL_TABLE: Final = "catalog_databases"
 """A table that every internal database of Datasette has."""
 
@@ -43,6 +45,8 @@ def problem_of(path: Path | None, *, internal: str | None, served: Iterable[str]
             f"token_database: {path} is a database that this Datasette serves, where everybody can read its tables; name another "
             "file"
         )
+    if _is_no_database(path):
+        return f"token_database: {path} is not an SQLite database, or cannot be read"
     folder = path.absolute().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         return f"token_database: the directory {folder} does not exist, or cannot be written"
@@ -90,6 +94,18 @@ def create_private(path: Path) -> None:
     """Create the file for its owner alone, if it does not exist. Nothing is created for tokens that end with the process."""
     if not is_memory(path):
         sqlite_file.create_private(path)
+
+
+def _is_no_database(path: Path) -> bool:
+    """Return True if the path is something else than a database or an empty or missing file. Nothing of it is changed."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(len(_SQLITE))
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return bool(beginning) and beginning != _SQLITE
 
 
 def _is_same_file(path: Path, other: str) -> bool:

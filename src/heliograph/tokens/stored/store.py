@@ -121,9 +121,14 @@ class TokenStore:
         await self._write(insert)
 
     async def find(self, hash_: bytes) -> Secret | None:
-        """Return the secret with this hash, or `None`."""
-        await self.prepare()
-        found = (await self._database.execute(_FIND, [hash_])).rows
+        """Return the secret with this hash, or `None`. It writes nothing, except where the tables are missing or older."""
+        try:
+            found = (await self._database.execute(_FIND, [hash_])).rows
+        except sqlite3.OperationalError:
+            if self._is_prepared:
+                raise
+            await self.prepare()
+            found = (await self._database.execute(_FIND, [hash_])).rows
         if not found:
             return None
         row = tuple(found[0])

@@ -9,7 +9,7 @@ from typing import Final
 from heliograph.runtime.fork import after_fork_in_child
 
 INTERVAL_SECONDS: Final = 60.0
-"""The shortest time between two writes."""
+"""The shortest time between two writes, and the longest from a use to its write."""
 
 
 class Usage:
@@ -23,7 +23,9 @@ class Usage:
         # Reentrant: the handler of a signal may verify a token in the middle of a call of its own thread.
         self._lock = threading.RLock()
         self._last_used: dict[str, float] = {}
+        self._taken: Mapping[str, float] = {}
         self._taken_at = float("-inf")
+        self._planned_for: float | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -37,16 +39,35 @@ class Usage:
             # A clock that was set back must not put the next write off.
             return not 0 <= now - self._taken_at < INTERVAL_SECONDS
 
+    @property
+    def is_planned(self) -> bool:
+        """True if somebody is going to take the uses."""
+        return self._planned_for is not None
+
+    def plan(self, now: float, at: float) -> bool:
+        """Note that the caller will have the uses written at a time. Return False if that is planned already."""
+        with self._lock:
+            planned = self._planned_for
+            # An earlier plan that is long overdue has come to nothing: its event loop has ended.
+            if planned is not None and now - INTERVAL_SECONDS <= planned <= at:
+                return False
+            self._planned_for = at
+            return True
+
     def last_used(self, token_id: str) -> float | None:
-        """Return the last use of a token since the last write, or `None`."""
-        return self._last_used.get(token_id)
+        """Return the last use of a token that may not be written yet, or `None`."""
+        # In this order: `take` moves the uses from one to the other, and they are being written then.
+        return self._last_used.get(token_id, self._taken.get(token_id))
 
     def take(self, now: float) -> Mapping[str, float]:
         """Return the collected uses, by token id, and forget them: the caller writes them."""
         with self._lock:
             self._taken_at = now
-            taken, self._last_used = self._last_used, {}
-            return taken
+            self._planned_for = None
+            # First `_taken`: `last_used` reads both without the lock.
+            self._taken = self._last_used
+            self._last_used = {}
+            return self._taken
 
     def put_back(self, uses: Mapping[str, float]) -> None:
         """Collect uses again that could not be written."""
