@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -61,3 +62,50 @@ def test_backend_is_asked(victorialogs: VictoriaLogs, monkeypatch: pytest.Monkey
         assert result.exit_code == 0
         [backend] = json.loads(result.output)["backends"]
         assert backend == {"url": victorialogs.url, "backend": "victorialogs", "stored": True, "finding": None}
+
+
+def doctor_of_datasette(directory: Path, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "heliograph", "doctor", "--datasette", *options]
+    return run(command, cwd=directory, env=clean_environment(DATASETTE_LOAD_PLUGINS="heliograph", **environ))
+
+
+def test_datasette_with_a_configuration(collector: Collector, tmp_path: Path) -> None:
+    """It is started as `datasette serve` starts it, with its configuration and plugins; the providers of its process are shown."""
+    (tmp_path / "datasette.yaml").write_text("plugins:\n  heliograph:\n    namespace: forum\n")
+    (tmp_path / "plugins").mkdir()
+    ran = doctor_of_datasette(
+        tmp_path,
+        *("datasette.yaml", "--plugins-dir", "plugins", "--json"),
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.otlp_http_endpoint,
+        OTEL_EXPORTER_OTLP_HEADERS="authorization=canary-7f3a",
+    )
+    document = json.loads(ran.stdout)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert document["providers"]["logs"] == {
+        "owner": "heliograph",
+        "destinations": [f"{collector.otlp_http_endpoint}/v1/logs"],
+    }
+    assert {"name": "HELIOGRAPH_NAMESPACE", "value": "forum", "source": "configuration"} in document["settings"]
+    assert document["record"]["service"] == "datasette"
+    assert "canary" not in ran.stdout
+
+
+def test_datasette_that_does_not_start(tmp_path: Path) -> None:
+    """The environment is examined nevertheless."""
+    (tmp_path / "datasette.yaml").write_text("plugins:\n  heliograph:\n    namespace: '!'\n")
+    ran = doctor_of_datasette(tmp_path, "datasette.yaml", OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}")
+
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert "  H015 datasette: Datasette does not start\n" in ran.stdout
+    assert "plugins.heliograph.namespace: '!' must be lower-case words" in ran.stdout
+    assert "  H020 traces, metrics, logs" in ran.stdout
+
+
+def test_configuration_without_datasette(tmp_path: Path) -> None:
+    """It is wrong usage."""
+    (tmp_path / "datasette.yaml").touch()
+    result = CliRunner().invoke(cli, ["doctor", str(tmp_path / "datasette.yaml")])
+
+    assert result.exit_code == 2
+    assert "CONFIG and --plugins-dir are for --datasette" in result.output

@@ -6,11 +6,11 @@ from heliograph.delivery.transport.destination import Destination, Headers, Otlp
 from heliograph.doctor import findings
 from heliograph.doctor.effective import Setting
 from heliograph.doctor.findings import Finding
-from heliograph.doctor.owners import Owner
 from heliograph.doctor.records import new_test_record
 from heliograph.doctor.report import Report, Test
 from heliograph.doctor.targets import Target
 from heliograph.sdk.exporters import TelemetrySignal
+from heliograph.sdk.routes import Route
 
 TARGET = Target(
     signal=TelemetrySignal.LOGS,
@@ -34,7 +34,11 @@ def report(*found: Finding, tests: tuple[Test, ...] = ()) -> Report:
             Setting(name="HELIOGRAPH_OUTBOX", value="none", source="default"),
         ],
         variables=[],
-        owners=[Owner(signal=TelemetrySignal.LOGS, owner="")],
+        routes=[
+            Route(signal=TelemetrySignal.TRACES, owner="datasette-otel-viewer"),
+            Route(signal=TelemetrySignal.METRICS, owner=""),
+            Route(signal=TelemetrySignal.LOGS, owner="heliograph", destinations=("http://backend/v1/logs",)),
+        ],
         record=new_test_record({"service.name": "shop"}),
         tests=tests,
         arrivals=[],
@@ -51,6 +55,8 @@ def test_lines_for_people() -> None:
         "  logs     http://backend/v1/logs (http/protobuf, from default, headers authorization, proxy http://proxy:8080): "
         "NOT ACCEPTED, H031\n"
     ) in lines
+    assert "  traces   set by datasette-otel-viewer\n  metrics  none is set in this process" in lines
+    assert "  logs     set by heliograph, to http://backend/v1/logs\n" in lines
     assert f"  H031 logs: {findings.FORBIDDEN.title}\n       HTTP 403\n       {findings.FORBIDDEN.fix}\n" in lines
     assert "  H006 traces: A signal is not exported (to know, no problem)\n" in lines
     assert lines.endswith("Something is wrong.")
@@ -70,7 +76,12 @@ def test_json() -> None:
     """It has the same content."""
     document = report(REFUSED, tests=(Test(target=TARGET, finding=REFUSED),)).to_json()
 
-    assert (document["ok"], document["providers"]) == (False, {"logs": None})
+    assert not document["ok"]
+    assert document["providers"] == {
+        "traces": {"owner": "datasette-otel-viewer", "destinations": []},
+        "metrics": {"owner": None, "destinations": []},
+        "logs": {"owner": "heliograph", "destinations": ["http://backend/v1/logs"]},
+    }
     assert document["tests"] == [
         {
             "signal": "logs",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from heliograph.doctor.secrecy import HIDDEN, is_shown, shown_names, shown_variable
+from heliograph.doctor.secrecy import HIDDEN, is_shown, secrets_of, shown_names, shown_variable
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,15 @@ def test_other_variables() -> None:
     """Variables of other programs are not part of a report."""
     assert not is_shown("AWS_SECRET_ACCESS_KEY")
     assert not is_shown("HELIOGRAPH_SECRET")
+
+
+def test_secrets_to_remove_from_messages() -> None:
+    """They are the hidden values, whole and word by word. A short word is none: every message has it."""
+    environ = {
+        "OTEL_EXPORTER_OTLP_HEADERS": "a=Bearer canary",
+        "OTEL_VENDOR_KEY": "hush-hush",
+        "OTEL_SERVICE_NAME": "plain",
+        "PATH": "/usr/bin",
+    }
+
+    assert secrets_of(environ) == ["Bearer", "a=Bearer canary", "canary", "hush-hush"]

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
+from pathlib import Path
 
 import click
 
+from heliograph.cli.datasette_source import DatasetteOptions, start_datasette
 from heliograph.cli.terminal import echo
 from heliograph.doctor.backends import BACKENDS
-from heliograph.doctor.examination import Question, examine
+from heliograph.doctor.examination import Question, StartedDatasette, examine
 from heliograph.semconv import SCOPE
 
 
 @click.command()
+@click.argument("config", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--datasette",
+    "is_datasette",
+    is_flag=True,
+    help="Examine the plugin of the installed Datasette, which is started for this, with the configuration file CONFIG.",
+)
+@click.option(
+    "--plugins-dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder of --plugins-dir, for --datasette.",
+)
 @click.option(
     "--arrived",
     "urls",
@@ -32,7 +47,16 @@ from heliograph.semconv import SCOPE
     help="The longest wait for each backend.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def doctor(*, urls: tuple[str, ...], backend: str | None, timeout: float, as_json: bool) -> None:
+def doctor(
+    config: Path | None,
+    *,
+    is_datasette: bool,
+    plugins_dir: Path | None,
+    urls: tuple[str, ...],
+    backend: str | None,
+    timeout: float,
+    as_json: bool,
+) -> None:
     """Examine the set-up of telemetry, and send a test record of each signal to its endpoint.
 
     It prints the effective settings and the source of each, the versions, the owner of each OpenTelemetry provider, and the answer of each
@@ -43,10 +67,16 @@ def doctor(*, urls: tuple[str, ...], backend: str | None, timeout: float, as_jso
     """
     if backend is not None and len(urls) != 1:
         raise click.UsageError("--backend is the kind of the one backend that --arrived names")
+    if not is_datasette and (config or plugins_dir):
+        raise click.UsageError("CONFIG and --plugins-dir are for --datasette")
     # Otherwise gRPC writes its own lines about failed handshakes; the findings say it once.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    logging.getLogger(SCOPE).addHandler(logging.NullHandler())
-    report = examine(questions=[Question(url=url, backend=backend, timeout_seconds=timeout) for url in urls])
+    for name in (SCOPE, "opentelemetry"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
+    report = examine(
+        questions=[Question(url=url, backend=backend, timeout_seconds=timeout) for url in urls],
+        datasette=_started(DatasetteOptions(plugins_dir=plugins_dir, config=config)) if is_datasette else None,
+    )
     if as_json:
         echo(json.dumps(report.to_json()))
     else:
@@ -54,3 +84,10 @@ def doctor(*, urls: tuple[str, ...], backend: str | None, timeout: float, as_jso
             echo(line)
     if not report.is_well:
         raise SystemExit(1)
+
+
+def _started(options: DatasetteOptions) -> StartedDatasette:
+    try:
+        return StartedDatasette(config=asyncio.run(start_datasette(options)).config)
+    except click.UsageError as error:
+        return StartedDatasette(problem=error.message.removeprefix("datasette: "))

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, Resource
+from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID
 
 from heliograph.delivery.transport import port_probe
 from heliograph.delivery.transport.open import open_transport
+from heliograph.delivery.transport.verdict import printable_message
 from heliograph.doctor import findings
 from heliograph.doctor.arrival import ask_backend
 from heliograph.doctor.diagnosis import Port, diagnose
 from heliograph.doctor.effective import settings_of, variables_of, versions
 from heliograph.doctor.findings import Finding
-from heliograph.doctor.owners import find_owners
 from heliograph.doctor.records import TestRecord, encode, new_test_record
 from heliograph.doctor.report import Report, Test
+from heliograph.doctor.secrecy import secrets_of
 from heliograph.doctor.targets import Target, find_targets
 from heliograph.errors import SettingsError
+from heliograph.integrations.datasette.process_providers import SERVICE_NAME, owner_names, sibling_that_takes_spans
+from heliograph.sdk.routes import find_routes
+from heliograph.sdk.setup import create_resource
 from heliograph.settings import Settings
+from heliograph.telemetry.missing_providers import variable_that_asks_for_export
+from heliograph.telemetry.providers import is_disabled
 
 REQUEST_SECONDS: Final = 10.0
 """The longest time for one test record, unless the environment has a shorter one."""
@@ -49,17 +55,41 @@ class Question:
     timeout_seconds: float = 30.0
 
 
-def examine(environ: Mapping[str, str] | None = None, *, questions: Iterable[Question] = ()) -> Report:
-    """Return a report about the set-up of a program that calls `heliograph.configure`. The test records are sent, and stored.
+@dataclass(frozen=True, kw_only=True)
+class StartedDatasette:
+    """A Datasette that was started in this process.
+
+    Attributes:
+        config: Datasette's ``plugins: heliograph:``.
+        problem: The reason why it did not start; empty if it did.
+    """
+
+    config: Mapping[str, object] | None = None
+    problem: str = ""
+
+
+def examine(
+    environ: Mapping[str, str] | None = None,
+    *,
+    questions: Iterable[Question] = (),
+    datasette: StartedDatasette | None = None,
+) -> Report:
+    """Return a report about the set-up of a program. The test records are sent, and stored.
 
     Args:
         environ: The environment; `None` is that of the process.
         questions: The backends to ask for the test record.
+        datasette: The Datasette whose plugin is examined; `None` for a program that calls `heliograph.configure`.
     """
     environ = os.environ if environ is None else environ
-    settings, problems = _read_settings(environ)
+    config = datasette.config if datasette else None
+    settings, problems = _read_settings(environ, config)
     targets, found = find_targets(environ, settings)
-    record = new_test_record(_resource())
+    if datasette is not None:
+        if _is_dormant(environ, settings):
+            targets, found = [], [Finding(kind=findings.NOT_ASKED, subject="environment", detail=_DORMANT)]
+        found += _datasette_findings(environ, datasette)
+    record = new_test_record(_resource(None if datasette is None else SERVICE_NAME))
     tests = _with_signals_compared([_send(target, record) for target in targets])
     accepted = {test.target.signal for test in tests if test.finding is None}
     arrivals = [
@@ -70,9 +100,9 @@ def examine(environ: Mapping[str, str] | None = None, *, questions: Iterable[Que
     found += [finding for finding in outcomes if finding is not None]
     return Report(
         versions=versions(),
-        settings=settings_of(settings, environ),
+        settings=settings_of(settings, environ, config),
         variables=variables_of(environ),
-        owners=find_owners(),
+        routes=find_routes(settings.outbox, owner_names(environ) if datasette else None),
         record=record,
         tests=tests,
         arrivals=arrivals,
@@ -80,18 +110,35 @@ def examine(environ: Mapping[str, str] | None = None, *, questions: Iterable[Que
     )
 
 
-def _read_settings(environ: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
+_DORMANT: Final = "no OTEL_* variable names an endpoint or an exporter, and there is no outbox"
+
+
+def _is_dormant(environ: Mapping[str, str], settings: Settings) -> bool:
+    is_asked = variable_that_asks_for_export(environ) or settings.outbox is not None
+    return not is_asked and not is_disabled(environ)
+
+
+def _datasette_findings(environ: Mapping[str, str], datasette: StartedDatasette) -> Iterator[Finding]:
+    if datasette.problem:
+        # A plugin may quote a variable that it cannot read.
+        detail = printable_message("datasette", datasette.problem, secrets_of(environ))
+        yield Finding(kind=findings.NOT_STARTED, subject="datasette", detail=detail)
+    if (owner := sibling_that_takes_spans(environ)) is not None:
+        yield Finding(kind=findings.SPANS_STAY, subject="traces", detail=f"spans go to {owner}")
+
+
+def _read_settings(environ: Mapping[str, str], config: Mapping[str, object] | None) -> tuple[Settings, list[Finding]]:
     """Return the settings; the defaults, with the findings, if they cannot be used."""
     try:
-        return Settings.from_env(environ), []
+        return Settings.from_env(environ, config=config), []
     except SettingsError as error:
         found = [Finding(kind=findings.WRONG_SETTING, subject="settings", detail=problem) for problem in error.problems]
         return Settings(), found
 
 
-def _resource() -> dict[str, str]:
+def _resource(service_name: str | None) -> dict[str, str]:
     # Without the id of the instance: each run would be another instance, and another series of the metric.
-    attributes = Resource.create().attributes
+    attributes = create_resource(service_name).attributes
     return {name: str(value) for name, value in attributes.items() if name != SERVICE_INSTANCE_ID}
 
 

@@ -92,6 +92,22 @@ NOT_SAMPLED: Final = Kind(
     title="The sampler drops all traces",
     fix="Remove OTEL_TRACES_SAMPLER, or set it to parentbased_always_on.",
 )
+SPANS_STAY: Final = Kind(
+    id="H013",
+    title="Another plugin of Datasette takes the spans",
+    fix="Install datasette-otel-otlp-exporter, or list the plugins to load in DATASETTE_LOAD_PLUGINS without that plugin. If this is intended, "
+    "set OTEL_TRACES_EXPORTER=none.",
+)
+NOT_ASKED: Final = Kind(
+    id="H014",
+    title="Nothing asks Datasette's plugin to export",
+    fix="Set OTEL_EXPORTER_OTLP_ENDPOINT where Datasette starts. In Datasette, the default endpoint is not used without it.",
+)
+NOT_STARTED: Final = Kind(
+    id="H015",
+    title="Datasette does not start",
+    fix="Correct what the message names. The rest of the report is about the environment alone.",
+)
 UNREACHABLE: Final = Kind(
     id="H020",
     title="The endpoint cannot be reached",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
 from heliograph.delivery.transport.endpoint import shown_endpoint
 from heliograph.doctor.arrival import Arrival
 from heliograph.doctor.effective import Setting
 from heliograph.doctor.findings import Finding
-from heliograph.doctor.owners import Owner
 from heliograph.doctor.records import NAME, TestRecord
 from heliograph.doctor.targets import Target
+from heliograph.sdk.routes import Route
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Report:
         versions: The versions of the installed packages.
         settings: The settings of heliograph.
         variables: The variables of OpenTelemetry that are set.
-        owners: The owners of the providers.
+        routes: The owners of the providers of this process, and where these export to.
         record: The test records.
         tests: The tests of the endpoints.
         arrivals: The answers of the backends.
@@ -48,7 +48,7 @@ class Report:
     versions: Mapping[str, str]
     settings: Sequence[Setting]
     variables: Sequence[Setting]
-    owners: Sequence[Owner]
+    routes: Sequence[Route]
     record: TestRecord
     tests: Sequence[Test]
     arrivals: Sequence[Arrival]
@@ -65,7 +65,10 @@ class Report:
             "ok": self.is_well,
             "versions": dict(self.versions),
             "settings": [asdict(each) for each in (*self.settings, *self.variables)],
-            "providers": {each.signal.value: each.owner or None for each in self.owners},
+            "providers": {
+                each.signal.value: {"owner": each.owner or None, "destinations": list(each.destinations)}
+                for each in self.routes
+            },
             "record": {
                 "name": NAME,
                 "service": self.record.service,
@@ -83,8 +86,8 @@ class Report:
         yield "  " + ", ".join(f"{name} {version}" for name, version in self.versions.items())
         yield from self._settings_lines()
         yield "Providers"
-        for owner in self.owners:
-            yield f"  {owner.signal.value:<8} {_OWNERS.get(owner.owner, owner.owner)}"
+        for route in self.routes:
+            yield f"  {route.signal.value:<8} {_owner_text(route)}"
         yield f"Test records ({NAME}; service {self.record.service}, trace {self.record.trace_id})"
         for test in self.tests:
             yield f"  {test.target.signal.value:<8} {_endpoint_text(test.target)}: {_outcome(test)}"
@@ -107,10 +110,11 @@ class Report:
         yield f"  {len(self.settings) - len(chosen)} settings of heliograph have their defaults"
 
 
-_OWNERS: Final = {
-    "": "none is set here; configure() and the Datasette plugin set one",
-    "heliograph": "set by heliograph",
-}
+def _owner_text(route: Route) -> str:
+    if not route.owner:
+        return "none is set in this process; configure() and the Datasette plugin set one"
+    to = f", to {', '.join(route.destinations)}" if route.destinations else ""
+    return f"set by {route.owner}{to}"
 
 
 def _endpoint_text(target: Target) -> str:

@@ -6,6 +6,7 @@ A value is shown only if it is known to be no secret. All others are shown as `H
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from heliograph.delivery.transport.endpoint import shown_endpoint
@@ -22,6 +23,7 @@ _PLAIN: Final = re.compile(
 )
 _URL: Final = re.compile(rf"OTEL_EXPORTER_OTLP_{_SIGNAL}ENDPOINT|(https?|all)_proxy", re.IGNORECASE)
 _NAMES_ONLY: Final = re.compile(rf"OTEL_EXPORTER_OTLP_{_SIGNAL}HEADERS|OTEL_RESOURCE_ATTRIBUTES")
+_SHORTEST_SECRET: Final = 4
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
 
 
@@ -37,6 +39,17 @@ def shown_variable(variable: str, value: str) -> str:
     if _URL.fullmatch(variable):
         return shown_endpoint(value)
     return shown_names(value) if _NAMES_ONLY.fullmatch(variable) else HIDDEN
+
+
+def secrets_of(environ: Mapping[str, str]) -> list[str]:
+    """Return the texts of hidden variables, whole and word by word, for removal from other people's messages."""
+    hidden = [
+        value
+        for name, value in environ.items()
+        if _NAMES_ONLY.fullmatch(name) or (is_shown(name) and shown_variable(name, value) == HIDDEN)
+    ]
+    words = {word for value in hidden for word in (value, *re.split(r"[,=\s]", value))}
+    return sorted(word for word in words if len(word) >= _SHORTEST_SECRET)
 
 
 def shown_names(pairs: str) -> str:

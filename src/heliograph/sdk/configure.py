@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from os import PathLike
@@ -12,10 +13,14 @@ from opentelemetry.trace import NoOpTracerProvider
 
 from heliograph.host import Host
 from heliograph.instrumentation import problems_of
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.sdk.exporters import TelemetrySignal
+from heliograph.semconv import SCOPE
 from heliograph.settings import Settings, settings_or_environment
 from heliograph.telemetry.otel_api import NoOpLoggerProvider
 from heliograph.telemetry.providers import is_disabled
+
+logger: Final = SafeLogger(SCOPE)
 
 _REPORT_MILLIS: Final = 500.0
 """The part of the time of an exit that is kept for stopping exporters, and for reports of what was not delivered."""
@@ -38,6 +43,8 @@ def configure(
     the setting ``flush_timeout_millis``. When the host is entered again, or another one is configured, they get new ones.
     Telemetry that is emitted in between is lost: the first of it is logged, and the next flush returns False.
 
+    One line of level INFO says where each signal goes. Python shows it once the program sets up its logging for that level.
+
     Args:
         settings: See `Host`.
         plugins: See `Host`.
@@ -52,6 +59,7 @@ def configure(
     """
     # Imported here, so that `import heliograph` does not import the SDK: a program with its own providers may not need it.
     from heliograph.runtime.at_exit import AtExit
+    from heliograph.sdk.routes import describe, find_routes
     from heliograph.sdk.setup import problems_of_environment, set_up_providers
 
     def problems(values: Mapping[str, object]) -> list[str]:
@@ -59,6 +67,7 @@ def configure(
 
     settings = settings_or_environment(settings, problems)
     if is_disabled(os.environ):
+        logger.log(logging.INFO, "heliograph exports nothing: OTEL_SDK_DISABLED is set.")
         return Host(
             settings,
             plugins=plugins,
@@ -82,4 +91,5 @@ def configure(
 
     set_up()
     host.at_restart(set_up)
+    logger.log(logging.INFO, "%s", describe(find_routes(settings.outbox)))
     return host

@@ -95,7 +95,7 @@ def set_up_providers(
     outbox = None
     if settings is not None and TelemetrySignal.LOGS in signals and not _has_outbox(ours.get(TelemetrySignal.LOGS)):
         outbox = _outbox_processor(environ, selections.get(TelemetrySignal.LOGS), settings)
-    for signal, (provider, pipeline) in _build(selections, ours, _resource(service_name), outbox).items():
+    for signal, (provider, pipeline) in _build(selections, ours, create_resource(service_name), outbox).items():
         provider.open(pipeline)
         if signal not in ours:
             _SETTERS[signal](provider)
@@ -127,6 +127,11 @@ def _select_missing(environ: Mapping[str, str], signals: Sequence[TelemetrySigna
         signal: ours[signal].pipeline is None if signal in ours else not _is_set(signal) for signal in signals
     }
     return {signal: select(signal, environ) for signal in signals if is_missing[signal]}
+
+
+def find_provider(signal: TelemetrySignal) -> object | None:
+    """Return the global provider of a signal, or `None` if none is set."""
+    return _PROVIDERS[signal]() if _is_set(signal) else None
 
 
 def _is_set(signal: TelemetrySignal) -> bool:
@@ -225,7 +230,8 @@ def _new_provider(signal: TelemetrySignal, resource: Resource) -> Ours:
             assert_never(signal)
 
 
-def _resource(service_name: str | None) -> Resource:
+def create_resource(service_name: str | None) -> Resource:
+    """Return the resource of the environment, with this service's name if the environment contains none."""
     resource = Resource.create()
     if service_name and str(resource.attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):
         return resource.merge(Resource({SERVICE_NAME: service_name}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
@@ -19,6 +20,8 @@ from heliograph.telemetry.missing_providers import variable_that_asks_for_export
 from heliograph.telemetry.providers import Providers, is_disabled
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from heliograph.sdk.owned_providers import OwnedProvider
 
 SERVICE_NAME: Final = "datasette"
@@ -74,6 +77,7 @@ class ProcessProviders:
         self._spent_millis = 0.0
         self._set_up(*TelemetrySignal, settings=settings)
         self._warn_of_traces_that_stay_here()
+        self._log_routes(None if settings is None else settings.outbox)
 
     def flush_at_shutdown(self, timeout_millis: float) -> None:
         """Flush all providers because a server stops. The time that this takes counts for the exit of the process, too.
@@ -109,16 +113,25 @@ class ProcessProviders:
 
     def _warn_of_traces_that_stay_here(self) -> None:
         """Log where spans go if they do not go to the endpoint: a process has one TracerProvider, and a sibling set it."""
-        wanted = variable_that_asks_for_export(self._environ) and self._environ.get("OTEL_TRACES_EXPORTER") != "none"
-        if not wanted or is_disabled(self._environ) or _is_loaded(TRACE_EXPORTER, self._environ):
-            return
-        if owners := [name for name in TRACE_SIBLINGS if _is_loaded(name, self._environ)]:
+        if (owner := sibling_that_takes_spans(self._environ)) is not None:
             logger.warning(
                 "Spans, and the events in them, go to %s and not to an OTLP endpoint, because a process has one TracerProvider. "
                 "To export them, install %s, or list the plugins to load in DATASETTE_LOAD_PLUGINS without %s. If this is "
                 "intended, set OTEL_TRACES_EXPORTER=none.",
-                *(owners[0], TRACE_EXPORTER, owners[0]),
+                *(owner, TRACE_EXPORTER, owner),
             )
+
+    def _log_routes(self, outbox: Path | None) -> None:
+        """Log one line of level INFO that says where each signal goes."""
+        if is_disabled(self._environ):
+            text = "heliograph exports nothing: OTEL_SDK_DISABLED is set."
+        elif Providers().has_any():
+            from heliograph.sdk.routes import describe, find_routes  # here, because without providers no SDK is needed
+
+            text = describe(find_routes(outbox, owner_names(self._environ)))
+        else:
+            text = "heliograph exports nothing: no OTEL_* variable names an endpoint or an exporter."
+        logger.log(logging.INFO, "%s", text)
 
     def _shutdown(self, timeout_millis: float) -> None:
         deadline = Deadline(timeout_millis - self._spent_millis)
@@ -126,6 +139,20 @@ class ProcessProviders:
             flush(deadline.remaining())
         for owned in self._owned:
             owned.shutdown(deadline.remaining())
+
+
+def sibling_that_takes_spans(environ: Mapping[str, str]) -> str | None:
+    """Return the plugin that keeps spans from an endpoint that the environment names, or `None`."""
+    wanted = variable_that_asks_for_export(environ) and environ.get("OTEL_TRACES_EXPORTER") != "none"
+    if not wanted or is_disabled(environ) or _is_loaded(TRACE_EXPORTER, environ):
+        return None
+    return owner_names(environ).get(TelemetrySignal.TRACES)
+
+
+def owner_names(environ: Mapping[str, str]) -> dict[TelemetrySignal, str]:
+    """Return the plugin that sets the TracerProvider, if one is installed that does."""
+    owner = next((name for name in TRACE_SIBLINGS if _is_loaded(name, environ)), None)
+    return {} if owner is None else {TelemetrySignal.TRACES: owner}
 
 
 def is_short_command() -> bool:
