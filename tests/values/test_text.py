@@ -17,6 +17,7 @@ from heliograph.values.text import (
     escape_unprintable,
     to_json,
     to_readable_json,
+    utc,
 )
 
 ODD_TEXT = st.text(st.characters(categories=None))
@@ -88,3 +89,12 @@ def test_readable_json_has_no_unprintable_character(value: str) -> None:
 
     assert text.replace("\n", "").isprintable()
     assert json.loads(text) == {"key": [value]}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "1970-01-01T00:00:00+00:00"), (1.9, "1970-01-01T00:00:01+00:00"), (1e20, "1e+20"), (float("nan"), "nan")],
+)
+def test_time_in_utc(seconds: float, text: str) -> None:
+    """A number that is no time is written as it is."""
+    assert utc(seconds) == text

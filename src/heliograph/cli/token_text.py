@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime, timezone
 from typing import Final
 
 from heliograph import tokens
 from heliograph.host import Host
 from heliograph.tokens import Secret, Token
 from heliograph.tokens.stored.record import REPLACED_AT_ONCE
-from heliograph.values.text import display
+from heliograph.values.text import display, utc
 
 _TIMES: Final = ("created", "last_used", "expires", "revoked")
-
-
-def utc(seconds: float) -> str:
-    """Return a time, in seconds since the Unix epoch, in the form of ISO 8601."""
-    try:
-        return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
-    except (OverflowError, OSError, ValueError):  # another program may have written any number to the file
-        return str(seconds)
 
 
 def to_line(host: Host, token: Token) -> str:

@@ -13,12 +13,11 @@ from heliograph.ambient_actor import Actor
 from heliograph.cli.terminal import echo
 from heliograph.cli.token_host import TokenFile, open_host
 from heliograph.cli.token_options import file_options
-from heliograph.cli.token_text import utc
 from heliograph.errors import TokenInvalid, qualified_name
 from heliograph.host import Host
 from heliograph.tokens.rejections import ERROR, UNRECOGNIZED, VALID, rejection_result
 from heliograph.tokens.stored import text
-from heliograph.values.text import display
+from heliograph.values.text import display, utc
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,9 @@
-"""Escape, shorten and count in text, and write JSON."""
+"""Escape, shorten and count in text, and write times and JSON."""
 
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from typing import Final
 
 import msgspec
@@ -67,3 +68,15 @@ def to_readable_json(form: object) -> str:
 
 # msgspec knows only exact classes of scalars; `Protected`, a subclass of `str`, comes to the hook.
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
+
+
+def utc(seconds: float) -> str:
+    """Return a time, in seconds since the Unix epoch, in the form of ISO 8601, in UTC. Any number is accepted, and gives a text.
+
+    >>> utc(0)
+    '1970-01-01T00:00:00+00:00'
+    """
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
+    except (OverflowError, OSError, ValueError):  # beyond the years 1 to 9999
+        return str(seconds)

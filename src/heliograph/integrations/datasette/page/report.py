@@ -10,7 +10,6 @@ import os
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -23,6 +22,7 @@ from heliograph.runtime.recent_failures import Failure, recent_failures
 from heliograph.schema.export.catalogue import catalogue
 from heliograph.schema.model.event import EventSchema
 from heliograph.settings import Settings
+from heliograph.values.text import utc
 from heliograph.version import __version__
 
 Json: TypeAlias = "dict[str, Any]"
@@ -62,7 +62,7 @@ def open_outbox(settings: Settings) -> OutboxDirectory | None:
 
 def _failure(failure: Failure) -> Json:
     return {
-        "time": datetime.fromtimestamp(failure.time, tz=timezone.utc).isoformat(timespec="seconds"),
+        "time": utc(failure.time),
         "level": logging.getLevelName(failure.level).lower(),
         "error": failure.error,
         "text": failure.text,

@@ -18,6 +18,13 @@ from jinja2 import BaseLoader, ChoiceLoader, PackageLoader
 
 from heliograph.errors import OutboxError
 from heliograph.integrations.datasette.instance_state import state_of
+from heliograph.integrations.datasette.page.token_views import (
+    MANAGE_ALL_ACTION,
+    PRIVATE,
+    TOKENS_PATH,
+    tokens_json,
+    tokens_page,
+)
 from heliograph.settings import Settings
 from heliograph.values.text import counted
 
@@ -35,6 +42,7 @@ REQUEUE: Final = "heliograph-requeue"
 ACTIONS: Final = (
     Action(name=VIEW, description="View the state of telemetry, and the catalogue of events"),
     Action(name=REQUEUE, description="Send dead letters of the outbox again", also_requires=VIEW),
+    MANAGE_ALL_ACTION,
 )
 PATH: Final = "-/heliograph"
 
@@ -46,10 +54,13 @@ def with_templates(loader: BaseLoader | None) -> BaseLoader:
 
 
 async def menu_links(datasette: Datasette, actor: dict[str, Any] | None) -> list[dict[str, str]]:
-    """Return the entry of the menu, for an actor who may view the page."""
-    if not await datasette.allowed(action=VIEW, actor=actor):
-        return []
-    return [{"href": datasette.urls.path(PATH), "label": "Telemetry"}]
+    """Return the entries of the menu: the page for an actor who may view it, and that of the tokens for one who has an id."""
+    links = []
+    if await datasette.allowed(action=VIEW, actor=actor):
+        links.append({"href": datasette.urls.path(PATH), "label": "Telemetry"})
+    if actor and actor.get("id") is not None and state_of(datasette).database_tokens is not None:
+        links.append({"href": datasette.urls.path(TOKENS_PATH), "label": "Tokens"})
+    return links
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
@@ -62,7 +73,7 @@ async def page(datasette: Datasette, request: Request) -> Response:
     may_requeue = await datasette.allowed(action=REQUEUE, actor=request.actor)
     context = {"report": found, "may_requeue": may_requeue, "path": datasette.urls.path(PATH)}
     html = await datasette.render_template("heliograph.html", context, request=request, view_name="heliograph")
-    return Response.html(html, headers=_PRIVATE)
+    return Response.html(html, headers=PRIVATE)
 
 
 async def page_json(datasette: Datasette, request: Request) -> Response:
@@ -71,10 +82,7 @@ async def page_json(datasette: Datasette, request: Request) -> Response:
     Raises:
         Forbidden: The actor may not view it.
     """
-    return Response.json(await _report(datasette, request), headers=_PRIVATE)
-
-
-_PRIVATE: Final = {"Cache-Control": "private, no-store"}
+    return Response.json(await _report(datasette, request), headers=PRIVATE)
 
 
 async def _report(datasette: Datasette, request: Request) -> Json:
@@ -129,4 +137,6 @@ ROUTES: Final[tuple[tuple[str, View], ...]] = (
     (r"^/-/heliograph$", page),
     (r"^/-/heliograph\.json$", page_json),
     (r"^/-/heliograph/requeue$", requeue_letters),
+    (r"^/-/heliograph/tokens$", tokens_page),
+    (r"^/-/heliograph/tokens\.json$", tokens_json),
 )

@@ -1,0 +1,229 @@
+"""The page on which people manage the tokens that a Datasette keeps in a database: ``/-/heliograph/tokens``.
+
+An actor manages their own tokens. With the permission `heliograph-manage-all-tokens`, an actor sees, revokes and restricts the tokens
+of everybody. Nobody creates or rotates a token of somebody else: whoever reads its new secret could act in that person's name.
+
+A request that was itself made with a token may list tokens and revoke them, and nothing else: somebody who finds a token must not be
+able to make another one of it that outlives the first.
+
+A new token is in the response to the form, this once. Only its hash is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from datasette.permissions import Action
+from datasette.utils.asgi import Forbidden, NotFound, Response
+
+from heliograph import tokens
+from heliograph.errors import TokenInvalid, TokenNotFound
+from heliograph.integrations.datasette.instance_state import state_of
+from heliograph.tokens import IssuedToken, Token
+from heliograph.tokens.restrictions import TokenRestrictions
+from heliograph.values.text import utc
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+    from datasette.utils.asgi import Request
+
+MANAGE_ALL: Final = "heliograph-manage-all-tokens"
+MANAGE_ALL_ACTION: Final = Action(
+    name=MANAGE_ALL, description="View, revoke and restrict the tokens of all actors that are kept in a database"
+)
+TOKENS_PATH: Final = "-/heliograph/tokens"
+PRIVATE: Final = {"Cache-Control": "private, no-store"}
+"""The headers of pages that are for one person."""
+
+MAX_TOKENS: Final = 500
+"""The number of tokens that the page lists, the newest ones. The command line lists all."""
+
+_UNITS: Final = {"minutes": 60, "hours": 60 * 60, "days": 24 * 60 * 60}
+_NUMBER: Final = re.compile("[1-9][0-9]{0,8}")
+_TIMES: Final = ("created", "last_used", "expires", "revoked")
+
+
+class _Mistake(Exception):
+    """A form was filled in with values that cannot be used. Its message is shown on the page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manager:
+    """The actor of a request to the page.
+
+    Attributes:
+        actor_id: The actor's id.
+        manages_all: True if the actor may manage the tokens of everybody.
+        uses_token: True if the request was made with a token, or the actor is restricted.
+    """
+
+    actor_id: str
+    manages_all: bool
+    uses_token: bool
+
+    def check_creates(self) -> None:
+        """Raise `Forbidden` if the actor may not get new secrets."""
+        if self.uses_token:
+            raise Forbidden("With a token, tokens can be listed and revoked, and nothing else.")
+
+
+async def tokens_page(datasette: Datasette, request: Request) -> Response:
+    """Return the page. With POST, do first what the form's field ``do`` names: create, revoke, rotate or restrict.
+
+    Raises:
+        Forbidden: Nobody is signed in, or the actor may not do it.
+        NotFound: This Datasette keeps no tokens in a database.
+    """
+    manager = await _manager(datasette, request)
+    issued: IssuedToken | None = None
+    mistake = ""
+    if request.method == "POST":
+        form = await request.form()
+        fields = {name: str(form[name]) for name in form}
+        try:
+            issued = await _do(datasette, manager, fields, [str(each) for each in form.getlist("allow")])
+        except (_Mistake, ValueError, TokenInvalid) as error:
+            mistake = str(error)
+    context = {
+        "tokens": await _listed(datasette, manager),
+        "manager": manager,
+        "issued": issued,
+        "mistake": mistake,
+        "actions": sorted(datasette.actions),
+        "units": list(_UNITS),
+        "path": datasette.urls.path(TOKENS_PATH),
+    }
+    html = await datasette.render_template("heliograph_tokens.html", context, request=request, view_name="heliograph")
+    return Response.html(html, headers=PRIVATE, status=400 if mistake else 200)
+
+
+async def tokens_json(datasette: Datasette, request: Request) -> Response:
+    """Return the tokens that the page lists, as JSON.
+
+    Raises:
+        Forbidden: Nobody is signed in.
+        NotFound: This Datasette keeps no tokens in a database.
+    """
+    listed = await _listed(datasette, await _manager(datasette, request))
+    return Response.json({"tokens": listed}, headers=PRIVATE)
+
+
+async def _manager(datasette: Datasette, request: Request) -> Manager:
+    if state_of(datasette).database_tokens is None:
+        raise NotFound(
+            "This Datasette keeps no tokens in a database. HELIOGRAPH_TOKEN_HANDLERS=database switches them on."
+        )
+    actor: Mapping[str, Any] = request.actor or {}
+    if actor.get("id") is None:
+        raise Forbidden("Sign in to manage your tokens.")
+    return Manager(
+        actor_id=str(actor["id"]),
+        manages_all=await datasette.allowed(action=MANAGE_ALL, actor=request.actor),
+        uses_token=bool(actor.get("token")) or "_r" in actor,
+    )
+
+
+async def _listed(datasette: Datasette, manager: Manager) -> list[dict[str, Any]]:
+    found = await tokens.tokens(datasette, None if manager.manages_all else manager.actor_id)
+    return [_to_dict(datasette, manager, token) for token in found[:MAX_TOKENS]]
+
+
+def _to_dict(datasette: Datasette, manager: Manager, token: Token) -> dict[str, Any]:
+    known = asdict(token)
+    times = {name: None if known[name] is None else utc(known[name]) for name in _TIMES}
+    return {
+        **known,
+        **times,
+        "state": tokens.state_of(datasette, token),
+        "allows": list(_allowed(datasette, token.restrictions or {})),
+        "is_own": token.actor_id == manager.actor_id,
+    }
+
+
+def _allowed(datasette: Datasette, restrictions: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the actions that a token allows, in words."""
+    names = {action.abbr: name for name, action in datasette.actions.items() if action.abbr}
+    yield from (names.get(each, each) for each in restrictions.get("a", ()))
+    for database, actions in restrictions.get("d", {}).items():
+        yield from (f"{names.get(each, each)} in {database}" for each in actions)
+    for database, resources in restrictions.get("r", {}).items():
+        for resource, actions in resources.items():
+            yield from (f"{names.get(each, each)} in {database}/{resource}" for each in actions)
+
+
+async def _do(
+    datasette: Datasette, manager: Manager, fields: Mapping[str, str], allowed: list[str]
+) -> IssuedToken | None:
+    """Do what a form asks for. Return the new token, if there is one.
+
+    Raises:
+        Forbidden: The actor may not do it.
+        TokenInvalid: The token is revoked or expired, and cannot be rotated.
+        ValueError: A value cannot be used.
+        _Mistake: A value cannot be used, or there is no such token.
+    """
+    if unknown := sorted(set(allowed) - set(datasette.actions)):
+        raise _Mistake(f"There is no action {unknown[0]!r}.")
+    match fields.get("do"):
+        case "create":
+            return await _create(datasette, manager, fields, allowed)
+        case "revoke":
+            await tokens.revoke(datasette, (await _token(datasette, manager, fields)).id)
+        case "rotate":
+            manager.check_creates()
+            token = await _token(datasette, manager, fields)
+            if token.actor_id != manager.actor_id:
+                raise Forbidden("Only the actor of a token can rotate it.")
+            return await tokens.rotate(datasette, token.id, grace=_seconds(fields) or 0)
+        case "restrict":
+            manager.check_creates()
+            if not allowed:
+                raise _Mistake("Choose the actions that the token still allows.")
+            token = await _token(datasette, manager, fields)
+            await tokens.restrict(datasette, token.id, TokenRestrictions(all=allowed))
+        case _:
+            raise _Mistake("The form names nothing to do.")
+    return None
+
+
+async def _create(datasette: Datasette, manager: Manager, fields: Mapping[str, str], allowed: list[str]) -> IssuedToken:
+    manager.check_creates()
+    return await tokens.issue(
+        datasette,
+        manager.actor_id,
+        label=fields.get("label", "").strip() or None,
+        expires_after=_seconds(fields),
+        restrictions=TokenRestrictions(all=allowed) if allowed else None,
+    )
+
+
+async def _token(datasette: Datasette, manager: Manager, fields: Mapping[str, str]) -> Token:
+    """Return the token that a form names. One that the actor may not see does not exist for the actor.
+
+    Raises:
+        _Mistake: There is no such token.
+    """
+    try:
+        token = await tokens.get(datasette, fields.get("id", ""))
+    except TokenNotFound:
+        token = None
+    if token is None or not (manager.manages_all or token.actor_id == manager.actor_id):
+        raise _Mistake("There is no such token.")
+    return token
+
+
+def _seconds(fields: Mapping[str, str]) -> int | None:
+    """Return the time that a form has as a number and a unit; `None` if the number is empty.
+
+    Raises:
+        _Mistake: They are no time.
+    """
+    number, unit = fields.get("number", "").strip(), fields.get("unit", "days")
+    if not number:
+        return None
+    if not _NUMBER.fullmatch(number) or unit not in _UNITS:
+        raise _Mistake("The time is a whole number of minutes, hours or days, 1 at least.")
+    return int(number) * _UNITS[unit]
