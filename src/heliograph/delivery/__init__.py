@@ -86,7 +86,7 @@ An emitting thread takes one lock, for the time in which a frame is copied: the 
 what the length fields, written last, declare complete. Locks are taken in the order of the table, never the other way
 round, so no two threads wait for each other. Those that a handler of a signal may meet are ``RLock``: its own thread may hold
 them. An ``RLock`` lets the handler in, so a writer that is in the middle of a frame raises `JournalBusy`, and the record goes
-to memory. The worker is woken through a ``queue.SimpleQueue``, whose ``put`` is reentrant, too.
+to memory. The worker is woken by a `Bell`, which a handler may ring, too.
 
 Readers of journals have no lock, because only the worker uses them. Others read single integers of theirs, which only grow.
 

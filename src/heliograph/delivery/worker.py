@@ -5,8 +5,8 @@ orphans. So none of them needs a lock against a second reader, requests go out o
 
 Other threads meet the worker in four places:
 
-- They call `wake`, which puts a mark into a queue. Any thread may do it at any time, and so may the handler of a signal in
-  the middle of a `wake` of its own thread. (A `threading.Event` would not do: its lock is not reentrant.)
+- They call `wake`, which rings a `Bell`. Any thread may do it at any time, and so may the handler of a signal in the middle of
+  a `wake` of its own thread.
 - They call `wait_for` and `send_orphans`, and wait at a condition that the worker notifies after each batch and each round.
   The condition guards no data. It only makes sure that a notification between "not done yet" and "wait" is not missed.
 - They read `orphans`, for metrics. The worker never changes the list in place: it puts a new list there.
@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +32,7 @@ from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.orphans import Orphan, adopt
 from heliograph.delivery.sender import Outcome, Sender
 from heliograph.delivery.storage import ResourceStorage
+from heliograph.runtime.bell import Bell
 from heliograph.runtime.deadline import Deadline
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
@@ -72,7 +72,7 @@ class Worker:
         self._outbox = outbox
         self._sender = sender
         self._storages = storages
-        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._bell = Bell()
         self._progress = threading.Condition()
         self.orphans: list[Orphan] = []
         # True until a search found fewer orphans than may be open. `send_orphans` reads it from other threads.
@@ -86,8 +86,7 @@ class Worker:
 
     def wake(self) -> None:
         """Make the thread look for records now, and not only at its next poll."""
-        if self._wakes.empty():  # else the thread has not seen the last one yet, and its next round is still to come
-            self._wakes.put(None)
+        self._bell.ring()
 
     def wait_for(self, is_done: Callable[[], bool], deadline: Deadline) -> bool:
         """Wait until `is_done` returns True. Return False if the deadline passes first.
@@ -146,18 +145,10 @@ class Worker:
             self._notify_progress()
             # Checked again: the wake of `close` may have been taken between two batches of an orphan.
             if not self._sender.closed.is_set():
-                self._is_woken(max(_POLL_SECONDS, self._sender.waiting_seconds()))
+                self._bell.wait(max(_POLL_SECONDS, self._sender.waiting_seconds()))
         orphans, self.orphans = self.orphans, []
         for orphan in orphans:
             orphan.release()
-
-    def _is_woken(self, timeout_seconds: float) -> bool:
-        """Wait for a wake. Return False if none came in time."""
-        try:
-            self._wakes.get(timeout=timeout_seconds)
-        except queue.Empty:
-            return False
-        return True
 
     @contextlib.contextmanager
     def _logged_errors(self) -> Iterator[None]:
@@ -194,7 +185,7 @@ class Worker:
 
     def _send_storages_if_due(self) -> None:
         """Between two batches of an orphan, send the records of this process as often as without an orphan."""
-        if self._is_woken(0) or time.monotonic() - self._sent_storages_at >= _POLL_SECONDS:
+        if self._bell.wait(0) or time.monotonic() - self._sent_storages_at >= _POLL_SECONDS:
             self._send_storages()
 
     def _send_storages(self) -> None:
