@@ -25,6 +25,8 @@ def test_target_of_a_url() -> None:
         "http://",
         "http://u:p@x",
         "http://x?a=b",
+        "http://x/v1/logs",
+        "http://x/otlp/v1/traces/",
         "http://x:y",
         "http://[x",
         "http://x:99999",

@@ -18,6 +18,7 @@ MAX_RESPONSE_BYTES: Final = 4 * 1024 * 1024
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _HTTP_PORT, _GRPC_PORT = 4318, 4317
+_SIGNAL_PATHS: Final = ("/v1/logs", "/v1/traces", "/v1/metrics")
 _HOP_BY_HOP: Final = frozenset(
     {
         *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"),
@@ -53,6 +54,8 @@ class Target:
         parts = urlsplit(url)
         if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.username is not None or parts.query:
             raise ValueError("it must be a URL such as http://collector.example:4318")
+        if parts.path.rstrip("/").endswith(_SIGNAL_PATHS):
+            raise ValueError("the paths of the signals, such as /v1/logs, are added to the URL; leave them out")
         port = _DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
         return cls(scheme=parts.scheme, host=parts.hostname, port=port, path=parts.path.rstrip("/"))
 
