@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import TracerProvider
+from opentelemetry.trace import Tracer, TracerProvider
 
 from heliograph.ambient_actor import Actor
 from heliograph.database import Database
@@ -432,6 +432,10 @@ class Host:
             Exception: The exception of the function.
         """
         return self._background.call(function, *args, **kwargs)
+
+    def tracer(self) -> Tracer:
+        """Return the tracer of heliograph's scope, of the provider that this host uses: integrations start spans with it."""
+        return self._providers.tracer()
 
     def flush(self, timeout_millis: float | None = None) -> bool:
         """Wait for the async hooks of the events tracked so far, then let the providers send the telemetry that they hold.

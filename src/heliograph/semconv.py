@@ -198,17 +198,26 @@ CLIENT_ADDRESS: Final = AttributeName(
 )
 HTTP_REQUEST_METHOD: Final = AttributeName(
     "http.request.method",
-    "The method of the current request, or `_OTHER` if HTTP does not define it. Exported only if `HELIOGRAPH_CONTEXT` has the name.",
+    "The method of the current request, or `_OTHER` if HTTP does not define it. On the SERVER span, and on events if "
+    "`HELIOGRAPH_CONTEXT` has the name.",
+)
+HTTP_REQUEST_METHOD_ORIGINAL: Final = AttributeName(
+    "http.request.method_original",
+    "The method of a request whose `http.request.method` is `_OTHER`, on its SERVER span.",
+)
+HTTP_RESPONSE_STATUS_CODE: Final = AttributeName(
+    "http.response.status_code", "The status of the response, on the SERVER span of the request."
 )
 HTTP_ROUTE: Final = AttributeName(
     "http.route",
-    "The route of the current request, as the framework writes it, such as `/users/{id}`. Exported only if `HELIOGRAPH_CONTEXT` has the "
-    "name.",
+    "The route of the current request, as the framework writes it, such as `/users/{id}`. On the SERVER span, and on events if "
+    "`HELIOGRAPH_CONTEXT` has the name.",
 )
 URL_PATH: Final = AttributeName(
     "url.path",
-    "The path of the current request, without the query. Exported only if `HELIOGRAPH_CONTEXT` has the name.",
+    "The path of the current request, without the query. On the SERVER span, and on events if `HELIOGRAPH_CONTEXT` has the name.",
 )
+URL_SCHEME: Final = AttributeName("url.scheme", "`http` or `https`, on the SERVER span of a request.")
 USER_AGENT_ORIGINAL: Final = AttributeName(
     "user_agent.original",
     "The header `User-Agent` of the current request. Exported only if `HELIOGRAPH_CONTEXT` has the name.",

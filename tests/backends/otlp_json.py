@@ -23,7 +23,7 @@ class SpanEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """A span. Ids are lower-case hex; `parent_id` of a root is None; `status` is UNSET, OK or ERROR."""
+    """A span. Ids are lower-case hex; `parent_id` of a root is None; `status` is UNSET, OK or ERROR; a link is a trace and a span."""
 
     trace_id: str
     span_id: str
@@ -39,6 +39,7 @@ class Span:
     scope: str
     scope_version: str
     resource: Attributes
+    links: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +110,7 @@ def decode_spans(request: Json) -> Iterator[Span]:
             events=tuple(map(_span_event, span.get("events", ()))),
             status=_STATUSES[status.get("code", 0)],
             status_message=status.get("message", ""),
+            links=tuple((link["traceId"], link["spanId"]) for link in span.get("links", ())),
             **common,
         )
 

@@ -5,19 +5,22 @@ Middleware runs before authentication, so at that time the actor is often not kn
 `set_actor`, in whatever thread or task they run. Otherwise, the actor is the user that Starlette's ``AuthenticationMiddleware`` found.
 The block lasts until the application returns: after streams and background tasks.
 
-The middleware starts no span and reads no ``traceparent``.
+The middleware starts no span and reads no ``traceparent``, except with ``request_span=True``
+(`heliograph.integrations.request_span`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from heliograph.ambient_actor import Actor, RequestActor, acting_as, set_actor
 from heliograph.host import Host
 from heliograph.integrations.bearer import Refused, RequestToken, verify
-from heliograph.integrations.request_attributes import header, of_scope
+from heliograph.integrations.request_attributes import header, of_scope, only_header
+from heliograph.integrations.request_span import RequestSpan, start_request_span
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -73,12 +76,15 @@ class HeliographMiddleware:
         app: The ASGI application.
         host: The host, which the program enters and shuts down, such as in its lifespan.
         required: If True, a request without a token that a handler accepts gets 401.
+        request_span: If True, and no span is recording, a request gets a SERVER span, which ends when the application returns. A websocket
+            gets none.
     """
 
-    def __init__(self, app: App, host: Host, *, required: bool = False) -> None:
+    def __init__(self, app: App, host: Host, *, required: bool = False, request_span: bool = False) -> None:
         self._app = app
         self._host = host
         self._required = required
+        self._request_span = request_span
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application for one connection."""
@@ -89,7 +95,34 @@ class HeliographMiddleware:
             await self._run(scope, receive, send)
             return
         with acting_as(ActorOfScope(scope)):
-            await self._run(scope, receive, send)
+            span = self._start_span(scope)
+            if span is None:
+                await self._run(scope, receive, send)
+            else:
+                await self._run_in(span, scope, receive, send)
+
+    def _start_span(self, scope: Scope) -> RequestSpan | None:
+        if not self._request_span or scope["type"] != "http":
+            return None
+        return start_request_span(self._host.tracer, partial(of_scope, scope), only_header(scope, b"traceparent"))
+
+    async def _run_in(self, span: RequestSpan, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_and_observe(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                span.respond(message["status"])
+            try:
+                await send(message)
+            except OSError:  # the specification of ASGI: the client has gone away
+                span.is_disconnected = True
+                raise
+
+        try:
+            with span.current():
+                await self._run(scope, receive, send_and_observe)
+        except BaseException as error:
+            span.end(error)
+            raise
+        span.end()
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -13,14 +13,15 @@ from flask import Flask, g, has_app_context, has_request_context, request
 
 from heliograph.ambient_actor import Actor, RequestActor, default_actor
 from heliograph.host import Host
-from heliograph.integrations.request_attributes import of_environ
+from heliograph.integrations.request_attributes import Environ, of_environ
+from heliograph.integrations.wsgi_span import RequestSpanMiddleware
 from heliograph.semconv import HTTP_ROUTE
 
 EXTENSION: Final = "heliograph"
 """The key of the host in `Flask.extensions`."""
 
 
-def init_app(app: Flask, host: Host) -> None:
+def init_app(app: Flask, host: Host, *, request_span: bool = False) -> None:
     """Give events that are tracked in a request the actor ``flask.g.actor``: a mapping, or a function that returns one.
 
     It is read when an event is created, where no `acting_as` is active. So it may be set at any time before the first event. Parts of
@@ -29,9 +30,19 @@ def init_app(app: Flask, host: Host) -> None:
     Args:
         app: The application.
         host: The host that its events are tracked on.
+        request_span: If True, and no span is recording, a request gets a SERVER span, which ends when its response was read. An
+            instrumentation is seen if it is added to the application after this call.
     """
     app.extensions[EXTENSION] = host
     default_actor(CURRENT_REQUEST)
+    if request_span:
+        app.wsgi_app = RequestSpanMiddleware(app.wsgi_app, host.tracer, route_of_environ)  # type: ignore[method-assign]
+
+
+def route_of_environ(environ: Environ) -> str | None:
+    """Return the route of a request, or `None` if Flask has found none."""
+    rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
+    return None if rule is None else f"{environ.get('SCRIPT_NAME', '')}{rule.rule}"
 
 
 class CurrentRequest(RequestActor):
@@ -45,9 +56,7 @@ class CurrentRequest(RequestActor):
         """Return an attribute of ``flask.request``, or `None` outside of requests."""
         if not has_request_context():
             return None
-        if name != HTTP_ROUTE:
-            return of_environ(request.environ, name)
-        return None if request.url_rule is None else f"{request.environ.get('SCRIPT_NAME', '')}{request.url_rule.rule}"
+        return route_of_environ(request.environ) if name == HTTP_ROUTE else of_environ(request.environ, name)
 
 
 CURRENT_REQUEST: Final = CurrentRequest()

@@ -35,6 +35,12 @@ def header(scope: Scope, name: bytes) -> str | None:
     return next((str(value, "latin-1") for key, value in scope.get("headers", ()) if key.lower() == name), None)
 
 
+def only_header(scope: Scope, name: bytes) -> str | None:
+    """Return the header of a connection that has this name, in lower case, or `None` if there are several."""
+    values = [str(value, "latin-1") for key, value in scope.get("headers", ()) if key.lower() == name]
+    return values[0] if len(values) == 1 else None
+
+
 def _client(scope: Scope) -> object:
     client = scope.get("client")  # a host and a port; a server on a Unix socket has none
     return client[0] if isinstance(client, (tuple, list)) and client else None
@@ -67,11 +73,13 @@ _OF_SCOPE: Final[Mapping[str, Callable[[Scope], object]]] = {
     semconv.HTTP_REQUEST_METHOD: lambda scope: scope.get("method"),
     semconv.HTTP_ROUTE: _route,
     semconv.URL_PATH: lambda scope: scope.get("path"),
+    semconv.URL_SCHEME: lambda scope: scope.get("scheme"),
     semconv.USER_AGENT_ORIGINAL: lambda scope: header(scope, b"user-agent"),
 }
 _OF_ENVIRON: Final[Mapping[str, Callable[[Environ], object]]] = {
     semconv.CLIENT_ADDRESS: lambda environ: environ.get("REMOTE_ADDR"),
     semconv.HTTP_REQUEST_METHOD: lambda environ: environ.get("REQUEST_METHOD"),
     semconv.URL_PATH: _path_of_environ,
+    semconv.URL_SCHEME: lambda environ: environ.get("wsgi.url_scheme"),
     semconv.USER_AGENT_ORIGINAL: lambda environ: environ.get("HTTP_USER_AGENT"),
 }

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
 from heliograph import current_actor, set_actor
+from heliograph.integrations.django import HeliographMiddleware
 
 DIRECTORY = tempfile.TemporaryDirectory()
 SYNC_ONLY, ASYNC_ONLY = f"{__name__}.SyncOnly", f"{__name__}.AsyncOnly"
@@ -69,6 +70,12 @@ class AsyncOnly:
         return await self.get_response(request)
 
 
+class MiddlewareWithSpans(HeliographMiddleware):
+    """Gives each request a span."""
+
+    request_span = True
+
+
 def see() -> None:
     SEEN.append(current_actor())
 
@@ -81,6 +88,18 @@ def sync_view(request: HttpRequest) -> HttpResponse:
 async def async_view(request: HttpRequest) -> HttpResponse:
     see()
     return HttpResponse()
+
+
+def view_that_fails(request: HttpRequest) -> HttpResponse:
+    raise LookupError("a secret")
+
+
+def stream_that_fails(request: HttpRequest) -> StreamingHttpResponse:
+    def rows() -> Iterator[str]:
+        yield "1"
+        raise LookupError("a secret")
+
+    return StreamingHttpResponse(rows())
 
 
 def view_that_does_not_ask(request: HttpRequest) -> HttpResponse:
@@ -125,6 +144,8 @@ async def async_stream(request: HttpRequest) -> StreamingHttpResponse:
 urlpatterns = [
     path("sync", sync_view),
     path("async", async_view),
+    path("fail", view_that_fails),
+    path("failing-stream", stream_that_fails),
     path("silent", view_that_does_not_ask),
     path("user", view_with_user),
     path("auser", async_view_with_user),

@@ -7,6 +7,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+import opentelemetry.trace
 import pytest
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import AnonymousUser, User
@@ -18,13 +19,15 @@ from django.db import OperationalError, connections
 from django.http import FileResponse, HttpRequest
 from django.test import AsyncClient, Client, override_settings
 from django.utils.functional import SimpleLazyObject
+from opentelemetry.trace import SpanKind, StatusCode
 
 from heliograph import ambient_actor
-from heliograph.integrations.django.streams import keep_actor
+from heliograph.integrations.django.streams import keep_request
 from heliograph.integrations.django.user import CACHES, SESSION_CACHE, WRAPPED, ActorOfUser, actor_of_user
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from integrations.django import project
+from recorder import Telemetry
 
 SIGNED_COOKIES = "django.contrib.sessions.backends.signed_cookies"
 
@@ -260,11 +263,51 @@ def test_session_with_a_new_key_is_saved(user: User) -> None:
         assert SessionStore(response.cookies["sessionid"].value)[SESSION_KEY] == str(user.pk)
 
 
+@pytest.fixture
+def with_spans(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> Iterator[Telemetry]:
+    """Telemetry in memory, and middleware that gives requests spans."""
+    monkeypatch.setattr(opentelemetry.trace, "_TRACER_PROVIDER", telemetry.tracer_provider)
+    with override_settings(MIDDLEWARE=[*project.AUTHENTICATION, f"{project.__name__}.MiddlewareWithSpans"]):
+        yield telemetry
+
+
+@pytest.mark.parametrize(
+    ("path", "asgi"),
+    [("/sync", False), ("/async", False), ("/stream", False), ("/sync", True), ("/async", True), ("/astream", True)],
+)
+def test_request_has_a_span(with_spans: Telemetry, path: str, *, asgi: bool) -> None:
+    """It ends when the content was read."""
+    get(path, asgi=asgi)
+    [span] = with_spans.spans
+    assert (span.name, span.kind, span.parent) == (f"GET {path}", SpanKind.SERVER, None)
+    assert (span.attributes or {})["url.scheme"] == "http"
+    assert span.status.status_code is StatusCode.UNSET
+
+
+def test_request_that_fails_has_a_span(with_spans: Telemetry) -> None:
+    """Django makes a response of an exception in a view. One in a stream ends the response."""
+    client = Client(raise_request_exception=False)
+    assert client.get("/fail").status_code == 500
+    streamed = client.get("/failing-stream")
+    with pytest.raises(LookupError):
+        list(streamed.streaming_content)
+    streamed.close()
+    assert [(span.attributes or {})["error.type"] for span in with_spans.spans] == ["500", "LookupError"]
+    assert "a secret" not in with_spans.everything()
+
+
+def test_no_span_of_django_where_one_records(with_spans: Telemetry) -> None:
+    """That of an instrumentation stays the only one."""
+    with with_spans.tracer.start_as_current_span("of an instrumentation"):
+        get("/stream")
+    assert [span.name for span in with_spans.spans] == ["of an instrumentation"]
+
+
 def test_content_of_a_file_is_not_wrapped(tmp_path: Any) -> None:
     """A server may send it from the file."""
     (tmp_path / "file").write_text("content")
     response = FileResponse((tmp_path / "file").open("rb"))
-    keep_actor(response, lambda: None)
+    keep_request(response, lambda: None, None)
     assert response.file_to_stream is not None
     response.close()
 

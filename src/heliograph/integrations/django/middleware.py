@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
 from heliograph.ambient_actor import Actor, acting_as
-from heliograph.integrations.django.streams import keep_actor
+from heliograph.integrations.django.streams import keep_request
 from heliograph.integrations.django.user import ActorOfUser, actor_of_user
+from heliograph.integrations.request_span import RequestSpan, start_request_span
+from heliograph.telemetry.providers import Providers
 
 _ATTRIBUTE: Final = "_heliograph_actor"
 """The attribute of a request that has its actor."""
@@ -22,6 +25,8 @@ class HeliographMiddleware:
     is logged, and events have no actor.
     """
 
+    request_span = False
+    """True in a subclass gives a request a SERVER span, if none is recording."""
     sync_capable = True
     async_capable = True
 
@@ -45,17 +50,32 @@ class HeliographMiddleware:
         return self._respond_async(request, actor) if self._is_async else self._respond(request, actor)
 
     def _respond(self, request: Any, actor: ActorOfUser) -> Any:
-        with acting_as(actor):
+        with acting_as(actor), self._span_of(request, actor) as span:
             response = self.get_response(request)
-        keep_actor(response, actor)
+            keep_request(response, actor, span)
         return response
 
     async def _respond_async(self, request: Any, actor: ActorOfUser) -> Any:
         await actor.evaluate_async()
-        with acting_as(actor):
+        with acting_as(actor), self._span_of(request, actor) as span:
             response = await self.get_response(request)
-        keep_actor(response, actor)
+            keep_request(response, actor, span)
         return response
+
+    @contextmanager
+    def _span_of(self, request: Any, actor: ActorOfUser) -> Iterator[RequestSpan | None]:
+        span = None
+        if self.request_span:
+            span = start_request_span(Providers().tracer, actor.attribute, request.META.get("HTTP_TRACEPARENT"))
+        if span is None:
+            yield None
+            return
+        try:
+            with span.current():
+                yield span
+        except BaseException as error:
+            span.end(error)
+            raise
 
     def _prepare_view(self, request: Any, view: Callable[..., Any], _args: object, _kwargs: object) -> None:
         # An async view cannot evaluate the user.

@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from heliograph.ambient_actor import ActorFunction, acting_as
+from heliograph.integrations.request_span import RequestSpan
 
 _END: Final = object()
 
 
-def keep_actor(response: Any, actor: ActorFunction) -> None:
-    """Make an actor ambient while the content of a streamed response is read and closed. Other responses stay as they are."""
+During: TypeAlias = Callable[[], AbstractContextManager[object]]
+"""A function that returns the block in which a step of the content runs."""
+
+
+def keep_request(response: Any, actor: ActorFunction, span: RequestSpan | None) -> None:
+    """Keep the actor and the span of a request while the content of a streamed response is read and closed. Then the span ends.
+
+    The span of any other response ends now.
+    """
+    if span is not None:
+        span.respond(response.status_code)
     # The content of a file tracks no events, and servers send it from the file if nobody has replaced it.
     if not getattr(response, "streaming", False) or getattr(response, "file_to_stream", None) is not None:
+        if span is not None:
+            span.end()
         return
+    during = partial(_in_request, actor, span)
     content, close = response.streaming_content, response.close
-    response.streaming_content = _AsyncContent(content, actor) if response.is_async else _Content(content, actor)
+    response.streaming_content = _AsyncContent(content, during) if response.is_async else _Content(content, during)
 
-    def close_as_actor() -> None:
-        with acting_as(actor):
+    def close_in_request() -> None:
+        with during():
             close()
+        if span is not None:
+            span.end()
 
-    response.close = close_as_actor
+    response.close = close_in_request
+
+
+@contextmanager
+def _in_request(actor: ActorFunction, span: RequestSpan | None) -> Iterator[None]:
+    with acting_as(actor), nullcontext() if span is None else span.current():
+        try:
+            yield
+        except BaseException as error:
+            if span is not None:
+                span.end(error)
+            raise
 
 
 class _Content:
@@ -31,15 +59,15 @@ class _Content:
     A generator with one block around all steps would end it elsewhere if the client goes away.
     """
 
-    def __init__(self, content: Iterator[bytes], actor: ActorFunction) -> None:
+    def __init__(self, content: Iterator[bytes], during: During) -> None:
         self._content = content
-        self._actor = actor
+        self._during = during
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        with acting_as(self._actor):
+        with self._during():
             part: Any = next(self._content, _END)
         if part is _END:
             raise StopIteration
@@ -49,15 +77,15 @@ class _Content:
 class _AsyncContent:
     """An async iterator, each step of which has the actor."""
 
-    def __init__(self, content: AsyncIterator[bytes], actor: ActorFunction) -> None:
+    def __init__(self, content: AsyncIterator[bytes], during: During) -> None:
         self._content = content
-        self._actor = actor
+        self._during = during
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        with acting_as(self._actor):
+        with self._during():
             part: Any = await anext(self._content, _END)
         if part is _END:
             raise StopAsyncIteration

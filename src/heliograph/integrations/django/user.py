@@ -27,7 +27,7 @@ from heliograph.errors import qualified_name
 from heliograph.integrations.request_attributes import of_environ
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.runtime.program_failures import ProgramCode, report
-from heliograph.semconv import HTTP_ROUTE, URL_PATH
+from heliograph.semconv import HTTP_ROUTE, URL_PATH, URL_SCHEME
 
 ActorOf: TypeAlias = Callable[[Any], "Actor | None"]
 """A function that returns the actor for a user."""
@@ -71,6 +71,8 @@ class ActorOfUser(RequestActor):
         """Return an attribute of the request. Under ASGI, Django has made ``META`` in the form of WSGI, too."""
         if name == URL_PATH:
             return self._request.path
+        if name == URL_SCHEME:
+            return self._request.scheme
         if name != HTTP_ROUTE:
             return of_environ(self._request.META, name)
         match = self._request.resolver_match

@@ -1,0 +1,170 @@
+"""The SERVER span of a request, for programs without an instrumentation that starts one: ``request_span=True``.
+
+It is a root: the sampler decides as for any request, whatever a client sends. The client's ``traceparent`` becomes a link, so that a
+trace of a trusted caller can be found. Its ``tracestate`` and its baggage are not read. Where a span records already, there is no other one.
+
+Attributes, name and status follow OpenTelemetry's conventions for HTTP servers. The client's address and its user agent are not on the span:
+events have them, if ``HELIOGRAPH_CONTEXT`` names them. A client that goes away is no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Final
+
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Link,
+    Span,
+    SpanKind,
+    StatusCode,
+    Tracer,
+    get_current_span,
+    set_span_in_context,
+    use_span,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.safe_logger import SafeLogger
+from heliograph.semconv import (
+    ERROR_TYPE,
+    HTTP_REQUEST_METHOD,
+    HTTP_REQUEST_METHOD_ORIGINAL,
+    HTTP_RESPONSE_STATUS_CODE,
+    HTTP_ROUTE,
+    SCOPE,
+    URL_PATH,
+    URL_SCHEME,
+)
+from heliograph.telemetry.metrics import error_type
+from heliograph.telemetry.request_context import OTHER_METHOD, exported_value
+
+Attribute = Callable[[str], object]
+"""A function that returns an attribute of the request, by its name in the semantic conventions."""
+
+FIRST_SERVER_ERROR: Final = 500
+
+_AT_THE_START: Final = (HTTP_REQUEST_METHOD, URL_PATH, URL_SCHEME)
+_PROPAGATOR: Final = TraceContextTextMapPropagator()
+
+failures: Final = LimitedLog(SafeLogger(SCOPE))
+"""Failures that may occur for every request."""
+
+
+class RequestSpan:
+    """The span of one request. It is used by one thread or task after the other.
+
+    Args:
+        span: The span, which has been started.
+        attribute: Returns an attribute of the request. The route is read at the end.
+
+    Attributes:
+        status: The status of the response; `None` as long as there is none.
+        is_disconnected: True if the client has gone away.
+    """
+
+    def __init__(self, span: Span, attribute: Attribute) -> None:
+        self._span = span
+        self._attribute = attribute
+        self._has_ended = False
+        self._route: str | None = None
+        self.status: int | None = None
+        self.is_disconnected = False
+
+    def current(self) -> AbstractContextManager[object]:
+        """Return a context manager in which the span is the current one."""
+        return use_span(self._span, end_on_exit=False, record_exception=False, set_status_on_exception=False)
+
+    def respond(self, status: int) -> None:
+        """Keep the status of the response, and the route, which some frameworks have forgotten at the end."""
+        self.status = status
+        try:
+            self._route = exported_value(HTTP_ROUTE, self._attribute(HTTP_ROUTE))
+        except PROGRAM_ERRORS as failure:  # a framework's own code may raise anything
+            _log(failure)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End the span. The second call and later ones have no effect.
+
+        Args:
+            error: The exception that ended the request. A cancelled request (`asyncio.CancelledError`) is no error.
+        """
+        if self._has_ended:
+            return
+        self._has_ended = True
+        try:
+            self._describe(error)
+        except PROGRAM_ERRORS as failure:  # a framework's and a provider's own code may raise anything
+            _log(failure)
+        try:
+            self._span.end()
+        except PROGRAM_ERRORS as failure:
+            _log(failure)
+
+    def _describe(self, error: BaseException | None) -> None:
+        span, route = self._span, self._route or exported_value(HTTP_ROUTE, self._attribute(HTTP_ROUTE))
+        if route is not None:
+            span.set_attribute(HTTP_ROUTE, route)
+            span.update_name(f"{_method_in_name(self._attribute)} {route}")
+        if self.status is not None:
+            span.set_attribute(HTTP_RESPONSE_STATUS_CODE, self.status)
+        kind = self._error_type(error)
+        if kind is not None:
+            span.set_attribute(ERROR_TYPE, kind)
+            # Without a description: the text of an exception may contain a private value.
+            span.set_status(StatusCode.ERROR)
+
+    def _error_type(self, error: BaseException | None) -> str | None:
+        if isinstance(error, Exception) and not self.is_disconnected:
+            return error_type(error)
+        return str(self.status) if self.status is not None and self.status >= FIRST_SERVER_ERROR else None
+
+
+def start_request_span(tracer: Callable[[], Tracer], attribute: Attribute, traceparent: object) -> RequestSpan | None:
+    """Start the span of a request. Return `None` if a span records already, or if the provider fails.
+
+    Args:
+        tracer: Returns the tracer.
+        attribute: Returns an attribute of the request, by its name in the semantic conventions.
+        traceparent: The header ``traceparent``, if the request has exactly one.
+    """
+    try:
+        if get_current_span().is_recording():
+            return None
+        values = {name: exported_value(name, attribute(name)) for name in _AT_THE_START}
+        if values[HTTP_REQUEST_METHOD] == OTHER_METHOD:
+            values[HTTP_REQUEST_METHOD_ORIGINAL] = exported_value(URL_PATH, attribute(HTTP_REQUEST_METHOD))
+        span = tracer().start_span(
+            _method_in_name(attribute),
+            # A context without a span: an empty one might be taken for the current one.
+            context=set_span_in_context(INVALID_SPAN, Context()),
+            kind=SpanKind.SERVER,
+            attributes={name: value for name, value in values.items() if value is not None},
+            links=_links(traceparent),
+        )
+        return RequestSpan(span, attribute)
+    except PROGRAM_ERRORS as error:  # a framework's and a provider's own code may raise anything
+        _log(error)
+        return None
+
+
+def _links(traceparent: object) -> list[Link]:
+    if type(traceparent) is not str:
+        return []
+    context = _PROPAGATOR.extract({"traceparent": traceparent}, Context())
+    remote = get_current_span(context).get_span_context()
+    return [Link(remote)] if remote.is_valid else []
+
+
+def _method_in_name(attribute: Attribute) -> str:
+    method = exported_value(HTTP_REQUEST_METHOD, attribute(HTTP_REQUEST_METHOD))
+    return "HTTP" if method in {None, OTHER_METHOD} else str(method)
+
+
+def _log(error: BaseException) -> None:
+    kind = error_type(error)
+    failures.log(kind, "The span of a request could not be recorded: %s", kind)

@@ -1,0 +1,264 @@
+"""The SERVER span of a request: its status, its end, and the failures that it must not pass on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import get_current_span
+
+from heliograph.integrations import request_span
+from heliograph.integrations.asgi import HeliographMiddleware
+from heliograph.integrations.request_span import start_request_span
+from heliograph.integrations.wsgi_span import RequestSpanMiddleware
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.safe_logger import SafeLogger
+from recorder import Telemetry
+
+SCOPE = {"type": "http", "method": "GET", "path": "/orders/7", "scheme": "https", "headers": []}
+TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.fixture(autouse=True)
+def new_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test sees the first warning of its kind."""
+    monkeypatch.setattr(request_span, "failures", LimitedLog(SafeLogger("heliograph")))
+
+
+async def responding(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": int(scope.get("query_string", b"") or 200), "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def run(
+    telemetry: Telemetry, app: Any = responding, *, send: Callable[[Any], None] = lambda _: None, **scope: Any
+) -> list[ReadableSpan]:
+    """Run an application for one connection, and return the spans."""
+
+    async def send_message(message: Any) -> None:
+        send(message)
+
+    async def call() -> None:
+        async with telemetry.host() as host:
+            middleware = HeliographMiddleware(app, host, request_span=True)
+            await middleware({**SCOPE, **scope}, None, send_message)  # type: ignore[arg-type]
+
+    asyncio.run(call())
+    return telemetry.spans
+
+
+@pytest.mark.parametrize(
+    ("status", "attributes", "code"),
+    [(200, {}, "UNSET"), (404, {}, "UNSET"), (500, {"error.type": "500"}, "ERROR")],
+)
+def test_status(telemetry: Telemetry, status: int, attributes: dict[str, str], code: str) -> None:
+    """An error of the client is no error of the server."""
+    [span] = run(telemetry, query_string=str(status).encode())
+    assert span.attributes == {
+        "http.request.method": "GET",
+        "url.path": "/orders/7",
+        "url.scheme": "https",
+        "http.response.status_code": status,
+        **attributes,
+    }
+    assert (span.name, span.status.status_code.name, span.status.description) == ("GET", code, None)
+
+
+def test_methods_of_others(telemetry: Telemetry) -> None:
+    """The name of the span has no text of the client."""
+    [span] = run(telemetry, method="x" * 5000)
+    assert span.name == "HTTP"
+    assert (span.attributes or {})["http.request.method"] == "_OTHER"
+    assert (span.attributes or {})["http.request.method_original"] == "x" * 1024
+
+
+def test_exceptions(telemetry: Telemetry) -> None:
+    """The class of the exception is the type of the error, and its text is not exported."""
+
+    async def failing(scope: Any, receive: Any, send: Any) -> None:
+        raise LookupError("a secret")
+
+    with pytest.raises(LookupError):
+        run(telemetry, failing)
+    [span] = telemetry.spans
+    assert (span.attributes or {})["error.type"] == "LookupError"
+    assert (span.status.status_code.name, span.status.description, span.events) == ("ERROR", None, ())
+
+
+def test_client_that_goes_away_is_no_error(telemetry: Telemetry) -> None:
+    """Its server cancels the request, or raises an `OSError` out of `send`."""
+
+    async def cancelled(scope: Any, receive: Any, send: Any) -> None:
+        raise asyncio.CancelledError
+
+    def disconnect(_: Any) -> None:
+        raise ConnectionResetError
+
+    with pytest.raises(asyncio.CancelledError):
+        run(telemetry, cancelled)
+    with pytest.raises(ConnectionResetError):
+        run(telemetry, send=disconnect)
+    assert [span.status.status_code.name for span in telemetry.spans] == ["UNSET", "UNSET"]
+
+
+def test_span_is_current_until_the_application_returns(telemetry: Telemetry) -> None:
+    """It includes what runs after the response, such as background tasks."""
+    seen: list[object] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await responding(scope, receive, send)
+        seen.append(get_current_span().get_span_context().span_id)
+        assert telemetry.spans == []
+
+    [span] = run(telemetry, app)
+    assert seen == [span.context.span_id]
+    assert not get_current_span().get_span_context().is_valid
+
+
+@pytest.mark.parametrize("kind", ["websocket", "lifespan"])
+def test_other_connections_have_no_span(telemetry: Telemetry, kind: str) -> None:
+    """A websocket may last for days."""
+    assert run(telemetry, type=kind) == []
+
+
+def test_no_span_where_one_records(telemetry: Telemetry) -> None:
+    """That of an instrumentation stays the only one."""
+    with telemetry.tracer.start_as_current_span("of an instrumentation"):
+        run(telemetry)
+    assert [span.name for span in telemetry.spans] == ["of an instrumentation"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "number"),
+    [
+        ([], 0),
+        ([(b"traceparent", TRACEPARENT)], 1),
+        ([(b"Traceparent", TRACEPARENT), (b"tracestate", b"a=b")], 1),
+        ([(b"traceparent", TRACEPARENT), (b"traceparent", TRACEPARENT)], 0),
+        ([(b"traceparent", b"00-" + b"0" * 32 + b"-b7ad6b7169203331-01")], 0),
+        ([(b"traceparent", b"x" * 5000)], 0),
+    ],
+)
+def test_links(telemetry: Telemetry, headers: list[tuple[bytes, bytes]], number: int) -> None:
+    """Only a single valid `traceparent` becomes one, without its `tracestate`."""
+    [span] = run(telemetry, headers=headers)
+    assert span.parent is None
+    assert len(span.links) == number
+    assert all(not link.context.trace_state for link in span.links)
+
+
+def test_failures_of_a_provider_do_not_reach_the_request(
+    telemetry: Telemetry, warnings: pytest.LogCaptureFixture
+) -> None:
+    """They are logged, without their texts."""
+
+    def broken() -> Any:
+        raise LookupError("a secret")
+
+    assert start_request_span(broken, SCOPE.get, None) is None
+    span = start_request_span(lambda: telemetry.tracer, lambda name: 1 / 0 if name == "http.route" else None, None)
+    assert span is not None
+    span.end()
+    span.end()
+    assert [each.name for each in telemetry.spans] == ["HTTP"]
+    span._has_ended = False
+    span._span.end = broken  # type: ignore[method-assign]
+    span.end()
+    assert "a secret" not in warnings.text
+    assert len(warnings.records) == 2
+
+
+# WSGI
+
+
+class Body:
+    """The content of a response, which notes the current span in each step."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.seen: list[int] = []
+        self._fails_at = fails_at
+
+    def __iter__(self) -> Iterator[bytes]:
+        for number in range(3):
+            self.seen.append(get_current_span().get_span_context().span_id)
+            if number == self._fails_at:
+                raise LookupError("a secret")
+            yield b"."
+
+    def close(self) -> None:
+        self.seen.append(get_current_span().get_span_context().span_id)
+        if self._fails_at == -1:
+            raise LookupError("a secret")
+
+
+def call(telemetry: Telemetry, app: Any, **environ: Any) -> Any:
+    middleware = RequestSpanMiddleware(app, lambda: telemetry.tracer, lambda environ: environ.get("route"))
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/orders/7", "wsgi.url_scheme": "http", **environ}
+    return middleware(environ, lambda status, headers, exc_info=None: None)
+
+
+def app_with(body: Any, status: str = "200 OK") -> Any:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response(status, [])
+        return body
+
+    return app
+
+
+def test_wsgi_stream(telemetry: Telemetry) -> None:
+    """Each step is in the span, which ends when the server closes the response. The route is known by then."""
+    body = Body()
+    content = call(telemetry, app_with(body), route="/orders/{id}")
+    assert b"".join(content) == b"..."
+    assert telemetry.spans == []
+    content.close()
+    [span] = telemetry.spans
+    assert set(body.seen) == {span.context.span_id}
+    assert span.name == "GET /orders/{id}"
+    assert (span.attributes or {})["http.response.status_code"] == 200
+    assert not get_current_span().get_span_context().is_valid
+
+
+def test_wsgi_client_that_goes_away(telemetry: Telemetry) -> None:
+    """The server closes the response before its end."""
+    content = call(telemetry, app_with(Body()))
+    next(content)
+    content.close()
+    [span] = telemetry.spans
+    assert span.status.status_code.name == "UNSET"
+
+
+@pytest.mark.parametrize("fails_at", [1, -1])
+def test_wsgi_content_that_fails(telemetry: Telemetry, fails_at: int) -> None:
+    """The span has the class of the exception, in whatever step it was raised."""
+    content = call(telemetry, app_with(Body(fails_at)))
+    with pytest.raises(LookupError):
+        try:
+            list(content)
+        finally:
+            content.close()
+    [span] = telemetry.spans
+    assert (span.attributes or {})["error.type"] == "LookupError"
+
+
+def test_wsgi_application_that_fails(telemetry: Telemetry) -> None:
+    """A list has nothing to close, and an application may raise before it has a response."""
+
+    def failing(environ: Any, start_response: Any) -> Any:
+        raise LookupError("a secret")
+
+    with pytest.raises(LookupError):
+        call(telemetry, failing)
+    call(telemetry, app_with([b"."], "503 Service Unavailable")).close()
+    assert [(span.attributes or {})["error.type"] for span in telemetry.spans] == ["LookupError", "503"]
+
+
+def test_wsgi_where_a_span_records(telemetry: Telemetry) -> None:
+    """The response is that of the application itself."""
+    body = [b"."]
+    with telemetry.tracer.start_as_current_span("of an instrumentation"):
+        assert call(telemetry, app_with(body)) is body
+    assert len(telemetry.spans) == 1
