@@ -43,9 +43,9 @@ class Workload:
         self.ids: list[str] = []
 
     async def run(self) -> None:
-        rare = [self.issue, self.create_signed, self.rotate, self.restrict, self.revoke]
+        rare = [self.issue, self.create_signed, self.rotate, self.restrict, self.revoke, self.find, self.issue_wrongly]
         for number in range(OPERATIONS):
-            operation = rare[number // 40 % len(rare)] if number % 40 == 0 else self.verify
+            operation = rare[number // 25 % len(rare)] if number % 25 == 0 else self.verify
             try:
                 await operation()
             except (TokenInvalid, ValueError) as error:
@@ -80,8 +80,18 @@ class Workload:
         await tokens.restrict(self.host, self.chosen.choice(self.ids), only_view)
 
     async def revoke(self) -> None:
-        await tokens.revoke(self.host, self.chosen.choice(self.ids))
+        chosen = self.chosen.choice(self.ids)
+        await tokens.revoke(self.host, chosen)
         self.texts.append(repr(await tokens.tokens(self.host)))
+        self.texts.append(repr(await tokens.secrets(self.host, chosen)))
+
+    async def find(self) -> None:
+        self.texts.append(repr(await tokens.find(self.host, self.chosen.choice(self.tokens))))
+
+    async def issue_wrongly(self) -> None:
+        """Use a token where something else belongs. The message must not repeat it."""
+        token = self.chosen.choice(self.tokens)
+        await tokens.issue(self.host, "alice", label={token: token})  # type: ignore[arg-type]
 
     async def verify(self) -> None:
         token = self.chosen.choice(self.tokens)

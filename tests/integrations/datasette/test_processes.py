@@ -149,10 +149,13 @@ def test_get_command_sends_its_telemetry_at_exit(directory: Path, receiver: Rece
     assert "/data.json" in {span.attributes.get("url.path") for span in receiver.spans()}
 
 
-def test_create_token_command_sends_its_telemetry_at_exit(directory: Path, receiver: Receiver) -> None:
-    """The span and the event of the creation have arrived when the command ends."""
+@pytest.mark.parametrize("variables", [{}, {"HELIOGRAPH_TOKEN_HANDLERS": "database"}])
+def test_create_token_command_sends_its_telemetry_at_exit(
+    directory: Path, receiver: Receiver, variables: dict[str, str]
+) -> None:
+    """The span and the event of the creation have arrived when the command ends. It has no option for the internal database."""
     command = [sys.executable, "-m", "datasette", "create-token", "root", "--secret", SECRET]
-    environment = clean_environment(DATASETTE_LOAD_PLUGINS="heliograph", **otlp(receiver.endpoint))
+    environment = clean_environment(DATASETTE_LOAD_PLUGINS="heliograph", **variables, **otlp(receiver.endpoint))
 
     ended = run(command, cwd=directory, env=environment)
 

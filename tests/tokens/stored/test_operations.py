@@ -90,6 +90,24 @@ def test_actor_without_an_id_is_nobody(host: TokenHost) -> None:
     assert host.run(tokens.get(host, issued.id)).revoked_by is None
 
 
+@pytest.mark.parametrize(("actor_id", "noted"), [(7, "7"), ("\udc80", "\\udc80"), ("\0", "\0"), ({"a": 1}, "{'a': 1}")])
+def test_any_actor_can_revoke(host: TokenHost, actor_id: object, noted: str) -> None:
+    """Its id need not be text that a database can store."""
+    issued = host.run(tokens.issue(host, "alice"))
+    with acting_as({"id": actor_id}):
+        assert host.run(tokens.revoke(host, issued.id))
+
+    assert host.run(tokens.get(host, issued.id)).revoked_by == noted
+
+
+@pytest.mark.parametrize("label", [b"x", {"a": 1}, 7, "\udc80"])
+def test_label_is_text(host: TokenHost, label: object) -> None:
+    """Nothing is stored otherwise."""
+    with pytest.raises(ValueError, match=r"label must be text|surrogates not allowed"):
+        host.run(tokens.issue(host, "alice", label=label))  # type: ignore[arg-type]
+    assert host.run(tokens.tokens(host)) == []
+
+
 def test_all_tokens_of_an_actor_or_of_everybody_are_revoked(host: TokenHost) -> None:
     """The number is of those that were not revoked before."""
     alice, bob = [host.run(tokens.issue(host, actor)).token for actor in ("alice", "bob")]

@@ -15,6 +15,7 @@ from datasette.tokens import TokenHandler, TokenInvalid
 from heliograph.errors import SchemaError, SettingsError
 from heliograph.instrumentation import Instrumentation, problems_of
 from heliograph.integrations.datasette.distributions import namespace_of
+from heliograph.integrations.datasette.process_providers import is_short_command
 from heliograph.integrations.datasette.token_tracker import DatasetteTracker
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
@@ -132,6 +133,9 @@ def _problems_in_datasette(values: Mapping[str, object]) -> Iterator[str]:
 def _token_database(datasette: Datasette, path: Path | None) -> Database | None:
     """Return a database for tokens alone, which Datasette does not serve; `None` for the internal one.
 
+    A command such as ``datasette create-token`` has no option for the internal database. It asks for a signed token by name, so tokens may
+    be in a temporary one there.
+
     Args:
         datasette: The `Datasette` object.
         path: The setting ``token_database``.
@@ -139,6 +143,8 @@ def _token_database(datasette: Datasette, path: Path | None) -> Database | None:
     Raises:
         SettingsError: Tokens cannot be kept as the settings say.
     """
+    if path is None and is_short_command():
+        return None
     internal = datasette.get_internal_database()
     problem = location.problem_of(
         path,

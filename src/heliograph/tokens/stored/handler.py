@@ -95,7 +95,9 @@ class DatabaseTokenHandler(TokenHandler):
             ValueError: An argument cannot be used.
         """
         if not isinstance(actor_id, str) or not actor_id:
-            raise ValueError(f"actor_id must be text: {actor_id!r}")
+            raise ValueError("actor_id must be text, and not empty")
+        if label is not None and not isinstance(label, str):
+            raise ValueError(f"label must be text, or None: {type(label).__name__}")
         check_seconds("expires_after", expires_after, at_least=1)
         check_seconds("unused_after", unused_after, at_least=MIN_UNUSED_SECONDS)
         now = self.clock()

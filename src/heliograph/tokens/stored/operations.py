@@ -256,4 +256,5 @@ async def tokens(host: TokenHost, actor_id: str | None = None, *, state: str | N
 def _current_actor_id() -> str | None:
     actor = current_actor()
     known = None if actor is None else actor.get("id")
-    return None if known is None else str(known)
+    # The database cannot store half of a surrogate pair; a revocation must not fail for it.
+    return None if known is None else str(known).encode("utf-8", "backslashreplace").decode("utf-8")
