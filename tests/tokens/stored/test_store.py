@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from heliograph import TokenRestrictions
+from heliograph.tokens import restrict
 from heliograph.tokens.stored import store
 from tokens.stored.rig import TokenHost
 
@@ -77,4 +79,16 @@ def test_restrictions_that_changed_meanwhile_stay(tmp_path: Path) -> None:
 
         assert host.run(tokens.restrict(token_id, None, {"a": ["vi"]}))
         assert not host.run(tokens.restrict(token_id, None, {"a": ["ir"]}))
+        assert not host.run(tokens.restrict("unknown", None, {"a": ["ir"]}))
         assert host.run(tokens.get(token_id)).restrictions == {"a": ["vi"]}
+
+
+def test_restrictions_that_another_program_wrote_can_be_narrowed(tmp_path: Path) -> None:
+    """Its JSON may have other spaces, and another order of the keys."""
+    with TokenHost(tmp_path / "tokens.db") as host:
+        token_id = host.run(host.create_token("alice"))[6:18]
+        with closing(sqlite3.connect(tmp_path / "tokens.db")) as other, other:
+            other.execute("update heliograph_tokens set restrictions = ?", ['{"r":{},"a":["vi","vt"]}'])
+
+        host.run(restrict(host, token_id, TokenRestrictions().allow_all("view-table")))
+        assert host.run(host.handler.store.get(token_id)).restrictions == {"a": ["vt"]}

@@ -176,8 +176,12 @@ class TokenStore:
         """Change the restrictions of a token. Return False, and change nothing, if they are not the old ones any more."""
 
         def update(connection: sqlite3.Connection) -> bool:
+            # Another program may have written the same restrictions as another text.
+            found = connection.execute("select restrictions from heliograph_tokens where id = ?", [token_id]).fetchone()
+            if found is None or parse_restrictions(found[0]) != old:
+                return False
             sql = "update heliograph_tokens set restrictions = ? where id = ? and restrictions is ?"
-            return connection.execute(sql, [_to_json(new), token_id, _to_json(old)]).rowcount == 1
+            return connection.execute(sql, [_to_json(new), token_id, found[0]]).rowcount == 1
 
         return await self._write(update)
 
