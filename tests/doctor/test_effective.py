@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from heliograph.doctor import effective
 from heliograph.doctor.effective import settings_of, variables_of, versions
 from heliograph.doctor.secrecy import HIDDEN
 from heliograph.settings import FIELDS, Settings
@@ -43,6 +46,9 @@ def test_variables_of_the_environment() -> None:
     ]
 
 
-def test_versions_of_installed_packages() -> None:
+def test_versions_of_installed_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     """A package that is not installed is not in the list."""
     assert {"python", "heliograph", "opentelemetry-sdk"} <= versions().keys()
+
+    monkeypatch.setattr(effective, "_PACKAGES", ("heliograph", "no-such-package"))
+    assert versions().keys() == {"python", "heliograph"}

@@ -184,3 +184,13 @@ def test_datasette_that_does_not_start() -> None:
     assert [(each.kind.id, each.detail) for each in report.findings if each.subject == "datasette"] == [
         ("H015", "datasette: it cannot start: invalid headers *** ***")
     ]
+
+
+def test_plugin_that_datasette_does_not_load(collector: Collector) -> None:
+    """The endpoint accepts everything, and the plugin sends nothing there."""
+    environ = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.otlp_http_endpoint,
+        "DATASETTE_LOAD_PLUGINS": "datasette-otel-otlp-exporter",
+    }
+
+    assert [each.kind.id for each in examine(environ, datasette=StartedDatasette()).findings] == ["H016"]

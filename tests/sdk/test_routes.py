@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from subprocess import CompletedProcess
 
+from backends import free_port
 from heliograph.version import __version__
 from processes import clean_environment, run
 
@@ -68,6 +69,9 @@ def test_configure_logs_one_line(tmp_path: Path) -> None:
     outbox = CONFIGURE.replace("Settings(", f"Settings(outbox={str(tmp_path / 'box')!r}, ")
     line = line_of(program(tmp_path, WITH_LOG, outbox, **{**environ, "OTEL_METRICS_EXPORTER": "console"}))
     assert line == f"{begin}traces to nowhere; metrics to ConsoleMetricExporter; logs to the outbox {tmp_path / 'box'}"
+    pulled = {**NOTHING, "OTEL_METRICS_EXPORTER": "prometheus", "OTEL_EXPORTER_PROMETHEUS_PORT": str(free_port())}
+    line = line_of(program(tmp_path, WITH_LOG, CONFIGURE, **pulled))
+    assert "PrometheusMetricReader; logs to nowhere" in line
     line = line_of(program(tmp_path, WITH_LOG, CONFIGURE, OTEL_SDK_DISABLED="true"))
     assert line == "heliograph exports nothing: OTEL_SDK_DISABLED is set."
 

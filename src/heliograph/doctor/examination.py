@@ -22,9 +22,15 @@ from heliograph.doctor.report import Report, Test
 from heliograph.doctor.secrecy import secrets_of
 from heliograph.doctor.targets import Target, find_targets
 from heliograph.errors import SettingsError
-from heliograph.integrations.datasette.process_providers import SERVICE_NAME, owner_names, sibling_that_takes_spans
+from heliograph.integrations.datasette.process_providers import (
+    SERVICE_NAME,
+    is_loaded,
+    owner_names,
+    sibling_that_takes_spans,
+)
 from heliograph.sdk.routes import find_routes
 from heliograph.sdk.setup import create_resource
+from heliograph.semconv import SCOPE
 from heliograph.settings import Settings
 from heliograph.telemetry.missing_providers import variable_that_asks_for_export
 from heliograph.telemetry.providers import is_disabled
@@ -123,6 +129,8 @@ def _datasette_findings(environ: Mapping[str, str], datasette: StartedDatasette)
         # A plugin may quote a variable that it cannot read.
         detail = printable_message("datasette", datasette.problem, secrets_of(environ))
         yield Finding(kind=findings.NOT_STARTED, subject="datasette", detail=detail)
+    if not is_loaded(SCOPE, environ):
+        yield Finding(kind=findings.NOT_LOADED, subject="datasette", detail="DATASETTE_LOAD_PLUGINS does not name it")
     if (owner := sibling_that_takes_spans(environ)) is not None:
         yield Finding(kind=findings.SPANS_STAY, subject="traces", detail=f"spans go to {owner}")
 

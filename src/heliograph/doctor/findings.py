@@ -108,6 +108,11 @@ NOT_STARTED: Final = Kind(
     title="Datasette does not start",
     fix="Correct what the message names. The rest of the report is about the environment alone.",
 )
+NOT_LOADED: Final = Kind(
+    id="H016",
+    title="Datasette does not load heliograph's plugin",
+    fix="Add heliograph to DATASETTE_LOAD_PLUGINS, or remove that variable.",
+)
 UNREACHABLE: Final = Kind(
     id="H020",
     title="The endpoint cannot be reached",

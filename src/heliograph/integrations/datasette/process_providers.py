@@ -60,7 +60,7 @@ class ProcessProviders:
         Errors are ignored, because they would break commands such as ``datasette --version``. `set_up_at_startup` finds
         the same problem again, and raises it.
         """
-        if not any(_is_loaded(name, self._environ) for name in TRACE_SIBLINGS):
+        if not any(is_loaded(name, self._environ) for name in TRACE_SIBLINGS):
             with contextlib.suppress(Exception):
                 self._set_up(TelemetrySignal.TRACES)
 
@@ -144,14 +144,14 @@ class ProcessProviders:
 def sibling_that_takes_spans(environ: Mapping[str, str]) -> str | None:
     """Return the plugin that keeps spans from an endpoint that the environment names, or `None`."""
     wanted = variable_that_asks_for_export(environ) and environ.get("OTEL_TRACES_EXPORTER") != "none"
-    if not wanted or is_disabled(environ) or _is_loaded(TRACE_EXPORTER, environ):
+    if not wanted or is_disabled(environ) or is_loaded(TRACE_EXPORTER, environ):
         return None
     return owner_names(environ).get(TelemetrySignal.TRACES)
 
 
 def owner_names(environ: Mapping[str, str]) -> dict[TelemetrySignal, str]:
     """Return the plugin that sets the TracerProvider, if one is installed that does."""
-    owner = next((name for name in TRACE_SIBLINGS if _is_loaded(name, environ)), None)
+    owner = next((name for name in TRACE_SIBLINGS if is_loaded(name, environ)), None)
     return {} if owner is None else {TelemetrySignal.TRACES: owner}
 
 
@@ -174,7 +174,7 @@ def flush(timeout_millis: float) -> None:
         )
 
 
-def _is_loaded(name: str, environ: Mapping[str, str]) -> bool:
+def is_loaded(name: str, environ: Mapping[str, str]) -> bool:
     """Return True if the plugin is installed, and ``DATASETTE_LOAD_PLUGINS`` does not exclude it."""
     chosen = environ.get("DATASETTE_LOAD_PLUGINS")
     if chosen is not None and name not in {each.strip().lower().replace("_", "-") for each in chosen.split(",")}:
