@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass, make_dataclass
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from heliograph.errors import SchemaError, SchemaErrors
 from heliograph.schema.compile.event_class import compile_schema, compile_untyped
 from heliograph.schema.export.added_attributes import ADDED
 from heliograph.schema.export.weaver_content import collect, event_annotations, note
+from heliograph.tokens.events import TOKEN_EVENTS
 from heliograph.values.privacy import PrivacyPolicy
 from schema.shop_events import BanEvent, OrderEvent, schemas
 
@@ -113,6 +115,30 @@ def test_every_attribute_with_two_types_is_reported() -> None:
         "its attribute 'shop.b'",
     ]
     assert len(of_two.value.errors) == 2
+
+
+def test_attribute_that_heliograph_adds_is_referred_to_once() -> None:
+    """Its own events declare the id of the token as a field."""
+    cls = TOKEN_EVENTS[0]
+    [event] = collect([compile_schema(cls, namespace="heliograph")]).events
+    names = [reference["ref"] for reference in event.references]
+
+    assert names.count("heliograph.token.id") == 1
+    assert len(names) == len(set(names))
+
+
+def test_reference_has_the_brief_of_the_last_version() -> None:
+    """What an event says of an attribute of the conventions is at its reference."""
+    versions = []
+    for number in ("1", "2"):
+        hint = Annotated[str, Attribute("db.namespace", brief=f"brief {number}")]
+        cls = event_of("e", x=hint)
+        cls.__event_options__ = dataclasses.replace(cls.__event_options__, version=number)
+        versions.append(cls)
+    [event] = collect(schemas(*versions)).events
+
+    assert event.latest.version == "2"
+    assert event.references[0] == {"ref": "db.namespace", "requirement_level": "required", "brief": "brief 2"}
 
 
 def test_conflict_names_the_first_class_that_declares_the_attribute() -> None:
