@@ -96,6 +96,17 @@ def test_a_registry_has_the_given_url_and_version(folder: Path) -> None:
     assert "schema_url: https://shop.org/events/1.2.0\n" in (folder / "registry" / "manifest.yaml").read_text()
 
 
+def test_names_of_files_are_escaped(folder: Path) -> None:
+    """They may come from somebody else, and must not command the terminal."""
+    source = module(folder, "shop_escaped")
+    results = [
+        run("lock", "--file", "\x1b[31m.json", source),
+        run("export", "--format", "html", "--out", "\x1b[32m", source),
+    ]
+
+    assert [(result.exit_code, "\x1b" in result.output) for result in results] == [(0, False)] * 2
+
+
 def test_exports_do_not_use_the_real_key_of_hashes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever tries keys could compare their hash of the example with a published one."""
     source = module(folder, "shop_key")
