@@ -331,6 +331,7 @@ def test_classes_are_drafted_from_recorded_events(folder: Path) -> None:
         (["lock", "broken_class:Broken"], 1, "broken_class:Broken: broken_class.Broken: its field 'x'"),
         (["check", "datasette"], 2, "events.lock.json cannot be read"),
         (["check", "--file", "file", "datasette"], 2, "file: not a lock file"),
+        (["check", "--file", "bytes", "datasette"], 2, "bytes cannot be read"),
         (["check", "--mode", "sideways", "datasette"], 2, "'sideways' is not one of"),
         (["import", "protobuf", ".", "--out", "x.py"], 2, "'protobuf' is not"),
         (["import", "weaver", "nowhere", "--out", "x.py"], 2, "'nowhere' does not exist"),
@@ -345,6 +346,7 @@ def test_a_wrong_call_is_reported(folder: Path, arguments: list[str], status: in
     """The message names the file, the class or the field; nothing is written."""
     (folder / "file").write_text("no such thing\n")
     (folder / "nothing").write_text("")
+    (folder / "bytes").write_bytes(b"\xff")
     (folder / "empty").mkdir()
     (folder / "bad").mkdir()
     (folder / "bad" / "events.yaml").write_text("events: 3")
