@@ -377,6 +377,19 @@ def test_internal_database_may_have_a_file(telemetry: Telemetry, tmp_path: Path)
             host.get_database()
 
 
+def test_tokens_may_be_in_the_internal_database(telemetry: Telemetry, tmp_path: Path) -> None:
+    """Without a file of their own. They are there after a restart."""
+    settings = Settings(secret=(SECRET,), token_handlers=("database",))
+    databases = {"_internal": tmp_path / "internal.db"}
+    with telemetry.host(settings=settings, databases=databases) as host:
+        token = host.call(host.create_token, "alice")
+    with telemetry.host(settings=settings, databases=databases) as host:
+        actor = host.verify(token)
+
+    assert actor is not None
+    assert actor["id"] == "alice"
+
+
 def test_unknown_database_is_an_error_that_shows_the_fix(telemetry: Telemetry) -> None:
     """The message has the name, the known names, and the argument to pass."""
     with telemetry.host(databases={"one": ":memory:"}) as host, pytest.raises(DatabaseNotFound) as caught:

@@ -131,6 +131,15 @@ def test_provider_without_a_pipeline_has_nothing_to_deliver(provider_class: type
     assert provider.force_flush()
 
 
+def test_late_span_that_is_not_sampled_is_not_missed() -> None:
+    """It would not have been exported before the end, either."""
+    provider = CountingTracerProvider(sampler=RecordOnly(), shutdown_on_exit=False)
+
+    provider.get_tracer("tests").start_span("late").end()
+
+    assert provider.force_flush()
+
+
 # After the end
 
 

@@ -165,11 +165,11 @@ class JournalWriter:
             raise NotSyncedError(errno.EIO, "a full segment could not be flushed to the disk")
 
     def _prepare(self, sequence: int, scope: Scope, size: int) -> tuple[SegmentWriter, int]:
-        """Return a segment that has room for a record, and the number of the record's scope in it.
+        """Define a scope in a segment that has room for a record. Return the segment, and the number of the scope in it.
 
         Args:
             sequence: The sequence that the record will have.
-            scope: The record's scope, which is defined in the segment if it was not yet.
+            scope: The record's scope.
             size: The size of the record's frame.
         """
         if self._is_closed:
@@ -183,11 +183,10 @@ class JournalWriter:
             segment = self._roll(sequence, needed)
         elif segment.room - self._stretch_end < size:
             self._begin_stretch(segment)
-        number = self._scopes.get(scope)
-        if number is None:
-            number = self._numbers.setdefault(scope, len(self._numbers))
-            segment.put(sequence, SCOPE, number, definition)
-            self._scopes[scope] = number  # after the write: records must not use a scope whose frame failed
+        # Nothing has defined the scope here: else `append` would use it, or a new segment or stretch has just begun.
+        number = self._numbers.setdefault(scope, len(self._numbers))
+        segment.put(sequence, SCOPE, number, definition)
+        self._scopes[scope] = number  # after the write: records must not use a scope whose frame failed
         return segment, number
 
     def _begin_stretch(self, segment: SegmentWriter) -> None:
@@ -207,7 +206,7 @@ class JournalWriter:
         except FileExistsError:  # the file is not ours
             raise
         except BaseException:  # the handler of a signal raised
-            if self._segment is old:
+            if self._segment is old:  # pragma: no branch — a signal at the very moment after the new one is used
                 # Else its name would stay taken, and the worker would delete the old segment, which seems to be finished.
                 segment_path(self._folder, sequence).unlink(missing_ok=True)
             raise
