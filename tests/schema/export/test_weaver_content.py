@@ -128,7 +128,7 @@ def test_attribute_that_heliograph_adds_is_referred_to_once() -> None:
 
 
 def test_reference_has_the_brief_of_the_last_version() -> None:
-    """What an event says of an attribute of the conventions is at its reference."""
+    """A reference to the conventions has the texts that the event declares."""
     versions = []
     for number in ("1", "2"):
         hint = Annotated[str, Attribute("db.namespace", brief=f"brief {number}")]
