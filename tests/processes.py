@@ -21,7 +21,7 @@ from typing import Any
 from backends import REPOSITORY, free_port, wait_until
 
 EXAMPLES = REPOSITORY / "examples"
-EXIT_TIMEOUT_SECONDS = 20.0
+EXIT_TIMEOUT_SECONDS = 120.0
 
 _http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

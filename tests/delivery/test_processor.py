@@ -41,7 +41,14 @@ from heliograph.errors import OutboxError, OutboxFull
 from heliograph.runtime.deadline import Deadline
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
-from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED
+from heliograph.semconv import (
+    OUTBOX_ACCEPTED,
+    OUTBOX_DAMAGED,
+    OUTBOX_DEAD,
+    OUTBOX_DELIVERED,
+    OUTBOX_REJECTED,
+    OUTBOX_RETRIED,
+)
 from heliograph.settings import OutboxFullPolicy
 from heliograph.telemetry.otel_api import SUPPRESS_INSTRUMENTATION
 from processes import in_child
@@ -160,10 +167,16 @@ def test_rejected_record_becomes_a_dead_letter(tmp_path: Path, status: int, reas
 def test_flush_reports_damage_of_own_records(tmp_path: Path) -> None:
     """It does so once: the next flush is about records that were accepted since."""
     up = threading.Event()
-    with serving(lambda number, records: OK if up.is_set() else (503, {}, b"")) as server:
+    later = (
+        503,
+        {"Retry-After": "3"},
+        b"",
+    )  # until then, nothing is read: the damage must come before the next attempt
+    with serving(lambda number, records: OK if up.is_set() else later) as server:
         with logging_to(tmp_path, server.endpoint) as emit:
             for number in range(3):
                 emit(f"record {number}")
+            wait_for(lambda: emit.processor.counts.total(OUTBOX_RETRIED))
             assert not emit.processor.force_flush(300)
             [(_, path)] = segments(folders_in(tmp_path)[0])
             damage(path, b"record 1", b"rekord 1")
