@@ -86,6 +86,15 @@ def test_every_format_is_exported(folder: Path) -> None:
     assert "shop.order" in (folder / "out" / "html" / "index.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("form", "is_registry"), [("weaver", True), ("weaver-v1", True), ("json-schema", False)])
+def test_a_registry_has_the_events_of_tokens(folder: Path, form: str, is_registry: bool) -> None:
+    """A live check of a stream rejects events that the registry does not have. Other formats have only those of the program."""
+    run("export", "--format", form, "--out", "out", module(folder, f"shop_own_{form[-1]}"))
+
+    written = "".join(f"{path.name}{path.read_text()}" for path in (folder / "out").iterdir())
+    assert ("heliograph.token_created" in written) is is_registry
+
+
 def test_a_registry_has_the_given_url_and_version(folder: Path) -> None:
     """In its manifest."""
     options = ["--schema-url", "https://shop.org/events", "--schema-version", "1.2.0"]
@@ -315,7 +324,7 @@ def test_classes_are_drafted_from_recorded_events(folder: Path) -> None:
     result = run("infer", folder / "events.jsonl", "--out", folder / "inferred.py")
 
     assert result.exit_code == 0
-    assert "Skipped: the event 'ODD': a class cannot have this name" in result.output
+    assert "Skipped: the event 'ODD': a class cannot have this name" in result.stderr
     assert "    total: int\n" in (folder / "inferred.py").read_text()
 
 
