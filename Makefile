@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PROCESSES ?= 0
 CONSTRAINTS ?= constraints/newest.txt
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint $(CONSTRAINTS)
 
@@ -14,8 +15,8 @@ help: ## list the targets
 demo: $(VENV)/installed ## run a small program, and print the telemetry that arrives
 	$(BIN)/heliograph demo
 
-test: $(VENV)/installed-test ## run the tests; ARGS is passed to pytest
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/installed-test ## run the tests, if wanted in several PROCESSES; ARGS is passed to pytest
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal $(ARGS)
 
 coverage: $(VENV)/installed-dev ## run the tests, and list each line and branch that none of them reached
 	$(BIN)/coverage erase
