@@ -7,7 +7,7 @@ PROCESSES ?= 0
 CONSTRAINTS ?= constraints/newest.txt
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint $(CONSTRAINTS)
 
-.PHONY: help demo test coverage faults lint hooks backends bench docs clean
+.PHONY: help demo test coverage faults lint hooks backends stack bench docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -25,7 +25,7 @@ coverage: $(VENV)/installed-dev ## run the tests, and list each line and branch 
 	$(BIN)/coverage report
 
 faults: $(VENV)/installed-test ## run the long form of the fault tests
-	FAULTS=full $(BIN)/python -m pytest tests/faults $(ARGS)
+	FAULTS=full $(BIN)/python -m pytest tests/faults tests/stack/test_single_node.py $(ARGS)
 
 lint: $(VENV)/installed-dev ## check style, types, imports and generated files
 	$(BIN)/ruff check .
@@ -39,6 +39,9 @@ hooks: $(VENV)/installed-dev ## run the quick checks before every commit from no
 
 backends: ## build Collector, Jaeger, VictoriaLogs and Prometheus (needs Go)
 	collector-config/install.sh
+
+stack: $(VENV)/installed ## run the demo with a Collector, Jaeger, VictoriaLogs and Prometheus until Ctrl-C (after `make backends`)
+	collector-config/stack.sh $(BIN)/python -m heliograph.cli.demo_program
 
 bench: $(VENV)/installed-bench ## run the benchmarks
 	missed=0; for each in benchmarks/*.py; do $(BIN)/python $$each || missed=1; done; exit $$missed

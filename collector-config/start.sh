@@ -5,7 +5,7 @@
 set -euo pipefail
 
 config=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-backends=$config/../.backends
+backends=$(dirname "$config")/.backends
 bin=${HELIOGRAPH_BACKENDS:-$backends/bin}
 
 program=${1:?which program? otelcol, jaeger, victoria-logs or prometheus}
@@ -14,6 +14,8 @@ shift
 case $program in
   otelcol)
     (($#)) || set -- --config "$config/otelcol/single-node.yaml"
+    export HELIOGRAPH_COLLECTOR_QUEUE=${HELIOGRAPH_COLLECTOR_QUEUE:-$backends/data/otelcol}
+    export HELIOGRAPH_COLLECTOR_FILES=${HELIOGRAPH_COLLECTOR_FILES:-$backends/telemetry}
     export GOMEMLIMIT=410MiB # 80 % of the memory limiter's limit_mib
     exec "$bin/otelcol" "$@"
     ;;

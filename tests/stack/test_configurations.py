@@ -15,6 +15,7 @@ OTELCOL = CONFIG / "otelcol"
 COLLECTORS = {
     "single-node": (SINGLE_NODE,),
     "debug": (SINGLE_NODE, OTELCOL / "debug.yaml"),
+    "compose": (SINGLE_NODE, OTELCOL / "compose.yaml"),
     "recording": RECORDING,
 }
 

@@ -15,6 +15,7 @@ from typing import IO, Any
 from backends import wait_until
 from backends.single_node import SingleNode
 from processes import otlp, program_environment
+from stack.rules import rules
 from stack.shop import SPANS_OF_A_TRACE
 
 FULL = os.environ.get("FAULTS") == "full"
@@ -134,4 +135,7 @@ def test_nothing_is_lost_while_the_collector_is_killed_and_the_backends_are_away
         queue = 'otelcol_exporter_queue_size{exporter="otlp_http/victorialogs"}'
         # The series of the killed process stays for five minutes, with its last value.
         wait_until(lambda: 0 in node.prometheus.query(queue).values(), timeout_seconds=ARRIVAL_SECONDS)
+        for rule in rules():
+            # An expression with a valid syntax can still fail where it meets data.
+            node.prometheus.query(rule["expr"])
         record_property("copies", node.victorialogs.stats(count)["records"] - events)
