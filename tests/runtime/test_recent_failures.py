@@ -22,6 +22,12 @@ def test_failure_has_class_and_time_and_no_values() -> None:
     assert began <= newest.time <= time.time()
 
 
+def test_information_is_no_failure() -> None:
+    SafeLogger("heliograph.tests").log(logging.INFO, "all is well")
+
+    assert "all is well" not in [failure.text for failure in recent_failures()]
+
+
 def test_only_the_last_failures_are_kept_the_newest_first() -> None:
     logger = SafeLogger("heliograph.tests")
     for number in range(MAX_FAILURES + 5):

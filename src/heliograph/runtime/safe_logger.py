@@ -55,7 +55,8 @@ class SafeLogger:
             error: The exception whose traceback is logged.
             stacklevel: The number of the caller whose line is logged: 1 is the one of this function, 2 is that one's caller.
         """
-        note_failure(level, message, error)
+        if level >= logging.WARNING:
+            note_failure(level, message, error)
         try:
             # Without any logging configuration Python prints the message alone, which says nothing of its origin.
             if not self._logger.hasHandlers():

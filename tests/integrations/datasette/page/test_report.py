@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import opentelemetry.trace
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 from delivery.outboxes import encoded_record, make_orphan
 from heliograph import Event, Settings
@@ -44,6 +46,16 @@ def test_process_and_events_are_named(tmp_path: Path) -> None:
     [event] = found["events"]
     assert (event["label"], event["brief"]) == ("demo.ban_user", "A moderator bans a user.")
     assert [row["attribute"] for row in event["rows"]] == ["demo.ban_user.user"]
+
+
+def test_each_signal_has_an_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is empty if no provider is set."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    monkeypatch.setattr(opentelemetry.trace, "_TRACER_PROVIDER", provider)
+
+    signals = {each["signal"]: each for each in report_of(tmp_path)["signals"]}
+    assert signals["traces"]["owner"].startswith(("datasette-otel-", "opentelemetry."))
+    assert signals["logs"] == {"signal": "logs", "owner": "", "destinations": []}
 
 
 def test_failures_have_no_values(tmp_path: Path) -> None:

@@ -17,10 +17,12 @@ from heliograph.delivery.dead_letters import DeadLetter
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.state import OutboxState
 from heliograph.errors import OutboxError, QuarantineError
+from heliograph.integrations.datasette.process_providers import owner_names
 from heliograph.quarantine.store import Quarantine
 from heliograph.runtime.recent_failures import Failure, recent_failures
 from heliograph.schema.export.catalogue import catalogue
 from heliograph.schema.model.event import EventSchema
+from heliograph.sdk.routes import Route, find_routes
 from heliograph.settings import Settings
 from heliograph.values.text import utc
 from heliograph.version import __version__
@@ -42,6 +44,7 @@ def report(settings: Settings, schemas: Iterable[EventSchema]) -> Json:
     """
     return {
         "process": {"pid": os.getpid(), "heliograph": __version__},
+        "signals": [_signal(each) for each in find_routes(settings.outbox, owner_names(os.environ))],
         "failures": [_failure(each) for each in recent_failures()],
         "outbox": _outbox(settings),
         "quarantine": _quarantine(settings.quarantine),
@@ -58,6 +61,10 @@ def open_outbox(settings: Settings) -> OutboxDirectory | None:
     if settings.outbox is None or not settings.outbox.is_dir():
         return None
     return OutboxDirectory(settings.outbox, max_bytes=settings.outbox_max_bytes)
+
+
+def _signal(route: Route) -> Json:
+    return {"signal": route.signal.value, "owner": route.owner, "destinations": list(route.destinations)}
 
 
 def _failure(failure: Failure) -> Json:
