@@ -72,8 +72,8 @@ def test_metrics_keep_the_last_value(tmp_path: Path) -> None:
 
 def test_request_is_stored_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.db")
-    with pytest.raises(sqlite3.OperationalError):
-        StoreWriter(store).insert({"events": [{"event_name": "app.one"}]}, {"events": [{"no_column": 1}]})
+    with closing(StoreWriter(store)) as writer, pytest.raises(sqlite3.OperationalError):
+        writer.insert({"events": [{"event_name": "app.one"}]}, {"events": [{"no_column": 1}]})
 
     assert store.rows("select * from events") == []
 
