@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,12 +15,12 @@ from heliograph import Host, Settings, acting_as, ambient_actor, current_actor, 
 from heliograph.integrations.flask import init_app
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
+from integrations.mixed_actors import ACTORS, assert_none_is_mixed
 from otlp_receiver import Receiver
 from packages import require
 from processes import EXAMPLES, Server, otlp, program_environment, serving
 
 SECRET = "the secret of the example"
-ACTORS = 20
 ROUNDS = 67
 """With three requests in each, these are 200 requests."""
 EVENTS = ROUNDS * 5 + ACTORS
@@ -93,14 +92,7 @@ def test_each_event_has_the_actor_of_its_request(tmp_path: Path, tokens: dict[st
             # Before the end: an older gevent waits for ever for the threads of async views.
             wait_until(lambda: len(receiver.logs()) >= EVENTS, timeout_seconds=60)
         logs = receiver.logs()
-    names = Counter(str(log.attributes[f"{log.event_name}.user.username"]) for log in logs)
-    assert names.total() == len(names) == EVENTS
-    mixed = [
-        log.attributes
-        for log in logs
-        if log.attributes.get("user.id") != str(log.attributes[f"{log.event_name}.user.username"]).partition("-")[0]
-    ]
-    assert mixed == []
+    assert_none_is_mixed(logs, EVENTS)
 
 
 @pytest.fixture(autouse=True)

@@ -40,7 +40,7 @@ def test_scope_without_values(scope: dict[str, Any]) -> None:
         ({"route": ROUTE, "root_path": "/of-a-customer", "path_params": {"customer": "c", "id": "7"}}, None),
         ({"route": SimpleNamespace(path="/{x:int}", path_format="/{x}", param_convertors={"x": 1})}, "/{x}"),
         ({"route": SimpleNamespace(path=7)}, None),
-        ({"path_template": "/of/{litestar:int}", "route": 7}, "/of/{litestar:int}"),
+        ({"path_template": "/of/{litestar}", "route": 7}, "/of/{litestar}"),
     ],
 )
 def test_route_of_a_scope(scope: dict[str, Any], route: str | None) -> None:

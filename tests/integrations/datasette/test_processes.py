@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -21,13 +22,14 @@ import pytest
 from arrived import credential, shares, without_uid
 from backends import free_port, wait_until
 from heliograph import Host, Settings
+from integrations.mixed_actors import ACTORS, assert_none_is_mixed
 from otlp_receiver import Receiver
 from processes import EXAMPLES, Server, clean_environment, datasette, otlp, run
 
 SECRET = "the secret of the processes"
 
 PROBE = """
-import sys
+import asyncio, sys
 from datasette import Response, hookimpl
 from datasette.plugins import pm
 from opentelemetry import _logs, metrics, trace
@@ -44,7 +46,12 @@ def register_routes():
         event = pm.get_plugin("forum.py").BanUserEvent(user={"username": "spambot"})
         await datasette.track_event(event)
         return Response.json({})
-    return [("^/-/probe$", providers), ("^/-/ban$", ban)]
+    async def ban_slowly(datasette, request):
+        await asyncio.sleep(0.01)
+        event = pm.get_plugin("forum.py").BanUserEvent(user={"username": request.url_vars["username"]})
+        await datasette.track_event(event)
+        return Response.json({})
+    return [("^/-/probe$", providers), ("^/-/ban$", ban), ("^/-/ban/(?P<username>.*)$", ban_slowly)]
 """
 
 OTLP_SIBLING, VIEWER, PROMETHEUS = (
@@ -325,3 +332,22 @@ def spans_in_the_viewers_file(directory: Path) -> set[str] | None:
     with closing(sqlite3.connect(directory / "otel.db")) as connection:
         names = {name for (name,) in connection.execute("select name from spans")}
     return names if "token.verify" in names else None
+
+
+def test_200_requests_at_once_have_their_own_actors(directory: Path, receiver: Receiver) -> None:
+    """20 actors, by their tokens, and nobody in between: no event has another request's actor."""
+    shutil.copy(EXAMPLES / "forum.py", directory / "plugins")
+    with Host(Settings(secret=(SECRET,))) as host:
+        tokens = [host.call(host.create_token, f"actor{number}") for number in range(ACTORS)]
+
+    def ban(server: Server, number: int) -> int:
+        is_anonymous = number % 10 == 9
+        name = f"{'' if is_anonymous else f'actor{number % ACTORS}'}-{number}"
+        return server.get(f"/-/ban/{name}", None if is_anonymous else tokens[number % ACTORS]).status
+
+    variables = otlp(receiver.endpoint, HELIOGRAPH_FLUSH_TIMEOUT_MILLIS="20000")
+    with datasette(directory, *ARGUMENTS, secret=SECRET, **variables) as server:
+        with ThreadPoolExecutor(ACTORS) as clients:
+            assert list(clients.map(lambda number: ban(server, number), range(200))) == [200] * 200
+        assert server.stop() in {0, -15}, server.output()
+    assert_none_is_mixed([log for log in receiver.logs() if log.event_name == "forum.ban_user"], 200)
