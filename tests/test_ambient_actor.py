@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.pool import ThreadPool
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -28,6 +29,7 @@ from heliograph import (
     keep_context,
     set_actor,
 )
+from heliograph.ambient_actor import _RUN_BODIES
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 
@@ -448,6 +450,28 @@ def test_block_that_a_class_enters_in_a_context_manager_has_its_body() -> None:
 
     with importing():
         assert current_actor() == {"id": "importer"}
+
+
+@pytest.mark.parametrize("package", sorted(_RUN_BODIES))
+@pytest.mark.parametrize("is_generated", [False, True])
+def test_dependency_of_a_framework_is_a_context_manager(package: str, is_generated: bool) -> None:
+    """Its generator is suspended while the code that needs it runs. Some frameworks generate the code that reads it."""
+
+    def dependency() -> Iterator[object]:
+        with acting_as({"id": "root"}):
+            yield None
+
+    generated: dict[str, Any] = {}
+    exec("def read(generator): return next(generator)", generated)
+    read = generated["read"] if is_generated else next
+    framework: dict[str, Any] = {"__name__": f"{package}.container", "read": read}
+    exec("def enter(generator): read(generator)", framework)
+
+    generator = dependency()
+    framework["enter"](generator)
+    assert current_actor() == {"id": "root"}
+    next(generator, None)
+    assert current_actor() is None
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import anyio
@@ -23,6 +25,7 @@ import pytest
 from heliograph import DatabaseNotFound, Event, Host, Settings, UnregisteredEvent, hookimpl
 from quarantine.test_store import RECORD
 from recorder import SECRET, Telemetry
+from scripts import python
 
 AT_MOST = 20.0  # seconds: the longest wait for something that takes milliseconds; it does not fail on a busy machine, only on a hang
 
@@ -544,6 +547,74 @@ def test_async_context_manager_starts_and_shuts_down(telemetry: Telemetry) -> No
     asyncio.run(program())
 
     assert reader.numbers == [1]
+
+
+def test_inner_block_does_not_end_the_host(telemetry: Telemetry) -> None:
+    """A library may enter the host of its program. It is shut down when the last block ends."""
+    ended = []
+    host = telemetry.host(AsyncReader())
+    host.at_shutdown(lambda _: ended.append(True))
+
+    async def library() -> None:
+        async with host, host:
+            host.track(PageEvent(2))
+
+    with host:
+        with host:
+            host.track(PageEvent(1))
+        asyncio.run(library())
+        assert ended == []
+        host.track(PageEvent(3))
+    assert ended == [True]
+    assert numbers(telemetry) == [1, 2, 3]
+    assert heliograph_threads() == []
+
+
+def test_block_after_a_shutdown_ends_the_host(telemetry: Telemetry) -> None:
+    """Blocks that were ended by a call of `shutdown`, or never left, do not count any more."""
+    host = telemetry.host(AsyncReader())
+    host.__enter__()
+    host.shutdown()
+    with host:
+        host.track(PageEvent(1))
+        host.shutdown()
+        with host:
+            host.track(PageEvent(2))
+        assert heliograph_threads() == []
+    assert numbers(telemetry) == [1, 2]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_block_of_a_forked_child_ends_its_host() -> None:
+    """The parent may have forked it inside of a block of its own."""
+    ran = python(
+        """
+host = Host(plugins=[Plugin()])
+host.at_shutdown(lambda _: report(ended=os.getpid() != parent))
+parent = os.getpid()
+with host:
+    if not os.fork():
+        with host:
+            host.track(Tick(n=1))
+        os._exit(0)
+    os.wait()
+    report(forked=True)
+"""
+    )
+    assert ran.reports == [{"ended": True}, {"forked": True}, {"ended": False}]
+
+
+@pytest.mark.parametrize("timeout", ["5", timedelta(seconds=5)])
+def test_timeout_that_is_no_number(telemetry: Telemetry, timeout: object) -> None:
+    """The error names the value, and the host is not shut down."""
+    with telemetry.host(AsyncReader()) as host:
+        for method in (host.flush, host.shutdown):
+            with pytest.raises(
+                TypeError, match=f"a number of milliseconds, such as 5000, not {re.escape(repr(timeout))}"
+            ):
+                method(timeout)  # type: ignore[arg-type]
+        host.track(PageEvent(1))
+    assert numbers(telemetry) == [1]
 
 
 @pytest.mark.parametrize("is_async", [False, True])

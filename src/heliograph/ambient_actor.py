@@ -138,7 +138,10 @@ _current: ContextVar[_Block | None] = ContextVar("heliograph_actor", default=Non
 _probe: ContextVar[None] = ContextVar("heliograph_actor_probe")
 
 _RUN_BODIES: Final = frozenset(
-    {"_pytest", "anyio", "contextlib", "litestar", "pluggy", "pytest_asyncio", "pytest_trio"}
+    {
+        *("_pytest", "anyio", "behave", "contextlib", "dishka", "fast_depends", "litestar", "pluggy", "pytest_asyncio"),
+        *("pytest_trio", "taskiq_dependencies", "wireup"),
+    }
 )
 """The packages that run a generator as a context manager: its caller's code is the body of the block around the `yield`."""
 
@@ -167,6 +170,9 @@ def _is_generator(frame: FrameType) -> bool:
 
 
 def _runs_bodies(frame: FrameType) -> bool:
+    # Code that was generated, as that of dishka and wireup, has no module. It is that of whoever calls it.
+    while "__name__" not in frame.f_globals and frame.f_back is not None:
+        frame = frame.f_back
     return str(frame.f_globals.get("__name__")).partition(".")[0] in _RUN_BODIES
 
 

@@ -14,6 +14,7 @@ the functions of `at_shutdown`.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -37,6 +38,7 @@ from heliograph.instrumentation import Instrumentation, problems_of
 from heliograph.plugin_startup import PluginStartup
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.runtime.deadline import Deadline, run_within
+from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.loop import BackgroundLoop, Jobs
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
@@ -137,6 +139,8 @@ class Host:
         self._shutdown_functions: list[Callable[[float], bool | None]] = []
         self._restart_functions: list[Callable[[], None]] = []
         self._is_shut_down = False
+        self._blocks: list[None] = []  # one for each `with` block that the host is in; each change is one step
+        after_fork_in_child(self._forget_blocks)
         self._databases = Databases(databases or {}, self._background)
         self._database_tokens = self._create_token_handler()
         self._plugins = self._load_plugins(plugins)
@@ -488,6 +492,7 @@ class Host:
                 "a host cannot be shut down by a function that runs on its own loop; call shutdown() from another thread"
             )
         deadline = self._deadline(timeout_millis)
+        self._blocks.clear()  # if the host is entered after this, it ends with that block
         self._write_token_uses()
         succeeded = self.flush(deadline.remaining())
         # Removed from the host before they are called: a second shutdown must not call them again.
@@ -534,32 +539,48 @@ class Host:
         return Deadline(self.settings.flush_timeout_millis if timeout_millis is None else timeout_millis)
 
     def __enter__(self) -> Self:
-        self._restart()
+        self._enter()
         try:
             self._startup.ensure()
         except BaseException:  # Python does not call __exit__ if __enter__ raises
-            self.shutdown()
+            self.__exit__(None, None, None)
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.shutdown()
+        if self._leave():
+            self.shutdown()
 
     async def __aenter__(self) -> Self:
-        self._restart()
+        self._enter()
         try:
             await self.invoke_startup()
         except BaseException:
-            await self._shutdown_shielded()
+            await self.__aexit__(None, None, None)
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._shutdown_shielded()
+        if self._leave():
+            await self._shutdown_shielded()
+
+    def _enter(self) -> None:
+        self._restart()
+        self._blocks.append(None)
+
+    def _leave(self) -> bool:
+        """Note that a block has ended. Return True if it was the last one."""
+        with contextlib.suppress(IndexError):  # the block began before a fork, in the parent
+            self._blocks.pop()
+        return not self._blocks
+
+    def _forget_blocks(self) -> None:
+        # A child that enters the host ends with its own block, although the parent forked it inside of one.
+        self._blocks.clear()
 
     async def _shutdown_shielded(self) -> None:
         with anyio.CancelScope(shield=True):  # a cancelled scope must not skip the shutdown, which has its own deadline

@@ -388,6 +388,17 @@ def test_record_after_shutdown_is_rejected(tmp_path: Path) -> None:
     assert folders_in(tmp_path) == []
 
 
+def test_timeout_that_is_no_number_ends_nothing(tmp_path: Path) -> None:
+    """The error names the value, and records are still accepted."""
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        for method in (emit.processor.force_flush, emit.processor.shutdown):
+            with pytest.raises(TypeError, match="not '5'"):
+                method("5")
+        emit("after")
+        assert emit.processor.force_flush(60_000)
+    assert server.accepted == ["after"]
+
+
 def test_record_during_shutdown_is_accepted_or_rejected(tmp_path: Path) -> None:
     """Other threads emit at any moment. Every accepted record arrives, by this processor or by the next."""
     accepted = 0

@@ -6,6 +6,8 @@ import gc
 import threading
 import weakref
 
+import pytest
+
 from heliograph.runtime.at_exit import AtExit
 from otlp_receiver import Receiver
 from processes import otlp
@@ -63,7 +65,7 @@ def test_function_that_never_returns_does_not_keep_the_program_from_exiting() ->
     ran = python(
         """
 from heliograph.runtime.at_exit import AtExit
-AtExit(lambda: (report(called=True), time.sleep(3600)), 200, in_children=print)
+AtExit(lambda _: (report(called=True), time.sleep(3600)), 200, in_children=print)
 """
     )
 
@@ -75,7 +77,7 @@ def test_program_waits_for_the_function_until_the_timeout() -> None:
     ran = python(
         """
 from heliograph.runtime.at_exit import AtExit
-def function():
+def function(_):
     time.sleep(0.2)
     at_exit.cancel()
     report(thread=threading.current_thread().name)
@@ -90,7 +92,7 @@ at_exit = AtExit(function, 15_000, in_children=print)
 def test_function_is_not_called_after_cancel() -> None:
     """The thread has ended when `cancel` returns; a second `cancel` does nothing."""
     called = threading.Event()
-    at_exit = AtExit(called.set, 1000, in_children=called.set)
+    at_exit = AtExit(lambda _: called.set(), 1000, in_children=called.set)
 
     at_exit.cancel()
     at_exit.cancel()
@@ -101,7 +103,7 @@ def test_function_is_not_called_after_cancel() -> None:
 
 def test_nothing_is_kept_after_cancel() -> None:
     """A program that makes and shuts down many hosts keeps none of them for the interpreter's exit."""
-    at_exit = AtExit(lambda: None, 1000, in_children=print)
+    at_exit = AtExit(lambda _: None, 1000, in_children=print)
     reference = weakref.ref(at_exit)
 
     at_exit.cancel()
@@ -116,7 +118,7 @@ def test_child_of_a_cancelled_object_starts_no_thread() -> None:
     ran = python(
         """
 from heliograph.runtime.at_exit import AtExit
-at_exit = AtExit(lambda: report(called=True), 1000, in_children=lambda: report(called=True))
+at_exit = AtExit(lambda _: report(called=True), 1000, in_children=lambda: report(called=True))
 at_exit.cancel()
 if not os.fork():
     report(threads=[thread.name for thread in threading.enumerate()])
@@ -126,3 +128,16 @@ os.wait()
     )
 
     assert ran.only == {"threads": ["MainThread"]}
+
+
+@pytest.mark.parametrize(("timeout_millis", "given"), [(400, 200.0), (5000, 4500.0)])
+def test_function_has_time_for_its_last_report(timeout_millis: int, given: float) -> None:
+    """It is given less than the interpreter waits: if it uses up its time, the interpreter still waits for its end."""
+    ran = python(
+        f"""
+from heliograph.runtime.at_exit import AtExit
+AtExit(lambda given: report(given=given), {timeout_millis}, in_children=print)
+"""
+    )
+
+    assert ran.only == {"given": given}

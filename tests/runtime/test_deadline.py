@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextvars import ContextVar
+from datetime import timedelta
 
 import pytest
 
@@ -32,6 +34,21 @@ def test_remaining_time_falls_to_zero_and_not_below() -> None:
     assert deadline.remaining() <= first <= 10_000
     assert Deadline(0).remaining() == 0
     assert Deadline(-5).remaining() == 0
+
+
+@pytest.mark.parametrize("timeout_millis", ["5", None, True, b"5", [], timedelta(seconds=5)])
+def test_timeout_that_is_no_number_is_named(timeout_millis: object) -> None:
+    """It is a mistake of the program, such as a variable of the environment that was not converted."""
+    with pytest.raises(
+        TypeError, match="a timeout is a number of milliseconds, such as 5000, not " + re.escape(repr(timeout_millis))
+    ):
+        Deadline(timeout_millis)  # type: ignore[arg-type]
+
+
+def test_timeout_that_is_not_a_number() -> None:
+    """It would never pass."""
+    with pytest.raises(ValueError, match="not NaN"):
+        Deadline(float("nan"))
 
 
 @pytest.mark.parametrize("timeout_millis", [float("inf"), 1e300, MAX_MILLIS * 2])

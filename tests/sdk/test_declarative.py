@@ -107,6 +107,17 @@ def test_outbox_has_no_effect(tmp_path: Path) -> None:
     assert "the setting `outbox` has no effect" in ran.stderr
 
 
+def test_file_that_disables_telemetry(tmp_path: Path, receiver: Receiver) -> None:
+    """Nothing is emitted, nothing is lost, and no warning asks for a provider."""
+    file = write(tmp_path, HEAD, "disabled: true\n", TRACES, LOGS, endpoint=receiver.endpoint)
+
+    ran = python(WORK, OTEL_CONFIG_FILE=file)
+
+    assert ran.only == {"flushed": True}
+    assert "Provider is set" not in ran.stderr
+    assert (receiver.spans(), receiver.logs()) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [

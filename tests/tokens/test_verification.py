@@ -100,13 +100,31 @@ async def test_span_is_current_while_each_handler_runs(telemetry: Telemetry) -> 
 
 
 async def test_host_that_stops_early_has_a_verdict(telemetry: Telemetry) -> None:
-    """No handler recognized the token, when the host drops its handlers."""
-    handlers = trace_handlers([Named("one"), Named("two")], token_telemetry(telemetry))
+    """No handler recognized the token, if the host drops its handlers. It is recorded with the next operation."""
+    tokens = token_telemetry(telemetry)
+    handlers = trace_handlers([Named("one"), Named("two")], tokens)
     await handlers[0].verify_token(None, TOKEN)  # type: ignore[attr-defined]
-    assert verdicts(telemetry) == []
-
     del handlers
     gc.collect()
+    assert verdicts(telemetry) == []
+
+    [handler] = trace_handlers([Named("three", {"id": "a"})], tokens)
+    await handler.verify_token(None, "another")  # type: ignore[attr-defined]
+
+    assert [each[RESULT] for each in verdicts(telemetry)] == ["unrecognized", "valid"]
+
+
+async def test_destructor_takes_no_lock_of_a_provider(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may run in a garbage collection, in the middle of code of the provider that holds one."""
+    tokens = token_telemetry(telemetry)
+    handlers = trace_handlers([Named("one"), Named("two")], tokens)
+    await handlers[0].verify_token(None, TOKEN)  # type: ignore[attr-defined]
+    with monkeypatch.context() as patch:
+        patch.setattr(tokens, "end", pytest.fail)
+        del handlers
+        gc.collect()
+    tokens.end_abandoned()
+    tokens.end_abandoned()
 
     assert verdicts(telemetry) == [{RESULT: "unrecognized"}]
 

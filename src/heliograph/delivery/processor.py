@@ -326,11 +326,11 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
 
         A second call does nothing. Records that are emitted from now on are rejected, and counted.
         """
+        deadline = Deadline(timeout_millis)  # first: nothing is shut down if the time is none
         with self._lock:
             was_shut_down, self._is_shut_down = self._is_shut_down, True
         if was_shut_down:
             return
-        deadline = Deadline(timeout_millis)
         if self._wait_acknowledged(timeout_millis):
             self._worker.send_orphans(deadline)  # own records first: orphans have waited for some process anyway
         else:

@@ -22,29 +22,35 @@ may be a thread of the system, from before the program replaced the functions of
 from __future__ import annotations
 
 import atexit
+import functools
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from heliograph.runtime.child_exit import ChildExit
 from heliograph.runtime.deadline import run_within
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.greenlets import threads_are_greenlets
 
+_REPORT_MILLIS: Final = 500.0
+"""The part of the time that a function should keep for its last steps, such as a report of what was not delivered."""
+
 
 class AtExit:
     """Calls a function when the interpreter exits, and lets the interpreter exit after a timeout in any case.
 
     Args:
-        function: The function. It runs in a thread of its own.
-        timeout_millis: The longest time that the interpreter waits for the function, in milliseconds.
+        function: The function. It runs in a thread of its own. It gets the milliseconds after which it should come to its end.
+        timeout_millis: The longest time that the interpreter waits for the function, in milliseconds. It is longer than the time
+            that the function gets: after it, the function would be cut off in the middle of its last report.
         in_children: Called in place of the function in a child process that ends by `os._exit`; see `ChildExit`. It has to
             return in time.
     """
 
     def __init__(
-        self, function: Callable[[], object], timeout_millis: float, *, in_children: Callable[[], object]
+        self, function: Callable[[float], object], timeout_millis: float, *, in_children: Callable[[], object]
     ) -> None:
-        self._function = function
+        self._function = functools.partial(function, max(timeout_millis / 2, timeout_millis - _REPORT_MILLIS))
         self._timeout_seconds = timeout_millis / 1000
         self._cancelled = False
         self._start_thread()

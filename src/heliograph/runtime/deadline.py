@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextvars
+import math
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from numbers import Real
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -21,9 +23,18 @@ class Deadline:
 
     Args:
         timeout_millis: The time until the deadline, in milliseconds. More than `MAX_MILLIS` counts as `MAX_MILLIS`.
+
+    Raises:
+        TypeError: The time is not a number.
+        ValueError: The time is not a number (NaN).
     """
 
     def __init__(self, timeout_millis: float) -> None:
+        number: object = timeout_millis
+        if isinstance(number, bool) or not isinstance(number, Real):
+            raise TypeError(f"a timeout is a number of milliseconds, such as 5000, not {timeout_millis!r}")
+        if math.isnan(timeout_millis):
+            raise ValueError("a timeout is a number of milliseconds, such as 5000, not NaN")
         self._end = time.monotonic() + min(timeout_millis, MAX_MILLIS) / 1000
 
     def remaining(self) -> float:

@@ -22,9 +22,6 @@ from heliograph.telemetry.providers import is_disabled
 
 logger: Final = SafeLogger(SCOPE)
 
-_REPORT_MILLIS: Final = 500.0
-"""The part of the time of an exit that is kept for stopping exporters, and for reports of what was not delivered."""
-
 
 def configure(
     settings: Settings | None = None,
@@ -79,14 +76,10 @@ def configure(
         )
     host = Host(settings, plugins=plugins, events=events, databases=databases)
 
-    def shut_down_at_exit() -> None:
-        timeout_millis = settings.flush_timeout_millis
-        host.shutdown(max(timeout_millis / 2, timeout_millis - _REPORT_MILLIS))
-
     def set_up() -> None:
         for owned in set_up_providers(os.environ, *TelemetrySignal, settings=settings):
             host.at_shutdown(owned.shutdown)
-        at_exit = AtExit(shut_down_at_exit, settings.flush_timeout_millis, in_children=host.flush)
+        at_exit = AtExit(host.shutdown, settings.flush_timeout_millis, in_children=host.flush)
         host.at_shutdown(lambda _: at_exit.cancel())
 
     set_up()

@@ -9,12 +9,16 @@ The providers belong to the SDK, which shuts them down when the interpreter exit
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
+
+from opentelemetry.metrics import NoOpMeterProvider, set_meter_provider
+from opentelemetry.trace import NoOpTracerProvider, set_tracer_provider
 
 from heliograph.errors import SettingsError
 from heliograph.sdk.exporters import TelemetrySignal
 from heliograph.telemetry.missing_providers import CONFIG_FILE
+from heliograph.telemetry.otel_api import NoOpLoggerProvider, set_logger_provider
 
 PACKAGE: Final = "opentelemetry-configuration"
 
@@ -24,9 +28,15 @@ _FIELDS: Final[Mapping[TelemetrySignal, str]] = {
     TelemetrySignal.METRICS: "meter_provider",
 }
 
+_DISABLE: Final[Mapping[TelemetrySignal, Callable[[], None]]] = {
+    TelemetrySignal.TRACES: lambda: set_tracer_provider(NoOpTracerProvider()),
+    TelemetrySignal.LOGS: lambda: set_logger_provider(NoOpLoggerProvider()),
+    TelemetrySignal.METRICS: lambda: set_meter_provider(NoOpMeterProvider()),
+}
+
 
 def set_up_from_file(path: str, missing: Collection[TelemetrySignal]) -> None:
-    """Set the global providers of the missing signals as the file says.
+    """Set the global providers of the missing signals as the file says. If it says ``disabled: true``, they are those that do nothing.
 
     Args:
         path: The file.
@@ -46,5 +56,8 @@ def set_up_from_file(path: str, missing: Collection[TelemetrySignal]) -> None:
         for signal in _FIELDS.keys() - missing:
             setattr(config, _FIELDS[signal], None)
         configure_sdk(config)
+        if config.disabled:
+            for signal in missing:
+                _DISABLE[signal]()
     except Exception as error:  # the components that the file names may raise anything
         raise SettingsError([f"{CONFIG_FILE}: {path!r} cannot be used: {error}"]) from error

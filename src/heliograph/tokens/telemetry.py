@@ -7,8 +7,9 @@ recorded nowhere: not in the span, and not in a log line about a provider that f
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Token
 from typing import Final, TypeVar
 
@@ -74,6 +75,8 @@ class TokenTelemetry:
         self.actor = actor
         self.lifecycle = lifecycle
         self._failures = LimitedLog(logger)
+        # A destructor adds to it. It may run in the middle of any line, in a garbage collection, and while a provider holds a lock.
+        self._abandoned: deque[TokenOperation] = deque()
         self._verifications = metrics.token_verifications
         for result in RESULTS:
             self._verifications.begin(result)
@@ -126,6 +129,8 @@ class TokenTelemetry:
 
     def begin(self, name: SpanName) -> TokenOperation:
         """Begin an operation, which `end` records."""
+        if self._abandoned:
+            self.end_abandoned()
         parent, span, context = get_current_span(), None, None
         try:
             tracer = self._tracer()
@@ -161,6 +166,16 @@ class TokenTelemetry:
             self._log_failure(error)
         if operation.name is TOKEN_VERIFY:
             self._end_verification(operation.result, operation.token_id, operation.handler)
+
+    def abandon(self, operation: TokenOperation) -> None:
+        """Let the next operation, or `end_abandoned`, end this one. A destructor may call it, because it takes no lock."""
+        self._abandoned.append(operation)
+
+    def end_abandoned(self) -> None:
+        """End the operations that were abandoned."""
+        while self._abandoned:
+            with suppress(IndexError):  # another thread ends the last one
+                self.end(self._abandoned.popleft())
 
     def _end_verification(self, result: str, token_id: str | None, handler: str | None) -> None:
         """Count the verdict, and make the event of a rejection."""

@@ -3,7 +3,7 @@
 A host asks its handlers in turn until one accepts or rejects the token. `None` means "not mine", so the answer of a single handler
 cannot say how many requests had no good token. A `Verification` is shared by the proxies of all handlers that the host got from one
 call of the hook. It begins with the first handler that is asked, and ends with the one that decides; or, as ``unrecognized``,
-with the last one; or, if the host stops earlier, when the host drops the handlers.
+with the last one; or, if the host stops earlier and drops the handlers, with the next operation on a token.
 
 A host usually gets new handlers for each token. One that keeps them may verify many tokens, also at the same time, so each token that
 is being verified has an operation of its own.
@@ -163,8 +163,9 @@ class Verification:
         self._telemetry.end(attempt.operation)
 
     def __del__(self) -> None:
-        for token, attempt in list(self._attempts.items()):
-            self._give_up(token, attempt)
+        for attempt in self._attempts.values():
+            attempt.operation.result = UNRECOGNIZED
+            self._telemetry.abandon(attempt.operation)
 
 
 def set_actor(operation: TokenOperation, name: str, token: str, actor: Actor) -> Actor:

@@ -76,9 +76,9 @@ def set_ups(monkeypatch: pytest.MonkeyPatch) -> SetUps:
 
 
 @pytest.fixture
-def at_exit(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Callable[[], object], float]]:
+def at_exit(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Callable[[float], object], float]]:
     """The functions that would be called at exit, each with its timeout."""
-    registered: list[tuple[Callable[[], object], float]] = []
+    registered: list[tuple[Callable[[float], object], float]] = []
 
     def register(function: Callable[[], object], timeout_millis: float, *, in_children: Callable[[], object]) -> None:
         assert callable(in_children)
@@ -140,7 +140,10 @@ def test_startup_sets_every_provider_if_the_environment_or_an_outbox_asks_for_ex
 
 
 def test_all_owned_providers_are_shut_down_at_exit_once(
-    set_ups: SetUps, at_exit: list[tuple[Callable[[], object], float]], monkeypatch: pytest.MonkeyPatch, clock: Clock
+    set_ups: SetUps,
+    at_exit: list[tuple[Callable[[float], object], float]],
+    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
 ) -> None:
     """All global providers are flushed before. A second Datasette in the process registers nothing more."""
     flushes: list[float] = []
@@ -152,7 +155,7 @@ def test_all_owned_providers_are_shut_down_at_exit_once(
         providers.shut_down_at_exit(timeout)
 
     [(shutdown, timeout)] = at_exit
-    shutdown()
+    shutdown(timeout)
 
     assert timeout == 100
     assert flushes == pytest.approx([100])
@@ -171,7 +174,7 @@ def test_all_owned_providers_are_shut_down_at_exit_once(
 )
 def test_short_command_does_not_wait_long_for_the_backend(
     set_ups: SetUps,
-    at_exit: list[tuple[Callable[[], object], float]],
+    at_exit: list[tuple[Callable[[float], object], float]],
     group: click.Group | None,
     command: click.Command | None,
     timeout: int,
@@ -188,7 +191,7 @@ def test_short_command_does_not_wait_long_for_the_backend(
 
 
 def test_short_command_waits_no_longer_than_the_settings_say(
-    set_ups: SetUps, at_exit: list[tuple[Callable[[], object], float]]
+    set_ups: SetUps, at_exit: list[tuple[Callable[[float], object], float]]
 ) -> None:
     """The limit of commands only makes the time shorter."""
     providers = ProcessProviders(ENDPOINT)
@@ -244,7 +247,7 @@ def test_server_that_starts_after_another_has_the_whole_timeout(
 
 
 def test_nothing_is_registered_for_exit_without_owned_providers(
-    set_ups: SetUps, at_exit: list[tuple[Callable[[], object], float]]
+    set_ups: SetUps, at_exit: list[tuple[Callable[[float], object], float]]
 ) -> None:
     """A dormant plugin starts no thread."""
     providers = ProcessProviders({})

@@ -98,11 +98,12 @@ class InstanceState:
         return trace_handlers(self._ordered(handlers), self._tokens, base=TokenHandler, rejection_class=TokenInvalid)
 
     async def end_tokens(self, timeout_millis: float) -> None:
-        """Write the uses of tokens that are not written yet, and close a database that holds tokens alone.
+        """Record the verifications that were abandoned, write the uses of tokens that are not written yet, and close a database of tokens alone.
 
         Args:
             timeout_millis: The time for which it waits for events of tokens that are being tracked.
         """
+        self._tokens.end_abandoned()
         await self.tracker.wait(timeout_millis / 1000)
         if self.database_tokens is None:
             return

@@ -100,7 +100,7 @@ class ProcessProviders:
             from heliograph.runtime.at_exit import AtExit  # here, because a plugin that exports nothing needs none
 
             self._exit_is_set = True
-            AtExit(lambda: self._shutdown(timeout_millis), timeout_millis, in_children=lambda: flush(timeout_millis))
+            AtExit(self._shutdown, timeout_millis, in_children=lambda: flush(timeout_millis))
 
     def _set_up(self, *signals: TelemetrySignal, settings: Settings | None = None) -> None:
         has_outbox = settings is not None and settings.outbox is not None
