@@ -278,6 +278,19 @@ def test_full_outbox_drops_the_oldest_records_by_policy(tmp_path: Path) -> None:
     assert len(arrived) + dropped >= 300
 
 
+def test_each_record_arrives_or_is_counted_as_dropped(tmp_path: Path) -> None:
+    """This includes records that are being sent while their segment is deleted."""
+    with serving() as server:
+        with logging_to(tmp_path, server.endpoint, max_bytes=600_000, when_full=OutboxFullPolicy.DROP_OLDEST) as emit:
+            for number in range(3000):
+                emit(f"{number} ".ljust(2000, "."))
+            emit.processor.force_flush(60_000)
+            dropped = emit.processor.counts.by_reason(OUTBOX_REJECTED).get("dropped_oldest", 0)
+            assert emit.processor.counts.total(OUTBOX_ACCEPTED) == 3000
+
+    assert len(set(server.accepted)) == len(server.accepted) == 3000 - dropped
+
+
 def test_flush_reports_dropped_records_once(tmp_path: Path) -> None:
     """The storages count them through the processor, in the thread that emits."""
     with serving() as server, logging_to(tmp_path, server.endpoint) as emit:

@@ -173,7 +173,8 @@ Known limits
 - Records that are damaged at the end of a journal whose process has ended are counted by the lengths of their frames, as far as these can be followed, and
   as at least one: the true number cannot be known.
 - If a server refuses a single record as invalid and asks to wait, another record is tried at once.
-- A record that is dropped while it is being sent may be counted as dropped, and arrive all the same.
+- A record that is dropped while it is being sent is counted as dropped if the request fails. The server may have stored it
+  before, all the same.
 - A thread that drops segments logs and counts while it holds the writer's lock. If the handler of a signal interrupts logging
   or counting on another thread, and emits, the two can wait for each other.
 - A handler of a signal that calls ``shutdown`` in the middle of an ``emit`` of its own thread, and then returns to it, closes

@@ -147,7 +147,11 @@ class ResourceStorage:
             if self.durable:
                 sync_folder(self.outbox.directory)  # a power cut may take a new name with all that is below it
             reader = JournalReader(
-                lock.folder, is_live=True, on_deleted=self.outbox.space.note_freed, begin_after=self._lost_until
+                lock.folder,
+                is_live=True,
+                on_deleted=self.outbox.space.note_freed,
+                on_dropped=self.on_dropped,
+                begin_after=self._lost_until,
             )
             writer = JournalWriter(
                 lock.folder,
@@ -190,8 +194,7 @@ class ResourceStorage:
     def _drop_oldest_segment(self, folder: Path, on_dropped: Callable[[int], None]) -> bool:
         """Delete the oldest segment. Return False if it is the one that is being written.
 
-        The worker may be reading it right now. Its open file stays readable after the deletion, so it reads on to the end:
-        a record may be counted as dropped, and arrive all the same.
+        The worker may be sending records of it right now. They are counted only if no server accepts them.
         """
         found = segments(folder)
         if len(found) < _MIN_SEGMENTS or self._reader is None:

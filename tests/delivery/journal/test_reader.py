@@ -307,15 +307,21 @@ def test_records_that_were_given_up_are_not_damaged(tmp_path: Path) -> None:
 
 
 def test_acknowledged_records_are_not_given_up(tmp_path: Path) -> None:
-    """They are not counted, because they were delivered."""
+    """They are not counted, because they were delivered. Those that are being sent are counted if they are not."""
     write(tmp_path, records(20)).close()
-    reader = JournalReader(tmp_path, is_live=True)
+    dropped: list[int] = []
+    reader = JournalReader(tmp_path, is_live=True, on_dropped=dropped.append)
     reader.read(max_bytes=10**9, max_records=10)
-    reader.acknowledge(8)
+    reader.acknowledge(7)
 
-    assert reader.give_up_before(11) == 2
+    assert reader.give_up_before(11) == 0
     assert reader.give_up_before(5) == 0
     assert reader.give_up_before(13) == 2
+    reader.acknowledge(8)
+    assert dropped == []
+    reader.rewind()
+    reader.rewind()
+    assert dropped == [2]
     reader.close()
 
 

@@ -228,9 +228,16 @@ def test_proxy_url_gets_a_scheme() -> None:
     """Only HTTP proxies are supported."""
     assert proxy_url("proxy:3128") == "http://proxy:3128"
     assert proxy_url("http://user:password@proxy:3128") == "http://user:password@proxy:3128"
-    for value in ("https://proxy", "socks5://proxy", "http://", "a b"):
+    for value in ("https://proxy", "ftp://proxy", "socks5://proxy", "http://", "a b"):
         with pytest.raises(ValueError, match=r"it |only "):
             proxy_url(value)
+
+
+def test_proxy_over_tls_is_an_error_that_names_the_way_out() -> None:
+    """The address may contain a password, so it is not in the message."""
+    with pytest.raises(ValueError, match=r"by http:// only .* NO_PROXY") as error:
+        proxy_url("https://user:canary@proxy:1080")
+    assert "canary" not in str(error.value)
 
 
 def test_socks_proxy_is_named() -> None:

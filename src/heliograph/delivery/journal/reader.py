@@ -1,10 +1,12 @@
 """Reads the journal of one folder, whatever happened to its files.
 
 A `JournalReader` belongs to one thread: the worker of the process that writes the journal, or the thread that owns an orphan.
-Two things happen on other threads meanwhile, without a lock, because each is one assignment of a number that only grows:
+Two things happen on other threads meanwhile:
 
-- a thread that appends calls `give_up_before`, before it deletes the oldest segment to make room;
-- metrics and `force_flush` read `acknowledged` and `oldest`.
+- metrics and `force_flush` read `acknowledged` and `oldest`, without a lock, because each is one assignment of a number that only grows;
+- a thread that appends calls `give_up_before`, before it deletes the oldest segment to make room. `_reading` guards the sequences
+  from which records are read, sent and given up (`_next`, `_read_until`, `_given_up_before`, `_given_up`), so that each record is either
+  read or given up. The reader holds it while it reads the records of a batch, and never while it logs.
 
 The writer appends to the last segment while this module reads it. A frame's length is written last, so a frame is there as a
 whole or not at all, and the frames of a segment are complete as soon as the next segment exists.
@@ -23,6 +25,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
@@ -54,6 +57,7 @@ class JournalReader:
         is_live: True if a writer still appends to the folder. Then the end of the last segment is not the end of the journal.
         read_only: True if no file may be changed, to look at a folder whose lock another process holds.
         on_deleted: Called after a segment was deleted.
+        on_dropped: Called with the number of records that were given up while they were sent, if no server accepted them.
         begin_after: The sequence before the first one, in a folder that takes the place of a lost one.
 
     Attributes:
@@ -72,12 +76,15 @@ class JournalReader:
         is_live: bool,
         read_only: bool = False,
         on_deleted: Callable[[], None] = lambda: None,
+        on_dropped: Callable[[int], None] | None = None,
         begin_after: int = 0,
     ) -> None:
         self._folder = folder
         self._is_live = self.is_own = is_live
         self._read_only = read_only
         self._on_deleted = on_deleted
+        self._on_dropped = on_dropped
+        self._reading = threading.Lock()
         self._segment: SegmentReader | None = None
         self._header: Header | None = None  # of a segment that was open, in case that the next ones are damaged
         self._finished = 0  # the first sequence of the last segment that was read to its end
@@ -90,7 +97,8 @@ class JournalReader:
         if has_records and last_sequence(folder) < self.acknowledged:
             logger.error("The cursor of %s is beyond its newest record: its records are sent, perhaps again.", folder)
             self.acknowledged = 0
-        self._next = self.acknowledged + 1
+        self._next = self._read_until = self.acknowledged + 1
+        self._given_up: list[tuple[int, int]] = []  # ranges of records that were given up after they were read
         # Records before the oldest segment were acknowledged, or given up and counted by another reader: not damaged.
         self._given_up_before = next((first for first, _ in self._segments()), 0)
         self._reported_damaged = 0
@@ -107,7 +115,9 @@ class JournalReader:
                 next `read`.
         """
         while (segment := self._segment or self._open_next()) is not None:
-            entries = self._entries(segment, max_bytes, max_records)
+            with self._reading:
+                entries = self._entries(segment, max_bytes, max_records)
+                self._read_until = max(self._read_until, self._next if entries else 0)
             if entries:
                 self.oldest = self.oldest or entries[0]
                 return Batch(header=segment.header, entries=tuple(entries))
@@ -205,9 +215,14 @@ class JournalReader:
 
     def rewind(self) -> None:
         """Read on from the first record that is not acknowledged, so that records whose request failed come again."""
-        # Closing comes last: if it raises, the reader is rewound all the same.
-        self._next = self.acknowledged + 1
+        with self._reading:
+            self._next = self._read_until = self.acknowledged + 1
+            dropped = sum(max(0, end - max(start, self._next)) for start, end in self._given_up)
+            self._given_up.clear()
+        if dropped and self._on_dropped is not None:
+            self._on_dropped(dropped)
         self._finished = 0
+        # Last: if it raises, the reader is rewound all the same.
         self.close()
 
     def acknowledge(self, sequence: int) -> None:
@@ -243,11 +258,16 @@ class JournalReader:
         This is called by a thread that appends, not by the reader's own.
 
         Returns:
-            The number of records that were given up: those before the sequence that are not acknowledged.
+            The number of records that were given up: those before the sequence that were not read yet. Those that are being sent may
+            be accepted. If they are not, `rewind` counts them.
         """
-        waiting_from = self.waiting_from
-        self._given_up_before = max(self._given_up_before, sequence)
-        return max(0, sequence - waiting_from)
+        with self._reading:
+            unread_from = max(self.waiting_from, self._read_until)
+            being_sent = [*self._given_up, (self.waiting_from, min(self._read_until, sequence))]
+            self._given_up = [(start, end) for start, end in being_sent if end > max(start, self.acknowledged + 1)]
+            self._given_up_before = max(self._given_up_before, sequence)
+            self._next = max(self._next, sequence)
+            return max(0, sequence - unread_from)
 
     @property
     def waiting_from(self) -> int:

@@ -162,6 +162,12 @@ def proxy_url(value: str) -> str:
             f"it is a SOCKS proxy ({scheme}://), and the outbox supports HTTP proxies only; name one, or list the host of the "
             "endpoint in NO_PROXY"
         )
+    if scheme == "https":
+        # A tunnel would be TLS inside of TLS, which Python's sockets cannot do; only the proxy would be hidden by it.
+        raise ValueError(
+            "the outbox speaks to proxies by http:// only (with a server of https://, what passes through the proxy is encrypted all "
+            "the same); name its http:// port, or list the host of the endpoint in NO_PROXY"
+        )
     if scheme != "http":
         raise ValueError("only proxies whose URL begins with http:// are supported")
     _check_parts(url)
