@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_damaged_file_that_cannot_be_deleted_is_an_error(tmp_path: Path, monkeyp
     def fail(path: Path, **_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "unlink", fail)
+    monkeypatch.setattr(os, "unlink", fail)
     result = run("damaged", "delete", "--all", "--directory", tmp_path)
 
     assert result.exit_code == 2

@@ -318,15 +318,15 @@ def test_dropped_records_do_not_count_as_damaged(tmp_path: Path, monkeypatch: py
     storage = storage_in(tmp_path, max_bytes=3 * SEGMENT_BYTES, dropped=dropped)
     storage.append(SCOPE, encoded_record("r", size=500))
     [reader] = storage.sources()
-    unlink = Path.unlink
+    unlink = os.unlink
 
-    def unlink_and_read(path: Path, missing_ok: bool = False) -> None:
-        unlink(path, missing_ok)
+    def unlink_and_read(name: str, **options: int) -> None:
+        unlink(name, **options)
         while reader.read(max_bytes=10**6, max_records=100):
             pass
         reader.rewind()
 
-    monkeypatch.setattr(Path, "unlink", unlink_and_read)
+    monkeypatch.setattr(os, "unlink", unlink_and_read)
     while len(dropped) < 3:
         storage.append(SCOPE, encoded_record("r", size=500))
 
@@ -338,11 +338,11 @@ def test_segment_that_cannot_be_deleted_is_counted_once(tmp_path: Path, monkeypa
     dropped: list[int] = []
     storage = storage_in(tmp_path, max_bytes=3 * SEGMENT_BYTES, dropped=dropped)
 
-    def fail(path: Path, missing_ok: bool = False) -> None:
+    def fail(name: str, **options: int) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", fail)
+        patch.setattr(os, "unlink", fail)
         while len(storage.memory) < 2:  # after a failure
             storage._failed_at = None
             storage.append(SCOPE, encoded_record("r", size=500))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,17 +18,28 @@ from delivery.prepared import (
     FOLDERS,
     SOMEBODY,
     content_below,
+    file_in_place_of_a_folder,
+    folder_that_others_may_change,
     hard_linked_segment,
+    link_to_folder,
     needs_root,
     planted,
 )
 from delivery.servers import serving
-from heliograph.delivery import trust
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import segments
-from heliograph.delivery.trust import UntrustedEntryError, check_file, check_folder, delete_file, open_file
+from heliograph.delivery.trust import (
+    UntrustedEntryError,
+    check_file,
+    check_folder,
+    create_folder,
+    delete_file,
+    delete_folder,
+    move,
+    open_file,
+)
 from heliograph.errors import OutboxError
 
 
@@ -203,14 +217,15 @@ def test_file_that_is_replaced_while_it_is_opened_is_not_used(tmp_path: Path, mo
     theirs, path = tmp_path / "theirs", tmp_path / "cursor"
     theirs.write_text("mine")
     path.write_text("ours")
-    real = trust.check_file
+    real = os.open
 
-    def check_and_replace(file: Path, directory: Path) -> None:
-        real(file, directory)
-        file.unlink()
-        file.hardlink_to(theirs)
+    def replace_and_open(name: str | Path, *arguments: Any, **options: Any) -> int:
+        if name == "cursor":
+            path.unlink()
+            path.hardlink_to(theirs)
+        return real(name, *arguments, **options)
 
-    monkeypatch.setattr(trust, "check_file", check_and_replace)
+    monkeypatch.setattr(os, "open", replace_and_open)
     with pytest.raises(UntrustedEntryError, match="2 links"):
         open_file(path, os.O_RDONLY, tmp_path)
     assert theirs.read_text() == "mine"
@@ -222,9 +237,10 @@ def test_deleted_file_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path.write_text("ours")
     real = os.open
 
-    def open_and_delete(*arguments: object) -> int:
-        descriptor = real(*arguments)  # type: ignore[arg-type]
-        path.unlink()
+    def open_and_delete(name: str | Path, *arguments: Any, **options: Any) -> int:
+        descriptor = real(name, *arguments, **options)
+        if name == "cursor":
+            path.unlink()
         return descriptor
 
     monkeypatch.setattr(os, "open", open_and_delete)
@@ -235,6 +251,7 @@ def test_deleted_file_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_errors_name_the_entry_and_the_reason(tmp_path: Path) -> None:
     """A person must find out what to do."""
+    (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "file").chmod(0o602)
     with pytest.raises(UntrustedEntryError, match=r"file is not used: others may write to it"):
@@ -242,7 +259,7 @@ def test_errors_name_the_entry_and_the_reason(tmp_path: Path) -> None:
     with pytest.raises(UntrustedEntryError, match="not a real folder"):
         check_folder(tmp_path / "file")
     with pytest.raises(UntrustedEntryError, match="not a regular file"):
-        delete_file(tmp_path, tmp_path)
+        delete_file(tmp_path / "folder", tmp_path)
 
 
 def test_folder_of_a_file_system_without_owners_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,3 +296,88 @@ def test_prepared_segment_is_reported_once(tmp_path: Path, caplog: pytest.LogCap
         reader.rewind()
 
     assert caplog.text.count("passed over") == 1
+
+
+def swap(monkeypatch: pytest.MonkeyPatch, folder: Path, elsewhere: Path) -> None:
+    """Let somebody put a link in the place of a folder in the moment after it was opened."""
+    real = os.open
+
+    def open_and_swap(name: str | Path, *arguments: Any, **options: Any) -> int:
+        descriptor = real(name, *arguments, **options)
+        if name == folder.name and not folder.is_symlink():
+            folder.rename(folder.with_name("moved"))
+            folder.symlink_to(elsewhere)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", open_and_swap)
+
+
+def use_a_file(folder: Path, box: Path) -> None:
+    os.close(open_file(folder / "letter.txt", os.O_RDWR | os.O_CREAT, box))
+
+
+def delete_a_file(folder: Path, box: Path) -> None:
+    delete_file(folder / "letter.txt", box)
+
+
+def create_a_folder(folder: Path, box: Path) -> None:
+    create_folder(folder / "damaged", box)
+
+
+def delete_a_folder(folder: Path, box: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        delete_folder(folder / "damaged", box)
+
+
+def move_a_file(folder: Path, box: Path) -> None:
+    with contextlib.suppress(FileNotFoundError, UntrustedEntryError):
+        move(folder / "letter.txt", folder / "cursor", box)
+
+
+USES = [use_a_file, delete_a_file, create_a_folder, delete_a_folder, move_a_file]
+
+
+@pytest.mark.parametrize("use", USES)
+def test_folder_that_is_swapped_for_a_link_leads_nowhere(
+    tmp_path: Path, use: Callable[[Path, Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the check and the use: nothing outside of the outbox is read, created, changed or deleted."""
+    box, elsewhere = tmp_path / "box", planted(tmp_path)
+    folder = box / "1-00000000"
+    folder.mkdir(parents=True, mode=0o700)
+    before = content_below(elsewhere), sorted(elsewhere.iterdir())
+    swap(monkeypatch, folder, elsewhere)
+    use(folder, box)
+
+    assert folder.is_symlink()
+    assert (content_below(elsewhere), sorted(elsewhere.iterdir())) == before
+
+
+@pytest.mark.parametrize("use", [use_a_file, delete_a_file, create_a_folder])
+@pytest.mark.parametrize("prepare", [link_to_folder, file_in_place_of_a_folder, folder_that_others_may_change])
+def test_entry_of_a_prepared_folder_is_not_used(
+    tmp_path: Path, prepare: Callable[[Path, Path], Path], use: Callable[[Path, Path], None]
+) -> None:
+    """Each folder on the way is judged."""
+    (tmp_path / "box").mkdir()
+    folder = prepare(tmp_path / "box", tmp_path)
+    before = content_below(folder)
+    with pytest.raises(UntrustedEntryError):
+        use(folder, tmp_path / "box")
+    assert content_below(folder) == before
+
+
+def test_folder_that_cannot_be_opened_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no attack."""
+    (tmp_path / "1-00000000").mkdir(mode=0o700)
+    real = os.open
+
+    def fail(name: str | Path, *arguments: Any, **options: Any) -> int:
+        if name == "1-00000000":
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real(name, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", fail)
+    with pytest.raises(OSError, match="open files") as error:
+        open_file(tmp_path / "1-00000000" / "lock", os.O_RDONLY, tmp_path)
+    assert not isinstance(error.value, UntrustedEntryError)

@@ -16,6 +16,7 @@ from heliograph.cli.terminal import echo, echo_lines
 from heliograph.delivery.dead_letters import DeadLetter, DeadLetters
 from heliograph.delivery.journal.batch import decode_record
 from heliograph.delivery.requeue import requeue as requeue_letters
+from heliograph.delivery.trust import delete_file, delete_folder
 from heliograph.errors import OutboxError
 from heliograph.otlp import to_json_document
 from heliograph.values.text import counted, display
@@ -137,15 +138,15 @@ def delete_damaged(names: tuple[str, ...], directory: Path | None, *, every: boo
         raise click.ClickException(f"there is no damaged file {', '.join(missing)}; nothing was deleted")
     chosen = [path for name, path in files.items() if every or name in names]
     for path in chosen:
-        _delete(path)
+        _delete(path, box.directory)
     echo(f"Deleted: {len(chosen)}.")
 
 
-def _delete(path: Path) -> None:
+def _delete(path: Path, directory: Path) -> None:
     """Delete a file, and its folder if that is empty then."""
     try:
-        path.unlink(missing_ok=True)
+        delete_file(path, directory)
     except OSError as error:
         raise OutboxError(path, f"it cannot be deleted: {error.strerror}") from error
     with contextlib.suppress(OSError):
-        path.parent.rmdir()
+        delete_folder(path.parent, directory)

@@ -43,7 +43,15 @@ from heliograph.delivery.journal.cursor import CURSOR_NAMES, remove_cursor
 from heliograph.delivery.journal.reader import DAMAGED
 from heliograph.delivery.journal.segment import segments, stat_or_none
 from heliograph.delivery.space import Space
-from heliograph.delivery.trust import UntrustedEntryError, check_file, check_folder, delete_file, open_file
+from heliograph.delivery.trust import (
+    UntrustedEntryError,
+    check_file,
+    check_folder,
+    create_folder,
+    delete_file,
+    move,
+    open_file,
+)
 from heliograph.errors import OutboxError
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
@@ -129,7 +137,7 @@ class FolderLock:
 
     def _delete_files(self) -> None:
         outbox = self.folder.parent
-        _keep_damaged(self.folder, outbox / DAMAGED)
+        _keep_damaged(self.folder, outbox)
         # Segments before the cursor: without it, a segment that is still there would be sent again.
         for _, path in segments(self.folder, with_renamed=True):
             delete_file(path, outbox)
@@ -142,14 +150,13 @@ class FolderLock:
         self.folder.rmdir()
 
 
-def _keep_damaged(folder: Path, kept: Path) -> None:
+def _keep_damaged(folder: Path, outbox: Path) -> None:
     """Move the damaged bytes of a folder to a place where they outlive it."""
-    damaged = folder / DAMAGED
+    damaged, kept = folder / DAMAGED, outbox / DAMAGED
     if os.path.lexists(damaged):
         check_folder(damaged)
-        kept.mkdir(mode=0o700, exist_ok=True)
-        check_folder(kept)
-        damaged.rename(kept / folder.name)
+        create_folder(kept, outbox)
+        move(damaged, kept / folder.name, outbox)
 
 
 class OutboxDirectory:

@@ -40,6 +40,7 @@ from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.salvage import cut_back, salvage
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter, NotSyncedError, sync_folder
+from heliograph.delivery.trust import delete_file
 from heliograph.errors import OutboxFull
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
@@ -203,7 +204,7 @@ class ResourceStorage:
         # Given up before the file is gone: else the worker could find the gap first, and count the records as damaged, too.
         dropped = self._reader.give_up_before(next_sequence)
         try:
-            path.unlink(missing_ok=True)
+            delete_file(path, folder.parent)
         finally:
             if dropped:  # also if the file could not be deleted: a second attempt would not count them again
                 on_dropped(dropped)

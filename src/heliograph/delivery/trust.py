@@ -10,6 +10,11 @@ credentials. So each entry is judged before it is used, and again after it was o
 
 An entry that fails is never read, changed or deleted. The directory of the outbox itself is the user's choice, and is not judged.
 
+Between the check and the use, somebody who can write to the directory could put a link in the place of a folder. So what is opened, created,
+renamed or deleted is reached from the directory down: each folder on the way is opened, without following links, and judged as
+open. The last step then names an entry of that open folder, wherever its name leads by then. Only SQLite, which opens ``dead.db`` by its path,
+cannot do that: it creates no file, and a file of another kind is not changed.
+
 All functions are pure in the sense that they keep no state. Any thread may call them.
 """
 
@@ -19,6 +24,8 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +35,9 @@ _OPEN_SAFELY: Final = (
     # Opening a pipe would wait for its other end.
     | getattr(os, "O_NONBLOCK", 0)
 )
+_OPEN_FOLDER: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+_NO_FOLDER: Final = (errno.ENOTDIR, errno.ELOOP)
+"""The errors of opening a folder that is a link or a file."""
 
 
 class UntrustedEntryError(OSError):
@@ -51,10 +61,7 @@ def check_folder(path: Path) -> None:
         UntrustedEntryError: Somebody else may have prepared it.
         OSError: It is not there, or cannot be examined.
     """
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise UntrustedEntryError(path, "it is not a real folder")
-    _check_owner(path, path.parent, found)
+    _check_real_folder(path, path.parent, path.lstat())
 
 
 def check_file(path: Path, directory: Path) -> None:
@@ -83,16 +90,17 @@ def open_file(path: Path, flags: int, directory: Path) -> int:
         UntrustedEntryError: Somebody else may have prepared it.
         OSError: It cannot be opened.
     """
-    # Before it is opened, since opening a device can have effects; and after, since it may have been replaced in between.
-    with contextlib.suppress(FileNotFoundError):
-        check_file(path, directory)
-    descriptor = os.open(path, flags | _OPEN_SAFELY, 0o600)
-    try:
-        _check_regular(path, directory, os.fstat(descriptor))
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+    with _open_parent(path, directory) as parent:
+        # Before it is opened, since opening a device can have effects; and after, since it may have been replaced in between.
+        with contextlib.suppress(FileNotFoundError):
+            _check_regular(path, directory, os.stat(path.name, dir_fd=parent, follow_symlinks=False))
+        descriptor = os.open(path.name, flags | _OPEN_SAFELY, 0o600, dir_fd=parent)
+        try:
+            _check_regular(path, directory, os.fstat(descriptor))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
 
 def delete_file(path: Path, directory: Path) -> None:
@@ -102,9 +110,75 @@ def delete_file(path: Path, directory: Path) -> None:
         UntrustedEntryError: Somebody else may have prepared it.
         OSError: It cannot be deleted.
     """
-    with contextlib.suppress(FileNotFoundError):
-        check_file(path, directory)
-        path.unlink()
+    with contextlib.suppress(FileNotFoundError), _open_parent(path, directory) as parent:
+        _check_regular(path, directory, os.stat(path.name, dir_fd=parent, follow_symlinks=False))
+        os.unlink(path.name, dir_fd=parent)
+
+
+def create_folder(path: Path, directory: Path) -> None:
+    """Create a folder below one of the outbox, if it is not there, and check it.
+
+    Raises:
+        UntrustedEntryError: Somebody else may have prepared it, or a folder on the way.
+        OSError: It cannot be created.
+    """
+    with _open_parent(path, directory) as parent:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path.name, 0o700, dir_fd=parent)
+        _check_real_folder(path, directory, os.stat(path.name, dir_fd=parent, follow_symlinks=False))
+
+
+def delete_folder(path: Path, directory: Path) -> None:
+    """Delete an empty folder below one of the outbox.
+
+    Raises:
+        UntrustedEntryError: Somebody else may have prepared a folder on the way.
+        OSError: It is not empty, or cannot be deleted.
+    """
+    with _open_parent(path, directory) as parent:
+        os.rmdir(path.name, dir_fd=parent)
+
+
+def move(path: Path, target: Path, directory: Path) -> None:
+    """Move an entry of the outbox to another place in it. A file that is there is replaced.
+
+    Raises:
+        UntrustedEntryError: Somebody else may have prepared a folder on the way.
+        OSError: It cannot be moved.
+    """
+    with _open_parent(path, directory) as source, _open_parent(target, directory) as destination:
+        os.rename(path.name, target.name, src_dir_fd=source, dst_dir_fd=destination)
+
+
+@contextmanager
+def _open_parent(path: Path, directory: Path) -> Iterator[int]:
+    """Open the folder that an entry is in, from the directory of the outbox down, without following links, and yield its descriptor."""
+    descriptor, folder = os.open(directory, _OPEN_FOLDER), directory
+    try:
+        for name in path.parent.relative_to(directory).parts:
+            folder /= name
+            inner = _open_folder(folder, descriptor)
+            os.close(descriptor)
+            descriptor = inner
+            _check_real_folder(folder, directory, os.fstat(descriptor))
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open_folder(path: Path, parent: int) -> int:
+    try:
+        return os.open(path.name, _OPEN_FOLDER | _OPEN_SAFELY, dir_fd=parent)
+    except OSError as error:
+        if error.errno in _NO_FOLDER:
+            raise UntrustedEntryError(path, "it is not a real folder") from error
+        raise
+
+
+def _check_real_folder(path: Path, directory: Path, found: os.stat_result) -> None:
+    if not stat.S_ISDIR(found.st_mode):
+        raise UntrustedEntryError(path, "it is not a real folder")
+    _check_owner(path, directory, found)
 
 
 def _check_regular(path: Path, directory: Path, found: os.stat_result) -> None:

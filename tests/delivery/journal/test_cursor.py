@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 from zlib import crc32
@@ -55,10 +56,10 @@ def test_cursor_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.Monke
     """A process that is killed before the rename leaves the old cursor."""
     write_cursor(tmp_path, 3)
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise OSError("killed")
 
-    monkeypatch.setattr(Path, "replace", killed)
+    monkeypatch.setattr(os, "rename", killed)
     with pytest.raises(OSError, match="killed"):
         write_cursor(tmp_path, 4)
 

@@ -627,11 +627,11 @@ def test_segment_that_was_deleted_while_it_was_opened_is_passed(
     (_, oldest), (following, _) = segments(tmp_path)[:2]
     open_file = os.open
 
-    def delete_first(path: Path, *arguments: int) -> int:
-        if path == oldest and oldest.exists():
+    def delete_first(path: str | Path, *arguments: int, **options: int) -> int:
+        if path == oldest.name and oldest.exists():
             reader.give_up_before(following)
             oldest.unlink()
-        return open_file(path, *arguments)
+        return open_file(path, *arguments, **options)
 
     monkeypatch.setattr(os, "open", delete_first)
 

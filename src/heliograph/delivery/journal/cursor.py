@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from zlib import crc32
 
-from heliograph.delivery.trust import check_file, delete_file, open_file
+from heliograph.delivery.trust import check_file, delete_file, move, open_file
 
 _CURSOR: Final = struct.Struct("<8sHQI")
 _MAGIC: Final = b"HELIOCUR"
@@ -58,7 +58,7 @@ def write_cursor(folder: Path, sequence: int) -> None:
         os.write(descriptor, head + struct.pack("<I", crc32(head)))
     finally:
         os.close(descriptor)
-    draft.replace(cursor)
+    move(draft, cursor, folder.parent)
 
 
 def remove_cursor(folder: Path) -> None:

@@ -36,7 +36,7 @@ from heliograph.delivery.journal.definitions import find_header, find_scope
 from heliograph.delivery.journal.frames import HEAD_BYTES, SCOPE, Header, Scope, SegmentError, count_records, next_frame
 from heliograph.delivery.journal.order import last_sequence, true_firsts
 from heliograph.delivery.journal.segment import SegmentReader, segments
-from heliograph.delivery.trust import UntrustedEntryError, check_folder, delete_file, open_file
+from heliograph.delivery.trust import UntrustedEntryError, create_folder, delete_file, open_file
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE as SCOPE_NAME
 
@@ -351,8 +351,7 @@ class JournalReader:
             return
         try:
             folder = self._folder / DAMAGED
-            folder.mkdir(mode=0o700, exist_ok=True)
-            check_folder(folder)
+            create_folder(folder, self._folder.parent)
             target = folder / f"{path.stem}-{offset}.bin"
             with os.fdopen(open_file(target, os.O_WRONLY | os.O_CREAT, self._folder.parent), "wb") as file:
                 file.truncate(0)

@@ -34,7 +34,7 @@ from heliograph.delivery.journal.frames import (
     next_frame,
     read_frames,
 )
-from heliograph.delivery.trust import check_file, open_file
+from heliograph.delivery.trust import check_file, delete_file, open_file
 
 SUFFIX: Final = ".journal"
 RENAMED: Final = 10**20
@@ -93,7 +93,7 @@ class SegmentWriter:
 
     def __init__(self, path: Path, size: int, header: bytes) -> None:
         self.path = path
-        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self.descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, path.parent.parent)
         try:
             os.fchmod(self.descriptor, 0o600)  # exactly this, whatever the umask took away
             _reserve(self.descriptor, size)
@@ -102,7 +102,7 @@ class SegmentWriter:
             self._inode = os.fstat(self.descriptor).st_ino
         except BaseException:
             os.close(self.descriptor)
-            path.unlink()
+            delete_file(path, path.parent.parent)
             raise
         self._size = size
         self._position = len(header)

@@ -34,6 +34,7 @@ from heliograph.delivery.journal.frames import (
 )
 from heliograph.delivery.journal.segment import SegmentWriter, segment_path
 from heliograph.delivery.journal.unmapped import UnmappedSegmentWriter
+from heliograph.delivery.trust import delete_file
 
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 """The size that segments grow to by default."""
@@ -208,7 +209,7 @@ class JournalWriter:
         except BaseException:  # the handler of a signal raised
             if self._segment is old:  # pragma: no branch — a signal at the very moment after the new one is used
                 # Else its name would stay taken, and the worker would delete the old segment, which seems to be finished.
-                segment_path(self._folder, sequence).unlink(missing_ok=True)
+                delete_file(segment_path(self._folder, sequence), self._folder.parent)
             raise
         if old is not None:
             # Synced here, because from now on `_sync` only syncs the new segment. Not truncated: a full segment has little
