@@ -17,7 +17,7 @@ from faults.matrix import FIGURES, FULL, ROWS, Row, add_row, table
 TABLE = REPOSITORY / "docs" / "faults.md"
 INTRODUCTION = """# The fault matrix
 
-The results of the last `make faults`, with real processes, real sockets and a real Collector. Records are counted by
+The last results of each test in its full form (`make faults`), with real processes, real sockets and a real Collector. Records are counted by
 `log.record.uid`, where they are accepted and where they arrive: **lost = acknowledged − received − dead − damaged**.
 *Damaged* counts records whose bytes on the disk were overwritten by the test, as the outbox counted them itself. A shorter
 form of each test runs with the other tests.
