@@ -92,6 +92,7 @@ MAX_CONVERTED_BYTES: Final = 65_536
 def form_of(value: object) -> object:
     """Return the documented form of any value: a scalar, `None`, or a list or dict of forms.
 
+    >>> import datetime as dt
     >>> form_of({"when": dt.date(2026, 1, 2), "tags": {"b", "a"}, "size": 2**70})
     {'when': '2026-01-02', 'tags': ['a', 'b'], 'size': '1180591620717411303424'}
     """
