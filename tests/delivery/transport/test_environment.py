@@ -155,7 +155,9 @@ def test_proxy_of_the_environment_is_for_other_hosts() -> None:
     assert read(ENDPOINT="https://collector.example", https_proxy=proxy).proxy == proxy
     assert read(ENDPOINT="https://collector.example", http_proxy=proxy).proxy is None
     assert read(ENDPOINT="http://127.0.0.1:4318", http_proxy=proxy).proxy is None
-    assert "https_proxy: only proxies" in problem_of(ENDPOINT="https://a.example", https_proxy="https://proxy")
+    assert "https_proxy: the outbox speaks to proxies by http:// only" in problem_of(
+        ENDPOINT="https://a.example", https_proxy="https://proxy"
+    )
 
 
 def test_every_problem_is_reported_at_once_without_a_value_of_a_header() -> None:
