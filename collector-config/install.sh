@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Build the programs of the stack from source into .backends/bin of this repository: Collector, Jaeger, VictoriaLogs, Prometheus and
-# promtool. The second run does nothing; after a change of a version only that program is built again.
+# promtool, and the schema of Compose files, which the tests use. The second run does nothing; after a change of a version only that program is built again.
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -24,6 +24,7 @@ main() {
   install_backend victoria-logs "$VICTORIALOGS_VERSION"
   install_backend prometheus "$PROMETHEUS_MODULE_VERSION $without_clouds"
   install_backend promtool "$PROMETHEUS_MODULE_VERSION $without_clouds"
+  install_backend compose-schema "$COMPOSE_MODULE_VERSION"
   "$backends/bin/otelcol" validate --config "$config/otelcol/single-node.yaml"
   "$backends/bin/promtool" check config "$config/prometheus/prometheus.yaml" >/dev/null
   say "ready, and the configurations are valid"
@@ -56,7 +57,7 @@ at_least() {
 # install_backend NAME INPUTS: runs build_NAME, unless the program was built from the same inputs.
 install_backend() {
   local name=$1 inputs=$2 started=$SECONDS
-  if [[ -x $backends/bin/$name && $(cat "$backends/stamps/$name" 2>/dev/null) == "$inputs" ]]; then
+  if [[ -e $backends/bin/$name && $(cat "$backends/stamps/$name" 2>/dev/null) == "$inputs" ]]; then
     say "$name is up to date"
     return
   fi
@@ -94,6 +95,14 @@ build_victoria_logs() { go_install "github.com/VictoriaMetrics/VictoriaLogs/app/
 build_prometheus() { go_install "github.com/prometheus/prometheus/cmd/prometheus@v$PROMETHEUS_MODULE_VERSION" "$without_clouds"; }
 
 build_promtool() { go_install "github.com/prometheus/prometheus/cmd/promtool@v$PROMETHEUS_MODULE_VERSION" "$without_clouds"; }
+
+# The specification publishes its schema as a part of this Go module.
+build_compose_schema() {
+  local module
+  module=$(go_build mod download -json "github.com/compose-spec/compose-go/v2@v$COMPOSE_MODULE_VERSION" |
+    sed -n 's/^[[:space:]]*"Dir": "\(.*\)",\{0,1\}$/\1/p')
+  install -m 644 "$module/schema/compose-spec.json" "$backends/bin/compose-schema"
+}
 
 # go_install PACKAGE@VERSION [FLAG]: builds a program whose module has no replace. Its name is the package's last part.
 go_install() {
