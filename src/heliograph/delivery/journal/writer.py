@@ -35,6 +35,7 @@ from heliograph.delivery.journal.frames import (
 from heliograph.delivery.journal.segment import SegmentWriter, segment_path
 from heliograph.delivery.journal.unmapped import UnmappedSegmentWriter
 from heliograph.delivery.trust import delete_file
+from heliograph.errors import OutboxFull
 
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 """The size that segments grow to by default."""
@@ -204,7 +205,7 @@ class JournalWriter:
             # Before the segment is used: records must not use a scope that only the old one defines.
             self._begin_stretch(segment)
             self._segment = segment
-        except FileExistsError:  # the file is not ours
+        except (FileExistsError, OutboxFull):  # the file is not ours, or none was made: there is nothing to delete
             raise
         except BaseException:  # the handler of a signal raised
             if self._segment is old:  # pragma: no branch — a signal at the very moment after the new one is used
