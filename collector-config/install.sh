@@ -17,6 +17,7 @@ readonly without_clouds=-tags=remove_all_sd # without the clouds' service discov
 . "$config/versions.env"
 
 main() {
+  local name
   require_go
   mkdir -p "$backends/bin" "$backends/stamps"
   install_backend otelcol "$(cksum "$config/builder.yaml")"
@@ -25,7 +26,9 @@ main() {
   install_backend prometheus "$PROMETHEUS_MODULE_VERSION $without_clouds"
   install_backend promtool "$PROMETHEUS_MODULE_VERSION $without_clouds"
   install_backend compose-schema "$COMPOSE_MODULE_VERSION"
-  "$backends/bin/otelcol" validate --config "$config/otelcol/single-node.yaml"
+  for name in single-node agent gateway; do
+    "$backends/bin/otelcol" validate --config "$config/otelcol/$name.yaml"
+  done
   "$backends/bin/promtool" check config "$config/prometheus/prometheus.yaml" >/dev/null
   say "ready, and the configurations are valid"
 }

@@ -11,6 +11,8 @@ from backends.otlp_json import Json, LogRecord, Metric, Span, decode_logs, decod
 from backends.program import CONFIG, Backend, free_port
 
 SINGLE_NODE = CONFIG / "otelcol" / "single-node.yaml"
+AGENT = CONFIG / "otelcol" / "agent.yaml"
+GATEWAY = CONFIG / "otelcol" / "gateway.yaml"
 RECORDING = (SINGLE_NODE, CONFIG / "otelcol" / "debug.yaml", Path(__file__).with_name("recording.yaml"))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backends import promtool
-from backends.collector import RECORDING, SINGLE_NODE
+from backends.collector import AGENT, GATEWAY, RECORDING, SINGLE_NODE
 from backends.program import BIN, CONFIG, require
 
 OTELCOL = CONFIG / "otelcol"
@@ -16,6 +16,9 @@ COLLECTORS = {
     "single-node": (SINGLE_NODE,),
     "debug": (SINGLE_NODE, OTELCOL / "debug.yaml"),
     "compose": (SINGLE_NODE, OTELCOL / "compose.yaml"),
+    "agent": (AGENT,),
+    "gateway": (GATEWAY,),
+    "gateway with files": (GATEWAY, OTELCOL / "debug.yaml"),
     "recording": RECORDING,
 }
 
