@@ -11,11 +11,22 @@ from zlib import crc32
 import pytest
 
 from backends import Collector, wait_until
-from delivery.outboxes import drain, folders_in, logging_to, make_damaged_orphan
+from delivery.outboxes import (
+    drain,
+    encoded_record,
+    files_in_use,
+    folders_in,
+    logging_to,
+    make_damaged_orphan,
+    make_orphan,
+)
 from delivery.outboxes import run_outbox as run
 from delivery.servers import serving
 from heliograph.delivery.folders import OutboxDirectory
+from heliograph.delivery.journal import filesystems
+from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.journal.writer import JournalWriter
 
 
 def test_status_shows_waiting_records(abandoned: Path) -> None:
@@ -43,6 +54,61 @@ def test_verify_reports_damage_and_changes_nothing(abandoned: Path) -> None:
     [of_damaged] = [each for each in json.loads(found.stdout)["folders"] if each["folder"] == damaged.name]
     assert (of_damaged["waiting"], of_damaged["damaged"]) == (2, 1)
     assert of_damaged["damaged_bytes"] > 10
+
+
+def test_end_of_a_live_journal_is_no_damage(tmp_path: Path) -> None:
+    """Its process may be writing a record at that moment. Of a process that has ended, nothing completes it any more."""
+    folder = make_orphan(tmp_path, "r0")
+    [(_, path)] = segments(folder)
+    with path.open("ab") as file:
+        file.write(bytes(4) + b"a record without its length")
+    [lock] = OutboxDirectory(tmp_path, max_bytes=10**9).lock_orphans()
+    live = run("verify", "--directory", tmp_path, "--json")
+    lock.release()
+    ended = run("verify", "--directory", tmp_path, "--json")
+
+    [of_live], [of_ended] = (json.loads(result.stdout)["folders"] for result in (live, ended))
+    assert (live.exit_code, of_live["damaged"], of_live["damaged_bytes"]) == (0, 0, 0)
+    assert (ended.exit_code, of_ended["damaged"], of_ended["damaged_bytes"]) == (1, 0, 31)
+
+
+def test_verify_reports_records_that_are_missing(tmp_path: Path) -> None:
+    """Somebody has deleted a segment between two others. There are no damaged bytes then."""
+    folder = make_orphan(tmp_path)
+    writer = JournalWriter(folder, Header(resource=b""), segment_bytes=4096)
+    while len(segments(folder)) < 3:
+        writer.append(Scope(scope=b""), encoded_record("r", size=1000))
+    writer.close()
+    [_, (first, middle), (following, _)] = segments(folder)
+    middle.unlink()
+
+    result = run("verify", "--directory", tmp_path, "--json")
+
+    [found] = json.loads(result.stdout)["folders"]
+    assert (result.exit_code, found["damaged"], found["damaged_bytes"]) == (1, following - first, 0)
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "export"])
+def test_command_closes_what_it_reads(abandoned: Path, command: str) -> None:
+    """An outbox may have more folders than a process may have open files."""
+    run(command, "--directory", abandoned)
+
+    assert files_in_use(abandoned) == []
+
+
+@pytest.mark.parametrize(("kind", "write"), [("ext4", "map"), ("nfs4", "pwrite")])
+def test_status_shows_how_records_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, write: str
+) -> None:
+    """It depends on the file system."""
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"1 0 0:1 / / rw - {kind} device rw\n")
+    monkeypatch.setattr(filesystems, "_MOUNTS", mounts)
+
+    result = run("status", "--directory", tmp_path)
+
+    assert f"On {kind}, HELIOGRAPH_OUTBOX_WRITE=auto means {write}." in result.stdout
+    assert json.loads(run("status", "--directory", tmp_path, "--json").stdout)["write"] == write
 
 
 def contents(directory: Path) -> dict[Path, bytes]:

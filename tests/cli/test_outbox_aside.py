@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from delivery.outboxes import drain, make_damaged_orphan
+from delivery.outboxes import drain, encoded_record, make_damaged_orphan
 from delivery.outboxes import run_outbox as run
 from delivery.servers import OK, serving
+from heliograph.delivery.folders import OutboxDirectory
+from heliograph.delivery.journal.batch import Entry
+from heliograph.delivery.journal.frames import Header, Scope
 
 
 def test_dead_letters_are_listed_shown_and_requeued(abandoned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,6 +51,34 @@ def test_all_dead_letters_are_requeued_at_once(abandoned: Path) -> None:
     assert run("dead", "list", "--directory", abandoned).output == ""
 
 
+def test_message_of_a_server_is_listed_in_one_short_line(tmp_path: Path) -> None:
+    """It may be long, and have characters that a terminal obeys. JSON has all of it."""
+    message = "\x1b[2J\n" + "x" * 1000
+    put_dead_letter(tmp_path, encoded_record("r0"), message)
+
+    [line] = run("dead", "list", "--directory", tmp_path).output.splitlines()
+
+    assert r"bad_data  \x1b[2J\nxxx" in line
+    assert line.endswith("x…")
+    assert len(line) < 300
+    assert json.loads(run("dead", "list", "--directory", tmp_path, "--json").output)["message"] == message
+
+
+def test_record_that_cannot_be_decoded_is_shown_without_its_content(tmp_path: Path) -> None:
+    """The rest of the dead letter is shown."""
+    put_dead_letter(tmp_path, b"garbage", "no")
+
+    shown = json.loads(run("dead", "show", 1, "--directory", tmp_path).output)
+
+    assert (shown["record"], shown["reason"], shown["message"]) == (None, "bad_data", "no")
+
+
+def put_dead_letter(directory: Path, encoded: bytes, message: str) -> None:
+    letters = OutboxDirectory(directory, max_bytes=10**9).dead_letters
+    entry = Entry(0, Scope(scope=b""), encoded)
+    letters.put(Header(resource=b""), entry, reason="bad_data", message=message)
+
+
 def test_deleted_dead_letters_are_not_reported_any_more(abandoned: Path) -> None:
     """They are deleted by ID, or all. The exit status of `status` is 0 then."""
     with serving(lambda number, records: (413, {}, b"")) as server:
@@ -80,6 +111,15 @@ def test_damaged_files_are_listed_and_deleted(tmp_path: Path) -> None:
     assert run("damaged", "delete", "--all", "--directory", tmp_path).output == "Deleted: 1.\n"
     assert run("status", "--directory", tmp_path).exit_code == 0
     assert (tmp_path / "dead.db").exists()
+    assert list((tmp_path / "damaged").iterdir()) == []
+
+
+def test_damaged_file_that_somebody_has_deleted_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was there when the files were listed."""
+    file = make_damaged_orphan(tmp_path) / "damaged" / "deleted"
+    monkeypatch.setattr(OutboxDirectory, "damaged_files", lambda box: [file])
+
+    assert run("damaged", "delete", "--all", "--directory", tmp_path).output == "Deleted: 1.\n"
 
 
 def test_damaged_file_that_cannot_be_deleted_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

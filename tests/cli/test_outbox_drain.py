@@ -25,8 +25,11 @@ from delivery.outboxes import (
     run_outbox as run,
 )
 from delivery.servers import OK, TRICKLES, serving
+from heliograph.cli import outbox_drain
 from heliograph.cli.main import cli
+from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.orphans import Orphan
+from heliograph.delivery.sender import Sender
 from processes import clean_environment
 
 
@@ -197,3 +200,77 @@ def test_interrupted_drain_is_incomplete(
     assert result.exit_code == 1
     assert "Still in the outbox: 3 waiting records, 0 dead letters" in result.stderr
     assert json.loads(run("status", "--directory", abandoned, "--json").stdout)["folders"][0]["held"] is False
+
+
+def test_follow_has_no_timeout(abandoned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on however long the server accepts nothing."""
+    calls: list[Orphan] = []
+
+    def refuse(orphan: Orphan, *_: object) -> bool:
+        calls.append(orphan)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return False
+
+    monkeypatch.setattr(outbox_drain, "TIMEOUT_SECONDS", 1e-9)
+    monkeypatch.setattr(Orphan, "drain", refuse)
+    with serving() as server:
+        assert drain(abandoned, server.endpoint, "--follow").exit_code == 1
+
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "milliseconds", "seconds"),
+    [([], "20000", 20.0), ([], "60000", 30.0), (["--timeout", "2"], "1000", 1.0), (["--timeout", "2"], "3000", 2.0)],
+)
+def test_request_ends_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], milliseconds: str, seconds: float
+) -> None:
+    """The shorter of the two timeouts counts: the one of a request, and the one of the command."""
+    timeouts: list[float] = []
+
+    def open_sender(*arguments: Any, timeout_seconds: float, **more: Any) -> Sender:
+        timeouts.append(timeout_seconds)
+        return Sender(*arguments, timeout_seconds=timeout_seconds, **more)
+
+    monkeypatch.setattr(outbox_drain, "Sender", open_sender)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", milliseconds)
+
+    assert drain(tmp_path, "http://127.0.0.1:9/v1/logs", *options).exit_code == 0
+    assert timeouts == [seconds]
+
+
+@pytest.mark.parametrize(("allowed", "status"), [("false", 2), ("true", 0)])
+def test_credentials_need_tls_or_permission(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: str, status: int
+) -> None:
+    """As in the programs that write to the outbox."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=secret")
+    monkeypatch.setenv("HELIOGRAPH_OUTBOX_ALLOW_PLAINTEXT", allowed)
+
+    result = drain(tmp_path, "http://collector.example/v1/logs")
+
+    assert result.exit_code == status
+    assert ("not sent unencrypted" in result.output) is (status == 2)
+
+
+def test_few_orphans_are_open_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has open files. No more are adopted while the server accepts nothing."""
+    for number in range(5):
+        make_orphan(tmp_path, f"r{number}")
+    box = OutboxDirectory(tmp_path, max_bytes=10**9)
+    held: list[int] = []
+
+    def refuse(orphan: Orphan, *_: object) -> bool:
+        held.append(sum(map(box.is_locked, box.folders())))
+        if len(held) == 6:
+            raise KeyboardInterrupt
+        return False
+
+    monkeypatch.setattr(outbox_drain, "MAX_OPEN_ORPHANS", 2)
+    monkeypatch.setattr(Orphan, "drain", refuse)
+    with serving() as server:
+        assert drain(tmp_path, server.endpoint).exit_code == 1
+
+    assert held == [2] * 6

@@ -237,6 +237,14 @@ def test_the_current_folder_is_the_same_afterwards(folder: Path) -> None:
     assert "events.lock.json" in names(folder)
 
 
+def test_the_folders_of_a_file_are_created(folder: Path) -> None:
+    """All of them."""
+    file = folder / "contracts" / "shop" / "events.lock.json"
+
+    assert run("lock", "--file", file, module(folder, "shop_deep")).exit_code == 0
+    assert run("check", "--file", file, "shop_deep:plugin").exit_code == 0
+
+
 def test_check_passes_without_a_change(folder: Path) -> None:
     """Right after `lock`."""
     source = module(folder, "shop_same")
