@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from backends import free_port
+from backends import free_port, wait_until
 from heliograph import Host, Settings, TokenRestrictions
 from heliograph.tokens.stored.operations import issue, revoke
 from otlp_receiver import Receiver
@@ -110,6 +110,9 @@ def test_database_of_tokens_that_fails(tmp_path: Path, example: str) -> None:
         with running(tmp_path, example, receiver, **variables) as server:
             answers = [server.post("/users/bot/unban", token=each) for each in (token, ended.token)]
             with closing(sqlite3.connect(database)) as connection:
+                # It is written in the background, and would fail later.
+                first_use = "select 1 from heliograph_token_secrets where first_used is not null"
+                wait_until(lambda: connection.execute(first_use).fetchone())
                 connection.execute("drop table heliograph_token_secrets")
                 connection.commit()
             answers += [server.post("/users/bot/unban", token=token) for _ in range(2)]
