@@ -19,6 +19,9 @@ COLLECTORS = {
     "agent": (AGENT,),
     "gateway": (GATEWAY,),
     "gateway with files": (GATEWAY, OTELCOL / "debug.yaml"),
+    "loki": (SINGLE_NODE, OTELCOL / "loki.yaml"),
+    "tempo": (SINGLE_NODE, OTELCOL / "tempo.yaml"),
+    "gateway with loki and tempo": (GATEWAY, OTELCOL / "loki.yaml", OTELCOL / "tempo.yaml"),
     "recording": RECORDING,
 }
 
