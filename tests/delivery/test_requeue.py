@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from heliograph.delivery import requeue as requeue_module
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.delivery.orphans import adopt
 from heliograph.delivery.requeue import requeue
 
@@ -35,6 +37,26 @@ def test_letters_of_each_resource_are_an_orphan(tmp_path: Path) -> None:
         orphan.release()
     assert found == {b"a": [(b"a", b"a")] * 2, b"b": [(b"b", b"b")]}
     assert box.dead_letters.count() == 0
+
+
+def test_letters_are_on_the_disk_before_they_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the machine stops in between, they exist twice."""
+    box = with_letters(tmp_path, b"a", b"a")
+    left: list[int] = []
+
+    class Recording(JournalWriter):
+        def __init__(self, *arguments: Any, durable: bool) -> None:
+            assert durable
+            super().__init__(*arguments, durable=durable)
+
+        def close(self) -> None:
+            super().close()
+            left.append(box.dead_letters.count())
+
+    monkeypatch.setattr(requeue_module, "JournalWriter", Recording)
+    requeue(box, box.dead_letters.find())
+
+    assert (left, box.dead_letters.count()) == ([2], 0)
 
 
 def test_letters_stay_if_the_outbox_cannot_take_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

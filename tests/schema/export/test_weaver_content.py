@@ -45,6 +45,8 @@ KEY_FOR_HASHES = {"conditionally_required": "when there is a key for hashes"}
         (int, {}, "required"),
         (int | None, {}, "recommended"),
         (dict[str, int], {}, "recommended"),
+        (Any, {}, "recommended"),
+        (Annotated[dict[str, int], Attribute(privacy=Privacy.MASK)], {}, "required"),
         (Customer, {}, "required"),
         (Customer | None, {}, {"conditionally_required": "when there is `x`"}),
         (Annotated[int, Attribute(requirement="recommended")], {}, "recommended"),
@@ -59,6 +61,8 @@ KEY_FOR_HASHES = {"conditionally_required": "when there is a key for hashes"}
         (Annotated[str | None, Attribute(privacy=Privacy.HASH)], {}, "recommended"),
         (Annotated[str, Attribute(privacy=Privacy.DROP)], {}, "opt_in"),
         (int, {"default": Privacy.DROP}, "opt_in"),
+        (int, {"opt_out": ("app.e.x",)}, "opt_in"),
+        (int, {"opt_out": ("app.e.y",)}, "required"),
         (Annotated[int, Attribute(privacy=Privacy.PLAIN)], {"default": Privacy.DROP}, "required"),
         (Annotated[str, Attribute(privacy=Privacy.MASK)], {"default": Privacy.DROP}, "required"),
     ],
@@ -139,6 +143,18 @@ def test_reference_has_the_brief_of_the_last_version() -> None:
 
     assert event.latest.version == "2"
     assert event.references[0] == {"ref": "db.namespace", "requirement_level": "required", "brief": "brief 2"}
+
+
+def test_requirement_is_the_one_of_the_last_version() -> None:
+    """If no version requires the attribute, any level is kept by all of them."""
+    versions = []
+    for number, level in (("1", "opt_in"), ("2", "recommended")):
+        cls = event_of("e", x=Annotated[int, Attribute(requirement=level)])
+        cls.__event_options__ = dataclasses.replace(cls.__event_options__, version=number)
+        versions.append(cls)
+    [event] = collect(schemas(*versions)).events
+
+    assert event.references[0]["requirement_level"] == "recommended"
 
 
 def test_conflict_names_the_first_class_that_declares_the_attribute() -> None:

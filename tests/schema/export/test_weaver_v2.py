@@ -18,7 +18,7 @@ from heliograph.errors import SchemaError
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.export.added_attributes import ADDED
 from heliograph.schema.export.weaver_v1 import weaver_v1
-from heliograph.schema.export.weaver_v2 import weaver_v2
+from heliograph.schema.export.weaver_v2 import SCHEMA_URL, schema_url_of, weaver_v2
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation
 from schema.export.weaver_reader import read_v1, read_v2
@@ -79,6 +79,45 @@ def test_the_registry_has_what_the_classes_declare() -> None:
         "shop.old": "recommended",
         **{str(name): level_of_added(name) for name in ADDED},
     }
+
+
+def test_empty_lists_are_omitted() -> None:
+    """A registry without events has imports only."""
+    assert set(yaml.safe_load(weaver_v2([])["events.yaml"])) == {"file_format", "imports"}
+
+
+@pytest.mark.parametrize(
+    ("url", "version", "expected"),
+    [
+        (None, None, SCHEMA_URL),
+        (None, "2.0.0", "https://example.com/schemas/events/2.0.0"),
+        ("https://shop.org/events/", "1.2.0", "https://shop.org/events/1.2.0"),
+        ("https://shop.org/events/1.2.0/", None, "https://shop.org/events/1.2.0"),
+        ("https://shop.org/events/1.2.0", "1.2.0", "https://shop.org/events/1.2.0"),
+        ("https://shop.org/events", "1.2.0-rc.1+a", "https://shop.org/events/1.2.0-rc.1+a"),
+    ],
+)
+def test_schema_url_ends_with_a_version(url: str | None, version: str | None, expected: str) -> None:
+    """Weaver reads the version from there."""
+    assert schema_url_of(url, version) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "version", "message"),
+    [
+        (None, "1.2", "'1.2' is not a version"),
+        (None, "1.2.0/x", "'1.2.0/x' is not a version"),
+        (None, "١.٢.٠", "is not a version"),
+        ("shop.org/events", "1.2.0", "is not a schema URL"),
+        ("https://shop.org/events?x", "1.2.0", "is not a schema URL"),
+        ("https://shop.org/events/1.2.0", "1.3.0", "has the version 1.2.0, and 1.3.0 is given, too"),
+        ("https://shop.org/events", None, "does not end with a version"),
+    ],
+)
+def test_wrong_schema_url_is_an_error(url: str | None, version: str | None, message: str) -> None:
+    """The message names what is wrong with it."""
+    with pytest.raises(ValueError, match=message):
+        schema_url_of(url, version)
 
 
 def level_of_added(name: str) -> Any:

@@ -180,11 +180,7 @@ def _requirement(attribute: WireAttribute, schema: EventSchema) -> Any:
     requirement = attribute.field.requirement
     is_dropped_by_default = attribute.field.declared.privacy is None and schema.policy.default is Privacy.DROP
     is_opted_out = not schema.policy.without_opted_out({attribute.name: None})
-    if (
-        attribute.privacy is Privacy.DROP
-        or is_opted_out
-        or (attribute.privacy is Privacy.PLAIN and is_dropped_by_default)
-    ):
+    if attribute.privacy is Privacy.DROP or is_opted_out or is_dropped_by_default:
         return "opt_in"
     if requirement.startswith("conditionally_required"):
         return {"conditionally_required": requirement.partition(": ")[2]}
