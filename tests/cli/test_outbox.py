@@ -132,6 +132,14 @@ def test_export_writes_lines_of_otlp_json(abandoned: Path, tmp_path: Path) -> No
     assert json.loads(dead[0])["resourceLogs"][0]["scopeLogs"][0]["scope"]["name"] == "tests"
 
 
+def test_export_has_the_records_of_renamed_segments(tmp_path: Path) -> None:
+    """`drain` sends them, too. Somebody has restored a backup under other names."""
+    [(_, path)] = segments(make_orphan(tmp_path, "r0"))
+    path.rename(path.with_name("copy.journal"))
+
+    assert "r0" in run("export", "--directory", tmp_path).stdout
+
+
 def test_collector_reads_an_export(abandoned: Path, tmp_path: Path, collector: Collector) -> None:
     """A real Collector accepts the exported lines as OTLP/JSON requests."""
     exported = run("export", "--directory", abandoned).stdout

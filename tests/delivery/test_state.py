@@ -57,6 +57,13 @@ def test_acknowledged_records_do_not_wait(tmp_path: Path) -> None:
     assert (found["waiting"], found["delivered"]) == (1, 2)
 
 
+def test_records_that_are_sent_again_wait(tmp_path: Path) -> None:
+    """The cursor of an ended process is beyond its records: it cannot be right."""
+    write_cursor(make_orphan(tmp_path, "one", "two"), 5)
+
+    assert OutboxState.of(OutboxDirectory(tmp_path, max_bytes=1000)).waiting == 2
+
+
 def test_half_deleted_folder_is_clean(tmp_path: Path) -> None:
     """Its segments were deleted, because everything in them was sent."""
     write_cursor(make_orphan(tmp_path), 5)

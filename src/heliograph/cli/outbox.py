@@ -92,8 +92,7 @@ def verify(directory: Path | None, *, as_json: bool) -> None:
     folders: list[dict[str, Any]] = []
     with click.progressbar(box.folders(), label="Reading", file=sys.stderr) as bar:
         for folder in bar:
-            # The end of a live journal may be a record that is being written, which is no damage.
-            reader = open_reader(folder, is_live=box.is_locked(folder))
+            reader = open_reader(box, folder)
             if reader is None:
                 continue
             records = sum(len(batch.entries) for batch in batches(folder, reader))
@@ -141,7 +140,7 @@ def _dead_letter_lines(box: OutboxDirectory) -> Iterator[str]:
 
 def _waiting_lines(box: OutboxDirectory) -> Iterator[str]:
     for folder in box.folders():
-        reader = open_reader(folder, is_live=True)
+        reader = open_reader(box, folder)
         if reader is None:
             continue
         for batch in batches(folder, reader):

@@ -41,10 +41,11 @@ def open_outbox(directory: Path | None) -> OutboxDirectory:
     return OutboxDirectory(chosen, max_bytes=settings.outbox_max_bytes)
 
 
-def open_reader(folder: Path, *, is_live: bool) -> JournalReader | None:
+def open_reader(box: OutboxDirectory, folder: Path) -> JournalReader | None:
     """Return a reader that changes no file, or `None` if the folder was deleted meanwhile."""
     try:
-        return JournalReader(folder, is_live=is_live, read_only=True)
+        # The end of a live journal may be a record that is being written, which is no damage.
+        return JournalReader(folder, is_live=box.is_locked(folder), read_only=True)
     except FileNotFoundError:
         return None
 

@@ -70,7 +70,8 @@ def _read_state(box: OutboxDirectory, folder: Path) -> dict[str, Any] | None:
         OutboxError: The folder cannot be read.
     """
     try:
-        reader = JournalReader(folder, is_live=True, read_only=True)
+        is_held = box.is_locked(folder)
+        reader = JournalReader(folder, is_live=is_held, read_only=True)
         waiting = max(0, last_sequence(folder) - reader.acknowledged)
         batch = reader.read(max_bytes=1, max_records=1)
         reader.close()
@@ -80,7 +81,7 @@ def _read_state(box: OutboxDirectory, folder: Path) -> dict[str, Any] | None:
         raise OutboxError(folder, f"it cannot be read: {error}") from error
     return {
         "folder": folder.name,
-        "held": box.is_locked(folder),
+        "held": is_held,
         "waiting": waiting,
         "delivered": reader.acknowledged,
         "oldest_age": 0.0 if batch is None else round(batch.entries[0].age_seconds, 1),
