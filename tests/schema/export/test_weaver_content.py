@@ -45,7 +45,7 @@ KEY_FOR_HASHES = {"conditionally_required": "when there is a key for hashes"}
         (int, {}, "required"),
         (int | None, {}, "recommended"),
         (dict[str, int], {}, "recommended"),
-        (int | dict[str, int], {}, "recommended"),
+        (int | str, {}, "recommended"),
         (Annotated[dict[str, int], Attribute(privacy=Privacy.MASK)], {}, "required"),
         (Customer, {}, "required"),
         (Customer | None, {}, {"conditionally_required": "when there is `x`"}),
