@@ -32,6 +32,7 @@ from heliograph import (
 from heliograph.ambient_actor import _RUN_BODIES
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
+from recorder import Telemetry
 
 
 @dataclass
@@ -562,6 +563,76 @@ def register() -> Iterator[Register]:
     yield register
     for remove in removals:
         remove()
+
+
+@pytest.mark.parametrize("outer", [{"id": "outer"}, None])
+def test_function_of_acting_as_may_make_events(outer: dict[str, object] | None) -> None:
+    """They have the actor of the block around it, and do not call the function again."""
+    made = []
+
+    def who() -> dict[str, object]:
+        made.append(BanUserEvent(user={}))
+        with acting_as({"id": "nested"}):
+            made.append(BanUserEvent(user={}))
+        return {"id": "inner"}
+
+    with acting_as(outer), acting_as(who):
+        assert [BanUserEvent(user={}).actor for _ in range(2)] == [{"id": "inner"}] * 2
+    assert [event.actor for event in made] == [outer, {"id": "nested"}] * 2
+
+
+def test_function_of_acting_as_may_track(telemetry: Telemetry) -> None:
+    """One call of `track` gives two events: that of the function has the actor of the block around it."""
+
+    def who() -> dict[str, object]:
+        host.track(BanUserEvent(user={}))
+        return {"id": "inner"}
+
+    with telemetry.host(events=[BanUserEvent]) as host, acting_as({"id": "outer"}), acting_as(who):
+        host.track(BanUserEvent(user={}))
+    assert [attributes["user.id"] for _, attributes in telemetry.events] == ["outer", "inner"]
+
+
+def test_functions_of_nested_blocks_may_make_events() -> None:
+    """Each is called once for an event of the function inside of it."""
+    made = []
+
+    def outer() -> dict[str, object]:
+        made.append(BanUserEvent(user={}))
+        return {"id": "outer"}
+
+    def inner() -> dict[str, object]:
+        made.append(BanUserEvent(user={}))
+        return {"id": "inner"}
+
+    with acting_as(outer), acting_as(inner):
+        assert current_actor() == {"id": "inner"}
+    assert [event.actor for event in made] == [None, {"id": "outer"}]
+
+
+def test_function_that_makes_events_and_fails() -> None:
+    """The next event calls it again."""
+    calls = []
+
+    def who() -> dict[str, object]:
+        calls.append(BanUserEvent(user={}))
+        raise LookupError
+
+    with acting_as(who):
+        assert [current_actor(), current_actor()] == [None, None]
+    assert len(calls) == 2
+
+
+def test_request_may_find_its_actor_by_set_actor() -> None:
+    """Code that authenticates while an event asks for the actor."""
+
+    class Lazy(RequestActor):
+        def unknown(self) -> dict[str, object]:
+            set_actor({"id": "found"})
+            return {"id": "first"}
+
+    with acting_as(Lazy()):
+        assert [current_actor(), current_actor()] == [{"id": "first"}, {"id": "found"}]
 
 
 def test_default_actor_is_asked_where_no_block_applies(register: Register) -> None:

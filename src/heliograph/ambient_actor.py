@@ -7,7 +7,7 @@ Blocks that end elsewhere
 -------------------------
 A block may end in another context than it began in: an async generator that is not read to its end is closed by another task, and
 fixtures and dependencies of frameworks begin in one task or thread and end in another. The context in which it began cannot be
-changed from there. So the block is marked as *left*: it counts no longer anywhere, and the block around it decides instead.
+changed from there. So the block is marked as *left*: it no longer applies anywhere, and the block around it decides instead.
 The same happens to a block that ends while one inside of it has not ended, as with two generators that are read in turn.
 
 A block that ends where it began is not marked. A task that was started in it has a copy of the context, and keeps the actor.
@@ -19,6 +19,11 @@ between two rows must not have the actor of a generator that reads rows. So a bl
 does not count while that is suspended. There are two exceptions. The generator of a context manager, a fixture or a hook wrapper is
 suspended while its body runs, which is what the block is for. And in another context, such as that of a task that the generator
 started, nobody can see if it is suspended or waits.
+
+Functions
+---------
+The function of a block may itself track an event, or verify a token. While it runs, its block does not count, so that such an event has
+the actor of the block around it, and does not call the function again. `set_actor` still finds the request.
 
 Requests
 --------
@@ -99,6 +104,18 @@ class RequestActor:
         return None
 
 
+class _KnownActor:
+    """Returns an actor that was passed as a value. No code of the program runs."""
+
+    __slots__ = ("actor",)
+
+    def __init__(self, actor: Actor | None) -> None:
+        self.actor = actor
+
+    def __call__(self) -> Actor | None:
+        return self.actor
+
+
 class _Block:
     """One use of `acting_as`.
 
@@ -135,6 +152,7 @@ class _Block:
 
 
 _current: ContextVar[_Block | None] = ContextVar("heliograph_actor", default=None)
+_asked: ContextVar[tuple[_Block, ...]] = ContextVar("heliograph_asked_actors", default=())
 _probe: ContextVar[None] = ContextVar("heliograph_actor_probe")
 
 _RUN_BODIES: Final = frozenset(
@@ -177,13 +195,13 @@ def _runs_bodies(frame: FrameType) -> bool:
 
 
 def _current_block() -> _Block | None:
-    block = _current.get()
-    while block is not None and not block.counts():
+    block, asked = _current.get(), _asked.get()
+    while block is not None and (block in asked or not block.counts()):
         block = block.outer
     return block
 
 
-_NOBODY: Final = _Block(lambda: None, None, None)
+_NOBODY: Final = _Block(_KnownActor(None), None, None)
 """The block that the functions of `default_actor` run in: an event that one of them makes must not call them again."""
 _default_actors: Final[list[ActorFunction]] = []
 
@@ -196,11 +214,17 @@ def current_actor() -> Actor | None:
     block = _current_block()
     if block is None:
         return _find_default() if _default_actors else None
+    function = block.function
+    if type(function) is _KnownActor:
+        return function.actor
+    token = _asked.set((*_asked.get(), block))
     try:
-        return block.function()
+        return function()
     except PROGRAM_ERRORS as error:
         _report_failure(ProgramCode.ACTING_AS, error)
         return None
+    finally:
+        _asked.reset(token)
 
 
 def default_actor(function: ActorFunction) -> Callable[[], None]:
@@ -296,7 +320,7 @@ def _leave_elsewhere(block: _Block) -> None:
         _current.set(block.outer)
     failures.log(
         "block",
-        "A block of acting_as() ended in another task, thread or order than it began in. Its actor counts no longer. Enter and "
+        "A block of acting_as() ended in another task, thread or order than it began in. Its actor no longer applies. Enter and "
         "leave it in one function; in a generator, close the generator where it is used, with contextlib.closing or aclosing.",
         level=logging.WARNING,
     )
@@ -321,7 +345,8 @@ def set_actor(actor: Actor | ActorFunction | None) -> None:
         return
     failures.log(
         "request",
-        "set_actor() was called outside of a request, so it has no effect. Run the request in `with acting_as(RequestActor()):`.",
+        "set_actor() was called outside of a request, so it has no effect. Run the request in `with acting_as(RequestActor()):`. "
+        "In Flask, set flask.g.actor instead.",
         level=logging.WARNING,
     )
 
@@ -388,7 +413,7 @@ def _as_function(actor: Actor | ActorFunction | None) -> ActorFunction:
     except PROGRAM_ERRORS:  # a lazy object cannot say its class; an event that it is the actor of reports it
         is_actor = True
     if is_actor:  # asked before `callable`: a proxy of a mapping may have every method there is
-        return lambda: actor  # type: ignore[return-value]
+        return _KnownActor(actor)  # type: ignore[arg-type]
     # Only of plain functions and methods: `inspect` would run the code of a lazy object.
     is_async = type(actor) in (FunctionType, MethodType) and inspect.iscoroutinefunction(actor)
     if callable(actor) and not is_async:

@@ -142,6 +142,14 @@ class UserWithoutIdentity(User):
         raise NotImplementedError
 
 
+class UserWithoutName(User):
+    """A user of whom only the identity is implemented."""
+
+    @property
+    def display_name(self) -> str:  # type: ignore[override]
+        raise NotImplementedError
+
+
 class OfChannels:
     """A user of Django, which Channels puts into the scope."""
 
@@ -166,6 +174,7 @@ class OfAnotherFramework:
     [
         (User(), {"id": "42", "name": "Ada"}),
         (UserWithoutIdentity(), {"id": "Ada", "name": "Ada"}),
+        (UserWithoutName(), {"id": "42", "name": None}),
         (Anonymous(), None),
         (OfChannels(), None),
         (OfAnotherFramework(), None),

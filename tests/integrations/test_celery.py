@@ -206,6 +206,17 @@ REFUSED = {
 }
 
 
+def test_id_that_is_a_uuid(tasks: Tasks) -> None:
+    """The program may choose the id. It arrives as text, except where no message is encoded."""
+    chosen = uuid.uuid4()
+    with acting_as(ROOT):
+        tasks.see.apply_async(task_id=chosen)
+    [message] = tasks.sent
+    for received in (chosen, str(chosen)):
+        tasks.run({**message, "id": received})
+    assert tasks.seen == [ROOT, ROOT]
+
+
 @pytest.mark.parametrize("change", REFUSED)
 def test_header_that_is_refused(tasks: Tasks, host: Host, warnings: pytest.LogCaptureFixture, change: str) -> None:
     """The task runs without an actor, and one warning says it. Its text has nothing of the header."""

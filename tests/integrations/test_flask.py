@@ -7,18 +7,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from flask import Flask, copy_current_request_context, g, stream_with_context
+from flask import Flask, copy_current_request_context, g, request, stream_with_context
 from werkzeug.local import LocalProxy
+from werkzeug.wrappers import Request
 
 from backends import free_port, wait_until
 from heliograph import Host, Settings, acting_as, ambient_actor, current_actor, keep_context
-from heliograph.integrations.flask import init_app
+from heliograph.integrations.flask import CURRENT_REQUEST, init_app
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from integrations.mixed_actors import ACTORS, assert_none_is_mixed
 from otlp_receiver import Receiver
 from packages import require
 from processes import EXAMPLES, Server, otlp, program_environment, serving
+from recorder import Telemetry
 
 SECRET = "the secret of the example"
 ROUNDS = 67
@@ -186,6 +188,33 @@ def test_block_of_acting_as_decides(app: Flask) -> None:
         with acting_as({"id": "block"}):
             assert current_actor() == {"id": "block"}
         assert current_actor() == {"id": "request"}
+
+
+def test_route_where_a_library_reads_the_same_environment(telemetry: Telemetry) -> None:
+    """Its request replaces the one of Flask in the environment."""
+    app = Flask("orders_app", root_path="/")
+    init_app(app, telemetry.host(), request_span=True)
+
+    @app.get("/orders/<number>")
+    def view(number: str) -> object:
+        Request(request.environ)
+        return [CURRENT_REQUEST.attribute("http.route")]
+
+    response = app.test_client().get("/orders/7", buffered=True)
+    assert response.json == ["/orders/<number>"]
+    [span] = telemetry.spans
+    assert span.name == "GET /orders/<number>"
+
+
+def test_status_without_a_number(telemetry: Telemetry) -> None:
+    """The response is the one without a span."""
+    app = Flask("orders_app", root_path="/")
+    init_app(app, telemetry.host(), request_span=True)
+    app.add_url_rule("/", view_func=lambda: ("text", "custom status"))
+
+    response = app.test_client().get("/", buffered=True)
+    assert (response.text, response.status) == ("text", "0 custom status")
+    assert len(telemetry.spans) == 1
 
 
 def test_extension_is_the_host(app: Flask) -> None:

@@ -40,11 +40,12 @@ def test_scope_without_values(scope: dict[str, Any]) -> None:
         ({"route": ROUTE, "root_path": "/of-a-customer", "path_params": {"customer": "c", "id": "7"}}, None),
         ({"route": SimpleNamespace(path="/{x:int}", path_format="/{x}", param_convertors={"x": 1})}, "/{x}"),
         ({"route": SimpleNamespace(path=7)}, None),
+        ({"route": SimpleNamespace(path="/files", routes=[])}, None),
         ({"path_template": "/of/{litestar}", "route": 7}, "/of/{litestar}"),
     ],
 )
 def test_route_of_a_scope(scope: dict[str, Any], route: str | None) -> None:
-    """A mount with parameters has data in `root_path`, so that there is no route."""
+    """A mount with parameters has data in `root_path`, so that there is no route. A mount alone is no route either."""
     assert of_scope(scope, "http.route") == route
 
 

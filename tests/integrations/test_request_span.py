@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from enum import Enum, IntEnum
 from typing import Any
 
 import pytest
@@ -22,6 +23,13 @@ SCOPE = {"type": "http", "method": "GET", "path": "/orders/7", "scheme": "https"
 TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
+class Status(IntEnum):
+    """A status whose text is its name, as that of each enum in Python 3.10."""
+
+    UNAVAILABLE = 503
+    __str__ = Enum.__str__
+
+
 @pytest.fixture(autouse=True)
 def new_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test sees the first warning of its kind."""
@@ -34,17 +42,27 @@ async def responding(scope: Any, receive: Any, send: Any) -> None:
 
 
 def run(
-    telemetry: Telemetry, app: Any = responding, *, send: Callable[[Any], None] = lambda _: None, **scope: Any
+    telemetry: Telemetry,
+    app: Any = responding,
+    *,
+    send: Callable[[Any], None] = lambda _: None,
+    received: tuple[Any, ...] = (),
+    **scope: Any,
 ) -> list[ReadableSpan]:
     """Run an application for one connection, and return the spans."""
 
     async def send_message(message: Any) -> None:
         send(message)
 
+    messages = iter(received)
+
+    async def receive() -> Any:
+        return next(messages, {"type": "http.disconnect"})
+
     async def call() -> None:
         async with telemetry.host() as host:
             middleware = HeliographMiddleware(app, host, request_span=True)
-            await middleware({**SCOPE, **scope}, None, send_message)  # type: ignore[arg-type]
+            await middleware({**SCOPE, **scope}, receive, send_message)
 
     asyncio.run(call())
     return telemetry.spans
@@ -102,6 +120,55 @@ def test_client_that_goes_away_is_no_error(telemetry: Telemetry) -> None:
     with pytest.raises(ConnectionResetError):
         run(telemetry, send=disconnect)
     assert [span.status.status_code.name for span in telemetry.spans] == ["UNSET", "UNSET"]
+
+
+def test_client_that_goes_away_during_its_upload_is_no_error(telemetry: Telemetry) -> None:
+    """Starlette raises an exception, and responds to it with a status that nobody gets."""
+
+    async def uploading(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["type"] == "http.request":
+            pass
+        await send({"type": "http.response.start", "status": 500, "headers": []})
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        run(telemetry, uploading, received=({"type": "http.request", "body": b"a", "more_body": True},))
+    [span] = telemetry.spans
+    assert span.status.status_code.name == "UNSET"
+    assert not {"error.type", "http.response.status_code"} & set(span.attributes or {})
+
+
+def test_client_that_has_the_whole_response_has_not_gone_away(telemetry: Telemetry) -> None:
+    """An application may wait for the end of the connection, and fail afterwards."""
+
+    async def failing(scope: Any, receive: Any, send: Any) -> None:
+        await responding(scope, receive, send)
+        assert (await receive())["type"] == "http.disconnect"
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        run(telemetry, failing)
+    [span] = telemetry.spans
+    assert (span.attributes or {})["error.type"] == "LookupError"
+
+
+@pytest.mark.parametrize(("sent", "status"), [(Status.UNAVAILABLE, 503), ("503", 503), ("x", None), (10**30, None)])
+def test_status_of_another_type(telemetry: Telemetry, sent: object, status: int | None) -> None:
+    """The server decides about it. The span has a number, or none."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": sent, "headers": []})
+
+    [span] = run(telemetry, app)
+    number = (span.attributes or {}).get("http.response.status_code")
+    assert (type(number), number) == (type(status), status)
+    assert (span.attributes or {}).get("error.type") == (None if status is None else "503")
+
+
+def test_long_traceparent_is_not_logged(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:
+    """Anybody can send one with each request."""
+    [span] = run(telemetry, headers=[(b"traceparent", b"0" * 513)])
+    assert (span.links, warnings.records) == ((), [])
 
 
 def test_span_is_current_until_the_application_returns(telemetry: Telemetry) -> None:
@@ -254,6 +321,15 @@ def test_wsgi_application_that_fails(telemetry: Telemetry) -> None:
         call(telemetry, failing)
     call(telemetry, app_with([b"."], "503 Service Unavailable")).close()
     assert [(span.attributes or {})["error.type"] for span in telemetry.spans] == ["LookupError", "503"]
+
+
+def test_wsgi_status_that_is_no_number(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:
+    """Flask makes a status of any text."""
+    assert list(call(telemetry, app_with([b"."], "0 custom status"), route="/orders/{id}")) == [b"."]
+    call(telemetry, app_with([b"."], "custom status")).close()
+    [span] = telemetry.spans
+    assert "http.response.status_code" not in (span.attributes or {})
+    assert warnings.records == []
 
 
 def test_wsgi_where_a_span_records(telemetry: Telemetry) -> None:

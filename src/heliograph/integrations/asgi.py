@@ -51,11 +51,7 @@ class ActorOfScope(RequestActor):
         # `is True`: the user of another framework may have a method of this name.
         if getattr(user, "is_authenticated", None) is not True:
             return None
-        name = getattr(user, "display_name", None)
-        try:
-            identity = getattr(user, "identity", None)
-        except NotImplementedError:  # Starlette's own SimpleUser had none before 1.0
-            identity = None
+        name, identity = _property(user, "display_name"), _property(user, "identity")
         actor_id = name if identity is None else identity
         # A framework with users of another kind, such as Django Channels, has neither.
         return None if actor_id is None else {"id": actor_id, "name": name}
@@ -63,6 +59,13 @@ class ActorOfScope(RequestActor):
     def attribute(self, name: str) -> object:
         """Return an attribute of the request, from its scope."""
         return of_scope(self._scope, name)
+
+
+def _property(user: object, name: str) -> object:
+    try:
+        return getattr(user, name, None)
+    except NotImplementedError:  # Starlette's BaseUser, for what a subclass does not define
+        return None
 
 
 class HeliographMiddleware:
@@ -107,18 +110,10 @@ class HeliographMiddleware:
         return start_request_span(self._host.tracer, partial(of_scope, scope), only_header(scope, b"traceparent"))
 
     async def _run_in(self, span: RequestSpan, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_and_observe(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                span.respond(message["status"])
-            try:
-                await send(message)
-            except OSError:  # the specification of ASGI: the client has gone away
-                span.is_disconnected = True
-                raise
-
+        connection = _ObservedConnection(span, receive, send)
         try:
             with span.current():
-                await self._run(scope, receive, send_and_observe)
+                await self._run(scope, connection.receive, connection.send)
         except BaseException as error:
             span.end(error)
             raise
@@ -133,6 +128,35 @@ class HeliographMiddleware:
             await _respond(refused, scope, send)
             return
         await self._app(scope, receive, send)
+
+
+class _ObservedConnection:
+    """Notes in a span how a connection responds, and whether its client goes away before the response is complete."""
+
+    def __init__(self, span: RequestSpan, receive: Receive, send: Send) -> None:
+        self._span = span
+        self._receive = receive
+        self._send = send
+        self._is_complete = False
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        message = await self._receive()
+        # After the response, every server sends this message.
+        if message["type"] == "http.disconnect" and not self._is_complete:
+            self._span.is_disconnected = True
+        return message
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        # A framework responds to its own exception about a client that has gone away with a status that nobody gets.
+        if message["type"] == "http.response.start" and not self._span.is_disconnected:
+            self._span.respond(message["status"])
+        try:
+            await self._send(message)
+        except OSError:  # the specification of ASGI: the client has gone away
+            self._span.is_disconnected = True
+            raise
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self._is_complete = True
 
 
 async def token_of(scope: Scope, host: Host) -> RequestToken:

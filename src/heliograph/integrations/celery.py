@@ -2,7 +2,7 @@
 
 The producer puts the actor into a header of the message, and signs it together with the id and the name of the task, with the secret of the
 host. Whoever can write to the broker, and does not know the secret, can neither make such a header nor use one for another task. (The
-arguments of a task are not signed. Celery has its own way to sign whole messages.) The header is not encrypted. It has the keys alone
+arguments of a task are not signed. Celery has its own way to sign whole messages.) The header is not encrypted. It has only the keys
 that the setting ``HELIOGRAPH_ACTOR`` exports.
 
 Celery's signals are where all of this happens. They are sent for each message, whatever has made it: a call, a step of a chain, a retry,
@@ -109,7 +109,8 @@ class TaskActors:
             failures.log(kind, "The actor of a task could not be sent, so the task has none.", error=error)
 
     def _sign(self, headers: dict[str, Any], actor: Actor, task_id: object, name: object) -> None:
-        header = self._host.sign([self._bounded(actor), task_id, name], NAMESPACE)
+        # A program may choose an id that is a `UUID`, which arrives as text.
+        header = self._host.sign([self._bounded(actor), str(task_id), name], NAMESPACE)
         if len(header) > MAX_HEADER_LENGTH:
             failures.log("size", TOO_LONG, level=logging.WARNING)
             return
@@ -162,7 +163,7 @@ class TaskActors:
             if isinstance(header, str) and len(header) <= MAX_HEADER_LENGTH:
                 signed: Any = self._host.unsign(header, NAMESPACE)
                 actor, *names = signed
-                if names == [request.id, name] and isinstance(actor, dict):
+                if names == [str(request.id), name] and isinstance(actor, dict):
                     return actor
         failures.log("refused", REFUSED, level=logging.WARNING)
         return None

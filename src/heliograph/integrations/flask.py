@@ -41,7 +41,9 @@ def init_app(app: Flask, host: Host, *, request_span: bool = False) -> None:
 
 def route_of_environ(environ: Environ) -> str | None:
     """Return the route of a request, or `None` if Flask has found none."""
-    rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
+    # The environment has the last `Request` that was made of it, by whatever library: the current one of Flask comes first.
+    is_current = has_request_context() and request.environ is environ
+    rule = getattr(request if is_current else environ.get("werkzeug.request"), "url_rule", None)
     return None if rule is None else f"{environ.get('SCRIPT_NAME', '')}{rule.rule}"
 
 

@@ -52,6 +52,9 @@ def _route(scope: Scope) -> str | None:
     if isinstance(template, str):
         return template
     route = scope.get("route")
+    # A mount: before the routing inside of it, or around an application without routes.
+    if hasattr(route, "routes"):
+        return None
     path = getattr(route, "path_format", None) or getattr(route, "path", None)
     if not isinstance(path, str) or not _knows_all_parameters(scope, route):
         return None

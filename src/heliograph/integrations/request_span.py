@@ -47,6 +47,9 @@ Attribute = Callable[[str], object]
 """A function that returns an attribute of the request, by its name in the semantic conventions."""
 
 FIRST_SERVER_ERROR: Final = 500
+STATUSES: Final = range(100, 1000)
+MAX_TRACEPARENT_LENGTH: Final = 512
+"""The length of a ``traceparent`` that is read. The propagator logs each longer one, and anybody can send them."""
 
 _AT_THE_START: Final = (HTTP_REQUEST_METHOD, URL_PATH, URL_SCHEME)
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
@@ -79,10 +82,15 @@ class RequestSpan:
         """Return a context manager in which the span is the current one."""
         return use_span(self._span, end_on_exit=False, record_exception=False, set_status_on_exception=False)
 
-    def respond(self, status: int) -> None:
-        """Keep the status of the response, and the route, which some frameworks have forgotten at the end."""
-        self.status = status
+    def respond(self, status: int | str) -> None:
+        """Keep the status of the response, and the route, which some frameworks have forgotten at the end.
+
+        Args:
+            status: An application may send an enum, or a text that is no number. The span then has the number, or none.
+        """
         try:
+            number = int(status) if isinstance(status, int) or status.isdecimal() else 0
+            self.status = number if number in STATUSES else None
             self._route = exported_value(HTTP_ROUTE, self._attribute(HTTP_ROUTE))
         except PROGRAM_ERRORS as failure:  # a framework's own code may raise anything
             _log(failure)
@@ -153,7 +161,7 @@ def start_request_span(tracer: Callable[[], Tracer], attribute: Attribute, trace
 
 
 def _links(traceparent: object) -> list[Link]:
-    if type(traceparent) is not str:
+    if type(traceparent) is not str or len(traceparent) > MAX_TRACEPARENT_LENGTH:
         return []
     context = _PROPAGATOR.extract({"traceparent": traceparent}, Context())
     remote = get_current_span(context).get_span_context()

@@ -44,7 +44,7 @@ class RequestSpanMiddleware:
             return self._app(environ, start_response)
 
         def start(status: str, *arguments: Any) -> Any:
-            span.respond(int(status[:3]))
+            span.respond(status[:3])
             return start_response(status, *arguments)
 
         try:

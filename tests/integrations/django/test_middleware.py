@@ -28,7 +28,23 @@ from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from integrations.django import project
 from recorder import Telemetry
+from scripts import python
 
+WITHOUT_USERS = """
+import django
+from django.conf import settings
+from django.core.management import call_command
+
+settings.configure(
+    ROOT_URLCONF="__main__",
+    INSTALLED_APPS=["heliograph.integrations.django"],
+    MIDDLEWARE=["heliograph.integrations.django.HeliographMiddleware"],
+)
+urlpatterns = []
+django.setup()
+call_command("check", stdout=sys.stderr)
+report(is_checked=True)
+"""
 SIGNED_COOKIES = "django.contrib.sessions.backends.signed_cookies"
 
 
@@ -326,3 +342,8 @@ def test_system_check_reports_the_wrong_order(middleware: list[str], errors: lis
     """It is part of `manage.py check`, and no error of its own for other problems."""
     with override_settings(MIDDLEWARE=middleware):
         assert [each.id for each in checks.run_checks() if str(each.id).startswith("heliograph")] == errors
+
+
+def test_system_check_of_a_project_without_users() -> None:
+    """It need not have `django.contrib.auth`, whose middleware cannot be imported then."""
+    assert python(WITHOUT_USERS).only == {"is_checked": True}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import conf
+from django.apps import apps
 from django.core import checks
 from django.utils.module_loading import import_string
 
@@ -13,6 +14,9 @@ from heliograph.integrations.django.middleware import HeliographMiddleware
 
 def check_middleware_order(**_: object) -> list[Any]:
     """Return an error if `HeliographMiddleware` comes before the middleware that finds out who the user is."""
+    # Without the application, its middleware cannot be imported.
+    if not apps.is_installed("django.contrib.auth"):
+        return []
     # It can be imported after all applications were loaded.
     from django.contrib.auth.middleware import AuthenticationMiddleware
 
