@@ -121,3 +121,15 @@ def test_every_log_record_arrives_although_a_gateway_is_killed_twice(
         interval_seconds=0.2,
     )
     record_property("copies", gateways.victorialogs.stats(count)["records"] - 3 * EVENTS)
+
+
+def test_spans_wait_on_the_agents_disk_while_a_gateway_is_away(gateways: Gateways) -> None:
+    """Every trace with an error is there in the end, although the agent is killed before it could send it."""
+    gateways.b.kill()
+    sent = send_pairs(gateways.agent.otlp_http_endpoint, 100, status=StatusCode.ERROR)
+    gateways.agent.kill()
+    gateways.agent.start()
+    gateways.b.start()
+
+    wait_until(lambda: kept(sent, gateways) == dict.fromkeys(sent, 2), timeout_seconds=ARRIVAL_SECONDS)
+    assert by_trace(gateways.b)
