@@ -98,7 +98,7 @@ class Refusals:
         self._requests = self._too_large = 0
 
     def has_spent(self) -> bool:
-        """Return True if one more request without success may be sent before a pause."""
+        """Return True if at most one more request without success may be sent before a pause."""
         return self._requests >= MAX_REQUESTS - 1
 
     def is_lone(self, source: object) -> bool:

@@ -18,6 +18,9 @@
 
 5. Acknowledge the batch (or the half).
 
+The private methods pass on the state of one batch, a `BatchPass` with the name `this`. They return True to go on with the batch. They
+return False if all records wait: the next attempt was scheduled, so the batch ends here, and `send_next` rewinds the source.
+
 Invariants:
 
 - **Order.** The next batch is read after the last one was acknowledged. The second half of a split batch is sent after
@@ -176,6 +179,7 @@ class Sender:
         return outcome
 
     def _send_batch(self, source: Source) -> Outcome:
+        """Read the next batch, count the damage before it, and deliver it."""
         batch = source.read(max_bytes=self._batch_bytes, max_records=MAX_BATCH_RECORDS)
         damaged = source.take_damaged()
         if damaged:
@@ -242,6 +246,7 @@ class Sender:
                 assert_never(unknown)
 
     def _send(self, this: BatchPass, entries: Sequence[Entry]) -> Verdict:
+        """Send records in one request, and return the verdict. An exception counts as a refusal."""
         self._refusals.note_request()
         try:
             with self.counts.in_flight(len(entries)):
@@ -252,7 +257,7 @@ class Sender:
             return Verdict(action=Action.BAD_DATA, reason=Reason.INTERNAL, message=f"{type(error).__name__} was raised")
 
     def _suspect(self, this: BatchPass, entry: Entry, verdict: Verdict) -> bool:
-        """Note that a record was refused alone. Return False if all records wait."""
+        """Make a record that was refused alone a suspect, or a dead letter if that proves it to be bad."""
         is_proven = self._refusals.is_proven(this.memory, entry, is_lone=False)
         if is_proven or self._refusals.is_too_large(verdict):
             return self._put_to_dead_letters(this, entry, verdict)
@@ -267,6 +272,7 @@ class Sender:
                 return True
             if this.has_accepted and not is_many:
                 return self._put_suspects_to_dead_letters(this)
+            # From the other end of the journal. If it is accepted, the suspects are proven to be bad.
             newest = this.source.newest(this.known())
             if newest is None:
                 if not this.suspects:
@@ -279,6 +285,7 @@ class Sender:
 
     def _try_another(self, this: BatchPass, entries: Sequence[Entry]) -> bool:
         """Try one record at a destination that refused everything. Return False if all records wait."""
+        # Another one each time: of the batch and the newest record, the one that was refused least often.
         candidates = list(this.unfinished(entries))
         newest = this.source.newest(this.memory.done)
         if newest is not None and newest.sequence > entries[-1].sequence:
@@ -306,6 +313,7 @@ class Sender:
         return False
 
     def _wait_refused(self, this: BatchPass, verdict: Verdict) -> None:
+        """Schedule a retry at a destination that refuses everything."""
         self._refusals.note_refuses_everything(this.source)
         self._schedule_retry(replace(verdict, message=f"the destination refuses everything: {verdict.message}"))
 
@@ -330,6 +338,7 @@ class Sender:
         return False
 
     def _note_working_server(self) -> None:
+        """Report a server that works again, reset the backoff, and let the batches grow a little."""
         if self._is_failing:
             logger.warning("The outbox delivers records again.")
         self._is_failing = False
@@ -339,6 +348,7 @@ class Sender:
         self._batch_bytes = min(self._most_bytes, self._batch_bytes + growth)
 
     def _shrink_batches(self, entries: Sequence[Entry]) -> None:
+        """Halve the size of batches, because the server refused a request with these records."""
         # A batch may be smaller than allowed: then half of its own size counts, not half of the permitted one.
         size = sum(len(entry.encoded) for entry in entries)
         self._batch_bytes = max(1, min(self._batch_bytes, size) // 2)
@@ -389,6 +399,7 @@ class Sender:
             self._log.log("cursor", message, error, level=logging.WARNING)
 
     def _schedule_retry(self, verdict: Verdict) -> None:
+        """Let nothing be sent before the backoff and the server's `Retry-After` are over, and log that records wait."""
         self.counts.add(OUTBOX_RETRIED, reason=verdict.reason.value)
         self._refusals.note_pause()
         with self._schedule:

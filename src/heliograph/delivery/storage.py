@@ -83,10 +83,15 @@ class ResourceStorage:
     _folder_lock: FolderLock | None = None
     _writer: JournalWriter | None = None
     _reader: JournalReader | None = None
+    # When the disk failed; `None` while it works.
     _failed_at: float | None = None
+    # The number of records that were moved from memory to disk, or back.
     _moved: int = 0
+    # The last sequence of the folders that were lost. The next folder goes on behind it.
     _lost_until: int = 0
+    # The last sequence in memory of the records that were kept from a lost folder.
     _salvaged_until: int = 0
+    # True if the last search found no segment that may be dropped.
     _has_one_segment: bool = False
     _is_closed: bool = False
 
@@ -143,6 +148,7 @@ class ResourceStorage:
             return self._writer or self._create_journal()
 
     def _create_journal(self) -> JournalWriter:
+        """Create the folder with its reader and writer, and return the writer. The lock is held."""
         lock = self.outbox.create_folder()
         try:
             if self.durable:
@@ -281,6 +287,7 @@ class ResourceStorage:
         self._lost_until = writer.last_sequence
         can_be_adopted = lock.can_be_adopted()
         entries: list[Entry] = []
+        # The newest record that is kept in memory, or that another process can read after it adopts the folder.
         newest = writer.last_sequence
         if segment is not None:  # pragma: no branch — the disk was full when the first record came
             if not (can_be_adopted and segment.has_name()):  # nobody else could read it
@@ -292,8 +299,10 @@ class ResourceStorage:
         self.memory.keep(entries)
         self._moved += len(entries)
         self._salvaged_until = self.memory.last_sequence
-        if can_be_adopted:  # those before are in older segments, which the folder still has
+        if can_be_adopted:
+            # The records before the newest are in older segments, which the folder still has.
             return max(0, writer.last_sequence - max(newest, reader.acknowledged))
+        # Nobody reads the folder any more: all records that waited are lost, except those that were kept.
         return max(0, writer.last_sequence + 1 - reader.waiting_from - len(entries))
 
     def close(self) -> None:
@@ -302,7 +311,7 @@ class ResourceStorage:
         The folder is deleted if everything in it was acknowledged, and unlocked if not: it is an orphan then, which the next
         process adopts. Call this only after the worker has ended, since both use the reader.
         """
-        self.memory.close()  # first: a record that is added behind the loop's back would be lost
+        self.memory.close()  # first: a record that is added after the loop would be lost
         with contextlib.suppress(OSError):
             while batch := self.memory.read(max_bytes=2**20, max_records=1000):
                 for entry in batch.entries:
