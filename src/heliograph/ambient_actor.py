@@ -217,6 +217,9 @@ def current_actor() -> Actor | None:
     function = block.function
     if type(function) is _KnownActor:
         return function.actor
+    # That of a request is usually known, too.
+    if type(function).__call__ is RequestActor.__call__ and type(function._function) is _KnownActor:  # type: ignore[attr-defined]
+        return function()
     token = _asked.set((*_asked.get(), block))
     try:
         return function()
