@@ -215,11 +215,11 @@ def current_actor() -> Actor | None:
     if block is None:
         return _find_default() if _default_actors else None
     function = block.function
+    kind = type(function)
+    if kind is not _KnownActor and kind.__call__ is RequestActor.__call__:
+        function = function._function  # type: ignore[attr-defined]  # noqa: SLF001 — a class of this module
     if type(function) is _KnownActor:
         return function.actor
-    # That of a request is usually known, too.
-    if type(function).__call__ is RequestActor.__call__ and type(function._function) is _KnownActor:  # type: ignore[attr-defined]
-        return function()
     token = _asked.set((*_asked.get(), block))
     try:
         return function()
