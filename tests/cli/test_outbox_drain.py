@@ -6,6 +6,7 @@ import itertools
 import json
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -274,3 +275,25 @@ def test_few_orphans_are_open_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
         assert drain(tmp_path, server.endpoint).exit_code == 1
 
     assert held == [2] * 6
+
+
+def test_follow_pauses_between_searches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty outbox keeps no core busy."""
+    pauses: list[float | None] = []
+
+    class Closed(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout)
+            if len(pauses) == 2:
+                raise KeyboardInterrupt
+            return False
+
+    def open_sender(*arguments: Any, **more: Any) -> Sender:
+        sender = Sender(*arguments, **more)
+        sender.closed = Closed()
+        return sender
+
+    monkeypatch.setattr(outbox_drain, "Sender", open_sender)
+
+    assert drain(tmp_path, "http://127.0.0.1:9/v1/logs", "--follow").exit_code == 0
+    assert pauses == [outbox_drain.FOLLOW_SECONDS] * 2
