@@ -635,6 +635,34 @@ def test_request_may_find_its_actor_by_set_actor() -> None:
         assert [current_actor(), current_actor()] == [{"id": "first"}, {"id": "found"}]
 
 
+def test_request_may_change_the_actor_that_was_filled_in() -> None:
+    """By a `__call__` of its own."""
+
+    class WithTenant(RequestActor):
+        def __call__(self) -> dict[str, object]:
+            return {**(super().__call__() or {}), "tenant": "t"}
+
+    with acting_as(WithTenant()):
+        set_actor({"id": "a"})
+        assert current_actor() == {"id": "a", "tenant": "t"}
+
+
+def test_class_of_a_function_is_not_asked() -> None:
+    """A lazy object may be callable only where it is called."""
+
+    class Lazy:
+        def __get__(self, instance: object, owner: type) -> Callable[[], dict[str, object]]:
+            if instance is None:
+                raise LookupError
+            return lambda: {"id": "a"}
+
+    class Who:
+        __call__ = Lazy()
+
+    with acting_as(Who()):
+        assert current_actor() == {"id": "a"}
+
+
 def test_default_actor_is_asked_where_no_block_applies(register: Register) -> None:
     """A block decides alone, also one without an actor, and one of a request whose actor is not known."""
     user: dict[str, object] = {"id": "of the framework"}

@@ -481,7 +481,8 @@ WARNINGS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "set_actor outside of a request": (
         lambda: set_actor({"id": "root"}),
-        "set_actor() was called outside of a request, so it has no effect.",
+        "set_actor() was called outside of a request, so it has no effect. Run the request in `with acting_as(RequestActor()):`. "
+        "In Flask, set flask.g.actor instead.",
     ),
 }
 

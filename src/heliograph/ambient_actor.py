@@ -216,7 +216,8 @@ def current_actor() -> Actor | None:
         return _find_default() if _default_actors else None
     function = block.function
     kind = type(function)
-    if kind is not _KnownActor and kind.__call__ is RequestActor.__call__:
+    # The actor of a request is usually known as well. A subclass may have a `__call__` of its own.
+    if kind is not _KnownActor and issubclass(kind, RequestActor) and kind.__call__ is RequestActor.__call__:
         function = function._function  # type: ignore[attr-defined]  # noqa: SLF001 — a class of this module
     if type(function) is _KnownActor:
         return function.actor
