@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -277,14 +278,19 @@ def test_few_orphans_are_open_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
     assert held == [2] * 6
 
 
-def test_follow_pauses_between_searches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty outbox keeps no core busy."""
+@pytest.mark.parametrize("options", [[], ["--timeout", "0.5"]], ids=str)
+def test_follow_pauses_between_searches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]) -> None:
+    """An empty outbox keeps no core busy. The time without records is not a server's time without success."""
     pauses: list[float | None] = []
+    now = [1000.0]
 
     class Closed(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
             pauses.append(timeout)
+            now[0] += timeout or 0.0
             if len(pauses) == 2:
+                make_orphan(tmp_path, "r0")
+            if len(pauses) == 3:
                 raise KeyboardInterrupt
             return False
 
@@ -294,6 +300,19 @@ def test_follow_pauses_between_searches(tmp_path: Path, monkeypatch: pytest.Monk
         return sender
 
     monkeypatch.setattr(outbox_drain, "Sender", open_sender)
+    monkeypatch.setattr(outbox_drain, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(Orphan, "drain", lambda *_: False)
 
-    assert drain(tmp_path, "http://127.0.0.1:9/v1/logs", "--follow").exit_code == 0
-    assert pauses == [outbox_drain.FOLLOW_SECONDS] * 2
+    assert drain(tmp_path, "http://127.0.0.1:9/v1/logs", "--follow", *options).exit_code == 1
+    assert pauses == [outbox_drain.FOLLOW_SECONDS, outbox_drain.FOLLOW_SECONDS, 0.05]
+
+
+def test_folder_with_a_file_of_somebody_is_stuck(abandoned: Path) -> None:
+    """Nothing else is left, and the exit status is 1 all the same."""
+    [stuck] = folders_in(abandoned)
+    (stuck / "notes").touch(mode=0o600)
+    with serving() as server:
+        result = drain(abandoned, server.endpoint)
+
+    assert result.exit_code == 1
+    assert "0 waiting records, 0 dead letters, 0 damaged files, 1 stuck item." in result.stderr

@@ -135,7 +135,8 @@ class _Drain:
                         self._remove(orphan)
                 self._show(bar)
                 pause = self._pause_seconds()
-                if self._timeout is not None and self._idle_seconds() + pause > self._timeout:
+                idle = time.monotonic() - self._last_success_at
+                if self._orphans and self._timeout is not None and idle + pause > self._timeout:
                     return
                 self._sender.closed.wait(pause)
         finally:
@@ -144,6 +145,9 @@ class _Drain:
 
     def _adopt(self) -> bool:
         """Adopt as many orphans as may be open. Return True if there are any."""
+        if not self._orphans:
+            # The time in which there was nothing to send is no failure of the server.
+            self._last_success_at = time.monotonic()
         for orphan in itertools.islice(adopt(self._box, self._passed_over), MAX_OPEN_ORPHANS - len(self._orphans)):
             self._orphans.append(orphan)
         return bool(self._orphans)
@@ -159,12 +163,6 @@ class _Drain:
         if not self._orphans:
             return FOLLOW_SECONDS if self._follow else 0.0
         return max(_SHORTEST_PAUSE_SECONDS, self._sender.waiting_seconds())
-
-    def _idle_seconds(self) -> float:
-        """Return the time since a record was accepted, or since nothing was left to send."""
-        if not self._orphans:
-            self._last_success_at = time.monotonic()
-        return time.monotonic() - self._last_success_at
 
     def _show(self, bar: Any) -> None:
         counts = self._sender.counts
