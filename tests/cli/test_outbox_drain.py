@@ -32,6 +32,7 @@ from heliograph.cli.main import cli
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.orphans import Orphan
 from heliograph.delivery.sender import Sender
+from heliograph.semconv import OUTBOX_DELIVERED
 from processes import clean_environment
 
 
@@ -316,3 +317,21 @@ def test_folder_with_a_file_of_somebody_is_stuck(abandoned: Path) -> None:
 
     assert result.exit_code == 1
     assert "0 waiting records, 0 dead letters, 0 damaged files, 1 stuck item." in result.stderr
+
+
+def test_each_success_begins_the_timeout_again(abandoned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in the middle of a folder."""
+    now = [1000.0]
+
+    def accept_some(orphan: Orphan, sender: Sender, after_each: Any) -> bool:
+        now[0] += 20.0
+        if now[0] > 1070.0:
+            raise KeyboardInterrupt
+        sender.counts.add(OUTBOX_DELIVERED, 1)
+        return False
+
+    monkeypatch.setattr(outbox_drain, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(Orphan, "drain", accept_some)
+    drain(abandoned, "http://127.0.0.1:9/v1/logs", "--timeout", "30")
+
+    assert now == [1080.0]
