@@ -320,7 +320,7 @@ def test_folder_with_a_file_of_somebody_is_stuck(abandoned: Path) -> None:
 
 
 def test_each_success_begins_the_timeout_again(abandoned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also in the middle of a folder."""
+    """A folder may take longer than the timeout, as long as the server accepts some of it."""
     now = [1000.0]
 
     def accept_some(orphan: Orphan, sender: Sender, after_each: Any) -> bool:
