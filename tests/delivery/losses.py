@@ -47,8 +47,10 @@ def replace_the_folder_by_a_link(box: Path) -> None:
 
 def replace_the_lock_by_a_pipe(box: Path) -> None:
     [lock] = box.glob("*/lock")
-    lock.unlink()
-    os.mkfifo(lock)
+    pipe = box.with_name("pipe")
+    os.mkfifo(pipe)
+    # In one step: a folder whose lock file is missing for a moment may be given up, for the next process that looks.
+    pipe.rename(lock)
 
 
 def link_segments(box: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from heliograph.runtime.program_failures import ProgramCode, listen, report
+from heliograph.runtime.program_failures import ProgramCode, _listeners, listen, report
 
 
 class Counter:
@@ -34,6 +34,16 @@ def test_listener_that_is_gone_is_forgotten() -> None:
     gc.collect()
     report(ProgramCode.LOGGING, ValueError())
     assert (len(failures), len(other.failures)) == (0, 1)
+
+
+def test_listeners_that_are_gone_are_not_kept() -> None:
+    """The list does not grow with each one that was ever made."""
+    for _ in range(10):
+        Counter()
+        gc.collect()
+    last = Counter()
+
+    assert [each[0]() for each in _listeners if each[0]() is None or each[0]() is last] == [last]
 
 
 def test_failure_without_listeners() -> None:

@@ -38,12 +38,13 @@ def around_fork(before: Callable[[], None], after_in_parent: Callable[[], None])
 
 
 def _while_object_lives(method: Callable[[], None]) -> Callable[[], None]:
-    # WeakMethod and not weakref.ref: a bound method is a temporary object, a plain reference to it is dead at once.
-    reference = weakref.WeakMethod(method)
+    # A reference to the object and not to the method, which is a temporary object: it would be dead at once. Not `WeakMethod`
+    # either, whose own callback fails if the interpreter deletes both at its end (Python 3.13).
+    reference, function = weakref.ref(method.__self__), method.__func__  # type: ignore[attr-defined]  # of a bound method
 
     def call() -> None:
         alive = reference()
         if alive is not None:
-            alive()
+            function(alive)
 
     return call

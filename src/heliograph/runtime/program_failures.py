@@ -9,6 +9,7 @@ before it is read.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import weakref
 from collections.abc import Callable
@@ -38,17 +39,22 @@ class ProgramCode(str, enum.Enum):
 
 Listener: TypeAlias = Callable[[ProgramCode, BaseException], None]
 
-_listeners: Final[list[weakref.WeakMethod[Listener]]] = []
+# The object of each method, and its function. Not `WeakMethod`, whose callback fails if the interpreter deletes both at its end.
+_listeners: Final[list[tuple[weakref.ref[object], Callable[..., None]]]] = []
 
 
 def listen(method: Listener) -> None:
     """Call a bound method for each failure from now on, as long as the method's object lives."""
-    _listeners.append(weakref.WeakMethod(method, _listeners.remove))
+    for each in tuple(_listeners):
+        if each[0]() is None:
+            with contextlib.suppress(ValueError):  # another thread has just removed it
+                _listeners.remove(each)
+    _listeners.append((weakref.ref(method.__self__), method.__func__))  # type: ignore[attr-defined]  # of a bound method
 
 
 def report(code: ProgramCode, error: BaseException) -> None:
     """Report a failure of the program's code, which was caught."""
-    for reference in tuple(_listeners):
-        listener = reference()
-        if listener is not None:
-            listener(code, error)
+    for reference, count in tuple(_listeners):
+        owner = reference()
+        if owner is not None:
+            count(owner, code, error)
