@@ -78,6 +78,21 @@ def test_half_deleted_orphan_is_deleted(tmp_path: Path, caplog: pytest.LogCaptur
     assert (server.accepted, caplog.messages, folder.exists()) == ([], [], False)
 
 
+def test_append_that_was_interrupted_by_a_kill_is_no_damage(tmp_path: Path) -> None:
+    """The length of a frame is written last, and `append` returns after it: nothing that was accepted is missing."""
+    folder = make_orphan(tmp_path, "one", "two")
+    [(_, path)] = segments(folder)
+    with path.open("ab") as file:
+        file.write(bytes(4) + b"a frame whose length was not written")
+
+    with serving() as server, sender_to(server.endpoint, tmp_path) as sender:
+        [orphan] = adopt(outbox(tmp_path))
+        assert orphan.drain(sender, lambda: None)
+
+    assert (server.accepted, orphan.reader.damaged) == (["one", "two"], 0)
+    assert not (tmp_path / "damaged").exists()
+
+
 def test_orphan_that_the_server_does_not_accept_stays_locked(tmp_path: Path) -> None:
     """No other process adopts it, until it is released."""
     folder = make_orphan(tmp_path, "one")

@@ -34,7 +34,8 @@ def test_kill_at_a_random_moment(tmp_path: Path, programs: Programs, record_faul
             time.sleep(random.uniform(0, 0.4))
             program.end()
             acknowledged += program.acknowledged()
-        assert drain(tmp_path / "box", server.endpoint).exit_code == 0
+        drained = drain(tmp_path / "box", server.endpoint)
+        assert drained.exit_code == 0, drained.output
         record_fault(f"kill -9 at {KILLS} random moments", acknowledged=acknowledged, received=server.accepted)
     assert folders_in(tmp_path / "box") == []
 
@@ -91,7 +92,8 @@ def test_program_ends(tmp_path: Path, record_fault: Callable[..., Row], how: str
         command = [sys.executable, "-c", textwrap.dedent(PROGRAM) + ENDS[how], server.endpoint]
         ended = run(command, cwd=tmp_path, env=environment)
         assert (ended.returncode == 0) == (how == "interpreter exit"), ended.stderr
-        assert drain(tmp_path / "box", server.endpoint).exit_code == 0
+        drained = drain(tmp_path / "box", server.endpoint)
+        assert drained.exit_code == 0, drained.output
         record_fault(how, acknowledged=[f"u{number}" for number in range(500)], received=server.accepted)
 
 
@@ -110,7 +112,8 @@ def test_fork(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
                 assert in_child(work) == 0
         assert emit.processor.force_flush(60_000)
         emit.processor.shutdown()
-        assert drain(tmp_path / "box", server.endpoint).exit_code == 0
+        drained = drain(tmp_path / "box", server.endpoint)
+        assert drained.exit_code == 0, drained.output
         record_fault("os.fork", acknowledged=acknowledged, received=server.accepted)
 
 
@@ -141,6 +144,7 @@ def test_multiprocessing(tmp_path: Path, record_fault: Callable[..., Row]) -> No
     with serving() as server:
         ended = run([sys.executable, "-W", "ignore", "-c", POOL, server.endpoint], cwd=tmp_path, env=environment)
         assert ended.returncode == 0, ended.stderr
-        assert drain(tmp_path / "box", server.endpoint).exit_code == 0
+        drained = drain(tmp_path / "box", server.endpoint)
+        assert drained.exit_code == 0, drained.output
         acknowledged = [f"{name}:{number}" for name in ("main", "c0", "c1", "c2", "c3") for number in range(100)]
         record_fault("multiprocessing", acknowledged=acknowledged, received=server.accepted)

@@ -38,13 +38,14 @@ def around_fork(before: Callable[[], None], after_in_parent: Callable[[], None])
 
 
 def _while_object_lives(method: Callable[[], None]) -> Callable[[], None]:
-    # A reference to the object and not to the method, which is a temporary object: it would be dead at once. Not `WeakMethod`
-    # either, whose own callback fails if the interpreter deletes both at its end (Python 3.13).
-    reference, function = weakref.ref(method.__self__), method.__func__  # type: ignore[attr-defined]  # of a bound method
+    # References to the object and its function, and not to the method, which is a temporary object: it would be dead at once. Not
+    # `WeakMethod`, whose own callback fails if the interpreter deletes both at its end (Python 3.13). The function is not kept
+    # alive either: it would keep the modules, and so the program's objects, beyond the end of the interpreter.
+    owner, function = weakref.ref(method.__self__), weakref.ref(method.__func__)  # type: ignore[attr-defined]  # of a bound method
 
     def call() -> None:
-        alive = reference()
-        if alive is not None:
-            function(alive)
+        alive, run = owner(), function()
+        if alive is not None and run is not None:
+            run(alive)
 
     return call

@@ -179,11 +179,13 @@ class JournalReader:
                 self._save_damaged(segment.path, segment.position, rest[:start])
             segment.position += start
             return True
-        if rest.strip(b"\0"):
+        is_end = is_finished and self._is_last(segment)
+        # A frame without a length at the end of the journal is no damage: the process was killed, and its `append` never returned.
+        if rest.strip(b"\0") and not (is_end and has_ended):
             self._save_damaged(segment.path, segment.position, rest)
             # Records that are missing inside the journal are counted at the next frame, by its sequence. At the end of the
-            # journal there is none. A frame without a length is no record: its `append` never returned.
-            if is_finished and not has_ended and self._is_last(segment):
+            # journal there is none.
+            if is_end:
                 self._count_damaged(self._next + max(1, count_records(rest)))
         if is_finished:
             self._finished = segment.first
