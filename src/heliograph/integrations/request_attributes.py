@@ -6,7 +6,7 @@ trusts its proxy puts the address from that header in place of the connection's,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from heliograph import semconv
@@ -31,14 +31,18 @@ def of_environ(environ: Environ, name: str) -> object:
 
 def header(scope: Scope, name: bytes) -> str | None:
     """Return the first header of a connection that has this name, in lower case."""
-    # The specification says that names are in lower case, and not all servers keep to it.
-    return next((str(value, "latin-1") for key, value in scope.get("headers", ()) if key.lower() == name), None)
+    return next(_headers(scope, name), None)
 
 
 def only_header(scope: Scope, name: bytes) -> str | None:
     """Return the header of a connection that has this name, in lower case, or `None` if there are several."""
-    values = [str(value, "latin-1") for key, value in scope.get("headers", ()) if key.lower() == name]
+    values = list(_headers(scope, name))
     return values[0] if len(values) == 1 else None
+
+
+def _headers(scope: Scope, name: bytes) -> Iterator[str]:
+    # The specification says that names are in lower case, and not all servers keep to it.
+    return (str(value, "latin-1") for key, value in scope.get("headers", ()) if key.lower() == name)
 
 
 def _client(scope: Scope) -> object:

@@ -13,8 +13,9 @@ On systems without `os.fork` (Windows) the functions do nothing.
 from __future__ import annotations
 
 import os
-import weakref
 from collections.abc import Callable
+
+from heliograph.runtime.weak_methods import weak_method
 
 
 def after_fork_in_child(method: Callable[[], None]) -> None:
@@ -38,14 +39,11 @@ def around_fork(before: Callable[[], None], after_in_parent: Callable[[], None])
 
 
 def _while_object_lives(method: Callable[[], None]) -> Callable[[], None]:
-    # References to the object and its function, and not to the method, which is a temporary object: it would be dead at once. Not
-    # `WeakMethod`, whose own callback fails if the interpreter deletes both at its end (Python 3.13). The function is not kept
-    # alive either: it would keep the modules, and so the program's objects, beyond the end of the interpreter.
-    owner, function = weakref.ref(method.__self__), weakref.ref(method.__func__)  # type: ignore[attr-defined]  # of a bound method
+    reference = weak_method(method)
 
     def call() -> None:
-        alive, run = owner(), function()
-        if alive is not None and run is not None:
-            run(alive)
+        alive = reference()
+        if alive is not None:
+            alive()
 
     return call

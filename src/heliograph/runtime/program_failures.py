@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import weakref
 from collections.abc import Callable
 from typing import Final, TypeAlias
+
+from heliograph.runtime.weak_methods import weak_method
 
 
 class ProgramCode(str, enum.Enum):
@@ -39,22 +40,21 @@ class ProgramCode(str, enum.Enum):
 
 Listener: TypeAlias = Callable[[ProgramCode, BaseException], None]
 
-# The object of each method, and its function. Not `WeakMethod`, whose callback fails if the interpreter deletes both at its end.
-_listeners: Final[list[tuple[weakref.ref[object], Callable[..., None]]]] = []
+_listeners: Final[list[Callable[[], Listener | None]]] = []
 
 
 def listen(method: Listener) -> None:
     """Call a bound method for each failure from now on, as long as the method's object lives."""
-    for each in tuple(_listeners):
-        if each[0]() is None:
+    for reference in tuple(_listeners):
+        if reference() is None:
             with contextlib.suppress(ValueError):  # another thread has just removed it
-                _listeners.remove(each)
-    _listeners.append((weakref.ref(method.__self__), method.__func__))  # type: ignore[attr-defined]  # of a bound method
+                _listeners.remove(reference)
+    _listeners.append(weak_method(method))
 
 
 def report(code: ProgramCode, error: BaseException) -> None:
     """Report a failure of the program's code, which was caught."""
-    for reference, count in tuple(_listeners):
-        owner = reference()
-        if owner is not None:
-            count(owner, code, error)
+    for reference in tuple(_listeners):
+        listener = reference()
+        if listener is not None:
+            listener(code, error)

@@ -93,14 +93,14 @@ class JournalReader:
         self._firsts = {} if is_live else true_firsts(folder)
         self.acknowledged = max(begin_after, read_cursor(folder))
         # A folder with a cursor and no segment is half-deleted: everything in it was sent before its process was killed.
-        has_records = not is_live and self.acknowledged and segments(folder, with_renamed=True)
-        if has_records and last_sequence(folder) < self.acknowledged:
+        found = self._segments()
+        if found and not is_live and self.acknowledged and last_sequence(folder) < self.acknowledged:
             logger.error("The cursor of %s is beyond its newest record: its records are sent, perhaps again.", folder)
             self.acknowledged = 0
         self._next = self._read_until = self.acknowledged + 1
         self._given_up: list[tuple[int, int]] = []  # ranges of records that were given up after they were read
         # Records before the oldest segment were acknowledged, or given up and counted by another reader: not damaged.
-        self._given_up_before = next((first for first, _ in self._segments()), 0)
+        self._given_up_before = next((first for first, _ in found), 0)
         self._reported_damaged = 0
         self._counted_damaged_before = 0  # records below this sequence are not counted again after a rewind
         self.damaged = 0
@@ -179,13 +179,15 @@ class JournalReader:
                 self._save_damaged(segment.path, segment.position, rest[:start])
             segment.position += start
             return True
-        is_end = is_finished and self._is_last(segment)
-        # A frame without a length at the end of the journal is no damage: the process was killed, and its `append` never returned.
-        if rest.strip(b"\0") and not (is_end and has_ended):
-            self._save_damaged(segment.path, segment.position, rest)
+        if rest.strip(b"\0"):
+            is_end = is_finished and self._is_last(segment)
+            # A frame without a length at the end of the journal is no damage: the process was killed, and its `append` never
+            # returned.
+            if not (is_end and has_ended):
+                self._save_damaged(segment.path, segment.position, rest)
             # Records that are missing inside the journal are counted at the next frame, by its sequence. At the end of the
             # journal there is none.
-            if is_end:
+            if is_end and not has_ended:
                 self._count_damaged(self._next + max(1, count_records(rest)))
         if is_finished:
             self._finished = segment.first
