@@ -1,13 +1,28 @@
-"""OTLP/HTTP servers that misbehave: they reject, are slow, or never respond."""
+"""HTTP servers in a thread; and OTLP/HTTP servers that misbehave: they reject, are slow, or never respond."""
 
 from __future__ import annotations
 
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+@contextmanager
+def serving_in_thread(server: HTTPServer) -> Iterator[None]:
+    """Serve in a thread while the block runs, and close the server."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 class Misbehaving:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from typing_extensions import Self
-
 from backends.collector import SINGLE_NODE, Collector
+from backends.group import ProgramGroup, made
 from backends.jaeger import Jaeger
-from backends.program import Backend
 from backends.prometheus import Prometheus
 from backends.victorialogs import VictoriaLogs
 
 
-class SingleNode:
+class SingleNode(ProgramGroup):
     """The programs of the stack. They run inside a `with` block, apart from those that a test stops or has yet to start.
 
     Args:
@@ -23,38 +21,14 @@ class SingleNode:
     """
 
     def __init__(self, directory: Path, *overlays: Path, absent: frozenset[str] = frozenset()) -> None:
-        self.jaeger = Jaeger(_made(directory / "jaeger"))
-        self.victorialogs = VictoriaLogs(_made(directory / "victorialogs"))
-        self.prometheus = Prometheus(_made(directory / "prometheus"))
+        self.jaeger = Jaeger(made(directory / "jaeger"))
+        self.victorialogs = VictoriaLogs(made(directory / "victorialogs"))
+        self.prometheus = Prometheus(made(directory / "prometheus"))
         self.collector = Collector(
-            _made(directory / "otelcol"),
+            made(directory / "otelcol"),
             self.jaeger,
             configs=(SINGLE_NODE, *overlays),
             HELIOGRAPH_VICTORIALOGS_PORT=str(self.victorialogs.port),
             HELIOGRAPH_PROMETHEUS_PORT=str(self.prometheus.port),
         )
-        self._programs: tuple[Backend, ...] = (self.jaeger, self.victorialogs, self.prometheus, self.collector)
-        self._absent = absent
-
-    def __enter__(self) -> Self:
-        try:
-            for backend in self._programs:
-                if backend.program not in self._absent:
-                    backend.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Stop all programs, the Collector first."""
-        for backend in reversed(self._programs):
-            backend.stop()
-
-
-def _made(directory: Path) -> Path:
-    directory.mkdir(parents=True)
-    return directory
+        super().__init__((self.jaeger, self.victorialogs, self.prometheus, self.collector), absent=absent)

@@ -27,6 +27,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 
 from delivery.servers import uids
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
+from servers import serving_in_thread
 
 RETRY_AFTER_SECONDS: Final = 7
 """The time that a server asks to wait, unless the test chooses another."""
@@ -239,14 +240,8 @@ def _serving_http(
 
     http_server = HttpServer(("127.0.0.1", port), Handler)
     server.port = http_server.server_port
-    thread = threading.Thread(target=http_server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with serving_in_thread(http_server):
         yield
-    finally:
-        http_server.shutdown()
-        http_server.server_close()
-        thread.join()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Any, Final
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from heliograph.semconv import LOG_RECORD_UID
+from servers import serving_in_thread
 
 Answer = tuple[int, dict[str, str], bytes]
 """A response: status, headers, body."""
@@ -115,16 +116,12 @@ def serving(
             """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
     arrived.endpoint = f"http://127.0.0.1:{server.server_port}/v1/logs"
-    try:
-        yield arrived
-    finally:
-        ended.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving_in_thread(server):
+        try:
+            yield arrived
+        finally:
+            ended.set()
 
 
 def _accepts(answer: Answer) -> bool:

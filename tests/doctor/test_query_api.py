@@ -13,6 +13,7 @@ import pytest
 from backends import free_port
 from heliograph.doctor import query_api
 from heliograph.doctor.query_api import QueryApi, QueryError
+from servers import serving_in_thread
 
 PATHS: list[str] = []
 
@@ -37,14 +38,8 @@ def serving(status: int, media_type: str, *parts: bytes, pause: threading.Event 
             """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with serving_in_thread(server):
         yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def get(url: str) -> Any:

@@ -9,23 +9,7 @@ from typing import Annotated, Generic, NewType, TypeVar
 from heliograph import Attribute, Privacy
 from heliograph.values.declared_attributes import attributes_in, declared_privacy, merge_attributes
 from heliograph.values.fields import MAX_CACHED_CLASSES
-
-MASK = Attribute(privacy=Privacy.MASK)
-DROP = Attribute(privacy=Privacy.DROP)
-T = TypeVar("T")
-Secret = Annotated[str, MASK]
-
-
-@dataclass
-class Data:
-    x: int
-    y: Annotated[str, MASK]
-
-
-@dataclass
-class Derived(Data):
-    y: Annotated[str, DROP]
-    z: Annotated[int, Attribute("data.z")] = 0
+from values.test_fields import DROP, MASK, Derived, Secret, T
 
 
 def test_attributes_are_found_at_any_depth_once() -> None:

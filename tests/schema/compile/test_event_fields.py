@@ -10,15 +10,8 @@ import pytest
 from heliograph import Attribute, Deprecated, Event, Privacy, SchemaError
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.semconv import ACTOR_ONLY
+from schema.compile.test_event_class import rejection
 from schema.placed_event import Customer
-
-
-def rejection(cls: type) -> str:
-    with pytest.raises(SchemaError) as caught:
-        compile_schema(cls, namespace="app")
-    assert caught.value.event_class is cls
-    assert str(caught.value).startswith(f"{cls.__module__}.{cls.__qualname__}: ")
-    return caught.value.reason
 
 
 def event_class(**annotations: Any) -> type:
