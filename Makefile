@@ -1,4 +1,4 @@
-# Every target works from a fresh clone, with Python 3.10 or later, make and git. `make backends` also needs Go.
+# Every target works from a fresh clone, with Python 3.10 or later, make and git. `make backends` also needs Go, and Node for some tests.
 
 PYTHON ?= python3
 VENV ?= .venv

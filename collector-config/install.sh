@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Build the programs of the stack from source into .backends/bin of this repository: Collector, Jaeger, VictoriaLogs, Prometheus and
-# promtool, and the schema of Compose files, which the tests use. The second run does nothing; after a change of a version only that program is built again.
+# promtool, and what only the tests use: the schema of Compose files and, if there is npm, packages of Node. The second run does
+# nothing; after a change of a version only that program is built again.
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -16,6 +17,14 @@ readonly without_clouds=-tags=remove_all_sd # without the clouds' service discov
 # shellcheck source=versions.env
 . "$config/versions.env"
 
+# Each with its own version, and with all that it needs: no lock file pins what is not named here.
+readonly node_packages=(
+  "@grafana/lezer-logql@$GRAFANA_LEZER_LOGQL_VERSION"
+  "@grafana/lezer-traceql@$GRAFANA_LEZER_TRACEQL_VERSION"
+  "@lezer/lr@$LEZER_LR_VERSION"
+  "@lezer/common@$LEZER_COMMON_VERSION"
+)
+
 main() {
   local name
   require_go
@@ -26,6 +35,7 @@ main() {
   install_backend prometheus "$PROMETHEUS_MODULE_VERSION $without_clouds"
   install_backend promtool "$PROMETHEUS_MODULE_VERSION $without_clouds"
   install_backend compose-schema "$COMPOSE_MODULE_VERSION"
+  install_node_packages
   for name in single-node agent gateway; do
     "$backends/bin/otelcol" validate --config "$config/otelcol/$name.yaml"
   done
@@ -105,6 +115,20 @@ build_compose_schema() {
   module=$(go_build mod download -json "github.com/compose-spec/compose-go/v2@v$COMPOSE_MODULE_VERSION" |
     sed -n 's/^[[:space:]]*"Dir": "\(.*\)",\{0,1\}$/\1/p')
   install -m 644 "$module/schema/compose-spec.json" "$backends/bin/compose-schema"
+}
+
+install_node_packages() {
+  if command -v npm >/dev/null; then
+    install_backend node_modules "${node_packages[*]}"
+  else
+    say "there is no 'npm' in PATH: the tests that check queries and dashboards will be skipped"
+  fi
+}
+
+build_node_modules() {
+  rm -rf "$backends/bin/node_modules"
+  limit_time npm install --prefix "$backends/bin" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund \
+    --loglevel=error "${node_packages[@]}" >/dev/null || fail "npm could not install the packages: ${node_packages[*]}"
 }
 
 # go_install PACKAGE@VERSION [FLAG]: builds a program whose module has no replace. Its name is the package's last part.
