@@ -12,7 +12,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint $(CON
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-demo: $(VENV)/installed ## run a small program, and print the telemetry that arrives
+demo: $(VENV)/installed ## run a small program, and show what arrives beside its code
 	$(BIN)/heliograph demo
 
 test: $(VENV)/installed-test ## run the tests, if wanted in several PROCESSES; ARGS is passed to pytest
@@ -41,7 +41,7 @@ backends: ## build Collector, Jaeger, VictoriaLogs and Prometheus (needs Go)
 	collector-config/install.sh
 
 stack: $(VENV)/installed ## run the demo with a Collector, Jaeger, VictoriaLogs and Prometheus until Ctrl-C (after `make backends`)
-	collector-config/stack.sh $(BIN)/python -m heliograph.cli.demo_program
+	collector-config/stack.sh $(BIN)/python -m heliograph.demo.program
 
 bench: $(VENV)/installed-bench ## run the benchmarks
 	missed=0; for each in benchmarks/*.py; do $(BIN)/python $$each || missed=1; done; exit $$missed
@@ -56,7 +56,7 @@ $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/pip
-	$(PIP) --editable .
+	$(PIP) --editable '.[datasette]'
 	touch $@
 
 $(VENV)/installed-test: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/pip

@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -215,9 +216,11 @@ def draw_demo() -> None:
     from rich.text import Text
 
     with tempfile.TemporaryDirectory() as folder:
+        # so that the picture has the short name of the command that opens the folder
+        environ = os.environ | {"PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"}
         command = "from heliograph.cli.main import cli; cli(['demo'], color=True)"
         output = subprocess.run(
-            [sys.executable, "-c", command], cwd=folder, capture_output=True, text=True, check=True, env=os.environ
+            [sys.executable, "-c", command], cwd=folder, capture_output=True, text=True, check=True, env=environ
         ).stdout
     with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=100, file=nowhere, force_terminal=True)

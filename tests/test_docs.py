@@ -74,7 +74,8 @@ def test_commands_of_the_page_on_schemas_work(tmp_path: Path, monkeypatch: pytes
     hook = "\n\nfrom heliograph import hookimpl\n\nclass P:\n    @hookimpl\n    def register_events(self):\n        return [OrderPlaced]\n\nplugin = P()\n"
     (tmp_path / "shop" / "events.py").write_text("from __future__ import annotations\n" + python_of(SCHEMAS) + hook)
     record = {"eventName": "shop.sale", "attributes": [{"key": "shop.sale.total", "value": {"intValue": "3"}}]}
-    (tmp_path / "heliograph-demo.db").write_text(
+    (tmp_path / "heliograph-demo").mkdir()
+    (tmp_path / "heliograph-demo" / "events.db").write_text(
         json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]})
     )
     runner = CliRunner()

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import heliograph.cli
-from heliograph.cli import demo, main
+from heliograph.cli import main
 from heliograph.cli.terminal import echo, echo_lines, echo_styled, styled
 from heliograph.errors import FileFormatError
 from schema.export.pages import UNPRINTABLE
@@ -28,8 +28,8 @@ def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)
 def test_commands_print_through_one_module(path: Path) -> None:
-    """`demo` does not, because it prints in colours, nor its program; `outbox export` writes JSON, which is ASCII."""
-    if path.name in {"demo.py", "demo_program.py", "terminal.py"}:
+    """`outbox export` does not: it writes JSON, which is ASCII."""
+    if path.name == "terminal.py":
         return
     calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     printing = [ast.unparse(call) for call in calls if ast.unparse(call) in {"click.echo", "click.secho", "print"}]
@@ -50,25 +50,6 @@ def test_messages_of_errors_are_escaped(kind: type[Exception], monkeypatch: pyte
 
     assert printed.replace("\n", "").isprintable()
     assert "\nsecond line\n" in printed
-
-
-def test_the_demo_escapes_what_arrived(capsys: pytest.CaptureFixture[str]) -> None:
-    """Any program of the machine can send to its receiver."""
-    row = {
-        "event_name": UNPRINTABLE,
-        "user_id": UNPRINTABLE,
-        "trace_id": "ab" * 16,
-        "time_unix_nano": 0,
-        "body": UNPRINTABLE,
-        "attributes": '{"\\u202e": "\\u009b31m"}',
-    }
-    metric = {"name": UNPRINTABLE, "attributes": '{"a": "\\u202e"}', "count": 0, "value": 1.0}
-
-    demo.print_events([row])  # type: ignore[list-item]  # a row is read by its keys only
-    demo.print_metrics([metric])  # type: ignore[list-item]
-
-    printed = click.unstyle(capsys.readouterr().out)
-    assert printed.replace("\n", "").isprintable()
 
 
 @pytest.mark.parametrize(("no_color", "styled_text"), [("", "\x1b[36ma\\n\x1b[0m\nb\n"), ("1", "a\\n\nb\n")])

@@ -72,12 +72,12 @@ def test_stack_runs_a_program_and_stops_cleanly(environment: dict[str, str], tmp
     for program in PROGRAMS:
         require(program)
     log = tmp_path / "log"
-    with stack(environment, log, sys.executable, "-m", "heliograph.cli.demo_program") as process:
+    with stack(environment, log, sys.executable, "-m", "heliograph.demo.program") as process:
         wait_until(lambda: process.poll() is not None or "Ctrl-C" in log.read_text(), timeout_seconds=SECONDS)
         assert '"flushed": true' in log.read_text()
         events = f"http://127.0.0.1:{environment['HELIOGRAPH_VICTORIALOGS_PORT']}"
         assert f"{events}/select/vmui" in log.read_text()
-        query = {"query": 'event_name:* | stats count_uniq("log.record.uid") events | filter events:=7'}
+        query = {"query": 'event_name:* | stats count_uniq("log.record.uid") events | filter events:=9'}
         wait_until(lambda: get(f"{events}/select/logsql/query", query), timeout_seconds=SECONDS)
         traces = f"http://127.0.0.1:{environment['HELIOGRAPH_JAEGER_HTTP_PORT']}/api/v3/services"
         wait_until(lambda: get_json(traces)["services"] == ["demo"], timeout_seconds=SECONDS)

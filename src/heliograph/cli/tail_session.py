@@ -6,10 +6,8 @@ This module imports gRPC, which takes a while; `heliograph.cli.tail` imports it 
 from __future__ import annotations
 
 import errno
-import io
 import signal
 import sqlite3
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -23,7 +21,7 @@ from heliograph.cli.tail_awaited import Awaited
 from heliograph.cli.tail_filter import ArrivalFilter
 from heliograph.cli.tail_lines import json_line, text_line
 from heliograph.cli.tail_printer import LinePrinter
-from heliograph.cli.terminal import echo
+from heliograph.cli.terminal import echo, tolerate_encoding
 from heliograph.receiver.contract import LOOPBACK
 from heliograph.receiver.datasette_folder import open_folder
 from heliograph.receiver.group_commit import GroupCommit
@@ -75,9 +73,7 @@ def run(options: TailOptions) -> None:
     Raises:
         SystemExit: The awaited has not arrived. The status is 1.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal of an old encoding must not end the printing
-            stream.reconfigure(errors="backslashreplace")
+    tolerate_encoding()
     # A service manager stops a program by SIGTERM. As a KeyboardInterrupt, it ends the wait below.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     session = _Session(options)

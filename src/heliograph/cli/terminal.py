@@ -6,7 +6,9 @@ line, or reverse its direction. All commands print through this module, and `hel
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
@@ -33,6 +35,13 @@ def styled(text: str, **style: object) -> str:
 def echo_styled(lines: Sequence[str]) -> None:
     """Print lines that were made of `styled` texts. The styles are for terminals alone, and for those without ``NO_COLOR``."""
     click.echo("\n".join(lines), color=False if os.environ.get("NO_COLOR") else None)
+
+
+def tolerate_encoding() -> None:
+    """Escape what the standard streams cannot encode: a terminal of an old encoding must not end the printing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def time_of_day(time_unix_nano: int) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import yaml
+
 from heliograph.receiver.store import Store
 
 DATABASE: Final = "events.db"
@@ -71,8 +73,11 @@ databases:
       by_token:
         title: What a token did
         sql: |-
-          select time, name, actor, body, trace_id, service, attributes
-          from event_view where token_id = :token_id order by time_unix_nano desc limit 200
+          select time, 'event' as kind, name, actor, body as body_or_result, trace_id, service, attributes
+          from event_view where token_id = :token_id
+          union all
+          select time, 'operation', operation, actor, result, trace_id, service, null from token_view where token_id = :token_id
+          order by time desc limit 1000
       by_actor:
         title: What an actor did
         sql: |-
@@ -94,6 +99,12 @@ databases:
           order by duration_ms desc limit 100
 """,
 }
+
+
+def query(name: str) -> str:
+    """Return the SQL of a query in ``datasette.yaml``, as it is written into new folders."""
+    sql: str = yaml.safe_load(_FILES["datasette.yaml"])["databases"]["events"]["queries"][name]["sql"]
+    return sql
 
 
 def open_folder(folder: Path) -> Store:
