@@ -32,7 +32,7 @@ class Chapter:
     Attributes:
         title: The heading.
         code: The lines of the code that ran; empty if the chapter is about no code in particular.
-        seen: What was seen of it. Indented lines belong to the one before.
+        seen: The lines about what was seen. Indented lines belong to the one before.
         counts: The numbers that must agree.
     """
 
