@@ -18,7 +18,8 @@ from opentelemetry.exporter.otlp.proto.common._internal import _encode_attribute
 from heliograph import Attribute, Privacy
 from heliograph.semconv import ACTOR_SECRETS
 from heliograph.telemetry.actor_attributes import ActorFilter
-from heliograph.values.attributes import Attributes
+from heliograph.values.attribute_names import MAX_REMEMBERED
+from heliograph.values.attributes import MAX_KEYS, Attributes, add_attributes
 from heliograph.values.privacy import PrivacyPolicy
 from heliograph.values.standard_library import MAX_VALUES
 
@@ -394,3 +395,24 @@ def test_real_encoder_accepts_the_attributes_of_any_actor(actor: Any) -> None:
     assert repr(attributes) == repr(put({key: value for key, value in actor.items() if key != "token"}, "*"))
     assert all(name.startswith(("user.", "heliograph.actor.", "heliograph.event.overflow")) for name in attributes)
     assert len(attributes) < 400
+
+
+def test_names_of_keys_are_remembered_within_bounds() -> None:
+    """Whoever chooses the keys of actors cannot make the filter grow."""
+    actors = ActorFilter(("*", "-secret"))
+    for number in range(3 * MAX_REMEMBERED):
+        attributes: Attributes = {}
+        actors.put(attributes, {"id": "a", f"key-{number}": number, "secret": "x", "x" * 200: 1})
+        assert attributes[f"heliograph.actor.key-{number}"] == number
+        assert "secret" not in str(attributes)
+        assert len(actors._other_names) <= MAX_REMEMBERED
+
+
+@pytest.mark.parametrize("count", [3, MAX_KEYS - 1, MAX_KEYS, MAX_KEYS + 1])
+def test_many_keys_have_the_bounds_of_every_dict(count: int) -> None:
+    """The short way for common values ends where values go into the overflow."""
+    actor = {f"key{number}": number for number in range(count)}
+    expected: Attributes = {}
+    add_attributes(expected, "heliograph.actor", actor)
+
+    assert put(actor, "*") == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -199,3 +200,11 @@ def test_opted_out_attributes_are_dropped() -> None:
     assert policy.privacy_of(Attribute(), None) is Privacy.PLAIN
     assert policy.without_opted_out({"b": 1, "c": {"d": 2, "e": 3}}, "a") == {"c": {"e": 3}}
     assert policy.without_opted_out({"a.b": 1, "a.c": {"d": 2}, "b": 4}) == {"a.c": {}, "b": 4}
+
+
+@given(st.binary(max_size=200), st.text(max_size=20))
+def test_hash_is_hmac_sha256(key: bytes, text: str) -> None:
+    """It is that of the standard library, for keys shorter and longer than a block."""
+    policy = PrivacyPolicy(key=key.decode(errors="surrogateescape"))
+
+    assert policy.hash_form(text) == f"hmac-sha256:{hmac.new(key, text.encode(), 'sha256').hexdigest()}"

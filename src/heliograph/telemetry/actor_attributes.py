@@ -29,9 +29,11 @@ from heliograph.semconv import (
     USER_ROLES,
     actor_attribute,
 )
-from heliograph.values.attributes import Attributes, add_attributes
+from heliograph.values.attribute_names import AttributeNames
+from heliograph.values.attributes import MAX_KEYS, Attributes, add_attributes
 from heliograph.values.forms import form_of, protected_form_of
 from heliograph.values.privacy import DROPPED, PrivacyPolicy
+from heliograph.values.scalars import SCALARS
 from heliograph.values.standard_library import MAX_VALUES
 from heliograph.values.text import escape_surrogates, to_json
 
@@ -89,6 +91,7 @@ class ActorFilter:
             for key, name in ACTOR_ATTRIBUTES.items()
             if name != USER_ROLES and self.privacy_of(key) is Privacy.PLAIN
         }
+        self._other_names = _OtherNames(self)
         self._token_handlers = dict(BUILT_IN_TOKENS)
         is_hashed = self.privacy_of("id") is Privacy.HASH
         self._names = {key: str(name) for key, name in ACTOR_ATTRIBUTES.items()}
@@ -106,7 +109,8 @@ class ActorFilter:
         """
         if type(actor) is not dict:
             actor = self._as_dict(actor)
-        others = {}
+        plain: Attributes = {}  # the common keys without a name of their own
+        others: list[tuple[str, object]] = []
         for key, value in list(actor.items()):  # a copy, because another thread may change the actor meanwhile
             if type(key) is not str:  # before the first lookup, which would call the key's own __hash__ and __eq__
                 self.put(attributes, self._as_dict(actor))  # start again, without the keys that are not strings
@@ -114,20 +118,32 @@ class ActorFilter:
             name = self._plain_names.get(key)
             if name is not None and type(value) is str and value.isascii():
                 attributes[name] = value  # the usual case, without the general path below
-                continue
-            form = self._exported_form(key, value)
-            if form is DROPPED or form is None:
-                continue
-            name = self._names.get(key)
-            if name is None:
-                others[escape_surrogates(key)] = form
-            elif form != {}:
-                attributes[name] = list(_texts(form)) if key == "roles" else str(form)
-        if others:
-            add_attributes(attributes, ACTOR, self.policy.without_opted_out(others, ACTOR))
+            elif name is not None or key in self._names:
+                self._put_known(attributes, key, value)
+            elif (name := self._other_names[key]) != _NOT_EXPORTED:
+                others.append((key, value))
+                to_form = SCALARS.get(id(type(value)))
+                if name is not None and to_form is not None and value is not None:
+                    plain[name] = to_form(value)  # type: ignore[assignment]  # a scalar
+        if len(plain) == len(others) < MAX_KEYS:
+            attributes.update(plain)
+        else:
+            self._put_others(attributes, others)
         token_id = actor.get(TOKEN_ID_KEY)
         if token_id is not None:
             self._put_credential(attributes, token_id, actor.get("token"))
+
+    def _put_known(self, attributes: Attributes, key: str, value: object) -> None:
+        """Add the value of a key that has a name of its own, such as ``user.roles``."""
+        form = self._exported_form(key, value)
+        if form is not DROPPED and form is not None and form != {}:
+            attributes[self._names[key]] = list(_texts(form)) if key == "roles" else str(form)
+
+    def _put_others(self, attributes: Attributes, items: list[tuple[str, object]]) -> None:
+        """Add the values of the keys that have no name of their own, whatever they are."""
+        forms = {escape_surrogates(key): self._exported_form(key, value) for key, value in items}
+        exported = {key: form for key, form in forms.items() if form is not DROPPED and form is not None}
+        add_attributes(attributes, ACTOR, self.policy.without_opted_out(exported, ACTOR))
 
     def _put_credential(self, attributes: Attributes, token_id: object, kind: object) -> None:
         """Add the token that the actor was authenticated by, whatever keys the setting allows: it answers what a token did."""
@@ -191,6 +207,30 @@ class ActorFilter:
         if key in ACTOR_ATTRIBUTES and key != "roles" and form is not None and form != {} and not isinstance(form, str):
             form = to_json(form)
         return self.policy.apply(privacy, form)
+
+
+class _OtherNames(AttributeNames):
+    """The names below `heliograph.actor` of the keys whose values are exported as they are. That of a dropped key is empty."""
+
+    __slots__ = ("_filter",)
+
+    def __init__(self, actor_filter: ActorFilter) -> None:
+        super().__init__(ACTOR)
+        self._filter = actor_filter
+
+    def name_of(self, key: str) -> str | None:
+        """Return the name of a key that is not remembered, or `None` if it may need a closer look."""
+        name = super().name_of(key)
+        match self._filter.privacy_of(key):
+            case Privacy.PLAIN:
+                return name
+            case Privacy.DROP:
+                return None if name is None else _NOT_EXPORTED
+            case _:
+                return None
+
+
+_NOT_EXPORTED: Final = ""
 
 
 def _texts(form: object) -> Iterator[str]:

@@ -44,12 +44,12 @@ def add_attributes(attributes: Attributes, name: str, form: object, *, reserved:
     if isinstance(form, dict):
         _add_flattened(attributes, name, form, reserved)
     elif isinstance(form, list):
-        attributes[name] = _array_or_json(form)
+        attributes[name] = array_or_json(form)
     elif form is not None:
         attributes[name] = str(form) if isinstance(form, str) else form  # type: ignore[assignment]  # a scalar
 
 
-def _array_or_json(form: list[object]) -> AttributeValue:
+def array_or_json(form: list[object]) -> AttributeValue:
     """Return a list of scalars of one type as an array, which is all that OpenTelemetry has; any other list as JSON text."""
     kinds = set(map(type, form))
     if Protected in kinds and kinds <= {str, Protected}:
@@ -64,7 +64,7 @@ def _add_flattened(attributes: Attributes, name: str, form: dict[str, object], r
     rest: dict[str, object] = {}  # values whose keys cannot name an attribute; nothing is lost
     for path, value in _paths(form, ()):
         key = ".".join((name, *path))
-        if len(flat) == MAX_KEYS or key in flat or key in reserved or not all(map(_can_be_in_a_name, path)):
+        if len(flat) == MAX_KEYS or key in flat or key in reserved or not all(map(can_be_in_a_name, path)):
             _put(rest, path, value)
         elif value is not None:
             add_attributes(flat, key, to_json(value) if isinstance(value, dict) else value)
@@ -126,5 +126,6 @@ def _paths(form: dict[str, object], parents: tuple[str, ...]) -> Iterator[tuple[
             yield path, value
 
 
-def _can_be_in_a_name(key: str) -> bool:
+def can_be_in_a_name(key: str) -> bool:
+    """Return True if a key of a dict can be a part of the name of an attribute."""
     return 0 < len(key) <= MAX_KEY_LENGTH and key.isprintable()
