@@ -142,7 +142,7 @@ def test_threads_create_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("step", "durable"),
     [
-        ("heliograph.delivery.storage.sync_folder", True),
+        ("heliograph.delivery.storage.JournalReader", True),
         ("heliograph.delivery.storage.JournalReader", False),
         ("heliograph.delivery.folders.FolderLock.rename", False),
     ],
@@ -376,12 +376,13 @@ def test_records_are_flushed_to_the_disk_if_durable(
         real(segment)
 
     monkeypatch.setattr(SegmentWriter, "sync", sync)
-    monkeypatch.setattr("heliograph.delivery.storage.sync_folder", flushed.append)
+    monkeypatch.setattr("heliograph.delivery.journal.writer.sync_folder", flushed.append)
     storage = storage_in(tmp_path, durable=durable)
     storage.append(SCOPE, encoded_record("one"))
     storage.append(SCOPE, encoded_record("two"))
 
-    assert flushed == ([tmp_path, "record", "record"] if durable else [])
+    [folder] = folders_in(tmp_path)
+    assert flushed == (["record", tmp_path, folder, "record"] if durable else [])
     storage.close()
 
 

@@ -73,8 +73,8 @@ lock                                guards
 ``flock`` on ``<folder>/lock``      the folder, between processes: who writes it, who sends it, who deletes it
 `OutboxLogRecordProcessor._lock`    the set of storages, and "shut down"
 `ResourceStorage._lock`             the creation of its folder, and "closed"
-`JournalWriter._lock`               the current segment, its scopes, the next sequence
-`JournalWriter._flushed`            (a condition) which thread flushes to the disk, and up to which sequence that is done
+`GroupCommit._changed`              (a condition) which thread syncs to the disk, up to which sequence that is done, and what failed
+`JournalWriter._lock`               the current segment, full ones that are not synced yet, its scopes, the next sequence
 `MemoryJournal._lock`               its records and their size
 `Sender._schedule`                  the times before which nothing is sent
 `OutboxMetrics._lock`               the list of outboxes that are reported
@@ -113,12 +113,15 @@ Operation, step by step
 
 **Append.** Under the writer's lock, the record gets the next sequence, and its frame is written to the segment, the length
 last. From here on it survives the death of the process, since the pages belong to the system. With
-``HELIOGRAPH_OUTBOX_SYNC=full`` the thread then waits for an ``msync`` (or ``fsync``), which threads that wait at the same time
-share.
+``HELIOGRAPH_OUTBOX_SYNC=full`` the thread then waits for a *sync* that began after that. There is one at a time: a thread that finds none
+under way runs the next one for all who wait by then. It runs without the GIL and without a lock, so all other threads go on
+(`heliograph.delivery.journal.disk` says why ``fdatasync`` covers a memory map on Linux, and what is called elsewhere). If it fails, each
+record that it should have covered is reported as not synced; it stays in the journal, and is sent.
 
 **Roll.** If the segment has no room, the size of the outbox is checked (`OutboxFull`, or the oldest segment is dropped), and a
 new segment is reserved. The first has 256 KiB, and each next is twice as large, up to 16 MiB: many processes write little. With
-``full``, the old segment and the folder are flushed before the record counts as written.
+``full``, the old segment stays open until the next sync, which covers it, the new segment, and the names of folder and file, before the
+record counts as written. No thread that appends waits for a sync of another record.
 
 **Read.** The worker polls five times a second, and is woken after each MiB and by every flush. It sends what waits then, and
 not what comes meanwhile, so that steady traffic makes few requests. It reads about 1 MiB from the cursor on, in windows, with

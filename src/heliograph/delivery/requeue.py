@@ -29,6 +29,7 @@ def _move(box: OutboxDirectory, letters: list[DeadLetter]) -> None:
     writer = JournalWriter(lock.folder, letters[0].header, durable=True)
     for letter in letters:
         writer.append(letter.entry.scope, letter.entry.encoded)
+    writer.commit(writer.last_sequence)
     writer.close()
     lock.release()
     box.dead_letters.remove(letter.id for letter in letters)

@@ -35,11 +35,12 @@ from heliograph.delivery.encoding.log_records import encode_resource
 from heliograph.delivery.folders import FolderLock, OutboxDirectory
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.journal.group_commit import NotSyncedError
 from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.salvage import cut_back, salvage
 from heliograph.delivery.journal.segment import segments
-from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter, NotSyncedError, sync_folder
+from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter
 from heliograph.delivery.trust import delete_file
 from heliograph.errors import OutboxFull
 from heliograph.runtime.limited_log import LimitedLog
@@ -108,7 +109,10 @@ class ResourceStorage:
         """
         if self._failed_at is None or time.monotonic() - self._failed_at > _DISK_PAUSE_SECONDS:
             try:
-                (self._writer or self._open()).append(scope, encoded)
+                writer = self._writer or self._open()
+                sequence = writer.append(scope, encoded)
+                if self.durable:
+                    writer.commit(sequence)
             except OutboxFull:  # before OSError, which it is, too
                 raise
             except JournalBusy:
@@ -151,8 +155,6 @@ class ResourceStorage:
         """Create the folder with its reader and writer, and return the writer. The lock is held."""
         lock = self.outbox.create_folder()
         try:
-            if self.durable:
-                sync_folder(self.outbox.directory)  # a power cut may take a new name with all that is below it
             reader = JournalReader(
                 lock.folder,
                 is_live=True,

@@ -150,7 +150,7 @@ def test_room_is_what_is_left(tmp_path: Path) -> None:
     writer.put(1, RECORD, 0, b"x" * (writer.room - 19))
 
     assert writer.room == 0
-    writer.close(sync=False, cut=True)
+    writer.close(cut=True)
     assert segment_path(tmp_path, 1).stat().st_size == 4096
 
 
@@ -160,14 +160,14 @@ def test_closed_segment_is_cut_to_its_content(tmp_path: Path) -> None:
         path = tmp_path / str(cut)
         writer = SegmentWriter(path, 4096, HEADER)
         writer.put(1, RECORD, 0, b"record")
-        writer.close(sync=False, cut=cut)
+        writer.close(cut=cut)
         assert path.stat().st_size == size
 
 
 def test_segment_that_was_closed_meanwhile_may_be_synced(tmp_path: Path) -> None:
-    """Another thread began a new segment between a record's append and its msync; closing synced the old one."""
+    """The handler of a signal, in the middle of a sync, has synced and closed it."""
     writer = SegmentWriter(tmp_path / "segment", 4096, HEADER)
-    writer.close(sync=True, cut=False)
+    writer.close(cut=False)
 
     writer.sync()
 
@@ -186,7 +186,7 @@ def test_frames_that_are_larger_than_a_window_are_read(tmp_path: Path) -> None:
 
 def test_header_that_is_larger_than_usual_is_read(tmp_path: Path) -> None:
     header = Header(resource=b"r" * 700_000)
-    SegmentWriter(segment_path(tmp_path, 1), 2**21, dump_header(header)).close(sync=False, cut=True)
+    SegmentWriter(segment_path(tmp_path, 1), 2**21, dump_header(header)).close(cut=True)
     reader = SegmentReader(1, segment_path(tmp_path, 1))
 
     assert reader.header == header

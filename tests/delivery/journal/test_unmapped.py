@@ -60,6 +60,9 @@ def test_segment_that_was_closed_meanwhile_may_be_synced(tmp_path: Path) -> None
     segment.abandon()
     segment.sync()
     segment.descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.close(segment.descriptor)
+    segment.sync()
+    segment.descriptor = os.open(os.devnull, os.O_WRONLY)
     with pytest.raises(OSError, match="Invalid argument"):
         segment.sync()
     os.close(segment.descriptor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import mmap
 import os
 import signal
 import subprocess
@@ -21,9 +20,10 @@ from delivery.journal.journals import HEADER, SCOPE_A, SMALL, drain, read_all, r
 from heliograph.delivery.journal import segment as segment_module
 from heliograph.delivery.journal import writer as writer_module
 from heliograph.delivery.journal.frames import Scope
+from heliograph.delivery.journal.group_commit import NotSyncedError
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentWriter, segment_path, segments
-from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter, NotSyncedError
+from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter
 from processes import in_child
 
 
@@ -171,30 +171,29 @@ def test_segments_grow(tmp_path: Path) -> None:
     assert len(sizes) >= 4
 
 
-def test_threads_share_an_msync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seven threads that append during an msync wait for one more, and share it: the current one may be too early."""
+def committed(writer: JournalWriter, encoded: bytes) -> int:
+    """Append a record, and wait until it is on the disk itself. Return its sequence."""
+    sequence = writer.append(SCOPE_A, encoded)
+    writer.commit(sequence)
+    return sequence
+
+
+def test_threads_share_a_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seven threads that append during a sync wait for one more, and share it: the current one may be too early."""
     started, disk_is_ready = threading.Event(), threading.Event()
     begun: list[int] = []
-    ended: list[int] = []
 
     def slow(_: SegmentWriter) -> None:
-        last = writer.last_sequence
-        begun.append(last)
+        begun.append(writer.last_sequence)
         started.set()
         assert disk_is_ready.wait(60)
-        ended.append(last)
 
     monkeypatch.setattr(SegmentWriter, "sync", slow)
     writer = JournalWriter(tmp_path, HEADER, durable=True)
-
-    def work() -> None:
-        sequence = writer.append(SCOPE_A, b"durable")
-        assert max(ended) >= sequence
-
     with ThreadPoolExecutor(8) as pool:
-        first = pool.submit(work)
+        first = pool.submit(committed, writer, b"durable")
         assert started.wait(60)
-        others = [pool.submit(work) for _ in range(7)]
+        others = [pool.submit(committed, writer, b"durable") for _ in range(7)]
         wait_until(lambda: writer.last_sequence == 8 or None)
         assert begun == [1]
         assert not any(future.done() for future in [first, *others])
@@ -203,7 +202,7 @@ def test_threads_share_an_msync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             future.result()
     writer.close()
 
-    assert begun == ended == [1, 8]
+    assert begun == [1, 8]
 
 
 def test_small_segment_is_made_if_there_is_no_room_for_a_large_one(tmp_path: Path) -> None:
@@ -229,149 +228,181 @@ def test_small_segment_is_made_if_there_is_no_room_for_a_large_one(tmp_path: Pat
     reader.close()
 
 
-class Flushes:
-    """Records each msync of a segment and each fsync of a folder, instead of waiting for a disk.
+class Syncs:
+    """Records each sync of a segment and of a folder, instead of waiting for a disk.
 
     Attributes:
-        maps: The number of msyncs of each segment so far, in the order of the segments.
+        segments: The inodes of the segments that were synced.
         folders: The inodes of the folders that were synced.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.maps: list[int] = []
+        self.segments: list[int] = []
         self.folders: list[int] = []
-        flushes = self
-
-        class Map(mmap.mmap):
-            def __init__(self, *_: object) -> None:
-                self.number = len(flushes.maps)
-                flushes.maps.append(0)
-
-            def flush(self, *_: Any) -> None:
-                flushes.maps[self.number] += 1
-
-        monkeypatch.setattr(segment_module.mmap, "mmap", Map)
-        monkeypatch.setattr(os, "fsync", lambda descriptor: self.folders.append(os.fstat(descriptor).st_ino))
+        monkeypatch.setattr(segment_module, "sync_file", lambda file: self.segments.append(os.fstat(file).st_ino))
+        monkeypatch.setattr(writer_module, "sync_folder", lambda folder: self.folders.append(folder.stat().st_ino))
 
 
-def test_durable_journal_syncs_each_record_and_each_new_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A power cut takes neither the record nor the file that it is in."""
-    flushes = Flushes(monkeypatch)
-    writer = JournalWriter(tmp_path, HEADER, segment_bytes=SMALL, durable=True)
-    for number in range(1, 201):
-        writer.append(SCOPE_A, b"x" * 100)
-        assert sum(flushes.maps) >= number
-        assert flushes.folders == [tmp_path.stat().st_ino] * len(segments(tmp_path))
+def test_commit_syncs_each_record_and_each_new_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut takes neither the record nor the file that it is in, nor the folder of the file."""
+    syncs = Syncs(monkeypatch)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    writer = JournalWriter(folder, HEADER, segment_bytes=SMALL, durable=True)
+    for _ in range(200):
+        committed(writer, b"x" * 100)
+        assert syncs.segments[-1] == segments(folder)[-1][1].stat().st_ino
+        assert syncs.folders == [tmp_path.stat().st_ino, *[folder.stat().st_ino] * len(segments(folder))]
     writer.close()
 
-    assert len(flushes.maps) > 5
+    assert len(set(syncs.segments)) > 5
 
 
-def test_durable_journal_syncs_the_old_segment_when_a_new_one_begins(
+def test_commit_syncs_full_segments_before_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for the disk when a new segment begins: the old one stays open until the next sync."""
+    syncs = Syncs(monkeypatch)
+    writer = write(tmp_path, records(200), durable=True)
+    assert (syncs.segments, syncs.folders) == ([], [])
+    full = list(writer._full)
+    assert len(full) >= 2
+
+    writer.commit(1)
+    assert syncs.segments == [path.stat().st_ino for _, path in segments(tmp_path)]
+    assert writer._full == []
+    assert {segment.descriptor for segment in full} == {-1}
+    writer.close()
+    assert len(syncs.segments) == len(segments(tmp_path)), "nothing is synced twice"
+    assert written(tmp_path) == records(200)
+
+
+def test_segment_that_begins_during_a_sync_is_synced_by_the_next_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Other threads may have appended to it and not run their msync yet: from now on, that one syncs the new segment only."""
-    flushes = Flushes(monkeypatch)
-    monkeypatch.setattr(SegmentWriter, "sync", lambda _: None)
-    writer = JournalWriter(tmp_path, HEADER, segment_bytes=SMALL, durable=True)
-    while len(flushes.maps) < 3:
-        writer.append(SCOPE_A, b"x" * 100)
-    assert flushes.maps == [1, 1, 0]
+    """The sync under way covers the old segment, and not the records that came meanwhile."""
+    started, disk_is_ready = threading.Event(), threading.Event()
+    synced: list[str] = []
+    real = SegmentWriter.sync
 
+    def slow(segment: SegmentWriter) -> None:
+        started.set()
+        assert disk_is_ready.wait(60)
+        real(segment)
+        synced.append(segment.path.name)
+
+    monkeypatch.setattr(SegmentWriter, "sync", slow)
+    writer = JournalWriter(tmp_path, HEADER, segment_bytes=SMALL, durable=True)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(committed, writer, b"one")
+        assert started.wait(60)
+        second = pool.submit(committed, writer, b"two" * SMALL)
+        wait_until(lambda: writer.last_sequence == 2 or None)
+        assert len(segments(tmp_path)) == 2
+        assert not second.done()
+        disk_is_ready.set()
+        assert (first.result(), second.result()) == (1, 2)
     writer.close()
-    assert flushes.maps == [1, 1, 1]
+
+    old, new = (path.name for _, path in segments(tmp_path))
+    assert synced == [old, old, new]
+    assert written(tmp_path) == [b"one", b"two" * SMALL]
+
+
+def test_close_syncs_what_nobody_has_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    syncs = Syncs(monkeypatch)
+    write(tmp_path, records(200), durable=True).close()
+
+    assert syncs.segments == [path.stat().st_ino for _, path in segments(tmp_path)]
 
 
 def test_journal_that_is_not_durable_never_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flushes = Flushes(monkeypatch)
-    write(tmp_path, records(200)).close()
+    syncs = Syncs(monkeypatch)
+    writer = write(tmp_path, records(200))
+    assert writer._full == []
+    writer.close()
 
-    assert len(flushes.maps) > 2
-    assert not any(flushes.maps)
-    assert flushes.folders == []
+    assert len(segments(tmp_path)) > 2
+    assert (syncs.segments, syncs.folders) == ([], [])
 
 
-def test_failed_msync_is_tried_again_by_the_next_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The append whose msync failed raises, and its records do not count as synced."""
+def test_record_whose_sync_failed_stays_unsynced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`commit` raises, also when it is called again. Later records have a sync of their own."""
     sync = SegmentWriter.sync
     writer = write(tmp_path, [b"one"], durable=True)
+    writer.commit(1)
 
     def fail(_: SegmentWriter) -> None:
         raise OSError(errno.EIO, "the disk fails")
 
     monkeypatch.setattr(SegmentWriter, "sync", fail)
-    with pytest.raises(NotSyncedError, match="the disk fails"):
-        writer.append(SCOPE_A, b"two")
-    synced: list[bool] = []
-    monkeypatch.setattr(SegmentWriter, "sync", lambda segment: (synced.append(True), sync(segment)))
-    writer.append(SCOPE_A, b"three")
+    for sequence in (writer.append(SCOPE_A, b"two"), 2):
+        with pytest.raises(NotSyncedError, match="the disk fails"):
+            writer.commit(sequence)
+    monkeypatch.setattr(SegmentWriter, "sync", sync)
+    assert committed(writer, b"three") == 3
     writer.close()
 
-    assert synced == [True]
     assert written(tmp_path) == [b"one", b"two", b"three"]
 
 
-def test_thread_that_waits_for_an_msync_that_fails_runs_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first msync lets two more threads append; the second, for both of them, fails in one; the other tries again."""
-    started, others_have_appended = threading.Event(), threading.Event()
-    begun: list[int] = []
+def test_full_segment_whose_sync_failed_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its records are reported as not synced. Others may fail for it, too, since a sync covers all that waits."""
+    real = SegmentWriter.sync
+    writer = write(tmp_path, records(200), durable=True)
+    [old, *_] = full = list(writer._full)
 
-    def sync(_: SegmentWriter) -> None:
-        begun.append(writer.last_sequence)
-        started.set()
-        assert others_have_appended.wait(60)
-        if len(begun) == 2:
+    def fail(segment: SegmentWriter) -> None:
+        if segment is old:
             raise OSError(errno.EIO, "the disk fails")
+        real(segment)
 
-    monkeypatch.setattr(SegmentWriter, "sync", sync)
-    writer = JournalWriter(tmp_path, HEADER, durable=True)
-    with ThreadPoolExecutor(3) as pool:
-        first = pool.submit(writer.append, SCOPE_A, b"first")
-        assert started.wait(60)
-        others = [pool.submit(writer.append, SCOPE_A, b"other") for _ in range(2)]
-        wait_until(lambda: writer.last_sequence == 3 or None)
-        others_have_appended.set()
-        errors = [future.exception() for future in [first, *others]]
+    monkeypatch.setattr(SegmentWriter, "sync", fail)
+    with pytest.raises(NotSyncedError):
+        writer.commit(200)
+    assert {segment.descriptor for segment in full} == {-1}
+    assert committed(writer, b"after") == 201
     writer.close()
 
-    assert begun == [1, 3, 3]
-    assert errors[0] is None
-    assert [type(error) for error in errors[1:] if error is not None] == [NotSyncedError]
+    assert written(tmp_path) == [*records(200), b"after"]
 
 
-def test_failed_msync_of_a_full_segment_is_reported_to_those_who_wait_for_it(
+def test_name_that_could_not_be_synced_is_synced_with_the_next_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thread waits for its msync; meanwhile another begins a new segment, and the last msync of the old one fails."""
-    close, sync = SegmentWriter.close, SegmentWriter.sync
-    started, has_failed = threading.Event(), threading.Event()
+    """The record itself is reported as not synced."""
+    syncs = Syncs(monkeypatch)
+    writer = write(tmp_path, [b"one"], durable=True)
+    with monkeypatch.context() as patch:
 
-    def fail(segment: SegmentWriter, *, sync: bool, cut: bool) -> None:
-        if sync and not has_failed.is_set():
-            has_failed.set()
+        def fail(_: Path) -> None:
             raise OSError(errno.EIO, "the disk fails")
-        close(segment, sync=sync, cut=cut)
 
-    def wait(segment: SegmentWriter) -> None:
-        started.set()
-        assert has_failed.wait(60)
-        sync(segment)
-
-    monkeypatch.setattr(SegmentWriter, "close", fail)
-    monkeypatch.setattr(SegmentWriter, "sync", wait)
-    writer = JournalWriter(tmp_path, HEADER, segment_bytes=SMALL, durable=True)
-    with ThreadPoolExecutor(2) as pool:
-        waiting = pool.submit(writer.append, SCOPE_A, b"one")
-        assert started.wait(60)
-        rolling = pool.submit(writer.append, SCOPE_A, b"two" * SMALL)
-        error = waiting.exception()
+        patch.setattr(writer_module, "sync_folder", fail)
+        with pytest.raises(NotSyncedError):
+            writer.commit(1)
+    committed(writer, b"two")
     writer.close()
 
-    assert isinstance(error, NotSyncedError)
-    assert rolling.result() == 2
-    assert written(tmp_path) == [b"one", b"two" * SMALL]
+    assert syncs.folders == [tmp_path.parent.stat().st_ino, tmp_path.stat().st_ino]
+
+
+def test_interrupted_sync_of_full_segments_is_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stay open until then."""
+    real = SegmentWriter.sync
+    writer = write(tmp_path, records(200), durable=True)
+    count = len(writer._full)
+    assert count >= 2
+
+    def interrupt(_: SegmentWriter) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SegmentWriter, "sync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        writer.commit(200)
+    assert len(writer._full) == count
+    monkeypatch.setattr(SegmentWriter, "sync", real)
+    writer.commit(200)
+    assert writer._full == []
+    writer.close()
 
 
 def test_closed_journal_gives_unused_space_back(tmp_path: Path) -> None:
@@ -405,24 +436,25 @@ def test_handler_of_a_signal_cannot_append_in_the_middle_of_an_append(
     assert written(tmp_path) == [b"before", b"interrupted", b"after"]
 
 
-def test_handler_of_a_signal_may_append_in_the_middle_of_an_msync(
+def test_handler_of_a_signal_may_append_in_the_middle_of_a_sync(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It runs on the thread whose msync is under way, and must not wait for it."""
-    writer = write(tmp_path, [b"before"], durable=True)
+    """It runs on the thread whose sync is under way, and must not wait for it. It may close full segments before their sync."""
+    writer = write(tmp_path, records(200), durable=True)
+    assert writer._full
     sync = SegmentWriter.sync
 
     def interrupted(segment: SegmentWriter) -> None:
         monkeypatch.setattr(SegmentWriter, "sync", sync)
-        writer.append(SCOPE_A, b"from the handler")
+        committed(writer, b"from the handler")
         sync(segment)
 
     monkeypatch.setattr(SegmentWriter, "sync", interrupted)
-    writer.append(SCOPE_A, b"interrupted")
-    writer.append(SCOPE_A, b"after")
+    committed(writer, b"interrupted")
+    committed(writer, b"after")
     writer.close()
 
-    assert written(tmp_path) == [b"before", b"interrupted", b"from the handler", b"after"]
+    assert written(tmp_path) == [*records(200), b"interrupted", b"from the handler", b"after"]
 
 
 @pytest.mark.parametrize("is_written", [False, True])
@@ -581,7 +613,7 @@ def test_child_does_not_wait_for_a_lock_that_a_thread_of_its_parent_held(tmp_pat
     held, finished = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with writer._lock, writer._flushed:
+        with writer._lock, writer._commits._changed:
             held.set()
             finished.wait(60)
 
@@ -592,8 +624,8 @@ def test_child_does_not_wait_for_a_lock_that_a_thread_of_its_parent_held(tmp_pat
     def child() -> None:
         signal.alarm(20)  # instead of waiting for ever
         writer.abandon()
+        writer.commit(3)
         writer.close()
-        writer._sync(0)
 
     try:
         assert in_child(child) == 0

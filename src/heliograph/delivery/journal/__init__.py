@@ -35,7 +35,7 @@ Invariants
 Operation, step by step
     - *Append*: take the writer's lock; if the segment has no room, make the next one (ask for room in the outbox, reserve the
       file, write the header); define the scope if the segment does not have it yet; write the frame, its length last. If
-      durable, wait for an msync that began after that.
+      durable, wait for a sync that began after that (`group_commit`). It covers full segments, the current one, and new names.
     - *Read*: from the cursor on, in batches from one segment each, over damage to the next undamaged frame.
     - *Acknowledge*: replace the cursor, then delete the segments before the one with the next record.
     - *Rewind*: after a request failed, read again from the first record that is not acknowledged.
@@ -60,7 +60,7 @@ What survives
     ==========================================  ==========================================================================
 
 Threads and locks
-    - `JournalWriter`: any thread, and handlers of signals. Its locks are described in `writer`.
+    - `JournalWriter`: any thread, and handlers of signals. Its locks are described in `writer` and `group_commit`.
     - `JournalReader`: one thread, the worker or the owner of an orphan. What other threads may do meanwhile is described in
       `reader`. Writer and reader share no lock and no memory, only files.
     - `MemoryJournal`: any thread; one lock.

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from heliograph.delivery.journal.disk import SYNC_COVERS_MAPS, sync_file
 from heliograph.delivery.journal.frames import (
     HEAD_BYTES,
     Frame,
@@ -47,6 +48,7 @@ _MAX_HEADER_BYTES: Final = 64 * 1024 * 1024
 _WINDOW_BYTES: Final = 256 * 1024
 _MAX_SEARCH_BYTES: Final = 1024 * 1024  # searched for a frame, in a file without a header
 _LENGTH_BYTES: Final = 4
+_CLOSED: Final = -1
 _CANNOT_RESERVE: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
 
@@ -84,7 +86,7 @@ class SegmentWriter:
 
     Attributes:
         path: As given.
-        descriptor: The open file.
+        descriptor: The open file; a negative number once it is closed.
         room: The number of free bytes.
 
     Raises:
@@ -114,8 +116,9 @@ class SegmentWriter:
     def _close_map(self) -> None:
         self._map.close()
 
-    def _flush(self) -> None:
-        self._map.flush()
+    def _flush_map(self) -> None:
+        with contextlib.suppress(ValueError):  # another thread has closed the segment meanwhile
+            self._map.flush()
 
     def _put_header(self, header: bytes) -> None:
         self._map[: len(header)] = header
@@ -140,30 +143,43 @@ class SegmentWriter:
         return self._map[self._position : self._position + _LENGTH_BYTES] == bytes(_LENGTH_BYTES)
 
     def sync(self) -> None:
-        """Write the segment to the disk itself (msync). Unlike the other methods, this is called without the writer's lock."""
-        with contextlib.suppress(ValueError):  # another thread closed the segment meanwhile, and `close` syncs it
-            self._flush()
+        """Write the segment to the disk itself. Unlike the other methods, this is called without the writer's lock.
 
-    def close(self, *, sync: bool, cut: bool) -> None:
-        """Close the segment.
+        Raises:
+            OSError: The disk fails.
+        """
+        if not SYNC_COVERS_MAPS:
+            self._flush_map()
+        # Another thread, or the handler of a signal, may close the segment meanwhile.
+        with contextlib.suppress(ValueError):  # the descriptor is negative
+            try:
+                sync_file(self.descriptor)
+            except OSError as error:
+                if error.errno != errno.EBADF:
+                    raise
+
+    def close(self, *, cut: bool) -> None:
+        """Close the segment, without a sync.
 
         Args:
-            sync: True to write it to the disk itself first.
             cut: True to truncate the file to its content, which gives reserved space back.
         """
-        if sync:
-            self._flush()
         self._close_map()
         if cut:
             with contextlib.suppress(OSError):  # zeros at the end do no harm
                 os.ftruncate(self.descriptor, self._position)
-        os.close(self.descriptor)
+        os.close(self._take_descriptor())
 
     def abandon(self) -> None:
         """Close the segment without changing the file: in the child of a fork, where it belongs to the parent, or if it is lost."""
         self._close_map()
         with contextlib.suppress(OSError):
-            os.close(self.descriptor)
+            os.close(self._take_descriptor())
+
+    def _take_descriptor(self) -> int:
+        """Return the descriptor, and forget it: the system gives its number to another file, which `sync` must not touch."""
+        descriptor, self.descriptor = self.descriptor, _CLOSED
+        return descriptor
 
     def has_name(self) -> bool:
         """Return True if the path still names this file, and a reader would trust it.

@@ -6,7 +6,6 @@ This costs two to three times as much as a map. But where reserved space is no p
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import Final
 
@@ -40,16 +39,8 @@ class UnmappedSegmentWriter(SegmentWriter):
         """Return True if no frame begins behind the last one that was put completely."""
         return not any(os.pread(self.descriptor, _LENGTH_BYTES, self._position))
 
-    def _flush(self) -> None:
-        os.fsync(self.descriptor)
-
-    def sync(self) -> None:
-        """Write the segment to the disk itself. Unlike the other methods, this is called without the writer's lock."""
-        try:
-            self._flush()
-        except OSError as error:
-            if error.errno != errno.EBADF:  # another thread closed the segment meanwhile, and `close` syncs it
-                raise
+    def _flush_map(self) -> None:
+        """Flush none."""
 
 
 def _write(descriptor: int, data: bytes, position: int) -> None:

@@ -1,27 +1,25 @@
 """Appends records to the journal of one folder.
 
 Any thread may call `JournalWriter.append`, and so may the handler of a signal, in the middle of an `append` of its own thread.
-There are two locks. No thread waits for one while it holds the other, except in such a handler:
+`_lock` guards the current segment, the full ones that are not synced yet, the scopes, the next segment's size and `last_sequence`. It
+is held for the few microseconds of one append, and while a new segment is reserved. It is reentrant, because the handler of a signal
+runs on a thread that may hold it.
 
-- `_lock` guards the current segment, its scopes, the next segment's size and `last_sequence`. It is held for the few
-  microseconds of one append, and while a new segment is reserved and, if durable, the old one is synced.
-- `_flushed` guards `_synced` and `_flusher`: which thread calls msync now, and up to which sequence the disk has everything.
-  The msync itself runs under neither lock, so that other threads append meanwhile.
-
-Both are reentrant, because the handler of a signal runs on a thread that may hold them.
+Nothing is synced under this lock, so a thread that appends never waits for the disk: a durable journal keeps full segments open until
+the next sync. Who waits for a sync, and who runs it, is up to `heliograph.delivery.journal.group_commit`, which has a lock of its own.
+No thread takes that lock and then, while it holds it, this one.
 """
 
 from __future__ import annotations
 
-import collections
-import errno
-import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from heliograph.delivery.journal.disk import sync_folder
 from heliograph.delivery.journal.frames import (
     HEAD_BYTES,
     MAX_SCOPES,
@@ -32,6 +30,7 @@ from heliograph.delivery.journal.frames import (
     dump_header,
     dump_scope,
 )
+from heliograph.delivery.journal.group_commit import GroupCommit, Sync
 from heliograph.delivery.journal.segment import SegmentWriter, segment_path
 from heliograph.delivery.journal.unmapped import UnmappedSegmentWriter
 from heliograph.delivery.trust import delete_file
@@ -49,10 +48,6 @@ class JournalClosed(Exception):
     """The journal is closed and accepts no more records."""
 
 
-class NotSyncedError(OSError):
-    """The record is in the journal and will be sent, but the disk could not be flushed: a power cut may take it."""
-
-
 class JournalBusy(Exception):
     """The calling thread is already in the middle of an `append`, which the handler of a signal interrupted.
 
@@ -68,7 +63,7 @@ class JournalWriter:
         header: The resource that all records belong to.
         segment_bytes: The size that segments grow to. The first is small, because many processes reserve one and write little;
             each next is twice as large. A larger record gets a segment of its own.
-        durable: True if `append` must return only after the record is on the disk itself. Threads share one `msync`.
+        durable: True if `commit` will be called for each record. Full segments stay open until a sync has covered them.
         make_room: Called before a segment is made, with its size in bytes. It raises `OSError` if there is no room.
         begin_after: The sequence before the first one, in a folder that takes the place of a lost one.
         mapped: True to write through a memory map; False to write by system calls.
@@ -97,22 +92,21 @@ class JournalWriter:
         self._make_room = make_room
         self._lock = threading.RLock()
         self._appender = 0
-        self._flushed = threading.Condition()
         self._segment: SegmentWriter | None = None
+        # Full segments that are not synced yet; the number of segments so far; and how many of their names are synced.
+        self._full: list[SegmentWriter] = []
+        self._names = self._synced_names = 0
         # The number of each scope, in all segments; those that the current stretch has defined; and the room of the segment at
         # which the stretch ends.
         self._numbers: dict[Scope, int] = {}
         self._scopes: dict[Scope, int] = {}
         self._stretch_end = 0
-        self._synced = 0
-        # The sequences of full segments whose msync failed. The oldest are forgotten: nobody waits for them any more.
-        self._unsynced: collections.deque[range] = collections.deque(maxlen=16)
-        self._flusher: int | None = None
         self._is_closed = False
         self.last_sequence = begin_after
+        self._commits = GroupCommit(self._begin_sync, synced=begin_after)
 
     def append(self, scope: Scope, encoded: bytes) -> int:
-        """Append a record. When it returns, the record survives the death of the process; if durable, a power cut, too.
+        """Append a record. When it returns, the record survives the death of the process.
 
         Args:
             scope: The scope that the record belongs to.
@@ -124,7 +118,6 @@ class JournalWriter:
         Raises:
             JournalBusy: The caller is the handler of a signal that interrupted this method.
             JournalClosed: The journal was closed.
-            NotSyncedError: The record is in the journal and will be sent, but the `msync` of a durable journal failed.
             OSError: The disk is full, or fails. No part of the record is in the journal.
         """
         # Most threads wait here and not at the lock: each that is woken there would hold it while it waits for the GIL, and the
@@ -154,17 +147,49 @@ class JournalWriter:
                     raise
             finally:
                 self._appender = 0
-        if self._durable:
-            self._sync_or_raise(sequence)
         return sequence
 
-    def _sync_or_raise(self, sequence: int) -> None:
+    def commit(self, sequence: int) -> None:
+        """Return when everything up to a sequence is on the disk itself, so that it survives a power cut.
+
+        Raises:
+            NotSyncedError: The records are in the journal and will be sent, but the disk failed.
+        """
+        failure = self._commits.wait(sequence)
+        if failure is not None:
+            raise failure
+
+    def _begin_sync(self) -> tuple[int, Sync]:
+        with self._lock:  # the sequence is read before the sync, which covers only what was written before it began
+            full, current = tuple(self._full), self._segment
+            return self.last_sequence, partial(self._sync, full, current, self._names)
+
+    def _sync(self, full: Sequence[SegmentWriter], current: SegmentWriter | None, names: int) -> None:
+        failure = None
         try:
-            self._sync(sequence)
-        except OSError as error:
-            raise NotSyncedError(error.errno, error.strerror) from error
-        if any(sequence in each for each in self._unsynced):
-            raise NotSyncedError(errno.EIO, "a full segment could not be flushed to the disk")
+            for each in full if current is None else (*full, current):
+                each.sync()
+            self._sync_names(names)
+        except OSError as error:  # not after an interrupt: the next thread syncs these segments
+            failure = error
+        self._close_full(full)
+        if failure is not None:
+            raise failure
+
+    def _sync_names(self, names: int) -> None:
+        """Write the names of new segments to the disk itself: a power cut could take them, with all records in the segments."""
+        if names > self._synced_names:
+            if not self._synced_names:  # the folder is new, too
+                sync_folder(self._folder.parent)
+            sync_folder(self._folder)
+            self._synced_names = max(names, self._synced_names)
+
+    def _close_full(self, full: Sequence[SegmentWriter]) -> None:
+        with self._lock:
+            for each in full:
+                if each in self._full:  # else the handler of a signal has synced and closed it meanwhile
+                    self._full.remove(each)
+                    each.close(cut=self._is_closed)
 
     def _prepare(self, sequence: int, scope: Scope, size: int) -> tuple[SegmentWriter, int]:
         """Define a scope in a segment that has room for a record. Return the segment, and the number of the scope in it.
@@ -200,6 +225,7 @@ class JournalWriter:
         """Make the segment that begins with a sequence the current one, with room for at least `needed` bytes of frames."""
         least = len(self._header) + needed
         old = self._segment
+        self._names += 1
         try:
             segment = self._new_segment(sequence, max(self._next_bytes, least), max(self._first_bytes, least))
             # Before the segment is used: records must not use a scope that only the old one defines.
@@ -213,16 +239,11 @@ class JournalWriter:
                 delete_file(segment_path(self._folder, sequence), self._folder.parent)
             raise
         if old is not None:
-            # Synced here, because from now on `_sync` only syncs the new segment. Not truncated: a full segment has little
-            # free space, and is deleted soon.
-            try:
-                old.close(sync=self._durable, cut=False)
-            except OSError:
-                # Threads may wait for the msync of records in it, and `_sync` cannot know any more that it failed.
-                self._unsynced.append(range(self._synced + 1, sequence))
-                old.close(sync=False, cut=False)
-        if self._durable:
-            sync_folder(self._folder)  # else a power cut could take the new file's name, with all records in it
+            # Not truncated: a full segment has little free space, and is deleted soon.
+            if self._durable:
+                self._full.append(old)
+            else:
+                old.close(cut=False)
         return segment
 
     def _new_segment(self, sequence: int, wanted: int, smallest: int) -> SegmentWriter:
@@ -242,38 +263,16 @@ class JournalWriter:
             self._make_room(size)
         return self._segment_type(segment_path(self._folder, sequence), size, self._header)
 
-    def _sync(self, sequence: int) -> None:
-        """Return when everything up to a sequence is on the disk itself.
-
-        A thread that finds no msync under way runs one, for all threads that wait by then. A thread that comes during an
-        msync waits for the next one, because its record may have been written after the current one began.
-        """
-        with self._flushed:
-            # The handler of a signal may have interrupted this thread's own msync: it must not wait for itself.
-            while self._synced < sequence and self._flusher not in {None, threading.get_ident()}:
-                self._flushed.wait()
-            if self._synced >= sequence:
-                return
-            self._flusher = threading.get_ident()
-        synced = 0
-        try:
-            with self._lock:  # `last` is read before the msync, which covers only what was written before it began
-                segment, last = self._segment, self.last_sequence
-            if segment is not None:  # pragma: no branch — another thread closed the journal, and so synced the segment
-                segment.sync()
-            synced = last
-        finally:  # also if the msync failed: the next thread tries it again
-            with self._flushed:
-                self._synced, self._flusher = max(self._synced, synced), None
-                self._flushed.notify_all()
-
     def close(self) -> None:
-        """Accept no more records, and truncate the last segment to its content."""
+        """Accept no more records, and truncate the last segment to its content. If durable, all of it is synced before."""
         with self._lock:
             self._is_closed = True
-            segment, self._segment = self._segment, None
-            if segment is not None:
-                segment.close(sync=self._durable, cut=True)
+            if self._segment is not None:
+                self._full.append(self._segment)
+                self._segment = None
+        if self._durable:
+            self._commits.wait(self.last_sequence)  # who appended knows of a failure
+        self._close_full(tuple(self._full))
 
     def is_lost(self) -> bool:
         """Return True if the current segment was deleted, moved or shortened by somebody else. Any thread may call this."""
@@ -294,16 +293,9 @@ class JournalWriter:
 
         The locks are replaced: a thread of the parent may have held them at the fork, and does not exist in the child.
         """
-        self._lock, self._flushed, self._appender = threading.RLock(), threading.Condition(), 0
+        self._lock, self._appender = threading.RLock(), 0
+        self._commits = GroupCommit(self._begin_sync, synced=self.last_sequence)
+        full, self._full = self._full, []
         segment, self._segment = self._segment, None
-        if segment is not None:
-            segment.abandon()
-
-
-def sync_folder(folder: Path) -> None:
-    """Write the names of the files in a folder to the disk itself (fsync of the directory)."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        for each in full if segment is None else (*full, segment):
+            each.abandon()

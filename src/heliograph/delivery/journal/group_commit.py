@@ -1,0 +1,86 @@
+"""One sync of a journal to the disk itself at a time, shared by all threads that wait.
+
+A sync covers what was appended before it began. So a thread that comes during a sync waits for the next one, which it shares with
+all who came by then: the more threads wait, the more records one sync covers. The thread that finds no sync under way runs the
+next one for the others; there is no thread for it.
+
+A failure concerns every record of its sync, whoever ran it. It is never hidden by a later success: after a failure, Linux takes the
+pages for written, and the next sync of the same pages succeeds.
+
+Threads: any thread calls `GroupCommit.wait`, and so may the handler of a signal, in the middle of a `wait` of its own thread.
+`_changed` guards all fields. It is reentrant because of such handlers. It is not held during a sync, in which other threads append.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+Sync: TypeAlias = Callable[[], None]
+
+_MAX_FAILURES: Final = 64
+"""The number of failures that are remembered, for threads that have not been woken since. Failures in a row are one."""
+
+
+class NotSyncedError(OSError):
+    """The record is in the journal and will be sent, but the disk could not be flushed: a power cut may take it."""
+
+
+class GroupCommit:
+    """Waits until records are on the disk itself.
+
+    Args:
+        begin: Returns the sequence of the newest record, and a function that writes all records up to it to the disk itself.
+        synced: The sequence up to which nothing has to be synced.
+    """
+
+    def __init__(self, begin: Callable[[], tuple[int, Sync]], synced: int) -> None:
+        self._begin = begin
+        self._synced = synced
+        self._failures: deque[tuple[range, OSError]] = deque(maxlen=_MAX_FAILURES)
+        self._leader: int | None = None
+        self._changed = threading.Condition()
+
+    def wait(self, sequence: int) -> NotSyncedError | None:
+        """Return when the sync of everything up to a sequence has ended: `None`, or the error if it failed."""
+        with self._changed:
+            # The handler of a signal may have interrupted this thread's own sync: it must not wait for itself.
+            while self._synced < sequence and self._leader not in {None, threading.get_ident()}:
+                self._changed.wait()
+            must_lead = self._synced < sequence
+            if must_lead:
+                self._leader = threading.get_ident()
+        if must_lead:
+            self._lead()
+        return self._failure_of(sequence)
+
+    def _lead(self) -> None:
+        last = synced = 0
+        failure: OSError | None = None
+        try:
+            last, sync = self._begin()
+            sync()
+            synced = last
+        except OSError as error:
+            failure, synced = error, last
+        finally:  # also after an interrupt, whose records are synced by the next thread
+            with self._changed:
+                if failure is not None:
+                    self._note(failure, last)
+                self._synced, self._leader = max(self._synced, synced), None
+                self._changed.notify_all()
+
+    def _note(self, failure: OSError, last: int) -> None:
+        first = self._synced + 1
+        if self._failures and self._failures[-1][0].stop == first:
+            first = self._failures.pop()[0].start
+        self._failures.append((range(first, last + 1), failure))
+
+    def _failure_of(self, sequence: int) -> NotSyncedError | None:
+        if not self._failures:
+            return None
+        with self._changed:
+            failures = [error for sequences, error in self._failures if sequence in sequences]
+        return NotSyncedError(failures[0].errno, failures[0].strerror) if failures else None

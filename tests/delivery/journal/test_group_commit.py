@@ -1,0 +1,152 @@
+"""One sync at a time serves all threads that came before it began; a failure is reported to each of them."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from backends import wait_until
+from heliograph.delivery.journal.group_commit import GroupCommit, NotSyncedError
+
+
+class Disk:
+    """Syncs as a journal does, and waits or fails as a test demands.
+
+    Attributes:
+        last: The sequence of the newest record.
+        synced: The sequences that the syncs so far covered, in their order.
+        error: What the next syncs raise.
+        ready: Set while syncs end at once.
+    """
+
+    def __init__(self) -> None:
+        self.last = 0
+        self.synced: list[int] = []
+        self.begun = 0
+        self.error: BaseException | None = None
+        self.ready = threading.Event()
+        self.ready.set()
+        self.commit = GroupCommit(self.begin, synced=0)
+
+    def begin(self) -> tuple[int, object]:
+        last = self.last
+
+        def sync() -> None:
+            self.begun += 1
+            assert self.ready.wait(60)
+            if self.error is not None:
+                raise self.error
+            self.synced.append(last)
+
+        return last, sync
+
+    def append(self) -> int:
+        self.last += 1
+        return self.last
+
+
+def test_record_is_synced_once() -> None:
+    disk = Disk()
+    assert disk.commit.wait(disk.append()) is None
+    assert disk.commit.wait(1) is None
+
+    assert disk.synced == [1]
+
+
+def test_threads_that_come_during_a_sync_share_the_next_one() -> None:
+    """The current one may have begun before their records were written."""
+    disk = Disk()
+    disk.ready.clear()
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(disk.commit.wait, disk.append())
+        wait_until(lambda: disk.begun or None)
+        others = [pool.submit(disk.commit.wait, disk.append()) for _ in range(7)]
+        assert disk.begun == 1
+        disk.ready.set()
+        assert [each.result() for each in [first, *others]] == [None] * 8
+
+    assert disk.synced == [1, 8]
+
+
+def test_failure_is_reported_to_all_who_share_the_sync() -> None:
+    """It is not tried again: the system takes the pages for written after a failure, and a second sync would succeed."""
+    disk = Disk()
+    disk.ready.clear()
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(disk.commit.wait, disk.append())
+        wait_until(lambda: disk.begun or None)
+        others = [pool.submit(disk.commit.wait, disk.append()) for _ in range(3)]
+        wait_until(lambda: len(disk.commit._changed._waiters) == 3 or None)
+        disk.error = OSError(errno.EIO, "the disk fails")
+        disk.ready.set()
+        failures = [each.result() for each in [first, *others]]
+
+    assert disk.begun == 2
+    assert {type(failure) for failure in failures} == {NotSyncedError}
+    assert {str(failure) for failure in failures} == {"[Errno 5] the disk fails"}
+    assert len({id(failure) for failure in failures}) == 4, "each thread raises its own"
+
+
+def test_failure_stays_one_of_its_records_alone() -> None:
+    """Records before and after it are synced. Threads may ask late."""
+    disk = Disk()
+    for error in (None, OSError(errno.EIO, "one"), OSError(errno.EIO, "two"), None):
+        disk.error = error
+        disk.append()
+        disk.append()
+        disk.commit.wait(disk.last)
+    failures = [disk.commit.wait(sequence) for sequence in range(1, 9)]
+
+    assert [failure is None for failure in failures] == [True, True, False, False, False, False, True, True]
+    assert len(disk.commit._failures) == 1, "failures in a row are one"
+
+
+def test_failures_take_little_memory() -> None:
+    disk = Disk()
+    for number in range(1000):
+        disk.error = OSError(errno.EIO, "the disk fails") if number % 2 else None
+        disk.commit.wait(disk.append())
+
+    assert len(disk.commit._failures) <= 64
+
+
+def test_interrupted_sync_is_run_again_by_the_next_thread() -> None:
+    """Its records do not count as synced, and nobody waits for the thread that was interrupted."""
+    disk = Disk()
+    disk.ready.clear()
+    disk.error = KeyboardInterrupt()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(disk.commit.wait, disk.append())
+        wait_until(lambda: disk.begun or None)
+        other = pool.submit(disk.commit.wait, 1)
+        wait_until(lambda: disk.commit._changed._waiters or None)
+        disk.ready.set()
+        with pytest.raises(KeyboardInterrupt):
+            first.result()
+        with pytest.raises(KeyboardInterrupt):
+            other.result()
+    disk.error = None
+
+    assert disk.commit.wait(1) is None
+    assert (disk.begun, disk.synced) == (3, [1])
+
+
+def test_handler_of_a_signal_does_not_wait_for_the_sync_that_it_interrupts() -> None:
+    disk = Disk()
+    begin, waited = disk.begin, []
+
+    def interrupted() -> tuple[int, object]:
+        last, sync = begin()
+        if not waited:
+            waited.append(None)
+            waited.append(disk.commit.wait(disk.append()))
+        return last, sync
+
+    commit = disk.commit = GroupCommit(interrupted, synced=0)  # type: ignore[arg-type]
+    assert commit.wait(disk.append()) is None
+
+    assert disk.synced == [2, 1]
+    assert commit.wait(2) is None
