@@ -18,7 +18,7 @@ class Disk:
     Attributes:
         last: The sequence of the newest record.
         synced: The sequences that the syncs so far covered, in their order.
-        error: What the next syncs raise.
+        error: The exception that the next syncs raise, if any.
         ready: Set while syncs end at once.
     """
 
