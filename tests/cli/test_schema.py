@@ -435,3 +435,30 @@ def test_an_attribute_of_two_types_cannot_be_exported(folder: Path) -> None:
     assert "OrderEvent" in result.output
     assert "BanEvent" in result.output
     assert not (folder / "out").exists()
+
+
+def test_show_prints_one_event(folder: Path) -> None:
+    """The event is named as on the wire, with or without its version; the events about tokens are known, too."""
+    source = module(folder, "show_one")
+
+    ban, labelled, token = (
+        run("show", name, source) for name in ("shop.ban", "shop.ban@1", "heliograph.token_rejected")
+    )
+
+    assert (ban.exit_code, token.exit_code) == (0, 0)
+    assert ban.output.startswith("shop.ban@1\n\nThe event ban.\n\nversion: 1\n")
+    assert ban.output == labelled.output
+    assert "The result of the verification." in " ".join(token.output.split())
+    assert "privacy_key" not in run("show", "shop.order", source).stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("shop.orders", "similar names are shop.order"), ("zzz", "there are heliograph.token_created, ")],
+)
+def test_show_names_the_events_that_there_are(name: str, message: str, folder: Path) -> None:
+    """An unknown name is an error, with similar names, or with all."""
+    ran = run("show", name, module(folder, f"show_{name[:3]}"))
+
+    assert ran.exit_code == 1
+    assert f"Error: there is no event {name}; {message}" in ran.output

@@ -1,10 +1,11 @@
-"""``heliograph schema``: export, lock and check the schemas of event classes, and draft classes from other sources."""
+"""``heliograph schema``: show, export, lock and check the schemas of event classes, and draft classes from other sources."""
 
 from __future__ import annotations
 
 import json
 import os
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ import click
 
 from heliograph.cli.datasette_source import DatasetteOptions
 from heliograph.cli.event_classes import load_registry, sources_argument
-from heliograph.cli.terminal import echo
+from heliograph.cli.terminal import echo, echo_lines
 from heliograph.errors import FileFormatError, SchemaError
 from heliograph.receiver.recordings import read_recorded
 from heliograph.schema.drafts.draft import EventDraft
@@ -20,7 +21,9 @@ from heliograph.schema.drafts.from_events import drafts_of_recorded
 from heliograph.schema.drafts.from_weaver import drafts_of_weaver
 from heliograph.schema.drafts.python_source import python_source
 from heliograph.schema.drafts.weaver_registry import WeaverRegistry
+from heliograph.schema.export.catalogue import catalogue
 from heliograph.schema.export.formats import EXPORTERS, REGISTRIES, exporter_of
+from heliograph.schema.export.plain_text import plain_text
 from heliograph.schema.gate.diff import (
     Finding,
     Mode,
@@ -50,7 +53,7 @@ out_option = click.option(
 
 @click.group()
 def schema() -> None:
-    """Export, lock and check the schemas of event classes; draft classes from other sources."""
+    """Show, export, lock and check the schemas of event classes; draft classes from other sources."""
 
 
 @schema.command()
@@ -158,6 +161,30 @@ def export(
     for name, text in files.items():
         write(out / name, text)
         echo(out / name)
+
+
+@schema.command()
+@click.argument("event", metavar="EVENT")
+@sources_argument
+def show(event: str, sources: tuple[str, ...], datasette: DatasetteOptions) -> None:
+    """Print the meaning of the event with the name EVENT, its attributes, an example, and queries that find it.
+
+    EVENT is the name on the wire, such as app.ban_user. All versions of the event are printed. The events about tokens, such as
+    heliograph.token_rejected, are known with any SOURCES.
+    """
+    registry = load_registry(sources, datasette=datasette, privacy_key=EXAMPLE_KEY)
+    registry.register_own(TOKEN_EVENTS)
+    entries = catalogue([*registry.values(), *registry.own])
+    found = [entry for entry in entries if event in {entry.event_name, entry.label}]
+    if not found:
+        raise click.ClickException(_unknown(event, sorted({entry.event_name for entry in entries})))
+    echo_lines("\n\n".join(map(plain_text, found)))
+
+
+def _unknown(event: str, names: list[str]) -> str:
+    similar = get_close_matches(event, names, n=3)
+    known = f"similar names are {', '.join(similar)}" if similar else f"there are {', '.join(names)}"
+    return f"there is no event {event}; {known}"
 
 
 @schema.command("import")
