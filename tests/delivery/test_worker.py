@@ -209,6 +209,7 @@ def test_records_that_come_during_a_request_wait_for_the_next_round(
 ) -> None:
     """Under steady traffic, each request would otherwise carry only those that came during the one before."""
     monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", 3600.0)
+    monkeypatch.setattr("heliograph.delivery.worker._LINGER_SECONDS", 3600.0)
     transport = RecordingTransport(lambda: emit(f"record {len(transport.requests)}"))
     with logging_to(tmp_path, "", transport=transport) as emit:
         emit("first")
@@ -219,6 +220,21 @@ def test_records_that_come_during_a_request_wait_for_the_next_round(
         emit("last")
         assert emit.processor.force_flush(60_000)
         assert any(b"last" in request for request in transport.requests)
+
+
+def test_records_are_collected_for_longer_while_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first record after a quiet time is sent at the next poll; those that follow it wait for the end of the linger, or a flush."""
+    monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", 0.01)
+    monkeypatch.setattr("heliograph.delivery.worker._LINGER_SECONDS", 3600.0)
+    transport = RecordingTransport()
+    with logging_to(tmp_path, "", transport=transport) as emit:
+        emit("first")
+        wait_for(lambda: emit.processor.depth == 0)
+        emit("second")
+        time.sleep(0.2)
+        assert len(transport.requests) == 1
+        assert emit.processor.force_flush(60_000)
+        assert len(transport.requests) == 2
 
 
 def test_worker_sleeps_after_it_was_woken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

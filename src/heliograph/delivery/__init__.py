@@ -123,8 +123,8 @@ new segment is reserved. The first has 256 KiB, and each next is twice as large,
 ``full``, the old segment stays open until the next sync, which covers it, the new segment, and the names of folder and file, before the
 record counts as written. No thread that appends waits for a sync of another record.
 
-**Read.** The worker polls five times a second, and is woken after each MiB and by every flush. It sends what waits then, and
-not what comes meanwhile, so that steady traffic makes few requests. It reads about 1 MiB from the cursor on, in windows, with
+**Read.** The worker polls five times a second, or once a second while records come, and is woken after each MiB and by every
+flush. It sends what waits then, and not what comes meanwhile, so that steady traffic makes few requests. It reads about 1 MiB from the cursor on, in windows, with
 ``pread``. (A mapped file that someone truncates would kill the process that reads it.) Damage is skipped, up to the next frame
 with a valid checksum. Its bytes are copied to ``damaged/``, and missing sequences are counted.
 

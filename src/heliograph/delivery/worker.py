@@ -43,7 +43,10 @@ MAX_OPEN_ORPHANS: Final = 16
 """The number of orphans that are open at once. Each holds two files, and a program may open only so many."""
 
 _POLL_SECONDS: Final = 0.2
-"""The longest time that a record waits for the worker if nothing wakes it. So few records are collected into few requests."""
+"""The longest time that a record waits for the worker after a quiet time, if nothing wakes it."""
+_LINGER_SECONDS: Final = 1.0
+"""The same after a round in which records were sent, since more of them will come. A round of few records costs as much as encoding
+a hundred, so steady traffic makes one request a second, as the SDK's batch processor does by default."""
 _ADOPT_SECONDS: Final = 10.0
 """The time between two searches for orphans, while there are few of them."""
 _MIN_JOIN_SECONDS: Final = 1.0
@@ -81,6 +84,7 @@ class Worker:
         self._stuck: set[Path] = set()
         self._log = LimitedLog(logger)
         self._sent_storages_at = float("-inf")
+        self._has_sent = False
         self._thread = threading.Thread(target=self._run, name="heliograph-outbox", daemon=True)
         self._thread.start()
 
@@ -145,7 +149,8 @@ class Worker:
             self._notify_progress()
             # Checked again: the wake of `close` may have been taken between two batches of an orphan.
             if not self._sender.closed.is_set():
-                self._bell.wait(max(_POLL_SECONDS, self._sender.waiting_seconds()))
+                pause = _LINGER_SECONDS if self._has_sent else _POLL_SECONDS
+                self._bell.wait(max(pause, self._sender.waiting_seconds()))
         orphans, self.orphans = self.orphans, []
         for orphan in orphans:
             orphan.release()
@@ -195,11 +200,13 @@ class Worker:
         would carry only the few records that came during the one before, and cost more than they do.
         """
         self._sent_storages_at = time.monotonic()
+        self._has_sent = False
         for storage in self._storages():
             self._recover(storage)
             for source, last_sequence in storage.waiting_sources():
                 with self._logged_errors():  # one journal that cannot be read does not stop the others
                     while source.acknowledged < last_sequence and self._sender.send_next(source) is Outcome.SENT:
+                        self._has_sent = True
                         self._notify_progress()
 
     def _recover(self, storage: ResourceStorage) -> None:
