@@ -21,6 +21,7 @@ import click
 
 from heliograph import semconv
 from heliograph.cli.main import cli
+from heliograph.demo.forum import EVENTS
 from heliograph.doctor.findings import KINDS
 from heliograph.schema.export import json_vocabulary
 from heliograph.schema.registry import SchemaRegistry
@@ -30,6 +31,7 @@ from heliograph.values import forms
 from heliograph.values.text import to_readable_json
 
 ROOT = Path(__file__).resolve().parent.parent
+DASHBOARDS = ROOT / "collector-config" / "grafana" / "dashboards"
 HELP_WIDTH = 100
 
 
@@ -196,6 +198,26 @@ def with_section(page: Path, name: str, text: str) -> str:
     return f"{before}<!-- {name} -->\n{text}\n<!-- /{name} -->{after}"
 
 
+def dashboards() -> dict[Path, str]:
+    """Return the Grafana dashboards for the events of the demo.
+
+    There are none if the SDK is not installed, which needs Python 3.11; in CI this is an error.
+    """
+    try:
+        from heliograph.dashboards.backends import EVENT_STORES, TRACE_STORES, Backends
+        from heliograph.dashboards.files import dashboard_files
+    except ImportError as error:
+        if os.environ.get("CI"):
+            raise
+        print(f"skipped the dashboards: {error}; install heliograph[dashboards]", file=sys.stderr)
+        return {}
+    registry = SchemaRegistry(namespace="app")
+    registry.register_all(EVENTS)
+    backends = Backends(events=EVENT_STORES["victorialogs"], traces=TRACE_STORES["jaeger"])
+    files = dashboard_files(list(registry.values()), backends)
+    return {DASHBOARDS / name: text for name, text in files.items()}
+
+
 def generated_files() -> dict[Path, str]:
     """Return the text that each generated file must have."""
     readme, doctor = ROOT / "README.md", ROOT / "docs" / "doctor.md"
@@ -207,6 +229,7 @@ def generated_files() -> dict[Path, str]:
         ROOT / "docs" / "json-schema-vocabulary.json": to_readable_json(json_vocabulary.meta_schema()) + "\n",
         ROOT / "docs" / "values.md": value_forms(),
         ROOT / "docs" / "wire.md": wire_names(),
+        **dashboards(),
     }
 
 

@@ -23,11 +23,12 @@ WITH_SIDE_EFFECTS = {"heliograph.integrations.datasette.entry_point", "heliograp
 
 
 def modules() -> Iterator[str]:
-    """Yield the names of all modules of the package, except those whose import has effects, or needs Django where it is missing."""
+    """Yield the names of all modules of the package, except those whose import has effects, or needs a package that is missing."""
     yield "heliograph"
-    without_django = find_spec("django") is None
+    optional = {"django": ".integrations.django", "grafana_foundation_sdk": "heliograph.dashboards."}
+    missing = [part for package, part in optional.items() if find_spec(package) is None]
     for module in pkgutil.walk_packages(heliograph.__path__, "heliograph."):
-        if module.name not in WITH_SIDE_EFFECTS and not (without_django and ".integrations.django" in module.name):
+        if module.name not in WITH_SIDE_EFFECTS and not any(part in module.name for part in missing):
             yield module.name
 
 

@@ -43,7 +43,7 @@ EVERYTHING = """
 import importlib, pkgutil
 import heliograph
 for module in pkgutil.walk_packages(heliograph.__path__, "heliograph."):
-    if "integrations" not in module.name:
+    if "integrations" not in module.name and "heliograph.dashboards." not in module.name:
         importlib.import_module(module.name)
 
 class Async:

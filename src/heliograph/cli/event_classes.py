@@ -29,6 +29,8 @@ from heliograph.schema.registry import SchemaRegistry
 from heliograph.settings import Settings
 
 DATASETTE: Final = "datasette"
+EXAMPLE_KEY: Final = "example"
+"""The key of the hashes in examples. With the real key, anybody could try keys on a published hash of a known text."""
 
 
 def sources_argument(command: Callable[..., object]) -> Callable[..., object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from heliograph.cli.dashboards import dashboards
 from heliograph.cli.demo import demo
 from heliograph.cli.doctor import doctor
 from heliograph.cli.outbox import outbox
@@ -39,6 +40,7 @@ def cli() -> None:
     """Typed events and API tokens, observable with OpenTelemetry."""
 
 
+cli.add_command(dashboards)
 cli.add_command(demo)
 cli.add_command(doctor)
 cli.add_command(outbox)

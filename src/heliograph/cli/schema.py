@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
@@ -12,7 +10,8 @@ from typing import Final
 import click
 
 from heliograph.cli.datasette_source import DatasetteOptions
-from heliograph.cli.event_classes import load_registry, sources_argument
+from heliograph.cli.event_classes import EXAMPLE_KEY, load_registry, sources_argument
+from heliograph.cli.output_file import write
 from heliograph.cli.terminal import echo, echo_lines
 from heliograph.errors import FileFormatError, SchemaError
 from heliograph.receiver.recordings import read_recorded
@@ -36,8 +35,6 @@ from heliograph.values.text import counted
 
 LOCK_FILE: Final = "events.lock.json"
 """The name of the lock file, if the option ``--file`` is missing."""
-EXAMPLE_KEY: Final = "example"
-"""The key of the hashes in examples. With the real key, anybody could try keys on a published hash of a known text."""
 
 file_option = click.option(
     "--file",
@@ -213,21 +210,3 @@ def _write_drafts(drafts: list[EventDraft], skipped: list[str], out: Path, *, or
         raise click.ClickException(f"{out} is not written: no events were found")
     write(out, python_source(drafts, origin=origin))
     echo(f"{out}: {counted(len(drafts), 'event')}")
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file, and create its folder. If that fails, an existing file is unchanged.
-
-    Raises:
-        click.UsageError: The file cannot be written.
-    """
-    # The text is written to another file, which then replaces this one: no interruption can truncate the file.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise click.UsageError(f"{path} cannot be written: {error}") from error

@@ -1,0 +1,141 @@
+"""The dashboard *Catalogue*: a row for each event of a program, with panels for its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+from grafana_foundation_sdk.models.dashboard import Panel
+
+from heliograph.dashboards import panels, promql, variables
+from heliograph.dashboards.backends import Backends
+from heliograph.dashboards.data_sources import DataSource
+from heliograph.dashboards.event_store import EVENT_NAME_FIELD, Conditions, EventStore, Is, IsNoneOf, IsOneOf
+from heliograph.dashboards.field_panels import field_panels
+from heliograph.dashboards.layout import Line, Section, dashboard_json
+from heliograph.events import Privacy
+from heliograph.schema.model.event import EventSchema
+from heliograph.schema.model.wire_attributes import privacy_by_path
+from heliograph.semconv import EVENT_NAME, EVENT_VERSION, OWN_EVENTS, USER_ID, VIOLATION_KIND, VIOLATIONS
+
+UID: Final = "heliograph-catalogue"
+
+OPEN_ROWS: Final = 3
+"""The number of events up to which all rows are open at first. Queries of a closed row are not run."""
+_PANELS_IN_A_LINE: Final = 3
+
+
+def catalogue_dashboard(schemas: Sequence[EventSchema], backends: Backends) -> str:
+    """Return the dashboard for the events of these schemas, as JSON."""
+    ordered = sorted(schemas, key=lambda schema: schema.label)
+    names = sorted({schema.event_name for schema in ordered})
+    sections = [Section(lines=(_overview(names, backends.events), _strangers(names, backends.events)))]
+    sections += (_row(schema, backends, is_closed=len(ordered) > OPEN_ROWS) for schema in ordered)
+    return dashboard_json(
+        UID,
+        "Catalogue",
+        "Each event of a program, with a panel for each field that a panel can show.",
+        [
+            variables.service(names),
+            *map(
+                variables.data_source, (DataSource.PROMETHEUS, backends.events.data_source, backends.traces.data_source)
+            ),
+        ],
+        sections,
+    )
+
+
+def _overview(names: Sequence[str], store: EventStore) -> Line:
+    where: Conditions = (IsOneOf(field=EVENT_NAME_FIELD, values=tuple(names)),)
+    return (
+        panels.graph(
+            "Events over time",
+            "The number of events of this catalogue in each interval, by name.",
+            [store.over_time(where, EVENT_NAME_FIELD)],
+            are_counts=True,
+        ),
+        panels.ranking(
+            "Most frequent events",
+            "An event of the catalogue that is missing here did not happen.",
+            [store.most_frequent(where, EVENT_NAME_FIELD)],
+        ),
+    )
+
+
+def _strangers(names: Sequence[str], store: EventStore) -> Line:
+    where: Conditions = (IsNoneOf(field=EVENT_NAME_FIELD, values=tuple(sorted({*names, *OWN_EVENTS}))),)
+    kind, event = promql.label(VIOLATION_KIND), promql.label(EVENT_NAME)
+    wrong = promql.increase(promql.of_services(promql.counter(VIOLATIONS)), promql.RATE_WINDOW, kind, event)
+    return (
+        panels.ranking(
+            "Events that are not in this catalogue",
+            "The service has a class that was added after the catalogue was generated, or that is not in it. Generate it again.",
+            [store.most_frequent(where, EVENT_NAME_FIELD)],
+            nothing="None: the catalogue has every event",
+        ),
+        panels.graph(
+            "Events that violate their schema",
+            "By kind and event. Such an event has the attribute heliograph.event.violations with the paths of the wrong fields.",
+            [promql.over_time(wrong, promql.legend(kind, event))],
+            are_counts=True,
+        ),
+    )
+
+
+def _row(schema: EventSchema, backends: Backends, *, is_closed: bool) -> Section:
+    where = _events_of(schema)
+    lines = [_happened(schema, where, backends), *_lines(list(_panels_of_fields(schema, backends.events, where)))]
+    lines.append((_latest(backends.events, where),))
+    title = f"{schema.label}: {schema.brief}" if schema.brief else schema.label
+    return Section(title=title, lines=tuple(lines), is_closed=is_closed)
+
+
+def _events_of(schema: EventSchema) -> Conditions:
+    name = Is(field=EVENT_NAME_FIELD, value=schema.event_name)
+    return (name,) if schema.version is None else (name, Is(field=EVENT_VERSION, value=schema.version))
+
+
+def _happened(schema: EventSchema, where: Conditions, backends: Backends) -> Line:
+    return (
+        panels.graph(
+            "How often",
+            "The number of events in each interval.",
+            [backends.events.over_time(where, EVENT_NAME_FIELD)],
+            are_counts=True,
+        ),
+        panels.ranking(
+            "By whom",
+            f"Actors ({USER_ID}) by their number of events.",
+            [backends.events.most_frequent(where, USER_ID)],
+            nothing="No such event has an actor",
+        ),
+        panels.trace_list(
+            "Latest traces with this event",
+            "Events that are tracked outside of a span are in no trace.",
+            [backends.traces.with_event(schema.event_name)],
+            nothing="No such event is in a trace",
+        ),
+    )
+
+
+def _panels_of_fields(schema: EventSchema, store: EventStore, where: Conditions) -> Iterator[Panel]:
+    # What is inside of a value that is protected as a whole has no path here, and is no attribute on the wire.
+    privacies = dict(privacy_by_path(schema.emitted_fields(), schema.policy))
+    for attribute in schema.wire_attributes():
+        if schema.policy.without_opted_out({attribute.name: None}):
+            yield from field_panels(attribute, privacies.get(attribute.path, Privacy.DROP), store, where)
+
+
+def _lines(found: Sequence[Panel]) -> Iterator[Line]:
+    rest = iter(found)
+    while line := tuple(islice(rest, _PANELS_IN_A_LINE)):
+        yield line
+
+
+def _latest(store: EventStore, where: Conditions) -> Panel:
+    return panels.event_list(
+        "Latest events",
+        "Open an event to see its attributes. If it happened in a span, the link at its trace_id leads to the trace.",
+        [store.latest(where)],
+    )

@@ -1,0 +1,118 @@
+"""The contract of the stores of events: the questions that panels ask, whatever language the store has.
+
+All questions are about the events of the chosen services, in the time that the dashboard shows.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Final, TypeAlias
+
+from heliograph.dashboards.data_sources import DataSource, Query
+
+EVENT_NAME_FIELD: Final = "event_name"
+"""The field of a record that has the name of the event, in both stores."""
+
+SERVICE_FIELD: Final = "service.name"
+"""The field of a record that has the name of the service."""
+
+SEVERITY_FIELD: Final = "severity_number"
+"""The field of a record that has its severity."""
+
+LATEST: Final = 100
+"""The number of events that a list shows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Is:
+    """The field has this value."""
+
+    field: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class IsOneOf:
+    """The field has one of these values."""
+
+    field: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IsNoneOf:
+    """The field has none of these values."""
+
+    field: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The field has a value that is chosen in a variable of the dashboard."""
+
+    field: str
+    variable: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contains:
+    """The field contains the text in a variable of the dashboard. Every record does if the text is empty."""
+
+    field: str
+    variable: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class IsAtLeast:
+    """The field is a number that is not less than this one."""
+
+    field: str
+    number: int
+
+
+Condition: TypeAlias = Is | IsOneOf | IsNoneOf | Chosen | Contains | IsAtLeast
+Conditions: TypeAlias = tuple[Condition, ...]
+
+
+class EventStore(ABC):
+    """Writes queries on events.
+
+    Attributes:
+        data_source: The kind of data source.
+        every_service: The value of the variable `service` that means all of them.
+        can_unroll: True if the items of arrays can be counted.
+    """
+
+    data_source: ClassVar[DataSource]
+    every_service: ClassVar[str]
+    can_unroll: ClassVar[bool]
+
+    @abstractmethod
+    def latest(self, where: Conditions) -> Query:
+        """Return a query for the latest events themselves."""
+
+    @abstractmethod
+    def count(self, where: Conditions) -> Query:
+        """Return a query for the number of events."""
+
+    @abstractmethod
+    def count_distinct(self, where: Conditions, field: str) -> Query:
+        """Return a query for the number of different values of a field."""
+
+    @abstractmethod
+    def over_time(self, where: Conditions, by: str) -> Query:
+        """Return a query for the number of events in each interval, by the value of a field."""
+
+    @abstractmethod
+    def most_frequent(self, where: Conditions, field: str, *, is_array: bool = False) -> Query:
+        """Return a query for the ten most frequent values of a field, or of the items of an array, with their numbers of events."""
+
+    @abstractmethod
+    def total(self, where: Conditions, field: str) -> Query:
+        """Return a query for the sum of a number."""
+
+    @abstractmethod
+    def distribution(self, where: Conditions, field: str) -> list[Query]:
+        """Return queries for the median, the 95th percentile and the maximum of a number, in each interval."""

@@ -1,0 +1,147 @@
+"""The panels for a field of an event, chosen by its type.
+
+A number has a distribution and a sum, a value of a closed set has a share, and a text has a list of the most frequent ones. A field has no panel if nothing can be read from it: its value is masked or not exported, or it is a time, binary data or JSON.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from grafana_foundation_sdk.models.dashboard import Panel
+from typing_extensions import assert_never
+
+from heliograph.dashboards import panels
+from heliograph.dashboards.event_store import Conditions, EventStore
+from heliograph.dashboards.units import RATIOS, grafana_unit
+from heliograph.events import Privacy
+from heliograph.schema.model.types import (
+    AnyType,
+    ArrayType,
+    BooleanType,
+    EnumType,
+    Format,
+    IntegerType,
+    MapType,
+    NullType,
+    NumberType,
+    ObjectType,
+    StringType,
+    Type,
+    UnionType,
+)
+from heliograph.schema.model.wire_attributes import WireAttribute, wire_type
+
+_ID: Final = re.compile(r"(^|.*[._])id", re.IGNORECASE)
+
+
+class Kind(enum.Enum):
+    """The meaning of values: an amount, one of a closed set, a text or an id, or a list of texts."""
+
+    AMOUNT = enum.auto()
+    CHOICE = enum.auto()
+    TEXT = enum.auto()
+    TEXTS = enum.auto()
+
+
+def field_panels(attribute: WireAttribute, privacy: Privacy, store: EventStore, where: Conditions) -> Iterator[Panel]:
+    """Yield the panels for a field.
+
+    Args:
+        attribute: The attribute that the field becomes.
+        privacy: The privacy that applies to it.
+        store: The store of the events.
+        where: The events that have the field.
+    """
+    kind = kind_of(attribute, privacy)
+    name = attribute.path
+    match kind:
+        case None:
+            pass
+        case Kind.AMOUNT:
+            yield from _amount(attribute, store, where)
+        case Kind.CHOICE:
+            yield panels.shares(
+                f"Share of each {name}", _text(attribute, privacy), [store.most_frequent(where, attribute.name)]
+            )
+        case Kind.TEXT:
+            yield panels.ranking(
+                f"Most frequent {name}", _text(attribute, privacy), [store.most_frequent(where, attribute.name)]
+            )
+        case Kind.TEXTS:
+            query = store.most_frequent(where, attribute.name, is_array=store.can_unroll)
+            yield panels.ranking(f"Most frequent {name}", _text(attribute, privacy), [query])
+        case _:
+            assert_never(kind)
+
+
+def kind_of(attribute: WireAttribute, privacy: Privacy) -> Kind | None:
+    """Return the meaning of an attribute's values, or `None` if a panel could show nothing."""
+    match privacy:
+        case Privacy.DROP | Privacy.MASK:
+            return None
+        case Privacy.HASH:
+            return Kind.TEXT
+        case Privacy.PLAIN:
+            kind = _kind_of_type(attribute.type)
+            return Kind.TEXT if kind is Kind.AMOUNT and _ID.fullmatch(attribute.path) else kind
+        case _:
+            assert_never(privacy)
+
+
+def _kind_of_type(kind: Type) -> Kind | None:
+    match kind:
+        case BooleanType() | EnumType():
+            return Kind.CHOICE
+        case IntegerType() | NumberType():
+            return Kind.AMOUNT
+        case StringType():
+            return _kind_of_format(kind.format)
+        case ArrayType():
+            return Kind.TEXTS if wire_type(kind) in {"string[]", "int[]", "boolean[]"} else None
+        case UnionType():
+            found = {_kind_of_type(option) for option in kind.options if not isinstance(option, NullType)}
+            return found.pop() if len(found) == 1 else None
+        case AnyType() | NullType() | MapType() | ObjectType():
+            return None
+        case _:
+            assert_never(kind)
+
+
+def _kind_of_format(form: Format | None) -> Kind | None:
+    match form:
+        case None | Format.UUID:
+            return Kind.TEXT
+        case Format.DECIMAL:
+            return Kind.AMOUNT
+        case Format.DATE_TIME | Format.DATE | Format.TIME | Format.DURATION | Format.BASE64:
+            return None
+        case _:
+            assert_never(form)
+
+
+def _amount(attribute: WireAttribute, store: EventStore, where: Conditions) -> Iterator[Panel]:
+    unit = attribute.field.declared.unit
+    text = _text(attribute, Privacy.PLAIN)
+    yield panels.graph(
+        f"Distribution of {attribute.path}",
+        f"{text} Half of the values are below the median, and 95 % below the second line.",
+        store.distribution(where, attribute.name),
+        unit=grafana_unit(unit),
+    )
+    if unit not in RATIOS:
+        yield panels.number(
+            f"Sum of {attribute.path}",
+            text,
+            [store.total(where, attribute.name)],
+            unit=grafana_unit(unit),
+            nothing=panels.NOTHING,
+        )
+
+
+def _text(attribute: WireAttribute, privacy: Privacy) -> str:
+    brief = attribute.field.declared.brief
+    hashed = " Each value is a hash; equal values have equal hashes." if privacy is Privacy.HASH else ""
+    return f"{f'{brief} ' if brief else ''}The attribute `{attribute.name}`.{hashed}"

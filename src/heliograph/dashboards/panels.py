@@ -1,0 +1,233 @@
+"""Panels in one style. Each has a title in plain English, a description that says what to do, and one kind of unit.
+
+A panel without data shows its `nothing`, which says what that means.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from typing import Final
+
+from grafana_foundation_sdk.builders import bargauge, common, logs, piechart, stat, table, timeseries
+from grafana_foundation_sdk.builders.dashboard import DashboardLink, FieldColor, ThresholdsConfig
+from grafana_foundation_sdk.models.common import (
+    BigValueColorMode,
+    BigValueGraphMode,
+    GraphDrawStyle,
+    GraphThresholdsStyleMode,
+    LegendDisplayMode,
+    LegendPlacement,
+    LogsSortOrder,
+    SortOrder,
+    StackingMode,
+    TooltipDisplayMode,
+    VisibilityMode,
+    VizOrientation,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    DataTransformerConfig,
+    FieldColorModeId,
+    GridPos,
+    Panel,
+    Threshold,
+    ThresholdsMode,
+)
+from grafana_foundation_sdk.models.piechart import PieChartLegendValues, PieChartType
+
+from heliograph.dashboards.data_sources import Queries
+
+NOTHING: Final = "Nothing in this time"
+COUNT: Final = "short"
+"""Grafana's unit for plain numbers."""
+
+GOOD: Final = "green"
+WARNING: Final = "orange"
+BAD: Final = "red"
+
+
+class Height(enum.IntEnum):
+    """The height of a panel, in the units of Grafana's grid."""
+
+    NUMBER = 4
+    GRAPH = 8
+    LIST = 10
+
+
+def limits(warning: float, bad: float | None = None) -> ThresholdsConfig:
+    """Return thresholds: values are good below the first one."""
+    steps = [Threshold(value=None, color=GOOD), Threshold(value=warning, color=WARNING if bad is not None else BAD)]
+    if bad is not None:
+        steps.append(Threshold(value=bad, color=BAD))
+    thresholds = ThresholdsConfig()
+    thresholds.mode(ThresholdsMode.ABSOLUTE)
+    thresholds.steps(steps)
+    return thresholds
+
+
+def _neutral() -> ThresholdsConfig:
+    thresholds = ThresholdsConfig()
+    thresholds.mode(ThresholdsMode.ABSOLUTE)
+    thresholds.steps([Threshold(value=None, color="blue")])
+    return thresholds
+
+
+def number(
+    title: str,
+    description: str,
+    queries: Queries,
+    *,
+    unit: str = COUNT,
+    thresholds: ThresholdsConfig | None = None,
+    nothing: str = "0",
+) -> Panel:
+    """Return a panel with one number."""
+    panel = stat.Panel()
+    panel.unit(unit)
+    panel.no_value(nothing)
+    panel.thresholds(thresholds or _neutral())
+    panel.reduce_options(_last_value())
+    panel.color_mode(BigValueColorMode.VALUE)
+    panel.graph_mode(BigValueGraphMode.NONE)
+    return _finished(panel.build(), title, description, queries, Height.NUMBER)
+
+
+def graph(
+    title: str,
+    description: str,
+    queries: Queries,
+    *,
+    unit: str = COUNT,
+    are_counts: bool = False,
+    thresholds: ThresholdsConfig | None = None,
+    nothing: str = NOTHING,
+) -> Panel:
+    """Return a graph over time: stacked bars for counts of things, lines otherwise."""
+    panel = timeseries.Panel()
+    panel.unit(unit)
+    panel.no_value(nothing)
+    panel.min(0)
+    if are_counts:
+        panel.draw_style(GraphDrawStyle.BARS)
+        panel.fill_opacity(80)
+        stacking = common.StackingConfig()
+        stacking.mode(StackingMode.NORMAL)
+        panel.stacking(stacking)
+    else:
+        panel.fill_opacity(10)
+        panel.show_points(VisibilityMode.AUTO)
+    if thresholds is not None:
+        panel.thresholds(thresholds)
+        style = common.GraphThresholdsStyleConfig()
+        style.mode(GraphThresholdsStyleMode.DASHED)
+        panel.thresholds_style(style)
+    panel.legend(_legend())
+    panel.tooltip(_tooltip())
+    return _finished(panel.build(), title, description, queries, Height.GRAPH)
+
+
+def ranking(
+    title: str,
+    description: str,
+    queries: Queries,
+    *,
+    link: DashboardLink | None = None,
+    nothing: str = NOTHING,
+) -> Panel:
+    """Return a list of values with a bar for each, the most frequent one first. A click on a value follows the link."""
+    panel = bargauge.Panel()
+    panel.unit(COUNT)
+    panel.no_value(nothing)
+    panel.min(0)
+    panel.thresholds(_neutral())
+    panel.reduce_options(_last_value())
+    panel.orientation(VizOrientation.HORIZONTAL)
+    if link is not None:
+        panel.data_links([link])
+    return _finished(panel.build(), title, description, queries, Height.GRAPH)
+
+
+def shares(title: str, description: str, queries: Queries) -> Panel:
+    """Return a ring with the share of each value."""
+    panel = piechart.Panel()
+    panel.unit(COUNT)
+    panel.no_value(NOTHING)
+    panel.pie_type(PieChartType.DONUT)
+    panel.reduce_options(_last_value())
+    legend = piechart.PieChartLegendOptions()
+    legend.display_mode(LegendDisplayMode.TABLE)
+    legend.placement(LegendPlacement.RIGHT)
+    legend.show_legend(True)
+    legend.values([PieChartLegendValues.VALUE, PieChartLegendValues.PERCENT])
+    panel.legend(legend)
+    color = FieldColor()
+    color.mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME)
+    panel.color_scheme(color)
+    return _finished(panel.build(), title, description, queries, Height.GRAPH)
+
+
+def event_list(title: str, description: str, queries: Queries, *, nothing: str = NOTHING) -> Panel:
+    """Return a list of events, the latest one first. Each opens to its attributes, with a link to its trace."""
+    panel = logs.Panel()
+    panel.no_value(nothing)
+    for turn_on in (panel.show_time, panel.enable_log_details, panel.wrap_log_message):
+        turn_on(True)
+    panel.sort_order(LogsSortOrder.DESCENDING)
+    return _finished(panel.build(), title, description, queries, Height.LIST)
+
+
+def trace_list(title: str, description: str, queries: Queries, *, nothing: str = NOTHING) -> Panel:
+    """Return a list of traces, with links to them. It is repeated for each service that is chosen."""
+    panel = table.Panel()
+    panel.no_value(nothing)
+    panel.repeat("service")
+    panel.max_per_row(2)
+    return _finished(panel.build(), title, description, queries, Height.GRAPH)
+
+
+def label_table(title: str, description: str, queries: Queries, hidden: Iterable[str], *, nothing: str) -> Panel:
+    """Return a table of labels: a row for each series, without the columns that are hidden."""
+    panel = table.Panel()
+    panel.no_value(nothing)
+    excluded = dict.fromkeys(hidden, True)
+    panel.with_transformation(DataTransformerConfig(id_val="organize", options={"excludeByName": excluded}))
+    return _finished(panel.build(), title, description, queries, Height.GRAPH)
+
+
+def link_to(title: str, url: str) -> DashboardLink:
+    """Return a link for the values of a panel."""
+    link = DashboardLink(title)
+    link.url(url)
+    return link
+
+
+def _last_value() -> common.ReduceDataOptions:
+    reduced = common.ReduceDataOptions()
+    reduced.calcs(["lastNotNull"])
+    return reduced
+
+
+def _legend() -> common.VizLegendOptions:
+    legend = common.VizLegendOptions()
+    legend.display_mode(LegendDisplayMode.LIST)
+    legend.placement(LegendPlacement.BOTTOM)
+    legend.show_legend(True)
+    return legend
+
+
+def _tooltip() -> common.VizTooltipOptions:
+    tooltip = common.VizTooltipOptions()
+    tooltip.mode(TooltipDisplayMode.MULTI)
+    tooltip.sort(SortOrder.DESCENDING)
+    return tooltip
+
+
+def _finished(panel: Panel, title: str, description: str, queries: Queries, height: Height) -> Panel:
+    panel.title = title
+    panel.description = description
+    panel.grid_pos = GridPos(h=height)
+    panel.datasource = queries[0].datasource
+    for letter, query in zip("ABCDEFGH", queries):
+        query.ref_id = letter
+    panel.targets = list(queries)
+    return panel

@@ -1,0 +1,206 @@
+"""The dashboard *Tokens*: which tokens were created, used and rejected, by whom, why, and how long that took."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from grafana_foundation_sdk.models.dashboard import Panel
+
+from heliograph.dashboards import panels, promql, variables
+from heliograph.dashboards.backends import Backends
+from heliograph.dashboards.data_sources import DataSource
+from heliograph.dashboards.event_store import EVENT_NAME_FIELD, Conditions, Contains, EventStore, Is, IsOneOf
+from heliograph.dashboards.layout import Section, dashboard_json
+from heliograph.dashboards.promql import RATE_WINDOW, WHOLE_RANGE
+from heliograph.dashboards.traces import TraceStore
+from heliograph.semconv import (
+    OWN_EVENTS,
+    TOKEN_CREATE_DURATION,
+    TOKEN_HANDLER,
+    TOKEN_ID,
+    TOKEN_RESULT,
+    TOKEN_TARGET_ID,
+    TOKEN_VERIFICATIONS,
+    TOKEN_VERIFY,
+    TOKEN_VERIFY_DURATION,
+    USER_ID,
+    MetricName,
+)
+from heliograph.tokens.events import TokenRejected
+from heliograph.tokens.rejections import ERROR, RESULTS, VALID
+
+UID: Final = "heliograph-tokens"
+
+_RESULT: Final = promql.label(TOKEN_RESULT)
+_HANDLER: Final = promql.label(TOKEN_HANDLER)
+_VERIFICATIONS: Final = promql.counter(TOKEN_VERIFICATIONS)
+
+_CHOSEN: Final[Conditions] = (
+    IsOneOf(field=EVENT_NAME_FIELD, values=tuple(sorted(OWN_EVENTS))),
+    Contains(field=USER_ID, variable="actor"),
+    Contains(field=TOKEN_TARGET_ID, variable="token"),
+)
+_REJECTED: Final[Conditions] = (
+    Is(field=EVENT_NAME_FIELD, value=f"heliograph.{TokenRejected.name.replace('-', '_')}"),
+    *_CHOSEN[1:],
+)
+_OF_THE_SERVICE: Final = f"/d/{UID}?${{__url_time_range}}&${{service:queryparam}}"
+
+
+def tokens_dashboard(backends: Backends) -> str:
+    """Return the dashboard, as JSON."""
+    store = backends.events
+    return dashboard_json(
+        UID,
+        "Tokens",
+        "Which API tokens were created, used and rejected, by whom, why, and how long that took.",
+        [
+            variables.services(store.every_service),
+            variables.text(
+                "actor", "Actor contains", f"A part of {USER_ID}. Empty: every actor. Metrics have no actors."
+            ),
+            variables.text(
+                "token",
+                "Token id contains",
+                f"A part of {TOKEN_TARGET_ID}. Empty: every token. Metrics have no tokens.",
+            ),
+            variables.choice(
+                "result",
+                "Traces with the result",
+                "The result of the verifications whose traces are listed at the end.",
+                sorted(RESULTS, key=lambda result: (result == VALID, result)),
+            ),
+            *map(variables.data_source, (DataSource.PROMETHEUS, store.data_source, backends.traces.data_source)),
+        ],
+        [
+            Section(lines=(_numbers(), _verifications(), _durations())),
+            Section(title="Single tokens", lines=(_single_tokens(store), (_latest(store),))),
+            Section(title="Traces", lines=((_traces(backends.traces),),)),
+        ],
+    )
+
+
+def _numbers() -> tuple[Panel, ...]:
+    everything = promql.of_services(_VERIFICATIONS)
+    rejected = promql.of_services(_VERIFICATIONS, f'{_RESULT}!="{VALID}"')
+    failed = promql.of_services(_VERIFICATIONS, f'{_RESULT}="{ERROR}"')
+    share = f"{promql.increase(rejected, WHOLE_RANGE)} / ({promql.increase(everything, WHOLE_RANGE)} > 0)"
+    created = promql.of_services(f"{promql.gauge(TOKEN_CREATE_DURATION)}_count")
+    return (
+        panels.number(
+            "Verifications",
+            "The number of tokens that were verified in this time, with any result.",
+            [promql.now(promql.increase(everything, WHOLE_RANGE), "verifications")],
+        ),
+        panels.number(
+            "Share of rejected tokens",
+            "Verifications whose result is not `valid`, of all. If it rises, look at the reasons below: a client may have an old token, or "
+            "somebody may be guessing.",
+            [promql.now(share, "rejected")],
+            unit="percentunit",
+            thresholds=panels.limits(0.1, 0.5),
+        ),
+        panels.number(
+            "Handlers failed",
+            "Verifications whose token handler raised an exception, so that a valid token may have been rejected. Look at the traces with the "
+            "result `error`, and at the log of the service.",
+            [promql.now(promql.increase(failed, WHOLE_RANGE), "failed")],
+            thresholds=panels.limits(1),
+        ),
+        panels.number(
+            "Tokens created",
+            "Operations that created a token.",
+            [promql.now(promql.increase(created, WHOLE_RANGE), "created")],
+        ),
+    )
+
+
+def _verifications() -> tuple[Panel, ...]:
+    everything = promql.of_services(_VERIFICATIONS)
+    handled = promql.of_services(_VERIFICATIONS, f'{_HANDLER}!=""')
+    rejected = promql.of_services(_VERIFICATIONS, f'{_RESULT}!="{VALID}"')
+    return (
+        panels.graph(
+            "Verifications by result",
+            "`invalid` and `unrecognized`: somebody guesses, or a client has a token of another system. `expired` and `revoked`: a client "
+            "needs a new token. `error`: a token handler failed.",
+            [promql.over_time(promql.increase(everything, RATE_WINDOW, _RESULT), promql.legend(_RESULT))],
+            are_counts=True,
+        ),
+        panels.shares(
+            "Rejected tokens by reason",
+            "Verifications in this time whose result is not `valid`.",
+            [promql.now(promql.increase(rejected, WHOLE_RANGE, _RESULT), promql.legend(_RESULT))],
+        ),
+        panels.ranking(
+            "Verifications by token handler",
+            "The handler that decided. Tokens that no handler recognizes have none.",
+            [promql.now(f"{promql.increase(handled, WHOLE_RANGE, _HANDLER)} > 0", promql.legend(_HANDLER))],
+        ),
+    )
+
+
+def _durations() -> tuple[Panel, ...]:
+    return (
+        _duration("verify", TOKEN_VERIFY_DURATION, "A slow handler delays every request that has a token."),
+        _duration("create", TOKEN_CREATE_DURATION, "Creating a token stores it, or signs it."),
+    )
+
+
+def _duration(verb: str, metric: MetricName, meaning: str) -> Panel:
+    shares = {"median": 0.5, "95 %": 0.95, "99 %": 0.99}
+    return panels.graph(
+        f"Time to {verb} a token",
+        f"{meaning} Of two lines, the upper one is the slower part of the operations. A dot is one operation: click on it for its trace.",
+        [
+            promql.over_time(
+                promql.quantile(share, metric, RATE_WINDOW), legend, exemplars=share == max(shares.values())
+            )
+            for legend, share in shares.items()
+        ],
+        unit="s",
+    )
+
+
+def _single_tokens(store: EventStore) -> tuple[Panel, ...]:
+    return (
+        panels.graph(
+            "Events about tokens",
+            "Tokens that were created, used for the first time, rejected, revoked and rotated. Rejections for one reason are limited to a "
+            "number of events in a minute; the graph of verifications counts all.",
+            [store.over_time(_CHOSEN, EVENT_NAME_FIELD)],
+            are_counts=True,
+        ),
+        panels.ranking(
+            "Most rejected tokens",
+            f"The ids of rejected tokens ({TOKEN_TARGET_ID}), as far as the handler knows them: their owners need new ones. Click on one to see "
+            "its events alone.",
+            [store.most_frequent(_REJECTED, TOKEN_TARGET_ID)],
+            link=panels.link_to("Only this token", f"{_OF_THE_SERVICE}&var-token=${{__field.displayName}}"),
+            nothing="No known token was rejected",
+        ),
+        panels.ranking(
+            "Actors with the most events about tokens",
+            f"Who created, first used, revoked or rotated tokens ({USER_ID}).",
+            [store.most_frequent(_CHOSEN, USER_ID)],
+            link=panels.link_to("Only this actor", f"{_OF_THE_SERVICE}&var-actor=${{__field.displayName}}"),
+            nothing="No event about a token has an actor",
+        ),
+    )
+
+
+def _latest(store: EventStore) -> Panel:
+    return panels.event_list(
+        "Latest events about tokens",
+        f"Open an event to see its attributes, such as {TOKEN_ID}. The link at its trace_id leads to the trace.",
+        [store.latest(_CHOSEN)],
+    )
+
+
+def _traces(store: TraceStore) -> Panel:
+    return panels.trace_list(
+        "Verifications of $service with the result $result",
+        "The latest traces with such a verification. Choose the result at the top of the dashboard.",
+        [store.with_span(TOKEN_VERIFY, {TOKEN_RESULT: "$result"})],
+        nothing="No verification has this result in this time",
+    )
