@@ -1,4 +1,5 @@
-# Every target works from a fresh clone, with Python 3.10 or later, make and git. `make backends` also needs Go, and Node for some tests.
+# Every target works from a fresh clone, with Python 3.10 or later, make and git. `make backends` also needs Go,
+# Java and Maven for Kafka, and Node for some tests.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,10 +8,10 @@ PROCESSES ?= 0
 CONSTRAINTS ?= constraints/newest.txt
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint $(CONSTRAINTS)
 
-.PHONY: help demo test coverage faults lint hooks backends stack bench docs clean
+.PHONY: help demo test coverage faults lint hooks backends stack stack-kafka bench docs clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 demo: $(VENV)/installed ## run a small program, and show what arrives beside its code
 	$(BIN)/heliograph demo
@@ -37,11 +38,14 @@ lint: $(VENV)/installed-dev ## check style, types, imports and generated files
 hooks: $(VENV)/installed-dev ## run the quick checks before every commit from now on
 	$(BIN)/pre-commit install
 
-backends: ## build Collector, Jaeger, VictoriaLogs and Prometheus (needs Go)
+backends: ## build Collector, Jaeger, VictoriaLogs and Prometheus (needs Go), and copy Kafka (needs Java and Maven)
 	collector-config/install.sh
 
 stack: $(VENV)/installed ## run the demo with a Collector, Jaeger, VictoriaLogs and Prometheus until Ctrl-C (after `make backends`)
 	collector-config/stack.sh $(BIN)/python -m heliograph.demo.program
+
+stack-kafka: $(VENV)/installed ## run the same with Kafka between two Collectors
+	collector-config/stack.sh --kafka $(BIN)/python -m heliograph.demo.program
 
 bench: $(VENV)/installed-bench ## run the benchmarks
 	missed=0; for each in benchmarks/*.py; do $(BIN)/python $$each || missed=1; done; exit $$missed

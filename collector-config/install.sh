@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build the programs of the stack from source into .backends/bin of this repository: Collector, Jaeger, VictoriaLogs, Prometheus and
-# promtool, and what only the tests use: the schema of Compose files and, if there is npm, packages of Node. The second run does
-# nothing; after a change of a version only that program is built again.
+# promtool. Copy Apache Kafka there, if there are Java and Maven, and what only the tests use: the schema of Compose files and, if there
+# is npm, packages of Node. The second run does nothing; after a change of a version only that program is built again.
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -10,6 +10,7 @@ cd "$repository"
 readonly config=collector-config
 readonly backends=.backends
 readonly oldest_go=1.25 # required by the Collector's modules
+readonly oldest_java=17 # required by Kafka
 readonly longest_build=20m
 readonly free_mib=4096 # the growth of Go's caches by all builds, rounded up
 readonly without_clouds=-tags=remove_all_sd # without the clouds' service discoveries, most of Prometheus
@@ -36,8 +37,12 @@ main() {
   install_backend promtool "$PROMETHEUS_MODULE_VERSION $without_clouds"
   install_backend compose-schema "$COMPOSE_MODULE_VERSION"
   install_node_packages
+  install_kafka
   for name in single-node agent gateway; do
     "$backends/bin/otelcol" validate --config "$config/otelcol/$name.yaml"
+  done
+  for name in kafka-producer kafka-consumer; do
+    "$backends/bin/otelcol" validate --config "$config/otelcol/single-node.yaml" --config "$config/otelcol/$name.yaml"
   done
   "$backends/bin/promtool" check config "$config/prometheus/prometheus.yaml" >/dev/null
   say "ready, and the configurations are valid"
@@ -65,6 +70,15 @@ at_least() {
   IFS=. read -r oldest_major oldest_minor _ <<<"$2"
   minor=${minor%%[!0-9]*} # 1.27rc1
   ((major > oldest_major || (major == oldest_major && minor >= oldest_minor)))
+}
+
+# Return 0 if there are Maven and a Java that runs Kafka.
+has_java() {
+  local version
+  command -v mvn >/dev/null || return 1
+  version=$(java -version 2>&1) || return 1 # openjdk version "17.0.15" 2025-04-15
+  version=${version#*\"}
+  ((${version%%[!0-9]*} >= oldest_java))
 }
 
 # install_backend NAME INPUTS: runs build_NAME, unless the program was built from the same inputs.
@@ -129,6 +143,24 @@ build_node_modules() {
   rm -rf "$backends/bin/node_modules"
   limit_time npm install --prefix "$backends/bin" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund \
     --loglevel=error "${node_packages[@]}" >/dev/null || fail "npm could not install the packages: ${node_packages[*]}"
+}
+
+install_kafka() {
+  if has_java; then
+    install_backend kafka "$(cksum "$config/kafka/pom.xml")"
+  else
+    say "there are no Java $oldest_java or newer and Maven: there is no Kafka, which only 'make stack-kafka' needs"
+  fi
+}
+
+# Kafka is a folder of Java libraries. It is put into its place when it is complete.
+build_kafka() {
+  local folder="$repository/$backends/build/kafka"
+  rm -rf "$folder"
+  limit_time mvn --batch-mode --quiet -Dstyle.color=never --strict-checksums --file "$config/kafka/pom.xml" \
+    dependency:copy-dependencies -DoutputDirectory="$folder" </dev/null || fail "Maven could not copy Kafka"
+  rm -rf "$backends/bin/kafka"
+  mv "$folder" "$backends/bin/kafka"
 }
 
 # go_install PACKAGE@VERSION [FLAG]: builds a program whose module has no replace. Its name is the package's last part.

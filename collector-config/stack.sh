@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Run the whole stack on 127.0.0.1, without containers, until Ctrl-C: stack.sh [COMMAND [ARGUMENT...]]
+# Run the whole stack on 127.0.0.1, without containers, until Ctrl-C: stack.sh [--kafka] [COMMAND [ARGUMENT...]]
 # The command is run once with the variables that send its telemetry to the stack. `make stack` runs the program of the demo.
+# With --kafka there are two Collectors, and Kafka between them: one sends everything to Kafka, and the other reads it from there.
 set -euo pipefail
 
 config=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -13,20 +14,33 @@ readonly otlp_port=${HELIOGRAPH_OTLP_HTTP_PORT:-4318}
 readonly jaeger_port=${HELIOGRAPH_JAEGER_HTTP_PORT:-16686}
 readonly victorialogs_port=${HELIOGRAPH_VICTORIALOGS_PORT:-9428}
 readonly prometheus_port=${HELIOGRAPH_PROMETHEUS_PORT:-9090}
+readonly kafka_port=${HELIOGRAPH_KAFKA_PORT:-9092}
+readonly consumer_port=${HELIOGRAPH_KAFKA_CONSUMER_HEALTH_PORT:-13136}
 readonly start_seconds=60 stop_seconds=15
 
 names=()
 pids=()
 
 main() {
+  local kafka=
+  if [[ ${1-} == --kafka ]]; then
+    kafka=yes
+    shift
+  fi
   trap stop_all EXIT
   trap 'exit 0' INT TERM
   mkdir -p "$logs"
-  # The backends first, and the Collector last; they stop in the opposite order.
+  # The backends first, and the Collector that programs send to last; they stop in the opposite order.
   start jaeger "$jaeger_port"
   start victoria-logs "$victorialogs_port"
   start prometheus "$prometheus_port"
-  start otelcol "$otlp_port"
+  if [[ $kafka ]]; then
+    start kafka "$kafka_port"
+    start kafka-consumer "$consumer_port"
+    start kafka-producer "$otlp_port"
+  else
+    start otelcol "$otlp_port"
+  fi
   (($# == 0)) || run_command "$@"
   print_places
   while all_run; do sleep 1; done
@@ -43,7 +57,8 @@ fail() {
 # start PROGRAM PORT: starts a program, and waits until its port answers.
 start() {
   local name=$1 port=$2 waited=0
-  [[ -x $bin/$name ]] || fail "there is no $name in $bin: run 'make backends'"
+  local executable=${name/#kafka-*/otelcol} # kafka-producer and kafka-consumer are Collectors
+  [[ -e $bin/$executable ]] || fail "there is no $executable in $bin: run 'make backends'"
   ! answers "$port" || fail "port $port, which $name needs, is in use (README.md has the variables that change the ports)"
   "$config/start.sh" "$name" </dev/null >"$logs/$name.log" 2>&1 &
   names+=("$name")

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # Replace this shell by one of the programs that `make backends` built, with its configuration and on 127.0.0.1 alone:
-#   start.sh otelcol|jaeger|victoria-logs|prometheus [ARGUMENT...]
+#   start.sh otelcol|kafka-producer|kafka-consumer|jaeger|victoria-logs|prometheus|kafka [ARGUMENT...]
 # Arguments for otelcol take the place of its configuration, so that overlays can be named: --config A --config B.
+# kafka-producer and kafka-consumer are otelcol with these overlays of single-node.yaml.
 set -euo pipefail
 
 config=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 backends=$(dirname "$config")/.backends
 bin=${HELIOGRAPH_BACKENDS:-$backends/bin}
 
-program=${1:?which program? otelcol, jaeger, victoria-logs or prometheus}
+readonly programs="otelcol, kafka-producer, kafka-consumer, jaeger, victoria-logs, prometheus or kafka"
+
+program=${1:?which program? $programs}
 shift
 
 case $program in
@@ -18,6 +21,9 @@ case $program in
     export HELIOGRAPH_COLLECTOR_FILES=${HELIOGRAPH_COLLECTOR_FILES:-$backends/telemetry}
     export GOMEMLIMIT=410MiB # 80 % of the memory limiter's limit_mib
     exec "$bin/otelcol" "$@"
+    ;;
+  kafka-producer | kafka-consumer)
+    exec "$0" otelcol --config "$config/otelcol/single-node.yaml" --config "$config/otelcol/$program.yaml" "$@"
     ;;
   jaeger)
     exec "$bin/jaeger" --config "$config/jaeger/jaeger.yaml" "$@"
@@ -38,8 +44,19 @@ case $program in
       --storage.tsdb.retention.time=30d \
       --storage.tsdb.path="${HELIOGRAPH_PROMETHEUS_DATA:-$backends/data/prometheus}" "$@"
     ;;
+  kafka)
+    # server.properties reads these.
+    export HELIOGRAPH_KAFKA_PORT=${HELIOGRAPH_KAFKA_PORT:-9092}
+    export HELIOGRAPH_KAFKA_CONTROLLER_PORT=${HELIOGRAPH_KAFKA_CONTROLLER_PORT:-9093}
+    export HELIOGRAPH_KAFKA_DATA=${HELIOGRAPH_KAFKA_DATA:-$backends/data/kafka}
+    java=(java -Xmx512m -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$bin/kafka/*")
+    # The cluster's id is "heliograph-kafka" in base64. A directory that has one is not formatted again.
+    "${java[@]}" kafka.tools.StorageTool format --ignore-formatted --cluster-id aGVsaW9ncmFwaC1rYWZrYQ \
+      --config "$config/kafka/server.properties"
+    exec "${java[@]}" kafka.Kafka "$config/kafka/server.properties" "$@"
+    ;;
   *)
-    echo "start.sh: no program '$program': otelcol, jaeger, victoria-logs or prometheus" >&2
+    echo "start.sh: no program '$program': $programs" >&2
     exit 2
     ;;
 esac

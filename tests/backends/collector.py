@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from backends.jaeger import Jaeger
@@ -14,6 +14,11 @@ SINGLE_NODE = CONFIG / "otelcol" / "single-node.yaml"
 AGENT = CONFIG / "otelcol" / "agent.yaml"
 GATEWAY = CONFIG / "otelcol" / "gateway.yaml"
 RECORDING = (SINGLE_NODE, CONFIG / "otelcol" / "debug.yaml", Path(__file__).with_name("recording.yaml"))
+
+
+def config_arguments(configs: Iterable[Path]) -> tuple[str | Path, ...]:
+    """Return the arguments with which a Collector merges each configuration into those before it."""
+    return tuple(argument for config in configs for argument in ("--config", config))
 
 
 class Collector(Backend):
@@ -50,7 +55,7 @@ class Collector(Backend):
                 "HELIOGRAPH_COLLECTOR_HEALTH_PORT": health_port,
             },
             health=f"http://127.0.0.1:{health_port}",
-            arguments=tuple(argument for config in configs for argument in ("--config", config)),
+            arguments=config_arguments(configs),
             HELIOGRAPH_JAEGER_OTLP_GRPC_PORT=str(jaeger_port),
             HELIOGRAPH_COLLECTOR_FILES=str(self.files),
             HELIOGRAPH_COLLECTOR_QUEUE=str(directory / "queue"),

@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 CONFIG = REPOSITORY / "collector-config"
 BIN = Path(os.environ.get("HELIOGRAPH_BACKENDS", REPOSITORY / ".backends" / "bin")).resolve()
 
-START_TIMEOUT_SECONDS = 30.0
+START_TIMEOUT_SECONDS = 120.0
 STOP_TIMEOUT_SECONDS = 10.0
 HTTP_TIMEOUT_SECONDS = 5.0
 

@@ -9,6 +9,7 @@ import pytest
 
 from backends import promtool
 from backends.collector import AGENT, GATEWAY, RECORDING, SINGLE_NODE
+from backends.kafka import KAFKA_CONSUMER, KAFKA_PRODUCER
 from backends.program import BIN, CONFIG, require
 
 OTELCOL = CONFIG / "otelcol"
@@ -22,6 +23,9 @@ COLLECTORS = {
     "loki": (SINGLE_NODE, OTELCOL / "loki.yaml"),
     "tempo": (SINGLE_NODE, OTELCOL / "tempo.yaml"),
     "gateway with loki and tempo": (GATEWAY, OTELCOL / "loki.yaml", OTELCOL / "tempo.yaml"),
+    "kafka producer": (SINGLE_NODE, KAFKA_PRODUCER),
+    "gateway as kafka producer": (GATEWAY, KAFKA_PRODUCER),
+    "kafka consumer": (SINGLE_NODE, KAFKA_CONSUMER),
     "recording": RECORDING,
 }
 

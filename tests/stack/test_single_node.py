@@ -10,28 +10,13 @@ from pathlib import Path
 from backends import wait_until
 from backends.single_node import SingleNode
 from stack.rules import rules
-from stack.shop import SPANS_OF_A_TRACE
 from stack.shop_process import shop
+from stack.traces import event_uids
 
 FULL = os.environ.get("FAULTS") == "full"
 EACH = 10_000 if FULL else 3_000
 ARRIVAL_SECONDS = 120.0
 OUTAGE_SECONDS = 60.0 if FULL else 0.0
-
-
-def spans_of(node: SingleNode, trace_ids: list[str]) -> dict[str, set[str]]:
-    """Wait until Jaeger has all spans of the traces, and return the unique ids of their events by trace."""
-    uids: dict[str, set[str]] = {}
-
-    def all_there() -> bool:
-        for trace_id in trace_ids:
-            spans = node.jaeger.trace(trace_id) if trace_id not in uids else []
-            if len(spans) == SPANS_OF_A_TRACE:
-                uids[trace_id] = {str(event.attributes["log.record.uid"]) for span in spans for event in span.events}
-        return len(uids) == len(trace_ids)
-
-    wait_until(all_there, timeout_seconds=ARRIVAL_SECONDS, interval_seconds=0.5)
-    return uids
 
 
 def test_nothing_is_lost_while_the_collector_is_killed_and_the_backends_are_away(
@@ -62,7 +47,7 @@ def test_nothing_is_lost_while_the_collector_is_killed_and_the_backends_are_away
         count = "event_name:=shop.order | stats count() records, count_uniq(log.record.uid) uids"
         wait_until(lambda: node.victorialogs.stats(count)["uids"] == events, timeout_seconds=ARRIVAL_SECONDS)
         stored = {record["log.record.uid"] for record in node.victorialogs.query("* | fields log.record.uid")}
-        uids = set[str]().union(*spans_of(node, program.traces).values())
+        uids = event_uids(node.jaeger, program.traces, timeout_seconds=ARRIVAL_SECONDS)
         assert (len(uids), len(stored)) == (3 * EACH, events)
         assert uids < stored
         total = 'sum(heliograph_events_total{job="shop",otel_event_name="shop.order"})'

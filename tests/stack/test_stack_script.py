@@ -17,7 +17,7 @@ from backends import free_port, wait_until
 from backends.program import BIN, CONFIG, get, get_json, require
 from processes import program_environment
 
-PROGRAMS = ("jaeger", "victoria-logs", "prometheus", "otelcol")
+PROGRAMS = ("jaeger", "victoria-logs", "prometheus", "kafka", "otelcol")
 PORTS = (
     "OTLP_GRPC_PORT",
     "OTLP_HTTP_PORT",
@@ -28,6 +28,9 @@ PORTS = (
     "JAEGER_GRPC_PORT",
     "VICTORIALOGS_PORT",
     "PROMETHEUS_PORT",
+    "KAFKA_PORT",
+    "KAFKA_CONTROLLER_PORT",
+    "KAFKA_CONSUMER_HEALTH_PORT",
 )
 SECONDS = 120.0
 
@@ -37,7 +40,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """Return variables with free ports, and with directories that belong to the test."""
     directories = {
         f"HELIOGRAPH_{name}": str(tmp_path / name)
-        for name in ("COLLECTOR_QUEUE", "VICTORIALOGS_DATA", "PROMETHEUS_DATA", "BACKENDS_LOGS")
+        for name in ("COLLECTOR_QUEUE", "VICTORIALOGS_DATA", "PROMETHEUS_DATA", "KAFKA_DATA", "BACKENDS_LOGS")
     }
     ports = {f"HELIOGRAPH_{name}": str(free_port()) for name in PORTS}
     return program_environment(HELIOGRAPH_BACKENDS=str(BIN), **directories, **ports)
@@ -67,12 +70,15 @@ def is_open(port: str) -> bool:
         return client.connect_ex(("127.0.0.1", int(port))) == 0
 
 
-def test_stack_runs_a_program_and_stops_cleanly(environment: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", [(), ("--kafka",)], ids=["single node", "kafka"])
+def test_stack_runs_a_program_and_stops_cleanly(
+    option: tuple[str, ...], environment: dict[str, str], tmp_path: Path
+) -> None:
     """The telemetry of the program is in each backend while the stack runs, and no program runs after Ctrl-C."""
     for program in PROGRAMS:
         require(program)
     log = tmp_path / "log"
-    with stack(environment, log, sys.executable, "-m", "heliograph.demo.program") as process:
+    with stack(environment, log, *option, sys.executable, "-m", "heliograph.demo.program") as process:
         wait_until(lambda: process.poll() is not None or "Ctrl-C" in log.read_text(), timeout_seconds=SECONDS)
         assert '"flushed": true' in log.read_text()
         events = f"http://127.0.0.1:{environment['HELIOGRAPH_VICTORIALOGS_PORT']}"

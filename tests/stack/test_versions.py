@@ -35,6 +35,14 @@ def test_jaegers_module_has_the_pinned_version(versions: Mapping[str, str]) -> N
     assert required == [f"v{versions['JAEGER_MODULE_VERSION']}"]
 
 
+def test_kafkas_libraries_have_the_pinned_version(versions: Mapping[str, str]) -> None:
+    """The file that names Kafka's Java libraries requires the pinned version."""
+    pom = (CONFIG / "kafka" / "pom.xml").read_text()
+    required = re.findall(r"<artifactId>kafka_2\.13</artifactId>\s*<version>(\S+)</version>", pom)
+
+    assert required == [versions["KAFKA_VERSION"]]
+
+
 def test_each_version_is_whole(versions: Mapping[str, str]) -> None:
     """A version has three numbers, so that an image or a module of this version is always the same."""
     assert versions

@@ -1,0 +1,39 @@
+"""The stack with Kafka between two Collectors, and the backends behind them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backends.collector import SINGLE_NODE, Collector
+from backends.group import ProgramGroup, made
+from backends.jaeger import Jaeger
+from backends.kafka import KAFKA_PRODUCER, Kafka, KafkaConsumer
+from backends.prometheus import Prometheus
+from backends.victorialogs import VictoriaLogs
+
+OVERLAYS = Path(__file__).parent
+"""The directory of the overlays without which tests would wait for long intervals."""
+
+
+class KafkaNode(ProgramGroup):
+    """A producer, Kafka, a consumer and the backends. They run inside a `with` block, apart from those that a test stops."""
+
+    def __init__(self, directory: Path) -> None:
+        self.jaeger = Jaeger(made(directory / "jaeger"))
+        self.victorialogs = VictoriaLogs(made(directory / "victorialogs"))
+        self.prometheus = Prometheus(made(directory / "prometheus"))
+        self.kafka = Kafka(made(directory / "kafka"))
+        self.consumer = KafkaConsumer(
+            made(directory / "consumer"),
+            OVERLAYS / "kafka-consumer.yaml",
+            HELIOGRAPH_KAFKA_PORT=str(self.kafka.port),
+            HELIOGRAPH_JAEGER_OTLP_GRPC_PORT=str(self.jaeger.otlp_grpc_port),
+            HELIOGRAPH_VICTORIALOGS_PORT=str(self.victorialogs.port),
+            HELIOGRAPH_PROMETHEUS_PORT=str(self.prometheus.port),
+        )
+        self.producer = Collector(
+            made(directory / "producer"),
+            configs=(SINGLE_NODE, KAFKA_PRODUCER, OVERLAYS / "kafka-producer.yaml"),
+            HELIOGRAPH_KAFKA_PORT=str(self.kafka.port),
+        )
+        super().__init__((self.jaeger, self.victorialogs, self.prometheus, self.kafka, self.consumer, self.producer))
