@@ -26,7 +26,8 @@ coverage: $(VENV)/installed-dev ## run the tests, and list each line and branch 
 	$(BIN)/coverage report
 
 faults: $(VENV)/installed-test ## run the long form of the fault tests
-	FAULTS=full $(BIN)/python -m pytest tests/faults tests/stack/test_single_node.py $(ARGS)
+# Ten million records wait in one of them, so a test may take longer than elsewhere.
+	FAULTS=full $(BIN)/python -m pytest --override-ini faulthandler_timeout=7200 tests/faults tests/stack/test_single_node.py $(ARGS)
 
 lint: $(VENV)/installed-dev ## check style, types, imports and generated files
 	$(BIN)/ruff check .

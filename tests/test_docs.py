@@ -37,6 +37,7 @@ DOCS = ROOT / "docs"
 DELIVERY = (DOCS / "delivery.md").read_text(encoding="utf-8")
 SCHEMAS = (DOCS / "schemas.md").read_text(encoding="utf-8")
 TAIL = (DOCS / "tail.md").read_text(encoding="utf-8")
+TESTING = (DOCS / "testing.md").read_text(encoding="utf-8")
 TOKENS = (DOCS / "tokens.md").read_text(encoding="utf-8")
 
 
@@ -64,6 +65,20 @@ def test_classes_of_the_page_on_schemas_do_what_it_says() -> None:
     assert ban.renamed.event_name == "forum.block_user"
     _, violations = read_stored_properties(order, {"total": -1, "customer": {"name": "x", "country": "gb"}})
     assert sorted(each.path for each in violations) == ["customer.country", "total"]
+
+
+def test_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
+    """They run as they are printed, in one file, with the fixture that pytest finds by itself."""
+    (tmp_path / "test_page.py").write_text(python_of(TESTING), encoding="utf-8")
+    environ = {
+        **os.environ,
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }  # but for this one; other plugins take seconds to load
+    ran = run(
+        [sys.executable, "-m", "pytest", "-p", "pytest_heliograph", "-q", "test_page.py"], cwd=tmp_path, env=environ
+    )
+
+    assert "3 passed" in ran.stdout, ran.stdout
 
 
 def test_commands_of_the_page_on_schemas_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -412,6 +412,17 @@ class Host:
             self._plugins.unregister(plugin)
             raise
 
+    def unregister(self, plugin: object) -> None:
+        """Remove a plugin, so that its hooks are not called any more. Its event classes stay registered.
+
+        Args:
+            plugin: The object that was registered.
+
+        Raises:
+            PluginError: It is not registered.
+        """
+        self._plugins.unregister(plugin)
+
     async def invoke_startup(self) -> None:
         """Run the plugins' startup hooks, and those `register_events` that are async, once.
 

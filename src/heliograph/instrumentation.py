@@ -52,12 +52,17 @@ class Instrumentation:
         self.schemas.register_own(TOKEN_EVENTS)
         actor = ActorFilter(settings.actor, self.schemas.policy)
         lifecycle = TokenLifecycle(tracker, rejections_per_minute=settings.token_rejections_per_minute)
-        self.tokens = TokenTelemetry(providers, actor, lifecycle)
+        self.tokens = TokenTelemetry(providers, actor, lifecycle, source=self.schemas)
         if problems := problems_of({"validation": settings.validation, "quarantine": settings.quarantine}):
             raise SettingsError(problems)
         self.missing = MissingProviders(settings.signals, providers, advice)
         self._emitter = Emitter(
-            settings, providers, actor, quarantine=Quarantine(settings.quarantine), missing=self.missing
+            settings,
+            providers,
+            actor,
+            quarantine=Quarantine(settings.quarantine),
+            missing=self.missing,
+            source=self.schemas,
         )
 
     def _begin_to_count(self, reader: EventReader) -> None:

@@ -69,7 +69,13 @@ class Plugins:
         return next(each for each in names if not self._manager.has_plugin(each))
 
     def unregister(self, plugin: object) -> None:
-        """Remove a plugin."""
+        """Remove a plugin.
+
+        Raises:
+            PluginError: It is not registered.
+        """
+        if not any(plugin is each for each in self):
+            raise PluginError(f"the plugin {label_of(plugin)} is not registered, so it cannot be removed")
         self._manager.unregister(plugin)
         self._calls_by_plugin.clear()
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
@@ -58,6 +59,7 @@ from heliograph.telemetry.limits import (
 )
 from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.missing_providers import MissingProviders, advice_for_host
+from heliograph.telemetry.observers import notify, observed, observers
 from heliograph.telemetry.otel_api import Logger, SeverityNumber
 from heliograph.telemetry.providers import Providers
 from heliograph.telemetry.request_context import RequestContext
@@ -88,6 +90,7 @@ class Emitter:
         actor: Selects the keys of an actor that are exported.
         quarantine: The quarantine for invalid events; `None` emits them.
         missing: Reports events that are not emitted for lack of a provider; `None` is one of a `heliograph.Host`.
+        source: The object that observers recognize a host by.
         new_uid: Returns a new unique id for an event, given its time in nanoseconds since the Unix epoch.
         clock: Returns the time now in nanoseconds since the Unix epoch. It is used for events whose own time OTLP cannot
             represent.
@@ -101,6 +104,7 @@ class Emitter:
         *,
         quarantine: Quarantine | None = None,
         missing: MissingProviders | None = None,
+        source: object = None,
         new_uid: Callable[[int], str] | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -124,6 +128,7 @@ class Emitter:
             self._metrics.emit_failures.begin(signal.value)
         warn_of_low_limits()
         self._traces_are_set = False
+        self._source = source
         self._missing = missing or MissingProviders(settings.signals, providers, advice_for_host)
 
     def emit(self, reader: EventReader, event: EventLike) -> None:
@@ -159,12 +164,18 @@ class Emitter:
         if violations is not None and (violations or not reader.schema.is_declared):
             is_in_quarantine = self._invalid_events.handle(reader, event, uid, timestamp, violations)
             if is_in_quarantine:
+                if observers:
+                    tracked = observed(reader, event, attributes, uid=uid, timestamp=timestamp, violations=violations)
+                    notify(self._source, replace(tracked, is_in_quarantine=True))
                 return
             attributes[_VIOLATIONS] = describe_violations(violations)
         if not is_representable and violations is not None and _naive(created) is not None:
             self._invalid_events.report_naive_time(reader, violations)
             attributes[_VIOLATIONS] = describe_violations(violations)
         self._emit_signals(reader, attributes, uid, timestamp, get_current())
+        if observers:
+            tracked = observed(reader, event, attributes, uid=uid, timestamp=timestamp, violations=violations)
+            notify(self._source, tracked)
         if reader.renamed is not None:
             self._emit_renamed(reader.renamed, event, attributes, timestamp)
 

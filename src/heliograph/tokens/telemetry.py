@@ -41,6 +41,7 @@ from heliograph.semconv import (
 )
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.metrics import error_type, metrics_of
+from heliograph.telemetry.observers import TokenSpan, observers
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.lifecycle import TokenLifecycle
 from heliograph.tokens.rejections import ERROR, REJECTIONS, RESULTS, VALID, is_rejection, rejection_result
@@ -61,19 +62,23 @@ class TokenTelemetry:
         providers: The OpenTelemetry providers that telemetry goes to.
         actor: Selects the keys of an actor that are exported.
         lifecycle: Makes the events of the operations.
+        source: The object that observers recognize a host by.
 
     Attributes:
         actor: As given.
         lifecycle: As given.
     """
 
-    def __init__(self, providers: Providers, actor: ActorFilter, lifecycle: TokenLifecycle) -> None:
+    def __init__(
+        self, providers: Providers, actor: ActorFilter, lifecycle: TokenLifecycle, *, source: object = None
+    ) -> None:
         metrics = metrics_of(providers)
         self._providers = providers
         # One tuple, so that a thread never sees the provider of one pair with the tracer of the other.
         self._known_tracer: tuple[TracerProvider | None, Tracer | None] = (None, None)
         self.actor = actor
         self.lifecycle = lifecycle
+        self._source = source
         self._failures = LimitedLog(logger)
         # A destructor adds to it. It may run in the middle of any line, in a garbage collection, and while a provider holds a lock.
         self._abandoned: deque[TokenOperation] = deque()
@@ -164,6 +169,10 @@ class TokenTelemetry:
             operation.end_span(shared)
         except PROGRAM_ERRORS as error:
             self._log_failure(error)
+        if observers:
+            span = operation.as_span(shared)
+            for observer in list(observers):
+                observer.on_token(self._source, span)
         if operation.name is TOKEN_VERIFY:
             self._end_verification(operation.result, operation.token_id, operation.handler)
 
@@ -264,7 +273,7 @@ class TokenOperation:
 
     def set_user(self, actor_id: object) -> None:
         """Record the id of the actor that the token belongs to, if the settings allow it."""
-        if self._span is not None:
+        if self._span is not None or observers:
             self.actor.put_user(self.span_attributes, actor_id)
 
     def set_failure(self, error: BaseException) -> None:
@@ -285,15 +294,32 @@ class TokenOperation:
 
     def end_span(self, shared: dict[str, str]) -> None:
         """End the span, and name the credential in the span of the request if it was accepted."""
-        credential: Attributes = {} if self.token_id is None else {_ID: self.token_id}
         if (
             self.name is TOKEN_VERIFY
             and self.result == VALID
             and getattr(self._parent, "kind", None) is SpanKind.SERVER
         ):
-            self._parent.set_attributes({**credential, _HANDLER: str(self.handler)})
+            self._parent.set_attributes({**self._credential, _HANDLER: str(self.handler)})
         if self._span is not None:
-            self._span.set_attributes({**shared, **credential, **self.span_attributes})
+            self._span.set_attributes(self._attributes(shared))
             if self.error_type is not None:
                 self._span.set_status(StatusCode.ERROR)
             self._span.end(self._end_time)
+
+    def as_span(self, shared: dict[str, str]) -> TokenSpan:
+        """Return the operation as observers see it, whether a provider records its span or not."""
+        return TokenSpan(
+            name=str(self.name),
+            handler=self.handler,
+            result=self.result,
+            token_id=self.token_id,
+            error_type=self.error_type,
+            attributes=self._attributes(shared),
+        )
+
+    def _attributes(self, shared: dict[str, str]) -> Attributes:
+        return {**shared, **self._credential, **self.span_attributes}
+
+    @property
+    def _credential(self) -> Attributes:
+        return {} if self.token_id is None else {_ID: self.token_id}

@@ -1,0 +1,27 @@
+"""Find the object that observers recognize a host by: the registry of its schemas."""
+
+from __future__ import annotations
+
+import sys
+
+from heliograph.errors import qualified_name
+from heliograph.host import Host
+from heliograph.schema.registry import SchemaRegistry
+
+
+def source_of(host: object) -> SchemaRegistry:
+    """Return the registry of the schemas of a `heliograph.Host` or a `Datasette`.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if isinstance(host, Host):
+        return host.schemas
+    app = sys.modules.get("datasette.app")  # without Datasette, there is none of its objects, and nothing is imported
+    if app is not None and isinstance(host, app.Datasette):
+        # Datasette is an optional dependency of the integration.
+        from heliograph.integrations.datasette.instance_state import state_of
+
+        return state_of(host).schemas
+    name = None if host is None else qualified_name(host)
+    raise TypeError(f"a heliograph.Host or a Datasette is needed, not {name}; write capture(host)")
