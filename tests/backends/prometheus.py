@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 from backends.program import BIN, Backend, free_port, get_json, require
@@ -30,6 +31,22 @@ class Prometheus(Backend):
         """Return the value of each series that a query finds now, by the labels of the series."""
         found = get_json(f"{self.url}/api/v1/query", {"query": promql})["data"]["result"]
         return {frozenset(series["metric"].items()): float(series["value"][1]) for series in found}
+
+    def query_range(self, promql: str, start: float, *, step_seconds: float = 5.0) -> list[dict[str, str]]:
+        """Return the labels of each series that a query finds between a time, in seconds since 1970, and now, as a panel does."""
+        query = {"query": promql, "start": str(start), "end": str(time.time()), "step": str(step_seconds)}
+        found = get_json(f"{self.url}/api/v1/query_range", query)["data"]["result"]
+        return [series["metric"] for series in found]
+
+    def alerts(self) -> dict[str, str]:
+        """Return the states of the alerts that are pending or firing, by name. `ALERTS` has them two evaluations later."""
+        found = get_json(f"{self.url}/api/v1/alerts")["data"]["alerts"]
+        return {alert["labels"]["alertname"]: alert["state"] for alert in found}
+
+    def failing_rules(self) -> dict[str, str]:
+        """Return the errors of the rules whose last evaluation failed, by name."""
+        groups = get_json(f"{self.url}/api/v1/rules")["data"]["groups"]
+        return {rule["name"]: rule["lastError"] for group in groups for rule in group["rules"] if rule.get("lastError")}
 
 
 def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
