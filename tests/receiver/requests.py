@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
@@ -45,4 +46,12 @@ def span_request(
         added = span.events.add(name=event, time_unix_nano=NOON)
         if uid:
             added.attributes.extend(attributes(log__record__uid=uid, user__id="ada"))
+    return request
+
+
+def sum_request(name: str, value: int, **values: str) -> ExportMetricsServiceRequest:
+    """Return a request with one data point of a sum."""
+    request = ExportMetricsServiceRequest()
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name=name)
+    metric.sum.data_points.add(time_unix_nano=NOON, as_int=value).attributes.extend(attributes(**values))
     return request

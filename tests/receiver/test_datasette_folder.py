@@ -13,12 +13,12 @@ from datasette.app import Datasette
 from heliograph.errors import FileFormatError
 from heliograph.receiver.datasette_folder import open_folder
 from processes import datasette
-from receiver.requests import TRACE, attributes, log_request, span_request
+from receiver.requests import TRACE, attributes, log_request, span_request, sum_request
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with an event that arrived in three ways, an event as a span event alone, and an operation on a token."""
+    """A folder with an event that arrived in three ways, one as a span event alone, an operation on a token, and metrics."""
     store = open_folder(tmp_path / "new" / "telemetry")
     event = log_request("app.ban_user", trace=TRACE, log__record__uid="u1", user__id="ada", heliograph__token__id="t1")
     row = log_request("datasette.update_row", user__id="bob", db__namespace="shop", db__collection__name="orders")
@@ -32,6 +32,10 @@ def folder(tmp_path: Path) -> Path:
         span_request("GET /", "app.ban_user", uid="u1"),
         span_request("GET /x", "app.seen", uid="u2", span_id=b"x" * 8),
         span_request("token.verify", span_id=b"t" * 8, heliograph__token__result="valid", heliograph__token__id="t1"),
+        sum_request("heliograph.outbox.dead", 1),
+        sum_request("heliograph.outbox.rejected", 0),
+        sum_request("otel.sdk.exporter.span.exported", 5),
+        sum_request("otel.sdk.exporter.span.exported", 2, error__type="timeout"),
     ):
         store.add(request)
     return tmp_path / "new" / "telemetry"
@@ -88,7 +92,12 @@ def test_datasette_opens_on_a_page_with_the_queries(folder: Path) -> None:
             assert answer.status == 200, (name, answer.body)
             assert answer.json["rows"], name
         changed = server.get("/events/row_changes.json").json["rows"]
+        losses = server.get("/events/losses.json").json["rows"]
 
+    assert {(row["name"], row["value"]) for row in losses} == {
+        ("heliograph.outbox.dead", 1.0),
+        ("otel.sdk.exporter.span.exported", 2.0),
+    }
     assert [(row["actor"], row["database"], row["table"], row["pks"]) for row in changed] == [
         ("bob", "shop", "orders", "7")
     ]

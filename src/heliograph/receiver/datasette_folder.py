@@ -29,6 +29,7 @@ description_html: |-
   <a href="/events/by_token">what a token did</a> ·
   <a href="/events/by_actor">what an actor did</a> ·
   <a href="/events/by_trace">one trace</a> ·
+  <a href="/events/losses">what was lost</a> ·
   <a href="/events/slowest_spans">slowest spans</a></p>
 databases:
   events:
@@ -91,6 +92,17 @@ databases:
           union all
           select time, 'span', name, status, duration_ms, service, attributes from span_view where trace_id = :trace_id
           order by time
+      losses:
+        title: What was lost
+        sql: |-
+          select strftime('%Y-%m-%dT%H:%M:%fZ', time_unix_nano / 1e9, 'unixepoch') as time, name, value, attributes, service
+          from metrics
+          where value > 0 and (
+            name in ('heliograph.outbox.rejected', 'heliograph.outbox.dead', 'heliograph.outbox.damaged',
+              'heliograph.emit.failures', 'heliograph.hook.failures')
+            or name like 'otel.sdk.%' and json_extract(attributes, '$."error.type"') is not null
+          )
+          order by time desc
       slowest_spans:
         title: The slowest spans of the last 10,000
         sql: |-
