@@ -8,7 +8,7 @@ PROCESSES ?= 0
 CONSTRAINTS ?= constraints/newest.txt
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint $(CONSTRAINTS)
 
-.PHONY: help demo test coverage faults lint hooks backends stack stack-kafka bench docs clean
+.PHONY: help demo test coverage faults lint hooks backends stack stack-kafka bench docs site clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -53,6 +53,9 @@ bench: $(VENV)/installed-bench ## run the benchmarks
 
 docs: $(VENV)/installed-dev ## write the generated parts of the documentation
 	$(BIN)/python docs/generate.py
+
+site: $(VENV)/installed-dev ## build the documentation site in build/site
+	$(BIN)/sphinx-build --quiet --fail-on-warning docs build/site
 
 clean: ## delete the virtual environment
 	rm -rf $(VENV)

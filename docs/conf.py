@@ -1,0 +1,15 @@
+"""The configuration of Sphinx for the documentation site: ``make site``."""
+
+from heliograph.version import __version__
+
+project = "heliograph"
+author = "the heliograph authors"
+release = version = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"heliograph {__version__}"
+myst_heading_anchors = 3
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
