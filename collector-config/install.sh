@@ -24,6 +24,9 @@ readonly node_packages=(
   "@grafana/lezer-traceql@$GRAFANA_LEZER_TRACEQL_VERSION"
   "@lezer/lr@$LEZER_LR_VERSION"
   "@lezer/common@$LEZER_COMMON_VERSION"
+  "@grafana/schema@$GRAFANA_VERSION"
+  "tslib@$TSLIB_VERSION"
+  "typescript@$TYPESCRIPT_VERSION"
 )
 
 main() {

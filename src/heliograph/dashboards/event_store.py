@@ -90,6 +90,10 @@ class EventStore(ABC):
     can_unroll: ClassVar[bool]
 
     @abstractmethod
+    def value_in_link(self, field: str) -> str:
+        """Return Grafana's variable for the value of a field in a link of `most_frequent`."""
+
+    @abstractmethod
     def latest(self, where: Conditions) -> Query:
         """Return a query for the latest events themselves."""
 

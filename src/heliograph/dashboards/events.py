@@ -111,13 +111,13 @@ def _rankings(store: EventStore) -> tuple[Panel, ...]:
             "Most active actors",
             f"Actors ({USER_ID}) by their number of events. Click on one to see its events alone.",
             [store.most_frequent(CHOSEN, USER_ID)],
-            link=panels.link_to("Only this actor", f"{_HERE}&var-actor=${{__field.displayName}}"),
+            link=panels.link_to("Only this actor", f"{_HERE}&var-actor={store.value_in_link(USER_ID)}"),
         ),
         panels.ranking(
             "Most used tokens",
             f"The ids of tokens ({TOKEN_ID}) that events were made with. An id is not secret. Click on one to see its events alone.",
             [store.most_frequent(CHOSEN, TOKEN_ID)],
-            link=panels.link_to("Only this token", f"{_HERE}&var-token=${{__field.displayName}}"),
+            link=panels.link_to("Only this token", f"{_HERE}&var-token={store.value_in_link(TOKEN_ID)}"),
             nothing="No event was made with a token",
         ),
     )

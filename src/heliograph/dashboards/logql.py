@@ -38,6 +38,10 @@ class Loki(EventStore):
     every_service = ".+"  # Loki rejects a selector of streams that also matches an empty label
     can_unroll = False
 
+    def value_in_link(self, field: str) -> str:
+        """See `EventStore`. Loki returns a series for each value, with a label for the field."""
+        return f"${{__field.labels.{label(field)}}}"
+
     def latest(self, where: Conditions) -> Query:
         """See `EventStore`."""
         return LokiQuery(expr=_pipeline(where), query_type="range", max_lines=LATEST, datasource=DataSource.LOKI.ref)

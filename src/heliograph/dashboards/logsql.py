@@ -38,6 +38,10 @@ class VictoriaLogs(EventStore):
     every_service = ".*"
     can_unroll = True
 
+    def value_in_link(self, field: str) -> str:
+        """See `EventStore`. The plugin returns a table with a column for the field."""
+        return f'${{__data.fields["{field}"]}}'
+
     def latest(self, where: Conditions) -> Query:
         """See `EventStore`."""
         return VictoriaLogsQuery(expr=_filter(where), query_type="instant", max_lines=LATEST)
@@ -60,7 +64,7 @@ class VictoriaLogs(EventStore):
         name = _name(field)
         unrolled = f"unroll by ({name}) | " if is_array else ""
         count = f"stats by ({name}) count() as events | sort by (events desc, {name}) limit 10"
-        return _stats(where, f"filter {name}:* | {unrolled}{count}", f"{{{{{field}}}}}")
+        return _stats(where, f"filter {name}:* | {unrolled}{count}")
 
     def total(self, where: Conditions, field: str) -> Query:
         """See `EventStore`."""
@@ -74,8 +78,8 @@ class VictoriaLogs(EventStore):
         return [VictoriaLogsQuery(expr=expr, query_type="statsRange", legend_format="{{__name__}}")]
 
 
-def _stats(where: Conditions, pipes: str, legend: str | None = None) -> Query:
-    return VictoriaLogsQuery(expr=f"{_filter(where)} | {pipes}", query_type="stats", legend_format=legend)
+def _stats(where: Conditions, pipes: str) -> Query:
+    return VictoriaLogsQuery(expr=f"{_filter(where)} | {pipes}", query_type="stats")
 
 
 def _filter(where: Conditions) -> str:

@@ -46,6 +46,10 @@ WARNING: Final = "orange"
 BAD: Final = "red"
 
 
+_NO_VALUES: Final = ("Time", "__name__")
+"""Columns that the plugin for VictoriaLogs adds. Grafana would make them a part of each value's name."""
+
+
 class Height(enum.IntEnum):
     """The height of a panel, in the units of Grafana's grid."""
 
@@ -140,8 +144,9 @@ def ranking(
     panel.no_value(nothing)
     panel.min(0)
     panel.thresholds(_neutral())
-    panel.reduce_options(_last_value())
+    panel.reduce_options(_every_value())
     panel.orientation(VizOrientation.HORIZONTAL)
+    panel.with_transformation(_without_columns(_NO_VALUES))
     if link is not None:
         panel.data_links([link])
     return _finished(panel.build(), title, description, queries, Height.GRAPH)
@@ -152,8 +157,9 @@ def shares(title: str, description: str, queries: Queries) -> Panel:
     panel = piechart.Panel()
     panel.unit(COUNT)
     panel.no_value(NOTHING)
+    panel.with_transformation(_without_columns(_NO_VALUES))
     panel.pie_type(PieChartType.DONUT)
-    panel.reduce_options(_last_value())
+    panel.reduce_options(_every_value())
     legend = piechart.PieChartLegendOptions()
     legend.display_mode(LegendDisplayMode.TABLE)
     legend.placement(LegendPlacement.RIGHT)
@@ -176,12 +182,23 @@ def event_list(title: str, description: str, queries: Queries, *, nothing: str =
     return _finished(panel.build(), title, description, queries, Height.LIST)
 
 
-def trace_list(title: str, description: str, queries: Queries, *, nothing: str = NOTHING) -> Panel:
-    """Return a list of traces, with links to them. It is repeated for each service that is chosen."""
+def trace_list(
+    title: str, description: str, queries: Queries, *, for_each_service: bool = False, nothing: str = NOTHING
+) -> Panel:
+    """Return a list of traces, with links to them.
+
+    Args:
+        title: The title.
+        description: The description.
+        queries: The queries.
+        for_each_service: Repeat the panel for each service that is chosen.
+        nothing: The text without data.
+    """
     panel = table.Panel()
     panel.no_value(nothing)
-    panel.repeat("service")
-    panel.max_per_row(2)
+    if for_each_service:
+        panel.repeat("service")
+        panel.max_per_row(2)
     return _finished(panel.build(), title, description, queries, Height.GRAPH)
 
 
@@ -189,8 +206,7 @@ def label_table(title: str, description: str, queries: Queries, hidden: Iterable
     """Return a table of labels: a row for each series, without the columns that are hidden."""
     panel = table.Panel()
     panel.no_value(nothing)
-    excluded = dict.fromkeys(hidden, True)
-    panel.with_transformation(DataTransformerConfig(id_val="organize", options={"excludeByName": excluded}))
+    panel.with_transformation(_without_columns(hidden))
     return _finished(panel.build(), title, description, queries, Height.GRAPH)
 
 
@@ -205,6 +221,16 @@ def _last_value() -> common.ReduceDataOptions:
     reduced = common.ReduceDataOptions()
     reduced.calcs(["lastNotNull"])
     return reduced
+
+
+def _every_value() -> common.ReduceDataOptions:
+    reduced = common.ReduceDataOptions()
+    reduced.values(True)
+    return reduced
+
+
+def _without_columns(names: Iterable[str]) -> DataTransformerConfig:
+    return DataTransformerConfig(id_val="organize", options={"excludeByName": dict.fromkeys(names, True)})
 
 
 def _legend() -> common.VizLegendOptions:

@@ -176,14 +176,16 @@ def _single_tokens(store: EventStore) -> tuple[Panel, ...]:
             f"The ids of rejected tokens ({TOKEN_TARGET_ID}), as far as the handler knows them: their owners need new ones. Click on one to see "
             "its events alone.",
             [store.most_frequent(_REJECTED, TOKEN_TARGET_ID)],
-            link=panels.link_to("Only this token", f"{_OF_THE_SERVICE}&var-token=${{__field.displayName}}"),
+            link=panels.link_to(
+                "Only this token", f"{_OF_THE_SERVICE}&var-token={store.value_in_link(TOKEN_TARGET_ID)}"
+            ),
             nothing="No known token was rejected",
         ),
         panels.ranking(
             "Actors with the most events about tokens",
             f"Who created, first used, revoked or rotated tokens ({USER_ID}).",
             [store.most_frequent(_CHOSEN, USER_ID)],
-            link=panels.link_to("Only this actor", f"{_OF_THE_SERVICE}&var-actor=${{__field.displayName}}"),
+            link=panels.link_to("Only this actor", f"{_OF_THE_SERVICE}&var-actor={store.value_in_link(USER_ID)}"),
             nothing="No event about a token has an actor",
         ),
     )
@@ -202,5 +204,6 @@ def _traces(store: TraceStore) -> Panel:
         "Verifications of $service with the result $result",
         "The latest traces with such a verification. Choose the result at the top of the dashboard.",
         [store.with_span(TOKEN_VERIFY, {TOKEN_RESULT: "$result"})],
+        for_each_service=True,
         nothing="No verification has this result in this time",
     )

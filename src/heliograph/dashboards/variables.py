@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from grafana_foundation_sdk.models.dashboard import (
     VariableModel,
@@ -47,8 +47,8 @@ def events() -> VariableModel:
 
 def text(name: str, title: str, description: str) -> VariableModel:
     """Return a variable for a text that is searched. It is empty at first."""
-    return VariableModel(
-        type_val=VariableType.TEXTBOX,
+    return _variable(
+        VariableType.TEXTBOX,
         name=name,
         label=title,
         description=description,
@@ -60,8 +60,8 @@ def text(name: str, title: str, description: str) -> VariableModel:
 def choice(name: str, title: str, description: str, values: Sequence[str]) -> VariableModel:
     """Return a variable for one of these values, at first the first one."""
     options = [VariableOption(selected=value == values[0], text=value, value=value) for value in values]
-    return VariableModel(
-        type_val=VariableType.CUSTOM,
+    return _variable(
+        VariableType.CUSTOM,
         name=name,
         label=title,
         description=description,
@@ -73,8 +73,8 @@ def choice(name: str, title: str, description: str, values: Sequence[str]) -> Va
 
 def data_source(kind: DataSource) -> VariableModel:
     """Return the variable for the data source of a kind, at first Grafana's default one."""
-    return VariableModel(
-        type_val=VariableType.DATASOURCE,
+    return _variable(
+        VariableType.DATASOURCE,
         name=kind.variable,
         label=_TITLES[kind.variable],
         query=kind.plugin,
@@ -82,10 +82,15 @@ def data_source(kind: DataSource) -> VariableModel:
     )
 
 
+def _variable(kind: VariableType, **settings: Any) -> VariableModel:
+    # The SDK writes the settings of intervals to all variables, unless they are `None`.
+    return VariableModel(type_val=kind, auto=None, auto_min=None, auto_count=None, **settings)
+
+
 def _query(name: str, title: str, query: str, *, all_value: str | None) -> VariableModel:
     has_all = all_value is not None
-    return VariableModel(
-        type_val=VariableType.QUERY,
+    return _variable(
+        VariableType.QUERY,
         name=name,
         label=title,
         datasource=DataSource.PROMETHEUS.ref,
