@@ -121,7 +121,7 @@ def _run_demo(directory: Path, endpoint: str) -> None:
     environment = program_environment(
         OTEL_SERVICE_NAME="demo", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf"
     )
-    command = [sys.executable, "-m", "heliograph.cli.demo_program"]
+    command = [sys.executable, "-m", "heliograph.demo.program"]
     subprocess.run(
         command, env=environment, cwd=directory, capture_output=True, check=True, timeout=EXIT_TIMEOUT_SECONDS
     )
