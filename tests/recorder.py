@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric
@@ -16,6 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Tracer
 
 from heliograph import Host, Settings
+from heliograph.runtime.deferred_waits import open_waits
 
 Attributes: TypeAlias = dict[str, Any]
 
@@ -132,3 +134,26 @@ def without_uid(attributes: Mapping[str, Any] | None) -> Attributes:
     rest = dict(attributes or {})
     assert rest.pop("log.record.uid")
     return rest
+
+
+class DeferringStore(LogRecordProcessor):
+    """Lets its caller await each record, as a durable outbox does.
+
+    Attributes:
+        records: For each record that is awaited, an event that a test sets to end the wait.
+    """
+
+    def __init__(self) -> None:
+        self.records: list[asyncio.Event] = []
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        waits = open_waits()
+        if waits is not None:
+            self.records.append(asyncio.Event())
+            waits.append(self.records[-1].wait)
+
+    def shutdown(self) -> None:
+        """Do nothing."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return True

@@ -24,7 +24,7 @@ import pytest
 
 from heliograph import DatabaseNotFound, Event, Host, Settings, UnregisteredEvent, hookimpl
 from quarantine.test_store import RECORD
-from recorder import SECRET, Telemetry
+from recorder import SECRET, DeferringStore, Telemetry
 from scripts import python
 
 AT_MOST = 20.0  # seconds: the longest wait for something that takes milliseconds; it does not fail on a busy machine, only on a hang
@@ -197,6 +197,27 @@ async def test_track_event_awaits_the_async_hooks_in_the_callers_task(telemetry:
         await host.track_event(PageEvent(1))
 
         assert (reader.numbers, reader.request_ids) == ([1], ["mine"])
+
+
+@pytest.mark.anyio
+async def test_track_event_awaits_an_outbox_before_the_hooks(telemetry: Telemetry) -> None:
+    """The event loop goes on until the record is on the disk. Each task awaits its own record."""
+    reader, store = Reader(), DeferringStore()
+    telemetry.logger_provider.add_log_record_processor(store)
+
+    async with telemetry.host(reader) as host:
+        first, second = (asyncio.ensure_future(host.track_event(PageEvent(number))) for number in (1, 2))
+        await anyio.lowlevel.checkpoint()
+        assert len(store.records) == 2
+        assert reader.numbers == []
+        store.records[1].set()
+        await second
+        first.cancel()
+        await asyncio.wait([first])
+        assert reader.numbers == [2]
+
+        host.track(PageEvent(3))
+        assert len(store.records) == 2, "nobody awaits, so it waits itself"
 
 
 def test_async_hook_may_track(telemetry: Telemetry) -> None:

@@ -38,6 +38,7 @@ from heliograph.instrumentation import Instrumentation, problems_of
 from heliograph.plugin_startup import PluginStartup
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.runtime.deadline import Deadline, run_within
+from heliograph.runtime.deferred_waits import await_all, call_without_waiting
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.loop import BackgroundLoop, Jobs
 from heliograph.runtime.safe_logger import SafeLogger
@@ -213,6 +214,9 @@ class Host:
     async def track_event(self, event: EventLike) -> None:
         """Emit an event, call the ``track_event`` hooks, and await the async functions that they return, in order.
 
+        If an outbox has to write each record to the disk itself (``HELIOGRAPH_OUTBOX_SYNC=full``), the disk is awaited before the hooks
+        are called: the event loop goes on meanwhile, and one sync serves all tasks that await one.
+
         Args:
             event: The event.
 
@@ -225,7 +229,7 @@ class Host:
             return
         if not self._startup.done:
             await self._startup.ensure_async()
-        self._instrumentation.emit(event)
+        await await_all(call_without_waiting(self._instrumentation.emit, event))
         await self._dispatcher.dispatch_async(self, event)
 
     async def _track_in_background(self, event: EventLike) -> None:

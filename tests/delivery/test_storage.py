@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import os
@@ -20,6 +21,9 @@ from heliograph.delivery.journal.segment import SegmentWriter, segments
 from heliograph.delivery.journal.writer import JournalClosed
 from heliograph.delivery.storage import ResourceStorage, encode_header
 from heliograph.errors import OutboxFull
+from heliograph.runtime.deferred_waits import await_all, call_without_waiting
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.safe_logger import SafeLogger
 from processes import in_child
 
 SCOPE = Scope(scope=b"")
@@ -462,3 +466,70 @@ def test_header_is_the_encoded_resource() -> None:
     assert b"shop" in first.resource
     assert first.schema_url == "https://example.com/schema"
     assert encode_header(None) == Header(resource=b"")
+
+
+@pytest.mark.anyio
+async def test_event_loop_goes_on_while_a_record_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The append returns before the sync, and its caller awaits the sync. Without such a caller it waits itself."""
+    disk_is_ready = threading.Event()
+    real = SegmentWriter.sync
+    synced: list[int] = []
+
+    def slow(segment: SegmentWriter) -> None:
+        assert disk_is_ready.wait(60)
+        real(segment)
+        synced.append(storage.last_sequences()[0])
+
+    monkeypatch.setattr(SegmentWriter, "sync", slow)
+    storage = storage_in(tmp_path, durable=True)
+    waits = call_without_waiting(storage.append, SCOPE, encoded_record("one"))
+    task = asyncio.ensure_future(await_all(waits))
+    await asyncio.sleep(0)
+    assert (synced, task.done()) == ([], False)
+    disk_is_ready.set()
+    await task
+    assert synced == [1]
+    storage.append(SCOPE, encoded_record("two"))
+    assert synced == [1, 2]
+    storage.close()
+
+
+@pytest.mark.anyio
+async def test_failure_of_an_awaited_sync_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: pytest.LogCaptureFixture
+) -> None:
+    """Once for all records. They stay in the journal, and are not in memory as well."""
+
+    def fail(_: SegmentWriter) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(SegmentWriter, "sync", fail)
+    monkeypatch.setattr("heliograph.delivery.storage._limited_log", LimitedLog(SafeLogger("heliograph")))
+    storage = storage_in(tmp_path, durable=True)
+    for uid in ("one", "two"):
+        await await_all(call_without_waiting(storage.append, SCOPE, encoded_record(uid)))
+    assert storage.last_sequences() == (2, 0)
+    storage.close()
+
+    assert warnings.messages == [
+        "Records of the outbox are written, but a power cut may take them: [Errno 5] Input/output error"
+    ]
+
+
+def test_child_of_a_fork_awaits_its_own_syncs(tmp_path: Path) -> None:
+    """Its parent's thread does not exist there."""
+    storage = storage_in(tmp_path, durable=True)
+
+    async def append(storage: ResourceStorage) -> None:
+        await await_all(call_without_waiting(storage.append, SCOPE, encoded_record("one")))
+
+    asyncio.run(append(storage))
+
+    def child() -> None:
+        storage.abandon()
+        own = storage_in(tmp_path, durable=True)
+        asyncio.run(append(own))
+        own.close()
+
+    assert in_child(child) == 0
+    storage.close()

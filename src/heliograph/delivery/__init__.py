@@ -61,6 +61,7 @@ any thread that emits    encode; find a storage; append to a journal; create a f
 handler of a signal      the same, in the middle of the same work of its own thread
 the worker (one)         read and acknowledge journals; delete segments; send; adopt, send and delete orphans
 any thread that flushes  note the newest sequences; cancel a backoff; wait for the worker
+``heliograph-commit``    sync for tasks that await it; one for each journal, if ``full`` is set and a task has awaited
 thread that shuts down   flush; end the worker; then close, or delete, the folders
 a metric reader's thread read counters, sequences, sizes and ages
 forked child             close inherited files; start anew with folders, counters and a worker of its own
@@ -73,6 +74,7 @@ lock                                guards
 ``flock`` on ``<folder>/lock``      the folder, between processes: who writes it, who sends it, who deletes it
 `OutboxLogRecordProcessor._lock`    the set of storages, and "shut down"
 `ResourceStorage._lock`             the creation of its folder, and "closed"
+`AwaitedCommits._lock`              its thread, and "closed"
 `GroupCommit._changed`              (a condition) which thread syncs to the disk, up to which sequence that is done, and what failed
 `JournalWriter._lock`               the current segment, full ones that are not synced yet, its scopes, the next sequence
 `MemoryJournal._lock`               its records and their size
@@ -116,7 +118,8 @@ last. From here on it survives the death of the process, since the pages belong 
 ``HELIOGRAPH_OUTBOX_SYNC=full`` the thread then waits for a *sync* that began after that. There is one at a time: a thread that finds none
 under way runs the next one for all who wait by then. It runs without the GIL and without a lock, so all other threads go on
 (`heliograph.delivery.journal.disk` says why ``fdatasync`` covers a memory map on Linux, and what is called elsewhere). If it fails, each
-record that it should have covered is reported as not synced; it stays in the journal, and is sent.
+record that it should have covered is reported as not synced; it stays in the journal, and is sent. `Host.track_event`, and the hook in
+Datasette, do not wait in the event loop: a thread of the journal does, and the caller awaits it (`heliograph.runtime.deferred_waits`).
 
 **Roll.** If the segment has no room, the size of the outbox is checked (`OutboxFull`, or the oldest segment is dropped), and a
 new segment is reserved. The first has 256 KiB, and each next is twice as large, up to 16 MiB: many processes write little. With
@@ -167,6 +170,7 @@ Known limits
 
 - Delivery is at least once. A response that is lost, or a crash between a response and the cursor, sends records twice.
   Each has a ``log.record.uid``, by which a receiver can find duplicates.
+- With ``full``, everything else that emits in an event loop, such as `Host.track` or a handler of `logging`, stops the loop for a sync.
 - Without ``full``, a power cut loses what the system has not written to the disk yet.
 - Order is kept within a folder. Not between folders, between disk and memory, or for dead letters that are requeued.
 - POSIX only, and only on file systems with ``flock``.

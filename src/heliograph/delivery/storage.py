@@ -26,8 +26,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -43,6 +44,7 @@ from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter
 from heliograph.delivery.trust import delete_file
 from heliograph.errors import OutboxFull
+from heliograph.runtime.deferred_waits import open_waits
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
@@ -112,7 +114,7 @@ class ResourceStorage:
                 writer = self._writer or self._open()
                 sequence = writer.append(scope, encoded)
                 if self.durable:
-                    writer.commit(sequence)
+                    _commit(writer, sequence)
             except OutboxFull:  # before OSError, which it is, too
                 raise
             except JournalBusy:
@@ -122,11 +124,8 @@ class ResourceStorage:
                     raise
                 return self.memory.append(scope, encoded)  # the worker has just found that the folder is lost
             except NotSyncedError as error:
-                # Not to memory, too: it would be sent twice.
-                _limited_log.log(
-                    "not synced", "Records of the outbox are written, but a power cut may take them: %s", error
-                )
-                return True
+                _report_unsynced(error)
+                return True  # not to memory, too: it would be sent twice
             except OSError as error:
                 if self._failed_at is None:
                     # Not `exception`: a traceback would add nothing.
@@ -348,6 +347,29 @@ class ResourceStorage:
             self._writer.abandon()
         if self._folder_lock is not None:
             self._folder_lock.release()
+
+
+def _commit(writer: JournalWriter, sequence: int) -> None:
+    """Wait until a record is on the disk itself, or let an async caller await it.
+
+    Raises:
+        NotSyncedError: The disk failed.
+    """
+    waits = open_waits()
+    if waits is None:
+        writer.commit(sequence)
+    else:
+        waits.append(partial(_await_commit, writer.begin_commit(sequence)))
+
+
+async def _await_commit(commit: Awaitable[NotSyncedError | None]) -> None:
+    failure = await commit
+    if failure is not None:
+        _report_unsynced(failure)
+
+
+def _report_unsynced(failure: NotSyncedError) -> None:
+    _limited_log.log("not synced", "Records of the outbox are written, but a power cut may take them: %s", failure)
 
 
 def encode_header(resource: Resource | None) -> Header:

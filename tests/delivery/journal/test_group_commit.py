@@ -3,49 +3,13 @@
 from __future__ import annotations
 
 import errno
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from backends import wait_until
+from delivery.journal.disks import Disk
 from heliograph.delivery.journal.group_commit import GroupCommit, NotSyncedError
-
-
-class Disk:
-    """Syncs as a journal does, and waits or fails as a test demands.
-
-    Attributes:
-        last: The sequence of the newest record.
-        synced: The sequences that the syncs so far covered, in their order.
-        error: The exception that the next syncs raise, if any.
-        ready: Set while syncs end at once.
-    """
-
-    def __init__(self) -> None:
-        self.last = 0
-        self.synced: list[int] = []
-        self.begun = 0
-        self.error: BaseException | None = None
-        self.ready = threading.Event()
-        self.ready.set()
-        self.commit = GroupCommit(self.begin, synced=0)
-
-    def begin(self) -> tuple[int, object]:
-        last = self.last
-
-        def sync() -> None:
-            self.begun += 1
-            assert self.ready.wait(60)
-            if self.error is not None:
-                raise self.error
-            self.synced.append(last)
-
-        return last, sync
-
-    def append(self) -> int:
-        self.last += 1
-        return self.last
 
 
 def test_record_is_synced_once() -> None:

@@ -16,6 +16,7 @@ from heliograph import Event, hookimpl
 from heliograph.quarantine.store import Quarantine
 from heliograph.semconv import SCOPE
 from heliograph.tokens.events import TOKEN_EVENTS
+from recorder import DeferringStore, Telemetry
 
 pytestmark = pytest.mark.anyio
 
@@ -394,3 +395,17 @@ async def test_invalid_event_is_put_into_the_quarantine(instances, telemetry, mo
     assert [name for name, _ in telemetry.events] == ["datasette.login"]
     [found] = Quarantine(tmp_path / "quarantine.db").find()
     assert found.record.violations == ("datatype-mismatch: user",)
+
+
+async def test_outbox_is_awaited_by_datasette(instances, telemetry: Telemetry) -> None:
+    """Its event loop goes on until the record is on the disk."""
+    store = DeferringStore()
+    telemetry.logger_provider.add_log_record_processor(store)
+    datasette = await instances()
+
+    tracking = asyncio.ensure_future(datasette.track_event(core.LoginEvent(actor=ALICE)))
+    await asyncio.sleep(0)
+    assert not tracking.done()
+    [record] = store.records
+    record.set()
+    await tracking

@@ -54,7 +54,7 @@ class GroupCommit:
                 self._leader = threading.get_ident()
         if must_lead:
             self._lead()
-        return self._failure_of(sequence)
+        return self.failure_of(sequence)
 
     def _lead(self) -> None:
         last = synced = 0
@@ -78,7 +78,8 @@ class GroupCommit:
             first = self._failures.pop()[0].start
         self._failures.append((range(first, last + 1), failure))
 
-    def _failure_of(self, sequence: int) -> NotSyncedError | None:
+    def failure_of(self, sequence: int) -> NotSyncedError | None:
+        """Return the error of the sync that should have covered a record, or `None` if it has not failed."""
         if not self._failures:
             return None
         with self._changed:

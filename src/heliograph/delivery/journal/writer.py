@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from heliograph.delivery.journal.awaited_commits import AwaitedCommits
 from heliograph.delivery.journal.disk import sync_folder
 from heliograph.delivery.journal.frames import (
     HEAD_BYTES,
@@ -30,7 +31,7 @@ from heliograph.delivery.journal.frames import (
     dump_header,
     dump_scope,
 )
-from heliograph.delivery.journal.group_commit import GroupCommit, Sync
+from heliograph.delivery.journal.group_commit import GroupCommit, NotSyncedError, Sync
 from heliograph.delivery.journal.segment import SegmentWriter, segment_path
 from heliograph.delivery.journal.unmapped import UnmappedSegmentWriter
 from heliograph.delivery.trust import delete_file
@@ -104,6 +105,7 @@ class JournalWriter:
         self._is_closed = False
         self.last_sequence = begin_after
         self._commits = GroupCommit(self._begin_sync, synced=begin_after)
+        self._awaited = AwaitedCommits(self._commits)
 
     def append(self, scope: Scope, encoded: bytes) -> int:
         """Append a record. When it returns, the record survives the death of the process.
@@ -158,6 +160,10 @@ class JournalWriter:
         failure = self._commits.wait(sequence)
         if failure is not None:
             raise failure
+
+    def begin_commit(self, sequence: int) -> Awaitable[NotSyncedError | None]:
+        """Do the same for an event loop, which awaits it. The result is `None`, or the error if the disk failed."""
+        return self._awaited.begin(sequence)
 
     def _begin_sync(self) -> tuple[int, Sync]:
         with self._lock:  # the sequence is read before the sync, which covers only what was written before it began
@@ -273,6 +279,7 @@ class JournalWriter:
         if self._durable:
             self._commits.wait(self.last_sequence)  # who appended knows of a failure
         self._close_full(tuple(self._full))
+        self._awaited.close()
 
     def is_lost(self) -> bool:
         """Return True if the current segment was deleted, moved or shortened by somebody else. Any thread may call this."""
@@ -286,7 +293,8 @@ class JournalWriter:
         with self._lock:
             self._is_closed = True
             segment, self._segment = self._segment, None
-            return segment
+        self._awaited.end()
+        return segment
 
     def abandon(self) -> None:
         """Close the files without changing them, in the child of a fork, where they belong to the parent.
@@ -295,6 +303,7 @@ class JournalWriter:
         """
         self._lock, self._appender = threading.RLock(), 0
         self._commits = GroupCommit(self._begin_sync, synced=self.last_sequence)
+        self._awaited = AwaitedCommits(self._commits)
         full, self._full = self._full, []
         segment, self._segment = self._segment, None
         for each in full if segment is None else (*full, segment):

@@ -27,6 +27,7 @@ import os
 import sys
 import weakref
 from collections.abc import Awaitable, Callable, Generator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from datasette.plugins import pm
@@ -42,6 +43,7 @@ from heliograph.integrations.datasette.page import views
 from heliograph.integrations.datasette.process_providers import ProcessProviders
 from heliograph.integrations.datasette.request_actor import App, keep_request, with_request_actor
 from heliograph.integrations.datasette.routes import Routes
+from heliograph.runtime.deferred_waits import await_all, call_without_waiting
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.runtime.safe_logger import SafeLogger
@@ -96,18 +98,20 @@ def _problems(step: Callable[[], object]) -> tuple[str, ...]:
 
 
 @hookimpl(tryfirst=True)
-def track_event(datasette: Datasette, event: EventLike) -> None:
-    """Emit the event.
+def track_event(datasette: Datasette, event: EventLike) -> Callable[[], Awaitable[None]] | None:
+    """Emit the event. Return an async function if there is something to await: an outbox that writes to the disk itself.
 
     The hook is `tryfirst`: if the hook of another plugin raises, Datasette does not call those after it. While the interpreter
     ends, nothing is done.
     """
     if sys.is_finalizing():
-        return
+        return None
     try:
-        state_of(datasette).emit(with_token_id(event))
+        waits = call_without_waiting(state_of(datasette).emit, with_token_id(event))
     except PROGRAM_ERRORS as error:
         failures.log((weakref.ref(datasette), error_type(error)), "An event could not be emitted.", error=error)
+        return None
+    return partial(await_all, waits) if waits else None
 
 
 @hookimpl(wrapper=True, tryfirst=True)

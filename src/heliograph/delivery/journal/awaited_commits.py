@@ -1,0 +1,129 @@
+"""Commits that event loops await: a thread waits for each of them in place of the loops.
+
+The thread, ``heliograph-commit``, is started by the first commit that is awaited, and ends with the journal. It takes all commits that
+came by then, and waits for the newest as any other thread does (`GroupCommit.wait`), so it shares its sync with them. Then it calls each
+event loop once, for all commits of that loop, which wakes its tasks a few at a time.
+
+Threads: `begin` is called in the thread of an event loop, of which there may be several, and `close` and `end` by any thread. `_waiting` is
+a `deque`, whose single steps are atomic: whoever takes an entry from it ends its wait. `_lock` guards `_thread` and `_is_closed`. It is
+reentrant, because the handler of a signal may begin a commit in the middle of another one's `begin`. If the journal is closed, or no
+thread can be started, `begin` itself waits.
+
+The child of a fork begins with a new object: no event loop goes on there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import threading
+from collections import defaultdict, deque
+from collections.abc import Awaitable
+from typing import Final, NamedTuple
+
+from heliograph.delivery.journal.group_commit import GroupCommit, NotSyncedError
+from heliograph.runtime.bell import Bell
+
+_WOKEN_TASKS: Final = 10
+"""The tasks that are woken in one turn of an event loop."""
+
+
+class _Awaited(NamedTuple):
+    sequence: int
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[NotSyncedError | None]
+
+
+class AwaitedCommits:
+    """Lets event loops await commits of one journal.
+
+    Args:
+        commits: The commits of the journal.
+    """
+
+    def __init__(self, commits: GroupCommit) -> None:
+        self._commits = commits
+        self._waiting: deque[_Awaited] = deque()
+        self._bell = Bell()
+        self._lock = threading.RLock()
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+
+    def begin(self, sequence: int) -> Awaitable[NotSyncedError | None]:
+        """Begin the commit of everything up to a sequence. Its result is the same as that of `GroupCommit.wait`.
+
+        The caller's loop is running. To cancel one wait affects neither the commit nor other waits.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[NotSyncedError | None] = loop.create_future()
+        self._waiting.append(_Awaited(sequence, loop, future))  # first: the thread ends only after it has looked again
+        if self._has_thread():
+            self._bell.ring()
+        else:
+            self._wait_for_all()
+        return future
+
+    def end(self) -> None:
+        """Let the thread end, after the commits that have begun."""
+        with self._lock:
+            self._is_closed = True
+        self._bell.ring()
+
+    def close(self) -> None:
+        """Wait for the commits that have begun, and end the thread."""
+        self.end()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _has_thread(self) -> bool:
+        """Return True if there is a thread, which is started if it has to be."""
+        with self._lock:
+            if self._is_closed:
+                return False
+            if self._thread is None:
+                # Set before it starts: the handler of a signal may come meanwhile.
+                self._thread = threading.Thread(target=self._run, name="heliograph-commit", daemon=True)
+                try:
+                    self._thread.start()
+                except RuntimeError:  # the system has too many, or the interpreter ends
+                    self._thread = None
+            return self._thread is not None
+
+    def _run(self) -> None:
+        is_closed = False
+        while not is_closed:
+            self._bell.wait(threading.TIMEOUT_MAX)
+            is_closed = self._is_closed
+            self._wait_for_all()
+
+    def _wait_for_all(self) -> None:
+        taken: list[_Awaited] = []
+        with contextlib.suppress(IndexError):
+            while True:
+                taken.append(self._waiting.popleft())
+        unknown = self._wait_for(max((each.sequence for each in taken), default=0))
+        outcomes = defaultdict[asyncio.AbstractEventLoop, list[tuple[_Awaited, NotSyncedError | None]]](list)
+        for each in taken:
+            outcomes[each.loop].append((each, unknown or self._commits.failure_of(each.sequence)))
+        for loop, ended in outcomes.items():
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(_end, loop, deque(ended))
+
+    def _wait_for(self, sequence: int) -> NotSyncedError | None:
+        """Wait for a commit. Return an error if it is not known what became of it."""
+        try:
+            self._commits.wait(sequence)
+        except Exception as error:  # such as MemoryError: no task may wait for ever
+            return NotSyncedError(errno.EIO, str(error))
+        return None
+
+
+def _end(loop: asyncio.AbstractEventLoop, outcomes: deque[tuple[_Awaited, NotSyncedError | None]]) -> None:
+    """Wake some tasks, and the others in later turns of the loop, so that it is late for nobody else."""
+    for _ in range(min(len(outcomes), _WOKEN_TASKS)):
+        awaited, outcome = outcomes.popleft()
+        if not awaited.future.done():  # else its task was cancelled
+            awaited.future.set_result(outcome)
+    if outcomes:
+        loop.call_soon(_end, loop, outcomes)
