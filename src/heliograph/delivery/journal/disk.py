@@ -19,11 +19,15 @@ needed to read the data again, such as times, and a segment has its full size fr
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import sys
 from pathlib import Path
 from typing import Final
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover — Windows
+    fcntl = None  # type: ignore[assignment]
 
 SYNC_COVERS_MAPS: Final = sys.platform == "linux"
 """True if `sync_file` covers what was written through a memory map."""
