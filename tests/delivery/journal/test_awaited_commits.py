@@ -87,7 +87,7 @@ async def test_tasks_share_syncs_with_threads(disk: Disk, awaited: AwaitedCommit
 
 @pytest.mark.anyio
 async def test_failure_is_reported_to_all_who_share_the_sync(disk: Disk, awaited: AwaitedCommits) -> None:
-    """And to nobody else."""
+    """Those of other syncs have none."""
     async with busy(disk, awaited) as first:
         others = [awaited.begin(disk.append()) for _ in range(3)]
     assert await first is None
@@ -131,7 +131,7 @@ def test_loops_in_several_threads_await(disk: Disk, awaited: AwaitedCommits) -> 
 
 @pytest.mark.anyio
 async def test_closed_journal_has_no_thread(disk: Disk, awaited: AwaitedCommits) -> None:
-    """What was begun before is awaited, and so is what begins later."""
+    """Commits that began before its end are awaited, and so are those that begin later."""
     async with busy(disk, awaited) as first:
         other = awaited.begin(disk.append())
         awaited.end()
