@@ -52,7 +52,7 @@ def test_mistakes_are_found(tmp_path: Path) -> None:
         '"uid": "${logs}"': '"uid": "victorialogs"',
     }
 
-    ended = checked(tmp_path, *(right.replace(*mistake, 1) for mistake in mistakes.items()))
+    ended = checked(tmp_path, *(right.replace(*mistake) for mistake in mistakes.items()))
 
     lines = (tmp_path / "dashboards.ts").read_text().splitlines()
     found = {lines[: int(line)].count("};") for line in re.findall(r"dashboards\.ts\((\d+),", ended.stdout)}
