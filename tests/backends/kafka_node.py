@@ -31,9 +31,13 @@ class KafkaNode(ProgramGroup):
             HELIOGRAPH_VICTORIALOGS_PORT=str(self.victorialogs.port),
             HELIOGRAPH_PROMETHEUS_PORT=str(self.prometheus.port),
         )
-        self.producer = Collector(
-            made(directory / "producer"),
-            configs=(SINGLE_NODE, KAFKA_PRODUCER, OVERLAYS / "kafka-producer.yaml"),
+        self.producer = self.another_producer(made(directory / "producer"))
+        super().__init__((self.jaeger, self.victorialogs, self.prometheus, self.kafka, self.consumer, self.producer))
+
+    def another_producer(self, directory: Path, *overlays: Path) -> Collector:
+        """Return a Collector, which has yet to be started, that sends everything to Kafka."""
+        return Collector(
+            directory,
+            configs=(SINGLE_NODE, KAFKA_PRODUCER, OVERLAYS / "kafka-producer.yaml", *overlays),
             HELIOGRAPH_KAFKA_PORT=str(self.kafka.port),
         )
-        super().__init__((self.jaeger, self.victorialogs, self.prometheus, self.kafka, self.consumer, self.producer))
