@@ -9,6 +9,7 @@ from backends.program import CONFIG, Backend, free_port
 
 KAFKA_PRODUCER = CONFIG / "otelcol" / "kafka-producer.yaml"
 KAFKA_CONSUMER = CONFIG / "otelcol" / "kafka-consumer.yaml"
+SERVER_PROPERTIES = CONFIG / "kafka" / "server.properties"
 
 
 class Kafka(Backend):

@@ -13,6 +13,7 @@ from backends.kafka import KAFKA_CONSUMER, KAFKA_PRODUCER
 from backends.program import BIN, CONFIG, require
 
 OTELCOL = CONFIG / "otelcol"
+IN_CONTAINERS = (OTELCOL / "compose.yaml", OTELCOL / "compose-kafka.yaml")
 COLLECTORS = {
     "single-node": (SINGLE_NODE,),
     "debug": (SINGLE_NODE, OTELCOL / "debug.yaml"),
@@ -26,6 +27,8 @@ COLLECTORS = {
     "kafka producer": (SINGLE_NODE, KAFKA_PRODUCER),
     "gateway as kafka producer": (GATEWAY, KAFKA_PRODUCER),
     "kafka consumer": (SINGLE_NODE, KAFKA_CONSUMER),
+    "compose with a kafka producer": (SINGLE_NODE, KAFKA_PRODUCER, *IN_CONTAINERS),
+    "compose with a kafka consumer": (SINGLE_NODE, KAFKA_CONSUMER, *IN_CONTAINERS),
     "recording": RECORDING,
 }
 
