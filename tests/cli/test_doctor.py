@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from backends import Collector, VictoriaLogs, free_port
+from doctor.wrong_servers import responding, responding_to_credentials
 from heliograph.cli.main import cli
 from processes import clean_environment, run
 
@@ -62,6 +64,73 @@ def test_backend_is_asked(victorialogs: VictoriaLogs, monkeypatch: pytest.Monkey
         assert result.exit_code == 0
         [backend] = json.loads(result.output)["backends"]
         assert backend == {"url": victorialogs.url, "backend": "victorialogs", "stored": True, "finding": None}
+
+
+def test_credentials_of_a_query_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They reach the backend, from the option, the variable or the URL, and are in no output."""
+    canary = "canary-7f3a"
+    for signal in ("TRACES", "METRICS", "LOGS"):
+        monkeypatch.setenv(f"OTEL_{signal}_EXPORTER", "none")
+    with responding(401) as url, responding_to_credentials() as (closed_url, seen):
+        outputs = [
+            CliRunner().invoke(cli, ["doctor", "--arrived", each, "--timeout", "0", *options], env=environ).output
+            for each, options, environ in [
+                (url, ["--arrived-headers", f"authorization=Bearer%20{canary}"], {}),
+                (closed_url, ["--arrived-headers", f"authorization=Bearer%20{canary}"], {}),
+                (closed_url, [], {"HELIOGRAPH_DOCTOR_HEADERS": f"authorization=Bearer%20{canary}"}),
+                (closed_url.replace("://", f"://me:{canary}@"), ["--json"], {}),
+            ]
+        ]
+
+    assert set(seen) == {f"Bearer {canary}", "Basic bWU6Y2FuYXJ5LTdmM2E="}
+    assert canary not in "".join(outputs)
+    assert "H042" in outputs[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--arrived", "http://a", "--arrived", "http://b", "--arrived-headers", "x=canary"], "for the one backend"),
+        (["--arrived", "http://a", "--arrived-headers", "canary"], "entry 1 of the list (not shown"),
+    ],
+)
+def test_headers_that_cannot_be_used(options: list[str], message: str) -> None:
+    """Nothing is sent, and nothing of them is shown."""
+    result = CliRunner().invoke(cli, ["doctor", *options])
+
+    assert result.exit_code == 2
+    assert message in result.output
+    assert "canary" not in result.output
+
+
+def test_endpoints_of_a_configuration_file(collector: Collector, tmp_path: Path) -> None:
+    """They are tested; no header of the file is shown, also when the server repeats it."""
+    canary = "canary-7f3a"
+    with responding(401) as url:
+        file = tmp_path / "otel.yaml"
+        file.write_text(
+            f"""
+file_format: "1.0"
+tracer_provider:
+  processors: [{{batch: {{exporter: {{otlp_grpc: {{endpoint: "{collector.otlp_grpc_endpoint}"}}}}}}}}]
+logger_provider:
+  processors:
+  - batch:
+      exporter:
+        otlp_http: {{endpoint: "{url}/v1/logs", headers: [{{name: authorization, value: Bearer {canary}}}]}}
+"""
+        )
+        ran = run(
+            [sys.executable, "-m", "heliograph", "doctor"],
+            cwd=tmp_path,
+            env=clean_environment(OTEL_CONFIG_FILE="otel.yaml", NO_PROXY="127.0.0.1"),
+        )
+
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert re.search(r"traces +http://\S+ \(grpc, from otel\.yaml\): accepted", ran.stdout)
+    assert "(http/protobuf, from otel.yaml, headers authorization)" in ran.stdout
+    assert "H030 logs" in ran.stdout
+    assert canary not in ran.stdout
 
 
 def doctor_of_datasette(directory: Path, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:

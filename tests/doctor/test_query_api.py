@@ -16,6 +16,7 @@ from heliograph.doctor.query_api import QueryApi, QueryError
 from servers import serving_in_thread
 
 PATHS: list[str] = []
+AUTHORIZATION: list[str | None] = []
 
 
 @contextmanager
@@ -25,8 +26,11 @@ def serving(status: int, media_type: str, *parts: bytes, pause: threading.Event 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             PATHS.append(self.path)
+            AUTHORIZATION.append(self.headers["Authorization"])
             self.send_response(status)
             self.send_header("Content-Type", media_type)
+            if status == 302:
+                self.send_header("Location", "/elsewhere")
             self.end_headers()
             with suppress(OSError):  # a client that has enough closes the connection
                 for part in parts:
@@ -60,6 +64,23 @@ def test_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert PATHS[-1] == "/api?query=a%3D%22b%22"
 
 
+def test_credentials() -> None:
+    """User and password of the URL are sent as Basic authentication, and headers as they are. Neither follows a redirect."""
+    with serving(200, "application/json", b"1") as url:
+        named = url.replace("http://", "http://me:p%40ss@")
+        assert (get(named), AUTHORIZATION[-1]) == (1, "Basic bWU6cEBzcw==")
+        assert QueryApi(named, {"authorization": "Bearer canary"}).get("/api", {}) == 1
+        assert AUTHORIZATION[-1] == "Bearer canary"
+        assert (get(url), AUTHORIZATION[-1]) == (1, None)
+    with serving(302, "text/html") as url:
+        with pytest.raises(QueryError, match=r"^HTTP 302$"):
+            get(url.replace("http://", "http://me:canary@"))
+        assert PATHS[-1].startswith("/api")
+        with pytest.raises(QueryError):  # an endless one
+            get(url)
+        assert PATHS[-1] == "/elsewhere"
+
+
 def test_errors() -> None:
     """The message has no text of the server."""
     with serving(401, "text/plain", b"canary") as url, pytest.raises(QueryError, match=r"^HTTP 401$"):
@@ -69,6 +90,8 @@ def test_errors() -> None:
     for url in ("localhost:9428", "http://", "ftp://localhost"):
         with pytest.raises(QueryError, match="has to begin with http"):
             get(url)
+    with pytest.raises(QueryError, match="the URL cannot be used"):
+        get("http://[::1")
     with pytest.raises(QueryError, match=r"^InvalidURL$"):
         get("http://me:canary@localhost:x")
 

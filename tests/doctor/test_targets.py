@@ -54,7 +54,7 @@ ALL = [("traces",), ("metrics",), ("logs",)]
     ("environ", "expected"),
     [
         ({"OTEL_SDK_DISABLED": "true"}, [("H003", "environment")]),
-        ({"OTEL_CONFIG_FILE": "otel.yaml"}, [("H004", "environment")]),
+        ({"OTEL_CONFIG_FILE": "missing.yaml"}, [("H004", "environment"), ("H002", "environment")]),
         (
             {f"OTEL_{name}_EXPORTER": "none" for name in ("TRACES", "METRICS", "LOGS")},
             [("H006", "traces"), ("H006", "metrics"), ("H006", "logs"), ("H005", "environment")],
@@ -86,3 +86,96 @@ def test_outbox_reads_the_environment_itself(tmp_path: Path) -> None:
 
     assert ids(environ) == []
     assert ids(environ, outbox=tmp_path) == [("H002", "logs"), ("H002", "logs")]
+
+
+FILE = """
+file_format: "1.0"
+tracer_provider:
+  processors:
+  - batch:
+      exporter:
+        otlp_http:
+          endpoint: https://traces:4318/v1/traces
+          headers:
+          - {name: authorization, value: "${TOKEN}"}
+          headers_list: "authorization=old,x-team=a b"
+          compression: gzip
+  - simple:
+      exporter:
+        otlp_grpc: {endpoint: "http://traces:4317", tls: {insecure: true}}
+logger_provider:
+  processors:
+  - batch: {exporter: {otlp_http: {}}}
+meter_provider:
+  readers:
+  - pull: {exporter: {prometheus/development: {}}}
+"""
+
+
+def file(folder: Path, text: str) -> str:
+    """Write a file of OpenTelemetry's declarative configuration, and return its path."""
+    path = folder / "otel.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_endpoints_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All exporters of a signal are tested. An endpoint that the file does not set is that of the environment."""
+    monkeypatch.setenv("TOKEN", "Bearer canary")
+    path = file(tmp_path, FILE)
+    environ = {
+        "OTEL_CONFIG_FILE": path,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://other:4318",
+        "OTEL_LOGS_EXPORTER": "none",
+    }
+
+    targets, found = find_targets(environ, Settings())
+
+    assert [(t.signal.value, t.destination.protocol.value, t.destination.url, t.source) for t in targets] == [
+        ("traces", "http/protobuf", "https://traces:4318/v1/traces", path),
+        ("traces", "grpc", "http://traces:4317", path),
+        ("logs", "http/protobuf", "http://other:4318/v1/logs", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    ]
+    assert dict(targets[0].destination.headers) == {"authorization": "Bearer canary", "x-team": "a b"}
+    assert targets[0].destination.gzip
+    assert not targets[1].destination.headers
+    assert [(each.kind.id, each.subject, each.kind.is_problem) for each in found] == [
+        ("H004", "environment", False),
+        ("H007", "metrics", False),
+    ]
+    assert found[1].detail == f"{path} names prometheus_development"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("disabled: true", [("H003", "environment")]),
+        ("", [("H006", "traces"), ("H006", "metrics"), ("H006", "logs"), ("H005", "environment")]),
+        (
+            "tracer_provider: {sampler: {always_off: }, processors: [{simple: {exporter: {my_exporter: }}}]}",
+            [("H012", "traces"), ("H007", "traces"), ("H006", "metrics"), ("H006", "logs")],
+        ),
+        (
+            "tracer_provider: {sampler: {parent_based: {root: {always_off: }}}, processors: [{simple: {exporter: {console: }}}]}",
+            [("H012", "traces"), ("H007", "traces"), ("H006", "metrics"), ("H006", "logs")],
+        ),
+        (
+            "logger_provider: {processors: [{event_to_span_event_bridge/development: }, {batch: {exporter: {otlp_http: {endpoint: 'logs:4318'}}}}]}",
+            [("H006", "traces"), ("H006", "metrics"), ("H010", "logs")],
+        ),
+        (
+            "logger_provider: {processors: [{batch: {exporter: {otlp_grpc: {compression: zip}}}}]}",
+            [("H006", "traces"), ("H006", "metrics"), ("H002", "logs")],
+        ),
+        ("logger_provider: {processors: [{batch: {exporter: {otlp_grpc: [canary]}}}]}", [("H002", "environment")]),
+        ("logger_provider: {canary", [("H002", "environment")]),
+    ],
+)
+def test_mistakes_in_a_file(text: str, expected: list[tuple[str, str]], tmp_path: Path) -> None:
+    """They have the ids of the same mistakes in variables, and name the file. Nothing of it is quoted."""
+    path = file(tmp_path, f'file_format: "1.0"\n{text}\n')
+    _, found = find_targets({"OTEL_CONFIG_FILE": path}, Settings())
+
+    assert [(each.kind.id, each.subject) for each in found[1:]] == expected
+    assert "canary" not in str(found)
+    assert all(path in each.detail for each in found)

@@ -11,6 +11,25 @@ from servers import serving_in_thread
 
 
 @contextmanager
+def responding_to_credentials() -> Iterator[tuple[str, list[str]]]:
+    """Run a server that has nothing. Yield its URL, and the credentials that it has seen."""
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers["Authorization"])
+            self.send_response(404)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Log nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with serving_in_thread(server):
+        yield f"http://127.0.0.1:{server.server_port}", seen
+
+
+@contextmanager
 def responding(status: int, media_type: str = "text/html", body: str = "<html>Sign in</html>") -> Iterator[str]:
     """Run a server that responds to every request in the same way, and repeats its headers. Yield its URL."""
 

@@ -124,8 +124,10 @@ def test_file_that_disables_telemetry(tmp_path: Path, receiver: Receiver) -> Non
         (None, "otel.yaml' cannot be used: "),
         ("file_format: 7\n", "otel.yaml' cannot be used: "),
         (HEAD + TRACES.replace("otlp_http", "pigeon"), "pigeon"),
+        (HEAD + "tracer_provider: [canary]", "it is not as the schema of OpenTelemetry says at tracer_provider ("),
+        (HEAD + "tracer_provider: {{canary", "it is not YAML (line "),
     ],
-    ids=["missing", "another format", "an unknown exporter"],
+    ids=["missing", "another format", "an unknown exporter", "another schema", "another syntax"],
 )
 def test_file_that_cannot_be_used_is_an_error(tmp_path: Path, content: str | None, problem: str) -> None:
     """It is one line with the file and the reason."""
@@ -138,6 +140,7 @@ def test_file_that_cannot_be_used_is_an_error(tmp_path: Path, content: str | Non
     [found] = ran.only["problems"]
     assert found.startswith("OTEL_CONFIG_FILE: ")
     assert problem in found
+    assert "canary" not in found
 
 
 def test_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

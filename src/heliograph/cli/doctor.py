@@ -7,14 +7,20 @@ import json
 import logging
 import os
 from pathlib import Path
+from typing import Final
 
 import click
 
 from heliograph.cli.datasette_source import DatasetteOptions, start_datasette
 from heliograph.cli.terminal import echo
+from heliograph.delivery.transport.destination import Headers, OtlpProtocol
+from heliograph.delivery.transport.environment import parse_headers
 from heliograph.doctor.backends import BACKENDS
 from heliograph.doctor.examination import Question, StartedDatasette, examine
 from heliograph.semconv import SCOPE
+
+HEADERS_VARIABLE: Final = "HELIOGRAPH_DOCTOR_HEADERS"
+"""The variable for the option ``--arrived-headers``."""
 
 
 @click.command()
@@ -37,6 +43,13 @@ from heliograph.semconv import SCOPE
     metavar="URL",
     help="Ask the backend with this query API if it stored the test record. Can be given several times.",
 )
+@click.option(
+    "--arrived-headers",
+    envvar=HEADERS_VARIABLE,
+    metavar="NAME=VALUE,…",
+    help="The headers for the backend of --arrived, such as authorization=Bearer%20TOKEN: values are percent-encoded. "
+    f"The variable {HEADERS_VARIABLE} keeps them out of the list of processes. They are never shown.",
+)
 @click.option("--backend", type=click.Choice(sorted(BACKENDS)), help="The kind of the backend. Default: found out.")
 @click.option(
     "--timeout",
@@ -53,6 +66,7 @@ def doctor(
     is_datasette: bool,
     plugins_dir: Path | None,
     urls: tuple[str, ...],
+    arrived_headers: str | None,
     backend: str | None,
     timeout: float,
     as_json: bool,
@@ -67,6 +81,9 @@ def doctor(
     """
     if backend is not None and len(urls) != 1:
         raise click.UsageError("--backend is the kind of the one backend that --arrived names")
+    headers = _headers(arrived_headers)
+    if headers and len(urls) > 1:
+        raise click.UsageError("--arrived-headers are for the one backend that --arrived names")
     if not is_datasette and (config or plugins_dir):
         raise click.UsageError("CONFIG and --plugins-dir are for --datasette")
     # Otherwise gRPC writes its own lines about failed handshakes; the findings say it once.
@@ -74,7 +91,7 @@ def doctor(
     for name in (SCOPE, "opentelemetry"):
         logging.getLogger(name).addHandler(logging.NullHandler())
     report = examine(
-        questions=[Question(url=url, backend=backend, timeout_seconds=timeout) for url in urls],
+        questions=[Question(url=url, backend=backend, timeout_seconds=timeout, headers=headers) for url in urls],
         datasette=_started(DatasetteOptions(plugins_dir=plugins_dir, config=config)) if is_datasette else None,
     )
     if as_json:
@@ -84,6 +101,13 @@ def doctor(
             echo(line)
     if not report.is_well:
         raise SystemExit(1)
+
+
+def _headers(text: str | None) -> Headers:
+    try:
+        return parse_headers(text, OtlpProtocol.HTTP) if text else Headers()
+    except ValueError as error:
+        raise click.UsageError(f"--arrived-headers: {error}") from error
 
 
 def _started(options: DatasetteOptions) -> StartedDatasette:

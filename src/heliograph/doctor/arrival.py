@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -36,7 +36,13 @@ class Arrival:
 
 
 def ask_backend(
-    url: str, record: TestRecord, accepted: Collection[TelemetrySignal], *, name: str | None, timeout_seconds: float
+    url: str,
+    record: TestRecord,
+    accepted: Collection[TelemetrySignal],
+    *,
+    name: str | None,
+    timeout_seconds: float,
+    headers: Mapping[str, str] | None = None,
 ) -> Arrival:
     """Ask a backend for the test record, until it is stored or the time is over.
 
@@ -46,11 +52,12 @@ def ask_backend(
         accepted: The signals that were accepted by their endpoints.
         name: The kind of backend; `None` to find it out.
         timeout_seconds: The longest wait.
+        headers: The headers of each question, with the credentials.
     """
     deadline = time.monotonic() + timeout_seconds
     shown = shown_endpoint(url)
     try:
-        get = QueryApi(url).get
+        get = QueryApi(url, headers).get
         backend = BACKENDS[name] if name else _recognized(get, deadline)
     except QueryError as error:
         return _arrival(shown, "", findings.NO_QUERY_API, str(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID
@@ -54,11 +54,13 @@ class Question:
         url: The base URL of its query API.
         backend: The kind of backend; `None` to find it out.
         timeout_seconds: The longest time to wait for the record.
+        headers: The headers of each question, with the credentials.
     """
 
     url: str
     backend: str | None = None
     timeout_seconds: float = 30.0
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,14 @@ def examine(
     tests = _with_signals_compared([_send(target, record) for target in targets])
     accepted = {test.target.signal for test in tests if test.finding is None}
     arrivals = [
-        ask_backend(each.url, record, accepted, name=each.backend, timeout_seconds=each.timeout_seconds)
+        ask_backend(
+            each.url,
+            record,
+            accepted,
+            name=each.backend,
+            timeout_seconds=each.timeout_seconds,
+            headers=each.headers,
+        )
         for each in questions
     ]
     outcomes = [*(test.finding for test in tests), *(arrival.finding for arrival in arrivals)]

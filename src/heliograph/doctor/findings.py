@@ -57,8 +57,9 @@ DISABLED: Final = Kind(
 CONFIG_FILE: Final = Kind(
     id="H004",
     title="A configuration file decides",
-    fix="With OTEL_CONFIG_FILE, other OTEL_* variables have no effect. The doctor does not read the endpoints in that file: run it with "
-    "the same endpoints in OTEL_EXPORTER_OTLP_ENDPOINT, and without OTEL_CONFIG_FILE.",
+    fix="The endpoints in the file of OTEL_CONFIG_FILE are tested. Other OTEL_* variables have an effect only where the file refers to "
+    "them, or does not set an endpoint or headers.",
+    is_problem=False,
 )
 NOTHING_TESTED: Final = Kind(
     id="H005",

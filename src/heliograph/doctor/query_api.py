@@ -1,7 +1,11 @@
-"""Asks the query API of a backend over HTTP. Answers are bounded in size and time."""
+"""Asks the query API of a backend over HTTP. Answers are bounded in size and time.
+
+Credentials are headers, or user and password in the URL. They go to the host of the URL alone: with them, no redirect is followed.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 import urllib.error
@@ -28,19 +32,25 @@ class QueryApi:
     """The query API of a backend.
 
     Args:
-        url: The base URL.
+        url: The base URL. User and password in it are sent as Basic authentication.
+        headers: Further headers of each request.
 
     Raises:
         QueryError: The URL cannot be used.
     """
 
-    def __init__(self, url: str) -> None:
-        if scheme_of(url) is None or not urllib.parse.urlsplit(url).hostname:
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+        try:
+            parts = urllib.parse.urlsplit(url)
+        except ValueError as error:  # such as an address in one bracket
+            raise QueryError("the URL cannot be used") from error
+        if scheme_of(url) is None or not parts.hostname:
             raise QueryError("the URL has to begin with http:// or https://, and to name a host")
-        self._url = url.partition("?")[0].rstrip("/")
+        self._url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+        self._headers = {**_basic_authentication(parts), **(headers or {})}
         # A proxy of the environment is none for this host: its loopback address would be the proxy's own.
         proxies = urllib.request.ProxyHandler({}) if other_host(url) is None else urllib.request.ProxyHandler()
-        self._opener = urllib.request.build_opener(proxies)
+        self._opener = urllib.request.build_opener(proxies, *([_NoRedirects()] if self._headers else []))
 
     def get(self, path: str, query: Mapping[str, str]) -> Any:
         """Return the JSON of an answer: `None` for status 404 and for other texts, and a list for lines of JSON.
@@ -50,7 +60,8 @@ class QueryApi:
         """
         url = f"{self._url}{path}?{urllib.parse.urlencode(query)}"
         try:
-            with self._opener.open(url, timeout=TIMEOUT_SECONDS) as response:
+            request = urllib.request.Request(url, headers=self._headers)  # noqa: S310 — the scheme was checked
+            with self._opener.open(request, timeout=TIMEOUT_SECONDS) as response:
                 return _parsed(_read(response), response.headers.get_content_type())
         except urllib.error.HTTPError as error:
             error.close()
@@ -60,6 +71,20 @@ class QueryApi:
         except (OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None)
             raise QueryError(str(reason) if isinstance(reason, OSError) else type(error).__name__) from error
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for an error."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Return no request."""
+
+
+def _basic_authentication(parts: urllib.parse.SplitResult) -> dict[str, str]:
+    if parts.username is None:
+        return {}
+    pair = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
+    return {"authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
 def _read(response: Any) -> bytes:

@@ -12,6 +12,7 @@ from heliograph.delivery.transport.endpoint import scheme_of
 from heliograph.delivery.transport.environment import destination_from_env
 from heliograph.delivery.transport.explain import explain_endpoint
 from heliograph.doctor import findings
+from heliograph.doctor.config_file import ConfigFile, DeclaredExporter
 from heliograph.doctor.findings import Finding
 from heliograph.errors import SettingsError
 from heliograph.sdk.explained import endpoint_of, endpoint_problem
@@ -34,7 +35,7 @@ class Target:
     Attributes:
         signal: The signal.
         destination: The endpoint.
-        source: The variable that names the endpoint, or ``default``.
+        source: The variable or the file that names the endpoint, or ``default``.
     """
 
     signal: TelemetrySignal
@@ -46,8 +47,8 @@ def find_targets(environ: Mapping[str, str], settings: Settings) -> tuple[list[T
     """Return the endpoints that telemetry is exported to over OTLP, and the findings about the environment."""
     if is_disabled(environ):
         return [], [Finding(kind=findings.DISABLED, subject=ENVIRONMENT, detail="OTEL_SDK_DISABLED is true")]
-    if environ.get(CONFIG_FILE):
-        return [], [Finding(kind=findings.CONFIG_FILE, subject=ENVIRONMENT, detail=f"{CONFIG_FILE} is set")]
+    if path := environ.get(CONFIG_FILE):
+        return _find_targets_in_file(path, environ)
     targets: list[Target] = []
     found = list(_sampler_findings(environ))
     for signal in TelemetrySignal:
@@ -61,6 +62,61 @@ def find_targets(environ: Mapping[str, str], settings: Settings) -> tuple[list[T
     if not targets and not any(each.kind.is_problem for each in found):
         found.append(Finding(kind=findings.NOTHING_TESTED, subject=ENVIRONMENT, detail="no signal is exported by OTLP"))
     return targets, found
+
+
+def _find_targets_in_file(path: str, environ: Mapping[str, str]) -> tuple[list[Target], list[Finding]]:
+    found = [Finding(kind=findings.CONFIG_FILE, subject=ENVIRONMENT, detail=f"{CONFIG_FILE} is {path}")]
+    try:
+        file = ConfigFile.load(path)
+    except SettingsError as error:
+        wrong = [Finding(kind=findings.WRONG_VARIABLE, subject=ENVIRONMENT, detail=each) for each in error.problems]
+        return [], found + wrong
+    if file.is_disabled:
+        return [], [*found, Finding(kind=findings.DISABLED, subject=ENVIRONMENT, detail=f"{path} says disabled: true")]
+    targets = []
+    if file.samples_nothing:
+        subject = TelemetrySignal.TRACES.value
+        found.append(Finding(kind=findings.NOT_SAMPLED, subject=subject, detail=f"the sampler in {path} is always_off"))
+    for signal in TelemetrySignal:
+        exporters = [each for each in file.exporters if each.signal is signal]
+        if not exporters:
+            detail = f"{path} has no exporter for it"
+            found.append(Finding(kind=findings.NOT_EXPORTED, subject=signal.value, detail=detail))
+        for exporter in exporters:
+            target, problems = _declared_target(exporter, path, environ)
+            targets += [target] if target else []
+            found += problems
+    if not targets and not any(each.kind.is_problem for each in found):
+        found.append(
+            Finding(kind=findings.NOTHING_TESTED, subject=ENVIRONMENT, detail=f"{path} exports nothing by OTLP")
+        )
+    return targets, found
+
+
+def _declared_target(
+    exporter: DeclaredExporter, path: str, environ: Mapping[str, str]
+) -> tuple[Target | None, list[Finding]]:
+    """Return the endpoint of an exporter in the file; `None` with the findings if it cannot be used, or is no OTLP."""
+    signal = exporter.signal
+    if exporter.variables is None:
+        detail = f"{path} names {exporter.name}"
+        return None, [Finding(kind=findings.NOT_OTLP_EXPORTER, subject=signal.value, detail=detail)]
+    read = {**_without_timeouts(environ), **exporter.variables}
+    variable, endpoint = endpoint_of(signal, read)
+    source = path if variable in exporter.variables else variable if endpoint else "default"
+    try:
+        destination = destination_from_env(read, allow_plaintext=True, signal=signal.value)
+    except SettingsError as error:
+        in_file = (
+            f"{path}, {exporter.name}: {problem.partition(': ')[2]}"
+            if problem.partition(": ")[0] in exporter.variables
+            else problem
+            for problem in error.problems
+        )
+        is_without_scheme = endpoint is not None and scheme_of(endpoint) is None
+        kind = findings.NO_SCHEME if is_without_scheme and exporter.name == "otlp_http" else findings.WRONG_VARIABLE
+        return None, [Finding(kind=kind, subject=signal.value, detail=each) for each in in_file]
+    return Target(signal=signal, destination=destination, source=source), []
 
 
 def _sampler_findings(environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -108,9 +164,13 @@ def _as_the_exporter_reads(signal: TelemetrySignal, exporter: EntryPoint, enviro
 
     Without its timeouts: the exporters read seconds, and the outbox milliseconds, as the specification says.
     """
-    read = {name: value for name, value in environ.items() if not name.endswith("_TIMEOUT")}
+    read = _without_timeouts(environ)
     read[f"OTEL_EXPORTER_OTLP_{signal.value.upper()}_PROTOCOL"] = _PROTOCOLS[exporter.name]
     return read
+
+
+def _without_timeouts(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if not name.endswith("_TIMEOUT")}
 
 
 def _problem(signal: TelemetrySignal, problem: str, variable: str, endpoint: str | None) -> Finding:

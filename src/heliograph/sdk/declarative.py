@@ -9,11 +9,13 @@ The providers belong to the SDK, which shuts them down when the interpreter exit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry.metrics import NoOpMeterProvider, set_meter_provider
 from opentelemetry.trace import NoOpTracerProvider, set_tracer_provider
+from yaml.error import Mark, MarkedYAMLError
 
 from heliograph.errors import SettingsError
 from heliograph.sdk.exporters import TelemetrySignal
@@ -27,6 +29,9 @@ _FIELDS: Final[Mapping[TelemetrySignal, str]] = {
     TelemetrySignal.LOGS: "logger_provider",
     TelemetrySignal.METRICS: "meter_provider",
 }
+
+_PLACE: Final = re.compile(r"\(at ([\w/> -]+)\)\s*$")
+"""The place in the file, at the end of a message about its schema."""
 
 _DISABLE: Final[Mapping[TelemetrySignal, Callable[[], None]]] = {
     TelemetrySignal.TRACES: lambda: set_tracer_provider(NoOpTracerProvider()),
@@ -45,14 +50,10 @@ def set_up_from_file(path: str, missing: Collection[TelemetrySignal]) -> None:
     Raises:
         SettingsError: The package is not installed, or the file cannot be read or used.
     """
+    config = load_file(path)
+    from opentelemetry.configuration import configure_sdk  # here, because few programs have it
+
     try:
-        from opentelemetry.configuration import configure_sdk, load_config_file  # here, because few programs have it
-    except ImportError as error:
-        raise SettingsError(
-            [f"{CONFIG_FILE}: install {PACKAGE} (pip install {PACKAGE}), or remove the variable ({error})"]
-        ) from error
-    try:
-        config = load_config_file(path)
         for signal in _FIELDS.keys() - missing:
             setattr(config, _FIELDS[signal], None)
         configure_sdk(config)
@@ -61,3 +62,35 @@ def set_up_from_file(path: str, missing: Collection[TelemetrySignal]) -> None:
                 _DISABLE[signal]()
     except Exception as error:  # the components that the file names may raise anything
         raise SettingsError([f"{CONFIG_FILE}: {path!r} cannot be used: {error}"]) from error
+
+
+def load_file(path: str) -> Any:
+    """Return the content of the file, with the variables that it refers to, as the package models it. Nothing is set up.
+
+    Raises:
+        SettingsError: The package is not installed, or the file cannot be read. The message has no value of the file, which may be
+            a credential.
+    """
+    try:
+        from opentelemetry.configuration import load_config_file  # here, because few programs have it
+    except ImportError as error:
+        raise SettingsError(
+            [f"{CONFIG_FILE}: install {PACKAGE} (pip install {PACKAGE}), or remove the variable ({error})"]
+        ) from error
+    try:
+        return load_config_file(path)
+    except Exception as error:  # the package documents one type, and a file may be anything
+        raise SettingsError([f"{CONFIG_FILE}: {path!r} cannot be used: {_without_values(error)}"]) from error
+
+
+def _without_values(error: Exception) -> str:
+    """Return the message of an error about the file. Messages of parsers quote the file, so their place is named instead."""
+    match error.__cause__:
+        case MarkedYAMLError(problem_mark=Mark() as mark):
+            return f"it is not YAML (line {mark.line + 1}, column {mark.column + 1})"
+        case None if not _PLACE.search(str(error)):
+            return str(error)
+        case cause:
+            place = _PLACE.search(str(error))
+            where = f" at {place[1]}" if place else ""
+            return f"it is not as the schema of OpenTelemetry says{where} ({type(cause or error).__name__})"

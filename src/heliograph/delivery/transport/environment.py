@@ -128,7 +128,7 @@ def _read_destination(variables: _OtlpVariables) -> Destination | None:
     protocol = variables.parse("PROTOCOL", _parse_protocol, OtlpProtocol.HTTP)
     insecure = variables.parse("INSECURE", _parse_boolean, False)
     url = _read_endpoint(variables, protocol)
-    headers = variables.parse("HEADERS", lambda value: _parse_headers(value, protocol), Headers())
+    headers = variables.parse("HEADERS", lambda value: parse_headers(value, protocol), Headers())
     timeout_seconds = variables.parse("TIMEOUT", _parse_timeout, DEFAULT_TIMEOUT_SECONDS)
     gzip = variables.parse("COMPRESSION", _parse_compression, False)
     ca_file = variables.parse("CERTIFICATE", lambda value: _parse_ca(value, protocol), None)
@@ -235,7 +235,7 @@ def _parse_timeout(value: str) -> float:
     return min(millis / 1000, LONGEST_TIMEOUT_SECONDS) if millis else LONGEST_TIMEOUT_SECONDS
 
 
-def _parse_headers(value: str, protocol: OtlpProtocol) -> Headers:
+def parse_headers(value: str, protocol: OtlpProtocol) -> Headers:
     """Parse a list of ``name=value`` whose values are percent-encoded.
 
     An error names the position in the list only: a badly written list may have a credential in any place.
