@@ -111,7 +111,9 @@ Invariants
 Operation, step by step
 =======================
 
-**Emit.** The record is encoded, without a lock. The logger's resource and scope lead to a storage, by a cache.
+**Emit.** The record is encoded, without a lock. If it has nowhere else to go, the logger encodes the arguments of ``emit``
+(`heliograph.delivery.logger`); else the processor encodes the SDK's object. The logger's resource and scope lead to a storage, by a
+cache.
 
 **Append.** Under the writer's lock, the record gets the next sequence, and its frame is written to the segment, the length
 last. From here on it survives the death of the process, since the pages belong to the system. With

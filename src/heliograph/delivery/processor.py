@@ -220,10 +220,23 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         Raises:
             OutboxFull: The outbox is full, and the processor is strict.
         """
-        # Encoded before any lock is taken: threads encode at the same time, and a record that cannot be encoded, because its
-        # attributes raise, disturbs no one.
-        encoded = log_record_field(encode_log_record(log_record.log_record, log_record.dropped_attributes))
-        resource, instrumentation_scope = log_record.resource, log_record.instrumentation_scope
+        encoded = encode_log_record(log_record.log_record, log_record.dropped_attributes)
+        self.append(log_record.resource, log_record.instrumentation_scope, encoded)
+
+    def append(
+        self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None, message: bytes
+    ) -> None:
+        """Store a record that is encoded already. It is encoded before any lock is taken, so that threads do it at the same time.
+
+        Args:
+            resource: The resource of the record's provider.
+            instrumentation_scope: The scope of its logger.
+            message: The `LogRecord` message.
+
+        Raises:
+            OutboxFull: The outbox is full, and the processor is strict.
+        """
+        encoded = log_record_field(message)
         # By identity: to hash a resource costs more than all else here. An id is not used again for another object, since
         # the cached target keeps both alive.
         target = self._targets.get((id(resource), id(instrumentation_scope)))

@@ -15,20 +15,31 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from opentelemetry.context import Context
-from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadWriteLogRecord
+from opentelemetry.sdk._logs import (
+    LoggerProvider,
+    LogRecordProcessor,
+    ReadWriteLogRecord,
+    SynchronousMultiLogRecordProcessor,
+)
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
+from heliograph.delivery.logger import encode_directly
+from heliograph.runtime.deadline import Deadline
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.sdk.export_counts import ExportCounts, run_flush
 from heliograph.sdk.pipelines import Pipeline
 from heliograph.semconv import SCOPE
+from heliograph.telemetry.otel_api import Logger
+
+if TYPE_CHECKING:
+    from heliograph.delivery.processor import OutboxLogRecordProcessor
 
 logger: Final = SafeLogger(SCOPE)
 
@@ -123,13 +134,48 @@ class CountingTracerProvider(_CountingProvider, TracerProvider):
 
 
 class CountingLoggerProvider(_CountingProvider, LoggerProvider):
-    """The SDK's logger provider, with a pipeline that can be replaced."""
+    """The SDK's logger provider, with a pipeline that can be replaced.
+
+    Its loggers encode records straight into the outbox of the pipeline, if no other processor gets them.
+
+    Attributes:
+        only_outbox: The outbox of the pipeline if nothing else gets the records, else `None`.
+    """
 
     kind = "log records"
+    only_outbox: OutboxLogRecordProcessor | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.add_log_record_processor(_CurrentLogRecordProcessors(self))
+        self._processors = _LogRecordProcessors(self)
+        super().__init__(*args, multi_log_record_processor=self._processors, **kwargs)
+
+    def get_logger(
+        self,
+        name: str,
+        version: str | None = None,
+        schema_url: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Logger:
+        """Return a logger: see `opentelemetry.sdk._logs.LoggerProvider.get_logger`."""
+        logger = super().get_logger(name, version, schema_url, attributes)
+        encode_directly(logger, self)
+        return logger
+
+    def note_processors(self) -> None:
+        """Note that the processors have changed."""
+        pipeline = self.pipeline
+        has_others = self._processors.are_added or pipeline is None or len(pipeline.parts) > 1
+        self.only_outbox = None if has_others or pipeline is None or not pipeline.has_outbox else pipeline.parts[0]
+
+    def open(self, pipeline: Pipeline) -> None:
+        """Export by a pipeline from now on."""
+        super().open(pipeline)
+        self.note_processors()
+
+    def end(self) -> bool:
+        """Deliver what the pipeline holds, and end it. Return True if everything was delivered."""
+        self.only_outbox = None
+        return super().end()
 
 
 class CountingMeterProvider(_CountingProvider, MeterProvider):
@@ -206,17 +252,50 @@ class _CurrentSpanProcessors(_CurrentPipeline, SpanProcessor):
             part.on_end(span)
 
 
-class _CurrentLogRecordProcessors(_CurrentPipeline, LogRecordProcessor):
-    """Hands log records to the pipeline."""
+class _LogRecordProcessors(SynchronousMultiLogRecordProcessor):
+    """The processors that the program has added, and then the pipeline: a processor may change records before they are exported.
+
+    Attributes:
+        are_added: True if the program has added one.
+    """
+
+    are_added = False
+
+    def __init__(self, provider: CountingLoggerProvider) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._provider = provider
+        self._pipeline = _CurrentPipeline(provider)
+
+    def add_log_record_processor(self, log_record_processor: LogRecordProcessor) -> None:
+        """Add a processor."""
+        super().add_log_record_processor(log_record_processor)
+        self.are_added = True
+        self._provider.note_processors()
+
+    def enabled(self, **_: Any) -> bool:
+        """Return True: what is emitted without a pipeline is counted."""
+        return True
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Hand over a log record."""
+        super().on_emit(log_record)
         parts = self._provider.parts
         if parts is None:
             self._provider.add_late()
             return
         for part in parts:
             part.on_emit(log_record)
+
+    def shutdown(self) -> None:
+        """End all of them: the program shuts the provider down itself."""
+        super().shutdown()
+        self._pipeline.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush all of them."""
+        deadline = Deadline(timeout_millis)
+        is_flushed = super().force_flush(timeout_millis)
+        return self._pipeline.force_flush(int(deadline.remaining())) and is_flushed
 
 
 OURS: Final = (CountingTracerProvider, CountingLoggerProvider, CountingMeterProvider)

@@ -97,34 +97,71 @@ class BoundedCache(dict[str, T]):
 _headers: Final = BoundedCache(_HeadersOfKey)
 
 
-def put_attributes(parts: list[bytes], attributes: Mapping[str, object]) -> None:
-    """Append the fields of a log record's attributes to `parts`."""
+class NotCleanError(ValueError):
+    """The SDK would change or drop an attribute."""
+
+
+def put_attributes(parts: list[bytes], attributes: Mapping[str, object], *, only_clean: bool = False) -> None:
+    """Append the fields of a log record's attributes to `parts`.
+
+    Args:
+        parts: The fields.
+        attributes: The attributes. Any value is accepted.
+        only_clean: True to accept only attributes that `BoundedAttributes`, the SDK's class, takes as they are.
+
+    Raises:
+        NotCleanError: An attribute is not accepted. `parts` may have fields of those before it.
+    """
+    if only_clean and "" in attributes:
+        raise NotCleanError
     begin, pairs = len(parts), items_of(attributes)
     # Almost no text has lone surrogates, so the first try does not look for them.
     try:
-        _put_pairs(parts, pairs, str.encode)
+        _put_pairs(parts, pairs, str.encode, only_clean=only_clean)
     except UnicodeEncodeError:  # in a text or in a key
         del parts[begin:]
-        _put_pairs(parts, pairs, utf8)
+        _put_pairs(parts, pairs, utf8, only_clean=only_clean)
 
 
-def _put_pairs(parts: list[bytes], pairs: Iterable[tuple[object, object]], encode_text: Callable[[Any], bytes]) -> None:
+def _put_pairs(
+    parts: list[bytes],
+    pairs: Iterable[tuple[object, object]],
+    encode_text: Callable[[Any], bytes],
+    *,
+    only_clean: bool,
+) -> None:
     put = parts.append
     for key, value in pairs:
         kind = type(key)
         # Keys of these two classes are equal exactly if their texts are. Another subclass of `str` may define equality by
         # itself, and would find or replace the headers of other keys.
-        headers = _headers[key] if kind is str or kind is AttributeName else _HeadersOfKey(key)  # type: ignore[index]
+        if kind is str or kind is AttributeName:
+            headers = _headers[key]  # type: ignore[index]
+        elif only_clean:
+            raise NotCleanError
+        else:
+            headers = _HeadersOfKey(key)
         kind = type(value)
         if kind is str:
             data = encode_text(value)
             put(headers[len(data)])
             put(data)
+            continue
+        encode = SCALAR_ENCODERS.get(kind)
+        if encode is not None:
+            message = encode(value)
+        elif only_clean and not _is_clean(value):
+            raise NotCleanError
         else:
-            encode = SCALAR_ENCODERS.get(kind)
-            message = encode(value) if encode is not None else ValueEncoder(ATTRIBUTE_LEVELS).message(value)
-            put(headers[~len(message)])
-            put(message)
+            message = ValueEncoder(ATTRIBUTE_LEVELS).message(value)
+        put(headers[~len(message)])
+        put(message)
+
+
+def _is_clean(value: object) -> bool:
+    """Return True for a list or a tuple of scalars. The SDK may read anything else that is no scalar in its own way."""
+    kind = type(value)
+    return (kind is list or kind is tuple) and all(type(item) in SCALAR_ENCODERS for item in value)  # type: ignore[attr-defined]
 
 
 def items_of(attributes: Mapping[str, object]) -> Iterable[tuple[object, object]]:

@@ -59,31 +59,74 @@ def encode_log_record(record: LogRecord, dropped_attributes_count: int = 0) -> b
         record: A record of the OpenTelemetry API, such as the SDK's `ReadWriteLogRecord.log_record`.
         dropped_attributes_count: The number of attributes that the SDK dropped (`ReadWriteLogRecord.dropped_attributes`).
     """
-    # Fields are in the order of their numbers, as protobuf's library writes them: so the bytes can be compared.
-    body, event_name = any_value(record.body, BODY_LEVELS), record.event_name
-    parts = [
-        fixed_field(_pack_fixed64, _TIME_UNIX_NANO, record.timestamp),
-        _severity(record.severity_number),
-        b"" if record.severity_text is None else text_field(_SEVERITY_TEXT, record.severity_text),
-        _BODY,
-        VARINTS[len(body)],
-        body,
-    ]
+    attributes: list[bytes] = []
     if record.attributes is not None:
-        put_attributes(parts, record.attributes)
+        put_attributes(attributes, record.attributes)
     if dropped_attributes_count > 0:
-        parts += _DROPPED_ATTRIBUTES_COUNT, VARINTS[min(dropped_attributes_count, _UINT32_MAX)]
-    if record.trace_id or record.span_id or record.trace_flags:
-        parts += (
-            fixed_field(_pack_fixed32, _FLAGS, record.trace_flags),
-            identifier_field(_TRACE_ID, record.trace_id, 16),
-            identifier_field(_SPAN_ID, record.span_id, 8),
-        )
-    parts += (
-        fixed_field(_pack_fixed64, _OBSERVED_TIME_UNIX_NANO, record.observed_timestamp),
-        _event_name_fields[event_name] if type(event_name) is str else _event_name_field(event_name),
+        attributes += _DROPPED_ATTRIBUTES_COUNT, VARINTS[min(dropped_attributes_count, _UINT32_MAX)]
+    return encode_fields(
+        record.timestamp,
+        record.severity_number,
+        record.severity_text,
+        record.body,
+        attributes,
+        encode_trace(record.trace_id, record.span_id, record.trace_flags),
+        record.observed_timestamp,
+        record.event_name,
     )
-    return b"".join(parts)
+
+
+def encode_fields(  # noqa: PLR0917 — the fields of a log record; keywords would cost as much as two of them
+    timestamp: int | None,
+    severity_number: object,
+    severity_text: str | None,
+    body: object,
+    attributes: Iterable[bytes],
+    trace: bytes,
+    observed_timestamp: int | None,
+    event_name: str | None,
+) -> bytes:
+    """Return the `LogRecord` message with these fields.
+
+    Args:
+        timestamp: The time in nanoseconds.
+        severity_number: A member of `SeverityNumber`. Anything else is omitted.
+        severity_text: The severity's name.
+        body: Any value.
+        attributes: The fields of the attributes, from `put_attributes`, and of the number of those that were dropped.
+        trace: The fields of the span, from `encode_trace`.
+        observed_timestamp: The time in nanoseconds.
+        event_name: The event's name.
+    """
+    # Fields are in the order of their numbers, as protobuf's library writes them: so the bytes can be compared.
+    message = any_value(body, BODY_LEVELS)
+    return b"".join(
+        (
+            fixed_field(_pack_fixed64, _TIME_UNIX_NANO, timestamp),
+            _severity(severity_number),
+            b"" if severity_text is None else text_field(_SEVERITY_TEXT, severity_text),
+            _BODY,
+            VARINTS[len(message)],
+            message,
+            *attributes,
+            trace,
+            fixed_field(_pack_fixed64, _OBSERVED_TIME_UNIX_NANO, observed_timestamp),
+            _event_name_fields[event_name] if type(event_name) is str else _event_name_field(event_name),
+        )
+    )
+
+
+def encode_trace(trace_id: int, span_id: int, trace_flags: int) -> bytes:
+    """Return the fields of a log record that name its span. They are empty if there is none."""
+    if not (trace_id or span_id or trace_flags):
+        return b""
+    return b"".join(
+        (
+            fixed_field(_pack_fixed32, _FLAGS, trace_flags),
+            identifier_field(_TRACE_ID, trace_id, 16),
+            identifier_field(_SPAN_ID, span_id, 8),
+        )
+    )
 
 
 def encode_resource(attributes: Mapping[str, object] | None) -> bytes:
