@@ -254,7 +254,7 @@ class Editing(LogRecordProcessor):
 
 
 def test_processors_that_are_added_come_before_the_outbox() -> None:
-    """Also for loggers that exist already. The provider flushes them and shuts them down."""
+    """A logger that exists already notices them. The provider flushes them and shuts them down."""
     provider, outbox = direct()
     logger = provider.get_logger("tests")
     logger.emit(body="first")
@@ -283,7 +283,7 @@ def test_pipeline_without_an_outbox_gets_objects() -> None:
 
 
 def test_record_without_a_pipeline_is_counted_as_late() -> None:
-    """Before the first pipeline, and after the end of one."""
+    """The flush reports it."""
     provider, outbox = direct()
     logger = provider.get_logger("tests")
     provider.end()

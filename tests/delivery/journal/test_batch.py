@@ -17,7 +17,7 @@ from heliograph.delivery.encoding.log_records import (
     encode_scope,
     log_record_field,
 )
-from heliograph.delivery.journal.batch import Entry, decode_record, to_request
+from heliograph.delivery.journal.batch import Entries, Entry, decode_record, to_request
 from heliograph.delivery.journal.frames import Header, Scope
 
 SCOPES = [
@@ -48,6 +48,37 @@ def test_request_has_all_records_in_order_under_their_scopes(scopes: list[Scope]
     ]
     assert found == [(scope.scope, scope.schema_url, f"r{number}") for number, scope in enumerate(scopes)]
     assert len(resource_logs.scope_logs) == 1 + sum(one != other for one, other in itertools.pairwise(scopes))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from(SCOPES), st.integers(0, 3)), max_size=6),
+    st.slices(12),
+)
+def test_entries_are_a_sequence_of_records(runs: list[tuple[int, Scope, int]], part: slice) -> None:
+    """Their sequences may have gaps."""
+    entries, expected, sequence = Entries(), [], 1
+    for gap, scope, count in runs:
+        sequence += gap
+        encoded = [b"%d" % number for number in range(sequence, sequence + count)]
+        entries.extend(sequence, scope, encoded)
+        expected += [Entry(sequence + number, scope, each) for number, each in enumerate(encoded)]
+        sequence += count
+
+    assert list(entries) == expected
+    assert len(entries) == len(expected)
+    assert [entries[-number] for number in range(1, len(expected) + 1)] == expected[::-1]
+    assert list(entries[part]) == expected[part]
+    assert Entries.of(expected) == entries
+    assert Entries.of(entries) is entries
+    assert entries != expected
+    assert [(scope, each) for scope, group in entries.by_scope() for each in group] == [
+        (entry.scope, entry.encoded) for entry in expected
+    ]
+
+
+def test_record_that_is_not_there_is_no_record() -> None:
+    with pytest.raises(IndexError):
+        Entries()[0]
 
 
 def test_age_is_the_time_since_the_record_was_observed() -> None:

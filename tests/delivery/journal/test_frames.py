@@ -26,6 +26,7 @@ from heliograph.delivery.journal.frames import (
     load_scope,
     next_frame,
     read_frames,
+    read_run,
 )
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -159,6 +160,45 @@ def test_frame_with_any_flipped_bit_is_not_read() -> None:
             b"",
         ):  # at the end of the buffer, a length that is too large adds nothing to the checksum
             assert list(read_frames(bytes(damaged) + following, 0)) == []
+
+
+RUN = [frame(number, content=b"record %d" % number) for number in range(5, 9)]
+
+
+def run_of(buffer: bytes, **limits: int) -> tuple[list[bytes], int]:
+    limits = {"max_bytes": 1000, "max_records": 1000, **limits}
+    return read_run(buffer, 3, 5, 0, max_bytes=limits["max_bytes"], max_records=limits["max_records"])
+
+
+def test_run_has_the_contents_of_records() -> None:
+    """Zeros or a part of a frame may follow."""
+    contents = [b"record %d" % number for number in range(5, 9)]
+    for behind in (b"", bytes(40), frame(9)[:-1]):
+        assert run_of(b"abc" + b"".join(RUN) + behind) == (contents, 3 + len(b"".join(RUN)))
+
+
+@pytest.mark.parametrize(
+    "other", [frame(8), frame(6), frame(7, kind=SCOPE), frame(7, scope_number=1), frame(7)[:-1] + b"?"], ids=range(5)
+)
+def test_run_ends_before_any_other_frame(other: bytes) -> None:
+    """Another frame has a sequence that is not the next, another kind or scope, or damage."""
+    found, end = run_of(b"abc" + b"".join([*RUN[:2], other, RUN[3]]))
+    assert (found, end) == ([b"record 5", b"record 6"], 3 + len(b"".join(RUN[:2])))
+
+
+@pytest.mark.parametrize(
+    ("limits", "count"), [({"max_bytes": 9}, 2), ({"max_bytes": 8}, 1), ({"max_bytes": 0}, 0), ({"max_records": 3}, 3)]
+)
+def test_run_ends_at_the_limits(limits: dict[str, int], count: int) -> None:
+    """The record that exceeds the number of bytes is the last."""
+    assert len(run_of(b"abc" + b"".join(RUN), **limits)[0]) == count
+
+
+def test_no_bit_of_a_run_can_flip() -> None:
+    for bit in range(8 * len(RUN[0])):
+        damaged = bytearray(b"abc" + b"".join(RUN))
+        damaged[3 + bit // 8] ^= 1 << bit % 8
+        assert run_of(bytes(damaged)) == ([], 3)
 
 
 def test_frame_that_is_cut_off_is_not_read() -> None:

@@ -159,15 +159,16 @@ def join_request(
         groups: For each scope its message from `encode_scope`, its schema URL, and its records from `log_record_field`.
     """
     parts: list[Buffer] = [_RESOURCE, VARINTS[len(resource)], resource]
-    for group in groups:
-        parts += _scope_logs(*group)
-    parts.append(text_field(_SCHEMA_URL, resource_schema_url))
-    return b"".join((_RESOURCE_LOGS, VARINTS[sum(map(len, parts))], *parts))
-
-
-def _scope_logs(scope: Buffer, schema_url: str, records: Sequence[Buffer]) -> list[Buffer]:
-    content = [_SCOPE, VARINTS[len(scope)], scope, *records, text_field(_SCHEMA_URL, schema_url)]
-    return [_SCOPE_LOGS, VARINTS[sum(map(len, content))], *content]
+    size = sum(map(len, parts))
+    for scope, schema_url, records in groups:
+        head, tail = (_SCOPE, VARINTS[len(scope)], scope), text_field(_SCHEMA_URL, schema_url)
+        content_size = sum(map(len, head)) + sum(map(len, records)) + len(tail)
+        size += len(_SCOPE_LOGS) + len(VARINTS[content_size]) + content_size
+        parts += _SCOPE_LOGS, VARINTS[content_size], *head
+        parts += records
+        parts.append(tail)
+    end = text_field(_SCHEMA_URL, resource_schema_url)
+    return b"".join((_RESOURCE_LOGS, VARINTS[size + len(end)], *parts, end))
 
 
 def _severity(severity: object) -> bytes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, overload
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ScopeLogs
 
@@ -39,6 +40,85 @@ class Entry(NamedTuple):
         return max(0.0, time.time() - made_at / 1e9) if made_at else 0.0
 
 
+class _Run(NamedTuple):
+    """Records of one scope whose sequences have no gap.
+
+    Attributes:
+        start: The index of the first one among all records.
+        sequence: The sequence of the first one.
+        scope: Their scope.
+    """
+
+    start: int
+    sequence: int
+    scope: Scope
+
+
+class Entries(Sequence[Entry]):
+    """Records in order, as a sequence that makes an `Entry` only of a record that is asked for.
+
+    Most batches are sent as they are, and need none: so nothing is made for each record. Only `extend` changes it.
+    """
+
+    __slots__ = ("_encoded", "_runs")
+
+    def __init__(self) -> None:
+        self._encoded: list[bytes] = []
+        self._runs: list[_Run] = []
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> Entries:
+        """Return these records, without a copy if they are `Entries` already."""
+        if isinstance(entries, Entries):
+            return entries
+        result = cls()
+        for entry in entries:
+            result.extend(entry.sequence, entry.scope, [entry.encoded])
+        return result
+
+    def extend(self, sequence: int, scope: Scope, encoded: Sequence[bytes]) -> None:
+        """Add records of one scope, whose sequences have no gap.
+
+        Args:
+            sequence: The sequence of the first one.
+            scope: Their scope.
+            encoded: The encoded records.
+        """
+        start = len(self._encoded)
+        last = self._runs[-1] if self._runs else None
+        if last is None or last.scope != scope or last.sequence + start - last.start != sequence:
+            self._runs.append(_Run(start, sequence, scope))
+        self._encoded += encoded
+
+    def __len__(self) -> int:
+        return len(self._encoded)
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Entries: ...
+
+    def __getitem__(self, index: int | slice) -> Entry | Entries:
+        if isinstance(index, slice):
+            return Entries.of(self[each] for each in range(*index.indices(len(self))))
+        position = range(len(self))[index]
+        run = self._runs[bisect_right(self._runs, position, key=lambda run: run.start) - 1]
+        return Entry(run.sequence + position - run.start, run.scope, self._encoded[position])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Entries) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it can be extended
+
+    def by_scope(self) -> Iterator[tuple[Scope, list[bytes]]]:
+        """Yield each scope with the encoded records that follow each other in it."""
+        firsts = [next(same) for _, same in groupby(self._runs, key=lambda run: run.scope)]
+        ends = [*(run.start for run in firsts[1:]), len(self)]
+        for run, end in zip(firsts, ends):
+            yield run.scope, self._encoded[run.start : end]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """Records of one segment, in the order of their sequences.
@@ -49,15 +129,12 @@ class Batch:
     """
 
     header: Header
-    entries: tuple[Entry, ...]
+    entries: Entries
 
 
 def to_request(header: Header, entries: Iterable[Entry]) -> bytes:
     """Return the request that sends these records, which all belong to one resource. It is joined from stored bytes."""
-    groups = [
-        (scope.scope, scope.schema_url, [entry.encoded for entry in group])
-        for scope, group in groupby(entries, key=lambda entry: entry.scope)
-    ]
+    groups = [(scope.scope, scope.schema_url, encoded) for scope, encoded in Entries.of(entries).by_scope()]
     return join_request(header.resource, header.schema_url, groups)
 
 

@@ -196,19 +196,58 @@ def dump_frame(sequence: int, kind: int, scope_number: int, content: bytes) -> t
     return _LENGTH.pack(_MIN_PAYLOAD_BYTES + len(content)), checksum + checked + content
 
 
+def read_frame(buffer: bytes, offset: int) -> Frame | None:
+    """Return the frame at an offset; `None` if it is damaged or not whole."""
+    if offset + _HEAD.size > len(buffer):
+        return None
+    length, checksum, sequence, kind, scope_number = _HEAD.unpack_from(buffer, offset)
+    end = offset + _PAYLOAD_OFFSET + length
+    if length < _MIN_PAYLOAD_BYTES or end > len(buffer) or crc32(buffer[offset + _CHECKED_OFFSET : end]) != checksum:
+        return None
+    return sequence, kind, scope_number, buffer[offset + _HEAD.size : end], end
+
+
 def read_frames(buffer: bytes, offset: int) -> Iterator[Frame]:
     """Yield frames from an offset on, up to the first that is damaged or not whole."""
-    while offset + _HEAD.size <= len(buffer):
-        length, checksum, sequence, kind, scope_number = _HEAD.unpack_from(buffer, offset)
+    while (frame := read_frame(buffer, offset)) is not None:
+        yield frame
+        offset = frame[-1]
+
+
+def read_run(
+    buffer: bytes, offset: int, sequence: int, scope_number: int, *, max_bytes: int, max_records: int
+) -> tuple[list[bytes], int]:
+    """Return the contents of the records from an offset on that have the next sequences and the same scope.
+
+    These are almost all frames of a journal. So they are read in one loop, without an object for each, up to any other frame, to damage,
+    or to the limits.
+
+    Args:
+        buffer: A part of a segment.
+        offset: The position of the first frame.
+        sequence: The sequence that it has to have.
+        scope_number: The number of the scope.
+        max_bytes: The size of the contents at which the run ends. The last one may exceed it.
+        max_records: The largest number of records.
+
+    Returns:
+        The contents, and the position behind the last frame.
+    """
+    contents: list[bytes] = []
+    last, unpack = len(buffer) - _HEAD.size, _HEAD.unpack_from
+    for expected in range(sequence, sequence + max_records):
+        if offset > last or max_bytes <= 0:
+            break
+        length, checksum, found, kind, number = unpack(buffer, offset)
         end = offset + _PAYLOAD_OFFSET + length
-        if (
-            length < _MIN_PAYLOAD_BYTES
-            or end > len(buffer)
-            or crc32(buffer[offset + _CHECKED_OFFSET : end]) != checksum
-        ):
-            return
-        yield sequence, kind, scope_number, buffer[offset + _HEAD.size : end], end
+        checked = buffer[offset + _CHECKED_OFFSET : end]
+        is_next = found == expected and number == scope_number and kind == RECORD
+        if not is_next or length < _MIN_PAYLOAD_BYTES or end > len(buffer) or crc32(checked) != checksum:
+            break
+        contents.append(checked[_CHECKED.size :])
+        max_bytes -= end - offset - _HEAD.size
         offset = end
+    return contents, offset
 
 
 def frame_size(head: bytes) -> int:
@@ -242,7 +281,7 @@ def next_frame(buffer: bytes, sequences: range) -> int | None:
     for candidate in _candidates(buffer):
         length, _, found, _, _ = _HEAD.unpack_from(buffer, candidate)
         is_likely = found in sequences and length <= len(buffer)
-        if is_likely and next(read_frames(buffer, candidate), None) is not None:
+        if is_likely and read_frame(buffer, candidate) is not None:
             return candidate
     return None
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from heliograph.delivery.journal.batch import Batch, Entry
+from heliograph.delivery.journal.batch import Batch, Entries, Entry
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import JournalClosed
 
@@ -81,7 +81,7 @@ class MemoryJournal:
             entries = list(itertools.islice(self._entries, max_records))
         sizes = itertools.accumulate(len(entry.encoded) for entry in entries)
         fitting = [entry for entry, size in zip(entries, sizes) if size <= max_bytes] or entries[:1]
-        return Batch(header=self._header, entries=tuple(fitting)) if fitting else None
+        return Batch(header=self._header, entries=Entries.of(fitting)) if fitting else None
 
     def newest(self, known: Collection[int]) -> Entry | None:
         """Return the newest record, but none with one of the known sequences; `None` if there is no other."""

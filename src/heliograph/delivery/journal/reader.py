@@ -30,7 +30,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.journal.batch import LOST_SCOPE, Batch, Entry
+from heliograph.delivery.journal.batch import LOST_SCOPE, Batch, Entries, Entry
 from heliograph.delivery.journal.cursor import read_cursor, write_cursor
 from heliograph.delivery.journal.definitions import find_header, find_scope
 from heliograph.delivery.journal.frames import HEAD_BYTES, SCOPE, Header, Scope, SegmentError, count_records, next_frame
@@ -120,7 +120,7 @@ class JournalReader:
                 self._read_until = max(self._read_until, self._next if entries else 0)
             if entries:
                 self.oldest = self.oldest or entries[0]
-                return Batch(header=segment.header, entries=tuple(entries))
+                return Batch(header=segment.header, entries=entries)
             if not self._skip_damage(segment):
                 return None
         return None
@@ -130,9 +130,9 @@ class JournalReader:
         found = segments(self._folder, with_renamed=not self._is_live)
         return sorted((self._firsts.get(path, first), path) for first, path in found) if self._firsts else found
 
-    def _entries(self, segment: SegmentReader, max_bytes: int, max_records: int) -> list[Entry]:
+    def _entries(self, segment: SegmentReader, max_bytes: int, max_records: int) -> Entries:
         """Return the next records of a segment, up to the limits of the batch, the end or damage."""
-        entries: list[Entry] = []
+        entries = Entries()
         size = 0
         for sequence, kind, scope_number, content, _ in segment.frames():
             if sequence > self._next:
@@ -141,9 +141,16 @@ class JournalReader:
             if kind == SCOPE:  # also before the first record that is wanted: that one may use it
                 segment.define(scope_number, content)
             elif sequence == self._next:
-                entries.append(Entry(sequence, self._scope_of(segment, scope_number, sequence), content))
-                self._next = sequence + 1
+                scope, contents = self._scope_of(segment, scope_number, sequence), [content]
                 size += len(content)
+                if scope is not LOST_SCOPE:  # each record without a scope is counted
+                    rest = max_records - len(entries) - 1
+                    contents += segment.read_run(
+                        sequence + 1, scope_number, max_bytes=max_bytes - size, max_records=rest
+                    )
+                    size = sum(map(len, contents), size - len(content))
+                entries.extend(sequence, scope, contents)
+                self._next = sequence + len(contents)
                 if size >= max_bytes or len(entries) >= max_records:
                     break
         return entries

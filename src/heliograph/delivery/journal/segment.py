@@ -33,7 +33,8 @@ from heliograph.delivery.journal.frames import (
     load_header,
     load_scope,
     next_frame,
-    read_frames,
+    read_frame,
+    read_run,
 )
 from heliograph.delivery.trust import check_file, delete_file, open_file
 
@@ -271,7 +272,8 @@ class SegmentReader:
         """Yield undamaged frames from the position on, and move the position past each before it is yielded."""
         is_fresh = False  # True if the window was just read at this very position, so reading it again would not help
         while True:
-            for frame in read_frames(self._window, self.position - self._base):
+            # One at a time: `read_run` may move the position in between.
+            while (frame := read_frame(self._window, self.position - self._base)) is not None:
                 self.position, is_fresh = self._base + frame[-1], False
                 yield frame
             size = 0 if is_fresh else self._next_size()
@@ -279,6 +281,22 @@ class SegmentReader:
                 return
             self._window, self._base = self._read(max(size, _WINDOW_BYTES), self.position), self.position
             is_fresh = True
+
+    def read_run(self, sequence: int, scope_number: int, *, max_bytes: int, max_records: int) -> list[bytes]:
+        """Return the contents of the records at the position that have the next sequences and the same scope, and move behind them.
+
+        It reads no further than the last frame that `frames` could read without another access to the file.
+        """
+        contents, end = read_run(
+            self._window,
+            self.position - self._base,
+            sequence,
+            scope_number,
+            max_bytes=max_bytes,
+            max_records=max_records,
+        )
+        self.position = self._base + end
+        return contents
 
     def define(self, scope_number: int, content: bytes) -> None:
         """Remember a scope, from the content of its frame."""
