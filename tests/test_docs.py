@@ -67,6 +67,13 @@ def test_classes_of_the_page_on_schemas_do_what_it_says() -> None:
     assert sorted(each.path for each in violations) == ["customer.country", "total"]
 
 
+def test_every_page_is_in_the_index() -> None:
+    """A page that is not in the index cannot be found in the site, whose build then fails."""
+    listed = (DOCS / "index.md").read_text(encoding="utf-8").splitlines()
+
+    assert [page.stem for page in DOCS.glob("*.md") if page.stem not in listed] == ["index"]
+
+
 def test_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
     """They run as they are printed, in one file, with the fixture that pytest finds by itself."""
     (tmp_path / "test_page.py").write_text(python_of(TESTING), encoding="utf-8")
