@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build the programs of the stack from source into .backends/bin of this repository: Collector, Jaeger, VictoriaLogs, Prometheus and
-# promtool. Copy Apache Kafka there, if there are Java and Maven, and what only the tests use: the schema of Compose files and, if there
-# is npm, packages of Node. The second run does nothing; after a change of a version only that program is built again.
+# promtool. Copy Apache Kafka there, if there are Java and Maven, and what only the tests use: kustomize, the schema of Compose files
+# and, if there is npm, packages of Node. The second run does nothing; after a change of a version only that program is built again.
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -39,6 +39,7 @@ main() {
   install_backend prometheus "$PROMETHEUS_MODULE_VERSION $without_clouds"
   install_backend promtool "$PROMETHEUS_MODULE_VERSION $without_clouds"
   install_backend compose-schema "$COMPOSE_MODULE_VERSION"
+  install_backend kustomize "$KUSTOMIZE_VERSION"
   install_node_packages
   install_kafka
   for name in single-node agent gateway; do
@@ -125,6 +126,8 @@ build_victoria_logs() { go_install "github.com/VictoriaMetrics/VictoriaLogs/app/
 build_prometheus() { go_install "github.com/prometheus/prometheus/cmd/prometheus@v$PROMETHEUS_MODULE_VERSION" "$without_clouds"; }
 
 build_promtool() { go_install "github.com/prometheus/prometheus/cmd/promtool@v$PROMETHEUS_MODULE_VERSION" "$without_clouds"; }
+
+build_kustomize() { go_install "sigs.k8s.io/kustomize/kustomize/v5@v$KUSTOMIZE_VERSION"; }
 
 # The specification publishes its schema as a part of this Go module.
 build_compose_schema() {
