@@ -52,6 +52,8 @@ def add_attributes(attributes: Attributes, name: str, form: object, *, reserved:
 def array_or_json(form: list[object]) -> AttributeValue:
     """Return a list of scalars of one type as an array, which is all that OpenTelemetry has; any other list as JSON text."""
     kinds = set(map(type, form))
+    if len(kinds) == 1 and (str in kinds or int in kinds):  # the common case
+        return form  # type: ignore[return-value]
     if Protected in kinds and kinds <= {str, Protected}:
         return list(map(str, form))
     if len(kinds) <= 1 and kinds <= {str, bool, int, float}:

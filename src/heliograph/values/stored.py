@@ -97,3 +97,24 @@ def _from_class(cls: type, name: str, value: object) -> object:
 
 def _is_descriptor(value: object) -> bool:
     return any("__get__" in _CLASS_DICT(base) for base in ancestors(type(value)))
+
+
+def reads_plainly(cls: type, names: Iterable[str]) -> bool:
+    """Return True if ``getattr`` runs no code of a class, and returns what `stored_attribute` does, for these names."""
+    return _has_plain_lookup(cls) and all(_is_plain_member(cls, name) for name in names)
+
+
+def _has_plain_lookup(cls: type) -> bool:
+    getters = (_CLASS_DICT(base).get("__getattribute__") for base in ancestors(cls))
+    is_plain = type(next(each for each in getters if each is not None)) is types.WrapperDescriptorType
+    # Pydantic's own is called for what an object does not have.
+    owners = [base for base in ancestors(cls) if "__getattr__" in _CLASS_DICT(base)]
+    return is_plain and all(base.__module__.partition(".")[0] == "pydantic" for base in owners)
+
+
+def _is_plain_member(cls: type, name: str) -> bool:
+    for base in ancestors(cls):
+        if name in _CLASS_DICT(base):
+            found = _CLASS_DICT(base)[name]
+            return type(found) in _C_DESCRIPTORS or not _is_descriptor(found)
+    return True

@@ -14,9 +14,14 @@ MAX_BODY: Final = 256
 
 def escape_surrogates(value: str) -> str:
     r"""Return the text with each lone surrogate as its escape, such as ``\udc80``, because UTF-8 cannot carry one."""
-    if value.isascii():
+    if value.isascii() or value.isprintable():  # a surrogate is not printable
         return value
     return value.encode(errors="backslashreplace").decode()
+
+
+def has_no_surrogates(value: str) -> bool:
+    """Return True if UTF-8 can carry a text."""
+    return value.isascii() or value.isprintable() or escape_surrogates(value) == value
 
 
 def escape_unprintable(value: str, *, keep: str = "") -> str:
@@ -55,7 +60,7 @@ def counted(count: int, noun: str) -> str:
 
 def to_json(form: object) -> str:
     """Return a form as compact JSON text."""
-    return _ENCODER.encode(form).decode()
+    return json_of(form).decode()
 
 
 def to_readable_json(form: object) -> str:
@@ -67,7 +72,8 @@ def to_readable_json(form: object) -> str:
 
 
 # msgspec knows only exact classes of scalars; `Protected`, a subclass of `str`, comes to the hook.
-_ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
+json_of: Final = msgspec.json.Encoder(enc_hook=str).encode
+"""Write a form as compact JSON. Sorted by it, texts have the same order as by their JSON text."""
 
 
 def utc(seconds: float) -> str:

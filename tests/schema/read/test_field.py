@@ -17,7 +17,7 @@ from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.types import IntegerType, UnionType
 from heliograph.schema.read.event import EventReader
-from heliograph.schema.read.field import add_typed_attributes, field_readers, protect
+from heliograph.schema.read.field import field_readers, protect
 from heliograph.schema.read.validation import Violation
 from heliograph.values.attributes import Attributes, add_attributes
 from heliograph.values.forms import form_of
@@ -252,9 +252,9 @@ def test_object_is_added_under_the_names_of_its_fields() -> None:
     schema = event_schema(x=Left)
     [reader] = field_readers(schema)
     attributes: Attributes = {}
-    add_typed_attributes(attributes, "e.x", {"common": "c", "more": {"y": 1}}, reader.field.type, frozenset())
+    reader.add(attributes, {"common": "c", "more": {"y": 1}})
 
-    assert attributes == {"e.x.common": "c", "e.x.more.y": 1}
+    assert attributes == {f"{reader.attribute}.common": "c", f"{reader.attribute}.more.y": 1}
 
 
 def test_class_inside_of_itself_is_flattened_by_keys() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import sys
+import threading
 from dataclasses import dataclass, field, make_dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -16,8 +18,7 @@ from heliograph import Attribute, Event, Privacy
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read.event import EventReader
-from heliograph.schema.read.field import FieldReader, field_readers
-from heliograph.schema.read.generated import generate_attributes_function
+from heliograph.schema.read.field import FieldReader
 from heliograph.schema.read.validation import Violation, ViolationKind
 from heliograph.values.privacy import PrivacyPolicy
 from schema.typed_values import FITTING, Color, Point, Text, Word, annotated_values
@@ -250,63 +251,106 @@ def test_edge_of_the_common_case(hint: Any, value: object) -> None:
     assert violations == expected_violations
 
 
-def test_fallback_starts_from_nothing() -> None:
-    """Violations that were found before the fallback are not reported twice."""
-    cls = event_class(Any, list[Any], int)
-    schema = compile_schema(cls, namespace="app")
+def test_one_odd_value_does_not_concern_the_other_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its field alone is read with care, once, and the violations of all fields are reported."""
+    cls = event_class(int, list[Any], int, dict[str, int], str)
+    reader = EventReader(compile_schema(cls, namespace="app"))
+    monkeypatch.setattr(EventReader, "_attributes_by_field", lambda *_: pytest.fail("the fallback was called"))
+    read: list[str] = []
+    real = FieldReader.__call__
 
-    assert generated(schema, cls(1, 3, "x"))[1] == [
+    def counted(self: FieldReader, *arguments: Any) -> None:
+        read.append(self.field.name)
+        real(self, *arguments)
+
+    monkeypatch.setattr(FieldReader, "__call__", counted)
+    violations: list[Violation] = []
+    attributes = reader.attributes(cls(1, 3, "x", {"a": "b"}, Text("t")), violations)
+
+    assert read == ["field_1", "field_2", "field_3", "field_4"]
+    assert violations == [
         Violation(ViolationKind.DATATYPE_MISMATCH, "field_1"),
         Violation(ViolationKind.DATATYPE_MISMATCH, "field_2"),
+        Violation(ViolationKind.DATATYPE_MISMATCH, "field_3{}"),
     ]
+    assert list(attributes.values()) == [1, 3, "x", "b", "t"]
 
 
-def test_exception_while_attributes_are_made_calls_the_fallback() -> None:
-    """A value can change between its test and its use, and msgspec can fail; the event is still exported."""
+def test_exception_while_a_value_is_read_concerns_its_field_alone() -> None:
+    """The reader of the field reads it again; nothing of the first attempt remains."""
 
-    class Odd(dict):
-        def items(self) -> Any:
-            raise RuntimeError
+    @dataclass
+    class Inner:
+        key: str
+        data: memoryview
 
-    cls = event_class(list[Any], int)
-    schema = compile_schema(cls, namespace="app")
-    readers = field_readers(schema)
-    calls: list[object] = []
+    Inner.__annotations__ = {"key": str, "data": memoryview}
+    cls = event_class(int, Inner, str)
+    view = memoryview(b"a")
+    view.release()  # so that msgspec raises an exception
+    attributes, violations = generated(compile_schema(cls, namespace="app"), cls(1, Inner("k", view), "x"))
 
-    def broken(attributes: Any, value: object, violations: Any) -> None:
-        raise RuntimeError
-
-    def fallback(event: Any, violations: Any) -> Any:
-        calls.append(event)
-        return {"fallback": True}
-
-    readers[0].__class__ = type("BrokenReader", (FieldReader,), {"__call__": broken})
-    read = generate_attributes_function(readers, POLICY, fallback)
-    event = cls([Odd()], 1)
-
-    assert read(event, []) == {"fallback": True}
-    assert calls == [event]
+    assert attributes == {
+        "app.generated.field_0": 1,
+        "app.generated.field_1.key": "k",
+        "app.generated.field_1.data": "<builtins.memoryview>",
+        "app.generated.field_2": "x",
+    }
+    assert len(violations) == 1
 
 
-def test_violations_before_an_exception_are_reported_once() -> None:
-    """The generated function may have called some field readers before it falls back."""
-    cls = event_class(dict[str, int], dict[str, int])
+def test_event_that_cannot_be_read_is_read_field_by_field() -> None:
+    """A property of its class may raise an exception."""
+    cls = event_class(int, int)
+    cls.field_0 = property(lambda self: 1 / 0, lambda self, value: None)
+    attributes, violations = generated(compile_schema(cls, namespace="app"), cls(1, 2))
+
+    assert attributes == {"app.generated.field_1": 2}
+    assert list(map(str, violations)) == ["required-missing: field_0"]
+
+
+@pytest.mark.parametrize(("hint", "states"), [
+    (list[int], ([1, 1, 1], ["a", "a"])),
+    (dict[str, int], ({"size": 1}, {"size": 1, "color": "x"})),
+    (dict[str, Any], ({"size": 1}, {"size": 1, "color": "x"})),
+    (Any, ([1, 1, 1], ["a", "a"])),
+    (list[Point], ([Point(1)], [])),
+    (Options, ({"size": 1}, {"size": 1, "color": "x"})),
+], ids=range(6))  # fmt: skip
+def test_container_that_another_thread_changes(hint: Any, states: tuple[Any, Any]) -> None:
+    """One of its states is exported, never a mixture of them."""
+    cls = event_class(hint)
     reader = EventReader(compile_schema(cls, namespace="app"))
-    calls: list[object] = []
+    expected = {repr(reader.attributes(cls(state))) for state in states}
+    value = type(states[0])(states[0])
+    is_done = threading.Event()
 
-    def fails_once(self: FieldReader, attributes: Any, value: object, violations: Any) -> None:
-        calls.append(value)
-        if len(calls) == 1:
-            raise RuntimeError
-        FieldReader.__call__(self, attributes, value, violations)
+    def change() -> None:
+        while not is_done.is_set():
+            for state in states:
+                _replace_all(value, state)
 
-    reader._fields[1].__class__ = type("FlakyReader", (FieldReader,), {"__call__": fails_once})
-    violations: list[Violation] = []
-    attributes = reader.attributes(cls({"a": "x"}, {"b": 1}), violations)
+    thread = threading.Thread(target=change)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    thread.start()
+    try:
+        found = {repr(reader.attributes(cls(value), [])) for _ in range(300)}
+    finally:
+        is_done.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+    assert found <= expected
 
-    assert attributes == {"app.generated.field_0.a": "x", "app.generated.field_1.b": 1}
-    assert len(calls) == 2
-    assert list(map(str, violations)) == ["datatype-mismatch: field_0{}"]
+
+def _replace_all(value: Any, state: Any) -> None:
+    """Change a container into a state in one step of the interpreter: a whole list, or one key of a dict."""
+    if isinstance(value, list):
+        value[:] = state
+    elif "color" in state:
+        value["color"] = state["color"]
+    else:
+        value.pop("color", None)
 
 
 def test_constants_of_the_source_are_passed_by_name() -> None:

@@ -1,17 +1,15 @@
 """Read events with a schema: attributes, violations, protected properties, coverage.
 
-`event.EventReader` is the entrance. It reads each event in one of two ways:
+`event.EventReader` is the entrance. It reads each field of an event in one of two ways:
 
 1. `generated` writes one Python function per event class, when the class is registered. The function knows the common case
-   alone: every value is of exactly the declared class and within its bounds. Then it builds the attributes in one
-   expression after the other, which costs a third of a loop over the fields. Every tracked event takes this way first.
-2. `field` reads one field at a time and handles every value there can be. The generated function falls back to it for the
-   whole event as soon as one value is not the common case, or if anything raises an exception.
+   alone: a value of exactly the declared class and within its bounds. Every tracked event takes this way first.
+2. `field` reads one field, and handles every value there can be. The generated function calls it for each field whose value
+   is not the common case, or whose reading raises an exception.
 
-**What the generated function may assume**: nothing. It tests each value before it uses it, and it fills a
-dict of its own, which a fallback discards, so that half of an event is never exported. It decides nothing by itself: it
+**What the generated function may assume**: nothing. It tests each value before it uses it. It decides nothing by itself: it
 reports no violation, and the privacy of each field is known when it is written. Both ways must return the same attributes; a
-property test compares them over generated classes and values.
+property test compares them over all documented shapes of a field.
 
 **Why no function raises**: telemetry must not change the program that it observes. Some code of the program runs while an event
 is read: a property of the event's class, the `tzinfo` of a time, a registered converter. It may raise anything. Each place that
@@ -23,7 +21,7 @@ inside of the value declare, and `field.FieldReader.protect` applies that of the
 log record, span event, quarantine) sees only the result. `validation` sees the unprotected form, because a masked value
 could not be checked, and reports paths, never values.
 
-The other modules: `validation` compares forms with types; `stored_properties` reads events that come back from the
+The other modules: `typed_attributes` adds forms to attributes by their declared type; `validation` compares forms with types; `stored_properties` reads events that come back from the
 quarantine, whose values are forms already; `coverage` records which declared attributes were seen.
 
 **Threads.** Any thread may read events at the same time as others. A reader is immutable after its construction, except

@@ -14,7 +14,7 @@ from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read.coverage import CoverageRecorder
 from heliograph.schema.read.field import field_readers
-from heliograph.schema.read.generated import AttributesFunction, generate_attributes_function
+from heliograph.schema.read.generated.function import AttributesFunction, generate_attributes_function
 from heliograph.schema.read.validation import Violation
 from heliograph.semconv import SCOPE
 from heliograph.values.attributes import Attributes, add_attributes, without_opted_out

@@ -9,43 +9,35 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterator
 
-from typing_extensions import assert_never
-
 from heliograph.events import Privacy
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.types import (
     AnyType,
     ArrayType,
-    BooleanType,
-    EnumType,
     FieldSchema,
-    IntegerType,
     MapType,
     NullType,
-    NumberType,
     ObjectType,
-    StringType,
     Type,
-    UnionType,
     has_private_parts,
     inner_types,
-    item_types,
     options_of,
     walk_types,
-    without_null,
 )
-from heliograph.schema.model.wire_attributes import becomes_json_text, expands, wire_type
-from heliograph.schema.read.validation import Violation, violations_of, violations_of_fields
-from heliograph.values.attributes import Attributes, add_attributes
+from heliograph.schema.read.typed_attributes import typed_adder
+from heliograph.schema.read.validation import Violation, violations_of, violations_of_field
+from heliograph.values.attributes import Attributes
 from heliograph.values.declarations import Place
 from heliograph.values.forms import form_of, protected_form_of
+from heliograph.values.plain import plain_form
 from heliograph.values.privacy import (
     DROPPED,
     MASKED,
     PrivacyPolicy,
     Protected,
 )
-from heliograph.values.text import to_json
+from heliograph.values.standard_library import MAX_VALUES
 
 
 class FieldReader:
@@ -63,6 +55,7 @@ class FieldReader:
         attribute: The name of its attribute, or the prefix.
         reserved: The reserved names.
         privacy: The privacy of the whole value.
+        add: A function that adds a protected form of the value to attributes.
     """
 
     def __init__(
@@ -82,17 +75,26 @@ class FieldReader:
         self._validates = validates
         self._has_private_parts = has_private_parts(field.type)
         self._place = _place_of(field.type)
+        self.add = typed_adder(field.type, attribute, reserved)
 
     def __call__(self, attributes: Attributes, value: object, violations: list[Violation] | None) -> None:
         """Add the exported part of ``value`` to ``attributes``, and its violations to ``violations``, if that is a list."""
-        protected_form, is_complete = protected_form_of(value, self._policy, self._place)
-        form = protected_form if is_complete else form_of(value)
+        form, protected_form = self._forms_of(value)
         if violations is not None and self._validates:
             # A masked or dropped value could not be checked, so the unprotected form is.
-            violations.extend(violations_of_fields({self.field.name: form}, (self.field,)))
+            violations.extend(violations_of_field(form, self.field, self.field.name))
         exported = self.protect(form if self.privacy is Privacy.HASH else protected_form)
         if exported is not DROPPED:
-            add_typed_attributes(attributes, self.attribute, exported, self.field.type, self.reserved)
+            self.add(attributes, exported)
+
+    def _forms_of(self, value: object) -> tuple[object, object]:
+        """Return the form of a value, and the form with the privacy that classes inside of the value declare."""
+        try:
+            form = plain_form(value, [MAX_VALUES])
+        except PROGRAM_ERRORS:  # it may have private parts, a registered converter, or need another closer look
+            protected_form, is_complete = protected_form_of(value, self._policy, self._place)
+            return protected_form if is_complete else form_of(value), protected_form
+        return form, form
 
     def read(self, value: object) -> object:
         """Return the exported part of a value in its form, or `DROPPED`."""
@@ -221,50 +223,3 @@ def _declares(kind: Type, key: str, value: object) -> bool:
 def _protect_position(form: object, kind: Type, policy: PrivacyPolicy) -> object:
     """Return the exported part of an item of a tuple. The private one may be in the place of another."""
     return protect(form, kind, policy) if has_private_parts(kind) or _fits(form, kind) else Protected(MASKED)
-
-
-def add_typed_attributes(attributes: Attributes, name: str, form: object, kind: Type, reserved: frozenset[str]) -> None:
-    """Add a form to ``attributes`` by its declared type: each field of a class under the name that it declares.
-
-    Args:
-        attributes: The attributes to add to.
-        name: The name of the attribute, or the prefix of the names of several.
-        form: A form, already protected.
-        kind: The declared type. A form of another type is added under ``name`` as it is.
-        reserved: Names that no key of a dict may take.
-    """
-    kind = without_null(kind)
-    if not (isinstance(kind, ObjectType) and isinstance(form, dict) and expands(kind)):
-        add_attributes(attributes, name, _in_wire_type(form, kind), reserved=reserved)
-        return
-    rest = dict(form)
-    for field in kind.fields:
-        if field.name in rest:
-            add_typed_attributes(attributes, field.attribute_below(name), rest.pop(field.name), field.type, reserved)
-    if rest:
-        add_attributes(attributes, name, rest, reserved=reserved)
-
-
-def _in_wire_type(form: object, kind: Type) -> object:
-    """Return an equal form in the one type that its attribute always has, because a backend keeps one type per name."""
-    match kind:
-        case IntegerType():
-            return int(form) if isinstance(form, float) and form.is_integer() else form
-        case NumberType():
-            return float(form) if type(form) is int and float(form) == form else form
-        case UnionType() if becomes_json_text(kind):
-            return form if form is None or isinstance(form, str) else to_json(form)
-        case UnionType():
-            return _in_wire_type(form, NumberType()) if wire_type(kind) == "double" else form
-        case ArrayType():
-            if not isinstance(form, list):
-                return form
-            if wire_type(kind) == "string":
-                return to_json(form)  # an empty list of lists, too, though it could be an array
-            return [_in_wire_type(item, item_type) for item, item_type in zip(form, item_types(kind, len(form)))]
-        case MapType() if kind.is_json_text and isinstance(form, dict):
-            return to_json(form) if form else None
-        case AnyType() | NullType() | BooleanType() | StringType() | EnumType() | MapType() | ObjectType():
-            return form
-        case _:
-            assert_never(kind)

@@ -15,7 +15,7 @@ from typing import Final
 from heliograph.events import Privacy
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.wire_attributes import privacy_by_path
-from heliograph.schema.read.field import add_typed_attributes, field_readers
+from heliograph.schema.read.field import field_readers
 from heliograph.schema.read.validation import Violation, violations_of_fields
 from heliograph.values.attributes import Attributes, without_opted_out
 from heliograph.values.privacy import (
@@ -43,7 +43,7 @@ def read_stored_properties(schema: EventSchema, properties: Mapping[str, object]
     for reader in field_readers(schema):
         exported = reader.protect(_with_marks(properties.get(reader.field.name)))
         if exported is not DROPPED:
-            add_typed_attributes(attributes, reader.attribute, exported, reader.field.type, reader.reserved)
+            reader.add(attributes, exported)
     attributes = without_opted_out(attributes, schema.policy)
     by_path = privacy_by_path(schema.fields or (), schema.policy)
     private = frozenset(path for path, privacy in by_path if privacy is not Privacy.PLAIN)

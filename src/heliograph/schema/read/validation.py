@@ -79,11 +79,17 @@ def violations_of_fields(
     """Yield the violations of an object's form. Keys without a declared field are allowed."""
     for field in fields:
         path = f"{prefix}{field.name}"
-        value = form.get(field.name)
-        if value is None and field.required and not (field.name in form and is_nullable(field.type)):
+        if field.name in form:
+            yield from violations_of_field(form[field.name], field, path)
+        elif field.required:
             yield Violation(ViolationKind.REQUIRED_MISSING, path)
-        elif field.name in form:
-            yield from violations_of(value, field.type, path)
+
+
+def violations_of_field(form: object, field: FieldSchema, path: str) -> Iterable[Violation]:
+    """Return the violations of the form of one field, which has a value."""
+    if form is None and field.required and not is_nullable(field.type):
+        return (Violation(ViolationKind.REQUIRED_MISSING, path),)
+    return violations_of(form, field.type, path)
 
 
 def violations_of(form: object, kind: Type, path: str) -> Iterable[Violation]:
@@ -127,7 +133,7 @@ def _constraint(path: str, *, is_met: bool) -> tuple[Violation, ...]:
 def _string_violations(form: object, kind: StringType, path: str) -> tuple[Violation, ...]:
     if not isinstance(form, str) or not (kind.format is None or compile_pattern(kind.format.pattern).search(form)):
         return _mismatch(path)
-    has_patterns = all(compile_pattern(pattern).search(form) for pattern in kind.patterns)
+    has_patterns = not kind.patterns or all(compile_pattern(pattern).search(form) for pattern in kind.patterns)
     return _constraint(path, is_met=has_patterns and _has_length(kind, len(form)))
 
 
@@ -211,9 +217,11 @@ def _map_violations(form: object, kind: MapType, path: str) -> Iterator[Violatio
 
 
 def _union_violations(form: object, kind: UnionType, path: str) -> Iterable[Violation]:
-    found = [list(violations_of(form, option, path)) for option in kind.options]
-    if not all(found):  # an option without a violation
-        return ()
+    found: list[list[Violation]] = []
+    for option in kind.options:
+        found.append(list(violations_of(form, option, path)))
+        if not found[-1]:
+            return ()
     # If only one option has the right type, its violations are meant, as those of `T` for `T | None`. If several have, any
     # choice would be a guess.
     [mismatch] = _mismatch(path)

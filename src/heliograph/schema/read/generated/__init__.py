@@ -1,0 +1,86 @@
+"""Generate the function that turns the events of one class into attributes.
+
+Every tracked event takes this way, which costs a tenth of a loop over the fields: the source knows the class that each value should have.
+It tests each value for the *common case*, which is a value of exactly the declared class, within its bounds, and adds its attributes.
+Any other value goes to the `heliograph.schema.read.field.FieldReader` of its field, which handles every value there can be. So one odd
+or invalid value costs the reading of its field alone.
+
+- `function` writes the whole function: it reads the fields of the event, and adds the attributes of one after the other.
+- `attributes` writes the statements of one field.
+- `forms` writes the expressions of the forms of values, and `scalars` those with nothing inside of them. A container needs a loop, and
+  so a helper function of its own.
+- `source` collects all of it. `declared_dicts` has functions that generated source calls.
+
+**What the source may assume**: nothing. It tests each value before it uses it. Containers are copied first, because another thread may
+change them. If anything raises an exception, the field is read anew by its `FieldReader`, and nothing of the first attempt remains.
+Both ways must return the same; a property test compares them over all documented shapes of a field. No code of a program's class runs:
+attributes are read only from objects of exactly the declared class, if that is known to have no code for it.
+
+**Safety of `exec`.** The source contains only names that the generator makes itself, names of fields, which Python accepted as
+identifiers, and names of attributes and keys as string literals. Every other value is passed in under a name.
+
+The names of the source: ``value_…`` is the value of a field, ``read_…`` its `FieldReader`, ``class_…`` a class, ``values_…`` the allowed
+values, ``names_…`` the `AttributeNames` below an attribute, and ``room`` the number of values that may still be read.
+
+An example::
+
+    @dataclass
+    class Line:
+        sku: str
+        color: Literal["red", "blue"] | None
+
+    @dataclass
+    class ShippedEvent(Event):
+        name = "shipped"
+        express: bool
+        note: str | None
+        tags: dict[str, Any]
+        lines: list[Line]
+
+This is generated for it::
+
+    def array_0(values, room):
+        copy = [*values]
+        room[0] -= len(copy)
+        if room[0] < 0:
+            raise NotPlain
+        forms = []
+        for item in copy:
+            if not (type(item) is class_0 and type(value_4 := item.sku) is str and ((value_5 := item.color) is None or (type(value_5) is str and value_5 in values_0))):
+                raise NotPlain
+            forms.append({'sku': (value_4 if value_4.isascii() else escape_surrogates(value_4)), 'color': (None if value_5 is None else value_5)})
+        return forms
+
+    def attributes_of_0(event, violations=None):
+        try:
+            value_0 = event.express
+            value_1 = event.note
+            value_2 = event.tags
+            value_3 = event.lines
+        except program_errors:
+            return fallback(event, violations)
+        attributes = {}
+        if (value_0 is True or value_0 is False):
+            attributes['app.shipped.express'] = value_0
+        else:
+            read_0(attributes, value_0, violations)
+        if type(value_1) is str:
+            attributes['app.shipped.note'] = (value_1 if value_1.isascii() else escape_surrogates(value_1))
+        elif value_1 is not None and value_1 is not UNSET:
+            read_1(attributes, value_1, violations)
+        try:
+            room = [MAX_VALUES]
+            if not (type(value_2) is dict):
+                raise NotPlain
+            put_dict(attributes, names_0, value_2, room)
+        except program_errors:
+            read_2(attributes, value_2, violations)
+        try:
+            room = [MAX_VALUES]
+            if not (type(value_3) is list):
+                raise NotPlain
+            attributes['app.shipped.lines'] = json_of(array_0(value_3, room)).decode()
+        except program_errors:
+            read_3(attributes, value_3, violations)
+        return attributes
+"""

@@ -1,0 +1,190 @@
+"""The source that adds the common values of one field to the attributes of an event."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from typing_extensions import assert_never
+
+from heliograph.events import Privacy
+from heliograph.schema.model.types import (
+    AnyType,
+    ArrayType,
+    BooleanType,
+    EnumType,
+    MapType,
+    NullType,
+    NumberType,
+    ObjectType,
+    StringType,
+    Type,
+    UnionType,
+    has_private_parts,
+    options_of,
+    without_null,
+)
+from heliograph.schema.model.wire_attributes import becomes_json_text, expands, wire_type
+from heliograph.schema.read.field import FieldReader
+from heliograph.schema.read.generated.forms import SCALARS, FormWriter, is_plain_map, reading
+from heliograph.schema.read.generated.source import Source, all_of, any_of, indented
+from heliograph.values.attribute_names import AttributeNames
+from heliograph.values.privacy import PrivacyPolicy
+
+ATTRIBUTES: Final = "attributes"
+"""The variable of the attributes of the event."""
+_ADDED: Final = "added"
+"""The variable of the attributes of an object. They are added to those of the event after nothing can raise any more."""
+
+
+class Steps(NamedTuple):
+    """The source for the common values of one field, or of a field inside of it.
+
+    Attributes:
+        test: The condition under which a value is common.
+        lines: The statements that then add its attributes.
+        may_raise: True if the test or a statement can raise an exception. The value is then not common either.
+    """
+
+    test: str
+    lines: list[str]
+    may_raise: bool
+
+
+class AttributeWriter:
+    """Writes the statements that add attributes.
+
+    Args:
+        source: The source that constants and helper functions are added to.
+        policy: The privacy policy.
+        reserved: Names that no key of a dict may take.
+    """
+
+    def __init__(self, source: Source, policy: PrivacyPolicy, reserved: frozenset[str]) -> None:
+        self._source = source
+        self._forms = FormWriter(source, policy)
+        self._unprotected = FormWriter(source, None)
+        self._reserved = reserved
+        self._target = ATTRIBUTES
+
+    def field_lines(self, reader: FieldReader, variable: str) -> list[str]:
+        """Return the statements for one field of the event, whatever its value is: common ones here, others by its reader."""
+        read = f"{self._source.constant('read', reader)}({ATTRIBUTES}, {variable}, violations)"
+        kind = without_null(reader.field.type)
+        steps = self._field_steps(kind, variable, reader)
+        if steps is None:
+            return [read]
+        is_optional = kind is not reader.field.type
+        write = _careful_lines if steps.may_raise else _plain_lines
+        return write(steps, read, variable, is_optional=is_optional)
+
+    def _field_steps(self, kind: Type, variable: str, reader: FieldReader) -> Steps | None:
+        if reader.privacy is not Privacy.PLAIN or not (isinstance(kind, ObjectType) and expands(kind)):
+            return self._steps(kind, variable, reader.attribute, reader.privacy)
+        self._target = _ADDED
+        steps = self._object(kind, variable, reader.attribute)
+        if steps is None:
+            return None
+        return steps._replace(lines=[f"{_ADDED} = {{}}", *steps.lines, f"{ATTRIBUTES}.update({_ADDED})"])
+
+    def _steps(self, kind: Type, variable: str, name: str, privacy: Privacy) -> Steps | None:
+        """Return the source for a value that is not `None`, or `None` if it has no common case that is worth the source."""
+        if privacy is not Privacy.PLAIN:
+            return self._private(kind, variable, name, privacy)
+        if isinstance(kind, ObjectType) and expands(kind):
+            return self._object(kind, variable, name)
+        code = self._forms.code_of(kind, variable, is_wire=True)
+        if code is None:
+            return None
+        line, may_raise = self._assignment(kind, variable, code.form, name)
+        return Steps(code.test, [line], code.may_raise or may_raise)
+
+    def _private(self, kind: Type, variable: str, name: str, privacy: Privacy) -> Steps | None:
+        """Return the source for a value that is protected as a whole. It is tested, too, so that violations are reported."""
+        code = self._unprotected.code_of(kind, variable)
+        if code is None or (has_private_parts(kind) and isinstance(kind, StringType)):
+            return None
+        lines = [code.form] if privacy is not Privacy.HASH and not _is_always_valid(kind) else []
+        if any(isinstance(option, AnyType) for option in options_of(kind)):  # `None` is never protected
+            return None
+        if privacy is not Privacy.DROP:
+            lines.append(f"{self._target}[{name!r}] = {self._forms.protected(code.form, privacy)}")
+        return Steps(code.test, lines or ["pass"], code.may_raise)
+
+    def _assignment(self, kind: Type, variable: str, form: str, name: str) -> tuple[str, bool]:
+        """Return the statement that adds a value by its declared type, and True if it can raise an exception."""
+        match kind:
+            case AnyType():
+                return f"put_value({self._target}, {name!r}, {self._names(name)}, {variable}, room)", True
+            case MapType() if kind.is_json_text:
+                return f"put_json({self._target}, {name!r}, {form})", True
+            case MapType() if is_plain_map(kind):
+                return f"put_dict({self._target}, {self._names(name)}, {variable}, room)", True
+            case MapType() if (flatten := self._forms.flattener(kind)) is not None:
+                return f"{flatten}({self._target}, {self._names(name)}, {variable})", True
+            case MapType() | ObjectType():
+                return f"put_dict_form({self._target}, {self._names(name)}, {form})", True
+            case ArrayType():
+                return f"{self._target}[{name!r}] = {_array_form(kind, form)}", True
+            case UnionType() if becomes_json_text(kind):
+                return f"{self._target}[{name!r}] = json_unless_text({form})", True
+            case UnionType() if not all(isinstance(option, _SCALARS) for option in kind.options):
+                return f"put_form({self._target}, {name!r}, {self._names(name)}, {form})", True
+            case BooleanType() | NumberType() | StringType() | EnumType() | UnionType():
+                return f"{self._target}[{name!r}] = {form}", False
+            case NullType():
+                return "pass", False
+            case _:
+                assert_never(kind)
+
+    def _names(self, name: str) -> str:
+        """Return the constant of the names below an attribute."""
+        return self._source.constant("names", AttributeNames(name, self._reserved))
+
+    def _object(self, kind: ObjectType, variable: str, name: str) -> Steps | None:
+        """Return the source for an object whose fields become attributes of their own."""
+        test = self._forms.object_test(kind, variable)
+        if test is None:
+            return None
+        tests, lines = [test], []
+        for field, inner, access, privacy in self._forms.object_fields(kind, variable):
+            steps = self._steps(without_null(field.type), inner, field.attribute_below(name), privacy)
+            if steps is None:
+                return None
+            absent = self._forms.absent_tests(field, inner)
+            tests.append(reading(inner, access, [*absent, steps.test]))
+            lines += [f"if not ({any_of(absent)}):", *indented(steps.lines)] if absent else steps.lines
+        return Steps(all_of(tests), lines, may_raise=True)
+
+
+def _is_always_valid(kind: Type) -> bool:
+    """Return True if every value of the class that was tested for is valid, so that no form has to be made to find out."""
+    return isinstance(kind, _SCALARS) or (isinstance(kind, MapType) and is_plain_map(kind))
+
+
+_SCALARS = (*SCALARS, NullType)
+
+
+def _array_form(kind: ArrayType, form: str) -> str:
+    """Return the expression of a list as an attribute: an array of scalars of one type, or JSON text."""
+    match wire_type(kind):
+        case "string":
+            return f"json_of({form}).decode()"
+        case "any":
+            return f"array_or_json({form})"
+        case _:
+            return form
+
+
+def _plain_lines(steps: Steps, read: str, variable: str, *, is_optional: bool) -> list[str]:
+    """Return the statements for a field whose common values need no function that could raise."""
+    otherwise = f"elif {variable} is not None and {variable} is not UNSET:" if is_optional else "else:"
+    return [f"if {steps.test}:", *indented(steps.lines), otherwise, *indented([read])]
+
+
+def _careful_lines(steps: Steps, read: str, variable: str, *, is_optional: bool) -> list[str]:
+    """Return the statements for a field that its reader reads if anything raises an exception."""
+    room = ["room = [MAX_VALUES]"] if "room" in f"{steps.test}{steps.lines}" else []
+    refusal = [f"if not ({steps.test}):", *indented(["raise NotPlain"])] if steps.test != "True" else []
+    lines = ["try:", *indented([*room, *refusal, *steps.lines]), "except program_errors:", *indented([read])]
+    is_set = f"if {variable} is not None and {variable} is not UNSET:"
+    return [is_set, *indented(lines)] if is_optional else lines

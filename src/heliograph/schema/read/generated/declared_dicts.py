@@ -1,0 +1,27 @@
+"""Read dicts whose keys are declared, as a `TypedDict` declares them. Generated functions call these."""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+class Absent:
+    """The class of `ABSENT`."""
+
+
+ABSENT: Final = Absent()
+"""Marks that a dict has no value for a key that it need not have."""
+
+
+def keyed(value: dict[object, object], required: frozenset[str], known: frozenset[str]) -> dict[object, object] | None:
+    """Return a copy of a dict if its keys are texts, all known ones, with all required ones among them; else `None`."""
+    copy = value.copy()
+    for key in copy:
+        if type(key) is not str:  # before it is compared with a text, which could run its own code
+            return None
+    return copy if required <= copy.keys() <= known else None
+
+
+def in_order(copy: dict[str, object], forms: dict[str, object]) -> dict[str, object]:
+    """Return the forms of the values of a dict in the order of its keys. A key without a form is omitted."""
+    return {key: forms[key] for key in copy if key in forms}

@@ -1,0 +1,343 @@
+"""The source that makes the forms of common values, for every type.
+
+`FormWriter.code_of` is the entrance. A container needs a loop, so its form is made by a helper function, which raises `NotPlain` for an
+item that is not common. Every other form is one expression.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterator
+from typing import Final
+
+from typing_extensions import assert_never, is_typeddict
+
+from heliograph.events import Privacy
+from heliograph.schema.model.types import (
+    AnyType,
+    ArrayType,
+    BooleanType,
+    EnumType,
+    FieldSchema,
+    IntegerType,
+    MapType,
+    NullType,
+    NumberType,
+    ObjectType,
+    StringType,
+    Type,
+    UnionType,
+    has_private_parts,
+    is_nullable,
+    without_null,
+)
+from heliograph.schema.model.wire_attributes import wire_type
+from heliograph.schema.read.generated import scalars
+from heliograph.schema.read.generated.source import Code, Source, all_of, any_of, indented
+from heliograph.values.fields import field_names, is_named_tuple
+from heliograph.values.generics import is_generic
+from heliograph.values.plain import MAX_PLAIN_NESTING
+from heliograph.values.privacy import MASKED, PrivacyPolicy
+from heliograph.values.stored import has_instance_dict, reads_plainly
+
+_COPIED: Final = frozenset({list, tuple, set, frozenset, collections.deque, range})
+"""The classes of arrays that are copied in one step of the interpreter."""
+
+
+class FormWriter:
+    """Writes the source of forms.
+
+    Args:
+        source: The source that constants and helper functions are added to.
+        policy: The privacy policy. `None` exports private fields inside of classes as they are.
+    """
+
+    def __init__(self, source: Source, policy: PrivacyPolicy | None) -> None:
+        self._source = source
+        self._policy = policy
+        self._parents: tuple[Type, ...] = ()  # the types that the current one is inside of
+
+    def code_of(self, kind: Type, variable: str, *, is_wire: bool = False) -> Code | None:
+        """Return the source for the common values of a type, or `None` if it has no common case that is worth the source.
+
+        Args:
+            kind: The type.
+            variable: The variable that has the value.
+            is_wire: True for the form in the one type that an attribute has on the wire, as far as numbers are concerned.
+        """
+        if kind in self._parents or len(self._parents) == MAX_PLAIN_NESTING:
+            return None
+        parents, self._parents = self._parents, (*self._parents, kind)
+        try:
+            return self._code_of(kind, variable, is_wire=is_wire)
+        finally:
+            self._parents = parents
+
+    def _code_of(self, kind: Type, variable: str, *, is_wire: bool) -> Code | None:
+        match kind:
+            case StringType():
+                return scalars.string_code(kind, variable, self._source)
+            case BooleanType():
+                return scalars.boolean_code(variable)
+            case IntegerType():
+                return scalars.integer_code(kind, variable, self._source)
+            case NumberType():
+                return scalars.number_code(kind, variable, self._source, is_wire=is_wire)
+            case EnumType():
+                return scalars.enum_code(kind, variable, self._source)
+            case NullType():
+                return Code(f"{variable} is None", "None")
+            case AnyType():
+                return Code("True", f"plain_form({variable}, room)", may_raise=True)
+            case UnionType():
+                return self._union(kind, variable, is_wire=is_wire)
+            case ArrayType():
+                return self._array(kind, variable, is_wire=is_wire and wire_type(kind) != "string")
+            case MapType():
+                return self._map(kind, variable)
+            case ObjectType():
+                return self._object(kind, variable)
+            case _:
+                assert_never(kind)
+
+    def _union(self, kind: UnionType, variable: str, *, is_wire: bool) -> Code | None:
+        if has_private_parts(kind):  # a value may be in the place of another, and is then protected as both are
+            return None
+        is_double = is_wire and wire_type(kind) == "double"
+        options = [self.code_of(option, variable, is_wire=is_double) for option in kind.options]
+        codes = [each for each in options if each is not None]
+        if len(codes) < len(options):
+            return None
+        if is_double:
+            codes = [_as_double(option, code, variable) for option, code in zip(kind.options, codes)]
+        return _first_of(codes)
+
+    def _array(self, kind: ArrayType, variable: str, *, is_wire: bool) -> Code | None:
+        if kind.prefix:
+            return self._tuple(kind, variable, is_wire=is_wire)
+        if kind.python not in _COPIED or kind.items is None:
+            return None
+        if kind == ArrayType(items=AnyType()):
+            return Code(f"type({variable}) is list", f"plain_form({variable}, room)", may_raise=True)
+        item = self.code_of(kind.items, "item", is_wire=is_wire)
+        if item is None:
+            return None
+        body = [
+            "copy = [*values]",
+            *_counted(kind),
+            "forms = []",
+            "for item in copy:",
+            *indented([f"if not ({item.test}):", *indented(["raise NotPlain"]), f"forms.append({item.form})"]),
+            # A set has no order of its own; equal sets look equal.
+            "return sorted(forms, key=json_of)" if kind.python in {set, frozenset} else "return forms",
+        ]
+        return self._helper("array", kind.python, body, variable)
+
+    def _tuple(self, kind: ArrayType, variable: str, *, is_wire: bool) -> Code | None:
+        if kind.items is not None or not (kind.python is tuple or is_named_tuple(kind.python)):
+            return None
+        names = [f"item_{index}" for index in range(len(kind.prefix))]
+        codes = [self.code_of(each, name, is_wire=is_wire) for each, name in zip(kind.prefix, names)]
+        found = [code for code in codes if code is not None]
+        if len(found) < len(codes):
+            return None
+        body = [
+            "copy = [*items_of_tuple(values)]",
+            *_counted(kind),
+            f"{', '.join(names)}, = copy",
+            f"if not ({all_of(code.test for code in found)}):",
+            *indented(["raise NotPlain"]),
+            f"return [{', '.join(code.form for code in found)}]",
+        ]
+        return self._helper("array", kind.python, body, variable)
+
+    def _helper(self, name: str, python: type, body: list[str], variable: str) -> Code:
+        function = self._source.function(name, "values, room", body)
+        name = python.__name__ if python in {list, tuple, dict} else self._source.constant("class", python)
+        return Code(f"type({variable}) is {name}", f"{function}({variable}, room)", may_raise=True)
+
+    def _map(self, kind: MapType, variable: str) -> Code | None:
+        if is_plain_map(kind):
+            return Code(f"type({variable}) is dict", f"plain_form({variable}, room)", may_raise=True)
+        key = self._key(kind)
+        value = self.code_of(kind.values, "item")
+        if key is None or value is None:
+            return None
+        body = [
+            "copy = values.copy()",
+            *_counted(kind),
+            "forms = {}",
+            "for key, item in copy.items():",
+            *indented([f"if not ({all_of([key.test, value.test])}):", *indented(["raise NotPlain"])]),
+            *indented([f"forms[{key.form}] = {value.form}"]),
+            "return forms",
+        ]
+        return self._helper("map", dict, body, variable)
+
+    def flattener(self, kind: MapType) -> str | None:
+        """Return the helper function that adds the values of a map as attributes, or `None` if it has more than scalars."""
+        key = self._key(kind)
+        value = self.code_of(kind.values, "item") if isinstance(kind.values, SCALARS) else None
+        if key is None or value is None:
+            return None
+        body = [
+            f"if {' or '.join(['len(values) > MAX_KEYS', *_broken_bounds(kind, 'values')])}:",
+            *indented(["raise NotPlain"]),
+            "flat = {}",
+            "for key, item in values.copy().items():",
+            *indented([f"if not ({all_of([key.test, value.test])}):", *indented(["raise NotPlain"])]),
+            *indented([f"flat[names[{key.form}]] = {value.form}"]),
+            "put_flat(attributes, flat)",
+        ]
+        return self._source.function("flatten", "attributes, names, values", body)
+
+    def _key(self, kind: MapType) -> Code | None:
+        """Return the source for the keys of a map. Different keys of one class never become the same text."""
+        if kind.keys == StringType():
+            # A lone surrogate could equal its own escape.
+            return Code("type(key) is str and (key.isascii() or key.isprintable())", "key")
+        if kind.keys == StringType(patterns=(WHOLE_NUMBER,)):
+            return Code(scalars.integer_code(IntegerType(), "key", self._source).test, "str(key)")
+        if isinstance(kind.keys, StringType) and kind.keys.python not in {str, *scalars.WRITTEN_BY_MSGSPEC}:
+            return None
+        return self.code_of(kind.keys, "key")
+
+    # Objects
+
+    def object_fields(
+        self, kind: ObjectType, variable: str, privacy: Privacy = Privacy.PLAIN
+    ) -> Iterator[tuple[FieldSchema, str, str, Privacy]]:
+        """Yield each field of a class with the variable for its value, the expression that reads it, and its privacy."""
+        for field in kind.fields:
+            inner = self._source.name("value")
+            yield field, inner, self._access(kind, variable, field), self.privacy_of(field, privacy)
+
+    def privacy_of(self, field: FieldSchema, enclosing: Privacy) -> Privacy:
+        """Return the privacy of a field inside of a value with a privacy."""
+        if self._policy is None:
+            return Privacy.PLAIN
+        return self._policy.privacy_of(field.declared, field.attribute, enclosing=enclosing)
+
+    def _access(self, kind: ObjectType, variable: str, field: FieldSchema) -> str:
+        if not is_typeddict(kind.python):
+            return f"{variable}.{field.name}"
+        return f"copy_{variable}[{field.name!r}]" if field.required else f"copy_{variable}.get({field.name!r}, ABSENT)"
+
+    def object_test(self, kind: ObjectType, variable: str) -> str | None:
+        """Return the condition that a value is exactly of a class, and has its fields. Return `None` if they cannot be read."""
+        names = tuple(field.name for field in kind.fields)
+        if is_typeddict(kind.python):
+            known = self._source.constant("keys", frozenset(names))
+            required = self._source.constant("keys", frozenset(field.name for field in kind.fields if field.required))
+            return f"type({variable}) is dict and (copy_{variable} := keyed({variable}, {required}, {known}))"
+        # If the schema does not know each field of the class, the others would be missing among the attributes.
+        if field_names(kind.python) != names or not reads_plainly(kind.python, names):
+            return None
+        test = f"type({variable}) is {self._source.constant('class', kind.python)}"
+        if is_generic(kind.python) and has_instance_dict(kind.python):  # it may know that another alias made it
+            aliases = self._source.constant("aliases", (None, kind.hint))
+            return f"{test} and {variable}.__dict__.get('__orig_class__') in {aliases}"
+        return test
+
+    def _object(self, kind: ObjectType, variable: str) -> Code | None:
+        """Return the source for an object inside of JSON text, or in the place of a whole value."""
+        test = None if is_generic(kind.python) else self.object_test(kind, variable)
+        if test is None:
+            return None
+        tests, forms = [test], []
+        for field, inner, access, privacy in self.object_fields(kind, variable):
+            code = self._field(field, inner, access, privacy)
+            # The form of a field that is dropped has no key, unless its value is `None`.
+            if code is None or (privacy is Privacy.DROP and self.absent_tests(field, inner)):
+                return None
+            tests.append(code.test)
+            if privacy is not Privacy.DROP:
+                forms.append(f"{field.name!r}: {code.form}")
+        form = f"{{{', '.join(forms)}}}"
+        if is_typeddict(kind.python):
+            form = f"in_order(copy_{variable}, {form})"
+        return Code(all_of(tests), form, may_raise=True)
+
+    def _field(self, field: FieldSchema, variable: str, access: str, privacy: Privacy) -> Code | None:
+        """Return the source for a field inside of an object: its test reads it, and its form is protected."""
+        kind = without_null(field.type)
+        code = self.code_of(kind, variable)
+        if code is None or not self.can_protect(kind, privacy):
+            return None
+        absent = self.absent_tests(field, variable)
+        form = self.protected(code.form, privacy)
+        for each in absent:
+            form = f"(None if {each} else {form})"
+        return code._replace(test=reading(variable, access, [*absent, code.test]), form=form)
+
+    def absent_tests(self, field: FieldSchema, variable: str) -> list[str]:
+        """Return the conditions under which a field of an object legally has no value."""
+        tests = (
+            [f"{variable} is None"] if is_nullable(field.type) and without_null(field.type) is not field.type else []
+        )
+        return tests if field.required else [f"{variable} is ABSENT", *tests]
+
+    def can_protect(self, kind: Type, privacy: Privacy) -> bool:
+        """Return True if a privacy can be applied to the form of a value without a closer look at it."""
+        if privacy is Privacy.PLAIN:
+            return True
+        # The form of any value may be `None`, which is never protected. To know if a container is valid, its form is made.
+        return not isinstance(kind, (AnyType, UnionType, ArrayType, MapType, ObjectType))
+
+    def protected(self, form: str, privacy: Privacy) -> str:
+        """Return the expression of the exported part of a form that is not `None`."""
+        match privacy:
+            case Privacy.MASK:
+                return repr(MASKED)
+            case Privacy.HASH:
+                return f"str(hash_form({form}))"
+            case Privacy.PLAIN | Privacy.DROP:
+                return form
+            case _:
+                assert_never(privacy)
+
+
+SCALARS: Final = (BooleanType, NumberType, StringType, EnumType)
+"""The types of values with nothing inside of them."""
+WHOLE_NUMBER: Final = r"^-?\d+$"
+"""The pattern of the keys of a dict that are integers."""
+
+
+def is_plain_map(kind: MapType) -> bool:
+    """Return True if every dict is a value of a type."""
+    return kind == MapType(keys=StringType(), values=AnyType(), is_json_text=kind.is_json_text)
+
+
+def reading(variable: str, access: str, tests: list[str]) -> str:
+    """Return the condition that one of several tests holds for a value. The first mention of its variable reads it."""
+    condition = any_of(tests)
+    value = f"{variable} := {access}"
+    if variable not in condition:
+        return f"(({value}), {condition})[1]"
+    before, _, after = condition.partition(variable)
+    return f"{before}{value}{after}" if before.endswith("type(") else f"{before}({value}){after}"
+
+
+def _counted(kind: ArrayType | MapType) -> list[str]:
+    """Return the lines that count what is in a container, and test its length."""
+    tests = ["room[0] < 0", *_broken_bounds(kind, "copy")]
+    return ["room[0] -= len(copy)", f"if {' or '.join(tests)}:", *indented(["raise NotPlain"])]
+
+
+def _broken_bounds(kind: ArrayType | MapType, variable: str) -> list[str]:
+    return [f"not {each}" for each in scalars.length_tests(kind, variable)]
+
+
+def _as_double(option: Type, code: Code, variable: str) -> Code:
+    if not isinstance(option, IntegerType):
+        return code
+    is_exact = f"{-scalars.EXACT_FLOAT} <= {variable} <= {scalars.EXACT_FLOAT}"
+    return code._replace(test=f"{code.test} and {is_exact}", form=f"{variable} * 1.0")
+
+
+def _first_of(codes: list[Code]) -> Code:
+    """Return the source for a value that is common for one of several types: the first of them makes its form."""
+    form = codes[-1].form
+    for code in reversed(codes[:-1]):
+        form = form if code.form == form else f"({code.form} if {code.test} else {form})"
+    return Code(f"({any_of(code.test for code in codes)})", form, may_raise=any(code.may_raise for code in codes))

@@ -1,0 +1,97 @@
+"""Generate the function that turns the events of one class into attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from heliograph.events import EventLike
+from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.schema.read.field import FieldReader
+from heliograph.schema.read.generated import declared_dicts
+from heliograph.schema.read.generated.attributes import ATTRIBUTES, AttributeWriter
+from heliograph.schema.read.generated.source import Source, indented
+from heliograph.schema.read.validation import Violation
+from heliograph.values import plain, plain_attributes
+from heliograph.values.attributes import MAX_KEYS, Attributes, array_or_json
+from heliograph.values.privacy import PrivacyPolicy
+from heliograph.values.standard_library import MAX_VALUES
+from heliograph.values.text import escape_surrogates, has_no_surrogates, json_of
+
+AttributesFunction = Callable[..., Attributes]
+"""A function that takes an event, and a list to fill with violations or `None`, and returns attributes."""
+
+_KNOWN: Final[dict[str, object]] = {
+    "ABSENT": declared_dicts.ABSENT,
+    "MAX_KEYS": MAX_KEYS,
+    "MAX_VALUES": MAX_VALUES,
+    "NotPlain": plain.NotPlain,
+    "UNSET": msgspec.UNSET,
+    "array_or_json": array_or_json,
+    "escape_surrogates": escape_surrogates,
+    "has_no_surrogates": has_no_surrogates,
+    "in_order": declared_dicts.in_order,
+    "items_of_tuple": tuple.__iter__,
+    "json_of": json_of,
+    "json_unless_text": plain_attributes.json_unless_text,
+    "keyed": declared_dicts.keyed,
+    "plain_form": plain.plain_form,
+    "program_errors": PROGRAM_ERRORS,
+    "put_dict": plain_attributes.put_dict,
+    "put_dict_form": plain_attributes.put_dict_form,
+    "put_flat": plain_attributes.put_flat,
+    "put_json": plain_attributes.put_json,
+    "put_form": plain_attributes.put_form,
+    "put_value": plain_attributes.put_value,
+    "text_of": msgspec.to_builtins,
+}
+"""The values that all generated functions refer to."""
+
+
+def generate_attributes_function(
+    readers: Sequence[FieldReader],
+    policy: PrivacyPolicy,
+    fallback: Callable[[EventLike, list[Violation] | None], Attributes],
+) -> AttributesFunction:
+    """Return a function that turns an event into the attributes of its fields, and never raises an exception.
+
+    Args:
+        readers: The reader of each field.
+        policy: The privacy policy.
+        fallback: The function that reads an event whose fields cannot be read, such as one with a property that raises.
+    """
+    source = function_source(readers, policy)
+    names = source.compile({**_KNOWN, "fallback": fallback, "hash_form": policy.hash_form})
+    function: AttributesFunction = names["attributes_of_0"]
+    return function
+
+
+def function_source(readers: Sequence[FieldReader], policy: PrivacyPolicy) -> Source:
+    """Return the source of the function, which has the name ``attributes_of_0``, and of its helper functions."""
+    source = Source()
+    variables = [source.name("value") for _ in readers]
+    lines: list[str] = []
+    for reader, variable in zip(readers, variables):
+        lines += AttributeWriter(source, policy, reader.reserved).field_lines(reader, variable)
+    body = [
+        *_reading_lines(readers, variables),
+        f"{ATTRIBUTES} = {{}}",
+        *lines,
+        f"return {ATTRIBUTES}",
+    ]
+    source.function("attributes_of", "event, violations=None", body)
+    return source
+
+
+def _reading_lines(readers: Sequence[FieldReader], variables: Sequence[str]) -> list[str]:
+    """Return the statements that read the fields of the event, each once: one may be a property of the program's own."""
+    if not readers:
+        return []
+    return [
+        "try:",
+        *indented([f"{variable} = event.{reader.field.name}" for reader, variable in zip(readers, variables)]),
+        "except program_errors:",
+        *indented(["return fallback(event, violations)"]),
+    ]

@@ -1,0 +1,83 @@
+"""Collect the source of one generated function: its constants, its helper functions, and the names of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+INDENT: Final = "    "
+
+
+class Code(NamedTuple):
+    """The source for the common values of a type.
+
+    Attributes:
+        test: The condition under which a variable has a common value. It may set further variables.
+        form: The expression of its form, which is evaluated only if the test is true.
+        may_raise: True if one of the two can raise an exception. The value is then not common either.
+    """
+
+    test: str
+    form: str
+    may_raise: bool = False
+
+
+class Source:
+    """The source of one function, with everything that it refers to.
+
+    Attributes:
+        constants: The values that the source refers to, by the names that it has for them.
+    """
+
+    def __init__(self) -> None:
+        self.constants: dict[str, object] = {}
+        self._functions: list[str] = []
+        self._counts: dict[str, int] = {}
+
+    def name(self, kind: str) -> str:
+        """Return a new name, such as ``value_3``."""
+        number = self._counts.get(kind, 0)
+        self._counts[kind] = number + 1
+        return f"{kind}_{number}"
+
+    def constant(self, kind: str, value: object) -> str:
+        """Return a new name for a value that cannot be written as source."""
+        name = self.name(kind)
+        self.constants[name] = value
+        return name
+
+    def function(self, kind: str, parameters: str, body: Sequence[str]) -> str:
+        """Add a helper function, and return its name."""
+        name = self.name(kind)
+        self._functions.append("\n".join([f"def {name}({parameters}):", *indented(body)]))
+        return name
+
+    def text(self) -> str:
+        """Return the source of all functions, in the order in which they were added."""
+        return "\n\n".join(self._functions) + "\n"
+
+    def compile(self, known: dict[str, object]) -> dict[str, Any]:
+        """Run the source, and return its names.
+
+        Args:
+            known: The values that the source refers to by names of their own.
+        """
+        names = {**known, **self.constants}
+        exec(self.text(), names)  # noqa: S102 — see the docstring of the package
+        return names
+
+
+def indented(lines: Sequence[str]) -> list[str]:
+    """Return lines one level deeper."""
+    return [INDENT + line for line in lines]
+
+
+def all_of(tests: Iterable[str]) -> str:
+    """Return the condition that all tests hold."""
+    return " and ".join(f"({each})" if " or " in each else each for each in tests)
+
+
+def any_of(tests: Iterable[str]) -> str:
+    """Return the condition that one of several tests holds."""
+    tests = tuple(tests)
+    return tests[0] if len(tests) == 1 else " or ".join(f"({each})" if " and " in each else each for each in tests)

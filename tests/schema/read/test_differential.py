@@ -1,0 +1,245 @@
+"""Whatever an event holds, the generated function returns the attributes and violations that the fields' readers return.
+
+The careful way is the one of `heliograph.values.forms` alone: its short cut for plain values is switched off here.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import make_dataclass
+from typing import Annotated, Any
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shapes import NOTHING, SHAPES, Shape, documented_rows, shapes
+
+from heliograph import Attribute, Event, Privacy
+from heliograph.schema.compile.event_class import compile_schema
+from heliograph.schema.model.event import EventSchema
+from heliograph.schema.read import field, typed_attributes
+from heliograph.schema.read.event import EventReader
+from heliograph.values.attributes import without_opted_out
+from heliograph.values.plain import NotPlain
+from heliograph.values.privacy import PrivacyPolicy
+from schema.typed_values import ODD, annotated_values
+
+NAMES = [name for name, _ in shapes()]
+POLICIES = [
+    PrivacyPolicy(key="key"),
+    PrivacyPolicy(),
+    PrivacyPolicy(key="key", default=Privacy.MASK),
+    PrivacyPolicy(key="key", opt_in=("*",), opt_out=("app.shape.field_0.sku",)),
+]
+
+
+def schema_of(*hints: Any, policy: PrivacyPolicy | None = None) -> EventSchema:
+    fields = [(f"field_{index}", hint) for index, hint in enumerate(hints)]
+    cls = make_dataclass("ShapeEvent", fields, bases=(Event,), namespace={"name": "shape"})
+    return compile_schema(cls, namespace="app", policy=policy or POLICIES[0])
+
+
+@contextmanager
+def no_short_cuts() -> Iterator[None]:
+    """Let the readers of fields take the complete way for every value."""
+    with (
+        mock.patch.object(field, "plain_form", side_effect=NotPlain),
+        mock.patch.object(typed_attributes, "put_dict_form", side_effect=NotPlain),
+    ):
+        yield
+
+
+def read(schema: EventSchema, event: Any, *, carefully: bool = False) -> str:
+    """Return the attributes with their order and types, and the violations, as text."""
+    reader, violations = EventReader(schema), []  # type: tuple[EventReader, list[Any]]
+    if not carefully:
+        attributes = reader.attributes(event, violations)
+        assert repr(attributes) == repr(reader.attributes(event, None))  # validation does not change them
+    else:
+        with no_short_cuts():
+            attributes = without_opted_out(reader._attributes_by_field(event, violations), schema.policy)
+    types = [(type(value), *map(type, value if isinstance(value, list) else ())) for value in attributes.values()]
+    return repr((list(attributes.items()), types, sorted(map(str, violations))))
+
+
+def assert_same(schema: EventSchema, event: Any) -> None:
+    assert read(schema, event) == read(schema, event, carefully=True)
+
+
+def values_of(shape: Shape) -> list[object]:
+    return [value for value in (shape.good, shape.odd, shape.invalid) if value is not NOTHING]
+
+
+def test_each_documented_row_has_shapes() -> None:
+    """A new row of the table of values cannot be forgotten."""
+    assert list(SHAPES) == documented_rows()
+
+
+@pytest.mark.parametrize(("name", "shape"), shapes(), ids=NAMES)
+def test_each_documented_shape(name: str, shape: Shape) -> None:
+    """Its good, odd and invalid value are read the same way, under every policy, optional or not."""
+    hints = (
+        (shape.hint, Any) if "opt-in" in name else (shape.hint, shape.hint | None) if shape.hint is not Any else (Any,)
+    )
+    for policy in POLICIES:
+        schema = schema_of(*hints, policy=policy)
+        for value in (*values_of(shape), None):
+            assert_same(schema, schema.event_class(*[value] * len(hints)))
+
+
+@pytest.mark.parametrize(("name", "shape"), shapes(), ids=NAMES)
+def test_values_are_good_odd_and_invalid(name: str, shape: Shape) -> None:
+    """The table says what its values are."""
+    schema = schema_of(shape.hint)
+    for value in values_of(shape):
+        violations: list[Any] = []
+        EventReader(schema).attributes(schema.event_class(value), violations)
+        assert bool(violations) == (value is shape.invalid)
+
+
+def in_containers(hint: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield annotations with the shape inside, each with a function that puts a value into it."""
+    yield list[hint], lambda value: [value, value]
+    yield dict[str, hint], lambda value: {"a": value, "b": value}
+    yield tuple[int, hint], lambda value: (1, value)
+    yield tuple[hint, ...], lambda value: (value,)
+    yield dict[str, list[hint]], lambda value: {"a": [value]}
+    yield list[hint | None], lambda value: [value, None]
+    yield hint | list[hint], lambda value: [value]
+
+
+@pytest.mark.parametrize(("name", "shape"), shapes(), ids=NAMES)
+def test_each_shape_in_containers(name: str, shape: Shape) -> None:
+    """In lists, dicts, tuples and unions, too."""
+    hint = str if "opt-in" in name else shape.hint  # its attribute name can be used once
+    hints, puts = zip(*in_containers(hint))
+    schema = schema_of(*hints)
+    for value in values_of(shape):
+        assert_same(schema, schema.event_class(*(put(value) for put in puts)))
+
+
+@pytest.mark.parametrize("privacy", Privacy)
+@pytest.mark.parametrize(("name", "shape"), shapes(), ids=NAMES)
+def test_each_shape_with_each_privacy(name: str, shape: Shape, privacy: Privacy) -> None:
+    """As a whole field, and inside of a class."""
+    if isinstance(getattr(shape.hint, "__metadata__", (None,))[0], Attribute):
+        return
+    private = Annotated[shape.hint, Attribute(privacy=privacy)]
+    inner = make_dataclass("Inner", [("sku", private), ("other", shape.hint)])
+    schema = schema_of(private, inner, list[inner], inner | None)
+    for value in (*values_of(shape), None):
+        event = schema.event_class(value, inner(value, value), [inner(value, value)], inner(value, None))
+        assert_same(schema, event)
+
+
+@settings(max_examples=200)
+@given(st.lists(annotated_values(), min_size=1, max_size=4), st.sampled_from(POLICIES))
+def test_any_event(pairs: list[tuple[Any, Any]], policy: PrivacyPolicy) -> None:
+    """One odd field does not change how the others are read."""
+    schema = schema_of(*(hint for hint, _ in pairs), policy=policy)
+    assert_same(schema, schema.event_class(*(value for _, value in pairs)))
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_values_of_one_shape_in_another(data: st.DataObject) -> None:
+    """A value of any kind in a field of any kind."""
+    _, shape = data.draw(st.sampled_from(shapes()))
+    _, other = data.draw(st.sampled_from(shapes()))
+    value = data.draw(st.sampled_from(values_of(other)) | ODD)
+    schema = schema_of(shape.hint)
+    assert_same(schema, schema.event_class(value))
+
+
+@pytest.mark.parametrize("count", [63, 64, 65, 101, 9_999, 10_000, 10_001])
+@pytest.mark.parametrize(
+    ("hint", "make"),
+    [
+        (list[int], lambda count: list(range(count))),
+        (list[list[int]], lambda count: [list(range(count // 2)), list(range(count // 2))]),
+        (tuple[list[int], list[int]], lambda count: (list(range(count // 2)), list(range(count // 2)))),
+        (Any, lambda count: list(range(count))),
+        (dict[str, int], lambda count: {str(number): number for number in range(count)}),
+        (dict[str, Any], lambda count: {str(number): number for number in range(count)}),
+        (dict[str, Any], lambda count: {str(number): None for number in range(count)}),
+        (dict[str, list[int]], lambda count: {"a": list(range(count - 1))}),
+        (dict[str, Any], lambda count: {"a": {str(number): number for number in range(count)}, "b": 1}),
+        (set[int], lambda count: set(range(count))),
+    ],
+    ids=range(10),
+)
+def test_limits_of_number(hint: Any, make: Any, count: int) -> None:
+    """The number of attributes of a dict, and of values inside of one property."""
+    schema = schema_of(hint)
+    assert_same(schema, schema.event_class(make(count)))
+
+
+def nested(depth: int, container: Any) -> object:
+    value: object = 1
+    for _ in range(depth):
+        value = container(value)
+    return value
+
+
+@pytest.mark.parametrize("depth", [4, 5, 6, 15, 16, 17, 31, 32, 33, 40])
+@pytest.mark.parametrize("hint", [Any, dict[str, Any], dict, list, list[Any], dict[str, list[Any]]], ids=range(6))
+def test_limits_of_depth(hint: Any, depth: int) -> None:
+    """Levels of keys, and values inside of one another."""
+    schema = schema_of(hint)
+    for container in (lambda value: {"a": value}, lambda value: [value], lambda value: {"a": [value]}):
+        assert_same(schema, schema.event_class(nested(depth, container)))
+
+
+SCHEMAS_OF_DICTS = {
+    hint: schema_of(hint, Annotated[int, Attribute("app.shape.field_0.sku")])
+    for hint in (dict, dict[str, int], dict[str, dict[str, int]], Any, list[dict])
+}
+KEYS = ["a", "", "a.b", "x" * 128, "x" * 129, "\n", "ž", "\udc80", "\\udc80", "sku", "field_1"]
+
+
+@pytest.mark.parametrize(("first", "second"), list(itertools.combinations(KEYS, 2)))
+def test_keys_of_dicts(first: str, second: str) -> None:
+    """Keys that cannot be part of a name, that look like another, or have the name of a field."""
+    flat, deep = {first: 1, second: 2}, {first: {second: 1}, second: {first: 2}}
+    for hint, value in (
+        (dict, flat),
+        (dict[str, int], flat),
+        (dict[str, dict[str, int]], deep),
+        (Any, deep),
+        (list[dict], [flat]),
+    ):
+        assert_same(SCHEMAS_OF_DICTS[hint], SCHEMAS_OF_DICTS[hint].event_class(value, 7))
+
+
+class Reluctant:
+    """A class whose every method fails the test."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise AssertionError("code of the program")
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("code of the program")
+
+    def __hash__(self) -> int:
+        return hash("sku")
+
+
+class ReluctantKey(str):
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("code of the program")
+
+    def __hash__(self) -> int:
+        return hash("sku")
+
+
+@pytest.mark.parametrize(("name", "shape"), shapes(), ids=NAMES)
+def test_no_code_of_a_class_runs(name: str, shape: Shape) -> None:
+    """A class is not asked to find out if a value is common, nor is a key asked if it equals another."""
+    schema = schema_of(shape.hint)
+    for value in (Reluctant(), [Reluctant()], {"sku": Reluctant()}, {ReluctantKey("sku"): 1}):
+        assert_same(schema, schema.event_class(value))

@@ -1,0 +1,185 @@
+"""Plain values have the same forms as by the complete way, and all other values are refused."""
+
+from __future__ import annotations
+
+import collections
+import datetime as dt
+import fractions
+import sqlite3
+import types
+import uuid
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+import pydantic
+import pytest
+from hypothesis import given
+
+from heliograph import Attribute, Privacy
+from heliograph.values.converters import register_converter
+from heliograph.values.forms import form_of
+from heliograph.values.plain import NotPlain, converted_text, plain_form
+from heliograph.values.standard_library import MAX_VALUES
+from values.plain_values import VALUES
+
+T = TypeVar("T")
+
+
+class Odd:
+    pass
+
+
+class Text(str):
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        return hash("a")
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("code of the program")
+
+
+class Base:
+    pass
+
+
+class Money(Base, str):
+    __slots__ = ()
+
+
+@dataclass
+class One:
+    x: int
+
+
+@dataclass
+class Two:
+    x: int
+    y: list[int]
+
+
+@dataclass
+class Secret:
+    x: Annotated[int, Attribute(privacy=Privacy.MASK)]
+
+
+@dataclass
+class Box(Generic[T]):
+    x: T
+
+
+@dataclass
+class Lazy:
+    x: int
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError("code of the program")
+
+
+class Secrets(list[Annotated[str, Attribute(privacy=Privacy.MASK)]]):
+    pass
+
+
+def plain(value: object) -> object:
+    return plain_form(value, [MAX_VALUES])
+
+
+def row(sql: str) -> sqlite3.Row:
+    connection = sqlite3.connect(":memory:")
+    connection.row_factory = sqlite3.Row
+    found: sqlite3.Row = connection.execute(sql).fetchone()
+    connection.close()
+    return found
+
+
+@given(VALUES)
+def test_form_is_the_documented_one(value: object) -> None:
+    """Every plain value has the form that the complete way makes."""
+    try:
+        form = plain(value)
+    except NotPlain:
+        return
+    assert repr(form) == repr(form_of(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a",
+        [1, "b", None],
+        {"a": {"b": [uuid.UUID(int=1)]}},
+        (dt.date(2026, 1, 2),),
+        {"ž": 1.5},
+        [2**70],
+        {"a": "\udc80"},
+        fractions.Fraction(1, 3),
+        1 + 2j,
+        {"b", "a"},
+        collections.deque([1]),
+        types.SimpleNamespace(a=1),
+        One(1),
+        Two(1, [2]),
+        row("SELECT 1 AS a, 'x' AS b"),
+        Money("1 €"),
+    ],
+    ids=range(16),
+)
+def test_common_values_are_plain(value: object) -> None:
+    """They need no closer look."""
+    assert plain(value) == form_of(value)
+
+
+CYCLE: list[object] = []
+CYCLE.append(CYCLE)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Odd(),
+        [Odd()],
+        {"a": Odd()},
+        {1: 1},
+        {Text("x"): 1},
+        {"\udc80": 1},
+        CYCLE,
+        [0] * (MAX_VALUES + 1),
+        [[0] * 5001, [0] * 5001],
+        Secret(1),
+        Box(1),
+        Lazy(1),
+        Secrets(["x"]),
+        pydantic.SecretStr("x"),
+        [pydantic.SecretStr("x")],
+        row("SELECT 1 AS a, 2 AS a"),
+        collections.UserDict({1: 1}),
+    ],
+    ids=range(17),
+)
+def test_everything_else_is_refused(value: object) -> None:
+    """Nothing private is read, and no code of a class runs to find that out."""
+    with pytest.raises(NotPlain):
+        plain(value)
+
+
+def test_converter_may_be_registered_at_any_time() -> None:
+    """It decides from then on, although values of the class were read before."""
+
+    class Parent:
+        pass
+
+    class Price(Parent, str):
+        __slots__ = ()
+
+    assert plain(Price("1")) == "1"
+    register_converter(Parent, lambda price: 5)
+    with pytest.raises(NotPlain):
+        plain(Price("1"))
+    assert form_of(Price("1")) == 5
+
+
+def test_text_of_a_value() -> None:
+    """Only what becomes text has one."""
+    assert converted_text(fractions.Fraction(1, 3)) == "1/3"
+    with pytest.raises(NotPlain):
+        converted_text({"a": 1})
