@@ -1,7 +1,7 @@
-"""Take the pictures of the pages in Datasette: ``docs/datasette-telemetry.png`` and ``docs/datasette-tokens.png``.
+"""Take the pictures of the pages in Datasette: ``docs/datasette-*.png``.
 
 It needs Chromium in PATH, and the extra `datasette`. A real Datasette serves the pages on a free port, with an outbox that has a dead
-letter, an event in the quarantine, and tokens; all of it is in a temporary folder.
+letter, an event in the quarantine, recent events, and tokens; all of it is in a temporary folder.
 """
 
 from __future__ import annotations
@@ -21,14 +21,24 @@ from pathlib import Path
 from urllib.error import URLError
 
 DOCS = Path(__file__).resolve().parent
-SIZES = {"datasette-telemetry": (1000, 1180), "datasette-tokens": (1000, 430)}
-PATHS = {"datasette-telemetry": "/-/heliograph", "datasette-tokens": "/-/heliograph/tokens"}
+PICTURES = {
+    "datasette-telemetry": ("/-/heliograph", "", 1000, 1090),
+    "datasette-events": (
+        "/-/heliograph",
+        "while (recent.previousElementSibling) recent.previousElementSibling.remove()",
+        1000,
+        910,
+    ),
+    "datasette-tokens": ("/-/heliograph/tokens", "", 1000, 430),
+}
+"""For each picture, the page, a script that changes it, the width and the height."""
 START_SECONDS = 60
 
 # What the pages show, made in the process that serves them, by the functions that programs call.
 PLUGIN = """
 import os
-from datetime import datetime, timezone
+import random
+import time
 from pathlib import Path
 from datasette import hookimpl
 from heliograph import tokens
@@ -37,6 +47,8 @@ from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.store import Quarantine
+from heliograph.recent_events.record import RecentEvent
+from heliograph.recent_events.store import Kind, RecentEventStore
 from heliograph.tokens import restrictions
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.trace import INVALID_SPAN_CONTEXT
@@ -57,6 +69,8 @@ def startup(datasette):
         event_class="shop.OrderPlaced", time_unix_nano=1_790_000_000_000_000_000, actor=None,
         properties={"total": -1}, violations=["number-out-of-range: total"], span=INVALID_SPAN_CONTEXT))
 
+    add_recent_events(RecentEventStore(Path(os.environ["HELIOGRAPH_RECENT_EVENTS"])), int(time.time() // 60))
+
     async def make_tokens():
         allowed = restrictions.TokenRestrictions().allow_all("view-instance")
         await tokens.issue(datasette, "alice", label="laptop", expires_after=30 * 24 * 60 * 60)
@@ -65,6 +79,29 @@ def startup(datasette):
         await tokens.revoke(datasette, old.id)
 
     return make_tokens
+
+def add_recent_events(store, now):
+    counts = {(now - 20, Kind.TOKEN, "invalid"): 9, (now - 21, Kind.TOKEN, "expired"): 2, (now - 3, Kind.EVENT, "datasette.alter_table"): 1}
+    chance = random.Random(7)  # the same picture each time
+    for age in range(1, 60):
+        for kind, name, most in ((Kind.EVENT, "datasette.insert_rows", 12), (Kind.EVENT, "datasette.update_row", 7), (Kind.TOKEN, "valid", 11)):
+            if count := chance.randrange(most):
+                counts[now - age, kind, name] = count
+    texts = (("update_row", "update-row"), ("insert_rows", "insert-rows"), ("update_row", "update-row"))
+    events = [
+        RecentEvent(
+            time_unix_nano=(now * 60 - 90 + 31 * number) * 10**9,
+            event_name="datasette." + name,
+            actor="alice" if number else "bob",
+            token_id=None if number else "k3fz2m81q0ab",
+            body=body,
+            trace_id=f"{number + 1:032x}",
+            attributes='{"db.namespace":"shop","db.collection.name":"orders"}',
+            omitted=0,
+        )
+        for number, (name, body) in enumerate(texts)
+    ]
+    store.put(os.getpid(), events, counts, minute=now)
 """
 PERMISSIONS = {
     "permissions": {"heliograph-view": True, "heliograph-requeue": True, "heliograph-manage-all-tokens": True}
@@ -73,17 +110,23 @@ PERMISSIONS = {
 
 def main() -> None:
     """Serve the pages, and take a picture of each."""
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    browser = find_browser()
     if browser is None:
         sys.exit("screenshots: needs Chromium, and there is no 'chromium' in PATH")
     with tempfile.TemporaryDirectory() as name:
         server, url = serve(Path(name))
         try:
-            for picture, path in PATHS.items():
-                take(browser, url + path, DOCS / f"{picture}.png", SIZES[picture], Path(name))
+            for picture, (path, script, *size) in PICTURES.items():
+                options = (f"--window-size={size[0]},{size[1]}", f"--screenshot={DOCS / picture}.png")
+                browse(browser, url + path, Path(name), *options, script=script)
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait()
+
+
+def find_browser() -> str | None:
+    """Return the path of Chromium, or `None` if it is not installed."""
+    return shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def serve(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
@@ -100,6 +143,7 @@ def serve(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
         "HELIOGRAPH_OUTBOX": "outbox",
         "HELIOGRAPH_QUARANTINE": "quarantine.db",
+        "HELIOGRAPH_RECENT_EVENTS": "recent.db",
         "HELIOGRAPH_TOKEN_HANDLERS": "signed,database",
         "HELIOGRAPH_TOKEN_DATABASE": "tokens.db",
     }
@@ -115,17 +159,29 @@ def serve(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     sys.exit("screenshots: Datasette did not start")
 
 
-def take(browser: str, url: str, target: Path, size: tuple[int, int], folder: Path) -> None:
-    """Write a picture of a page."""
-    options = [
+def browse(browser: str, url: str, folder: Path, *options: str, script: str = "") -> str:
+    """Open a page in a browser without a window. Return what the browser prints.
+
+    Args:
+        browser: The program.
+        url: The page.
+        folder: A folder for the browser's own files.
+        options: Options of the browser, such as the picture to be taken.
+        script: A script that runs at the end of the page.
+    """
+    with urllib.request.urlopen(url) as response:  # noqa: S310 — our own URL
+        html = response.read().decode()
+    page = folder / "page.html"
+    page.write_text(html.replace("<head>", f'<head><base href="{url}">') + f"<script>{script}</script>")
+    common = [
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
         "--hide-scrollbars",
         f"--user-data-dir={folder / 'browser'}",
     ]
-    window = f"--window-size={size[0]},{size[1]}"
-    subprocess.run([browser, *options, window, f"--screenshot={target}", url], check=True, capture_output=True)
+    command = [browser, *common, *options, page.as_uri()]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 if __name__ == "__main__":

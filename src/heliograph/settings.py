@@ -284,6 +284,11 @@ class Settings:
     quarantine: Path = _setting(
         Path("heliograph-quarantine.db"), _parse_path, "The SQLite file for events that are set aside."
     )
+    recent_events: Path | None = _setting(
+        None,
+        _parse_path,
+        "An SQLite file. The newest events, as they are exported, are kept in it, for Datasette's page `/-/heliograph` (in Datasette only).",
+    )
     actor: tuple[str, ...] = _setting(
         ("*", "-email"),
         _parse_actor_keys,

@@ -1,4 +1,4 @@
-"""SQLite files that heliograph creates: the quarantine, the dead letters, and the store of the demo's receiver.
+"""SQLite files that heliograph creates: the quarantine, the dead letters, recent events, and the store of the receiver.
 
 Each kind of file carries its own ``application_id`` (a number in the header of every SQLite file), so that a mistyped
 path is recognized before anything is written. `heliograph.database` is different: it opens whatever file a program
@@ -163,6 +163,24 @@ class SqliteFile:
         """Raise the exception of ``wrong_file`` if the file is not of this kind. An empty file is of every kind."""
         with self.lock, closing(self._open()) as connection:
             self._check(connection)
+
+    def check_writable(self) -> None:
+        """Return if the file can be written, as far as this can be known without creating it.
+
+        Raises:
+            sqlite3.Error: The file stays locked by another process.
+            Exception: Its directory does not exist, the file or its directory cannot be written, or the file is not of this kind.
+                The exception is the one that ``wrong_file`` returns.
+        """
+        folder = self.path.absolute().parent
+        if not folder.is_dir():
+            raise self._wrong_file(self.path, f"the directory {folder} does not exist")
+        if not os.access(folder, os.W_OK | os.X_OK):  # SQLite creates its journal beside the file
+            raise self._wrong_file(self.path, f"the directory {folder} cannot be written")
+        if self.path.exists():
+            if not os.access(self.path, os.R_OK | os.W_OK):
+                raise self._wrong_file(self.path, "it cannot be read and written")
+            self.check()
 
     def _open(self) -> sqlite3.Connection:
         uri = f"{self.path.absolute().as_uri()}?mode=rw"

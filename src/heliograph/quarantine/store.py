@@ -88,15 +88,7 @@ class Quarantine:
             QuarantineError: Its directory does not exist, the file or its directory cannot be written, or the file is not a
                 quarantine.
         """
-        folder = self.path.absolute().parent
-        if not folder.is_dir():
-            raise QuarantineError(self.path, f"the directory {folder} does not exist")
-        if not os.access(folder, os.W_OK | os.X_OK):  # SQLite creates its journal beside the file
-            raise QuarantineError(self.path, f"the directory {folder} cannot be written")
-        if self.path.exists():
-            if not os.access(self.path, os.R_OK | os.W_OK):
-                raise QuarantineError(self.path, "it cannot be read and written")
-            self._file.check()
+        self._file.check_writable()
 
     def put(self, record: InvalidRecord) -> None:
         """Add an event. When this returns, the event is on disk.

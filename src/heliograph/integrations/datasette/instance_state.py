@@ -5,22 +5,28 @@ Threads: hooks run in one event loop, so nothing here has a lock.
 
 from __future__ import annotations
 
+import sqlite3
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from datasette.database import Database
 from datasette.tokens import TokenHandler, TokenInvalid
 
-from heliograph.errors import SchemaError, SettingsError
+from heliograph.errors import FileFormatError, SchemaError, SettingsError
 from heliograph.instrumentation import Instrumentation, problems_of
 from heliograph.integrations.datasette.distributions import namespace_of
 from heliograph.integrations.datasette.process_providers import is_short_command
 from heliograph.integrations.datasette.token_tracker import DatasetteTracker
+from heliograph.recent_events.recorder import RecentEvents
+from heliograph.recent_events.store import RecentEventStore
+from heliograph.runtime.deadline import run_within
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.settings import DATABASE, Settings, Validation
 from heliograph.telemetry.missing_providers import advice_for_datasette
+from heliograph.telemetry.observers import observers
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.stored import location
 from heliograph.tokens.stored.handler import DatabaseTokenHandler
@@ -28,8 +34,6 @@ from heliograph.tokens.stored.operations import keep_tokens
 from heliograph.tokens.traced import trace_handlers
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from datasette.app import Datasette
 
 TOKEN_DATABASE: Final = "_heliograph_tokens"  # noqa: S105 — the name of a database
@@ -55,6 +59,7 @@ class InstanceState:
         schemas: The schemas of the registered event classes.
         emit: Emits an event.
         tracker: Tracks the events of tokens.
+        recent: Keeps recent events for the page, or `None` if the settings name no file for them.
         database_tokens: The handler of the tokens in a database, or `None`.
     """
 
@@ -63,6 +68,7 @@ class InstanceState:
         self.tracker = DatasetteTracker(datasette)
         instrumentation = Instrumentation(self.settings, Providers(), self.tracker, advice_for_datasette)
         self.schemas, self.emit = instrumentation.schemas, instrumentation.emit
+        self.recent = self._keep_recent(self.settings.recent_events)
         self._tokens = instrumentation.tokens
         self._own_database: Database | None = None
         self.database_tokens: DatabaseTokenHandler | None = None
@@ -114,6 +120,19 @@ class InstanceState:
         if self._own_database is not None:
             self._own_database.close()
 
+    def _keep_recent(self, path: Path | None) -> RecentEvents | None:
+        if path is None:
+            return None
+        recent = RecentEvents(RecentEventStore(path), self.schemas)
+        observers.append(recent)
+        weakref.finalize(self, observers.remove, recent).atexit = False
+        return recent
+
+    def end_recent(self, timeout_millis: float) -> None:
+        """Write the recent events that are not written yet, and end the thread that writes them."""
+        if self.recent is not None:
+            run_within(timeout_millis, self.recent.close)
+
     def _ordered(self, handlers: Iterable[object]) -> list[object]:
         """Add the handler of the tokens in a database, before all others if it is the default for new tokens."""
         if self.database_tokens is None:
@@ -129,6 +148,12 @@ def _problems_in_datasette(values: Mapping[str, object]) -> Iterator[str]:
             "the write would be reported as failed; use 'quarantine' or 'warn'"
         )
     yield from problems_of(values)
+    path = values.get("recent_events")
+    if isinstance(path, Path):
+        try:
+            RecentEventStore(path).check()
+        except (FileFormatError, sqlite3.Error) as error:
+            yield f"recent_events: {error}"
 
 
 def _token_database(datasette: Datasette, path: Path | None) -> Database | None:

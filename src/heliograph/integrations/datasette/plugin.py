@@ -175,7 +175,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
 
 @hookimpl
 def shutdown(datasette: Datasette) -> Callable[[], Awaitable[None]]:
-    """Return an async function that sends the telemetry held so far, within the setting ``flush_timeout_millis``.
+    """Return an async function that sends the telemetry held so far, and writes recent events, within the setting ``flush_timeout_millis``.
 
     It does nothing after a startup that failed because of the settings, which has been reported.
     """
@@ -189,6 +189,9 @@ def shutdown(datasette: Datasette) -> Callable[[], Awaitable[None]]:
         if not instance.tracker.is_idle:  # a hook that hangs must not keep the providers from sending
             timeout_millis /= 2
         await instance.end_tokens(timeout_millis)
-        await asyncio.to_thread(providers.flush_at_shutdown, timeout_millis)
+        await asyncio.gather(
+            asyncio.to_thread(providers.flush_at_shutdown, timeout_millis),
+            asyncio.to_thread(instance.end_recent, timeout_millis),
+        )
 
     return inner

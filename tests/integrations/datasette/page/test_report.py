@@ -17,6 +17,7 @@ from heliograph import Event, Settings
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.integrations.datasette.page.recent import EventFilter
 from heliograph.integrations.datasette.page.report import MAX_DEAD_LETTERS, MAX_FOLDERS, report
 from heliograph.quarantine.store import Quarantine
 from heliograph.runtime.safe_logger import SafeLogger
@@ -36,7 +37,7 @@ def report_of(directory: Path, **settings: Any) -> dict[str, Any]:
     registry = SchemaRegistry.from_settings(Settings(), lambda reader: None)
     registry.register(BanUser)
     values = {"quarantine": directory / "quarantine.db", **settings}
-    return json.loads(json.dumps(report(replace(Settings(), **values), registry.values())))
+    return json.loads(json.dumps(report(replace(Settings(), **values), registry.values(), None, EventFilter())))
 
 
 def test_process_and_events_are_named(tmp_path: Path) -> None:

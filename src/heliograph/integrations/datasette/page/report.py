@@ -1,6 +1,7 @@
 """All that the page shows, as data. Reading it takes files: call it in a thread.
 
-Nothing here quotes a message of an exception or of a server, or a value of an event: they may hold what the page's reader may not see.
+Nothing here quotes a message of an exception or of a server: they may hold what the page's reader may not see. Values of events are in
+the recent events alone, as they were exported, and only if the operator asks for these.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from heliograph.delivery.dead_letters import DeadLetter
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.state import OutboxState
 from heliograph.errors import OutboxError, QuarantineError
+from heliograph.integrations.datasette.page.recent import EventFilter, recent_report
 from heliograph.integrations.datasette.process_providers import owner_names
 from heliograph.quarantine.store import Quarantine
+from heliograph.recent_events.recorder import RecentEvents
 from heliograph.runtime.recent_failures import Failure, recent_failures
 from heliograph.schema.export.catalogue import catalogue
 from heliograph.schema.model.event import EventSchema
@@ -35,12 +38,16 @@ MAX_FOLDERS: Final = 20
 """The number of folders of the outbox that are listed, those in which most records wait."""
 
 
-def report(settings: Settings, schemas: Iterable[EventSchema]) -> Json:
+def report(
+    settings: Settings, schemas: Iterable[EventSchema], recent: RecentEvents | None, wanted: EventFilter
+) -> Json:
     """Return the report of this process.
 
     Args:
         settings: The settings of the plugin.
         schemas: The schemas of the registered events.
+        recent: Keeps recent events, or `None`.
+        wanted: Selects the recent events.
     """
     return {
         "process": {"pid": os.getpid(), "heliograph": __version__},
@@ -48,6 +55,7 @@ def report(settings: Settings, schemas: Iterable[EventSchema]) -> Json:
         "failures": [_failure(each) for each in recent_failures()],
         "outbox": _outbox(settings),
         "quarantine": _quarantine(settings.quarantine),
+        "recent": None if recent is None else recent_report(recent, wanted),
         "events": [asdict(entry) for entry in catalogue(schemas)],
     }
 

@@ -40,7 +40,7 @@ VIEW: Final = "heliograph-view"
 REQUEUE: Final = "heliograph-requeue"
 
 ACTIONS: Final = (
-    Action(name=VIEW, description="View the state of telemetry, and the catalogue of events"),
+    Action(name=VIEW, description="View the state of telemetry, recent events, and the catalogue of events"),
     Action(name=REQUEUE, description="Send dead letters of the outbox again", also_requires=VIEW),
     MANAGE_ALL_ACTION,
 )
@@ -69,9 +69,17 @@ async def page(datasette: Datasette, request: Request) -> Response:
     Raises:
         Forbidden: The actor may not view it.
     """
+    from heliograph.integrations.datasette.page.recent import charts  # here, as in `_report`
+
     found = await _report(datasette, request)
-    may_requeue = await datasette.allowed(action=REQUEUE, actor=request.actor)
-    context = {"report": found, "may_requeue": may_requeue, "path": datasette.urls.path(PATH)}
+    recent = found["recent"]
+    context = {
+        "report": found,
+        "charts": charts(recent) if recent and "problem" not in recent else {},
+        "may_requeue": await datasette.allowed(action=REQUEUE, actor=request.actor),
+        "path": datasette.urls.path(PATH),
+        "query": request.query_string,
+    }
     html = await datasette.render_template("heliograph.html", context, request=request, view_name="heliograph")
     return Response.html(html, headers=PRIVATE)
 
@@ -86,11 +94,15 @@ async def page_json(datasette: Datasette, request: Request) -> Response:
 
 
 async def _report(datasette: Datasette, request: Request) -> Json:
-    from heliograph.integrations.datasette.page.report import report  # here, because most processes never show the page
+    # Here, because most processes never show the page. Not in the thread: a fork in the middle of an import blocks the child.
+    from heliograph.integrations.datasette.page.recent import EventFilter
+    from heliograph.integrations.datasette.page.report import report
 
     await datasette.ensure_permission(action=VIEW, actor=request.actor)
     state = state_of(datasette)
-    return await asyncio.to_thread(report, state.settings, [*state.schemas.values(), *state.schemas.own])
+    wanted = EventFilter(**{name: request.args.get(name, "") for name in ("event", "actor", "token")})
+    schemas = [*state.schemas.values(), *state.schemas.own]
+    return await asyncio.to_thread(report, state.settings, schemas, state.recent, wanted)
 
 
 async def requeue_letters(datasette: Datasette, request: Request) -> Response:

@@ -1,0 +1,197 @@
+"""Keep recent events and counts, without delaying those who track events.
+
+A thread that tracks an event only puts it into memory. The thread ``heliograph-recent`` writes it to the file, a second after another
+write at the earliest, and so does everybody who calls `RecentEvents.flush`: the page before it reads, and the end of the process. What the file cannot take up in time is not kept, the
+oldest events first, and counted: memory is bounded, however long the file is locked.
+
+Threads: any thread, and the handler of a signal, may add events and counts at any time. `_lock` guards `_events` and `_counts`, and is
+reentrant for the sake of such handlers. Only one thread writes at a time: the store has a lock for that.
+
+A forked child begins with nothing: what waited in the parent is written by the parent.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, TypeAlias
+
+from heliograph.recent_events.record import RecentEvent, recent_event
+from heliograph.recent_events.store import MINUTES, Counts, Kind, RecentEventStore
+from heliograph.runtime.bell import Bell
+from heliograph.runtime.fork import after_fork_in_child
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.safe_logger import SafeLogger
+from heliograph.runtime.weak_methods import weak_method
+from heliograph.semconv import SCOPE, TOKEN_VERIFY
+from heliograph.telemetry.observers import TokenSpan, TrackedEvent
+
+MAX_WAITING: Final = 2000
+"""The number of events in memory that are not written yet."""
+MAX_NAMES: Final = 1000
+"""The number of counts in memory that are not written yet. Further names are counted as one."""
+OTHER_NAME: Final = "(other)"
+"""The name for all further ones."""
+
+_PAUSE_SECONDS: Final = 1.0
+"""The shortest time between two writes of the thread."""
+_LOOK_SECONDS: Final = 60.0
+"""The time after which the thread looks if there is still something to write for."""
+
+WeakFlush: TypeAlias = "Callable[[], Callable[[], None] | None]"
+
+logger: Final = SafeLogger(SCOPE)
+
+
+class RecentEvents:
+    """Keeps the newest events, and counts of events and of verified tokens per minute: an observer of telemetry.
+
+    Args:
+        store: The file.
+        source: The registry of the schemas of the host whose events are kept.
+        clock: Returns the seconds since the Unix epoch.
+
+    Attributes:
+        store: As given.
+    """
+
+    def __init__(self, store: RecentEventStore, source: object, *, clock: Callable[[], float] = time.time) -> None:
+        self.store = store
+        self._source = source
+        self._clock = clock
+        self._failures = LimitedLog(logger)
+        self._reset()
+        after_fork_in_child(self._reset)
+        atexit.register(_flush_if_alive, weak_method(self.flush))
+
+    def _reset(self) -> None:
+        self._lock = threading.RLock()
+        self._writing = threading.Lock()  # held from taking what waits until it is in the file
+        self._events: deque[RecentEvent] = deque()
+        self._counts: defaultdict[tuple[int, Kind, str], int] = defaultdict(int)
+        self._writer: _Writer | None = None
+
+    def minute(self) -> int:
+        """Return the current minute, since the Unix epoch."""
+        return int(self._clock() // 60)
+
+    def on_event(self, source: object, event: TrackedEvent) -> None:
+        """Keep an event that was emitted, and count it."""
+        if source is self._source and not event.is_in_quarantine:
+            self._add(recent_event(event))
+
+    def on_token(self, source: object, span: TokenSpan) -> None:
+        """Count the verification of a token, by its result."""
+        if source is self._source and span.name == TOKEN_VERIFY:
+            with self._lock:
+                self._count(Kind.TOKEN, span.result)
+            self._wake()
+
+    def _add(self, event: RecentEvent) -> None:
+        with self._lock:
+            self._count(Kind.EVENT, event.event_name)
+            self._events.append(event)
+            if len(self._events) > MAX_WAITING:
+                self._events.popleft()
+                self._count(Kind.NOT_KEPT, "")
+        self._wake()
+
+    def _count(self, kind: Kind, name: str, count: int = 1, minute: int | None = None) -> None:
+        key = (self.minute() if minute is None else minute, kind, name)
+        if len(self._counts) >= MAX_NAMES and key not in self._counts:
+            key = (key[0], kind, OTHER_NAME)
+        self._counts[key] += count
+
+    def _wake(self) -> None:
+        writer = self._writer or self._start_writer()
+        if writer is not None:
+            writer.wake()
+
+    def _start_writer(self) -> _Writer | None:
+        with self._lock, suppress(RuntimeError):  # the interpreter is ending, or has too many threads
+            if self._writer is None:
+                self._writer = _Writer(weak_method(self.flush))
+        return self._writer
+
+    def close(self) -> None:
+        """Write what waits, and end the thread. It starts again with the next event."""
+        with self._lock:
+            writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.end()
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what waits to the file. If this fails, a line is logged, and the events are counted as not kept."""
+        with self._writing:
+            events, counts = self._take()
+            if not counts:
+                return
+            try:
+                self.store.put(os.getpid(), events, counts, minute=self.minute())
+            except (
+                Exception
+            ) as error:  # the file may be locked, full, deleted or damaged; the program goes on without it
+                self._failures.log(type(error).__name__, "Recent events could not be written.", error=error)
+                self._take_back(counts, len(events))
+
+    def _take(self) -> tuple[list[RecentEvent], Counts]:
+        with self._lock:
+            taken = list(self._events), dict(self._counts)
+            self._events.clear()
+            self._counts.clear()
+        return taken
+
+    def _take_back(self, counts: Counts, not_kept: int) -> None:
+        """Keep counts for the next write. The events are gone: to keep them, too, would need twice the memory."""
+        with self._lock:
+            for (minute, kind, name), count in counts.items():
+                if minute > self.minute() - MINUTES:
+                    self._count(kind, name, count, minute)
+            if not_kept:
+                self._count(Kind.NOT_KEPT, "", not_kept)
+
+
+class _Writer:
+    """The thread of a recorder. It does not keep the recorder alive.
+
+    Args:
+        flush: Returns the recorder's method that writes, or `None` once the recorder is gone.
+
+    Raises:
+        RuntimeError: No thread can be started.
+    """
+
+    def __init__(self, flush: WeakFlush) -> None:
+        self._flush = flush
+        self._bell = Bell()
+        self._has_ended = False
+        threading.Thread(target=self._run, name="heliograph-recent", daemon=True).start()
+
+    def wake(self) -> None:
+        """Let the thread write soon."""
+        self._bell.ring()
+
+    def end(self) -> None:
+        """Let the thread end soon."""
+        self._has_ended = True
+        self.wake()
+
+    def _run(self) -> None:
+        self._bell.wait(_LOOK_SECONDS)
+        while not self._has_ended and _flush_if_alive(self._flush):
+            time.sleep(_PAUSE_SECONDS)
+            self._bell.wait(_LOOK_SECONDS)
+
+
+def _flush_if_alive(flush_method: WeakFlush) -> bool:
+    """Write what waits. Return False if the recorder is gone."""
+    flush = flush_method()
+    if flush is not None:
+        flush()
+    return flush is not None
