@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import enum
+import json
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ import sysconfig
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -213,9 +215,36 @@ def dashboards() -> dict[Path, str]:
         return {}
     registry = SchemaRegistry(namespace="app")
     registry.register_all(EVENTS)
-    backends = Backends(events=EVENT_STORES["victorialogs"], traces=TRACE_STORES["jaeger"])
+    backends = Backends(events=EVENT_STORES["victorialogs"](), traces=TRACE_STORES["jaeger"]())
     files = dashboard_files(list(registry.values()), backends)
-    return {DASHBOARDS / name: text for name, text in files.items()}
+    page = dashboards_page([json.loads(text) for text in files.values()])
+    return {ROOT / "docs" / "dashboards.md": page, **{DASHBOARDS / name: text for name, text in files.items()}}
+
+
+def dashboards_page(dashboards: Iterable[dict[str, Any]]) -> str:
+    """Return the page of all panels, from their descriptions in the dashboards for the demo."""
+    parts = [DASHBOARDS_INTRODUCTION]
+    for dashboard in dashboards:
+        parts.append(f"## {dashboard['title']}\n\n{dashboard['description']}")
+        rows: list[tuple[str, str]] = []
+        for panel in dashboard["panels"]:
+            if panel["type"] != "row":
+                rows.append((panel["title"], panel["description"]))
+                continue
+            parts += [table(("panel", ""), rows)] if rows else []
+            rows = [(each["title"], each["description"]) for each in panel["panels"]]
+            parts.append(f"### {panel['title']}")
+        parts.append(table(("panel", ""), rows))
+    return "\n\n".join(parts) + "\n"
+
+
+DASHBOARDS_INTRODUCTION = """# Dashboards for Grafana
+
+The panels of each dashboard, and what to do about what they show. [How to get them](../collector-config/README.md#dashboards).
+
+At the top of a dashboard, choose services and events, or write a part of an actor or of the id of a token. *Catalogue* is here that of
+the demo; `heliograph dashboards` writes that of your own events. Values in rankings, dots in graphs of durations, and attributes of an
+event are links."""
 
 
 def generated_files() -> dict[Path, str]:

@@ -52,11 +52,24 @@ def test_backends_are_chosen(tmp_path: Path) -> None:
     assert kinds == {"prometheus", "loki", "tempo"}
 
 
+def test_settings_decide_what_identifies_an_actor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dashboards ask for the hash if the services export it in place of the id."""
+    monkeypatch.setenv("HELIOGRAPH_ACTOR", "id:hash")
+
+    ended = write_dashboards("--out", str(tmp_path), "--name", "the-forum", SOURCE)
+
+    assert ended.exit_code == 0, ended.output
+    assert "user.hash" in (tmp_path / "heliograph-events.json").read_text()
+    assert (tmp_path / "heliograph-catalogue-the-forum.json").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("no_such_module",), "cannot be imported"),
         (("--logs", "elastic", SOURCE), "'elastic' is not one of 'victorialogs', 'loki'"),
+        (("--name", "../x", SOURCE), "'../x' is not a name"),
+        (("--name", "a" * 20, SOURCE), "is not a name"),
         ((), "Missing argument 'SOURCE…'"),
     ],
 )

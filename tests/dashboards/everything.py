@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from msgspec import Meta
+
 from heliograph import Attribute, Event, Privacy
 from heliograph.dashboards.backends import EVENT_STORES, TRACE_STORES, Backends
 from heliograph.dashboards.files import dashboard_files
@@ -18,8 +20,8 @@ from heliograph.schema.registry import SchemaRegistry
 from heliograph.values.privacy import PrivacyPolicy
 
 BACKENDS = {
-    "own": Backends(events=EVENT_STORES["victorialogs"], traces=TRACE_STORES["jaeger"]),
-    "grafana": Backends(events=EVENT_STORES["loki"], traces=TRACE_STORES["tempo"]),
+    "own": Backends(events=EVENT_STORES["victorialogs"](), traces=TRACE_STORES["jaeger"]()),
+    "grafana": Backends(events=EVENT_STORES["loki"](), traces=TRACE_STORES["tempo"]()),
 }
 
 
@@ -43,6 +45,8 @@ class OrderPlaced(Event, namespace="shop", version="1"):
     seconds: Annotated[float, Attribute(unit="s")]
     discount: Annotated[float, Attribute(unit="%")]
     product_id: int
+    stars: Annotated[int, Meta(ge=1, le=5)]
+    grade: Annotated[int, Meta(gt=0, lt=100)]
     color: Color
     payment: Literal["card", "cash"]
     is_gift: bool | None

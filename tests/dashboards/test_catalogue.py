@@ -64,6 +64,10 @@ def test_fields_have_panels_by_their_types() -> None:
         "Sum of seconds": "stat",
         "Distribution of discount": "timeseries",
         "Most frequent product_id": "bargauge",
+        "Share of each stars": "piechart",
+        "Sum of stars": "stat",
+        "Distribution of grade": "timeseries",
+        "Sum of grade": "stat",
         "Share of each color": "piechart",
         "Share of each payment": "piechart",
         "Share of each is_gift": "piechart",
@@ -73,6 +77,16 @@ def test_fields_have_panels_by_their_types() -> None:
         "Most frequent customer.email": "bargauge",
         "Most frequent tags": "bargauge",
     }
+
+
+def test_lines_of_panels_are_balanced() -> None:
+    """Of the panels for fields, no line has one while another has three."""
+    [panels] = catalogue(OrderPlaced).values()
+    heights = [panel["gridPos"]["y"] for panel in panels[3:-1]]
+    numbers = [heights.count(height) for height in sorted(set(heights))]
+
+    assert max(numbers) == 3
+    assert max(numbers) - min(numbers) <= 1
 
 
 def test_units_and_briefs_are_shown() -> None:

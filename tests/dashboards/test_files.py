@@ -13,7 +13,9 @@ import pytest
 from dashboards.everything import BACKENDS, OrderPlaced, ShopOpened, dashboards, schemas
 from dashboards.panel_queries import panel_queries, panels_of
 from heliograph import Event
+from heliograph.dashboards.backends import EVENT_STORES, TRACE_STORES, Backends
 from heliograph.dashboards.files import dashboard_files
+from heliograph.semconv import USER_HASH
 
 GRAFANAS_OWN = re.compile(r"__\w+")
 VARIABLE = re.compile(r"\$\{?(\w+)")
@@ -43,6 +45,22 @@ def test_identifiers_are_stable() -> None:
     assert {name: json.loads(text)["uid"] for name, text in files.items()} == {
         f"heliograph-{name}.json": f"heliograph-{name}" for name in ("events", "tokens", "delivery", "catalogue")
     }
+
+
+def test_a_catalogue_can_have_a_name() -> None:
+    """Then one Grafana has the catalogues of several programs."""
+    texts = dashboard_files(schemas(ShopOpened), BACKENDS["own"], "shop")
+
+    named = json.loads(texts["heliograph-catalogue-shop.json"])
+    assert (named["uid"], named["title"]) == ("heliograph-catalogue-shop", "Catalogue: shop")
+
+
+def test_actors_are_identified_by_their_hash() -> None:
+    """With that setting, events have no other id of the actor."""
+    backends = Backends(events=EVENT_STORES["victorialogs"](USER_HASH), traces=TRACE_STORES["jaeger"]())
+
+    for text in dashboard_files(schemas(ShopOpened), backends).values():
+        assert "user.id" not in text
 
 
 @every_dashboard

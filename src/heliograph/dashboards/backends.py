@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,8 +11,8 @@ from heliograph.dashboards.logql import Loki
 from heliograph.dashboards.logsql import VictoriaLogs
 from heliograph.dashboards.traces import Jaeger, Tempo, TraceStore
 
-EVENT_STORES: Final[dict[str, EventStore]] = {"victorialogs": VictoriaLogs(), "loki": Loki()}
-TRACE_STORES: Final[dict[str, TraceStore]] = {"jaeger": Jaeger(), "tempo": Tempo()}
+EVENT_STORES: Final[Mapping[str, type[EventStore]]] = {"victorialogs": VictoriaLogs, "loki": Loki}
+TRACE_STORES: Final[Mapping[str, type[TraceStore]]] = {"jaeger": Jaeger, "tempo": Tempo}
 
 
 @dataclass(frozen=True, kw_only=True)

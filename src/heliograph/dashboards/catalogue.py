@@ -17,7 +17,7 @@ from heliograph.dashboards.layout import Line, Section, dashboard_json
 from heliograph.events import Privacy
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.wire_attributes import privacy_by_path
-from heliograph.semconv import EVENT_NAME, EVENT_VERSION, OWN_EVENTS, USER_ID, VIOLATION_KIND, VIOLATIONS
+from heliograph.semconv import EVENT_NAME, EVENT_VERSION, OWN_EVENTS, VIOLATION_KIND, VIOLATIONS
 
 UID: Final = "heliograph-catalogue"
 
@@ -26,15 +26,26 @@ OPEN_ROWS: Final = 3
 _PANELS_IN_A_LINE: Final = 3
 
 
-def catalogue_dashboard(schemas: Sequence[EventSchema], backends: Backends) -> str:
-    """Return the dashboard for the events of these schemas, as JSON."""
+def catalogue_uid(name: str | None) -> str:
+    """Return the uid of the catalogue with a name, or of the only one."""
+    return UID if name is None else f"{UID}-{name}"
+
+
+def catalogue_dashboard(schemas: Sequence[EventSchema], backends: Backends, name: str | None = None) -> str:
+    """Return the dashboard for the events of these schemas, as JSON.
+
+    Args:
+        schemas: The schemas.
+        backends: The stores.
+        name: The name of the catalogue, if Grafana has several.
+    """
     ordered = sorted(schemas, key=lambda schema: schema.label)
     names = sorted({schema.event_name for schema in ordered})
     sections = [Section(lines=(_overview(names, backends.events), _strangers(names, backends.events)))]
     sections += (_row(schema, backends, is_closed=len(ordered) > OPEN_ROWS) for schema in ordered)
     return dashboard_json(
-        UID,
-        "Catalogue",
+        catalogue_uid(name),
+        "Catalogue" if name is None else f"Catalogue: {name}",
         "Each event of a program, with a panel for each field that a panel can show.",
         [
             variables.service(names),
@@ -106,8 +117,8 @@ def _happened(schema: EventSchema, where: Conditions, backends: Backends) -> Lin
         ),
         panels.ranking(
             "By whom",
-            f"Actors ({USER_ID}) by their number of events.",
-            [backends.events.most_frequent(where, USER_ID)],
+            f"Actors ({backends.events.actor}) by their number of events.",
+            [backends.events.most_frequent(where, backends.events.actor)],
             nothing="No such event has an actor",
         ),
         panels.trace_list(
@@ -128,9 +139,11 @@ def _panels_of_fields(schema: EventSchema, store: EventStore, where: Conditions)
 
 
 def _lines(found: Sequence[Panel]) -> Iterator[Line]:
-    rest = iter(found)
-    while line := tuple(islice(rest, _PANELS_IN_A_LINE)):
-        yield line
+    """Yield lines of nearly the same number of panels."""
+    rest, lines = iter(found), -(-len(found) // _PANELS_IN_A_LINE)
+    for number in range(lines, 0, -1):
+        left = len(found) * number // lines - len(found) * (number - 1) // lines
+        yield tuple(islice(rest, left))
 
 
 def _latest(store: EventStore, where: Conditions) -> Panel:

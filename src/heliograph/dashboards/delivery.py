@@ -70,7 +70,7 @@ def _numbers() -> tuple[Panel, ...]:
             nothing=_NO_OUTBOX,
         ),
         panels.number(
-            "Age of the oldest one",
+            "Age of the oldest event that waits",
             "If it grows, the Collector accepts nothing of this service. `heliograph doctor`, in the environment of the service, tries the "
             "connection.",
             [promql.now(f"max({age})", "oldest")],

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias
 
 from heliograph.dashboards.data_sources import DataSource, Query
+from heliograph.semconv import USER_ID, AttributeName
 
 EVENT_NAME_FIELD: Final = "event_name"
 """The field of a record that has the name of the event, in both stores."""
@@ -79,7 +80,11 @@ Conditions: TypeAlias = tuple[Condition, ...]
 class EventStore(ABC):
     """Writes queries on events.
 
+    Args:
+        actor: The attribute that identifies an actor: `user.hash` if the settings ask for a hash.
+
     Attributes:
+        actor: As given.
         data_source: The kind of data source.
         every_service: The value of the variable `service` that means all of them.
         can_unroll: True if the items of arrays can be counted.
@@ -88,6 +93,9 @@ class EventStore(ABC):
     data_source: ClassVar[DataSource]
     every_service: ClassVar[str]
     can_unroll: ClassVar[bool]
+
+    def __init__(self, actor: AttributeName = USER_ID) -> None:
+        self.actor = actor
 
     @abstractmethod
     def value_in_link(self, field: str) -> str:

@@ -29,7 +29,6 @@ from heliograph.semconv import (
     HOOK_FAILURES,
     SIGNAL,
     TOKEN_ID,
-    USER_ID,
     VIOLATION_KIND,
     VIOLATIONS,
     AttributeName,
@@ -41,17 +40,15 @@ UID: Final = "heliograph-events"
 _HERE: Final = f"/d/{UID}?${{__url_time_range}}&${{service:queryparam}}&${{event:queryparam}}"
 """The address of this dashboard with the same time, services and events."""
 
-CHOSEN: Final[Conditions] = (
-    Chosen(field=EVENT_NAME_FIELD, variable="event"),
-    Contains(field=USER_ID, variable="actor"),
-    Contains(field=TOKEN_ID, variable="token"),
-)
-"""The events that the fields at the top of the dashboard choose."""
-
 
 def events_dashboard(backends: Backends) -> str:
     """Return the dashboard, as JSON."""
     store = backends.events
+    chosen: Conditions = (
+        Chosen(field=EVENT_NAME_FIELD, variable="event"),
+        Contains(field=store.actor, variable="actor"),
+        Contains(field=TOKEN_ID, variable="token"),
+    )
     return dashboard_json(
         UID,
         "Events",
@@ -60,29 +57,36 @@ def events_dashboard(backends: Backends) -> str:
             variables.services(store.every_service),
             variables.events(),
             variables.text(
-                "actor", "Actor contains", f"A part of {USER_ID}. Empty: every actor, and events without one."
+                "actor", "Actor contains", f"A part of {store.actor}. Empty: every actor, and events without one."
             ),
             variables.text("token", "Token id contains", f"A part of {TOKEN_ID}. Empty: every token, and none."),
             *map(variables.data_source, (DataSource.PROMETHEUS, store.data_source)),
         ],
         [
-            Section(lines=(_numbers(store), _graphs(store), _rankings(store), (_latest(store),))),
+            Section(
+                lines=(
+                    _numbers(store, chosen),
+                    _graphs(store, chosen),
+                    _rankings(store, chosen),
+                    (_latest(store, chosen),),
+                )
+            ),
             Section(title="Problems with events", lines=(_problems(),)),
         ],
     )
 
 
-def _numbers(store: EventStore) -> tuple[Panel, ...]:
-    warnings = (*CHOSEN, IsAtLeast(field=SEVERITY_FIELD, number=Severity.WARN))
+def _numbers(store: EventStore, chosen: Conditions) -> tuple[Panel, ...]:
+    warnings = (*chosen, IsAtLeast(field=SEVERITY_FIELD, number=Severity.WARN))
     return (
-        panels.number("Events", "The number of events in this time.", [store.count(CHOSEN)]),
+        panels.number("Events", "The number of events in this time.", [store.count(chosen)]),
         panels.number(
-            "Kinds of events", "The number of different event names.", [store.count_distinct(CHOSEN, EVENT_NAME_FIELD)]
+            "Kinds of events", "The number of different event names.", [store.count_distinct(chosen, EVENT_NAME_FIELD)]
         ),
         panels.number(
             "Actors",
             "The number of different actors. Events without an actor are not counted.",
-            [store.count_distinct(CHOSEN, USER_ID)],
+            [store.count_distinct(chosen, store.actor)],
         ),
         panels.number(
             "Warnings and errors",
@@ -93,41 +97,41 @@ def _numbers(store: EventStore) -> tuple[Panel, ...]:
     )
 
 
-def _graphs(store: EventStore) -> tuple[Panel, ...]:
+def _graphs(store: EventStore, chosen: Conditions) -> tuple[Panel, ...]:
     return (
         panels.graph(
             "Events over time",
             "The number of events in each interval, by name. Click on a name in the legend to see it alone.",
-            [store.over_time(CHOSEN, EVENT_NAME_FIELD)],
+            [store.over_time(chosen, EVENT_NAME_FIELD)],
             are_counts=True,
         ),
     )
 
 
-def _rankings(store: EventStore) -> tuple[Panel, ...]:
+def _rankings(store: EventStore, chosen: Conditions) -> tuple[Panel, ...]:
     return (
-        panels.ranking("Most frequent events", "Event names.", [store.most_frequent(CHOSEN, EVENT_NAME_FIELD)]),
+        panels.ranking("Most frequent events", "Event names.", [store.most_frequent(chosen, EVENT_NAME_FIELD)]),
         panels.ranking(
             "Most active actors",
-            f"Actors ({USER_ID}) by their number of events. Click on one to see its events alone.",
-            [store.most_frequent(CHOSEN, USER_ID)],
-            link=panels.link_to("Only this actor", f"{_HERE}&var-actor={store.value_in_link(USER_ID)}"),
+            f"Actors ({store.actor}) by their number of events. Click on one to see its events alone.",
+            [store.most_frequent(chosen, store.actor)],
+            link=panels.link_to("Only this actor", f"{_HERE}&var-actor={store.value_in_link(store.actor)}"),
         ),
         panels.ranking(
             "Most used tokens",
             f"The ids of tokens ({TOKEN_ID}) that events were made with. An id is not secret. Click on one to see its events alone.",
-            [store.most_frequent(CHOSEN, TOKEN_ID)],
+            [store.most_frequent(chosen, TOKEN_ID)],
             link=panels.link_to("Only this token", f"{_HERE}&var-token={store.value_in_link(TOKEN_ID)}"),
             nothing="No event was made with a token",
         ),
     )
 
 
-def _latest(store: EventStore) -> Panel:
+def _latest(store: EventStore, chosen: Conditions) -> Panel:
     return panels.event_list(
         "Latest events",
         "Open an event to see its attributes. If it happened in a span, the link at its trace_id leads to the trace.",
-        [store.latest(CHOSEN)],
+        [store.latest(chosen)],
     )
 
 

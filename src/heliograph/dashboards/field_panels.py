@@ -36,6 +36,9 @@ from heliograph.schema.model.wire_attributes import WireAttribute, wire_type
 
 _ID: Final = re.compile(r"(^|.*[._])id", re.IGNORECASE)
 
+_FEW: Final = 10
+"""The number of values up to which each has a share of its own."""
+
 
 class Kind(enum.Enum):
     """The meaning of values: an amount, one of a closed set, a text or an id, or a list of texts."""
@@ -125,12 +128,15 @@ def _kind_of_format(form: Format | None) -> Kind | None:
 def _amount(attribute: WireAttribute, store: EventStore, where: Conditions) -> Iterator[Panel]:
     unit = attribute.field.declared.unit
     text = _text(attribute, Privacy.PLAIN)
-    yield panels.graph(
-        f"Distribution of {attribute.path}",
-        f"{text} Half of the values are below the median, and 95 % below the second line.",
-        store.distribution(where, attribute.name),
-        unit=grafana_unit(unit),
-    )
+    if _has_few_values(attribute.type):
+        yield panels.shares(f"Share of each {attribute.path}", text, [store.most_frequent(where, attribute.name)])
+    else:
+        yield panels.graph(
+            f"Distribution of {attribute.path}",
+            f"{text} Half of the values are below the median, and 95 % below the second line.",
+            store.distribution(where, attribute.name),
+            unit=grafana_unit(unit),
+        )
     if unit not in RATIOS:
         yield panels.number(
             f"Sum of {attribute.path}",
@@ -139,6 +145,15 @@ def _amount(attribute: WireAttribute, store: EventStore, where: Conditions) -> I
             unit=grafana_unit(unit),
             nothing=panels.NOTHING,
         )
+
+
+def _has_few_values(kind: Type) -> bool:
+    """Return True for whole numbers within bounds that leave at most ten, such as the stars of a review."""
+    if not isinstance(kind, IntegerType):
+        return False
+    least = [bound for bound in (kind.ge, None if kind.gt is None else kind.gt + 1) if bound is not None]
+    most = [bound for bound in (kind.le, None if kind.lt is None else kind.lt - 1) if bound is not None]
+    return bool(least and most) and min(most) - max(least) < _FEW
 
 
 def _text(attribute: WireAttribute, privacy: Privacy) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from heliograph.dashboards.backends import Backends
-from heliograph.dashboards.catalogue import UID as CATALOGUE
-from heliograph.dashboards.catalogue import catalogue_dashboard
+from heliograph.dashboards.catalogue import catalogue_dashboard, catalogue_uid
 from heliograph.dashboards.delivery import UID as DELIVERY
 from heliograph.dashboards.delivery import delivery_dashboard
 from heliograph.dashboards.events import UID as EVENTS
@@ -16,11 +15,17 @@ from heliograph.dashboards.tokens import tokens_dashboard
 from heliograph.schema.model.event import EventSchema
 
 
-def dashboard_files(schemas: Sequence[EventSchema], backends: Backends) -> dict[str, str]:
-    """Return the dashboards for the events of these schemas: the texts, by file name."""
+def dashboard_files(schemas: Sequence[EventSchema], backends: Backends, name: str | None = None) -> dict[str, str]:
+    """Return the dashboards for the events of these schemas: the texts, by file name.
+
+    Args:
+        schemas: The schemas.
+        backends: The stores that the dashboards ask.
+        name: The name of the catalogue, if Grafana has several.
+    """
     return {
         f"{EVENTS}.json": events_dashboard(backends),
         f"{TOKENS}.json": tokens_dashboard(backends),
         f"{DELIVERY}.json": delivery_dashboard(backends),
-        f"{CATALOGUE}.json": catalogue_dashboard(schemas, backends),
+        f"{catalogue_uid(name)}.json": catalogue_dashboard(schemas, backends, name),
     }

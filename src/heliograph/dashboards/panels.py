@@ -110,7 +110,7 @@ def graph(
     panel = timeseries.Panel()
     panel.unit(unit)
     panel.no_value(nothing)
-    panel.min(0)
+    panel.axis_soft_min(0)
     if are_counts:
         panel.draw_style(GraphDrawStyle.BARS)
         panel.fill_opacity(80)

@@ -74,7 +74,8 @@ def increase(selector: str, window: str, *by: str) -> str:
     """Return the increase of counters within a time.
 
     A counter that did not exist before the time counts with its whole value, which PromQL's `increase` would miss: so the events of
-    a program that ran for a second are counted, and the first failure of a process is one.
+    a program that ran for a second are counted, and the first failure of a process is one. A counter that was not reported for an hour
+    begins again.
     """
     grouping = f" by ({', '.join(by)})" if by else ""
     newborn = f"max_over_time({selector}[{window}]) unless last_over_time({selector}[1h] offset {window})"

@@ -9,12 +9,13 @@ from grafana_foundation_sdk.models.dashboard import Panel
 from heliograph.dashboards import panels, promql, variables
 from heliograph.dashboards.backends import Backends
 from heliograph.dashboards.data_sources import DataSource
-from heliograph.dashboards.event_store import EVENT_NAME_FIELD, Conditions, Contains, EventStore, Is, IsOneOf
+from heliograph.dashboards.event_store import EVENT_NAME_FIELD, Conditions, Contains, EventStore, IsOneOf
 from heliograph.dashboards.layout import Section, dashboard_json
 from heliograph.dashboards.promql import RATE_WINDOW, WHOLE_RANGE
 from heliograph.dashboards.traces import TraceStore
 from heliograph.semconv import (
     OWN_EVENTS,
+    SCOPE,
     TOKEN_CREATE_DURATION,
     TOKEN_HANDLER,
     TOKEN_ID,
@@ -23,7 +24,6 @@ from heliograph.semconv import (
     TOKEN_VERIFICATIONS,
     TOKEN_VERIFY,
     TOKEN_VERIFY_DURATION,
-    USER_ID,
     MetricName,
 )
 from heliograph.tokens.events import TokenRejected
@@ -35,15 +35,6 @@ _RESULT: Final = promql.label(TOKEN_RESULT)
 _HANDLER: Final = promql.label(TOKEN_HANDLER)
 _VERIFICATIONS: Final = promql.counter(TOKEN_VERIFICATIONS)
 
-_CHOSEN: Final[Conditions] = (
-    IsOneOf(field=EVENT_NAME_FIELD, values=tuple(sorted(OWN_EVENTS))),
-    Contains(field=USER_ID, variable="actor"),
-    Contains(field=TOKEN_TARGET_ID, variable="token"),
-)
-_REJECTED: Final[Conditions] = (
-    Is(field=EVENT_NAME_FIELD, value=f"heliograph.{TokenRejected.name.replace('-', '_')}"),
-    *_CHOSEN[1:],
-)
 _OF_THE_SERVICE: Final = f"/d/{UID}?${{__url_time_range}}&${{service:queryparam}}"
 
 
@@ -57,7 +48,7 @@ def tokens_dashboard(backends: Backends) -> str:
         [
             variables.services(store.every_service),
             variables.text(
-                "actor", "Actor contains", f"A part of {USER_ID}. Empty: every actor. Metrics have no actors."
+                "actor", "Actor contains", f"A part of {store.actor}. Empty: every actor. Metrics have no actors."
             ),
             variables.text(
                 "token",
@@ -101,7 +92,7 @@ def _numbers() -> tuple[Panel, ...]:
             thresholds=panels.limits(0.1, 0.5),
         ),
         panels.number(
-            "Handlers failed",
+            "Failed handlers",
             "Verifications whose token handler raised an exception, so that a valid token may have been rejected. Look at the traces with the "
             "result `error`, and at the log of the service.",
             [promql.now(promql.increase(failed, WHOLE_RANGE), "failed")],
@@ -151,7 +142,7 @@ def _duration(verb: str, metric: MetricName, meaning: str) -> Panel:
     shares = {"median": 0.5, "95 %": 0.95, "99 %": 0.99}
     return panels.graph(
         f"Time to {verb} a token",
-        f"{meaning} Of two lines, the upper one is the slower part of the operations. A dot is one operation: click on it for its trace.",
+        f"{meaning} Half of the operations take less time than the median; 95 % and 99 % take less than the other lines. A dot is one operation: click on it for its trace.",
         [
             promql.over_time(
                 promql.quantile(share, metric, RATE_WINDOW), legend, exemplars=share == max(shares.values())
@@ -162,20 +153,31 @@ def _duration(verb: str, metric: MetricName, meaning: str) -> Panel:
     )
 
 
+def _about_tokens(store: EventStore, *event_names: str) -> Conditions:
+    """Return the conditions for events with these names that concern the chosen actors and tokens."""
+    return (
+        IsOneOf(field=EVENT_NAME_FIELD, values=event_names),
+        Contains(field=store.actor, variable="actor"),
+        Contains(field=TOKEN_TARGET_ID, variable="token"),
+    )
+
+
 def _single_tokens(store: EventStore) -> tuple[Panel, ...]:
+    chosen = _about_tokens(store, *sorted(OWN_EVENTS))
+    rejected = _about_tokens(store, f"{SCOPE}.{TokenRejected.name.replace('-', '_')}")
     return (
         panels.graph(
             "Events about tokens",
             "Tokens that were created, used for the first time, rejected, revoked and rotated. Rejections for one reason are limited to a "
             "number of events in a minute; the graph of verifications counts all.",
-            [store.over_time(_CHOSEN, EVENT_NAME_FIELD)],
+            [store.over_time(chosen, EVENT_NAME_FIELD)],
             are_counts=True,
         ),
         panels.ranking(
             "Most rejected tokens",
             f"The ids of rejected tokens ({TOKEN_TARGET_ID}), as far as the handler knows them: their owners need new ones. Click on one to see "
             "its events alone.",
-            [store.most_frequent(_REJECTED, TOKEN_TARGET_ID)],
+            [store.most_frequent(rejected, TOKEN_TARGET_ID)],
             link=panels.link_to(
                 "Only this token", f"{_OF_THE_SERVICE}&var-token={store.value_in_link(TOKEN_TARGET_ID)}"
             ),
@@ -183,9 +185,9 @@ def _single_tokens(store: EventStore) -> tuple[Panel, ...]:
         ),
         panels.ranking(
             "Actors with the most events about tokens",
-            f"Who created, first used, revoked or rotated tokens ({USER_ID}).",
-            [store.most_frequent(_CHOSEN, USER_ID)],
-            link=panels.link_to("Only this actor", f"{_OF_THE_SERVICE}&var-actor={store.value_in_link(USER_ID)}"),
+            f"Who created, first used, revoked or rotated tokens ({store.actor}).",
+            [store.most_frequent(chosen, store.actor)],
+            link=panels.link_to("Only this actor", f"{_OF_THE_SERVICE}&var-actor={store.value_in_link(store.actor)}"),
             nothing="No event about a token has an actor",
         ),
     )
@@ -195,7 +197,7 @@ def _latest(store: EventStore) -> Panel:
     return panels.event_list(
         "Latest events about tokens",
         f"Open an event to see its attributes, such as {TOKEN_ID}. The link at its trace_id leads to the trace.",
-        [store.latest(_CHOSEN)],
+        [store.latest(_about_tokens(store, *sorted(OWN_EVENTS)))],
     )
 
 

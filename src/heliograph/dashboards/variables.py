@@ -20,7 +20,7 @@ from heliograph.semconv import EVENT_NAME, EVENTS
 ALL: Final = VariableOption(selected=True, text="All", value="$__all")
 """The choice of all values."""
 
-_TITLES: Final = {"metrics": "Metrics", "logs": "Events", "traces": "Traces"}
+_TITLES: Final = {"metrics": "Data: metrics", "logs": "Data: events", "traces": "Data: traces"}
 
 
 def services(every_service: str) -> VariableModel:

@@ -68,6 +68,7 @@ class ActorFilter:
 
     Attributes:
         policy: As given.
+        id_attribute: The attribute that the `id` of an actor becomes.
     """
 
     def __init__(self, keys: tuple[str, ...], policy: PrivacyPolicy | None = None) -> None:
@@ -95,7 +96,8 @@ class ActorFilter:
         self._token_handlers = dict(BUILT_IN_TOKENS)
         is_hashed = self.privacy_of("id") is Privacy.HASH
         self._names = {key: str(name) for key, name in ACTOR_ATTRIBUTES.items()}
-        self._names["id"] = str(USER_HASH if is_hashed else USER_ID)
+        self.id_attribute = USER_HASH if is_hashed else USER_ID
+        self._names["id"] = str(self.id_attribute)
 
     def privacy_of(self, key: str) -> Privacy:
         """Return the privacy of the value under a key."""
