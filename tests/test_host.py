@@ -22,7 +22,9 @@ import anyio.lowlevel
 import itsdangerous
 import pytest
 
-from heliograph import DatabaseNotFound, Event, Host, Settings, UnregisteredEvent, hookimpl
+from heliograph import DatabaseNotFound, Event, Host, Settings, UnregisteredEvent, Validation, hookimpl
+from heliograph.quarantine.queue import QuarantineQueue
+from heliograph.quarantine.store import Quarantine
 from quarantine.test_store import RECORD
 from recorder import SECRET, DeferringStore, Telemetry
 from scripts import python
@@ -218,6 +220,28 @@ async def test_track_event_awaits_an_outbox_before_the_hooks(telemetry: Telemetr
 
         host.track(PageEvent(3))
         assert len(store.records) == 2, "nobody awaits, so it waits itself"
+
+
+def test_flush_and_shutdown_put_invalid_events_into_the_quarantine(
+    telemetry: Telemetry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread does it otherwise, a moment later. If it fails, they return False."""
+    monkeypatch.setattr("heliograph.quarantine.queue._COLLECT_SECONDS", 5)
+    path = tmp_path / "aside.db"
+    settings = Settings(secret=("x",), validation=Validation.QUARANTINE, quarantine=path)
+    host = telemetry.host(Pages(), settings=settings)
+    host.track(PageEvent("one"))  # type: ignore[arg-type]
+    assert not path.exists()
+    assert host.flush()
+    assert sum(Quarantine(path).counts().values()) == 1
+    host.track(PageEvent("two"))  # type: ignore[arg-type]
+    with monkeypatch.context() as patch:
+        patch.setattr(QuarantineQueue, "flush", lambda *_: False)
+        assert not host.flush()
+    assert host.shutdown()
+
+    assert sum(Quarantine(path).counts().values()) == 2
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_async_hook_may_track(telemetry: Telemetry) -> None:

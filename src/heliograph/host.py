@@ -62,6 +62,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_MIN_STEP_MILLIS: Final = 100.0
+"""The time that a step of the shutdown gets after the deadline."""
+
 logger: Final = SafeLogger(SCOPE)
 
 
@@ -465,14 +468,16 @@ class Host:
             timeout_millis: The timeout in milliseconds; `None` means the setting ``flush_timeout_millis``.
 
         Returns:
-            True if all hooks ended in time, every provider reported that it sent all of its telemetry, and no event was lost for
-            lack of a provider since the last flush. (In a program without any provider and without a variable that asks for export,
+            True if all hooks ended in time, every provider reported that it sent all of its telemetry, all invalid events that were set aside
+            are in the quarantine, and no event was lost for lack of a provider since the last flush. (In a program without any provider and without a variable that asks for export,
             nothing counts as lost.)
         """
         deadline = self._deadline(timeout_millis)
         # Wait for the hooks for half of the time only: a hook that hangs must not keep the providers from sending.
         jobs = self._background.pending()
         hooks_ended = self._wait_for_hooks(jobs, deadline.remaining() / 2)
+        # Before the providers: it needs no server.
+        is_quarantined = self._instrumentation.flush_quarantine(deadline.remaining() / 2)
         flushed = self._providers.force_flush(deadline.remaining())
         if not hooks_ended:
             # Wait for them for the rest of the time. Then flush again: a hook may have emitted telemetry meanwhile. These are
@@ -481,7 +486,7 @@ class Host:
             if hooks_ended:
                 flushed = self._providers.force_flush(deadline.remaining()) and flushed
         has_lost = self._instrumentation.missing.take()  # last: the hooks may track events, too
-        return hooks_ended and flushed and not has_lost
+        return hooks_ended and flushed and is_quarantined and not has_lost
 
     def _wait_for_hooks(self, jobs: Jobs, timeout_millis: float) -> bool:
         # A hook that runs on the host's own loop would wait for itself.
@@ -518,7 +523,7 @@ class Host:
             except Exception:  # a function of the program may raise anything; the others are called nevertheless
                 logger.exception("A function of Host.at_shutdown failed.")
                 succeeded = False
-        run_within(max(100.0, deadline.remaining()), self._release)
+        run_within(max(_MIN_STEP_MILLIS, deadline.remaining()), self._release)
         self._is_shut_down = True
         return succeeded
 
@@ -528,6 +533,7 @@ class Host:
             self._background.submit(self._database_tokens.flush, description="writing the last use of tokens")
 
     def _release(self) -> None:
+        self._instrumentation.end_quarantine(_MIN_STEP_MILLIS)
         self._background.stop()
         self._databases.close()
 

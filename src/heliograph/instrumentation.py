@@ -7,6 +7,7 @@ from typing import Any
 
 from heliograph.errors import InvalidEvent, OutboxFull, QuarantineError, SettingsError
 from heliograph.events import EventLike
+from heliograph.quarantine.queue import QuarantineQueue
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.replay import prepare
 from heliograph.quarantine.store import Quarantine
@@ -56,11 +57,12 @@ class Instrumentation:
         if problems := problems_of({"validation": settings.validation, "quarantine": settings.quarantine}):
             raise SettingsError(problems)
         self.missing = MissingProviders(settings.signals, providers, advice)
+        self._quarantine = QuarantineQueue(Quarantine(settings.quarantine))
         self._emitter = Emitter(
             settings,
             providers,
             actor,
-            quarantine=Quarantine(settings.quarantine),
+            quarantine=self._quarantine,
             missing=self.missing,
             source=self.schemas,
         )
@@ -85,6 +87,14 @@ class Instrumentation:
             raise
         except PROGRAM_ERRORS as error:  # nothing else of telemetry may end what the program was doing
             self._emitter.report_failure(error)
+
+    def flush_quarantine(self, timeout_millis: float) -> bool:
+        """Put the invalid events that wait into the quarantine. Return False if that takes longer, or fails."""
+        return self._quarantine.flush(timeout_millis)
+
+    def end_quarantine(self, timeout_millis: float) -> bool:
+        """Do the same, and end the thread that the next invalid event starts again."""
+        return self._quarantine.close(timeout_millis)
 
     def replay(self, record: InvalidRecord) -> None:
         """Emit an event from the quarantine, with its first id, time, actor and span.

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 from opentelemetry.trace import SpanContext, TraceFlags, format_span_id, format_trace_id
 
 from heliograph.errors import QuarantineError
 from heliograph.quarantine.record import InvalidRecord
+from heliograph.quarantine.spool import Spool, has_lines
+from heliograph.runtime.safe_logger import SafeLogger
+from heliograph.semconv import SCOPE
 from heliograph.sqlite_file import SqliteFile
-from heliograph.values.text import to_json
+from heliograph.values.text import counted, to_json
 
 APPLICATION_ID: Final = 0x48454C51
 """The mark of a quarantine file: SQLite's ``application_id``, the letters "HELQ"."""
@@ -38,6 +42,10 @@ create table if not exists quarantine (
 );
 create index if not exists quarantine_event_name on quarantine (event_name);
 """
+_Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Row: TypeAlias = tuple[str, str, str | None, str, str, str, _Integer, str, str, str, str, str, _Integer]
+"""The columns of an event, in the order of the statement below."""
+
 # "or ignore": an event that is put into the file twice is kept once, because its uid is unique
 _INSERT: Final = """
 insert or ignore into quarantine (
@@ -45,6 +53,12 @@ insert or ignore into quarantine (
     span_id, trace_flags
 ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+
+_DECODER: Final = msgspec.json.Decoder(Row)
+_MAX_WAIT_SECONDS: Final = 2.0
+_PAUSE_SECONDS: Final = 0.01
+
+logger: Final = SafeLogger(SCOPE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +112,45 @@ class Quarantine:
             sqlite3.Error: The file cannot be written, or is full.
             OSError: The file cannot be created.
         """
-        with self._file.writing() as connection:
-            connection.execute(_INSERT, _to_row(record))
+        self.put_rows([to_row(record)])
+
+    def put_rows(self, rows: Sequence[Row]) -> None:
+        """Add events, in one transaction. It has the exceptions of `put`."""
+        if rows:
+            with self._file.writing() as connection:
+                connection.executemany(_INSERT, rows)
+
+    def put_lines(self, lines: Iterable[bytes]) -> None:
+        """Add events from lines of `to_line`, in one transaction. Lines that are damaged are logged. It has the exceptions of `put`."""
+        rows, damaged = [], 0
+        for line in lines:
+            try:
+                rows.append(_DECODER.decode(line))
+            except msgspec.DecodeError:
+                damaged += 1
+        self.put_rows(rows)
+        if damaged:
+            logger.error("Invalid events are damaged, and are not in the quarantine: %s.", counted(damaged, "event"))
+
+    def take_orphans(self) -> None:
+        """Add the events that processes have set aside, and that have died before they were added. It has the exceptions of `put`."""
+        for spool in Spool.orphans(self.path):
+            try:
+                self.put_lines(spool.read())
+            except BaseException:
+                spool.close()
+                raise
+            spool.delete()
+
+    def _wait_for_others(self) -> None:
+        """Add what dead processes have set aside, and wait a moment for living ones to do so."""
+        try:
+            self.take_orphans()
+        except (sqlite3.Error, OSError) as error:
+            logger.warning("Events that dead processes have set aside cannot be put into the quarantine: %s", error)
+        end = time.monotonic() + _MAX_WAIT_SECONDS
+        while has_lines(self.path) and time.monotonic() < end:
+            time.sleep(_PAUSE_SECONDS)
 
     def find(
         self,
@@ -111,7 +162,8 @@ class Quarantine:
     ) -> Iterator[Quarantined]:
         """Return the events that meet every given condition, in the order in which they were added.
 
-        They are read a page at a time. Events that were already returned may be removed meanwhile.
+        They are read a page at a time. Events that were already returned may be removed meanwhile. Events that were set aside and are not in
+        the file yet are waited for, for a moment.
 
         Args:
             ids: The numbers of the events. Empty means any number.
@@ -123,6 +175,7 @@ class Quarantine:
             QuarantineError: The file does not exist, or is not a quarantine.
         """
         # Not a generator itself: the file is checked at the call, not at the first `next`.
+        self._wait_for_others()
         if not self.path.exists():
             raise QuarantineError(self.path, "the file does not exist, so no event was set aside there yet")
         self._file.check()
@@ -154,7 +207,8 @@ class Quarantine:
         self._file.remove(_TABLE, ids)
 
 
-def _to_row(record: InvalidRecord) -> tuple[object, ...]:
+def to_row(record: InvalidRecord) -> Row:
+    """Return an event as the columns of the table, set aside now."""
     return (
         record.uid,
         record.event_name,
@@ -170,6 +224,11 @@ def _to_row(record: InvalidRecord) -> tuple[object, ...]:
         format_span_id(record.span.span_id),
         int(record.span.trace_flags),
     )
+
+
+def to_line(record: InvalidRecord) -> bytes:
+    """Return an event as a line of a spool, for `Quarantine.put_lines`."""
+    return to_json(to_row(record)).encode() + b"\n"
 
 
 def _iso(seconds: float) -> str:

@@ -31,8 +31,8 @@ from opentelemetry.trace import NonRecordingSpan, get_current_span, set_span_in_
 
 from heliograph.errors import OutboxFull
 from heliograph.events import EventLike
+from heliograph.quarantine.queue import QuarantineQueue
 from heliograph.quarantine.record import InvalidRecord
-from heliograph.quarantine.store import Quarantine
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import PROGRAM_ERRORS, getattr_or_none
 from heliograph.runtime.program_failures import ProgramCode, report
@@ -102,7 +102,7 @@ class Emitter:
         providers: Providers,
         actor: ActorFilter,
         *,
-        quarantine: Quarantine | None = None,
+        quarantine: QuarantineQueue | None = None,
         missing: MissingProviders | None = None,
         source: object = None,
         new_uid: Callable[[int], str] | None = None,

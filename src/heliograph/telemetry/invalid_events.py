@@ -13,8 +13,8 @@ from opentelemetry.trace import get_current_span
 
 from heliograph.errors import InvalidEvent, qualified_name
 from heliograph.events import EventLike
+from heliograph.quarantine.queue import QuarantineQueue
 from heliograph.quarantine.record import InvalidRecord
-from heliograph.quarantine.store import Quarantine
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import PROGRAM_ERRORS, getattr_or_none
 from heliograph.runtime.safe_logger import SafeLogger
@@ -50,7 +50,7 @@ class InvalidEventHandler:
         metrics: Metrics,
         actor: ActorFilter,
         context: RequestContext,
-        quarantine: Quarantine | None,
+        quarantine: QuarantineQueue | None,
     ) -> None:
         self.validates = settings.validation is not Validation.OFF
         self._is_strict = settings.validation is Validation.STRICT

@@ -13,6 +13,7 @@ from datasette import Event as DatasetteEvent
 from opentelemetry.sdk._logs import LoggerProvider
 
 from heliograph import Event, hookimpl
+from heliograph.integrations.datasette.instance_state import state_of
 from heliograph.quarantine.store import Quarantine
 from heliograph.semconv import SCOPE
 from heliograph.tokens.events import TOKEN_EVENTS
@@ -393,6 +394,8 @@ async def test_invalid_event_is_put_into_the_quarantine(instances, telemetry, mo
     await instance.track_event(core.LoginEvent(actor=ALICE))
 
     assert [name for name, _ in telemetry.events] == ["datasette.login"]
+    state = state_of(instance)
+    assert state.end_quarantine(60_000)
     [found] = Quarantine(tmp_path / "quarantine.db").find()
     assert found.record.violations == ("datatype-mismatch: user",)
 

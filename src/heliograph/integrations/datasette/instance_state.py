@@ -58,6 +58,7 @@ class InstanceState:
         settings: The settings.
         schemas: The schemas of the registered event classes.
         emit: Emits an event.
+        end_quarantine: Puts the invalid events that wait into the quarantine, within a number of milliseconds.
         tracker: Tracks the events of tokens.
         recent: Keeps recent events for the page, or `None` if the settings name no file for them.
         database_tokens: The handler of the tokens in a database, or `None`.
@@ -68,6 +69,7 @@ class InstanceState:
         self.tracker = DatasetteTracker(datasette)
         instrumentation = Instrumentation(self.settings, Providers(), self.tracker, advice_for_datasette)
         self.schemas, self.emit = instrumentation.schemas, instrumentation.emit
+        self.end_quarantine = instrumentation.end_quarantine
         self.recent = self._keep_recent(self.settings.recent_events)
         self._tokens = instrumentation.tokens
         self._own_database: Database | None = None

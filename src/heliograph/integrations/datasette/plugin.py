@@ -192,6 +192,7 @@ def shutdown(datasette: Datasette) -> Callable[[], Awaitable[None]]:
         await asyncio.gather(
             asyncio.to_thread(providers.flush_at_shutdown, timeout_millis),
             asyncio.to_thread(instance.end_recent, timeout_millis),
+            asyncio.to_thread(instance.end_quarantine, timeout_millis),
         )
 
     return inner

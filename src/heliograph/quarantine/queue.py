@@ -1,0 +1,205 @@
+"""Puts invalid events into the quarantine in a thread, so that a program that tracks one does not wait for a transaction of SQLite.
+
+`QuarantineQueue.put` appends the event to a file of this process (`heliograph.quarantine.spool`), and returns. From then on, the event
+survives the death of the process. (A power cut takes those of the last moments, which are not in the quarantine yet.) The thread
+``heliograph-quarantine`` collects events for a tenth of a second, and then moves them in one transaction, in their order.
+
+- *Flush* moves what waits, in the thread that flushes. `Host.flush` and `Host.shutdown` do so.
+- *Full*: if 16 MiB wait, the thread that comes moves them itself.
+- *Failure*: if the quarantine cannot be written (it is full, locked, or another program's file), what waits stays in the file, and is tried
+  again each second. `put` raises meanwhile, so that later events are emitted.
+- *Death*: the events of a process that has died are moved by the next process that puts an event into the same quarantine, or reads
+  it (`Quarantine.find`, which waits for a living process, too). If it died in the middle, some are put twice, and are kept once, because of their unique ids.
+- *Fork*: the child has a file and a thread of its own. What waits is the parent's.
+- On a system without locks of files (Windows), `put` waits for the transaction.
+
+Threads: any thread calls `put`, and so does the handler of a signal in the middle of another call of its own thread. It gets a
+`BlockingIOError` there, and its event is emitted. Any thread calls `flush`. The thread is started by `put`, and ends after a second
+without events, so a program that has none has no thread.
+
+- `_moving` is held by the thread that moves lines, for as long as a transaction takes.
+- `_lock` guards the spool and `_thread`, for a few microseconds. It may be taken while `_moving` is held, never the other way round.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from heliograph.errors import QuarantineError, qualified_name
+from heliograph.quarantine.record import InvalidRecord
+from heliograph.quarantine.spool import IS_POSSIBLE, Spool
+from heliograph.quarantine.store import Quarantine, to_line
+from heliograph.runtime.bell import Bell
+from heliograph.runtime.deadline import run_within
+from heliograph.runtime.fork import after_fork_in_child
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.safe_logger import SafeLogger
+from heliograph.semconv import SCOPE
+
+MAX_BYTES: Final = 16 * 2**20
+"""The size of the events that may wait."""
+
+_COLLECT_SECONDS: Final = 0.1
+_LINGER_SECONDS: Final = 1.0
+"""The time without events after which the thread ends, and after which it tries again what has failed."""
+
+_FAILURES: Final = (QuarantineError, sqlite3.Error, OSError)
+
+T = TypeVar("T")
+
+logger: Final = SafeLogger(SCOPE)
+
+
+class QuarantineQueue:
+    """Puts invalid events into a quarantine, in a thread.
+
+    Args:
+        quarantine: The quarantine.
+    """
+
+    def __init__(self, quarantine: Quarantine) -> None:
+        self._quarantine = quarantine
+        self._log = LimitedLog(logger)
+        self._spool: Spool | None = None
+        self._reset()
+        after_fork_in_child(self._restart_in_child)
+
+    def _reset(self) -> None:
+        self._lock = threading.RLock()
+        self._moving = threading.Lock()
+        self._bell = Bell()
+        self._thread: threading.Thread | None = None
+        self._ending = threading.Event()
+        self._user = self._mover = 0
+        self._failure = ""
+
+    def _restart_in_child(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
+        self._reset()
+
+    def put(self, record: InvalidRecord) -> None:
+        """Set an event aside. When this returns, it survives the death of the process.
+
+        Raises:
+            OSError: It cannot be set aside: the disk or the quarantine cannot be written, or the caller is the handler of a signal
+                that interrupted this very method.
+        """
+        if not IS_POSSIBLE:
+            self._quarantine.put(record)
+            return
+        if self._failure:
+            self._exclusively(self._start_thread)  # it tries again
+            raise OSError(errno.EIO, f"the quarantine cannot be written ({self._failure})")
+        line = to_line(record)
+        while not self._exclusively(lambda: self._append(line)):
+            if self._mover == threading.get_ident() or not self._try_to_move():
+                raise OSError(errno.ENOSPC, "too many events wait for the quarantine")
+        self._bell.ring()
+
+    def flush(self, timeout_millis: float) -> bool:
+        """Put all events that wait into the quarantine. Return False if that takes longer, or fails."""
+        if self._is_empty():
+            return True
+        return run_within(timeout_millis, self._try_to_move) is True
+
+    def close(self, timeout_millis: float) -> bool:
+        """Do the same, and end the thread. The next event starts another one."""
+        is_empty = self.flush(timeout_millis)
+        thread = self._thread
+        self._ending.set()
+        self._bell.ring()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout_millis / 1000)
+        return is_empty
+
+    def _is_empty(self) -> bool:
+        spool = self._spool
+        return spool is None or not spool.size
+
+    def _exclusively(self, function: Callable[[], T]) -> T:
+        if self._user == threading.get_ident():
+            raise BlockingIOError(errno.EAGAIN, "the handler of a signal interrupted its own thread")
+        with self._lock:
+            try:
+                self._user = threading.get_ident()
+                return function()
+            finally:
+                self._user = 0
+
+    def _append(self, line: bytes) -> bool:
+        """Append a line, and start the thread. Return False if too many wait."""
+        if self._spool is None:
+            self._spool = Spool.create(self._quarantine.path)
+        if self._spool.size and self._spool.size + len(line) > MAX_BYTES:
+            return False
+        self._spool.append(line)
+        self._start_thread()
+        return True
+
+    def _start_thread(self) -> None:
+        if self._thread is not None:
+            return
+        self._ending.clear()
+        # Set before it starts: it ends when nobody needs it.
+        self._thread = threading.Thread(target=self._run, name="heliograph-quarantine", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # the interpreter ends, or the system has too many: another process moves the line
+            self._thread = None
+
+    def _run(self) -> None:
+        self._failure_of(self._quarantine.take_orphans)
+        may_end = False
+        while not (may_end and self._exclusively(self._end)):
+            is_rung = self._bell.wait(_LINGER_SECONDS)
+            if is_rung:
+                self._ending.wait(_COLLECT_SECONDS)
+            self._try_to_move()
+            may_end = self._ending.is_set() or not is_rung
+
+    def _end(self) -> bool:
+        """Let the thread end if nothing waits. What cannot be moved stays in the file after `close`."""
+        if not self._is_empty() and not (self._ending.is_set() and self._failure):
+            return False
+        if self._spool is not None and not self._spool.size:
+            self._spool.delete()
+            self._spool = None
+        self._thread = None
+        return True
+
+    def _try_to_move(self) -> bool:
+        """Move the lines that wait. Log a failure, and return False."""
+        self._failure = self._failure_of(self._move)
+        return not self._failure
+
+    def _failure_of(self, move: Callable[[], object]) -> str:
+        try:
+            move()
+        except _FAILURES as error:
+            message = "Invalid events cannot be put into the quarantine, and wait beside it: %s"
+            self._log.log(qualified_name(error), message, error)
+            return f"{qualified_name(error)}: {error}"
+        return ""
+
+    def _move(self) -> None:
+        with self._moving:
+            try:
+                self._mover = threading.get_ident()
+                lines, size = self._exclusively(self._read)
+                self._quarantine.put_lines(lines)
+                self._exclusively(lambda: self._note_moved(size))
+            finally:
+                self._mover = 0
+
+    def _read(self) -> tuple[list[bytes], int]:
+        return ([], 0) if self._spool is None else (self._spool.read(), self._spool.size)
+
+    def _note_moved(self, size: int) -> None:
+        if self._spool is not None and size:  # a file with lines stays the same until they were moved
+            self._spool.note_moved(size)

@@ -1,0 +1,169 @@
+"""Lines survive the death of the process that appended them, and only files that can be trusted are used."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from heliograph.quarantine.spool import Spool, has_lines
+from processes import in_child
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "aside[1].db"
+
+
+def spools(target: Path) -> list[Path]:
+    return sorted(target.parent.glob("*.spool"))
+
+
+def lines_of_dead_processes(target: Path) -> list[bytes]:
+    found = []
+    for spool in Spool.orphans(target):
+        found += spool.read()
+        spool.delete()
+    return found
+
+
+def test_lines_are_read_once(target: Path) -> None:
+    """The file is emptied when all of it was moved."""
+    spool = Spool.create(target)
+    spool.append(b"one\n")
+    spool.append(b"two\n")
+    assert spool.read() == [b"one", b"two"]
+    size = spool.size
+    spool.append(b"three\n")
+    assert has_lines(target)
+
+    spool.note_moved(size)
+    assert spool.read() == [b"three"]
+    spool.note_moved(spool.size)
+    assert (spool.read(), spool.size) == ([], 0)
+    assert not has_lines(target)
+    spool.append(b"four\n")
+    assert spool.read() == [b"four"]
+    spool.delete()
+    assert spools(target) == []
+
+
+def test_file_is_private(target: Path) -> None:
+    spool = Spool.create(target)
+    [path] = spools(target)
+
+    assert path.stat().st_mode & 0o777 == 0o600
+    spool.delete()
+
+
+def test_process_that_is_killed_leaves_its_lines(target: Path) -> None:
+    """Its unfinished line is none. Files of processes that live are not touched."""
+
+    def work() -> None:
+        spool = Spool.create(target)
+        spool.append(b"one\n")
+        spool.append(b"unfinished")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    own = Spool.create(target)
+    own.append(b"mine\n")
+    assert in_child(work) == -signal.SIGKILL
+
+    assert lines_of_dead_processes(target) == [b"one"]
+    assert lines_of_dead_processes(target) == []
+    assert own.read() == [b"mine"]
+    own.delete()
+
+
+def test_child_of_a_fork_does_not_keep_the_file_locked(target: Path) -> None:
+    """It closes the file. The parent's lock holds."""
+    own = Spool.create(target)
+    own.append(b"mine\n")
+
+    def child() -> None:
+        own.close()
+        assert lines_of_dead_processes(target) == []
+
+    assert in_child(child) == 0
+    own.close()
+    assert lines_of_dead_processes(target) == [b"mine"]
+
+
+def test_files_of_others_are_not_used(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link, a second name, a file that others can write, a file of another user. They stay as they are, and nobody waits for them."""
+    elsewhere = target.parent / "elsewhere"
+    elsewhere.write_bytes(b"planted\n")
+    elsewhere.chmod(0o600)
+    (target.parent / f"{target.name}.1.spool").symlink_to(elsewhere)
+    (target.parent / f"{target.name}.2.spool").hardlink_to(elsewhere)
+    writable = target.parent / f"{target.name}.3.spool"
+    writable.write_bytes(b"planted\n")
+    writable.chmod(0o666)
+    os.mkfifo(target.parent / f"{target.name}.4.spool", 0o600)
+    foreign = target.parent / f"{target.name}.5.spool"
+    foreign.write_bytes(b"planted\n")
+    foreign.chmod(0o600)
+    uid = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: uid + 1)
+
+    assert lines_of_dead_processes(target) == []
+    assert not has_lines(target)
+    assert len(spools(target)) == 5
+
+
+def test_full_disk_leaves_no_part_of_a_line(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool.create(target)
+    spool.append(b"one\n")
+    real = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:2]))
+        with pytest.raises(OSError, match="No space left"):
+            spool.append(b"two\n")
+    spool.append(b"three\n")
+
+    assert spool.read() == [b"one", b"three"]
+    spool.delete()
+
+
+def test_file_that_is_deleted_before_it_is_locked_is_made_again(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process found it, and took it for an orphan."""
+    real, deleted = fcntl.flock, []
+
+    def lock(descriptor: int, operation: int) -> None:
+        if not deleted:
+            deleted.extend(spools(target))
+            deleted[0].unlink()
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock)
+    spool = Spool.create(target)
+
+    assert len(spools(target)) == 1
+    assert spools(target) != deleted
+    spool.delete()
+
+
+def test_file_system_without_locks_is_an_error(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file remains."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError, match="No locks"):
+        Spool.create(target)
+
+    assert spools(target) == []
+
+
+def test_file_that_somebody_has_deleted_can_be_deleted(target: Path) -> None:
+    spool = Spool.create(target)
+    [path] = spools(target)
+    path.unlink()
+    spool.append(b"one\n")
+    assert spool.read() == [b"one"]
+    spool.delete()
