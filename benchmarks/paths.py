@@ -28,8 +28,9 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from parts.accepting import accepting
 from parts.orders import ATTRIBUTES
+from parts.shipments import OrderShipped, order_shipped
 
-from heliograph import Event, Host, Settings
+from heliograph import Host, Settings
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 from heliograph.sdk.pipelines import Pipeline
@@ -41,24 +42,6 @@ ROUNDS = 25
 GOALS = {"emit, outbox": (None, 0.28), "track, outbox": (0.75, 0.30)}
 """The largest ratios of the call and of the whole path, for the sides that have a goal."""
 RESOURCE = Resource({"service.name": "benchmark"})
-
-
-@dataclass
-class OrderShipped(Event, namespace="shop"):
-    """An event with seven fields."""
-
-    name = "order-shipped"
-    order: int
-    customer: str
-    country: str
-    carrier: str
-    parcels: int
-    express: bool
-    note: str | None = None
-
-
-class Shop:
-    """A plugin without hooks but its event."""
 
 
 @dataclass
@@ -116,11 +99,6 @@ def tracking(provider: LoggerProvider, *signals: Signal) -> Side:
     host = Host(Settings(signals=signals), events=[OrderShipped], logger_provider=provider, tracer_provider=TRACERS)
     host.__enter__()
     return side(host.track, order_shipped, provider.force_flush)
-
-
-def order_shipped() -> OrderShipped:
-    """Return an event."""
-    return OrderShipped(4711, "Ada", "GB", "post", 3, True, "fragile", actor={"id": "root"})
 
 
 TRACERS = TracerProvider(resource=RESOURCE, shutdown_on_exit=False)

@@ -31,6 +31,8 @@ SECONDS = 3
 def emit_steadily(processor: LogRecordProcessor, rate: int) -> float:
     """Emit records, evenly spaced in time. Return the CPU time of the other threads for a record, in µs."""
     logger = logger_to(processor)
+    emit(logger, 1)
+    processor.force_flush(30_000)  # the connection, and what only the first request needs
     process, thread, began = time.process_time(), time.thread_time(), time.perf_counter()
     for number in range(rate * SECONDS):
         time.sleep(max(0.0, began + number / rate - time.perf_counter()))

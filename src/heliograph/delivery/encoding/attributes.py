@@ -114,20 +114,20 @@ def put_attributes(parts: list[bytes], attributes: Mapping[str, object], *, only
     """
     if only_clean and "" in attributes:
         raise NotCleanError
-    begin, pairs = len(parts), items_of(attributes)
+    # The usual class first, without a call.
+    begin, pairs = len(parts), attributes.copy().items() if type(attributes) is dict else items_of(attributes)
     # Almost no text has lone surrogates, so the first try does not look for them.
     try:
-        _put_pairs(parts, pairs, str.encode, only_clean=only_clean)
+        _put_pairs(parts, pairs, str.encode, only_clean)
     except UnicodeEncodeError:  # in a text or in a key
         del parts[begin:]
-        _put_pairs(parts, pairs, utf8, only_clean=only_clean)
+        _put_pairs(parts, pairs, utf8, only_clean)
 
 
 def _put_pairs(
     parts: list[bytes],
     pairs: Iterable[tuple[object, object]],
     encode_text: Callable[[Any], bytes],
-    *,
     only_clean: bool,
 ) -> None:
     put = parts.append

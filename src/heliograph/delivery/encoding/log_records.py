@@ -10,6 +10,8 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias, Union
 
+from opentelemetry._logs import SeverityNumber
+
 from heliograph.delivery.encoding.any_value import ATTRIBUTE_LEVELS, BODY_LEVELS, any_value
 from heliograph.delivery.encoding.attributes import BoundedCache, attribute_fields, put_attributes
 from heliograph.delivery.encoding.text import text_field
@@ -103,7 +105,9 @@ def encode_fields(  # noqa: PLR0917 — the fields of a log record; keywords wou
     return b"".join(
         (
             fixed_field(_pack_fixed64, _TIME_UNIX_NANO, timestamp),
-            _severity(severity_number),
+            _severity_fields[severity_number._value_]
+            if type(severity_number) is SeverityNumber
+            else _severity_field(severity_number),
             b"" if severity_text is None else text_field(_SEVERITY_TEXT, severity_text),
             _BODY,
             VARINTS[len(message)],
@@ -171,11 +175,15 @@ def join_request(
     return b"".join((_RESOURCE_LOGS, VARINTS[size + len(end)], *parts, end))
 
 
-def _severity(severity: object) -> bytes:
+def _severity_field(severity: object) -> bytes:
     number = getattr(severity, "_value_", 0)  # an enum's `value` is a property, five times as slow
     if type(number) is int and number and -_INT32_MAX <= number <= _INT32_MAX:
         return _SEVERITY_NUMBER + VARINTS[number & UINT64_MASK]
     return b""
+
+
+_severity_fields: Final = {each._value_: _severity_field(each) for each in SeverityNumber}
+"""By the number: the hash of a member of an enum is computed in Python."""
 
 
 def _event_name_field(name: object) -> bytes:

@@ -234,7 +234,8 @@ def read_run(
         The contents, and the position behind the last frame.
     """
     contents: list[bytes] = []
-    last, unpack = len(buffer) - _HEAD.size, _HEAD.unpack_from
+    size, unpack, content_offset = len(buffer), _HEAD.unpack_from, _CHECKED.size
+    last = size - HEAD_BYTES
     for expected in range(sequence, sequence + max_records):
         if offset > last or max_bytes <= 0:
             break
@@ -242,10 +243,10 @@ def read_run(
         end = offset + _PAYLOAD_OFFSET + length
         checked = buffer[offset + _CHECKED_OFFSET : end]
         is_next = found == expected and number == scope_number and kind == RECORD
-        if not is_next or length < _MIN_PAYLOAD_BYTES or end > len(buffer) or crc32(checked) != checksum:
+        if not is_next or length < _MIN_PAYLOAD_BYTES or end > size or crc32(checked) != checksum:
             break
-        contents.append(checked[_CHECKED.size :])
-        max_bytes -= end - offset - _HEAD.size
+        contents.append(checked[content_offset:])
+        max_bytes -= length - _MIN_PAYLOAD_BYTES
         offset = end
     return contents, offset
 
