@@ -40,4 +40,5 @@ class KafkaNode(ProgramGroup):
             directory,
             configs=(SINGLE_NODE, KAFKA_PRODUCER, OVERLAYS / "kafka-producer.yaml", *overlays),
             HELIOGRAPH_KAFKA_PORT=str(self.kafka.port),
+            HELIOGRAPH_PROMETHEUS_PORT=str(self.prometheus.port),
         )

@@ -17,6 +17,7 @@ COLLECTORS = {
     "gateway with files": (GATEWAY, OTELCOL / "debug.yaml"),
     "loki": (SINGLE_NODE, OTELCOL / "loki.yaml"),
     "tempo": (SINGLE_NODE, OTELCOL / "tempo.yaml"),
+    "loki and tempo": (SINGLE_NODE, OTELCOL / "loki.yaml", OTELCOL / "tempo.yaml"),
     "gateway with loki and tempo": (GATEWAY, OTELCOL / "loki.yaml", OTELCOL / "tempo.yaml"),
     "kafka producer": (SINGLE_NODE, KAFKA_PRODUCER),
     "gateway as kafka producer": (GATEWAY, KAFKA_PRODUCER),

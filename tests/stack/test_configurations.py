@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -29,6 +30,15 @@ def test_every_configuration_of_the_collector_is_validated() -> None:
     validated = {config for configs in COLLECTORS.values() for config in configs}
 
     assert set(OTELCOL.glob("*.yaml")) - {OTELCOL / "kustomization.yaml"} <= validated
+
+
+def test_every_documented_combination_is_validated() -> None:
+    """The commands in the README name configurations and overlays that are validated together."""
+    commands = re.findall(r"^\$ \S+/start\.sh otelcol (--config .*)", (CONFIG / "README.md").read_text(), re.MULTILINE)
+    documented = [tuple(OTELCOL / Path(name).name for name in re.findall(r"\S+\.yaml", each)) for each in commands]
+
+    assert documented
+    assert set(documented) <= set(COLLECTORS.values())
 
 
 def test_promtool_accepts_the_configuration_of_prometheus() -> None:

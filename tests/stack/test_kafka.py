@@ -70,6 +70,12 @@ def test_nothing_is_lost_while_kafka_is_away_and_both_collectors_are_killed(
     assert len(uids) == 5 * EVENTS
     total = 'sum(heliograph_events_total{job="shop",otel_event_name="shop.order"})'
     wait_until(lambda: node.prometheus.query(total) == {frozenset(): TOTAL}, timeout_seconds=ARRIVAL_SECONDS)
+    # The README compares these two, topic by topic.
+    for counter in ("otelcol_kafka_exporter_records_total", "otelcol_kafka_receiver_records_total"):
+        query = f"count(sum by (topic) ({counter}) > 0)"
+        wait_until(
+            lambda query=query: node.prometheus.query(query) == {frozenset(): 3}, timeout_seconds=ARRIVAL_SECONDS
+        )
     record_property("copies", node.victorialogs.stats(count)["records"] - TOTAL)
 
 
