@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
 from dashboards.everything import BACKENDS, OrderPlaced, ShopOpened, dashboards, schemas
-from heliograph import Event, Privacy
+from heliograph import Attribute, Event, Privacy
 
 
 def rows(catalogue: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -108,6 +108,23 @@ def test_panels_ask_for_the_version_of_the_event() -> None:
     queries = [panel["targets"][0]["expr"] for panel in panels if "expr" in panel["targets"][0]]
 
     assert all('event_name:="shop.order_placed" heliograph.event.version:="1"' in query for query in queries)
+
+
+@dataclass
+class OldShopOpened(Event, namespace="shop", version="\ud8000"):
+    """It $opened {{so}} "q" `b`."""
+
+    name = "shop-opened"
+    where: Annotated[int, Attribute(brief='"\\', unit='"')]
+
+
+def test_versions_are_apart_if_one_has_none() -> None:
+    """The row of the event without a version shows the events without one. Texts may have any characters."""
+    found = catalogue(ShopOpened, OldShopOpened)
+    queries = [panels[0]["targets"][0]["expr"] for panels in found.values()]
+
+    assert ['heliograph.event.version:=""' in query for query in queries] == [True, False]
+    assert 'heliograph.event.version:="\ud8000"' in queries[1]
 
 
 @dataclass

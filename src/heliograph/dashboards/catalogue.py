@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
@@ -42,7 +43,10 @@ def catalogue_dashboard(schemas: Sequence[EventSchema], backends: Backends, name
     ordered = sorted(schemas, key=lambda schema: schema.label)
     names = sorted({schema.event_name for schema in ordered})
     sections = [Section(lines=(_overview(names, backends.events), _strangers(names, backends.events)))]
-    sections += (_row(schema, backends, is_closed=len(ordered) > OPEN_ROWS) for schema in ordered)
+    versions = Counter(schema.event_name for schema in ordered)
+    for schema in ordered:
+        where = _events_of(schema, has_siblings=versions[schema.event_name] > 1)
+        sections.append(_row(schema, where, backends, is_closed=len(ordered) > OPEN_ROWS))
     return dashboard_json(
         catalogue_uid(name),
         "Catalogue" if name is None else f"Catalogue: {name}",
@@ -94,17 +98,20 @@ def _strangers(names: Sequence[str], store: EventStore) -> Line:
     )
 
 
-def _row(schema: EventSchema, backends: Backends, *, is_closed: bool) -> Section:
-    where = _events_of(schema)
+def _row(schema: EventSchema, where: Conditions, backends: Backends, *, is_closed: bool) -> Section:
     lines = [_happened(schema, where, backends), *_lines(list(_panels_of_fields(schema, backends.events, where)))]
     lines.append((_latest(backends.events, where),))
     title = f"{schema.label}: {schema.brief}" if schema.brief else schema.label
     return Section(title=title, lines=tuple(lines), is_closed=is_closed)
 
 
-def _events_of(schema: EventSchema) -> Conditions:
+def _events_of(schema: EventSchema, *, has_siblings: bool) -> Conditions:
+    """Return the conditions for the events of one schema, also if there are other versions of it."""
     name = Is(field=EVENT_NAME_FIELD, value=schema.event_name)
-    return (name,) if schema.version is None else (name, Is(field=EVENT_VERSION, value=schema.version))
+    if schema.version is None and not has_siblings:
+        return (name,)
+    # Both stores find records without a field by an empty value.
+    return name, Is(field=EVENT_VERSION, value=schema.version or "")
 
 
 def _happened(schema: EventSchema, where: Conditions, backends: Backends) -> Line:

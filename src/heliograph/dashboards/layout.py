@@ -18,6 +18,8 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableModel,
 )
 
+from heliograph.values.text import to_readable_json
+
 TAG: Final = "heliograph"
 """The tag of all dashboards. Each has links to the others by it."""
 
@@ -57,7 +59,7 @@ def dashboard_json(
     built = dashboard.build()
     built.templating.list_val = list(variables)
     built.panels = list(_placed(sections))
-    return json.dumps(built, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return to_readable_json(json.loads(json.dumps(built, cls=JSONEncoder, sort_keys=True))) + "\n"
 
 
 def _links() -> DashboardLink:

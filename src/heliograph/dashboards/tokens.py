@@ -59,7 +59,7 @@ def tokens_dashboard(backends: Backends) -> str:
                 "result",
                 "Traces with the result",
                 "The result of the verifications whose traces are listed at the end.",
-                sorted(RESULTS, key=lambda result: (result == VALID, result)),
+                sorted(RESULTS, key=lambda result: (result != VALID, result)),
             ),
             *map(variables.data_source, (DataSource.PROMETHEUS, store.data_source, backends.traces.data_source)),
         ],
