@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import enum
+import inspect
+import itertools
 import json
 import os
 import re
@@ -27,7 +30,7 @@ from heliograph.demo.forum import EVENTS
 from heliograph.doctor.findings import KINDS
 from heliograph.schema.export import json_vocabulary
 from heliograph.schema.registry import SchemaRegistry
-from heliograph.settings import FIELDS, variable_name
+from heliograph.settings import FIELDS, Settings, variable_name
 from heliograph.tokens.events import TOKEN_EVENTS
 from heliograph.values import forms
 from heliograph.values.text import to_readable_json
@@ -40,10 +43,21 @@ HELP_WIDTH = 100
 def settings_table() -> str:
     """Return the table of settings for the README."""
     rows = [
-        (f"`{variable_name(name)}`", default_text(name), field.metadata["doc"] + datasette_note(name))
-        for name, field in FIELDS.items()
+        (f"`{variable_name(name)}`", default_text(name), documentation + datasette_note(name))
+        for name, documentation in documentation_of_fields(Settings).items()
     ]
     return table(("variable", "default", ""), rows)
+
+
+def documentation_of_fields(owner: type) -> dict[str, str]:
+    """Return the text below each field of a class, by name, in order. Editors show the same text."""
+    definition = next(each for each in ast.parse(inspect.getsource(owner)).body if isinstance(each, ast.ClassDef))
+    return {
+        field.target.id: " ".join(text.value.value.split())
+        for field, text in itertools.pairwise(definition.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+    }
 
 
 def default_text(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import heliograph
@@ -18,8 +19,10 @@ from heliograph import (
     Privacy,
     Settings,
     Severity,
+    Signal,
     TokenHandler,
     TokenRestrictions,
+    Validation,
     acting_as,
     configure,
     current_actor,
@@ -104,9 +107,22 @@ async def async_program() -> None:
         assert_type(rows.dicts(), list[dict[str, object]])
 
 
+def settings() -> None:
+    chosen = Settings(
+        validation="strict", signals="log", outbox_sync="full", outbox="outbox", actor="id,team", secret="x"
+    )
+    assert_type(chosen.validation, Validation)
+    assert_type(chosen.signals, frozenset[Signal])
+    assert_type(chosen.outbox, Path | None)
+    assert_type(chosen.secret, tuple[str, ...])
+    assert_type(Settings(signals=[Signal.LOG], actor=("id",), validation=Validation.OFF), Settings)
+
+
 def mistakes(host: Host) -> None:
     Ban({"id": 1}, "spam", {"id": "root"})  # type: ignore[call-arg]  # the actor is keyword-only
     host.track("ban")  # type: ignore[arg-type]
     OutboxLogRecordProcessor(7)  # type: ignore[arg-type]  # neither lazy nor untyped
     heliograph.Outbox  # type: ignore[attr-defined]  # noqa: B018
-    Settings("log")  # type: ignore[call-arg, arg-type]  # settings are keyword-only
+    Settings("log")  # type: ignore[call-arg]  # settings are keyword-only
+    Settings(validation="strikt")  # type: ignore[arg-type]
+    Settings(outbox_max_bytes="1 GB")  # type: ignore[arg-type]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
+import enum
 import importlib
+import inspect
+import itertools
 import pkgutil
 import subprocess
 import sys
@@ -44,6 +48,25 @@ def test_all_can_be_imported() -> None:
     exec("from heliograph import *", names)
 
     assert set(heliograph.__all__) <= set(names)
+
+
+def public_classes() -> Iterator[type]:
+    """Yield the classes whose members a user writes: the enums and `Settings`."""
+    for name in heliograph.__all__:
+        value = getattr(heliograph, name)
+        if isinstance(value, type) and (issubclass(value, enum.Enum) or value is heliograph.Settings):
+            yield value
+
+
+@pytest.mark.parametrize("public", [*public_classes()])
+def test_every_member_has_a_text_that_editors_show(public: type) -> None:
+    """Below each member of an enum, and each field of `Settings`, is a text."""
+    definition = next(each for each in ast.parse(inspect.getsource(public)).body if isinstance(each, ast.ClassDef))
+    body = [*definition.body[1:], None]  # without the docstring of the class
+    members = [(each, text) for each, text in itertools.pairwise(body) if isinstance(each, (ast.Assign, ast.AnnAssign))]
+
+    assert members
+    assert [ast.unparse(member) for member, text in members if not isinstance(text, ast.Expr)] == []
 
 
 def test_all_is_complete() -> None:

@@ -33,11 +33,17 @@ class Severity(enum.IntEnum):
     """
 
     TRACE = 1
+    """A fine-grained event for debugging, usually not exported."""
     DEBUG = 5
+    """An event for debugging."""
     INFO = 9
+    """An event that something happened, as it should."""
     WARN = 13
+    """An event that is no error, and may need attention."""
     ERROR = 17
+    """An event that something went wrong."""
     FATAL = 21
+    """An event that the program cannot go on after."""
 
 
 MAX_SEVERITY: Final = 24

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
+import inspect
 import json
+import re
 import string
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph import Settings, SettingsError, Signal, Validation
-from heliograph.settings import FIELDS, OutboxFullPolicy, resolve_references, variable_name
+from heliograph.semconv import REQUEST_ATTRIBUTES
+from heliograph.settings import FIELDS, OutboxFullPolicy, variable_name
+from heliograph.settings.fields import Setting
 
 
 def problems(environ: dict[str, str], config: dict[str, object] | None = None) -> tuple[str, ...]:
@@ -35,10 +40,28 @@ def test_defaults() -> None:
     assert settings.plugin_config == {}
 
 
-def test_every_field_is_a_variable_with_documentation() -> None:
-    """The table of settings in the README is generated from the fields."""
+def test_every_field_is_a_variable() -> None:
+    """The name of the variable is that of the field."""
     assert variable_name("token_ttl") == "HELIOGRAPH_TOKEN_TTL"
-    assert all(field.metadata["doc"] for field in FIELDS.values())
+
+
+def test_type_checkers_know_every_word_that_a_field_accepts() -> None:
+    """The literals in the type of a field are the values of its enum, in order."""
+    checked = 0
+    for name, hint in get_type_hints(Settings).items():
+        value, *accepted = get_args(hint) if get_origin(hint) is Setting else (None,)
+        if isinstance(value, type) and issubclass(value, enum.Enum):
+            (words,) = (get_args(each) for each in get_args(accepted[0]) if get_origin(each) is Literal)
+            assert words == tuple(member.value for member in value), name
+            checked += 1
+    assert checked == 5
+
+
+def test_documentation_names_every_attribute_of_a_request() -> None:
+    """The text of the setting is a literal, so that editors show it."""
+    (text,) = re.findall(r'context: [^"]*"""(.*?)"""', inspect.getsource(Settings), flags=re.DOTALL)
+
+    assert re.findall("`(.*?)`", text) == list(REQUEST_ATTRIBUTES)
 
 
 def test_environment_is_read() -> None:
@@ -215,23 +238,6 @@ def test_configuration_that_is_no_mapping() -> None:
     """A list or a text in the place of the settings is an error; no value at all is not."""
     assert problems({}, ["log"]) == ("plugins.heliograph: it must be a mapping of settings to their values",)  # type: ignore[arg-type]
     assert Settings.from_env({}, config=None) == Settings()
-
-
-def test_references_in_a_plugins_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`$env` and `$file` are replaced at any depth, but only in a dict with no other key."""
-    (tmp_path / "password").write_text("from the file")
-    monkeypatch.setenv("A_VARIABLE", "from the environment")
-    monkeypatch.delenv("NO_VARIABLE", raising=False)
-    reference, path = {"$env": "A_VARIABLE"}, {"$file": str(tmp_path / "password")}
-
-    assert resolve_references({"a": [reference, {"b": path}], "c": {"$env": "NO_VARIABLE"}, "d": 1}) == {
-        "a": ["from the environment", {"b": "from the file"}],
-        "c": None,
-        "d": 1,
-    }
-    for more in ({**reference, "other": 1}, {**path, "other": 1}):
-        assert resolve_references(more) == more
-    assert resolve_references(None) is None
 
 
 def test_one_error_lists_every_problem() -> None:

@@ -1,0 +1,30 @@
+"""The settings of a host."""
+
+from heliograph.settings.choices import (
+    DATABASE,
+    SIGNED,
+    OutboxFullPolicy,
+    OutboxSync,
+    OutboxWrite,
+    Signal,
+    Validation,
+)
+from heliograph.settings.environment import PREFIX, variable_name
+from heliograph.settings.model import FIELDS, Settings, settings_or_environment
+from heliograph.settings.references import resolve_references
+
+__all__ = [
+    "DATABASE",
+    "FIELDS",
+    "PREFIX",
+    "SIGNED",
+    "OutboxFullPolicy",
+    "OutboxSync",
+    "OutboxWrite",
+    "Settings",
+    "Signal",
+    "Validation",
+    "resolve_references",
+    "settings_or_environment",
+    "variable_name",
+]

@@ -1,0 +1,39 @@
+"""`setting`: the definition of one field of `Settings`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+Value = TypeVar("Value")
+Argument = TypeVar("Argument")
+
+
+class Setting(Generic[Value, Argument]):
+    """The type of a field that is read as one type, and accepts others as an argument.
+
+    For type checkers alone, to which it is a descriptor: ``Settings(validation="strict").validation`` is a `Validation`. At run time,
+    a field is an ordinary one of a dataclass.
+    """
+
+    if TYPE_CHECKING:
+
+        def __get__(self, instance: object, owner: type | None = None) -> Value: ...
+
+        def __set__(self, instance: object, value: Argument) -> None: ...
+
+
+def setting(default: object, parse: Callable[[object], object], *, in_datasette: str = "", secret: bool = False) -> Any:
+    """Return a field of `Settings`. The text below the field documents it, in Markdown.
+
+    Args:
+        default: The value of a setting that is not set.
+        parse: The parser: see `heliograph.settings.parsers`.
+        in_datasette: Datasette's own setting for the same thing. The plugin then has no such key.
+        secret: True hides the value in `repr` and in messages.
+    """
+    metadata = {"parse": parse, "in_datasette": in_datasette, "secret": secret}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=dict, repr=not secret, metadata=metadata)
+    return dataclasses.field(default=default, repr=not secret, metadata=metadata)
