@@ -11,6 +11,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
+from heliograph.receiver import object_count
 from heliograph.receiver.contract import NotKept
 from heliograph.receiver.grpc_server import GrpcServer
 from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS, OtlpRequest
@@ -125,3 +126,38 @@ def test_port_is_not_shared(kept: Kept) -> None:
         GrpcServer(kept, int(server.endpoint.rpartition(":")[2]))
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(OSError):
         GrpcServer(kept, other.getsockname()[1])
+
+
+def test_too_many_objects_are_refused(channel: grpc.Channel, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status is the one for a message that is too large, without a time to try again."""
+    monkeypatch.setattr(object_count, "MAX_OBJECTS", 1)
+    with pytest.raises(grpc.RpcError) as raised:
+        call(channel, log_request("app.one").SerializeToString())
+
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert raised.value.details() == "the request has more than 1 objects; send it as several"
+    assert "grpc-status-details-bin" not in dict(raised.value.trailing_metadata())
+    assert kept == []
+
+
+def test_a_large_request_of_tiny_records_is_refused(
+    channel: grpc.Channel, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not decoded: its objects would take gigabytes. The limit is lower here, because counting takes a while."""
+    monkeypatch.setattr(object_count, "MAX_OBJECTS", 1_000_000)
+    records = b"\x12\x00" * 30_000_000
+    scope = b"\x12" + _varint(len(records)) + records
+    with pytest.raises(grpc.RpcError) as raised:
+        call(channel, b"\x0a" + _varint(len(scope)) + scope)
+
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "send it as several" in raised.value.details()
+    assert kept == []
+
+
+def _varint(number: int) -> bytes:
+    parts = []
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*parts, number])

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph.otlp import to_json_document
+from heliograph.receiver import object_count
 from heliograph.receiver.http_body import JSON, PROTOBUF, RequestError, decode_request
 from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS
 from receiver.requests import TRACE, log_request
@@ -129,3 +130,17 @@ def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
 def test_json_reader_is_that_of_protobuf() -> None:
     """The class of its errors is the one that is caught."""
     assert issubclass(json_format.ParseError, json_format.Error)
+
+
+@pytest.mark.parametrize(("limit", "what"), [("MAX_OBJECTS", "objects"), ("MAX_RECORDS", "records")])
+def test_too_many_objects_are_refused(limit: str, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In both encodings, whatever the size of the body, with the status of a body that is too large."""
+    monkeypatch.setattr(object_count, limit, 1)
+    document = json.dumps(to_json_document(log_request("a", "b"))).encode()
+    for body, content_type, named in [
+        (log_request("a", "b").SerializeToString(), PROTOBUF, what),
+        (document, JSON, "values" if what == "objects" else what),
+    ]:
+        with pytest.raises(RequestError, match=f"more than 1 {named}; send it as several") as raised:
+            decode(body, content_type)
+        assert raised.value.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE

@@ -4,7 +4,7 @@ A transaction costs much more than the rows in it, and SQLite runs one at a time
 one thread writes.
 
 Threads: any thread calls `GroupCommit.keep`, which waits for its transaction. `heliograph-store` writes. `_changed` guards
-`_waiting`, `_bytes` and `_is_closed`. An entry is taken from `_waiting` by one side alone: by the writer, or by the thread that
+`_waiting` and `_is_closed`. An entry is taken from `_waiting` by one side alone: by the writer, or by the thread that
 withdraws it.
 """
 
@@ -12,20 +12,23 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Final
 
 from typing_extensions import Self
 
 from heliograph.errors import FileFormatError
+from heliograph.receiver.budget import Budget
 from heliograph.receiver.contract import NotKept
+from heliograph.receiver.object_count import count_records
 from heliograph.receiver.rows import Tables, rows_of
 from heliograph.receiver.signals import OtlpRequest
 from heliograph.receiver.store import Store, StoreWriter
 
-MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
-"""The size of the requests that are being stored. A larger request is stored if there is no other."""
+MAX_WAITING_BYTES: Final = 256 * 1024 * 1024
+"""The memory of the requests that are being stored, with their rows. A larger request is stored if there is no other."""
+ROW_BYTES: Final = 1024
+"""The memory that a row takes, besides the texts in it."""
 MAX_WAITING_SECONDS: Final = 3.0
 """The time that a request waits for the transaction before. SQLite may wait as long again for the lock of another process."""
 
@@ -49,7 +52,7 @@ class GroupCommit:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._waiting: list[_Entry] = []
-        self._bytes = 0
+        self._memory = Budget(MAX_WAITING_BYTES, "too many requests are being stored")
         self._is_closed = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="heliograph-store", daemon=True)
@@ -74,7 +77,7 @@ class GroupCommit:
         Raises:
             NotKept: It is not stored, because too many wait, or because the file is locked, full or away.
         """
-        with self._admitted(request.ByteSize()):
+        with self._memory.admitted(request.ByteSize() + ROW_BYTES * count_records(request)):
             entry = self._enqueue(rows_of(request))
             if not entry.done.wait(MAX_WAITING_SECONDS) and self._withdraw(entry):
                 raise NotKept("the requests before are still being stored")
@@ -86,19 +89,6 @@ class GroupCommit:
                 raise NotKept(f"the file cannot be written: {entry.error}") from entry.error
             case error:
                 raise error
-
-    @contextmanager
-    def _admitted(self, size: int) -> Iterator[None]:
-        """Limit the memory that requests in progress take: their rows are larger than themselves."""
-        with self._changed:
-            if self._bytes and self._bytes + size > MAX_WAITING_BYTES:
-                raise NotKept("too many requests are being stored")
-            self._bytes += size
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._bytes -= size
 
     def _enqueue(self, tables: Tables) -> _Entry:
         entry = _Entry(tables)

@@ -23,6 +23,7 @@ from typing_extensions import Self
 
 from heliograph.receiver.contract import LOOPBACK, RETRY_AFTER_SECONDS, Keep, NotKept
 from heliograph.receiver.grpc_target import GrpcTarget
+from heliograph.receiver.object_count import TooManyObjects, decode_protobuf
 from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS, Signal
 
 WORKERS: Final = 8
@@ -102,8 +103,8 @@ class _Forwarded(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC is untyp
         except grpc.RpcError:
             return b""  # the context has the code, so no message is sent
         if (signal := self._signals.get(method)) is not None:
-            with suppress(DecodeError):  # the target understands more than we do
-                self._keep(signal.request_class.FromString(body))
+            with suppress(DecodeError, TooManyObjects):  # the target understands more than we do
+                self._keep(decode_protobuf(signal, body))
         return response
 
 
@@ -112,9 +113,11 @@ def _method(signal: Signal, keep: Keep) -> Callable[[bytes, Any], bytes]:
 
     def export(body: bytes, context: Any) -> bytes:
         try:
-            keep(signal.request_class.FromString(body))
+            keep(decode_protobuf(signal, body))
         except DecodeError as error:
             _fail(context, grpc.StatusCode.INVALID_ARGUMENT, f"the message is not an OTLP request: {error}")
+        except TooManyObjects as error:
+            _fail(context, grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         except NotKept as error:
             context.set_trailing_metadata([("grpc-status-details-bin", _retry_status(str(error)))])
             _fail(context, grpc.StatusCode.UNAVAILABLE, str(error))

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from heliograph.otlp import with_base64_ids
+from heliograph.receiver.object_count import TooManyObjects, check_json, check_records, decode_protobuf
 from heliograph.receiver.signals import MAX_REQUEST_BYTES, OtlpRequest, Signal
 
 PROTOBUF: Final = "application/x-protobuf"
@@ -56,7 +57,9 @@ def decode_request(signal: Signal, body: bytes, *, content_type: str, content_en
         raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the content type {PROTOBUF} or {JSON}")
     plain = decompress(body, content_encoding.strip().lower())
     try:
-        return decode_json(signal, plain) if content_type == JSON else signal.request_class.FromString(plain)
+        return decode_json(signal, plain) if content_type == JSON else decode_protobuf(signal, plain)
+    except TooManyObjects as error:
+        raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error)) from error
     # TypeError and AttributeError: protobuf's JSON reader does not expect every document
     except (AttributeError, DecodeError, RecursionError, TypeError, ValueError, json_format.Error) as error:
         raise RequestError(HTTPStatus.BAD_REQUEST, f"the body is not an OTLP request: {error}") from error
@@ -99,9 +102,12 @@ def decode_json(signal: Signal, body: bytes) -> OtlpRequest:
     Raises:
         ValueError: The body is not JSON, or an id is not hexadecimal.
         json_format.Error: The JSON is not such a request.
+        TooManyObjects: It has too many values or records.
     """
+    check_json(body)
     document = with_base64_ids(json.loads(body or b"{}"))
     request: OtlpRequest = json_format.ParseDict(document, signal.request_class(), ignore_unknown_fields=True)
+    check_records(request)
     return request
 
 

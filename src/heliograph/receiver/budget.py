@@ -1,0 +1,43 @@
+"""A limit for something that requests in progress take together, such as memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from heliograph.receiver.contract import NotKept
+
+
+class Budget:
+    """What requests in progress may take together. A request that is larger than that is admitted if there is no other.
+
+    Threads: any number of them. `_lock` guards `_taken`.
+
+    Args:
+        limit: The limit.
+        refusal: The message for a request that must be sent again later.
+    """
+
+    def __init__(self, limit: int, refusal: str) -> None:
+        self._limit = limit
+        self._refusal = refusal
+        self._taken = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def admitted(self, size: int) -> Iterator[None]:
+        """Take a part, for the time of a ``with`` block.
+
+        Raises:
+            NotKept: Other requests have taken too much.
+        """
+        with self._lock:
+            if self._taken and self._taken + size > self._limit:
+                raise NotKept(self._refusal)
+            self._taken += size
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._taken -= size

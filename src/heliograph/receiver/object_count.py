@@ -1,0 +1,179 @@
+"""Limits the number of objects that a request becomes when it is decoded: an empty message has two bytes, and takes a hundred in memory.
+
+The objects are the messages inside of messages. They are counted in the encoded bytes, before anything is decoded. To count them exactly takes
+longer than to decode them, so two estimates that are never too low come first, at the speed of C. They suffice for all but very large
+requests.
+
+Source: https://protobuf.dev/programming-guides/encoding/
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any, Final
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from typing_extensions import assert_never
+
+from heliograph.receiver.signals import OtlpRequest, Signal
+
+MAX_OBJECTS: Final = 8_000_000
+"""The largest number of objects, which take a gigabyte. 64 MiB of usual log records have four millions."""
+MAX_RECORDS: Final = 500_000
+"""The largest number of log records, of spans and span events, or of data points: each becomes a row."""
+
+_SMALLEST_OBJECT_BYTES: Final = 2
+_JSON_TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_MAX_SHIFT: Final = 56
+"""Of the tenth and last byte of a number, minus 7."""
+
+_CONTINUED: Final = 0x80
+_VARINT: Final = 0
+_BYTES: Final = 2
+"""The wire type of messages, and of texts."""
+_GROUPS: Final = frozenset({3, 4})
+"""The begin and the end of a group. OTLP has none: the fields in one are counted as if they were those of the message around it."""
+_FIXED: Final = {1: 8, 5: 4}
+"""The sizes of the wire types with a fixed size."""
+
+
+class TooManyObjects(Exception):
+    """A request would become too many objects. The message says what to do."""
+
+
+def decode_protobuf(signal: Signal, body: bytes) -> OtlpRequest:
+    """Return a decoded request.
+
+    Raises:
+        DecodeError: It is not such a request.
+        TooManyObjects: It has too many objects or records.
+    """
+    check_objects(signal.request_class, body)
+    request = signal.request_class.FromString(body)
+    check_records(request)
+    return request
+
+
+def check_objects(request_class: type[OtlpRequest], body: bytes) -> None:
+    """Check a request in protobuf, before it is decoded.
+
+    Raises:
+        TooManyObjects: There are more than `MAX_OBJECTS`.
+    """
+    if len(body) <= MAX_OBJECTS * _SMALLEST_OBJECT_BYTES:
+        return
+    descriptor = request_class.DESCRIPTOR
+    if len(body) - len(body.translate(None, delete=_first_bytes(descriptor))) <= MAX_OBJECTS:
+        return
+    if _count(body, descriptor) > MAX_OBJECTS:
+        raise TooManyObjects(_message(MAX_OBJECTS, "objects"))
+
+
+def check_json(body: bytes) -> None:
+    """Check a request in JSON, before it is parsed.
+
+    Raises:
+        TooManyObjects: There are more than `MAX_OBJECTS` values.
+    """
+    if _separators(body) > MAX_OBJECTS and _separators(_JSON_TEXT.sub(b"", body)) > MAX_OBJECTS:
+        raise TooManyObjects(_message(MAX_OBJECTS, "values"))
+
+
+def check_records(request: OtlpRequest) -> None:
+    """Check a decoded request, before it becomes rows.
+
+    Raises:
+        TooManyObjects: There are more than `MAX_RECORDS`.
+    """
+    if count_records(request) > MAX_RECORDS:
+        raise TooManyObjects(_message(MAX_RECORDS, "records"))
+
+
+def count_records(request: OtlpRequest) -> int:
+    """Return the number of log records, of spans and span events, or of data points at least: of metrics, each counts once."""
+    match request:
+        case ExportLogsServiceRequest():
+            return sum(len(scope.log_records) for resource in request.resource_logs for scope in resource.scope_logs)
+        case ExportTraceServiceRequest():
+            scopes = [scope for resource in request.resource_spans for scope in resource.scope_spans]
+            return sum(len(scope.spans) + sum(len(span.events) for span in scope.spans) for scope in scopes)
+        case ExportMetricsServiceRequest():
+            scopes_of_metrics = [scope for resource in request.resource_metrics for scope in resource.scope_metrics]
+            return sum(_points(metric) for scope in scopes_of_metrics for metric in scope.metrics)
+        case _:
+            assert_never(request)
+
+
+def _points(metric: Any) -> int:
+    kind = metric.WhichOneof("data")
+    return len(getattr(metric, kind).data_points) if kind else 1
+
+
+def _message(limit: int, what: str) -> str:
+    return f"the request has more than {limit:,} {what}; send it as several"
+
+
+def _separators(body: bytes) -> int:
+    return body.count(b"{") + body.count(b"[") + body.count(b",")
+
+
+@cache
+def _messages_in(descriptor: Any) -> dict[int, Any]:
+    """Return the fields of a message that are messages, as descriptors by number."""
+    return {field.number: field.message_type for field in descriptor.fields if field.message_type is not None}
+
+
+@cache
+def _first_bytes(descriptor: Any) -> bytes:
+    """Return the bytes that an object inside of a message can begin with: the first byte of its tag, in each way to write it."""
+    found, waiting = set(), [descriptor]
+    while waiting:
+        for number, message in _messages_in(waiting.pop()).items():
+            if (number, message) not in found:
+                found.add((number, message))
+                waiting.append(message)
+    tags = {number << 3 | _BYTES for number, _ in found}
+    return bytes({tag for tag in tags if tag < _CONTINUED} | {tag & 0x7F | _CONTINUED for tag in tags})
+
+
+def _count(body: bytes, descriptor: Any) -> int:
+    """Return the number of objects, or `MAX_OBJECTS` + 1 if there are more; what there is before the bytes are no protobuf."""
+    count, waiting = 0, [(0, len(body), _messages_in(descriptor))]
+    try:
+        while waiting and count <= MAX_OBJECTS:
+            at, end, messages = waiting.pop()
+            while at < end and count <= MAX_OBJECTS:
+                # almost every tag and length is one byte, which is read here, because a call takes time for each
+                tag, at = (body[at], at + 1) if body[at] < _CONTINUED else _varint(body, at)
+                kind = tag & 7
+                if kind == _BYTES:
+                    length, at = (body[at], at + 1) if body[at] < _CONTINUED else _varint(body, at)
+                    if (message := messages.get(tag >> 3)) is not None:
+                        count += 1
+                        if length:
+                            waiting.append((at, at + length, _messages_in(message)))
+                    at += length
+                elif kind in _FIXED:
+                    at += _FIXED[kind]
+                elif kind == _VARINT:
+                    _, at = _varint(body, at)
+                elif kind not in _GROUPS:
+                    return count
+    except IndexError:  # the end is in the middle of a number
+        pass
+    return count
+
+
+def _varint(body: bytes, at: int) -> tuple[int, int]:
+    """Return the number that begins at a place, and the place behind it."""
+    number = shift = 0
+    while True:
+        byte = body[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < _CONTINUED or shift > _MAX_SHIFT:
+            return number, at
+        shift += 7
