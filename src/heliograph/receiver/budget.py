@@ -10,7 +10,7 @@ from heliograph.receiver.contract import NotKept
 
 
 class Budget:
-    """What requests in progress may take together. A request that is larger than that is admitted if there is no other.
+    """A limit for all requests in progress. A request that is larger than the limit is admitted if there is no other.
 
     Threads: any number of them. `_lock` guards `_taken`.
 
