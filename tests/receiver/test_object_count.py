@@ -60,7 +60,7 @@ def test_messages_inside_of_messages_are_counted(signal: Any, request_: OtlpRequ
 
 @given(st.binary(max_size=60), st.integers(0, 40))
 def test_any_bytes_can_be_counted(noise: bytes, place: int) -> None:
-    """Neither way counts too few objects of anything that can be decoded."""
+    """Both counts are at least the number of objects in whatever can be decoded."""
     body = log_request("a").SerializeToString()
     body = body[:place] + noise + body[place:]
     try:
