@@ -39,7 +39,7 @@ from heliograph.hooks.plugin_checks import warn_of_uncalled_hooks
 from heliograph.hooks.specs import hookimpl
 from heliograph.integrations.datasette.created_tokens import with_created_tokens, with_token_id
 from heliograph.integrations.datasette.instance_state import state_of
-from heliograph.integrations.datasette.page import views
+from heliograph.integrations.datasette.page import navigation, views
 from heliograph.integrations.datasette.process_providers import ProcessProviders
 from heliograph.integrations.datasette.request_actor import App, keep_request, with_request_actor
 from heliograph.integrations.datasette.routes import Routes
@@ -163,8 +163,8 @@ def register_routes() -> Sequence[tuple[str, views.View]]:
 
 @hookimpl
 def menu_links(datasette: Datasette, actor: dict[str, Any] | None) -> Awaitable[list[dict[str, str]]]:
-    """Return the menu's entry of the page ``/-/heliograph``."""
-    return views.menu_links(datasette, actor)
+    """Return the menu's entry of the pages ``/-/heliograph`` and ``/-/heliograph/tokens``."""
+    return navigation.menu_links(datasette, actor)
 
 
 @hookimpl

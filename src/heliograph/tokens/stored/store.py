@@ -155,9 +155,14 @@ class TokenStore:
         found = (await self._database.execute(_FIND_SECRETS, [token_id])).rows
         return [_to_secret(token, row) for row in found]
 
-    async def find_all(self, actor_id: str | None = None) -> list[Token]:
-        """Return all tokens, or those of one actor, the newest first."""
-        return await self._select("? is null or actor_id = ?", [actor_id, actor_id])
+    async def find_all(self, actor_id: str | None = None, *, limit: int = -1) -> list[Token]:
+        """Return all tokens, or those of one actor, the newest first.
+
+        Args:
+            actor_id: The actor; `None` means everybody.
+            limit: The largest number of tokens; -1 means all.
+        """
+        return await self._select("? is null or actor_id = ?", [actor_id, actor_id], limit=limit)
 
     async def revoke(self, token_id: str, *, now: float, by: str | None) -> bool:
         """Revoke a token. Return False if it was revoked before.
@@ -236,10 +241,10 @@ class TokenStore:
 
         await self._database.execute_write_fn(write, block=block)
 
-    async def _select(self, condition: str, parameters: Sequence[object]) -> list[Token]:
+    async def _select(self, condition: str, parameters: Sequence[object], *, limit: int = -1) -> list[Token]:
         await self.prepare()
-        sql = f"select {_COLUMNS} from heliograph_tokens where {condition} order by created desc, id"  # noqa: S608
-        return [_from_row(row) for row in (await self._database.execute(sql, parameters)).rows]
+        sql = f"select {_COLUMNS} from heliograph_tokens where {condition} order by created desc, id limit ?"  # noqa: S608
+        return [_from_row(row) for row in (await self._database.execute(sql, [*parameters, limit])).rows]
 
     async def _revoke(self, condition: str, parameters: Sequence[object], *, now: float, by: str | None) -> list[Token]:
         def update(connection: sqlite3.Connection) -> list[Token]:

@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from datasette import hookimpl
 from datasette.app import Datasette
+from datasette.plugins import pm
+from datasette.tokens import TokenHandler
 
 from heliograph import tokens
+from heliograph.integrations.datasette.page import token_views
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.stored.text import PATTERN
 
@@ -149,6 +153,45 @@ async def test_request_made_with_a_token_lists_and_revokes_and_does_nothing_else
     assert "Create a token" not in (await holder.get()).text
 
 
+async def test_token_that_a_plugin_verifies_is_a_token_too(ds: Datasette) -> None:
+    """Its actor looks like one who is signed in."""
+
+    class Handler(TokenHandler):
+        name = "custom"
+
+        async def create_token(self, *_: object, **__: object) -> str:
+            return "custom"
+
+        async def verify_token(self, _: object, token: str) -> dict[str, str] | None:
+            return {"id": "alice"} if token == "custom" else None
+
+    class Plugin:
+        @hookimpl
+        def register_token_handler(self) -> TokenHandler:
+            return Handler()
+
+    own = await tokens.issue(ds, "alice")
+    added = Plugin()
+    pm.register(added)
+    try:
+        holder = As(ds, token="custom")
+        assert await holder.ids() == [own.id]
+        assert (await holder.do("create")).status_code == 403
+        assert (await holder.do("revoke", id=own.id)).status_code == 200
+    finally:
+        pm.unregister(added)
+
+
+async def test_newest_tokens_are_listed(ds: Datasette, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page says that there may be more."""
+    monkeypatch.setattr(token_views, "MAX_TOKENS", 2)
+    made = [(await tokens.issue(ds, "alice")).id for _ in range(3)]
+    alice = As(ds, "alice")
+
+    assert set(await alice.ids()) < set(made)
+    assert "These are the newest 2" in (await alice.get()).text
+
+
 async def test_restricted_token_of_a_manager_does_not_manage_all(ds: Datasette) -> None:
     issued = await tokens.issue(ds, "boss", restrictions=TokenRestrictions().allow_all("view-instance"))
     theirs = await tokens.issue(ds, "alice")
@@ -212,6 +255,23 @@ async def test_menu_has_an_entry_for_those_who_are_signed_in(ds: Datasette) -> N
     pages = [(await each.get("/")).text for each in (As(ds), As(ds, "alice"))]
 
     assert [f'href="{PAGE}"' in page for page in pages] == [False, True]
+
+
+async def test_menu_has_one_entry_and_the_pages_lead_to_each_other(
+    instances: Callable[..., Any], telemetry: object, tmp_path: Path
+) -> None:
+    config = {
+        "permissions": {"heliograph-view": True},
+        "plugins": {"heliograph": {"token_handlers": "database", "token_database": str(tmp_path / "tokens.db")}},
+    }
+    ds = await instances(config=config)
+    home, telemetry_page, tokens_page = [
+        (await As(ds, "alice").get(path)).text for path in ("/", "/-/heliograph", PAGE)
+    ]
+
+    links = [re.findall(r'href="(/-/heliograph[^".]*)"', page) for page in (home, telemetry_page, tokens_page)]
+    assert links == [["/-/heliograph"], ["/-/heliograph", PAGE], ["/-/heliograph", "/-/heliograph"]]
+    assert PAGE not in (await As(ds).get("/-/heliograph")).text
 
 
 async def test_datasette_that_keeps_no_tokens_has_no_page(instances: Callable[..., Any], telemetry: object) -> None:

@@ -22,8 +22,11 @@ from datasette.utils.asgi import Forbidden, NotFound, Response
 from heliograph import tokens
 from heliograph.errors import TokenInvalid, TokenNotFound
 from heliograph.integrations.datasette.instance_state import state_of
+from heliograph.integrations.datasette.page.navigation import TOKENS_PATH, pages_for
+from heliograph.telemetry.actor_attributes import TOKEN_ID_KEY
 from heliograph.tokens import IssuedToken, Token
 from heliograph.tokens.restrictions import TokenRestrictions
+from heliograph.tokens.stored.handler import DatabaseTokenHandler
 from heliograph.values.text import utc
 
 if TYPE_CHECKING:
@@ -34,7 +37,6 @@ MANAGE_ALL: Final = "heliograph-manage-all-tokens"
 MANAGE_ALL_ACTION: Final = Action(
     name=MANAGE_ALL, description="View, revoke and restrict the tokens of all actors that are kept in a database"
 )
-TOKENS_PATH: Final = "-/heliograph/tokens"
 PRIVATE: Final = {"Cache-Control": "private, no-store"}
 """The headers of pages that are for one person."""
 
@@ -92,9 +94,11 @@ async def tokens_page(datasette: Datasette, request: Request) -> Response:
         "manager": manager,
         "issued": issued,
         "mistake": mistake,
+        "max_tokens": MAX_TOKENS,
         "actions": sorted(datasette.actions),
         "units": list(_UNITS),
         "path": datasette.urls.path(TOKENS_PATH),
+        "pages": await pages_for(datasette, request.actor),
     }
     html = await datasette.render_template("heliograph_tokens.html", context, request=request, view_name="heliograph")
     return Response.html(html, headers=PRIVATE, status=400 if mistake else 200)
@@ -111,24 +115,42 @@ async def tokens_json(datasette: Datasette, request: Request) -> Response:
     return Response.json({"tokens": listed}, headers=PRIVATE)
 
 
-async def _manager(datasette: Datasette, request: Request) -> Manager:
-    if state_of(datasette).database_tokens is None:
+def _handler(datasette: Datasette) -> DatabaseTokenHandler:
+    """Return the handler of the tokens.
+
+    Raises:
+        NotFound: This Datasette keeps no tokens in a database.
+    """
+    handler = state_of(datasette).database_tokens
+    if handler is None:
         raise NotFound(
             "This Datasette keeps no tokens in a database. HELIOGRAPH_TOKEN_HANDLERS=database switches them on."
         )
+    return handler
+
+
+async def _manager(datasette: Datasette, request: Request) -> Manager:
+    _handler(datasette)
     actor: Mapping[str, Any] = request.actor or {}
     if actor.get("id") is None:
         raise Forbidden("Sign in to manage your tokens.")
     return Manager(
         actor_id=str(actor["id"]),
         manages_all=await datasette.allowed(action=MANAGE_ALL, actor=request.actor),
-        uses_token=bool(actor.get("token")) or "_r" in actor,
+        uses_token=_has_bearer(request) or bool(actor.get("token")) or TOKEN_ID_KEY in actor or "_r" in actor,
     )
 
 
+def _has_bearer(request: Request) -> bool:
+    """Return True if a token was sent with a request. The actor does not show it, if a plugin verifies the token."""
+    header: str = request.headers.get("authorization") or ""
+    return header.lower().startswith("bearer")
+
+
 async def _listed(datasette: Datasette, manager: Manager) -> list[dict[str, Any]]:
-    found = await tokens.tokens(datasette, None if manager.manages_all else manager.actor_id)
-    return [_to_dict(datasette, manager, token) for token in found[:MAX_TOKENS]]
+    actor_id = None if manager.manages_all else manager.actor_id
+    found = await _handler(datasette).store.find_all(actor_id, limit=MAX_TOKENS)
+    return [_to_dict(datasette, manager, token) for token in found]
 
 
 def _to_dict(datasette: Datasette, manager: Manager, token: Token) -> dict[str, Any]:

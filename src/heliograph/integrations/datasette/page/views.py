@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from datasette.permissions import Action
 from datasette.utils.asgi import Response
@@ -18,13 +18,8 @@ from jinja2 import BaseLoader, ChoiceLoader, PackageLoader
 
 from heliograph.errors import OutboxError
 from heliograph.integrations.datasette.instance_state import state_of
-from heliograph.integrations.datasette.page.token_views import (
-    MANAGE_ALL_ACTION,
-    PRIVATE,
-    TOKENS_PATH,
-    tokens_json,
-    tokens_page,
-)
+from heliograph.integrations.datasette.page.navigation import PATH, VIEW, pages_for
+from heliograph.integrations.datasette.page.token_views import MANAGE_ALL_ACTION, PRIVATE, tokens_json, tokens_page
 from heliograph.settings import Settings
 from heliograph.values.text import counted
 
@@ -36,7 +31,6 @@ if TYPE_CHECKING:
 
 View: TypeAlias = "Callable[[Datasette, Request], Awaitable[Response]]"
 
-VIEW: Final = "heliograph-view"
 REQUEUE: Final = "heliograph-requeue"
 
 ACTIONS: Final = (
@@ -44,23 +38,12 @@ ACTIONS: Final = (
     Action(name=REQUEUE, description="Send dead letters of the outbox again", also_requires=VIEW),
     MANAGE_ALL_ACTION,
 )
-PATH: Final = "-/heliograph"
 
 
 def with_templates(loader: BaseLoader | None) -> BaseLoader:
     """Return a loader of templates that finds the page's, after the given one: a file of the user replaces ours."""
     ours = PackageLoader("heliograph.integrations.datasette.page")
     return ours if loader is None else ChoiceLoader([loader, ours])
-
-
-async def menu_links(datasette: Datasette, actor: dict[str, Any] | None) -> list[dict[str, str]]:
-    """Return the entries of the menu: the page for an actor who may view it, and that of the tokens for one who has an id."""
-    links = []
-    if await datasette.allowed(action=VIEW, actor=actor):
-        links.append({"href": datasette.urls.path(PATH), "label": "Telemetry"})
-    if actor and actor.get("id") is not None and state_of(datasette).database_tokens is not None:
-        links.append({"href": datasette.urls.path(TOKENS_PATH), "label": "Tokens"})
-    return links
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
@@ -79,6 +62,7 @@ async def page(datasette: Datasette, request: Request) -> Response:
         "may_requeue": await datasette.allowed(action=REQUEUE, actor=request.actor),
         "path": datasette.urls.path(PATH),
         "query": request.query_string,
+        "pages": await pages_for(datasette, request.actor),
     }
     html = await datasette.render_template("heliograph.html", context, request=request, view_name="heliograph")
     return Response.html(html, headers=PRIVATE)
