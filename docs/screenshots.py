@@ -22,14 +22,14 @@ from urllib.error import URLError
 
 DOCS = Path(__file__).resolve().parent
 PICTURES = {
-    "datasette-telemetry": ("/-/heliograph", "", 1000, 1090),
+    "datasette-telemetry": ("/-/heliograph", "", 1000, 1130),
     "datasette-events": (
         "/-/heliograph",
         "while (recent.previousElementSibling) recent.previousElementSibling.remove()",
         1000,
         910,
     ),
-    "datasette-tokens": ("/-/heliograph/tokens", "", 1000, 430),
+    "datasette-tokens": ("/-/heliograph/tokens", "", 1000, 465),
 }
 """For each picture, the page, a script that changes it, the width and the height."""
 START_SECONDS = 60
@@ -130,7 +130,7 @@ def find_browser() -> str | None:
 
 
 def serve(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a Datasette in a folder. Return its process and its URL, when it answers."""
+    """Start a Datasette in a folder. Return its process and its URL, when it answers, and has a failure to show."""
     (folder / "plugins").mkdir()
     (folder / "plugins" / "sample.py").write_text(PLUGIN)
     (folder / "datasette.json").write_text(json.dumps(PERMISSIONS))
@@ -152,8 +152,9 @@ def serve(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     url = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
-        with suppress(URLError), urllib.request.urlopen(f"{url}/-/versions.json"):  # noqa: S310 — our own URL
-            return server, url
+        with suppress(URLError), urllib.request.urlopen(f"{url}/-/heliograph.json") as response:  # noqa: S310 — our own URL
+            if json.load(response)["failures"]:  # the outbox has found no server
+                return server, url
         time.sleep(0.1)
     server.kill()
     sys.exit("screenshots: Datasette did not start")
