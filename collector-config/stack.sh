@@ -18,11 +18,11 @@ readonly kafka_port=${HELIOGRAPH_KAFKA_PORT:-9092}
 readonly consumer_port=${HELIOGRAPH_KAFKA_CONSUMER_HEALTH_PORT:-13136}
 readonly start_seconds=60 stop_seconds=15
 
+kafka=
 names=()
 pids=()
 
 main() {
-  local kafka=
   if [[ ${1-} == --kafka ]]; then
     kafka=yes
     shift
@@ -96,7 +96,8 @@ stack: everything runs. Where to look:
   events     http://127.0.0.1:$victorialogs_port/select/vmui
   metrics    http://127.0.0.1:$prometheus_port
   traces     http://127.0.0.1:$jaeger_port/api/v3/services  (collector-config/README.md has more queries)
-  logs       $logs
+${kafka:+  topics     otlp_logs, otlp_spans and otlp_metrics in Kafka at 127.0.0.1:$kafka_port
+}  logs       $logs
 Programs send to it with
   OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:$otlp_port OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
 Ctrl-C stops everything.
