@@ -194,7 +194,9 @@ def test_links_lead_to_data_sources_of_the_file(path: Path) -> None:
 @both
 def test_dollar_signs_are_not_variables_of_the_environment(path: Path) -> None:
     """Grafana would replace `$name` by a variable of the environment, which is empty."""
-    assert "$" not in re.sub(r"\$\$(\{__\w+(\.\w+)?\}|__tags\b)|^ *#.*$", "", path.read_text(), flags=re.MULTILINE)
+    assert "$" not in re.sub(
+        r"\$\$(\{__\w+(\.\w+)?(:\w+)?\}|__tags\b)|^ *#.*$", "", path.read_text(), flags=re.MULTILINE
+    )
 
 
 @both

@@ -92,7 +92,6 @@ def _numbers(store: EventStore, chosen: Conditions) -> tuple[Panel, ...]:
             "Warnings and errors",
             "Events whose class declares the severity WARN or higher. The list of the latest events shows them in color.",
             [store.count(warnings)],
-            thresholds=panels.limits(1),
         ),
     )
 

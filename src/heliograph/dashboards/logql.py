@@ -40,7 +40,7 @@ class Loki(EventStore):
 
     def value_in_link(self, field: str) -> str:
         """See `EventStore`. Loki returns a series for each value, with a label for the field."""
-        return f"${{__field.labels.{label(field)}}}"
+        return f"${{__field.labels.{label(field)}:percentencode}}"
 
     def latest(self, where: Conditions) -> Query:
         """See `EventStore`."""

@@ -40,7 +40,7 @@ class VictoriaLogs(EventStore):
 
     def value_in_link(self, field: str) -> str:
         """See `EventStore`. The plugin returns a table with a column for the field."""
-        return f'${{__data.fields["{field}"]}}'
+        return f'${{__data.fields["{field}"]:percentencode}}'
 
     def latest(self, where: Conditions) -> Query:
         """See `EventStore`."""
