@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 import yaml
 
+from backends.grammars import syntax_errors
 from backends.program import CONFIG
 
 GRAFANA = CONFIG / "grafana"
@@ -216,6 +217,13 @@ def test_links_to_dashboards_lead_to_ours(path: Path) -> None:
     assert links
     for uid, variable in links:
         assert variable in {each["name"] for each in dashboards[uid]["templating"]["list"]}
+
+
+def test_query_for_the_events_of_a_trace_in_loki_parses() -> None:
+    """It has the syntax of LogQL, with an id in place of the variable."""
+    query = sources(OF_GRAFANA)["tempo"]["jsonData"]["tracesToLogsV2"]["query"]
+
+    assert syntax_errors([("logql", query.replace("$${__trace.traceId}", "4bd8d8fa9b1badc6728815c34d1682d3"))]) == []
 
 
 def test_dashboards_are_those_of_the_demo() -> None:
