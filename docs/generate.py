@@ -41,7 +41,7 @@ HELP_WIDTH = 100
 
 
 def settings_table() -> str:
-    """Return the table of settings for the README."""
+    """Return the table of settings."""
     rows = [
         (f"`{variable_name(name)}`", default_text(name), documentation + datasette_note(name))
         for name, documentation in documentation_of_fields(Settings).items()
@@ -254,7 +254,7 @@ def dashboards_page(dashboards: Iterable[dict[str, Any]]) -> str:
 
 DASHBOARDS_INTRODUCTION = """# Dashboards for Grafana
 
-The panels of each dashboard, and what to do about what they show. [How to get them](../collector-config/README.md#dashboards).
+The panels of each dashboard, and what to do about what they show. `collector-config/README.md` says how to get them.
 
 At the top of a dashboard, choose services and events, or write a part of an actor or of the id of a token. *Catalogue* is here that of
 the demo; `heliograph dashboards` writes that of your own events. Values in rankings, dots in graphs of durations, and attributes of an
@@ -263,9 +263,9 @@ event are links."""
 
 def generated_files() -> dict[Path, str]:
     """Return the text that each generated file must have."""
-    readme, doctor = ROOT / "README.md", ROOT / "docs" / "doctor.md"
+    settings, doctor = ROOT / "docs" / "settings.md", ROOT / "docs" / "doctor.md"
     return {
-        readme: with_section(readme, "settings", settings_table()),
+        settings: with_section(settings, "settings", settings_table()),
         doctor: with_section(doctor, "findings", findings_table()),
         ROOT / "docs" / "cli.md": cli_reference(),
         ROOT / "docs" / "json-schema.md": json_schema_keywords(),

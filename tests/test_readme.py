@@ -12,11 +12,16 @@ import pytest
 import yaml
 from datasette.app import Datasette
 
+import processes
+from heliograph import Host, Settings
 from heliograph.integrations.datasette.instance_state import state_of
 from heliograph.receiver.server import receiving
 from heliograph.receiver.store import Store
+from heliograph.testing import capture
+from processes import clean_environment
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
 
 
 def block(language: str, containing: str) -> str:
@@ -31,20 +36,65 @@ def store(tmp_path):
     return Store(tmp_path / "arrived.db")
 
 
-def run(command, endpoint, folder):
-    environ = os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "NO_PROXY": "127.0.0.1"}
+def run(command, endpoint, folder, **variables):
+    environ = os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "NO_PROXY": "127.0.0.1"} | variables
     subprocess.run(command, env=environ, cwd=folder, check=True, timeout=60)
 
 
-def test_the_program_of_the_quick_start_sends_the_described_event(store, tmp_path):
-    """The block runs as it is printed, and the event that arrives is the one that the text describes."""
+def test_the_first_event_is_seen_as_described(store, tmp_path):
+    """The block runs as it is printed, as the file that the command names, and the event that arrives is the one that the text describes."""
+    (tmp_path / "forum.py").write_text(block("python", "configure("))
+    command = re.findall(r"^\$ (OTEL_SERVICE_NAME=forum) python (forum.py)$", README, flags=re.MULTILINE)
+    assert command == [("OTEL_SERVICE_NAME=forum", "forum.py")]
     with receiving(store) as endpoint:
-        run([sys.executable, "-c", block("python", "configure(")], endpoint, tmp_path)
+        run([sys.executable, "forum.py"], endpoint, tmp_path, OTEL_SERVICE_NAME="forum")
     [event] = store.rows("select * from events")
-    assert (event["event_name"], event["body"]) == ("app.ban_user", "root banned cleverbot")
+    assert (event["event_name"], event["body"], event["service"]) == ("app.ban_user", "root banned cleverbot", "forum")
     attributes = re.findall(r"attributes (.*?); inside", README, flags=re.DOTALL)[0]
-    for name in re.findall(r"`([\w.]+)`", attributes):
+    names = re.findall(r"`([\w.]+)`", attributes)
+    assert len(names) == 4
+    for name in names:
         assert name in event["attributes"]
+
+
+def test_the_first_event_is_printed_by_the_exporter_for_the_console(tmp_path):
+    """`OTEL_LOGS_EXPORTER=console` prints the log record."""
+    environ = clean_environment(OTEL_LOGS_EXPORTER="console", OTEL_TRACES_EXPORTER="none", OTEL_METRICS_EXPORTER="none")
+    ran = processes.run([sys.executable, "-c", block("python", "configure(")], cwd=tmp_path, env=environ)
+    assert '"event_name": "app.ban_user"' in ran.stdout
+
+
+def test_tokens_are_used_as_printed():
+    """The block runs on a host, and the token begins as the text says."""
+    with Host(Settings(secret=("x",))) as host:
+        namespace = {"Host": Host}
+        exec(block("python", "create_token"), namespace)
+        with capture(host) as captured:
+            host.call(namespace["log_in"], host)
+        assert host.call(host.create_token, "root").startswith("dstok_")
+    assert [each.result for each in captured.tokens] == ["created", "valid"]
+    assert "`dstok_`" in README
+
+
+def test_type_checkers_find_no_error(tmp_path):
+    """The blocks of Python pass mypy in its strict mode."""
+    pytest.importorskip("mypy", reason="mypy is not installed")
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    (tmp_path / "blocks.py").write_text("\n\n".join([*blocks[:1], "from heliograph import Host\n", *blocks[1:]]))
+    ran = processes.run(
+        [sys.executable, "-m", "mypy", "--strict", "blocks.py"],
+        cwd=tmp_path,
+        env=clean_environment(),
+        timeout_seconds=300,
+    )
+    assert "Success" in ran.stdout, ran.stdout
+
+
+def test_every_link_leads_to_a_file():
+    """A link within the repository has a target."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+    assert len(links) > 20
+    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 def test_datasette_exports_its_spans_if_an_endpoint_is_set(store, tmp_path):
