@@ -20,6 +20,7 @@ class Jaeger(Backend):
 
     def __init__(self, directory: Path) -> None:
         self.otlp_grpc_port, self.http_port, otlp_http_port = free_port(), free_port(), free_port()
+        self.query_grpc_port = free_port()
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.otlp_grpc_endpoint = f"http://127.0.0.1:{self.otlp_grpc_port}"
         self.otlp_http_endpoint = f"http://127.0.0.1:{otlp_http_port}"
@@ -29,7 +30,7 @@ class Jaeger(Backend):
                 "HELIOGRAPH_JAEGER_OTLP_GRPC_PORT": self.otlp_grpc_port,
                 "HELIOGRAPH_JAEGER_OTLP_HTTP_PORT": otlp_http_port,
                 "HELIOGRAPH_JAEGER_HTTP_PORT": self.http_port,
-                "HELIOGRAPH_JAEGER_GRPC_PORT": free_port(),
+                "HELIOGRAPH_JAEGER_GRPC_PORT": self.query_grpc_port,
             },
         )
 

@@ -95,6 +95,17 @@ def get_json(url: str, query: Mapping[str, str] | None = None) -> Any:
     return json.loads(get(url, query))
 
 
+def post_json(url: str, body: object) -> int:
+    """Send JSON by a POST request, and return the status of the response."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    try:
+        with _http.open(request, timeout=HTTP_TIMEOUT_SECONDS) as response:
+            return cast("int", response.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
 class Backend:
     """A program that runs inside a `with` block, or from `start` to `stop`. A second start uses the same ports.
 

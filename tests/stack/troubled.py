@@ -1,4 +1,5 @@
-"""A program with faults of many kinds: `troubled.py well` can reach the Collector, `troubled.py cut-off` cannot send its events.
+"""A program with faults of many kinds: `troubled.py well` can reach the Collector, `troubled.py cut-off` cannot send its events, and
+`troubled.py forum` does what the demo does.
 
 It prints a line when all of it has happened, and goes on reporting metrics until its standard input ends.
 """
@@ -17,6 +18,7 @@ from opentelemetry._logs import LogRecord, get_logger
 from opentelemetry.metrics import get_meter_provider
 
 from heliograph import Event, Host, TokenHandler, TokenInvalid, acting_as, configure, hookimpl, tokens
+from heliograph.demo import forum
 
 ORDERS = 1_500
 WAITING = 10_000
@@ -73,7 +75,19 @@ def well(host: Host) -> None:
         host.track(OrderEvent(number=ORDERS))
     asyncio.run(use_tokens(host))
     get_logger("shop").emit(LogRecord(body="x" * TOO_LARGE_BYTES))
+    # The outbox takes a refused record for a bad one when the Collector accepts another one after it.
+    host.track(OrderEvent(number=ORDERS))
     host.flush()
+
+
+def forum_traffic(host: Host) -> None:
+    """Let everything happen that the demo has, in a span."""
+    with acting_as({"id": "ada"}), trace.get_tracer("forum").start_as_current_span("traffic"):
+        forum.ban(host)
+        forum.sign_up(host)
+        forum.vote(host)
+        forum.import_posts(host, 3)
+        asyncio.run(forum.use_token(host))
 
 
 def no_actor() -> dict[str, object]:
@@ -108,11 +122,11 @@ def report() -> None:
     assert get_meter_provider().force_flush()  # type: ignore[attr-defined]  # the API has no such method
 
 
-PROGRAMS: Mapping[str, Callable[[Host], None]] = {"well": well, "cut-off": cut_off}
+PROGRAMS: Mapping[str, Callable[[Host], None]] = {"well": well, "cut-off": cut_off, "forum": forum_traffic}
 
 
 def main() -> None:
-    with configure(plugins=[Troubled()]) as host:
+    with configure(plugins=[Troubled()], events=forum.EVENTS) as host:
         PROGRAMS[sys.argv[1]](host)
         print("done", flush=True)
         sys.stdin.read()

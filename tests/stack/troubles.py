@@ -19,7 +19,9 @@ from opentelemetry.sdk.resources import Resource
 from backends import Collector, wait_until
 from backends.collector import SINGLE_NODE
 from backends.group import made
+from backends.program import post_json
 from backends.single_node import SingleNode
+from delivery.outboxes import make_damaged_orphan
 from processes import EXIT_TIMEOUT_SECONDS, otlp, program_environment
 from stack.rules import alerts
 from stack.troubled import ORDERS
@@ -29,6 +31,8 @@ IMPATIENT = HERE / "impatient.yaml"
 ENDED_SECONDS_AGO = 10 * 60
 TOO_OLD_SECONDS = 7 * 60 * 60
 """The age of samples that Prometheus rejects."""
+MORE_THAN_FITS = 11
+"""More items than a queue of `narrow.yaml` has room for."""
 ALERT_SECONDS = 120.0
 ARRIVAL_SECONDS = 120.0
 
@@ -53,20 +57,10 @@ def troubled_node(directory: Path) -> Iterator[TroubledNode]:
     """Run the stack and its programs. All faults have happened at the beginning of the block; the programs still report."""
     since = time.time()
     overlays = (IMPATIENT, HERE / "bounded.yaml")
-    with (
-        SingleNode(directory / "node", *overlays, absent=frozenset({"victoria-logs"})) as node,
-        _collector_without_memory(directory / "refusing", node) as refusing,
-    ):
-        endpoint = node.collector.otlp_http_endpoint
+    with SingleNode(directory / "node", *overlays, absent=frozenset({"victoria-logs"})) as node:
         # An empty Prometheus takes samples of any age.
         wait_until(lambda: node.prometheus.query("target_info"), timeout_seconds=ARRIVAL_SECONDS)
-        send_late(endpoint, "ancient", TOO_OLD_SECONDS)
-        send_late(endpoint, "ended", ENDED_SECONDS_AGO)
-        with (
-            _program(made(directory / "shop"), endpoint, "well", logs=endpoint, room=2**30),
-            _program(made(directory / "island"), endpoint, "cut-off", logs=refusing.otlp_http_endpoint, room=2_000_000),
-        ):
-            _run_demo(directory, endpoint)
+        with _programs(directory, node):
             seen = _alerts_of(node)
             # It was away until now, so that records waited in the Collector.
             node.victorialogs.start()
@@ -75,12 +69,46 @@ def troubled_node(directory: Path) -> Iterator[TroubledNode]:
             yield TroubledNode(node=node, since=since, alerts=seen)
 
 
-def _collector_without_memory(directory: Path, node: SingleNode) -> Collector:
+@contextmanager
+def _programs(directory: Path, node: SingleNode) -> Iterator[None]:
+    """Run everything that sends to the stack. All of it has sent what it has to at the beginning of the block."""
+    endpoint = node.collector.otlp_http_endpoint
+    send_late(endpoint, "ancient", TOO_OLD_SECONDS)
+    send_late(endpoint, "ended", ENDED_SECONDS_AGO)
+    make_damaged_orphan(made(directory / "shop") / "outbox")
+    with (
+        _refusing_collector(made(directory / "refusing"), node) as refusing,
+        _failing_collector(made(directory / "failing"), node) as failing,
+    ):
+        for collector, count in ((refusing, 1), (failing, 1), (failing, MORE_THAN_FITS)):
+            send_each_signal(collector.otlp_http_endpoint, count)
+        with (
+            _program(directory / "shop", endpoint, "well", logs=endpoint, room=2**30),
+            _program(made(directory / "demo"), endpoint, "forum", logs=endpoint, room=2**30),
+            _program(made(directory / "island"), endpoint, "cut-off", logs=refusing.otlp_http_endpoint, room=2_000_000),
+        ):
+            _run_demo(directory, endpoint)
+            yield
+
+
+def _refusing_collector(directory: Path, node: SingleNode) -> Collector:
+    """Return a Collector without memory, which refuses everything."""
     return Collector(
-        made(directory),
+        directory,
         configs=(SINGLE_NODE, IMPATIENT, HERE / "out_of_memory.yaml"),
         HELIOGRAPH_PROMETHEUS_PORT=str(node.prometheus.port),
         HELIOGRAPH_VICTORIALOGS_PORT=str(node.victorialogs.port),
+    )
+
+
+def _failing_collector(directory: Path, node: SingleNode) -> Collector:
+    """Return a Collector with the addresses of wrong servers, and with small queues."""
+    return Collector(
+        directory,
+        configs=(SINGLE_NODE, IMPATIENT, HERE / "narrow.yaml"),
+        HELIOGRAPH_PROMETHEUS_PORT=str(node.prometheus.port),
+        HELIOGRAPH_VICTORIALOGS_PORT=str(node.prometheus.port),
+        HELIOGRAPH_JAEGER_GRPC_PORT=str(node.jaeger.query_grpc_port),
     )
 
 
@@ -90,6 +118,8 @@ def _program(directory: Path, endpoint: str, how: str, *, logs: str, room: int) 
     environment = program_environment(
         **otlp(endpoint, OTEL_SERVICE_NAME=directory.name, OTEL_METRIC_EXPORT_INTERVAL="500"),
         OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=f"{logs}/v1/logs",
+        # A server that refuses a large body may close the connection before it has all of it, and the answer is lost.
+        OTEL_EXPORTER_OTLP_COMPRESSION="gzip",
         OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED="true",
         HELIOGRAPH_OUTBOX=str(directory / "outbox"),
         HELIOGRAPH_OUTBOX_MAX_BYTES=str(room),
@@ -125,6 +155,21 @@ def _run_demo(directory: Path, endpoint: str) -> None:
     subprocess.run(
         command, env=environment, cwd=directory, capture_output=True, check=True, timeout=EXIT_TIMEOUT_SECONDS
     )
+
+
+def send_each_signal(endpoint: str, count: int) -> None:
+    """Send a number of log records, spans and data points, each in one request. Nobody waits for them to be accepted."""
+    now = str(time.time_ns())
+    ids = {"traceId": "1" * 32, "spanId": "1" * 16}
+    spans = [{**ids, "name": "span", "startTimeUnixNano": now, "endTimeUnixNano": now}] * count
+    records = [{"timeUnixNano": now, "body": {"stringValue": "record"}}] * count
+    gauges = [
+        {"name": f"gauge{number}", "gauge": {"dataPoints": [{"timeUnixNano": now, "asInt": 1}]}}
+        for number in range(count)
+    ]
+    post_json(f"{endpoint}/v1/traces", {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
+    post_json(f"{endpoint}/v1/logs", {"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]})
+    post_json(f"{endpoint}/v1/metrics", {"resourceMetrics": [{"scopeMetrics": [{"metrics": gauges}]}]})
 
 
 def send_late(endpoint: str, service: str, seconds: float) -> None:
