@@ -17,6 +17,7 @@ import yaml
 
 from backends.grammars import syntax_errors
 from backends.program import CONFIG
+from heliograph import semconv
 
 GRAFANA = CONFIG / "grafana"
 OWN = GRAFANA / "provisioning" / "datasources" / "heliograph.yaml"
@@ -198,6 +199,16 @@ def test_dollar_signs_are_not_variables_of_the_environment(path: Path) -> None:
     assert "$" not in re.sub(
         r"\$\$(\{__\w+(\.\w+)?(:\w+)?\}|__tags\b)|^ *#.*$", "", path.read_text(), flags=re.MULTILINE
     )
+
+
+@both
+def test_names_are_those_on_the_wire(path: Path) -> None:
+    """Metrics and attributes that the file names exist, also after one was renamed."""
+    names = {name.replace(".", "_") for name in vars(semconv).values() if isinstance(name, semconv.Name)}
+    found = re.findall(r"\b(?:heliograph|otel)_\w+", path.read_text())
+
+    assert found
+    assert {name.removesuffix("_total") for name in found} <= names
 
 
 @both

@@ -18,7 +18,7 @@ from heliograph.dashboards.layout import Line, Section, dashboard_json
 from heliograph.events import Privacy
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.wire_attributes import privacy_by_path
-from heliograph.semconv import EVENT_NAME, EVENT_VERSION, OWN_EVENTS, VIOLATION_KIND, VIOLATIONS
+from heliograph.semconv import EVENT_NAME, EVENT_VERSION, EVENT_VIOLATIONS, OWN_EVENTS, VIOLATION_KIND, VIOLATIONS
 
 UID: Final = "heliograph-catalogue"
 
@@ -91,7 +91,7 @@ def _strangers(names: Sequence[str], store: EventStore) -> Line:
         ),
         panels.graph(
             "Events that violate their schema",
-            "By kind and event. Such an event has the attribute heliograph.event.violations with the paths of the wrong fields.",
+            f"By kind and event. Such an event has the attribute {EVENT_VIOLATIONS} with the paths of the wrong fields.",
             [promql.over_time(wrong, promql.legend(kind, event))],
             are_counts=True,
         ),

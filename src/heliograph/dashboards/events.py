@@ -24,6 +24,7 @@ from heliograph.semconv import (
     EMIT_FAILURES,
     ERROR_TYPE,
     EVENT_NAME,
+    EVENT_VIOLATIONS,
     FAILED_CODE,
     HOOK,
     HOOK_FAILURES,
@@ -138,7 +139,7 @@ def _problems() -> tuple[Panel, ...]:
     return (
         panels.graph(
             "Events that violate their schema",
-            "By kind and event. Each such event has the attribute heliograph.event.violations with the paths of the wrong fields: fix the "
+            f"By kind and event. Each such event has the attribute {EVENT_VIOLATIONS} with the paths of the wrong fields: fix the "
             "code that makes the event, or its class.",
             [_failures(VIOLATIONS, VIOLATION_KIND, EVENT_NAME)],
             are_counts=True,
