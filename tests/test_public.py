@@ -12,7 +12,7 @@ import pkgutil
 import subprocess
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 
 import pytest
@@ -77,14 +77,16 @@ def test_all_is_complete() -> None:
         if not name.startswith("_") and not isinstance(value, types.ModuleType)
     }
 
-    imported_when_needed = {"OutboxLogRecordProcessor"}
+    imported_when_needed = set(heliograph._MODULES)
     assert public | imported_when_needed | {"__version__"} == set(heliograph.__all__)
 
 
-def test_name_that_is_imported_when_needed() -> None:
-    """`OutboxLogRecordProcessor` is the class of its module, is listed by `dir`, and is found again without a lookup."""
-    assert heliograph.OutboxLogRecordProcessor is heliograph.delivery.processor.OutboxLogRecordProcessor
-    assert vars(heliograph)["OutboxLogRecordProcessor"] is heliograph.OutboxLogRecordProcessor
+@pytest.mark.parametrize(("name", "module"), heliograph._MODULES.items())
+def test_name_that_is_imported_when_needed(name: str, module: str) -> None:
+    """It is the object of its module, is listed by `dir`, and is found again without a lookup."""
+    found = getattr(heliograph, name)
+    assert found is getattr(importlib.import_module(f"heliograph.{module}"), name)
+    assert vars(heliograph)[name] is found
     assert set(heliograph.__all__) <= set(dir(heliograph))
 
 
@@ -109,11 +111,43 @@ def test_every_error_is_public() -> None:
     assert all(issubclass(getattr(heliograph, name), heliograph.HeliographError) for name in errors)
 
 
-def test_import_is_light() -> None:
-    """Importing heliograph imports no SDK, no exporter, no web framework and no protobuf, and starts no thread."""
-    heavy = ["opentelemetry.sdk", "opentelemetry.exporter", "datasette", "grpc", "requests", "google.protobuf"]
+HEAVY = (
+    "opentelemetry.sdk",
+    "opentelemetry.exporter",
+    "datasette",
+    "grpc",
+    "requests",
+    "google.protobuf",
+    "yaml",
+    "jinja2",
+    "click",
+)
+"""Modules that a program may never need, although it tracks events."""
+HEAVY_WITHOUT_A_HOST = (
+    "anyio",
+    "asyncio",
+    "concurrent.futures",
+    "importlib.metadata",
+    "msgspec",
+    "socket",
+    "sqlite3",
+    "ssl",
+)
+"""Modules that a module of event classes or hooks does not need."""
+
+
+@pytest.mark.parametrize(
+    ("statement", "heavy"),
+    [
+        ("import heliograph", [*HEAVY, *HEAVY_WITHOUT_A_HOST]),
+        ("from heliograph import Event, acting_as, current_actor, hookimpl", [*HEAVY, *HEAVY_WITHOUT_A_HOST]),
+        ("from heliograph import Host, configure", HEAVY),
+    ],
+)
+def test_import_is_light(statement: str, heavy: Sequence[str]) -> None:
+    """It imports no more than it needs, and starts no thread."""
     script = (
-        "import sys, threading, heliograph\n"
+        f"{statement}\nimport sys, threading\n"
         "print(sorted({name for name in sys.modules for heavy in sys.argv[1:]"
         " if name == heavy or name.startswith(heavy + '.')}), threading.active_count())"
     )

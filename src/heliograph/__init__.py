@@ -37,17 +37,17 @@ from heliograph.events import (
     Severity,
 )
 from heliograph.hooks.specs import hookimpl
-from heliograph.host import Host
-from heliograph.sdk.configure import configure
 from heliograph.settings import OutboxFullPolicy, OutboxSync, OutboxWrite, Settings, Signal, Validation
-from heliograph.tokens.handler import TokenHandler
-from heliograph.tokens.restrictions import TokenRestrictions
-from heliograph.tokens.signed import SignedTokenHandler
-from heliograph.values.converters import register_converter
 from heliograph.version import __version__
 
 if typing.TYPE_CHECKING:
     from heliograph.delivery.processor import OutboxLogRecordProcessor
+    from heliograph.host import Host
+    from heliograph.sdk.configure import configure
+    from heliograph.tokens.handler import TokenHandler
+    from heliograph.tokens.restrictions import TokenRestrictions
+    from heliograph.tokens.signed import SignedTokenHandler
+    from heliograph.values.converters import register_converter
 
 __all__ = [
     "Attribute",
@@ -108,12 +108,21 @@ def __dir__() -> list[str]:
 
 
 if not typing.TYPE_CHECKING:  # to a type checker, any name would exist in a module with a `__getattr__`
+    # A module of event classes or hooks needs none of these names, whose modules take most of the time. So they are imported when a name is
+    # asked for first, in the program's own import statement. No thread of heliograph asks: see `heliograph.runtime.fork_lock`.
+    _MODULES = {
+        "Host": "host",
+        "OutboxLogRecordProcessor": "delivery.processor",
+        "SignedTokenHandler": "tokens.signed",
+        "TokenHandler": "tokens.handler",
+        "TokenRestrictions": "tokens.restrictions",
+        "configure": "sdk.configure",
+        "register_converter": "values.converters",
+    }
 
     def __getattr__(name: str) -> object:
-        # Importing this one name imports OpenTelemetry's SDK and protobuf. Most programs need neither, so it is imported when
-        # it is asked for first.
-        if name == "OutboxLogRecordProcessor":
-            from heliograph.delivery.processor import OutboxLogRecordProcessor
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-            return globals().setdefault(name, OutboxLogRecordProcessor)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return globals().setdefault(name, getattr(import_module(f"{__name__}.{_MODULES[name]}"), name))

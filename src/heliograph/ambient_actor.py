@@ -56,7 +56,7 @@ from typing import Final, ParamSpec, TypeAlias, TypeVar
 
 from heliograph.errors import qualified_name
 from heliograph.runtime.limited_log import LimitedLog
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.program_failures import ProgramCode, report
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
@@ -224,7 +224,7 @@ def current_actor() -> Actor | None:
     token = _asked.set((*_asked.get(), block))
     try:
         return function()
-    except PROGRAM_ERRORS as error:
+    except program_errors() as error:
         _report_failure(ProgramCode.ACTING_AS, error)
         return None
     finally:
@@ -267,7 +267,7 @@ def _find_default() -> Actor | None:
             actor = function()
             if actor is not None:
                 return actor
-    except PROGRAM_ERRORS as error:
+    except program_errors() as error:
         _report_failure(ProgramCode.DEFAULT_ACTOR, error)
     finally:
         _current.reset(token)
@@ -414,7 +414,7 @@ def keep_context(function: Callable[P, T]) -> Callable[P, T]:
 def _as_function(actor: Actor | ActorFunction | None) -> ActorFunction:
     try:
         is_actor = actor is None or isinstance(actor, Mapping)
-    except PROGRAM_ERRORS:  # a lazy object cannot say its class; an event that it is the actor of reports it
+    except program_errors():  # a lazy object cannot say its class; an event that it is the actor of reports it
         is_actor = True
     if is_actor:  # asked before `callable`: a proxy of a mapping may have every method there is
         return _KnownActor(actor)  # type: ignore[arg-type]

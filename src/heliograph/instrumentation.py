@@ -11,7 +11,7 @@ from heliograph.quarantine.queue import QuarantineQueue
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.replay import prepare
 from heliograph.quarantine.store import Quarantine
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.registry import SchemaRegistry
 from heliograph.settings import FIELDS, Settings, Validation
@@ -85,7 +85,7 @@ class Instrumentation:
             self._emitter.emit(reader, event)
         except (InvalidEvent, OutboxFull):
             raise
-        except PROGRAM_ERRORS as error:  # nothing else of telemetry may end what the program was doing
+        except program_errors() as error:  # nothing else of telemetry may end what the program was doing
             self._emitter.report_failure(error)
 
     def flush_quarantine(self, timeout_millis: float) -> bool:

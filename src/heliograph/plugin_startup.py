@@ -25,7 +25,7 @@ from heliograph.hooks.plugins import FUNCTION_WITH_YIELD, HookCall, Plugins, is_
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.loop import BackgroundLoop
 from heliograph.runtime.once import RunOnce
-from heliograph.runtime.program_errors import PROGRAM_ERRORS, is_caller_cancelled
+from heliograph.runtime.program_errors import is_caller_cancelled, program_errors
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.schema.registry import SchemaRegistry
 from heliograph.semconv import SCOPE
@@ -112,7 +112,7 @@ class PluginStartup:
         try:
             values = [_unless_async(result) for result in call(datasette=self._datasette)]
             found = [item for value in values if not _needs_a_loop(value) for item in items_of(value)]
-        except PROGRAM_ERRORS as error:
+        except program_errors() as error:
             raise PluginError(f"the hook {REGISTER_EVENTS} of the plugin {name} failed: {error!r}") from error
         waiting = [value for value in values if _needs_a_loop(value)]
         if waiting:
@@ -165,7 +165,7 @@ class PluginStartup:
                 yield _caught(step, errors)
                 if errors:
                     break
-        except PROGRAM_ERRORS as error:
+        except program_errors() as error:
             errors.append(error)
         if errors:
             self._remove(hook, name, errors[0])

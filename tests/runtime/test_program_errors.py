@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from typing import Any
 
 import pytest
 
-from heliograph.runtime.program_errors import getattr_or_none
+from heliograph.runtime.program_errors import getattr_or_none, program_errors
 
 
 def test_attribute_that_raises_is_none() -> None:
@@ -34,3 +36,13 @@ def test_exception_that_ends_the_program_passes() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         getattr_or_none(Odd(), "interrupted")
+
+
+def test_cancellation_is_an_error_of_sync_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a program that has not imported asyncio, or has only begun to, nothing raises it."""
+    assert program_errors() == (Exception, asyncio.CancelledError)
+
+    monkeypatch.setitem(sys.modules, "asyncio", type(sys)("asyncio"))
+    assert program_errors() == (Exception,)
+    monkeypatch.delitem(sys.modules, "asyncio")
+    assert program_errors() == (Exception,)

@@ -26,7 +26,7 @@ from heliograph.events import EventLike
 from heliograph.hooks.plugins import FUNCTION_WITH_YIELD, HookCall, Plugins, is_generator, resolve_result
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.loop import BackgroundLoop
-from heliograph.runtime.program_errors import PROGRAM_ERRORS, is_caller_cancelled
+from heliograph.runtime.program_errors import is_caller_cancelled, program_errors
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.telemetry.metrics import Metrics, error_type
@@ -92,7 +92,7 @@ class TrackEventDispatcher:
         for plugin, call in calls:
             try:
                 results = [result for result in call(datasette=datasette, event=event) if _needs_the_loop(result)]
-            except PROGRAM_ERRORS as error:
+            except program_errors() as error:
                 self._report_failure(plugin, error)
                 continue
             yield from ((plugin, result) for result in results)

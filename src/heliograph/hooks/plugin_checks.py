@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from heliograph.errors import qualified_name
 from heliograph.hooks import specs as hookspecs
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 
@@ -82,7 +82,7 @@ def _options_of_hook(plugin: object, name: str) -> dict[str, Any] | None:
     """Return the arguments of `hookimpl` for an attribute of a plugin, or `None` if it is no hook function, or cannot be read."""
     try:
         options = getattr(getattr(plugin, name, None), HOOK_MARK, None)
-    except PROGRAM_ERRORS:  # a property, or a lazy object
+    except program_errors():  # a property, or a lazy object
         return None
     return options if type(options) is dict else None
 
@@ -95,7 +95,7 @@ def _unmarked_hooks(plugin: object) -> Iterator[str]:
             if not inspect.isroutine(function) or hasattr(function, HOOK_MARK):
                 continue
             parameters = inspect.signature(function).parameters
-        except PROGRAM_ERRORS:  # a property, a lazy object, or a function in C
+        except program_errors():  # a property, a lazy object, or a function in C
             continue
         if isinstance(plugin, ModuleType) and getattr(function, "__module__", None) != plugin.__name__:
             continue  # imported, to be called

@@ -14,7 +14,7 @@ import pluggy
 from heliograph.errors import PluginError, qualified_name
 from heliograph.hooks import specs as hookspecs
 from heliograph.hooks.plugin_checks import label_of, problem_of, warn_of_uncalled_hooks
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 
 ENTRY_POINT_GROUP: Final = "heliograph"
 """The group of the entry points by which an installed distribution adds a plugin to every host."""
@@ -54,7 +54,7 @@ class Plugins:
         try:
             hash(plugin)  # pluggy keeps plugins in sets
             self._manager.register(plugin, name)
-        except PROGRAM_ERRORS as error:  # pluggy reads all attributes of the plugin, which may be properties
+        except program_errors() as error:  # pluggy reads all attributes of the plugin, which may be properties
             self._manager.unregister(name=name)  # older releases of pluggy keep the hooks before the one that failed
             raise PluginError(f"the plugin {label} cannot be registered: {error}") from error
         warn_of_uncalled_hooks(plugin)

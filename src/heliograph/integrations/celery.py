@@ -27,7 +27,7 @@ from heliograph.ambient_actor import Actor, RequestActor, acting_as, current_act
 from heliograph.errors import qualified_name
 from heliograph.host import Host
 from heliograph.runtime.limited_log import LimitedLog
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.telemetry.actor_attributes import TOKEN_ID_KEY, ActorFilter
@@ -104,7 +104,7 @@ class TaskActors:
                 # The first version of Celery's protocol has the names in the body.
                 names = body if isinstance(body, dict) else headers
                 self._sign(headers, actor, names.get("id"), names.get("task"))
-        except PROGRAM_ERRORS as error:
+        except program_errors() as error:
             kind = ("send", qualified_name(error))
             failures.log(kind, "The actor of a task could not be sent, so the task has none.", error=error)
 
@@ -143,7 +143,7 @@ class TaskActors:
             block = acting_as(actor)
             block.__enter__()
             setattr(request, _BLOCK, block)
-        except PROGRAM_ERRORS as error:
+        except program_errors() as error:
             kind = ("begin", qualified_name(error))
             failures.log(kind, "A task has no actor, because an error occurred.", error=error)
 

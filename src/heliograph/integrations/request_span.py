@@ -28,7 +28,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from heliograph.runtime.limited_log import LimitedLog
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import (
     ERROR_TYPE,
@@ -92,7 +92,7 @@ class RequestSpan:
             number = int(status) if isinstance(status, int) or status.isdecimal() else 0
             self.status = number if number in STATUSES else None
             self._route = exported_value(HTTP_ROUTE, self._attribute(HTTP_ROUTE))
-        except PROGRAM_ERRORS as failure:  # a framework's own code may raise anything
+        except program_errors() as failure:  # a framework's own code may raise anything
             _log(failure)
 
     def end(self, error: BaseException | None = None) -> None:
@@ -106,11 +106,11 @@ class RequestSpan:
         self._has_ended = True
         try:
             self._describe(error)
-        except PROGRAM_ERRORS as failure:  # a framework's and a provider's own code may raise anything
+        except program_errors() as failure:  # a framework's and a provider's own code may raise anything
             _log(failure)
         try:
             self._span.end()
-        except PROGRAM_ERRORS as failure:
+        except program_errors() as failure:
             _log(failure)
 
     def _describe(self, error: BaseException | None) -> None:
@@ -155,7 +155,7 @@ def start_request_span(tracer: Callable[[], Tracer], attribute: Attribute, trace
             links=_links(traceparent),
         )
         return RequestSpan(span, attribute)
-    except PROGRAM_ERRORS as error:  # a framework's and a provider's own code may raise anything
+    except program_errors() as error:  # a framework's and a provider's own code may raise anything
         _log(error)
         return None
 

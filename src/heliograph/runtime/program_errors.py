@@ -1,7 +1,7 @@
 """The exceptions that telemetry catches when code of the program fails, so that they do not end what the program was doing.
 
 Code of the program is called in many places: properties of events and actors, hooks, filters of the log, providers. What it raises
-is caught there, if it is one of `PROGRAM_ERRORS`:
+is caught there, if it is one of `program_errors`:
 
 - `Exception` is a failure of that code.
 - `asyncio.CancelledError` is one in sync code. A task is cancelled at an ``await``, so the exception comes from something
@@ -13,11 +13,16 @@ Every other `BaseException` passes: signal handlers, gevent's timeouts and test 
 from __future__ import annotations
 
 import sys
-from asyncio import CancelledError, current_task
-from typing import Final
 
-PROGRAM_ERRORS: Final = (Exception, CancelledError)
-"""The exceptions to catch around sync code of the program."""
+
+def program_errors() -> tuple[type[BaseException], ...]:
+    """Return the exceptions to catch around sync code of the program.
+
+    It is a function because asyncio takes longer to import than most of heliograph. Python evaluates the expression of an ``except`` only
+    after an exception was raised, and without asyncio nothing has raised its exception.
+    """
+    cancelled = getattr(sys.modules.get("asyncio"), "CancelledError", None)
+    return (Exception,) if cancelled is None else (Exception, cancelled)
 
 
 def is_caller_cancelled() -> bool:
@@ -26,6 +31,8 @@ def is_caller_cancelled() -> bool:
     Python 3.10 cannot tell the two apart. There, it returns True, and a function that awaits a cancelled task looks like a
     cancelled caller, too. The alternative was rejected, because it would ignore the cancellation of the caller.
     """
+    from asyncio import current_task  # the caller runs in a loop of it
+
     task = current_task()
     return task is None or sys.version_info < (3, 11) or task.cancelling() > 0
 
@@ -34,5 +41,5 @@ def getattr_or_none(obj: object, name: str) -> object:
     """Return an attribute of an object, or `None` if the object does not have it or raises an exception instead."""
     try:
         return getattr(obj, name, None)
-    except PROGRAM_ERRORS:  # a property is a program's own code; its failure must not lose the event
+    except program_errors():  # a property is a program's own code; its failure must not lose the event
         return None

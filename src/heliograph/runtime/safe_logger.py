@@ -13,7 +13,7 @@ import logging
 import sys
 import traceback
 
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.program_failures import ProgramCode, report
 from heliograph.runtime.recent_failures import note_failure
 
@@ -62,7 +62,7 @@ class SafeLogger:
             if not self._logger.hasHandlers():
                 message = f"{self._logger.name}: {message}"
             self._logger.log(level, message, *args, exc_info=error, stacklevel=stacklevel + 1)
-        except PROGRAM_ERRORS as failure:
+        except program_errors() as failure:
             report(ProgramCode.LOGGING, failure)
             self._print()
 
@@ -70,6 +70,6 @@ class SafeLogger:
         if self._has_failed or not logging.raiseExceptions or sys.stderr is None:
             return
         self._has_failed = True
-        with contextlib.suppress(*PROGRAM_ERRORS):  # the text of the exception, or the stream, may fail too
+        with contextlib.suppress(*program_errors()):  # the text of the exception, or the stream, may fail too
             sys.stderr.write("heliograph could not log a message, because the program's logging failed:\n")
             traceback.print_exc()

@@ -12,7 +12,7 @@ from typing import Final
 
 from heliograph.errors import DuplicateEventName, SchemaError, SchemaErrors, UnregisteredEvent, qualified_name
 from heliograph.runtime.limited_log import LimitedLog
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.program_failures import ProgramCode, report
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.schema.compile.derived import inherit_schema, masked_schema, specialize_schema
@@ -141,7 +141,7 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         """
         try:
             reader = self._readers.get(event_class) or self._inherited.get(event_class)
-        except PROGRAM_ERRORS:  # code of a metaclass may hash the class, and fail
+        except program_errors():  # code of a metaclass may hash the class, and fail
             reader = None
         return reader if reader is not None else self._inherit(event_class)
 
@@ -191,7 +191,7 @@ class SchemaRegistry(Mapping[type, EventSchema]):
                 self._inherited.pop(oldest, None)
             return self._inherited.setdefault(event_class, inherited)
         except (
-            PROGRAM_ERRORS
+            program_errors()
         ) as error:  # code of a metaclass fails; the class may declare more privacy than its ancestor
             report(ProgramCode.EVENT_CLASS, error)
             name = qualified_name(event_class)

@@ -14,7 +14,7 @@ from typing import Final
 from heliograph.errors import qualified_name
 from heliograph.events import Attribute, Privacy
 from heliograph.runtime.limited_log import LimitedLog
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.program_failures import ProgramCode, report
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import (
@@ -169,7 +169,7 @@ class ActorFilter:
                 return {"id": actor}
             # str.__str__ turns a key of a subclass of str, which may override its methods, into a plain str
             return {str.__str__(key): value for key, value in _items(actor) if issubclass(type(key), str)}
-        except PROGRAM_ERRORS as error:
+        except program_errors() as error:
             report(ProgramCode.ACTOR, error)
             kind = qualified_name(error)  # not the text of the exception, which may contain a private value
             self._failures.log(kind, "An actor cannot be read, so its events have none: %s", kind)

@@ -34,7 +34,7 @@ from heliograph.events import EventLike
 from heliograph.quarantine.queue import QuarantineQueue
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.runtime.limited_log import LimitedLog
-from heliograph.runtime.program_errors import PROGRAM_ERRORS, getattr_or_none
+from heliograph.runtime.program_errors import getattr_or_none, program_errors
 from heliograph.runtime.program_failures import ProgramCode, report
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.schema.read.event import EventReader
@@ -149,7 +149,7 @@ class Emitter:
             actor = event.actor
             timestamp = (event.created - _EPOCH) // _MICROSECOND * 1000
             is_representable = type(timestamp) is int and 0 <= timestamp <= INT64_MAX
-        except PROGRAM_ERRORS:
+        except program_errors():
             # `actor` or `created` is missing, of another type, or a property that raises. The event is emitted anyway.
             actor = self._read(reader, event, ProgramCode.ACTOR)  # type: ignore[assignment]
             is_representable = False
@@ -188,7 +188,7 @@ class Emitter:
         """Return the actor or the time of an event, or `None` if the event has none or raises an exception instead."""
         try:
             return getattr(event, code.value, None)
-        except PROGRAM_ERRORS as error:
+        except program_errors() as error:
             report(code, error)
             label, name, kind = reader.schema.label, code.value, error_type(error)
             # Not the text of the exception, which may contain a private value.
@@ -270,7 +270,7 @@ class Emitter:
         except OutboxFull as error:  # an outbox raises it only if the settings are strict; otherwise it logs it itself
             self._report_failure(Signal.LOG, error)
             raise
-        except PROGRAM_ERRORS as error:  # a provider's own code may raise anything
+        except program_errors() as error:  # a provider's own code may raise anything
             self._report_failure(Signal.LOG, error)
 
     def _find_logger(self) -> Logger | None:
@@ -297,7 +297,7 @@ class Emitter:
                 tracer = self._providers.tracer()
                 attributes = limits_of_spans(tracer).apply(attributes)
                 tracer.start_span(event_name, context, attributes=attributes, start_time=timestamp).end(timestamp)
-        except PROGRAM_ERRORS as error:  # a provider's own code may raise anything
+        except program_errors() as error:  # a provider's own code may raise anything
             self._report_failure(self._trace_signal, error)
 
     def _limits_of_span_events(self, span: object) -> Limits:

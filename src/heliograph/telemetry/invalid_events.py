@@ -16,7 +16,7 @@ from heliograph.events import EventLike
 from heliograph.quarantine.queue import QuarantineQueue
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.runtime.limited_log import LimitedLog
-from heliograph.runtime.program_errors import PROGRAM_ERRORS, getattr_or_none
+from heliograph.runtime.program_errors import getattr_or_none, program_errors
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation, ViolationKind, describe_violations
@@ -93,7 +93,7 @@ class InvalidEventHandler:
             return False
         try:
             self._quarantine.put(self._record(reader, event, uid, time_unix_nano, violations))
-        except PROGRAM_ERRORS as error:  # such as a full disk; the event is then emitted, so that it is not lost
+        except program_errors() as error:  # such as a full disk; the event is then emitted, so that it is not lost
             message = "An invalid event could not be put into the quarantine, so it is emitted."
             self._log.log(qualified_name(error), message, error=error)
             return False

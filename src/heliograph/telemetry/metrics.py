@@ -33,7 +33,7 @@ from opentelemetry.metrics import (
 
 from heliograph.errors import qualified_name
 from heliograph.runtime.fork import after_fork_in_child
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.program_failures import ProgramCode, listen
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import (
@@ -195,7 +195,7 @@ class ByMeterProvider(Generic[T]):
     def _new(self, providers: Providers) -> T:
         try:
             return self._make(providers.meter())
-        except PROGRAM_ERRORS:  # a provider's own code may raise anything; the program continues without metrics
+        except program_errors():  # a provider's own code may raise anything; the program continues without metrics
             logger.exception("The MeterProvider failed to create instruments, so heliograph exports no metrics.")
             return self._make(NoOpMeter(SCOPE))
 

@@ -11,7 +11,7 @@ from opentelemetry.trace import ProxyTracerProvider, Tracer, TracerProvider, get
 
 from heliograph.runtime.deadline import Deadline, run_within
 from heliograph.runtime.limited_log import LimitedLog
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCHEMA_URL, SCOPE
 from heliograph.telemetry.otel_api import (
@@ -102,7 +102,7 @@ def _flush(provider: object, timeout_millis: int) -> bool:
     try:
         flush = getattr(provider, "force_flush", None)  # not part of the API: only an SDK has something to send
         return flush is None or flush(timeout_millis) is not False
-    except PROGRAM_ERRORS as error:  # a provider's own code may raise anything
+    except program_errors() as error:  # a provider's own code may raise anything
         kind = (type(provider), type(error))
         _failures.log(kind, "A provider failed to flush. The telemetry that it holds may be lost.", error=error)
         return False

@@ -15,7 +15,7 @@ from typing import Final
 from heliograph.ambient_actor import RequestActor, current_request
 from heliograph.errors import qualified_name
 from heliograph.runtime.limited_log import LimitedLog
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.program_failures import ProgramCode, report
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.schema.read.event import EventReader
@@ -71,7 +71,7 @@ class RequestContext:
     def _read(self, request: RequestActor, name: str) -> str | None:
         try:
             return exported_value(name, request.attribute(name))
-        except PROGRAM_ERRORS as error:  # a framework's own objects may raise anything
+        except program_errors() as error:  # a framework's own objects may raise anything
             report(ProgramCode.REQUEST, error)
             kind = qualified_name(error)  # not the text of the exception, which may contain a private value
             self._failures.log((name, kind), "The attribute %s of a request cannot be read: %s", name, kind)

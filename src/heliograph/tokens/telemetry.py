@@ -27,7 +27,7 @@ from opentelemetry.trace import (
 )
 
 from heliograph.runtime.limited_log import LimitedLog
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import (
     ERROR_TYPE,
@@ -142,7 +142,7 @@ class TokenTelemetry:
             if tracer is not None:
                 span = tracer.start_span(name, kind=SpanKind.INTERNAL)
                 context = set_span_in_context(span)
-        except PROGRAM_ERRORS as error:
+        except program_errors() as error:
             self._log_failure(error)
         return TokenOperation(name, span, context, parent, self.actor)
 
@@ -163,11 +163,11 @@ class TokenTelemetry:
         shared = operation.metric_attributes()
         try:
             self._durations[operation.name].record(operation.seconds, shared, operation.context)
-        except PROGRAM_ERRORS as error:
+        except program_errors() as error:
             self._log_failure(error)
         try:
             operation.end_span(shared)
-        except PROGRAM_ERRORS as error:
+        except program_errors() as error:
             self._log_failure(error)
         if observers:
             span = operation.as_span(shared)

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from heliograph.ambient_actor import Actor
-from heliograph.runtime.program_errors import PROGRAM_ERRORS, getattr_or_none
+from heliograph.runtime.program_errors import getattr_or_none, program_errors
 from heliograph.semconv import TOKEN_KEY_NUMBER, TOKEN_VERIFY
 from heliograph.telemetry.actor_attributes import MAX_TOKEN_ID_LENGTH, TOKEN_ID_KEY
 from heliograph.tokens.handler import TokenHandlerLike, TokenHost, name_of_handler
@@ -217,5 +217,5 @@ def _plain(actor: object) -> dict[str, object]:
     try:
         # dict first: the check of an abstract class takes several times as long.
         return dict(actor) if isinstance(actor, (dict, Mapping)) else {}
-    except PROGRAM_ERRORS:  # a mapping's own code may raise anything; the token is valid nevertheless
+    except program_errors():  # a mapping's own code may raise anything; the token is valid nevertheless
         return {}

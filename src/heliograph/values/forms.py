@@ -65,7 +65,7 @@ from typing import Any, Final
 
 from heliograph.events import Privacy
 from heliograph.runtime.deadline import run_within
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 from heliograph.values.converters import RegisteredConverter, RunningCall, converter_of, has_fields
 from heliograph.values.declarations import NOWHERE, Declaration, Place, fields_of, is_private, whole
 from heliograph.values.declared_attributes import merge_attributes
@@ -198,7 +198,7 @@ class _FormBuilder:
                 return "<too deep>"
             self._parents = (*parents, id(value))
             return self._form_by_kind(value)
-        except PROGRAM_ERRORS as error:  # such as a memoryview that was released; the event goes out
+        except program_errors() as error:  # such as a memoryview that was released; the event goes out
             report_failure(type(value), error)
             return _unknown(value)
         finally:

@@ -45,7 +45,7 @@ from heliograph.integrations.datasette.request_actor import App, keep_request, w
 from heliograph.integrations.datasette.routes import Routes
 from heliograph.runtime.deferred_waits import await_all, call_without_waiting
 from heliograph.runtime.limited_log import LimitedLog
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.telemetry.metrics import error_type
@@ -108,7 +108,7 @@ def track_event(datasette: Datasette, event: EventLike) -> Callable[[], Awaitabl
         return None
     try:
         waits = call_without_waiting(state_of(datasette).emit, with_token_id(event))
-    except PROGRAM_ERRORS as error:
+    except program_errors() as error:
         failures.log((weakref.ref(datasette), error_type(error)), "An event could not be emitted.", error=error)
         return None
     return partial(await_all, waits) if waits else None
@@ -120,7 +120,7 @@ def register_token_handler(datasette: Datasette) -> Generator[None, list[object]
     handlers = yield
     try:
         return state_of(datasette).traced(handlers)
-    except PROGRAM_ERRORS as error:
+    except program_errors() as error:
         kind = ("tokens", weakref.ref(datasette), error_type(error))
         failures.log(kind, "The operations of token handlers cannot be traced.", error=error)
         return handlers

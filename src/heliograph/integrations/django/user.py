@@ -25,7 +25,7 @@ from django.utils.functional import LazyObject, empty
 from heliograph.ambient_actor import Actor, RequestActor, failures
 from heliograph.errors import qualified_name
 from heliograph.integrations.request_attributes import of_environ
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.program_failures import ProgramCode, report
 from heliograph.semconv import HTTP_ROUTE, URL_PATH, URL_SCHEME
 
@@ -90,7 +90,7 @@ class ActorOfUser(RequestActor):
         try:
             with _without_traces(self._request):
                 self._evaluated = self._actor_of(copy.copy(user))
-        except PROGRAM_ERRORS as error:
+        except program_errors() as error:
             _report(error)
 
     async def evaluate_async(self) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from heliograph.errors import qualified_name
 from heliograph.events import EventLike
 from heliograph.runtime.limited_log import LimitedLog
-from heliograph.runtime.program_errors import PROGRAM_ERRORS, getattr_or_none
+from heliograph.runtime.program_errors import getattr_or_none, program_errors
 from heliograph.runtime.program_failures import ProgramCode, report
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.schema.model.event import EventSchema
@@ -149,7 +149,7 @@ def _properties(event: EventLike) -> Mapping[str, object]:
     try:
         return dict(event.properties())
     except (
-        PROGRAM_ERRORS
+        program_errors()
     ) as error:  # properties() is a program's own code; the object's own values are exported instead
         report(ProgramCode.PROPERTIES, error)
         name, kind = qualified_name(event), qualified_name(error)  # not its text, which may contain a private value

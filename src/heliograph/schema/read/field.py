@@ -10,7 +10,7 @@ import typing
 from collections.abc import Iterator
 
 from heliograph.events import Privacy
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.types import (
     AnyType,
@@ -91,7 +91,7 @@ class FieldReader:
         """Return the form of a value, and the form with the privacy that classes inside of the value declare."""
         try:
             form = plain_form(value, [MAX_VALUES])
-        except PROGRAM_ERRORS:  # it may have private parts, a registered converter, or need another closer look
+        except program_errors():  # it may have private parts, a registered converter, or need another closer look
             protected_form, is_complete = protected_form_of(value, self._policy, self._place)
             return protected_form if is_complete else form_of(value), protected_form
         return form, form

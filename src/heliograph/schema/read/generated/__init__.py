@@ -57,7 +57,7 @@ This is generated for it::
             value_1 = event.note
             value_2 = event.tags
             value_3 = event.lines
-        except program_errors:
+        except program_errors():
             return fallback(event, violations)
         attributes = {}
         if (value_0 is True or value_0 is False):
@@ -73,14 +73,14 @@ This is generated for it::
             if not (type(value_2) is dict):
                 raise NotPlain
             put_dict(attributes, names_0, value_2, room)
-        except program_errors:
+        except program_errors():
             read_2(attributes, value_2, violations)
         try:
             room = [MAX_VALUES]
             if not (type(value_3) is list):
                 raise NotPlain
             attributes['app.shipped.lines'] = json_of(array_0(value_3, room)).decode()
-        except program_errors:
+        except program_errors():
             read_3(attributes, value_3, violations)
         return attributes
 """

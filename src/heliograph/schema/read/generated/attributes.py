@@ -185,6 +185,6 @@ def _careful_lines(steps: Steps, read: str, variable: str, *, is_optional: bool)
     """Return the statements for a field that its reader reads if anything raises an exception."""
     room = ["room = [MAX_VALUES]"] if "room" in f"{steps.test}{steps.lines}" else []
     refusal = [f"if not ({steps.test}):", *indented(["raise NotPlain"])] if steps.test != "True" else []
-    lines = ["try:", *indented([*room, *refusal, *steps.lines]), "except program_errors:", *indented([read])]
+    lines = ["try:", *indented([*room, *refusal, *steps.lines]), "except program_errors():", *indented([read])]
     is_set = f"if {variable} is not None and {variable} is not UNSET:"
     return [is_set, *indented(lines)] if is_optional else lines

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from heliograph.events import EventLike
-from heliograph.runtime.program_errors import PROGRAM_ERRORS
+from heliograph.runtime.program_errors import program_errors
 from heliograph.schema.read.field import FieldReader
 from heliograph.schema.read.generated import declared_dicts
 from heliograph.schema.read.generated.attributes import ATTRIBUTES, AttributeWriter
@@ -38,7 +38,7 @@ _KNOWN: Final[dict[str, object]] = {
     "json_unless_text": plain_attributes.json_unless_text,
     "keyed": declared_dicts.keyed,
     "plain_form": plain.plain_form,
-    "program_errors": PROGRAM_ERRORS,
+    "program_errors": program_errors,
     "put_dict": plain_attributes.put_dict,
     "put_dict_form": plain_attributes.put_dict_form,
     "put_flat": plain_attributes.put_flat,
@@ -92,6 +92,6 @@ def _reading_lines(readers: Sequence[FieldReader], variables: Sequence[str]) -> 
     return [
         "try:",
         *indented([f"{variable} = event.{reader.field.name}" for reader, variable in zip(readers, variables)]),
-        "except program_errors:",
+        "except program_errors():",
         *indented(["return fallback(event, violations)"]),
     ]
