@@ -30,8 +30,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
 
-import anyio.to_thread
-
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.fork_lock import ForkLock
 from heliograph.runtime.loop import BackgroundLoop
@@ -156,7 +154,9 @@ class Database:
 
     async def execute_fn(self, fn: Callable[[sqlite3.Connection], T]) -> T:
         """Return the result of ``fn(connection)``, called in a worker thread. Like Datasette's, it is for reading."""
-        return await anyio.to_thread.run_sync(self._read, fn)
+        from anyio import to_thread  # see `heliograph.runtime.loop`
+
+        return await to_thread.run_sync(self._read, fn)
 
     async def execute_write(self, sql: str, params: Parameters = None, block: bool = True) -> WriteResult | uuid.UUID:
         """Run a statement in a transaction of its own. See `execute_write_fn` for ``block``.
@@ -184,12 +184,14 @@ class Database:
             transaction: False calls ``fn`` without a transaction, for statements that SQLite does not allow inside one,
                 such as ``vacuum``.
         """
+        from anyio import to_thread
+
         run = self._write if transaction else self._run
         if block:
-            return await anyio.to_thread.run_sync(run, fn)
+            return await to_thread.run_sync(run, fn)
 
         async def write_in_background() -> None:
-            await anyio.to_thread.run_sync(run, fn)
+            await to_thread.run_sync(run, fn)
 
         self._background.submit(write_in_background, description=f"a write to the database {self.name!r}")
         return uuid.uuid4()

@@ -22,8 +22,6 @@ from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-import anyio
-import anyio.to_thread
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Tracer, TracerProvider
 
@@ -238,7 +236,9 @@ class Host:
     async def _track_in_background(self, event: EventLike) -> None:
         """Do the same on the host's own loop. Providers and hooks run in worker threads: the loop also serves `call`."""
         if not self._is_ending():
-            await anyio.to_thread.run_sync(self._instrumentation.emit, event, abandon_on_cancel=True)
+            from anyio import to_thread  # see `heliograph.runtime.loop`
+
+            await to_thread.run_sync(self._instrumentation.emit, event, abandon_on_cancel=True)
             await self._dispatcher.dispatch_in_thread(self, event)
 
     def replay(self, record: InvalidRecord) -> None:
@@ -604,8 +604,10 @@ class Host:
         self._blocks.clear()
 
     async def _shutdown_shielded(self) -> None:
-        with anyio.CancelScope(shield=True):  # a cancelled scope must not skip the shutdown, which has its own deadline
-            await anyio.to_thread.run_sync(self.shutdown)
+        from anyio import CancelScope, to_thread
+
+        with CancelScope(shield=True):  # a cancelled scope must not skip the shutdown, which has its own deadline
+            await to_thread.run_sync(self.shutdown)
 
 
 def _checked_function(function: T, method: str) -> T:

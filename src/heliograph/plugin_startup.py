@@ -15,7 +15,6 @@ Threads: the second step runs once (`RunOnce`). Plugins are added by one thread,
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Iterable, Iterator
 from typing import Any, Final
@@ -203,9 +202,7 @@ async def _awaited(step: Awaitable[object]) -> None:
 async def _caught(step: Awaitable[object], errors: list[BaseException]) -> None:
     try:
         await step
-    except asyncio.CancelledError as error:
-        if is_caller_cancelled():
+    except program_errors() as error:
+        if not isinstance(error, Exception) and is_caller_cancelled():
             raise
-        errors.append(error)
-    except Exception as error:
         errors.append(error)

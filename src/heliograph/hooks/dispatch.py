@@ -14,13 +14,10 @@ caller itself ends the second step early.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from collections.abc import Iterator
 from typing import Final, TypeAlias
-
-import anyio.to_thread
 
 from heliograph.events import EventLike
 from heliograph.hooks.plugins import FUNCTION_WITH_YIELD, HookCall, Plugins, is_generator, resolve_result
@@ -75,8 +72,10 @@ class TrackEventDispatcher:
         """Call the hooks in a worker thread, so that one that blocks does not block the loop; await what they return here."""
         calls = self._plugins.calls_by_plugin(TRACK_EVENT)
         if calls:
+            from anyio import to_thread  # see `heliograph.runtime.loop`
+
             call_all = functools.partial(list[tuple[str, object]], self._call_hooks(calls, datasette, event))
-            await self._await_each(await anyio.to_thread.run_sync(call_all, abandon_on_cancel=True))
+            await self._await_each(await to_thread.run_sync(call_all, abandon_on_cancel=True))
 
     def _submit(self, async_results: AsyncResults) -> None:
         job = functools.partial(self._await_each, async_results)
@@ -102,11 +101,9 @@ class TrackEventDispatcher:
             try:
                 if is_generator(await resolve_result(result)):
                     self._report_failure(plugin, TypeError(FUNCTION_WITH_YIELD))
-            except asyncio.CancelledError as error:
-                if is_caller_cancelled():
+            except program_errors() as error:
+                if not isinstance(error, Exception) and is_caller_cancelled():
                     raise
-                self._report_failure(plugin, error)
-            except Exception as error:
                 self._report_failure(plugin, error)
 
     def _report_failure(self, plugin: str, error: BaseException) -> None:

@@ -36,6 +36,12 @@ Greenlets
 ---------
 If gevent made greenlets of the threads, the loop runs in a thread of the system nevertheless; see `heliograph.runtime.greenlets`.
 
+Imports
+-------
+asyncio and anyio take longer to import than most of heliograph, and many programs with a host never use an event loop. So modules of this
+package import them in the functions that need them. These run in an event loop, where both are imported already, since the thread that
+starts the loop imports them before.
+
 Rejected
 --------
 anyio's `start_blocking_portal` does most of this. But it is a generator that stops its portal when it is dropped. A forked
@@ -44,7 +50,6 @@ child, which drops the parent's portal, would then wait for a loop that runs onl
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import contextvars
 import inspect
@@ -53,16 +58,18 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, ParamSpec, TypeAlias, TypeVar
-
-import anyio
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeAlias, TypeVar
 
 from heliograph.errors import qualified_name
 from heliograph.runtime.fork import after_fork_in_child
+from heliograph.runtime.fork_lock import importing
 from heliograph.runtime.greenlets import RunningThread, result_of, start_thread, wait_for_all
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
+
+if TYPE_CHECKING:
+    import asyncio
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -108,6 +115,8 @@ class BackgroundLoop:
             raise RuntimeError("a function on the host's own event loop cannot wait for another one there; await it")
         with self._lock:
             loop = self._start_if_needed().loop
+        import asyncio
+
         return result_of(asyncio.run_coroutine_threadsafe(_without_exit(run), loop))
 
     def submit(self, function: Callable[[], Awaitable[object]], *, description: str) -> None:
@@ -197,6 +206,12 @@ class _RunningLoop:
 
 
 def _start_loop() -> _RunningLoop:
+    # Not in the new thread: a fork in the middle of an import there would block the child, as soon as that imports the same module.
+    with importing:
+        import asyncio
+
+        import anyio.to_thread
+
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Queue[_Job], asyncio.Event, int]] = Future()
 
     async def serve() -> None:
@@ -243,6 +258,8 @@ class _Job:
 
     async def run(self) -> None:
         """Run the function to its end, and log its error. It raises only when the loop is stopped."""
+        import asyncio
+
         # A task of its own, because a context belongs to a task. (`create_task` has a parameter for it from Python 3.11 on.)
         task = self._context.run(asyncio.ensure_future, _without_exit(self._function))
         try:

@@ -27,7 +27,6 @@ A forked child starts idle, unless the parent was done: nobody runs there what a
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import itertools
 import threading
@@ -113,7 +112,9 @@ class RunOnce:
                     if rest is not None:
                         await self._finish(rest)
                 else:
-                    await asyncio.wrap_future(run_of_another)
+                    from asyncio import wrap_future  # see `heliograph.runtime.loop`
+
+                    await wrap_future(run_of_another)
             finally:  # also when the caller is cancelled or interrupted: those who wait must not wait for ever
                 self._release(claim)
 
