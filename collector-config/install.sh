@@ -161,10 +161,10 @@ install_kafka() {
 
 # Kafka is a folder of Java libraries. It is put into its place when it is complete.
 build_kafka() {
-  local folder="$repository/$backends/build/kafka"
+  local folder="$repository/$backends/build/kafka" output
   rm -rf "$folder"
-  limit_time mvn --batch-mode --quiet -Dstyle.color=never --strict-checksums --file "$config/kafka/pom.xml" \
-    dependency:copy-dependencies -DoutputDirectory="$folder" </dev/null || fail "Maven could not copy Kafka"
+  output=$(limit_time mvn --batch-mode --quiet --strict-checksums --file "$config/kafka/pom.xml" \
+    dependency:copy-dependencies -DoutputDirectory="$folder" </dev/null) || fail "Maven could not copy Kafka: $output"
   rm -rf "$backends/bin/kafka"
   mv "$folder" "$backends/bin/kafka"
 }

@@ -23,14 +23,7 @@ class KafkaNode(ProgramGroup):
         self.victorialogs = VictoriaLogs(made(directory / "victorialogs"))
         self.prometheus = Prometheus(made(directory / "prometheus"))
         self.kafka = Kafka(made(directory / "kafka"))
-        self.consumer = KafkaConsumer(
-            made(directory / "consumer"),
-            OVERLAYS / "kafka-consumer.yaml",
-            HELIOGRAPH_KAFKA_PORT=str(self.kafka.port),
-            HELIOGRAPH_JAEGER_OTLP_GRPC_PORT=str(self.jaeger.otlp_grpc_port),
-            HELIOGRAPH_VICTORIALOGS_PORT=str(self.victorialogs.port),
-            HELIOGRAPH_PROMETHEUS_PORT=str(self.prometheus.port),
-        )
+        self.consumer = self.another_consumer(made(directory / "consumer"))
         self.producer = self.another_producer(made(directory / "producer"))
         super().__init__((self.jaeger, self.victorialogs, self.prometheus, self.kafka, self.consumer, self.producer))
 
@@ -40,5 +33,16 @@ class KafkaNode(ProgramGroup):
             directory,
             configs=(SINGLE_NODE, KAFKA_PRODUCER, OVERLAYS / "kafka-producer.yaml", *overlays),
             HELIOGRAPH_KAFKA_PORT=str(self.kafka.port),
+            HELIOGRAPH_PROMETHEUS_PORT=str(self.prometheus.port),
+        )
+
+    def another_consumer(self, directory: Path) -> KafkaConsumer:
+        """Return a Collector, which has yet to be started, that reads from Kafka."""
+        return KafkaConsumer(
+            directory,
+            OVERLAYS / "kafka-consumer.yaml",
+            HELIOGRAPH_KAFKA_PORT=str(self.kafka.port),
+            HELIOGRAPH_JAEGER_OTLP_GRPC_PORT=str(self.jaeger.otlp_grpc_port),
+            HELIOGRAPH_VICTORIALOGS_PORT=str(self.victorialogs.port),
             HELIOGRAPH_PROMETHEUS_PORT=str(self.prometheus.port),
         )

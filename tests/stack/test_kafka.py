@@ -88,6 +88,16 @@ def emit(producer: Collector, name: str, body: str) -> None:
     provider.shutdown()
 
 
+def send_to_each_partition(node: KafkaNode, name: str) -> None:
+    """Send events in messages of their own, and wait until all of them arrived."""
+    for number in range(3 * PARTITIONS):
+        emit(node.producer, name, str(number))
+        # Longer than the producer collects records for a message: the messages are spread over the partitions.
+        time.sleep(0.25)
+    count = f"event_name:={name} | stats count_uniq(_msg) bodies"
+    wait_until(lambda: node.victorialogs.stats(count)["bodies"] == 3 * PARTITIONS, timeout_seconds=ARRIVAL_SECONDS)
+
+
 def test_a_message_that_is_no_otlp_stops_no_partition(node: KafkaNode, tmp_path: Path) -> None:
     """It is skipped, and the events behind it arrive."""
     raw = tmp_path / "raw.yaml"
@@ -100,13 +110,17 @@ def test_a_message_that_is_no_otlp_stops_no_partition(node: KafkaNode, tmp_path:
             timeout_seconds=ARRIVAL_SECONDS,
         )
 
-    for number in range(3 * PARTITIONS):
-        emit(node.producer, "shop.after", str(number))
-        # Longer than the producer collects records for a message: the messages are spread over the partitions.
-        time.sleep(0.25)
+    send_to_each_partition(node, "shop.after")
 
-    count = "event_name:=shop.after | stats count_uniq(_msg) bodies"
-    wait_until(lambda: node.victorialogs.stats(count)["bodies"] == 3 * PARTITIONS, timeout_seconds=ARRIVAL_SECONDS)
+
+def test_another_consumer_takes_over_the_partitions_of_a_killed_one(node: KafkaNode, tmp_path: Path) -> None:
+    """Two consumers divide the partitions, and each can have all of them."""
+    with node.another_consumer(tmp_path):
+        send_to_each_partition(node, "shop.divided")
+        node.consumer.kill()
+        send_to_each_partition(node, "shop.taken_over")
+        node.consumer.start()
+    send_to_each_partition(node, "shop.given_back")
 
 
 def test_the_largest_record_passes_kafka(node: KafkaNode) -> None:
