@@ -38,9 +38,12 @@ from pathlib import Path
 from typing import Final
 
 from heliograph.runtime.fork_lock import ForkLock
+from heliograph.runtime.ownership import problem_of
 
 BUSY_TIMEOUT_SECONDS: Final = 5.0
 """The time that SQLite waits for a lock that another connection holds."""
+COMPANIONS: Final = ("-journal", "-wal", "-shm")
+"""The endings of the files that SQLite has beside a file. SQLite would write a journal that somebody else has prepared into the file."""
 PAGE_ROWS: Final = 500
 """The number of rows that `SqliteFile.rows` reads at a time."""
 
@@ -55,6 +58,7 @@ class SqliteFile:
             version can add a table or an index to an existing file.
         wrong_file: Creates the exception for a file that is not of this kind, from its path and a reason.
         max_bytes: The largest size that a write may give the file. `None` means no limit.
+        is_own: True if a file that somebody else may have prepared is never used. (The outbox judges its files itself.)
 
     Attributes:
         path: The file.
@@ -69,12 +73,14 @@ class SqliteFile:
         tables: str,
         wrong_file: Callable[[Path, str], Exception],
         max_bytes: int | None = None,
+        is_own: bool = False,
     ) -> None:
         self.path = path
         self._application_id = application_id
         self._tables = tables
         self._wrong_file = wrong_file
         self._max_bytes = max_bytes
+        self._is_own = is_own
         self.lock = ForkLock()
 
     @contextmanager
@@ -182,7 +188,17 @@ class SqliteFile:
                 raise self._wrong_file(self.path, "it cannot be read and written")
             self.check()
 
+    def _check_owner(self) -> None:
+        """Raise the exception of ``wrong_file`` if somebody else may have prepared the file, or what SQLite would write into it."""
+        for path in (self.path, *(self.path.with_name(self.path.name + ending) for ending in COMPANIONS)):
+            with suppress(FileNotFoundError):
+                problem = problem_of(path.stat(), self.path.absolute().parent)
+                if problem is not None:
+                    raise self._wrong_file(path, problem)
+
     def _open(self) -> sqlite3.Connection:
+        if self._is_own:
+            self._check_owner()
         uri = f"{self.path.absolute().as_uri()}?mode=rw"
         try:
             connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS)

@@ -65,6 +65,16 @@ def test_only_the_owner_can_read_the_file(quarantine: Quarantine) -> None:
     assert [path.name for path in quarantine.path.parent.iterdir()] == ["aside.db"]
 
 
+def test_file_that_somebody_else_may_have_prepared_is_not_used(quarantine: Quarantine) -> None:
+    """In a directory that several users can write to, it would show them the events."""
+    quarantine.path.touch()
+    quarantine.path.chmod(0o666)
+
+    for use in (quarantine.check, lambda: quarantine.put(RECORD)):
+        with pytest.raises(QuarantineError, match="others may write to it"):
+            use()
+
+
 def test_event_that_is_put_twice_is_kept_once(quarantine: Quarantine) -> None:
     """It is recognized by its unique id."""
     quarantine.put(RECORD)

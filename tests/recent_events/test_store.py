@@ -151,6 +151,19 @@ def test_file_of_another_program_is_never_written(store: RecentEventStore) -> No
     assert store.path.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["recent.db", "recent.db-journal"])
+def test_file_that_somebody_else_may_have_prepared_is_not_used(store: RecentEventStore, name: str) -> None:
+    """Nor a journal, which SQLite would write into the file. Somebody would read, or choose, what people see on the page."""
+    put(store, EVENT)
+    planted = store.path.with_name(name)
+    planted.touch()
+    planted.chmod(0o666)
+
+    for use in (store.check, lambda: put(store, EVENT), store.find):
+        with pytest.raises(FileFormatError, match=f"{name} .*others may write to it"):
+            use()
+
+
 def test_directory_must_exist(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match="does not exist"):
         RecentEventStore(tmp_path / "missing" / "recent.db").check()

@@ -25,14 +25,12 @@ from heliograph.delivery.trust import check_file
 from heliograph.errors import OutboxError
 from heliograph.otlp import decode_attributes, decode_value
 from heliograph.semconv import LOG_RECORD_UID
-from heliograph.sqlite_file import SqliteFile
+from heliograph.sqlite_file import COMPANIONS, SqliteFile
 from heliograph.values.text import to_json
 
 APPLICATION_ID: Final = 0x48454C44
 """The mark of a file of dead letters: SQLite's ``application_id``, the letters "HELD"."""
 
-# A journal that somebody else has prepared would be written into the file by SQLite.
-_COMPANIONS: Final = ("-journal", "-wal", "-shm")
 _TABLE: Final = "dead_letters"
 # The columns `uid` to `attributes` are for people, and repeat what is in `record`. The blobs are the bytes of the journal:
 # with them a dead letter is put back exactly as it was.
@@ -162,7 +160,7 @@ class DeadLetters:
     @contextmanager
     def _outbox_errors(self) -> Iterator[None]:
         try:
-            for suffix in ("", *_COMPANIONS):
+            for suffix in ("", *COMPANIONS):
                 with suppress(FileNotFoundError):
                     check_file(Path(f"{self._path}{suffix}"), self._path.parent)
             yield

@@ -29,6 +29,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from heliograph.runtime.ownership import problem_of
+
 _OPEN_SAFELY: Final = (
     getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_CLOEXEC", 0)
@@ -192,9 +194,6 @@ def _check_regular(path: Path, directory: Path, found: os.stat_result) -> None:
 
 
 def _check_owner(path: Path, directory: Path, found: os.stat_result) -> None:
-    user = os.geteuid()
-    owners = {user} if user else {user, directory.stat().st_uid}
-    if found.st_uid not in owners:
-        raise UntrustedEntryError(path, f"it belongs to the user {found.st_uid}")
-    if found.st_mode & stat.S_IWOTH:
-        raise UntrustedEntryError(path, "others may write to it")
+    problem = problem_of(found, directory)
+    if problem is not None:
+        raise UntrustedEntryError(path, problem)

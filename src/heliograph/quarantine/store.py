@@ -93,6 +93,7 @@ class Quarantine:
             tables=_TABLES,
             wrong_file=QuarantineError,
             max_bytes=MAX_BYTES,
+            is_own=True,
         )
 
     def check(self) -> None:

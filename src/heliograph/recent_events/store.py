@@ -99,7 +99,12 @@ class RecentEventStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = SqliteFile(
-            path, application_id=APPLICATION_ID, tables=_TABLES, wrong_file=_wrong_file, max_bytes=MAX_BYTES
+            path,
+            application_id=APPLICATION_ID,
+            tables=_TABLES,
+            wrong_file=_wrong_file,
+            max_bytes=MAX_BYTES,
+            is_own=True,
         )
 
     def check(self) -> None:

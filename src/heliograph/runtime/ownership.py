@@ -1,0 +1,27 @@
+"""Judge if somebody else may have prepared a file or a folder, in a directory that several users can write to."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+
+def problem_of(found: os.stat_result, directory: Path) -> str | None:
+    """Return the reason for which a file or a folder is not to be trusted, as a clause with the subject "it", or `None`.
+
+    It has to belong to the user of this process, and others must not be able to write to it. For the superuser it may also belong
+    to the owner of the directory. On systems without such users (Windows), everything is trusted.
+
+    Args:
+        found: Its owner and mode.
+        directory: The directory that was chosen for it.
+    """
+    if not hasattr(os, "geteuid"):
+        return None  # pragma: no cover — the tests run on systems that have it
+    user = os.geteuid()
+    if found.st_uid != user and (user or found.st_uid != directory.stat().st_uid):
+        return f"it belongs to the user {found.st_uid}"
+    if found.st_mode & stat.S_IWOTH:
+        return "others may write to it"
+    return None
