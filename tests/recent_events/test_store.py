@@ -153,7 +153,7 @@ def test_file_of_another_program_is_never_written(store: RecentEventStore) -> No
 
 @pytest.mark.parametrize("name", ["recent.db", "recent.db-journal"])
 def test_file_that_somebody_else_may_have_prepared_is_not_used(store: RecentEventStore, name: str) -> None:
-    """Nor a journal, which SQLite would write into the file. Somebody would read, or choose, what people see on the page."""
+    """SQLite would write a prepared journal into the file. Somebody would read, or choose, what people see on the page."""
     put(store, EVENT)
     planted = store.path.with_name(name)
     planted.touch()

@@ -10,7 +10,7 @@ The order of events in a Datasette process:
    registered events. All problems are reported in one `StartupError`, which ends the process.
 3. **Requests.** `asgi_wrapper` wraps each request, so that its actor is the ambient one. `actor_from_request` runs when
    Datasette determines the actor. `register_token_handler` runs for each token operation, `track_event` for each event.
-4. **Shutdown.** `shutdown` flushes when the server stops. A command such as ``datasette --get`` does not call that hook. For it,
+4. **Shutdown.** `shutdown` flushes, and writes recent events, when the server stops. A command such as ``datasette --get`` does not call that hook. For it,
    and for telemetry emitted after `shutdown`, the providers are flushed and shut down when the interpreter exits. Both together
    take no longer than the setting ``flush_timeout_millis``.
 
@@ -151,13 +151,13 @@ def actor_from_request(request: Request) -> None:
 
 @hookimpl
 def register_actions() -> Sequence[Action]:
-    """Return the permissions of the page ``/-/heliograph``."""
+    """Return the permissions of the pages."""
     return views.ACTIONS
 
 
 @hookimpl
 def register_routes() -> Sequence[tuple[str, views.View]]:
-    """Return the routes of the page ``/-/heliograph``."""
+    """Return the routes of the pages."""
     return views.ROUTES
 
 
@@ -169,7 +169,7 @@ def menu_links(datasette: Datasette, actor: dict[str, Any] | None) -> Awaitable[
 
 @hookimpl
 def prepare_jinja2_environment(env: Environment) -> None:
-    """Let Datasette find the template of the page."""
+    """Let Datasette find the templates of the pages."""
     env.loader = views.with_templates(env.loader)
 
 

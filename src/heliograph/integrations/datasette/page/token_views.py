@@ -4,7 +4,7 @@ An actor manages their own tokens. With the permission `heliograph-manage-all-to
 of everybody. Nobody creates or rotates a token of somebody else: whoever reads its new secret could act in that person's name.
 
 A request that was itself made with a token may list tokens and revoke them, and nothing else: somebody who finds a token must not be
-able to make another one of it that outlives the first.
+able to create another one with it, which outlives the first.
 
 A new token is in the response to the form, this once. Only its hash is kept.
 """
@@ -142,7 +142,7 @@ async def _manager(datasette: Datasette, request: Request) -> Manager:
 
 
 def _has_bearer(request: Request) -> bool:
-    """Return True if a token was sent with a request. The actor does not show it, if a plugin verifies the token."""
+    """Return True if a request has a bearer token. An actor that a plugin's handler returns may not show it."""
     header: str = request.headers.get("authorization") or ""
     return header.lower().startswith("bearer")
 

@@ -1,6 +1,6 @@
 """The routes of the page, their permissions, and the form that requeues dead letters.
 
-Both permissions are denied by default, as those of all actions without a default are. Datasette protects forms against other sites.
+The permissions are denied by default, as those of all actions without a default are. Datasette protects forms against other sites.
 
 Threads: a view runs in Datasette's event loop, and reads or changes files in another thread.
 """
