@@ -11,10 +11,11 @@ from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 
-from delivery.outboxes import logging_to, outbox_with_every_outcome
+from delivery.outboxes import logging_to, outbox_with_every_outcome, wait_for
 from delivery.servers import serving
 from heliograph.delivery.self_observation import SelfObservation
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
+from heliograph.delivery.transport.verdict import Verdict
 from heliograph.semconv import OUTBOX_REJECTED
 from recorder import Telemetry
 
@@ -124,3 +125,45 @@ def test_metrics_are_absent_unless_the_environment_asks_for_them(
         emit("a")
         assert emit.processor.force_flush(60_000)
         assert list(points(telemetry)) == []
+
+
+def durations(telemetry: Telemetry) -> dict[str | None, int]:
+    """Return the number of requests whose time was recorded, by the type of their error."""
+    metric = telemetry.metrics()["otel.sdk.exporter.operation.duration"]
+    assert metric.unit == "s"
+    found: dict[str | None, int] = {}
+    for point in metric.data.data_points:
+        attributes = dict(point.attributes or {})
+        error = attributes.pop("error.type", None)
+        assert attributes.keys() == {"otel.component.type", "otel.component.name", "server.address", "server.port"}
+        assert point.sum > 0  # type: ignore[union-attr]
+        found[error and str(error)] = point.count  # type: ignore[union-attr]
+    return found
+
+
+def test_the_time_of_each_request_is_recorded(tmp_path: Path, telemetry: Telemetry) -> None:
+    """With the cause, if the server did not accept all of it. The conventions call a partial success `rejected`."""
+    with outbox_with_every_outcome(tmp_path, telemetry.meter_provider):
+        counted = durations(telemetry)
+
+    assert counted.keys() == {None, "rejected", "too_large", "unavailable"}
+
+
+def test_the_time_of_a_request_that_cannot_be_made_is_recorded(tmp_path: Path, telemetry: Telemetry) -> None:
+    """A transport that raises has a defect, which counts as `internal`."""
+
+    class Broken:
+        usual_limit_bytes = 2**20
+
+        def send(self, body: bytes, timeout_seconds: float) -> Verdict:
+            raise ValueError("defect")
+
+        def close(self) -> None:
+            pass
+
+    with logging_to(
+        tmp_path, "http://127.0.0.1:4318", transport=Broken(), meter_provider=telemetry.meter_provider
+    ) as emit:
+        emit("a")
+        wait_for(lambda: "otel.sdk.exporter.operation.duration" in telemetry.metrics())
+        assert durations(telemetry).keys() == {"internal"}

@@ -39,13 +39,15 @@ SELF_OBSERVATION = (
     "sum(otel_sdk_processor_log_queue_size{%s})",
     "sum(otel_sdk_exporter_log_inflight{%s})",
     "sum by (error_type) (rate(otel_sdk_processor_log_processed_total{%s}[1m]))",
+    "histogram_quantile(0.95, sum by (le) (rate(otel_sdk_exporter_operation_duration_seconds_bucket"
+    '{%s, otel_component_type="otlp_http_log_exporter"}[1m])))',
     'otel_sdk_processor_log_processed_total{%s, error_type="queue_full"}',
     'otel_sdk_exporter_log_exported_total{%s, error_type!=""}',
 )
 """Queries on the SDK's metrics of its log pipeline, by the names and attributes of the semantic conventions.
 
-The first four are in the dashboard "OpenTelemetry SDK" of the GitHub repository cznewt/observ-viz, and the fifth is its query on spans, for
-log records.
+The first four are in the dashboard "OpenTelemetry SDK" of the GitHub repository cznewt/observ-viz, and the next two are its queries on spans
+and on all exporters, for log records.
 """
 README = (CONFIG / "README.md").read_text()
 

@@ -11,15 +11,15 @@ child. Both are `RLock`s, since the handler of a signal may emit, or shut a proc
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final, Protocol, TypeAlias
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-from heliograph.delivery.transport.verdict import DEAD_REASONS, RETRY_REASONS, Reason
+from heliograph.delivery.transport.verdict import DEAD_REASONS, RETRY_REASONS, Reason, Verdict
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.semconv import (
     OUTBOX_ACCEPTED,
@@ -66,6 +66,9 @@ class CountObserver(Protocol):
     def in_flight(self, change: int) -> None:
         """Report that so many more records are in flight, or fewer."""
 
+    def ended(self, seconds: float, verdict: Verdict | None) -> None:
+        """Report the time that a request took, and its verdict; `None` if it could not be made."""
+
 
 class OutboxCounters:
     """Counts records, or requests, by metric and reason. Any thread may count and read.
@@ -87,17 +90,19 @@ class OutboxCounters:
             if self._observer is not None:
                 self._observer.counted(metric, count, reason)
 
-    @contextmanager
-    def in_flight(self, count: int) -> Iterator[None]:
-        """Report so many records as in flight during the block."""
+    def request(self, count: int, send: Callable[[], Verdict]) -> Verdict:
+        """Send a request with so many records, and report it to the observer."""
         if self._observer is None:
-            yield
-            return
+            return send()
+        verdict = None
         self._observer.in_flight(count)
+        start = time.perf_counter()
         try:
-            yield
+            verdict = send()
         finally:
             self._observer.in_flight(-count)
+            self._observer.ended(time.perf_counter() - start, verdict)
+        return verdict
 
     def set_total(self, metric: MetricName, count: int) -> None:
         """Set a counter without reasons to a number that is counted elsewhere."""

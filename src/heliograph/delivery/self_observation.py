@@ -1,7 +1,7 @@
 """The metrics that OpenTelemetry's SDK has of its own log processors and exporters, for an outbox.
 
 They exist only if ``OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED`` is ``true``, as in the SDK, and are named by the semantic
-conventions (``otel.sdk.processor.log.*`` and ``otel.sdk.exporter.log.*``). So a dashboard that is made for the SDK also
+conventions (``otel.sdk.processor.log.*`` and ``otel.sdk.exporter.*``). So a dashboard that is made for the SDK also
 works for a program whose log records go through an outbox. `heliograph.delivery.metrics` has more details.
 
 Instruments of the same kinds as the SDK's are created on the meter that the SDK uses, because a program may have both.
@@ -27,6 +27,7 @@ from opentelemetry.semconv._incubating.metrics.otel_metrics import (
     OTEL_SDK_PROCESSOR_LOG_QUEUE_SIZE,
     create_otel_sdk_exporter_log_exported,
     create_otel_sdk_exporter_log_inflight,
+    create_otel_sdk_exporter_operation_duration,
     create_otel_sdk_processor_log_processed,
 )
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
@@ -34,13 +35,16 @@ from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, S
 from heliograph.delivery.metrics import SHUT_DOWN
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 from heliograph.delivery.transport.endpoint import port_of, scheme_of
-from heliograph.delivery.transport.verdict import Reason
+from heliograph.delivery.transport.verdict import Reason, Verdict
 from heliograph.semconv import ERROR_TYPE, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED, MetricName
 
 VARIABLE: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 METER: Final = "opentelemetry-sdk"
 PROCESSOR_TYPE: Final = "heliograph.delivery.processor.OutboxLogRecordProcessor"
 """The type of a component without a value in the semantic conventions is the name of its class."""
+
+REJECTED: Final = "rejected"
+"""The error type of a partial success, by the conventions."""
 
 _EXPORTER_TYPES: Final = {
     OtlpProtocol.HTTP: OtelComponentTypeValues.OTLP_HTTP_LOG_EXPORTER.value,
@@ -74,6 +78,7 @@ class SelfObservation:
         self._processed = create_otel_sdk_processor_log_processed(meter)
         self._exported = create_otel_sdk_exporter_log_exported(meter)
         self._in_flight = create_otel_sdk_exporter_log_inflight(meter)
+        self._duration = create_otel_sdk_exporter_operation_duration(meter)
         meter.create_observable_up_down_counter(
             OTEL_SDK_PROCESSOR_LOG_QUEUE_SIZE,
             [self._observe_depth],
@@ -89,7 +94,7 @@ class SelfObservation:
             self._finish(count, {ERROR_TYPE: reason})
         elif metric == OUTBOX_REJECTED:
             if reason == Reason.PARTIAL_SUCCESS.value:
-                self._finish(count, {ERROR_TYPE: "rejected"})  # the conventions' value for a partial success
+                self._finish(count, {ERROR_TYPE: REJECTED})
             else:
                 error = "already_shutdown" if reason == SHUT_DOWN else "queue_full"
                 self._processed.add(count, {**self._processor, ERROR_TYPE: error})
@@ -103,8 +108,23 @@ class SelfObservation:
         """Add to the number of records in the request that is being sent."""
         self._in_flight.add(change, self._exporter)
 
+    def ended(self, seconds: float, verdict: Verdict | None) -> None:
+        """Record the time that a request took. A request that is sent again later is one of its own: records may be added to it."""
+        reason = Reason.INTERNAL if verdict is None else verdict.reason
+        self._duration.record(seconds, {**self._exporter, **_error_of(reason)})
+
     def _observe_depth(self, _: CallbackOptions) -> Iterable[Observation]:
         return [Observation(self._depth(), self._processor)]
+
+
+def _error_of(reason: Reason) -> dict[str, str]:
+    match reason:
+        case Reason.ACCEPTED:
+            return {}
+        case Reason.PARTIAL_SUCCESS:
+            return {ERROR_TYPE: REJECTED}
+        case _:
+            return {ERROR_TYPE: reason.value}
 
 
 def _component(kind: str, number: int) -> dict[str, str | int]:

@@ -249,8 +249,8 @@ class Sender:
         """Send records in one request, and return the verdict. An exception counts as a refusal."""
         self._refusals.note_request()
         try:
-            with self.counts.in_flight(len(entries)):
-                return self._transport.send(to_request(this.header, entries), self._timeout_seconds)
+            request = to_request(this.header, entries)
+            return self.counts.request(len(entries), lambda: self._transport.send(request, self._timeout_seconds))
         except Exception as error:
             # A defect, for this record or for all. Like a refusal: one record must not stop all that wait behind it.
             self._log.log(type(error).__name__, "A request could not be made.", error=error)
