@@ -11,7 +11,7 @@ from heliograph.cli import tail_printer
 from heliograph.cli.tail_filter import ArrivalFilter
 from heliograph.cli.tail_printer import LinePrinter
 from heliograph.receiver.arrivals import Arrival
-from receiver.requests import log_request
+from receiver.requests import log_request, span_request
 
 
 class SlowLines:
@@ -61,6 +61,34 @@ def test_large_request_is_printed_if_nothing_waits(
     printer.close()
 
     assert capfd.readouterr().out == "app.one\napp.two\n"
+
+
+def test_log_record_is_printed_instead_of_its_span_event(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The line has the body, whichever arrives first; an event without a log record has a line, too, after a moment or at the end."""
+    monkeypatch.setattr(tail_printer, "HOLD_SECONDS", 600)
+    printer = LinePrinter(ArrivalFilter(), lambda arrival: f"{arrival.name} {arrival.body}")
+    printer.show(span_request("GET /", "app.both", uid="u1"))
+    printer.show(span_request("GET /", "app.alone", uid="u2"))
+    printer.show(log_request("app.both", body="ada was here", log__record__uid="u1"))
+    printer.close()
+
+    assert sorted(capfd.readouterr().out.splitlines()) == ["app.alone ", "app.both ada was here"]
+    assert printer.shown == 2
+
+
+@pytest.mark.parametrize(("limit", "value"), [("HOLD_SECONDS", 0.01), ("MAX_HELD", 0)])
+def test_span_event_is_held_back_for_a_moment(limit: str, value: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its line is printed while the command runs, when the time is over, or when too many are held back."""
+    monkeypatch.setattr(tail_printer, "HOLD_SECONDS", 600)
+    monkeypatch.setattr(tail_printer, limit, value)
+    printed = threading.Event()
+    printer = LinePrinter(ArrivalFilter(), lambda arrival: printed.set() or arrival.name)
+    printer.show(span_request("GET /", "app.alone", uid="u1"))
+
+    assert printed.wait(60)
+    printer.close()
 
 
 def test_terminal_that_hangs_does_not_keep_the_command(slow: SlowLines, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,7 @@ def test_backend_that_drops_the_name_of_the_event(stack: dict[str, str], victori
 
     assert backends_of(report) == [("victorialogs", "H041")]
     assert "victorialogs stored it without the name heliograph.doctor.test" in "\n".join(report.lines())
+    assert f"  victorialogs at {victorialogs.url}: STORED WITHOUT THE NAME OF THE EVENT, H041" in report.lines()
     assert not report.is_well
 
 

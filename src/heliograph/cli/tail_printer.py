@@ -2,12 +2,17 @@
 
 Threads: those of the receiver call `LinePrinter.show`, which never waits: if too many records wait to be printed, a request is
 counted instead. `heliograph-printer` decodes and prints. `_changed` guards `_waiting`, `_bytes`, `not_shown` and `_is_closed`.
+
+A span event has no body, and the log record of the same event may be on its way: a program that ends flushes its spans first. So the
+line of a span event is held back for a moment, and not printed if the log record arrives meanwhile.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from heliograph.cli.tail_filter import ArrivalFilter
@@ -18,6 +23,10 @@ from heliograph.values.text import counted
 
 MAX_WAITING_BYTES: Final = 4 * 1024 * 1024
 """The size of the requests that wait to be printed. A larger request is printed if nothing waits."""
+HOLD_SECONDS: Final = 1.0
+"""The time for which the line of a span event is held back."""
+MAX_HELD: Final = 10_000
+"""The number of lines that are held back at the same time."""
 CLOSE_SECONDS: Final = 5
 """The time for which a terminal is waited for at the end."""
 
@@ -44,6 +53,7 @@ class LinePrinter:
         self._line = line
         self._on_end = on_end
         self._first = FirstArrivals()
+        self._held: deque[tuple[float, Arrival]] = deque()  # with the times until which they are held back
         self._waiting: list[OtlpRequest] = []
         self._bytes = 0
         self._reported = 0
@@ -72,26 +82,38 @@ class LinePrinter:
 
     def _run(self) -> None:
         try:
-            while requests := self._take():
-                self._print(requests)
+            while (requests := self._take()) is not None:
+                self._print(self._due(requests))
                 self._report_not_shown()
         except OSError:  # the reader of our output has ended, such as `head`
             self._on_end()
 
-    def _take(self) -> list[OtlpRequest]:
-        """Wait for requests, and return all that wait; none at the end."""
+    def _take(self) -> list[OtlpRequest] | None:
+        """Wait for requests, or until a line was held back long enough. Return the requests that wait; `None` at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._is_closed)
+            timeout = max(0.0, self._held[0][0] - time.monotonic()) if self._held else None
+            self._changed.wait_for(lambda: self._waiting or self._is_closed, timeout)
+            if self._is_closed and not self._waiting and not self._held:
+                return None
             requests, self._waiting, self._bytes = self._waiting, [], 0
             return requests
 
-    def _print(self, requests: list[OtlpRequest]) -> None:
-        lines = [
-            self._line(each)
-            for request in requests
-            for each in arrivals(request)
-            if self._permits.permits(each) and self._first.is_first(each)
-        ]
+    def _due(self, requests: Iterable[OtlpRequest]) -> Iterator[Arrival]:
+        """Yield what is to be printed now: of the requests, and of what was held back."""
+        now = time.monotonic()
+        for request in requests:
+            for each in filter(self._permits.permits, arrivals(request)):
+                if each.is_event and each.identity and not each.body:
+                    self._held.append((now + HOLD_SECONDS, each))
+                else:
+                    yield each
+        with self._changed:
+            is_closed = self._is_closed
+        while self._held and (is_closed or self._held[0][0] <= now or len(self._held) > MAX_HELD):
+            yield self._held.popleft()[1]
+
+    def _print(self, due: Iterable[Arrival]) -> None:
+        lines = [self._line(each) for each in due if self._first.is_first(each)]
         if lines:
             echo_styled(lines)
             self.shown += len(lines)

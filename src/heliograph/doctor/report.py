@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from heliograph.delivery.transport.endpoint import shown_endpoint
+from heliograph.doctor import findings
 from heliograph.doctor.arrival import Arrival
 from heliograph.doctor.effective import Setting
 from heliograph.doctor.findings import Finding
@@ -129,7 +130,17 @@ def _outcome(test: Test) -> str:
 
 
 def _stored(arrival: Arrival) -> str:
-    return "stored" if arrival.finding is None else f"NOT AS IT WAS SENT, {arrival.finding.kind.id}"
+    if arrival.finding is None:
+        return "stored"
+    return f"{_NOT_AS_SENT[arrival.finding.kind]}, {arrival.finding.kind.id}"
+
+
+_NOT_AS_SENT: Final = {
+    findings.NOT_STORED: "NOT STORED",
+    findings.NAME_DROPPED: "STORED WITHOUT THE NAME OF THE EVENT",
+    findings.NO_QUERY_API: "NOT KNOWN",
+}
+"""The answers of backends that are problems, as words of the report."""
 
 
 def _finding_lines(finding: Finding) -> Iterator[str]:
