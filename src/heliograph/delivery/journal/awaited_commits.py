@@ -14,16 +14,18 @@ The child of a fork begins with a new object: no event loop goes on there.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import threading
 from collections import defaultdict, deque
 from collections.abc import Awaitable
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from heliograph.delivery.journal.group_commit import GroupCommit, NotSyncedError
 from heliograph.runtime.bell import Bell
+
+if TYPE_CHECKING:
+    import asyncio
 
 _WOKEN_TASKS: Final = 10
 """The tasks that are woken in one turn of an event loop."""
@@ -55,7 +57,9 @@ class AwaitedCommits:
 
         The caller's loop is running. To cancel one wait affects neither the commit nor other waits.
         """
-        loop = asyncio.get_running_loop()
+        from asyncio import get_running_loop  # its caller has imported it
+
+        loop = get_running_loop()
         future: asyncio.Future[NotSyncedError | None] = loop.create_future()
         self._waiting.append(_Awaited(sequence, loop, future))  # first: the thread ends only after it has looked again
         if self._has_thread():
@@ -103,12 +107,12 @@ class AwaitedCommits:
             while True:
                 taken.append(self._waiting.popleft())
         unknown = self._wait_for(max((each.sequence for each in taken), default=0))
-        outcomes = defaultdict[asyncio.AbstractEventLoop, list[tuple[_Awaited, NotSyncedError | None]]](list)
+        outcomes: dict[asyncio.AbstractEventLoop, deque[tuple[_Awaited, NotSyncedError | None]]] = defaultdict(deque)
         for each in taken:
             outcomes[each.loop].append((each, unknown or self._commits.failure_of(each.sequence)))
         for loop, ended in outcomes.items():
             with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(_end, loop, deque(ended))
+                loop.call_soon_threadsafe(_end, loop, ended)
 
     def _wait_for(self, sequence: int) -> NotSyncedError | None:
         """Wait for a commit. Return an error if it is not known what became of it."""
