@@ -43,6 +43,7 @@ interface PrometheusQuery {
   instant: boolean;
   exemplar?: boolean;
   format?: "time_series" | "table" | "heatmap";
+  interval?: string;
 }
 
 interface VictoriaLogsQuery {

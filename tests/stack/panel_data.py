@@ -49,7 +49,8 @@ class Shown:
                 raise ValueError(f"{query.source} is not run here")
 
     def _of_prometheus(self, target: Mapping[str, Any]) -> list[object]:
-        asked = {"query": replaced(target["expr"], self.variables)}
+        interval = {"__interval": target["interval"]} if "interval" in target else {}
+        asked = {"query": replaced(target["expr"], {**self.variables, **interval})}
         url = f"{self.node.prometheus.url}/api/v1"
         if target["instant"]:
             return _values(get_json(f"{url}/query", asked))

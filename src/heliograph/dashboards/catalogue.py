@@ -81,7 +81,7 @@ def _overview(names: Sequence[str], store: EventStore) -> Line:
 def _strangers(names: Sequence[str], store: EventStore) -> Line:
     where: Conditions = (IsNoneOf(field=EVENT_NAME_FIELD, values=tuple(sorted({*names, *OWN_EVENTS}))),)
     kind, event = promql.label(VIOLATION_KIND), promql.label(EVENT_NAME)
-    wrong = promql.increase(promql.of_services(promql.counter(VIOLATIONS)), promql.RATE_WINDOW, kind, event)
+    violations = promql.of_services(promql.counter(VIOLATIONS))
     return (
         panels.ranking(
             "Events that are not in this catalogue",
@@ -92,7 +92,7 @@ def _strangers(names: Sequence[str], store: EventStore) -> Line:
         panels.graph(
             "Events that violate their schema",
             f"By kind and event. Such an event has the attribute {EVENT_VIOLATIONS} with the paths of the wrong fields.",
-            [promql.over_time(wrong, promql.legend(kind, event))],
+            [promql.counts(violations, promql.legend(kind, event), kind, event)],
             are_counts=True,
         ),
     )

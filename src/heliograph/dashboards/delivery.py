@@ -13,7 +13,7 @@ from heliograph.dashboards import panels, promql, variables
 from heliograph.dashboards.backends import Backends
 from heliograph.dashboards.data_sources import DataSource, Query
 from heliograph.dashboards.layout import Section, dashboard_json
-from heliograph.dashboards.promql import RATE_WINDOW, SERVICE, WHOLE_RANGE
+from heliograph.dashboards.promql import SERVICE, WHOLE_RANGE
 from heliograph.semconv import (
     OUTBOX_ACCEPTED,
     OUTBOX_DAMAGED,
@@ -98,6 +98,7 @@ def _lost(title: str, metric: MetricName, description: str) -> Panel:
         title,
         description,
         [promql.now(promql.increase(selector, WHOLE_RANGE), title.lower())],
+        is_count=True,
         thresholds=panels.limits(1),
         nothing=_NO_OUTBOX,
     )
@@ -118,7 +119,7 @@ def _flow() -> Panel:
         "Events accepted and delivered",
         "Records that the outboxes accepted, and that a server accepted from them. Where the first is above the second, records wait.",
         [
-            promql.over_time(promql.increase(promql.of_services(promql.counter(metric)), RATE_WINDOW), legend)
+            promql.counts(promql.of_services(promql.counter(metric)), legend)
             for metric, legend in ((OUTBOX_ACCEPTED, "accepted by the outbox"), (OUTBOX_DELIVERED, "delivered"))
         ],
         nothing=_NO_OUTBOX,
@@ -179,7 +180,7 @@ def _losses() -> tuple[Panel, ...]:
         panels.graph(
             "Damaged records",
             "Records of the outbox that cannot be read. `heliograph outbox status` names the files.",
-            [promql.over_time(_increase_of(OUTBOX_DAMAGED, SERVICE), promql.legend(SERVICE))],
+            [_counts_of(OUTBOX_DAMAGED, SERVICE)],
             are_counts=True,
             nothing=_NO_OUTBOX,
         ),
@@ -190,14 +191,14 @@ def _by_reason(title: str, metric: MetricName, description: str) -> Panel:
     return panels.graph(
         title,
         description,
-        [promql.over_time(_increase_of(metric, _REASON), promql.legend(_REASON))],
+        [_counts_of(metric, _REASON)],
         are_counts=True,
         nothing=_NO_OUTBOX,
     )
 
 
-def _increase_of(metric: MetricName, by: str) -> str:
-    return promql.increase(promql.of_services(promql.counter(metric)), RATE_WINDOW, by)
+def _counts_of(metric: MetricName, by: str) -> Query:
+    return promql.counts(promql.of_services(promql.counter(metric)), promql.legend(by), by)
 
 
 def _collector_flow() -> tuple[Panel, ...]:
@@ -226,10 +227,7 @@ def _collector_flow() -> tuple[Panel, ...]:
 
 
 def _of_each_signal(series: str) -> list[Query]:
-    return [
-        promql.over_time(promql.increase(series.format(plural), RATE_WINDOW), signal)
-        for signal, plural in _SIGNALS.items()
-    ]
+    return [promql.counts(series.format(plural), signal) for signal, plural in _SIGNALS.items()]
 
 
 def _collector_state() -> tuple[Panel, ...]:
@@ -262,9 +260,8 @@ def _collector_state() -> tuple[Panel, ...]:
 
 def _failures_of_exporters() -> list[Query]:
     return [
-        promql.over_time(
-            promql.increase(f"otelcol_exporter_{verb}_failed_{plural}_total", RATE_WINDOW, "exporter"),
-            f"{promql.legend('exporter')}: {meaning}",
+        promql.counts(
+            f"otelcol_exporter_{verb}_failed_{plural}_total", f"{promql.legend('exporter')}: {meaning}", "exporter"
         )
         for verb, meaning in (("send", "rejected"), ("enqueue", "queue full"))
         for plural in _SIGNALS.values()

@@ -162,4 +162,4 @@ def _problems() -> tuple[Panel, ...]:
 def _failures(metric: MetricName, *attributes: AttributeName) -> Query:
     labels = [promql.label(attribute) for attribute in attributes]
     selector = promql.of_services(promql.counter(metric))
-    return promql.over_time(promql.increase(selector, promql.RATE_WINDOW, *labels), promql.legend(*labels))
+    return promql.counts(selector, promql.legend(*labels), *labels)

@@ -82,12 +82,15 @@ def number(
     queries: Queries,
     *,
     unit: str = COUNT,
+    is_count: bool = False,
     thresholds: ThresholdsConfig | None = None,
     nothing: str = "0",
 ) -> Panel:
     """Return a panel with one number."""
     panel = stat.Panel()
     panel.unit(unit)
+    if is_count:
+        panel.decimals(0)  # PromQL estimates increases, which are then no whole numbers
     panel.no_value(nothing)
     panel.thresholds(thresholds or _neutral())
     panel.reduce_options(_last_value())
@@ -112,6 +115,7 @@ def graph(
     panel.no_value(nothing)
     panel.axis_soft_min(0)
     if are_counts:
+        panel.decimals(0)
         panel.draw_style(GraphDrawStyle.BARS)
         panel.fill_opacity(80)
         stacking = common.StackingConfig()
@@ -141,6 +145,7 @@ def ranking(
     """Return a list of values with a bar for each, the most frequent one first. A click on a value follows the link."""
     panel = bargauge.Panel()
     panel.unit(COUNT)
+    panel.decimals(0)
     panel.no_value(nothing)
     panel.min(0)
     panel.thresholds(_neutral())
@@ -156,6 +161,7 @@ def shares(title: str, description: str, queries: Queries) -> Panel:
     """Return a ring with the share of each value."""
     panel = piechart.Panel()
     panel.unit(COUNT)
+    panel.decimals(0)
     panel.no_value(NOTHING)
     panel.with_transformation(_without_columns(_NO_VALUES))
     panel.pie_type(PieChartType.DONUT)

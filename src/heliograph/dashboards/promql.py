@@ -19,6 +19,12 @@ SERVICE: Final = "service_name"
 RATE_WINDOW: Final = "$__rate_interval"
 """Grafana's variable for the time that one point of a graph looks back."""
 
+_EACH_INTERVAL: Final = "$__interval"
+"""Grafana's variable for the time between two points of a graph."""
+
+_LEAST_INTERVAL: Final = "4m"
+"""The least time between two points of a graph of counts. Services export metrics once a minute, and an increase needs several values."""
+
 WHOLE_RANGE: Final = "$__range"
 """Grafana's variable for the time that the dashboard shows."""
 
@@ -104,6 +110,13 @@ def over_time(expr: str, named: str, *, exemplars: bool = False) -> PrometheusQu
         editor_mode=QueryEditorMode.CODE,
         datasource=DataSource.PROMETHEUS.ref,
     )
+
+
+def counts(selector: str, named: str, *by: str) -> PrometheusQuery:
+    """Return a query for a graph of the increase of counters in each interval. No interval overlaps with the next one."""
+    query = over_time(increase(selector, _EACH_INTERVAL, *by), named)
+    query.interval = _LEAST_INTERVAL
+    return query
 
 
 def now(expr: str, named: str) -> PrometheusQuery:

@@ -82,6 +82,7 @@ def _numbers() -> tuple[Panel, ...]:
             "Verifications",
             "The number of tokens that were verified in this time, with any result.",
             [promql.now(promql.increase(everything, WHOLE_RANGE), "verifications")],
+            is_count=True,
         ),
         panels.number(
             "Share of rejected tokens",
@@ -96,12 +97,14 @@ def _numbers() -> tuple[Panel, ...]:
             "Verifications whose token handler raised an exception, so that a valid token may have been rejected. Look at the traces with the "
             "result `error`, and at the log of the service.",
             [promql.now(promql.increase(failed, WHOLE_RANGE), "failed")],
+            is_count=True,
             thresholds=panels.limits(1),
         ),
         panels.number(
             "Tokens created",
             "Operations that created a token.",
             [promql.now(promql.increase(created, WHOLE_RANGE), "created")],
+            is_count=True,
         ),
     )
 
@@ -115,7 +118,7 @@ def _verifications() -> tuple[Panel, ...]:
             "Verifications by result",
             "`invalid` and `unrecognized`: somebody guesses, or a client has a token of another system. `expired` and `revoked`: a client "
             "needs a new token. `error`: a token handler failed.",
-            [promql.over_time(promql.increase(everything, RATE_WINDOW, _RESULT), promql.legend(_RESULT))],
+            [promql.counts(everything, promql.legend(_RESULT), _RESULT)],
             are_counts=True,
         ),
         panels.shares(
