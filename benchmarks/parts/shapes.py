@@ -357,7 +357,7 @@ SHAPES: Final[Mapping[str, Mapping[str, Shape]]] = {
     },
     "URLs and DSNs": {
         "urllib.parse": Shape(Any, urllib.parse.urlsplit("https://me:secret@example.com/x?a=1")),
-        "pydantic": Shape(pydantic.AnyUrl, pydantic.AnyUrl("https://me:secret@example.com/x"), "https://x", 3),
+        "AnyUrl": Shape(pydantic.AnyUrl, pydantic.AnyUrl("https://me:secret@example.com/x"), "https://x", 3),
     },
     "pydantic's secrets": {
         "SecretStr": Shape(pydantic.SecretStr, pydantic.SecretStr("secret"), "secret", 3),
@@ -367,7 +367,7 @@ SHAPES: Final[Mapping[str, Mapping[str, Shape]]] = {
         "int64 in an int": Shape(int, np.int64(3), Count(3), "x"),
         "float64 in a float": Shape(float, np.float64(1.5), 2, "x"),
     },
-    "numpy arrays": {"array": Shape(Any, np.array([1, 2, 3])), "Series": Shape(Any, pd.Series([1, 2]))},
+    "numpy arrays": {"numpy.array": Shape(Any, np.array([1, 2, 3])), "Series": Shape(Any, pd.Series([1, 2]))},
     "pandas `DataFrame`": {"DataFrame": Shape(Any, pd.DataFrame({"a": [1]}))},
     "pandas `Timestamp`, `Timedelta`": {
         "Timestamp": Shape(Any, pd.Timestamp("2026-01-02T03:04:05Z")),

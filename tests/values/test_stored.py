@@ -6,9 +6,18 @@ import dataclasses
 from typing import Any
 
 import msgspec
+import pydantic
+import pytest
 
 from heliograph.values.forms import form_of
-from heliograph.values.stored import class_name, instance_dict, stored_attribute, stored_attributes
+from heliograph.values.stored import (
+    class_name,
+    instance_dict,
+    overrides,
+    reads_plainly,
+    stored_attribute,
+    stored_attributes,
+)
 
 
 class Hostile:
@@ -98,3 +107,68 @@ def test_stored_values_are_not_compared() -> None:
         inner: Incomparable
 
     assert form_of(Outer(Incomparable())) == {"inner": {"x": 1}}
+
+
+class Ordered(dict[str, int]):
+    def __iter__(self) -> Any:
+        raise AssertionError
+
+
+class Renamed(dict[str, int]):
+    pass
+
+
+def test_overridden_methods_are_found() -> None:
+    """A class that inherits the method of its base does not count."""
+    assert overrides(Ordered, dict, "__iter__")
+    assert not overrides(Renamed, dict, "__iter__")
+
+
+@dataclasses.dataclass
+class Stored:
+    x: int
+    y: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class SlottedPoint:
+    __slots__ = ("x",)
+    x: int
+
+
+class Struct(msgspec.Struct):
+    x: int
+
+
+class Model(pydantic.BaseModel):
+    x: int
+
+
+class WithProperty(Stored):
+    @property
+    def z(self) -> int:
+        raise AssertionError
+
+
+class WithLookup(Stored):
+    def __getattribute__(self, name: str) -> Any:
+        raise AssertionError
+
+
+class WithFallback(Stored):
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError
+
+
+@pytest.mark.parametrize("cls", [Stored, SlottedPoint, Struct, Model, WithProperty])
+def test_plain_attributes_run_no_code(cls: type) -> None:
+    """They may be read by `getattr`."""
+    assert reads_plainly(cls, ("x",))
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"), [(WithProperty, "z"), (WithLookup, "x"), (WithFallback, "x"), (Hostile, "x"), (Stored, "__init__")]
+)
+def test_attributes_with_code_are_found(cls: type, name: str) -> None:
+    """A property, a method of lookup, or a function in the place of a value."""
+    assert not reads_plainly(cls, (name,))

@@ -111,7 +111,6 @@ class ActorFilter:
         """
         if type(actor) is not dict:
             actor = self._as_dict(actor)
-        plain: Attributes = {}  # the common keys without a name of their own
         others: list[tuple[str, object]] = []
         for key, value in list(actor.items()):  # a copy, because another thread may change the actor meanwhile
             if type(key) is not str:  # before the first lookup, which would call the key's own __hash__ and __eq__
@@ -122,14 +121,9 @@ class ActorFilter:
                 attributes[name] = value  # the usual case, without the general path below
             elif name is not None or key in self._names:
                 self._put_known(attributes, key, value)
-            elif (name := self._other_names[key]) != _NOT_EXPORTED:
+            else:
                 others.append((key, value))
-                to_form = SCALARS.get(id(type(value)))
-                if name is not None and to_form is not None and value is not None:
-                    plain[name] = to_form(value)  # type: ignore[assignment]  # a scalar
-        if len(plain) == len(others) < MAX_KEYS:
-            attributes.update(plain)
-        else:
+        if others:
             self._put_others(attributes, others)
         token_id = actor.get(TOKEN_ID_KEY)
         if token_id is not None:
@@ -142,7 +136,24 @@ class ActorFilter:
             attributes[self._names[key]] = list(_texts(form)) if key == "roles" else str(form)
 
     def _put_others(self, attributes: Attributes, items: list[tuple[str, object]]) -> None:
-        """Add the values of the keys that have no name of their own, whatever they are."""
+        """Add the values of the keys that have no name of their own."""
+        plain: Attributes = {}
+        for key, value in items:
+            name = self._other_names[key]
+            to_form = SCALARS.get(id(type(value)))
+            if name is not None and to_form is not None and value is not None:
+                plain[name] = to_form(value)  # type: ignore[assignment]  # a scalar
+            elif name != _NOT_EXPORTED:
+                self._put_any(attributes, items)
+                return
+        plain.pop(_NOT_EXPORTED, None)
+        if len(plain) < MAX_KEYS:
+            attributes.update(plain)
+        else:
+            self._put_any(attributes, items)
+
+    def _put_any(self, attributes: Attributes, items: list[tuple[str, object]]) -> None:
+        """Add the values of such keys, whatever they are."""
         forms = {escape_surrogates(key): self._exported_form(key, value) for key, value in items}
         exported = {key: form for key, form in forms.items() if form is not DROPPED and form is not None}
         add_attributes(attributes, ACTOR, self.policy.without_opted_out(exported, ACTOR))

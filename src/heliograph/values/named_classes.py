@@ -61,15 +61,17 @@ def _attributes(_: Any, value: Any) -> object:
 # Standard library
 
 
-def _fraction(_: Any, value: Any) -> str:
-    numerator, denominator = (stored_attribute(value, name) for name in ("_numerator", "_denominator"))
-    size = max(each.bit_length() for each in (numerator, denominator))  # type: ignore[attr-defined]
+def _fraction(cls: Any, value: Any) -> str:
+    numerator, denominator = (getattr(cls, name).__get__(value) for name in ("_numerator", "_denominator"))
+    size = max(numerator.bit_length(), denominator.bit_length())
     number: Any = str if size <= MAX_DECIMAL_BITS else hex
     return number(numerator) if denominator == 1 else f"{number(numerator)}/{number(denominator)}"
 
 
 def _address(cls: Any, value: Any) -> str:
     """Return the text of an IP address, an interface or a network."""
+    if type(value) is cls:
+        return _text(cls, value)
     ipaddress = sys.modules["ipaddress"]
     version = cls.__name__[:4]
     address: Any = getattr(ipaddress, f"{version}Address")

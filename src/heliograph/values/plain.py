@@ -11,6 +11,7 @@ Values are read as everywhere: no code of a program's class runs.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any, Final
 
@@ -20,14 +21,14 @@ from heliograph.values.fields import field_names
 from heliograph.values.generics import is_generic
 from heliograph.values.privacy import Protected
 from heliograph.values.scalars import EXACT, INT64_MAX, INT64_MIN
-from heliograph.values.standard_library import MAX_VALUES, Converter, Pairs, Unordered
-from heliograph.values.stored import MAX_CACHED_CLASSES, reads_plainly
+from heliograph.values.standard_library import MAX_VALUES, STANDARD, Converter, Pairs, Unordered
+from heliograph.values.stored import MAX_CACHED_CLASSES, overrides, reads_plainly
 from heliograph.values.text import escape_surrogates, json_of
 
 MAX_PLAIN_NESTING: Final = 16
 """The number of values that can be inside of one another. A value inside of itself is deeper than that, and is not plain."""
 
-_SCALARS: Final = {id(cls): to_form for cls, to_form in EXACT.items()}
+_SCALARS: Final = {id(cls): to_form for cls, to_form in {**EXACT, complex: STANDARD[complex]}.items()}
 """The functions for common classes, by the id of the class: to hash a class can run code of its metaclass."""
 
 
@@ -35,7 +36,7 @@ class NotPlain(Exception):
     """A value is not plain, or not within the limits up to which values need no closer look."""
 
 
-def plain_form(value: object, room: list[int], depth: int = MAX_PLAIN_NESTING) -> object:
+def plain_form(value: Any, room: list[int], depth: int = MAX_PLAIN_NESTING) -> object:
     """Return the form of a plain value.
 
     Args:
@@ -52,55 +53,67 @@ def plain_form(value: object, room: list[int], depth: int = MAX_PLAIN_NESTING) -
         return to_form(value)
     if depth == 0:
         raise NotPlain
-    if kind is dict:
-        return _dict_form(value, room, depth - 1)  # type: ignore[arg-type]
-    if kind is list or kind is tuple:
-        return _forms(value[: MAX_VALUES + 1], room, depth - 1)  # type: ignore[index]
+    if kind is dict or kind is list or kind is tuple:
+        room[0] -= len(value)
+        if room[0] < 0:
+            raise NotPlain
+        return _dict_form(value.copy(), room, depth - 1) if kind is dict else _forms([*value], room, depth - 1)
     to_plain = _plain_converter(kind, converter_of(kind))
     if to_plain is None:
         raise NotPlain
     return _converted_form(to_plain(value), room, depth - 1)
 
 
-def _forms(copy: Any, room: list[int], depth: int) -> list[object]:
-    room[0] -= len(copy)
-    if room[0] < 0:
-        raise NotPlain
-    # Common texts and numbers are their own forms. To ask for them here saves a call for each.
-    return [
-        item
-        if (type(item) is str and item.isascii()) or (type(item) is int and INT64_MIN <= item <= INT64_MAX)
-        else plain_form(item, room, depth)
-        for item in copy
-    ]
+def _forms(values: Iterable[Any], room: list[int], depth: int) -> list[object]:
+    forms = []
+    for item in values:
+        kind = type(item)
+        # Most values are their own forms. To ask for them here saves a call for each.
+        if (kind is str and item.isascii()) or (kind is int and INT64_MIN <= item <= INT64_MAX) or item is None:
+            forms.append(item)
+        else:
+            forms.append(plain_form(item, room, depth))
+    return forms
 
 
-def _dict_form(value: dict[object, object], room: list[int], depth: int) -> dict[str, object]:
-    copy = value.copy()
-    for key in copy:
+def _dict_form(copy: dict[Any, Any], room: list[int], depth: int) -> dict[str, object]:
+    form: dict[str, object] = {}
+    for key, item in copy.items():
         if type(key) is not str or not (key.isascii() or key.isprintable()):  # a lone surrogate could equal its escape
             raise NotPlain
-    return dict(zip(copy, _forms(copy.values(), room, depth)))  # type: ignore[arg-type]  # the keys are texts
+        kind = type(item)
+        if (kind is str and item.isascii()) or (kind is int and INT64_MIN <= item <= INT64_MAX) or item is None:
+            form[key] = item
+        else:
+            form[key] = plain_form(item, room, depth)
+    return form
 
 
-def _converted_form(plain: object, room: list[int], depth: int) -> object:
+def _converted_form(plain: Any, room: list[int], depth: int) -> object:
     """Return the form of what a converter returned."""
     kind = type(plain)
     if kind is str:
-        return escape_surrogates(plain)  # type: ignore[arg-type]
-    if kind is Protected or (kind is Pairs and not _has_text_keys(plain)):  # type: ignore[arg-type]
+        return escape_surrogates(plain)
+    if kind is Protected:
         raise NotPlain
     if kind is Pairs:
-        return _dict_form(dict(plain), room, depth)  # type: ignore[call-overload]
-    if kind is Unordered:
-        return sorted(_forms(plain, room, depth), key=json_of)
-    return plain_form(plain, room, depth)
+        return plain_form(_dict_of(plain), room, depth)
+    if kind is not Unordered:
+        return plain_form(plain, room, depth)
+    room[0] -= len(plain)
+    if room[0] < 0:
+        raise NotPlain
+    return sorted(_forms(plain, room, depth), key=json_of)
 
 
-def _has_text_keys(pairs: Pairs) -> bool:
-    """Return True if all keys are texts, and different ones."""
-    keys = [key for key, _ in pairs if type(key) is str]
-    return len(keys) == len(pairs) == len(set(keys))
+def _dict_of(pairs: Pairs) -> dict[object, object]:
+    for key, _ in pairs:
+        if type(key) is not str:  # before it is hashed, which would run its own code
+            raise NotPlain
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise NotPlain
+    return found
 
 
 @functools.lru_cache(maxsize=MAX_CACHED_CLASSES)
@@ -113,8 +126,17 @@ def _plain_converter(cls: type, converter: Converter | RegisteredConverter | Non
         return _fields_reader(cls)
     if converter is None or isinstance(converter, RegisteredConverter):
         return None
+    # `dict.copy` calls methods of a subclass that has an order of its own, as `OrderedDict` has.
+    if converter is STANDARD[dict] and not overrides(cls, dict, "__iter__"):
+        converter = _copy_of_dict
     # A class may be generic, or be built on a container whose items are private.
     return converter if not is_generic(cls) and whole((cls,)).is_empty else None
+
+
+def _copy_of_dict(value: dict[object, object]) -> dict[object, object]:
+    if dict.__len__(value) > MAX_VALUES:
+        raise NotPlain
+    return dict.copy(value)
 
 
 def _fields_reader(cls: type) -> Converter | None:

@@ -32,6 +32,8 @@ def put_value(attributes: Attributes, name: str, names: AttributeNames, value: A
         put_dict(attributes, names, value, room)
     elif kind is int and INT64_MIN <= value <= INT64_MAX:
         attributes[name] = value
+    elif kind is list:
+        attributes[name] = array_or_json(plain_form(value, room))  # type: ignore[arg-type]
     elif value is not None:
         put_form(attributes, name, names, plain_form(value, room))
 
@@ -103,6 +105,8 @@ def _flatten(
             or (kind is float and item - item == 0.0)
         ):
             flat[name] = item
+        elif item is None and name is not None:
+            continue
         elif kind is dict and level < MAX_DEPTH:
             _flatten(flat, _below(names, key), item, room, level + 1)
         else:
@@ -113,7 +117,11 @@ def _flatten_form(flat: dict[str | None, Any], names: AttributeNames, form: dict
     if len(form) > MAX_KEYS:
         raise NotPlain
     for key, item in form.items():
-        _put_inner(flat, names, key, item, level)
+        kind = type(item)
+        if kind is str or kind is int or kind is float or kind is bool:
+            flat[names[key]] = item
+        else:
+            _put_inner(flat, names, key, item, level)
 
 
 def _put_inner(flat: dict[str | None, Any], names: AttributeNames, key: str, form: Any, level: int) -> None:

@@ -142,8 +142,18 @@ def _complex(value: complex) -> str:
     return complex.__repr__(value).strip("()")
 
 
+_PATHS: Final = (
+    pathlib.PosixPath,
+    pathlib.PurePosixPath,
+    pathlib.WindowsPath,
+    pathlib.PureWindowsPath,
+)
+
+
 def _path(value: object) -> str:
-    """Return the text of a path, from the parts that every version of Python stores."""
+    """Return the text of a path; that of a subclass from the parts that every version of Python stores."""
+    if any(type(value) is cls for cls in _PATHS):
+        return str(value)
     bases = ancestors(type(value))
     cls: type[pathlib.PurePath] = pathlib.PurePosixPath
     if pathlib.PureWindowsPath in bases:
@@ -154,8 +164,9 @@ def _path(value: object) -> str:
     return str(cls(*map(str.__str__, parts)))  # type: ignore[call-overload]
 
 
-def _exception(value: BaseException) -> str:
-    return class_name(type(value)).removeprefix("builtins.")
+def exception_name(cls: type[BaseException]) -> str:
+    """Return the text that exceptions of a class become: its name."""
+    return class_name(cls).removeprefix("builtins.")
 
 
 def _flag(value: object) -> object:
@@ -197,7 +208,7 @@ STANDARD: Final[Mapping[type, Converter]] = {
     enum.Flag: _flag,
     enum.Enum: _stored("_value_"),
     type(msgspec.UNSET): lambda _: None,
-    BaseException: _exception,
+    BaseException: lambda value: exception_name(type(value)),
     pathlib.PurePath: _path,
     re.Pattern: lambda value: value.pattern,
     types.SimpleNamespace: _namespace,

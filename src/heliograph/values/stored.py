@@ -7,6 +7,7 @@ code can raise, block, or show a secret. The functions here read the instance's 
 from __future__ import annotations
 
 import functools
+import itertools
 import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
@@ -97,6 +98,12 @@ def _from_class(cls: type, name: str, value: object) -> object:
 
 def _is_descriptor(value: object) -> bool:
     return any("__get__" in _CLASS_DICT(base) for base in ancestors(type(value)))
+
+
+def overrides(cls: type, base: type, name: str) -> bool:
+    """Return True if a class, or one between it and a base of it, has a method of its own in place of that of the base."""
+    between = itertools.takewhile(lambda each: each is not base, ancestors(cls))
+    return any(name in _CLASS_DICT(each) for each in between)
 
 
 def reads_plainly(cls: type, names: Iterable[str]) -> bool:

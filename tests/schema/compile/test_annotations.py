@@ -146,7 +146,7 @@ TEXT = StringType()
             tuple[int, str],
             ArrayType(items=None, prefix=(IntegerType(), TEXT), python=tuple, min_length=2, max_length=2),
         ),
-        (Pair, ArrayType(items=None, prefix=(IntegerType(), TEXT), python=tuple, min_length=2, max_length=2)),
+        (Pair, ArrayType(items=None, prefix=(IntegerType(), TEXT), python=Pair, min_length=2, max_length=2)),
         (dict[str, int], MapType(keys=TEXT, values=IntegerType())),
         (dict, MapType(keys=TEXT, values=AnyType())),
         (dict[int, int], MapType(keys=StringType(patterns=(r"^-?\d+$",)), values=IntegerType())),

@@ -6,6 +6,7 @@ loses their constraints. msgspec words the problem of constraints that do not ap
 
 from __future__ import annotations
 
+import array
 import collections
 import collections.abc
 import dataclasses
@@ -212,7 +213,7 @@ class _TypeBuilder:
             raise InvalidAnnotation(
                 f"{cls.__name__} is a named tuple, whose fields cannot have an `Attribute`; make it a dataclass"
             )
-        return _tuple_type(tuple(self.build(field.hint) for field in fields))
+        return _tuple_type(tuple(self.build(field.hint) for field in fields), cls)
 
     def _object(self, hint: Any, cls: type) -> ObjectType:
         for known, kind in self._objects:
@@ -253,10 +254,14 @@ def split_actor_attribute(declared: Attribute) -> tuple[Attribute, str | None]:
     return dataclasses.replace(declared, name=None), str(declared.name)
 
 
+_ARRAY_CLASSES: Final[frozenset[type]] = frozenset({array.array, collections.deque, collections.UserList, range})
+"""The classes of the standard library that are neither lists, tuples nor sets."""
 _ARRAYS: Final = (collections.abc.Sequence, collections.abc.Set, collections.abc.Collection)
 
 
 def _array_class(cls: type) -> type:
+    if cls in _ARRAY_CLASSES:
+        return cls
     if issubclass(cls, collections.abc.Set):
         return frozenset if cls is frozenset else set
     return tuple if issubclass(cls, tuple) else list if issubclass(cls, collections.abc.Sequence) else frozenset
@@ -343,8 +348,8 @@ def _enum(values: tuple[Any, ...], **kwargs: Any) -> EnumType:
     return EnumType(values=values, **kwargs)
 
 
-def _tuple_type(prefix: tuple[Type, ...]) -> ArrayType:
-    return ArrayType(items=None, prefix=prefix, python=tuple, min_length=len(prefix), max_length=len(prefix))
+def _tuple_type(prefix: tuple[Type, ...], python: type = tuple) -> ArrayType:
+    return ArrayType(items=None, prefix=prefix, python=python, min_length=len(prefix), max_length=len(prefix))
 
 
 def _key_type(kind: Type) -> StringType | EnumType:

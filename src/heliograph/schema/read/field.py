@@ -74,27 +74,24 @@ class FieldReader:
         self._policy = policy
         self._validates = validates
         self._has_private_parts = has_private_parts(field.type)
+        self._is_plain = self.privacy is Privacy.PLAIN and not self._has_private_parts
         self._place = _place_of(field.type)
         self.add = typed_adder(field.type, attribute, reserved)
 
     def __call__(self, attributes: Attributes, value: object, violations: list[Violation] | None) -> None:
         """Add the exported part of ``value`` to ``attributes``, and its violations to ``violations``, if that is a list."""
-        form, protected_form = self._forms_of(value)
+        try:
+            form = exported = plain_form(value, [MAX_VALUES])
+        except program_errors():  # it may have private parts, a registered converter, or need another closer look
+            exported, is_complete = protected_form_of(value, self._policy, self._place)
+            form = exported if is_complete else form_of(value)
         if violations is not None and self._validates:
             # A masked or dropped value could not be checked, so the unprotected form is.
-            violations.extend(violations_of_field(form, self.field, self.field.name))
-        exported = self.protect(form if self.privacy is Privacy.HASH else protected_form)
+            violations += violations_of_field(form, self.field, self.field.name)
+        if not self._is_plain:
+            exported = self.protect(form if self.privacy is Privacy.HASH else exported)
         if exported is not DROPPED:
             self.add(attributes, exported)
-
-    def _forms_of(self, value: object) -> tuple[object, object]:
-        """Return the form of a value, and the form with the privacy that classes inside of the value declare."""
-        try:
-            form = plain_form(value, [MAX_VALUES])
-        except program_errors():  # it may have private parts, a registered converter, or need another closer look
-            protected_form, is_complete = protected_form_of(value, self._policy, self._place)
-            return protected_form if is_complete else form_of(value), protected_form
-        return form, form
 
     def read(self, value: object) -> object:
         """Return the exported part of a value in its form, or `DROPPED`."""

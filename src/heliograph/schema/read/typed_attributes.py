@@ -118,6 +118,8 @@ def _wire_converter(kind: Type) -> Callable[[object], object]:
 def _array_converter(kind: ArrayType) -> Callable[[object], object]:
     first = [_wire_converter(each) for each in kind.prefix]
     other = _wire_converter(kind.items or AnyType())
+    if not first and other is _unchanged:
+        return _unchanged
 
     def convert(form: object) -> object:
         if not isinstance(form, list):

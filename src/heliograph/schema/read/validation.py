@@ -7,7 +7,7 @@ carry more than its contract.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -75,14 +75,15 @@ def describe_violations(violations: list[Violation]) -> list[str]:
 
 def violations_of_fields(
     form: Mapping[str, object], fields: tuple[FieldSchema, ...], prefix: str = ""
-) -> Iterator[Violation]:
-    """Yield the violations of an object's form. Keys without a declared field are allowed."""
+) -> list[Violation]:
+    """Return the violations of an object's form. Keys without a declared field are allowed."""
+    found: list[Violation] = []
     for field in fields:
-        path = f"{prefix}{field.name}"
         if field.name in form:
-            yield from violations_of_field(form[field.name], field, path)
+            found += violations_of_field(form[field.name], field, f"{prefix}{field.name}")
         elif field.required:
-            yield Violation(ViolationKind.REQUIRED_MISSING, path)
+            found.append(Violation(ViolationKind.REQUIRED_MISSING, f"{prefix}{field.name}"))
+    return found
 
 
 def violations_of_field(form: object, field: FieldSchema, path: str) -> Iterable[Violation]:
@@ -133,7 +134,9 @@ def _constraint(path: str, *, is_met: bool) -> tuple[Violation, ...]:
 def _string_violations(form: object, kind: StringType, path: str) -> tuple[Violation, ...]:
     if not isinstance(form, str) or not (kind.format is None or compile_pattern(kind.format.pattern).search(form)):
         return _mismatch(path)
-    has_patterns = not kind.patterns or all(compile_pattern(pattern).search(form) for pattern in kind.patterns)
+    if not kind.patterns and kind.min_length is None and kind.max_length is None:
+        return ()
+    has_patterns = all(compile_pattern(pattern).search(form) for pattern in kind.patterns)
     return _constraint(path, is_met=has_patterns and _has_length(kind, len(form)))
 
 
@@ -187,16 +190,17 @@ def _json_type(form: object) -> str:
     return type(form).__name__
 
 
-def _array_violations(form: object, kind: ArrayType, path: str) -> Iterator[Violation]:
+def _array_violations(form: object, kind: ArrayType, path: str) -> Iterable[Violation]:
     if not isinstance(form, list):
-        yield from _mismatch(path)
-        return
-    yield from _constraint(path, is_met=_has_length(kind, len(form)))
+        return _mismatch(path)
+    found = [*_constraint(path, is_met=_has_length(kind, len(form)))]
     for index, item in enumerate(form):
         item_type = kind.prefix[index] if index < len(kind.prefix) else kind.items
         if item_type is None:  # a tuple with too many items: its length was reported
-            return
-        yield from violations_of(item, item_type, f"{path}[{index}]")
+            break
+        if not isinstance(item_type, AnyType):
+            found += violations_of(item, item_type, f"{path}[{index}]")
+    return found
 
 
 def _has_length(kind: StringType | ArrayType | MapType, length: int) -> bool:
@@ -205,15 +209,15 @@ def _has_length(kind: StringType | ArrayType | MapType, length: int) -> bool:
     )
 
 
-def _map_violations(form: object, kind: MapType, path: str) -> Iterator[Violation]:
+def _map_violations(form: object, kind: MapType, path: str) -> Iterable[Violation]:
     if not isinstance(form, dict):
-        yield from _mismatch(path)
-        return
-    yield from _constraint(path, is_met=_has_length(kind, len(form)))
+        return _mismatch(path)
+    found = [*_constraint(path, is_met=_has_length(kind, len(form)))]
     below = f"{path}{{}}"
     for key, value in form.items():
-        yield from violations_of(key, kind.keys, below)
-        yield from violations_of(value, kind.values, below)
+        found += violations_of(key, kind.keys, below)
+        found += violations_of(value, kind.values, below)
+    return found
 
 
 def _union_violations(form: object, kind: UnionType, path: str) -> Iterable[Violation]:

@@ -69,18 +69,22 @@ This is generated for it::
         elif value_1 is not None and value_1 is not UNSET:
             read_1(attributes, value_1, violations)
         try:
-            room = [MAX_VALUES]
-            if not (type(value_2) is dict):
-                raise NotPlain
-            put_dict(attributes, names_0, value_2, room)
+            is_common = type(value_2) is dict
+            if is_common:
+                room = [MAX_VALUES]
+                put_dict(attributes, names_0, value_2, room)
         except program_errors():
+            is_common = False
+        if not is_common:
             read_2(attributes, value_2, violations)
         try:
-            room = [MAX_VALUES]
-            if not (type(value_3) is list):
-                raise NotPlain
-            attributes['app.shipped.lines'] = json_of(array_0(value_3, room)).decode()
+            is_common = type(value_3) is list
+            if is_common:
+                room = [MAX_VALUES]
+                attributes['app.shipped.lines'] = json_of(array_0(value_3, room)).decode()
         except program_errors():
+            is_common = False
+        if not is_common:
             read_3(attributes, value_3, violations)
         return attributes
 """

@@ -120,7 +120,7 @@ class AttributeWriter:
             case MapType() if is_plain_map(kind):
                 return f"put_dict({self._target}, {self._names(name)}, {variable}, room)", True
             case MapType() if (flatten := self._forms.flattener(kind)) is not None:
-                return f"{flatten}({self._target}, {self._names(name)}, {variable})", True
+                return f"{flatten}({self._target}, {self._names(name)}, {variable}, room)", True
             case MapType() | ObjectType():
                 return f"put_dict_form({self._target}, {self._names(name)}, {form})", True
             case ArrayType():
@@ -184,7 +184,13 @@ def _plain_lines(steps: Steps, read: str, variable: str, *, is_optional: bool) -
 def _careful_lines(steps: Steps, read: str, variable: str, *, is_optional: bool) -> list[str]:
     """Return the statements for a field that its reader reads if anything raises an exception."""
     room = ["room = [MAX_VALUES]"] if "room" in f"{steps.test}{steps.lines}" else []
-    refusal = [f"if not ({steps.test}):", *indented(["raise NotPlain"])] if steps.test != "True" else []
-    lines = ["try:", *indented([*room, *refusal, *steps.lines]), "except program_errors():", *indented([read])]
+    lines = [
+        "try:",
+        *indented([f"is_common = {steps.test}", "if is_common:", *indented([*room, *steps.lines])]),
+        "except program_errors():",
+        *indented(["is_common = False"]),
+        "if not is_common:",
+        *indented([read]),
+    ]
     is_set = f"if {variable} is not None and {variable} is not UNSET:"
     return [is_set, *indented(lines)] if is_optional else lines

@@ -115,10 +115,10 @@ class FormWriter:
     def _array(self, kind: ArrayType, variable: str, *, is_wire: bool) -> Code | None:
         if kind.prefix:
             return self._tuple(kind, variable, is_wire=is_wire)
+        if kind == ArrayType(items=AnyType(), python=kind.python):
+            return Code(self._is_exactly(kind.python, variable), f"plain_form({variable}, room)", may_raise=True)
         if kind.python not in _COPIED or kind.items is None:
             return None
-        if kind == ArrayType(items=AnyType()):
-            return Code(f"type({variable}) is list", f"plain_form({variable}, room)", may_raise=True)
         item = self.code_of(kind.items, "item", is_wire=is_wire)
         if item is None:
             return None
@@ -153,8 +153,11 @@ class FormWriter:
 
     def _helper(self, name: str, python: type, body: list[str], variable: str) -> Code:
         function = self._source.function(name, "values, room", body)
+        return Code(self._is_exactly(python, variable), f"{function}({variable}, room)", may_raise=True)
+
+    def _is_exactly(self, python: type, variable: str) -> str:
         name = python.__name__ if python in {list, tuple, dict} else self._source.constant("class", python)
-        return Code(f"type({variable}) is {name}", f"{function}({variable}, room)", may_raise=True)
+        return f"type({variable}) is {name}"
 
     def _map(self, kind: MapType, variable: str) -> Code | None:
         if is_plain_map(kind):
@@ -175,21 +178,23 @@ class FormWriter:
         return self._helper("map", dict, body, variable)
 
     def flattener(self, kind: MapType) -> str | None:
-        """Return the helper function that adds the values of a map as attributes, or `None` if it has more than scalars."""
+        """Return the helper function that adds the values of a map, or `None` if they are not scalars or lists."""
         key = self._key(kind)
-        value = self.code_of(kind.values, "item") if isinstance(kind.values, SCALARS) else None
+        value = self.code_of(kind.values, "item") if isinstance(kind.values, (*SCALARS, ArrayType)) else None
         if key is None or value is None:
             return None
+        form = f"array_or_json({value.form})" if isinstance(kind.values, ArrayType) else value.form
         body = [
             f"if {' or '.join(['len(values) > MAX_KEYS', *_broken_bounds(kind, 'values')])}:",
             *indented(["raise NotPlain"]),
+            "room[0] -= len(values)",
             "flat = {}",
             "for key, item in values.copy().items():",
             *indented([f"if not ({all_of([key.test, value.test])}):", *indented(["raise NotPlain"])]),
-            *indented([f"flat[names[{key.form}]] = {value.form}"]),
+            *indented([f"flat[names[{key.form}]] = {form}"]),
             "put_flat(attributes, flat)",
         ]
-        return self._source.function("flatten", "attributes, names, values", body)
+        return self._source.function("flatten", "attributes, names, values, room", body)
 
     def _key(self, kind: MapType) -> Code | None:
         """Return the source for the keys of a map. Different keys of one class never become the same text."""

@@ -18,6 +18,7 @@ from heliograph.values.declarations import whole
 from heliograph.values.plain import converted_text
 from heliograph.values.pydantic_fields import is_secret
 from heliograph.values.scalars import INT64_MAX, INT64_MIN
+from heliograph.values.standard_library import exception_name
 from heliograph.values.stored import reads_plainly
 
 EXACT_FLOAT: Final = 2**53
@@ -94,6 +95,8 @@ def _converted_code(kind: StringType, variable: str, source: Source) -> Code | N
     is_exact = f"type({variable}) is {source.constant('class', python)}"
     if python in WRITTEN_BY_MSGSPEC:
         form = f"str({variable})" if python is decimal.Decimal else f"text_of({variable})"
+    elif issubclass(python, BaseException):
+        return Code(is_exact, repr(exception_name(python)))
     elif is_secret(python) or not whole((python,)).is_empty:
         return None
     else:
