@@ -5,10 +5,12 @@ The careful way is the one of `heliograph.values.forms` alone: its short cut for
 
 from __future__ import annotations
 
+import collections
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import make_dataclass
+from dataclasses import dataclass, make_dataclass
+from pathlib import Path
 from typing import Annotated, Any
 from unittest import mock
 
@@ -243,3 +245,49 @@ def test_no_code_of_a_class_runs(name: str, shape: Shape) -> None:
     schema = schema_of(shape.hint)
     for value in (Reluctant(), [Reluctant()], {"sku": Reluctant()}, {ReluctantKey("sku"): 1}):
         assert_same(schema, schema.event_class(value))
+
+
+@dataclass
+class Recursive:
+    sku: str
+    children: list[Recursive]
+
+
+@dataclass
+class Untyped:
+    data: Annotated[dict, Attribute(privacy=Privacy.MASK)]
+    path: dict[Path, int]
+
+
+Recursive.__annotations__["children"] = list[Recursive]
+Untyped.__annotations__ = {"data": Annotated[dict, Attribute(privacy=Privacy.MASK)], "path": dict[Path, int]}
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (Recursive, Recursive("a", [Recursive("b", [])])),
+        (list[Recursive], [Recursive("a", [])]),
+        (Untyped, Untyped({"a": 1}, {Path("x"): 1})),
+        (list[Untyped], [Untyped({"a": 1}, {Path("x"): 1})]),
+        (dict[Path, int], {Path("x"): 1}),
+        (Annotated[Any, Attribute(privacy=Privacy.MASK)], None),
+        (Annotated[Any, Attribute(privacy=Privacy.HASH)], 1),
+        (None, None),
+        (None, 1),
+        (list[None], [None]),
+        (set[Any], {1, "a"}),
+        (frozenset[Any], frozenset({"b", "a"})),
+        (tuple[Recursive, int], (Recursive("a", []), 1)),
+        (collections.deque[Recursive], collections.deque([Recursive("a", [])])),
+        (Recursive | int, 1),
+        (list[tuple[float, int]], [(1, 2)]),
+        (tuple[float, float], (1, 2.5)),
+    ],
+    ids=range(17),
+)
+def test_types_without_a_common_case(hint: Any, value: object) -> None:
+    """Their values are read with care, whatever is around them."""
+    schema = schema_of(hint, int)
+    assert_same(schema, schema.event_class(value, 1))
+    assert_same(schema, schema.event_class("x", 1))
