@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
+import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from backends import wait_until
 from delivery.journal.disks import Disk
-from heliograph.delivery.journal.group_commit import GroupCommit, NotSyncedError
+from heliograph.delivery.journal.group_commit import GroupCommit, NotSyncedError, Sync
 
 
 def test_record_is_synced_once() -> None:
@@ -114,3 +118,51 @@ def test_handler_of_a_signal_does_not_wait_for_the_sync_that_it_interrupts() -> 
 
     assert disk.synced == [2, 1]
     assert commit.wait(2) is None
+
+
+def test_failure_is_reported_although_the_handler_of_a_signal_has_synced_more_meanwhile() -> None:
+    """The system reports a failure once: to the sync that was interrupted, and not to that of the handler."""
+    disk = Disk()
+
+    def begin() -> tuple[int, Sync]:
+        last = disk.last
+
+        def sync() -> None:
+            if last == 1:
+                assert commit.wait(disk.append()) is None
+                raise OSError(errno.EIO, "the disk fails")
+
+        return last, sync
+
+    commit = GroupCommit(begin, synced=0)
+
+    assert isinstance(commit.wait(disk.append()), NotSyncedError)
+    assert isinstance(commit.failure_of(1), NotSyncedError)
+
+
+def test_handler_of_a_signal_that_raises_keeps_nobody_waiting() -> None:
+    """It may raise at any step: also when the thread will run the next sync, and has not begun it."""
+    sequences = itertools.count(1)
+    # No `Disk`: the interrupt could keep the lock of its event.
+    commit = GroupCommit(lambda: (next(sequences), lambda: None), synced=0)
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for number in range(200):
+            with contextlib.suppress(Interrupted):
+                signal.setitimer(signal.ITIMER_REAL, (20 + number % 40) / 1e6)
+                for _ in range(1_000):  # an end, should the interrupt come where Python ignores exceptions
+                    commit.wait(next(sequences))
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+    other = threading.Thread(target=commit.wait, args=(next(sequences),), daemon=True)
+    other.start()
+    other.join(60)
+
+    assert not other.is_alive()

@@ -8,7 +8,9 @@ A failure concerns every record of its sync, whoever ran it. It is never hidden 
 pages for written, and the next sync of the same pages succeeds.
 
 Threads: any thread calls `GroupCommit.wait`, and so may the handler of a signal, in the middle of a `wait` of its own thread.
-`_changed` guards all fields. It is reentrant because of such handlers. It is not held during a sync, in which other threads append.
+`_lock` guards all fields. It is reentrant because of such handlers. It is not held during a sync, in which other threads append. A handler
+may also raise, at any step: the lock is entered by itself and not by its condition, whose methods are Python code that a handler can end
+before the lock is released.
 """
 
 from __future__ import annotations
@@ -41,39 +43,43 @@ class GroupCommit:
         self._synced = synced
         self._failures: deque[tuple[range, OSError]] = deque(maxlen=_MAX_FAILURES)
         self._leader: int | None = None
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
 
     def wait(self, sequence: int) -> NotSyncedError | None:
         """Return when the sync of everything up to a sequence has ended: `None`, or the error if it failed."""
-        with self._changed:
-            # The handler of a signal may have interrupted this thread's own sync: it must not wait for itself.
-            while self._synced < sequence and self._leader not in {None, threading.get_ident()}:
-                self._changed.wait()
-            must_lead = self._synced < sequence
+        me = threading.get_ident()
+        try:
+            with self._lock:
+                # The handler of a signal may have interrupted this thread's own sync: it must not wait for itself.
+                while self._synced < sequence and self._leader not in {None, me}:
+                    self._changed.wait()
+                must_lead = self._synced < sequence
+                if must_lead:
+                    self._leader = me
             if must_lead:
-                self._leader = threading.get_ident()
-        if must_lead:
-            self._lead()
+                self._lead()
+        finally:
+            if self._leader == me:  # also after an interrupt, whose records are synced by the next thread
+                self._leader = None
+                with self._lock:
+                    self._changed.notify_all()
         return self.failure_of(sequence)
 
     def _lead(self) -> None:
-        last = synced = 0
-        failure: OSError | None = None
+        first, last = self._synced + 1, 0
         try:
             last, sync = self._begin()
             sync()
-            synced = last
         except OSError as error:
-            failure, synced = error, last
-        finally:  # also after an interrupt, whose records are synced by the next thread
-            with self._changed:
-                if failure is not None:
-                    self._note(failure, last)
-                self._synced, self._leader = max(self._synced, synced), None
-                self._changed.notify_all()
+            with self._lock:
+                self._note(error, first, last)
+                self._synced = max(self._synced, last)
+        else:
+            with self._lock:
+                self._synced = max(self._synced, last)
 
-    def _note(self, failure: OSError, last: int) -> None:
-        first = self._synced + 1
+    def _note(self, failure: OSError, first: int, last: int) -> None:
         if self._failures and self._failures[-1][0].stop == first:
             first = self._failures.pop()[0].start
         self._failures.append((range(first, last + 1), failure))
@@ -82,6 +88,6 @@ class GroupCommit:
         """Return the error of the sync that should have covered a record, or `None` if it has not failed."""
         if not self._failures:
             return None
-        with self._changed:
+        with self._lock:
             failures = [error for sequences, error in self._failures if sequence in sequences]
         return NotSyncedError(failures[0].errno, failures[0].strerror) if failures else None
