@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from heliograph.events import Severity
@@ -40,7 +40,7 @@ def token_lines(store: Store, token_id: str) -> Iterator[str]:
     The query is the one that Datasette offers for the same question.
     """
     yield f"token {token_id}"
-    for row in reversed(store.rows(query("by_token"), [token_id])):
+    for row in reversed(store.rows(query("by_token"), {"token_id": token_id})):
         what = row["name"] if row["kind"] == "event" else f"{row['name']}: {row['body_or_result']}"
         actor = f" ({row['actor']})" if row["actor"] else ""
         yield f"  {row['time'][11:23]}  {display(what)}{display(actor)}"
@@ -54,7 +54,7 @@ def metric_lines(store: Store) -> Iterator[str]:
         yield f"{display(row['name']):<34}  {display(attributes):<44}  {value}"
 
 
-def count(store: Store, sql: str, parameters: Iterable[object] = ()) -> int:
+def count(store: Store, sql: str, parameters: Sequence[object] = ()) -> int:
     """Return the number that a query finds."""
     [[number]] = store.rows(sql, parameters)
     return int(number)

@@ -7,11 +7,11 @@ connection) add rows, while the program that started the server queries them. Ea
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from heliograph.errors import FileFormatError
 from heliograph.receiver.rows import Tables, rows_of
@@ -120,10 +120,10 @@ class Store:
         with self._file.writing() as connection:
             _insert(connection, rows_of(request))
 
-    def rows(self, sql: str, parameters: Iterable[object] = ()) -> list[sqlite3.Row]:
-        """Return the rows of a query."""
+    def rows(self, sql: str, parameters: Sequence[Any] | Mapping[str, object] = ()) -> list[sqlite3.Row]:
+        """Return the rows of a query. Parameters are in the order of their question marks, or by their names."""
         with self._file.reading() as connection:
-            return connection.execute(sql, tuple(parameters)).fetchall()
+            return connection.execute(sql, parameters).fetchall()
 
     def lasting_connection(self) -> LastingConnection:
         """Return a connection for many transactions of one thread."""
