@@ -83,6 +83,9 @@ class Observer(Protocol):
 observers: Final[list[Observer]] = []
 """The observers of this process."""
 
+captures: Final[list[object]] = []
+"""The observers that belong to tests. While there is one, a missing provider is not reported, since a test needs none."""
+
 
 def observed(
     reader: EventReader,

@@ -20,7 +20,7 @@ from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
 from heliograph.semconv import LOG_RECORD_UID
-from heliograph.telemetry.observers import TokenSpan, TrackedEvent, observers
+from heliograph.telemetry.observers import TokenSpan, TrackedEvent, captures, observers
 from heliograph.testing.failures import describe_events, problem_of_fields
 from heliograph.testing.sources import source_of
 
@@ -47,6 +47,7 @@ def capture(host: object = None) -> Iterator[Captured]:
     """
     captured = Captured(host)
     observers.append(captured)
+    captures.append(captured)
     outer = _current.get()
     _current.set((*outer, captured))
     try:
@@ -55,6 +56,7 @@ def capture(host: object = None) -> Iterator[Captured]:
         # Not `reset`, which fails if a test framework ends a fixture in another context than it began in.
         _current.set(outer)
         observers.remove(captured)
+        captures.remove(captured)
 
 
 class Captured:
