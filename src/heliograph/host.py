@@ -468,9 +468,9 @@ class Host:
             timeout_millis: The timeout in milliseconds; `None` means the setting ``flush_timeout_millis``.
 
         Returns:
-            True if all hooks ended in time, every provider reported that it sent all of its telemetry, all invalid events that were set aside
-            are in the quarantine, and no event was lost for lack of a provider since the last flush. (In a program without any provider and without a variable that asks for export,
-            nothing counts as lost.)
+            True if all hooks ended in time, every provider reported that it sent all of its telemetry, all invalid events that were
+            set aside are in the quarantine, and no event was lost for lack of a provider since the last flush. (In a program without
+            any provider and without a variable that asks for export, nothing counts as lost.)
         """
         deadline = self._deadline(timeout_millis)
         # Wait for the hooks for half of the time only: a hook that hangs must not keep the providers from sending.

@@ -5,6 +5,7 @@ All questions are about the events of the chosen services, in the time that the 
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias
@@ -75,6 +76,11 @@ class IsAtLeast:
 
 Condition: TypeAlias = Is | IsOneOf | IsNoneOf | Chosen | Contains | IsAtLeast
 Conditions: TypeAlias = tuple[Condition, ...]
+
+
+def quoted(text: str) -> str:
+    """Return a text as a literal, which both languages write as JSON does."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 class EventStore(ABC):

@@ -8,7 +8,6 @@ These queries were checked by their grammar, and not run.
 
 from __future__ import annotations
 
-import json
 import re
 
 from grafana_foundation_sdk.models.loki import Dataquery as LokiQuery
@@ -28,6 +27,7 @@ from heliograph.dashboards.event_store import (
     IsAtLeast,
     IsNoneOf,
     IsOneOf,
+    quoted,
 )
 
 
@@ -113,7 +113,7 @@ def _condition(condition: Condition) -> str:
     name = label(condition.field)
     match condition:
         case Is():
-            return f"{name}={json.dumps(condition.value, ensure_ascii=False)}"
+            return f"{name}={quoted(condition.value)}"
         case IsOneOf():
             return f"{name}=~{_any_of(condition.values)}"
         case IsNoneOf():
@@ -129,4 +129,4 @@ def _condition(condition: Condition) -> str:
 
 
 def _any_of(values: tuple[str, ...]) -> str:
-    return json.dumps("|".join(map(re.escape, values)), ensure_ascii=False)
+    return quoted("|".join(map(re.escape, values)))

@@ -6,7 +6,6 @@ Attributes keep their names there. The values of variables are written by the pl
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Final
 
@@ -26,6 +25,7 @@ from heliograph.dashboards.event_store import (
     IsAtLeast,
     IsNoneOf,
     IsOneOf,
+    quoted,
 )
 
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
@@ -90,11 +90,11 @@ def _condition(condition: Condition) -> str:
     name = _name(condition.field)
     match condition:
         case Is():
-            return f"{name}:={_quoted(condition.value)}"
+            return f"{name}:={quoted(condition.value)}"
         case IsOneOf():
-            return f"{name}:in({', '.join(map(_quoted, condition.values))})"
+            return f"{name}:in({', '.join(map(quoted, condition.values))})"
         case IsNoneOf():
-            return f"!{name}:in({', '.join(map(_quoted, condition.values))})"
+            return f"!{name}:in({', '.join(map(quoted, condition.values))})"
         case Chosen():
             return f"{name}:in(${condition.variable})"
         case Contains():
@@ -106,8 +106,4 @@ def _condition(condition: Condition) -> str:
 
 
 def _name(field: str) -> str:
-    return field if _PLAIN_NAME.fullmatch(field) else _quoted(field)
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return field if _PLAIN_NAME.fullmatch(field) else quoted(field)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from heliograph.delivery.processor import OutboxLogRecordProcessor
 
 _PRIVATE: Final = ("_is_enabled", "_log_record_limits", "_logger_metrics")
+_UNLIMITED: Final = 2**31
 
 
 class OutboxProvider(Protocol):
@@ -148,6 +149,3 @@ def _max_attributes(limits: LogRecordLimits) -> int:
     if limits.max_log_record_attribute_length is not None:
         return 0  # each text would have to be compared
     return _UNLIMITED if limits.max_log_record_attributes is None else limits.max_log_record_attributes
-
-
-_UNLIMITED: Final = 2**31

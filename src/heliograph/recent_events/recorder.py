@@ -1,8 +1,8 @@
 """Keep recent events and counts, without delaying those who track events.
 
 A thread that tracks an event only puts it into memory. The thread ``heliograph-recent`` writes it to the file, a second after another
-write at the earliest, and so does everybody who calls `RecentEvents.flush`: the page before it reads, and the end of the process. What the file cannot take up in time is not kept, the
-oldest events first, and counted: memory is bounded, however long the file is locked.
+write at the earliest, and so does everybody who calls `RecentEvents.flush`: the page before it reads, and the end of the process. What the
+file cannot take up in time is not kept, the oldest events first, and counted: memory is bounded, however long the file is locked.
 
 Threads: any thread, and the handler of a signal, may add events and counts at any time. `_lock` guards `_events` and `_counts`, and is
 reentrant for the sake of such handlers. Only one thread writes at a time: the store has a lock for that.
@@ -59,6 +59,8 @@ class RecentEvents:
     Attributes:
         store: As given.
     """
+
+    replaces_providers = False
 
     def __init__(self, store: RecentEventStore, source: object, *, clock: Callable[[], float] = time.time) -> None:
         self.store = store

@@ -164,8 +164,10 @@ class CountingLoggerProvider(_CountingProvider, LoggerProvider):
     def note_processors(self) -> None:
         """Note that the processors have changed."""
         pipeline = self.pipeline
-        has_others = self._processors.are_added or pipeline is None or len(pipeline.parts) > 1
-        self.only_outbox = None if has_others or pipeline is None or not pipeline.has_outbox else pipeline.parts[0]
+        if pipeline is not None and pipeline.has_outbox and len(pipeline.parts) == 1 and not self._processors.are_added:
+            self.only_outbox = pipeline.parts[0]
+        else:
+            self.only_outbox = None
 
     def open(self, pipeline: Pipeline) -> None:
         """Export by a pipeline from now on."""

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
@@ -59,7 +58,7 @@ from heliograph.telemetry.limits import (
 )
 from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.missing_providers import MissingProviders, advice_for_host
-from heliograph.telemetry.observers import notify, observed, observers
+from heliograph.telemetry.observers import observers, show_event
 from heliograph.telemetry.otel_api import Logger, SeverityNumber
 from heliograph.telemetry.providers import Providers
 from heliograph.telemetry.request_context import RequestContext
@@ -165,8 +164,16 @@ class Emitter:
             is_in_quarantine = self._invalid_events.handle(reader, event, uid, timestamp, violations)
             if is_in_quarantine:
                 if observers:
-                    tracked = observed(reader, event, attributes, uid=uid, timestamp=timestamp, violations=violations)
-                    notify(self._source, replace(tracked, is_in_quarantine=True))
+                    show_event(
+                        self._source,
+                        reader,
+                        event,
+                        attributes,
+                        uid=uid,
+                        timestamp=timestamp,
+                        violations=violations,
+                        is_in_quarantine=True,
+                    )
                 return
             attributes[_VIOLATIONS] = describe_violations(violations)
         if not is_representable and violations is not None and _naive(created) is not None:
@@ -174,8 +181,7 @@ class Emitter:
             attributes[_VIOLATIONS] = describe_violations(violations)
         self._emit_signals(reader, attributes, uid, timestamp, get_current())
         if observers:
-            tracked = observed(reader, event, attributes, uid=uid, timestamp=timestamp, violations=violations)
-            notify(self._source, tracked)
+            show_event(self._source, reader, event, attributes, uid=uid, timestamp=timestamp, violations=violations)
         if reader.renamed is not None:
             self._emit_renamed(reader.renamed, event, attributes, timestamp)
 

@@ -2,7 +2,7 @@
 
 `heliograph.testing` is built on them, so a test needs no provider. Without an observer, an event costs one look at an empty list.
 
-Threads: any thread may emit while another adds or removes an observer: the emitter iterates over a copy of the list.
+Threads: any thread may emit while another adds or removes an observer: each event is shown to a copy of the list.
 """
 
 from __future__ import annotations
@@ -71,7 +71,13 @@ class TokenSpan:
 
 
 class Observer(Protocol):
-    """Sees what a host emits. It runs in the thread of the caller, and must not raise."""
+    """Sees what a host emits. It runs in the thread of the caller, and must not raise.
+
+    Attributes:
+        replaces_providers: True for an observer of a test. While there is one, a missing provider is not reported.
+    """
+
+    replaces_providers: bool
 
     def on_event(self, source: object, event: TrackedEvent) -> None:
         """See an event. `source` is the registry of the host's schemas."""
@@ -83,11 +89,14 @@ class Observer(Protocol):
 observers: Final[list[Observer]] = []
 """The observers of this process."""
 
-captures: Final[list[object]] = []
-"""The observers that belong to tests. While there is one, a missing provider is not reported, since a test needs none."""
+
+def provider_is_needed() -> bool:
+    """Return False while an observer takes the place of OpenTelemetry's providers."""
+    return not any(observer.replaces_providers for observer in observers.copy())
 
 
-def observed(
+def show_event(
+    source: object,
     reader: EventReader,
     event: EventLike,
     attributes: Attributes,
@@ -95,10 +104,11 @@ def observed(
     uid: str,
     timestamp: int,
     violations: list[Violation] | None,
-) -> TrackedEvent:
-    """Return an event as observers see it, in the current span."""
+    is_in_quarantine: bool = False,
+) -> None:
+    """Show an event of the current span to every observer."""
     span = get_current_span().get_span_context()
-    return TrackedEvent(
+    tracked = TrackedEvent(
         event=event,
         event_name=reader.schema.event_name,
         attributes=dict(attributes),
@@ -108,10 +118,13 @@ def observed(
         trace_id=span.trace_id,
         span_id=span.span_id,
         violations=tuple(violations or ()),
+        is_in_quarantine=is_in_quarantine,
     )
+    for observer in observers.copy():
+        observer.on_event(source, tracked)
 
 
-def notify(source: object, event: TrackedEvent) -> None:
-    """Show an event to every observer."""
-    for observer in observers:
-        observer.on_event(source, event)
+def show_token(source: object, span: TokenSpan) -> None:
+    """Show the end of a token operation to every observer."""
+    for observer in observers.copy():
+        observer.on_token(source, span)

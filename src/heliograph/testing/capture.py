@@ -20,7 +20,7 @@ from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
 from heliograph.semconv import LOG_RECORD_UID
-from heliograph.telemetry.observers import TokenSpan, TrackedEvent, captures, observers
+from heliograph.telemetry.observers import TokenSpan, TrackedEvent, observers
 from heliograph.testing.failures import describe_events, problem_of_fields
 from heliograph.testing.sources import source_of
 
@@ -47,7 +47,6 @@ def capture(host: object = None) -> Iterator[Captured]:
     """
     captured = Captured(host)
     observers.append(captured)
-    captures.append(captured)
     outer = _current.get()
     _current.set((*outer, captured))
     try:
@@ -56,7 +55,6 @@ def capture(host: object = None) -> Iterator[Captured]:
         # Not `reset`, which fails if a test framework ends a fixture in another context than it began in.
         _current.set(outer)
         observers.remove(captured)
-        captures.remove(captured)
 
 
 class Captured:
@@ -70,6 +68,8 @@ class Captured:
             from 1, and the times begin at the start of 2026 (UTC) and are a millisecond apart. (``event.created`` is the real time.)
         tokens: The token operations.
     """
+
+    replaces_providers = True
 
     def __init__(self, host: object = None) -> None:
         self.host = host

@@ -41,7 +41,7 @@ from heliograph.semconv import (
 )
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.metrics import error_type, metrics_of
-from heliograph.telemetry.observers import TokenSpan, observers
+from heliograph.telemetry.observers import TokenSpan, observers, show_token
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.lifecycle import TokenLifecycle
 from heliograph.tokens.rejections import ERROR, REJECTIONS, RESULTS, VALID, is_rejection, rejection_result
@@ -170,9 +170,7 @@ class TokenTelemetry:
         except program_errors() as error:
             self._log_failure(error)
         if observers:
-            span = operation.as_span(shared)
-            for observer in list(observers):
-                observer.on_token(self._source, span)
+            show_token(self._source, operation.as_span(shared))
         if operation.name is TOKEN_VERIFY:
             self._end_verification(operation.result, operation.token_id, operation.handler)
 
