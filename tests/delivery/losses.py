@@ -34,7 +34,8 @@ def replace_by_a_file(box: Path) -> None:
 
 def replace_by_a_copy(box: Path) -> None:
     copy = box.with_name("copy")
-    shutil.copytree(box, copy)
+    # A folder that is just being created or deleted has a hidden name, and may be gone before it is copied.
+    shutil.copytree(box, copy, ignore=shutil.ignore_patterns(".*"))
     shutil.rmtree(box)
     copy.rename(box)
 
