@@ -19,7 +19,8 @@ from opentelemetry._logs import LogRecord
 from parts.accepting import accepting
 from parts.orders import ATTRIBUTES
 
-from heliograph.delivery.encoding.log_records import encode_log_record, encode_resource, encode_scope, log_record_field
+from heliograph.delivery.encoding.log_records import encode_log_record
+from heliograph.delivery.encoding.requests import encode_resource, encode_scope, entry_field
 from heliograph.delivery.journal.batch import to_request
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.reader import JournalReader
@@ -40,7 +41,7 @@ def write(folder: Path) -> None:
     record = LogRecord(
         timestamp=time.time_ns(), body="order 4711 shipped", attributes=ATTRIBUTES, event_name="shop.order_shipped"
     )
-    encoded = log_record_field(encode_log_record(record))
+    encoded = entry_field(encode_log_record(record))
     for _ in range(RECORDS):
         writer.append(scope, encoded)
     writer.close()

@@ -20,13 +20,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from parts.orders import ATTRIBUTES
 
-from heliograph.delivery.encoding.log_records import (
-    encode_log_record,
-    encode_resource,
-    encode_scope,
-    join_request,
-    log_record_field,
-)
+from heliograph.delivery.encoding.log_records import encode_log_record
+from heliograph.delivery.encoding.requests import encode_resource, encode_scope, entry_field, join_request
 
 GOALS = {"flat": 0.2, "nested": 0.3}
 ROUNDS = 100
@@ -96,7 +91,7 @@ def encode_with_sdk(batch: Sequence[ReadableLogRecord]) -> bytes:
 
 def encode_with_heliograph(batch: Sequence[ReadableLogRecord]) -> bytes:
     """Return the request from heliograph's encoder."""
-    fields = [log_record_field(encode_log_record(record.log_record, record.dropped_attributes)) for record in batch]
+    fields = [entry_field(encode_log_record(record.log_record, record.dropped_attributes)) for record in batch]
     scope = batch[0].instrumentation_scope
     assert scope is not None
     encoded_scope = encode_scope(scope.name, scope.version, scope.attributes)

@@ -20,7 +20,8 @@ from opentelemetry.sdk.resources import Resource
 from backends import wait_until
 from delivery.servers import OK, Answer, serving
 from heliograph.cli.main import cli
-from heliograph.delivery.encoding.log_records import encode_log_record, log_record_field
+from heliograph.delivery.encoding.log_records import encode_log_record
+from heliograph.delivery.encoding.requests import entry_field
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.segment import segments
@@ -90,7 +91,7 @@ def drain(directory: Path, endpoint: str, *options: str) -> Result:
 
 def encoded_record(uid: str, size: int = 0) -> bytes:
     """Return a log record as a journal stores it, with a body of the given size."""
-    return log_record_field(encode_log_record(LogRecord(body="x" * size, attributes={"log.record.uid": uid})))
+    return entry_field(encode_log_record(LogRecord(body="x" * size, attributes={"log.record.uid": uid})))
 
 
 def make_orphan(directory: Path, *uids: str) -> Path:

@@ -19,7 +19,8 @@ from delivery.outboxes import destination, make_orphan
 from delivery.servers import OK, Answer, serving, uids
 from heliograph.delivery.backoff import Backoff
 from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.encoding.log_records import encode_log_record, log_record_field
+from heliograph.delivery.encoding.log_records import encode_log_record
+from heliograph.delivery.encoding.requests import entry_field
 from heliograph.delivery.journal.batch import Batch, Entry
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.memory import MemoryJournal
@@ -57,7 +58,7 @@ def journal_of(uids: Sequence[object], *, size: int = 1000) -> MemoryJournal:
     journal = MemoryJournal(Header(resource=b""))
     for uid in uids:
         record = LogRecord(body="x" * size, attributes={"log.record.uid": str(uid)})
-        journal.append(Scope(scope=b""), log_record_field(encode_log_record(record)))
+        journal.append(Scope(scope=b""), entry_field(encode_log_record(record)))
     return journal
 
 

@@ -10,7 +10,8 @@ from opentelemetry._logs import LogRecord
 
 from delivery.outboxes import LATER_VERSION, make_orphan
 from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.encoding.log_records import encode_log_record, log_record_field
+from heliograph.delivery.encoding.log_records import encode_log_record
+from heliograph.delivery.encoding.requests import entry_field
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.cursor import write_cursor
@@ -77,7 +78,7 @@ def test_age_is_the_one_of_the_oldest_record(tmp_path: Path) -> None:
     writer = JournalWriter(make_orphan(tmp_path), Header(resource=b""))
     for age in (1000, 10):
         record = LogRecord(observed_timestamp=time.time_ns() - age * 10**9)
-        writer.append(Scope(scope=b""), log_record_field(encode_log_record(record)))
+        writer.append(Scope(scope=b""), entry_field(encode_log_record(record)))
     writer.close()
     [found] = OutboxState.of(OutboxDirectory(tmp_path, max_bytes=1000)).folders
 

@@ -16,7 +16,8 @@ from delivery.outboxes import destination, logging_to
 from delivery.servers import OK, serving
 from faults.matrix import Row
 from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.encoding.log_records import encode_log_record, log_record_field
+from heliograph.delivery.encoding.log_records import encode_log_record
+from heliograph.delivery.encoding.requests import entry_field
 from heliograph.delivery.folders import DEAD_LETTERS
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.reader import JournalReader
@@ -55,7 +56,7 @@ class JournalAndSender:
 
     def emit(self, uid: str) -> None:
         record = LogRecord(attributes={"log.record.uid": uid})
-        self.writer.append(Scope(scope=b""), log_record_field(encode_log_record(record)))
+        self.writer.append(Scope(scope=b""), entry_field(encode_log_record(record)))
         self.acknowledged.append(uid)
 
     def step(self, seconds: float) -> None:

@@ -30,7 +30,8 @@ from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from heliograph.delivery.encoding.log_records import encode_log_record, encode_scope, log_record_field
+from heliograph.delivery.encoding.log_records import encode_log_record
+from heliograph.delivery.encoding.requests import encode_scope, entry_field
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.filesystems import keeps_reserved_space
 from heliograph.delivery.journal.frames import Header, Scope
@@ -236,7 +237,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         Raises:
             OutboxFull: The outbox is full, and the processor is strict.
         """
-        encoded = log_record_field(message)
+        encoded = entry_field(message)
         # By identity: to hash a resource costs more than all else here. An id is not used again for another object, since
         # the cached target keeps both alive.
         target = self._targets.get((id(resource), id(instrumentation_scope)))

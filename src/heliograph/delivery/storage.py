@@ -32,7 +32,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from heliograph.delivery.encoding.log_records import encode_resource
+from heliograph.delivery.encoding.requests import encode_resource
 from heliograph.delivery.folders import FolderLock, OutboxDirectory
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope

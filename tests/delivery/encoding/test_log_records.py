@@ -14,20 +14,13 @@ from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as Message
-from opentelemetry.proto.logs.v1.logs_pb2 import ScopeLogs
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from heliograph.delivery.encoding.attributes import MAX_CACHED_KEYS
-from heliograph.delivery.encoding.log_records import (
-    _event_name_fields,
-    encode_log_record,
-    encode_resource,
-    encode_scope,
-    join_request,
-    log_record_field,
-)
+from heliograph.delivery.encoding.log_records import _event_name_fields, encode_log_record
+from heliograph.delivery.encoding.requests import encode_resource, encode_scope, entry_field, join_request
 
 texts = st.text(max_size=20)
 scalars = (
@@ -103,7 +96,7 @@ def test_messages_are_those_of_the_sdk(  # noqa: PLR0917 — one of each is draw
     ours = join_request(
         encode_resource(full.resource.attributes),
         "https://schema/1",
-        [(encode_scope(scope[0], scope[1]), scope[2] or "", [log_record_field(encode_log_record(one))])],
+        [(encode_scope(scope[0], scope[1]), scope[2] or "", [entry_field(encode_log_record(one))])],
     )
 
     found = ExportLogsServiceRequest()
@@ -141,7 +134,7 @@ def test_deep_values_can_be_read(depth: int) -> None:
         lists, maps = [lists], {"a": maps}
 
     message = encode_log_record(record(lists, {"lists": lists, "maps": maps}))
-    whole = join_request(encode_resource({}), "", [(encode_scope("s"), "", [log_record_field(message)])])
+    whole = join_request(encode_resource({}), "", [(encode_scope("s"), "", [entry_field(message)])])
 
     found = ExportLogsServiceRequest()
     found.ParseFromString(whole)
@@ -182,28 +175,6 @@ def test_numbers_out_of_range_are_omitted() -> None:
 
     assert (found.time_unix_nano, found.observed_time_unix_nano, found.trace_id, found.span_id) == (0, 0, b"", b"")
     assert found.dropped_attributes_count == 2**32 - 1
-
-
-def test_request_has_each_scope_once() -> None:
-    """Each scope has its records, in order."""
-    framed = [log_record_field(encode_log_record(record(f"r{number}", {}))) for number in range(3)]
-
-    found = ExportLogsServiceRequest()
-    found.ParseFromString(
-        join_request(
-            encode_resource({"service.name": "x"}),
-            "",
-            [(encode_scope("a"), "", framed[:2]), (encode_scope("b", "1", {"k": 1}), "https://s", framed[2:])],
-        )
-    )
-
-    (resource,) = found.resource_logs
-    assert [scope.scope.name for scope in resource.scope_logs] == ["a", "b"]
-    assert [[each.body.string_value for each in scope.log_records] for scope in resource.scope_logs] == [
-        ["r0", "r1"],
-        ["r2"],
-    ]
-    assert resource.scope_logs[1].schema_url == "https://s"
 
 
 @given(
@@ -249,18 +220,3 @@ def test_severity_that_is_not_a_small_integer_is_omitted(number: Any) -> None:
     one.severity_number = SimpleNamespace(_value_=number)  # type: ignore[assignment]
 
     assert decoded(encode_log_record(one)).severity_number == 0
-
-
-def test_field_of_a_record_is_that_of_scope_logs() -> None:
-    """The journal stores records in this form."""
-    message = encode_log_record(record("body", {}))
-
-    found = ScopeLogs.FromString(log_record_field(message))
-
-    assert found == ScopeLogs(log_records=[Message.FromString(message)])
-    assert ScopeLogs.FromString(log_record_field(b"")) == ScopeLogs(log_records=[Message()])
-
-
-def test_scope_and_resource_may_be_empty() -> None:
-    assert encode_resource(None) == encode_resource({}) == b""
-    assert encode_scope("") == encode_scope("", None, None) == b""

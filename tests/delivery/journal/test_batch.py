@@ -11,12 +11,8 @@ from hypothesis import strategies as st
 from opentelemetry._logs import LogRecord
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from heliograph.delivery.encoding.log_records import (
-    encode_log_record,
-    encode_resource,
-    encode_scope,
-    log_record_field,
-)
+from heliograph.delivery.encoding.log_records import encode_log_record
+from heliograph.delivery.encoding.requests import encode_resource, encode_scope, entry_field
 from heliograph.delivery.journal.batch import Entries, Entry, decode_record, to_request
 from heliograph.delivery.journal.frames import Header, Scope
 
@@ -27,7 +23,7 @@ SCOPES = [
 
 def entry(sequence: int, scope: Scope, **fields: int) -> Entry:
     record = LogRecord(body=f"r{sequence}", **fields)
-    return Entry(sequence, scope, log_record_field(encode_log_record(record)))
+    return Entry(sequence, scope, entry_field(encode_log_record(record)))
 
 
 @given(st.lists(st.sampled_from(SCOPES), min_size=1, max_size=12))
@@ -91,14 +87,14 @@ def test_age_is_the_time_since_the_record_was_observed() -> None:
     [scope] = SCOPES[:1]
     without = LogRecord(body="x", timestamp=hour_ago)
     without.observed_timestamp = 0
-    assert Entry(1, scope, log_record_field(encode_log_record(without))).age_seconds == pytest.approx(3600, abs=30)
+    assert Entry(1, scope, entry_field(encode_log_record(without))).age_seconds == pytest.approx(3600, abs=30)
 
 
 def test_age_is_never_negative_and_0_if_it_is_not_known() -> None:
     tomorrow = time.time_ns() + 86_400 * 10**9
 
     assert entry(1, SCOPES[0], observed_timestamp=tomorrow).age_seconds == 0
-    assert Entry(1, SCOPES[0], log_record_field(b"")).age_seconds == 0
+    assert Entry(1, SCOPES[0], entry_field(b"")).age_seconds == 0
     assert Entry(1, SCOPES[0], b"not a record").age_seconds == 0
 
 

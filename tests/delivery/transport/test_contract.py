@@ -27,7 +27,8 @@ from delivery.loopback import (
     relaying,
     serving,
 )
-from heliograph.delivery.encoding.log_records import encode_log_record, encode_scope, join_request, log_record_field
+from heliograph.delivery.encoding.log_records import encode_log_record
+from heliograph.delivery.encoding.requests import encode_scope, entry_field, join_request
 from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.destination import Destination, Headers, OtlpProtocol
 from heliograph.delivery.transport.open import open_transport
@@ -41,7 +42,7 @@ LONG = 60.0
 
 
 def request_of(body: str = "", uid: str = "one") -> bytes:
-    record = log_record_field(encode_log_record(LogRecord(body=body, attributes={"log.record.uid": uid})))
+    record = entry_field(encode_log_record(LogRecord(body=body, attributes={"log.record.uid": uid})))
     return join_request(b"", "", [(encode_scope("tests"), "", [record])])
 
 

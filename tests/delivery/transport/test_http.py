@@ -21,12 +21,8 @@ from opentelemetry._logs import LogRecord
 from delivery import loopback
 from delivery.loopback import Certificates
 from delivery.servers import TRICKLES, serving
-from heliograph.delivery.encoding.log_records import (
-    encode_log_record,
-    encode_scope,
-    join_request,
-    log_record_field,
-)
+from heliograph.delivery.encoding.log_records import encode_log_record
+from heliograph.delivery.encoding.requests import encode_scope, entry_field, join_request
 from heliograph.delivery.transport.destination import Destination, Headers, OtlpProtocol
 from heliograph.delivery.transport.explain import NOT_OTLP
 from heliograph.delivery.transport.http import HttpTransport
@@ -35,7 +31,7 @@ from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 
 ACCEPTED = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"
 PARTIAL = b"\x0a\x07\x08\x01\x12\x03bad"
-RECORD = log_record_field(encode_log_record(LogRecord(attributes={"log.record.uid": "one"})))
+RECORD = entry_field(encode_log_record(LogRecord(attributes={"log.record.uid": "one"})))
 BODY = join_request(b"", "", [(encode_scope("tests"), "", [RECORD])])
 
 

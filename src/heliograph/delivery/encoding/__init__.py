@@ -32,7 +32,8 @@ The modules, from the general to the special:
 - `any_value`: any value as `AnyValue`. Fast path: a dict from exact class to encoder for scalars.
 - `attributes`: mappings as fields. Fast path: for attributes of log records, the bytes before each value are cached by key and
   size, in caches of bounded size.
-- `log_records`: the messages themselves, and requests.
+- `log_records`: the messages themselves.
+- `requests`: resources, scopes, and requests that are joined from encoded entries.
 
 No code is generated. Protobuf's wire format (tags, varints, lengths) is in `heliograph.delivery.protobuf`; names such as
 ``_BODY`` in these modules are tags, from opentelemetry-proto

@@ -1,4 +1,4 @@
-"""Log records, resources and scopes as OTLP messages, and requests that are joined from encoded records.
+"""Log records as OTLP messages.
 
 All functions are pure, and accept any value: what OTLP has no type for takes a form (the table is in
 `heliograph.delivery.encoding`).
@@ -7,20 +7,18 @@ All functions are pure, and accept any value: what OTLP has no type for takes a 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, TypeAlias, Union
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry._logs import SeverityNumber
 
-from heliograph.delivery.encoding.any_value import ATTRIBUTE_LEVELS, BODY_LEVELS, any_value
-from heliograph.delivery.encoding.attributes import BoundedCache, attribute_fields, put_attributes
+from heliograph.delivery.encoding.any_value import BODY_LEVELS, any_value
+from heliograph.delivery.encoding.attributes import BoundedCache, put_attributes
 from heliograph.delivery.encoding.text import text_field
 from heliograph.delivery.protobuf import UINT64_MASK, VARINTS, fixed_field, identifier_field
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LogRecord
-
-Buffer: TypeAlias = Union[bytes, memoryview]
 
 _UINT32_MAX: Final = 2**32 - 1
 _INT32_MAX: Final = 2**31 - 1
@@ -36,19 +34,6 @@ _TRACE_ID: Final = b"\x4a\x10"
 _SPAN_ID: Final = b"\x52\x08"
 _OBSERVED_TIME_UNIX_NANO: Final = 0x59
 _EVENT_NAME: Final = b"\x62"
-# Resource
-_RESOURCE_ATTRIBUTES: Final = b"\x0a"
-# InstrumentationScope
-_NAME: Final = b"\x0a"
-_VERSION: Final = b"\x12"
-_SCOPE_ATTRIBUTES: Final = b"\x1a"
-# ExportLogsServiceRequest, and the messages ResourceLogs and ScopeLogs in it
-_RESOURCE_LOGS: Final = b"\x0a"
-_RESOURCE: Final = b"\x0a"
-_SCOPE_LOGS: Final = b"\x12"
-_SCOPE: Final = b"\x0a"
-_LOG_RECORDS: Final = b"\x12"
-_SCHEMA_URL: Final = b"\x1a"
 
 _pack_fixed32: Final = struct.Struct("<BI").pack
 _pack_fixed64: Final = struct.Struct("<BQ").pack
@@ -131,48 +116,6 @@ def encode_trace(trace_id: int, span_id: int, trace_flags: int) -> bytes:
             identifier_field(_SPAN_ID, span_id, 8),
         )
     )
-
-
-def encode_resource(attributes: Mapping[str, object] | None) -> bytes:
-    """Return the `Resource` message."""
-    return b"".join(attribute_fields(_RESOURCE_ATTRIBUTES, attributes, BODY_LEVELS))
-
-
-def encode_scope(name: str, version: str | None = None, attributes: Mapping[str, object] | None = None) -> bytes:
-    """Return the `InstrumentationScope` message."""
-    fields = attribute_fields(_SCOPE_ATTRIBUTES, attributes, ATTRIBUTE_LEVELS)
-    return b"".join((text_field(_NAME, name), text_field(_VERSION, version), *fields))
-
-
-def log_record_field(message: bytes) -> bytes:
-    """Return an encoded log record as the field `log_records` of `ScopeLogs`, ready for `join_request`.
-
-    Journals store records in this form, so that a request is only joined, and no record is copied or encoded twice.
-    """
-    return _LOG_RECORDS + VARINTS[len(message)] + message
-
-
-def join_request(
-    resource: Buffer, resource_schema_url: str, groups: Iterable[tuple[Buffer, str, Sequence[Buffer]]]
-) -> bytes:
-    """Return the `ExportLogsServiceRequest` message of records that are encoded already.
-
-    Args:
-        resource: The resource of all records, from `encode_resource`.
-        resource_schema_url: The resource's schema URL; may be empty.
-        groups: For each scope its message from `encode_scope`, its schema URL, and its records from `log_record_field`.
-    """
-    parts: list[Buffer] = [_RESOURCE, VARINTS[len(resource)], resource]
-    size = sum(map(len, parts))
-    for scope, schema_url, records in groups:
-        head, tail = (_SCOPE, VARINTS[len(scope)], scope), text_field(_SCHEMA_URL, schema_url)
-        content_size = sum(map(len, head)) + sum(map(len, records)) + len(tail)
-        size += len(_SCOPE_LOGS) + len(VARINTS[content_size]) + content_size
-        parts += _SCOPE_LOGS, VARINTS[content_size], *head
-        parts += records
-        parts.append(tail)
-    end = text_field(_SCHEMA_URL, resource_schema_url)
-    return b"".join((_RESOURCE_LOGS, VARINTS[size + len(end)], *parts, end))
 
 
 def _severity_field(severity: object) -> bytes:

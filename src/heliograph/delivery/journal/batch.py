@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, overload
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ScopeLogs
 
-from heliograph.delivery.encoding.log_records import encode_scope, join_request
+from heliograph.delivery.encoding.requests import encode_scope, join_request
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.semconv import LOST_SCOPE_NAME
 

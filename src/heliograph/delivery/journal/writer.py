@@ -112,7 +112,7 @@ class JournalWriter:
 
         Args:
             scope: The scope that the record belongs to.
-            encoded: The record, from `log_record_field`.
+            encoded: The record, from `entry_field`.
 
         Returns:
             The record's sequence.
