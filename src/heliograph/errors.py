@@ -51,6 +51,8 @@ class HeliographError(Exception):
 class SchemaError(HeliographError, TypeError):
     """No schema can be compiled for a class.
 
+    It is raised when the class is registered: by `configure`, `Host` and `Host.register`. Change the class as the reasons say.
+
     Attributes:
         event_class: The class.
         reasons: Every problem with the class, and how to fix it; at least one.
@@ -71,6 +73,9 @@ class SchemaError(HeliographError, TypeError):
 class DuplicateEventName(SchemaError):
     """Two classes have the same event name and version.
 
+    It is raised when the second one is registered. Change the ``name`` or the ``namespace`` of one of them; if both are versions of
+    one event, give each a ``version``.
+
     Attributes:
         event_class: The class whose registration failed.
         registered_class: The class that was registered with that name before.
@@ -89,6 +94,8 @@ class DuplicateEventName(SchemaError):
 
 class SchemaErrors(SchemaError):
     """No schemas can be compiled for several classes.
+
+    It is raised where `SchemaError` is, if more than one class has problems. Its text lists all of them.
 
     Attributes:
         event_class: The first of the classes.
@@ -113,6 +120,9 @@ class _NotFound(HeliographError, KeyError):
 
 class UnregisteredEvent(_NotFound):
     """No plugin registered the class of an event, or any of its ancestors.
+
+    It is raised by `Host.track` and `Host.track_event`. Return the class from a hook ``register_events``, or pass it as
+    ``configure(events=[…])``.
 
     Attributes:
         event_class: The class of the event.
@@ -142,11 +152,18 @@ def _unregistered(event_class: type) -> str:
 
 
 class FileFormatError(HeliographError, ValueError):
-    """A file does not have the expected format."""
+    """A file does not have the expected format.
+
+    It is raised by what the commands do with files: lock files, registries of Weaver, recorded events, the files of an outbox. Pass the
+    file that the message asks for.
+    """
 
 
 class InvalidEvent(HeliographError, ValueError):
     """An event violates its schema, and the setting ``validation`` is ``strict``.
+
+    It is raised by `Host.track` and `Host.track_event`, before any hook is called, and nothing is emitted. Fix the code that makes the
+    event, or the annotations of its class.
 
     Attributes:
         event_class: The class of the event.
@@ -166,6 +183,8 @@ class InvalidEvent(HeliographError, ValueError):
 class NotReplayable(HeliographError, ValueError):
     """An event in the quarantine cannot be emitted yet.
 
+    It is raised by `Host.replay`. Change the class as the reasons say, or give it an upcaster (`Event.upcast`), and replay the event again.
+
     Attributes:
         reasons: Why it cannot be emitted, one sentence each. Never a value of the event.
     """
@@ -177,6 +196,9 @@ class NotReplayable(HeliographError, ValueError):
 
 class QuarantineError(HeliographError, OSError):
     """A file cannot be used as a quarantine.
+
+    It is raised by the commands ``heliograph quarantine``. (For a host, it is one of the problems of a `SettingsError`.) Set
+    ``HELIOGRAPH_QUARANTINE`` to a file that the program may write, or to one that does not exist.
 
     Attributes:
         path: The file.
@@ -190,6 +212,9 @@ class QuarantineError(HeliographError, OSError):
 class OutboxError(HeliographError, OSError):
     """A directory cannot be used as an outbox.
 
+    It is raised by `configure`, `OutboxLogRecordProcessor` and the commands ``heliograph outbox``. Give the user of the process the right to
+    write to the directory, or set ``HELIOGRAPH_OUTBOX`` to another one.
+
     Attributes:
         path: The directory, or a file in it.
     """
@@ -201,6 +226,10 @@ class OutboxError(HeliographError, OSError):
 
 class OutboxFull(OutboxError):
     """The outbox has reached its maximum size, so it does not accept a record.
+
+    It is raised by `Host.track` and `Host.track_event` if the setting ``validation`` is ``strict``, and by an `OutboxLogRecordProcessor` that
+    is strict. Otherwise the record is counted, and an error is logged. Fix the server that does not accept records, raise
+    ``HELIOGRAPH_OUTBOX_MAX_BYTES``, or let the oldest records go by ``HELIOGRAPH_OUTBOX_FULL=drop_oldest``.
 
     Attributes:
         max_bytes: The maximum size, in bytes.
@@ -218,6 +247,9 @@ class OutboxFull(OutboxError):
 class SettingsError(HeliographError, ValueError):
     """Settings are invalid.
 
+    It is raised by `Settings`, by `Settings.from_env`, and by `configure` and `Host`, which read the environment. Each problem names
+    the setting, its value (if it is no secret) and the values that are allowed.
+
     Attributes:
         problems: Every problem, one sentence each.
     """
@@ -228,11 +260,17 @@ class SettingsError(HeliographError, ValueError):
 
 
 class PluginError(HeliographError, RuntimeError):
-    """A plugin cannot be loaded, or one of its hooks returned a wrong value."""
+    """A plugin cannot be loaded, or one of its hooks returned a wrong value.
+
+    It is raised by `configure`, `Host` and `Host.register`, and by `Host.create_token` and `Host.verify_token` if a hook
+    ``register_token_handler`` returned something else. Fix the plugin that the message names, or remove it.
+    """
 
 
 class DatabaseNotFound(_NotFound):
     """The host has no database with that name.
+
+    It is raised by `Host.get_database`. Pass the database to `configure` or `Host`: ``databases={"data": "data.db"}``.
 
     Attributes:
         name: The name asked for; `None` if the first database was asked for.
@@ -247,7 +285,11 @@ class DatabaseNotFound(_NotFound):
 
 
 class NoTokenHandler(HeliographError, RuntimeError):
-    """No plugin registered a token handler, and the settings turn signed tokens off."""
+    """No plugin registered a token handler, and the settings turn signed tokens off.
+
+    It is raised by `Host.create_token`. Set ``HELIOGRAPH_ALLOW_SIGNED_TOKENS=true``, or add ``database`` to
+    ``HELIOGRAPH_TOKEN_HANDLERS``.
+    """
 
     def __init__(self) -> None:
         super().__init__(
@@ -258,6 +300,8 @@ class NoTokenHandler(HeliographError, RuntimeError):
 
 class TokenHandlerNotFound(HeliographError, ValueError):
     """No registered token handler has that name.
+
+    It is raised by `Host.create_token` for its argument ``handler``. Use one of the names in ``available``.
 
     Attributes:
         name: The name asked for.
@@ -273,6 +317,8 @@ class TokenHandlerNotFound(HeliographError, ValueError):
 class TokenNotFound(_NotFound):
     """No token in the database has this id.
 
+    It is raised by the functions of `heliograph.tokens`. ``heliograph token list`` shows the ids of all tokens.
+
     Attributes:
         token_id: The id.
     """
@@ -283,7 +329,11 @@ class TokenNotFound(_NotFound):
 
 
 class NoTokenDatabase(HeliographError, RuntimeError):
-    """The host keeps no tokens in a database."""
+    """The host keeps no tokens in a database.
+
+    It is raised by the functions of `heliograph.tokens`. Add ``database`` to ``HELIOGRAPH_TOKEN_HANDLERS``, and name a file in
+    ``HELIOGRAPH_TOKEN_DATABASE``.
+    """
 
     def __init__(self) -> None:
         super().__init__(
@@ -295,6 +345,9 @@ class NoTokenDatabase(HeliographError, RuntimeError):
 class TokenInvalid(HeliographError):
     """A token handler rejects a token.
 
+    It is raised by `Host.verify_token` and `Host.verify`. Answer the request with HTTP 401, as the integrations with frameworks do. A token
+    handler of your own raises it, or one of its subclasses, for a token that is its own and not valid.
+
     Attributes:
         message: The reason, which may be shown to the user who presented the token.
     """
@@ -305,14 +358,21 @@ class TokenInvalid(HeliographError):
 
 
 class TokenMalformed(TokenInvalid):
-    """The payload of the token is not one that its handler writes."""
+    """The payload of the token is not one that its handler writes.
+
+    The signature of a signed token was right, so a program with the same secret made it: find that program. Of a token of a database,
+    the form or the checksum is wrong: the text is not whole, or somebody invented it.
+    """
 
     def __init__(self, message: str = "Invalid token: malformed payload") -> None:
         super().__init__(message)
 
 
 class TokenSignatureInvalid(TokenInvalid):
-    """The token was forged, or signed with a secret that is no longer in use."""
+    """The token was forged, or signed with a secret that is no longer in use.
+
+    If a secret was rotated too early, put the old one behind the new one: ``HELIOGRAPH_SECRET=NEW,OLD``.
+    """
 
     def __init__(self, message: str = "Invalid token signature") -> None:
         super().__init__(message)
@@ -320,6 +380,8 @@ class TokenSignatureInvalid(TokenInvalid):
 
 class TokenExpired(TokenInvalid):
     """The lifetime of the token is over.
+
+    The user needs a new token.
 
     Attributes:
         expired_at: When it expired, in seconds since the Unix epoch.
@@ -335,6 +397,8 @@ class TokenExpired(TokenInvalid):
 class TokenRevoked(TokenInvalid):
     """The token was revoked before its lifetime was over.
 
+    The user needs a new token. If nobody of yours presented it, somebody else has it: search for its id in ``heliograph.token.id``.
+
     Attributes:
         token_id: The id of the token, if it has one.
     """
@@ -345,7 +409,11 @@ class TokenRevoked(TokenInvalid):
 
 
 class TokensDisabled(TokenInvalid, ValueError):
-    """The settings turn signed tokens off: the host neither creates nor accepts them."""
+    """The settings turn signed tokens off: the host neither creates nor accepts them.
+
+    It is raised by a `SignedTokenHandler` that a plugin registers or calls, for texts that begin with ``dstok_``. (A host then has no such
+    handler of its own: such a text is unknown to it.) Set ``HELIOGRAPH_ALLOW_SIGNED_TOKENS=true``, or create tokens by another handler.
+    """
 
     def __init__(self, message: str = "Signed tokens are not enabled") -> None:
         super().__init__(message)

@@ -163,6 +163,15 @@ class EventLike(Protocol):
 class Event:
     """The base class of typed events. Subclass it as a dataclass, and give the subclass a ``name``.
 
+    The class statement takes these options, all of them optional:
+
+    - ``namespace``: the first part of the event's name on the wire, by default the setting ``namespace``
+    - ``version``: the version of the event's contract, a text such as ``"1"``
+    - ``severity``: the severity of its log records, a `Severity` or a number from 1 to 24, by default ``INFO``
+    - ``message``: a template for the body, such as ``"{actor[id]} ordered for {total}"``; by default the body is the name
+    - ``stability``: ``"development"`` (the default), ``"alpha"``, ``"beta"``, ``"release_candidate"`` or ``"stable"``
+    - ``deprecated``: a `Deprecated`
+
     >>> from dataclasses import dataclass
     >>> from heliograph import acting_as
     >>> @dataclass

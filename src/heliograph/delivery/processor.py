@@ -107,7 +107,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         directory: The outbox. It is created, for its owner alone, if it does not exist. Many processes may share it.
         destination: The server. `None` reads the standard ``OTEL_EXPORTER_OTLP_*`` variables.
         transport: The client that sends requests. `None` opens one for the destination's protocol.
-        max_bytes: The size that the outbox may reach.
+        max_bytes: The size that the outbox may reach, by default 1 GiB.
         when_full: The policy for a full outbox: reject new records, or drop those that have waited longest.
         durable: True if each record must be on the disk itself before `on_emit` returns, so that it survives a power cut.
             It costs a flush to the disk for each record, or for all threads that emit at the same time.
@@ -309,6 +309,9 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
     def force_flush(self, timeout_millis: float = 30_000) -> bool:
         """Wait until every record that was accepted before this call was delivered.
 
+        Args:
+            timeout_millis: The time to wait, in milliseconds.
+
         Returns:
             False if one of them still waits when the time is over; it stays in the outbox, and is sent later. Also False if,
             since the last call that reported it, a record became a dead letter, was damaged, was rejected by a server that
@@ -339,6 +342,9 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         """Send what can be sent within the time, and close all files. The rest stays on the disk for the next process.
 
         A second call does nothing. Records that are emitted from now on are rejected, and counted.
+
+        Args:
+            timeout_millis: The time that it may take, in milliseconds.
         """
         deadline = Deadline(timeout_millis)  # first: nothing is shut down if the time is none
         with self._lock:

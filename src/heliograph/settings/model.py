@@ -55,8 +55,8 @@ class Settings:
     """An SQLite file. The newest events, as they are exported, are kept in it, for Datasette's page `/-/heliograph` (in
     Datasette only)."""
     actor: Setting[tuple[str, ...], Iterable[str]] = setting(("*", "-email"), parsers.parse_actor_keys)
-    """The actor's keys that are exported: `*` for all, `name` adds a key, `-name` removes it, `name:hash` or `name:mask`
-    protects its value. Empty: none."""
+    """The actor's keys that are exported: `*` for all, `name` adds a key, `-name` removes it, `name:hash` or `name:mask` protects its
+    value. Empty: none."""
     context: Setting[tuple[str, ...], Iterable[str]] = setting((), parsers.parse_context)
     """The attributes of the current HTTP request that events have: any of `client.address`, `http.request.method`,
     `http.route`, `url.path`, `user_agent.original`. Most of them are personal data."""

@@ -171,7 +171,7 @@ async def rotate(
         host: A `heliograph.Host` or a Datasette.
         token_id: The token. It keeps its id.
         grace: The seconds from the first use of the new secret to the end of the old one; 0 ends the old one now.
-        latest: The seconds from now after which the old secret ends in any case.
+        latest: The seconds from now after which the old secret ends in any case, by default 30 days.
 
     Raises:
         NoTokenDatabase: The host keeps no tokens in a database.
