@@ -9,7 +9,7 @@ PROCESSES ?= 0
 CONSTRAINTS ?= constraints/newest.txt
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint $(CONSTRAINTS)
 
-.PHONY: help demo test coverage faults lint hooks backends stack stack-kafka bench docs site clean
+.PHONY: help demo test coverage faults lint hooks backends stack stack-kafka bench docs site links clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -57,6 +57,9 @@ docs: $(VENV)/installed-dev ## write the generated parts of the documentation
 
 site: $(VENV)/installed-dev ## build the documentation site in build/site
 	$(BIN)/sphinx-build --quiet --fail-on-warning docs build/site
+
+links: $(VENV)/installed-dev ## ask the other sites that the pages link to (needs the network)
+	$(BIN)/python docs/links.py --network
 
 clean: ## delete the virtual environments
 	rm -rf $(VENV) $(BENCH)

@@ -257,17 +257,6 @@ def test_architecture_names_every_module() -> None:
             assert re.search(rf"[`/]{name}/?`", page), module.name
 
 
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *(ROOT / "collector-config").glob("*.md")])
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
-    """Every relative link of a page is the path of a file or a folder of the repository."""
-    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
-        if "://" not in link:
-            assert (page.parent / link).exists(), link
-
-
 FRAMEWORKS = (DOCS / "frameworks.md").read_text(encoding="utf-8")
 
 
