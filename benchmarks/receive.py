@@ -11,7 +11,6 @@ from __future__ import annotations
 import http.client
 import multiprocessing
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -151,7 +150,7 @@ def tail(folder: Path):  # noqa: ANN201 — a generator of the endpoint
     try:
         yield re.findall(r"http://\S+", process.stderr.readline())[0]
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         print("  " + process.communicate()[1].splitlines()[-1])
 
 

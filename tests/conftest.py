@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -36,6 +37,10 @@ sys._called_from_test = True  # type: ignore[attr-defined]
 for _name in list(os.environ):
     if _name.startswith(("OTEL_", "HELIOGRAPH_")) and _name != "HELIOGRAPH_BACKENDS":
         del os.environ[_name]
+
+# Shells make the jobs that they run in the background ignore Ctrl-C, and programs inherit that. Tests send it to programs.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _LONGEST_ID = 50
 """The longest text that is part of a test's name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import os
 import signal
@@ -112,9 +113,6 @@ def serving(command: list[str], *, port: int, log: Path, env: Mapping[str, str],
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            preexec_fn=lambda: signal.signal(
-                signal.SIGINT, signal.SIG_DFL
-            ),  # background jobs of a shell ignore SIGINT, and children inherit that
         )
     server = Server(f"http://127.0.0.1:{port}", log, process)
 
@@ -169,6 +167,7 @@ def in_child(function: Callable[[], object]) -> int:
     """
     pid = os.fork()
     if not pid:
+        gc.freeze()  # a collection would copy all memory of the tests, which takes a second after some thousand of them
         faulthandler.register(signal.SIGALRM, file=sys.__stderr__, all_threads=True, chain=True)
         signal.alarm(120)
         try:

@@ -83,7 +83,6 @@ def tailing(folder: Path, *options: str, **variables: str) -> Iterator[Tail]:
             stderr=err,
             cwd=folder,
             env=clean_environment(**variables),
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs of a shell ignore it
         )
     tail = Tail(process, folder)
     try:
