@@ -71,7 +71,8 @@ def test_every_page_is_in_the_index() -> None:
     """A page that is not in the index cannot be found in the site, whose build then fails."""
     listed = (DOCS / "index.md").read_text(encoding="utf-8").splitlines()
 
-    assert [page.stem for page in DOCS.glob("*.md") if page.stem not in listed] == ["index"]
+    pages = [page.relative_to(DOCS).with_suffix("").as_posix() for page in DOCS.rglob("*.md")]
+    assert [page for page in pages if page not in listed] == ["index"]
 
 
 def test_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ import pytest
 import heliograph
 from heliograph.hooks import specs
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "reference"
 DIRECTIVE = re.compile(r"^\.\. (?:auto|py:)(?:class|data|decorator|exception|function):: ([\w.]+)", flags=re.MULTILINE)
 
 PAGES = {
     "heliograph": ["api", "errors"],
-    "heliograph.testing": ["api-testing"],
-    "heliograph.tokens": ["api-tokens"],
+    "heliograph.testing": ["testing"],
+    "heliograph.tokens": ["tokens"],
 }
 """The pages that describe a module."""
 
