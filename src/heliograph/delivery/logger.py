@@ -74,12 +74,12 @@ class OutboxLogger(Logger):
             OutboxFull: The outbox is full, and strict.
         """
         outbox = self._provider.only_outbox
-        fields: list[bytes] = []
+        key_values: list[bytes] = []
         if (
             outbox is None
             or record is not None
             or exception is not None
-            or not (attributes is None or self._put_attributes(fields, attributes))
+            or not (attributes is None or self._put_attributes(key_values, attributes))
         ):
             super().emit(
                 record,
@@ -100,19 +100,19 @@ class OutboxLogger(Logger):
                 severity_number,
                 severity_text,
                 body,
-                fields,
+                key_values,
                 _trace_of(context or get_current()),
                 time_ns() if observed_timestamp is None else observed_timestamp,
                 event_name,
             )
             outbox.append(self.resource, self.instrumentation_scope, encoded)
 
-    def _put_attributes(self, fields: list[bytes], attributes: Mapping[str, Any]) -> bool:
+    def _put_attributes(self, key_values: list[bytes], attributes: Mapping[str, Any]) -> bool:
         """Encode attributes. Return False if the SDK would change or drop one, or has to read them."""
         if type(attributes) is not dict or len(attributes) > self._max_attributes:
             return False
         try:
-            put_attributes(fields, attributes, only_clean=True)
+            put_attributes(key_values, attributes, only_clean=True)
         except NotCleanError:
             return False
         return True

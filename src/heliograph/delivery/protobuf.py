@@ -27,6 +27,7 @@ from typing import Final
 UINT64_MASK: Final = 2**64 - 1
 """A negative integer is written as the varint of its two's complement, which ``value & UINT64_MASK`` is."""
 
+_UINT32_MAX: Final = 2**32 - 1
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 _FIXED_SIZES: Final = {_FIXED64: 8, _FIXED32: 4}
 _MAX_VARINT_BYTES: Final = 10
@@ -69,6 +70,11 @@ def fixed_field(pack: Callable[[int, int], bytes], tag: int, value: int | None) 
         return pack(tag, int(value)) if value else b""
     except Exception:  # out of range, or not a number
         return b""
+
+
+def count_field(tag: bytes, count: int) -> bytes:
+    """Return a field that holds a number of things, in 32 bits. It is empty for none."""
+    return tag + VARINTS[min(count, _UINT32_MAX)] if count > 0 else b""
 
 
 def identifier_field(head: bytes, value: int, size: int) -> bytes:

@@ -24,6 +24,7 @@ from heliograph.delivery.encoding.attributes import (
     attribute_fields,
     items_of,
     put_attributes,
+    repeated_field,
 )
 from heliograph.otlp import decode_attributes
 
@@ -33,9 +34,9 @@ VALUES = (
 
 
 def fields(attributes: Mapping[str, Any]) -> bytes:
-    parts: list[bytes] = []
-    put_attributes(parts, attributes)
-    return b"".join(parts)
+    key_values: list[bytes] = []
+    put_attributes(key_values, attributes)
+    return repeated_field(b"\x32", key_values)  # LogRecord.attributes
 
 
 def decoded(attributes: Mapping[str, Any]) -> dict[str, object]:

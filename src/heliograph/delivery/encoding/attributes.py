@@ -1,13 +1,15 @@
-"""Attributes as fields of messages, with a fast path for those of log records.
+"""Attributes as fields of messages, with a fast path for those of log records, spans, span events and links.
 
-The same few keys come with every event, with values whose sizes repeat. So the bytes before a value (tag, lengths and key)
-are computed once for each key and size, and kept. Keys and sizes may be chosen by an attacker, for example by way of a user's
-JSON: both caches are emptied when they are full.
+The same few keys come with every event, with values whose sizes repeat. So the bytes before a value (lengths and key) are computed
+once for each key and size, and kept. Keys and sizes may be chosen by an attacker, for example by way of a user's JSON: both caches
+are emptied when they are full.
+
+An attribute is encoded without the tag of its field, because only the tag differs between the messages: `repeated_field` adds it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from opentelemetry.attributes import BoundedAttributes
@@ -35,13 +37,12 @@ MAX_CACHED_KEY_LENGTH: Final = 128
 MAX_CACHED_SIZES: Final = 32
 """The number of sizes that are cached for one key."""
 
-_ATTRIBUTES: Final = b"\x32"  # LogRecord.attributes
 _VALUE: Final = b"\x12"  # KeyValue.value
 _STRING_VALUE: Final = b"\x0a"  # AnyValue.string_value
 
 
 class _HeadersOfKey(dict[int, bytes]):
-    """The bytes before an attribute's value in a log record, for one key, by the size of the value.
+    """The bytes before an attribute's value, for one key, by the size of the value: the length of the `KeyValue`, and its key.
 
     A size of 0 or more is the length of a text in UTF-8, and the header ends just before the text. A negative size is
     ``~length`` of the `AnyValue` message of any other value, and the header ends just before that message. One mapping for
@@ -61,7 +62,7 @@ class _HeadersOfKey(dict[int, bytes]):
         text_head = _STRING_VALUE + VARINTS[size] if size >= 0 else b""
         message_size = len(text_head) + size if size >= 0 else ~size
         head = self._key + _VALUE + VARINTS[message_size] + text_head
-        header = _ATTRIBUTES + VARINTS[len(head) - len(text_head) + message_size] + head
+        header = VARINTS[len(head) - len(text_head) + message_size] + head
         if len(self) >= MAX_CACHED_SIZES:
             self.clear()
         self[size] = header
@@ -101,36 +102,43 @@ class NotCleanError(ValueError):
     """The SDK would change or drop an attribute."""
 
 
-def put_attributes(parts: list[bytes], attributes: Mapping[str, object], *, only_clean: bool = False) -> None:
-    """Append the fields of a log record's attributes to `parts`.
+def put_attributes(
+    key_values: list[bytes],
+    attributes: Mapping[str, object],
+    levels: int = ATTRIBUTE_LEVELS,
+    *,
+    only_clean: bool = False,
+) -> None:
+    """Append the `KeyValue` of each attribute to `key_values`, with its length before it, for `repeated_field`.
 
     Args:
-        parts: The fields.
+        key_values: The encoded attributes.
         attributes: The attributes. Any value is accepted.
+        levels: The number of messages that may be nested inside the `AnyValue` of an attribute.
         only_clean: True to accept only attributes that `BoundedAttributes`, the SDK's class, takes as they are.
 
     Raises:
-        NotCleanError: An attribute is not accepted. `parts` may have fields of those before it.
+        NotCleanError: An attribute is not accepted. `key_values` may have those before it.
     """
     if only_clean and "" in attributes:
         raise NotCleanError
     # The usual class first, without a call.
-    begin, pairs = len(parts), attributes.copy().items() if type(attributes) is dict else items_of(attributes)
+    begin, pairs = len(key_values), attributes.copy().items() if type(attributes) is dict else items_of(attributes)
     # Almost no text has lone surrogates, so the first try does not look for them.
     try:
-        _put_pairs(parts, pairs, str.encode, only_clean)
+        _put_pairs(key_values.append, pairs, str.encode, levels, only_clean)
     except UnicodeEncodeError:  # in a text or in a key
-        del parts[begin:]
-        _put_pairs(parts, pairs, utf8, only_clean)
+        del key_values[begin:]
+        _put_pairs(key_values.append, pairs, utf8, levels, only_clean)
 
 
 def _put_pairs(
-    parts: list[bytes],
+    put: Callable[[bytes], None],
     pairs: Iterable[tuple[object, object]],
     encode_text: Callable[[Any], bytes],
+    levels: int,
     only_clean: bool,
 ) -> None:
-    put = parts.append
     for key, value in pairs:
         kind = type(key)
         # Keys of these two classes are equal exactly if their texts are. Another subclass of `str` may define equality by
@@ -144,8 +152,7 @@ def _put_pairs(
         kind = type(value)
         if kind is str:
             data = encode_text(value)
-            put(headers[len(data)])
-            put(data)
+            put(headers[len(data)] + data)
             continue
         encode = SCALAR_ENCODERS.get(kind)
         if encode is not None:
@@ -153,9 +160,13 @@ def _put_pairs(
         elif only_clean and not _is_clean(value):
             raise NotCleanError
         else:
-            message = ValueEncoder(ATTRIBUTE_LEVELS).message(value)
-        put(headers[~len(message)])
-        put(message)
+            message = ValueEncoder(levels).message(value)
+        put(headers[~len(message)] + message)
+
+
+def repeated_field(tag: bytes, messages: Sequence[bytes]) -> bytes:
+    """Return a repeated field of messages that have their length before them, such as those of `put_attributes`."""
+    return tag + tag.join(messages) if messages else b""
 
 
 def _is_clean(value: object) -> bool:

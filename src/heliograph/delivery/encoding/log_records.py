@@ -7,20 +7,19 @@ All functions are pure, and accept any value: what OTLP has no type for takes a 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry._logs import SeverityNumber
 
 from heliograph.delivery.encoding.any_value import BODY_LEVELS, any_value
-from heliograph.delivery.encoding.attributes import BoundedCache, put_attributes
+from heliograph.delivery.encoding.attributes import BoundedCache, put_attributes, repeated_field
 from heliograph.delivery.encoding.text import text_field
-from heliograph.delivery.protobuf import UINT64_MASK, VARINTS, fixed_field, identifier_field
+from heliograph.delivery.protobuf import UINT64_MASK, VARINTS, count_field, fixed_field, identifier_field
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LogRecord
 
-_UINT32_MAX: Final = 2**32 - 1
 _INT32_MAX: Final = 2**31 - 1
 
 # Tags of LogRecord's fields. Two have the length of their value with them, which never changes.
@@ -28,6 +27,7 @@ _TIME_UNIX_NANO: Final = 0x09
 _SEVERITY_NUMBER: Final = b"\x10"
 _SEVERITY_TEXT: Final = b"\x1a"
 _BODY: Final = b"\x2a"
+_ATTRIBUTES: Final = b"\x32"
 _DROPPED_ATTRIBUTES_COUNT: Final = b"\x38"
 _FLAGS: Final = 0x45
 _TRACE_ID: Final = b"\x4a\x10"
@@ -49,8 +49,6 @@ def encode_log_record(record: LogRecord, dropped_attributes_count: int = 0) -> b
     attributes: list[bytes] = []
     if record.attributes is not None:
         put_attributes(attributes, record.attributes)
-    if dropped_attributes_count > 0:
-        attributes += _DROPPED_ATTRIBUTES_COUNT, VARINTS[min(dropped_attributes_count, _UINT32_MAX)]
     return encode_fields(
         record.timestamp,
         record.severity_number,
@@ -60,6 +58,7 @@ def encode_log_record(record: LogRecord, dropped_attributes_count: int = 0) -> b
         encode_trace(record.trace_id, record.span_id, record.trace_flags),
         record.observed_timestamp,
         record.event_name,
+        dropped_attributes_count,
     )
 
 
@@ -68,10 +67,11 @@ def encode_fields(  # noqa: PLR0917 — the fields of a log record; keywords wou
     severity_number: object,
     severity_text: str | None,
     body: object,
-    attributes: Iterable[bytes],
+    attributes: Sequence[bytes],
     trace: bytes,
     observed_timestamp: int | None,
     event_name: str | None,
+    dropped_attributes_count: int = 0,
 ) -> bytes:
     """Return the `LogRecord` message with these fields.
 
@@ -80,10 +80,11 @@ def encode_fields(  # noqa: PLR0917 — the fields of a log record; keywords wou
         severity_number: A member of `SeverityNumber`. Anything else is omitted.
         severity_text: The severity's name.
         body: Any value.
-        attributes: The fields of the attributes, from `put_attributes`, and of the number of those that were dropped.
+        attributes: The attributes, from `put_attributes`.
         trace: The fields of the span, from `encode_trace`.
         observed_timestamp: The time in nanoseconds.
         event_name: The event's name.
+        dropped_attributes_count: The number of attributes that the SDK dropped.
     """
     # Fields are in the order of their numbers, as protobuf's library writes them: so the bytes can be compared.
     message = any_value(body, BODY_LEVELS)
@@ -97,7 +98,8 @@ def encode_fields(  # noqa: PLR0917 — the fields of a log record; keywords wou
             _BODY,
             VARINTS[len(message)],
             message,
-            *attributes,
+            repeated_field(_ATTRIBUTES, attributes),
+            count_field(_DROPPED_ATTRIBUTES_COUNT, dropped_attributes_count) if dropped_attributes_count else b"",
             trace,
             fixed_field(_pack_fixed64, _OBSERVED_TIME_UNIX_NANO, observed_timestamp),
             _event_name_fields[event_name] if type(event_name) is str else _event_name_field(event_name),
