@@ -19,9 +19,11 @@ from heliograph.delivery.protobuf import (
     VARINTS,
     as_bytes,
     as_int64,
+    count_field,
     fixed_field,
     identifier_field,
     read_fields,
+    split_fields,
 )
 
 pack_fixed32, pack_fixed64 = struct.Struct("<BI").pack, struct.Struct("<BQ").pack
@@ -95,6 +97,11 @@ def test_any_bytes_are_fields_or_an_error(message: bytes) -> None:
         for number, value in read_fields(message):
             assert number > 0
             assert isinstance(value, bytes) or 0 <= value < 2**64
+        fields = list(split_fields(message))
+        assert b"".join(field for _, field in fields) == message
+        assert [(number, dict(read_fields(field))) for number, field in fields] == [
+            (number, {number: value}) for number, value in read_fields(message)
+        ]
 
 
 def test_value_of_another_wire_type_is_none() -> None:
@@ -129,3 +136,10 @@ def test_identifier_is_big_endian() -> None:
 def test_varint_of_more_than_64_bits_is_cut() -> None:
     """Protobuf's library does the same."""
     assert list(read_fields(b"\x08" + b"\xff" * 9 + b"\x7f")) == [(1, 2**64 - 1)]
+
+
+@pytest.mark.parametrize(
+    ("count", "field"), [(-1, b""), (0, b""), (1, b"\x38\x01"), (2**40, b"\x38\xff\xff\xff\xff\x0f")]
+)
+def test_count_has_32_bits(count: int, field: bytes) -> None:
+    assert count_field(b"\x38", count) == field

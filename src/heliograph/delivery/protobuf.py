@@ -99,6 +99,24 @@ def read_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     Raises:
         ValueError: The bytes are not a message. This is raised when the iteration comes to the first wrong field.
     """
+    for number, value, _ in _read_fields(message):
+        yield number, value
+
+
+def split_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the number of each field of a message, and its bytes as they are, from its tag on: together, they are the message.
+
+    Raises:
+        ValueError: The bytes are not a message, as for `read_fields`.
+    """
+    begin = 0
+    for number, _, end in _read_fields(message):
+        yield number, message[begin:end]
+        begin = end
+
+
+def _read_fields(message: bytes) -> Iterator[tuple[int, int | bytes, int]]:
+    """Yield the number and the value of each field, and the position after it."""
     position = 0
     while position < len(message):
         tag, position = _read_varint(message, position)
@@ -107,7 +125,7 @@ def read_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
             raise ValueError("not a protobuf message: a field has no number")
         if wire_type == _VARINT:
             value, position = _read_varint(message, position)
-            yield number, value
+            yield number, value, position
             continue
         if wire_type == _LENGTH_DELIMITED:
             size, position = _read_varint(message, position)
@@ -117,8 +135,8 @@ def read_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
             raise ValueError("not a protobuf message: a field has an unknown wire type")
         if position + size > len(message):
             raise ValueError("not a protobuf message: a field is cut off")
-        yield number, message[position : position + size]
-        position += size
+        begin, position = position, position + size
+        yield number, message[begin:position], position
 
 
 def _read_varint(message: bytes, position: int) -> tuple[int, int]:

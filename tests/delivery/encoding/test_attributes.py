@@ -132,6 +132,8 @@ class EndlessDict(dict):  # type: ignore[type-arg]
         (BoundedAttributes(attributes={"a": 1, "b": "c"}), {"a": 1, "b": "c"}),
         (EndlessDict(a=1), {"a": 1}),
         (MappingProxyType({"a": 1}), {"a": 1}),
+        (MappingProxyType(MappingProxyType(BoundedAttributes(attributes={"a": 1}))), {"a": 1}),
+        (MappingProxyType(Endless()), {}),
         (Endless(), {}),
     ],
 )

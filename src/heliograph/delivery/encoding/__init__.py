@@ -1,4 +1,4 @@
-"""Log records as OTLP bytes: pure functions that accept any value.
+"""Log records and spans as OTLP bytes: pure functions that accept any value.
 
 The bytes are exactly those of OpenTelemetry's own encoder (`opentelemetry.exporter.otlp.proto.common`), wherever that encoder
 does not fail. The tests compare the two, and `benchmarks/encode.py` measures them side by side.
@@ -32,8 +32,9 @@ The modules, from the general to the special:
 - `any_value`: any value as `AnyValue`. Fast path: a dict from exact class to encoder for scalars.
 - `attributes`: mappings as fields. Fast path: for attributes of log records, the bytes before each value are cached by key and
   size, in caches of bounded size.
-- `log_records`: the messages themselves.
+- `log_records`, `spans`: the messages themselves.
 - `requests`: resources, scopes, and requests that are joined from encoded entries.
+- `smaller_spans`: encoded spans with fewer events, for servers that accept no larger message.
 
 No code is generated. Protobuf's wire format (tags, varints, lengths) is in `heliograph.delivery.protobuf`; names such as
 ``_BODY`` in these modules are tags, from opentelemetry-proto

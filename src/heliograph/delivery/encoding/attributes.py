@@ -9,7 +9,9 @@ An attribute is encoded without the tag of its field, because only the tag diffe
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from opentelemetry.attributes import BoundedAttributes
@@ -180,6 +182,10 @@ def items_of(attributes: Mapping[str, object]) -> Iterable[tuple[object, object]
 
     The SDK makes `BoundedAttributes` of any mapping. One of another class, whose code could be endless, has no items.
     """
+    while type(attributes) is MappingProxyType:  # of `ReadableSpan.attributes`
+        [attributes] = gc.get_referents(
+            attributes
+        )  # there is no attribute for it, and every method calls the mapping's own
     kind = type(attributes)
     if kind is BoundedAttributes:
         # `copy`, because `BoundedAttributes` iterate five times slower than the dict that they copy themselves to.
