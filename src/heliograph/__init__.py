@@ -37,7 +37,15 @@ from heliograph.events import (
     Severity,
 )
 from heliograph.hooks.specs import hookimpl
-from heliograph.settings import OutboxFullPolicy, OutboxSync, OutboxWrite, Settings, Signal, Validation
+from heliograph.settings import (
+    OutboxFullPolicy,
+    OutboxSync,
+    OutboxWrite,
+    Settings,
+    Signal,
+    SpanEventContent,
+    Validation,
+)
 from heliograph.version import __version__
 
 if typing.TYPE_CHECKING:
@@ -79,6 +87,7 @@ __all__ = [
     "Severity",
     "Signal",
     "SignedTokenHandler",
+    "SpanEventContent",
     "TokenExpired",
     "TokenHandler",
     "TokenHandlerNotFound",

@@ -104,6 +104,24 @@ def test_events_are_read_from_a_store(tmp_path: Path) -> None:
     assert found[0].attributes == {"log.record.uid": "u1", "shop.order.total": 3, "shop.order.tags": ["a"]}
 
 
+REFERENCE = json.loads(TRACE)
+REFERENCE["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["events"][0]["attributes"].append(
+    pair("otel.event.name", {"stringValue": "shop.order"})
+)
+
+
+@pytest.mark.parametrize("lines", [(LOG, json.dumps(REFERENCE)), (json.dumps(REFERENCE), LOG)])
+def test_span_event_that_refers_to_a_log_record_does_not_replace_it(tmp_path: Path, lines: tuple[str, str]) -> None:
+    """The attributes are in the log record alone, whichever arrived first. An event without attributes is read, too."""
+    path = tmp_path / "events.jsonl"
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+    assert [(event.event_name, len(event.attributes)) for event in read_recorded(path)] == [
+        ("shop.order", 3),
+        ("shop.sale", 1),
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [

@@ -54,7 +54,7 @@ def test_type_checkers_know_every_word_that_a_field_accepts() -> None:
             (words,) = (get_args(each) for each in get_args(accepted[0]) if get_origin(each) is Literal)
             assert words == tuple(member.value for member in value), name
             checked += 1
-    assert checked == 5
+    assert checked == 6
 
 
 def test_documentation_names_every_attribute_of_a_request() -> None:
@@ -137,6 +137,7 @@ def test_environment_takes_precedence_over_configuration() -> None:
         ("OUTBOX_MAX_BYTES", "9" * 5000, "must be a whole number of bytes"),
         ("OUTBOX_MAX_BYTES", "1MiB", "'1MiB' must be a whole number of bytes"),
         ("OUTBOX_FULL", "drop", "'drop' must be one of reject, drop_oldest"),
+        ("SPAN_EVENT", "uid", "'uid' must be one of full, reference"),
         ("VALIDATION", "on", "'on' must be one of off, warn, quarantine, strict"),
         (
             "ACTOR",

@@ -109,6 +109,34 @@ def test_event_inside_a_span_is_also_a_span_event(telemetry: Telemetry) -> None:
     assert record.span_id == span.get_span_context().span_id
 
 
+def test_span_event_may_only_refer_to_the_log_record(telemetry: Telemetry) -> None:
+    """It has the same unique id, and the name for backends that cannot search for names of span events."""
+    with (
+        telemetry.host(Plugin(), settings=Settings(span_event="reference")) as host,
+        telemetry.tracer.start_as_current_span("request"),
+    ):
+        host.track(BanUserEvent(user={"id": 1, "username": "bot"}, actor={"id": "root"}))
+
+    [log], [event] = telemetry.logs, telemetry.span_events
+    uid = (log.log_record.attributes or {})["log.record.uid"]
+    assert (event.name, event.timestamp) == ("forum.ban_user", log.log_record.timestamp)
+    assert event.attributes == {"log.record.uid": uid, "otel.event.name": "forum.ban_user"}
+    assert (log.log_record.attributes or {})["forum.ban_user.user.id"] == 1
+
+
+@pytest.mark.parametrize("signals", ["span_event", "log,span_event"])
+@pytest.mark.usefixtures("warnings")
+def test_span_event_has_everything_if_there_is_no_log_record(telemetry: Telemetry, signals: str) -> None:
+    """There would be nothing that it could refer to: logs are not wanted, or have no provider."""
+    settings = Settings(span_event="reference", signals=signals)
+    host = Host(settings, plugins=[Plugin()], tracer_provider=telemetry.tracer_provider)
+    with host, telemetry.tracer.start_as_current_span("request"):
+        host.track(BanUserEvent(user={"id": 1}))
+
+    [event] = telemetry.span_events
+    assert (event.attributes or {})["forum.ban_user.user.id"] == 1
+
+
 def test_version_of_the_schema_is_an_attribute(telemetry: Telemetry) -> None:
     """It is omitted if the class declares none."""
 

@@ -17,26 +17,34 @@ from heliograph.errors import FileFormatError
 from heliograph.otlp import decode_attributes, without_ids
 from heliograph.receiver.store import is_store
 from heliograph.schema.drafts.from_events import RecordedEvent
-from heliograph.semconv import LOG_RECORD_UID
+from heliograph.semconv import EVENT_NAME, LOG_RECORD_UID
 from heliograph.sqlite_file import open_read_only
 
+_OF_A_REFERENCE: Final = frozenset({LOG_RECORD_UID, EVENT_NAME})
+"""The attributes of a span event that refers to a log record (`HELIOGRAPH_SPAN_EVENT=reference`)."""
 _REQUEST_KEYS: Final = ("resourceLogs", "resourceSpans", "resourceMetrics")
 
 
 def read_recorded(path: Path) -> Iterator[RecordedEvent]:
     """Yield the events of a file. An event that was recorded as log record and as span event is yielded once.
 
+    Span events that may be references to a log record come last, because they lack its attributes.
+
     Raises:
         FileFormatError: The file is neither a receiver's file nor lines of OTLP JSON. The message names the file, and the line of OTLP JSON.
     """
     seen: set[str] = set()
+    references: dict[str, RecordedEvent] = {}
     for event in _read_store(path) if is_store(path) else _read_lines(path):
         uid = event.attributes.get(LOG_RECORD_UID)
         if not isinstance(uid, str):  # an event of another program
             yield event
+        elif event.attributes.keys() <= _OF_A_REFERENCE:
+            references[uid] = event
         elif uid not in seen:
             seen.add(uid)
             yield event
+    yield from (event for uid, event in references.items() if uid not in seen)
 
 
 def _read_store(path: Path) -> Iterator[RecordedEvent]:

@@ -7,6 +7,7 @@ from heliograph.settings.choices import (
     OutboxSync,
     OutboxWrite,
     Signal,
+    SpanEventContent,
     Validation,
 )
 from heliograph.settings.environment import PREFIX, variable_name
@@ -23,6 +24,7 @@ __all__ = [
     "OutboxWrite",
     "Settings",
     "Signal",
+    "SpanEventContent",
     "Validation",
     "resolve_references",
     "settings_or_environment",

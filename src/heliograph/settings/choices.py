@@ -22,6 +22,15 @@ class Signal(str, enum.Enum):
     """A span of zero length, if no span event was added: for backends that store only traces."""
 
 
+class SpanEventContent(str, enum.Enum):
+    """The attributes of a span event."""
+
+    FULL = "full"
+    """Those of the log record: for backends that store only traces, and for people who read them."""
+    REFERENCE = "reference"
+    """The unique id and the name alone, by which the log record can be found. An event without a log record has all."""
+
+
 class Validation(str, enum.Enum):
     """The treatment of an event that violates its schema."""
 

@@ -18,7 +18,15 @@ from typing import Final, Literal
 from heliograph.errors import SettingsError, qualified_name
 from heliograph.events import Privacy
 from heliograph.settings import parsers
-from heliograph.settings.choices import SIGNED, OutboxFullPolicy, OutboxSync, OutboxWrite, Signal, Validation
+from heliograph.settings.choices import (
+    SIGNED,
+    OutboxFullPolicy,
+    OutboxSync,
+    OutboxWrite,
+    Signal,
+    SpanEventContent,
+    Validation,
+)
 from heliograph.settings.environment import PREFIX, parse_each, problem_of_key, variable_name, warn_of_unknown_variables
 from heliograph.settings.fields import Setting, setting
 
@@ -40,6 +48,11 @@ class Settings:
         frozenset({Signal.LOG, Signal.SPAN_EVENT}), parsers.parse_signals
     )
     """The signals that an event is emitted as: any of `log`, `span_event`, `span`."""
+    span_event: Setting[SpanEventContent, SpanEventContent | Literal["full", "reference"]] = setting(
+        SpanEventContent.FULL, parsers.parser_of(SpanEventContent)
+    )
+    """The attributes of a span event: `full` (those of the log record) or `reference` (the unique id and the name, by which the
+    log record can be found). An event that has no log record has all of them."""
     namespace: str = setting("app", parsers.parse_namespace)
     """The first part of the event name, for event classes without a namespace of their own. (In Datasette, those of an
     installed plugin have the name of its distribution.)"""

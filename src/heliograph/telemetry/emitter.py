@@ -46,7 +46,7 @@ from heliograph.semconv import (
     LOG_RECORD_UID,
     SCOPE,
 )
-from heliograph.settings import Settings, Signal
+from heliograph.settings import Settings, Signal, SpanEventContent
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.invalid_events import InvalidEventHandler
 from heliograph.telemetry.limits import (
@@ -117,6 +117,7 @@ class Emitter:
         self._signals = settings.signals
         self._emits_log = Signal.LOG in settings.signals
         self._emits_span_event = Signal.SPAN_EVENT in settings.signals
+        self._emits_reference = settings.span_event is SpanEventContent.REFERENCE
         self._emits_span = Signal.SPAN in settings.signals
         self._trace_signal = Signal.SPAN_EVENT if self._emits_span_event else Signal.SPAN  # to report failures
         self._logger: Logger | None = None
@@ -293,6 +294,10 @@ class Emitter:
         try:
             span = get_current_span(context)
             if self._emits_span_event and span.is_recording():
+                if (
+                    self._emits_reference and self._logger is not None
+                ):  # without a logger, nothing else has the attributes
+                    attributes = {_UID: attributes[_UID]}
                 # A copy: the log record may share the attributes, and must not have the name as an attribute.
                 attributes = {**attributes, _EVENT_NAME: event_name}
                 limits = self._limits_of_span_events(span)
