@@ -15,13 +15,14 @@ from uuid import uuid4
 
 import pytest
 
-from backends import REPOSITORY, Jaeger, Prometheus, VictoriaLogs, wait_until
+from backends import Jaeger, Prometheus, VictoriaLogs, wait_until
 from cli.tails import tailing
 from delivery.servers import OK, serving
+from documentation.blocks import DOCS, section
 from heliograph.tokens.stored.text import ID_LENGTH, PATTERN, PREFIX
 from processes import Server, clean_environment, datasette, otlp, run
 
-PAGE = (REPOSITORY / "docs" / "questions.md").read_text(encoding="utf-8")
+PAGE = DOCS / "questions.md"
 TOKEN_ID = "3JmZk0sR8fQa"
 """The id of a token on the page."""
 
@@ -41,16 +42,13 @@ with configure(events=[Lost]) as host:
 
 def answers(question: str, language: str) -> list[str]:
     """Return the blocks of a section that are in this language."""
-    section = PAGE.partition(f"\n## {question}\n")[2].partition("\n## ")[0]
-    found = [block.strip() for block in re.findall(rf"```{language}\n(.*?)```", section, flags=re.DOTALL)]
-    assert found, (question, language)
-    return found
+    return [block.strip() for block in section(PAGE, question, language)]
 
 
 def intro(begin: str) -> list[str]:
     """Return the other words of the command of the introduction that begins so."""
-    [rest] = re.findall(rf"^\$ {begin} (.*)$", PAGE.partition("\n## ")[0], flags=re.MULTILINE)
-    return shlex.split(rest)
+    [rest] = [each for each in answers("The operator's questions", "console") if each.startswith(f"$ {begin} ")]
+    return shlex.split(rest.removeprefix(f"$ {begin} "))
 
 
 def command(question: str) -> list[str]:
@@ -169,7 +167,7 @@ def found_by_logsql(victorialogs: VictoriaLogs, question: str, shop: Shop) -> li
 
 def test_every_question_has_an_answer() -> None:
     """They are the questions that an operator asks, in this order."""
-    assert re.findall(r"^## (.*)$", PAGE, flags=re.MULTILINE) == [
+    assert re.findall(r"^## (.*)$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE) == [
         "Is it working?",
         "What was lost?",
         "Which row, by whom?",

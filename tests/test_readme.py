@@ -1,4 +1,4 @@
-"""The README's quick starts run as they are printed."""
+"""What the README says of its quick starts is true. `documentation/test_pages.py` runs them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import yaml
 from datasette.app import Datasette
 
 import processes
+from documentation.blocks import blocks_of
 from heliograph import Host, Settings
 from heliograph.integrations.datasette.instance_state import state_of
 from heliograph.receiver.server import receiving
@@ -26,8 +27,8 @@ README = (ROOT / "README.md").read_text()
 
 def block(language: str, containing: str) -> str:
     """Return the README's block of code in the language that contains the text."""
-    blocks = re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
-    return next(each for each in blocks if containing in each)
+    found = (block.content for block in blocks_of(ROOT / "README.md") if block.language == language)
+    return next(each for each in found if containing in each)
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_the_first_event_is_printed_by_the_exporter_for_the_console(tmp_path):
 def test_tokens_are_used_as_printed():
     """The block runs on a host, and the token begins as the text says."""
     with Host(Settings(secret=("x",))) as host:
-        namespace = {"Host": Host}
+        namespace = {}
         exec(block("python", "create_token"), namespace)
         with capture(host) as captured:
             host.call(namespace["log_in"], host)
@@ -79,8 +80,8 @@ def test_tokens_are_used_as_printed():
 def test_type_checkers_find_no_error(tmp_path):
     """The blocks of Python pass mypy in its strict mode."""
     pytest.importorskip("mypy", reason="mypy is not installed")
-    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    (tmp_path / "blocks.py").write_text("\n\n".join([*blocks[:1], "from heliograph import Host\n", *blocks[1:]]))
+    blocks = [block.content for block in blocks_of(ROOT / "README.md") if block.language == "python"]
+    (tmp_path / "blocks.py").write_text("\n\n".join(blocks))
     ran = processes.run(
         [sys.executable, "-m", "mypy", "--strict", "blocks.py"],
         cwd=tmp_path,
