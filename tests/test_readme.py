@@ -1,4 +1,4 @@
-"""What the README says of its quick starts is true. `documentation/test_pages.py` runs them."""
+"""The README describes its quick starts as they are. `documentation/test_pages.py` runs them."""
 
 from __future__ import annotations
 

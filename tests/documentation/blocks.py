@@ -26,7 +26,7 @@ class Block:
     """A block of code.
 
     Attributes:
-        language: What is written after the fence, such as `python`.
+        language: The word after the fence, such as `python`.
         content: The code.
         line: The line of the page before the first line of the code, from 1 on.
         heading: The heading of the section.

@@ -1,4 +1,4 @@
-"""What has happened before the commands of a page: records that wait, backends that run, events in the quarantine."""
+"""Prepare the commands of a page: records that wait, backends that run, events in the quarantine."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Server:
     Attributes:
         command: A pattern of the commands that run it.
         ports: Its options that name a port, each with the port that it has by default.
-        ready: What it prints when it can be used.
+        ready: The text that it prints when it can be used.
     """
 
     command: str

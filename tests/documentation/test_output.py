@@ -1,4 +1,4 @@
-"""What a page shows is compared with what a program prints."""
+"""The output that a page shows is compared with that of the run."""
 
 from __future__ import annotations
 
