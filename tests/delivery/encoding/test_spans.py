@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,9 +13,7 @@ from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Message
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
     Link,
@@ -29,6 +27,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from delivery.ended_spans import ended, message_of_the_sdk, record_exception, request_of_the_sdk
 from heliograph.delivery.encoding.attributes import MAX_CACHED_KEYS
 from heliograph.delivery.encoding.requests import encode_resource, encode_scope, entry_field, join_request
 from heliograph.delivery.encoding.spans import _name_fields, encode_span
@@ -71,48 +70,8 @@ STATUSES = st.sampled_from(
 )
 
 
-class Ended(SpanProcessor):
-    """Keeps the last span that has ended."""
-
-    span: ReadableSpan
-
-    def on_end(self, span: ReadableSpan) -> None:
-        self.span = span
-
-
-def ended(change: Callable[[Span], None] = lambda _: None, limits: SpanLimits | None = None, **kwargs: Any) -> Any:
-    """Return a span as the SDK hands it to processors."""
-    processor = Ended()
-    resource = Resource({"a": 1}, "https://r")
-    provider = TracerProvider(ALWAYS_ON, resource, shutdown_on_exit=False, span_limits=limits)
-    provider.add_span_processor(processor)
-    end_time = kwargs.pop("end_time", None)
-    tracer = provider.get_tracer("scope", "1", "https://scope", {"b": 2})
-    span = tracer.start_span(**{"name": "GET /x", "context": Context(), **kwargs})
-    change(span)  # type: ignore[arg-type]
-    span.end(end_time)
-    return processor.span
-
-
 def decoded(span: ReadableSpan) -> Message:
     return Message.FromString(encode_span(span))
-
-
-def of_the_sdk(span: ReadableSpan) -> Message:
-    """Return the message that OpenTelemetry's encoder makes, with what the specification adds to it."""
-    [message] = encode_spans([span]).resource_spans[0].scope_spans[0].spans
-    message.flags |= span.context.trace_flags & 0xFF
-    for encoded, link in zip(message.links, span.links):
-        encoded.flags |= link.context.trace_flags & 0xFF
-        encoded.trace_state = link.context.trace_state.to_header()
-    return message
-
-
-def record_exception(span: Span) -> None:
-    try:
-        int("é")
-    except ValueError as error:
-        span.record_exception(error, {"more": [1, 2]})
 
 
 @settings(max_examples=300, deadline=None)
@@ -166,7 +125,7 @@ def test_bytes_are_those_of_the_sdk(  # noqa: PLR0917 — one of each is drawn
         end_time=times[1],
     )
 
-    assert encode_span(span) == of_the_sdk(span).SerializeToString()
+    assert encode_span(span) == message_of_the_sdk(span).SerializeToString()
 
 
 @pytest.mark.parametrize("number", [0, 1, 3, 127, 128, 129])
@@ -180,15 +139,13 @@ def test_many_events_and_links(number: int) -> None:
 
     span = ended(change)
 
-    assert encode_span(span) == of_the_sdk(span).SerializeToString()
+    assert encode_span(span) == message_of_the_sdk(span).SerializeToString()
     assert decoded(span).dropped_events_count == max(0, number - 128)
 
 
 def test_request_is_that_of_the_sdk() -> None:
     """Resource, scopes and their schema URLs have the numbers of fields that those of log records have."""
     span = ended(record_exception, attributes={"a": "b"})
-    theirs = encode_spans([span])
-    theirs.resource_spans[0].scope_spans[0].spans[0].flags |= span.context.trace_flags
     scope: InstrumentationScope = span.instrumentation_scope
 
     ours = join_request(
@@ -203,7 +160,7 @@ def test_request_is_that_of_the_sdk() -> None:
         ],
     )
 
-    assert ExportTraceServiceRequest.FromString(ours) == theirs
+    assert ExportTraceServiceRequest.FromString(ours) == request_of_the_sdk(span)
 
 
 def test_trace_flags_are_written_although_the_sdk_omits_them() -> None:
