@@ -134,7 +134,7 @@ def send(endpoint: str, made: Callable[[int], list[Request]], seconds: float) ->
         each.start()
     ended = [results.get(timeout=LIMIT_SECONDS) for _ in posters]
     for each in posters:
-        each.join()
+        each.join(LIMIT_SECONDS)
     took = max(took for _, _, took in ended)
     print(f"  {sum(sent for sent, _, _ in ended)} requests in {took:.1f} s (planned: {seconds:.0f} s)", end=", ")
     print(f"{sum(refused for _, refused, _ in ended)} refused for now and sent again")
@@ -151,7 +151,7 @@ def tail(folder: Path):  # noqa: ANN201 — a generator of the endpoint
         yield re.findall(r"http://\S+", process.stderr.readline())[0]
     finally:
         process.terminate()
-        print("  " + process.communicate()[1].splitlines()[-1])
+        print("  " + process.communicate(timeout=LIMIT_SECONDS)[1].splitlines()[-1])
 
 
 def main() -> None:

@@ -163,7 +163,10 @@ def in_child(function: Callable[[], object]) -> int:
     """Run the function in a forked child, and return the exit status: 1 if it raised.
 
     The child ends by `os._exit`, so no exit function of the interpreter runs. A child that hangs prints the stacks of its
-    threads after two minutes, and ends by SIGALRM.
+    threads after two minutes, and ends by SIGALRM. One that hangs in a callback of the fork, before that, is killed.
+
+    Raises:
+        TimeoutError: The child had to be killed.
     """
     pid = os.fork()
     if not pid:
@@ -176,4 +179,15 @@ def in_child(function: Callable[[], object]) -> int:
             traceback.print_exc(file=sys.__stderr__)
             os._exit(1)
         os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    try:
+        _, status = wait_until(lambda: _ended(pid), timeout_seconds=2 * EXIT_TIMEOUT_SECONDS, interval_seconds=0.001)
+    except TimeoutError:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+    return os.waitstatus_to_exitcode(status)
+
+
+def _ended(pid: int) -> tuple[int, int] | None:
+    found, status = os.waitpid(pid, os.WNOHANG)
+    return (found, status) if found else None

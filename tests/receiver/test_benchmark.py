@@ -19,7 +19,7 @@ def test_every_record_of_a_fast_stream_is_stored(tmp_path: Path) -> None:
         [sys.executable, str(REPOSITORY / "benchmarks" / "receive.py"), SECONDS],
         cwd=tmp_path,
         env=clean_environment(),
-        timeout_seconds=1800,
+        timeout_seconds=800,
     )
 
     counts = re.findall(r"^(records|span events) stored +(\d+) of (\d+)$", ran.stdout, flags=re.MULTILINE)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -317,3 +319,14 @@ def test_first_use_and_revocation_happen_once_among_processes(tmp_path: Path) ->
 
     assert sorted(claims for claims, _ in found) == [0, 0, 0, 1]
     assert sorted(revoked for _, revoked in found) == [False, False, False, True]
+
+
+def test_host_with_tokens_is_freed(tmp_path: Path) -> None:
+    """Nothing of this module keeps it alive, nor the providers that it uses."""
+    with TokenHost(tmp_path / "tokens.db") as host:
+        assert host.run(tokens.issue(host, "ada")).token
+    reference = weakref.ref(host)
+    del host
+    gc.collect()
+
+    assert reference() is None

@@ -23,13 +23,16 @@ from heliograph.tokens.telemetry import TokenTelemetry
 LATEST_REPLACEMENT_SECONDS: Final = 30 * 24 * 60 * 60
 """The time after which a replaced secret ends even if the new one was never used."""
 
-_handlers: Final[weakref.WeakKeyDictionary[object, DatabaseTokenHandler]] = weakref.WeakKeyDictionary()
+# Both sides are weak: a handler tracks its events through its host, so it would keep the host alive, which keeps the handler.
+_handlers: Final[weakref.WeakKeyDictionary[object, weakref.ref[DatabaseTokenHandler]]] = weakref.WeakKeyDictionary()
 
 
 def keep_tokens(
     host: object, database: TokenDatabase, telemetry: TokenTelemetry, *, cache_seconds: float
 ) -> DatabaseTokenHandler:
     """Return a new handler for the tokens of a host, which the functions of this module use from now on.
+
+    The host keeps it alive; this module does not.
 
     Args:
         host: A `heliograph.Host` or a Datasette.
@@ -38,7 +41,7 @@ def keep_tokens(
         cache_seconds: See `DatabaseTokenHandler`.
     """
     handler = DatabaseTokenHandler(TokenStore(database), telemetry, cache_seconds=cache_seconds)
-    _handlers[host] = handler
+    _handlers[host] = weakref.ref(handler)
     return handler
 
 
@@ -48,7 +51,8 @@ def handler_of(host: object) -> DatabaseTokenHandler:
     Raises:
         NoTokenDatabase: The host keeps no tokens in a database.
     """
-    handler = _handlers.get(host)
+    reference = _handlers.get(host)
+    handler = None if reference is None else reference()
     if handler is None:
         raise NoTokenDatabase
     return handler
