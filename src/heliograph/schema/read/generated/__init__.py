@@ -39,10 +39,9 @@ An example::
 
 This is generated for it::
 
-    def array_0(values, room):
+    def array_0(values):
         copy = [*values]
-        room[0] -= len(copy)
-        if room[0] < 0:
+        if len(copy) > MAX_VALUES:
             raise NotPlain
         forms = []
         for item in copy:
@@ -69,22 +68,19 @@ This is generated for it::
         elif value_1 is not None and value_1 is not UNSET:
             read_1(attributes, value_1, violations)
         try:
-            is_common = type(value_2) is dict
-            if is_common:
+            if type(value_2) is dict:
                 room = [MAX_VALUES]
                 put_dict(attributes, names_0, value_2, room)
+            else:
+                read_2(attributes, value_2, violations)
         except program_errors():
-            is_common = False
-        if not is_common:
             read_2(attributes, value_2, violations)
         try:
-            is_common = type(value_3) is list
-            if is_common:
-                room = [MAX_VALUES]
-                attributes['app.shipped.lines'] = json_of(array_0(value_3, room)).decode()
+            if type(value_3) is list:
+                attributes['app.shipped.lines'] = json_of(array_0(value_3)).decode()
+            else:
+                read_3(attributes, value_3, violations)
         except program_errors():
-            is_common = False
-        if not is_common:
             read_3(attributes, value_3, violations)
         return attributes
 """

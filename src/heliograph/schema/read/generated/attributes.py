@@ -21,6 +21,7 @@ from heliograph.schema.model.types import (
     UnionType,
     has_private_parts,
     options_of,
+    walk_types,
     without_null,
 )
 from heliograph.schema.model.wire_attributes import becomes_json_text, expands, wire_type
@@ -80,6 +81,8 @@ class AttributeWriter:
     def _field_steps(self, kind: Type, variable: str, reader: FieldReader) -> Steps | None:
         if reader.privacy is not Privacy.PLAIN or not (isinstance(kind, ObjectType) and expands(kind)):
             return self._steps(kind, variable, reader.attribute, reader.privacy)
+        if all(_form_is_certain(each) for each in walk_types(kind)):
+            return self._object(kind, variable, reader.attribute)
         self._target = _ADDED
         steps = self._object(kind, variable, reader.attribute)
         if steps is None:
@@ -92,7 +95,7 @@ class AttributeWriter:
             return self._private(kind, variable, name, privacy)
         if isinstance(kind, ObjectType) and expands(kind):
             return self._object(kind, variable, name)
-        code = self._forms.code_of(kind, variable, is_wire=True)
+        code = self._forms.code_of(kind, variable, is_wire=True, is_whole=self._target == ATTRIBUTES)
         if code is None:
             return None
         line, may_raise = self._assignment(kind, variable, code.form, name)
@@ -156,6 +159,13 @@ class AttributeWriter:
         return Steps(all_of(tests), lines, may_raise=True)
 
 
+def _form_is_certain(kind: Type) -> bool:
+    """Return True if nothing can raise any more once a value was tested: it is its own form, or an object of such values."""
+    return isinstance(kind, (ObjectType, UnionType, *_SCALARS)) and not (
+        isinstance(kind, StringType) and kind.python is not str
+    )
+
+
 def _is_always_valid(kind: Type) -> bool:
     """Return True if every value of the class that was tested for is valid, so that no form has to be made to find out."""
     return isinstance(kind, _SCALARS) or (isinstance(kind, MapType) and is_plain_map(kind))
@@ -186,10 +196,9 @@ def _careful_lines(steps: Steps, read: str, variable: str, *, is_optional: bool)
     room = ["room = [MAX_VALUES]"] if "room" in f"{steps.test}{steps.lines}" else []
     lines = [
         "try:",
-        *indented([f"is_common = {steps.test}", "if is_common:", *indented([*room, *steps.lines])]),
+        *indented([f"if {steps.test}:", *indented([*room, *steps.lines]), "else:", *indented([read])]),
+        # A reader raises nothing: what is caught here was raised before it was called.
         "except program_errors():",
-        *indented(["is_common = False"]),
-        "if not is_common:",
         *indented([read]),
     ]
     is_set = f"if {variable} is not None and {variable} is not UNSET:"

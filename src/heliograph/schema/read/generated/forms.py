@@ -57,23 +57,24 @@ class FormWriter:
         self._policy = policy
         self._parents: tuple[Type, ...] = ()  # the types that the current one is inside of
 
-    def code_of(self, kind: Type, variable: str, *, is_wire: bool = False) -> Code | None:
+    def code_of(self, kind: Type, variable: str, *, is_wire: bool = False, is_whole: bool = False) -> Code | None:
         """Return the source for the common values of a type, or `None` if it has no common case that is worth the source.
 
         Args:
             kind: The type.
             variable: The variable that has the value.
             is_wire: True for the form in the one type that an attribute has on the wire, as far as numbers are concerned.
+            is_whole: True if the value is a whole property, so that nothing else counts towards the limit of its values.
         """
         if kind in self._parents or len(self._parents) == MAX_PLAIN_NESTING:
             return None
         parents, self._parents = self._parents, (*self._parents, kind)
         try:
-            return self._code_of(kind, variable, is_wire=is_wire)
+            return self._code_of(kind, variable, is_wire=is_wire, is_whole=is_whole)
         finally:
             self._parents = parents
 
-    def _code_of(self, kind: Type, variable: str, *, is_wire: bool) -> Code | None:
+    def _code_of(self, kind: Type, variable: str, *, is_wire: bool, is_whole: bool) -> Code | None:
         match kind:
             case StringType():
                 return scalars.string_code(kind, variable, self._source)
@@ -92,7 +93,8 @@ class FormWriter:
             case UnionType():
                 return self._union(kind, variable, is_wire=is_wire)
             case ArrayType():
-                return self._array(kind, variable, is_wire=is_wire and wire_type(kind) != "string")
+                is_wire = is_wire and wire_type(kind) != "string"
+                return self._array(kind, variable, is_wire=is_wire, is_whole=is_whole)
             case MapType():
                 return self._map(kind, variable)
             case ObjectType():
@@ -112,7 +114,7 @@ class FormWriter:
             codes = [_as_double(option, code, variable) for option, code in zip(kind.options, codes)]
         return _first_of(codes)
 
-    def _array(self, kind: ArrayType, variable: str, *, is_wire: bool) -> Code | None:
+    def _array(self, kind: ArrayType, variable: str, *, is_wire: bool, is_whole: bool) -> Code | None:
         if kind.prefix:
             return self._tuple(kind, variable, is_wire=is_wire)
         if kind == ArrayType(items=AnyType(), python=kind.python):
@@ -122,16 +124,15 @@ class FormWriter:
         item = self.code_of(kind.items, "item", is_wire=is_wire)
         if item is None:
             return None
+        counts_itself = is_whole and not _has_room(item)
         body = [
             "copy = [*values]",
-            *_counted(kind),
-            "forms = []",
-            "for item in copy:",
-            *indented([f"if not ({item.test}):", *indented(["raise NotPlain"]), f"forms.append({item.form})"]),
+            *(_counted_alone(kind) if counts_itself else _counted(kind)),
+            *_forms_of_items(kind.items, item),
             # A set has no order of its own; equal sets look equal.
             "return sorted(forms, key=json_of)" if kind.python in {set, frozenset} else "return forms",
         ]
-        return self._helper("array", kind.python, body, variable)
+        return self._helper("array", kind.python, body, variable, "" if counts_itself else ", room")
 
     def _tuple(self, kind: ArrayType, variable: str, *, is_wire: bool) -> Code | None:
         if kind.items is not None or not (kind.python is tuple or is_named_tuple(kind.python)):
@@ -151,9 +152,9 @@ class FormWriter:
         ]
         return self._helper("array", kind.python, body, variable)
 
-    def _helper(self, name: str, python: type, body: list[str], variable: str) -> Code:
-        function = self._source.function(name, "values, room", body)
-        return Code(self._is_exactly(python, variable), f"{function}({variable}, room)", may_raise=True)
+    def _helper(self, name: str, python: type, body: list[str], variable: str, room: str = ", room") -> Code:
+        function = self._source.function(name, f"values{room}", body)
+        return Code(self._is_exactly(python, variable), f"{function}({variable}{room})", may_raise=True)
 
     def _is_exactly(self, python: type, variable: str) -> str:
         name = python.__name__ if python in {list, tuple, dict} else self._source.constant("class", python)
@@ -323,10 +324,33 @@ def reading(variable: str, access: str, tests: list[str]) -> str:
     return f"{before}{value}{after}" if before.endswith("type(") else f"{before}({value}){after}"
 
 
+def _has_room(code: Code) -> bool:
+    """Return True if the source counts values that are inside of the value."""
+    return "room" in code.test or "room" in code.form
+
+
+def _counted_alone(kind: ArrayType) -> list[str]:
+    """Return the lines that test the length of a copy, which has nothing to count inside of its items."""
+    tests = ["len(copy) > MAX_VALUES", *_broken_bounds(kind, "copy")]
+    return [f"if {' or '.join(tests)}:", *indented(["raise NotPlain"])]
+
+
 def _counted(kind: ArrayType | MapType) -> list[str]:
     """Return the lines that count what is in a container, and test its length."""
     tests = ["room[0] < 0", *_broken_bounds(kind, "copy")]
     return ["room[0] -= len(copy)", f"if {' or '.join(tests)}:", *indented(["raise NotPlain"])]
+
+
+def _forms_of_items(kind: Type, item: Code) -> list[str]:
+    """Return the lines that make a list of the forms of the items in a copy."""
+    if kind == StringType():  # one look at all texts, since almost all are their own forms
+        test, forms = "type(item) is str", "copy if ''.join(copy).isascii() else [*map(escape_surrogates, copy)]"
+    elif item.form == "item":
+        test, forms = item.test, "copy"
+    else:
+        refuse = [f"if not ({item.test}):", *indented(["raise NotPlain"])]
+        return ["forms = []", "for item in copy:", *indented([*refuse, f"forms.append({item.form})"])]
+    return ["for item in copy:", *indented([f"if not ({test}):", *indented(["raise NotPlain"])]), f"forms = {forms}"]
 
 
 def _broken_bounds(kind: ArrayType | MapType, variable: str) -> list[str]:
