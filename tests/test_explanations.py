@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 
 from heliograph import semconv
 from heliograph.settings import FIELDS, variable_name
 from heliograph.version import __version__
+from processes import clean_environment, run
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -66,3 +69,45 @@ def test_each_peer_is_compared_in_both_directions() -> None:
             "heliograph does better",
             "Take",
         ]
+
+
+INSTALL = (DOCS / "install.md").read_text(encoding="utf-8")
+PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def test_page_on_installation_has_every_dependency() -> None:
+    """Its table has the dependencies of `pyproject.toml`, and its text their number."""
+    block = re.findall(r"^dependencies = \[\n(.*?)^\]", PYPROJECT, flags=re.DOTALL | re.MULTILINE)[0]
+    declared = sorted(re.findall(r'^ +"([\w-]+)', block, flags=re.MULTILINE))
+
+    assert sorted(re.findall(r"^\| `([\w-]+)` \|", INSTALL, flags=re.MULTILINE)) == declared
+    assert f"installs {len(declared)} packages" in INSTALL
+
+
+def test_extras_of_the_page_on_installation_exist() -> None:
+    """Each that it names is one of `pyproject.toml`."""
+    named = re.findall(r"'\.\[(\w+)\]'", INSTALL)
+
+    assert named == ["datasette", "dashboards"]
+    for extra in named:
+        assert re.search(rf"^{extra} = \[", PYPROJECT, flags=re.MULTILINE)
+
+
+def test_dependencies_are_imported_when_the_page_on_installation_says() -> None:
+    """Those that it calls imported at once are, and no other."""
+    at_once = re.findall(r"^\| `([\w-]+)` \|.*\| at once \|$", INSTALL, flags=re.MULTILINE)
+    modules = {
+        "opentelemetry-api": "opentelemetry",
+        "opentelemetry-exporter-otlp": "opentelemetry.exporter",
+        "opentelemetry-sdk": "opentelemetry.sdk",
+        "pyyaml": "yaml",
+    }
+    names = re.findall(r"^\| `([\w-]+)` \|", INSTALL, flags=re.MULTILINE)
+    script = "import heliograph, json, sys; print(json.dumps([m for m in sys.argv[1:] if m in sys.modules]))"
+    ran = run(
+        [sys.executable, "-c", script, *(modules.get(name, name) for name in names)],
+        cwd=ROOT,
+        env={name: value for name, value in clean_environment().items() if not name.startswith("COVERAGE_")},
+    )
+
+    assert sorted(json.loads(ran.stdout)) == sorted(modules.get(name, name) for name in at_once)
