@@ -174,13 +174,18 @@ class Session:
         return int(status), output.read_text(encoding="utf-8", errors="replace")
 
     def _serve(self, server: Server, command: str, documented: list[str]) -> None:
-        """Start the server, or look at what it has printed by now, if it runs already by the same command."""
+        """Start the server, or look at what it has printed by now, if it runs already by the same command.
+
+        The last line `^C` ends it.
+        """
         running = self._running.get(server)
         if running is not None and running.command != command:
             self._stop(server)
             running = None
         running = running or self._start(server, command)
-        self._await(running, documented)
+        self._await(running, [line for line in documented if line != "^C"])
+        if "^C" in documented:
+            self._stop(server)
 
     def _await(self, running: Running, documented: list[str]) -> None:
         """Wait until the server has printed the lines of the page."""

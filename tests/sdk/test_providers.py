@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from opentelemetry._logs import LogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import sampling
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
@@ -19,7 +20,7 @@ from heliograph.sdk.export_counts import (
     counting_exporter,
 )
 from heliograph.sdk.pipelines import Export, Pipeline
-from heliograph.sdk.providers import OURS, CountingLoggerProvider, CountingTracerProvider, Ours
+from heliograph.sdk.providers import OURS, CountingLoggerProvider, CountingMeterProvider, CountingTracerProvider, Ours
 from otlp_receiver import Receiver
 from processes import otlp
 from scripts import python
@@ -274,3 +275,15 @@ def test_reader_that_holds_a_port_stays() -> None:
     )
 
     assert ran.stderr == ""
+
+
+def test_flush_without_time_for_metrics_is_no_error() -> None:
+    """It returns False: whoever flushed before has used up the time, such as an outbox whose server is away."""
+    provider = CountingMeterProvider(shutdown_on_exit=False)
+    provider.open(Pipeline(parts=(InMemoryMetricReader(),), exports=()))
+    provider.get_meter("tests").create_observable_gauge("waiting", [lambda _: []])
+    try:
+        assert provider.force_flush()
+        assert not provider.force_flush(0)
+    finally:
+        provider.shutdown()

@@ -26,6 +26,7 @@ from opentelemetry.sdk._logs import (
     SynchronousMultiLogRecordProcessor,
 )
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics._internal.exceptions import MetricsTimeoutError
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
 from heliograph.delivery.logger import encode_directly
@@ -205,7 +206,11 @@ class CountingMeterProvider(_CountingProvider, MeterProvider):
 
     def _flush(self, timeout_millis: float) -> bool:
         # The SDK's own flush knows only the readers that the provider was made with.
-        return _flush(self.parts, timeout_millis)
+        try:
+            return _flush(self.parts, timeout_millis)
+        except MetricsTimeoutError:
+            # An outbox whose server is away has used up the time. This is no defect, and needs no traceback.
+            return False
 
     def _end(self, pipeline: Pipeline) -> bool:
         for reader in pipeline.parts:
