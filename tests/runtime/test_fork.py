@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import threading
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 
 from heliograph.receiver.server import receiving
 from heliograph.receiver.store import Store
-from heliograph.runtime.fork import after_fork_in_child, around_fork
 from processes import otlp
 from scripts import python
 
@@ -105,12 +103,76 @@ report(calls=calls, is_gone=reference() is None)
     assert ran.reports == [{"calls": []}, {"calls": [], "is_gone": True}]
 
 
-def test_nothing_happens_on_a_system_that_cannot_fork(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows has no `os.register_at_fork`."""
-    monkeypatch.delattr(os, "register_at_fork")
+def test_objects_that_are_gone_cost_a_fork_nothing() -> None:
+    """A fork of a program that has had many objects calls as many functions as the fork of one that has had none."""
+    ran = python(
+        CALLBACKS
+        + """
+def calls_in_a_fork():
+    count = 0
+    def on_event(frame, event, argument):
+        nonlocal count
+        count += event == "call"
+    sys.setprofile(on_event)
+    pid = os.fork()
+    sys.setprofile(None)
+    if not pid:
+        report(count=count)
+        os._exit(0)
+    os.waitpid(pid, 0)
+    report(count=count)
 
-    after_fork_in_child(threading.Event().set)
-    around_fork(threading.Event().set, threading.Event().clear)
+calls_in_a_fork()
+for number in range(100):
+    Owner(number)
+gc.collect()
+calls_in_a_fork()
+"""
+    )
+
+    counts = [report["count"] for report in ran.reports]
+    assert counts[:2] == counts[2:]
+
+
+def test_callback_that_raises_hides_no_other() -> None:
+    """Python reports the exception, and all others are called."""
+    ran = python(
+        CALLBACKS
+        + """
+sys.unraisablehook = lambda error: calls.append(repr(error.exc_value))
+
+class Raises(Owner):
+    def before(self): raise OSError("before")
+    def in_parent(self): raise OSError("in parent")
+    def in_child(self): raise OSError("in child")
+
+first, raises, second = Owner("first"), Raises("raises"), Owner("second")
+in_child(lambda: report(calls=calls))
+report(calls=calls)
+"""
+    )
+
+    before = ["second before", "first before", "OSError('before')"]
+    assert [line["calls"] for line in ran.reports] == [
+        [*before, "first in child", "second in child", "OSError('in child')"],
+        [*before, "first in parent", "second in parent", "OSError('in parent')"],
+    ]
+
+
+def test_system_that_cannot_fork() -> None:
+    """Windows has no `os.register_at_fork`."""
+    ran = python(
+        """
+del os.register_at_fork
+"""
+        + CALLBACKS
+        + """
+owner = Owner("some")
+report(calls=calls)
+"""
+    )
+
+    assert ran.reports == [{"calls": []}]
 
 
 def test_run_that_another_thread_began_is_begun_anew_in_the_child() -> None:

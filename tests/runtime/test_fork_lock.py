@@ -6,45 +6,38 @@ import gc
 import os
 import threading
 import weakref
-from collections.abc import Callable
 
 import pytest
 
+from heliograph.runtime import fork
 from heliograph.runtime.fork_lock import ForkLock
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
 
 class Forks:
-    """Calls the functions of `os.register_at_fork` without a fork."""
+    """Calls what is registered for a fork, without a fork."""
 
     def __init__(self) -> None:
-        self.before: list[Callable[[], None]] = []
-        self.in_parent: list[Callable[[], None]] = []
-        self.in_child: list[Callable[[], None]] = []
+        self.before, self.after_in_parent, self.after_in_child = fork._Methods(), fork._Methods(), fork._Methods()
 
-    def register(
-        self,
-        *,
-        before: Callable[[], None] | None = None,
-        after_in_parent: Callable[[], None] | None = None,
-        after_in_child: Callable[[], None] | None = None,
-    ) -> None:
-        self.before += [before] if before else []
-        self.in_parent += [after_in_parent] if after_in_parent else []
-        self.in_child += [after_in_child] if after_in_child else []
+    def in_parent(self) -> None:
+        self.before.call_last_first()
+        self.after_in_parent.call_in_order()
 
-    def run(self, after: list[Callable[[], None]]) -> None:
-        for function in [*reversed(self.before), *after]:
-            function()
+    def in_child(self) -> None:
+        self.before.call_last_first()
+        self.after_in_child.call_in_order()
 
 
 @pytest.fixture
 def forks(monkeypatch: pytest.MonkeyPatch) -> Forks:
-    registered = Forks()
-    monkeypatch.setattr(os, "register_at_fork", registered.register)
+    """Forks of locks that are created after this, and of nothing else."""
+    simulated = Forks()
+    for name in ("before", "after_in_parent", "after_in_child"):
+        monkeypatch.setattr(fork, f"_{name}", getattr(simulated, name))
     monkeypatch.setattr("heliograph.runtime.fork_lock.FORK_TIMEOUT_SECONDS", 0.1)
-    return registered
+    return simulated
 
 
 def is_free(lock: ForkLock) -> bool:
@@ -64,9 +57,9 @@ def is_free(lock: ForkLock) -> bool:
 
 def test_lock_is_free_after_a_fork(forks: Forks) -> None:
     lock = ForkLock()
-    forks.run(forks.in_parent)
+    forks.in_parent()
     assert is_free(lock)
-    forks.run(forks.in_child)
+    forks.in_child()
     assert is_free(lock)
 
 
@@ -74,14 +67,14 @@ def test_lock_that_the_forking_thread_holds_is_still_held_after_the_fork(forks: 
     lock = ForkLock()
     for after in (forks.in_parent, forks.in_child):
         with lock:
-            forks.run(after)
+            after()
             assert not is_free(lock)
         assert is_free(lock)
 
 
 def test_fork_does_not_wait_for_ever_and_the_child_gets_a_new_lock(forks: Forks) -> None:
     lock = ForkLock()
-    forks.run(forks.in_parent)  # an earlier fork, which got the lock, has no effect on this one
+    forks.in_parent()  # an earlier fork, which got the lock, has no effect on this one
     held, may_end = threading.Event(), threading.Event()
 
     def hold(of_parent: threading.RLock) -> None:
@@ -93,9 +86,9 @@ def test_fork_does_not_wait_for_ever_and_the_child_gets_a_new_lock(forks: Forks)
     thread.start()
     assert held.wait(10)
     try:
-        forks.run(forks.in_parent)
+        forks.in_parent()
         assert not is_free(lock)  # it is still the other thread's
-        forks.run(forks.in_child)
+        forks.in_child()
         assert is_free(lock)
     finally:
         may_end.set()
@@ -108,4 +101,4 @@ def test_lock_is_not_kept_alive_by_the_fork_handlers(forks: Forks) -> None:
     gc.collect()
 
     assert lock() is None
-    forks.run(forks.in_child)
+    forks.in_child()
