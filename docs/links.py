@@ -76,6 +76,9 @@ def problem_of(page: Path, link: str) -> str | None:
     target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
     if not target.is_relative_to(ROOT) or not target.exists():
         return "there is no such file"
+    docs = ROOT / "docs"
+    if target.suffix == ".md" and page.is_relative_to(docs) and not target.is_relative_to(docs):
+        return "the site does not have this page; name it without a link"
     if parts.fragment and (target.suffix != ".md" or parts.fragment not in anchors(target)):
         return "the file has no such heading"
     return None

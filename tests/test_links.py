@@ -66,6 +66,7 @@ PAGE = """# First: `heliograph`, a name
         ("#again-2", "the file has no such heading"),
         ("picture.png#again", "the file has no such heading"),
         ("missing.md", "there is no such file"),
+        ("docs/inner.md", None),
         ("../outside.md", "there is no such file"),
         *(
             (link, "a link to another site begins with https:// and the name of a host")
@@ -87,11 +88,26 @@ def test_problem_of_a_link(link: str, problem: str | None, tmp_path: Path, monke
     for name in ("page.md", "other.md"):
         (root / name).write_text(PAGE, encoding="utf-8")
     (root / "picture.png").touch()
+    (root / "docs").mkdir()
+    (root / "docs" / "inner.md").touch()
     (tmp_path / "outside.md").touch()
     monkeypatch.setattr(links, "ROOT", root)
 
     assert links.problem_of(root / "page.md", link) == problem
     assert [*links.links(root / "page.md")] == ["#again-1"]
+
+
+def test_link_out_of_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of the site may link to a file of the repository, and to no page that the site does not have."""
+    (tmp_path / "docs").mkdir()
+    for name in ("docs/page.md", "docs/other.md", "README.md", "example.py"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(links, "ROOT", tmp_path)
+
+    problems = [links.problem_of(tmp_path / "docs" / "page.md", link) for link in ("other.md", "../example.py")]
+    assert problems == [None, None]
+    problem = links.problem_of(tmp_path / "docs" / "page.md", "../README.md")
+    assert problem == "the site does not have this page; name it without a link"
 
 
 class _Site(BaseHTTPRequestHandler):
