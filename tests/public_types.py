@@ -15,6 +15,7 @@ from heliograph import (
     Host,
     OutboxFullPolicy,
     OutboxLogRecordProcessor,
+    OutboxSpanProcessor,
     OutboxSync,
     Privacy,
     Settings,
@@ -97,6 +98,7 @@ def outbox() -> None:
     assert_type(settings.outbox_full, OutboxFullPolicy)
     assert_type(settings.outbox_sync, OutboxSync)
     assert_type(OutboxLogRecordProcessor("outbox", when_full=OutboxFullPolicy.REJECT), OutboxLogRecordProcessor)
+    assert_type(OutboxSpanProcessor("outbox", durable=True), OutboxSpanProcessor)
 
 
 async def async_program() -> None:

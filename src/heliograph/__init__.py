@@ -50,6 +50,7 @@ from heliograph.version import __version__
 
 if typing.TYPE_CHECKING:
     from heliograph.delivery.processor import OutboxLogRecordProcessor
+    from heliograph.delivery.span_processor import OutboxSpanProcessor
     from heliograph.host import Host
     from heliograph.sdk.configure import configure
     from heliograph.tokens.handler import TokenHandler
@@ -74,6 +75,7 @@ __all__ = [
     "OutboxFull",
     "OutboxFullPolicy",
     "OutboxLogRecordProcessor",
+    "OutboxSpanProcessor",
     "OutboxSync",
     "OutboxWrite",
     "PluginError",
@@ -122,6 +124,7 @@ if not typing.TYPE_CHECKING:  # to a type checker, any name would exist in a mod
     _MODULES = {
         "Host": "host",
         "OutboxLogRecordProcessor": "delivery.processor",
+        "OutboxSpanProcessor": "delivery.span_processor",
         "SignedTokenHandler": "tokens.signed",
         "TokenHandler": "tokens.handler",
         "TokenRestrictions": "tokens.restrictions",

@@ -12,9 +12,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from heliograph.semconv import LOG_RECORD_UID
 from servers import serving_in_thread
+
+_REQUEST_CLASSES: Final[dict[str, Any]] = {
+    "/v1/logs": ExportLogsServiceRequest,
+    "/v1/traces": ExportTraceServiceRequest,
+}
 
 Answer = tuple[int, dict[str, str], bytes]
 """A response: status, headers, body."""
@@ -45,10 +52,11 @@ class Arrived:
     """The requests that a server received.
 
     Attributes:
-        endpoint: The URL of the server.
+        endpoint: The URL for log records.
+        traces_endpoint: The URL for spans.
         answer: Returns the response for a request's number and records. `None` closes the connection after the request was
             read, and a `Trickle` never ends in time.
-        accepted: The unique ids of the records in requests that were accepted as OTLP prescribes it.
+        accepted: The unique ids of the records, or the ids of the spans, in requests that were accepted as OTLP prescribes it.
         requests: The unique ids of the records of each request.
         resources: The service name of each accepted record.
         headers: The headers of each request.
@@ -57,6 +65,7 @@ class Arrived:
 
     answer: Callable[[int, list[str]], Answer | Trickle | None]
     endpoint: str = ""
+    traces_endpoint: str = ""
     accepted: list[str] = field(default_factory=list)
     requests: list[list[str]] = field(default_factory=list)
     resources: list[str] = field(default_factory=list)
@@ -79,7 +88,7 @@ def serving(
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
-            message = ExportLogsServiceRequest.FromString(body)
+            message = _REQUEST_CLASSES[self.path].FromString(body)
             with lock:
                 records = uids(message)
                 arrived.requests.append(records)
@@ -117,6 +126,7 @@ def serving(
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     arrived.endpoint = f"http://127.0.0.1:{server.server_port}/v1/logs"
+    arrived.traces_endpoint = f"http://127.0.0.1:{server.server_port}/v1/traces"
     with serving_in_thread(server):
         try:
             yield arrived
@@ -129,7 +139,10 @@ def _accepts(answer: Answer) -> bool:
     return status == 200 and headers.get("Content-Type") == "application/x-protobuf"
 
 
-def uids(message: ExportLogsServiceRequest) -> list[str]:
+def uids(message: ExportLogsServiceRequest | ExportTraceServiceRequest) -> list[str]:
+    """Return the unique ids of the log records of a request, or the ids of its spans."""
+    if isinstance(message, ExportTraceServiceRequest):
+        return [span.span_id.hex() for span in spans_of(message)]
     return [
         pair.value.string_value
         for resource in message.resource_logs
@@ -140,10 +153,15 @@ def uids(message: ExportLogsServiceRequest) -> list[str]:
     ]
 
 
-def services(message: ExportLogsServiceRequest) -> str:
+def spans_of(message: ExportTraceServiceRequest) -> list[Span]:
+    return [span for resource in message.resource_spans for scope in resource.scope_spans for span in scope.spans]
+
+
+def services(message: ExportLogsServiceRequest | ExportTraceServiceRequest) -> str:
+    is_traces = isinstance(message, ExportTraceServiceRequest)
     return ",".join(
         pair.value.string_value
-        for resource in message.resource_logs
+        for resource in (message.resource_spans if is_traces else message.resource_logs)
         for pair in resource.resource.attributes
         if pair.key == "service.name"
     )

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import click
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from heliograph.cli.outbox_aside import damaged, dead
 from heliograph.cli.outbox_directory import (
@@ -27,8 +26,9 @@ from heliograph.cli.outbox_directory import (
 from heliograph.cli.outbox_drain import drain
 from heliograph.cli.terminal import echo
 from heliograph.delivery.folders import OutboxDirectory
-from heliograph.delivery.journal.batch import to_request
+from heliograph.delivery.journal.batch import Entry, to_request
 from heliograph.delivery.journal.filesystems import filesystem_of, keeps_reserved_space
+from heliograph.delivery.journal.frames import Header
 from heliograph.delivery.state import OutboxState
 from heliograph.otlp import to_json_line
 from heliograph.values.text import counted
@@ -135,7 +135,7 @@ def export(directory: Path | None, output: IO[str], *, only_dead: bool) -> None:
 
 def _dead_letter_lines(box: OutboxDirectory) -> Iterator[str]:
     for letter in box.dead_letters.find():
-        yield _to_line(to_request(letter.header, [letter.entry]))
+        yield _to_line(letter.header, [letter.entry])
 
 
 def _waiting_lines(box: OutboxDirectory) -> Iterator[str]:
@@ -144,9 +144,9 @@ def _waiting_lines(box: OutboxDirectory) -> Iterator[str]:
         if reader is None:
             continue
         for batch in batches(folder, reader):
-            yield _to_line(to_request(batch.header, batch.entries))
+            yield _to_line(batch.header, batch.entries)
         reader.close()
 
 
-def _to_line(request: bytes) -> str:
-    return to_json_line(ExportLogsServiceRequest.FromString(request))
+def _to_line(header: Header, entries: Iterable[Entry]) -> str:
+    return to_json_line(header.signal.request_class.FromString(to_request(header, entries)))

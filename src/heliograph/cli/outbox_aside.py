@@ -43,7 +43,7 @@ def list_dead(directory: Path | None, *, as_json: bool) -> None:
 def show(number: int, directory: Path | None) -> None:
     """Print one dead letter, with its record, as JSON."""
     for letter in open_outbox(directory).dead_letters.find([number]):
-        record = decode_record(letter.entry.encoded)
+        record = decode_record(letter.entry.encoded, letter.header.signal)
         document = {**_to_dict(letter), "record": None if record is None else to_json_document(record)}
         echo_lines(json.dumps(document, indent=2))
         return
@@ -103,8 +103,8 @@ def _check_choice(named: tuple[object, ...], *, every: bool, what: str) -> None:
 
 
 def _to_dict(letter: DeadLetter) -> dict[str, object]:
-    names = ("id", "died", "reason", "message", "uid", "event_name")
-    return {name: getattr(letter, name) for name in names}
+    names = ("id", "died", "reason", "message", "uid", "event_name", "trace_id", "span_id", "happened")
+    return {"signal": letter.header.signal.name, **{name: getattr(letter, name) for name in names}}
 
 
 @click.group()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-import signal
+import os
+import signal as system_signals
 import sys
 import time
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +21,7 @@ from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.orphans import Orphan, adopt
 from heliograph.delivery.sender import Sender
+from heliograph.delivery.signals import SIGNALS, OutboxSignal
 from heliograph.delivery.state import OutboxState
 from heliograph.delivery.transport.environment import destination_from_env
 from heliograph.delivery.transport.open import open_transport
@@ -32,6 +36,7 @@ TIMEOUT_SECONDS: Final = 30.0
 """The default time for which `drain` tries a server that accepts nothing."""
 
 _SHORTEST_PAUSE_SECONDS: Final = 0.05
+_SHOW_SECONDS: Final = 0.2
 _COUNTERS: Final = {
     "delivered": OUTBOX_DELIVERED,
     "rejected": OUTBOX_REJECTED,
@@ -62,8 +67,9 @@ def drain(named: Path | None, directory: Path | None, *, timeout: float | None, 
     """Send the records of processes that have ended, from the outbox in DIRECTORY or the one that HELIOGRAPH_OUTBOX names.
 
     The server is the one that the OTEL_EXPORTER_OTLP_* variables name. A server that is down or refuses is tried again, with
-    growing pauses, and never before the time that it asks for. Records of running processes are not touched: those processes
-    send them.
+    growing pauses, and never before the time that it asks for. Log records and spans are sent at the same time, each to its own
+    endpoint, but none of a signal whose OTEL_LOGS_EXPORTER or OTEL_TRACES_EXPORTER is "none". Records of running processes are not
+    touched: those processes send them.
 
     The exit status is 1 if the outbox still contains records that wait, dead letters or damaged files, or if a folder is stuck.
     """
@@ -72,34 +78,61 @@ def drain(named: Path | None, directory: Path | None, *, timeout: float | None, 
     if timeout is None and not follow:
         timeout = TIMEOUT_SECONDS
     box = open_outbox(named or directory)
-    sender = _open_sender(box, timeout)
+    senders = [_open_sender(box, signal, timeout) for signal in SIGNALS if _has_destination(signal)]
     if follow:
         # A service manager stops it by SIGTERM. As a KeyboardInterrupt it ends the loop below, and the folders are unlocked.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    draining = _Drain(box, sender, timeout, follow=follow)
-    try:
-        with click.progressbar(length=0, label="Sending", file=sys.stderr, show_pos=True) as bar:
-            draining.run(bar)
-    except KeyboardInterrupt:
-        pass  # what is left is reported below, as after any other end
-    finally:
-        sender.close()
-    _report(box, sender.counts, draining.stuck, as_json=as_json)
+        system_signals.signal(system_signals.SIGTERM, system_signals.default_int_handler)
+    drains = [_Drain(box, sender, timeout, follow=follow) for sender in senders]
+    _run_all(drains)
+    stuck = [each for drain in drains for each in drain.stuck]
+    _report(box, [sender.counts for sender in senders], stuck, as_json=as_json)
 
 
-def _open_sender(box: OutboxDirectory, timeout: float | None) -> Sender:
-    destination = destination_from_env(allow_plaintext=Settings.from_env().outbox_allow_plaintext)
+def _has_destination(signal: OutboxSignal) -> bool:
+    return os.environ.get(f"OTEL_{signal.name.upper()}_EXPORTER", "").strip() != "none"
+
+
+def _run_all(drains: list[_Drain]) -> None:
+    """Run all at the same time, until they have ended or the user interrupts them."""
+    with (
+        ThreadPoolExecutor(max_workers=len(SIGNALS), thread_name_prefix="heliograph-drain") as threads,
+        click.progressbar(length=0, label="Sending", file=sys.stderr, show_pos=True) as bar,
+    ):
+        running = [threads.submit(drain.run) for drain in drains]
+        try:
+            while futures.wait(running, _SHOW_SECONDS, futures.FIRST_EXCEPTION).not_done:
+                _show(bar, drains)
+            _show(bar, drains)
+        except KeyboardInterrupt:
+            pass  # what is left is reported, as after any other end
+        finally:
+            for drain in drains:
+                drain.close()
+        for each in running:
+            each.result()
+
+
+def _show(bar: Any, drains: list[_Drain]) -> None:
+    done = sum(drain.done for drain in drains)
+    bar.length = done + sum(drain.waiting for drain in drains)
+    bar.update(done - bar.pos)
+
+
+def _open_sender(box: OutboxDirectory, signal: OutboxSignal, timeout: float | None) -> Sender:
+    allow_plaintext = Settings.from_env().outbox_allow_plaintext
+    destination = destination_from_env(allow_plaintext=allow_plaintext, signal=signal.name)
     return Sender(
         open_transport(destination),
         # A server that does not respond must not hold the command for longer than asked.
         timeout_seconds=min(destination.timeout_seconds, timeout or destination.timeout_seconds),
         dead_letters=box.dead_letters,
         counts=OutboxCounters(),
+        signal=signal,
     )
 
 
 class _Drain:
-    """Adopts the orphans of an outbox, and sends them.
+    """Adopts the orphans of one signal in an outbox, and sends them. One thread calls `run`; others may call the rest meanwhile.
 
     Args:
         box: The outbox.
@@ -109,6 +142,7 @@ class _Drain:
 
     Attributes:
         stuck: A sentence for each folder that was sent and cannot be deleted.
+        done: The number of records that were delivered, rejected, or became dead letters.
     """
 
     def __init__(self, box: OutboxDirectory, sender: Sender, timeout: float | None, *, follow: bool) -> None:
@@ -119,21 +153,26 @@ class _Drain:
         self._follow = follow
         self._orphans: list[Orphan] = []
         self._passed_over: set[Path] = set()
-        self._done = 0
+        self.done = 0
         self._last_success_at = time.monotonic()
 
-    def run(self, bar: Any) -> None:
-        """Send until nothing is left (with `follow`: for ever), or the server accepted nothing for too long.
+    @property
+    def waiting(self) -> int:
+        """The number of records that wait in the orphans that are open."""
+        return sum(orphan.waiting for orphan in list(self._orphans))
 
-        Args:
-            bar: The progress bar.
-        """
+    def close(self) -> None:
+        """Cancel the request under way, and let `run` return."""
+        self._sender.close()
+
+    def run(self) -> None:
+        """Send until nothing is left (with `follow`: until it is closed), or the server accepted nothing for too long."""
         try:
-            while self._adopt() or self._follow:
+            while not self._sender.closed.is_set() and (self._adopt() or self._follow):
                 for orphan in list(self._orphans):
-                    if orphan.drain(self._sender, lambda: self._show(bar)):
+                    if orphan.drain(self._sender, self._note_progress):
                         self._remove(orphan)
-                self._show(bar)
+                self._note_progress()
                 pause = self._pause_seconds()
                 idle = time.monotonic() - self._last_success_at
                 if self._orphans and self._timeout is not None and idle + pause > self._timeout:
@@ -148,7 +187,9 @@ class _Drain:
         if not self._orphans:
             # The time in which there was nothing to send is no failure of the server.
             self._last_success_at = time.monotonic()
-        for orphan in itertools.islice(adopt(self._box, self._passed_over), MAX_OPEN_ORPHANS - len(self._orphans)):
+        for orphan in itertools.islice(
+            adopt(self._box, self._passed_over, self._sender.signal), MAX_OPEN_ORPHANS - len(self._orphans)
+        ):
             self._orphans.append(orphan)
         return bool(self._orphans)
 
@@ -164,17 +205,15 @@ class _Drain:
             return FOLLOW_SECONDS if self._follow else 0.0
         return max(_SHORTEST_PAUSE_SECONDS, self._sender.waiting_seconds())
 
-    def _show(self, bar: Any) -> None:
+    def _note_progress(self) -> None:
         counts = self._sender.counts
         done = sum(counts.total(metric) for metric in (OUTBOX_DELIVERED, OUTBOX_REJECTED, OUTBOX_DEAD))
-        if done > self._done:
+        if done > self.done:
             self._last_success_at = time.monotonic()
-        bar.length = done + sum(orphan.waiting for orphan in self._orphans)
-        bar.update(done - self._done)
-        self._done = done
+        self.done = done
 
 
-def _report(box: OutboxDirectory, counters: OutboxCounters, stuck: list[str], *, as_json: bool) -> None:
+def _report(box: OutboxDirectory, counters: list[OutboxCounters], stuck: list[str], *, as_json: bool) -> None:
     """Print what was done, and what is left.
 
     Raises:
@@ -182,7 +221,7 @@ def _report(box: OutboxDirectory, counters: OutboxCounters, stuck: list[str], *,
     """
     state = OutboxState.of(box)
     stuck = [*state.stuck, *stuck]
-    counts = {name: counters.total(metric) for name, metric in _COUNTERS.items()}
+    counts = {name: sum(each.total(metric) for each in counters) for name, metric in _COUNTERS.items()}
     if as_json:
         echo(json.dumps({**counts, **state.totals(), "stuck": stuck}))
     else:

@@ -1,4 +1,4 @@
-"""Durable delivery: a log record is on disk before ``emit`` returns, and is sent until a server accepts it.
+"""Durable delivery: a log record or a span is on disk before ``emit`` or ``end`` returns, and is sent until a server accepts it.
 
 Purpose
 =======
@@ -8,7 +8,12 @@ server is down for longer than a few seconds. This package keeps them in a direc
 record that was *accepted* (``on_emit`` returned, and the record was not counted as rejected) is delivered at least once,
 becomes a dead letter, or is counted as damaged or dropped. None disappears without a count.
 
-The entry is `heliograph.delivery.processor.OutboxLogRecordProcessor`. ``heliograph outbox`` looks after the directory.
+The entries are `heliograph.delivery.processor.OutboxLogRecordProcessor` and
+`heliograph.delivery.span_processor.OutboxSpanProcessor`. ``heliograph outbox`` looks after the directory.
+
+Below, a *record* is a log record or a span. `heliograph.delivery.signals` has everything in which the two signals differ. Each processor has
+storages, a worker and a sender of its own, and adopts folders of its signal alone: nothing of one signal waits for the other. They share
+the directory, with its limit and its dead letters.
 
 Constraints
 ===========
@@ -33,20 +38,21 @@ On disk
         cursor                                 the sequence of the last acknowledged record
         damaged/<segment>-<offset>.bin         bytes that could not be read
       .4711-0c9d3e5f/                          a folder that is being created
+      4711-31d0c2ee.traces/                    a folder of spans
       damaged/<folder>/…                       damaged bytes of folders that are deleted
       dead.db                                  dead letters, in SQLite
 
-A folder has one owner: the process that writes it, or, after its death, the one that adopted it. It holds the records of one
+A folder has one owner: the process that writes it, or, after its death, the one that adopted it. It holds the records of one signal and one
 resource, since a request carries the resource once. All numbers are little-endian:
 
 - *segment*: a header, the same header again, then frames, then zeros. The file is reserved at its full size when it is
   created. It is written through a memory map, or by system calls where reserved space is no promise.
 - *header*: ``HELIOJNL``, version (2 bytes), length of the content (4), content, CRC-32 of all before it (4). The content is the
-  signal (1; 1 logs), the length of the schema URL (4), the schema URL, and the encoded ``Resource``.
+  signal (1; 1 logs, 2 traces), the length of the schema URL (4), the schema URL, and the encoded ``Resource``.
 - *frame*: length of the payload (4), CRC-32 of sequence and payload (4), sequence (8), payload. A length of 0 ends the frames.
 - *payload*: kind (1 byte; 1 a scope, 2 a record), number of the scope (2), content. The content of a scope is the length of the
   schema URL (4), the schema URL, and the encoded ``InstrumentationScope``; of a record, the ``LogRecord`` as the field of
-  ``ScopeLogs`` that it will be in the request. A record is encoded once, and its bytes are copied from then on.
+  ``ScopeLogs`` that it will be in the request, or the ``Span`` as that of ``ScopeSpans``. A record is encoded once, and its bytes are copied from then on.
 - *cursor*: ``HELIOCUR``, version (2), sequence (8), CRC-32 of all before it (4). Replaced as a whole, by a rename.
 
 `heliograph.delivery.journal` has the details, and ``docs/delivery.md`` the table for users.
@@ -59,7 +65,7 @@ thread                   may do
 ======================== ============================================================================================
 any thread that emits    encode; find a storage; append to a journal; create a folder or a segment; drop the oldest one
 handler of a signal      the same, in the middle of the same work of its own thread
-the worker (one)         read and acknowledge journals; delete segments; send; adopt, send and delete orphans
+the worker (one each)    read and acknowledge journals; delete segments; send; adopt, send and delete orphans
 any thread that flushes  note the newest sequences; cancel a backoff; wait for the worker
 ``heliograph-commit``    sync for tasks that await it; one for each journal, if ``full`` is set and a task has awaited
 thread that shuts down   flush; end the worker; then close, or delete, the folders
@@ -72,7 +78,7 @@ another process          lock, send and delete a folder whose lock is free; read
 lock                                guards
 =================================== =================================================================================
 ``flock`` on ``<folder>/lock``      the folder, between processes: who writes it, who sends it, who deletes it
-`OutboxLogRecordProcessor._lock`    the set of storages, and "shut down"
+`OutboxProcessor._lock`             the set of storages, and "shut down"
 `ResourceStorage._lock`             the creation of its folder, and "closed"
 `AwaitedCommits._lock`              its thread, and "closed"
 `GroupCommit._changed`              (a condition) which thread syncs to the disk, up to which sequence that is done, and what failed

@@ -1,4 +1,4 @@
-"""Dead letters: log records that no server will ever accept, in an SQLite file that people can open with Datasette.
+"""Dead letters: log records and spans that no server will ever accept, in an SQLite file that people can open with Datasette.
 
 A record becomes a dead letter when a server rejects it for good. The worker then puts it here and acknowledges it in the
 journal, so that the records behind it are delivered. ``heliograph outbox dead`` lists dead letters and puts them back.
@@ -10,17 +10,19 @@ which reads and deletes. `heliograph.sqlite_file` describes the locks.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from heliograph.delivery.journal.batch import Entry, decode_record
 from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.signals import BY_NAME, LOGS
 from heliograph.delivery.trust import check_file
 from heliograph.errors import OutboxError
 from heliograph.otlp import decode_attributes, decode_value
@@ -41,26 +43,35 @@ create table if not exists dead_letters (
     scope blob not null, scope_schema_url text not null, record blob not null
 );
 """
+# In files of the first releases they are missing. A row that such a release adds later is one of a log record.
+_ADDED_COLUMNS: Final[Mapping[str, str]] = {
+    "signal": "text not null default 'logs'",
+    "trace_id": "text",
+    "span_id": "text",
+}
 _INSERT: Final = """
 insert into dead_letters (
-    died, reason, message, uid, event_name, happened, body, attributes, resource, resource_schema_url, scope,
-    scope_schema_url, record
-) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    signal, died, reason, message, trace_id, span_id, uid, event_name, happened, body, attributes, resource, resource_schema_url,
+    scope, scope_schema_url, record
+) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetter:
-    """A log record that no server will ever accept.
+    """A log record or a span that no server will ever accept.
 
     Attributes:
         id: The number of the dead letter in the file.
         died: The time at which it became a dead letter, in ISO 8601.
         reason: The reason, one word of a closed set.
         message: The message of the server.
+        trace_id: The trace id in hexadecimal digits, or `None` if the record has none.
+        span_id: The span id in hexadecimal digits, or `None` if the record has none.
         uid: The unique id of the record, or `None` if it has none.
-        event_name: The event name, or `None` if the record has none.
-        header: The header of the journal that held the record (its resource).
+        event_name: The event name, or the span's name; `None` if the record has none.
+        happened: The time of the record, or of the end of the span, in ISO 8601; `None` if the record is damaged.
+        header: The header of the journal that held the record (its resource and its signal).
         entry: The record and its scope. Its sequence is 0, because it is no longer in a journal.
     """
 
@@ -68,8 +79,11 @@ class DeadLetter:
     died: str
     reason: str
     message: str
+    trace_id: str | None
+    span_id: str | None
     uid: str | None
     event_name: str | None
+    happened: str | None
     header: Header
     entry: Entry
 
@@ -92,10 +106,11 @@ class DeadLetters:
             OutboxError: The file cannot be written, or is not a file of dead letters.
         """
         row = (
+            header.signal.name,
             datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             reason,
             message,
-            *_readable_columns(decode_record(entry.encoded)),
+            *_readable_columns(decode_record(entry.encoded, header.signal)),
             header.resource,
             header.schema_url,
             entry.scope.scope,
@@ -103,6 +118,7 @@ class DeadLetters:
             entry.encoded,
         )
         with self._outbox_errors(), self._file.writing() as connection:
+            _add_columns(connection)
             connection.execute(_INSERT, row)
 
     def find(self, ids: Iterable[int] = ()) -> Iterator[DeadLetter]:
@@ -170,26 +186,47 @@ class DeadLetters:
             raise OutboxError(self._path, f"its dead letters cannot be read or written: {error}") from error
 
 
-def _readable_columns(record: LogRecord | None) -> tuple[str | None, ...]:
-    """Return the columns for people: uid, event name, time, body, attributes. All are `None` for a damaged record."""
+def _add_columns(connection: sqlite3.Connection) -> None:
+    """Add the columns that a file of an earlier release lacks."""
+    there = {row["name"] for row in connection.execute(f"pragma table_info({_TABLE})")}
+    for name, definition in _ADDED_COLUMNS.items():
+        if name not in there:
+            connection.execute(f"alter table {_TABLE} add column {name} {definition}")
+
+
+def _readable_columns(record: LogRecord | Span | None) -> tuple[str | None, ...]:
+    """Return the columns for people: the ids, name, time, body and attributes. All are `None` for a damaged record."""
     if record is None:
-        return (None,) * 5
+        return (None,) * 7
     attributes = decode_attributes(record.attributes)
     uid = attributes.get(LOG_RECORD_UID)
+    match record:
+        case Span():
+            name, body, nanoseconds = record.name, None, record.end_time_unix_nano
+        case _:
+            name, body, nanoseconds = record.event_name, str(decode_value(record.body)), record.time_unix_nano
     # Never too late for `datetime`: 64 bits of nanoseconds end in the year 2554.
-    happened = datetime.fromtimestamp(record.time_unix_nano / 1e9, tz=timezone.utc)
+    happened = datetime.fromtimestamp(nanoseconds / 1e9, tz=timezone.utc)
     return (
+        record.trace_id.hex() or None,
+        record.span_id.hex() or None,
         uid if isinstance(uid, str) else None,
-        record.event_name or None,
+        name or None,
         happened.isoformat(timespec="milliseconds"),
-        str(decode_value(record.body)),
+        body,
         to_json(attributes),
     )
 
 
+_FIELDS: Final = ("id", "died", "reason", "message", "trace_id", "span_id", "uid", "event_name", "happened")
+
+
 def _from_row(row: sqlite3.Row) -> DeadLetter:
+    there = dict(row)
+    columns: dict[str, Any] = {name: there.get(name) for name in _FIELDS}  # files of the first releases lack some
+    signal = BY_NAME[there.get("signal", LOGS.name)]
     return DeadLetter(
-        **{name: row[name] for name in ("id", "died", "reason", "message", "uid", "event_name")},
-        header=Header(resource=row["resource"], schema_url=row["resource_schema_url"]),
+        **columns,
+        header=Header(resource=row["resource"], schema_url=row["resource_schema_url"], signal=signal),
         entry=Entry(0, Scope(scope=row["scope"], schema_url=row["scope_schema_url"]), row["record"]),
     )

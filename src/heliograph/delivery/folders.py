@@ -1,9 +1,10 @@
-"""The outbox on disk: one folder for each process and resource, and the lock that says who owns it.
+"""The outbox on disk: one folder for each process, signal and resource, and the lock that says who owns it.
 
 ::
 
     OUTBOX/<process id>-<random>/lock       locked by the process that writes the folder, or by the one that adopted it
     OUTBOX/<process id>-<random>/…          the journal of the folder
+    OUTBOX/<process id>-<random>.traces/…   the same for spans
     OUTBOX/.<process id>-<random>/          a folder that is being created
     OUTBOX/damaged/<process id>-<random>/…  bytes that could not be read, kept for inspection
     OUTBOX/dead.db                          the dead letters
@@ -42,6 +43,7 @@ from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.cursor import CURSOR_NAMES, remove_cursor
 from heliograph.delivery.journal.reader import DAMAGED
 from heliograph.delivery.journal.segment import segments, stat_or_none
+from heliograph.delivery.signals import LOGS, SIGNALS, OutboxSignal, signal_of_folder
 from heliograph.delivery.space import Space
 from heliograph.delivery.trust import (
     UntrustedEntryError,
@@ -67,8 +69,9 @@ DEAD_LETTERS: Final = "dead.db"
 _MAX_REPORTED: Final = 100
 _HIDDEN: Final = "."
 # Only names of this form are ever touched: the directory may hold other files of its user.
-_FOLDER_NAME: Final = re.compile(r"\d+-[0-9a-f]{8}")
-_HIDDEN_FOLDER_NAME: Final = re.compile(r"\.\d+-[0-9a-f]{8}")
+_SUFFIXES: Final = "|".join(re.escape(signal.folder_suffix) for signal in SIGNALS)
+_FOLDER_NAME: Final = re.compile(rf"\d+-[0-9a-f]{{8}}({_SUFFIXES})")
+_HIDDEN_FOLDER_NAME: Final = re.compile(rf"\.{_FOLDER_NAME.pattern}")
 
 logger: Final = SafeLogger(SCOPE)
 
@@ -200,14 +203,14 @@ class OutboxDirectory:
         """The dead letters of this outbox."""
         return DeadLetters(self.directory / DEAD_LETTERS)
 
-    def create_folder(self) -> FolderLock:
-        """Create a folder, and return it locked.
+    def create_folder(self, signal: OutboxSignal = LOGS) -> FolderLock:
+        """Create a folder for a signal, and return it locked.
 
         Raises:
             OSError: The disk is full or fails, or the file system has no locks.
         """
         while True:
-            name = f"{os.getpid()}-{secrets.token_hex(4)}"
+            name = f"{os.getpid()}-{secrets.token_hex(4)}{signal.folder_suffix}"
             hidden = self.directory / f"{_HIDDEN}{name}"
             hidden.mkdir(mode=0o700)
             with contextlib.suppress(FileNotFoundError):  # another process deleted it as half-created
@@ -222,9 +225,11 @@ class OutboxDirectory:
                     raise
                 return lock
 
-    def lock_orphans(self) -> Iterator[FolderLock]:
-        """Lock and yield each folder whose process has died. Delete half-created and half-deleted folders."""
+    def lock_orphans(self, signal: OutboxSignal = LOGS) -> Iterator[FolderLock]:
+        """Lock and yield each folder of a signal whose process has died. Delete half-created and half-deleted folders."""
         for folder in self.folders():
+            if signal_of_folder(folder) is not signal:
+                continue
             try:
                 lock = _try_lock(folder, create=_has_lost_its_lock(folder))
             except OSError as error:

@@ -15,6 +15,7 @@ from heliograph.delivery.folders import FolderLock, OutboxDirectory
 from heliograph.delivery.journal.order import last_sequence
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.sender import Outcome, Sender
+from heliograph.delivery.signals import LOGS, OutboxSignal
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 
@@ -90,14 +91,15 @@ class Orphan:
         self._lock.release()
 
 
-def adopt(outbox: OutboxDirectory, skip: Collection[Path] = ()) -> Iterator[Orphan]:
-    """Lock and yield each orphan of the outbox.
+def adopt(outbox: OutboxDirectory, skip: Collection[Path] = (), signal: OutboxSignal = LOGS) -> Iterator[Orphan]:
+    """Lock and yield each orphan of a signal in the outbox.
 
     Args:
         outbox: The outbox.
         skip: Folders to leave alone, because they were found to be unreadable or unsendable just now.
+        signal: The signal.
     """
-    for lock in outbox.lock_orphans():
+    for lock in outbox.lock_orphans(signal):
         if lock.folder in skip:
             lock.release()
             continue

@@ -1,10 +1,11 @@
-"""A log record processor that stores each record on disk before `on_emit` returns, and sends it until a server accepts it.
+"""Processors that store each record or span on disk before they return, and send it until a server accepts it.
 
 The design is in the package's docstring (`heliograph.delivery`): threads, locks, invariants, and the way of a record. This
-module is the entry: it encodes a record, finds the storage of its resource, appends, and wakes the worker.
+module is the entry: it encodes a record, finds the storage of its resource, appends, and wakes the worker. `OutboxProcessor` is all
+that the processors of log records and of spans have in common; in it, "record" means either.
 
 Any thread may call any method at any time, and so may the handler of a signal in the middle of another call of its own
-thread. So all locks here are `RLock`s. `on_emit` takes none of them, except for the first record of a resource or a logger:
+thread. So all locks here are `RLock`s. `append` takes none of them, except for the first record of a resource or a logger:
 
 - `_lock` guards `_storages` (adding an entry) and `_is_shut_down`. Both change under it, so no storage is created after
   `shutdown` has begun to close them. `_storages` is read without it, always through a copy (`_all_storages`).
@@ -23,7 +24,7 @@ import threading
 import time
 from os import PathLike
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
@@ -46,6 +47,7 @@ from heliograph.delivery.metrics import (
 )
 from heliograph.delivery.self_observation import SelfObservation, is_enabled
 from heliograph.delivery.sender import MAX_BATCH_BYTES, Sender
+from heliograph.delivery.signals import LOGS, OutboxSignal
 from heliograph.delivery.storage import ResourceStorage, encode_header
 from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.destination import Destination
@@ -79,12 +81,12 @@ _MAX_TARGETS: Final = 1024
 logger: Final = SafeLogger(SCOPE)
 
 
-class _LoggerTarget(NamedTuple):
-    """The place to which the records of one logger go.
+class _Target(NamedTuple):
+    """The place to which the records of one logger or tracer go.
 
     Attributes:
-        resource: The resource of the logger's provider.
-        instrumentation_scope: The instrumentation scope of the logger.
+        resource: The resource of its provider.
+        instrumentation_scope: Its instrumentation scope.
         storage: The storage of the resource.
         scope: The scope, encoded.
     """
@@ -95,30 +97,30 @@ class _LoggerTarget(NamedTuple):
     scope: Scope
 
 
-class OutboxLogRecordProcessor(LogRecordProcessor):
-    """Stores each log record on disk before `on_emit` returns, and sends it from a background thread until it is accepted.
+class OutboxProcessor:
+    """Stores encoded records of one signal on disk before `append` returns, and sends them until they are accepted.
 
-    A record that was accepted survives the death of the process. The next process that uses the directory sends it, or
-    ``heliograph outbox drain``. Add one to a `LoggerProvider` of the SDK::
-
-        logger_provider.add_log_record_processor(OutboxLogRecordProcessor("/var/lib/my-app/outbox"))
+    A base for the processors of log records and of spans. Each has its own destination, thread and backoff, so one that fails does not
+    stop the other. Several may use one directory.
 
     Args:
         directory: The outbox. It is created, for its owner alone, if it does not exist. Many processes may share it.
-        destination: The server. `None` reads the standard ``OTEL_EXPORTER_OTLP_*`` variables.
+        destination: The server. `None` reads the standard ``OTEL_EXPORTER_OTLP_*`` variables of the signal.
         transport: The client that sends requests. `None` opens one for the destination's protocol.
         max_bytes: The size that the outbox may reach, by default 1 GiB.
         when_full: The policy for a full outbox: reject new records, or drop those that have waited longest.
-        durable: True if each record must be on the disk itself before `on_emit` returns, so that it survives a power cut.
+        durable: True if each record must be on the disk itself before `append` returns, so that it survives a power cut.
             It costs a flush to the disk for each record, or for all threads that emit at the same time.
         write: The way to write files: through a memory map, by system calls, or by the file system of the directory.
-        strict: True if `on_emit` must raise `OutboxFull`. By default it logs an error, at most every ten seconds.
+        strict: True if `append` must raise `OutboxFull`. By default it logs an error, at most every ten seconds.
         meter_provider: The provider of its metrics. `None` is the global one.
 
     Raises:
         OutboxError: The directory cannot be used.
         SettingsError: The environment names no destination that can be used.
     """
+
+    _signal: ClassVar[OutboxSignal]
 
     def __init__(
         self,
@@ -133,7 +135,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         strict: bool = False,
         meter_provider: MeterProvider | None = None,
     ) -> None:
-        self._destination = destination or destination_from_env()
+        self._destination = destination or destination_from_env(signal=self._signal.name)
         self._given_transport = transport
         self._outbox = OutboxDirectory(Path(directory).expanduser(), max_bytes=max_bytes)
         self._segment_bytes = max(_MIN_SEGMENT_BYTES, min(SEGMENT_BYTES, max_bytes // _SEGMENTS))
@@ -156,7 +158,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
     def _start(self) -> None:
         """Create everything that a process has for itself, and start the worker."""
         self._counters = OutboxCounters(self._self_observation)
-        self._targets: dict[tuple[int, int], _LoggerTarget] = {}
+        self._targets: dict[tuple[int, int], _Target] = {}
         self._lock = threading.RLock()
         self._pending_bytes = 0
         self._is_shut_down = False
@@ -167,6 +169,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
             timeout_seconds=self._destination.timeout_seconds,
             dead_letters=self._outbox.dead_letters,
             counts=self._counters,
+            signal=self._signal,
         )
         self._worker = Worker(self._outbox, self._sender, self._all_storages)
         self._metrics.add(self)
@@ -213,26 +216,19 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         own = [source for storage in self._all_storages() for source in storage.sources()]
         adopted = [orphan.reader for orphan in self._worker.orphans]
         oldest = [entry for source in [*own, *adopted] if (entry := source.oldest) is not None]
-        return max((entry.age_seconds for entry in oldest), default=0.0)
-
-    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        """Store a record. When this returns, the record survives the death of the process, or was counted as rejected.
-
-        Raises:
-            OutboxFull: The outbox is full, and the processor is strict.
-        """
-        encoded = encode_log_record(log_record.log_record, log_record.dropped_attributes)
-        self.append(log_record.resource, log_record.instrumentation_scope, encoded)
+        return max((entry.age_seconds(self._signal) for entry in oldest), default=0.0)
 
     def append(
         self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None, message: bytes
     ) -> None:
         """Store a record that is encoded already. It is encoded before any lock is taken, so that threads do it at the same time.
 
+        When this returns, the record survives the death of the process, or was counted as rejected.
+
         Args:
             resource: The resource of the record's provider.
-            instrumentation_scope: The scope of its logger.
-            message: The `LogRecord` message.
+            instrumentation_scope: The scope of its logger or tracer.
+            message: The `LogRecord` or `Span` message.
 
         Raises:
             OutboxFull: The outbox is full, and the processor is strict.
@@ -261,15 +257,13 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         self._counters.add(OUTBOX_REJECTED, reason=reason)
         if time.monotonic() - self._error_logged_at > _LOG_INTERVAL_SECONDS:
             self._error_logged_at = time.monotonic()
-            logger.error("Records are not accepted: %s", message)
+            logger.error("%ss are not accepted: %s", self._signal.word.capitalize(), message)
 
     def _count_dropped(self, count: int) -> None:
         self._counters.add(OUTBOX_REJECTED, count, DROPPED_OLDEST)
-        logger.warning("The outbox is full. Dropped: %s, the oldest.", counted(count, "record"))
+        logger.warning("The outbox is full. Dropped: %s, the oldest.", counted(count, self._signal.word))
 
-    def _add_target(
-        self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None
-    ) -> _LoggerTarget:
+    def _add_target(self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None) -> _Target:
         """Encode the scope, find or create the storage of the resource, and cache both."""
         scope = Scope(scope=b"")
         if instrumentation_scope is not None:
@@ -277,7 +271,7 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
                 instrumentation_scope.name, instrumentation_scope.version, instrumentation_scope.attributes
             )
             scope = Scope(scope=message, schema_url=instrumentation_scope.schema_url or "")
-        target = _LoggerTarget(resource, instrumentation_scope, self._storage(encode_header(resource)), scope)
+        target = _Target(resource, instrumentation_scope, self._storage(encode_header(resource, self._signal)), scope)
         if len(self._targets) >= _MAX_TARGETS:
             self._targets.clear()
         self._targets[id(resource), id(instrumentation_scope)] = target
@@ -354,7 +348,9 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
         if self._wait_acknowledged(timeout_millis):
             self._worker.send_orphans(deadline)  # own records first: orphans have waited for some process anyway
         else:
-            logger.warning("Not all records of the outbox were delivered; they stay in %s.", self._outbox.directory)
+            logger.warning(
+                "Not all %ss of the outbox were delivered; they stay in %s.", self._signal.word, self._outbox.directory
+            )
         # The order matters: the thread of the worker reads the journals that are closed, or deleted, after it.
         if self._worker.close(deadline):
             for storage in self._storages.values():
@@ -364,3 +360,26 @@ class OutboxLogRecordProcessor(LogRecordProcessor):
                 "The thread of the outbox did not end in time: its files stay open, and the next process sends the rest."
             )
         self._metrics.remove(self)
+
+
+class OutboxLogRecordProcessor(OutboxProcessor, LogRecordProcessor):
+    """Stores each log record on disk before `on_emit` returns, and sends it from a background thread until it is accepted.
+
+    A record that was accepted survives the death of the process. The next process that uses the directory sends it, or
+    ``heliograph outbox drain``. Add one to a `LoggerProvider` of the SDK::
+
+        logger_provider.add_log_record_processor(OutboxLogRecordProcessor("/var/lib/my-app/outbox"))
+
+    Its arguments and errors are those of `OutboxProcessor`.
+    """
+
+    _signal = LOGS
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Store a record. When this returns, the record survives the death of the process, or was counted as rejected.
+
+        Raises:
+            OutboxFull: The outbox is full, and the processor is strict.
+        """
+        encoded = encode_log_record(log_record.log_record, log_record.dropped_attributes)
+        self.append(log_record.resource, log_record.instrumentation_scope, encoded)

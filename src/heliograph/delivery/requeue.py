@@ -25,7 +25,7 @@ def requeue(box: OutboxDirectory, letters: Iterable[DeadLetter]) -> None:
 
 
 def _move(box: OutboxDirectory, letters: list[DeadLetter]) -> None:
-    lock = box.create_folder()
+    lock = box.create_folder(letters[0].header.signal)
     writer = JournalWriter(lock.folder, letters[0].header, durable=True)
     for letter in letters:
         writer.append(letter.entry.scope, letter.entry.encoded)

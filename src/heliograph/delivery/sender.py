@@ -60,6 +60,7 @@ from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.batch import Batch, Entry, to_request
 from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.refusals import MAX_SUSPECTS, Refusals
+from heliograph.delivery.signals import LOGS, OutboxSignal
 from heliograph.delivery.source import Source
 from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
@@ -107,11 +108,13 @@ class Sender:
         timeout_seconds: The longest that one request may take.
         dead_letters: The file of the records that can never be delivered.
         counts: The counters of delivered, rejected, retried, dead and damaged records.
+        signal: The signal of the records.
         backoff: Computes the waits after failures.
         clock: A monotonic clock, in seconds.
 
     Attributes:
         counts: As given.
+        signal: As given.
         closed: Set when the sender is closed; other threads may wait for it.
         own_losses: The number of records that this process accepted, and that are not delivered and do not wait any more: dead
             letters, damaged records, and those that a partial success rejected. Only the sending thread changes it.
@@ -124,10 +127,12 @@ class Sender:
         timeout_seconds: float,
         dead_letters: DeadLetters,
         counts: OutboxCounters,
+        signal: OutboxSignal = LOGS,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts = counts
+        self.signal = signal
         self.closed = threading.Event()
         self.own_losses = 0
         self._transport = transport
@@ -184,7 +189,7 @@ class Sender:
         damaged = source.take_damaged()
         if damaged:
             self._count_loss(source, OUTBOX_DAMAGED, damaged)
-            logger.error("Damage in the outbox was skipped: %s.", counted(damaged, "damaged record"))
+            logger.error("Damage in the outbox was skipped: %s.", counted(damaged, f"damaged {self.signal.word}"))
         if batch is None:
             self._refusals.note_empty(source)
             return Outcome.EMPTY
@@ -324,7 +329,9 @@ class Sender:
         self.counts.add(OUTBOX_DELIVERED, count - rejected)
         self._count_loss(this.source, OUTBOX_REJECTED, rejected, Reason.PARTIAL_SUCCESS)
         if rejected:
-            logger.error("The server rejected %d of %s: %s", rejected, counted(count, "record"), verdict.message)
+            logger.error(
+                "The server rejected %d of %s: %s", rejected, counted(count, self.signal.word), verdict.message
+            )
         self._note_working_server()
         if rejected == count:
             # It accepted the request, and no record: that proves nothing.
@@ -340,7 +347,7 @@ class Sender:
     def _note_working_server(self) -> None:
         """Report a server that works again, reset the backoff, and let the batches grow a little."""
         if self._is_failing:
-            logger.warning("The outbox delivers records again.")
+            logger.warning("The outbox delivers %ss again.", self.signal.word)
         self._is_failing = False
         self._backoff.reset()
         # Batches shrink fast and grow slowly, so a size that was too large for the server is seldom tried again.
@@ -374,14 +381,15 @@ class Sender:
         except OutboxError as error:
             # Not `exception`: a traceback would add nothing.
             logger.error(  # noqa: TRY400
-                "A record that the server rejects could not be written to the dead letters; it stays in the outbox: %s",
+                "A %s that the server rejects could not be written to the dead letters; it stays in the outbox: %s",
+                self.signal.word,
                 error,
             )
             self._schedule_retry(verdict)
             return False
         this.memory.done.add(entry.sequence)
         self._count_loss(this.source, OUTBOX_DEAD, 1, verdict.reason)
-        logger.error("A record became a dead letter (%s): %s", verdict.reason.value, verdict.message)
+        logger.error("A %s became a dead letter (%s): %s", self.signal.word, verdict.reason.value, verdict.message)
         return True
 
     def _acknowledge(self, this: BatchPass, sequence: int) -> None:
@@ -410,5 +418,6 @@ class Sender:
             return
         if not self._is_failing or self._clock() - self._last_logged_at > LOG_INTERVAL_SECONDS:
             self._last_logged_at = self._clock()
-            logger.warning("Records wait in the outbox (%s): %s", verdict.reason.value, verdict.message)
+            word = self.signal.word.capitalize()
+            logger.warning("%ss wait in the outbox (%s): %s", word, verdict.reason.value, verdict.message)
         self._is_failing = True

@@ -12,6 +12,7 @@ from typing import Any
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.order import last_sequence
 from heliograph.delivery.journal.reader import JournalReader
+from heliograph.delivery.signals import signal_of_folder
 from heliograph.errors import OutboxError
 
 
@@ -81,8 +82,9 @@ def _read_state(box: OutboxDirectory, folder: Path) -> dict[str, Any] | None:
         raise OutboxError(folder, f"it cannot be read: {error}") from error
     return {
         "folder": folder.name,
+        "signal": signal_of_folder(folder).name,
         "held": is_held,
         "waiting": waiting,
         "delivered": reader.acknowledged,
-        "oldest_age": 0.0 if batch is None else round(batch.entries[0].age_seconds, 1),
+        "oldest_age": 0.0 if batch is None else round(batch.entries[0].age_seconds(batch.header.signal), 1),
     }

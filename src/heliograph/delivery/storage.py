@@ -42,6 +42,7 @@ from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.salvage import cut_back, salvage
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter
+from heliograph.delivery.signals import LOGS, OutboxSignal
 from heliograph.delivery.trust import delete_file
 from heliograph.errors import OutboxFull
 from heliograph.runtime.deferred_waits import open_waits
@@ -129,7 +130,8 @@ class ResourceStorage:
             except OSError as error:
                 if self._failed_at is None:
                     # Not `exception`: a traceback would add nothing.
-                    logger.error("The outbox cannot be written (%s): records are kept in memory.", error)  # noqa: TRY400
+                    message = "The outbox cannot be written (%s): %ss are kept in memory."
+                    logger.error(message, error, self.header.signal.word)  # noqa: TRY400
                 self._failed_at = time.monotonic()
             else:
                 if self._failed_at is not None:
@@ -152,7 +154,7 @@ class ResourceStorage:
 
     def _create_journal(self) -> JournalWriter:
         """Create the folder with its reader and writer, and return the writer. The lock is held."""
-        lock = self.outbox.create_folder()
+        lock = self.outbox.create_folder(self.header.signal)
         try:
             reader = JournalReader(
                 lock.folder,
@@ -278,7 +280,7 @@ class ResourceStorage:
         logger.error(
             "The folder %s was deleted, moved or changed by somebody else. Lost: %s.",
             lock.folder,
-            counted(lost, "record"),
+            counted(lost, self.header.signal.word),
         )
         return lost
 
@@ -320,7 +322,7 @@ class ResourceStorage:
                     self.memory.acknowledge(entry.sequence)
                     self._moved += 1
         if len(self.memory):
-            lost = counted(len(self.memory), "record")
+            lost = counted(len(self.memory), self.header.signal.word)
             logger.error("Neither the server nor the disk accepted everything. Lost: %s.", lost)
         with self._lock:
             self._is_closed = True
@@ -372,8 +374,8 @@ def _report_unsynced(failure: NotSyncedError) -> None:
     _limited_log.log("not synced", "Records of the outbox are written, but a power cut may take them: %s", failure)
 
 
-def encode_header(resource: Resource | None) -> Header:
+def encode_header(resource: Resource | None, signal: OutboxSignal = LOGS) -> Header:
     """Return the header of the segments of a resource."""
     if resource is None:
-        return Header(resource=b"")
-    return Header(resource=encode_resource(resource.attributes), schema_url=resource.schema_url or "")
+        return Header(resource=b"", signal=signal)
+    return Header(resource=encode_resource(resource.attributes), schema_url=resource.schema_url or "", signal=signal)

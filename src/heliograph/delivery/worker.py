@@ -161,15 +161,17 @@ class Worker:
         try:
             yield
         except Exception as error:
-            message = "Records of the outbox could not be sent (%s); they will be tried again."
-            self._log.log(type(error).__name__, message, error, error=error)
+            message = "%ss of the outbox could not be sent (%s); they will be tried again."
+            word = self._sender.signal.word.capitalize()
+            self._log.log(type(error).__name__, message, word, error, error=error)
             self._sender.closed.wait(_ERROR_PAUSE_SECONDS)
 
     def _adopt_some(self) -> None:
         """Adopt orphans, until as many are open as may be."""
         try:
             for orphan in itertools.islice(
-                adopt(self._outbox, self._unreadable | self._stuck), MAX_OPEN_ORPHANS - len(self.orphans)
+                adopt(self._outbox, self._unreadable | self._stuck, self._sender.signal),
+                MAX_OPEN_ORPHANS - len(self.orphans),
             ):
                 # One at a time: if the search fails, those that it has locked must not be forgotten.
                 self.orphans = [*self.orphans, orphan]

@@ -15,6 +15,7 @@ from heliograph.delivery.encoding.log_records import encode_log_record
 from heliograph.delivery.encoding.requests import encode_resource, encode_scope, entry_field
 from heliograph.delivery.journal.batch import Entries, Entry, decode_record, to_request
 from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.signals import LOGS
 
 SCOPES = [
     Scope(scope=encode_scope(name), schema_url=url) for name, url in (("a", ""), ("b", "https://b"), ("a", "https://a"))
@@ -81,28 +82,28 @@ def test_age_is_the_time_since_the_record_was_observed() -> None:
     """Without an observed time, it is the time since the record happened."""
     hour_ago, minute_ago = time.time_ns() - 3600 * 10**9, time.time_ns() - 60 * 10**9
 
-    assert entry(1, SCOPES[0], timestamp=hour_ago, observed_timestamp=minute_ago).age_seconds == pytest.approx(
+    assert entry(1, SCOPES[0], timestamp=hour_ago, observed_timestamp=minute_ago).age_seconds(LOGS) == pytest.approx(
         60, abs=30
     )
     [scope] = SCOPES[:1]
     without = LogRecord(body="x", timestamp=hour_ago)
     without.observed_timestamp = 0
-    assert Entry(1, scope, entry_field(encode_log_record(without))).age_seconds == pytest.approx(3600, abs=30)
+    assert Entry(1, scope, entry_field(encode_log_record(without))).age_seconds(LOGS) == pytest.approx(3600, abs=30)
 
 
 def test_age_is_never_negative_and_0_if_it_is_not_known() -> None:
     tomorrow = time.time_ns() + 86_400 * 10**9
 
-    assert entry(1, SCOPES[0], observed_timestamp=tomorrow).age_seconds == 0
-    assert Entry(1, SCOPES[0], entry_field(b"")).age_seconds == 0
-    assert Entry(1, SCOPES[0], b"not a record").age_seconds == 0
+    assert entry(1, SCOPES[0], observed_timestamp=tomorrow).age_seconds(LOGS) == 0
+    assert Entry(1, SCOPES[0], entry_field(b"")).age_seconds(LOGS) == 0
+    assert Entry(1, SCOPES[0], b"not a record").age_seconds(LOGS) == 0
 
 
 @given(st.binary(max_size=50))
 def test_any_bytes_are_a_record_or_none(encoded: bytes) -> None:
-    assert decode_record(encoded) is None or decode_record(encoded).ByteSize() >= 0  # type: ignore[union-attr]
+    assert decode_record(encoded, LOGS) is None or decode_record(encoded, LOGS).ByteSize() >= 0  # type: ignore[union-attr]
 
 
 def test_bytes_without_a_record_are_none() -> None:
-    assert decode_record(b"") is None
-    assert decode_record(b"\xff") is None
+    assert decode_record(b"", LOGS) is None
+    assert decode_record(b"\xff", LOGS) is None

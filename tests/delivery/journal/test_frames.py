@@ -123,9 +123,10 @@ def test_whole_header_of_a_later_version_is_no_damage() -> None:
         load_header(head + struct.pack("<I", crc32(head)))
 
 
-def test_segment_of_another_signal_is_no_damage() -> None:
-    """A later release may keep spans in a folder of its own. This one must neither send nor delete them."""
-    head = b"HELIOJNL" + struct.pack("<HI", 2, 5) + b"\x02" + bytes(4)
+@pytest.mark.parametrize("content", [b"\x03" + bytes(4), b""])
+def test_segment_of_another_signal_is_no_damage(content: bytes) -> None:
+    """A later release may keep another signal in folders of its own. This one must neither send nor delete it."""
+    head = b"HELIOJNL" + struct.pack("<HI", 2, len(content)) + content
 
     with pytest.raises(SegmentVersionError, match="signal"):
         load_header((head + struct.pack("<I", crc32(head))) * 2)

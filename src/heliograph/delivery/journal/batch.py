@@ -7,12 +7,11 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final, NamedTuple, overload
-
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ScopeLogs
+from typing import Any, Final, NamedTuple, overload
 
 from heliograph.delivery.encoding.requests import encode_scope, join_request
 from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.signals import OutboxSignal
 from heliograph.semconv import LOST_SCOPE_NAME
 
 LOST_SCOPE: Final = Scope(scope=encode_scope(LOST_SCOPE_NAME))
@@ -32,11 +31,10 @@ class Entry(NamedTuple):
     scope: Scope
     encoded: bytes
 
-    @property
-    def age_seconds(self) -> float:
-        """The time since the record was made, by this machine's clock; 0 if the record has no time."""
-        record = decode_record(self.encoded)
-        made_at = 0 if record is None else record.observed_time_unix_nano or record.time_unix_nano
+    def age_seconds(self, signal: OutboxSignal) -> float:
+        """Return the time since the record was made, by this machine's clock; 0 if the record has no time."""
+        record = decode_record(self.encoded, signal)
+        made_at = next(filter(None, (getattr(record, name, 0) for name in signal.time_fields)), 0)
         return max(0.0, time.time() - made_at / 1e9) if made_at else 0.0
 
 
@@ -138,11 +136,10 @@ def to_request(header: Header, entries: Iterable[Entry]) -> bytes:
     return join_request(header.resource, header.schema_url, groups)
 
 
-def decode_record(encoded: bytes) -> LogRecord | None:
-    """Return the record as a protobuf message; `None` if the bytes are not one."""
-    scope_logs = ScopeLogs()
+def decode_record(encoded: bytes, signal: OutboxSignal) -> Any:
+    """Return the record as a protobuf message, a `LogRecord` or a `Span`; `None` if the bytes are not one."""
     try:
-        scope_logs.ParseFromString(encoded)
+        entries = getattr(signal.scope_class.FromString(encoded), signal.entries_field)
     except Exception:  # protobuf's errors have no common base in all versions
         return None
-    return scope_logs.log_records[0] if scope_logs.log_records else None
+    return entries[0] if entries else None

@@ -4,11 +4,11 @@ A segment is a header, a copy of it, and then frames. All integers are little-en
 
 =========  =====================================================================================================
 header     ``HELIOJNL``, version (2 bytes), length of the content (4), content, CRC-32 of all bytes before it (4)
-content    signal (1; 1 logs), length of the schema URL (4), the schema URL, the encoded Resource
+content    signal (1; 1 logs, 2 traces), length of the schema URL (4), the schema URL, the encoded Resource
 frame      length of the payload (4), CRC-32 of sequence and payload (4), sequence (8), payload
 payload    kind (1), number of the scope (2), and
            for a scope: length of the schema URL (4), the schema URL, the encoded InstrumentationScope;
-           for a record: the encoded LogRecord, as the field `log_records` of `ScopeLogs`
+           for a record: the encoded LogRecord, as the field `log_records` of `ScopeLogs`, or Span, as `spans` of `ScopeSpans`
 =========  =====================================================================================================
 
 - A length of 0 ends the frames. Reserved space is zeros, and a frame's length is written last, so an unfinished frame is
@@ -33,10 +33,10 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 from zlib import crc32
 
+from heliograph.delivery.signals import BY_NUMBER, LOGS, OutboxSignal
+
 VERSION: Final = 2
 """The version that is written. Version 1 is read, too."""
-LOGS: Final = 1
-"""The signal of log records, in the header."""
 SCOPE: Final = 1
 """The kind of a frame that defines a scope."""
 RECORD: Final = 2
@@ -76,10 +76,12 @@ class Header:
     Attributes:
         resource: The encoded `Resource`.
         schema_url: The resource's schema URL; may be empty.
+        signal: The kind of the records.
     """
 
     resource: bytes
     schema_url: str = ""
+    signal: OutboxSignal = LOGS
 
 
 class Scope(NamedTuple):
@@ -102,7 +104,7 @@ frame to read."""
 
 def dump_header(header: Header) -> bytes:
     """Return the bytes of a header, and of its copy."""
-    content = bytes([LOGS]) + _dump_pair(header.schema_url, header.resource)
+    content = bytes([header.signal.number]) + _dump_pair(header.schema_url, header.resource)
     checked = _HEADER.pack(_MAGIC, VERSION, len(content)) + content
     return (checked + _LENGTH.pack(crc32(checked))) * 2
 
@@ -128,14 +130,13 @@ def load_header(buffer: bytes) -> tuple[Header, int, int]:
             f"the segment has version {version}, but this release of heliograph reads versions up to {VERSION}: use the "
             "release that wrote it, or a later one"
         )
+    signal: OutboxSignal | None = LOGS
     if version > 1:
-        if content[:1] != bytes([LOGS]):
-            raise SegmentVersionError(
-                "the segment has records of a signal that this release of heliograph does not send"
-            )
-        content = content[1:]
+        signal, content = BY_NUMBER.get(content[0]) if content else None, content[1:]
+    if signal is None:
+        raise SegmentVersionError("the segment has records of a signal that this release of heliograph does not send")
     schema_url, resource = _load_pair(content)
-    return Header(resource=resource, schema_url=schema_url), end, version
+    return Header(resource=resource, schema_url=schema_url, signal=signal), end, version
 
 
 def _end_of_copy(buffer: bytes, end: int) -> int:

@@ -28,6 +28,7 @@ from heliograph.delivery.journal.frames import (
     Header,
     Scope,
     SegmentError,
+    SegmentVersionError,
     dump_frame,
     frame_size,
     load_header,
@@ -36,6 +37,7 @@ from heliograph.delivery.journal.frames import (
     read_frame,
     read_run,
 )
+from heliograph.delivery.signals import signal_of_folder
 from heliograph.delivery.trust import check_file, delete_file, open_file
 
 SUFFIX: Final = ".journal"
@@ -259,14 +261,21 @@ class SegmentReader:
             raise
 
     def _load_header(self) -> tuple[Header, int, int | None]:
-        with contextlib.suppress(SegmentError):
-            return load_header(self._read(_HEADER_BYTES, 0))
+        signal = signal_of_folder(self.path.parent)
         try:
-            return load_header(self._read(_MAX_HEADER_BYTES, 0))
+            header, position, version = self._read_header()
         except SegmentError:
             if next_frame(self._read(_MAX_SEARCH_BYTES, 0), range(1, 2**32)) is None:
                 raise
-            return Header(resource=b""), 0, None
+            return Header(resource=b"", signal=signal), 0, None
+        if header.signal is not signal:
+            raise SegmentVersionError(f"the segment has {header.signal.word}s, but its folder is one of {signal.word}s")
+        return header, position, version
+
+    def _read_header(self) -> tuple[Header, int, int]:
+        with contextlib.suppress(SegmentError):
+            return load_header(self._read(_HEADER_BYTES, 0))
+        return load_header(self._read(_MAX_HEADER_BYTES, 0))
 
     def frames(self) -> Iterator[Frame]:
         """Yield undamaged frames from the position on, and move the position past each before it is yielded."""

@@ -1,0 +1,79 @@
+"""The signals that an outbox delivers, log records and spans, as values that hold everything in which they differ.
+
+Each has folders, journals, senders and dead letters of its own, so nothing of one waits for the other.
+
+The first releases know log records alone. They adopt folders by the form of their names, so those of other signals have another form:
+such a release passes them over, and neither sends nor deletes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import ScopeLogs
+from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OutboxSignal:
+    """A signal that an outbox delivers. There is one object of each, so they are compared by identity.
+
+    Attributes:
+        name: The name, as in OpenTelemetry's variables (in upper case) and in the URLs of OTLP.
+        number: The number in the header of segments.
+        word: The singular noun for one entry, in messages.
+        folder_suffix: The end of the names of its folders.
+        request_class: The class of its requests.
+        scope_class: The class of the messages that hold the entries of a scope.
+        entries_field: The field with the entries in them.
+        time_fields: The fields of an entry that say when it was made. The first that is set counts.
+    """
+
+    name: str
+    number: int
+    word: str
+    folder_suffix: str
+    request_class: type[Any]
+    scope_class: type[Any]
+    entries_field: str
+    time_fields: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<signal {self.name}>"
+
+
+LOGS: Final = OutboxSignal(
+    name="logs",
+    number=1,
+    word="record",
+    folder_suffix="",
+    request_class=ExportLogsServiceRequest,
+    scope_class=ScopeLogs,
+    entries_field="log_records",
+    time_fields=("observed_time_unix_nano", "time_unix_nano"),
+)
+TRACES: Final = OutboxSignal(
+    name="traces",
+    number=2,
+    word="span",
+    folder_suffix=".traces",
+    request_class=ExportTraceServiceRequest,
+    scope_class=ScopeSpans,
+    entries_field="spans",
+    time_fields=("end_time_unix_nano", "start_time_unix_nano"),
+)
+SIGNALS: Final = (LOGS, TRACES)
+
+BY_NAME: Final[Mapping[str, OutboxSignal]] = {signal.name: signal for signal in SIGNALS}
+BY_NUMBER: Final[Mapping[int, OutboxSignal]] = {signal.number: signal for signal in SIGNALS}
+_BY_SUFFIX: Final[Mapping[str, OutboxSignal]] = {signal.folder_suffix: signal for signal in SIGNALS}
+
+
+def signal_of_folder(folder: Path) -> OutboxSignal:
+    """Return the signal of a folder of the outbox, by its name."""
+    return _BY_SUFFIX.get(folder.suffix, LOGS)

@@ -1,0 +1,56 @@
+"""A span processor that stores each sampled span on disk when it ends, and sends it until a server accepts it.
+
+`heliograph.delivery.processor` has everything that it shares with the processor of log records: threads, locks, and the way of a record.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+
+from heliograph.delivery.encoding.spans import encode_span
+from heliograph.delivery.processor import OutboxProcessor
+from heliograph.delivery.signals import TRACES
+from heliograph.errors import OutboxFull
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.safe_logger import SafeLogger
+from heliograph.semconv import SCOPE
+
+_log: Final = LimitedLog(SafeLogger(SCOPE))
+
+
+class OutboxSpanProcessor(OutboxProcessor, SpanProcessor):
+    """Stores each sampled span on disk before `on_end` returns, and sends it from a background thread until it is accepted.
+
+    A span that has ended survives the death of the process. The next process that uses the directory sends it, or
+    ``heliograph outbox drain``. Add one to a `TracerProvider` of the SDK, as the last processor: one that is added later and changes
+    spans in `on_end`, to hide personal data for example, comes too late::
+
+        tracer_provider.add_span_processor(OutboxSpanProcessor("/var/lib/my-app/outbox"))
+
+    Its arguments and errors are those of `OutboxProcessor`. It may share its directory with an `OutboxLogRecordProcessor`. A span is never an
+    exception in the program that ends it, whatever `strict` is: what the outbox does not accept is counted and logged.
+    """
+
+    _signal = TRACES
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Do nothing: a span is stored when it has ended."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Store a span. When this returns, the span survives the death of the process, or was counted as rejected.
+
+        A span that is not sampled is not stored, as in the SDK's processors.
+        """
+        try:
+            context = span.context
+            if context is not None and context.trace_flags.sampled:
+                self.append(span.resource, span.instrumentation_scope, encode_span(span))
+        except OutboxFull:
+            # It was counted and logged.
+            return
+        # `end` is called at the end of each `with`, also while another exception passes.
+        except Exception as error:
+            _log.log(type(error).__name__, "A span could not be stored (%s).", error)
