@@ -239,6 +239,7 @@ def test_request_ends_with_the_command(
 
     monkeypatch.setattr(outbox_drain, "Sender", open_sender)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", milliseconds)
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
 
     assert drain(tmp_path, "http://127.0.0.1:9/v1/logs", *options).exit_code == 0
     assert timeouts == [seconds]
@@ -300,6 +301,7 @@ def test_follow_pauses_between_searches(tmp_path: Path, monkeypatch: pytest.Monk
         sender.closed = Closed()
         return sender
 
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
     monkeypatch.setattr(outbox_drain, "Sender", open_sender)
     monkeypatch.setattr(outbox_drain, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(Orphan, "drain", lambda *_: False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from heliograph import OutboxError
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.signals import LOGS, TRACES
 
 HEADER = Header(resource=b"\x0a\x00", schema_url="https://example.com/resource")
 SCOPE = Scope(scope=b"\x0a\x05forum", schema_url="https://example.com/scope")
@@ -86,7 +88,39 @@ def test_format_of_the_file(letters: DeadLetters, tmp_path: Path) -> None:
     assert list(columns(tmp_path)) == [
         *("id", "died", "reason", "message", "uid", "event_name", "happened", "body", "attributes"),
         *("resource", "resource_schema_url", "scope", "scope_schema_url", "record"),
+        *("signal", "trace_id", "span_id"),
     ]
+
+
+FIRST_RELEASE = """
+create table dead_letters (
+    id integer primary key, died text not null, reason text not null, message text not null, uid text, event_name text,
+    happened text, body text, attributes text, resource blob not null, resource_schema_url text not null,
+    scope blob not null, scope_schema_url text not null, record blob not null
+);
+pragma application_id = 0x48454C44;
+"""
+INSERT_OF_THE_FIRST_RELEASE = """
+insert into dead_letters (died, reason, message, uid, event_name, happened, body, attributes, resource, resource_schema_url, scope,
+    scope_schema_url, record
+) values ('2026', 'bad_data', 'no', 'u1', 'app.old', '2026', '', '{}', x'', '', x'', '', x'')
+"""
+
+
+def test_file_of_the_first_release_is_read_and_extended(letters: DeadLetters, tmp_path: Path) -> None:
+    """That release may go on adding log records to it, which have the signal of log records."""
+    with closing(sqlite3.connect(tmp_path / "dead.db")) as connection, connection:
+        connection.executescript(FIRST_RELEASE)
+        connection.execute(INSERT_OF_THE_FIRST_RELEASE)
+    [old] = letters.find()
+    assert (old.event_name, old.header.signal, old.span_id) == ("app.old", LOGS, None)
+
+    letters.put(replace(HEADER, signal=TRACES), ENTRY, reason="bad_data", message="no")
+    with closing(sqlite3.connect(tmp_path / "dead.db")) as connection, connection:
+        connection.execute(INSERT_OF_THE_FIRST_RELEASE)
+    letters.put(replace(HEADER, signal=TRACES), ENTRY, reason="bad_data", message="no")
+
+    assert [letter.header.signal for letter in letters.find()] == [LOGS, TRACES, LOGS, TRACES]
 
 
 def test_damaged_record_is_kept(letters: DeadLetters, tmp_path: Path) -> None:

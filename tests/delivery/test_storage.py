@@ -19,6 +19,7 @@ from heliograph.delivery.folders import FolderLock, OutboxDirectory
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.segment import SegmentWriter, segments
 from heliograph.delivery.journal.writer import JournalClosed
+from heliograph.delivery.signals import OutboxSignal
 from heliograph.delivery.storage import ResourceStorage, encode_header
 from heliograph.errors import OutboxFull
 from heliograph.runtime.deferred_waits import await_all, call_without_waiting
@@ -126,9 +127,9 @@ def test_threads_create_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """Their first records come at the same time."""
     real = OutboxDirectory.create_folder
 
-    def slow(outbox: OutboxDirectory) -> FolderLock:
+    def slow(outbox: OutboxDirectory, signal: OutboxSignal) -> FolderLock:
         time.sleep(0.05)
-        return real(outbox)
+        return real(outbox, signal)
 
     monkeypatch.setattr(OutboxDirectory, "create_folder", slow)
     storage = storage_in(tmp_path)
@@ -179,8 +180,8 @@ def test_handler_of_a_signal_may_create_the_folder(tmp_path: Path, monkeypatch: 
     real = OutboxDirectory.create_folder
     interrupted = []
 
-    def interrupt(outbox: OutboxDirectory) -> FolderLock:
-        lock = real(outbox)
+    def interrupt(outbox: OutboxDirectory, signal: OutboxSignal) -> FolderLock:
+        lock = real(outbox, signal)
         if not interrupted:
             interrupted.append(True)
             assert storage.append(SCOPE, encoded_record("handler"))

@@ -391,8 +391,8 @@ def test_orphans_stay_known_if_the_search_fails(tmp_path: Path, monkeypatch: pyt
     make_orphan(tmp_path, "orphan")
     real = OutboxDirectory.lock_orphans
 
-    def fail_at_the_end(outbox: OutboxDirectory) -> Iterator[FolderLock]:
-        yield from real(outbox)
+    def fail_at_the_end(outbox: OutboxDirectory, *more: Any) -> Iterator[FolderLock]:
+        yield from real(outbox, *more)
         raise OSError("too many open files")
 
     monkeypatch.setattr(OutboxDirectory, "lock_orphans", fail_at_the_end)

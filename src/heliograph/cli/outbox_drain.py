@@ -9,7 +9,7 @@ import signal as system_signals
 import sys
 import time
 from concurrent import futures
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,7 +100,7 @@ def _run_all(drains: list[_Drain]) -> None:
     ):
         running = [threads.submit(drain.run) for drain in drains]
         try:
-            while futures.wait(running, _SHOW_SECONDS, futures.FIRST_EXCEPTION).not_done:
+            while _wait(running):
                 _show(bar, drains)
             _show(bar, drains)
         except KeyboardInterrupt:
@@ -108,8 +108,14 @@ def _run_all(drains: list[_Drain]) -> None:
         finally:
             for drain in drains:
                 drain.close()
-        for each in running:
-            each.result()
+
+
+def _wait(running: list[Future[None]]) -> bool:
+    """Wait for a moment. Return False if all have ended, and raise the exception of one that has failed."""
+    done, not_done = futures.wait(running, _SHOW_SECONDS, futures.FIRST_EXCEPTION)
+    for each in done:
+        each.result()
+    return bool(not_done)
 
 
 def _show(bar: Any, drains: list[_Drain]) -> None:
