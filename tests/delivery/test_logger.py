@@ -16,7 +16,6 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as Message
 from opentelemetry.sdk._logs import (
     Logger,
-    LoggerProvider,
     LoggingHandler,
     LogRecordLimits,
     LogRecordProcessor,
@@ -25,55 +24,13 @@ from opentelemetry.sdk._logs import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
+from delivery.recording_outbox import RecordingOutbox, direct, of_the_sdk
 from heliograph.delivery.logger import OutboxLogger
-from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.sdk.pipelines import Pipeline
-from heliograph.sdk.providers import CountingLoggerProvider
 from heliograph.semconv import LOG_RECORD_UID
 from processes import in_child
 
 pytestmark = pytest.mark.filterwarnings("ignore::opentelemetry.sdk._logs.LogRecordDroppedAttributesWarning")
-RESOURCE = Resource({"service.name": "tests"})
-
-
-class RecordingOutbox(OutboxLogRecordProcessor):
-    """An outbox that keeps what it is given in memory, and counts the records that come as objects of the SDK."""
-
-    def __init__(self) -> None:
-        self.messages: list[tuple[Any, Any, bytes]] = []
-        self.objects = 0
-
-    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        self.objects += 1
-        super().on_emit(log_record)
-
-    def append(self, resource: Any, instrumentation_scope: Any, message: bytes) -> None:
-        self.messages.append((resource, instrumentation_scope, message))
-
-    def decoded(self) -> list[Message]:
-        return [Message.FromString(message) for _, _, message in self.messages]
-
-    def shutdown(self, timeout_millis: float = 0) -> None:
-        """Do nothing."""
-
-    def force_flush(self, timeout_millis: float = 0) -> bool:
-        return True
-
-
-def direct(limits: LogRecordLimits | None = None) -> tuple[CountingLoggerProvider, RecordingOutbox]:
-    """Return a provider as `configure` makes it, and the outbox of its pipeline."""
-    provider = CountingLoggerProvider(resource=RESOURCE, shutdown_on_exit=False, log_record_limits=limits)
-    outbox = RecordingOutbox()
-    provider.open(Pipeline(parts=(outbox,), exports=(), has_outbox=True))
-    return provider, outbox
-
-
-def of_the_sdk(limits: LogRecordLimits | None = None) -> tuple[LoggerProvider, RecordingOutbox]:
-    """Return a provider of the SDK, and the outbox that it has as a processor."""
-    provider = LoggerProvider(resource=RESOURCE, shutdown_on_exit=False, log_record_limits=limits)
-    outbox = RecordingOutbox()
-    provider.add_log_record_processor(outbox)
-    return provider, outbox
 
 
 def both(emit: Callable[[Any], object], limits: LogRecordLimits | None = None) -> tuple[list[bytes], int]:

@@ -4,6 +4,9 @@ The SDK makes three objects of each record (`LogRecord`, `ReadWriteLogRecord`, `
 processor. If an outbox is the only place that records go to, nobody needs these objects: encoding the arguments of `emit` yields the
 same bytes at half the cost. This is what `OutboxLogger` does.
 
+The properties of an event may be encoded before, by code that is generated for its class (`heliograph.telemetry.encoded_events`).
+`OutboxLogger.emit_encoded` then adds the rest of the record.
+
 The SDK's way is the general one, and `OutboxLogger` takes it for everything else: if its provider has other processors, for `LogRecord`
 objects and exceptions, and for attributes that the SDK would change, cut or drop. Then the SDK hands the record to
 `OutboxLogRecordProcessor.on_emit`, which also ends in `OutboxLogRecordProcessor.append`.
@@ -19,15 +22,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from opentelemetry.context import Context, get_current
 from opentelemetry.sdk._logs import Logger, LogRecordLimits
 from opentelemetry.trace import SpanContext, get_current_span
 
 from heliograph.delivery.encoding.attributes import NotCleanError, put_attributes
-from heliograph.delivery.encoding.log_records import encode_fields, encode_trace
+from heliograph.delivery.encoding.declared import DeclaredAttributes
+from heliograph.delivery.encoding.log_records import (
+    encode_content,
+    encode_event_name,
+    encode_fields,
+    encode_trace,
+    join_fields,
+)
 from heliograph.telemetry.otel_api import SeverityNumber
+from heliograph.values.attributes import Attributes
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LogRecord
@@ -48,9 +59,26 @@ class OutboxProvider(Protocol):
     only_outbox: OutboxLogRecordProcessor | None
 
 
-class OutboxLogger(Logger):
-    """A logger of the SDK whose records go straight to an outbox, if its provider has nothing else to do with them."""
+class RecordFrame(NamedTuple):
+    """The fields that all records of an event class have.
 
+    Attributes:
+        content: The severity and the body.
+        event_name: The name of the event.
+    """
+
+    content: bytes
+    event_name: bytes
+
+
+class OutboxLogger(Logger):
+    """A logger of the SDK whose records go straight to an outbox, if its provider has nothing else to do with them.
+
+    Attributes:
+        key_values: Encodes attributes with known names.
+    """
+
+    key_values: Final = DeclaredAttributes()
     _provider: OutboxProvider
     _max_attributes: int
 
@@ -106,6 +134,40 @@ class OutboxLogger(Logger):
                 event_name,
             )
             outbox.append(self.resource, self.instrumentation_scope, encoded)
+
+    @property
+    def max_attributes(self) -> int:
+        """The number of attributes that an encoded event may have: 0 if there is more to do with a record than to store it."""
+        return 0 if self._provider.only_outbox is None else self._max_attributes
+
+    def frame(self, severity_number: SeverityNumber, body: str, event_name: str) -> RecordFrame:
+        """Return what the records of an event class have in common."""
+        return RecordFrame(encode_content(severity_number, None, body), encode_event_name(event_name))
+
+    def emit_encoded(
+        self, frame: RecordFrame, key_values: list[bytes], attributes: Attributes, timestamp: int, context: Context
+    ) -> bool:
+        """Emit the record of an event. Return False, and do nothing, if it has to go elsewhere.
+
+        Args:
+            frame: What the records of its class have in common.
+            key_values: Its encoded properties, to which the other attributes are added.
+            attributes: Its other attributes.
+            timestamp: Its time in nanoseconds.
+            context: The context with its span.
+
+        Raises:
+            OutboxFull: The outbox is full, and strict.
+        """
+        outbox = self._provider.only_outbox
+        if outbox is None or not self._put_attributes(key_values, attributes):
+            return False
+        if self._is_enabled():
+            self._logger_metrics.emit_log()
+            trace = _trace_of(context)
+            encoded = join_fields(timestamp, frame.content, key_values, trace, time_ns(), frame.event_name)
+            outbox.append(self.resource, self.instrumentation_scope, encoded)
+        return True
 
     def _put_attributes(self, key_values: list[bytes], attributes: Mapping[str, Any]) -> bool:
         """Encode attributes. Return False if the SDK would change or drop one, or has to read them."""

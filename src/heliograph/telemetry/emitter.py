@@ -48,6 +48,7 @@ from heliograph.semconv import (
 )
 from heliograph.settings import Settings, Signal, SpanEventContent
 from heliograph.telemetry.actor_attributes import ActorFilter
+from heliograph.telemetry.encoded_events import SEVERITY_NUMBERS, Encoded, EncodedEvents
 from heliograph.telemetry.invalid_events import InvalidEventHandler
 from heliograph.telemetry.limits import (
     Limits,
@@ -59,7 +60,7 @@ from heliograph.telemetry.limits import (
 from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.missing_providers import MissingProviders, advice_for_host
 from heliograph.telemetry.observers import observers, show_event
-from heliograph.telemetry.otel_api import Logger, SeverityNumber
+from heliograph.telemetry.otel_api import Logger
 from heliograph.telemetry.providers import Providers
 from heliograph.telemetry.request_context import RequestContext
 from heliograph.telemetry.uid import UidGenerator
@@ -75,7 +76,6 @@ _UID: Final = str(LOG_RECORD_UID)  # str(): dicts are slower with keys of a subc
 _EVENT_NAME: Final = str(EVENT_NAME)
 _VERSION: Final = str(EVENT_VERSION)
 _VIOLATIONS: Final = str(EVENT_VIOLATIONS)
-_SEVERITY_NUMBERS: Final = tuple(SeverityNumber)  # the index is the number: SeverityNumber begins with UNSPECIFIED (0)
 
 logger: Final = SafeLogger(SCOPE)
 
@@ -121,6 +121,7 @@ class Emitter:
         self._emits_span = Signal.SPAN in settings.signals
         self._trace_signal = Signal.SPAN_EVENT if self._emits_span_event else Signal.SPAN  # to report failures
         self._logger: Logger | None = None
+        self._encoded_events = EncodedEvents(settings)
         self._log_limits = Limits()
         self._span_event_limits: tuple[object, Limits] = (self, Limits())  # an object with limits, and these
         self._failures = LimitedLog(logger)
@@ -143,7 +144,8 @@ class Emitter:
             OutboxFull: The outbox has no room for the event, and the setting ``validation`` is ``strict``.
         """
         violations: list[Violation] | None = [] if self._invalid_events.validates else None
-        attributes = reader.attributes(event, violations)
+        encoded = self._encoded_events.encode(reader, event, violations)
+        attributes: Attributes = reader.attributes(event, violations) if encoded is None else {}
         created: object = None
         try:
             actor = event.actor
@@ -164,7 +166,7 @@ class Emitter:
         if violations is not None and (violations or not reader.schema.is_declared):
             is_in_quarantine = self._invalid_events.handle(reader, event, uid, timestamp, violations)
             if is_in_quarantine:
-                if observers:
+                if observers and encoded is None:
                     show_event(
                         self._source,
                         reader,
@@ -180,8 +182,13 @@ class Emitter:
         if not is_representable and violations is not None and _naive(created) is not None:
             self._invalid_events.report_naive_time(reader, violations)
             attributes[_VIOLATIONS] = describe_violations(violations)
-        self._emit_signals(reader, attributes, uid, timestamp, get_current())
-        if observers:
+        context = get_current()
+        self._add_standard(reader, attributes, uid)
+        if encoded is not None and not self._emit_encoded(encoded, attributes, timestamp, context):
+            encoded, others, attributes = None, attributes, reader.attributes(event)
+            merge_attributes(attributes, others)
+        self._emit_signals(reader, attributes, timestamp, context, encoded)
+        if observers and encoded is None:  # one that was added just now sees the next event
             show_event(self._source, reader, event, attributes, uid=uid, timestamp=timestamp, violations=violations)
         if reader.renamed is not None:
             self._emit_renamed(reader.renamed, event, attributes, timestamp)
@@ -213,7 +220,8 @@ class Emitter:
         if actor is not None:
             self._actor.put(attributes, actor)
         self._context.put(attributes, renamed)
-        self._emit_signals(renamed, attributes, self._new_uid(timestamp), timestamp, get_current())
+        self._add_standard(renamed, attributes, self._new_uid(timestamp))
+        self._emit_signals(renamed, attributes, timestamp, get_current())
 
     def replay(self, reader: EventReader, record: InvalidRecord, attributes: Attributes) -> None:
         """Emit an event from the quarantine, with its first id, time and actor, in the context of its span.
@@ -227,21 +235,33 @@ class Emitter:
         merge_attributes(attributes, record.actor)
         # Context(), not the current one: the span of the record is the only context that belongs to the event.
         context = set_span_in_context(NonRecordingSpan(record.span), Context())
-        self._emit_signals(reader, attributes, record.uid, record.time_unix_nano, context)
+        self._add_standard(reader, attributes, record.uid)
+        self._emit_signals(reader, attributes, record.time_unix_nano, context)
+
+    def _add_standard(self, reader: EventReader, attributes: Attributes, uid: str) -> None:
+        """Add the attributes that events of every class have."""
+        attributes[_UID] = uid
+        if reader.schema.version is not None:
+            attributes[_VERSION] = reader.schema.version
 
     def _emit_signals(
-        self, reader: EventReader, attributes: Attributes, uid: str, timestamp: int, context: Context
+        self,
+        reader: EventReader,
+        attributes: Attributes,
+        timestamp: int,
+        context: Context,
+        encoded: Encoded | None = None,
     ) -> None:
+        """Emit an event to each signal. If its log record is encoded, that was emitted before; the attributes lack its properties."""
         schema = reader.schema
-        attributes[_UID] = uid
-        if schema.version is not None:
-            attributes[_VERSION] = schema.version
-        if self._emits_log:
+        if self._emits_log and encoded is None:
             self._emit_log(reader, attributes, timestamp, context)
         if self._emits_span_event or self._emits_span:
             self._emit_to_trace(schema.event_name, attributes, timestamp, context)
         self._metrics.events.add(schema.event_name)
-        reader.coverage.record(attributes, timestamp)
+        if reader.coverage.count(timestamp):
+            seen = attributes if encoded is None else dict.fromkeys(self._encoded_events.names(encoded))
+            reader.coverage.see(seen, timestamp)
 
     def _substitute_timestamp(self, created: object, attributes: Attributes) -> int:
         """Return a timestamp for a `created` that is not an aware datetime in the range of OTLP.
@@ -269,7 +289,7 @@ class Emitter:
                 log.emit(
                     timestamp=timestamp,
                     context=context,
-                    severity_number=_SEVERITY_NUMBERS[reader.schema.severity],
+                    severity_number=SEVERITY_NUMBERS[reader.schema.severity],
                     body=body,
                     attributes=attributes,
                     event_name=reader.schema.event_name,
@@ -280,11 +300,23 @@ class Emitter:
         except program_errors() as error:  # a provider's own code may raise anything
             self._report_failure(Signal.LOG, error)
 
+    def _emit_encoded(self, encoded: Encoded, attributes: Attributes, timestamp: int, context: Context) -> bool:
+        """Emit the log record of an encoded event. Return False if it has to be emitted with attributes."""
+        try:
+            return self._encoded_events.emit(encoded, attributes, timestamp, context)
+        except OutboxFull as error:  # as in `_emit_log`
+            self._report_failure(Signal.LOG, error)
+            raise
+        except program_errors() as error:
+            self._report_failure(Signal.LOG, error)
+            return True
+
     def _find_logger(self) -> Logger | None:
         # Kept only once a provider is set. Until then the API returns a proxy, which would add a call to every later event.
         if self._providers.has_logs():
             log = self._providers.logger()
             self._log_limits = limits_of_logger(log)
+            self._encoded_events.use(log)
             self._logger = log  # last: another thread that finds it has the limits, too
         else:
             self._missing.report(Signal.LOG, "LoggerProvider", is_lost=True)

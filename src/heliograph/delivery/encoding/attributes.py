@@ -43,7 +43,7 @@ _VALUE: Final = b"\x12"  # KeyValue.value
 _STRING_VALUE: Final = b"\x0a"  # AnyValue.string_value
 
 
-class _HeadersOfKey(dict[int, bytes]):
+class HeadersOfKey(dict[int, bytes]):
     """The bytes before an attribute's value, for one key, by the size of the value: the length of the `KeyValue`, and its key.
 
     A size of 0 or more is the length of a text in UTF-8, and the header ends just before the text. A negative size is
@@ -97,7 +97,7 @@ class BoundedCache(dict[str, T]):
         return result
 
 
-_headers: Final = BoundedCache(_HeadersOfKey)
+_headers: Final = BoundedCache(HeadersOfKey)
 
 
 class NotCleanError(ValueError):
@@ -150,7 +150,7 @@ def _put_pairs(
         elif only_clean:
             raise NotCleanError
         else:
-            headers = _HeadersOfKey(key)
+            headers = HeadersOfKey(key)
         kind = type(value)
         if kind is str:
             data = encode_text(value)

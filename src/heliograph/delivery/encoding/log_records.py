@@ -86,25 +86,55 @@ def encode_fields(  # noqa: PLR0917 — the fields of a log record; keywords wou
         event_name: The event's name.
         dropped_attributes_count: The number of attributes that the SDK dropped.
     """
+    name = _event_name_fields[event_name] if type(event_name) is str else encode_event_name(event_name)
+    if dropped_attributes_count:
+        trace = count_field(_DROPPED_ATTRIBUTES_COUNT, dropped_attributes_count) + trace
+    return join_fields(
+        timestamp, encode_content(severity_number, severity_text, body), attributes, trace, observed_timestamp, name
+    )
+
+
+def join_fields(  # noqa: PLR0917 — as for `encode_fields`
+    timestamp: int | None,
+    content: bytes,
+    attributes: Sequence[bytes],
+    trace: bytes,
+    observed_timestamp: int | None,
+    event_name: bytes,
+) -> bytes:
+    """Return the `LogRecord` message with these fields, some of which are encoded already.
+
+    Args:
+        timestamp: The time in nanoseconds.
+        content: The severity and the body, from `encode_content`.
+        attributes: The attributes, from `put_attributes`.
+        trace: The fields of the span, from `encode_trace`.
+        observed_timestamp: The time in nanoseconds.
+        event_name: The event's name, from `encode_event_name`.
+    """
     # Fields are in the order of their numbers, as protobuf's library writes them: so the bytes can be compared.
-    message = any_value(body, BODY_LEVELS)
     return b"".join(
         (
             fixed_field(_pack_fixed64, _TIME_UNIX_NANO, timestamp),
-            _severity_fields[severity_number._value_]
-            if type(severity_number) is SeverityNumber
-            else _severity_field(severity_number),
-            b"" if severity_text is None else text_field(_SEVERITY_TEXT, severity_text),
-            _BODY,
-            VARINTS[len(message)],
-            message,
+            content,
             repeated_field(_ATTRIBUTES, attributes),
-            count_field(_DROPPED_ATTRIBUTES_COUNT, dropped_attributes_count) if dropped_attributes_count else b"",
             trace,
             fixed_field(_pack_fixed64, _OBSERVED_TIME_UNIX_NANO, observed_timestamp),
-            _event_name_fields[event_name] if type(event_name) is str else _event_name_field(event_name),
+            event_name,
         )
     )
+
+
+def encode_content(severity_number: object, severity_text: str | None, body: object) -> bytes:
+    """Return the fields of a log record for its severity and its body."""
+    message = any_value(body, BODY_LEVELS)
+    severity = (
+        _severity_fields[severity_number._value_]
+        if type(severity_number) is SeverityNumber
+        else _severity_field(severity_number)
+    )
+    text = b"" if severity_text is None else text_field(_SEVERITY_TEXT, severity_text)
+    return b"".join((severity, text, _BODY, VARINTS[len(message)], message))
 
 
 def encode_trace(trace_id: int, span_id: int, trace_flags: int) -> bytes:
@@ -131,8 +161,9 @@ _severity_fields: Final = {each._value_: _severity_field(each) for each in Sever
 """By the number: the hash of a member of an enum is computed in Python."""
 
 
-def _event_name_field(name: object) -> bytes:
+def encode_event_name(name: object) -> bytes:
+    """Return the field of a log record for the name of its event."""
     return text_field(_EVENT_NAME, name)
 
 
-_event_name_fields: Final = BoundedCache(_event_name_field)
+_event_name_fields: Final = BoundedCache(encode_event_name)

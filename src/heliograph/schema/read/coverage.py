@@ -10,7 +10,6 @@ from typing import Final
 
 from heliograph.schema.model.wire_attributes import WireAttribute
 from heliograph.schema.read.validation import Violation, ViolationKind
-from heliograph.values.attributes import Attributes
 
 _WINDOW_NANOS: Final = 1_000_000_000
 
@@ -68,13 +67,17 @@ class CoverageRecorder:
         self._last_event: int | None = None
         self._violations: Counter[ViolationKind] = Counter()
 
-    def record(self, attributes: Attributes, time_unix_nano: int) -> None:
-        """Record an event that has these attributes."""
+    def count(self, time_unix_nano: int) -> bool:
+        """Count an event. Return True if its attributes have to be seen, because one of them may not be recorded yet."""
         self._count_event()
         if time_unix_nano >= self._window_end:
             self._window_end = time_unix_nano + _WINDOW_NANOS
             self._last_event = time_unix_nano
             self._unseen_names, self._unseen_prefixes = self._names, self._prefixes
+        return bool(self._unseen_names or self._unseen_prefixes)
+
+    def see(self, attributes: Mapping[str, object], time_unix_nano: int) -> None:
+        """Record the attributes of an event that was counted."""
         # `isdisjoint` creates no set, and stops at the first hit: most events have nothing new.
         if self._unseen_names and not attributes.keys().isdisjoint(self._unseen_names):
             self._mark_seen(self._unseen_names.intersection(attributes), time_unix_nano)
@@ -102,5 +105,5 @@ class CoverageRecorder:
         )
 
 
-def _has_prefix(attributes: Attributes, prefix: str) -> bool:
+def _has_prefix(attributes: Mapping[str, object], prefix: str) -> bool:
     return prefix in attributes or any(name.startswith(f"{prefix}.") for name in attributes)

@@ -15,6 +15,11 @@ from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read.coverage import CoverageRecorder
 from heliograph.schema.read.field import field_readers
 from heliograph.schema.read.generated.function import AttributesFunction, generate_attributes_function
+from heliograph.schema.read.generated.key_values import (
+    KeyValueEncoder,
+    KeyValuesFunction,
+    generate_key_values_function,
+)
 from heliograph.schema.read.validation import Violation
 from heliograph.semconv import SCOPE
 from heliograph.values.attributes import Attributes, add_attributes, without_opted_out
@@ -69,6 +74,16 @@ class EventReader:
         self._specialize = specialize if is_generic(schema.event_class) and schema.fields is not None else None
         if self._specialize is not None:
             self._attributes_of_class, self.attributes = self.attributes, self._attributes_by_alias
+
+    def encoding(self, encoder: KeyValueEncoder) -> KeyValuesFunction | None:
+        """Return a function that encodes the properties of an event, or `None` if they are needed as attributes first.
+
+        They are, if the body shows them, if some may have to be removed again, or if only the event knows what they are.
+        """
+        schema = self.schema
+        if schema.fields is None or schema.body is not None or schema.policy.opt_out or self._specialize is not None:
+            return None
+        return generate_key_values_function(self._fields, schema.policy, encoder)
 
     def body_text(self, attributes: Attributes) -> str:
         """Return the short display string of an event that has these attributes."""

@@ -75,7 +75,7 @@ class AttributeWriter:
         if steps is None:
             return [read]
         is_optional = kind is not reader.field.type
-        write = _careful_lines if steps.may_raise else _plain_lines
+        write = careful_lines if steps.may_raise else plain_lines
         return write(steps, read, variable, is_optional=is_optional)
 
     def _field_steps(self, kind: Type, variable: str, reader: FieldReader) -> Steps | None:
@@ -185,13 +185,13 @@ def _array_form(kind: ArrayType, form: str) -> str:
             return form
 
 
-def _plain_lines(steps: Steps, read: str, variable: str, *, is_optional: bool) -> list[str]:
+def plain_lines(steps: Steps, read: str, variable: str, *, is_optional: bool) -> list[str]:
     """Return the statements for a field whose common values need no function that could raise."""
     otherwise = f"elif {variable} is not None and {variable} is not UNSET:" if is_optional else "else:"
     return [f"if {steps.test}:", *indented(steps.lines), otherwise, *indented([read])]
 
 
-def _careful_lines(steps: Steps, read: str, variable: str, *, is_optional: bool) -> list[str]:
+def careful_lines(steps: Steps, read: str, variable: str, *, is_optional: bool) -> list[str]:
     """Return the statements for a field that its reader reads if anything raises an exception."""
     room = ["room = [MAX_VALUES]"] if "room" in f"{steps.test}{steps.lines}" else []
     lines = [

@@ -23,7 +23,7 @@ from heliograph.values.text import escape_surrogates, has_no_surrogates, json_of
 AttributesFunction = Callable[..., Attributes]
 """A function that takes an event, and a list to fill with violations or `None`, and returns attributes."""
 
-_KNOWN: Final[dict[str, object]] = {
+KNOWN: Final[dict[str, object]] = {
     "ABSENT": declared_dicts.ABSENT,
     "MAX_KEYS": MAX_KEYS,
     "MAX_VALUES": MAX_VALUES,
@@ -47,7 +47,7 @@ _KNOWN: Final[dict[str, object]] = {
     "put_value": plain_attributes.put_value,
     "text_of": msgspec.to_builtins,
 }
-"""The values that all generated functions refer to."""
+"""The values that all generated functions refer to, by the names that they have in the source."""
 
 
 def generate_attributes_function(
@@ -63,7 +63,7 @@ def generate_attributes_function(
         fallback: The function that reads an event whose fields cannot be read, such as one with a property that raises.
     """
     source = function_source(readers, policy)
-    names = source.compile({**_KNOWN, "fallback": fallback, "hash_form": policy.hash_form})
+    names = source.compile({**KNOWN, "fallback": fallback, "hash_form": policy.hash_form})
     function: AttributesFunction = names["attributes_of_0"]
     return function
 
@@ -76,7 +76,7 @@ def function_source(readers: Sequence[FieldReader], policy: PrivacyPolicy) -> So
     for reader, variable in zip(readers, variables):
         lines += AttributeWriter(source, policy, reader.reserved).field_lines(reader, variable)
     body = [
-        *_reading_lines(readers, variables),
+        *reading_lines(readers, variables, "fallback(event, violations)"),
         f"{ATTRIBUTES} = {{}}",
         *lines,
         f"return {ATTRIBUTES}",
@@ -85,13 +85,19 @@ def function_source(readers: Sequence[FieldReader], policy: PrivacyPolicy) -> So
     return source
 
 
-def _reading_lines(readers: Sequence[FieldReader], variables: Sequence[str]) -> list[str]:
-    """Return the statements that read the fields of the event, each once: one may be a property of the program's own."""
+def reading_lines(readers: Sequence[FieldReader], variables: Sequence[str], otherwise: str) -> list[str]:
+    """Return the statements that read the fields of the event, each once: one may be a property of the program's own.
+
+    Args:
+        readers: The readers of the fields.
+        variables: The variable of each field.
+        otherwise: The expression of the result if a field cannot be read.
+    """
     if not readers:
         return []
     return [
         "try:",
         *indented([f"{variable} = event.{reader.field.name}" for reader, variable in zip(readers, variables)]),
         "except program_errors():",
-        *indented(["return fallback(event, violations)"]),
+        *indented([f"return {otherwise}"]),
     ]

@@ -1,0 +1,85 @@
+"""Attributes whose names are known before their values, such as those of the fields of an event class.
+
+`heliograph.schema.read.generated.key_values` writes code that uses them. The bytes are those of `put_attributes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, TypeVar
+
+from heliograph.delivery.encoding.any_value import SCALAR_ENCODERS
+from heliograph.delivery.encoding.attributes import HeadersOfKey, NotCleanError, put_attributes
+from heliograph.delivery.protobuf import as_bytes, read_fields
+from heliograph.semconv import EVENT_OVERFLOW
+from heliograph.values.attributes import Attributes
+
+N = TypeVar("N", int, bool)
+
+_MAX_CACHED_INTEGERS: Final = 256
+"""The number of integers that are kept for one key."""
+_OVERFLOW: Final = str(EVENT_OVERFLOW)  # str(): dicts are slower with keys of a subclass of str
+_KEY: Final = 1  # the number of KeyValue.key
+
+
+class _KeyValues(dict[N, bytes]):
+    """The encoded attribute with one key, by its value: an integer or a boolean. It is emptied when it is full."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: HeadersOfKey) -> None:
+        super().__init__()
+        self._headers = headers
+
+    def __missing__(self, value: N) -> bytes:
+        message = SCALAR_ENCODERS[type(value)](value)
+        key_value = self._headers[~len(message)] + message
+        if len(self) >= _MAX_CACHED_INTEGERS:
+            self.clear()
+        self[value] = key_value
+        return key_value
+
+
+class DeclaredAttributes:
+    """Encodes attributes with known names: a `heliograph.schema.read.generated.key_values.KeyValueEncoder`."""
+
+    def texts(self, name: str) -> Mapping[int, bytes]:
+        """Return the bytes before the text of an attribute, by its size in UTF-8."""
+        return HeadersOfKey(name)
+
+    def integers(self, name: str) -> Mapping[int, bytes]:
+        """Return the encoded attribute, by its value."""
+        return _KeyValues(HeadersOfKey(name))
+
+    def booleans(self, name: str) -> Mapping[bool, bytes]:
+        """Return the encoded attribute, by its value."""
+        return _KeyValues(HeadersOfKey(name))
+
+    def doubles(self, name: str) -> Callable[[float], bytes]:
+        """Return the function that encodes the attribute."""
+        encode = SCALAR_ENCODERS[float]
+        header = HeadersOfKey(name)[~len(encode(0.0))]
+        return lambda value: header + encode(value)
+
+    def put(self, key_values: list[bytes], attributes: Attributes) -> None:
+        """Append encoded attributes.
+
+        Raises:
+            NotCleanError: The SDK would change one, or one of them is the overflow, which an event has once.
+        """
+        if not attributes:
+            return
+        if _OVERFLOW in attributes:
+            raise NotCleanError
+        put_attributes(key_values, attributes, only_clean=True)
+
+    def names(self, key_values: Iterable[bytes]) -> list[str]:
+        """Return the names of encoded attributes."""
+        return [_name_of(key_value) for key_value in key_values]
+
+
+def _name_of(key_value: bytes) -> str:
+    start = 0
+    while key_value[start] & 0x80:
+        start += 1  # the length of the message, before it
+    return next(as_bytes(value).decode() for number, value in read_fields(key_value[start + 1 :]) if number == _KEY)

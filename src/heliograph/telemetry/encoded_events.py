@@ -1,0 +1,140 @@
+"""Encode events from object to bytes, for a logger that takes bytes: `heliograph.delivery.logger.OutboxLogger`.
+
+The properties of such an event need no attributes. Code that is generated for its class encodes them. The few other attributes, such as
+the actor's, are encoded when the record is emitted. If something else needs the properties as attributes, they are made as always:
+
+- a span that records gets them with its span event;
+- an observer sees them;
+- an attribute of the request is exported only if the event has none of that name;
+- the event is emitted for a second time, under its new name;
+- the SDK's limits are too low, or apply to each text.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
+
+from opentelemetry.context import Context
+from opentelemetry.trace import get_current_span
+
+from heliograph.events import EventLike
+from heliograph.schema.read.event import EventReader
+from heliograph.schema.read.generated.key_values import KeyValueEncoder, KeyValuesFunction
+from heliograph.schema.read.validation import Violation
+from heliograph.settings import Settings, Signal, SpanEventContent
+from heliograph.telemetry.limits import MAX_ATTRIBUTES
+from heliograph.telemetry.observers import observers
+from heliograph.telemetry.otel_api import SeverityNumber
+from heliograph.values.attributes import Attributes
+
+
+@runtime_checkable
+class EncodingLogger(Protocol):
+    """A logger that takes events as bytes.
+
+    Attributes:
+        key_values: Encodes attributes.
+    """
+
+    key_values: KeyValueEncoder
+
+    @property
+    def max_attributes(self) -> int:
+        """The number of attributes that an encoded event may have: 0 if it can take none now."""
+
+    def frame(self, severity_number: SeverityNumber, body: str, event_name: str) -> Any:
+        """Return what the records of an event class have in common, for `emit_encoded`."""
+
+    def emit_encoded(
+        self, frame: Any, key_values: list[bytes], attributes: Attributes, timestamp: int, context: Context
+    ) -> bool:
+        """Emit the record of an event. Return False, and do nothing, if it has to be emitted with attributes.
+
+        Args:
+            frame: What the records of its class have in common.
+            key_values: Its encoded properties.
+            attributes: Its other attributes.
+            timestamp: Its time in nanoseconds.
+            context: The context with its span.
+        """
+
+
+Encoded: TypeAlias = "tuple[Any, list[bytes]]"
+"""What the records of an event's class have in common, and its encoded properties."""
+
+SEVERITY_NUMBERS: Final = tuple(SeverityNumber)
+"""By the number, which is the index: `SeverityNumber` begins with UNSPECIFIED (0)."""
+_MAX_CLASSES: Final = 1024
+"""The number of classes at which all are forgotten: a program may register classes all the time."""
+
+
+class EncodedEvents:
+    """Encodes events, as long as nothing needs their properties as attributes.
+
+    Threads: any number of threads may use it at once. The function of a class may be generated twice, which is harmless.
+
+    Args:
+        settings: The signals, and the content of span events.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        signals = settings.signals
+        self._is_possible = Signal.LOG in signals and Signal.SPAN not in signals and not settings.context
+        self._has_span_events = Signal.SPAN_EVENT in signals and settings.span_event is not SpanEventContent.REFERENCE
+        self._logger: EncodingLogger | None = None
+        self._classes: dict[EventReader, tuple[KeyValuesFunction | None, Any]] = {}
+
+    def use(self, logger: object) -> None:
+        """Encode for a logger, if it takes bytes."""
+        self._classes = {}
+        self._logger = logger if self._is_possible and isinstance(logger, EncodingLogger) else None
+
+    def encode(self, reader: EventReader, event: EventLike, violations: list[Violation] | None) -> Encoded | None:
+        """Return an event with its encoded properties, or `None` if its attributes are needed.
+
+        Args:
+            reader: The reader of its class.
+            event: The event.
+            violations: A list to fill with its violations, or `None`.
+        """
+        logger = self._logger
+        if logger is None or observers or not logger.max_attributes or reader.renamed is not None:
+            return None
+        if self._has_span_events and get_current_span().is_recording():
+            return None
+        function, frame = self._classes.get(reader) or self._add_class(logger, reader)
+        if function is None:
+            return None
+        key_values = function(event, violations)
+        if key_values is None:
+            if violations:
+                violations.clear()  # the attributes are validated again
+            return None
+        return frame, key_values
+
+    def _add_class(self, logger: EncodingLogger, reader: EventReader) -> tuple[KeyValuesFunction | None, Any]:
+        if len(self._classes) >= _MAX_CLASSES:
+            self._classes = {}
+        schema, function = reader.schema, reader.encoding(logger.key_values)
+        frame = logger.frame(SEVERITY_NUMBERS[schema.severity], reader.body_text({}), schema.event_name)
+        self._classes[reader] = function, frame
+        return function, frame
+
+    def names(self, encoded: Encoded) -> list[str]:
+        """Return the names of the encoded properties of an event."""
+        return [] if self._logger is None else self._logger.key_values.names(encoded[1])
+
+    def emit(self, encoded: Encoded, attributes: Attributes, timestamp: int, context: Context) -> bool:
+        """Emit a record. Return False if its properties have to be emitted as attributes, after all.
+
+        Args:
+            encoded: The event, from `encode`.
+            attributes: Its other attributes.
+            timestamp: Its time in nanoseconds.
+            context: The context with its span.
+        """
+        frame, key_values = encoded
+        logger = self._logger
+        if logger is None or len(key_values) + len(attributes) > min(MAX_ATTRIBUTES, logger.max_attributes):
+            return False
+        return logger.emit_encoded(frame, key_values, attributes, timestamp, context)
