@@ -211,7 +211,7 @@ def test_failures_of_the_outbox() -> None:
 
 
 def test_attributes_are_recorded_as_seen() -> None:
-    """Also those of encoded events, as soon as one has them."""
+    """The attributes of encoded events are recorded as soon as one has them."""
     provider, _ = direct()
     emitter, reader = emitter_of(provider), reader_of()
     for event in (Shipped(1), Shipped(1), Shipped(1, more={"a": 1}), Shipped(1, "x" * 300, ["x" * 200])):

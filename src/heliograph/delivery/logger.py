@@ -141,7 +141,7 @@ class OutboxLogger(Logger):
         return 0 if self._provider.only_outbox is None else self._max_attributes
 
     def frame(self, severity_number: SeverityNumber, body: str, event_name: str) -> RecordFrame:
-        """Return what the records of an event class have in common."""
+        """Return the fields that all records of an event class have."""
         return RecordFrame(encode_content(severity_number, None, body), encode_event_name(event_name))
 
     def emit_encoded(
@@ -150,7 +150,7 @@ class OutboxLogger(Logger):
         """Emit the record of an event. Return False, and do nothing, if it has to go elsewhere.
 
         Args:
-            frame: What the records of its class have in common.
+            frame: The fields of all records of its class.
             key_values: Its encoded properties, to which the other attributes are added.
             attributes: Its other attributes.
             timestamp: Its time in nanoseconds.

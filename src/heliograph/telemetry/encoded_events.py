@@ -43,7 +43,7 @@ class EncodingLogger(Protocol):
         """The number of attributes that an encoded event may have: 0 if it can take none now."""
 
     def frame(self, severity_number: SeverityNumber, body: str, event_name: str) -> Any:
-        """Return what the records of an event class have in common, for `emit_encoded`."""
+        """Return the fields that all records of an event class have, for `emit_encoded`."""
 
     def emit_encoded(
         self, frame: Any, key_values: list[bytes], attributes: Attributes, timestamp: int, context: Context
@@ -51,7 +51,7 @@ class EncodingLogger(Protocol):
         """Emit the record of an event. Return False, and do nothing, if it has to be emitted with attributes.
 
         Args:
-            frame: What the records of its class have in common.
+            frame: The fields of all records of its class, from `frame`.
             key_values: Its encoded properties.
             attributes: Its other attributes.
             timestamp: Its time in nanoseconds.
@@ -60,7 +60,7 @@ class EncodingLogger(Protocol):
 
 
 Encoded: TypeAlias = "tuple[Any, list[bytes]]"
-"""What the records of an event's class have in common, and its encoded properties."""
+"""The fields of all records of an event's class, and the encoded properties of the event."""
 
 SEVERITY_NUMBERS: Final = tuple(SeverityNumber)
 """By the number, which is the index: `SeverityNumber` begins with UNSPECIFIED (0)."""

@@ -127,7 +127,7 @@ def test_event_that_cannot_be_read() -> None:
 
 
 def test_overflow_of_several_fields_is_one_attribute() -> None:
-    """So such an event is no event to encode field by field."""
+    """An event with an overflow is not encoded field by field."""
     schema = schema_of(dict[str, Any], int)
     function = EventReader(schema).encoding(ENCODER)
     assert function is not None

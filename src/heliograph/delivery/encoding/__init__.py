@@ -32,11 +32,12 @@ The modules, from the general to the special:
 - `any_value`: any value as `AnyValue`. Fast path: a dict from exact class to encoder for scalars.
 - `attributes`: mappings as fields. Fast path: for attributes of log records, the bytes before each value are cached by key and
   size, in caches of bounded size.
+- `declared`: attributes whose names are known before, for the code that is generated for a class of events.
 - `log_records`, `spans`: the messages themselves.
 - `requests`: resources, scopes, and requests that are joined from encoded entries.
 - `smaller_spans`: encoded spans with fewer events, for servers that accept no larger message.
 
-No code is generated. Protobuf's wire format (tags, varints, lengths) is in `heliograph.delivery.protobuf`; names such as
+Protobuf's wire format (tags, varints, lengths) is in `heliograph.delivery.protobuf`; names such as
 ``_BODY`` in these modules are tags, from opentelemetry-proto
 (https://github.com/open-telemetry/opentelemetry-proto/tree/main/opentelemetry/proto).
 """

@@ -6,6 +6,7 @@ Any other value goes to the `heliograph.schema.read.field.FieldReader` of its fi
 or invalid value costs the reading of its field alone.
 
 - `function` writes the whole function: it reads the fields of the event, and adds the attributes of one after the other.
+- `key_values` writes a second one, for events that go straight to an outbox: it encodes a value where the first one adds an attribute.
 - `attributes` writes the statements of one field.
 - `forms` writes the expressions of the forms of values, and `scalars` those with nothing inside of them. A container needs a loop, and
   so a helper function of its own.
