@@ -77,20 +77,6 @@ def test_tokens_are_used_as_printed():
     assert "`dstok_`" in README
 
 
-def test_type_checkers_find_no_error(tmp_path):
-    """The blocks of Python pass mypy in its strict mode."""
-    pytest.importorskip("mypy", reason="mypy is not installed")
-    blocks = [block.content for block in blocks_of(ROOT / "README.md") if block.language == "python"]
-    (tmp_path / "blocks.py").write_text("\n\n".join(blocks))
-    ran = processes.run(
-        [sys.executable, "-m", "mypy", "--strict", "blocks.py"],
-        cwd=tmp_path,
-        env=clean_environment(),
-        timeout_seconds=300,
-    )
-    assert "Success" in ran.stdout, ran.stdout
-
-
 def test_datasette_exports_its_spans_if_an_endpoint_is_set(store, tmp_path):
     """With heliograph installed and an endpoint set, Datasette's own spans arrive, under its name."""
     with receiving(store) as endpoint:
