@@ -111,3 +111,28 @@ def test_dependencies_are_imported_when_the_page_on_installation_says() -> None:
     )
 
     assert sorted(json.loads(ran.stdout)) == sorted(modules.get(name, name) for name in at_once)
+
+
+def test_page_on_settings_has_every_variable() -> None:
+    """Each variable of ours that the sources read, or name in a message, is on it."""
+    page = (DOCS / "settings.md").read_text(encoding="utf-8")
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")]
+    named = {name for text in sources for name in re.findall(r"\bHELIOGRAPH_[A-Z_]+\b", text)}
+
+    assert len(named) > 20
+    assert [name for name in sorted(named) if f"`{name}`" not in page] == []
+
+
+def test_map_for_contributors_has_every_package_in_its_order() -> None:
+    """The table names every module and package of heliograph once, from low to high, as the import contract has them."""
+    contract = (
+        PYPROJECT.partition('name = "Imports run one way, low to high"')[2]
+        .partition("layers = [\n")[2]
+        .partition("]")[0]
+    )
+    layers = [line.strip(' ",\n').split(" | ") for line in contract.splitlines()]
+    expected = [{*layer} - {"__main__", "pytest_plugin"} for layer in reversed(layers)]
+    table = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("| package |")[2].partition("\n\n")[0]
+    rows = [{*re.findall(r"`(\w+)`", line.split(" | ")[0])} - {"pytest_heliograph"} for line in table.splitlines()[2:]]
+
+    assert rows == [layer for layer in expected if layer]
