@@ -147,6 +147,20 @@ def test_requests_that_are_not_understood_pass_too(web: WebTarget) -> None:
     assert len(kept) == 1
 
 
+def test_accepted_request_that_cannot_be_kept_is_not_asked_for_again(
+    web: WebTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no memory to decompress it for this command, but the target has accepted it."""
+    kept: list[OtlpRequest] = []
+    content = gzip.compress(log_request("app.one", text="x" * 10_000).SerializeToString())
+    monkeypatch.setattr("heliograph.receiver.server.MAX_BODIES_BYTES", 5_000)
+    with forwarding(web.url, kept) as connection:
+        assert post(connection, content, Content_Encoding="gzip")[0] == 200
+
+    assert [body for _, _, body in web.requests] == [content]
+    assert kept == []
+
+
 @pytest.mark.parametrize("path", ["http://127.0.0.2/v1/logs", "/\xff"])
 def test_odd_paths_are_answered(web: WebTarget, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are not sent to the target."""

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from heliograph.otlp import to_json_document
 from heliograph.receiver import object_count
-from heliograph.receiver.http_body import JSON, PROTOBUF, RequestError, decode_request
+from heliograph.receiver.contract import NotKept
+from heliograph.receiver.http_body import JSON, PROTOBUF, RequestError, decode_request, decompress
 from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS
 from receiver.requests import TRACE, log_request
 
@@ -25,7 +26,7 @@ BODY = REQUEST.SerializeToString()
 
 def decode(body: bytes, content_type: str = PROTOBUF, encoding: str = "") -> object:
     """Decode a request of log records."""
-    return decode_request(LOGS, body, content_type=content_type, content_encoding=encoding)
+    return decode_request(LOGS, body, content_type=content_type, content_encoding=encoding, reserve=lambda size: None)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,7 @@ def test_json_of_otlp_is_decoded() -> None:
         (400, b"\xff", PROTOBUF, ""),
         (400, b"x", PROTOBUF, "gzip"),
         (400, gzip.compress(BODY)[:-6], PROTOBUF, "gzip"),
+        (400, gzip.compress(b"") * 101, PROTOBUF, "gzip"),
         (413, gzip.compress(bytes(MAX_REQUEST_BYTES + 1)), PROTOBUF, "gzip"),
         (413, gzip.compress(bytes(MAX_REQUEST_BYTES)) + gzip.compress(b"x"), PROTOBUF, "gzip"),
         (400, b"[" * 100_000, JSON, ""),
@@ -81,6 +83,25 @@ def test_other_bodies_are_refused(status: int, body: bytes, content_type: str, e
     with pytest.raises(RequestError) as raised:
         decode(body, content_type, encoding)
     assert raised.value.status == status
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_memory_is_reserved_for_the_decompressed_body(encoding: str) -> None:
+    """It is reserved in blocks, because the size is not known before, and a refusal ends the work."""
+    compress = gzip.compress if encoding == "gzip" else zlib.compress
+    reserved: list[int] = []
+
+    def reserve(size: int) -> None:
+        reserved.append(size)
+        if sum(reserved) > 3_000_000:
+            raise NotKept("no memory")
+
+    assert decompress(compress(bytes(2_500_000)), encoding, reserve) == bytes(2_500_000)
+    assert sum(reserved) == 2_500_000
+    reserved.clear()
+    with pytest.raises(NotKept):
+        decompress(compress(bytes(MAX_REQUEST_BYTES)), encoding, reserve)
+    assert sum(reserved) < 5_000_000
 
 
 @given(

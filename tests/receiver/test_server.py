@@ -9,6 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from heliograph.receiver.http_body import JSON, PROTOBUF
 from heliograph.receiver.server import IDLE_TIMEOUT_SECONDS, HttpServer, receiving
 from heliograph.receiver.signals import MAX_REQUEST_BYTES, OtlpRequest
 from heliograph.receiver.store import Store
+from receiver.requests import log_request
 
 
 @pytest.fixture
@@ -365,6 +367,29 @@ def test_bodies_beyond_the_memory_are_refused_for_now(
         assert post(endpoint, content)[0] == 200
 
     assert count(store) == 3
+
+
+def test_decompressed_bodies_beyond_the_memory_are_refused_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one request is being kept, another one that is small only in its compressed form is asked for again."""
+    monkeypatch.setattr("heliograph.receiver.server.MAX_BODIES_BYTES", 3_000_000)
+    large = log_request("app.one", text="x" * 2_000_000).SerializeToString()
+    request = head("Content-Encoding: gzip", f"Content-Length: {len(gzip.compress(large))}") + gzip.compress(large)
+    keeping, go_on = threading.Event(), threading.Event()
+
+    def keep(_: OtlpRequest) -> None:
+        keeping.set()
+        assert go_on.wait(60)
+
+    with HttpServer(keep) as server, ThreadPoolExecutor(1) as other:
+        first = other.submit(raw, server.endpoint, request)
+        assert keeping.wait(60)
+        refused = raw(server.endpoint, request)
+        go_on.set()
+
+        assert first.result().startswith(b"HTTP/1.1 200 ")
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nRetry-After: 1\r\n" in refused
+        assert raw(server.endpoint, request).startswith(b"HTTP/1.1 200 ")
 
 
 def test_client_that_goes_away_disturbs_nobody(endpoint: str, store: Store, capfd: pytest.CaptureFixture[str]) -> None:

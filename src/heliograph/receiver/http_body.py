@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
@@ -25,6 +26,13 @@ PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
 """The content type of requests and responses in JSON."""
 
+Reserve: TypeAlias = Callable[[int], None]
+"""Reserves memory for so many bytes more, or raises `NotKept` if other requests take it."""
+
+_BLOCK_BYTES: Final = 1024 * 1024
+"""Memory is reserved for each block of a decompressed body, since its size is not known before."""
+_MAX_MEMBERS: Final = 100
+"""The largest number of gzip files in one body. Each of them has a cost, even if it is empty."""
 _ZLIB_OR_GZIP: Final = zlib.MAX_WBITS | 32
 """zlib's flag to recognize both formats by their headers."""
 
@@ -41,7 +49,9 @@ class RequestError(Exception):
         super().__init__(message)
 
 
-def decode_request(signal: Signal, body: bytes, *, content_type: str, content_encoding: str) -> OtlpRequest:
+def decode_request(
+    signal: Signal, body: bytes, *, content_type: str, content_encoding: str, reserve: Reserve
+) -> OtlpRequest:
     """Return the decoded body of a request.
 
     Args:
@@ -49,13 +59,15 @@ def decode_request(signal: Signal, body: bytes, *, content_type: str, content_en
         body: The body, as it was received.
         content_type: The content type, without parameters.
         content_encoding: The content encoding; empty for none.
+        reserve: Called before memory is taken for the decompressed body.
 
     Raises:
         RequestError: The type or the encoding is not supported, the body is not valid, or it is too large.
+        NotKept: `reserve` raised it.
     """
     if content_type not in {PROTOBUF, JSON}:
         raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the content type {PROTOBUF} or {JSON}")
-    plain = decompress(body, content_encoding.strip().lower())
+    plain = decompress(body, content_encoding.strip().lower(), reserve)
     try:
         return decode_json(signal, plain) if content_type == JSON else decode_protobuf(signal, plain)
     except TooManyObjects as error:
@@ -65,35 +77,47 @@ def decode_request(signal: Signal, body: bytes, *, content_type: str, content_en
         raise RequestError(HTTPStatus.BAD_REQUEST, f"the body is not an OTLP request: {error}") from error
 
 
-def decompress(body: bytes, encoding: str) -> bytes:
+def decompress(body: bytes, encoding: str, reserve: Reserve) -> bytes:
     """Return a body without its compression, which is gzip, deflate or none.
 
     Raises:
         RequestError: The encoding is another, the data is damaged, or it is too large.
+        NotKept: `reserve` raised it.
     """
     if encoding in {"", "identity"}:
         return body
     if encoding not in {"gzip", "deflate"}:
         raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the content encoding gzip, deflate or none")
     try:
-        return _inflate(body)
+        return _inflate(body, reserve)
     except zlib.error as error:
         raise RequestError(HTTPStatus.BAD_REQUEST, f"the body cannot be decompressed: {error}") from error
 
 
-def _inflate(body: bytes) -> bytes:
-    plain = b""
-    while body:  # a gzip file may have several members, one after the other
+def _inflate(body: bytes, reserve: Reserve) -> bytes:
+    """Return a decompressed body. A gzip file may have several members, one after the other."""
+    plain = bytearray()
+    for _ in range(_MAX_MEMBERS):
+        if not body:
+            return bytes(plain)
         inflater = zlib.decompressobj(_ZLIB_OR_GZIP)
-        plain += inflater.decompress(body, MAX_REQUEST_BYTES + 1 - len(plain))
+        _inflate_member(inflater, body, plain, reserve)
+        body = inflater.unused_data
+    raise RequestError(HTTPStatus.BAD_REQUEST, f"the body has more than {_MAX_MEMBERS} compressed members")
+
+
+def _inflate_member(inflater: Any, body: bytes, plain: bytearray, reserve: Reserve) -> None:
+    while not inflater.eof:
+        block = inflater.decompress(body, _BLOCK_BYTES)
+        if not block and not inflater.eof:
+            raise RequestError(HTTPStatus.BAD_REQUEST, "the compressed body is not complete")
+        reserve(len(block))
+        plain += block
         if len(plain) > MAX_REQUEST_BYTES:
             raise RequestError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {MAX_REQUEST_BYTES} bytes, decompressed"
             )
-        if not inflater.eof:
-            raise RequestError(HTTPStatus.BAD_REQUEST, "the compressed body is not complete")
-        body = inflater.unused_data
-    return plain
+        body = inflater.unconsumed_tail
 
 
 def decode_json(signal: Signal, body: bytes) -> OtlpRequest:

@@ -39,7 +39,7 @@ IDLE_TIMEOUT_SECONDS: Final = 90
 MAX_CONNECTIONS: Final = 256
 """The number of connections that are served at the same time, each by a thread."""
 MAX_BODIES_BYTES: Final = 4 * MAX_REQUEST_BYTES
-"""The size of all bodies that are in memory at the same time."""
+"""The size of all bodies that are in memory at the same time, as they were sent, and decompressed."""
 LINGER_SECONDS: Final = 5
 """The time for which the rest of a refused request is read, so that its client sees the response."""
 
@@ -127,7 +127,7 @@ class HttpServer(ThreadingHTTPServer):
             self._handlers.discard(handler)
 
     def reserve(self, size: int) -> None:
-        """Reserve memory for a body, or a part of it.
+        """Reserve memory for a body, or a part of it, as it was sent or decompressed.
 
         Raises:
             NotKept: Other bodies take the memory.
@@ -245,7 +245,8 @@ class _Handler(BaseHTTPRequestHandler):
             raise RequestError(HTTPStatus.BAD_REQUEST, "send a path of printable ASCII characters")
         response = target.send(self.path, self.headers.items(), body)
         if response.status // 100 == _ACCEPTED:
-            with suppress(RequestError):  # the target understands more than we do
+            # The target understands more than we do. A client would repeat after NotKept, although the target has accepted.
+            with suppress(RequestError, NotKept):
                 self.server.keep(self._decoded(self._signal(), body))
         self.send_response_only(response.status)
         for name, value in response.headers:
@@ -261,7 +262,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _decoded(self, signal: Signal, body: bytes) -> OtlpRequest:
         encoding = self.headers.get("Content-Encoding", "")
-        return decode_request(signal, body, content_type=self.headers.get_content_type(), content_encoding=encoding)
+        content_type = self.headers.get_content_type()
+        return decode_request(signal, body, content_type=content_type, content_encoding=encoding, reserve=self._reserve)
 
     def _body(self) -> bytes:
         """Return the body, as it was sent.
@@ -307,12 +309,15 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.readline(_MAX_CHUNK_LINE_BYTES).rstrip(b"\r\n")
 
     def _read(self, size: int) -> bytes:
-        self.server.reserve(size)
-        self.reserved += size
+        self._reserve(size)
         content = self.rfile.read(size)
         if len(content) < size:
             raise RequestError(HTTPStatus.BAD_REQUEST, "the body is not complete")
         return content
+
+    def _reserve(self, size: int) -> None:
+        self.server.reserve(size)
+        self.reserved += size
 
     def _respond(self, status: HTTPStatus, body: bytes) -> None:
         self.send_response_only(status)  # without `Date` and `Server`, which take time for each request
