@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from collections import Counter
 from pathlib import Path
 
+import click
+import pytest
+
 from heliograph import semconv
+from heliograph.cli.main import cli
 from heliograph.settings import FIELDS, variable_name
 from heliograph.version import __version__
 from processes import clean_environment, run
@@ -136,3 +141,32 @@ def test_map_for_contributors_has_every_package_in_its_order() -> None:
     rows = [{*re.findall(r"`(\w+)`", line.split(" | ")[0])} - {"pytest_heliograph"} for line in table.splitlines()[2:]]
 
     assert rows == [layer for layer in expected if layer]
+
+
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "collector-config").rglob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_and_targets_that_a_page_names_exist(page: Path) -> None:
+    """A path of the repository in a page is that of a file or folder, and `make …` names a target."""
+    text = page.read_text(encoding="utf-8")
+    folders = "benchmarks|collector-config|constraints|docs|examples|src|tests"
+    paths = {path.rstrip(".") for path in re.findall(rf"[`( ]((?:{folders})/[\w./-]+)", text)}
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+    assert [target for target in re.findall(r"`make ([\w-]+)", text) if f"\n{target}:" not in makefile] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_that_a_page_names_exist(page: Path) -> None:
+    """A command in the text is one of heliograph, with options that it has."""
+    for text in re.findall(r"`heliograph ([a-z][^`\n…]*)`", page.read_text(encoding="utf-8")):
+        words = shlex.split(text)
+        command: click.Command = cli
+        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+            assert words[0] in command.commands, text
+            command = command.commands[words.pop(0)]
+        options = {each for parameter in command.params for each in parameter.opts}
+        unknown = [word for word in words if word.startswith("--") and word.partition("=")[0] not in options]
+        assert unknown == [], text
