@@ -35,6 +35,33 @@ report(before=before, after=threads_are_greenlets())
     assert ran.only == {"before": False, "after": True}
 
 
+def test_threads_that_meet_locks_of_gevent_import_nothing() -> None:
+    """Imports take locks, so threads which the SDK started before gevent replaced the locks would wait for each other."""
+    require("gevent")
+    ran = python(
+        """
+import importlib, _thread
+import gevent.monkey
+configure()
+start, done = _thread.start_new_thread, threading.Event()
+gevent.monkey.patch_all()
+imported, import_module = [], importlib.import_module
+def record(name, package=None):
+    imported.append(name)
+    return import_module(name, package)
+importlib.import_module = record
+def make_hub():
+    gevent.get_hub()
+    report(imported=imported)
+    done.set()
+start(make_hub, ())
+os._exit(not done.wait(60))
+"""
+    )
+
+    assert ran.only == {"imported": []}
+
+
 def test_wait_in_a_greenlet_has_a_time_limit() -> None:
     """A greenlet that waits for a thread of the system gives up at its timeout, and lets other greenlets run meanwhile."""
     require("gevent")

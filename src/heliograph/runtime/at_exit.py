@@ -30,7 +30,7 @@ from typing import Final
 from heliograph.runtime.child_exit import ChildExit
 from heliograph.runtime.deadline import run_within
 from heliograph.runtime.fork import after_fork_in_child
-from heliograph.runtime.greenlets import threads_are_greenlets
+from heliograph.runtime.greenlets import load_gevent_hub, threads_are_greenlets
 
 _REPORT_MILLIS: Final = 500.0
 """The part of the time that a function should keep for its last steps, such as a report of what was not delivered."""
@@ -63,6 +63,7 @@ class AtExit:
             self._start_thread()
 
     def _start_thread(self) -> None:
+        load_gevent_hub()  # in a child too, where the SDK starts its threads after this
         self._go = threading.Event()
         self._is_native = not threads_are_greenlets()
         self._thread = threading.Thread(target=self._run, name="heliograph-exit", daemon=True)

@@ -13,6 +13,7 @@ All greenlets of a thread of the system share it. Two consequences concern event
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -44,6 +45,21 @@ def threads_are_greenlets() -> bool:
         (gevent is not None and gevent.is_module_patched("threading"))
         or (eventlet is not None and eventlet.is_monkey_patched("thread"))
     )
+
+
+def load_gevent_hub() -> None:
+    """Import now what gevent needs for its hub, if the program has imported gevent.
+
+    Otherwise each thread imports it at the first lock of gevent that it meets. An import takes locks itself, and these are of gevent, too,
+    once gevent has replaced the functions of `threading`. So two threads that the SDK had started before would wait for each other for
+    ever, and with them each thread that imports something. Once gevent has read one of these settings, it keeps what it imported for it.
+    """
+    gevent = sys.modules.get("gevent")
+    if gevent is not None:
+        with contextlib.suppress(
+            Exception
+        ):  # another thread is importing gevent, or its variables name a loop that does not exist
+            _ = gevent.config.loop, gevent.config.format_context
 
 
 def start_thread(function: Callable[[], object], name: str) -> RunningThread:
