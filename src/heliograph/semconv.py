@@ -192,6 +192,10 @@ OUTBOX_REASON: Final = AttributeName(
     "heliograph.outbox.reason",
     "The reason, from a closed set of words such as `outbox_full`, `throttled` and `bad_data`.",
 )
+OUTBOX_SIGNAL: Final = AttributeName(
+    "heliograph.outbox.signal",
+    "The signal of the records: `logs` (log records) or `traces` (spans). The metrics count each by itself.",
+)
 CLIENT_ADDRESS: Final = AttributeName(
     "client.address",
     "The address of the client of the current request, as its connection has it. Exported only if `HELIOGRAPH_CONTEXT` has the name.",

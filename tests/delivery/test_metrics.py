@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
 import time
@@ -15,6 +16,7 @@ from opentelemetry.sdk.metrics.export import Gauge, Sum
 
 from delivery.outboxes import logging_to, outbox_with_every_outcome, wait_for
 from delivery.servers import serving
+from delivery.spans import tracing_to
 from heliograph.delivery.metrics import (
     DROPPED_OLDEST,
     MEMORY_FULL,
@@ -23,6 +25,7 @@ from heliograph.delivery.metrics import (
     OutboxCounters,
     OutboxMetrics,
 )
+from heliograph.delivery.signals import LOGS, OutboxSignal
 from heliograph.delivery.transport.verdict import DEAD_REASONS, RETRY_REASONS
 from heliograph.semconv import (
     OUTBOX_ACCEPTED,
@@ -33,6 +36,7 @@ from heliograph.semconv import (
     OUTBOX_OLDEST_AGE,
     OUTBOX_REJECTED,
     OUTBOX_RETRIED,
+    OUTBOX_SIGNAL,
     OUTBOX_SIZE,
 )
 from processes import in_child
@@ -78,14 +82,16 @@ def test_every_counter_begins_at_zero(tmp_path: Path, telemetry: Telemetry) -> N
         zeros = {name: telemetry.zeros(name) for name in telemetry.metrics() if name != OUTBOX_OLDEST_AGE}
 
     assert zeros == {
-        OUTBOX_ACCEPTED: {()},
-        OUTBOX_DELIVERED: {()},
-        OUTBOX_DAMAGED: {()},
-        OUTBOX_DEPTH: {()},
+        OUTBOX_ACCEPTED: {("logs",)},
+        OUTBOX_DELIVERED: {("logs",)},
+        OUTBOX_DAMAGED: {("logs",)},
+        OUTBOX_DEPTH: {("logs",)},
         OUTBOX_SIZE: {()},
-        OUTBOX_DEAD: {(reason.value,) for reason in DEAD_REASONS},
-        OUTBOX_RETRIED: {(reason.value,) for reason in RETRY_REASONS},
-        OUTBOX_REJECTED: {(OUTBOX_FULL,), (MEMORY_FULL,), (SHUT_DOWN,), (DROPPED_OLDEST,), ("partial_success",)},
+        OUTBOX_DEAD: {(reason.value, "logs") for reason in DEAD_REASONS},
+        OUTBOX_RETRIED: {(reason.value, "logs") for reason in RETRY_REASONS},
+        OUTBOX_REJECTED: {
+            (reason, "logs") for reason in (OUTBOX_FULL, MEMORY_FULL, SHUT_DOWN, DROPPED_OLDEST, "partial_success")
+        },
     }
 
 
@@ -193,6 +199,11 @@ class FakeOutbox:
     size: int
     oldest_age_seconds: float
     counts: OutboxCounters = field(default_factory=OutboxCounters)
+    signal: OutboxSignal = LOGS
+    directory: Path = field(default_factory=lambda: Path(str(next(NUMBERS))))
+
+
+NUMBERS = itertools.count()
 
 
 def test_two_outboxes_are_reported_together(telemetry: Telemetry) -> None:
@@ -203,6 +214,29 @@ def test_two_outboxes_are_reported_together(telemetry: Telemetry) -> None:
 
     found = points(telemetry)
     assert (found["depth"], found["size"], found["oldest.age"]) == ({"": 3}, {"": 30}, {"": 7})
+
+
+def test_signals_are_reported_each_by_itself(tmp_path: Path, telemetry: Telemetry) -> None:
+    """They share a directory, whose size counts once."""
+    with (
+        serving(lambda *_: (503, {}, b"")) as down,
+        logging_to(tmp_path, down.endpoint, meter_provider=telemetry.meter_provider) as emit,
+        tracing_to(tmp_path, down.traces_endpoint, meter_provider=telemetry.meter_provider) as trace,
+    ):
+        emit("record")
+        for _ in range(3):
+            trace("span")
+        wait_for(lambda: emit.processor.oldest_age_seconds and trace.processor.oldest_age_seconds)
+        metrics = telemetry.metrics()
+        size = emit.processor.size
+
+    def values(name: str) -> dict[Any, Any]:
+        return {(each.attributes or {}).get(OUTBOX_SIGNAL): each.value for each in metrics[name].data.data_points}
+
+    assert values(OUTBOX_ACCEPTED) == values(OUTBOX_DEPTH) == {"logs": 1, "traces": 3}
+    assert values(OUTBOX_SIZE) == {None: size}
+    assert set(values(OUTBOX_OLDEST_AGE)) == {"logs", "traces"}
+    assert all(0 < age < 60 for age in values(OUTBOX_OLDEST_AGE).values())
 
 
 def test_nothing_is_reported_without_an_outbox(telemetry: Telemetry) -> None:

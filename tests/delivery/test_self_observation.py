@@ -8,11 +8,17 @@ from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from delivery.outboxes import logging_to, outbox_with_every_outcome, wait_for
 from delivery.servers import serving
+from delivery.spans import tracing_to
+from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.self_observation import SelfObservation
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 from heliograph.delivery.transport.verdict import Verdict
@@ -28,16 +34,16 @@ def enabled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
 
 
-def points(telemetry: Telemetry) -> Iterator[tuple[str, str, float, dict[str, Any]]]:
-    """Yield name, unit, value and attributes of each point of the SDK's metrics of log processors and exporters."""
+def points(telemetry: Telemetry, kind: str = "log") -> Iterator[tuple[str, str, float, dict[str, Any]]]:
+    """Yield name, unit, value and attributes of each point of the SDK's metrics of processors and exporters of log records or spans."""
     for name, metric in telemetry.metrics().items():
-        if ".log." in name and name.startswith(PREFIX):
+        if f"r.{kind}." in name and name.startswith(PREFIX):
             for point in metric.data.data_points:
                 yield name.removeprefix(PREFIX), metric.unit, point.value, dict(point.attributes or {})  # type: ignore[union-attr]
 
 
-def names_units_and_keys(telemetry: Telemetry) -> set[tuple[str, str, frozenset[str]]]:
-    return {(name, unit, frozenset(attributes)) for name, unit, _, attributes in points(telemetry)}
+def names_units_and_keys(telemetry: Telemetry, kind: str = "log") -> set[tuple[str, str, frozenset[str]]]:
+    return {(name, unit, frozenset(attributes)) for name, unit, _, attributes in points(telemetry, kind)}
 
 
 def test_metrics_are_those_of_the_sdk(tmp_path: Path, telemetry: Telemetry) -> None:
@@ -66,6 +72,30 @@ def test_metrics_are_those_of_the_sdk(tmp_path: Path, telemetry: Telemetry) -> N
     }
 
 
+def test_metrics_of_spans_are_those_of_the_sdk(tmp_path: Path, telemetry: Telemetry) -> None:
+    """As for log records."""
+    of_the_sdk = Telemetry()
+    with serving() as server:
+        exporter = OTLPSpanExporter(endpoint=server.traces_endpoint, meter_provider=of_the_sdk.meter_provider)
+        provider = TracerProvider(ALWAYS_ON, shutdown_on_exit=False)
+        provider.add_span_processor(BatchSpanProcessor(exporter, meter_provider=of_the_sdk.meter_provider))
+        provider.get_tracer("tests").start_span("a").end()
+        provider.force_flush()
+        with tracing_to(tmp_path, server.traces_endpoint, meter_provider=telemetry.meter_provider) as trace:
+            trace("a")
+            assert trace.processor.force_flush(60_000)
+            found = names_units_and_keys(telemetry, "span")
+            types = {attributes["otel.component.type"] for *_, attributes in points(telemetry, "span")}
+        expected = names_units_and_keys(of_the_sdk, "span")
+        provider.shutdown()
+    of_the_sdk.shutdown()
+
+    assert {(name, keys) for name, _, keys in found} == {
+        (name, keys) for name, _, keys in expected if not name.endswith("queue.capacity")
+    }
+    assert types == {"otlp_http_span_exporter", "heliograph.delivery.span_processor.OutboxSpanProcessor"}
+
+
 def test_every_outcome_is_counted(tmp_path: Path, telemetry: Telemetry) -> None:
     """A record that the server rejects is processed, and its export has failed. Nothing is in flight at the end."""
     with outbox_with_every_outcome(tmp_path, telemetry.meter_provider):
@@ -87,7 +117,7 @@ def test_record_that_the_outbox_does_not_accept_is_dropped_by_the_processor(
 ) -> None:
     """The words are those of the SDK's processor."""
     destination = Destination(protocol=OtlpProtocol.HTTP, url="http://collector:4318/v1/logs")
-    observation = SelfObservation(destination, lambda: 7, telemetry.meter_provider)
+    observation = SelfObservation(destination, lambda: 7, telemetry.meter_provider, OutboxLogRecordProcessor)
 
     observation.counted(OUTBOX_REJECTED, 2, reason)
 
@@ -107,7 +137,8 @@ def test_server_is_named(
     telemetry: Telemetry, protocol: OtlpProtocol, url: str, server: tuple[str, str | None, int | None]
 ) -> None:
     """As far as the endpoint names one."""
-    SelfObservation(Destination(protocol=protocol, url=url), lambda: 0, telemetry.meter_provider).in_flight(1)
+    destination = Destination(protocol=protocol, url=url)
+    SelfObservation(destination, lambda: 0, telemetry.meter_provider, OutboxLogRecordProcessor).in_flight(1)
 
     [attributes] = [attributes for name, *_, attributes in points(telemetry) if name == "exporter.log.inflight"]
     names = ("otel.component.type", "server.address", "server.port")

@@ -141,6 +141,35 @@ def test_late_span_that_is_not_sampled_is_not_missed() -> None:
     assert provider.force_flush()
 
 
+def test_processor_that_is_added_changes_spans_before_the_outbox(receiver: Receiver, tmp_path: Path) -> None:
+    """Also one that is added after `configure`, and changes spans when they have ended: such processors hide personal data."""
+    ran = python(
+        """
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import SpanProcessor
+        class Scrubber(SpanProcessor):
+            def on_start(self, span, parent_context=None):
+                span.set_attribute("started", True)
+            def on_end(self, span):
+                span._attributes = {**span._attributes, "user.email": "***"}
+            def shutdown(self):
+                report(shut_down=True)
+        host = configure(plugins=[Plugin()])
+        provider = trace.get_tracer_provider()
+        provider.add_span_processor(Scrubber())
+        with trace.get_tracer("tests").start_as_current_span("work", attributes={"user.email": "root@example.com"}):
+            pass
+        report(flushed=provider.force_flush(60_000))
+        provider.shutdown()
+        """,
+        **otlp(receiver.endpoint, HELIOGRAPH_OUTBOX=str(tmp_path / "outbox")),
+    )
+
+    assert ran.reports == [{"flushed": True}, {"shut_down": True}]
+    [span] = receiver.spans()
+    assert span.attributes == {"user.email": "***", "started": True}
+
+
 # After the end
 
 

@@ -188,22 +188,91 @@ def test_grpc_to_a_real_collector(collector: Collector) -> None:
 
 
 OUTBOX = """
+from opentelemetry import trace
 from opentelemetry._logs import get_logger_provider
 with configure(plugins=[Plugin()]) as host:
-    host.track(Tick(n=1))
-    processors = get_logger_provider().parts
+    with trace.get_tracer("tests").start_as_current_span("work"):
+        host.track(Tick(n=1))
+    processors = [*get_logger_provider().parts, *trace.get_tracer_provider().parts]
     report(processors=[type(each).__name__ for each in processors], outbox=os.path.isdir(sys.argv[1]))
 """
 
 
-def test_outbox_replaces_the_exporter_of_logs(receiver: Receiver, tmp_path: Path) -> None:
-    """A record is delivered by the outbox alone, and not by a batch processor as well."""
+def test_outbox_replaces_the_exporters_of_logs_and_spans(receiver: Receiver, tmp_path: Path) -> None:
+    """A record or a span is delivered by the outbox alone, and not by a batch processor as well."""
     outbox = str(tmp_path / "outbox")
 
     ran = python(OUTBOX, outbox, HELIOGRAPH_OUTBOX=outbox, **otlp(receiver.endpoint))
 
-    assert ran.only == {"processors": ["OutboxLogRecordProcessor"], "outbox": True}
-    assert len(receiver.logs()) == 1
+    assert ran.only == {"processors": ["OutboxLogRecordProcessor", "OutboxSpanProcessor"], "outbox": True}
+    assert (len(receiver.logs()), len(receiver.spans())) == (1, 1)
+    assert len(receiver.spans()[0].events) == 1
+
+
+def test_every_problem_of_the_destinations_of_an_outbox_is_reported(tmp_path: Path) -> None:
+    ran = python(
+        FAILS,
+        OTEL_EXPORTER_OTLP_TRACES_HEADERS="no-value",
+        OTEL_EXPORTER_OTLP_LOGS_TIMEOUT="soon",
+        OTEL_METRICS_EXPORTER="none",
+        HELIOGRAPH_OUTBOX=str(tmp_path / "outbox"),
+    )
+
+    assert sorted(problem.partition(":")[0] for problem in ran.only["problems"]) == [
+        "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    ]
+    assert ran.only["threads"] == []
+
+
+MOVE = """
+from heliograph import Settings
+from opentelemetry import trace
+from heliograph.sdk.exporters import TelemetrySignal
+from heliograph.sdk.setup import move_spans_to_outbox, set_up_providers
+[owned] = set_up_providers(os.environ, TelemetrySignal.TRACES)
+tracer = trace.get_tracer("tests")
+tracer.start_span("before").end()
+for settings in (Settings(), Settings(outbox=sys.argv[1]), Settings(outbox=sys.argv[1])):
+    move_spans_to_outbox(os.environ, settings)
+tracer.start_span("after").end()
+report(parts=[type(each).__name__ for each in owned.provider.parts], ended=owned.shutdown(60_000), threads=threading.active_count())
+move_spans_to_outbox(os.environ, settings)
+report(parts=owned.provider.parts)
+"""
+
+
+def test_spans_move_to_the_outbox_when_the_settings_are_known(receiver: Receiver, tmp_path: Path) -> None:
+    """Those that ended before are exported all the same, and nothing arrives twice."""
+    ran = python(MOVE, str(tmp_path / "outbox"), **otlp(receiver.endpoint))
+
+    assert ran.reports == [{"parts": ["OutboxSpanProcessor"], "ended": True, "threads": 1}, {"parts": None}]
+    assert sorted(span.name for span in receiver.spans()) == ["after", "before"]
+
+
+def test_span_that_was_lost_before_the_move_is_reported(tmp_path: Path) -> None:
+    """The exporter of before still counts."""
+    ran = python(MOVE, str(tmp_path / "outbox"), OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
+
+    assert ran.reports[0]["ended"] is False
+    assert "Not delivered to http://127.0.0.1:9/v1/traces: 1 span." in ran.stderr
+
+
+def test_spans_stay_with_the_provider_of_somebody_else(tmp_path: Path) -> None:
+    ran = python(
+        """
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        from heliograph import Settings
+        from heliograph.sdk.setup import move_spans_to_outbox
+        trace.set_tracer_provider(TracerProvider())
+        move_spans_to_outbox(os.environ, Settings(outbox=sys.argv[1]))
+        report(outbox=os.path.isdir(sys.argv[1]))
+        """,
+        str(tmp_path / "outbox"),
+    )
+
+    assert ran.only == {"outbox": False}
 
 
 def test_outbox_is_not_used_for_logs_that_otlp_does_not_export(tmp_path: Path) -> None:
@@ -366,16 +435,19 @@ def test_settings_of_the_outbox_reach_its_processor(
             return True
 
     monkeypatch.setattr("heliograph.delivery.processor.OutboxLogRecordProcessor", Recorder)
-    monkeypatch.setitem(setup._SETTERS, TelemetrySignal.LOGS, lambda _: None)
+    monkeypatch.setattr("heliograph.delivery.span_processor.OutboxSpanProcessor", Recorder)
+    signals = (TelemetrySignal.LOGS, TelemetrySignal.TRACES)
+    for signal in signals:
+        monkeypatch.setitem(setup._SETTERS, signal, lambda _: None)
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 
-    [owned] = setup.set_up_providers(environ, TelemetrySignal.LOGS, settings=Settings(outbox="outbox", **given))
-    owned.shutdown(1000)
+    for owned in setup.set_up_providers(environ, *signals, settings=Settings(outbox="outbox", **given)):
+        owned.shutdown(1000)
 
-    [(directory, arguments)] = created
-    assert directory == Path("outbox")
-    assert arguments.pop("destination").url == "http://127.0.0.1:4318/v1/logs"
-    assert arguments == expected
+    assert [directory for directory, _ in created] == [Path("outbox")] * 2
+    urls = [arguments.pop("destination").url for _, arguments in created]
+    assert urls == ["http://127.0.0.1:4318/v1/logs", "http://127.0.0.1:4318/v1/traces"]
+    assert [arguments for _, arguments in created] == [expected] * 2
 
 
 def test_nothing_is_set_up_if_opentelemetry_is_disabled() -> None:

@@ -15,10 +15,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from heliograph.delivery.signals import OutboxSignal
 from heliograph.delivery.transport.verdict import DEAD_REASONS, RETRY_REASONS, Reason, Verdict
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.semconv import (
@@ -31,6 +33,7 @@ from heliograph.semconv import (
     OUTBOX_REASON,
     OUTBOX_REJECTED,
     OUTBOX_RETRIED,
+    OUTBOX_SIGNAL,
     OUTBOX_SIZE,
     MetricName,
 )
@@ -123,6 +126,14 @@ class ObservedOutbox(Protocol):
     """The part of a processor that its metrics read."""
 
     @property
+    def signal(self) -> OutboxSignal:
+        """The signal of the records."""
+
+    @property
+    def directory(self) -> Path:
+        """The directory of the outbox, which may have other processors, too."""
+
+    @property
     def counts(self) -> OutboxCounters:
         """The counters since the process began."""
 
@@ -160,22 +171,22 @@ class OutboxMetrics:
             meter.create_observable_counter(metric, [callback], unit=metric.unit, description=metric.brief)
         # Only the depth is additive over processes: each of them reports the size of the whole directory.
         depth = partial(self._observe_state, sum, lambda outbox: outbox.depth)
+        age = partial(self._observe_state, max, lambda outbox: outbox.oldest_age_seconds)
         meter.create_observable_up_down_counter(
             OUTBOX_DEPTH, [depth], unit=OUTBOX_DEPTH.unit, description=OUTBOX_DEPTH.brief
         )
-        gauges: Mapping[MetricName, tuple[Combine, Read]] = {
-            OUTBOX_SIZE: (sum, lambda outbox: outbox.size),
-            OUTBOX_OLDEST_AGE: (max, lambda outbox: outbox.oldest_age_seconds),
+        gauges: Mapping[MetricName, Callable[[CallbackOptions], Iterable[Observation]]] = {
+            OUTBOX_SIZE: self._observe_size,
+            OUTBOX_OLDEST_AGE: age,
         }
-        for metric, (combine, read) in gauges.items():
-            callback = partial(self._observe_state, combine, read)
-            meter.create_observable_gauge(metric, [callback], unit=metric.unit, description=metric.brief)
+        for metric, observe in gauges.items():
+            meter.create_observable_gauge(metric, [observe], unit=metric.unit, description=metric.brief)
 
     def _clear(self) -> None:
         # A new lock, too: in a forked child the old one may be held by a thread that does not exist there.
         self._lock = threading.RLock()
         self._observed: list[ObservedOutbox] = []
-        self._ended: list[OutboxCounters] = []
+        self._ended: list[tuple[OutboxSignal, OutboxCounters]] = []
 
     def add(self, outbox: ObservedOutbox) -> None:
         """Report an outbox from now on."""
@@ -186,17 +197,18 @@ class OutboxMetrics:
         """Stop reporting the state of an outbox. Its counts stay in the sums, since a counter must never decrease."""
         with self._lock:
             self._observed.remove(outbox)
-            self._ended.append(outbox.counts)
+            self._ended.append((outbox.signal, outbox.counts))
 
     def _observe_counter(self, metric: MetricName, _: CallbackOptions) -> Iterable[Observation]:
         with self._lock:
-            counters = [*self._ended, *(outbox.counts for outbox in self._observed)]
-        if not counters:  # no outbox was ever used, or this is a forked child before it has one
-            return []
-        totals: Counter[str] = Counter(dict.fromkeys(_COUNTERS[metric], 0))
-        for each in counters:
-            totals.update(each.by_reason(metric))
-        return [Observation(count, {OUTBOX_REASON: reason} if reason else {}) for reason, count in totals.items()]
+            counters = [*self._ended, *((outbox.signal, outbox.counts) for outbox in self._observed)]
+        # None if no outbox was ever used, or this is a forked child before it has one.
+        totals = {signal: Counter(dict.fromkeys(_COUNTERS[metric], 0)) for signal, _ in counters}
+        for signal, each in counters:
+            totals[signal].update(each.by_reason(metric))
+        for signal, total in totals.items():
+            for reason, count in total.items():
+                yield Observation(count, _attributes(signal) | ({OUTBOX_REASON: reason} if reason else {}))
 
     def _observe_state(
         self,
@@ -206,7 +218,20 @@ class OutboxMetrics:
     ) -> Iterable[Observation]:
         with self._lock:
             observed = list(self._observed)
-        return [Observation(combine(read(outbox) for outbox in observed))] if observed else []
+        for signal in dict.fromkeys(outbox.signal for outbox in observed):
+            yield Observation(
+                combine(read(outbox) for outbox in observed if outbox.signal is signal), _attributes(signal)
+            )
+
+    def _observe_size(self, _: CallbackOptions) -> Iterable[Observation]:
+        with self._lock:
+            observed = {outbox.directory: outbox for outbox in self._observed}  # each directory once
+        if observed:
+            yield Observation(sum(outbox.size for outbox in observed.values()))
+
+
+def _attributes(signal: OutboxSignal) -> dict[str, str]:
+    return {OUTBOX_SIGNAL: signal.name}
 
 
 outbox_metrics_of: Final = ByMeterProvider(OutboxMetrics).of

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
@@ -135,7 +136,9 @@ class OutboxProcessor:
         strict: bool = False,
         meter_provider: MeterProvider | None = None,
     ) -> None:
-        self._destination = destination or destination_from_env(signal=self._signal.name)
+        self._destination = replace(
+            destination or destination_from_env(signal=self._signal.name), signal=self._signal.name
+        )
         self._given_transport = transport
         self._outbox = OutboxDirectory(Path(directory).expanduser(), max_bytes=max_bytes)
         self._segment_bytes = max(_MIN_SEGMENT_BYTES, min(SEGMENT_BYTES, max_bytes // _SEGMENTS))
@@ -147,7 +150,7 @@ class OutboxProcessor:
         self._metrics = outbox_metrics_of(Providers(meter_provider=meter_provider))
         # Once, and not in `_start`: a forked child must not create the same instruments again.
         self._self_observation = (
-            SelfObservation(self._destination, lambda: self.depth, meter_provider) if is_enabled() else None
+            SelfObservation(self._destination, lambda: self.depth, meter_provider, type(self)) if is_enabled() else None
         )
         self._storages: dict[Header, ResourceStorage] = {}
         self._start()
@@ -188,6 +191,16 @@ class OutboxProcessor:
 
     def _all_storages(self) -> list[ResourceStorage]:
         return list(self._storages.values())  # a copy: another thread may add one during the iteration
+
+    @property
+    def signal(self) -> OutboxSignal:
+        """The signal of the records."""
+        return self._signal
+
+    @property
+    def directory(self) -> Path:
+        """The directory of the outbox."""
+        return self._outbox.directory
 
     @property
     def counts(self) -> OutboxCounters:

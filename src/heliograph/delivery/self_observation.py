@@ -1,8 +1,8 @@
-"""The metrics that OpenTelemetry's SDK has of its own log processors and exporters, for an outbox.
+"""The metrics that OpenTelemetry's SDK has of its own processors and exporters of log records and spans, for an outbox.
 
 They exist only if ``OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED`` is ``true``, as in the SDK, and are named by the semantic
-conventions (``otel.sdk.processor.log.*`` and ``otel.sdk.exporter.*``). So a dashboard that is made for the SDK also
-works for a program whose log records go through an outbox. `heliograph.delivery.metrics` has more details.
+conventions (``otel.sdk.processor.log.*``, ``otel.sdk.processor.span.*`` and ``otel.sdk.exporter.*``). So a dashboard that is made for the SDK also
+works for a program whose log records and spans go through an outbox. `heliograph.delivery.metrics` has more details.
 
 Instruments of the same kinds as the SDK's are created on the meter that the SDK uses, because a program may have both.
 
@@ -13,11 +13,20 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
+from opentelemetry.metrics import (
+    CallbackOptions,
+    Counter,
+    Meter,
+    MeterProvider,
+    Observation,
+    UpDownCounter,
+    get_meter_provider,
+)
 from opentelemetry.semconv._incubating.attributes.otel_attributes import (
     OTEL_COMPONENT_NAME,
     OTEL_COMPONENT_TYPE,
@@ -25,14 +34,19 @@ from opentelemetry.semconv._incubating.attributes.otel_attributes import (
 )
 from opentelemetry.semconv._incubating.metrics.otel_metrics import (
     OTEL_SDK_PROCESSOR_LOG_QUEUE_SIZE,
+    OTEL_SDK_PROCESSOR_SPAN_QUEUE_SIZE,
     create_otel_sdk_exporter_log_exported,
     create_otel_sdk_exporter_log_inflight,
     create_otel_sdk_exporter_operation_duration,
+    create_otel_sdk_exporter_span_exported,
+    create_otel_sdk_exporter_span_inflight,
     create_otel_sdk_processor_log_processed,
+    create_otel_sdk_processor_span_processed,
 )
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 
 from heliograph.delivery.metrics import SHUT_DOWN
+from heliograph.delivery.signals import LOGS, TRACES
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 from heliograph.delivery.transport.endpoint import port_of, scheme_of
 from heliograph.delivery.transport.verdict import Reason, Verdict
@@ -40,15 +54,59 @@ from heliograph.semconv import ERROR_TYPE, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX
 
 VARIABLE: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 METER: Final = "opentelemetry-sdk"
-PROCESSOR_TYPE: Final = "heliograph.delivery.processor.OutboxLogRecordProcessor"
-"""The type of a component without a value in the semantic conventions is the name of its class."""
 
 REJECTED: Final = "rejected"
 """The error type of a partial success, by the conventions."""
 
-_EXPORTER_TYPES: Final = {
-    OtlpProtocol.HTTP: OtelComponentTypeValues.OTLP_HTTP_LOG_EXPORTER.value,
-    OtlpProtocol.GRPC: OtelComponentTypeValues.OTLP_GRPC_LOG_EXPORTER.value,
+
+@dataclass(frozen=True, kw_only=True)
+class _Instruments:
+    """The instruments of a signal.
+
+    Attributes:
+        processed: Creates the counter of records that were processed.
+        exported: Creates the counter of records that were exported.
+        in_flight: Creates the counter of records in requests.
+        queue_size: The name of the counter of records that wait.
+        queue_unit: Its unit.
+        queue_brief: Its description.
+        exporter_types: The type of the exporter for each protocol.
+    """
+
+    processed: Callable[[Meter], Counter]
+    exported: Callable[[Meter], Counter]
+    in_flight: Callable[[Meter], UpDownCounter]
+    queue_size: str
+    queue_unit: str
+    queue_brief: str
+    exporter_types: Mapping[OtlpProtocol, str]
+
+
+_INSTRUMENTS: Final[Mapping[str, _Instruments]] = {
+    LOGS.name: _Instruments(
+        processed=create_otel_sdk_processor_log_processed,
+        exported=create_otel_sdk_exporter_log_exported,
+        in_flight=create_otel_sdk_exporter_log_inflight,
+        queue_size=OTEL_SDK_PROCESSOR_LOG_QUEUE_SIZE,
+        queue_unit="{log_record}",
+        queue_brief="The number of log records in the queue of a given instance of an SDK log processor.",
+        exporter_types={
+            OtlpProtocol.HTTP: OtelComponentTypeValues.OTLP_HTTP_LOG_EXPORTER.value,
+            OtlpProtocol.GRPC: OtelComponentTypeValues.OTLP_GRPC_LOG_EXPORTER.value,
+        },
+    ),
+    TRACES.name: _Instruments(
+        processed=create_otel_sdk_processor_span_processed,
+        exported=create_otel_sdk_exporter_span_exported,
+        in_flight=create_otel_sdk_exporter_span_inflight,
+        queue_size=OTEL_SDK_PROCESSOR_SPAN_QUEUE_SIZE,
+        queue_unit="{span}",
+        queue_brief="The number of spans in the queue of a given instance of an SDK span processor.",
+        exporter_types={
+            OtlpProtocol.HTTP: OtelComponentTypeValues.OTLP_HTTP_SPAN_EXPORTER.value,
+            OtlpProtocol.GRPC: OtelComponentTypeValues.OTLP_GRPC_SPAN_EXPORTER.value,
+        },
+    ),
 }
 _numbers: Final = itertools.count()
 
@@ -65,25 +123,31 @@ class SelfObservation:
         destination: The server, whose address becomes an attribute.
         depth: Returns the number of records that wait.
         meter_provider: The provider of the metrics; `None` is the global one.
+        processor: The class of the processor. The conventions have no name for the type of such a component, and so want that of its class.
     """
 
     def __init__(
-        self, destination: Destination, depth: Callable[[], int], meter_provider: MeterProvider | None = None
+        self,
+        destination: Destination,
+        depth: Callable[[], int],
+        meter_provider: MeterProvider | None,
+        processor: type[object],
     ) -> None:
         meter = (meter_provider or get_meter_provider()).get_meter(METER)
-        number = next(_numbers)
-        self._processor: dict[str, str | int] = _component(PROCESSOR_TYPE, number)
-        self._exporter = _component(_EXPORTER_TYPES[destination.protocol], number) | _server(destination)
+        number, instruments = next(_numbers), _INSTRUMENTS[destination.signal]
+        self._processor: dict[str, str | int] = _component(f"{processor.__module__}.{processor.__qualname__}", number)
+        exporter_type = instruments.exporter_types[destination.protocol]
+        self._exporter = _component(exporter_type, number) | _server(destination)
         self._depth = depth
-        self._processed = create_otel_sdk_processor_log_processed(meter)
-        self._exported = create_otel_sdk_exporter_log_exported(meter)
-        self._in_flight = create_otel_sdk_exporter_log_inflight(meter)
+        self._processed = instruments.processed(meter)
+        self._exported = instruments.exported(meter)
+        self._in_flight = instruments.in_flight(meter)
         self._duration = create_otel_sdk_exporter_operation_duration(meter)
         meter.create_observable_up_down_counter(
-            OTEL_SDK_PROCESSOR_LOG_QUEUE_SIZE,
+            instruments.queue_size,
             [self._observe_depth],
-            unit="{log_record}",
-            description="The number of log records in the queue of a given instance of an SDK log processor.",
+            unit=instruments.queue_unit,
+            description=instruments.queue_brief,
         )
 
     def counted(self, metric: MetricName, count: int, reason: str) -> None:

@@ -45,7 +45,7 @@ class OwnedProvider:
         return is_delivered
 
     def _report(self, pipeline: Pipeline, *, is_delivered: bool) -> None:
-        for export in pipeline.exports:
+        for export in pipeline.all_exports:
             missing = export.counts.missing
             if missing:
                 lost = counted(missing, self.provider.kind.removesuffix("s"))

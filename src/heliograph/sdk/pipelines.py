@@ -25,7 +25,7 @@ from heliograph.sdk.export_counts import (
 from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySignal
 
 if TYPE_CHECKING:
-    from heliograph.delivery.processor import OutboxLogRecordProcessor
+    from heliograph.delivery.processor import OutboxProcessor
 
 GRACE_MILLIS: Final = 100.0
 """The shortest time that a shutdown gets, in milliseconds, so that connections are closed even if the caller's deadline has passed."""
@@ -55,7 +55,8 @@ class Pipeline:
         exports: Their exporters.
         kept: Readers that only answer, such as Prometheus'. They stay with the provider, because they may hold a port for good.
         stops: Further functions that make a part end at once.
-        has_outbox: True if log records go to an outbox.
+        has_outbox: True if the log records or spans go to an outbox.
+        former: The pipeline before this one, which gets nothing more, and may still hold something.
     """
 
     parts: tuple[Any, ...]
@@ -63,10 +64,21 @@ class Pipeline:
     kept: tuple[Any, ...] = ()
     stops: tuple[Callable[[], object], ...] = ()
     has_outbox: bool = False
+    former: Pipeline | None = None
+
+    @property
+    def all_parts(self) -> tuple[Any, ...]:
+        """The parts, with those of the former pipeline."""
+        return self.parts if self.former is None else (*self.parts, *self.former.all_parts)
+
+    @property
+    def all_exports(self) -> tuple[Export, ...]:
+        """The exporters, with those of the former pipeline."""
+        return self.exports if self.former is None else (*self.exports, *self.former.all_exports)
 
     def stop(self) -> None:
         """Make all parts end at once, without delivering what they hold."""
-        for stop in (*(export.stop for export in self.exports), *self.stops):
+        for stop in (*(export.stop for export in self.all_exports), *self.stops):
             run_within(GRACE_MILLIS, stop)
 
     def discard(self) -> None:
@@ -92,7 +104,7 @@ def build_pipeline(
     signal: TelemetrySignal,
     selection: Selection,
     *,
-    outbox: OutboxLogRecordProcessor | None = None,
+    outbox: OutboxProcessor | None = None,
     kept: Iterable[object] = (),
 ) -> Pipeline:
     """Return a pipeline for a signal, whose threads run already.
@@ -100,25 +112,29 @@ def build_pipeline(
     Args:
         signal: The signal.
         selection: The exporters of the signal.
-        outbox: Replaces the OTLP exporter of the logs.
+        outbox: Replaces the OTLP exporter of the log records or spans.
         kept: The readers that the provider has kept from an earlier pipeline.
     """
     match signal:
         case TelemetrySignal.TRACES:
-            exporters = [create_exporter(each, signal) for each in selection.exporters]
-            return _pipeline(exporters, [CountingBatchSpanProcessor(each, each.counts) for each in exporters])
+            return _build_batches(signal, selection, CountingBatchSpanProcessor, outbox)
         case TelemetrySignal.LOGS:
-            return _build_logs(selection, outbox)
+            return _build_batches(signal, selection, CountingBatchLogRecordProcessor, outbox)
         case TelemetrySignal.METRICS:
             return _build_metrics(selection, kept)
         case _:
             assert_never(signal)
 
 
-def _build_logs(selection: Selection, outbox: OutboxLogRecordProcessor | None) -> Pipeline:
+def _build_batches(
+    signal: TelemetrySignal,
+    selection: Selection,
+    processor_class: Callable[..., object],
+    outbox: OutboxProcessor | None,
+) -> Pipeline:
     chosen = [each for each in selection.exporters if outbox is None or each.name not in OTLP_BY_PROTOCOL.values()]
-    exporters = [create_exporter(each, TelemetrySignal.LOGS) for each in chosen]
-    pipeline = _pipeline(exporters, [CountingBatchLogRecordProcessor(each, each.counts) for each in exporters])
+    exporters = [create_exporter(each, signal) for each in chosen]
+    pipeline = _pipeline(exporters, [processor_class(each, each.counts) for each in exporters])
     if outbox is None:
         return pipeline
     return replace(pipeline, parts=(*pipeline.parts, outbox), stops=(partial(outbox.shutdown, 0),), has_outbox=True)

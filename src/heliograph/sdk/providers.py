@@ -27,7 +27,7 @@ from opentelemetry.sdk._logs import (
 )
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics._internal.exceptions import MetricsTimeoutError
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, SynchronousMultiSpanProcessor, TracerProvider
 
 from heliograph.delivery.logger import encode_directly
 from heliograph.runtime.deadline import Deadline
@@ -92,10 +92,10 @@ class _CountingProvider:
         self._late_log = LimitedLog(logger)
         if pipeline is None:
             return True
-        return run_flush([export.counts for export in pipeline.exports], lambda: self._end(pipeline))
+        return run_flush([export.counts for export in pipeline.all_exports], lambda: self._end(pipeline))
 
     def _end(self, pipeline: Pipeline) -> bool:
-        for part in pipeline.parts:
+        for part in pipeline.all_parts:
             part.shutdown()
         return True
 
@@ -113,7 +113,7 @@ class _CountingProvider:
     def export_counts(self) -> Sequence[ExportCounts]:
         """The counts of the exporters, and of what was emitted without one."""
         pipeline = self.pipeline
-        return [self._late, *(export.counts for export in (() if pipeline is None else pipeline.exports))]
+        return [self._late, *(export.counts for export in (() if pipeline is None else pipeline.all_exports))]
 
     def force_flush(self, timeout_millis: float = 30_000) -> bool:
         """Export everything that the provider holds. Return True if all of it was delivered."""
@@ -130,8 +130,7 @@ class CountingTracerProvider(_CountingProvider, TracerProvider):
     kind = "spans"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.add_span_processor(_CurrentSpanProcessors(self))
+        super().__init__(*args, active_span_processor=_SpanProcessors(self), **kwargs)
 
 
 class CountingLoggerProvider(_CountingProvider, LoggerProvider):
@@ -226,7 +225,7 @@ def _flush(parts: tuple[Any, ...] | None, timeout_millis: float) -> bool:
 
 
 class _CurrentPipeline:
-    """A base for processors that hand telemetry to the pipeline that their provider has at that moment."""
+    """Flushes and ends the pipeline that a provider has at that moment."""
 
     def __init__(self, provider: _CountingProvider) -> None:
         self._provider = provider
@@ -237,19 +236,27 @@ class _CurrentPipeline:
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the pipeline."""
-        return _flush(self._provider.parts, timeout_millis)
+        pipeline = self._provider.pipeline
+        return pipeline is None or _flush(pipeline.all_parts, timeout_millis)
 
 
-class _CurrentSpanProcessors(_CurrentPipeline, SpanProcessor):
-    """Hands spans to the pipeline."""
+class _SpanProcessors(SynchronousMultiSpanProcessor):
+    """The processors that the program has added, and then the pipeline: a processor may change spans before they are exported."""
+
+    def __init__(self, provider: CountingTracerProvider) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._provider = provider
+        self._pipeline = _CurrentPipeline(provider)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Hand over a span that begins."""
+        super().on_start(span, parent_context)
         for part in self._provider.parts or ():
             part.on_start(span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Hand over a span that has ended."""
+        super().on_end(span)
         parts = self._provider.parts
         if parts is None:
             if span.context is not None and span.context.trace_flags.sampled:
@@ -257,6 +264,17 @@ class _CurrentSpanProcessors(_CurrentPipeline, SpanProcessor):
             return
         for part in parts:
             part.on_end(span)
+
+    def shutdown(self) -> None:
+        """End all of them: the program shuts the provider down itself."""
+        super().shutdown()
+        self._pipeline.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush all of them."""
+        deadline = Deadline(timeout_millis)
+        is_flushed = super().force_flush(timeout_millis)
+        return self._pipeline.force_flush(int(deadline.remaining())) and is_flushed
 
 
 class _LogRecordProcessors(SynchronousMultiLogRecordProcessor):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,7 +43,8 @@ from heliograph.telemetry.otel_api import get_logger_provider, set_logger_provid
 from heliograph.telemetry.providers import Providers, is_disabled
 
 if TYPE_CHECKING:
-    from heliograph.delivery.processor import OutboxLogRecordProcessor
+    from heliograph.delivery.processor import OutboxProcessor
+    from heliograph.delivery.transport.destination import Destination
 
 logger: Final = SafeLogger(SCOPE)
 
@@ -50,6 +52,7 @@ ID_GENERATOR_VARIABLE: Final = "OTEL_PYTHON_ID_GENERATOR"
 ID_GENERATORS: Final = "opentelemetry_id_generator"
 """The group of the entry points of id generators."""
 
+_OTLP_EXPORTERS: Final = frozenset(OTLP_BY_PROTOCOL.values())
 _NO_OUTBOX: Final = (
     "The LoggerProvider of this process is set elsewhere, so the setting `outbox` has no effect. To use it, add an "
     "OutboxLogRecordProcessor to that provider."
@@ -70,7 +73,7 @@ def set_up_providers(
         environ: The environment, which selects exporters and protocol. (The SDK's classes read that of the process.)
         signals: The signals.
         service_name: The service's name, if the environment contains none.
-        settings: The host's settings. With an outbox, it replaces the OTLP exporter of the logs.
+        settings: The host's settings. With an outbox, it replaces the OTLP exporters of log records and spans.
 
     Returns:
         The providers that were created here, now or before. The caller has to shut them down. None if a file of
@@ -92,10 +95,12 @@ def set_up_providers(
     selections = _select_missing(environ, signals)
     if problems := _problems(environ, selections):
         raise SettingsError(problems)
-    outbox = None
-    if settings is not None and TelemetrySignal.LOGS in signals and not _has_outbox(ours.get(TelemetrySignal.LOGS)):
-        outbox = _outbox_processor(environ, selections.get(TelemetrySignal.LOGS), settings)
-    for signal, (provider, pipeline) in _build(selections, ours, create_resource(service_name), outbox).items():
+    outboxes: dict[TelemetrySignal, OutboxProcessor] = {}
+    if settings is not None and settings.outbox is not None:
+        if TelemetrySignal.LOGS in signals and not (TelemetrySignal.LOGS in selections or _has_outbox(ours)):
+            logger.warning(_NO_OUTBOX)
+        outboxes = _outbox_processors(environ, selections, settings)
+    for signal, (provider, pipeline) in _build(selections, ours, create_resource(service_name), outboxes).items():
         provider.open(pipeline)
         if signal not in ours:
             _SETTERS[signal](provider)
@@ -103,6 +108,26 @@ def set_up_providers(
     for provider in ours.values():
         provider.add_user()
     return [OwnedProvider(signal, ours[signal]) for signal in signals if signal in ours]
+
+
+def move_spans_to_outbox(environ: Mapping[str, str], settings: Settings) -> None:
+    """Let the spans of a provider that was created here go to the outbox from now on, if the settings name one and OTLP exports them.
+
+    Datasette's first spans end before its settings are known. They stay with the exporter that they were given to.
+
+    Raises:
+        SettingsError: The environment cannot be used; it lists every problem.
+        OutboxError: The outbox cannot be used.
+    """
+    provider = find_provider(TelemetrySignal.TRACES)
+    if settings.outbox is None or not isinstance(provider, CountingTracerProvider):
+        return
+    former = provider.pipeline
+    if former is None or former.has_outbox:
+        return
+    selection = select(TelemetrySignal.TRACES, environ)
+    for signal, outbox in _outbox_processors(environ, {TelemetrySignal.TRACES: selection}, settings).items():
+        provider.open(replace(build_pipeline(signal, selection, outbox=outbox), former=former))
 
 
 def problems_of_environment(environ: Mapping[str, str], *signals: TelemetrySignal) -> list[str]:
@@ -147,7 +172,8 @@ def _is_set(signal: TelemetrySignal) -> bool:
             assert_never(signal)
 
 
-def _has_outbox(provider: Ours | None) -> bool:
+def _has_outbox(ours: Mapping[TelemetrySignal, Ours]) -> bool:
+    provider = ours.get(TelemetrySignal.LOGS)
     return provider is not None and provider.pipeline is not None and provider.pipeline.has_outbox
 
 
@@ -164,40 +190,67 @@ def _problems(environ: Mapping[str, str], selections: Mapping[TelemetrySignal, S
     return list(dict.fromkeys([*_problems_of_id_generator(environ), *problems]))
 
 
-def _outbox_processor(
-    environ: Mapping[str, str], logs: Selection | None, settings: Settings
-) -> OutboxLogRecordProcessor | None:
-    """Return the outbox's processor, which replaces the OTLP exporter of the logs.
+def _outbox_processors(
+    environ: Mapping[str, str], selections: Mapping[TelemetrySignal, Selection], settings: Settings
+) -> dict[TelemetrySignal, OutboxProcessor]:
+    """Return the outbox's processor for each signal that OTLP exports, and that an outbox can hold.
 
-    Returns:
-        `None` if the settings name no outbox, if a LoggerProvider is set already, or if the logs are not exported by OTLP.
+    Raises:
+        SettingsError: The environment cannot be used; it lists every problem.
+        OutboxError: The outbox cannot be used.
     """
-    if settings.outbox is None:
-        return None
-    if logs is None:
-        logger.warning(_NO_OUTBOX)
-        return None
-    if not any(exporter.name in OTLP_BY_PROTOCOL.values() for exporter in logs.exporters):
-        return None
+    chosen = [
+        signal
+        for signal, selection in selections.items()
+        if signal is not TelemetrySignal.METRICS and any(each.name in _OTLP_EXPORTERS for each in selection.exporters)
+    ]
+    if not chosen:
+        return {}
     from heliograph.delivery.processor import OutboxLogRecordProcessor  # here, because most programs have no outbox
+    from heliograph.delivery.span_processor import OutboxSpanProcessor
 
-    destination = destination_from_env(environ, allow_plaintext=settings.outbox_allow_plaintext)
-    return OutboxLogRecordProcessor(
-        settings.outbox,
-        destination=destination,
-        max_bytes=settings.outbox_max_bytes,
-        when_full=settings.outbox_full,
-        durable=settings.outbox_sync is OutboxSync.FULL,
-        write=settings.outbox_write,
-        strict=settings.validation is Validation.STRICT,
-    )
+    classes: Mapping[TelemetrySignal, type[OutboxProcessor]] = {
+        TelemetrySignal.LOGS: OutboxLogRecordProcessor,
+        TelemetrySignal.TRACES: OutboxSpanProcessor,
+    }
+    destinations = _destinations(environ, chosen, settings)
+    return {
+        signal: classes[signal](
+            settings.outbox or "",
+            destination=destination,
+            max_bytes=settings.outbox_max_bytes,
+            when_full=settings.outbox_full,
+            durable=settings.outbox_sync is OutboxSync.FULL,
+            write=settings.outbox_write,
+            strict=settings.validation is Validation.STRICT,
+        )
+        for signal, destination in destinations.items()
+    }
+
+
+def _destinations(
+    environ: Mapping[str, str], signals: Iterable[TelemetrySignal], settings: Settings
+) -> dict[TelemetrySignal, Destination]:
+    """Return the destination of each signal. All are read before anything is created, to find every problem."""
+    found: dict[TelemetrySignal, Destination] = {}
+    problems: list[str] = []
+    for signal in signals:
+        try:
+            found[signal] = destination_from_env(
+                environ, allow_plaintext=settings.outbox_allow_plaintext, signal=signal.value
+            )
+        except SettingsError as error:
+            problems += error.problems
+    if problems:
+        raise SettingsError(list(dict.fromkeys(problems)))
+    return found
 
 
 def _build(
     selections: Mapping[TelemetrySignal, Selection],
     ours: Mapping[TelemetrySignal, Ours],
     resource: Resource,
-    outbox: OutboxLogRecordProcessor | None,
+    outboxes: Mapping[TelemetrySignal, OutboxProcessor],
 ) -> dict[TelemetrySignal, tuple[Ours, Pipeline]]:
     """Return a pipeline for each signal, with the provider that it is for: the one that is set, or a new one."""
     built: dict[TelemetrySignal, tuple[Ours, Pipeline]] = {}
@@ -206,13 +259,13 @@ def _build(
         try:
             provider = ours.get(signal) or _new_provider(signal, resource)
             kept = getattr(provider, "kept", ())
-            built[signal] = (provider, build_pipeline(signal, selection, outbox=outbox, kept=kept))
+            built[signal] = (provider, build_pipeline(signal, selection, outbox=outboxes.get(signal), kept=kept))
         except Exception as error:  # the SDK's classes read variables too, and a wrong one may raise anything
             problems.append(f"{signal.value} cannot be exported: {error}")
     if problems:
         for _, pipeline in built.values():
             pipeline.discard()
-        if outbox is not None:
+        for outbox in outboxes.values():
             outbox.shutdown(0)  # the pipeline that would own it may be the one that failed
         raise SettingsError(problems)
     return built

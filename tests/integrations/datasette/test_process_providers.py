@@ -139,6 +139,20 @@ def test_startup_sets_every_provider_if_the_environment_or_an_outbox_asks_for_ex
     assert set_ups.signals == signals
 
 
+def test_spans_move_to_the_outbox_that_the_settings_name(set_ups: SetUps, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The TracerProvider is set at import, when the settings are not known yet."""
+    moved: list[object] = []
+    monkeypatch.setattr("heliograph.sdk.setup.move_spans_to_outbox", lambda _, settings: moved.append(settings.outbox))
+    monkeypatch.setattr(OwnedProvider, "signal", TelemetrySignal.TRACES)
+    providers = ProcessProviders({**ENDPOINT, **ALONE})
+
+    providers.set_up_at_import()
+    providers.set_up_at_startup(Settings(outbox=Path("outbox")))
+
+    assert moved == [Path("outbox")]
+    assert set_ups.signals == [(TelemetrySignal.TRACES,), (TelemetrySignal.METRICS, TelemetrySignal.LOGS)]
+
+
 def test_all_owned_providers_are_shut_down_at_exit_once(
     set_ups: SetUps,
     at_exit: list[tuple[Callable[[float], object], float]],

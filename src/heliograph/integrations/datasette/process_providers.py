@@ -105,11 +105,16 @@ class ProcessProviders:
     def _set_up(self, *signals: TelemetrySignal, settings: Settings | None = None) -> None:
         has_outbox = settings is not None and settings.outbox is not None
         if has_outbox or variable_that_asks_for_export(self._environ):
-            from heliograph.sdk.setup import set_up_providers  # here, because without export no SDK is needed
+            from heliograph.sdk.setup import (  # here, because without export no SDK is needed
+                move_spans_to_outbox,
+                set_up_providers,
+            )
 
             owned = {each.signal for each in self._owned}
             missing = [signal for signal in signals if signal not in owned]
             self._owned += set_up_providers(self._environ, *missing, service_name=SERVICE_NAME, settings=settings)
+            if settings is not None and TelemetrySignal.TRACES in owned:
+                move_spans_to_outbox(self._environ, settings)
 
     def _warn_of_traces_that_stay_here(self) -> None:
         """Log where spans go if they do not go to the endpoint: a process has one TracerProvider, and a sibling set it."""
