@@ -52,6 +52,7 @@ ATTRIBUTES = {
     "heliograph.token.target.id",
     "heliograph.token.result",
     "heliograph.outbox.reason",
+    "heliograph.outbox.signal",
     "otel.event.name",
     "error.type",
     "client.address",

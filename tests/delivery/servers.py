@@ -18,11 +18,6 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from heliograph.semconv import LOG_RECORD_UID
 from servers import serving_in_thread
 
-_REQUEST_CLASSES: Final[dict[str, Any]] = {
-    "/v1/logs": ExportLogsServiceRequest,
-    "/v1/traces": ExportTraceServiceRequest,
-}
-
 Answer = tuple[int, dict[str, str], bytes]
 """A response: status, headers, body."""
 OK: Answer = (200, {"Content-Type": "application/x-protobuf"}, b"")
@@ -88,7 +83,8 @@ def serving(
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
-            message = _REQUEST_CLASSES[self.path].FromString(body)
+            is_traces = "/v1/traces" in self.path
+            message = (ExportTraceServiceRequest if is_traces else ExportLogsServiceRequest).FromString(body)
             with lock:
                 records = uids(message)
                 arrived.requests.append(records)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -17,9 +19,10 @@ from delivery.servers import OK, serving, spans_of
 from delivery.spans import make_orphan_of_spans, span_id, tracing_to
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.processor import OutboxProcessor
 from heliograph.delivery.signals import LOGS, TRACES, signal_of_folder
 from heliograph.errors import OutboxFull
-from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_DELIVERED, OUTBOX_REJECTED
+from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED, OUTBOX_RETRIED
 
 FOLDERS_OF_THE_FIRST_RELEASE = (r"\d+-[0-9a-f]{8}", r"\.\d+-[0-9a-f]{8}")
 """The names of the folders that the first release adopts, or deletes as half-created. They must not change."""
@@ -206,6 +209,85 @@ def test_spans_are_delivered_after_a_server_failed(tmp_path: Path, caplog: pytes
         assert server.accepted == [made]
         wait_for(lambda: "The outbox delivers spans again." in caplog.text)
     assert "Spans wait in the outbox (unavailable)" in caplog.text
+
+
+def fill(make: Callable[[], object], processor: OutboxProcessor) -> None:
+    """Make records or spans until the outbox rejects one."""
+    while not processor.counts.total(OUTBOX_REJECTED):
+        make()
+
+
+def test_spans_give_way_to_log_records(tmp_path: Path) -> None:
+    """Spans have half of the outbox at most. When it is full, the oldest spans make room before a log record is rejected."""
+    with (
+        serving(lambda *_: (503, {"Retry-After": "3600"}, b"")) as down,
+        logging_to(tmp_path, down.endpoint, max_bytes=2**22) as emit,
+        tracing_to(tmp_path, down.traces_endpoint, max_bytes=2**22) as trace,
+    ):
+        fill(lambda: trace("x" * 10_000), trace.processor)
+        assert 2**20 < trace.processor.size <= 2**21
+        rejected = trace.processor.counts.by_reason(OUTBOX_REJECTED)
+        accepted = trace.processor.counts.total(OUTBOX_ACCEPTED)
+        assert set(rejected) == {"outbox_full"}
+        fill(lambda: emit("x" * 10_000), emit.processor)
+        dropped = trace.processor.counts.by_reason(OUTBOX_REJECTED)["dropped_oldest"]
+        assert 0 < dropped < accepted
+        assert sum(path.stat().st_size for path in tmp_path.glob("*-????????/*")) > 2**21
+        assert set(emit.processor.counts.by_reason(OUTBOX_REJECTED)) == {"outbox_full"}
+
+
+def test_spans_of_another_directory_do_not_give_way(tmp_path: Path) -> None:
+    with (
+        serving(lambda *_: (503, {"Retry-After": "3600"}, b"")) as down,
+        logging_to(tmp_path / "a", down.endpoint, max_bytes=2**19) as emit,
+        tracing_to(tmp_path / "b", down.traces_endpoint) as trace,
+    ):
+        for _ in range(100):
+            trace("x" * 10_000)
+        fill(lambda: emit("x" * 10_000), emit.processor)
+        assert trace.processor.counts.total(OUTBOX_REJECTED) == 0
+
+
+def large_span(number: int) -> Any:
+    """Return a span with events of 10 kB."""
+    return ended(lambda span: [span.add_event("e", {"n": n, "text": "x" * 10_000}) for n in range(number)])
+
+
+@pytest.mark.parametrize("limit", [2**22, 2**18])
+def test_span_that_is_too_large_gives_events_up(tmp_path: Path, limit: int, caplog: pytest.LogCaptureFixture) -> None:
+    """The span says how many it lacks. What fits into no server is a dead letter."""
+    span = large_span(100)
+
+    def answer(_: int, __: list[str]) -> tuple[int, dict[str, str], bytes]:
+        return OK if len(server.raw[-1]) <= limit // 8 else (413, {}, b"")
+
+    with serving(answer) as server, tracing_to(tmp_path, server.traces_endpoint) as trace:
+        trace.processor.on_end(span)
+        assert trace.processor.force_flush(60_000)
+    [message] = spans_of(ExportTraceServiceRequest.FromString(server.raw[-1]))
+    assert 0 < len(message.events) == 100 - message.dropped_events_count
+    assert f"was sent without {message.dropped_events_count} events" in caplog.text
+
+
+@pytest.mark.parametrize("failure", [(503, {}, b""), (413, {}, b"")])
+def test_span_whose_smaller_form_is_not_accepted(tmp_path: Path, failure: tuple[int, dict[str, str], bytes]) -> None:
+    """It waits, or becomes a dead letter, as it was."""
+    whole = 1_000_000
+
+    def answer(_: int, __: list[str]) -> tuple[int, dict[str, str], bytes]:
+        return failure if len(server.raw[-1]) < whole else (413, {}, b"")
+
+    with serving(answer) as server, tracing_to(tmp_path, server.traces_endpoint) as trace:
+        trace.processor.on_end(large_span(100))
+        wait_for(lambda: server.raw and len(server.raw[-1]) < whole)
+        wait_for(lambda: trace.processor.counts.total(OUTBOX_DEAD if failure[0] == 413 else OUTBOX_RETRIED))
+
+
+def test_log_record_does_not_get_smaller(tmp_path: Path) -> None:
+    with serving(lambda *_: (413, {}, b"")) as server, logging_to(tmp_path, server.endpoint) as emit:
+        emit("record")
+        assert not emit.processor.force_flush(60_000)
+    assert server.requests == [["record"]]
 
 
 def test_drain_sends_both_signals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

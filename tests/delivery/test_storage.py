@@ -39,7 +39,8 @@ def storage_in(
         outbox=OutboxDirectory(directory, max_bytes=max_bytes),
         segment_bytes=SEGMENT_BYTES,
         durable=durable,
-        on_dropped=None if dropped is None else dropped.append,
+        on_dropped=[].append if dropped is None else dropped.append,
+        may_drop=dropped is not None,
     )
 
 

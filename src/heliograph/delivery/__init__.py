@@ -129,7 +129,8 @@ under way runs the next one for all who wait by then. It runs without the GIL an
 record that it should have covered is reported as not synced; it stays in the journal, and is sent. `Host.track_event`, and the hook in
 Datasette, do not wait in the event loop: a thread of the journal does, and the caller awaits it (`heliograph.runtime.deferred_waits`).
 
-**Roll.** If the segment has no room, the size of the outbox is checked (`OutboxFull`, or the oldest segment is dropped), and a
+**Roll.** If the segment has no room, the size of the outbox is checked against the share of the signal (the whole for log records, half of
+it for spans). If it is full, spans of this process give way to log records; else `OutboxFull`, or the oldest segment is dropped. Then a
 new segment is reserved. The first has 256 KiB, and each next is twice as large, up to 16 MiB: many processes write little. With
 ``full``, the old segment stays open until the next sync, which covers it, the new segment, and the names of folder and file, before the
 record counts as written. No thread that appends waits for a sync of another record.
@@ -184,7 +185,8 @@ Known limits
 - POSIX only, and only on file systems with ``flock``.
 - ``HELIOGRAPH_OUTBOX_MAX_BYTES`` is checked for each new segment. Processes that check at the same time can exceed it by a
   segment each. Dead letters count, but are stored whatever the size.
-- ``drop_oldest`` drops segments of the process itself, never those of others.
+- ``drop_oldest`` drops segments of the process itself, never those of others. The same holds for spans that give way to log records: they
+  are dropped only if one process writes both.
 - Records that are damaged at the end of a journal whose process has ended are counted by the lengths of their frames, as far as these can be followed, and
   as at least one: the true number cannot be known.
 - If a server refuses a single record as invalid and asks to wait, another record is tried at once.

@@ -12,7 +12,7 @@ thread. So all locks here are `RLock`s. `append` takes none of them, except for 
 - `_targets` is a cache. Single dict operations are atomic in CPython, and the worst of a race is to compute an entry twice.
 - `_pending_bytes` may miss a few additions of threads that race. It only decides when the worker is woken, which polls anyway.
 - `_reported_losses` may be set by two flushes at once: a loss is reported twice then, or once more than it should be.
-- `_error_logged_at` may be read by two threads at once. The message is logged twice then.
+- `_error_logged_at` and `_made_no_way_at` may be read by two threads at once. The message is logged, or space is sought, twice then.
 
 In a forked child only the forking thread exists, and any lock may have been held by another one. `_restart_in_child` makes
 everything anew, after closing the files that belong to the parent.
@@ -26,6 +26,7 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
+from weakref import WeakSet
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
@@ -79,7 +80,12 @@ _LOG_INTERVAL_SECONDS: Final = 10.0
 _MAX_TARGETS: Final = 1024
 """The size at which the cache of targets is emptied: a program may create loggers or resources all the time."""
 
+_NO_WAY_SECONDS: Final = 1.0
+"""The shortest time between two attempts to drop records of another signal, after one that found none."""
+
 logger: Final = SafeLogger(SCOPE)
+_processors: Final[WeakSet[OutboxProcessor]] = WeakSet()
+"""All processors of the process: those that share a directory share its limit."""
 
 
 class _Target(NamedTuple):
@@ -108,7 +114,7 @@ class OutboxProcessor:
         directory: The outbox. It is created, for its owner alone, if it does not exist. Many processes may share it.
         destination: The server. `None` reads the standard ``OTEL_EXPORTER_OTLP_*`` variables of the signal.
         transport: The client that sends requests. `None` opens one for the destination's protocol.
-        max_bytes: The size that the outbox may reach, by default 1 GiB.
+        max_bytes: The size that the outbox may reach, by default 1 GiB. Spans are accepted while it has less than half of it.
         when_full: The policy for a full outbox: reject new records, or drop those that have waited longest.
         durable: True if each record must be on the disk itself before `append` returns, so that it survives a power cut.
             It costs a flush to the disk for each record, or for all threads that emit at the same time.
@@ -140,6 +146,7 @@ class OutboxProcessor:
             destination or destination_from_env(signal=self._signal.name), signal=self._signal.name
         )
         self._given_transport = transport
+        max_bytes = int(max_bytes * self._signal.share)
         self._outbox = OutboxDirectory(Path(directory).expanduser(), max_bytes=max_bytes)
         self._segment_bytes = max(_MIN_SEGMENT_BYTES, min(SEGMENT_BYTES, max_bytes // _SEGMENTS))
         self._when_full = when_full
@@ -154,6 +161,7 @@ class OutboxProcessor:
         )
         self._storages: dict[Header, ResourceStorage] = {}
         self._start()
+        _processors.add(self)
         # After `outbox_metrics_of`: callbacks run in the order of registration, and the metrics of a child must be empty
         # before this processor adds itself to them.
         after_fork_in_child(self._restart_in_child)
@@ -166,7 +174,7 @@ class OutboxProcessor:
         self._pending_bytes = 0
         self._is_shut_down = False
         self._reported_losses = 0
-        self._error_logged_at = float("-inf")
+        self._error_logged_at = self._made_no_way_at = float("-inf")
         self._sender = Sender(
             self._given_transport or open_transport(self._destination),
             timeout_seconds=self._destination.timeout_seconds,
@@ -272,6 +280,18 @@ class OutboxProcessor:
             self._error_logged_at = time.monotonic()
             logger.error("%ss are not accepted: %s", self._signal.word.capitalize(), message)
 
+    def _make_way(self) -> bool:
+        """Drop the oldest records of signals that give way to this one. Return False if nothing was dropped."""
+        # Not for each record: the folders of the others are listed for it.
+        if time.monotonic() - self._made_no_way_at < _NO_WAY_SECONDS:
+            return False
+        others = [each for each in list(_processors) if each.directory == self.directory]
+        weaker = [each for each in others if each.signal.share < self.signal.share]
+        has_dropped = any(storage.give_way() for each in weaker for storage in each._all_storages())  # noqa: SLF001 — the same class
+        if not has_dropped:
+            self._made_no_way_at = time.monotonic()
+        return has_dropped
+
     def _count_dropped(self, count: int) -> None:
         self._counters.add(OUTBOX_REJECTED, count, DROPPED_OLDEST)
         logger.warning("The outbox is full. Dropped: %s, the oldest.", counted(count, self._signal.word))
@@ -307,7 +327,9 @@ class OutboxProcessor:
                     segment_bytes=self._segment_bytes,
                     durable=self._durable,
                     mapped=self._mapped,
-                    on_dropped=self._count_dropped if self._when_full is OutboxFullPolicy.DROP_OLDEST else None,
+                    on_dropped=self._count_dropped,
+                    may_drop=self._when_full is OutboxFullPolicy.DROP_OLDEST,
+                    make_way=self._make_way,
                 )
                 # Not by assignment: the handler of a signal may have added one since the look-up, with a record in it.
                 storage = self._storages.setdefault(header, storage)

@@ -11,6 +11,7 @@
    - split: halve the size of batches, and send the two halves of this one, one after the other (step 3 for each).
    - bad data: the server says that the data is invalid. One bad record may spoil a whole request, so the halves are sent
      separately until it is alone. If the server asks to wait with either of the two, a smaller batch is sent after that time.
+   - A span that is too large alone is sent without its largest events.
    - A record that is refused alone is a suspect. It becomes a dead letter if the destination accepts a different record; else
      all records wait (`heliograph.delivery.refusals` has the rules).
    - retry, hold: schedule the next attempt (backoff, and at least the server's `Retry-After`), rewind the source to the
@@ -48,7 +49,7 @@ import enum
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -57,10 +58,11 @@ from typing_extensions import assert_never
 from heliograph.delivery.backoff import Backoff
 from heliograph.delivery.batch_pass import BatchPass
 from heliograph.delivery.dead_letters import DeadLetters
+from heliograph.delivery.encoding.smaller_spans import shrink_span
 from heliograph.delivery.journal.batch import Batch, Entry, to_request
 from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.refusals import MAX_SUSPECTS, Refusals
-from heliograph.delivery.signals import LOGS, OutboxSignal
+from heliograph.delivery.signals import LOGS, TRACES, OutboxSignal
 from heliograph.delivery.source import Source
 from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
@@ -85,6 +87,12 @@ LOG_INTERVAL_SECONDS: Final = 60.0
 
 _SMALLEST_GROWTH_BYTES: Final = 64
 _GROWTH: Final = 16
+_SHRINKS: Final[Mapping[OutboxSignal, Callable[[bytes, int], tuple[bytes, int] | None]]] = {TRACES: shrink_span}
+"""Functions that make a record smaller, and return the number of its events that it lacks then."""
+_MAX_SHRINKS: Final = 8
+"""The number of smaller forms of a span that are tried, each half as large as the one before."""
+_ROOM_BYTES: Final = 1024
+"""The room for the lengths and schema URLs in a request of one record."""
 
 logger: Final = SafeLogger(SCOPE)
 
@@ -263,11 +271,40 @@ class Sender:
 
     def _suspect(self, this: BatchPass, entry: Entry, verdict: Verdict) -> bool:
         """Make a record that was refused alone a suspect, or a dead letter if that proves it to be bad."""
+        if verdict.action is Action.SPLIT and (can_go_on := self._send_smaller(this, entry)) is not None:
+            return can_go_on
         is_proven = self._refusals.is_proven(this.memory, entry, is_lone=False)
         if is_proven or self._refusals.is_too_large(verdict):
             return self._put_to_dead_letters(this, entry, verdict)
         this.suspects.append((entry, verdict))
         return True
+
+    def _send_smaller(self, this: BatchPass, entry: Entry) -> bool | None:
+        """Send a record that is too large without a part of it. Return `None` if that is impossible, or is refused, too."""
+        shrink = _SHRINKS.get(self.signal)
+        if shrink is None:
+            return None
+        usual = self._transport.usual_limit_bytes - len(this.header.resource) - len(entry.scope.scope) - _ROOM_BYTES
+        max_bytes = usual if len(entry.encoded) > usual else len(entry.encoded) // 2
+        for _ in range(_MAX_SHRINKS):
+            smaller = shrink(entry.encoded, max_bytes)
+            if smaller is None:
+                return None
+            encoded, given_up = smaller
+            verdict = self._send(this, [entry._replace(encoded=encoded)])
+            match verdict.action:
+                case Action.DELIVERED | Action.PARTIAL:
+                    message = "A span of %s was too large, and was sent without %s."
+                    logger.warning(message, counted(len(entry.encoded), "byte"), counted(given_up, "event"))
+                    return self._note_success(this, [entry], verdict)
+                case Action.RETRY | Action.HOLD:
+                    self._schedule_retry(verdict)
+                    return False
+                case Action.SPLIT | Action.BAD_DATA:
+                    max_bytes //= 2
+                case unknown:
+                    assert_never(unknown)
+        return None
 
     def _judge_suspects(self, this: BatchPass, *, is_last: bool) -> bool:
         """Try to prove that suspects are bad, if they are many or the last part was sent. Return False if all records wait."""

@@ -32,6 +32,8 @@ class OutboxSignal:
         scope_class: The class of the messages that hold the entries of a scope.
         entries_field: The field with the entries in them.
         time_fields: The fields of an entry that say when it was made. The first that is set counts.
+        share: The part of the outbox's maximal size, and of the memory that is used instead, that is open to its entries. Signals with a
+            smaller share give way to those with a greater one.
     """
 
     name: str
@@ -42,6 +44,7 @@ class OutboxSignal:
     scope_class: type[Any]
     entries_field: str
     time_fields: tuple[str, ...]
+    share: float
 
     def __repr__(self) -> str:
         return f"<signal {self.name}>"
@@ -56,6 +59,7 @@ LOGS: Final = OutboxSignal(
     scope_class=ScopeLogs,
     entries_field="log_records",
     time_fields=("observed_time_unix_nano", "time_unix_nano"),
+    share=1.0,
 )
 TRACES: Final = OutboxSignal(
     name="traces",
@@ -66,6 +70,7 @@ TRACES: Final = OutboxSignal(
     scope_class=ScopeSpans,
     entries_field="spans",
     time_fields=("end_time_unix_nano", "start_time_unix_nano"),
+    share=0.5,
 )
 SIGNALS: Final = (LOGS, TRACES)
 

@@ -72,7 +72,9 @@ class ResourceStorage:
         outbox: The outbox, in which it creates its folder.
         segment_bytes: The largest size of a segment.
         durable: True if a record is on the disk itself when `append` returns, and not only in the system's page cache.
-        on_dropped: Called with the number of records that were dropped to make room for newer ones. `None`: none ever is.
+        on_dropped: Called with the number of records that were dropped to make room for others.
+        may_drop: True to drop the oldest records to make room for newer ones.
+        make_way: Called if the outbox is full. It returns True if records of a signal that gives way to this one were dropped.
         mapped: True to write through a memory map; False to write by system calls.
         memory: The records that the disk did not accept.
     """
@@ -81,7 +83,9 @@ class ResourceStorage:
     outbox: OutboxDirectory
     segment_bytes: int
     durable: bool
-    on_dropped: Callable[[int], None] | None
+    on_dropped: Callable[[int], None]
+    may_drop: bool = False
+    make_way: Callable[[], bool] = lambda: False
     mapped: bool = True
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _folder_lock: FolderLock | None = None
@@ -193,15 +197,28 @@ class ResourceStorage:
             try:
                 self.outbox.space.check(size)
             except OutboxFull:
+                if self.make_way():
+                    self.outbox.space.note_freed()
+                    continue
                 # `_has_one_segment` saves listing the folder for each record, while other processes fill the outbox.
-                if self.on_dropped is None or self._has_one_segment:
+                if not self.may_drop or self._has_one_segment:
                     raise
-                self._has_one_segment = not self._drop_oldest_segment(folder, self.on_dropped)
+                self._has_one_segment = not self._drop_oldest_segment(folder)
             else:
                 self._has_one_segment = False  # the writer adds another one now
                 return
 
-    def _drop_oldest_segment(self, folder: Path, on_dropped: Callable[[int], None]) -> bool:
+    def give_way(self) -> bool:
+        """Delete the oldest segment, because records of another signal need its space. Return False if there is none to delete.
+
+        Any thread may call this, while another one drops segments, too: those that are gone are not counted again.
+        """
+        lock = self._folder_lock
+        with contextlib.suppress(OSError):  # the folder is gone
+            return lock is not None and self._drop_oldest_segment(lock.folder)
+        return False
+
+    def _drop_oldest_segment(self, folder: Path) -> bool:
         """Delete the oldest segment. Return False if it is the one that is being written.
 
         The worker may be sending records of it right now. They are counted only if no server accepts them.
@@ -216,7 +233,7 @@ class ResourceStorage:
             delete_file(path, folder.parent)
         finally:
             if dropped:  # also if the file could not be deleted: a second attempt would not count them again
-                on_dropped(dropped)
+                self.on_dropped(dropped)
         self.outbox.space.note_freed()
         return True
 

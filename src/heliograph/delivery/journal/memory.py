@@ -13,7 +13,7 @@ from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import JournalClosed
 
 MAX_BYTES: Final = 64 * 1024 * 1024
-"""The number of bytes of records that are kept. More records are not accepted."""
+"""The number of bytes of records that are kept, of which each signal has its share. More records are not accepted."""
 
 
 class MemoryJournal:
@@ -38,6 +38,7 @@ class MemoryJournal:
         self._lock = threading.RLock()
         self._entries: collections.deque[Entry] = collections.deque()
         self._bytes = 0
+        self._max_bytes = MAX_BYTES * header.signal.share
         self._is_closed = False
         self.last_sequence = 0
         self.acknowledged = 0
@@ -60,7 +61,7 @@ class MemoryJournal:
         with self._lock:
             if self._is_closed:
                 raise JournalClosed
-            if self._bytes + len(encoded) > MAX_BYTES:
+            if self._bytes + len(encoded) > self._max_bytes:
                 return False
             self.last_sequence += 1
             self._bytes += len(encoded)
