@@ -142,7 +142,7 @@ def test_late_span_that_is_not_sampled_is_not_missed() -> None:
 
 
 def test_processor_that_is_added_changes_spans_before_the_outbox(receiver: Receiver, tmp_path: Path) -> None:
-    """Also one that is added after `configure`, and changes spans when they have ended: such processors hide personal data."""
+    """It may be added after `configure`, and change spans when they have ended: such processors hide personal data."""
     ran = python(
         """
         from opentelemetry import trace
