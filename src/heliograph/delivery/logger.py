@@ -37,6 +37,7 @@ from heliograph.delivery.encoding.log_records import (
     encode_trace,
     join_fields,
 )
+from heliograph.semconv import EVENT_VERSION, LOG_RECORD_UID
 from heliograph.telemetry.otel_api import SeverityNumber
 from heliograph.values.attributes import Attributes
 
@@ -65,10 +66,14 @@ class RecordFrame(NamedTuple):
     Attributes:
         content: The severity and the body.
         event_name: The name of the event.
+        uids: The bytes before the unique id, by its size.
+        version: The attribute for the version of the class; may be empty.
     """
 
     content: bytes
     event_name: bytes
+    uids: Mapping[int, bytes]
+    version: bytes
 
 
 class OutboxLogger(Logger):
@@ -140,19 +145,33 @@ class OutboxLogger(Logger):
         """The number of attributes that an encoded event may have: 0 if there is more to do with a record than to store it."""
         return 0 if self._provider.only_outbox is None else self._max_attributes
 
-    def frame(self, severity_number: SeverityNumber, body: str, event_name: str) -> RecordFrame:
+    def frame(self, severity_number: SeverityNumber, body: str, event_name: str, version: str | None) -> RecordFrame:
         """Return the fields that all records of an event class have."""
-        return RecordFrame(encode_content(severity_number, None, body), encode_event_name(event_name))
+        attributes: list[bytes] = []
+        self.key_values.put(attributes, {} if version is None else {str(EVENT_VERSION): version})
+        return RecordFrame(
+            encode_content(severity_number, None, body),
+            encode_event_name(event_name),
+            self.key_values.texts(str(LOG_RECORD_UID)),
+            b"".join(attributes),
+        )
 
-    def emit_encoded(
-        self, frame: RecordFrame, key_values: list[bytes], attributes: Attributes, timestamp: int, context: Context
+    def emit_encoded(  # noqa: PLR0917 — called for each event
+        self,
+        frame: RecordFrame,
+        key_values: list[bytes],
+        attributes: Attributes,
+        uid: str,
+        timestamp: int,
+        context: Context,
     ) -> bool:
         """Emit the record of an event. Return False, and do nothing, if it has to go elsewhere.
 
         Args:
             frame: The fields of all records of its class.
             key_values: Its encoded properties, to which the other attributes are added.
-            attributes: Its other attributes.
+            attributes: Its other attributes, without those that events of every class have.
+            uid: Its unique id.
             timestamp: Its time in nanoseconds.
             context: The context with its span.
 
@@ -160,8 +179,12 @@ class OutboxLogger(Logger):
             OutboxFull: The outbox is full, and strict.
         """
         outbox = self._provider.only_outbox
-        if outbox is None or not self._put_attributes(key_values, attributes):
+        if outbox is None or (attributes and not self._put_attributes(key_values, attributes)):
             return False
+        data = uid.encode()
+        key_values.append(frame.uids[len(data)] + data)
+        if frame.version:
+            key_values.append(frame.version)
         if self._is_enabled():
             self._logger_metrics.emit_log()
             trace = _trace_of(context)

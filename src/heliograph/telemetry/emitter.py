@@ -183,10 +183,10 @@ class Emitter:
             self._invalid_events.report_naive_time(reader, violations)
             attributes[_VIOLATIONS] = describe_violations(violations)
         context = get_current()
-        self._add_standard(reader, attributes, uid)
-        if encoded is not None and not self._emit_encoded(encoded, attributes, timestamp, context):
+        if encoded is not None and not self._emit_encoded(encoded, attributes, uid, timestamp, context):
             encoded, others, attributes = None, attributes, reader.attributes(event)
             merge_attributes(attributes, others)
+        self._add_standard(reader, attributes, uid)
         self._emit_signals(reader, attributes, timestamp, context, encoded)
         if observers and encoded is None:  # one that was added just now sees the next event
             show_event(self._source, reader, event, attributes, uid=uid, timestamp=timestamp, violations=violations)
@@ -300,10 +300,12 @@ class Emitter:
         except program_errors() as error:  # a provider's own code may raise anything
             self._report_failure(Signal.LOG, error)
 
-    def _emit_encoded(self, encoded: Encoded, attributes: Attributes, timestamp: int, context: Context) -> bool:
+    def _emit_encoded(
+        self, encoded: Encoded, attributes: Attributes, uid: str, timestamp: int, context: Context
+    ) -> bool:
         """Emit the log record of an encoded event. Return False if it has to be emitted with attributes."""
         try:
-            return self._encoded_events.emit(encoded, attributes, timestamp, context)
+            return self._encoded_events.emit(encoded, attributes, uid, timestamp, context)
         except OutboxFull as error:  # as in `_emit_log`
             self._report_failure(Signal.LOG, error)
             raise

@@ -42,18 +42,25 @@ class EncodingLogger(Protocol):
     def max_attributes(self) -> int:
         """The number of attributes that an encoded event may have: 0 if it can take none now."""
 
-    def frame(self, severity_number: SeverityNumber, body: str, event_name: str) -> Any:
+    def frame(self, severity_number: SeverityNumber, body: str, event_name: str, version: str | None) -> Any:
         """Return the fields that all records of an event class have, for `emit_encoded`."""
 
-    def emit_encoded(
-        self, frame: Any, key_values: list[bytes], attributes: Attributes, timestamp: int, context: Context
+    def emit_encoded(  # noqa: PLR0917 — called for each event
+        self,
+        frame: Any,
+        key_values: list[bytes],
+        attributes: Attributes,
+        uid: str,
+        timestamp: int,
+        context: Context,
     ) -> bool:
         """Emit the record of an event. Return False, and do nothing, if it has to be emitted with attributes.
 
         Args:
             frame: The fields of all records of its class, from `frame`.
             key_values: Its encoded properties.
-            attributes: Its other attributes.
+            attributes: Its other attributes, without those that events of every class have.
+            uid: Its unique id.
             timestamp: Its time in nanoseconds.
             context: The context with its span.
         """
@@ -64,6 +71,8 @@ Encoded: TypeAlias = "tuple[Any, list[bytes]]"
 
 SEVERITY_NUMBERS: Final = tuple(SeverityNumber)
 """By the number, which is the index: `SeverityNumber` begins with UNSPECIFIED (0)."""
+_STANDARD: Final = 2
+"""The number of attributes that events of every class may have: the unique id and the version."""
 _MAX_CLASSES: Final = 1024
 """The number of classes at which all are forgotten: a program may register classes all the time."""
 
@@ -116,7 +125,7 @@ class EncodedEvents:
         if len(self._classes) >= _MAX_CLASSES:
             self._classes = {}
         schema, function = reader.schema, reader.encoding(logger.key_values)
-        frame = logger.frame(SEVERITY_NUMBERS[schema.severity], reader.body_text({}), schema.event_name)
+        frame = logger.frame(SEVERITY_NUMBERS[schema.severity], reader.body_text({}), schema.event_name, schema.version)
         self._classes[reader] = function, frame
         return function, frame
 
@@ -124,17 +133,18 @@ class EncodedEvents:
         """Return the names of the encoded properties of an event."""
         return [] if self._logger is None else self._logger.key_values.names(encoded[1])
 
-    def emit(self, encoded: Encoded, attributes: Attributes, timestamp: int, context: Context) -> bool:
+    def emit(self, encoded: Encoded, attributes: Attributes, uid: str, timestamp: int, context: Context) -> bool:
         """Emit a record. Return False if its properties have to be emitted as attributes, after all.
 
         Args:
             encoded: The event, from `encode`.
-            attributes: Its other attributes.
+            attributes: Its other attributes, without those that events of every class have.
+            uid: Its unique id.
             timestamp: Its time in nanoseconds.
             context: The context with its span.
         """
         frame, key_values = encoded
         logger = self._logger
-        if logger is None or len(key_values) + len(attributes) > min(MAX_ATTRIBUTES, logger.max_attributes):
+        if logger is None or len(key_values) + len(attributes) > min(MAX_ATTRIBUTES, logger.max_attributes) - _STANDARD:
             return False
-        return logger.emit_encoded(frame, key_values, attributes, timestamp, context)
+        return logger.emit_encoded(frame, key_values, attributes, uid, timestamp, context)

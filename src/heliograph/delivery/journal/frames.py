@@ -49,6 +49,7 @@ _HEADER: Final = struct.Struct("<8sHI")
 _LENGTH: Final = struct.Struct("<I")
 _HEAD: Final = struct.Struct("<IIQBH")  # of a frame: length, CRC-32, sequence, kind, number of the scope
 _CHECKED: Final = struct.Struct("<QBH")  # the part of it that the CRC covers
+_CHECKSUM_AND_CHECKED: Final = struct.Struct(f"<I{_CHECKED.size}s")
 _CHECKED_OFFSET: Final = _HEAD.size - _CHECKED.size
 _MIN_PAYLOAD_BYTES: Final = struct.calcsize("<BH")
 _PAYLOAD_OFFSET: Final = _HEAD.size - _MIN_PAYLOAD_BYTES
@@ -193,8 +194,8 @@ def _load_pair(content: bytes) -> tuple[str, bytes]:
 def dump_frame(sequence: int, kind: int, scope_number: int, content: bytes) -> tuple[bytes, bytes]:
     """Return the bytes of a frame's length, which must be written last, and all bytes that follow the length."""
     checked = _CHECKED.pack(sequence, kind, scope_number)
-    checksum = _LENGTH.pack(crc32(content, crc32(checked)))
-    return _LENGTH.pack(_MIN_PAYLOAD_BYTES + len(content)), checksum + checked + content
+    head = _CHECKSUM_AND_CHECKED.pack(crc32(content, crc32(checked)), checked)
+    return _LENGTH.pack(_MIN_PAYLOAD_BYTES + len(content)), head + content
 
 
 def read_frame(buffer: bytes, offset: int) -> Frame | None:

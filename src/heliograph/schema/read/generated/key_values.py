@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from heliograph.events import EventLike, Privacy
-from heliograph.schema.model.types import without_null
+from heliograph.schema.model.types import StringType, Type, without_null
 from heliograph.schema.model.wire_attributes import wire_type
 from heliograph.schema.read.field import FieldReader
 from heliograph.schema.read.generated.attributes import ATTRIBUTES, AttributeWriter, Steps, careful_lines, plain_lines
 from heliograph.schema.read.generated.forms import SCALARS, FormWriter
 from heliograph.schema.read.generated.function import KNOWN, reading_lines
-from heliograph.schema.read.generated.source import Source, indented
+from heliograph.schema.read.generated.source import Code, Source, indented
 from heliograph.schema.read.validation import Violation
 from heliograph.semconv import SCOPE
 from heliograph.values.attributes import Attributes
@@ -116,7 +116,7 @@ class _KeyValueWriter:
         kind = without_null(reader.field.type)
         if reader.privacy is not Privacy.PLAIN or not isinstance(kind, SCALARS):
             return None
-        code = self._forms.code_of(kind, variable, is_wire=True)
+        code = self._code_of(kind, variable)
         key_value = None if code is None else self._key_value(wire_type(kind), reader.attribute, code.form)
         if code is None or key_value is None:
             return None
@@ -125,6 +125,12 @@ class _KeyValueWriter:
         write = careful_lines if steps.may_raise else plain_lines
         is_optional = kind is not reader.field.type
         return write(steps, f"{read}(key_values, {variable}, violations)", variable, is_optional=is_optional)
+
+    def _code_of(self, kind: Type, variable: str) -> Code | None:
+        if kind == StringType():
+            # Its encoding raises an exception if it has lone surrogates, so nothing has to look for them before.
+            return Code(f"type({variable}) is str", variable, may_raise=True)
+        return self._forms.code_of(kind, variable, is_wire=True)
 
     def _key_value(self, wire: str, name: str, form: str) -> str | None:
         """Return the expression of the encoded attribute that has a form, which is a scalar."""
