@@ -68,14 +68,14 @@ class CastVote(Event, namespace="forum"):
     """Somebody voted for a post."""
 
     name = "cast-vote"
-    post: int
+    post_id: int
     points: Annotated[int, Meta(ge=-1, le=1)]
 
 
 def vote(host: Host) -> None:
     """Vote once, and once too much."""
-    host.track(CastVote(post=7, points=1))
-    host.track(CastVote(post=7, points=100))
+    host.track(CastVote(post_id=7, points=1))
+    host.track(CastVote(post_id=7, points=100))
 
 
 @dataclass
@@ -83,16 +83,16 @@ class DeletePost(Event, namespace="forum"):
     """A post was deleted."""
 
     name = "delete-post"
-    post: int
+    post_id: int
 
 
 async def use_token(host: Host) -> str:
     """Delete posts with a token; revoke it."""
     issued = await tokens.issue(host, "ada")
-    for post in (7, 8):
+    for post_id in (7, 8):
         ada = await host.verify_token(issued.token)
         with acting_as(ada):
-            host.track(DeletePost(post=post))
+            host.track(DeletePost(post_id=post_id))
     with acting_as({"id": "root"}):
         await tokens.revoke(host, issued.id)
     with contextlib.suppress(TokenRevoked):
@@ -105,13 +105,13 @@ class ImportPost(Event, namespace="forum"):
     """A post was imported."""
 
     name = "import-post"
-    post: int
+    post_id: int
 
 
 def import_posts(host: Host, number: int) -> None:
     """Import posts while the server is away."""
-    for post in range(number):
-        host.track(ImportPost(post=post))
+    for post_id in range(number):
+        host.track(ImportPost(post_id=post_id))
 
 
 EVENTS = (BanUser, SignUp, CastVote, DeletePost, ImportPost)
