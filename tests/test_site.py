@@ -54,7 +54,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site").resolve()
     command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "-d", str(folder / "cache"), str(DOCS)]
     ran = run([*command, str(folder / "html")], cwd=folder, env=clean_environment(), timeout_seconds=300)
-    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
     return folder / "html"
 
 
