@@ -83,10 +83,13 @@ def run_outbox(*arguments: object) -> Result:
     return CliRunner().invoke(cli, ["outbox", *map(str, arguments)])
 
 
-def drain(directory: Path, endpoint: str, *options: str) -> Result:
-    """Run `heliograph outbox drain`, which sends the records of ended processes to the endpoint."""
+def drain(directory: Path, endpoint: str, *options: str, traces_endpoint: str | None = None) -> Result:
+    """Run `heliograph outbox drain`, which sends the records of ended processes to the endpoint, and their spans to the other one."""
     arguments = ["outbox", "drain", "--directory", str(directory), *options]
-    return CliRunner().invoke(cli, arguments, env={"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": endpoint})
+    environment = {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": endpoint}
+    if traces_endpoint is not None:
+        environment["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = traces_endpoint
+    return CliRunner().invoke(cli, arguments, env=environment)
 
 
 def encoded_record(uid: str, size: int = 0) -> bytes:

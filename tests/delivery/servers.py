@@ -67,6 +67,10 @@ class Arrived:
     headers: list[dict[str, str]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
 
+    def endpoint_of(self, signal: str) -> str:
+        """Return the URL for a signal."""
+        return self.traces_endpoint if signal == "traces" else self.endpoint
+
 
 @contextmanager
 def serving(

@@ -1,4 +1,4 @@
-"""The rows of the fault matrix: records are counted by `log.record.uid`, where they are accepted and where they arrive."""
+"""The rows of the fault matrix: log records are counted by `log.record.uid`, spans by their ids, where they are accepted and where they arrive."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def count_records(
 ) -> Row:
     """Return the row of a fault."""
     wanted, arrived = set(acknowledged), set(received)
-    dead = {str(letter.uid) for letter in DeadLetters(directory / DEAD_LETTERS).find()}
+    dead = {letter.uid or letter.span_id for letter in DeadLetters(directory / DEAD_LETTERS).find()}
     return Row(
         fault=fault,
         acknowledged=len(wanted),

@@ -1,4 +1,4 @@
-"""Programs that emit records into an outbox until a signal ends them.
+"""Programs that emit log records or spans into an outbox until a signal ends them.
 
 They are forked from one process with one thread, which has imported everything: starting each from scratch would take most
 of the time of the tests.
@@ -22,6 +22,8 @@ from typing_extensions import Self
 
 from backends import wait_until
 from delivery.outboxes import logging_to
+from delivery.spans import tracing_to
+from heliograph.delivery.signals import LOGS, TRACES
 from processes import program_environment
 
 _PAUSE_EACH: Final = 50
@@ -34,7 +36,7 @@ class Program:
 
     Attributes:
         pid: Its process id.
-        accepted_file: The file to which it writes the unique id of each accepted record.
+        accepted_file: The file to which it writes the unique id of each accepted record, or the id of each accepted span.
     """
 
     pid: int
@@ -69,12 +71,12 @@ class Programs:
         self._process.stdout.close()
         self._process.wait()
 
-    def start(self, directory: Path, endpoint: str, name: str) -> Program:
-        """Start a program that emits records with the ids `<name>:0`, `<name>:1` and so on."""
+    def start(self, directory: Path, endpoint: str, name: str, signal: str = LOGS.name) -> Program:
+        """Start a program that emits records of a signal. Log records have the ids `<name>:0`, `<name>:1` and so on."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         accepted_file = directory.parent / f"{name}.accepted"
-        self._process.stdin.write(json.dumps([str(directory), endpoint, name, str(accepted_file)]) + "\n")
+        self._process.stdin.write(json.dumps([str(directory), endpoint, name, str(accepted_file), signal]) + "\n")
         return Program(int(self._process.stdout.readline()), accepted_file)
 
 
@@ -87,12 +89,13 @@ def process_exists(pid: int) -> bool:
     return True
 
 
-def _emit(directory: str, endpoint: str, name: str, accepted_file: str) -> None:
+def _emit(directory: str, endpoint: str, name: str, accepted_file: str, signal: str) -> None:
     descriptor = os.open(accepted_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    with logging_to(Path(directory), endpoint) as emit:
+    emitting_to = {LOGS.name: logging_to, TRACES.name: tracing_to}[signal]
+    with emitting_to(Path(directory), endpoint) as emit:
         for number in itertools.count():
-            emit(f"{name}:{number}")
-            os.write(descriptor, f"{name}:{number}\n".encode())
+            accepted = emit(f"{name}:{number}") or f"{name}:{number}"
+            os.write(descriptor, f"{accepted}\n".encode())
             if not number % _PAUSE_EACH:
                 time.sleep(_PAUSE_SECONDS)
 

@@ -18,25 +18,35 @@ from delivery.outboxes import drain, folders_in, logging_to
 from delivery.servers import serving
 from faults.matrix import FULL, Row
 from faults.programs import Programs
+from heliograph.delivery.signals import LOGS, TRACES, OutboxSignal
 from processes import in_child, program_environment, run
 
 KILLS = 100 if FULL else 20
 WRITERS = 8
 
 
-def test_kill_at_a_random_moment(tmp_path: Path, programs: Programs, record_fault: Callable[..., Row]) -> None:
+@pytest.mark.parametrize("signals", [(LOGS,), (TRACES,), (LOGS, TRACES)], ids=["logs", "spans", "both"])
+def test_kill_at_a_random_moment(
+    tmp_path: Path, programs: Programs, record_fault: Callable[..., Row], signals: tuple[OutboxSignal, ...]
+) -> None:
     """Programs are killed by SIGKILL. The next program, or a drain after the last one, sends the accepted records."""
     acknowledged = []
     with serving() as server:
-        for number in range(KILLS):
-            program = programs.start(tmp_path / "box", server.endpoint, f"p{number}")
-            wait_until(program.acknowledged, timeout_seconds=60, interval_seconds=0.002)
+        for number in range(KILLS // len(signals)):
+            running = [
+                programs.start(tmp_path / "box", server.endpoint_of(each.name), f"p{number}-{each.name}", each.name)
+                for each in signals
+            ]
+            for program in running:
+                wait_until(program.acknowledged, timeout_seconds=60, interval_seconds=0.002)
             time.sleep(random.uniform(0, 0.4))
-            program.end()
-            acknowledged += program.acknowledged()
-        drained = drain(tmp_path / "box", server.endpoint)
+            for program in running:
+                program.end()
+                acknowledged += program.acknowledged()
+        drained = drain(tmp_path / "box", server.endpoint, traces_endpoint=server.traces_endpoint)
         assert drained.exit_code == 0, drained.output
-        record_fault(f"kill -9 at {KILLS} random moments", acknowledged=acknowledged, received=server.accepted)
+        fault = f"kill -9 at {KILLS} random moments ({' and '.join(f'{each.word}s' for each in signals)})"
+        record_fault(fault, acknowledged=acknowledged, received=server.accepted)
     assert folders_in(tmp_path / "box") == []
 
 
