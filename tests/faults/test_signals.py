@@ -23,7 +23,7 @@ DOWN: Answer = (503, {}, b"")
 def test_destinations_fail_until_the_programs_are_killed(
     tmp_path: Path, programs: Programs, record_fault: Callable[..., Row], down: tuple[OutboxSignal, ...]
 ) -> None:
-    """What the working destination gets does not wait for the other. After the outage, a drain sends the rest of both."""
+    """Records for the working destination do not wait for the other. After the outage, a drain sends the rest of both."""
     box = tmp_path / "box"
     is_down = True
 
