@@ -138,9 +138,14 @@ class ActorFilter:
     def _put_others(self, attributes: Attributes, items: list[tuple[str, object]]) -> None:
         """Add the values of the keys that have no name of their own."""
         plain: Attributes = {}
+        names: dict[str, str | None] = self._other_names
         for key, value in items:
-            name = self._other_names[key]
-            to_form = SCALARS.get(id(type(value)))
+            name, kind = names[key], type(value)
+            # Most values are their own forms. To ask for them here saves two calls for each.
+            if name is not None and ((kind is str and value.isascii()) or kind is bool):  # type: ignore[attr-defined]
+                plain[name] = value  # type: ignore[assignment]  # a scalar
+                continue
+            to_form = SCALARS.get(id(kind))
             if name is not None and to_form is not None and value is not None:
                 plain[name] = to_form(value)  # type: ignore[assignment]  # a scalar
             elif name != _NOT_EXPORTED:
