@@ -17,6 +17,7 @@ from opentelemetry._logs import Logger, LoggerProvider, NoOpLoggerProvider, Seve
 from opentelemetry.context import attach, detach
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk._logs import LogRecordProcessor
 from opentelemetry.trace import NonRecordingSpan, NoOpTracerProvider, SpanContext, TraceFlags, Tracer, TracerProvider
 
 from heliograph import (
@@ -107,6 +108,41 @@ def test_event_inside_a_span_is_also_a_span_event(telemetry: Telemetry) -> None:
     assert dict(event.attributes or {}) == {**(record.attributes or {}), "otel.event.name": "forum.ban_user"}
     assert record.trace_id == span.get_span_context().trace_id
     assert record.span_id == span.get_span_context().span_id
+
+
+class EventToSpanEventBridge(LogRecordProcessor):
+    """The bridge, as OpenTelemetry specifies it."""
+
+    def on_emit(self, log_record: Any) -> None:
+        record = log_record.log_record
+        span = trace.get_current_span(record.context)
+        if record.event_name and span.is_recording():
+            span.add_event(record.event_name, record.attributes, record.timestamp)
+
+    def shutdown(self) -> None: ...
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return True
+
+
+class OwnBridge(EventToSpanEventBridge):
+    """A bridge that a program has changed."""
+
+
+@pytest.mark.parametrize("bridge", [EventToSpanEventBridge, OwnBridge])
+def test_event_is_no_span_event_twice_with_the_bridge_of_opentelemetry(
+    telemetry: Telemetry, bridge: type[EventToSpanEventBridge]
+) -> None:
+    """The bridge makes it, so heliograph makes none. A span is only made where none is recording."""
+    telemetry.logger_provider.add_log_record_processor(bridge())
+    settings = Settings(signals="log,span_event,span")
+    with telemetry.host(Plugin(), settings=settings) as host, telemetry.tracer.start_as_current_span("work"):
+        host.track(BanUserEvent(user={"id": 1}))
+    [span] = telemetry.spans
+    [event] = span.events
+    assert (span.name, event.name) == ("work", "forum.ban_user")
+    assert event.attributes is not None
+    assert event.attributes["log.record.uid"] == telemetry.logs[0].log_record.attributes["log.record.uid"]  # type: ignore[index]
 
 
 def test_span_event_may_only_refer_to_the_log_record(telemetry: Telemetry) -> None:

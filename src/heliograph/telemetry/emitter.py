@@ -14,7 +14,7 @@ Emitting an event raises only two exceptions, both requested by the setting ``va
 `OutboxFull`. No other problem of heliograph, of a provider or of an actor's code reaches the program.
 
 Threads: any number of threads, and signal handlers, may emit at once. The emitter has no lock. The fields that it changes after its
-construction are caches (`_logger` with `_log_limits`, `_span_event_limits`, `_traces_are_set`): two threads that find one
+construction are caches (`_logger` with `_log_limits` and `_has_bridge`, `_span_event_limits`, `_traces_are_set`): two threads that find one
 empty do the work twice, which is harmless.
 """
 
@@ -63,6 +63,7 @@ from heliograph.telemetry.observers import observers, show_event
 from heliograph.telemetry.otel_api import Logger
 from heliograph.telemetry.providers import Providers
 from heliograph.telemetry.request_context import RequestContext
+from heliograph.telemetry.span_event_bridge import has_bridge
 from heliograph.telemetry.uid import UidGenerator
 from heliograph.values.attributes import Attributes, merge_attributes
 from heliograph.values.forms import form_of
@@ -123,6 +124,7 @@ class Emitter:
         self._logger: Logger | None = None
         self._encoded_events = EncodedEvents(settings)
         self._log_limits = Limits()
+        self._has_bridge = False  # then the logger's provider adds span events
         self._span_event_limits: tuple[object, Limits] = (self, Limits())  # an object with limits, and these
         self._failures = LimitedLog(logger)
         for signal in settings.signals:
@@ -318,6 +320,7 @@ class Emitter:
         if self._providers.has_logs():
             log = self._providers.logger()
             self._log_limits = limits_of_logger(log)
+            self._has_bridge = has_bridge(log)
             self._encoded_events.use(log)
             self._logger = log  # last: another thread that finds it has the limits, too
         else:
@@ -328,6 +331,8 @@ class Emitter:
         try:
             span = get_current_span(context)
             if self._emits_span_event and span.is_recording():
+                if self._has_bridge:
+                    return
                 if (
                     self._emits_reference and self._logger is not None
                 ):  # without a logger, nothing else has the attributes

@@ -1,0 +1,18 @@
+"""Finds OpenTelemetry's bridge from events to span events, so that no event is in a span twice.
+
+The bridge is a processor of log records: it adds each event (a log record with an event name) to the current span, as a span event.
+Specification: logs SDK, "Event to span event bridge" (in development).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_NAME: Final = "SpanEventBridge"
+"""A part of the name that the specification and its implementations give to the class. Python's SDK has none yet."""
+
+
+def has_bridge(logger: object) -> bool:
+    """Return True if a logger of the SDK hands its records to such a processor."""
+    processors = getattr(getattr(logger, "_multi_log_record_processor", None), "_log_record_processors", ())
+    return any(_NAME in base.__name__ for processor in processors for base in type(processor).__mro__)
