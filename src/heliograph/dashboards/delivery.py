@@ -217,8 +217,8 @@ def _collector_flow() -> tuple[Panel, ...]:
         ),
         panels.graph(
             "Refused by the Collectors",
-            "A memory limit was reached, or a queue was full. Events with an outbox wait and are sent again; spans and metrics are lost after "
-            "some seconds. Raise limit_mib with GOMEMLIMIT, or queue_size.",
+            "A memory limit was reached, or a queue was full. Log records and spans of an outbox wait and are sent again; everything else is lost "
+            "after some seconds. Raise limit_mib with GOMEMLIMIT, or queue_size.",
             _of_each_signal("otelcol_receiver_refused_{}_total"),
             are_counts=True,
             nothing=_NO_COLLECTOR,

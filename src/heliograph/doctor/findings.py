@@ -195,7 +195,7 @@ WEB_PAGE: Final = Kind(
 UNAVAILABLE: Final = Kind(
     id="H037",
     title="The backend is there, and fails or is overloaded",
-    fix="Read the backend's own log. Exporters try again for a while; an outbox (HELIOGRAPH_OUTBOX) keeps log records until it works.",
+    fix="Read the backend's own log. Exporters try again for a while; an outbox (HELIOGRAPH_OUTBOX) keeps log records and spans until it works.",
 )
 REJECTED: Final = Kind(
     id="H038",

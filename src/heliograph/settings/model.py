@@ -85,7 +85,7 @@ class Settings:
     opt_out: Setting[tuple[str, ...], Iterable[str]] = setting((), parsers.parse_list)
     """The names of attributes that are not exported, such as `datasette.delete_row.pks`, with all attributes below them."""
     outbox: Setting[Path | None, str | PathLike[str] | None] = setting(None, parsers.parse_path)
-    """A directory. Log records are written to it before they are sent, and stay there until a server accepts them."""
+    """A directory. Log records and spans are written to it before they are sent, and stay there until a server accepts them."""
     outbox_sync: Setting[OutboxSync, OutboxSync | Literal["normal", "full"]] = setting(
         OutboxSync.NORMAL, parsers.parser_of(OutboxSync)
     )
