@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from opentelemetry.context import Context, attach, detach
@@ -12,6 +13,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as Message
 from opentelemetry.sdk._logs import LogRecordLimits
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, set_span_in_context
 
 from delivery.recording_outbox import RecordingOutbox, direct, of_the_sdk
 from heliograph import Event, OutboxFull, Settings, Signal
@@ -245,3 +247,33 @@ def test_trace_of_the_context() -> None:
         detach(token)
     assert {each.trace_id for each in outbox.decoded()} == {(0xABC).to_bytes(16, "big")}
     assert Context() == {}
+
+
+class BrokenSpan(NonRecordingSpan):
+    """A span of a program's own class."""
+
+    def is_recording(self) -> bool:
+        raise ValueError("broken")
+
+
+def test_span_that_fails_costs_only_the_span_event() -> None:
+    """The log record is emitted."""
+    provider, outbox = direct()
+    emitter, reader = emitter_of(provider, Settings()), reader_of()
+    token = attach(set_span_in_context(BrokenSpan(INVALID_SPAN_CONTEXT), Context()))
+    try:
+        for _ in range(2):
+            emitter.emit(reader, Shipped(1))
+    finally:
+        detach(token)
+    assert len(outbox.messages) == 2
+
+
+def test_logger_that_has_every_attribute_gets_attributes() -> None:
+    """A mock of a test is no logger that takes bytes."""
+    provider = mock.MagicMock()
+    emitter, reader = emitter_of(provider), reader_of()
+    for _ in range(2):
+        emitter.emit(reader, Shipped(7))
+    calls = provider.get_logger.return_value.emit.call_args_list
+    assert [call.kwargs["attributes"]["app.shipped.number"] for call in calls] == [7, 7]

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol
 
 from opentelemetry.context import Context, get_current
 from opentelemetry.sdk._logs import Logger, LogRecordLimits
@@ -80,8 +80,11 @@ class OutboxLogger(Logger):
     """A logger of the SDK whose records go straight to an outbox, if its provider has nothing else to do with them.
 
     Attributes:
+        takes_bytes: True: events can be emitted by `emit_encoded`.
         key_values: Encodes attributes with known names.
     """
+
+    takes_bytes: ClassVar[bool] = True
 
     key_values: Final = DeclaredAttributes()
     _provider: OutboxProvider

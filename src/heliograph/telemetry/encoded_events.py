@@ -12,12 +12,13 @@ the actor's, are encoded when the record is emitted. If something else needs the
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, TypeAlias, cast
 
 from opentelemetry.context import Context
 from opentelemetry.trace import get_current_span
 
 from heliograph.events import EventLike
+from heliograph.runtime.program_errors import program_errors
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.generated.key_values import KeyValueEncoder, KeyValuesFunction
 from heliograph.schema.read.validation import Violation
@@ -28,14 +29,15 @@ from heliograph.telemetry.otel_api import SeverityNumber
 from heliograph.values.attributes import Attributes
 
 
-@runtime_checkable
 class EncodingLogger(Protocol):
     """A logger that takes events as bytes.
 
     Attributes:
+        takes_bytes: True, in the class itself: a logger of another class, such as a mock, may have any attribute.
         key_values: Encodes attributes.
     """
 
+    takes_bytes: ClassVar[bool]
     key_values: KeyValueEncoder
 
     @property
@@ -96,7 +98,8 @@ class EncodedEvents:
     def use(self, logger: object) -> None:
         """Encode for a logger, if it takes bytes."""
         self._classes = {}
-        self._logger = logger if self._is_possible and isinstance(logger, EncodingLogger) else None
+        takes_bytes = self._is_possible and getattr(type(logger), "takes_bytes", False) is True
+        self._logger = cast("EncodingLogger", logger) if takes_bytes else None
 
     def encode(self, reader: EventReader, event: EventLike, violations: list[Violation] | None) -> Encoded | None:
         """Return an event with its encoded properties, or `None` if its attributes are needed.
@@ -109,7 +112,7 @@ class EncodedEvents:
         logger = self._logger
         if logger is None or observers or not logger.max_attributes or reader.renamed is not None:
             return None
-        if self._has_span_events and get_current_span().is_recording():
+        if self._has_span_events and _is_recording():
             return None
         function, frame = self._classes.get(reader) or self._add_class(logger, reader)
         if function is None:
@@ -148,3 +151,11 @@ class EncodedEvents:
         if logger is None or len(key_values) + len(attributes) > min(MAX_ATTRIBUTES, logger.max_attributes) - _STANDARD:
             return False
         return logger.emit_encoded(frame, key_values, attributes, uid, timestamp, context)
+
+
+def _is_recording() -> bool:
+    """Return True if the current span may record."""
+    try:
+        return get_current_span().is_recording()
+    except program_errors():  # its class may be the program's own; the failure is reported when the span event is added
+        return True
