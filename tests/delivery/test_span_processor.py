@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -179,7 +180,14 @@ def test_span_that_is_refused_becomes_a_dead_letter_of_its_kind(tmp_path: Path) 
     assert (letter.header.signal, letter.event_name) == (TRACES, "poison")
     assert (letter.span_id, letter.trace_id) == (span_id(poison), f"{poison.get_span_context().trace_id:032x}")
     assert letter.happened is not None
+    assert "  traces  poison  bad_data  " in run_outbox("dead", "list", "--directory", tmp_path).output
+    shown = json.loads(run_outbox("dead", "show", 1, "--directory", tmp_path).output)
+    assert (shown["signal"], shown["span_id"], shown["record"]["name"]) == ("traces", span_id(poison), "poison")
+    exported = json.loads(run_outbox("export", "--dead", "--directory", tmp_path).output)
+    assert exported["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"] == "poison"
     assert run_outbox("dead", "requeue", "--all", "--directory", tmp_path).exit_code == 0
+    assert "signal: traces" in run_outbox("status", "--directory", tmp_path).output
+    assert '"resourceSpans"' in run_outbox("export", "--directory", tmp_path).output
     is_fixed = True
     with serving(answer) as server, tracing_to(tmp_path, server.traces_endpoint):
         wait_for(lambda: server.accepted)

@@ -170,18 +170,21 @@ except SettingsError as error:
     assert (reported["provider"], reported["threads"]) == ("ProxyTracerProvider", 1)
 
 
-def test_grpc_to_a_real_collector(collector: Collector) -> None:
+@pytest.mark.parametrize("has_outbox", [False, True])
+def test_grpc_to_a_real_collector(collector: Collector, tmp_path: Path, has_outbox: bool) -> None:
     """With the protocol `grpc`, a real Collector receives the same telemetry."""
+    service = f"over-grpc-{has_outbox}"
+    outbox = {"HELIOGRAPH_OUTBOX": str(tmp_path / "outbox")} if has_outbox else {}
     ran = python(
         WORK,
-        **otlp(collector.otlp_grpc_endpoint, OTEL_EXPORTER_OTLP_PROTOCOL="grpc", OTEL_SERVICE_NAME="over-grpc"),
+        **otlp(collector.otlp_grpc_endpoint, OTEL_EXPORTER_OTLP_PROTOCOL="grpc", OTEL_SERVICE_NAME=service, **outbox),
     )
 
     assert ran.only == {"flushed": True}
 
     def arrived() -> bool:
-        logs = [log for log in collector.logs() if log.resource["service.name"] == "over-grpc"]
-        spans = [span for span in collector.traces() if span.resource["service.name"] == "over-grpc"]
+        logs = [log for log in collector.logs() if log.resource["service.name"] == service]
+        spans = [span for span in collector.traces() if span.resource["service.name"] == service]
         return (len(logs), len(spans)) == (5, 1)
 
     wait_until(arrived)

@@ -66,7 +66,9 @@ def status(directory: Path | None, *, as_json: bool) -> None:
     else:
         for each in state.folders:
             owner = "in use by a process" if each["held"] else "orphaned"
-            echo(f"{each['folder']}  {owner}  waiting: {each['waiting']}, oldest: {each['oldest_age']} s")
+            echo(
+                f"{each['folder']}  {owner}  waiting: {each['waiting']}, oldest: {each['oldest_age']} s, signal: {each['signal']}"
+            )
         echo(f"On {kind}, HELIOGRAPH_OUTBOX_WRITE=auto means {write}.")
         for reason in state.stuck:
             echo(f"Stuck: {reason}")

@@ -24,16 +24,17 @@ from heliograph.values.text import counted, display
 
 @click.group()
 def dead() -> None:
-    """Manage dead letters: records that the server rejected for good."""
+    """Manage dead letters: log records and spans that the server rejected for good."""
 
 
 @dead.command("list")
 @directory_option
 @json_option
 def list_dead(directory: Path | None, *, as_json: bool) -> None:
-    """List the dead letters: ID, time, event name, reason, and the server's message."""
+    """List the dead letters: ID, time, signal, name of the event or span, reason, and the server's message."""
     for letter in open_outbox(directory).dead_letters.find():
-        line = f"{letter.id}  {letter.died}  {letter.event_name or '-'}  {letter.reason}  {letter.message}"
+        name = f"{letter.header.signal.name}  {letter.event_name or '-'}"
+        line = f"{letter.id}  {letter.died}  {name}  {letter.reason}  {letter.message}"
         echo(json.dumps(_to_dict(letter)) if as_json else display(line))
 
 

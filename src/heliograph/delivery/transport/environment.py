@@ -129,7 +129,9 @@ def _read_destination(variables: _OtlpVariables) -> Destination | None:
     insecure = variables.parse("INSECURE", _parse_boolean, False)
     url = _read_endpoint(variables, protocol)
     headers = variables.parse("HEADERS", lambda value: parse_headers(value, protocol), Headers())
-    timeout_seconds = variables.parse("TIMEOUT", _parse_timeout, DEFAULT_TIMEOUT_SECONDS)
+    timeout_seconds = variables.parse(
+        "TIMEOUT", lambda value: _parse_timeout(value, variables.signal), DEFAULT_TIMEOUT_SECONDS
+    )
     gzip = variables.parse("COMPRESSION", _parse_compression, False)
     ca_file = variables.parse("CERTIFICATE", lambda value: _parse_ca(value, protocol), None)
     client_certificate, client_key = _read_client_certificate(variables)
@@ -222,7 +224,7 @@ def _parse_compression(value: str) -> bool:
     return value.lower() == "gzip"
 
 
-def _parse_timeout(value: str) -> float:
+def _parse_timeout(value: str, signal: str) -> float:
     # At most 12 digits, since int() refuses thousands of them with an error of its own.
     if not (value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS):
         raise ValueError(f"{value!r} has to be a whole number of milliseconds")
@@ -230,7 +232,7 @@ def _parse_timeout(value: str) -> float:
     if 0 < millis < SHORTEST_TIMEOUT_MILLIS:
         raise ValueError(
             f"{value!r} means milliseconds, and is too short for any server (the exporters of OpenTelemetry's SDK for "
-            "Python read seconds; set OTEL_EXPORTER_OTLP_LOGS_TIMEOUT for the outbox, in milliseconds)"
+            f"Python read seconds; set OTEL_EXPORTER_OTLP_{signal.upper()}_TIMEOUT for the outbox, in milliseconds)"
         )
     return min(millis / 1000, LONGEST_TIMEOUT_SECONDS) if millis else LONGEST_TIMEOUT_SECONDS
 

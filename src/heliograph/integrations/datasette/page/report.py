@@ -110,7 +110,8 @@ def _state(box: OutboxDirectory, settings: Settings) -> Json:
 
 
 def _letter(letter: DeadLetter) -> Json:
-    return {name: getattr(letter, name) for name in ("id", "died", "event_name", "reason", "uid")}
+    names = ("id", "died", "event_name", "reason", "uid", "trace_id", "span_id")
+    return {"signal": letter.header.signal.name, **{name: getattr(letter, name) for name in names}}
 
 
 def _quarantine(path: Path) -> Json:
