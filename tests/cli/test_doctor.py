@@ -139,12 +139,13 @@ def doctor_of_datasette(directory: Path, *options: str, **environ: str) -> subpr
 
 
 def test_datasette_with_a_configuration(collector: Collector, tmp_path: Path) -> None:
-    """It is started as `datasette serve` starts it, with its configuration and plugins; the providers of its process are shown."""
-    (tmp_path / "datasette.yaml").write_text("plugins:\n  heliograph:\n    namespace: forum\n")
+    """It is started as `datasette serve` starts it, with plugins and two files of configuration, of which the later wins; the providers of its process are shown."""
+    (tmp_path / "datasette.yaml").write_text("plugins:\n  heliograph:\n    namespace: forum\n    validation: strict\n")
+    (tmp_path / "here.yaml").write_text("plugins:\n  heliograph:\n    validation: quarantine\n")
     (tmp_path / "plugins").mkdir()
     ran = doctor_of_datasette(
         tmp_path,
-        *("datasette.yaml", "--plugins-dir", "plugins", "--json"),
+        *("datasette.yaml", "here.yaml", "--plugins-dir", "plugins", "--json"),
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.otlp_http_endpoint,
         OTEL_EXPORTER_OTLP_HEADERS="authorization=canary-7f3a",
     )
@@ -156,6 +157,7 @@ def test_datasette_with_a_configuration(collector: Collector, tmp_path: Path) ->
         "destinations": [f"{collector.otlp_http_endpoint}/v1/logs"],
     }
     assert {"name": "HELIOGRAPH_NAMESPACE", "value": "forum", "source": "configuration"} in document["settings"]
+    assert {"name": "HELIOGRAPH_VALIDATION", "value": "quarantine", "source": "configuration"} in document["settings"]
     assert document["record"]["service"] == "datasette"
     assert "canary" not in ran.stdout
 

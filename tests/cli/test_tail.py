@@ -288,6 +288,13 @@ def test_forwarded_requests_that_cannot_be_stored_are_counted(tmp_path: Path) ->
     ("options", "message"),
     [
         (["--forward", "collector:4318"], "--forward collector:4318: it must be a URL"),
+        (
+            ["--forward", "http://me:canary@collector:4318"],
+            "--forward http://collector:4318: the URL must have no user",
+        ),
+        (["--forward", "http://me:can/ary@collector"], "--forward http://...: it must be a URL"),
+        (["--forward", "http://[collector?canary"], "it must be a URL"),
+        (["--await", ""], "--await needs the name of an event"),
         (["--forward-grpc", "http://collector:4317"], "--forward-grpc belongs to --forward"),
         (["--forward", "http://127.0.0.1:4400"], "127.0.0.1:4400 is this command's own port"),
         (
@@ -297,7 +304,9 @@ def test_forwarded_requests_that_cannot_be_stored_are_counted(tmp_path: Path) ->
     ],
 )
 def test_wrong_targets(options: list[str], message: str) -> None:
-    """One line says what is wrong."""
+    """One line says what is wrong, without a password of the URL."""
     ran = CliRunner().invoke(cli, ["tail", "--port", "4400", *options])
+    assert "canary" not in ran.output
+    assert "ary@" not in ran.output
     assert ran.exit_code in {1, 2}
     assert message in ran.output.splitlines()[-1]

@@ -54,7 +54,6 @@ def shop(endpoint: str, directory: Path) -> Iterator[Shop]:
     environment = program_environment(
         **otlp(endpoint, OTEL_SERVICE_NAME="shop", OTEL_METRIC_EXPORT_INTERVAL="1000"),
         OTEL_BSP_MAX_QUEUE_SIZE=str(LONGEST_QUEUE),
-        OTEL_EXPORTER_OTLP_TRACES_TIMEOUT="60",
         HELIOGRAPH_OUTBOX=str(directory / "outbox"),
         HELIOGRAPH_FLUSH_TIMEOUT_MILLIS="60000",
     )

@@ -45,9 +45,12 @@ def test_nothing_is_lost_while_kafka_is_away_and_both_collectors_are_killed(
         program.order(EVENTS)
         node.kafka.start()
         # VictoriaLogs is away: this waits in Kafka, because the consumer ends before it could send what it had read.
+        failed = node.consumer.log.read_text().count("Exporting failed")
         node.victorialogs.stop()
         program.order(EVENTS)
-        wait_until(lambda: "Exporting failed" in node.consumer.log.read_text(), timeout_seconds=ARRIVAL_SECONDS)
+        wait_until(
+            lambda: node.consumer.log.read_text().count("Exporting failed") > failed, timeout_seconds=ARRIVAL_SECONDS
+        )
         node.consumer.stop()
         node.consumer.start()
         node.consumer.kill()
@@ -96,6 +99,24 @@ def send_to_each_partition(node: KafkaNode, name: str) -> None:
         time.sleep(0.25)
     count = f"event_name:={name} | stats count_uniq(_msg) bodies"
     wait_until(lambda: node.victorialogs.stats(count)["bodies"] == 3 * PARTITIONS, timeout_seconds=ARRIVAL_SECONDS)
+
+
+def test_alert_for_records_that_wait_in_kafka_is_caused_by_a_backend_that_is_away(node: KafkaNode) -> None:
+    """It fires some minutes later, so it is pending here."""
+    node.victorialogs.stop()
+    number = 0
+
+    def is_pending() -> bool:
+        nonlocal number
+        for _ in range(50):
+            emit(node.producer, "shop.waiting", str(number))
+            number += 1
+        return node.prometheus.alerts().get("KafkaLags") == "pending"
+
+    wait_until(is_pending, timeout_seconds=ARRIVAL_SECONDS, interval_seconds=1.0)
+    node.victorialogs.start()
+    count = "event_name:=shop.waiting | stats count_uniq(_msg) bodies"
+    wait_until(lambda: node.victorialogs.stats(count)["bodies"] == number, timeout_seconds=ARRIVAL_SECONDS)
 
 
 def test_a_message_that_is_no_otlp_stops_no_partition(node: KafkaNode, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from backends.program import post_json
 from backends.single_node import SingleNode
 from delivery.outboxes import make_damaged_orphan
 from processes import EXIT_TIMEOUT_SECONDS, otlp, program_environment
-from stack.rules import alerts
+from stack.rules import alerts, rules_without_kafka
 from stack.troubled import ORDERS
 
 HERE = Path(__file__).parent
@@ -187,8 +187,8 @@ def send_late(endpoint: str, service: str, seconds: float) -> None:
 
 
 def _alerts_of(node: SingleNode) -> dict[str, str]:
-    """Wait until every alert is pending or firing, and return their states. Each test reports its own alert if it is not."""
-    names = {alert["alert"] for alert in alerts()}
+    """Wait until every alert of a stack without Kafka is pending or firing, and return their states. Each test reports its own alert if it is not."""
+    names = {alert["alert"] for alert in alerts(rules_without_kafka())}
     seen: dict[str, str] = {}
 
     def all_seen() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,11 +34,11 @@ class DatasetteOptions:
 
     Attributes:
         plugins_dir: The folder with further plugins, or `None`.
-        config: The configuration file, or `None`.
+        configs: The configuration files. They are merged, and a later one wins.
     """
 
     plugins_dir: Path | None = None
-    config: Path | None = None
+    configs: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ async def start_datasette(options: DatasetteOptions) -> StartedDatasette:
     if not is_supported(version):
         raise click.UsageError(f"datasette: {problem_of(version)}")
     plugins_dir = None if options.plugins_dir is None else str(options.plugins_dir.absolute())
-    config = None if options.config is None else read_config(options.config)
+    config = merged_config(options.configs) if options.configs else None
     with _temporary_working_directory():
         try:
             instance = Datasette(memory=True, plugins_dir=plugins_dir, config=config)
@@ -84,6 +84,27 @@ async def start_datasette(options: DatasetteOptions) -> StartedDatasette:
         except Exception as error:  # plugins run here, which may raise anything
             raise click.UsageError(f"datasette: it cannot start: {error}") from error
     return started
+
+
+def merged_config(paths: Sequence[Path]) -> dict[str, Any]:
+    """Return the configurations of Datasette in some files as one. Mappings are merged, and a later file wins.
+
+    Raises:
+        click.UsageError: A file cannot be used, see `read_config`.
+    """
+    config: dict[str, Any] = {}
+    for path in paths:
+        merge(config, read_config(path))
+    return config
+
+
+def merge(config: dict[str, Any], later: Mapping[str, Any]) -> None:
+    """Add a configuration to another one, which it wins over."""
+    for key, value in later.items():
+        if isinstance(value, dict) and isinstance(config.get(key), dict):
+            merge(config[key], value)
+        else:
+            config[key] = value
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -24,12 +24,15 @@ HEADERS_VARIABLE: Final = "HELIOGRAPH_DOCTOR_HEADERS"
 
 
 @click.command()
-@click.argument("config", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "configs", metavar="[CONFIG]...", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
 @click.option(
     "--datasette",
     "is_datasette",
     is_flag=True,
-    help="Examine the plugin of the installed Datasette, which is started for this, with the configuration file CONFIG.",
+    help="Examine the plugin of the installed Datasette, which is started for this, with the configuration files CONFIG. "
+    "Of several, a later one wins.",
 )
 @click.option(
     "--plugins-dir",
@@ -61,7 +64,7 @@ HEADERS_VARIABLE: Final = "HELIOGRAPH_DOCTOR_HEADERS"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(
-    config: Path | None,
+    configs: tuple[Path, ...],
     *,
     is_datasette: bool,
     plugins_dir: Path | None,
@@ -84,7 +87,7 @@ def doctor(
     headers = _headers(arrived_headers)
     if headers and len(urls) > 1:
         raise click.UsageError("--arrived-headers are for the one backend that --arrived names")
-    if not is_datasette and (config or plugins_dir):
+    if not is_datasette and (configs or plugins_dir):
         raise click.UsageError("CONFIG and --plugins-dir are for --datasette")
     # Otherwise gRPC writes its own lines about failed handshakes; the findings say it once.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -92,7 +95,7 @@ def doctor(
         logging.getLogger(name).addHandler(logging.NullHandler())
     report = examine(
         questions=[Question(url=url, backend=backend, timeout_seconds=timeout, headers=headers) for url in urls],
-        datasette=_started(DatasetteOptions(plugins_dir=plugins_dir, config=config)) if is_datasette else None,
+        datasette=_started(DatasetteOptions(plugins_dir=plugins_dir, configs=configs)) if is_datasette else None,
     )
     if as_json:
         echo(json.dumps(report.to_json()))

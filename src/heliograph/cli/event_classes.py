@@ -54,7 +54,7 @@ def sources_argument(command: Callable[..., object]) -> Callable[..., object]:
     ) -> object:
         if DATASETTE not in sources and (plugins_dir or config):
             raise click.UsageError("--plugins-dir and --config are options of the source `datasette`, which is missing")
-        options = DatasetteOptions(plugins_dir=plugins_dir, config=config)
+        options = DatasetteOptions(plugins_dir=plugins_dir, configs=(config,) if config else ())
         return command(sources=sources, datasette=options, **others)
 
     return with_sources

@@ -105,6 +105,8 @@ def tail(
         raise click.UsageError("--forward-grpc belongs to --forward")
     if timeout is not None and awaited is None:
         raise click.UsageError("--timeout belongs to --await")
+    if awaited == "":
+        raise click.UsageError("--await needs the name of an event")
     permits = ArrivalFilter(names=names, actors=actors, traces=tuple(each.lower() for each in traces))
     run(
         TailOptions(
@@ -122,9 +124,11 @@ def tail(
 
 
 def _target(url: str | None, option: str) -> Target | None:
-    from heliograph.receiver.target import Target  # imported here for the same reason
+    # imported here for the same reason
+    from heliograph.delivery.transport.endpoint import shown_endpoint
+    from heliograph.receiver.target import Target
 
     try:
         return None if url is None else Target.from_url(url)
     except ValueError as error:
-        raise click.UsageError(f"{option} {url}: {error}") from error
+        raise click.UsageError(f"{option} {shown_endpoint(url or '')}: {error}") from error

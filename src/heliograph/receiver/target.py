@@ -19,6 +19,7 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _HTTP_PORT, _GRPC_PORT = 4318, 4317
 _SIGNAL_PATHS: Final = ("/v1/logs", "/v1/traces", "/v1/metrics")
+_NO_URL: Final = "it must be a URL such as http://collector.example:4318"
 _HOP_BY_HOP: Final = frozenset(
     {
         *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"),
@@ -49,14 +50,22 @@ class Target:
         """Return the target of a URL.
 
         Raises:
-            ValueError: It is not the URL of such a server.
+            ValueError: It is not the URL of such a server. The message has nothing of it, because it may contain a password.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.username is not None or parts.query:
-            raise ValueError("it must be a URL such as http://collector.example:4318")
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise ValueError(_NO_URL) from None
+        if parts.username is not None:
+            raise ValueError(
+                "the URL must have no user and no password; headers of requests are passed on, credentials too"
+            )
+        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.query:
+            raise ValueError(_NO_URL)
         if parts.path.rstrip("/").endswith(_SIGNAL_PATHS):
             raise ValueError("the paths of the signals, such as /v1/logs, are added to the URL; leave them out")
-        port = _DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
+        port = _DEFAULT_PORTS[parts.scheme] if port is None else port
         return cls(scheme=parts.scheme, host=parts.hostname, port=port, path=parts.path.rstrip("/"))
 
     @property
