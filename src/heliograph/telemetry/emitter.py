@@ -48,7 +48,7 @@ from heliograph.semconv import (
 )
 from heliograph.settings import Settings, Signal, SpanEventContent
 from heliograph.telemetry.actor_attributes import ActorFilter
-from heliograph.telemetry.encoded_events import SEVERITY_NUMBERS, Encoded, EncodedEvents
+from heliograph.telemetry.encoded_events import SEVERITY_NUMBERS, STANDARD_ATTRIBUTES, Encoded, EncodedEvents
 from heliograph.telemetry.invalid_events import InvalidEventHandler
 from heliograph.telemetry.limits import (
     Limits,
@@ -262,7 +262,7 @@ class Emitter:
             self._emit_to_trace(schema.event_name, attributes, timestamp, context)
         self._metrics.events.add(schema.event_name)
         if reader.coverage.count(timestamp):
-            seen = attributes if encoded is None else dict.fromkeys(self._encoded_events.names(encoded))
+            seen = attributes if encoded is None else dict.fromkeys(encoded[0].key_values.names(encoded[2]))
             reader.coverage.see(seen, timestamp)
 
     def _substitute_timestamp(self, created: object, attributes: Attributes) -> int:
@@ -307,7 +307,10 @@ class Emitter:
     ) -> bool:
         """Emit the log record of an encoded event. Return False if it has to be emitted with attributes."""
         try:
-            return self._encoded_events.emit(encoded, attributes, uid, timestamp, context)
+            log, frame, key_values = encoded
+            if len(key_values) + len(attributes) + STANDARD_ATTRIBUTES > self._log_limits.count:
+                return False
+            return log.emit_encoded(frame, key_values, attributes, uid, timestamp, context)
         except OutboxFull as error:  # as in `_emit_log`
             self._report_failure(Signal.LOG, error)
             raise

@@ -23,7 +23,6 @@ from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.generated.key_values import KeyValueEncoder, KeyValuesFunction
 from heliograph.schema.read.validation import Violation
 from heliograph.settings import Settings, Signal, SpanEventContent
-from heliograph.telemetry.limits import MAX_ATTRIBUTES
 from heliograph.telemetry.observers import observers
 from heliograph.telemetry.otel_api import SeverityNumber
 from heliograph.values.attributes import Attributes
@@ -68,12 +67,12 @@ class EncodingLogger(Protocol):
         """
 
 
-Encoded: TypeAlias = "tuple[Any, list[bytes]]"
-"""The fields of all records of an event's class, and the encoded properties of the event."""
+Encoded: TypeAlias = "tuple[EncodingLogger, Any, list[bytes]]"
+"""The logger that an event was encoded for, the fields of all records of its class, and its encoded properties."""
 
 SEVERITY_NUMBERS: Final = tuple(SeverityNumber)
 """By the number, which is the index: `SeverityNumber` begins with UNSPECIFIED (0)."""
-_STANDARD: Final = 2
+STANDARD_ATTRIBUTES: Final = 2
 """The number of attributes that events of every class may have: the unique id and the version."""
 _MAX_CLASSES: Final = 1024
 """The number of classes at which all are forgotten: a program may register classes all the time."""
@@ -122,7 +121,7 @@ class EncodedEvents:
             if violations:
                 violations.clear()  # the attributes are validated again
             return None
-        return frame, key_values
+        return logger, frame, key_values
 
     def _add_class(self, logger: EncodingLogger, reader: EventReader) -> tuple[KeyValuesFunction | None, Any]:
         if len(self._classes) >= _MAX_CLASSES:
@@ -131,26 +130,6 @@ class EncodedEvents:
         frame = logger.frame(SEVERITY_NUMBERS[schema.severity], reader.body_text({}), schema.event_name, schema.version)
         self._classes[reader] = function, frame
         return function, frame
-
-    def names(self, encoded: Encoded) -> list[str]:
-        """Return the names of the encoded properties of an event."""
-        return [] if self._logger is None else self._logger.key_values.names(encoded[1])
-
-    def emit(self, encoded: Encoded, attributes: Attributes, uid: str, timestamp: int, context: Context) -> bool:
-        """Emit a record. Return False if its properties have to be emitted as attributes, after all.
-
-        Args:
-            encoded: The event, from `encode`.
-            attributes: Its other attributes, without those that events of every class have.
-            uid: Its unique id.
-            timestamp: Its time in nanoseconds.
-            context: The context with its span.
-        """
-        frame, key_values = encoded
-        logger = self._logger
-        if logger is None or len(key_values) + len(attributes) > min(MAX_ATTRIBUTES, logger.max_attributes) - _STANDARD:
-            return False
-        return logger.emit_encoded(frame, key_values, attributes, uid, timestamp, context)
 
 
 def _is_recording() -> bool:
