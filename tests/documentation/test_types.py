@@ -16,8 +16,8 @@ from processes import clean_environment, run
 PROGRAMS = {"docs/frameworks.md"}
 """The pages whose blocks are programs of their own. The blocks of any other page are parts of one program."""
 
-NOT_TYPED = ("docs/how-to/", "docs/tutorials/")
-"""Pages that are not checked: their programs are short on purpose, use frameworks without types, and make mistakes for the reader to see."""
+NOT_TYPED = ("docs/tutorials/",)
+"""Pages that are not checked: their programs use frameworks without types, and make mistakes for the reader to see."""
 
 
 def write_modules(page: Path, folder: Path) -> None:
