@@ -26,7 +26,7 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
-from weakref import WeakSet
+from weakref import ref
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
@@ -84,8 +84,9 @@ _NO_WAY_SECONDS: Final = 1.0
 """The shortest time between two attempts to drop records of another signal, after one that found none."""
 
 logger: Final = SafeLogger(SCOPE)
-_processors: Final[WeakSet[OutboxProcessor]] = WeakSet()
-"""All processors of the process: those that share a directory share its limit."""
+_processors: Final[dict[int, ref[OutboxProcessor]]] = {}
+"""All processors of the process, by their ids: those that share a directory share its limit. Not a `WeakSet`, which cannot be read
+while another thread adds to it."""
 
 
 class _Target(NamedTuple):
@@ -161,7 +162,8 @@ class OutboxProcessor:
         )
         self._storages: dict[Header, ResourceStorage] = {}
         self._start()
-        _processors.add(self)
+        key = id(self)
+        _processors[key] = ref(self, lambda _: _processors.pop(key, None))
         # After `outbox_metrics_of`: callbacks run in the order of registration, and the metrics of a child must be empty
         # before this processor adds itself to them.
         after_fork_in_child(self._restart_in_child)
@@ -285,7 +287,8 @@ class OutboxProcessor:
         # Not for each record: the folders of the others are listed for it.
         if time.monotonic() - self._made_no_way_at < _NO_WAY_SECONDS:
             return False
-        others = [each for each in list(_processors) if each.directory == self.directory]
+        known = [found for each in list(_processors.values()) if (found := each()) is not None]
+        others = [each for each in known if each.directory == self.directory]
         weaker = [each for each in others if each.signal.share < self.signal.share]
         has_dropped = any(storage.give_way() for each in weaker for storage in each._all_storages())  # noqa: SLF001 — the same class
         if not has_dropped:
