@@ -27,6 +27,7 @@ readonly node_packages=(
   "@grafana/schema@$GRAFANA_VERSION"
   "tslib@$TSLIB_VERSION"
   "typescript@$TYPESCRIPT_VERSION"
+  "pyright@$PYRIGHT_VERSION"
 )
 
 main() {
@@ -141,7 +142,7 @@ install_node_packages() {
   if command -v npm >/dev/null; then
     install_backend node_modules "${node_packages[*]}"
   else
-    say "there is no 'npm' in PATH: the tests that check queries and dashboards will be skipped"
+    say "there is no 'npm' in PATH: the tests that check queries, dashboards and types will be skipped"
   fi
 }
 

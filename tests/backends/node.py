@@ -1,4 +1,4 @@
-"""Node, which runs the packages that check queries and dashboards.
+"""Node, which runs the packages that check queries, dashboards and types.
 
 `make backends` installs the packages, if there is npm.
 """

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+from backends.node import PACKAGES, node
 from documentation.blocks import REPOSITORY, blocks_of, pages
 from processes import clean_environment, run
 
@@ -59,17 +59,9 @@ def test_mypy_finds_no_error(folders: list[Path], tmp_path: Path) -> None:
 
 def test_pyright_finds_no_error(folders: list[Path]) -> None:
     """One run checks all pages, and the tests of the public types: a module is looked for beside the one that imports it."""
-    pytest.importorskip("pyright", reason="pyright is not installed")
-    if shutil.which("node") is None and "CI" not in os.environ:
-        pytest.skip("pyright needs Node")
     config = {"typeCheckingMode": "strict", "reportMissingTypeStubs": False, "pythonVersion": "3.10"}
     root = folders[0].parent
     shutil.copy(REPOSITORY / "tests" / "public_types.py", root)
     (root / "pyrightconfig.json").write_text(json.dumps(config), encoding="utf-8")
-    ran = run(
-        [sys.executable, "-m", "pyright", "--pythonpath", sys.executable],
-        cwd=root,
-        env=clean_environment(),
-        timeout_seconds=600,
-    )
+    ran = node(PACKAGES / "pyright" / "index.js", "--project", root, "--pythonpath", sys.executable)
     assert ran.returncode == 0, ran.stdout + ran.stderr
