@@ -18,6 +18,7 @@ import pytest
 
 from backends.fixtures import collector, jaeger, prometheus, victorialogs
 from faults.report import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
+from heliograph.telemetry.observers import observers
 from recorder import Telemetry
 
 __all__ = [
@@ -90,6 +91,13 @@ def no_thread_is_left() -> Iterator[None]:
         if time.monotonic() > deadline:
             pytest.fail(f"still running: {left}")
         time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def no_observer_is_left() -> Iterator[None]:
+    """Remove the observers of the test. A Datasette that still lives has some, which would see the events of later tests."""
+    yield
+    observers.clear()
 
 
 @pytest.fixture(autouse=True)

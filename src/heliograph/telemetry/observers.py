@@ -8,6 +8,7 @@ Threads: any thread may emit while another adds or removes an observer: each eve
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -88,6 +89,12 @@ class Observer(Protocol):
 
 observers: Final[list[Observer]] = []
 """The observers of this process."""
+
+
+def remove_observer(observer: Observer) -> None:
+    """Remove an observer, if it is there."""
+    with suppress(ValueError):
+        observers.remove(observer)
 
 
 def provider_is_needed() -> bool:

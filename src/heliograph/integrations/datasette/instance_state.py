@@ -26,7 +26,7 @@ from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.settings import DATABASE, Settings, Validation
 from heliograph.telemetry.missing_providers import advice_for_datasette
-from heliograph.telemetry.observers import observers
+from heliograph.telemetry.observers import observers, remove_observer
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.stored import location
 from heliograph.tokens.stored.handler import DatabaseTokenHandler
@@ -127,7 +127,7 @@ class InstanceState:
             return None
         recent = RecentEvents(RecentEventStore(path), self.schemas)
         observers.append(recent)
-        weakref.finalize(self, observers.remove, recent).atexit = False
+        weakref.finalize(self, remove_observer, recent).atexit = False
         return recent
 
     def end_recent(self, timeout_millis: float) -> None:
