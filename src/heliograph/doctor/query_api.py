@@ -42,7 +42,8 @@ class QueryApi:
     def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
         try:
             parts = urllib.parse.urlsplit(url)
-        except ValueError as error:  # such as an address in one bracket
+            _ = parts.port
+        except ValueError as error:  # such as an address in one bracket, or a port that is no number
             raise QueryError("the URL cannot be used") from error
         if scheme_of(url) is None or not parts.hostname:
             raise QueryError("the URL has to begin with http:// or https://, and to name a host")
