@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -81,7 +83,7 @@ def test_records_in_segments_that_are_gone_are_counted(tmp_path: Path, caplog: p
             emit(f"{number} " + "x" * 1000)
         [folder] = folders_in(box)
         first_of_last = segments(folder)[-1][0]
-        shutil.rmtree(box)
+        rename(box)  # in one step: the next test deletes file by file
         wait_for(lambda: LOST in caplog.text)
         is_down = False
         assert emit.processor._worker.wait_for(lambda: emit.processor.depth == 0, Deadline(60_000))
@@ -90,6 +92,24 @@ def test_records_in_segments_that_are_gone_are_counted(tmp_path: Path, caplog: p
         assert first_of_last > 1
         assert damaged in {0, first_of_last - 1}
         assert len(set(server.accepted)) == 2000 - damaged
+
+
+def test_deletion_that_goes_on_file_by_file_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The worker looks while the lock file is gone, and the segment is still there: a moment later it is not."""
+    box = tmp_path / "box"
+    deletes_the_rest = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: shutil.rmtree(box))
+    monkeypatch.setattr("heliograph.delivery.storage.time", deletes_the_rest)
+    is_down = True
+    with serving(lambda number, records: DOWN if is_down else OK) as server, logging_to(box, server.endpoint) as emit:
+        emit("before")
+        [folder] = folders_in(box)
+        delete_lock(folder)
+        wait_for(lambda: LOST in caplog.text)
+        is_down = False
+        assert emit.processor.force_flush(60_000)
+        assert server.accepted == ["before"]
 
 
 def delete_lock(folder: Path) -> None:

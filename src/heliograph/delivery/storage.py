@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 
 _DISK_PAUSE_SECONDS: Final = 1.0
 """The time after a failure in which the disk is not tried again: a failing disk can take long to fail, at every record."""
+_DELETION_SECONDS: Final = 0.2
+"""The time that somebody who deletes a folder has to finish, before its records are kept or counted."""
 _MIN_SEGMENTS: Final = 2
 """The number of segments at which the oldest may be dropped. The last one is being written."""
 
@@ -289,6 +291,9 @@ class ResourceStorage:
         writer, reader, lock = self._writer, self._reader, self._folder_lock
         if writer is None or reader is None or lock is None or (lock.is_in_place() and not writer.is_lost()):
             return 0
+        if lock.can_be_adopted():
+            # Perhaps somebody is deleting it file by file. What is gone before it is given up can be kept or counted, and not later.
+            time.sleep(_DELETION_SECONDS)
         with self._lock:
             lost = self._salvage(writer, reader, lock)
             self._writer = self._reader = self._folder_lock = None
