@@ -78,9 +78,9 @@ def drain(directory: Path, url: str) -> tuple[int, int]:
         time.sleep(0.1)
     seconds = time.perf_counter() - began
     processor.shutdown()
-    _, arrived, distinct = counted(url)
-    print(f"  drained              {arrived:,} records arrive, {arrived / seconds:,.0f} a second")
-    return arrived, distinct
+    arrived = counted(url)
+    print(f"  drained              {arrived.records:,} records arrive, {arrived.records / seconds:,.0f} a second")
+    return arrived.records, arrived.distinct
 
 
 def main() -> int:
