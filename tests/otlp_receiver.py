@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from typing_extensions import Self
 
 from backends import Json, LogRecord, Metric, Span, decode_logs, decode_metrics, decode_spans
+from threads import join
 
 MESSAGES: Final = {
     "/v1/traces": ExportTraceServiceRequest,
@@ -46,7 +47,7 @@ class Receiver:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join()
+        join(self._thread)
 
     def spans(self) -> list[Span]:
         """Return the spans, in the order of arrival."""

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
+from threads import join
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -22,7 +24,7 @@ def serving_in_thread(server: HTTPServer) -> Iterator[None]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join()
+        join(thread)
 
 
 class Misbehaving:
@@ -50,7 +52,7 @@ class Misbehaving:
         self._end.set()
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join()
+        join(self._thread)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self

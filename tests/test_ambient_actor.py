@@ -33,6 +33,7 @@ from heliograph.ambient_actor import _RUN_BODIES
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from recorder import Telemetry
+from threads import LIMIT_SECONDS, join
 
 
 @dataclass
@@ -153,7 +154,7 @@ def test_thread_has_its_own_ambient_actor() -> None:
         for target in (lambda: seen.append(current_actor()), lambda: context.run(lambda: seen.append(current_actor()))):
             thread = threading.Thread(target=target)
             thread.start()
-            thread.join()
+            join(thread)
 
     assert seen == [None, {"id": "root"}]
 
@@ -251,7 +252,7 @@ def test_block_left_in_another_thread(warnings: pytest.LogCaptureFixture) -> Non
         assert current_actor() == {"id": "inner"}
         thread = threading.Thread(target=manager.__exit__, args=(None, None, None))
         thread.start()
-        thread.join()
+        join(thread)
         assert current_actor() == {"id": "outer"}
     assert WARNING in warnings.text
 
@@ -507,7 +508,7 @@ def test_actor_that_becomes_known_during_a_request() -> None:
         assert BanUserEvent(user={}).actor is None
         thread = threading.Thread(target=contextvars.copy_context().run, args=(set_actor, {"id": "root"}))
         thread.start()
-        thread.join()
+        join(thread)
         assert BanUserEvent(user={}).actor == {"id": "root"}
         with acting_as({"id": "job"}):
             set_actor(lambda: {"id": "other"})
@@ -677,7 +678,7 @@ def test_default_actor_is_asked_where_no_block_applies(register: Register) -> No
     thread_saw: list[object] = []
     thread = threading.Thread(target=lambda: thread_saw.append(current_actor()))
     thread.start()
-    thread.join()
+    join(thread)
     assert thread_saw == [user]
     remove()
     remove()
@@ -782,7 +783,7 @@ def test_default_actor_rejects_other_values(function: object) -> None:
 
 def test_function_keeps_the_context_it_was_wrapped_in() -> None:
     """Several threads may call it at once, and no call sees the actor that another one sets."""
-    barrier = threading.Barrier(3)
+    barrier = threading.Barrier(3, timeout=LIMIT_SECONDS)
 
     def work(number: int) -> tuple[int, object]:
         barrier.wait(60)
@@ -843,7 +844,7 @@ def test_every_way_to_run_a_function_in_a_thread() -> None:
         pool.map(keep_context(see), "1")
         for thread in (threading.Thread(target=keep_context(see)), threading.Timer(0, keep_context(see))):
             thread.start()
-            thread.join()
+            join(thread)
     assert seen == [{"id": "root"}] * 9
 
 

@@ -28,6 +28,7 @@ from heliograph.quarantine.store import Quarantine
 from quarantine.test_store import RECORD
 from recorder import SECRET, DeferringStore, Telemetry
 from scripts import python
+from threads import LIMIT_SECONDS
 
 AT_MOST = 20.0  # seconds: the longest wait for something that takes milliseconds; it does not fail on a busy machine, only on a hang
 
@@ -138,7 +139,7 @@ def test_every_event_of_many_threads_is_emitted_once(telemetry: Telemetry) -> No
     """No event is lost or duplicated if threads track at once, even the first events, which start the host."""
     sync_reader, async_reader = Reader(), AsyncReader()
     host = telemetry.host(sync_reader, async_reader)
-    barrier = threading.Barrier(8)
+    barrier = threading.Barrier(8, timeout=LIMIT_SECONDS)
 
     def track(start: int) -> None:
         barrier.wait(AT_MOST)
@@ -355,7 +356,7 @@ def test_startup_hooks_run_once_before_the_first_event_of_threads_and_tasks(tele
     """No event is emitted before they have run."""
     starting = Starting()
     host = telemetry.host(starting)
-    barrier = threading.Barrier(4)
+    barrier = threading.Barrier(4, timeout=LIMIT_SECONDS)
 
     def track_in_a_thread(number: int) -> None:
         barrier.wait(AT_MOST)
@@ -539,7 +540,7 @@ def test_host_without_a_secret_generates_one_with_one_warning(warnings: pytest.L
 def test_all_threads_share_the_generated_secret() -> None:
     """Threads that sign at the same time, as the first ones, do not generate two."""
     for _ in range(20):
-        host, barrier = Host(Settings()), threading.Barrier(4)
+        host, barrier = Host(Settings()), threading.Barrier(4, timeout=LIMIT_SECONDS)
 
         def sign(number: int, host=host, barrier=barrier) -> str:
             barrier.wait(AT_MOST)

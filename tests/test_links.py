@@ -11,6 +11,8 @@ from types import ModuleType
 
 import pytest
 
+from threads import join
+
 pytest.importorskip("markdown_it", reason="markdown-it-py is not installed")
 
 PROGRAM = Path(__file__).resolve().parent.parent / "docs" / "links.py"
@@ -129,7 +131,7 @@ def test_answers_of_sites(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         url = f"http://127.0.0.1:{server.server_port}"
         assert (links.answer_of(f"{url}/"), links.answer_of(f"{url}/gone")) == ("200", "404")
         server.shutdown()
-        thread.join()
+        join(thread)
     assert "refused" in links.answer_of(url)
 
     monkeypatch.setattr(sys, "argv", ["links.py", "--network"])

@@ -31,6 +31,7 @@ from heliograph.telemetry import emitter
 from heliograph.telemetry.metrics import error_type
 from heliograph.values.forms import MAX_VALUES, form_of
 from scripts import python
+from threads import join
 
 
 @dataclass
@@ -141,8 +142,7 @@ def test_events_can_be_tracked_during_a_shutdown(telemetry):
         for thread in threads:
             thread.start()
         host.shutdown()
-        for thread in threads:
-            thread.join()
+        join(*threads)
         host.shutdown()
     assert failures == []
 
@@ -247,7 +247,7 @@ def test_actor_that_another_thread_changes_is_no_error(telemetry):
                 host.track(Ping(actor=actor))
     finally:
         stop.set()
-        thread.join()
+        join(thread)
 
 
 def test_value_that_doubles_at_each_level_is_limited():

@@ -29,6 +29,7 @@ from heliograph.sqlite_file import PAGE_ROWS, SqliteFile, has_application_id, op
 from processes import clean_environment
 from quarantine.test_store import RECORD
 from runtime.test_fork_lock import is_free
+from threads import LIMIT_SECONDS, join
 
 TABLES = "create table if not exists notes (id integer primary key, note text)"
 
@@ -301,7 +302,9 @@ os.kill(os.getpid(), 9)
 
 def test_transaction_of_a_killed_process_is_rolled_back_by_a_reader(file: SqliteFile) -> None:
     write(file, "first")
-    ended = subprocess.run([sys.executable, "-c", KILLED_IN_A_TRANSACTION, str(file.path)], check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED_IN_A_TRANSACTION, str(file.path)], check=False, timeout=LIMIT_SECONDS
+    )
     assert ended.returncode == -signal.SIGKILL
     assert b"unfinished" in file.path.read_bytes()
     assert Path(f"{file.path}-journal").exists()
@@ -334,8 +337,7 @@ def test_writers_in_threads_lose_nothing(file: SqliteFile) -> None:
     threads = [threading.Thread(target=lambda: [write(file, "x") for _ in range(10)]) for _ in range(8)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
 
     assert len(notes(file)) == 80
 
@@ -353,7 +355,7 @@ def test_writer_waits_for_another_process(file: SqliteFile) -> None:
         other.execute("commit")
     finally:
         other.close()
-        thread.join()
+        join(thread)
 
     assert notes(file) == ["first", "second"]
 

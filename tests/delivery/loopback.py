@@ -28,6 +28,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 from delivery.servers import uids
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 from servers import serving_in_thread
+from threads import LIMIT_SECONDS, join
 
 RETRY_AFTER_SECONDS: Final = 7
 """The time that a server asks to wait, unless the test chooses another."""
@@ -278,7 +279,7 @@ def _serving_grpc(
     try:
         yield
     finally:
-        grpc_server.stop(0).wait()
+        grpc_server.stop(0).wait(LIMIT_SECONDS)
 
 
 def _text(reply: Reply, request: Request) -> str:
@@ -388,9 +389,8 @@ def relaying(port: int) -> Iterator[Relay]:
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join()
+        join(thread)
         relay.cut()
-        for each in copying:
-            each.join()
+        join(*copying)
         for connection in relay._sockets:
             connection.close()

@@ -15,6 +15,7 @@ from delivery.outboxes import make_orphan
 from heliograph.delivery import folders
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.errors import OutboxError
+from threads import join
 
 
 def test_folder_is_an_orphan_once_its_lock_is_free(tmp_path: Path) -> None:
@@ -100,8 +101,7 @@ def test_folder_that_is_being_created_is_no_orphan(tmp_path: Path) -> None:
         thread.start()
     locks = [box.create_folder() for _ in range(100)]
     ended.set()
-    for thread in threads:
-        thread.join()
+    join(*threads)
 
     assert adopted == []
     assert len(box.folders()) == 100

@@ -41,6 +41,7 @@ from heliograph.semconv import (
 )
 from processes import in_child
 from recorder import Telemetry
+from threads import join
 
 
 def points(telemetry: Telemetry) -> dict[str, dict[str, Any]]:
@@ -185,8 +186,7 @@ def test_threads_count_together() -> None:
     ]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
 
     assert counters.total(OUTBOX_DEAD) == 80
 
@@ -267,7 +267,7 @@ def test_lock_is_new_in_the_child_of_a_fork() -> None:
         assert in_child(work) == 0
     finally:
         release.set()
-        thread.join()
+        join(thread)
 
 
 def test_handler_of_a_signal_may_shut_down_during_a_collection() -> None:

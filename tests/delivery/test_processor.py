@@ -52,6 +52,7 @@ from heliograph.semconv import (
 from heliograph.settings import OutboxFullPolicy
 from heliograph.telemetry.otel_api import SUPPRESS_INSTRUMENTATION
 from processes import in_child
+from threads import join
 
 
 def test_records_arrive_under_their_resource_and_scope(tmp_path: Path) -> None:
@@ -80,8 +81,7 @@ def test_burst_is_delivered_completely(tmp_path: Path) -> None:
         threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        join(*threads)
         assert emit.processor.force_flush(60_000)
 
     assert len(server.accepted) == len(set(server.accepted)) == 20_000
@@ -426,8 +426,7 @@ def test_record_during_shutdown_is_accepted_or_rejected(tmp_path: Path) -> None:
                 for thread in threads:
                     thread.start()
                 emit.processor.shutdown(5)
-                for thread in threads:
-                    thread.join()
+                join(*threads)
                 counts = emit.processor.counts
                 assert counts.total(OUTBOX_ACCEPTED) + counts.total(OUTBOX_REJECTED) == 8000
                 accepted += counts.total(OUTBOX_ACCEPTED)
@@ -703,7 +702,7 @@ def test_locks_are_new_in_the_child_of_a_fork(tmp_path: Path) -> None:
             assert in_child(work) == 0
         finally:
             release.set()
-            thread.join()
+            join(thread)
 
     assert sorted(server.accepted) == ["before", "child"]
 

@@ -31,6 +31,7 @@ from heliograph.delivery.transport.open import open_transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.errors import OutboxError
 from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED, OUTBOX_RETRIED
+from threads import join
 
 DELIVERED = Verdict(action=Action.DELIVERED, reason=Reason.ACCEPTED)
 UNAVAILABLE = Verdict(action=Action.RETRY, reason=Reason.UNAVAILABLE, message="HTTP 503")
@@ -502,7 +503,7 @@ def test_flush_in_another_thread_waits_until_the_wait_is_known(tmp_path: Path) -
 
     bench = Bench(tmp_path, in_turn(UNAVAILABLE), random=flush_meanwhile)
     bench.sender.send_next(journal_of("a"))
-    flushing[0].join()
+    join(flushing[0])
 
     assert bench.sender.waiting_seconds() == 0
 

@@ -26,6 +26,7 @@ from heliograph.runtime.deferred_waits import await_all, call_without_waiting
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from processes import in_child
+from threads import join
 
 SCOPE = Scope(scope=b"")
 SEGMENT_BYTES = 64 * 1024
@@ -137,8 +138,7 @@ def test_threads_create_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     threads = [threading.Thread(target=storage.append, args=(SCOPE, encoded_record("x"))) for _ in range(8)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
 
     assert len(folders_in(tmp_path)) == 1
     assert storage.waiting == 8

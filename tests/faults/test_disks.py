@@ -14,6 +14,7 @@ import pytest
 from delivery.servers import serving
 from faults.matrix import Row
 from processes import program_environment
+from threads import LIMIT_SECONDS
 
 ON_TMPFS = """
 import json, sys, time
@@ -66,7 +67,7 @@ def can_mount(directory: Path) -> bool:
         return False
     script = 'mount -t tmpfs -o size=2m none "$1"'
     command = ["unshare", "-rm", "sh", "-c", script, "sh", str(directory)]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return subprocess.run(command, capture_output=True, check=False, timeout=LIMIT_SECONDS).returncode == 0
 
 
 MOUNTING = """

@@ -24,6 +24,7 @@ from heliograph import QuarantineError
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.store import Quarantine
 from processes import clean_environment
+from threads import join
 
 RECORD = InvalidRecord(
     uid="01990b3e-7d2a-7000-8001-9f86d081884c",
@@ -208,8 +209,7 @@ def test_threads_that_put_at_the_same_time_lose_nothing(quarantine: Quarantine) 
     ]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
 
     assert len(list(quarantine.find())) == 80
 

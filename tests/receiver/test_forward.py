@@ -28,6 +28,7 @@ from heliograph.receiver.server import HttpServer
 from heliograph.receiver.signals import SIGNALS, OtlpRequest
 from heliograph.receiver.target import Target
 from receiver.requests import log_request
+from threads import LIMIT_SECONDS, join
 
 EVENT = log_request("app.one", user__id="ada")
 UNKNOWN_FIELD = b"\xfa\x7d\x05later"
@@ -78,7 +79,7 @@ def web() -> Iterator[WebTarget]:
     yield target
     target.server.shutdown()
     target.server.server_close()
-    target.thread.join()
+    join(target.thread)
 
 
 @contextmanager
@@ -245,7 +246,7 @@ def service() -> Iterator[tuple[CallTarget, str]]:
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield target, f"http://127.0.0.1:{port}"
-    server.stop(0).wait()
+    server.stop(0).wait(LIMIT_SECONDS)
 
 
 @contextmanager

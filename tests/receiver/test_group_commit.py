@@ -16,6 +16,7 @@ from heliograph.receiver.group_commit import GroupCommit
 from heliograph.receiver.rows import Tables
 from heliograph.receiver.store import Store, StoreWriter
 from receiver.requests import log_request
+from threads import join
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_requests_that_wait_are_one_group(store: Store, paused: Paused) -> None:
         wait_until_waiting(commits, 5)
         paused.may_go_on.set()
         for thread, raised in threads:
-            thread.join()
+            join(thread)
             assert raised == []
 
     assert paused.sizes == [1, 5]
@@ -115,8 +116,7 @@ def test_request_that_cannot_be_stored_does_not_take_others_with_it(
         threads = [in_thread(lambda each=each: commits.keep(each)) for each in (bad, log_request("app.two"))]
         wait_until_waiting(commits, 2)
         paused.may_go_on.set()
-        for thread in (first, *(thread for thread, _ in threads)):
-            thread.join()
+        join(first, *(thread for thread, _ in threads))
 
     assert stored(store) == ["app.one", "app.two"]
     [error] = threads[0][1]
@@ -165,7 +165,7 @@ def test_request_that_waits_too_long_is_refused(store: Store, paused: Paused, mo
         with pytest.raises(NotKept, match="still being stored"):
             commits.keep(log_request("app.two"))
         paused.may_go_on.set()
-        first.join()
+        join(first)
 
     assert stored(store) == ["app.one"]
 
@@ -179,7 +179,7 @@ def test_requests_beyond_the_memory_are_refused(store: Store, paused: Paused, mo
         with pytest.raises(NotKept, match="too many"):
             commits.keep(log_request("app.two"))
         paused.may_go_on.set()
-        first.join()
+        join(first)
 
     assert (raised, stored(store)) == ([], ["app.one"])
 

@@ -25,6 +25,7 @@ from heliograph.receiver.server import IDLE_TIMEOUT_SECONDS, HttpServer, receivi
 from heliograph.receiver.signals import MAX_REQUEST_BYTES, OtlpRequest
 from heliograph.receiver.store import Store
 from receiver.requests import log_request
+from threads import join
 
 
 @pytest.fixture
@@ -129,8 +130,7 @@ def test_requests_at_the_same_time_are_all_stored(endpoint: str, store: Store) -
     threads = [threading.Thread(target=lambda: [post(endpoint, body()) for _ in range(10)]) for _ in range(5)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
 
     assert count(store) == 50
 
@@ -152,7 +152,7 @@ def test_request_that_is_being_stored_is_finished_before_the_block_ends(tmp_path
         threading.Timer(0.2, may_end.set).start()
 
     assert count(store) == 1
-    client.join()
+    join(client)
 
 
 @pytest.mark.parametrize(
@@ -345,8 +345,7 @@ def test_many_requests_at_the_same_time_are_all_stored_by_groups(store: Store) -
         threads = [threading.Thread(target=send, args=each) for each in [(single, 300), (group, 5)] * 2]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        join(*threads)
 
     assert count(store) == 2 * 300 + 2 * 5 * 512
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from heliograph.runtime.bell import Bell
+from threads import join
 
 
 @pytest.fixture
@@ -30,8 +31,7 @@ def busy() -> Iterator[None]:
     yield
     ended.set()
     sys.setswitchinterval(interval)
-    for thread in threads:
-        thread.join()
+    join(*threads)
 
 
 def test_rings_before_a_wait_are_one() -> None:

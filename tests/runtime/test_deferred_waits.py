@@ -11,6 +11,7 @@ import pytest
 
 from heliograph.runtime import deferred_waits
 from heliograph.runtime.deferred_waits import await_all, call_without_waiting, open_waits
+from threads import join
 
 
 def test_caller_awaits_what_was_begun() -> None:
@@ -48,7 +49,7 @@ def test_code_that_nobody_awaits_waits_itself() -> None:
     def look_elsewhere() -> None:
         thread = threading.Thread(target=look)
         thread.start()
-        thread.join()
+        join(thread)
         contextvars.Context().run(look)
 
     def fail() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from heliograph.runtime import fork
 from heliograph.runtime.fork_lock import ForkLock
+from threads import join
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
@@ -51,7 +52,7 @@ def is_free(lock: ForkLock) -> bool:
 
     thread = threading.Thread(target=acquire)
     thread.start()
-    thread.join()
+    join(thread)
     return acquired[0]
 
 
@@ -92,7 +93,7 @@ def test_fork_does_not_wait_for_ever_and_the_child_gets_a_new_lock(forks: Forks)
         assert is_free(lock)
     finally:
         may_end.set()
-        thread.join()
+        join(thread)
 
 
 def test_lock_is_not_kept_alive_by_the_fork_handlers(forks: Forks) -> None:

@@ -16,11 +16,9 @@ import pytest
 
 from heliograph.runtime import loop
 from heliograph.runtime.loop import BackgroundLoop
+from threads import LIMIT_SECONDS, join
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
-
-# Long enough for a busy machine; a test that passes never waits for it.
-LIMIT_SECONDS = 20
 
 
 @pytest.fixture
@@ -308,7 +306,7 @@ def test_wait_returns_false_at_once_when_a_job_is_cancelled(background: Backgrou
     background.stop()
 
     ended, seconds = outcome.result(LIMIT_SECONDS)
-    waiter.join()
+    join(waiter)
     assert ended is False
     assert seconds < LIMIT_SECONDS
 
@@ -385,7 +383,7 @@ def test_threads_that_come_together_start_one_loop(
     """Eight threads need the loop at the same time, and starting it takes a while: one loop runs all their functions."""
     seen: list[int] = []
     started: list[object] = []
-    barrier = threading.Barrier(8)
+    barrier = threading.Barrier(8, timeout=LIMIT_SECONDS)
 
     def start_slowly(start: Callable[[], object] = loop._start_loop) -> object:
         time.sleep(0.05)

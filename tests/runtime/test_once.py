@@ -13,8 +13,7 @@ import pytest
 
 from heliograph.runtime.loop import BackgroundLoop
 from heliograph.runtime.once import RunOnce, _Claim
-
-LIMIT_SECONDS = 20
+from threads import LIMIT_SECONDS
 
 
 @pytest.fixture
@@ -72,7 +71,7 @@ def test_threads_and_event_loops_that_come_together_run_it_once(background: Back
     """Sync and async callers all return when it is done, and not before."""
     work = Work()
     once = once_awaiting(work, background)
-    barrier = threading.Barrier(8)
+    barrier = threading.Barrier(8, timeout=LIMIT_SECONDS)
 
     def come(number: int) -> bool:
         barrier.wait()
@@ -112,7 +111,7 @@ def test_only_one_of_several_callers_claims_the_run(
 
     work = Work()
     once = once_awaiting(work, background)
-    barrier = threading.Barrier(4)
+    barrier = threading.Barrier(4, timeout=LIMIT_SECONDS)
     monkeypatch.setattr("heliograph.runtime.once.Future", slow_future)
 
     def come(_: int) -> None:
@@ -166,7 +165,7 @@ def test_callers_who_waited_for_a_failure_try_again_themselves(background: Backg
     """Nobody returns before it is done; each failure is raised to exactly one caller."""
     work = Work(fail=2)
     once = once_awaiting(work, background)
-    barrier = threading.Barrier(4)
+    barrier = threading.Barrier(4, timeout=LIMIT_SECONDS)
 
     def come(_: int) -> bool:
         barrier.wait()

@@ -20,6 +20,7 @@ from heliograph import (
 )
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.registry import MAX_INHERITED, SchemaRegistry, on_register
+from threads import LIMIT_SECONDS, join
 
 
 @dataclass
@@ -226,7 +227,7 @@ def test_threads_that_look_up_a_subclass_share_one_reader() -> None:
 
     registry = SchemaRegistry(namespace="app")
     registry.register(First)
-    start = threading.Barrier(8)
+    start = threading.Barrier(8, timeout=LIMIT_SECONDS)
     readers: list[EventReader] = []
 
     def look_up() -> None:
@@ -236,8 +237,7 @@ def test_threads_that_look_up_a_subclass_share_one_reader() -> None:
     threads = [threading.Thread(target=look_up) for _ in range(8)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
     assert len(readers) == 8
     assert {id(reader) for reader in readers} == {id(registry.reader(Child))}
 

@@ -21,6 +21,7 @@ from heliograph.sdk import explained
 from heliograph.sdk.explained import create_exporter, endpoint_problem
 from heliograph.sdk.exporters import TelemetrySignal
 from processes import clean_environment
+from threads import LIMIT_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +155,12 @@ def test_wrong_endpoint_is_an_error_of_the_program_that_names_it() -> None:
     """All signals share the variable, and it is reported once."""
     environment = clean_environment(OTEL_EXPORTER_OTLP_ENDPOINT="localhost:4318")
     ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", PROGRAM],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_SECONDS,
     )
 
     assert ended.returncode == 1
@@ -166,12 +172,15 @@ def test_lines_of_a_program_without_logging_carry_our_name(capsys: pytest.Captur
     program = (
         "from heliograph.runtime.safe_logger import SafeLogger\nSafeLogger('heliograph').warning('%d records wait', 3)"
     )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=LIMIT_SECONDS
+    )
     configured = subprocess.run(
         [sys.executable, "-c", f"import logging\nlogging.basicConfig()\n{program}"],
         capture_output=True,
         text=True,
         check=True,
+        timeout=LIMIT_SECONDS,
     )
 
     assert ended.stderr == "heliograph: 3 records wait\n"

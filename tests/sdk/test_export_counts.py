@@ -10,6 +10,7 @@ from heliograph.sdk.export_counts import (
     counting_exporter,
     run_flush,
 )
+from threads import join
 
 
 def accept(counts: ExportCounts, count: int) -> None:
@@ -102,8 +103,7 @@ def test_threads_are_counted() -> None:
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
 
     assert counts.start_flush().accepted == 4000
     assert counts.finish_flush(counts.start_flush())

@@ -27,6 +27,7 @@ from heliograph.telemetry import metrics
 from heliograph.telemetry.metrics import ByMeterProvider, Tally, error_type, metrics_of
 from heliograph.telemetry.providers import Providers
 from recorder import Telemetry
+from threads import LIMIT_SECONDS
 
 TESTS = Path(__file__).parent.parent
 
@@ -262,7 +263,7 @@ def test_global_provider_and_no_provider_are_the_same_key(monkeypatch: pytest.Mo
 
 def test_threads_that_ask_at_once_get_one_object(telemetry: Telemetry) -> None:
     """It is made once, although making it takes time."""
-    barrier = threading.Barrier(4)
+    barrier = threading.Barrier(4, timeout=LIMIT_SECONDS)
 
     def make(meter: object) -> object:
         time.sleep(0.01)  # lets the other threads run

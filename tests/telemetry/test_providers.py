@@ -13,6 +13,7 @@ from opentelemetry.trace import NoOpTracerProvider
 
 from heliograph.telemetry.providers import Providers
 from recorder import Telemetry
+from threads import LIMIT_SECONDS
 
 
 class Flushing(NoOpTracerProvider):
@@ -105,7 +106,9 @@ print(providers.has_traces(), providers.has_logs(), providers.has_metrics())
 
 def test_global_provider_can_be_set_later() -> None:
     """The proxies of the API count as no provider, while a provider that does nothing counts as one."""
-    output = subprocess.run([sys.executable, "-c", GLOBAL], check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(
+        [sys.executable, "-c", GLOBAL], check=True, capture_output=True, text=True, timeout=LIMIT_SECONDS
+    ).stdout
 
     assert output.splitlines() == ["False False False", "True True True"]
 
@@ -147,6 +150,7 @@ def test_host_uses_global_providers_that_are_set_after_it_was_made() -> None:
         capture_output=True,
         text=True,
         cwd=__file__.rsplit("/", 2)[0],
+        timeout=LIMIT_SECONDS,
     )
 
     assert program.stdout == "1 1 {('app.happened',): 2}\n"

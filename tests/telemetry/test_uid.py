@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph.telemetry.uid import UidGenerator
+from threads import LIMIT_SECONDS
 
 NOON = 1_700_000_000_000_000_000
 
@@ -75,7 +76,9 @@ def test_forked_child_makes_other_uids_than_its_parent() -> None:
         "os.waitpid(pid, 0)\n"
     )
 
-    output = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=LIMIT_SECONDS
+    ).stdout
 
     parent, child = output.split()
     assert parent != child

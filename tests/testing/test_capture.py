@@ -18,6 +18,7 @@ from opentelemetry import _logs, trace
 from heliograph import Attribute, Event, Host, Privacy, Settings, TokenInvalid, acting_as, hookimpl
 from heliograph.testing import Captured, capture
 from recorder import SECRET, Telemetry
+from threads import LIMIT_SECONDS, join
 
 
 @dataclass
@@ -206,7 +207,7 @@ def test_nothing_is_captured_after_the_block(host: Host) -> None:
 
 def test_parallel_tests_with_one_host_have_their_own_events(host: Host) -> None:
     """Threads that capture at the same time see their own events alone."""
-    barrier = threading.Barrier(4)
+    barrier = threading.Barrier(4, timeout=LIMIT_SECONDS)
 
     def test(number: int) -> list[str]:
         with capture(host) as captured:
@@ -227,7 +228,7 @@ def test_thread_without_a_capture_belongs_to_all(host: Host) -> None:
     with capture(host) as captured:
         thread = threading.Thread(target=host.track, args=[OtherEvent()])
         thread.start()
-        thread.join()
+        join(thread)
 
     assert len(captured.events) == 1
 

@@ -17,6 +17,7 @@ from heliograph import (
     TokenSignatureInvalid,
 )
 from heliograph.tokens.rejections import combined_class, is_rejection, rejection_as, rejection_result
+from threads import LIMIT_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,9 @@ def test_datasette_is_not_imported_to_recognize_a_rejection() -> None:
         "print(is_rejection(TokenRevoked()), is_rejection(ValueError()), 'datasette' in sys.modules)"
     )
 
-    output = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=LIMIT_SECONDS
+    ).stdout
 
     assert output.split() == ["True", "False", "False"]
 

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from heliograph.values.forms import form_of, protected_form_of
 from heliograph.values.named_classes import MAX_ITEMS, without_credentials
 from heliograph.values.privacy import PrivacyPolicy
+from threads import LIMIT_SECONDS
 
 UTC = dt.timezone.utc
 
@@ -191,5 +192,7 @@ class Thing: pass
 form_of([Thing(), 1.5, {"a": object()}])
 print(sorted({"numpy", "pandas", "pydantic", "httpx", "yarl", "argparse"} & set(sys.modules)))
 """
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=LIMIT_SECONDS
+    )
     assert result.stdout.strip() == "[]"

@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 
 from heliograph.values.forms import form_of
 from heliograph.values.standard_library import MAX_VALUES, duration_text, first_values
+from threads import join
 
 
 def hostile(base: type) -> Any:
@@ -264,7 +265,7 @@ def test_container_that_another_thread_changes_is_read_from_a_copy(kind: type) -
             assert len(form_of({"inner": [container]})["inner"][0]) >= 40  # type: ignore[index]
     finally:
         is_done.set()
-        thread.join()
+        join(thread)
 
 
 def test_snapshot_is_repeated_and_bounded() -> None:

@@ -22,6 +22,7 @@ from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalClosed, JournalWriter
+from threads import join
 
 
 @dataclass(frozen=True)
@@ -220,8 +221,7 @@ def test_threads_append_while_another_reads(journal: Journal) -> None:
         if batch is not None:
             found += [entry.encoded for entry in batch.entries]
             journal.source.acknowledge(batch.entries[-1].sequence)
-    for thread in threads:
-        thread.join()
+    join(*threads)
 
     for name in range(4):
         prefix = b"%d:" % name

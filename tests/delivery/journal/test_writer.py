@@ -25,6 +25,7 @@ from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentWriter, segment_path, segments
 from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter
 from processes import in_child
+from threads import join
 
 
 def written(folder: Path) -> list[bytes]:
@@ -90,8 +91,7 @@ def test_threads_append_without_a_loss(tmp_path: Path, durable: bool) -> None:
     threads = [threading.Thread(target=work, args=(name,)) for name in range(8)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
     writer.close()
     reader = JournalReader(tmp_path, is_live=False)
     found = drain(reader, max_records=1000)
@@ -631,6 +631,6 @@ def test_child_does_not_wait_for_a_lock_that_a_thread_of_its_parent_held(tmp_pat
         assert in_child(child) == 0
     finally:
         finished.set()
-        thread.join()
+        join(thread)
     writer.close()
     assert written(tmp_path) == records(3)

@@ -34,6 +34,7 @@ from heliograph.delivery.transport.destination import Destination, Headers, Otlp
 from heliograph.delivery.transport.open import open_transport
 from heliograph.delivery.transport.verdict import MAX_REQUEST_BYTES, Action, Reason, Verdict
 from processes import program_environment
+from threads import join
 
 pytestmark = pytest.mark.parametrize("protocol", list(OtlpProtocol), ids=lambda protocol: protocol.name)
 
@@ -173,7 +174,7 @@ def test_connection_that_is_lost_during_a_request_is_retried(protocol: OtlpProto
         cutting = threading.Thread(target=lambda: server.arrived.wait(LONG) and relay.cut())
         cutting.start()
         verdict = send(destination_of(protocol, relay.port))
-        cutting.join()
+        join(cutting)
 
     assert verdict.action is Action.RETRY
     assert verdict.reason in {Reason.CONNECTION, Reason.UNAVAILABLE}

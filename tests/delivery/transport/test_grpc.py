@@ -21,6 +21,7 @@ from heliograph.delivery.transport.destination import Destination, Headers, Otlp
 from heliograph.delivery.transport.grpc import GrpcTransport
 from heliograph.delivery.transport.open import open_transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
+from threads import LIMIT_SECONDS
 
 
 def send(destination: Destination, body: bytes = b"\x0a\x00") -> Verdict:
@@ -102,7 +103,7 @@ def test_ipv6_address_in_a_url() -> None:
     try:
         assert send(to(f"http://[::1]:{port}")).action is Action.DELIVERED
     finally:
-        server.stop(0).wait()
+        server.stop(0).wait(LIMIT_SECONDS)
 
 
 @pytest.mark.parametrize("key", ["grpc-status-details-bin", "google.rpc.retryinfo-bin", None])
@@ -126,7 +127,7 @@ def test_retry_info_is_found_in_either_place(key: str | None) -> None:
     try:
         verdict = send(to(f"http://127.0.0.1:{port}"))
     finally:
-        server.stop(0).wait()
+        server.stop(0).wait(LIMIT_SECONDS)
 
     if key is None:
         assert (verdict.action, verdict.retry_after_seconds) == (Action.HOLD, None)

@@ -28,6 +28,7 @@ from heliograph.delivery.transport.explain import NOT_OTLP
 from heliograph.delivery.transport.http import HttpTransport
 from heliograph.delivery.transport.timed_socket import TimedSocket
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
+from threads import join
 
 ACCEPTED = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"
 PARTIAL = b"\x0a\x07\x08\x01\x12\x03bad"
@@ -91,7 +92,7 @@ def listening(
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join()
+        join(thread)
 
 
 def read_head(connection: socket.socket) -> str:
@@ -179,7 +180,7 @@ def test_response_before_the_whole_request_was_read_is_used() -> None:
         thread = threading.Thread(target=refuse)
         thread.start()
         verdict = send(f"http://127.0.0.1:{listener.getsockname()[1]}/", body=b"\x0a" + b"x" * 20 * 2**20)
-        thread.join()
+        join(thread)
 
     assert verdict.reason in {Reason.TOO_LARGE, Reason.CONNECTION}  # the response is lost if the connection is reset
     assert verdict.action in {Action.SPLIT, Action.RETRY}
@@ -330,7 +331,7 @@ def test_early_success_is_not_believed() -> None:
         thread = threading.Thread(target=accept_early)
         thread.start()
         verdict = send(f"http://127.0.0.1:{listener.getsockname()[1]}/", body=b"\x0a" + b"x" * 30 * 2**20)
-        thread.join()
+        join(thread)
 
     assert (verdict.action, verdict.reason) == (Action.RETRY, Reason.CONNECTION)
 
@@ -360,7 +361,7 @@ def test_second_thread_waits_no_longer_than_its_own_timeout() -> None:
         assert asked.wait(60)
         verdict = transport.send(BODY, 0.1)
         release.set()
-        first.join()
+        join(first)
         transport.close()
 
     assert (verdict.action, verdict.reason) == (Action.RETRY, Reason.TIMEOUT)
@@ -460,7 +461,7 @@ def test_connection_that_ends_in_the_handshake_is_a_lost_connection() -> None:
         thread = threading.Thread(target=hang_up)
         thread.start()
         verdict = send(f"https://127.0.0.1:{listener.getsockname()[1]}/")
-        thread.join()
+        join(thread)
 
     assert (verdict.action, verdict.reason) == (Action.RETRY, Reason.CONNECTION)
 
@@ -477,7 +478,7 @@ def test_close_cancels_a_handshake() -> None:
             connection.recv(65536)
             before = time.monotonic()
             transport.close()
-            sending.join()
+            join(sending)
             seconds = time.monotonic() - before
 
     assert found[0].reason is Reason.CANCELLED

@@ -13,6 +13,7 @@ from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.read.coverage import CoverageRecorder
 from heliograph.schema.read.validation import Violation, ViolationKind
 from recorder import Telemetry
+from threads import LIMIT_SECONDS, join
 
 
 @dataclass
@@ -130,7 +131,7 @@ def test_threads_lose_no_event_and_no_violation() -> None:
     """Eight threads record at the same time. Every number is exact, and every attribute is seen."""
     coverage = recorder()
     violation = Violation(ViolationKind.DATATYPE_MISMATCH, "number")
-    start = threading.Barrier(8)
+    start = threading.Barrier(8, timeout=LIMIT_SECONDS)
     interval = sys.getswitchinterval()
 
     def work(thread: int) -> None:
@@ -147,8 +148,7 @@ def test_threads_lose_no_event_and_no_violation() -> None:
     try:
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        join(*threads)
     finally:
         sys.setswitchinterval(interval)
 

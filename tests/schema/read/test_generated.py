@@ -22,6 +22,7 @@ from heliograph.schema.read.field import FieldReader
 from heliograph.schema.read.validation import Violation, ViolationKind
 from heliograph.values.privacy import PrivacyPolicy
 from schema.typed_values import FITTING, Color, Point, Text, Word, annotated_values
+from threads import join
 
 POLICY = PrivacyPolicy(key="key")
 
@@ -338,7 +339,7 @@ def test_container_that_another_thread_changes(hint: Any, states: tuple[Any, Any
         found = {repr(reader.attributes(cls(value), [])) for _ in range(300)}
     finally:
         is_done.set()
-        thread.join()
+        join(thread)
         sys.setswitchinterval(interval)
     assert found <= expected
 

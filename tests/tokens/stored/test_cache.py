@@ -9,6 +9,7 @@ import pytest
 from heliograph.tokens.stored import cache
 from heliograph.tokens.stored.cache import SecretCache
 from heliograph.tokens.stored.record import Secret, Token
+from threads import join
 
 SECRET = Secret(created=0.0, token=Token(id="id", actor_id="alice", created=0.0))
 
@@ -81,7 +82,6 @@ def test_threads_keep_and_forget_at_the_same_time() -> None:
     threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
 
     assert len(kept._entries) <= cache.MAX_SECRETS

@@ -14,6 +14,7 @@ import pytest
 from heliograph import TokenRestrictions
 from heliograph.tokens import restrict
 from heliograph.tokens.stored import store
+from threads import join
 from tokens.stored.rig import TokenHost
 
 
@@ -32,8 +33,7 @@ def test_tables_are_created_once(tmp_path: Path) -> None:
     threads = [threading.Thread(target=work, args=(host,)) for host in hosts]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
     for host in hosts:
         host.shutdown()
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from backends import REPOSITORY
+from threads import LIMIT_SECONDS
 
 SCREENSHOTS = runpy.run_path(str(REPOSITORY / "docs" / "screenshots.py"))
 BROWSER = SCREENSHOTS["find_browser"]()
@@ -64,7 +65,7 @@ def measure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str,
         yield measure
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait()
+        server.wait(LIMIT_SECONDS)
 
 
 @pytest.mark.parametrize("width", [500, 1200])

@@ -1,0 +1,25 @@
+"""Wait for threads with a limit, so that one that hangs fails its test, and prints the stacks of all threads."""
+
+from __future__ import annotations
+
+import faulthandler
+import sys
+import threading
+import time
+
+LIMIT_SECONDS = 120.0
+"""The longest wait for something that takes a moment on an idle machine: other programs may use the processors."""
+
+
+def join(*threads: threading.Thread) -> None:
+    """Wait until the threads have ended.
+
+    Raises:
+        TimeoutError: One is still running after the limit. The stacks of all threads are printed.
+    """
+    deadline = time.monotonic() + LIMIT_SECONDS
+    for thread in threads:
+        thread.join(max(deadline - time.monotonic(), 0))
+        if thread.is_alive():
+            faulthandler.dump_traceback(sys.__stderr__)
+            raise TimeoutError(f"{thread.name} is still running after {LIMIT_SECONDS} s")
