@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
@@ -20,12 +21,11 @@ import trustme
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
-    ExportLogsServiceRequest,
-    ExportLogsServiceResponse,
-)
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from delivery.servers import uids
+from heliograph.delivery.signals import LOGS, TRACES, OutboxSignal
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 from servers import serving_in_thread
 from threads import LIMIT_SECONDS, join
@@ -35,6 +35,8 @@ RETRY_AFTER_SECONDS: Final = 7
 REJECTED: Final = 3
 """The number of records that a partial success rejects, unless the test chooses another."""
 SERVICE: Final = "opentelemetry.proto.collector.logs.v1.LogsService"
+TRACE_SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
+_SERVICES: Final = {SERVICE: LOGS, TRACE_SERVICE: TRACES}
 
 
 class Reply(enum.Enum):
@@ -54,6 +56,10 @@ class Reply(enum.Enum):
     GARBAGE = "a success that is no message of OTLP"
 
 
+_RESPONSES: Final[Mapping[OutboxSignal, tuple[type[Any], str]]] = {
+    LOGS: (ExportLogsServiceResponse, "rejected_log_records"),
+    TRACES: (ExportTraceServiceResponse, "rejected_spans"),
+}
 _SUCCESSES: Final = {
     Reply.ACCEPT: b"",
     Reply.HUGE: bytes(5 * 2**20),
@@ -79,16 +85,18 @@ class Request:
         body: The message, decompressed.
         headers: The headers, or the metadata of gRPC, by lower-case name.
         peer: The address of the client's end of the connection.
+        signal: The signal, by the URL or the service of gRPC.
     """
 
     body: bytes
     headers: Mapping[str, str]
     peer: str
+    signal: OutboxSignal = LOGS
 
     @property
     def uids(self) -> list[str]:
-        """The unique ids of the records."""
-        return uids(ExportLogsServiceRequest.FromString(self.body))
+        """The unique ids of the records, or the ids of the spans."""
+        return uids(self.signal.request_class.FromString(self.body))
 
 
 ReplyTo = Callable[[int, Request], "Reply | grpc.StatusCode"]
@@ -104,7 +112,7 @@ class Server:
         port: The port.
         scheme: `http` or `https`.
         requests: The requests, in the order of arrival.
-        accepted: The unique ids of the records of accepted requests.
+        accepted: The unique ids of the records, or the ids of the spans, of accepted requests.
         arrived: Set when the first request has arrived.
         retry_after_seconds: The time that it asks to wait.
         rejected: The number of records that a partial success rejects.
@@ -125,12 +133,21 @@ class Server:
     @property
     def url(self) -> str:
         """The URL to send logs to."""
-        path = "/v1/logs" if self.protocol is OtlpProtocol.HTTP else ""
+        return self.url_of(LOGS)
+
+    def url_of(self, signal: OutboxSignal) -> str:
+        """Return the URL to send a signal to."""
+        path = f"/v1/{signal.name}" if self.protocol is OtlpProtocol.HTTP else ""
         return f"{self.scheme}://127.0.0.1:{self.port}{path}"
 
-    def destination(self, **options: Any) -> Destination:
+    @property
+    def largest_batch(self) -> int:
+        """The number of records in the largest request."""
+        return max((len(request.uids) for request in self.requests), default=0)
+
+    def destination(self, signal: OutboxSignal = LOGS, **options: Any) -> Destination:
         """Return the destination that sends here."""
-        return Destination(protocol=self.protocol, url=self.url, **options)
+        return Destination(protocol=self.protocol, url=self.url_of(signal), signal=signal.name, **options)
 
     def handle(self, request: Request) -> Reply | grpc.StatusCode:
         """Note a request, and return the reply to it."""
@@ -144,11 +161,12 @@ class Server:
             self._stopped.wait(60)
         return reply
 
-    def success(self, reply: Reply) -> bytes | None:
+    def success(self, reply: Reply, signal: OutboxSignal) -> bytes | None:
         """Return the message of a success; `None` for a failure."""
         if reply is Reply.PARTIAL:
-            partial = {"rejected_log_records": self.rejected, "error_message": "too old"}
-            return ExportLogsServiceResponse(partial_success=partial).SerializeToString()
+            response, rejected = _RESPONSES[signal]
+            outcome = {rejected: self.rejected, "error_message": "too old"}
+            return response(partial_success=outcome).SerializeToString()
         return _SUCCESSES.get(reply)
 
     def stop_waiting(self) -> None:
@@ -203,13 +221,14 @@ def _serving_http(
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            request = Request(body, headers, f"{self.client_address}")
+            signal = TRACES if self.path.endswith("/v1/traces") else LOGS
+            request = Request(body, headers, f"{self.client_address}", signal)
             reply = server.handle(request)
             if reply is Reply.SILENCE:
                 self.close_connection = True
                 return
             assert isinstance(reply, Reply)
-            if (message := server.success(reply)) is not None:
+            if (message := server.success(reply, request.signal)) is not None:
                 self.respond(200, {"Content-Type": "application/x-protobuf"}, message)
             else:
                 retry_after = {"Retry-After": f"{server.retry_after_seconds}"} if reply in _WITH_RETRY_AFTER else {}
@@ -249,15 +268,15 @@ def _serving_http(
 def _serving_grpc(
     server: Server, port: int, certificates: Certificates | None, wants_client_certificate: bool
 ) -> Iterator[None]:
-    def export(body: bytes, context: grpc.ServicerContext) -> bytes:
+    def export(signal: OutboxSignal, body: bytes, context: grpc.ServicerContext) -> bytes:
         metadata = {key: str(value) for key, value in context.invocation_metadata()}
-        request = Request(body, metadata, context.peer())
+        request = Request(body, metadata, context.peer(), signal)
         reply = server.handle(request)
         if isinstance(reply, grpc.StatusCode):
             context.abort(reply, "no such luck")
         if reply is Reply.SILENCE:
             context.abort(grpc.StatusCode.CANCELLED, "the server was stopped")
-        if (message := server.success(reply)) is not None:
+        if (message := server.success(reply, request.signal)) is not None:
             return message
         if reply in _WITH_RETRY_AFTER:
             details = AnyMessage()
@@ -267,9 +286,11 @@ def _serving_grpc(
         context.abort(_FAILURES[reply][1], _text(reply, request))
         raise AssertionError("abort raises")
 
-    handler = grpc.unary_unary_rpc_method_handler(export)  # bytes in, bytes out: no serializers
     grpc_server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
-    grpc_server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Export": handler}),))
+    for service, signal in _SERVICES.items():
+        # Bytes in, bytes out: no serializers.
+        handler = grpc.unary_unary_rpc_method_handler(partial(export, signal))
+        grpc_server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": handler}),))
     address = f"127.0.0.1:{port}"
     if certificates is None:
         server.port = grpc_server.add_insecure_port(address)

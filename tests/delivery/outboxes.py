@@ -18,7 +18,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.resources import Resource
 
 from backends import wait_until
-from delivery.servers import OK, Answer, serving
+from delivery.servers import OK, Answer, Arrived, serving
 from heliograph.cli.main import cli
 from heliograph.delivery.encoding.log_records import encode_log_record
 from heliograph.delivery.encoding.requests import entry_field
@@ -90,6 +90,11 @@ def drain(directory: Path, endpoint: str, *options: str, traces_endpoint: str | 
     if traces_endpoint is not None:
         environment["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = traces_endpoint
     return CliRunner().invoke(cli, arguments, env=environment)
+
+
+def drain_to(server: Arrived, directory: Path, *options: str) -> Result:
+    """Run `heliograph outbox drain`, which sends both signals to the server."""
+    return drain(directory, server.endpoint, *options, traces_endpoint=server.traces_endpoint)
 
 
 def encoded_record(uid: str, size: int = 0) -> bytes:

@@ -71,6 +71,11 @@ class Arrived:
         """Return the URL for a signal."""
         return self.traces_endpoint if signal == "traces" else self.endpoint
 
+    @property
+    def largest_batch(self) -> int:
+        """The number of records in the largest request."""
+        return max(map(len, self.requests), default=0)
+
 
 @contextmanager
 def serving(

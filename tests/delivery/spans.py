@@ -9,7 +9,7 @@ from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import IdGenerator, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from delivery.outboxes import destination
@@ -23,10 +23,19 @@ from heliograph.delivery.span_processor import OutboxSpanProcessor
 
 
 @contextmanager
-def tracing_to(directory: Path, endpoint: str, *, sampler: Any = ALWAYS_ON, **kwargs: Any) -> Iterator[Any]:
+def tracing_to(
+    directory: Path,
+    endpoint: str,
+    *,
+    service: str = "tests",
+    sampler: Any = ALWAYS_ON,
+    id_generator: IdGenerator | None = None,
+    **kwargs: Any,
+) -> Iterator[Any]:
     """Yield a function that makes a span and returns its id; it has the attributes `processor` and `tracer`."""
     processor = OutboxSpanProcessor(directory, **{"destination": destination(endpoint, signal="traces"), **kwargs})
-    provider = TracerProvider(sampler, Resource({"service.name": "tests"}), shutdown_on_exit=False)
+    resource = Resource({"service.name": service})
+    provider = TracerProvider(sampler, resource, shutdown_on_exit=False, id_generator=id_generator)
     provider.add_span_processor(processor)
     tracer = provider.get_tracer("tests", "1")
 

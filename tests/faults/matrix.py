@@ -9,6 +9,7 @@ from pathlib import Path
 
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.folders import DEAD_LETTERS
+from heliograph.delivery.signals import TRACES, OutboxSignal
 
 COLUMNS = ("fault", "acknowledged", "received", "duplicates", "dead", "damaged", "lost")
 
@@ -40,13 +41,20 @@ class Row:
 
 
 def count_records(
-    fault: str, *, acknowledged: Iterable[str], received: Sequence[str], directory: Path, damaged: int = 0
+    fault: str,
+    *,
+    acknowledged: Iterable[str],
+    received: Sequence[str],
+    directory: Path,
+    damaged: int = 0,
+    signal: OutboxSignal | None = None,
 ) -> Row:
-    """Return the row of a fault."""
+    """Return the row of a fault: for one signal, or for all that are in the outbox."""
     wanted, arrived = set(acknowledged), set(received)
-    dead = {letter.uid or letter.span_id for letter in DeadLetters(directory / DEAD_LETTERS).find()}
+    letters = DeadLetters(directory / DEAD_LETTERS).find()
+    dead = {each.uid or each.span_id for each in letters if signal in {None, each.header.signal}}
     return Row(
-        fault=fault,
+        fault=f"{fault}, spans" if signal is TRACES else fault,
         acknowledged=len(wanted),
         received=len(wanted & arrived),
         duplicates=len(received) - len(arrived),

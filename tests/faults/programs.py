@@ -21,9 +21,10 @@ from typing import Final
 from typing_extensions import Self
 
 from backends import wait_until
-from delivery.outboxes import logging_to
-from delivery.spans import tracing_to
-from heliograph.delivery.signals import LOGS, TRACES
+from delivery.emitters import emitting_to
+from delivery.outboxes import destination
+from delivery.servers import Arrived
+from heliograph.delivery.signals import BY_NAME, LOGS, OutboxSignal
 from processes import program_environment
 
 _PAUSE_EACH: Final = 50
@@ -71,12 +72,13 @@ class Programs:
         self._process.stdout.close()
         self._process.wait()
 
-    def start(self, directory: Path, endpoint: str, name: str, signal: str = LOGS.name) -> Program:
-        """Start a program that emits records of a signal. Log records have the ids `<name>:0`, `<name>:1` and so on."""
+    def start(self, directory: Path, server: Arrived, name: str, signal: OutboxSignal = LOGS) -> Program:
+        """Start a program that emits records of a signal. They have the names `<name>:0`, `<name>:1` and so on."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         accepted_file = directory.parent / f"{name}.accepted"
-        self._process.stdin.write(json.dumps([str(directory), endpoint, name, str(accepted_file), signal]) + "\n")
+        arguments = [str(directory), server.endpoint_of(signal.name), name, str(accepted_file), signal.name]
+        self._process.stdin.write(json.dumps(arguments) + "\n")
         return Program(int(self._process.stdout.readline()), accepted_file)
 
 
@@ -91,11 +93,11 @@ def process_exists(pid: int) -> bool:
 
 def _emit(directory: str, endpoint: str, name: str, accepted_file: str, signal: str) -> None:
     descriptor = os.open(accepted_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    emitting_to = {LOGS.name: logging_to, TRACES.name: tracing_to}[signal]
-    with emitting_to(Path(directory), endpoint) as emit:
+    # Long enough for a server on a busy machine: a time-out would be another failure than those that tests count.
+    target = destination(endpoint, signal=signal, timeout_seconds=60)
+    with emitting_to(BY_NAME[signal], Path(directory), destination=target) as emit:
         for number in itertools.count():
-            accepted = emit(f"{name}:{number}") or f"{name}:{number}"
-            os.write(descriptor, f"{accepted}\n".encode())
+            os.write(descriptor, f"{emit(f'{name}:{number}')}\n".encode())
             if not number % _PAUSE_EACH:
                 time.sleep(_PAUSE_SECONDS)
 

@@ -17,10 +17,10 @@ from faults.matrix import FIGURES, FULL, ROWS, Row, add_row, table
 TABLE = REPOSITORY / "docs" / "faults.md"
 INTRODUCTION = """# The fault matrix
 
-The last results of each test in its full form (`make faults`), with real processes, real sockets and a real Collector. Records are counted by
-`log.record.uid`, where they are accepted and where they arrive: **lost = acknowledged − received − dead − damaged**.
-*Damaged* counts records whose bytes on the disk were overwritten by the test, as the outbox counted them itself. A shorter
-form of each test runs with the other tests.
+The last results of each test in its full form (`make faults`), with real processes, real sockets and a real Collector. Log records are counted by
+`log.record.uid`, and spans by their ids, where they are accepted and where they arrive: **lost = acknowledged − received − dead − damaged**. Each
+test also fails if there are more duplicates than one request for each failure. *Damaged* counts records whose bytes on the disk were
+overwritten by the test, as the outbox counted them itself. A shorter form of each test runs with the other tests.
 """
 
 

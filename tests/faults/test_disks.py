@@ -11,22 +11,26 @@ from pathlib import Path
 
 import pytest
 
+from delivery.emitters import each_signal, ids
 from delivery.servers import serving
 from faults.matrix import Row
+from heliograph.delivery.signals import OutboxSignal
 from processes import program_environment
 from threads import LIMIT_SECONDS
 
 ON_TMPFS = """
 import json, sys, time
 from pathlib import Path
-from delivery.outboxes import logging_to
+from delivery.emitters import emitting_to
+from heliograph.delivery.signals import BY_NAME
 from heliograph.semconv import OUTBOX_ACCEPTED, OUTBOX_REJECTED
 
 ballast = Path(sys.argv[1]) / "ballast"
-with logging_to(Path(sys.argv[1]) / "box", sys.argv[2], max_bytes=1_000_000) as emit:
+signal, endpoint, ballast_bytes = BY_NAME[sys.argv[2]], sys.argv[3], int(sys.argv[4])
+with emitting_to(signal, Path(sys.argv[1]) / "box", endpoint, max_bytes=int(1_000_000 / signal.share)) as emit:
     for number in range(100):
         emit(f"room:{number}")
-    ballast.write_bytes(b"x" * int(sys.argv[3]))  # another program fills the disk
+    ballast.write_bytes(b"x" * ballast_bytes)  # another program fills the disk
     for number in range(4000):
         emit(f"full:{number}")
     assert emit.processor.force_flush(60_000)
@@ -41,7 +45,8 @@ with logging_to(Path(sys.argv[1]) / "box", sys.argv[2], max_bytes=1_000_000) as 
 """
 
 
-def test_full_disk(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
+@each_signal
+def test_full_disk(tmp_path: Path, record_fault: Callable[..., Row], signal: OutboxSignal) -> None:
     """A tmpfs of 2 MiB that another program fills: records go to memory, and to the disk again once it has room."""
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -49,8 +54,9 @@ def test_full_disk(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
     if not can_mount(disk):
         pytest.skip("this system does not allow mounting a tmpfs in a user namespace")
     with serving() as server:
-        script = 'mount -t tmpfs -o size=2m none "$1" && exec "$2" -c "$3" "$1" "$4" 1900000'
-        command = ["unshare", "-rm", "sh", "-c", script, "sh", str(disk), sys.executable, ON_TMPFS, server.endpoint]
+        script = 'mount -t tmpfs -o size=2m none "$1" && exec "$2" -c "$3" "$1" "$4" "$5" 1900000'
+        arguments = [str(disk), sys.executable, ON_TMPFS, signal.name, server.endpoint_of(signal.name)]
+        command = ["unshare", "-rm", "sh", "-c", script, "sh", *arguments]
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=180)
         assert ended.returncode == 0, ended.stderr
         accepted, rejected = json.loads(ended.stdout)
@@ -59,7 +65,12 @@ def test_full_disk(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
         assert "can be written again" in ended.stderr
         names = {"room": 100, "full": 4000, "again": 100}
         acknowledged = [f"{name}:{number}" for name, count in names.items() for number in range(count)]
-        record_fault("a full disk (tmpfs of 2 MiB)", acknowledged=acknowledged, received=server.accepted)
+        record_fault(
+            "a full disk (tmpfs of 2 MiB)",
+            acknowledged=ids(signal, [*acknowledged, "last"]),
+            received=server.accepted,
+            signal=signal,
+        )
 
 
 def can_mount(directory: Path) -> bool:
@@ -73,10 +84,11 @@ def can_mount(directory: Path) -> bool:
 MOUNTING = """
 import subprocess, sys
 from pathlib import Path
-from delivery.outboxes import folders_in, logging_to, wait_for
+from delivery.emitters import emitting_to
+from heliograph.delivery.signals import BY_NAME
 
-box, endpoint, *commands = sys.argv[1:]
-with logging_to(Path(box), endpoint) as emit:
+box, signal, endpoint, *commands = sys.argv[1:]
+with emitting_to(BY_NAME[signal], Path(box), endpoint) as emit:
     for number in range(250):
         emit(f"before:{number}")
     for command in commands:
@@ -96,8 +108,11 @@ MOUNTS = {
 }
 
 
+@each_signal
 @pytest.mark.parametrize("fault", MOUNTS)
-def test_disk_that_goes_away(tmp_path: Path, record_fault: Callable[..., Row], fault: str) -> None:
+def test_disk_that_goes_away(
+    tmp_path: Path, record_fault: Callable[..., Row], fault: str, signal: OutboxSignal
+) -> None:
     """Records in memory and in open files are sent, and the program goes on."""
     box = tmp_path / "box"
     box.mkdir()
@@ -105,7 +120,7 @@ def test_disk_that_goes_away(tmp_path: Path, record_fault: Callable[..., Row], f
         pytest.skip("this system does not allow mounting a tmpfs in a user namespace")
     with serving() as server:
         script = 'mount -t tmpfs -o size=8m none "$1" && exec "$2" -c "$3" "$1" "${@:4}"'
-        arguments = [str(box), sys.executable, MOUNTING, server.endpoint]
+        arguments = [str(box), sys.executable, MOUNTING, signal.name, server.endpoint_of(signal.name)]
         command = ["unshare", "-rm", "bash", "-c", script, "bash", *arguments]
         command += [each.format(box=box) for each in MOUNTS[fault]]
         ended = subprocess.run(
@@ -113,6 +128,6 @@ def test_disk_that_goes_away(tmp_path: Path, record_fault: Callable[..., Row], f
         )
         assert ended.returncode == 0, ended.stderr
         assert ended.stderr.count("Traceback") <= 1
-        acknowledged = [f"{when}:{number}" for when in ("before", "after") for number in range(250)]
-        acknowledged += [f"at once:{number} " + "x" * 300 for number in range(3000)]
-        record_fault(fault, acknowledged=acknowledged, received=server.accepted)
+        names = [f"{when}:{number}" for when in ("before", "after") for number in range(250)]
+        names += [f"at once:{number} " + "x" * 300 for number in range(3000)]
+        record_fault(fault, acknowledged=ids(signal, names), received=server.accepted, signal=signal)

@@ -4,66 +4,80 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
 
+from delivery.emitters import at_once, each_signal, emitting_to
 from delivery.losses import LOSSES
-from delivery.outboxes import drain, folders_in, logging_to, make_orphan, wait_for
+from delivery.outboxes import drain, folders_in, make_orphan, wait_for
 from delivery.prepared import FILES, FOLDERS, content_below
 from delivery.servers import OK, serving
 from faults.matrix import Row
 from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.signals import SIGNALS, OutboxSignal
 from heliograph.semconv import OUTBOX_DAMAGED
 from heliograph.settings import OutboxWrite
 
 
+@each_signal
 @pytest.mark.parametrize("fault", LOSSES)
-def test_loss_while_records_wait(tmp_path: Path, record_fault: Callable[..., Row], fault: str) -> None:
+def test_loss_while_records_wait(
+    tmp_path: Path, record_fault: Callable[..., Row], fault: str, signal: OutboxSignal
+) -> None:
     """Records that wait are read from the open file, and later ones wait elsewhere or in memory."""
-    uids = [f"r{number}" for number in range(500)]
     is_down = True
     with (
         serving(lambda number, records: (503, {}, b"") if is_down else OK) as server,
-        logging_to(tmp_path / "box", server.endpoint) as emit,
+        emitting_to(signal, tmp_path / "box", server.endpoint_of(signal.name)) as emit,
     ):
-        for uid in uids[:250]:
-            emit(uid)
+        acknowledged = [emit(f"r{number}") for number in range(250)]
         LOSSES[fault](tmp_path / "box")
-        for uid in uids[250:]:
-            emit(uid)
+        acknowledged += [emit(f"r{number}") for number in range(250, 500)]
         is_down = False
         assert emit.processor.force_flush(60_000)
         wait_for(lambda: emit.processor.depth == 0)
-        # Dead letters cannot be read where the outbox was; a record among them would count as lost.
-        record_fault(fault, acknowledged=uids, received=server.accepted, directory=tmp_path / "none")
+        record_fault(
+            fault,
+            acknowledged=acknowledged,
+            received=server.accepted,
+            # Dead letters cannot be read where the outbox was; a record among them would count as lost.
+            directory=tmp_path / "none",
+            signal=signal,
+        )
 
 
-@pytest.mark.parametrize("size", [0, 5000])
-@pytest.mark.parametrize("write", [OutboxWrite.MAP, OutboxWrite.PWRITE])
-def test_truncated_segment(
-    tmp_path: Path, record_fault: Callable[..., Row], write: OutboxWrite, size: int, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_truncated_segment(tmp_path: Path, record_fault: Callable[..., Row], caplog: pytest.LogCaptureFixture) -> None:
     """Records that were cut off are counted as damaged. Those after it arrive."""
-    uids = [f"r{number}" for number in range(500)]
-    is_down = True
-    with (
-        serving(lambda number, records: (503, {}, b"") if is_down else OK) as server,
-        logging_to(tmp_path / "box", server.endpoint, write=write) as emit,
-    ):
-        for uid in uids[:250]:
-            emit(uid)
-        [folder] = folders_in(tmp_path / "box")
-        os.truncate(segments(folder)[0][1], size)
-        wait_for(lambda: "was deleted, moved or changed" in caplog.text)
-        for uid in uids[250:]:
-            emit(uid)
-        is_down = False
-        emit.processor.force_flush(60_000)
-        wait_for(lambda: not folder.exists())
-        damaged = int(emit.processor.counts.total(OUTBOX_DAMAGED))
-        fault = f"the segment in use is truncated to {size} bytes ({write.value})"
-        record_fault(fault, acknowledged=uids, received=server.accepted, damaged=damaged)
+
+    def truncate(case: tuple[OutboxSignal, OutboxWrite, int]) -> None:
+        signal, write, size = case
+        box = tmp_path / f"{signal.name}-{write.value}-{size}"
+        is_down = True
+        with (
+            serving(lambda number, records: (503, {}, b"") if is_down else OK) as server,
+            emitting_to(signal, box, server.endpoint_of(signal.name), write=write) as emit,
+        ):
+            acknowledged = [emit(f"r{number}") for number in range(250)]
+            [folder] = folders_in(box)
+            os.truncate(segments(folder)[0][1], size)
+            wait_for(lambda: f"{folder} was deleted, moved or changed" in caplog.text)
+            acknowledged += [emit(f"r{number}") for number in range(250, 500)]
+            is_down = False
+            emit.processor.force_flush(60_000)
+            wait_for(lambda: not folder.exists())
+            record_fault(
+                f"the segment in use is truncated to {size} bytes ({write.value})",
+                acknowledged=acknowledged,
+                received=server.accepted,
+                directory=box,
+                damaged=int(emit.processor.counts.total(OUTBOX_DAMAGED)),
+                signal=signal,
+            )
+
+    # All at once: each waits ten seconds for its folder to be adopted.
+    at_once(truncate, list(product(SIGNALS, [OutboxWrite.MAP, OutboxWrite.PWRITE], [0, 5000])))
 
 
 def drain_own_records(box: Path, tmp_path: Path) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backends import wait_until
-from delivery.outboxes import drain, folders_in
+from delivery.outboxes import drain, drain_to, folders_in
 from delivery.servers import OK, Answer, Arrived, serving
 from faults.matrix import Row
 from faults.programs import Program, Programs
@@ -31,7 +31,7 @@ def test_destinations_fail_until_the_programs_are_killed(
         return lambda number, _: DOWN if (is_down and signal in down) else OK
 
     def start(server: Arrived, signal: OutboxSignal) -> Program:
-        return programs.start(box, server.endpoint_of(signal.name), signal.name, signal.name)
+        return programs.start(box, server, signal.name, signal)
 
     with serving(answer_for(LOGS)) as logs, serving(answer_for(TRACES)) as traces:
         servers = {LOGS: logs, TRACES: traces}
@@ -48,7 +48,11 @@ def test_destinations_fail_until_the_programs_are_killed(
         for signal, program in running.items():
             fault = f"the destination of {names} is down: {signal.word}s"
             row = record_fault(
-                fault, acknowledged=program.acknowledged(), received=servers[signal].accepted, directory=box
+                fault,
+                acknowledged=program.acknowledged(),
+                received=servers[signal].accepted,
+                directory=box,
+                largest_batch=servers[signal].largest_batch,
             )
             assert signal not in down or not row.duplicates
     assert folders_in(box) == []
@@ -87,7 +91,7 @@ def test_program_that_configure_set_up_ends(
     acknowledged = ended.stdout.split()
     assert len(acknowledged) == 300, ended.stderr
     with serving() as server:
-        drained = drain(tmp_path / "box", server.endpoint, traces_endpoint=server.traces_endpoint)
+        drained = drain_to(server, tmp_path / "box")
         assert drained.exit_code == 0, drained.output
         record_fault(f"spans of configure(), {protocol}, {how}", acknowledged=acknowledged, received=server.accepted)
         assert set(server.accepted) == set(acknowledged)
