@@ -21,7 +21,7 @@ Source: https://protobuf.dev/programming-guides/encoding/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 UINT64_MASK: Final = 2**64 - 1
@@ -46,15 +46,14 @@ class _Varints(dict[int, bytes]):
     __slots__ = ()
 
     def __missing__(self, value: int) -> bytes:
-        out = bytearray()
-        while value > _SEVEN_BITS:
-            out.append(value & _SEVEN_BITS | _CONTINUED)
-            value >>= 7
-        out.append(value)
-        return bytes(out)
+        first, second = value & _SEVEN_BITS | _CONTINUED, value >> 7
+        if second <= _SEVEN_BITS:
+            return bytes((first, second))
+        # Two bytes in each step, since a step costs as much as a byte.
+        return bytes((first, second & _SEVEN_BITS | _CONTINUED)) + self[value >> 14]
 
 
-VARINTS: Final = _Varints()
+VARINTS: Final = _Varints({value: bytes((value,)) for value in range(_SEVEN_BITS + 1)})
 VARINTS.update({value: VARINTS[value] for value in range(_CACHED_VARINTS)})
 
 
@@ -70,6 +69,11 @@ def fixed_field(pack: Callable[[int, int], bytes], tag: int, value: int | None) 
         return pack(tag, int(value)) if value else b""
     except Exception:  # out of range, or not a number
         return b""
+
+
+def repeated_field(tag: bytes, messages: Sequence[bytes]) -> bytes:
+    """Return a repeated field of messages that have their length before them."""
+    return tag + tag.join(messages) if messages else b""
 
 
 def count_field(tag: bytes, count: int) -> bytes:

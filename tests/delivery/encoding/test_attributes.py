@@ -16,16 +16,9 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from heliograph.delivery.encoding import attributes as module
 from heliograph.delivery.encoding.any_value import BODY_LEVELS
-from heliograph.delivery.encoding.attributes import (
-    MAX_CACHED_KEY_LENGTH,
-    MAX_CACHED_KEYS,
-    MAX_CACHED_SIZES,
-    BoundedCache,
-    attribute_fields,
-    items_of,
-    put_attributes,
-    repeated_field,
-)
+from heliograph.delivery.encoding.attributes import attribute_fields, items_of, put_attributes
+from heliograph.delivery.encoding.headers import MAX_CACHED_KEY_LENGTH, MAX_CACHED_KEYS, MAX_CACHED_SIZES
+from heliograph.delivery.protobuf import repeated_field
 from heliograph.otlp import decode_attributes
 
 VALUES = (
@@ -71,14 +64,6 @@ def test_cache_of_sizes_is_emptied_when_it_is_full() -> None:
     for size in range(3 * MAX_CACHED_SIZES):
         assert decoded({"sizes": "x" * size}) == {"sizes": "x" * size}
         assert len(module._headers["sizes"]) <= MAX_CACHED_SIZES
-
-
-def test_bounded_cache_computes_each_text_once() -> None:
-    computed: list[str] = []
-    cache: BoundedCache[int] = BoundedCache(lambda text: computed.append(text) or len(text))  # type: ignore[func-returns-value]
-
-    assert [cache["a"], cache["bc"], cache["a"]] == [1, 2, 1]
-    assert computed == ["a", "bc"]
 
 
 class Key(str):

@@ -18,7 +18,7 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from heliograph.delivery.encoding.attributes import MAX_CACHED_KEYS
+from heliograph.delivery.encoding.headers import MAX_CACHED_KEYS
 from heliograph.delivery.encoding.log_records import _event_name_fields, encode_log_record
 from heliograph.delivery.encoding.requests import encode_resource, encode_scope, entry_field, join_request
 

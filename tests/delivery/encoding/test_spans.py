@@ -28,7 +28,7 @@ from opentelemetry.trace import (
 )
 
 from delivery.ended_spans import ended, message_of_the_sdk, record_exception, request_of_the_sdk
-from heliograph.delivery.encoding.attributes import MAX_CACHED_KEYS
+from heliograph.delivery.encoding.headers import MAX_CACHED_KEYS
 from heliograph.delivery.encoding.requests import encode_resource, encode_scope, entry_field, join_request
 from heliograph.delivery.encoding.spans import _name_fields, encode_span
 from heliograph.otlp import decode_attributes

@@ -30,8 +30,8 @@ The modules, from the general to the special:
 
 - `text`: fields of text, from any value.
 - `any_value`: any value as `AnyValue`. Fast path: a dict from exact class to encoder for scalars.
-- `attributes`: mappings as fields. Fast path: for attributes of log records, the bytes before each value are cached by key and
-  size, in caches of bounded size.
+- `headers`: the bytes before the value of each key, remembered by key and size within bounds.
+- `attributes`: mappings as fields. Fast path: for attributes of log records, with remembered headers.
 - `declared`: attributes whose names are known before, for the code that is generated for a class of events.
 - `log_records`, `spans`: the messages themselves.
 - `requests`: resources, scopes, and requests that are joined from encoded entries.

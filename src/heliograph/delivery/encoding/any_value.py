@@ -16,8 +16,9 @@ import struct
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from heliograph.delivery.encoding.text import text_field, utf8
-from heliograph.delivery.protobuf import UINT64_MASK, VARINTS
+from heliograph.delivery.encoding.headers import BoundedCache, HeadersOfItems, HeadersOfKey
+from heliograph.delivery.encoding.text import utf8
+from heliograph.delivery.protobuf import UINT64_MASK, VARINTS, repeated_field
 from heliograph.values.forms import TOO_LARGE, form_of
 from heliograph.values.scalars import INT64_MAX, INT64_MIN, integer_form
 
@@ -46,9 +47,6 @@ _KVLIST_VALUE: Final = b"\x32"
 _BYTES_VALUE: Final = b"\x3a"
 # ArrayValue.values and KeyValueList.values
 _VALUES: Final = b"\x0a"
-# KeyValue's fields
-_KEY: Final = b"\x0a"
-_VALUE: Final = b"\x12"
 
 _pack_double: Final = struct.Struct("<Bd").pack
 
@@ -88,6 +86,7 @@ SCALAR_ENCODERS: Final[Mapping[type, Callable[[Any], bytes]]] = {
 
 
 _UNREADABLE: Final = _string("<unreadable>")
+_TOO_LARGE: Final = _string(TOO_LARGE)
 
 
 class ValueEncoder:
@@ -148,7 +147,7 @@ class ValueEncoder:
             return _string("<too deep>")
         self.parents, self.levels = (*parents, id(value)), levels_here - levels
         try:
-            content = b"".join(fields(items))
+            content = repeated_field(_VALUES, fields(items))
         finally:
             self.parents, self.levels = parents, levels_here
         return tag + VARINTS[len(content)] + content
@@ -156,45 +155,42 @@ class ValueEncoder:
     def _array_values(self, items: Sequence[object]) -> list[bytes]:
         fields: list[bytes] = []
         for item in items:
-            is_within_limit = self._count_value()
-            message = self.message(item) if is_within_limit else _string(TOO_LARGE)
-            fields += _VALUES, VARINTS[len(message)], message
-            if not is_within_limit:
+            self.values -= 1
+            if self.values < 0:
+                fields.append(VARINTS[len(_TOO_LARGE)] + _TOO_LARGE)
                 break
+            if type(item) is str:
+                data = utf8(item)
+                fields.append(_item_headers[len(data)] + data)
+            else:
+                message = self.message(item)
+                fields.append(_item_headers[~len(message)] + message)
         return fields
 
     def _map_values(self, items: Collection[tuple[object, object]]) -> list[bytes]:
         fields: list[bytes] = []
         for key, item in items:
-            is_within_limit = self._count_value()
-            if is_within_limit:
-                pair = key_value(_nested_key_field(key), self.message(item))
-            else:
-                pair = key_value(key_field(TOO_LARGE), _TRUE)
-            fields += _VALUES, VARINTS[len(pair)], pair
-            if not is_within_limit:
+            self.values -= 1
+            if self.values < 0:
+                fields.append(_headers[TOO_LARGE][~len(_TRUE)] + _TRUE)
                 break
+            headers = _headers[key] if type(key) is str else _headers_of(key)
+            if type(item) is str:
+                data = utf8(item)
+                fields.append(headers[len(data)] + data)
+            else:
+                message = self.message(item)
+                fields.append(headers[~len(message)] + message)
         return fields
 
-    def _count_value(self) -> bool:
-        """Count one more value. Return False if it is past the limit."""
-        self.values -= 1
-        return self.values >= 0
+
+def _headers_of(key: object) -> HeadersOfKey:
+    return HeadersOfKey(str(key) if type(key) in _TEXTS_OF_THE_SDK else key)
 
 
-def key_value(key: bytes, message: bytes) -> bytes:
-    """Return the `KeyValue` message of a key from `key_field` and of an `AnyValue` message."""
-    return key + _VALUE + VARINTS[len(message)] + message
-
-
-def key_field(key: object) -> bytes:
-    """Return the key field of a `KeyValue`, from any value."""
-    return text_field(_KEY, key)
-
-
-def _nested_key_field(key: object) -> bytes:
-    return key_field(str(key) if type(key) in _TEXTS_OF_THE_SDK else key)
-
+_item_headers: Final = HeadersOfItems()
+_headers: Final = BoundedCache(HeadersOfKey)
+"""Those of the keys inside of values. They are not with those of attributes, which a user's JSON would displace."""
 
 _TEXTS_OF_THE_SDK: Final = frozenset({int, float, bool, type(None)})
 """The classes of keys whose text is Python's, as in OpenTelemetry's encoder, and not that of JSON."""

@@ -1,18 +1,17 @@
 """Attributes as fields of messages, with a fast path for those of log records, spans, span events and links.
 
-The same few keys come with every event, with values whose sizes repeat. So the bytes before a value (lengths and key) are computed
-once for each key and size, and kept. Keys and sizes may be chosen by an attacker, for example by way of a user's JSON: both caches
-are emptied when they are full.
+The bytes before each value are remembered (`heliograph.delivery.encoding.headers`).
 
-An attribute is encoded without the tag of its field, because only the tag differs between the messages: `repeated_field` adds it.
+An attribute is encoded without the tag of its field, because only the tag differs between the messages: `repeated_field` adds it
+(`heliograph.delivery.protobuf`).
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from opentelemetry.attributes import BoundedAttributes
 
@@ -22,80 +21,11 @@ from heliograph.delivery.encoding.any_value import (
     ValueEncoder,
     any_value,
     dict_items,
-    key_field,
-    key_value,
 )
+from heliograph.delivery.encoding.headers import BoundedCache, HeadersOfKey
 from heliograph.delivery.encoding.text import utf8
-from heliograph.delivery.protobuf import VARINTS
 from heliograph.semconv import AttributeName
 from heliograph.values.forms import form_of
-
-T = TypeVar("T")
-
-MAX_CACHED_KEYS: Final = 1024
-"""The number of texts in one `BoundedCache`."""
-MAX_CACHED_KEY_LENGTH: Final = 128
-"""The length of the longest text that a `BoundedCache` keeps."""
-MAX_CACHED_SIZES: Final = 32
-"""The number of sizes that are cached for one key."""
-
-_VALUE: Final = b"\x12"  # KeyValue.value
-_STRING_VALUE: Final = b"\x0a"  # AnyValue.string_value
-
-
-class HeadersOfKey(dict[int, bytes]):
-    """The bytes before an attribute's value, for one key, by the size of the value: the length of the `KeyValue`, and its key.
-
-    A size of 0 or more is the length of a text in UTF-8, and the header ends just before the text. A negative size is
-    ``~length`` of the `AnyValue` message of any other value, and the header ends just before that message. One mapping for
-    both saves a second lookup for each attribute.
-
-    Args:
-        key: The key; any value is accepted.
-    """
-
-    __slots__ = ("_key",)
-
-    def __init__(self, key: object) -> None:
-        super().__init__()
-        self._key = key_field(key)
-
-    def __missing__(self, size: int) -> bytes:
-        text_head = _STRING_VALUE + VARINTS[size] if size >= 0 else b""
-        message_size = len(text_head) + size if size >= 0 else ~size
-        head = self._key + _VALUE + VARINTS[message_size] + text_head
-        header = VARINTS[len(head) - len(text_head) + message_size] + head
-        if len(self) >= MAX_CACHED_SIZES:
-            self.clear()
-        self[size] = header
-        return header
-
-
-class BoundedCache(dict[str, T]):
-    """Results of a function by its argument, which is a text.
-
-    Long texts are not kept, and the cache is emptied when it is full. Emptying costs less than finding the least recently used
-    text, and only an attacker or a misuse fills it. Threads share it without a lock: each step is one operation of `dict`,
-    and an entry that another thread removed is computed again.
-
-    Args:
-        compute: The function.
-    """
-
-    __slots__ = ("_compute",)
-
-    def __init__(self, compute: Callable[[str], T]) -> None:
-        super().__init__()
-        self._compute = compute
-
-    def __missing__(self, text: str) -> T:
-        result = self._compute(text)
-        if len(text) <= MAX_CACHED_KEY_LENGTH:
-            if len(self) >= MAX_CACHED_KEYS:
-                self.clear()
-            self[str(text)] = result
-        return result
-
 
 _headers: Final = BoundedCache(HeadersOfKey)
 
@@ -166,11 +96,6 @@ def _put_pairs(
         put(headers[~len(message)] + message)
 
 
-def repeated_field(tag: bytes, messages: Sequence[bytes]) -> bytes:
-    """Return a repeated field of messages that have their length before them, such as those of `put_attributes`."""
-    return tag + tag.join(messages) if messages else b""
-
-
 def _is_clean(value: object) -> bool:
     """Return True for a list or a tuple of scalars. The SDK may read anything else that is no scalar in its own way."""
     kind = type(value)
@@ -199,5 +124,5 @@ def items_of(attributes: Mapping[str, object]) -> Iterable[tuple[object, object]
 def attribute_fields(tag: bytes, attributes: Mapping[str, object] | None, levels: int) -> Iterator[bytes]:
     """Yield a field for each attribute of a resource or a scope. They are encoded once, so nothing is cached."""
     for key, value in () if attributes is None else items_of(attributes):
-        field = key_value(key_field(key), any_value(value, levels))
-        yield tag + VARINTS[len(field)] + field
+        message = any_value(value, levels)
+        yield tag + HeadersOfKey(key)[~len(message)] + message

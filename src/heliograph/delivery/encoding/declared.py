@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
 from heliograph.delivery.encoding.any_value import SCALAR_ENCODERS
-from heliograph.delivery.encoding.attributes import HeadersOfKey, NotCleanError, put_attributes
+from heliograph.delivery.encoding.attributes import NotCleanError, put_attributes
+from heliograph.delivery.encoding.headers import HeadersOfKey
 from heliograph.delivery.protobuf import as_bytes, read_fields
 from heliograph.semconv import EVENT_OVERFLOW
 from heliograph.values.attributes import Attributes

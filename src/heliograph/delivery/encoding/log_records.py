@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry._logs import SeverityNumber
 
 from heliograph.delivery.encoding.any_value import BODY_LEVELS, any_value
-from heliograph.delivery.encoding.attributes import BoundedCache, put_attributes, repeated_field
+from heliograph.delivery.encoding.attributes import put_attributes
+from heliograph.delivery.encoding.headers import BoundedCache
 from heliograph.delivery.encoding.text import text_field
-from heliograph.delivery.protobuf import UINT64_MASK, VARINTS, count_field, fixed_field, identifier_field
+from heliograph.delivery.protobuf import (
+    UINT64_MASK,
+    VARINTS,
+    count_field,
+    fixed_field,
+    identifier_field,
+    repeated_field,
+)
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LogRecord

@@ -24,9 +24,10 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
 from heliograph.delivery.encoding.any_value import ATTRIBUTE_LEVELS
-from heliograph.delivery.encoding.attributes import BoundedCache, put_attributes, repeated_field
+from heliograph.delivery.encoding.attributes import put_attributes
+from heliograph.delivery.encoding.headers import BoundedCache
 from heliograph.delivery.encoding.text import text_field
-from heliograph.delivery.protobuf import VARINTS, count_field, fixed_field, identifier_field
+from heliograph.delivery.protobuf import VARINTS, count_field, fixed_field, identifier_field, repeated_field
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Event
