@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shlex
@@ -12,6 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
+from documentation.blocks import blocks_of
 from heliograph import semconv
 from heliograph.cli.main import cli
 from heliograph.settings import FIELDS, variable_name
@@ -170,3 +172,36 @@ def test_commands_that_a_page_names_exist(page: Path) -> None:
         options = {each for parameter in command.params for each in parameter.opts}
         unknown = [word for word in words if word.startswith("--") and word.partition("=")[0] not in options]
         assert unknown == [], text
+
+
+class PrintedErrors:
+    """Takes the place of the package rich, and notes how its console is asked to print an error."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, object]] = []
+
+    def get_console(self) -> PrintedErrors:
+        return self
+
+    def print_exception(self, **options: object) -> None:
+        self.calls.append(options)
+
+
+def test_local_variables_of_datasettes_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Datasette prints them by rich, as SECURITY.md says, and the plugin of the page on tokens switches it off."""
+    pytest.importorskip("datasette")
+    import datasette.handle_exception
+    from datasette.app import Datasette
+
+    async def ask_for_a_page_that_fails() -> None:
+        await Datasette(memory=True).client.get("/no-such-database")
+
+    rich = PrintedErrors()
+    monkeypatch.setattr(datasette.handle_exception, "rich", rich)
+    asyncio.run(ask_for_a_page_that_fails())
+    assert rich.calls == [{"show_locals": True}]
+
+    [plugin] = [each for each in blocks_of(DOCS / "tokens.md") if each.file == "plugins/no_local_variables.py"]
+    exec(plugin.content)
+    asyncio.run(ask_for_a_page_that_fails())
+    assert len(rich.calls) == 1

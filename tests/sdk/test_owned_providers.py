@@ -71,3 +71,18 @@ def test_metrics_that_were_not_delivered_are_reported() -> None:
     )
 
     assert f"Not all metrics were delivered to {endpoint}/v1/metrics." in ran.stderr
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_exporters_that_were_stopped_are_not_used_again(protocol: str) -> None:
+    """If the time of the flush is over, each exporter is stopped first. The SDK would log a warning for each later use."""
+    ran = python(
+        """
+        with configure(Settings(flush_timeout_millis=100), plugins=[Plugin()]) as host:
+            host.track(Tick(n=1))
+        """,
+        **otlp(f"http://127.0.0.1:{free_port()}", OTEL_EXPORTER_OTLP_PROTOCOL=protocol),
+    )
+
+    assert "Not delivered to" in ran.stderr
+    assert "already shutdown" not in ran.stderr

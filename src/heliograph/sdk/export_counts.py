@@ -119,13 +119,17 @@ def run_flush(export_counts: Sequence[ExportCounts], flush: Callable[[], bool]) 
 def counting_exporter(exporter_class: type[E]) -> Callable[..., E]:
     """Return a function that creates an exporter of a subclass which counts, in its attribute `counts`, what it delivers.
 
-    After each failed export it calls its attribute `on_failure`.
+    After each failed export it calls its attribute `on_failure`. Its method `stop` ends it at once: what it is given after that counts as a
+    failed export, and a second shutdown, by its processor or reader, does nothing. (The SDK logs a warning for each of them.)
 
     The subclass has the name of its base class, so that the SDK's log messages name the exporter that the user chose. It is
     made at runtime because the exporter classes come from entry points, and those of the three signals have no common base.
     """
 
     def export(self: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.is_stopped:
+            self.counts.add_failure()
+            return None
         result = exporter_class.export(self, batch, *args, **kwargs)  # type: ignore[attr-defined]
         # Each signal has a result enum of its own. Some exporters return nothing after an error.
         if getattr(result, "name", None) != "SUCCESS":
@@ -135,14 +139,25 @@ def counting_exporter(exporter_class: type[E]) -> Callable[..., E]:
             self.counts.add_delivered(len(batch))
         return result
 
+    def stop(self: Any) -> None:
+        self.is_stopped = True
+        # Of the instance, since the SDK reads the parameters of the method to choose its arguments.
+        shutdown, self.shutdown = self.shutdown, _do_nothing
+        shutdown()
+
     def create(*args: Any, **kwargs: Any) -> E:
         exporter = subclass(*args, **kwargs)
         exporter.counts = ExportCounts()
         exporter.on_failure = lambda: None
         return exporter  # type: ignore[no-any-return]
 
-    subclass: Any = type(exporter_class.__name__, (exporter_class,), {"export": export, "__module__": __name__})
+    members = {"export": export, "stop": stop, "is_stopped": False, "__module__": __name__}
+    subclass: Any = type(exporter_class.__name__, (exporter_class,), members)
     return create
+
+
+def _do_nothing(*args: object, **kwargs: object) -> None:
+    pass
 
 
 class CountingBatchSpanProcessor(BatchSpanProcessor):

@@ -152,9 +152,7 @@ def _build_metrics(selection: Selection, kept: Iterable[object]) -> Pipeline:
 
 
 def _pipeline(exporters: Sequence[Any], parts: Iterable[Any]) -> Pipeline:
-    exports = tuple(
-        Export(counts=each.counts, destination=_destination_of(each), stop=each.shutdown) for each in exporters
-    )
+    exports = tuple(Export(counts=each.counts, destination=_destination_of(each), stop=each.stop) for each in exporters)
     return Pipeline(parts=tuple(parts), exports=exports)
 
 
