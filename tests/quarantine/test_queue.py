@@ -6,9 +6,10 @@ import os
 import signal
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from heliograph.quarantine import queue as queue_module
 from heliograph.quarantine.queue import QuarantineQueue
 from heliograph.quarantine.spool import Spool
 from heliograph.quarantine.store import Quarantine
+from interrupts import call_with_interrupts
 from processes import in_child
 from quarantine.test_store import RECORD
 
@@ -197,6 +199,34 @@ def test_handler_of_a_signal_is_refused_if_its_thread_moves_what_is_too_much(
     assert refused
     assert queue.close(60_000)
     assert uids(store) == ["1", "2"]
+
+
+def test_signals_that_raise_at_any_moment_lose_no_event(store: Quarantine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each event that was put without an exception is kept once, and no lock is left behind.
+
+    In a process of its own, because Python itself lists a thread for ever whose start an exception ended at its first step.
+    """
+    monkeypatch.setattr(queue_module, "_COLLECT_SECONDS", 0.001)
+    queue = QuarantineQueue(store)
+
+    def action(number: int) -> Callable[[], object]:
+        match number % 20:
+            case 9:
+                return partial(queue.flush, 60_000)
+            case 19:
+                return partial(queue.close, 60_000)
+            case _:
+                return partial(queue.put, record(number))
+
+    def work() -> None:
+        returned = call_with_interrupts(map(action, range(1000)), moments=150)
+        assert queue.close(60_000)
+        found = uids(store)
+        assert {str(number) for number in range(1000) if returned[number] and number % 10 != 9} <= set(found)
+        assert len(found) == len(set(found))
+        assert not [each for each in threading.enumerate() if each.name == THREAD and each.is_alive()]
+
+    assert in_child(work) == 0
 
 
 def test_event_waits_for_another_process_if_no_thread_can_be_started(

@@ -129,6 +129,28 @@ def test_full_disk_leaves_no_part_of_a_line(target: Path, monkeypatch: pytest.Mo
     spool.delete()
 
 
+def test_part_of_a_line_that_an_interrupt_left_is_closed_by_the_next(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was full, and the interrupt came before the part was removed. The lines around it are whole."""
+    spool = Spool.create(target)
+    spool.append(b"one\n")
+    real = os.write
+
+    def interrupted(descriptor: int, data: bytes) -> int:
+        real(descriptor, data[:2])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            spool.append(b"two\n")
+    spool.append(b"three\n")
+
+    assert spool.read() == [b"one", b"tw", b"three"]
+    spool.delete()
+
+
 def test_file_that_is_deleted_before_it_is_locked_is_made_again(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process found it, and took it for an orphan."""
     real, deleted = fcntl.flock, []

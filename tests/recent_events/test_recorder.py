@@ -32,7 +32,7 @@ VERIFIED = TokenSpan(
 def recent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecentEvents:
     """A recorder whose thread does nothing, so that only `flush` writes."""
     made = RecentEvents(RecentEventStore(tmp_path / "recent.db"), SOURCE, clock=lambda: NOW * 60.0)
-    monkeypatch.setattr(made, "_start_writer", lambda: None)
+    monkeypatch.setattr(made._writer, "wake", lambda: None)
     return made
 
 
@@ -152,7 +152,6 @@ def test_thread_ends_with_the_recorder(tmp_path: Path, monkeypatch: pytest.Monke
     recent = RecentEvents(RecentEventStore(tmp_path / "recent.db"), SOURCE)
     track(recent)
     writer = recent._writer
-    assert writer is not None
     del recent
     gc.collect()
     writer.wake()

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 import anyio
 import pytest
 
+from backends import wait_until
 from heliograph.runtime import loop
 from heliograph.runtime.loop import BackgroundLoop
 from threads import LIMIT_SECONDS, join
@@ -485,6 +486,47 @@ def test_loop_that_cannot_start_is_an_error(background: BackgroundLoop, monkeypa
             background.call(seven)
 
     assert background.call(seven) == 7
+
+
+@pytest.mark.parametrize("step", ["before", "after"])
+def test_start_that_an_interrupt_ends_leaves_no_thread_behind(
+    background: BackgroundLoop, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The loop may be running already, or begin to run a moment later. The next call starts another one."""
+    real = loop.result_of
+
+    def interrupted(future: Future[object]) -> None:
+        if step == "after":
+            real(future)
+        raise KeyboardInterrupt
+
+    async def seven() -> int:
+        return 7
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "result_of", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            background.call(seven)
+    wait_until(lambda: threads() == [])
+
+    assert background.call(seven) == 7
+    assert threads() == ["heliograph-loop"]
+
+
+def test_job_whose_submission_an_interrupt_ends_is_not_waited_for(
+    background: BackgroundLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    background.call_later(3600, lambda: None)
+    assert background._running is not None
+    monkeypatch.setattr(background._running.loop, "call_soon_threadsafe", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        background.submit(job(lambda: None), description="never")
+    monkeypatch.undo()
+
+    assert background.pending() == frozenset()
 
 
 def test_coroutine_in_place_of_a_function_is_an_error(background: BackgroundLoop) -> None:

@@ -6,36 +6,38 @@ survives the death of the process. (A power cut takes those of the last moments,
 
 - *Flush* moves what waits, in the thread that flushes. `Host.flush` and `Host.shutdown` do so.
 - *Full*: if 16 MiB wait, the thread that comes moves them itself.
-- *Failure*: if the quarantine cannot be written (it is full, locked, or another program's file), what waits stays in the file, and is tried
-  again each second. `put` raises meanwhile, so that later events are emitted.
+- *Failure*: if the quarantine cannot be written (it is full, locked, or another program's file, or for a reason that nobody thought of), what
+  waits stays in the file, and is tried again each second. `put` raises meanwhile, so that later events are emitted.
 - *Death*: the events of a process that has died are moved by the next process that puts an event into the same quarantine, or reads
-  it (`Quarantine.find`, which waits for a living process, too). If it died in the middle, some are put twice, and are kept once, because of their unique ids.
+  it (`Quarantine.find`, which waits for a living process, too). If it died in the middle, some are put twice, and are kept once, because of
+  their unique ids.
 - *Fork*: the child has a file and a thread of its own. What waits is the parent's.
 - On a system without locks of files (Windows), `put` waits for the transaction.
 
 Threads: any thread calls `put`, and so does the handler of a signal in the middle of another call of its own thread. It gets a
-`BlockingIOError` there, and its event is emitted. Any thread calls `flush`. The thread is started by `put`, and ends after a second
-without events, so a program that has none has no thread.
+`BlockingIOError` there, and its event is emitted. The handler may also raise, at any step. Any thread calls `flush` and `close`. The thread is
+started by `put`, and ends after a second without events, so a program that has none has no thread.
 
 - `_moving` is held by the thread that moves lines, for as long as a transaction takes.
-- `_lock` guards the spool and `_thread`, for a few microseconds. It may be taken while `_moving` is held, never the other way round.
+- `_lock` guards the spool, and the step from "nothing waits" to the end of the thread, for a few microseconds. It may be taken while `_moving`
+  is held, never the other way round.
 """
 
 from __future__ import annotations
 
 import errno
-import sqlite3
 import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from heliograph.errors import QuarantineError, qualified_name
+from heliograph.errors import qualified_name
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.spool import IS_POSSIBLE, Spool
 from heliograph.quarantine.store import Quarantine, to_line
 from heliograph.runtime.bell import Bell
 from heliograph.runtime.deadline import run_within
 from heliograph.runtime.fork import after_fork_in_child
+from heliograph.runtime.lazy_thread import LazyThread
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
@@ -46,8 +48,6 @@ MAX_BYTES: Final = 16 * 2**20
 _COLLECT_SECONDS: Final = 0.1
 _LINGER_SECONDS: Final = 1.0
 """The time without events after which the thread ends, and after which it tries again what has failed."""
-
-_FAILURES: Final = (QuarantineError, sqlite3.Error, OSError)
 
 T = TypeVar("T")
 
@@ -72,8 +72,9 @@ class QuarantineQueue:
         self._lock = threading.RLock()
         self._moving = threading.Lock()
         self._bell = Bell()
-        self._thread: threading.Thread | None = None
-        self._ending = threading.Event()
+        self._thread = LazyThread(self._run, "heliograph-quarantine")
+        self._is_ending = False
+        self._end_bell = Bell()
         self._user = self._mover = 0
         self._failure = ""
 
@@ -111,16 +112,17 @@ class QuarantineQueue:
     def close(self, timeout_millis: float) -> bool:
         """Do the same, and end the thread. The next event starts another one."""
         is_empty = self.flush(timeout_millis)
-        thread = self._thread
-        self._ending.set()
-        self._bell.ring()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout_millis / 1000)
+        self._thread.end(self._ask_to_end, timeout_millis / 1000)
         return is_empty
 
+    def _ask_to_end(self) -> None:
+        self._is_ending = True
+        self._end_bell.ring()
+        self._bell.ring()
+
     def _is_empty(self) -> bool:
-        spool = self._spool
-        return spool is None or not spool.size
+        with self._lock:
+            return self._spool is None or not self._spool.size
 
     def _exclusively(self, function: Callable[[], T]) -> T:
         if self._user == threading.get_ident():
@@ -143,15 +145,10 @@ class QuarantineQueue:
         return True
 
     def _start_thread(self) -> None:
-        if self._thread is not None:
-            return
-        self._ending.clear()
-        # Set before it starts: it ends when nobody needs it.
-        self._thread = threading.Thread(target=self._run, name="heliograph-quarantine", daemon=True)
-        try:
+        if not self._thread.is_running:
+            self._is_ending = False
+            # If no thread can be started, another process moves the line.
             self._thread.start()
-        except RuntimeError:  # the interpreter ends, or the system has too many: another process moves the line
-            self._thread = None
 
     def _run(self) -> None:
         self._failure_of(self._quarantine.take_orphans)
@@ -159,18 +156,19 @@ class QuarantineQueue:
         while not (may_end and self._exclusively(self._end)):
             is_rung = self._bell.wait(_LINGER_SECONDS)
             if is_rung:
-                self._ending.wait(_COLLECT_SECONDS)
+                self._end_bell.wait(_COLLECT_SECONDS)
             self._try_to_move()
-            may_end = self._ending.is_set() or not is_rung
+            may_end = self._is_ending or not is_rung
 
     def _end(self) -> bool:
         """Let the thread end if nothing waits. What cannot be moved stays in the file after `close`."""
-        if not self._is_empty() and not (self._ending.is_set() and self._failure):
+        if not self._is_empty() and not (self._is_ending and self._failure):
             return False
-        if self._spool is not None and not self._spool.size:
-            self._spool.delete()
-            self._spool = None
-        self._thread = None
+        spool = self._spool
+        if spool is not None and not spool.size:
+            self._spool = None  # first: an interrupt must not keep a closed one
+            spool.delete()
+        self._thread.note_end()
         return True
 
     def _try_to_move(self) -> bool:
@@ -181,7 +179,7 @@ class QuarantineQueue:
     def _failure_of(self, move: Callable[[], object]) -> str:
         try:
             move()
-        except _FAILURES as error:
+        except Exception as error:
             message = "Invalid events cannot be put into the quarantine, and wait beside it: %s"
             self._log.log(qualified_name(error), message, error)
             return f"{qualified_name(error)}: {error}"

@@ -7,7 +7,8 @@ A spool of ``aside.db`` is named ``aside.db.<process id>-<random>.spool``, has m
 long as that lives. Whoever gets the lock of another one may move its lines, and then delete it: its process has died. Before that, the file
 has to be trusted: a regular file of this user, with one name, which nobody else can write.
 
-A `Spool` has no lock for threads: one at a time may use it.
+A `Spool` has no lock for threads: one at a time may use it. The handler of a signal may raise at any step. So the file itself knows its
+size, and a part of a line that an interrupt left behind is closed by the next append, and read as a damaged line.
 """
 
 from __future__ import annotations
@@ -44,15 +45,18 @@ class Spool:
         descriptor: The open file.
 
     Attributes:
-        size: The number of bytes in the file.
         moved: The number of bytes at its beginning that were moved.
     """
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
-        self.size = os.fstat(descriptor).st_size
         self.moved = 0
+
+    @property
+    def size(self) -> int:
+        """The number of bytes in the file."""
+        return os.fstat(self._descriptor).st_size
 
     @classmethod
     def create(cls, target: Path) -> Self:
@@ -102,11 +106,12 @@ class Spool:
         Raises:
             OSError: The disk is full, or fails. No part of the line is in the file.
         """
-        written = os.write(self._descriptor, line)
-        if written != len(line):
-            os.ftruncate(self._descriptor, self.size)
+        size = self.size
+        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        if os.write(self._descriptor, line) != len(line):
+            os.ftruncate(self._descriptor, size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self.size += written
 
     def read(self) -> list[bytes]:
         """Return the complete lines that were not moved, without their ends."""
@@ -115,10 +120,12 @@ class Spool:
 
     def note_moved(self, size: int) -> None:
         """Note that the lines up to a size of the file were moved. The file is emptied once that is all."""
-        self.moved = size
-        if self.moved == self.size:
+        if size < self.size:
+            self.moved = size
+        else:
+            # In this order: an interrupt in between lets the lines be moved twice, and they are kept once.
+            self.moved = 0
             os.ftruncate(self._descriptor, 0)
-            self.moved = self.size = 0
 
     def delete(self) -> None:
         """Delete and close the file."""

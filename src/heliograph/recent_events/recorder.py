@@ -18,13 +18,13 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final, TypeAlias
 
 from heliograph.recent_events.record import RecentEvent, recent_event
 from heliograph.recent_events.store import MINUTES, Counts, Kind, RecentEventStore
 from heliograph.runtime.bell import Bell
 from heliograph.runtime.fork import after_fork_in_child
+from heliograph.runtime.lazy_thread import LazyThread
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.runtime.weak_methods import weak_method
@@ -76,7 +76,7 @@ class RecentEvents:
         self._writing = threading.Lock()  # held from taking what waits until it is in the file
         self._events: deque[RecentEvent] = deque()
         self._counts: defaultdict[tuple[int, Kind, str], int] = defaultdict(int)
-        self._writer: _Writer | None = None
+        self._writer = _Writer(weak_method(self.flush))
 
     def minute(self) -> int:
         """Return the current minute, since the Unix epoch."""
@@ -92,7 +92,7 @@ class RecentEvents:
         if source is self._source and span.name == TOKEN_VERIFY:
             with self._lock:
                 self._count(Kind.TOKEN, span.result)
-            self._wake()
+            self._writer.wake()
 
     def _add(self, event: RecentEvent) -> None:
         with self._lock:
@@ -101,7 +101,7 @@ class RecentEvents:
             if len(self._events) > MAX_WAITING:
                 self._events.popleft()
                 self._count(Kind.NOT_KEPT, "")
-        self._wake()
+        self._writer.wake()
 
     def _count(self, kind: Kind, name: str, count: int = 1, minute: int | None = None) -> None:
         key = (self.minute() if minute is None else minute, kind, name)
@@ -109,23 +109,11 @@ class RecentEvents:
             key = (key[0], kind, OTHER_NAME)
         self._counts[key] += count
 
-    def _wake(self) -> None:
-        writer = self._writer or self._start_writer()
-        if writer is not None:
-            writer.wake()
-
-    def _start_writer(self) -> _Writer | None:
-        with self._lock, suppress(RuntimeError):  # the interpreter is ending, or has too many threads
-            if self._writer is None:
-                self._writer = _Writer(weak_method(self.flush))
-        return self._writer
-
     def close(self) -> None:
         """Write what waits, and end the thread. It starts again with the next event."""
         with self._lock:
-            writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.end()
+            writer, self._writer = self._writer, _Writer(weak_method(self.flush))
+        writer.end()
         self.flush()
 
     def flush(self) -> None:
@@ -164,25 +152,23 @@ class _Writer:
 
     Args:
         flush: Returns the recorder's method that writes, or `None` once the recorder is gone.
-
-    Raises:
-        RuntimeError: No thread can be started.
     """
 
     def __init__(self, flush: WeakFlush) -> None:
         self._flush = flush
         self._bell = Bell()
+        self._thread = LazyThread(self._run, "heliograph-recent")
         self._has_ended = False
-        threading.Thread(target=self._run, name="heliograph-recent", daemon=True).start()
 
     def wake(self) -> None:
-        """Let the thread write soon."""
+        """Let the thread write soon. If none can be started, what waits is written by the next `RecentEvents.flush`."""
+        self._thread.start()
         self._bell.ring()
 
     def end(self) -> None:
         """Let the thread end soon."""
         self._has_ended = True
-        self.wake()
+        self._bell.ring()
 
     def _run(self) -> None:
         self._bell.wait(_LOOK_SECONDS)

@@ -8,9 +8,10 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from numbers import Real
 from typing import Final, TypeVar
+
+from heliograph.runtime.bell import Bell
 
 T = TypeVar("T")
 
@@ -59,6 +60,8 @@ def run_within(timeout_millis: float, function: Callable[[], T]) -> T | None:
         BaseException: The function's own error, if it was raised within the timeout.
     """
     future: Future[T] = Future()
+    # Not by `future.result`: an exception of a signal's handler in the middle of its wait becomes a RuntimeError of the future's lock.
+    finished = Bell()
     context = contextvars.copy_context()
 
     def work() -> None:
@@ -66,17 +69,14 @@ def run_within(timeout_millis: float, function: Callable[[], T]) -> T | None:
             future.set_result(context.run(function))
         except BaseException as error:  # SystemExit and KeyboardInterrupt are for the caller, not for this thread
             future.set_exception(error)
+        finished.ring()
 
     thread = threading.Thread(target=work, name="heliograph-deadline", daemon=True)
     try:
         thread.start()
     except RuntimeError:  # no thread can be started
         return function()
-    try:
-        result = future.result(timeout_millis / 1000)
-    except FutureTimeoutError:
-        # Two cases look alike here: our timeout, and a TimeoutError that the function itself raised. In the second case,
-        # and if the function has returned since, the future is done, and its outcome is what the caller gets.
-        return future.result() if future.done() else None
+    if not finished.wait(max(0.0, timeout_millis) / 1000):
+        return None
     thread.join()  # it is about to end; without this, the caller could still see it among the running threads
-    return result
+    return future.result()

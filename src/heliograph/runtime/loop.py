@@ -74,6 +74,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_Started: TypeAlias = "tuple[asyncio.AbstractEventLoop, asyncio.Queue[_Job], asyncio.Event, int]"
+"""A loop, its queue of jobs, the event that ends it, and its thread."""
+
 Jobs: TypeAlias = "frozenset[Future[None]]"
 """Submitted jobs: for each, the future that is done when it has ended."""
 
@@ -131,8 +134,12 @@ class BackgroundLoop:
         with self._lock:
             running = self._start_if_needed()
             self._pending.add(job.done)
-            job.done.add_done_callback(self._pending.discard)  # of this very set: `stop` replaces it
-            running.loop.call_soon_threadsafe(running.jobs.put_nowait, job)
+            try:
+                job.done.add_done_callback(self._pending.discard)  # of this very set: `stop` replaces it
+                running.loop.call_soon_threadsafe(running.jobs.put_nowait, job)
+            except BaseException:  # the handler of a signal raised: it may never run, and nobody may wait for it
+                self._pending.discard(job.done)
+                raise
 
     def call_later(self, seconds: float, function: Callable[[], object]) -> None:
         """Call a sync function on the loop's thread after some seconds, in an empty context; never if the loop is stopped before."""
@@ -212,9 +219,11 @@ def _start_loop() -> _RunningLoop:
 
         import anyio.to_thread
 
-    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Queue[_Job], asyncio.Event, int]] = Future()
+    started: Future[_Started] = Future()
 
     async def serve() -> None:
+        if not started.set_running_or_notify_cancel():
+            return
         jobs, stopped = asyncio.Queue[_Job](), asyncio.Event()
         job_task = asyncio.ensure_future(_run_jobs(jobs))
         started.set_result((asyncio.get_running_loop(), jobs, stopped, threading.get_ident()))
@@ -231,9 +240,20 @@ def _start_loop() -> _RunningLoop:
 
     # An empty context, since free-threaded Pythons start a thread with a copy of the caller's: the loop outlives the call that
     # starts it, and must not keep that call's span or actor.
-    thread = start_thread(partial(contextvars.Context().run, run), "heliograph-loop")
-    loop, jobs, stopped, thread_id = result_of(started)
-    return _RunningLoop(loop, jobs, stopped, thread, thread_id)
+    try:
+        thread = start_thread(partial(contextvars.Context().run, run), "heliograph-loop")
+        loop, jobs, stopped, thread_id = result_of(started)
+        return _RunningLoop(loop, jobs, stopped, thread, thread_id)
+    except BaseException:  # the handler of a signal raised: nobody else would ever end this loop
+        if not started.cancel():
+            started.add_done_callback(_stop_started)
+        raise
+
+
+def _stop_started(started: Future[_Started]) -> None:
+    if started.exception() is None:
+        loop, _, stopped, _ = started.result()
+        loop.call_soon_threadsafe(stopped.set)
 
 
 async def _run_jobs(jobs: asyncio.Queue[_Job]) -> None:

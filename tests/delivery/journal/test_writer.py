@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from heliograph.delivery.journal.group_commit import NotSyncedError
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentWriter, segment_path, segments
 from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter
+from interrupts import call_with_interrupts
 from processes import in_child
 from threads import join
 
@@ -106,6 +108,7 @@ def test_threads_append_without_a_loss(tmp_path: Path, durable: bool) -> None:
 
 KILLED = """
 import os, sys
+from functools import partial
 from pathlib import Path
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import JournalWriter
@@ -529,34 +532,9 @@ def test_file_with_the_name_of_the_next_segment_stays(tmp_path: Path) -> None:
 def test_signals_that_raise_at_any_moment_lose_no_record(tmp_path: Path) -> None:
     """Each record that was appended without an exception can be read, there is no gap, and no lock is left behind."""
 
-    class Interrupt(BaseException):
-        pass
-
-    is_armed = False
-
-    def handle(*_: object) -> None:
-        nonlocal is_armed
-        if is_armed:
-            is_armed = False
-            raise Interrupt
-
-    writer, appended = write(tmp_path, [b"first"], segment_bytes=2**20), []
-    before = signal.signal(signal.SIGALRM, handle)
-    try:
-        for number in range(3000):
-            record = b"%d" % number
-            try:
-                is_armed = True
-                signal.setitimer(signal.ITIMER_REAL, 1e-6 * (1 + number % 30))
-                writer.append(SCOPE_A, record)
-                appended.append(record)
-                is_armed = False
-            except Interrupt:
-                pass
-    finally:
-        is_armed = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    writer = write(tmp_path, [b"first"], segment_bytes=2**20)
+    encoded = [b"%d" % number for number in range(3000)]
+    returned = call_with_interrupts((partial(writer.append, SCOPE_A, each) for each in encoded), moments=30)
     thread = threading.Thread(target=writer.close)
     thread.start()
     thread.join(20)
@@ -564,7 +542,7 @@ def test_signals_that_raise_at_any_moment_lose_no_record(tmp_path: Path) -> None
 
     reader = JournalReader(tmp_path, is_live=False)
     found = read_all(reader)
-    assert set(appended) <= set(found)
+    assert {record for record, was_appended in zip(encoded, returned, strict=True) if was_appended} <= set(found)
     assert len(found) == len(set(found))
     assert reader.damaged == 0
     reader.close()

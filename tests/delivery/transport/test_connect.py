@@ -107,6 +107,24 @@ def test_lookup_is_cancelled_from_its_first_moment_on(monkeypatch: pytest.Monkey
         resolver.addresses(Deadline(10_000))
 
 
+def test_lookup_whose_start_an_interrupt_ends_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread may never run, and nobody may wait for it."""
+
+    def interrupted(_: threading.Thread) -> None:
+        raise KeyboardInterrupt
+
+    slow = SlowLookup(monkeypatch)
+    slow.release.set()
+    resolver = Resolver("collector.example", 4318)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            resolver.addresses(Deadline(10_000))
+    resolver.addresses(Deadline(60_000))
+
+    assert slow.calls == 1
+
+
 def test_lookup_is_cancelled_by_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread of the lookup goes on, and its late result is dropped."""
     slow = SlowLookup(monkeypatch)

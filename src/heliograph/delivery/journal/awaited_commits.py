@@ -5,8 +5,8 @@ came by then, and waits for the newest as any other thread does (`GroupCommit.wa
 event loop once, for all commits of that loop, which wakes its tasks a few at a time.
 
 Threads: `begin` is called in the thread of an event loop, of which there may be several, and `close` and `end` by any thread. `_waiting` is
-a `deque`, whose single steps are atomic: whoever takes an entry from it ends its wait. `_lock` guards `_thread` and `_is_closed`. It is
-reentrant, because the handler of a signal may begin a commit in the middle of another one's `begin`. If the journal is closed, or no
+a `deque`, whose single steps are atomic: whoever takes an entry from it ends its wait. `_lock` guards `_is_closed`, and the start of the thread. It
+is reentrant, because the handler of a signal may begin a commit in the middle of another one's `begin`. If the journal is closed, or no
 thread can be started, `begin` itself waits.
 
 The child of a fork begins with a new object: no event loop goes on there.
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from heliograph.delivery.journal.group_commit import GroupCommit, NotSyncedError
 from heliograph.runtime.bell import Bell
+from heliograph.runtime.lazy_thread import LazyThread
 
 if TYPE_CHECKING:
     import asyncio
@@ -49,7 +50,7 @@ class AwaitedCommits:
         self._waiting: deque[_Awaited] = deque()
         self._bell = Bell()
         self._lock = threading.RLock()
-        self._thread: threading.Thread | None = None
+        self._thread = LazyThread(self._run, "heliograph-commit")
         self._is_closed = False
 
     def begin(self, sequence: int) -> Awaitable[NotSyncedError | None]:
@@ -76,23 +77,12 @@ class AwaitedCommits:
 
     def close(self) -> None:
         """Wait for the commits that have begun, and end the thread."""
-        self.end()
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.end(self.end)
 
     def _has_thread(self) -> bool:
         """Return True if there is a thread, which is started if it has to be."""
         with self._lock:
-            if self._is_closed:
-                return False
-            if self._thread is None:
-                # Set before it starts: the handler of a signal may come meanwhile.
-                self._thread = threading.Thread(target=self._run, name="heliograph-commit", daemon=True)
-                try:
-                    self._thread.start()
-                except RuntimeError:  # the system has too many, or the interpreter ends
-                    self._thread = None
-            return self._thread is not None
+            return not self._is_closed and self._thread.start()
 
     def _run(self) -> None:
         is_closed = False

@@ -60,7 +60,11 @@ class Resolver:
         if (pending := self._pending) is None:
             # It is set before its thread runs, so that `cancel` finds it from the first moment of the lookup on.
             pending = self._pending = Future()
-            self._start(pending)
+            try:
+                self._start(pending)
+            except BaseException:  # the handler of a signal raised, and the thread may never run
+                self._pending = None
+                raise
         try:
             return pending.result(deadline.remaining() / 1000)
         except FutureTimeoutError:  # not a TimeoutError before Python 3.11

@@ -1,0 +1,90 @@
+"""A thread that is started when there is work, and ends when there is none.
+
+The handler of a signal may raise in the middle of `threading.Thread.start`, as Ctrl-C and gevent's time-outs do. Nobody knows then if the
+thread will run: it may, a moment later. So the thread itself takes the place of the running one, as its first step, and ends at once if
+another thread has that place. A thread that is not alive counts for nothing, and another one is started.
+
+Threads: any thread calls every method, and so does the handler of a signal in the middle of another call of its own thread. `_lock` makes
+each step of a start and of an end one step for other threads. It guards `_thread` (the last one that took the place), `_has_place` (it has
+not given it back) and `_started` (the newest one, until it has looked for the place), and is reentrant because of such handlers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+
+class LazyThread:
+    """A daemon thread. At most one at a time calls the function.
+
+    Args:
+        function: Works until there is nothing to do, and calls `note_end` before it returns.
+        name: The name of the thread.
+    """
+
+    def __init__(self, function: Callable[[], object], name: str) -> None:
+        self._function = function
+        self._name = name
+        self._lock = threading.RLock()
+        self._thread: threading.Thread | None = None
+        self._has_place = False
+        self._started: threading.Thread | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """True if there is a thread that has not called `note_end`."""
+        return (self._has_place and _is_alive(self._thread)) or _is_alive(self._started)
+
+    def start(self) -> bool:
+        """Start the thread, unless it runs. Return False if none can be started: the interpreter ends, or the system has too many."""
+        with self._lock:
+            if self.is_running:
+                return True
+            thread = self._started = threading.Thread(target=self._run, name=self._name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return False
+            return True
+
+    def _run(self) -> None:
+        if self._take_place():
+            try:
+                self._function()
+            finally:
+                self.note_end()
+
+    def _take_place(self) -> bool:
+        me = threading.current_thread()
+        with self._lock:
+            is_free = not (self._has_place and _is_alive(self._thread))
+            if is_free:
+                self._thread, self._has_place = me, True
+            if self._started is me:
+                self._started = None
+            return is_free
+
+    def note_end(self) -> None:
+        """Let the next `start` start another thread. The thread itself calls this, once it has found that nothing is to be done."""
+        with self._lock:
+            if self._thread is threading.current_thread():  # not if another one has been started since the first call
+                self._has_place = False
+
+    def end(self, ask: Callable[[], object], timeout_seconds: float | None = None) -> None:
+        """Ask the function to return, and wait until its thread has ended. The thread itself does not wait.
+
+        Args:
+            ask: Lets the function return. It is called although no thread runs, too.
+            timeout_seconds: The longest time to wait.
+        """
+        # Read before: a thread that is started for later work is not waited for.
+        threads = self._thread, self._started
+        ask()
+        for thread in threads:
+            if thread is not None and thread is not threading.current_thread() and thread.is_alive():
+                thread.join(timeout_seconds)
+
+
+def _is_alive(thread: threading.Thread | None) -> bool:
+    return thread is not None and thread.is_alive()

@@ -1,0 +1,48 @@
+"""Exceptions that the handler of a signal raises at any moment."""
+
+from __future__ import annotations
+
+import gc
+import signal
+from collections.abc import Callable, Iterable
+
+
+class Interrupt(BaseException):
+    """The exception that the handler raises."""
+
+
+def call_with_interrupts(functions: Iterable[Callable[[], object]], *, moments: int) -> list[bool]:
+    """Call functions, each with a signal after some microseconds whose handler raises. Return for each if it returned nevertheless.
+
+    Args:
+        functions: The functions.
+        moments: The signals come after 1 to so many microseconds.
+    """
+    is_armed = False
+    returned = []
+
+    def handle(*_: object) -> None:
+        nonlocal is_armed
+        if is_armed:
+            is_armed = False
+            raise Interrupt
+
+    before = signal.signal(signal.SIGALRM, handle)
+    # An exception in the finalizer of an object is a warning, and garbage of other tests is none of ours.
+    gc.disable()
+    try:
+        for number, function in enumerate(functions):
+            try:
+                is_armed = True
+                signal.setitimer(signal.ITIMER_REAL, 1e-6 * (1 + number * 7 % moments))
+                function()
+                is_armed = False
+                returned.append(True)
+            except Interrupt:
+                returned.append(False)
+    finally:
+        is_armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        gc.enable()
+    return returned
