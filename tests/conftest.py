@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import logging
 import os
 import signal
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import opentelemetry._logs._internal
@@ -16,6 +18,7 @@ import opentelemetry.metrics._internal
 import opentelemetry.trace
 import pytest
 
+import heliograph
 from backends.fixtures import collector, jaeger, prometheus, victorialogs
 from faults.report import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
 from heliograph.telemetry.observers import observers
@@ -42,6 +45,9 @@ for _name in list(os.environ):
 # Shells make the jobs that they run in the background ignore Ctrl-C, and programs inherit that. Tests send it to programs.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Hundreds of tests start a program. Each would compile all of heliograph anew where PYTHONDONTWRITEBYTECODE is set.
+compileall.compile_dir(Path(heliograph.__file__).parent, quiet=2)
 
 _LONGEST_ID = 50
 """The longest text that is part of a test's name."""
