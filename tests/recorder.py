@@ -123,6 +123,11 @@ class Telemetry:
         parts += [metric.to_json() for metric in self.metrics().values()]
         return "\n".join(parts)
 
+    def clear(self) -> None:
+        """Forget the spans and log records. Metrics go on."""
+        self._spans.clear()
+        self._logs.clear()
+
     def shutdown(self) -> None:
         """Shut the providers down."""
         for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):

@@ -59,7 +59,7 @@ def free_port() -> int:
 
 
 def wait_until(
-    predicate: Callable[[], T | None], *, timeout_seconds: float = 60.0, interval_seconds: float = 0.05
+    predicate: Callable[[], T | None], *, timeout_seconds: float = 60.0, interval_seconds: float = 0.02
 ) -> T:
     """Call the predicate until it returns a truthy value, and return that value.
 

@@ -25,6 +25,13 @@ def real():
     instance.close()
 
 
+@pytest.fixture(scope="module")
+def host():
+    """A host with the same actions."""
+    with Host(Settings()) as host:
+        yield host
+
+
 actions = st.lists(st.sampled_from([*CORE_ACTIONS, "unknown-action", ""]), max_size=3)
 by_name = st.dictionaries(st.text(max_size=4), actions, max_size=2)
 parts = st.tuples(actions, by_name, st.dictionaries(st.text(max_size=4), by_name, max_size=2))
@@ -72,23 +79,23 @@ def test_actions_without_an_abbreviation_are_written_by_name() -> None:
 
 
 @hypothesis.given(parts=parts)
-def test_abbreviated_form_is_the_same_in_both_hosts(real: Datasette, parts: tuple) -> None:
+def test_abbreviated_form_is_the_same_in_both_hosts(real: Datasette, host: Host, parts: tuple) -> None:
     """Each class of restrictions gives the same `_r` in each host."""
     ours, theirs = TokenRestrictions(*parts), datasette.tokens.TokenRestrictions(*parts)
 
     expected = theirs.abbreviated(real)
 
     assert ours.abbreviated(real) == expected
-    assert ours.abbreviated(Host(Settings())) == expected
-    assert theirs.abbreviated(Host(Settings())) == expected
+    assert ours.abbreviated(host) == expected
+    assert theirs.abbreviated(host) == expected
 
 
 @hypothesis.given(parts=parts, action=st.sampled_from([*CORE_ACTIONS, "unknown-action"]))
-def test_actions_are_allowed_everywhere_as_in_datasette(real: Datasette, parts: tuple, action: str) -> None:
+def test_actions_are_allowed_everywhere_as_in_datasette(real: Datasette, host: Host, parts: tuple, action: str) -> None:
     """Datasette decides the same for the whole instance."""
     form = TokenRestrictions(*parts).abbreviated(real) or {}
 
     allowed = restrictions_allow_action(real, form, action, None)
 
-    assert allows_everywhere(form, action, Host(Settings())) == allowed
-    assert allows_everywhere(None, action, Host(Settings()))
+    assert allows_everywhere(form, action, host) == allowed
+    assert allows_everywhere(None, action, host)

@@ -19,7 +19,7 @@ from heliograph.tokens.stored.operations import handler_of
 from recorder import SECRET, Telemetry
 from tokens.scripted import Handlers, Scripted
 
-OPERATIONS = 10_000
+OPERATIONS = 2_000
 
 
 class Workload:
@@ -45,7 +45,7 @@ class Workload:
     async def run(self) -> None:
         rare = [self.issue, self.create_signed, self.rotate, self.restrict, self.revoke, self.find, self.issue_wrongly]
         for number in range(OPERATIONS):
-            operation = rare[number // 25 % len(rare)] if number % 25 == 0 else self.verify
+            operation = rare[number // 5 % len(rare)] if number % 5 == 0 else self.verify
             try:
                 await operation()
             except (TokenInvalid, ValueError) as error:

@@ -152,7 +152,7 @@ def test_file_that_is_not_a_segment_is_saved_as_damaged(tmp_path: Path) -> None:
     reader.close()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(st.data())
 def test_undamaged_records_are_read_whatever_happened_to_other_bytes(data: st.DataObject) -> None:
     """After bytes were flipped, cut out, inserted or overwritten, every record that was not touched is read, in order, and no

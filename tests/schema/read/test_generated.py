@@ -60,7 +60,7 @@ def generated(schema: EventSchema, event: Any) -> tuple[dict[str, Any], list[Vio
     return EventReader(schema).attributes(event, violations), violations
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(st.lists(annotated_values(), min_size=1, max_size=4))
 def test_both_ways_return_the_same(pairs: list[tuple[Any, Any]]) -> None:
     """Attributes and violations are the same, for any class and any values."""
