@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import grpc
 import pytest
@@ -21,9 +22,11 @@ from cli.tails import EXIT_SECONDS, Tail, tailing
 from heliograph.cli import tail_session
 from heliograph.cli.main import cli
 from heliograph.receiver.datasette_folder import open_folder
+from heliograph.receiver.http_body import PROTOBUF
 from heliograph.receiver.signals import SIGNALS
 from processes import clean_environment, otlp, program_environment, run
 from receiver.requests import TRACE, log_request, span_request
+from servers import Misbehaving
 
 PROGRAM = """
 from dataclasses import dataclass
@@ -132,7 +135,7 @@ def test_port_in_use_is_one_clear_line(option: str) -> None:
 def test_port_that_nobody_may_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason is the system's."""
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(tail_session, "HttpServer", refuse)
@@ -282,6 +285,21 @@ def test_forwarded_requests_that_cannot_be_stored_are_counted(tmp_path: Path) ->
 
     assert tail.errors().count("Not stored, although the target has accepted it") == 1
     assert tail.errors().splitlines()[-1] == "2 requests not stored that the target has accepted."
+
+
+@pytest.mark.parametrize("kept", ["stored", "printed"])
+def test_forwarded_requests_that_are_not_understood_are_counted(tmp_path: Path, kept: str) -> None:
+    """The target may understand more. Without a database nothing is stored, so they are what is not printed."""
+    database = ["--database", str(tmp_path / "db")] if kept == "stored" else []
+    with Misbehaving() as target, tailing(tmp_path, "--forward", target.endpoint, *database) as tail:
+        for path in ("/v1/logs", "/v1development/profiles"):
+            request = Request(tail.endpoint + path, b"\xff", {"Content-Type": PROTOBUF}, method="POST")
+            with urlopen(request, timeout=EXIT_SECONDS) as response:
+                assert response.status == 200
+        assert tail.end() == 0
+
+    assert tail.errors().count(f"Not {kept}, although the target has accepted it: ") == 1
+    assert tail.errors().splitlines()[-1] == f"2 requests not {kept} that the target has accepted."
 
 
 @pytest.mark.parametrize(

@@ -53,14 +53,19 @@ def test_lines_that_cannot_be_printed_in_time_are_counted(
 
 
 def test_large_request_is_printed_if_nothing_waits(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    slow: SlowLines, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """No other may be in print, because it stays in memory until then."""
     monkeypatch.setattr(tail_printer, "MAX_WAITING_BYTES", 1)
-    printer = LinePrinter(ArrivalFilter(), lambda arrival: arrival.name)
+    printer = LinePrinter(ArrivalFilter(), slow)
     printer.show(log_request("app.one", "app.two"))
+    assert slow.begun.wait(60)
+    printer.show(log_request("app.dropped"))
+    slow.may_go_on.set()
     printer.close()
 
     assert capfd.readouterr().out == "app.one\napp.two\n"
+    assert printer.not_shown == 1
 
 
 def test_log_record_is_printed_instead_of_its_span_event(

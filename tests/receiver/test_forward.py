@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import grpc
 import pytest
+from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 
@@ -24,6 +25,7 @@ from heliograph.receiver.grpc_server import GrpcServer
 from heliograph.receiver.grpc_target import GrpcTarget
 from heliograph.receiver.http_body import PROTOBUF
 from heliograph.receiver.http_target import HttpTarget
+from heliograph.receiver.memory import Memory
 from heliograph.receiver.server import HttpServer
 from heliograph.receiver.signals import SIGNALS, OtlpRequest
 from heliograph.receiver.target import Target
@@ -37,6 +39,20 @@ BODY = EVENT.SerializeToString() + UNKNOWN_FIELD
 PARTIAL = ExportLogsServiceResponse()
 PARTIAL.partial_success.rejected_log_records = 1
 PARTIAL_SUCCESS = PARTIAL.SerializeToString() + UNKNOWN_FIELD
+
+
+class Kept(list[OtlpRequest]):
+    """The requests that were kept, and the reasons why others were not. If `error` is set, it is raised instead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.missed: list[Exception] = []
+        self.error: Exception | None = None
+
+    def __call__(self, request: OtlpRequest) -> None:
+        if self.error is not None:
+            raise self.error
+        self.append(request)
 
 
 class WebTarget:
@@ -83,11 +99,14 @@ def web() -> Iterator[WebTarget]:
 
 
 @contextmanager
-def forwarding(url: str, kept: list[OtlpRequest] | None = None) -> Iterator[http.client.HTTPConnection]:
+def forwarding(
+    url: str, kept: Kept | None = None, memory: Memory | None = None
+) -> Iterator[http.client.HTTPConnection]:
     """Run a server that forwards to the URL, and yield a connection to it."""
+    kept = Kept() if kept is None else kept
     with (
         closing(HttpTarget(Target.from_url(url))) as target,
-        HttpServer(([] if kept is None else kept).append, target=target) as server,
+        HttpServer(kept, target=target, missed=kept.missed.append, memory=memory) as server,
     ):
         with closing(http.client.HTTPConnection(urlsplit(server.endpoint).netloc, timeout=60)) as connection:
             yield connection
@@ -106,7 +125,7 @@ def post(
 @pytest.mark.parametrize(("body", "encoding"), [(BODY, ""), (gzip.compress(BODY), "gzip")])
 def test_request_over_http_passes_unchanged(web: WebTarget, body: bytes, encoding: str) -> None:
     """Every byte of it, unknown fields and compression included, and the headers. It is kept as well."""
-    kept: list[OtlpRequest] = []
+    kept = Kept()
     headers = {"Authorization": "Bearer x", "Content_Encoding": encoding} if encoding else {"Authorization": "Bearer x"}
     with forwarding(f"{web.url}/otlp", kept) as connection:
         assert post(connection, body, **headers, Connection="x-hop", x_hop="1")[0] == 200
@@ -124,7 +143,7 @@ def test_request_over_http_passes_unchanged(web: WebTarget, body: bytes, encodin
 
 def test_answer_over_http_is_that_of_the_target(web: WebTarget) -> None:
     """Status, headers and body: a partial success, a request to wait, and a refusal."""
-    kept: list[OtlpRequest] = []
+    kept = Kept()
     with forwarding(web.url, kept) as connection:
         web.body = PARTIAL_SUCCESS
         assert post(connection, BODY)[2] == PARTIAL_SUCCESS
@@ -137,7 +156,7 @@ def test_answer_over_http_is_that_of_the_target(web: WebTarget) -> None:
 
 def test_requests_that_are_not_understood_pass_too(web: WebTarget) -> None:
     """The target may know more: other paths, chunks, and other encodings."""
-    kept: list[OtlpRequest] = []
+    kept = Kept()
     with forwarding(web.url, kept) as connection:
         assert post(connection, b"\xff", "/v1development/profiles?a=b")[0] == 200
         assert post(connection, b"\xff", Content_Encoding="zstd")[0] == 200
@@ -145,21 +164,23 @@ def test_requests_that_are_not_understood_pass_too(web: WebTarget) -> None:
 
     assert [path for path, _, _ in web.requests] == ["/v1development/profiles?a=b", "/v1/logs", "/v1/logs"]
     assert [content for _, _, content in web.requests] == [b"\xff", b"\xff", BODY]
-    assert len(kept) == 1
+    assert (len(kept), [str(error).partition(",")[0] for error in kept.missed]) == (
+        1,
+        ["send to /v1/logs", "send the content encoding gzip"],
+    )
 
 
-def test_accepted_request_that_cannot_be_kept_is_not_asked_for_again(
-    web: WebTarget, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """There is no memory to decompress it for this command, but the target has accepted it."""
-    kept: list[OtlpRequest] = []
+def test_accepted_request_that_cannot_be_kept_is_not_asked_for_again(web: WebTarget) -> None:
+    """There is no memory to decompress it for this command, or it fails, but the target has accepted it."""
+    kept = Kept()
     content = gzip.compress(log_request("app.one", text="x" * 10_000).SerializeToString())
-    monkeypatch.setattr("heliograph.receiver.server.MAX_BODIES_BYTES", 5_000)
-    with forwarding(web.url, kept) as connection:
+    with forwarding(web.url, kept, Memory(max_bytes=5_000)) as connection:
         assert post(connection, content, Content_Encoding="gzip")[0] == 200
+        kept.error = OSError("no space")
+        assert post(connection, BODY)[0] == 200
 
-    assert [body for _, _, body in web.requests] == [content]
-    assert kept == []
+    assert [body for _, _, body in web.requests] == [content, BODY]
+    assert (kept, [str(error) for error in kept.missed]) == ([], ["other requests take the memory", "no space"])
 
 
 @pytest.mark.parametrize("path", ["http://127.0.0.2/v1/logs", "/\xff"])
@@ -173,7 +194,7 @@ def test_odd_paths_are_answered(web: WebTarget, path: str, monkeypatch: pytest.M
 
 def test_target_over_http_that_is_away() -> None:
     """The client is asked to keep the request."""
-    kept: list[OtlpRequest] = []
+    kept = Kept()
     with forwarding(f"http://127.0.0.1:{free_port()}", kept) as connection:
         status, headers, body = post(connection, BODY)
 
@@ -250,11 +271,12 @@ def service() -> Iterator[tuple[CallTarget, str]]:
 
 
 @contextmanager
-def forwarding_calls(url: str, kept: list[OtlpRequest] | None = None) -> Iterator[grpc.Channel]:
+def forwarding_calls(url: str, kept: Kept | None = None, memory: Memory | None = None) -> Iterator[grpc.Channel]:
     """Run a server that forwards to the URL, and yield a channel to it."""
+    kept = Kept() if kept is None else kept
     with (
         closing(GrpcTarget(Target.from_url(url))) as target,
-        GrpcServer(([] if kept is None else kept).append, target=target) as server,
+        GrpcServer(kept, target=target, missed=kept.missed.append, memory=memory) as server,
     ):
         with grpc.insecure_channel(server.endpoint) as channel:
             yield channel
@@ -265,7 +287,7 @@ LOGS = SIGNALS[0].grpc_method
 
 def test_call_passes_unchanged(service: tuple[CallTarget, str]) -> None:
     """Every byte of the message, unknown fields included, also of methods that we do not know, and the metadata."""
-    kept: list[OtlpRequest] = []
+    kept = Kept()
     target, url = service
     target.response = PARTIAL_SUCCESS
     with forwarding_calls(url, kept) as channel:
@@ -278,12 +300,13 @@ def test_call_passes_unchanged(service: tuple[CallTarget, str]) -> None:
 
     assert [call[:2] for call in target.calls] == [(LOGS, BODY), ("/later.Profiles/Export", b"\xff"), (LOGS, b"\xff")]
     assert {call[2]["authorization"] for call in target.calls} == {"Bearer x"}
+    assert [type(error) for error in kept.missed] == [LookupError, DecodeError]
     assert kept == [ExportLogsServiceRequest.FromString(BODY)]
 
 
 def test_error_of_a_call_is_that_of_the_target(service: tuple[CallTarget, str]) -> None:
     """Code, details and metadata, and with them the time after which to send again."""
-    kept: list[OtlpRequest] = []
+    kept = Kept()
     target, url = service
     target.code, target.details = grpc.StatusCode.RESOURCE_EXHAUSTED, "slow down"
     with forwarding_calls(url, kept) as channel, pytest.raises(grpc.RpcError) as raised:
@@ -291,6 +314,35 @@ def test_error_of_a_call_is_that_of_the_target(service: tuple[CallTarget, str]) 
 
     assert (raised.value.code(), raised.value.details(), kept) == (target.code, "slow down", [])
     assert ("grpc-status-details-bin", b"details") in [tuple(each) for each in raised.value.trailing_metadata()]
+
+
+def test_accepted_call_that_cannot_be_kept_is_not_asked_for_again(service: tuple[CallTarget, str]) -> None:
+    """There is no memory for its objects, or it fails, but the target has accepted it."""
+    kept = Kept()
+    target, url = service
+    memory = Memory(max_objects=1)
+    with forwarding_calls(url, kept, memory) as channel, memory.request() as other:
+        other.take_objects(1)
+        channel.unary_unary(LOGS)(BODY, timeout=60)
+        other.give_back()
+        kept.error = OSError("no space")
+        channel.unary_unary(LOGS)(BODY, timeout=60)
+
+    assert [call[1] for call in target.calls] == [BODY, BODY]
+    assert (kept, [str(error) for error in kept.missed]) == ([], ["other requests take the memory", "no space"])
+
+
+def test_call_beyond_the_memory_is_not_forwarded(service: tuple[CallTarget, str]) -> None:
+    """The client is asked to send it again."""
+    target, url = service
+    memory = Memory(max_bytes=len(BODY))
+    with forwarding_calls(url, memory=memory) as channel, memory.request() as other:
+        other.take_bytes(1)
+        with pytest.raises(grpc.RpcError) as raised:
+            channel.unary_unary(LOGS)(BODY, timeout=60)
+
+    assert (raised.value.code(), target.calls) == (grpc.StatusCode.UNAVAILABLE, [])
+    assert "grpc-status-details-bin" in dict(raised.value.trailing_metadata())
 
 
 def test_target_over_grpc_that_is_away() -> None:

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from heliograph.otlp import to_json_document
 from heliograph.receiver import object_count
+from heliograph.receiver.budget import Budget
 from heliograph.receiver.contract import NotKept
 from heliograph.receiver.http_body import JSON, PROTOBUF, RequestError, decode_request, decompress
+from heliograph.receiver.memory import Memory, RequestMemory
 from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS
 from receiver.requests import TRACE, log_request
 
@@ -26,7 +28,8 @@ BODY = REQUEST.SerializeToString()
 
 def decode(body: bytes, content_type: str = PROTOBUF, encoding: str = "") -> object:
     """Decode a request of log records."""
-    return decode_request(LOGS, body, content_type=content_type, content_encoding=encoding, reserve=lambda size: None)
+    with Memory().request() as memory:
+        return decode_request(LOGS, body, content_type=content_type, content_encoding=encoding, memory=memory)
 
 
 @pytest.mark.parametrize(
@@ -86,22 +89,19 @@ def test_other_bodies_are_refused(status: int, body: bytes, content_type: str, e
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_memory_is_reserved_for_the_decompressed_body(encoding: str) -> None:
-    """It is reserved in blocks, because the size is not known before, and a refusal ends the work."""
+def test_memory_is_taken_for_the_decompressed_body(encoding: str) -> None:
+    """It is taken in blocks, because the size is not known before, and a refusal ends the work."""
     compress = gzip.compress if encoding == "gzip" else zlib.compress
-    reserved: list[int] = []
+    all_bytes = Budget(3_000_000, "no memory")
+    memory = RequestMemory(all_bytes, Budget(0, ""))
 
-    def reserve(size: int) -> None:
-        reserved.append(size)
-        if sum(reserved) > 3_000_000:
-            raise NotKept("no memory")
-
-    assert decompress(compress(bytes(2_500_000)), encoding, reserve) == bytes(2_500_000)
-    assert sum(reserved) == 2_500_000
-    reserved.clear()
+    assert decompress(compress(bytes(2_500_000)), encoding, memory) == bytes(2_500_000)
+    all_bytes.take(500_000)
     with pytest.raises(NotKept):
-        decompress(compress(bytes(MAX_REQUEST_BYTES)), encoding, reserve)
-    assert sum(reserved) < 5_000_000
+        all_bytes.take(1)
+    memory.give_back()
+    with pytest.raises(NotKept, match="no memory"):
+        decompress(compress(bytes(MAX_REQUEST_BYTES)), encoding, memory)
 
 
 @given(

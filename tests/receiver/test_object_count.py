@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from heliograph.receiver import object_count
+from heliograph.receiver.memory import Memory
 from heliograph.receiver.object_count import (
     TooManyObjects,
-    check_json,
-    check_objects,
     check_records,
+    count_objects,
     count_records,
+    count_values,
     decode_protobuf,
 )
 from heliograph.receiver.signals import SIGNALS, OtlpRequest
@@ -86,10 +87,10 @@ def test_no_way_to_write_an_object_evades_the_limit(body: bytes, monkeypatch: py
     """Each of the fifty is found."""
     monkeypatch.setattr(object_count, "MAX_OBJECTS", 49)
     with pytest.raises(TooManyObjects, match="more than 49 objects; send it as several"):
-        check_objects(LOGS.request_class, body)
+        count_objects(LOGS.request_class, body)
 
     monkeypatch.setattr(object_count, "MAX_OBJECTS", 50)
-    check_objects(LOGS.request_class, body)
+    assert count_objects(LOGS.request_class, body) == 50
 
 
 def test_bytes_that_only_look_like_objects_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,18 +98,25 @@ def test_bytes_that_only_look_like_objects_are_allowed(monkeypatch: pytest.Monke
     body = log_request("app.a", body="\n" * 5000).SerializeToString()
     monkeypatch.setattr(object_count, "MAX_OBJECTS", 10)
 
-    check_objects(LOGS.request_class, body)
+    assert count_objects(LOGS.request_class, body) < 10
     assert estimated(LOGS.request_class, body) > 5000
+
+
+def test_small_requests_are_counted_without_looking_for_objects() -> None:
+    """The number is one that is never too low: an object has two bytes at least."""
+    for signal, request in RECORDS:
+        body = request.SerializeToString()
+        assert objects_in(request) <= count_objects(signal.request_class, body) <= len(body) // 2
 
 
 def test_values_of_json_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """The characters inside of texts do not count."""
     monkeypatch.setattr(object_count, "MAX_OBJECTS", 10)
 
-    check_json(json.dumps({"a": '{[,"' * 20}).encode())
+    assert count_values(json.dumps({"a": '{[,"' * 20}).encode()) == 1
     for document in ([{}] * 10, [1] * 12, [[]] * 10):
         with pytest.raises(TooManyObjects, match="more than 10 values"):
-            check_json(json.dumps(document).encode())
+            count_values(json.dumps(document).encode())
 
 
 def test_records_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,5 +129,8 @@ def test_records_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(object_count, "MAX_RECORDS", 1)
     check_records(RECORDS[2][1])
     for signal, request in RECORDS[:2]:
-        with pytest.raises(TooManyObjects, match="more than 1 records"):
-            decode_protobuf(signal, request.SerializeToString())
+        with (
+            Memory().request() as memory,
+            pytest.raises(TooManyObjects, match="more than 1 records"),
+        ):
+            decode_protobuf(signal, request.SerializeToString(), memory)

@@ -21,6 +21,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from heliograph.receiver.contract import NotKept
 from heliograph.receiver.group_commit import GroupCommit
 from heliograph.receiver.http_body import JSON, PROTOBUF
+from heliograph.receiver.memory import Memory
 from heliograph.receiver.server import IDLE_TIMEOUT_SECONDS, HttpServer, receiving
 from heliograph.receiver.signals import MAX_REQUEST_BYTES, OtlpRequest
 from heliograph.receiver.store import Store
@@ -350,27 +351,22 @@ def test_many_requests_at_the_same_time_are_all_stored_by_groups(store: Store) -
     assert count(store) == 2 * 300 + 2 * 5 * 512
 
 
-def test_bodies_beyond_the_memory_are_refused_for_now(
-    endpoint: str, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The memory is free again after each request, however it ended."""
+def test_bodies_beyond_the_memory_are_refused_for_now(store: Store) -> None:
+    """The memory is free again before the response to each request, however it ended."""
     content = body()
-    monkeypatch.setattr("heliograph.receiver.server.MAX_BODIES_BYTES", len(content))
     chunks = b"%x\r\n%b\r\n" % (len(content), content)
-    for _ in range(3):
-        assert raw(endpoint, head("Transfer-Encoding: chunked") + chunks * 2 + b"0\r\n\r\n").startswith(
-            b"HTTP/1.1 503 "
-        )
-        assert post(endpoint, content + b"\n")[0] == 503
-        assert post(endpoint, content[:-1])[0] == 400
-        assert post(endpoint, content)[0] == 200
+    with HttpServer(store.add, memory=Memory(max_bytes=len(content))) as server:
+        for _ in range(3):
+            answer = raw(server.endpoint, head("Transfer-Encoding: chunked") + chunks * 2 + b"0\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert post(server.endpoint, content[:-1])[0] == 400
+            assert post(server.endpoint, content)[0] == 200
 
     assert count(store) == 3
 
 
-def test_decompressed_bodies_beyond_the_memory_are_refused_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decompressed_bodies_beyond_the_memory_are_refused_for_now() -> None:
     """While one request is being kept, another one that is small only in its compressed form is asked for again."""
-    monkeypatch.setattr("heliograph.receiver.server.MAX_BODIES_BYTES", 3_000_000)
     large = log_request("app.one", text="x" * 2_000_000).SerializeToString()
     request = head("Content-Encoding: gzip", f"Content-Length: {len(gzip.compress(large))}") + gzip.compress(large)
     keeping, go_on = threading.Event(), threading.Event()
@@ -379,7 +375,7 @@ def test_decompressed_bodies_beyond_the_memory_are_refused_for_now(monkeypatch: 
         keeping.set()
         assert go_on.wait(60)
 
-    with HttpServer(keep) as server, ThreadPoolExecutor(1) as other:
+    with HttpServer(keep, memory=Memory(max_bytes=3_000_000)) as server, ThreadPoolExecutor(1) as other:
         first = other.submit(raw, server.endpoint, request)
         assert keeping.wait(60)
         refused = raw(server.endpoint, request)

@@ -1,7 +1,8 @@
 """Print what arrives in a thread of its own, so that a slow terminal does not delay the exporters of programs.
 
 Threads: those of the receiver call `LinePrinter.show`, which never waits: if too many records wait to be printed, a request is
-counted instead. `heliograph-printer` decodes and prints. `_changed` guards `_waiting`, `_bytes`, `not_shown` and `_is_closed`.
+counted instead. `heliograph-printer` decodes and prints. `_changed` guards `_waiting`, `_bytes`, `_is_printing`,
+`not_shown` and `_is_closed`.
 
 A span event has no body, and the log record of the same event may be on its way: a program that ends flushes its spans first. So the
 line of a span event is held back for a moment, and not printed if the log record arrives meanwhile.
@@ -22,7 +23,7 @@ from heliograph.receiver.signals import OtlpRequest
 from heliograph.values.text import counted
 
 MAX_WAITING_BYTES: Final = 4 * 1024 * 1024
-"""The size of the requests that wait to be printed. A larger request is printed if nothing waits."""
+"""The size of the requests that wait to be printed. A larger request is printed if nothing waits or is being printed."""
 HOLD_SECONDS: Final = 1.0
 """The time for which the line of a span event is held back."""
 MAX_HELD: Final = 10_000
@@ -56,6 +57,7 @@ class LinePrinter:
         self._held: deque[tuple[float, Arrival]] = deque()  # with the times until which they are held back
         self._waiting: list[OtlpRequest] = []
         self._bytes = 0
+        self._is_printing = False
         self._reported = 0
         self._is_closed = False
         self._changed = threading.Condition()
@@ -66,7 +68,7 @@ class LinePrinter:
         """Print the lines of a request soon, or count them."""
         size = request.ByteSize()
         with self._changed:
-            if not self._waiting or self._bytes + size <= MAX_WAITING_BYTES:
+            if self._bytes + size <= MAX_WAITING_BYTES or not (self._waiting or self._is_printing):
                 self._waiting.append(request)
                 self._bytes += size
                 self._changed.notify()
@@ -91,11 +93,13 @@ class LinePrinter:
     def _take(self) -> list[OtlpRequest] | None:
         """Wait for requests, or until a line was held back long enough. Return the requests that wait; `None` at the end."""
         with self._changed:
+            self._is_printing = False
             timeout = max(0.0, self._held[0][0] - time.monotonic()) if self._held else None
             self._changed.wait_for(lambda: self._waiting or self._is_closed, timeout)
             if self._is_closed and not self._waiting and not self._held:
                 return None
             requests, self._waiting, self._bytes = self._waiting, [], 0
+            self._is_printing = bool(requests)
             return requests
 
     def _due(self, requests: Iterable[OtlpRequest]) -> Iterator[Arrival]:

@@ -28,6 +28,7 @@ from heliograph.receiver.group_commit import GroupCommit
 from heliograph.receiver.grpc_server import GrpcServer
 from heliograph.receiver.grpc_target import GrpcTarget
 from heliograph.receiver.http_target import HttpTarget
+from heliograph.receiver.memory import Memory
 from heliograph.receiver.server import HttpServer
 from heliograph.receiver.signals import OtlpRequest
 from heliograph.receiver.store import Store
@@ -104,8 +105,10 @@ class _Session:
         self.awaited = Awaited(options.awaited, self.ended.set) if options.awaited else None
         self._options = options
         self._commits: GroupCommit | None = None
-        self._not_stored = 0
-        self._lock = threading.Lock()  # guards `_not_stored`
+        self._kept = "printed" if options.folder is None else "stored"
+        self._memory = Memory()
+        self._missed = 0
+        self._lock = threading.Lock()  # guards `_missed`
 
     def open(self, resources: ExitStack) -> None:
         """Open the database and the ports, and print which."""
@@ -133,23 +136,20 @@ class _Session:
             self.awaited.look(request)
         self.printer.show(request)
 
-    def keep_accepted(self, request: OtlpRequest) -> None:
-        """Store and show a request that the target has accepted. Its client must not send it again, so a failure is counted."""
-        try:
-            self.keep(request)
-        except Exception as error:
-            with self._lock:
-                self._not_stored += 1
-                is_first = self._not_stored == 1
-            if is_first:
-                echo(f"Not stored, although the target has accepted it: {error}", err=True)
+    def missed(self, error: Exception) -> None:
+        """Count a request that the target has accepted, and that is not stored or, without a database, not printed."""
+        with self._lock:
+            self._missed += 1
+            is_first = self._missed == 1
+        if is_first:
+            echo(f"Not {self._kept}, although the target has accepted it: {error}", err=True)
 
     def report(self) -> None:
         """Print the numbers of lines, and whether the awaited arrived."""
         missing = f" {counted(self.printer.not_shown, 'line')} not printed." if self.printer.not_shown else ""
         echo(f"{counted(self.printer.shown, 'line')} printed.{missing}", err=True)
-        if self._not_stored:
-            echo(f"{counted(self._not_stored, 'request')} not stored that the target has accepted.", err=True)
+        if self._missed:
+            echo(f"{counted(self._missed, 'request')} not {self._kept} that the target has accepted.", err=True)
         if self._options.awaited and self.awaited and not self.awaited.has_arrived:
             echo(f"{', '.join(self._options.awaited.names)} did not arrive.", err=True)
             raise SystemExit(1)
@@ -158,11 +158,15 @@ class _Session:
         """Open the server of HTTP, and return its endpoint."""
         port, target = self._options.port, self._options.forward
         if target is None:
-            server = _opened(lambda port: HttpServer(self.keep, port), port, option="--port")
+            server = _opened(lambda port: HttpServer(self.keep, port, memory=self._memory), port, option="--port")
         else:
             _check_loop(target, port)
             http_target = resources.enter_context(closing(HttpTarget(target)))
-            server = _opened(lambda port: HttpServer(self.keep_accepted, port, http_target), port, option="--port")
+            server = _opened(
+                lambda port: HttpServer(self.keep, port, http_target, missed=self.missed, memory=self._memory),
+                port,
+                option="--port",
+            )
         return resources.enter_context(server).endpoint
 
     def _open_grpc(self, resources: ExitStack) -> str | None:
@@ -177,11 +181,15 @@ class _Session:
 
     def _open_grpc_port(self, resources: ExitStack, port: int) -> str:
         if (target := self._options.forward_grpc) is None:
-            server = _opened(lambda port: GrpcServer(self.keep, port), port, option="--grpc-port")
+            server = _opened(lambda port: GrpcServer(self.keep, port, memory=self._memory), port, option="--grpc-port")
         else:
             _check_loop(target, port)
             grpc_target = resources.enter_context(closing(GrpcTarget(target)))
-            server = _opened(lambda port: GrpcServer(self.keep_accepted, port, grpc_target), port, option="--grpc-port")
+            server = _opened(
+                lambda port: GrpcServer(self.keep, port, grpc_target, missed=self.missed, memory=self._memory),
+                port,
+                option="--grpc-port",
+            )
         return resources.enter_context(server).endpoint
 
 

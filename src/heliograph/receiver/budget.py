@@ -10,7 +10,7 @@ from heliograph.receiver.contract import NotKept
 
 
 class Budget:
-    """A limit for all requests in progress. A request that is larger than the limit is admitted if there is no other.
+    """A limit for all requests in progress. A part that is larger than the limit is admitted if nothing else is taken.
 
     Threads: any number of them. `_lock` guards `_taken`.
 
@@ -25,19 +25,31 @@ class Budget:
         self._taken = 0
         self._lock = threading.Lock()
 
-    @contextmanager
-    def admitted(self, size: int) -> Iterator[None]:
-        """Take a part, for the time of a ``with`` block.
+    def take(self, size: int) -> None:
+        """Take a part, until `give_back`.
 
         Raises:
-            NotKept: Other requests have taken too much.
+            NotKept: Too much is taken.
         """
         with self._lock:
             if self._taken and self._taken + size > self._limit:
                 raise NotKept(self._refusal)
             self._taken += size
+
+    def give_back(self, size: int) -> None:
+        """Give back what was taken."""
+        with self._lock:
+            self._taken -= size
+
+    @contextmanager
+    def admitted(self, size: int) -> Iterator[None]:
+        """Take a part, for the time of a ``with`` block.
+
+        Raises:
+            NotKept: Too much is taken.
+        """
+        self.take(size)
         try:
             yield
         finally:
-            with self._lock:
-                self._taken -= size
+            self.give_back(size)

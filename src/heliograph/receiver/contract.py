@@ -18,6 +18,13 @@ Keep: TypeAlias = Callable[[OtlpRequest], None]
 It raises `NotKept` if the client should send the request again.
 """
 
+Missed: TypeAlias = Callable[[Exception], None]
+"""Called with the reason why a forwarded request that the target has accepted is not kept. Several threads call it at the same time."""
+
 
 class NotKept(Exception):
     """A request cannot be kept in time. Its client should keep it, and send it again."""
+
+
+def ignore(_: Exception) -> None:
+    """Do nothing: the `Missed` of servers that do not forward."""

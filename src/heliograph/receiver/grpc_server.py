@@ -11,7 +11,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any, Final
 
 import grpc  # type: ignore[import-untyped]
@@ -21,8 +20,9 @@ from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untype
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from typing_extensions import Self
 
-from heliograph.receiver.contract import LOOPBACK, RETRY_AFTER_SECONDS, Keep, NotKept
+from heliograph.receiver.contract import LOOPBACK, RETRY_AFTER_SECONDS, Keep, Missed, NotKept, ignore
 from heliograph.receiver.grpc_target import GrpcTarget
+from heliograph.receiver.memory import Memory, RequestMemory
 from heliograph.receiver.object_count import TooManyObjects, decode_protobuf
 from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS, Signal
 
@@ -44,6 +44,8 @@ class GrpcServer:
         keep: Keeps a request, before it is acknowledged.
         port: The port; 0 for a free one.
         target: The server that every call is forwarded to, of whatever method. Its answer is the answer, and `keep` gets what it accepted.
+        missed: Called if `keep` failed with what the target has accepted, or could not be called, because it cannot be decoded here.
+        memory: Limits the memory of all requests in progress. Several servers may share one.
 
     Attributes:
         endpoint: The address that exporters send to, such as ``127.0.0.1:4317``.
@@ -52,11 +54,20 @@ class GrpcServer:
         OSError: The port is in use, or may not be used.
     """
 
-    def __init__(self, keep: Keep, port: int = 0, target: GrpcTarget | None = None) -> None:
+    def __init__(
+        self,
+        keep: Keep,
+        port: int = 0,
+        target: GrpcTarget | None = None,
+        *,
+        missed: Missed = ignore,
+        memory: Memory | None = None,
+    ) -> None:
         with socket.create_server((LOOPBACK, port)):
             pass  # gRPC would write the cause of a failure to the standard error, and raise without it
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="heliograph-grpc")
-        methods = _Methods(keep) if target is None else _Forwarded(keep, target)
+        memory = Memory() if memory is None else memory
+        methods = _Methods(keep, memory) if target is None else _Forwarded(keep, target, missed, memory)
         self._server = grpc.server(self._workers, handlers=[methods], options=_OPTIONS)
         self.endpoint = f"{LOOPBACK}:{self._server.add_insecure_port(f'{LOOPBACK}:{port}')}"
 
@@ -76,9 +87,9 @@ class GrpcServer:
 class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC is untyped
     """The methods of the three services. gRPC answers UNIMPLEMENTED to all others."""
 
-    def __init__(self, keep: Keep) -> None:
+    def __init__(self, keep: Keep, memory: Memory) -> None:
         self._methods = {
-            signal.grpc_method: grpc.unary_unary_rpc_method_handler(_method(signal, keep)) for signal in SIGNALS
+            signal.grpc_method: grpc.unary_unary_rpc_method_handler(_method(signal, keep, memory)) for signal in SIGNALS
         }
 
     def service(self, handler_call_details: Any) -> Any:
@@ -88,9 +99,11 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC is untyped
 class _Forwarded(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC is untyped
     """All methods, forwarded to a target."""
 
-    def __init__(self, keep: Keep, target: GrpcTarget) -> None:
+    def __init__(self, keep: Keep, target: GrpcTarget, missed: Missed, memory: Memory) -> None:
         self._keep = keep
         self._target = target
+        self._missed = missed
+        self._memory = memory
         self._signals = {signal.grpc_method: signal for signal in SIGNALS}
 
     def service(self, handler_call_details: Any) -> Any:
@@ -99,28 +112,42 @@ class _Forwarded(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC is untyp
 
     def _forward(self, method: str, body: bytes, context: Any) -> bytes:
         try:
-            response = self._target.call(method, body, context)
+            with self._memory.request() as memory:
+                memory.take_bytes(len(body))
+                response = self._target.call(method, body, context)
+                self._keep_accepted(method, body, memory)
         except grpc.RpcError:
             return b""  # the context has the code, so no message is sent
-        if (signal := self._signals.get(method)) is not None:
-            with suppress(DecodeError, TooManyObjects):  # the target understands more than we do
-                self._keep(decode_protobuf(signal, body))
+        except NotKept as error:
+            _ask_again(context, error)
+            return b""
         return response
 
+    def _keep_accepted(self, method: str, body: bytes, memory: RequestMemory) -> None:
+        """Keep what the target has accepted, which may understand more than we do. A client must not send it again if that fails."""
+        if (signal := self._signals.get(method)) is None:
+            self._missed(LookupError(f"{method} is none of the methods of logs, traces and metrics"))
+            return
+        try:
+            self._keep(decode_protobuf(signal, body, memory))
+        except Exception as error:
+            self._missed(error)
 
-def _method(signal: Signal, keep: Keep) -> Callable[[bytes, Any], bytes]:
+
+def _method(signal: Signal, keep: Keep, all_memory: Memory) -> Callable[[bytes, Any], bytes]:
     """Return the method of a signal. It takes and returns encoded messages."""
 
     def export(body: bytes, context: Any) -> bytes:
         try:
-            keep(decode_protobuf(signal, body))
+            with all_memory.request() as memory:
+                memory.take_bytes(len(body))
+                keep(decode_protobuf(signal, body, memory))
         except DecodeError as error:
             _fail(context, grpc.StatusCode.INVALID_ARGUMENT, f"the message is not an OTLP request: {error}")
         except TooManyObjects as error:
             _fail(context, grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         except NotKept as error:
-            context.set_trailing_metadata([("grpc-status-details-bin", _retry_status(str(error)))])
-            _fail(context, grpc.StatusCode.UNAVAILABLE, str(error))
+            _ask_again(context, error)
         except Exception as error:
             _fail(context, grpc.StatusCode.INTERNAL, f"the request cannot be kept: {type(error).__name__}")
         return signal.response_class().SerializeToString()
@@ -131,6 +158,11 @@ def _method(signal: Signal, keep: Keep) -> Callable[[bytes, Any], bytes]:
 def _fail(context: Any, code: grpc.StatusCode, message: str) -> None:
     context.set_code(code)
     context.set_details(message)
+
+
+def _ask_again(context: Any, error: NotKept) -> None:
+    context.set_trailing_metadata([("grpc-status-details-bin", _retry_status(str(error)))])
+    _fail(context, grpc.StatusCode.UNAVAILABLE, str(error))
 
 
 def _retry_status(message: str) -> bytes:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from heliograph.otlp import with_base64_ids
-from heliograph.receiver.object_count import TooManyObjects, check_json, check_records, decode_protobuf
+from heliograph.receiver.memory import RequestMemory
+from heliograph.receiver.object_count import TooManyObjects, check_records, count_values, decode_protobuf
 from heliograph.receiver.signals import MAX_REQUEST_BYTES, OtlpRequest, Signal
 
 PROTOBUF: Final = "application/x-protobuf"
@@ -26,11 +26,8 @@ PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
 """The content type of requests and responses in JSON."""
 
-Reserve: TypeAlias = Callable[[int], None]
-"""Reserves memory for so many bytes more, or raises `NotKept` if other requests take it."""
-
 _BLOCK_BYTES: Final = 1024 * 1024
-"""Memory is reserved for each block of a decompressed body, since its size is not known before."""
+"""Memory is taken for each block of a decompressed body, since its size is not known before."""
 _MAX_MEMBERS: Final = 100
 """The largest number of gzip files in one body. Each of them has a cost, even if it is empty."""
 _ZLIB_OR_GZIP: Final = zlib.MAX_WBITS | 32
@@ -50,7 +47,7 @@ class RequestError(Exception):
 
 
 def decode_request(
-    signal: Signal, body: bytes, *, content_type: str, content_encoding: str, reserve: Reserve
+    signal: Signal, body: bytes, *, content_type: str, content_encoding: str, memory: RequestMemory
 ) -> OtlpRequest:
     """Return the decoded body of a request.
 
@@ -59,17 +56,17 @@ def decode_request(
         body: The body, as it was received.
         content_type: The content type, without parameters.
         content_encoding: The content encoding; empty for none.
-        reserve: Called before memory is taken for the decompressed body.
+        memory: Takes the memory for the decompressed body, and for its objects.
 
     Raises:
         RequestError: The type or the encoding is not supported, the body is not valid, or it is too large.
-        NotKept: `reserve` raised it.
+        NotKept: Other requests take the memory.
     """
     if content_type not in {PROTOBUF, JSON}:
         raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the content type {PROTOBUF} or {JSON}")
-    plain = decompress(body, content_encoding.strip().lower(), reserve)
+    plain = decompress(body, content_encoding.strip().lower(), memory)
     try:
-        return decode_json(signal, plain) if content_type == JSON else decode_protobuf(signal, plain)
+        return (decode_json if content_type == JSON else decode_protobuf)(signal, plain, memory)
     except TooManyObjects as error:
         raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error)) from error
     # TypeError and AttributeError: protobuf's JSON reader does not expect every document
@@ -77,41 +74,41 @@ def decode_request(
         raise RequestError(HTTPStatus.BAD_REQUEST, f"the body is not an OTLP request: {error}") from error
 
 
-def decompress(body: bytes, encoding: str, reserve: Reserve) -> bytes:
+def decompress(body: bytes, encoding: str, memory: RequestMemory) -> bytes:
     """Return a body without its compression, which is gzip, deflate or none.
 
     Raises:
         RequestError: The encoding is another, the data is damaged, or it is too large.
-        NotKept: `reserve` raised it.
+        NotKept: Other requests take the memory.
     """
     if encoding in {"", "identity"}:
         return body
     if encoding not in {"gzip", "deflate"}:
         raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the content encoding gzip, deflate or none")
     try:
-        return _inflate(body, reserve)
+        return _inflate(body, memory)
     except zlib.error as error:
         raise RequestError(HTTPStatus.BAD_REQUEST, f"the body cannot be decompressed: {error}") from error
 
 
-def _inflate(body: bytes, reserve: Reserve) -> bytes:
+def _inflate(body: bytes, memory: RequestMemory) -> bytes:
     """Return a decompressed body. A gzip file may have several members, one after the other."""
     plain = bytearray()
     for _ in range(_MAX_MEMBERS):
         if not body:
             return bytes(plain)
         inflater = zlib.decompressobj(_ZLIB_OR_GZIP)
-        _inflate_member(inflater, body, plain, reserve)
+        _inflate_member(inflater, body, plain, memory)
         body = inflater.unused_data
     raise RequestError(HTTPStatus.BAD_REQUEST, f"the body has more than {_MAX_MEMBERS} compressed members")
 
 
-def _inflate_member(inflater: Any, body: bytes, plain: bytearray, reserve: Reserve) -> None:
+def _inflate_member(inflater: Any, body: bytes, plain: bytearray, memory: RequestMemory) -> None:
     while not inflater.eof:
         block = inflater.decompress(body, _BLOCK_BYTES)
         if not block and not inflater.eof:
             raise RequestError(HTTPStatus.BAD_REQUEST, "the compressed body is not complete")
-        reserve(len(block))
+        memory.take_bytes(len(block))
         plain += block
         if len(plain) > MAX_REQUEST_BYTES:
             raise RequestError(
@@ -120,15 +117,16 @@ def _inflate_member(inflater: Any, body: bytes, plain: bytearray, reserve: Reser
         body = inflater.unconsumed_tail
 
 
-def decode_json(signal: Signal, body: bytes) -> OtlpRequest:
+def decode_json(signal: Signal, body: bytes, memory: RequestMemory) -> OtlpRequest:
     """Return a request in OTLP's JSON encoding. Unknown keys are ignored, as OTLP asks.
 
     Raises:
         ValueError: The body is not JSON, or an id is not hexadecimal.
         json_format.Error: The JSON is not such a request.
         TooManyObjects: It has too many values or records.
+        NotKept: Other requests take the memory.
     """
-    check_json(body)
+    memory.take_objects(count_values(body))
     document = with_base64_ids(json.loads(body or b"{}"))
     request: OtlpRequest = json_format.ParseDict(document, signal.request_class(), ignore_unknown_fields=True)
     check_records(request)

@@ -22,7 +22,7 @@ MAX_IDLE: Final = 16
 
 @dataclass(frozen=True, kw_only=True)
 class HttpResponse:
-    """The response of a target.
+    """A response, of a target or our own.
 
     Attributes:
         status: The status.

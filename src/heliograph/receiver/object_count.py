@@ -1,8 +1,8 @@
-"""Limits the number of objects that a request becomes when it is decoded: an empty message has two bytes, and takes a hundred in memory.
+"""Limit the number of objects that requests become when they are decoded: an empty message has two bytes, and takes a hundred in memory.
 
 The objects are the messages inside of messages. They are counted in the encoded bytes, before anything is decoded. To count them exactly takes
 longer than to decode them, so two estimates that are never too low come first, at the speed of C. They suffice for all but very large
-requests.
+requests. All requests in progress take their objects from one `receiver.memory`.
 
 Source: https://protobuf.dev/programming-guides/encoding/
 """
@@ -18,10 +18,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from typing_extensions import assert_never
 
-from heliograph.receiver.signals import OtlpRequest, Signal
+from heliograph.receiver.memory import RequestMemory
+from heliograph.receiver.signals import MAX_OBJECTS, OtlpRequest, Signal
 
-MAX_OBJECTS: Final = 8_000_000
-"""The largest number of objects, which take a gigabyte. 64 MiB of usual log records have four millions."""
 MAX_RECORDS: Final = 500_000
 """The largest number of log records, of spans and span events, or of data points: each becomes a row."""
 
@@ -44,42 +43,49 @@ class TooManyObjects(Exception):
     """A request would become too many objects. The message says what to do."""
 
 
-def decode_protobuf(signal: Signal, body: bytes) -> OtlpRequest:
+def decode_protobuf(signal: Signal, body: bytes, memory: RequestMemory) -> OtlpRequest:
     """Return a decoded request.
+
+    Args:
+        signal: The signal of the request.
+        body: The encoded request.
+        memory: Takes the memory for the objects, before they are made.
 
     Raises:
         DecodeError: It is not such a request.
         TooManyObjects: It has too many objects or records.
+        NotKept: Other requests take the memory.
     """
-    check_objects(signal.request_class, body)
+    memory.take_objects(count_objects(signal.request_class, body))
     request = signal.request_class.FromString(body)
     check_records(request)
     return request
 
 
-def check_objects(request_class: type[OtlpRequest], body: bytes) -> None:
-    """Check a request in protobuf, before it is decoded.
+def count_objects(request_class: type[OtlpRequest], body: bytes) -> int:
+    """Return the number of objects of a request in protobuf, before it is decoded, or a larger number.
 
     Raises:
         TooManyObjects: There are more than `MAX_OBJECTS`.
     """
-    if len(body) <= MAX_OBJECTS * _SMALLEST_OBJECT_BYTES:
-        return
     descriptor = request_class.DESCRIPTOR
-    if len(body) - len(body.translate(None, delete=_first_bytes(descriptor))) <= MAX_OBJECTS:
-        return
-    if _count(body, descriptor) > MAX_OBJECTS:
+    starts = len(body) - len(body.translate(None, delete=_first_bytes(descriptor)))
+    count = min(starts, len(body) // _SMALLEST_OBJECT_BYTES)
+    if count > MAX_OBJECTS and (count := _count(body, descriptor)) > MAX_OBJECTS:
         raise TooManyObjects(_message(MAX_OBJECTS, "objects"))
+    return count
 
 
-def check_json(body: bytes) -> None:
-    """Check a request in JSON, before it is parsed.
+def count_values(body: bytes) -> int:
+    """Return the number of values of a request in JSON, before it is parsed, or a larger number.
 
     Raises:
-        TooManyObjects: There are more than `MAX_OBJECTS` values.
+        TooManyObjects: There are more than `MAX_OBJECTS`.
     """
-    if _separators(body) > MAX_OBJECTS and _separators(_JSON_TEXT.sub(b"", body)) > MAX_OBJECTS:
+    count = _separators(body)
+    if count > MAX_OBJECTS and (count := _separators(_JSON_TEXT.sub(b"", body))) > MAX_OBJECTS:
         raise TooManyObjects(_message(MAX_OBJECTS, "values"))
+    return count
 
 
 def check_records(request: OtlpRequest) -> None:

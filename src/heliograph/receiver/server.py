@@ -6,7 +6,7 @@ It accepts protobuf and JSON, plain or compressed, in requests with a length or 
 Threads: one thread accepts connections, and each connection is served by a thread of its own, which calls `Keep`. A connection
 stays open for the next request. `HttpServer.close` lets requests in progress end, and disconnects clients that send nothing; then it
 waits for all threads, so the caller sees everything that was acknowledged to a client. `_lock` guards `_handlers`, the
-open connections, and `_reserved`, the size of the bodies in memory.
+open connections.
 
 Source: OTLP specification 1.7, section OTLP/HTTP.
 """
@@ -26,9 +26,10 @@ from typing import Any, Final
 
 from typing_extensions import Self
 
-from heliograph.receiver.contract import LOOPBACK, RETRY_AFTER_SECONDS, Keep, NotKept
+from heliograph.receiver.contract import LOOPBACK, RETRY_AFTER_SECONDS, Keep, Missed, NotKept, ignore
 from heliograph.receiver.http_body import JSON, PROTOBUF, RequestError, decode_request, encode_error, encode_response
-from heliograph.receiver.http_target import HttpTarget
+from heliograph.receiver.http_target import HttpResponse, HttpTarget
+from heliograph.receiver.memory import Memory, RequestMemory
 from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS, OtlpRequest, Signal
 from heliograph.receiver.store import Store
 
@@ -38,8 +39,6 @@ IDLE_TIMEOUT_SECONDS: Final = 90
 """The time after which a connection without a request is closed. Exporters of metrics send once a minute."""
 MAX_CONNECTIONS: Final = 256
 """The number of connections that are served at the same time, each by a thread."""
-MAX_BODIES_BYTES: Final = 4 * MAX_REQUEST_BYTES
-"""The size of all bodies that are in memory at the same time, as they were sent, and decompressed."""
 LINGER_SECONDS: Final = 5
 """The time for which the rest of a refused request is read, so that its client sees the response."""
 
@@ -74,6 +73,8 @@ class HttpServer(ThreadingHTTPServer):
         port: The port; 0 for a free one.
         target: The server that every request is forwarded to, of whatever path. Its response is the response, and `keep` gets what it
             accepted.
+        missed: Called if `keep` failed with what the target has accepted, or could not be called, because it cannot be decoded here.
+        memory: Limits the memory of all requests in progress. Several servers may share one.
 
     Attributes:
         endpoint: The URL that exporters send to.
@@ -85,12 +86,21 @@ class HttpServer(ThreadingHTTPServer):
     daemon_threads = False  # `server_close` waits for threads only if they are no daemons
     request_queue_size = 128
 
-    def __init__(self, keep: Keep, port: int = 0, target: HttpTarget | None = None) -> None:
+    def __init__(
+        self,
+        keep: Keep,
+        port: int = 0,
+        target: HttpTarget | None = None,
+        *,
+        missed: Missed = ignore,
+        memory: Memory | None = None,
+    ) -> None:
         self.keep = keep
         self.target = target
+        self.missed = missed
+        self.memory = Memory() if memory is None else memory
         self.is_closing = False
         self._handlers: set[_Handler] = set()
-        self._reserved = 0
         self._lock = threading.Lock()
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
         super().__init__((LOOPBACK, port), _Handler)
@@ -126,22 +136,6 @@ class HttpServer(ThreadingHTTPServer):
         with self._lock:
             self._handlers.discard(handler)
 
-    def reserve(self, size: int) -> None:
-        """Reserve memory for a body, or a part of it, as it was sent or decompressed.
-
-        Raises:
-            NotKept: Other bodies take the memory.
-        """
-        with self._lock:
-            if self._reserved + size > MAX_BODIES_BYTES:
-                raise NotKept("other requests take the memory")
-            self._reserved += size
-
-    def release(self, size: int) -> None:
-        """Release memory that was reserved."""
-        with self._lock:
-            self._reserved -= size
-
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a new thread, or respond that there are too many."""
         if self._free.acquire(blocking=False):
@@ -167,7 +161,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     Attributes:
         waiting: True between two requests.
-        reserved: The memory that is reserved for the request.
         unread: True until a request was read to its end. If its response is sent before, the connection is closed.
     """
 
@@ -178,7 +171,6 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1  # headers and body are sent together
     waiting = True
-    reserved = 0
     unread = True
 
     def setup(self) -> None:
@@ -213,11 +205,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Keep a request, or respond with an error."""
         try:
-            body = self._body()
-            if self.server.target is None:
-                self._receive(body)
-            else:
-                self._forward(body, self.server.target)
+            with self.server.memory.request() as memory:
+                response = self._handle(memory)
         except RequestError as error:
             self.send_error(error.status, str(error))
         except NotKept as error:
@@ -226,32 +215,41 @@ class _Handler(BaseHTTPRequestHandler):
             raise  # the client went away
         except Exception as error:
             self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR, f"the request cannot be kept: {type(error).__name__}")
-        finally:
-            self.server.release(self.reserved)
-            self.reserved = 0
+        else:
+            self._send(response)  # the memory is free again, so the next request of the client has it
 
     def do_GET(self) -> None:
         """Respond that the method is not allowed."""
         self.send_error(HTTPStatus.METHOD_NOT_ALLOWED, "send OTLP with POST")
 
-    def _receive(self, body: bytes) -> None:
+    def _handle(self, memory: RequestMemory) -> HttpResponse:
+        body = self._body(memory)
+        if self.server.target is None:
+            return self._receive(body, memory)
+        return self._forward(body, self.server.target, memory)
+
+    def _receive(self, body: bytes, memory: RequestMemory) -> HttpResponse:
         signal = self._signal()
         # The response is sent after the request was kept: "200" means stored.
-        self.server.keep(self._decoded(signal, body))
-        self._respond(HTTPStatus.OK, encode_response(signal.response_class(), self._response_type()))
+        self.server.keep(self._decoded(signal, body, memory))
+        content_type = self._response_type()
+        encoded = encode_response(signal.response_class(), content_type)
+        return HttpResponse(status=HTTPStatus.OK, headers=[("Content-Type", content_type)], body=encoded)
 
-    def _forward(self, body: bytes, target: HttpTarget) -> None:
+    def _forward(self, body: bytes, target: HttpTarget, memory: RequestMemory) -> HttpResponse:
         if not self.path.startswith("/") or not self.path.isascii() or not self.path.isprintable():
             raise RequestError(HTTPStatus.BAD_REQUEST, "send a path of printable ASCII characters")
         response = target.send(self.path, self.headers.items(), body)
         if response.status // 100 == _ACCEPTED:
-            # The target understands more than we do. A client would repeat after NotKept, although the target has accepted.
-            with suppress(RequestError, NotKept):
-                self.server.keep(self._decoded(self._signal(), body))
-        self.send_response_only(response.status)
-        for name, value in response.headers:
-            self.send_header(name, value)
-        self._send_body(response.body)
+            self._keep_accepted(body, memory)
+        return response
+
+    def _keep_accepted(self, body: bytes, memory: RequestMemory) -> None:
+        """Keep what the target has accepted, which may understand more than we do. A client must not send it again if that fails."""
+        try:
+            self.server.keep(self._decoded(self._signal(), body, memory))
+        except Exception as error:
+            self.server.missed(error)
 
     def _signal(self) -> Signal:
         path = self.path.partition("?")[0]
@@ -260,19 +258,24 @@ class _Handler(BaseHTTPRequestHandler):
                 return signal
         raise RequestError(HTTPStatus.NOT_FOUND, f"send to {', '.join(each.path for each in SIGNALS)}")
 
-    def _decoded(self, signal: Signal, body: bytes) -> OtlpRequest:
+    def _decoded(self, signal: Signal, body: bytes, memory: RequestMemory) -> OtlpRequest:
         encoding = self.headers.get("Content-Encoding", "")
         content_type = self.headers.get_content_type()
-        return decode_request(signal, body, content_type=content_type, content_encoding=encoding, reserve=self._reserve)
+        return decode_request(signal, body, content_type=content_type, content_encoding=encoding, memory=memory)
 
-    def _body(self) -> bytes:
+    def _body(self, memory: RequestMemory) -> bytes:
         """Return the body, as it was sent.
 
         Raises:
+            NotKept: Other requests take the memory.
             RequestError: It is too large, it stops too early, or its size is not understood.
         """
         try:
-            body = self._chunks() if "Transfer-Encoding" in self.headers else self._read(self._content_length())
+            body = (
+                self._chunks(memory)
+                if "Transfer-Encoding" in self.headers
+                else self._read(self._content_length(), memory)
+            )
         except TimeoutError:
             raise RequestError(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time") from None
         self.unread = False
@@ -285,13 +288,13 @@ class _Handler(BaseHTTPRequestHandler):
             raise RequestError(HTTPStatus.BAD_REQUEST, "the Content-Length is not a number")
         return _checked_size(int(text))
 
-    def _chunks(self) -> bytes:
+    def _chunks(self, memory: RequestMemory) -> bytes:
         if self.headers["Transfer-Encoding"].strip().lower() != "chunked":
             raise RequestError(HTTPStatus.NOT_IMPLEMENTED, "the only Transfer-Encoding is chunked")
         body = bytearray()
         while size := self._chunk_size():
             _checked_size(len(body) + size)
-            body += self._read(size)
+            body += self._read(size, memory)
             if self._line():
                 raise RequestError(HTTPStatus.BAD_REQUEST, "a chunk is longer than its size")
         for _ in range(_MAX_TRAILERS):
@@ -308,26 +311,18 @@ class _Handler(BaseHTTPRequestHandler):
     def _line(self) -> bytes:
         return self.rfile.readline(_MAX_CHUNK_LINE_BYTES).rstrip(b"\r\n")
 
-    def _read(self, size: int) -> bytes:
-        self._reserve(size)
+    def _read(self, size: int, memory: RequestMemory) -> bytes:
+        memory.take_bytes(size)
         content = self.rfile.read(size)
         if len(content) < size:
             raise RequestError(HTTPStatus.BAD_REQUEST, "the body is not complete")
         return content
 
-    def _reserve(self, size: int) -> None:
-        self.server.reserve(size)
-        self.reserved += size
-
-    def _respond(self, status: HTTPStatus, body: bytes) -> None:
-        self.send_response_only(status)  # without `Date` and `Server`, which take time for each request
-        self.send_header("Content-Type", self._response_type())
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            self.send_header("Retry-After", str(RETRY_AFTER_SECONDS))
-        self._send_body(body)
-
-    def _send_body(self, body: bytes) -> None:
-        """Send the last headers of a response, and its body."""
+    def _send(self, response: HttpResponse) -> None:
+        self.send_response_only(response.status)  # without `Date` and `Server`, which take time for each request
+        for name, value in response.headers:
+            self.send_header(name, value)
+        body = response.body
         self.close_connection = self.close_connection or self.unread or self.server.is_closing
         self.send_header("Content-Length", str(len(body)))
         if self.close_connection:
@@ -338,8 +333,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Respond with an error. Python's server calls it for requests that it cannot parse."""
-        status = HTTPStatus(code)
-        self._respond(status, encode_error(message or explain or status.phrase, self._response_type()))
+        status, content_type = HTTPStatus(code), self._response_type()
+        headers = [("Content-Type", content_type)]
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            headers.append(("Retry-After", str(RETRY_AFTER_SECONDS)))
+        encoded = encode_error(message or explain or status.phrase, content_type)
+        self._send(HttpResponse(status=status, headers=headers, body=encoded))
 
     def _response_type(self) -> str:
         """Return the content type of a response: that of the request, if it is one of ours."""

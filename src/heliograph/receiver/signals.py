@@ -24,6 +24,8 @@ OtlpRequest: TypeAlias = ExportLogsServiceRequest | ExportTraceServiceRequest | 
 
 MAX_REQUEST_BYTES: Final = 64 * 1024 * 1024
 """The largest request that is received, before and after decompression."""
+MAX_OBJECTS: Final = 8_000_000
+"""The largest number of objects of a request, which take a gigabyte. 64 MiB of usual log records have four millions."""
 
 
 @dataclass(frozen=True, kw_only=True)
