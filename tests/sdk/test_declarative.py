@@ -97,14 +97,31 @@ with configure(plugins=[Plugin()]) as host:
 
 
 def test_outbox_has_no_effect(tmp_path: Path) -> None:
-    """The file sets up the logs; a warning says how to use an outbox nevertheless."""
-    file = write(tmp_path, HEAD)
-
+    """The file sets up logs and traces; a warning for each says how to use an outbox nevertheless."""
+    box = str(tmp_path / "box")
     ran = python(
-        "configure(plugins=[Plugin()]).shutdown()", OTEL_CONFIG_FILE=file, HELIOGRAPH_OUTBOX=str(tmp_path / "box")
+        "configure(plugins=[Plugin()]).shutdown()",
+        OTEL_CONFIG_FILE=write(tmp_path, HEAD, TRACES, LOGS),
+        HELIOGRAPH_OUTBOX=box,
+        # It has no effect beside the file, which exports logs.
+        OTEL_LOGS_EXPORTER="none",
     )
 
-    assert "the setting `outbox` has no effect" in ran.stderr
+    assert ran.stderr.count("the setting `outbox` has no effect") == 2
+    assert f"call `provider.add_log_record_processor(OutboxLogRecordProcessor({box!r}))`" in ran.stderr
+    assert f"call `provider.add_span_processor(OutboxSpanProcessor({box!r}))`" in ran.stderr
+
+
+@pytest.mark.parametrize("content", ["", "disabled: true\n"], ids=["without providers", "disabled"])
+def test_outbox_is_no_matter_without_providers(tmp_path: Path, content: str) -> None:
+    """There is nothing to add a processor to."""
+    ran = python(
+        "configure(plugins=[Plugin()]).shutdown()",
+        OTEL_CONFIG_FILE=write(tmp_path, HEAD, content),
+        HELIOGRAPH_OUTBOX=str(tmp_path / "box"),
+    )
+
+    assert "outbox" not in ran.stderr
 
 
 def test_file_that_disables_telemetry(tmp_path: Path, receiver: Receiver) -> None:

@@ -294,24 +294,48 @@ def test_outbox_is_not_used_for_logs_that_otlp_does_not_export(tmp_path: Path) -
     assert ran.only == {"processors": [], "outbox": False}
 
 
-def test_outbox_beside_a_provider_that_is_set_is_a_warning(tmp_path: Path) -> None:
-    """The provider belongs to the program, which has to add the processor itself."""
-    ran = python(
-        """
+ELSEWHERE = """
+from opentelemetry import trace
 from opentelemetry._logs import set_logger_provider
 from opentelemetry.sdk._logs import LoggerProvider
-set_logger_provider(LoggerProvider())
-with configure(plugins=[Plugin()]):
-    report(outbox=os.path.isdir(sys.argv[1]))
-""",
-        str(tmp_path / "outbox"),
-        HELIOGRAPH_OUTBOX=str(tmp_path / "outbox"),
-        OTEL_TRACES_EXPORTER="none",
+from opentelemetry.sdk.trace import TracerProvider
+logger_provider, tracer_provider = LoggerProvider(), TracerProvider()
+set_logger_provider(logger_provider)
+trace.set_tracer_provider(tracer_provider)
+box = sys.argv[1]
+"""
+ADD = """
+from heliograph import OutboxLogRecordProcessor, OutboxSpanProcessor
+logger_provider.add_log_record_processor(OutboxLogRecordProcessor(box))
+tracer_provider.add_span_processor(OutboxSpanProcessor(box))
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "variables", "warnings"),
+    [
+        ("", {}, ["add_log_record_processor(OutboxLogRecordProcessor", "add_span_processor(OutboxSpanProcessor"]),
+        ("", {"OTEL_TRACES_EXPORTER": "none"}, ["add_log_record_processor(OutboxLogRecordProcessor"]),
+        ("", {"OTEL_LOGS_EXPORTER": "none"}, ["add_span_processor(OutboxSpanProcessor"]),
+        (ADD, {}, []),
+    ],
+    ids=["both", "no traces", "no logs", "added"],
+)
+def test_outbox_beside_providers_that_are_set_is_a_warning(
+    tmp_path: Path, first: str, variables: dict[str, str], warnings: list[str]
+) -> None:
+    """The providers belong to the program, which has to add the processors itself. If it has, nothing is said."""
+    box = str(tmp_path / "outbox")
+    ran = python(
+        ELSEWHERE + first + "configure(plugins=[Plugin()]).shutdown()",
+        box,
+        HELIOGRAPH_OUTBOX=box,
         OTEL_METRICS_EXPORTER="none",
+        **variables,
     )
 
-    assert ran.only == {"outbox": False}
-    assert "the setting `outbox` has no effect" in ran.stderr
+    assert ran.stderr.count("the setting `outbox` has no effect") == len(warnings)
+    assert all(f"call `provider.{each}({box!r}))`" in ran.stderr for each in warnings)
 
 
 def test_unknown_id_generator_is_an_error() -> None:

@@ -213,6 +213,11 @@ class OutboxProcessor:
         return self._outbox.directory
 
     @property
+    def is_shut_down(self) -> bool:
+        """True if records are rejected from now on."""
+        return self._is_shut_down
+
+    @property
     def counts(self) -> OutboxCounters:
         """The number of records by what became of them, since this process began."""
         # Not counted in `on_emit`: the sequences of the journals count accepted records already.
@@ -287,8 +292,7 @@ class OutboxProcessor:
         # Not for each record: the folders of the others are listed for it.
         if time.monotonic() - self._made_no_way_at < _NO_WAY_SECONDS:
             return False
-        known = [found for each in list(_processors.values()) if (found := each()) is not None]
-        others = [each for each in known if each.directory == self.directory]
+        others = [each for each in _living_processors() if each.directory == self.directory]
         weaker = [each for each in others if each.signal.share < self.signal.share]
         has_dropped = any(storage.give_way() for each in weaker for storage in each._all_storages())  # noqa: SLF001 — the same class
         if not has_dropped:
@@ -398,6 +402,19 @@ class OutboxProcessor:
                 "The thread of the outbox did not end in time: its files stay open, and the next process sends the rest."
             )
         self._metrics.remove(self)
+
+
+def stores_signal(name: str) -> bool:
+    """Return True if a processor of this process stores the records of the signal, in any outbox.
+
+    Args:
+        name: The name of the signal: ``logs`` or ``traces``.
+    """
+    return any(each.signal.name == name and not each.is_shut_down for each in _living_processors())
+
+
+def _living_processors() -> list[OutboxProcessor]:
+    return [found for each in list(_processors.values()) if (found := each()) is not None]
 
 
 class OutboxLogRecordProcessor(OutboxProcessor, LogRecordProcessor):

@@ -10,7 +10,7 @@ Everything is checked and built before the first provider is set: OpenTelemetry 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.metrics import get_meter_provider, set_meter_provider
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.trace import get_tracer_provider, set_tracer_provider
+from opentelemetry.trace import NoOpTracerProvider, get_tracer_provider, set_tracer_provider
 from typing_extensions import assert_never
 
 from heliograph.delivery.transport.environment import destination_from_env
@@ -39,7 +39,7 @@ from heliograph.sdk.providers import (
 from heliograph.semconv import SCOPE
 from heliograph.settings import OutboxSync, Settings, Validation
 from heliograph.telemetry.missing_providers import CONFIG_FILE
-from heliograph.telemetry.otel_api import get_logger_provider, set_logger_provider
+from heliograph.telemetry.otel_api import NoOpLoggerProvider, get_logger_provider, set_logger_provider
 from heliograph.telemetry.providers import Providers, is_disabled
 
 if TYPE_CHECKING:
@@ -52,11 +52,22 @@ ID_GENERATOR_VARIABLE: Final = "OTEL_PYTHON_ID_GENERATOR"
 ID_GENERATORS: Final = "opentelemetry_id_generator"
 """The group of the entry points of id generators."""
 
+_NO_OP_PROVIDERS: Final = (NoOpLoggerProvider, NoOpTracerProvider)
 _OTLP_EXPORTERS: Final = frozenset(OTLP_BY_PROTOCOL.values())
 _NO_OUTBOX: Final = (
-    "The LoggerProvider of this process is set elsewhere, so the setting `outbox` has no effect. To use it, add an "
-    "OutboxLogRecordProcessor to that provider."
+    "The %s of this process is set elsewhere, so the setting `outbox` has no effect on %s; to store them, call "
+    "`provider.%s(%s(%r))` with the processor from `heliograph`."
 )
+_ADD_TO_PROVIDER: Final[Mapping[TelemetrySignal, tuple[str, str, str, str]]] = {
+    TelemetrySignal.LOGS: (
+        "LoggerProvider",
+        "log records",
+        "add_log_record_processor",
+        "OutboxLogRecordProcessor",
+    ),
+    TelemetrySignal.TRACES: ("TracerProvider", "spans", "add_span_processor", "OutboxSpanProcessor"),
+}
+"""For each signal that an outbox can hold: the provider, the records, and the call that adds the outbox's processor."""
 
 
 def set_up_providers(
@@ -88,17 +99,16 @@ def set_up_providers(
     if file := environ.get(CONFIG_FILE):
         if unset := [signal for signal in signals if not _is_set(signal)]:
             declarative.set_up_from_file(file, unset)
-        if settings is not None and settings.outbox is not None:
-            logger.warning(_NO_OUTBOX)
+        _warn_of_unused_outbox(settings, signals)
         return []
     ours = _find_ours(signals)
     selections = _select_missing(environ, signals)
     if problems := _problems(environ, selections):
         raise SettingsError(problems)
+    is_unwanted = {signal for signal in signals if environ.get(f"OTEL_{signal.name}_EXPORTER") == "none"}
+    _warn_of_unused_outbox(settings, {*signals} - selections.keys() - is_unwanted)
     outboxes: dict[TelemetrySignal, OutboxProcessor] = {}
     if settings is not None and settings.outbox is not None:
-        if TelemetrySignal.LOGS in signals and not (TelemetrySignal.LOGS in selections or _has_outbox(ours)):
-            logger.warning(_NO_OUTBOX)
         outboxes = _outbox_processors(environ, selections, settings)
     for signal, (provider, pipeline) in _build(selections, ours, create_resource(service_name), outboxes).items():
         provider.open(pipeline)
@@ -172,9 +182,18 @@ def _is_set(signal: TelemetrySignal) -> bool:
             assert_never(signal)
 
 
-def _has_outbox(ours: Mapping[TelemetrySignal, Ours]) -> bool:
-    provider = ours.get(TelemetrySignal.LOGS)
-    return provider is not None and provider.pipeline is not None and provider.pipeline.has_outbox
+def _warn_of_unused_outbox(settings: Settings | None, signals: Collection[TelemetrySignal]) -> None:
+    """Log a warning for each of the signals of which nothing goes to the outbox that the settings name."""
+    if settings is None or settings.outbox is None:
+        return
+    from heliograph.delivery.processor import stores_signal  # here, because most programs have no outbox
+
+    for signal, names in _ADD_TO_PROVIDER.items():
+        provider = find_provider(signal) if signal in signals else None
+        # A program may have added the processor itself, as this warning says.
+        if provider is None or isinstance(provider, _NO_OP_PROVIDERS) or stores_signal(signal.value):
+            continue
+        logger.warning(_NO_OUTBOX, *names, str(settings.outbox))
 
 
 def _problems(environ: Mapping[str, str], selections: Mapping[TelemetrySignal, Selection]) -> list[str]:

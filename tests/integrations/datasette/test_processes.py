@@ -304,6 +304,17 @@ def test_spans_that_a_sibling_keeps_are_a_warning(
     assert all(f"go to {VIEWER} and not to an OTLP endpoint" in line for line in warned)
 
 
+def test_outbox_beside_a_sibling_that_takes_the_spans_is_a_warning(directory: Path, receiver: Receiver) -> None:
+    """Spans do not go to it: a process has one TracerProvider. The log names the call that adds the outbox's processor."""
+    box = str(directory / "outbox")
+    variables = {**otlp(receiver.endpoint), "HELIOGRAPH_OUTBOX": box}
+    with datasette(directory, *ARGUMENTS, secret=SECRET, plugins=f"heliograph,{OTLP_SIBLING}", **variables) as server:
+        server.stop()
+
+    [warned] = [line for line in server.output().splitlines() if "the setting `outbox` has no effect" in line]
+    assert f"`provider.add_span_processor(OutboxSpanProcessor({box!r}))`" in warned
+
+
 @pytest.mark.parametrize(
     "order", list(itertools.permutations(["heliograph", OTLP_SIBLING])), ids=lambda order: f"{order[0]} first"
 )
