@@ -19,7 +19,7 @@ from backends import wait_until
 from heliograph.quarantine import queue as queue_module
 from heliograph.quarantine.queue import QuarantineQueue
 from heliograph.quarantine.spool import Spool
-from heliograph.quarantine.store import Quarantine
+from heliograph.quarantine.store import Quarantine, to_line
 from interrupts import call_with_interrupts
 from processes import in_child
 from quarantine.test_store import RECORD
@@ -240,6 +240,16 @@ def test_event_waits_for_another_process_if_no_thread_can_be_started(
         queue.put(record(1))
     queue.put(record(2))
     assert uids(store) == ["1", "2"]
+
+
+def test_counts_have_the_events_that_wait(store: Quarantine, queue: QuarantineQueue) -> None:
+    """Those of this process, and those of one that has died."""
+    orphan = Spool.create(store.path)
+    orphan.append(to_line(record(1)))
+    orphan.close()
+    queue.put(record(2))
+
+    assert store.counts() == {RECORD.event_name: 2}
 
 
 def test_processes_that_die_lose_nothing(store: Quarantine, queue: QuarantineQueue) -> None:

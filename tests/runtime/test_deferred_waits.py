@@ -67,6 +67,52 @@ def test_code_that_nobody_awaits_waits_itself() -> None:
     assert found == [None] * 5
 
 
+def test_copy_of_the_context_is_none_of_the_call() -> None:
+    """A task that is created in between runs after the call, and nobody would await what it adds. So does a thread with a loop."""
+    found: list[object] = []
+
+    async def look() -> None:
+        found.append(open_waits())
+
+    def work() -> None:
+        tasks.append(asyncio.ensure_future(look()))
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(asyncio.run, look()))
+        thread.start()
+        join(thread)
+        assert open_waits() is not None
+
+    tasks: list[asyncio.Future[None]] = []
+
+    async def main() -> None:
+        assert call_without_waiting(work) == []
+        await tasks[0]
+
+    asyncio.run(main())
+    assert found == [None, None]
+
+
+def test_call_in_the_middle_of_another_has_waits_of_its_own() -> None:
+    """The outer call goes on with its own."""
+
+    async def wait() -> None:
+        pass
+
+    def add() -> None:
+        waits = open_waits()
+        assert waits is not None
+        waits.append(wait)
+
+    def outer() -> None:
+        add()
+        assert call_without_waiting(add) == [wait]
+        add()
+
+    async def main() -> None:
+        assert call_without_waiting(outer) == [wait, wait]
+
+    asyncio.run(main())
+
+
 def test_loop_of_another_library_is_none_of_asyncio(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that has not imported asyncio has no loop of it, and it is not imported for the question."""
     monkeypatch.delitem(sys.modules, "asyncio")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from typing import Annotated, Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import TypedDict
 
 from heliograph import Attribute, Event, Host, Privacy, Settings, Validation, acting_as, hookimpl
 from heliograph.values.privacy import DROPPED, PrivacyPolicy, Protected
@@ -43,14 +45,15 @@ def test_privacy_of_a_field(
 
 
 def test_apply() -> None:
-    """`None` stays `None`, and protected text is never protected again."""
+    """`None` stays `None`, and protected text is never protected again. Of what is dropped nothing stays."""
     masked = POLICY.apply(Privacy.MASK, "x")
 
     assert (masked, type(masked)) == ("<masked>", Protected)
     assert POLICY.apply(Privacy.PLAIN, "x") == "x"
-    assert POLICY.apply(Privacy.DROP, "x") is DROPPED
     assert POLICY.apply(Privacy.HASH, "x") == hashed("x")
-    for privacy in Privacy:
+    for form in ("x", None, masked):
+        assert POLICY.apply(Privacy.DROP, form) is DROPPED
+    for privacy in (Privacy.PLAIN, Privacy.MASK, Privacy.HASH):
         assert POLICY.apply(privacy, None) is None
         assert POLICY.apply(privacy, masked) is masked
 
@@ -108,6 +111,64 @@ def test_default_drop_exports_only_declared_fields(telemetry: Telemetry) -> None
 
     assert telemetry.events == [("app.denied", {"app.denied.shown": "here", "user.id": "root"})]
     assert SECRET not in telemetry.everything()
+
+
+@dataclass
+class Haunted:
+    """A field that is dropped, and nothing in it."""
+
+    ghost: Annotated[str | None, Attribute(privacy=Privacy.DROP)] = None
+    ghosts: Annotated[Haunted | None, Attribute(privacy=Privacy.DROP)] = None
+    kept: Annotated[str | None, Attribute(privacy=Privacy.MASK)] = None
+    size: int = 1
+
+
+class HauntedKeys(TypedDict):
+    ghost: Annotated[str | None, Attribute(privacy=Privacy.DROP)]
+    size: int
+
+
+class HauntedStruct(msgspec.Struct):
+    ghost: Annotated[str | None, Attribute(privacy=Privacy.DROP)] = None
+    size: int = 1
+
+
+@pytest.mark.parametrize("validation", [Validation.OFF, Validation.WARN])
+@pytest.mark.parametrize(
+    "make",
+    [Haunted, lambda: HauntedKeys(ghost=None, size=1), HauntedStruct],
+    ids=["dataclass", "keys", "struct"],
+)
+def test_name_of_a_dropped_field_without_a_value_is_not_exported(
+    make: Callable[[], Any], validation: Validation, telemetry: Telemetry
+) -> None:
+    """It would say that there is no value. A masked or hashed `None` stays `None`."""
+    kind: Any = {dict: HauntedKeys}.get(type(make()), type(make()))
+    fields: dict[str, tuple[Any, Any]] = {
+        "one": (kind, make()),
+        "many": (list[kind], [make()]),
+        "perhaps": (list[kind | None], [make(), None]),
+        "named": (dict[str, list[kind]], {"a": [make()]}),
+        "either": (list[kind | int], [make(), 1]),
+        # A dict has no declarations in `Any`.
+        "anything": (kind if kind is HauntedKeys else Any, make()),
+        "ghost": (Annotated[str | None, Attribute(privacy=Privacy.DROP)], None),
+    }
+    hints = [(name, hint) for name, (hint, _) in fields.items()]
+    event_class: Any = make_dataclass("HauntedEvent", hints, bases=(Event,), namespace={"name": "haunted"})
+
+    class Plugin:
+        @hookimpl
+        def register_events(self):
+            return [event_class]
+
+    with telemetry.host(Plugin(), settings=Settings(secret=("x",), validation=validation)) as host:
+        host.track(event_class(**{name: value for name, (_, value) in fields.items()}))
+
+    [(_, attributes)] = telemetry.events
+    assert "ghost" not in str(attributes)
+    assert str(attributes).count("size") == 6
+    assert str(attributes).count("kept") == (4 if kind is Haunted else 0)
 
 
 PLACES = st.fixed_dictionaries(

@@ -195,10 +195,13 @@ class Quarantine:
     def counts(self) -> dict[str, int]:
         """Return the number of events in the file by their event name. A missing file has none.
 
+        Events that were set aside and are not in the file yet are waited for, for a moment.
+
         Raises:
             QuarantineError: The file is not a quarantine.
             sqlite3.Error: The file cannot be read.
         """
+        self._wait_for_others()
         with self._file.reading() as connection:
             rows = connection.execute(f"select event_name, count(*) from {_TABLE} group by 1 order by 1")  # noqa: S608 — no user's text
             return {row[0]: row[1] for row in rows}

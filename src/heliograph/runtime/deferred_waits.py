@@ -4,8 +4,9 @@
 the event loop would stand still. So the outbox begins the work, adds what is to be awaited to the list of `open_waits`, and returns;
 `track_event` awaits the list.
 
-The list is in a context variable, so only code that is called in between finds it: not another thread, and not another task. (The handler of
-a signal that interrupts just then finds it, too. What it emits is written to the disk as soon, but the handler does not wait for it.)
+The list is in a context variable, and knows its thread and if its call still runs. So only code that is called in between finds it: not
+another thread, and not a task that was created in between, both of which may have a copy of the context. (The handler of a signal that
+interrupts just then finds it, too. What it emits is written to the disk as soon, but the handler does not wait for it.)
 
 There is no list outside of an event loop of asyncio, or if threads are greenlets, which a thread of the system cannot wake. The
 outbox waits then.
@@ -14,6 +15,7 @@ outbox waits then.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from typing import Final, ParamSpec, TypeAlias
@@ -25,7 +27,17 @@ P = ParamSpec("P")
 Wait: TypeAlias = Callable[[], Awaitable[object]]
 """An async function that returns when the work has ended."""
 
-_waits: Final[ContextVar[list[Wait] | None]] = ContextVar("heliograph_waits", default=None)
+
+class _Call:
+    """A call of `call_without_waiting`, with the waits that its caller will await."""
+
+    def __init__(self) -> None:
+        self.waits: list[Wait] = []
+        self.thread = threading.get_ident()
+        self.is_running = True
+
+
+_call: Final[ContextVar[_Call | None]] = ContextVar("heliograph_call_without_waiting", default=None)
 
 
 def call_without_waiting(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> list[Wait]:
@@ -33,13 +45,14 @@ def call_without_waiting(function: Callable[P, object], *args: P.args, **kwargs:
 
     If the function raises, what it began goes on nevertheless.
     """
-    waits: list[Wait] = []
-    token = _waits.set(waits)
+    call = _Call()
+    token = _call.set(call)
     try:
         function(*args, **kwargs)
     finally:
-        _waits.reset(token)
-    return waits
+        call.is_running = False
+        _call.reset(token)
+    return call.waits
 
 
 async def await_all(waits: Iterable[Wait]) -> None:
@@ -50,10 +63,10 @@ async def await_all(waits: Iterable[Wait]) -> None:
 
 def open_waits() -> list[Wait] | None:
     """Return the list to which the calling code adds what it would wait for, or `None` if it has to wait itself."""
-    waits = _waits.get()
-    if waits is None or threads_are_greenlets() or not _is_in_event_loop():
+    call = _call.get()
+    if call is None or not call.is_running or call.thread != threading.get_ident():
         return None
-    return waits
+    return None if threads_are_greenlets() or not _is_in_event_loop() else call.waits
 
 
 def _is_in_event_loop() -> bool:

@@ -139,12 +139,15 @@ class PrivacyPolicy:
             logger.warning("HELIOGRAPH_PRIVACY_KEY is not set: values that should be hashed are dropped.")
 
     def apply(self, privacy: Privacy, form: object) -> object:
-        """Return the exported part of a form: the form itself, a `Protected` text, or `DROPPED`. `None` stays `None`."""
+        """Return the exported part of a form: the form itself, a `Protected` text, or `DROPPED`.
+
+        A masked or hashed `None` stays `None`. A dropped one is dropped: its name alone would say that there is no value.
+        """
+        if privacy is Privacy.DROP:
+            return DROPPED
         if privacy is Privacy.PLAIN or form is None or isinstance(form, Protected):
             return form
-        if privacy is Privacy.MASK:
-            return Protected(MASKED)
-        return self.hash_form(form) if privacy is Privacy.HASH else DROPPED
+        return Protected(MASKED) if privacy is Privacy.MASK else self.hash_form(form)
 
     def hash_form(self, form: object) -> Protected:
         """Return the hash of a form: of the text itself if it is text, and of its JSON if it is anything else."""

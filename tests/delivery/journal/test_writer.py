@@ -548,6 +548,45 @@ def test_signals_that_raise_at_any_moment_lose_no_record(tmp_path: Path) -> None
     reader.close()
 
 
+def test_lost_journal_does_not_count_as_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a sync of it, or asks later, gets the failure. What was synced before stays so, and no file stays open."""
+    begun, finish = threading.Event(), threading.Event()
+    real = segment_module.sync_file
+
+    def slow(descriptor: int) -> None:
+        begun.set()
+        assert finish.wait(60)
+        real(descriptor)
+
+    writer = write(tmp_path, records(10), durable=True)
+    writer.commit(10)
+    for record in records(200):
+        writer.append(SCOPE_A, record)
+    full = list(writer._full)
+    assert full
+    monkeypatch.setattr(segment_module, "sync_file", slow)
+    with ThreadPoolExecutor(4) as pool:
+        leader = pool.submit(writer.commit, 210)
+        assert begun.wait(60)
+        waiting = [pool.submit(writer.commit, 210) for _ in range(3)]
+        wait_until(lambda: len(writer._commits._changed._waiters) == 3 or None)
+        segment = writer.detach()
+        assert segment is not None
+        for each in waiting:
+            with pytest.raises(NotSyncedError, match="its folder is lost"):
+                each.result(60)
+        finish.set()
+        with pytest.raises(NotSyncedError, match="its folder is lost"):
+            leader.result(60)
+    with pytest.raises(NotSyncedError, match="its folder is lost"):
+        writer.commit(210)
+    writer.commit(10)
+    segment.abandon()
+    writer.close()
+
+    assert [each.descriptor for each in full] == [-1] * len(full)
+
+
 def test_segment_with_too_many_scopes_is_followed_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of a scope has two bytes."""
     monkeypatch.setattr(writer_module, "MAX_SCOPES", 3)

@@ -79,6 +79,14 @@ class GroupCommit:
             with self._lock:
                 self._synced = max(self._synced, last)
 
+    def give_up(self, last: int, failure: OSError) -> None:
+        """Let everything up to a sequence that is not synced yet count as failed, because nobody can sync it any more."""
+        with self._lock:
+            if self._synced < last:
+                self._note(failure, self._synced + 1, last)
+                self._synced = last
+                self._changed.notify_all()
+
     def _note(self, failure: OSError, first: int, last: int) -> None:
         if self._failures and self._failures[-1][0].stop == first:
             first = self._failures.pop()[0].start

@@ -12,6 +12,7 @@ No thread takes that lock and then, while it holds it, this one.
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -289,10 +290,15 @@ class JournalWriter:
         return segment is self._segment  # else a thread that appends has finished it, and it may be deleted
 
     def detach(self) -> SegmentWriter | None:
-        """Accept no more records, and return the current segment, which the caller closes."""
+        """Accept no more records, and return the current segment, which the caller closes. What is not synced counts as failed."""
         with self._lock:
             self._is_closed = True
             segment, self._segment = self._segment, None
+            if self._durable:  # else a sync of no segment would succeed
+                self._commits.give_up(self.last_sequence, OSError(errno.ESTALE, "its folder is lost"))
+            full, self._full = self._full, []
+            for each in full:
+                each.abandon()
         self._awaited.end()
         return segment
 

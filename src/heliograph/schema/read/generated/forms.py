@@ -253,11 +253,10 @@ class FormWriter:
         tests, forms = [test], []
         for field, inner, access, privacy in self.object_fields(kind, variable):
             code = self._field(field, inner, access, privacy)
-            # The form of a field that is dropped has no key, unless its value is `None`.
-            if code is None or (privacy is Privacy.DROP and self.absent_tests(field, inner)):
+            if code is None:
                 return None
             tests.append(code.test)
-            if privacy is not Privacy.DROP:
+            if privacy is not Privacy.DROP:  # the form of a field that is dropped has no key
                 forms.append(f"{field.name!r}: {code.form}")
         form = f"{{{', '.join(forms)}}}"
         if is_typeddict(kind.python):
