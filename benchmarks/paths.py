@@ -13,11 +13,9 @@ from __future__ import annotations
 import contextlib
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from opentelemetry._logs import SeverityNumber
@@ -28,13 +26,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from parts.accepting import accepting
 from parts.orders import ATTRIBUTES
+from parts.outboxes import outbox_provider
 from parts.shipments import OrderShipped, order_shipped
 
 from heliograph import Host, Settings
-from heliograph.delivery.processor import OutboxLogRecordProcessor
-from heliograph.delivery.transport.destination import Destination, OtlpProtocol
-from heliograph.sdk.pipelines import Pipeline
-from heliograph.sdk.providers import CountingLoggerProvider
 from heliograph.settings import Signal
 
 RECORDS = 2000
@@ -109,18 +104,6 @@ def sdk_provider(url: str) -> LoggerProvider:
     provider = LoggerProvider(resource=RESOURCE, shutdown_on_exit=False)
     provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(f"{url}/v1/logs")))
     return provider
-
-
-@contextlib.contextmanager
-def outbox_provider(url: str) -> Iterator[LoggerProvider]:
-    """Yield a provider as `configure()` makes it for an outbox."""
-    with tempfile.TemporaryDirectory() as directory:
-        destination = Destination(protocol=OtlpProtocol.HTTP, url=f"{url}/v1/logs")
-        outbox = OutboxLogRecordProcessor(Path(directory), destination=destination)
-        provider = CountingLoggerProvider(resource=RESOURCE, shutdown_on_exit=False)
-        provider.open(Pipeline(parts=(outbox,), exports=(), has_outbox=True))
-        yield provider
-        provider.shutdown()
 
 
 def main() -> int:

@@ -66,7 +66,8 @@ class TrackEventDispatcher:
     async def dispatch_async(self, datasette: object, event: EventLike) -> None:
         """Call the hooks, and await the async functions that they return."""
         calls = self._plugins.calls_by_plugin(TRACK_EVENT)
-        await self._await_each(list(self._call_hooks(calls, datasette, event)))
+        if calls:
+            await self._await_each(list(self._call_hooks(calls, datasette, event)))
 
     async def dispatch_in_thread(self, datasette: object, event: EventLike) -> None:
         """Call the hooks in a worker thread, so that one that blocks does not block the loop; await what they return here."""
