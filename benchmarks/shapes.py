@@ -6,7 +6,7 @@ process, and each figure is the median of many short rounds of CPU time:
 - `attributes`: the attributes of the event, checked as `HELIOGRAPH_VALIDATION=warn` does, compared with `dataclasses.asdict` of it;
 - `odd`, `violation`: an event of many shapes in which one field has a legal value that is not of exactly the declared class, or an
   invalid value, compared with the same event with its common value;
-- `actor`: tracking an event whose actor has ten keys, compared with one key.
+- `actor`: tracking an event whose actor has ten keys, with an outbox, compared with one key.
 
 It prints a row for each shape, and exits with 1 if a figure is over its goal.
 """
@@ -21,11 +21,11 @@ import time
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk.trace import TracerProvider
+from parts.accepting import accepting
+from parts.outboxes import outbox_provider
 from parts.shapes import NOTHING, SHAPES, Shape, documented_rows
 
-from heliograph import Attribute, Event, Host, Settings
+from heliograph import Attribute, Event, Host, Settings, Signal
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.read.event import EventReader
 from heliograph.values.privacy import PrivacyPolicy
@@ -127,11 +127,13 @@ def one_value(name: str) -> list[float | None]:
 def actor_ratio() -> float:
     """Return the time to track an event whose actor has ten keys, compared with one key."""
     cls = event_class(str, int, bool)
-    host = Host(
-        Settings(actor=("*",)), events=[cls], logger_provider=LoggerProvider(), tracer_provider=TracerProvider()
-    )
     one, ten = (cls("a", 1, True, actor=actor) for actor in ({"id": "root"}, ACTOR))
-    with host:
+    settings = Settings(actor=("*",), signals=(Signal.LOG,))
+    with (
+        accepting() as url,
+        outbox_provider(url) as provider,
+        Host(settings, events=[cls], logger_provider=provider) as host,
+    ):
         return ratios(lambda: host.track(one), lambda: host.track(ten))[0]
 
 

@@ -103,6 +103,14 @@ class ActorFilter:
         """Return the privacy of the value under a key."""
         return self.policy.privacy_of(self._by_key.get(key, self._others), actor_attribute(key))
 
+    def is_known(self, key: str) -> bool:
+        """Return True if a key has an attribute of its own, such as `user.id`."""
+        return key in self._names
+
+    def plain_name(self, key: str) -> str | None:
+        """Return the attribute of a key whose texts are exported as they are, `NOT_EXPORTED`, or `None` for any other key."""
+        return self._plain_names.get(key) if key in self._names else self._other_names[key]
+
     def put(self, attributes: Attributes, actor: object) -> None:
         """Add the exported part of an actor to the attributes.
 
@@ -120,16 +128,16 @@ class ActorFilter:
             if name is not None and type(value) is str and value.isascii():
                 attributes[name] = value  # the usual case, without the general path below
             elif name is not None or key in self._names:
-                self._put_known(attributes, key, value)
+                self.put_known(attributes, key, value)
             else:
                 others.append((key, value))
         if others:
             self._put_others(attributes, others)
         token_id = actor.get(TOKEN_ID_KEY)
         if token_id is not None:
-            self._put_credential(attributes, token_id, actor.get("token"))
+            self.put_credential(attributes, token_id, actor.get("token"))
 
-    def _put_known(self, attributes: Attributes, key: str, value: object) -> None:
+    def put_known(self, attributes: Attributes, key: str, value: object) -> None:
         """Add the value of a key that has a name of its own, such as ``user.roles``."""
         form = self._exported_form(key, value)
         if form is not DROPPED and form is not None and form != {}:
@@ -148,10 +156,10 @@ class ActorFilter:
             to_form = SCALARS.get(id(kind))
             if name is not None and to_form is not None and value is not None:
                 plain[name] = to_form(value)  # type: ignore[assignment]  # a scalar
-            elif name != _NOT_EXPORTED:
+            elif name != NOT_EXPORTED:
                 self._put_any(attributes, items)
                 return
-        plain.pop(_NOT_EXPORTED, None)
+        plain.pop(NOT_EXPORTED, None)
         if len(plain) < MAX_KEYS:
             attributes.update(plain)
         else:
@@ -163,7 +171,7 @@ class ActorFilter:
         exported = {key: form for key, form in forms.items() if form is not DROPPED and form is not None}
         add_attributes(attributes, ACTOR, self.policy.without_opted_out(exported, ACTOR))
 
-    def _put_credential(self, attributes: Attributes, token_id: object, kind: object) -> None:
+    def put_credential(self, attributes: Attributes, token_id: object, kind: object) -> None:
         """Add the token that the actor was authenticated by, whatever keys the setting allows: it answers what a token did."""
         if type(token_id) is not str or len(token_id) > MAX_TOKEN_ID_LENGTH:
             return
@@ -243,12 +251,13 @@ class _OtherNames(AttributeNames):
             case Privacy.PLAIN:
                 return name
             case Privacy.DROP:
-                return None if name is None else _NOT_EXPORTED
+                return None if name is None else NOT_EXPORTED
             case _:
                 return None
 
 
-_NOT_EXPORTED: Final = ""
+NOT_EXPORTED: Final = ""
+"""Stands for the name of a key that is not exported."""
 
 
 def _texts(form: object) -> Iterator[str]:

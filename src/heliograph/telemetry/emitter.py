@@ -122,7 +122,7 @@ class Emitter:
         self._emits_span = Signal.SPAN in settings.signals
         self._trace_signal = Signal.SPAN_EVENT if self._emits_span_event else Signal.SPAN  # to report failures
         self._logger: Logger | None = None
-        self._encoded_events = EncodedEvents(settings)
+        self._encoded_events = EncodedEvents(settings, actor)
         self._log_limits = Limits()
         self._has_bridge = False  # then the logger's provider adds span events
         self._span_event_limits: tuple[object, Limits] = (self, Limits())  # an object with limits, and these
@@ -157,7 +157,8 @@ class Emitter:
             # `actor` or `created` is missing, of another type, or a property that raises. The event is emitted anyway.
             actor = self._read(reader, event, ProgramCode.ACTOR)  # type: ignore[assignment]
             is_representable = False
-        if actor is not None:
+        is_actor_encoded = encoded is not None and actor is not None and self._encoded_events.put_actor(encoded, actor)
+        if actor is not None and not is_actor_encoded:
             self._actor.put(attributes, actor)
         if self._context.names:
             self._context.put(attributes, reader)
@@ -187,6 +188,8 @@ class Emitter:
         context = get_current()
         if encoded is not None and not self._emit_encoded(encoded, attributes, uid, timestamp, context):
             encoded, others, attributes = None, attributes, reader.attributes(event)
+            if is_actor_encoded:
+                self._actor.put(attributes, actor)
             merge_attributes(attributes, others)
         self._add_standard(reader, attributes, uid)
         self._emit_signals(reader, attributes, timestamp, context, encoded)

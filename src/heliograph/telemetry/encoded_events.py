@@ -1,7 +1,7 @@
 """Encode events from object to bytes, for a logger that takes bytes: `heliograph.delivery.logger.OutboxLogger`.
 
-The properties of such an event need no attributes. Code that is generated for its class encodes them. The few other attributes, such as
-the actor's, are encoded when the record is emitted. If something else needs the properties as attributes, they are made as always:
+The properties of such an event need no attributes. Code that is generated for its class encodes them, and `EncodedActors` the actor. The few
+other attributes are encoded when the record is emitted. If something else needs the properties as attributes, they are made as always:
 
 - a span that records gets them with its span event;
 - an observer sees them;
@@ -23,6 +23,8 @@ from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.generated.key_values import KeyValueEncoder, KeyValuesFunction
 from heliograph.schema.read.validation import Violation
 from heliograph.settings import Settings, Signal, SpanEventContent
+from heliograph.telemetry.actor_attributes import ActorFilter
+from heliograph.telemetry.encoded_actors import EncodedActors
 from heliograph.telemetry.observers import observers
 from heliograph.telemetry.otel_api import SeverityNumber
 from heliograph.values.attributes import Attributes
@@ -85,20 +87,25 @@ class EncodedEvents:
 
     Args:
         settings: The signals, and the content of span events.
+        actor: Selects the keys of an actor that are exported.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, actor: ActorFilter) -> None:
+        self._actor = actor
         signals = settings.signals
         self._is_possible = Signal.LOG in signals and Signal.SPAN not in signals and not settings.context
         self._has_span_events = Signal.SPAN_EVENT in signals and settings.span_event is not SpanEventContent.REFERENCE
         self._logger: EncodingLogger | None = None
+        self._actors: EncodedActors | None = None
         self._classes: dict[EventReader, tuple[KeyValuesFunction | None, Any]] = {}
 
     def use(self, logger: object) -> None:
         """Encode for a logger, if it takes bytes."""
         self._classes = {}
         takes_bytes = self._is_possible and getattr(type(logger), "takes_bytes", False) is True
-        self._logger = cast("EncodingLogger", logger) if takes_bytes else None
+        encoding = cast("EncodingLogger", logger) if takes_bytes else None
+        self._actors = None if encoding is None else EncodedActors(self._actor, encoding.key_values)
+        self._logger = encoding  # last: another thread that finds it has the actors, too
 
     def encode(self, reader: EventReader, event: EventLike, violations: list[Violation] | None) -> Encoded | None:
         """Return an event with its encoded properties, or `None` if its attributes are needed.
@@ -122,6 +129,10 @@ class EncodedEvents:
                 violations.clear()  # the attributes are validated again
             return None
         return logger, frame, key_values
+
+    def put_actor(self, encoded: Encoded, actor: object) -> bool:
+        """Add an actor to an encoded event. Return False, and do nothing, if the actor has to be exported as attributes."""
+        return self._actors is not None and self._actors.put(encoded[2], actor)
 
     def _add_class(self, logger: EncodingLogger, reader: EventReader) -> tuple[KeyValuesFunction | None, Any]:
         if len(self._classes) >= _MAX_CLASSES:

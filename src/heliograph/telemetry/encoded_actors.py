@@ -1,0 +1,115 @@
+"""Encode the exported part of actors, for events that are encoded (`heliograph.telemetry.encoded_events`).
+
+Most values of an actor are texts. The bytes before them are remembered for each key, so that a text costs one look-up. `ActorFilter` decides
+what is exported, and reads every other value. Both ways give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from heliograph.schema.read.generated.key_values import KeyValueEncoder
+from heliograph.telemetry.actor_attributes import NOT_EXPORTED, TOKEN_ID_KEY, ActorFilter
+from heliograph.values.attribute_names import MAX_REMEMBERED
+from heliograph.values.attributes import MAX_KEYS, Attributes
+from heliograph.values.scalars import INT64_MAX, INT64_MIN
+
+_Key: TypeAlias = "tuple[bool, Mapping[int, bytes] | None, Mapping[bool, bytes], Mapping[int, bytes]]"
+"""A key of actors: True if it has an attribute of its own, such as `user.id`, of which only texts are exported as they are; the bytes before
+a text, by its size in UTF-8, or `None` if `ActorFilter` has to read each value; and the encoded attribute by its value, for booleans and for
+integers. It is a plain tuple, because a named one takes longer to read than the rest of its use."""
+
+_NOT_EXPORTED: Final[_Key] = (False, None, {}, {})
+
+
+class _Keys(dict[str, "_Key | None"]):
+    """The keys of actors; `None` for one that needs a closer look. It is emptied when it is full: keys may come from outside."""
+
+    __slots__ = ("_encoder", "_filter")
+
+    def __init__(self, actor_filter: ActorFilter, encoder: KeyValueEncoder) -> None:
+        super().__init__()
+        self._filter = actor_filter
+        self._encoder = encoder
+
+    def __missing__(self, key: str) -> _Key | None:
+        is_known, name = self._filter.is_known(key), self._filter.plain_name(key)
+        if name is None and not is_known:
+            return None  # not remembered: it may be of any length
+        if len(self) >= MAX_REMEMBERED:
+            self.clear()
+        found = self[key] = self._new(name, is_known=is_known)
+        return found
+
+    def _new(self, name: str | None, *, is_known: bool) -> _Key:
+        if name is None:
+            return is_known, None, {}, {}
+        if name == NOT_EXPORTED:
+            return _NOT_EXPORTED
+        return is_known, self._encoder.texts(name), self._encoder.booleans(name), self._encoder.integers(name)
+
+
+class EncodedActors:
+    """Encodes actors. Any number of threads may use it at once.
+
+    Args:
+        actor_filter: Selects the keys that are exported.
+        encoder: Encodes attributes.
+    """
+
+    def __init__(self, actor_filter: ActorFilter, encoder: KeyValueEncoder) -> None:
+        self._filter = actor_filter
+        self._encoder = encoder
+        self._keys: dict[str, _Key | None] = _Keys(actor_filter, encoder)
+
+    def put(self, key_values: list[bytes], actor: object) -> bool:
+        """Append the exported part of an actor. Return False, and append nothing, if it has to be exported as attributes."""
+        if type(actor) is not dict:
+            return False
+        try:
+            found = self._encode(actor.copy())  # a copy, because another thread may change the actor meanwhile
+        except ValueError:  # lone surrogates, or attributes that have to be together with those of the whole event
+            return False
+        if found is None:
+            return False
+        key_values += found
+        return True
+
+    def _encode(self, actor: dict[object, object]) -> list[bytes] | None:
+        known: list[bytes] = []
+        others: list[bytes] = []
+        keys = self._keys
+        for key, value in actor.items():
+            # The class first: the look-up would call a key's own __hash__ and __eq__.
+            found = keys[key] if type(key) is str else None
+            if found is None:
+                return None
+            is_known, texts, booleans, integers = found
+            kind = type(value)
+            if kind is str and texts is not None:
+                data = value.encode()  # type: ignore[attr-defined]
+                (known if is_known else others).append(texts[len(data)] + data)
+            elif is_known:
+                self._put_known(known, key, value)  # type: ignore[arg-type]
+            elif kind is bool and texts is not None:
+                others.append(booleans[value])  # type: ignore[index]
+            elif kind is int and texts is not None and INT64_MIN <= value <= INT64_MAX:  # type: ignore[operator]
+                others.append(integers[value])  # type: ignore[index]
+            elif found is not _NOT_EXPORTED:
+                return None
+        if len(others) >= MAX_KEYS:
+            return None
+        self._put_credential(others, actor)
+        return known + others
+
+    def _put_known(self, key_values: list[bytes], key: str, value: object) -> None:
+        attributes: Attributes = {}
+        self._filter.put_known(attributes, key, value)
+        self._encoder.put(key_values, attributes)
+
+    def _put_credential(self, key_values: list[bytes], actor: dict[object, object]) -> None:
+        if actor.get(TOKEN_ID_KEY) is not None:
+            attributes: Attributes = {}
+            self._filter.put_credential(attributes, actor[TOKEN_ID_KEY], actor.get("token"))
+            self._encoder.put(key_values, attributes)
