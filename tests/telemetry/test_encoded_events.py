@@ -208,7 +208,7 @@ def test_failures_of_the_outbox() -> None:
     emitter.emit(reader, Shipped(1))
     with pytest.raises(OutboxFull):
         emitter.emit(reader, Shipped(1))
-    counts = emitter._metrics.emit_failures._counts
+    counts = emitter._metrics.emit_failures._counters
     assert {key[2] for key in counts if key[:2] == ("log", None)} == {"ValueError", "heliograph.errors.OutboxFull"}
 
 

@@ -174,7 +174,7 @@ class Interrupting(str):
 
 
 def test_tally_can_be_used_by_a_signal_handler_that_interrupts_it(telemetry: Telemetry) -> None:
-    """The handler runs in the interrupted thread, which holds the lock: it must not wait for itself."""
+    """The handler runs in the interrupted thread: it must not wait for itself."""
     tally = Tally(telemetry.meter_provider.get_meter(SCOPE), EVENTS, EVENT_NAME)
     value = Interrupting("app.first")
     value.interrupt = lambda: tally.add("app.second")
@@ -227,11 +227,11 @@ tally.add("before")
 tally.add("before")
 
 held = threading.Event()
-def hold_locks():
-    with tally._lock, shared._lock:
+def hold_lock():
+    with shared._lock:
         held.set()
         threading.Event().wait(30)
-threading.Thread(target=hold_locks, daemon=True).start()
+threading.Thread(target=hold_lock, daemon=True).start()
 held.wait()
 
 pid = os.fork()
@@ -241,7 +241,7 @@ if not pid:
     print("child", telemetry.counts("heliograph.events"), made is not None, flush=True)
     os._exit(0)
 assert os.waitpid(pid, 0)[1] == 0
-print("parent", {values: count for values, count in tally._counts.items()}, flush=True)
+print("parent", {values: counter.value for values, counter in tally._counters.items()}, flush=True)
 os._exit(0)
 """
 

@@ -1,7 +1,7 @@
 """The metrics of events, hooks and tokens. All hosts of a process that use one meter provider share them.
 
-Counts are dicts that observable counters read. The obvious alternative, `Counter.add` of the SDK, was rejected: one call
-costs half as much as emitting the whole event does.
+Counts are kept in counters without locks, which observable counters read. The obvious alternative, `Counter.add` of the SDK, was rejected:
+one call costs half as much as emitting the whole event does.
 
 Threads and processes:
 
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Final, Generic, TypeVar
 
@@ -36,6 +35,7 @@ from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.program_failures import ProgramCode, listen
 from heliograph.runtime.safe_logger import SafeLogger
+from heliograph.runtime.shared_counter import SharedCounter
 from heliograph.semconv import (
     DURATION_BUCKETS,
     EMIT_FAILURES,
@@ -81,36 +81,34 @@ class Tally:
 
     def __init__(self, meter: Meter, metric: MetricName, *attributes: AttributeName) -> None:
         self._attributes = attributes
-        # Apart from _counts, because a forked child begins with these zeros.
-        self._begun: dict[tuple[str | None, ...], int] = {}
+        # Apart from _counters, because a forked child begins with these zeros.
+        self._begun: set[tuple[str | None, ...]] = set()
         self._reset()
         after_fork_in_child(self._reset)
         meter.create_observable_counter(metric, [self._observe], unit=metric.unit, description=metric.brief)
 
     def _reset(self) -> None:
-        # The lock guards _counts: `+= 1` reads and writes, and a dict must not grow while it is copied. It is reentrant,
-        # because a signal handler runs in the main thread, perhaps while that thread holds the lock.
-        self._lock = threading.RLock()
-        self._counts: defaultdict[tuple[str | None, ...], int] = defaultdict(int, self._begun)
+        # Each step is one operation of `dict`, so threads and signal handlers share it without a lock.
+        self._counters = {values: SharedCounter() for values in self._begun.copy()}
 
     def begin(self, *values: str | None) -> None:
         """Report a count of 0 for these values of the first attributes, until something is counted.
 
         An alert on the increase of a counter misses the first occurrence, if the time series begins with it.
         """
-        with self._lock:
-            self._begun[values] = 0
-            self._counts[values] += 0
+        self._begun.add(values)
+        self._counters.setdefault(values, SharedCounter())
 
     def add(self, *values: str | None) -> None:
         """Count one occurrence with these values of the attributes."""
-        with self._lock:
-            self._counts[values] += 1
+        counter = self._counters.get(values)
+        if counter is None:
+            counter = self._counters.setdefault(values, SharedCounter())  # another thread may have been faster
+        counter.add()
 
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
-        with self._lock:
-            counts = list(self._counts.items())
-        return [Observation(count, self._named(values)) for values, count in counts]
+        # A copy: the dict must not grow while it is read.
+        return [Observation(counter.value, self._named(values)) for values, counter in self._counters.copy().items()]
 
     def _named(self, values: tuple[str | None, ...]) -> dict[str, str]:
         return {name: value for name, value in zip(self._attributes, values) if value is not None}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from heliograph.runtime.shared_counter import SharedCounter
 from heliograph.schema.model.wire_attributes import WireAttribute
 from heliograph.schema.read.validation import Violation, ViolationKind
 
@@ -60,10 +60,8 @@ class CoverageRecorder:
         self._unseen_names: frozenset[str] = frozenset()  # in this window
         self._unseen_prefixes: frozenset[str] = frozenset()
         self._window_end = -1
-        # Unlike `+= 1`, which is several steps, `next` is one. Nor is its result stored: of two threads, the one with the
-        # lower number could store last.
-        self._counter = itertools.count()
-        self._count_event = self._counter.__next__
+        self._counter = SharedCounter()
+        self._count_event = self._counter.add
         self._last_event: int | None = None
         self._violations: Counter[ViolationKind] = Counter()
 
@@ -98,7 +96,7 @@ class CoverageRecorder:
     def snapshot(self) -> Coverage:
         """Return everything that was recorded so far."""
         return Coverage(
-            count=int(repr(self._counter).removeprefix("count(").removesuffix(")")),  # its only way to be read
+            count=self._counter.value,
             last_unix_nano=self._last_event,
             attributes=dict(self._last),
             violations=dict(self._violations),

@@ -1,0 +1,27 @@
+"""A counter that any number of threads and handlers of signals increase at once, without a lock.
+
+Unlike ``+= 1``, which is several steps, `next` of an `itertools.count` is one call of C code.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+
+class SharedCounter:
+    """Counts from 0.
+
+    Attributes:
+        add: Counts one more. What it returns means nothing: of two threads, the one with the lower number could use it last.
+    """
+
+    __slots__ = ("_numbers", "add")
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self.add = self._numbers.__next__
+
+    @property
+    def value(self) -> int:
+        """The number of times that `add` was called."""
+        return int(repr(self._numbers).removeprefix("count(").removesuffix(")"))  # its only way to be read
