@@ -65,6 +65,11 @@ class Running:
     def printed(self) -> str:
         return self.output.read_text(encoding="utf-8", errors="replace")
 
+    def assert_no_traceback(self) -> None:
+        """Fail if the server has printed an error of Python, while it ran or when it ended."""
+        printed = self.printed()
+        assert _FAILED not in printed, f"{self.command}\n{printed}"
+
 
 class Session:
     """A shell in a folder, for the blocks of one page.
@@ -113,14 +118,15 @@ class Session:
     ) -> None:
         try:
             # The receiver is started first, and ends last.
-            for server in reversed(list(self._running)):
-                self._stop(server)
+            ended = [self._end(server) for server in reversed(list(self._running))]
         finally:
             self._shell.kill()
             self._shell.wait()
             for stream in (self._shell.stdin, self._shell.stdout):
                 assert stream is not None
                 stream.close()
+        for each in ended:
+            each.assert_no_traceback()
 
     def export(self, name: str, value: str) -> None:
         """Set a variable of the shell."""
@@ -215,9 +221,13 @@ class Session:
         return running
 
     def _stop(self, server: Server) -> None:
-        """Press Ctrl-C, and wait for the end."""
+        """Press Ctrl-C, wait for the end, and fail if the server has printed a traceback."""
+        self._end(server).assert_no_traceback()
+
+    def _end(self, server: Server) -> Running:
         running = self._running.pop(server)
         self._ask(f"kill -INT -- -{running.group}; wait {running.group}; echo $?")
+        return running
 
     def _next_output(self) -> Path:
         output = self._outputs / f"{len(list(self._outputs.iterdir()))}.txt"

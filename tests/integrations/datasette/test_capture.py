@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
-from heliograph import Host, Settings
-from heliograph.testing import capture
+from heliograph import Event, Host, Settings, hookimpl
+from heliograph.testing import capture, problems_of
 from recorder import SECRET, Telemetry
 
 pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Viewed(Event, namespace="shop"):
+    name = "viewed"
+    report: str
+
+
+class Reports:
+    """A plugin with one event."""
+
+    @hookimpl
+    def register_events(self):
+        return [Viewed]
 
 
 async def test_events_and_tokens_of_one_datasette(telemetry: Telemetry, instances) -> None:
@@ -26,3 +42,15 @@ async def test_events_and_tokens_of_one_datasette(telemetry: Telemetry, instance
     assert {each.name for each in captured.tokens} == {"token.create", "token.verify"}
     assert not other.events
     assert not other.tokens
+
+
+async def test_plugin_that_conforms(instances) -> None:
+    """Only the plugin's own events have to be emitted, and none of Datasette's core."""
+    datasette = await instances(Reports())
+    with capture(datasette) as unused:
+        pass
+    with capture(datasette) as captured:
+        await datasette.track_event(Viewed(report="orders"))
+
+    assert list(problems_of(unused)) == [f"registered and never emitted: {__name__}.Viewed"]
+    assert not list(problems_of(captured))
