@@ -10,6 +10,7 @@ import pytest
 
 from heliograph.runtime.at_exit import AtExit
 from otlp_receiver import Receiver
+from packages import require
 from processes import otlp
 from scripts import python
 from servers import Misbehaving
@@ -87,6 +88,31 @@ at_exit = AtExit(function, 15_000, in_children=print)
 
     assert ran.only == {"thread": "heliograph-exit"}
     assert ran.stderr == ""
+
+
+@pytest.mark.parametrize("end", ["sys.exit(0)", "gevent.spawn(sys.exit, 0)"])
+def test_second_signal_does_not_end_the_function(end: str) -> None:
+    """gunicorn ends its workers by a signal, and Ctrl-C sends another one to them: each handler ends the program, gevent's by a greenlet."""
+    if "gevent" in end:
+        require("gevent")
+    ran = python(
+        f"""
+if "gevent" in "{end}":
+    import gevent
+    from gevent import monkey; monkey.patch_all()
+import signal
+from heliograph.runtime.at_exit import AtExit
+signal.signal(signal.SIGTERM, lambda *_: {end})
+def function(_):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.3)
+    report(ended=True)
+AtExit(function, 60_000, in_children=print)
+"""
+    )
+
+    assert ran.only == {"ended": True}
+    assert "at_exit.py" not in ran.stderr
 
 
 def test_function_is_not_called_after_cancel() -> None:

@@ -3,8 +3,9 @@
 Three threads of control meet here:
 
 - The constructor starts a daemon thread, ``heliograph-exit``, which waits for the event `_go`.
-- When the interpreter exits, `atexit` calls `_exit` in the main thread: it sets `_go` and waits for the thread, but no
-  longer than the timeout. The interpreter then exits, whether or not the function has returned.
+- When the interpreter exits, `atexit` calls `_exit` in the main thread: it sets `_go` and waits until the function has ended, but no
+  longer than the timeout. The interpreter then exits, whether or not the function has returned. Handlers of signals run in the main
+  thread as well. One that ends the program once more, as gunicorn's do, does not end the wait.
 - `cancel` may be called from any thread before that, from the function itself too: `Host.shutdown` calls it.
 
 The thread is started in advance because from Python 3.12 on no thread can be started while the interpreter exits. It is
@@ -22,13 +23,15 @@ may be a thread of the system, from before the program replaced the functions of
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import threading
 from collections.abc import Callable
 from typing import Final
 
+from heliograph.runtime.bell import Bell
 from heliograph.runtime.child_exit import ChildExit
-from heliograph.runtime.deadline import run_within
+from heliograph.runtime.deadline import Deadline
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.greenlets import load_gevent_hub, threads_are_greenlets
 
@@ -51,7 +54,7 @@ class AtExit:
         self, function: Callable[[float], object], timeout_millis: float, *, in_children: Callable[[], object]
     ) -> None:
         self._function = functools.partial(function, max(timeout_millis / 2, timeout_millis - _REPORT_MILLIS))
-        self._timeout_seconds = timeout_millis / 1000
+        self._timeout_millis = timeout_millis
         self._cancelled = False
         self._start_thread()
         after_fork_in_child(self._restart_in_child)
@@ -64,7 +67,7 @@ class AtExit:
 
     def _start_thread(self) -> None:
         load_gevent_hub()  # in a child too, where the SDK starts its threads after this
-        self._go = threading.Event()
+        self._go, self._ended = threading.Event(), Bell()
         self._is_native = not threads_are_greenlets()
         self._thread = threading.Thread(target=self._run, name="heliograph-exit", daemon=True)
         self._thread.start()
@@ -72,15 +75,30 @@ class AtExit:
     def _run(self) -> None:
         self._go.wait()
         if not self._cancelled:
+            self._call()
+
+    def _call(self) -> None:
+        try:
             self._function()
+        finally:
+            self._ended.ring()
 
     def _exit(self) -> None:
         self._child_exit.cancel()  # finalizers may run after this
         if threads_are_greenlets():
-            run_within(self._timeout_seconds * 1000, self._function)
+            self._ended = Bell()  # the other one may be from before the program replaced the functions of `threading`
+            threading.Thread(target=self._call, name="heliograph-exit", daemon=True).start()
         else:
             self._go.set()
-            self._thread.join(self._timeout_seconds)
+        self._await_end()
+
+    def _await_end(self) -> None:
+        """Wait until the function has ended, or the timeout is over."""
+        deadline, has_ended = Deadline(self._timeout_millis), False
+        while not has_ended and deadline.remaining():
+            # The program ends already. Not by `Thread.join`: after an exception of a signal's handler, the thread counts as ended.
+            with contextlib.suppress(SystemExit):
+                has_ended = self._ended.wait(deadline.remaining() / 1000)
 
     def cancel(self) -> None:
         """Do not call the function at exit, and end the thread. It may be called more than once."""
