@@ -51,6 +51,20 @@ def test_all_dead_letters_are_requeued_at_once(abandoned: Path) -> None:
     assert run("dead", "list", "--directory", abandoned).output == ""
 
 
+def test_dead_letters_stay_if_the_outbox_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line names the setting."""
+    put_dead_letter(tmp_path, encoded_record("r0"), "no")
+    monkeypatch.setenv("HELIOGRAPH_OUTBOX_MAX_BYTES", "67108864")
+    (tmp_path / "other").write_bytes(b"")
+    os.truncate(tmp_path / "other", 2**26)
+    result = run("dead", "requeue", "--all", "--directory", tmp_path)
+
+    assert result.exit_code == 2
+    [line] = result.output.splitlines()
+    assert "its maximum size is 67108864 bytes; raise HELIOGRAPH_OUTBOX_MAX_BYTES" in line
+    assert "r0" in run("dead", "list", "--directory", tmp_path, "--json").output
+
+
 def test_message_of_a_server_is_listed_in_one_short_line(tmp_path: Path) -> None:
     """It may be long, and have characters that a terminal obeys. JSON has all of it."""
     message = "\x1b[2J\n" + "x" * 1000

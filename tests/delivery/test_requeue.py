@@ -14,11 +14,12 @@ from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.delivery.orphans import adopt
 from heliograph.delivery.requeue import requeue
+from heliograph.errors import OutboxFull
 
 
-def with_letters(directory: Path, *resources: bytes) -> OutboxDirectory:
+def with_letters(directory: Path, *resources: bytes, max_bytes: int = 10**9) -> OutboxDirectory:
     """Return an outbox with a dead letter of each resource."""
-    box = OutboxDirectory(directory, max_bytes=10**9)
+    box = OutboxDirectory(directory, max_bytes=max_bytes)
     for resource in resources:
         entry = Entry(0, Scope(scope=resource), resource)
         box.dead_letters.put(Header(resource=resource), entry, reason="bad_data", message="no")
@@ -45,9 +46,9 @@ def test_letters_are_on_the_disk_before_they_are_deleted(tmp_path: Path, monkeyp
     left: list[int] = []
 
     class Recording(JournalWriter):
-        def __init__(self, *arguments: Any, durable: bool) -> None:
+        def __init__(self, *arguments: Any, durable: bool, **options: Any) -> None:
             assert durable
-            super().__init__(*arguments, durable=durable)
+            super().__init__(*arguments, durable=durable, **options)
 
         def close(self) -> None:
             super().close()
@@ -70,3 +71,48 @@ def test_letters_stay_if_the_outbox_cannot_take_them(tmp_path: Path, monkeypatch
 
     assert box.dead_letters.count() == 1
     assert list(adopt(box)) == []
+
+
+def test_letters_stay_if_the_outbox_has_no_room_for_all_of_them(tmp_path: Path) -> None:
+    """Nothing is changed: none of them is moved, and no folder remains. Once there is room, they are moved."""
+    resources = [b"a" * 2000, b"b" * 2000, b"c" * 2000]
+    used = with_letters(tmp_path, *resources).space.used()
+    full = OutboxDirectory(tmp_path, max_bytes=used + 8000)
+    with pytest.raises(OutboxFull, match="raise HELIOGRAPH_OUTBOX_MAX_BYTES"):
+        requeue(full, full.dead_letters.find())
+    assert full.dead_letters.count() == 3
+    assert full.space.used() == used
+
+    roomy = OutboxDirectory(tmp_path, max_bytes=used + 40_000)  # less than the first segment of a program
+    requeue(roomy, roomy.dead_letters.find())
+    assert roomy.dead_letters.count() == 0
+    assert roomy.space.used() <= used + 40_000
+    assert len([orphan.release() for orphan in adopt(roomy)]) == 3
+
+
+def test_nothing_is_requeued_in_a_full_outbox(tmp_path: Path) -> None:
+    """Nothing needs no room."""
+    requeue(with_letters(tmp_path, b"a", max_bytes=1), [])
+
+
+@pytest.mark.parametrize("step", ["append", "commit"])
+def test_letters_that_are_moved_in_part_are_not_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """They would be sent, and requeued again."""
+    box, calls = with_letters(tmp_path, b"a", b"a", b"b"), []
+    real = getattr(JournalWriter, step)
+
+    def fail(writer: JournalWriter, *arguments: Any) -> Any:
+        calls.append(True)
+        if len(calls) == (2 if step == "append" else 1):
+            raise OSError("the disk fails")
+        return real(writer, *arguments)
+
+    monkeypatch.setattr(JournalWriter, step, fail)
+    with pytest.raises(OSError, match="the disk fails"):
+        requeue(box, box.dead_letters.find())
+
+    assert box.dead_letters.count() == 3
+    assert list(adopt(box)) == []
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []

@@ -59,7 +59,10 @@ numbers_argument = click.argument("numbers", metavar="ID…", type=int, nargs=-1
 @click.option("--all", "every", is_flag=True, help="Requeue all dead letters.")
 @directory_option
 def requeue(numbers: tuple[int, ...], directory: Path | None, *, every: bool) -> None:
-    """Move dead letters back into the outbox, to be sent again."""
+    """Move dead letters back into the outbox, to be sent again.
+
+    If the outbox has no room for all of them within HELIOGRAPH_OUTBOX_MAX_BYTES, nothing is changed.
+    """
     box = open_outbox(directory)
     found = _find_dead(box.dead_letters, numbers, every=every)
     requeue_letters(box, found)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from heliograph.delivery.dead_letters import DeadLetter
 from heliograph.delivery.folders import OutboxDirectory
-from heliograph.delivery.journal.writer import JournalWriter
+from heliograph.delivery.journal.frames import HEAD_BYTES, dump_header, dump_scope
+from heliograph.delivery.journal.writer import SEGMENT_BYTES, JournalWriter
 
 
 def requeue(box: OutboxDirectory, letters: Iterable[DeadLetter]) -> None:
@@ -17,19 +18,43 @@ def requeue(box: OutboxDirectory, letters: Iterable[DeadLetter]) -> None:
     twice, and are delivered twice; the other order could lose them.
 
     Raises:
+        OutboxFull: The outbox has no room for all of them within its maximum size. No dead letter was moved.
         OSError: The disk is full or fails. Dead letters that were not moved are still there.
         OutboxError: The dead letters cannot be deleted.
     """
-    for _, group in itertools.groupby(letters, key=lambda letter: letter.header):
-        _move(box, list(group))
+    groups = [list(group) for _, group in itertools.groupby(letters, key=lambda letter: letter.header)]
+    if groups:  # else there is nothing to refuse
+        box.space.check(sum(map(_size_of, groups)))
+    for group in groups:
+        _move(box, group)
 
 
-def _move(box: OutboxDirectory, letters: list[DeadLetter]) -> None:
+def _size_of(letters: Sequence[DeadLetter]) -> int:
+    """Return the size of a journal of dead letters that have one header, in bytes, with each scope defined for each record."""
+    return len(dump_header(letters[0].header)) + sum(
+        2 * HEAD_BYTES + len(dump_scope(each.entry.scope)) + len(each.entry.encoded) for each in letters
+    )
+
+
+def _move(box: OutboxDirectory, letters: Sequence[DeadLetter]) -> None:
     lock = box.create_folder(letters[0].header.signal)
-    writer = JournalWriter(lock.folder, letters[0].header, durable=True)
-    for letter in letters:
-        writer.append(letter.entry.scope, letter.entry.encoded)
-    writer.commit(writer.last_sequence)
-    writer.close()
+    try:
+        writer = JournalWriter(
+            lock.folder,
+            letters[0].header,
+            durable=True,
+            # Not larger: it could be refused although the records fit.
+            segment_bytes=min(SEGMENT_BYTES, _size_of(letters)),
+            make_room=box.space.check,
+        )
+        try:
+            for letter in letters:
+                writer.append(letter.entry.scope, letter.entry.encoded)
+            writer.commit(writer.last_sequence)
+        finally:
+            writer.close()
+    except BaseException:
+        lock.delete_folder()  # else the records in it would be sent, and exist as dead letters, too
+        raise
     lock.release()
     box.dead_letters.remove(letter.id for letter in letters)

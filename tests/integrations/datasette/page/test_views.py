@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from heliograph.delivery import requeue as requeue_module
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.integrations.datasette.instance_state import state_of
 
 pytestmark = pytest.mark.anyio
 
@@ -126,6 +128,15 @@ async def test_forms_of_other_sites_are_refused(ds: Datasette, box: OutboxDirect
     assert box.dead_letters.count() == 2
 
 
+async def page_after_requeue(ds: Datasette) -> str:
+    """Requeue all dead letters, and return the page with the message."""
+    response = await request(ds, "POST", "/-/heliograph/requeue", ROOT)
+    assert response.status_code == 302
+    cookies = {"ds_actor": ds.client.actor_cookie(ROOT), "ds_messages": response.cookies["ds_messages"]}
+    text: str = (await ds.client.get("/-/heliograph", cookies=cookies)).text
+    return text
+
+
 async def test_missing_outbox_is_no_error(ds: Datasette) -> None:
     assert (await request(ds, "POST", "/-/heliograph/requeue", ROOT)).status_code == 302
 
@@ -137,12 +148,20 @@ async def test_outbox_that_cannot_be_changed_is_reported(
         raise OSError("canary")
 
     monkeypatch.setattr(requeue_module, "requeue", fail)
-    response = await request(ds, "POST", "/-/heliograph/requeue", ROOT)
+    page = await page_after_requeue(ds)
 
-    assert response.status_code == 302
-    page = await ds.client.get(
-        "/-/heliograph",
-        cookies={"ds_actor": ds.client.actor_cookie(ROOT), "ds_messages": response.cookies["ds_messages"]},
+    assert "The outbox cannot be changed (OSError)." in page
+    assert "canary" not in page
+
+
+async def test_dead_letters_stay_if_the_outbox_is_full(ds: Datasette, box: OutboxDirectory) -> None:
+    box_settings = state_of(ds).settings
+    (box.directory / "other").write_bytes(b"")
+    os.truncate(box.directory / "other", box_settings.outbox_max_bytes)
+    page = await page_after_requeue(ds)
+
+    expected = (
+        f"no room for them within its maximum size of {box_settings.outbox_max_bytes} bytes. Nothing was changed."
     )
-    assert "The outbox cannot be changed (OSError)." in page.text
-    assert "canary" not in page.text
+    assert expected in page
+    assert box.dead_letters.count() == 2

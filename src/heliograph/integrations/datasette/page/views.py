@@ -16,7 +16,7 @@ from datasette.permissions import Action
 from datasette.utils.asgi import Response
 from jinja2 import BaseLoader, ChoiceLoader, PackageLoader
 
-from heliograph.errors import OutboxError
+from heliograph.errors import OutboxError, OutboxFull
 from heliograph.integrations.datasette.instance_state import state_of
 from heliograph.integrations.datasette.page.navigation import PATH, VIEW, pages_for
 from heliograph.integrations.datasette.page.token_views import MANAGE_ALL_ACTION, PRIVATE, tokens_json, tokens_page
@@ -101,6 +101,9 @@ async def requeue_letters(datasette: Datasette, request: Request) -> Response:
     number = (await request.form()).get("id", "")
     try:
         count = await asyncio.to_thread(_requeue, state_of(datasette).settings, number)
+    except OutboxFull as error:
+        room = f"The outbox has no room for them within its maximum size of {error.max_bytes} bytes."
+        datasette.add_message(request, f"{room} Nothing was changed.", datasette.ERROR)
     except (OutboxError, OSError) as error:
         datasette.add_message(request, f"The outbox cannot be changed ({type(error).__name__}).", datasette.ERROR)
     else:
