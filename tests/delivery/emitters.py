@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,10 +14,13 @@ from typing import Any, Final, TypeVar
 import pytest
 from opentelemetry._logs import LogRecord
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import RandomIdGenerator
+from opentelemetry.sdk.trace import RandomIdGenerator, ReadableSpan
+from opentelemetry.trace import SpanContext
 
 from delivery.outboxes import logging_to
 from delivery.spans import tracing_to
+from heliograph.delivery.encoding.requests import entry_field
+from heliograph.delivery.encoding.spans import encode_span
 from heliograph.delivery.processor import OutboxProcessor
 from heliograph.delivery.signals import LOGS, SIGNALS, TRACES, OutboxSignal
 
@@ -34,6 +38,12 @@ def record_id(signal: OutboxSignal, name: str) -> str:
 def ids(signal: OutboxSignal, names: Iterable[str]) -> list[str]:
     """Return the ids of the records with these names."""
     return [record_id(signal, name) for name in names]
+
+
+def encoded_span(name: str) -> bytes:
+    """Return a span as a journal stores it."""
+    context = SpanContext(1, int(record_id(TRACES, name), 16), is_remote=False)
+    return entry_field(encode_span(ReadableSpan(name, context, start_time=time.time_ns(), end_time=time.time_ns())))
 
 
 def at_once(function: Callable[[Case], None], cases: Sequence[Case]) -> None:

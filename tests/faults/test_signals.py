@@ -95,3 +95,80 @@ def test_program_that_configure_set_up_ends(
         assert drained.exit_code == 0, drained.output
         record_fault(f"spans of configure(), {protocol}, {how}", acknowledged=acknowledged, received=server.accepted)
         assert set(server.accepted) == set(acknowledged)
+
+
+ODD_PLACES = """
+import os, signal, sys, threading, time
+from opentelemetry import trace
+from heliograph import configure
+
+host = configure()
+tracer = trace.get_tracer("tests")
+
+def work(name="work"):
+    with tracer.start_as_current_span(name) as span:
+        span.add_event("app.event")
+    report(span)
+
+def report(span):
+    os.write(1, f"{span.get_span_context().span_id:016x}\\n".encode())
+
+# In the handler of a signal, in the middle of the same code.
+handled = []
+
+def handle(*_):
+    work("in a handler")
+    handled.append(1)
+    if len(handled) < 20:
+        signal.setitimer(signal.ITIMER_REAL, 0.0005)
+
+signal.signal(signal.SIGALRM, handle)
+signal.setitimer(signal.ITIMER_REAL, 0.0005)
+while len(handled) < 20:
+    work()
+
+# In a forked child that ends at once: its own, and the one that its parent began.
+begun = tracer.start_span("begun by the parent")
+child = os.fork()
+if not child:
+    work()
+    begun.end()
+    report(begun)
+    os._exit(0)
+os.waitpid(child, 0)
+
+threads = [threading.Thread(target=work) for _ in range(20)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+
+def generate():
+    with tracer.start_as_current_span("in a generator that is closed") as span:
+        report(span)
+        yield
+
+generator = generate()
+next(generator)
+generator.close()
+with tracer.start_as_current_span("around the end") as span:
+    report(span)
+    sys.exit(3)
+"""
+
+
+def test_spans_that_end_in_odd_places(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
+    """In handlers of signals, in forked children, in threads, in a generator that is closed, and around `sys.exit`."""
+    with serving() as server:
+        environment = program_environment(
+            HELIOGRAPH_OUTBOX=str(tmp_path / "box"),
+            OTEL_METRICS_EXPORTER="none",
+            OTEL_LOGS_EXPORTER="none",
+            OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=server.traces_endpoint,
+        )
+        ended = run([sys.executable, "-W", "ignore", "-c", ODD_PLACES], cwd=tmp_path, env=environment)
+        assert ended.returncode == 3, ended.stderr
+        assert drain_to(server, tmp_path / "box").exit_code == 0
+        acknowledged = ended.stdout.split()
+        record_fault("spans that end in odd places", acknowledged=acknowledged, received=server.accepted)
+    assert set(server.accepted) == set(acknowledged)

@@ -10,20 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry._logs import LogRecord
 
-from delivery.outboxes import destination, logging_to
-from delivery.servers import OK, serving
+from delivery.emitters import each_signal, emitting_to, encoded_span, record_id
+from delivery.outboxes import destination, encoded_record
+from delivery.servers import OK, Arrived, serving
 from faults.matrix import Row
 from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.encoding.log_records import encode_log_record
-from heliograph.delivery.encoding.requests import entry_field
 from heliograph.delivery.folders import DEAD_LETTERS
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.sender import Outcome, Sender
+from heliograph.delivery.signals import LOGS, OutboxSignal
 from heliograph.delivery.transport.open import open_transport
 
 
@@ -40,24 +39,26 @@ class Clock:
 class JournalAndSender:
     """A journal, and a sender with a simulated clock. The server and the disk are real."""
 
-    def __init__(self, directory: Path, endpoint: str) -> None:
-        directory.mkdir()
+    def __init__(self, signal: OutboxSignal, box: Path, server: Arrived) -> None:
+        directory = box / f"1-0a1b2c3d{signal.folder_suffix}"
+        directory.mkdir(parents=True)
+        self._signal = signal
         self.clock = Clock()
         self.acknowledged: list[str] = []
-        self.writer = JournalWriter(directory, Header(resource=b""))
+        self.writer = JournalWriter(directory, Header(resource=b"", signal=signal))
         self._reader = JournalReader(directory, is_live=True)
         self._sender = Sender(
-            open_transport(destination(endpoint)),
+            open_transport(destination(server.endpoint_of(signal.name), signal=signal.name)),
             timeout_seconds=10,
-            dead_letters=DeadLetters(directory / DEAD_LETTERS),
+            dead_letters=DeadLetters(box / DEAD_LETTERS),
             counts=OutboxCounters(),
             clock=self.clock,
+            signal=signal,
         )
 
-    def emit(self, uid: str) -> None:
-        record = LogRecord(attributes={"log.record.uid": uid})
-        self.writer.append(Scope(scope=b""), entry_field(encode_log_record(record)))
-        self.acknowledged.append(uid)
+    def emit(self, name: str) -> None:
+        self.writer.append(Scope(scope=b""), encoded_record(name) if self._signal is LOGS else encoded_span(name))
+        self.acknowledged.append(record_id(self._signal, name))
 
     def step(self, seconds: float) -> None:
         """Advance the clock, and send as much as the server accepts."""
@@ -75,9 +76,12 @@ def date_in(seconds: float) -> str:
     return format_datetime(datetime.now(timezone.utc) + timedelta(seconds=seconds), usegmt=True)
 
 
+@each_signal
 @pytest.mark.parametrize("status", [503, 429])
 @pytest.mark.parametrize("asked", ["3", "30", "a date"])
-def test_retry_after(tmp_path: Path, record_fault: Callable[..., Row], status: int, asked: str) -> None:
+def test_retry_after(
+    tmp_path: Path, record_fault: Callable[..., Row], status: int, asked: str, signal: OutboxSignal
+) -> None:
     """The request is not repeated before the time that the server named."""
     seconds = 20.0 if asked == "a date" else float(asked)
     request_times: list[float] = []
@@ -88,13 +92,14 @@ def test_retry_after(tmp_path: Path, record_fault: Callable[..., Row], status: i
         return OK if number else (status, {"Retry-After": retry_after}, b"")
 
     with serving(answer) as server:
-        bench = JournalAndSender(tmp_path / "box", server.endpoint)
+        bench = JournalAndSender(signal, tmp_path / "box", server)
         for number in range(20):
             bench.emit(f"r{number}")
         for _ in range(200):
             bench.step(0.5)
         bench.close()
-        record_fault(f"{status} with Retry-After: {asked}", acknowledged=bench.acknowledged, received=server.accepted)
+        fault = f"{status} with Retry-After: {asked}"
+        record_fault(fault, acknowledged=bench.acknowledged, received=server.accepted, signal=signal, failures=0)
 
     assert len(request_times) == 2
     assert request_times[1] - request_times[0] >= seconds - (
@@ -102,10 +107,11 @@ def test_retry_after(tmp_path: Path, record_fault: Callable[..., Row], status: i
     )  # a date has no fraction of a second
 
 
-def test_outage_of_an_hour(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
+@each_signal
+def test_outage_of_an_hour(tmp_path: Path, record_fault: Callable[..., Row], signal: OutboxSignal) -> None:
     """Records are emitted during an outage. The server gets about one request a minute at most, and all records afterwards."""
     with serving(lambda number, records: (503, {}, b"") if bench.clock.now < 1000 + 3600 else OK) as server:
-        bench = JournalAndSender(tmp_path / "box", server.endpoint)
+        bench = JournalAndSender(signal, tmp_path / "box", server)
         for second in range(3600):
             bench.emit(f"r{second}")
             bench.step(1.0)
@@ -113,27 +119,28 @@ def test_outage_of_an_hour(tmp_path: Path, record_fault: Callable[..., Row]) -> 
         for _ in range(200):
             bench.step(1.0)
         bench.close()
-        record_fault(
-            "an outage of an hour (simulated clock)", acknowledged=bench.acknowledged, received=server.accepted
-        )
+        fault = "an outage of an hour (simulated clock)"
+        record_fault(fault, acknowledged=bench.acknowledged, received=server.accepted, signal=signal, failures=0)
 
     assert 60 <= refused <= 240
 
 
-def test_clock_jumps(tmp_path: Path, record_fault: Callable[..., Row], monkeypatch: pytest.MonkeyPatch) -> None:
+@each_signal
+def test_clock_jumps(
+    tmp_path: Path, record_fault: Callable[..., Row], monkeypatch: pytest.MonkeyPatch, signal: OutboxSignal
+) -> None:
     """The system clock jumps by a day, forwards and back, during an outage. Pauses do not depend on it."""
     real, real_ns = time.time, time.time_ns
     with serving(lambda number, records: (503, {}, b"") if number < 2 else OK) as server:
-        with logging_to(tmp_path / "box", server.endpoint) as emit:
+        with emitting_to(signal, tmp_path / "box", server.endpoint_of(signal.name)) as emit:
             acknowledged = []
             for number, days in enumerate((0, 1, -1, 1, 0)):
                 monkeypatch.setattr(time, "time", lambda days=days: real() + days * 86400)
                 monkeypatch.setattr(time, "time_ns", lambda days=days: real_ns() + days * 86400 * 10**9)
-                for each in range(50):
-                    acknowledged.append(f"{number}:{each}")
-                    emit(acknowledged[-1])
+                acknowledged += [emit(f"{number}:{each}") for each in range(50)]
                 time.sleep(0.25)
             assert emit.processor.force_flush(60_000)
-            emit("after")
+            acknowledged.append(emit("after"))
             assert emit.processor.force_flush(60_000)
-        record_fault("a clock that jumps by a day", acknowledged=[*acknowledged, "after"], received=server.accepted)
+        fault = "a clock that jumps by a day"
+        record_fault(fault, acknowledged=acknowledged, received=server.accepted, signal=signal)
