@@ -12,7 +12,7 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as Message
 from opentelemetry.sdk._logs import LogRecordLimits
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, set_span_in_context
 
 from delivery.recording_outbox import RecordingOutbox, direct, of_the_sdk
@@ -20,6 +20,7 @@ from heliograph import Event, OutboxFull, Settings, Signal
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.read.event import EventReader
 from heliograph.sdk.pipelines import Pipeline
+from heliograph.sdk.providers import CountingTracerProvider
 from heliograph.telemetry import encoded_events
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.emitter import Emitter
@@ -151,6 +152,74 @@ def test_recording_span_and_observer_need_attributes(monkeypatch: pytest.MonkeyP
         observers.remove(observer)
     assert shown[0]["app.shipped.number"] == 1
     assert seen == [False, True, False, False]
+
+
+def recording(outbox: Any = None, **settings: Any) -> CountingTracerProvider:
+    """Return a provider as `configure` makes it, whose spans go to an outbox."""
+    provider = CountingTracerProvider(shutdown_on_exit=False, **settings)
+    provider.open(Pipeline(parts=(outbox or SpanProcessor(),), exports=(), has_outbox=True))
+    return provider
+
+
+def event_in_span(settings: Settings, tracers: TracerProvider, event: Any) -> tuple[Message, dict[str, Any], str]:
+    """Return the log record of an event in a span, the attributes of its span event, and the name of the class of that event."""
+    provider, outbox = direct()
+    emitter, reader = emitter_of(provider, settings), reader_of(type(event))
+    emitter.emit(reader, event)
+    with tracers.get_tracer("tests").start_as_current_span("work") as span:
+        emitter.emit(reader, event)
+    message = outbox.decoded()[-1]
+    message.observed_time_unix_nano = 0
+    message.trace_id = message.span_id = b""
+    [span_event] = span.events  # type: ignore[attr-defined]
+    return message, dict(span_event.attributes), type(span_event).__name__
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Shipped(7, actor={"id": "root", "roles": ["a", "b"]}),
+        Shipped(7, "fragile", ["a", "b"]),
+        Shipped(7, more={"a": 1, "b": [1, 2]}),
+        Shipped("x"),  # type: ignore[arg-type]
+        Shipped(7, "\ud800"),
+        Shipped(7, more={str(number): number for number in range(97)}),
+        Shipped(7, more={str(number): number for number in range(120)}),
+    ],
+    ids=["actor", "texts", "dict", "invalid", "surrogates", "many", "overflow"],
+)
+def test_span_event_is_the_same(event: Any) -> None:
+    """It shares the bytes of the log record if its span goes to an outbox alone."""
+    settings = Settings(actor=("*",))
+    shared, copied = (event_in_span(settings, each, event) for each in (recording(), TracerProvider()))
+    assert shared[:2] == copied[:2]
+    assert (list(shared[1]), copied[2]) == (list(copied[1]), "Event")
+
+
+def test_common_event_in_a_span_needs_no_attributes() -> None:
+    assert event_in_span(Settings(), recording(), Shipped(1))[2] == "EncodedSpanEvent"
+
+
+def test_reference_in_a_span_needs_no_attributes() -> None:
+    message, attributes, kind = event_in_span(Settings(span_event="reference"), recording(), Shipped(1))
+    assert attributes == {"log.record.uid": UID, "otel.event.name": "app.shipped"}
+    assert (len(message.attributes), kind) == (4, "Event")
+
+
+def test_span_event_of_a_record_that_fails_is_whole() -> None:
+    provider, outbox = direct()
+    emitter, reader = emitter_of(provider, Settings()), reader_of()
+    emitter.emit(reader, Shipped(1))
+
+    def fail(*_: object) -> None:
+        raise ValueError("broken")
+
+    outbox.append = fail  # type: ignore[method-assign]
+    with recording().get_tracer("tests").start_as_current_span("work") as span:
+        emitter.emit(reader, Shipped(1))
+    [event] = span.events  # type: ignore[attr-defined]
+    assert event.attributes["log.record.uid"] == UID
+    assert event.attributes["app.shipped.number"] == 1
 
 
 @pytest.mark.parametrize(

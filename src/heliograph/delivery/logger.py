@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol
 
 from opentelemetry.context import Context, get_current
 from opentelemetry.sdk._logs import Logger, LogRecordLimits
-from opentelemetry.trace import SpanContext, get_current_span
+from opentelemetry.trace import Span, SpanContext, get_current_span
 
 from heliograph.delivery.encoding.attributes import NotCleanError, put_attributes
 from heliograph.delivery.encoding.declared import DeclaredAttributes
@@ -37,6 +37,7 @@ from heliograph.delivery.encoding.log_records import (
     encode_trace,
     join_fields,
 )
+from heliograph.delivery.encoding.span_events import add_encoded_event, takes_encoded_events
 from heliograph.semconv import EVENT_VERSION, LOG_RECORD_UID
 from heliograph.telemetry.otel_api import SeverityNumber
 from heliograph.values.attributes import Attributes
@@ -172,7 +173,7 @@ class OutboxLogger(Logger):
 
         Args:
             frame: The fields of all records of its class.
-            key_values: Its encoded properties, to which the other attributes are added.
+            key_values: Its encoded properties, to which the other attributes are added, before anything can fail.
             attributes: Its other attributes, without those that events of every class have.
             uid: Its unique id.
             timestamp: Its time in nanoseconds.
@@ -194,6 +195,21 @@ class OutboxLogger(Logger):
             encoded = join_fields(timestamp, frame.content, key_values, trace, time_ns(), frame.event_name)
             outbox.append(self.resource, self.instrumentation_scope, encoded)
         return True
+
+    def takes_span_events(self, span: Span) -> bool:
+        """Return True if `add_span_event` is of use for a span."""
+        return takes_encoded_events(span)
+
+    def add_span_event(self, span: Span, event_name: str, key_values: list[bytes], timestamp: int) -> None:
+        """Add an event to a span that records, after its record was emitted.
+
+        Args:
+            span: The span.
+            event_name: The name of the event.
+            key_values: All encoded attributes of the record, as `emit_encoded` has completed them.
+            timestamp: Its time in nanoseconds.
+        """
+        add_encoded_event(span, event_name, key_values, timestamp)
 
     def _put_attributes(self, key_values: list[bytes], attributes: Mapping[str, Any]) -> bool:
         """Encode attributes. Return False if the SDK would change or drop one, or has to read them."""

@@ -248,6 +248,12 @@ class _SpanProcessors(SynchronousMultiSpanProcessor):
         self._provider = provider
         self._pipeline = _CurrentPipeline(provider)
 
+    @property
+    def only_outbox(self) -> bool:
+        """True if spans go to the outbox of the pipeline, and nowhere else."""
+        pipeline = self._provider.pipeline
+        return pipeline is not None and pipeline.has_outbox and len(pipeline.parts) == 1 and not self._span_processors
+
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Hand over a span that begins."""
         super().on_start(span, parent_context)

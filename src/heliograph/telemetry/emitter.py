@@ -262,7 +262,7 @@ class Emitter:
         if self._emits_log and encoded is None:
             self._emit_log(reader, attributes, timestamp, context)
         if self._emits_span_event or self._emits_span:
-            self._emit_to_trace(schema.event_name, attributes, timestamp, context)
+            self._emit_to_trace(schema.event_name, attributes, timestamp, context, encoded)
         self._metrics.events.add(schema.event_name)
         if reader.coverage.count(timestamp):
             seen = attributes if encoded is None else dict.fromkeys(encoded[0].key_values.names(encoded[2]))
@@ -333,11 +333,17 @@ class Emitter:
             self._missing.report(Signal.LOG, "LoggerProvider", is_lost=True)
         return self._logger
 
-    def _emit_to_trace(self, event_name: str, attributes: Attributes, timestamp: int, context: Context) -> None:
+    def _emit_to_trace(
+        self, event_name: str, attributes: Attributes, timestamp: int, context: Context, encoded: Encoded | None
+    ) -> None:
         try:
             span = get_current_span(context)
             if self._emits_span_event and span.is_recording():
                 if self._has_bridge:
+                    return
+                if encoded is not None and not self._emits_reference:
+                    log, _, key_values = encoded
+                    log.add_span_event(span, event_name, key_values, timestamp)
                     return
                 if (
                     self._emits_reference and self._logger is not None

@@ -3,7 +3,7 @@
 The properties of such an event need no attributes. Code that is generated for its class encodes them, and `EncodedActors` the actor. The few
 other attributes are encoded when the record is emitted. If something else needs the properties as attributes, they are made as always:
 
-- a span that records gets them with its span event;
+- a span that records gets them with its span event, unless it takes events with encoded attributes;
 - an observer sees them;
 - an attribute of the request is exported only if the event has none of that name;
 - the event is emitted for a second time, under its new name;
@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final, Protocol, TypeAlias, cast
 
 from opentelemetry.context import Context
-from opentelemetry.trace import get_current_span
+from opentelemetry.trace import Span, get_current_span
 
 from heliograph.events import EventLike
 from heliograph.runtime.program_errors import program_errors
@@ -61,11 +61,24 @@ class EncodingLogger(Protocol):
 
         Args:
             frame: The fields of all records of its class, from `frame`.
-            key_values: Its encoded properties.
+            key_values: Its encoded properties, to which all other attributes are added, before anything can fail.
             attributes: Its other attributes, without those that events of every class have.
             uid: Its unique id.
             timestamp: Its time in nanoseconds.
             context: The context with its span.
+        """
+
+    def takes_span_events(self, span: Span) -> bool:
+        """Return True if `add_span_event` should be used for a span. It works for any span."""
+
+    def add_span_event(self, span: Span, event_name: str, key_values: list[bytes], timestamp: int) -> None:
+        """Add an event to a span that records, after its record was emitted.
+
+        Args:
+            span: The span.
+            event_name: The name of the event.
+            key_values: All encoded attributes of the record, as `emit_encoded` has completed them.
+            timestamp: Its time in nanoseconds.
         """
 
 
@@ -74,8 +87,8 @@ Encoded: TypeAlias = "tuple[EncodingLogger, Any, list[bytes]]"
 
 SEVERITY_NUMBERS: Final = tuple(SeverityNumber)
 """By the number, which is the index: `SeverityNumber` begins with UNSPECIFIED (0)."""
-STANDARD_ATTRIBUTES: Final = 2
-"""The number of attributes that events of every class may have: the unique id and the version."""
+STANDARD_ATTRIBUTES: Final = 3
+"""The number of attributes that events of every class may have: the unique id, the version, and in a span event the name."""
 _MAX_CLASSES: Final = 1024
 """The number of classes at which all are forgotten: a program may register classes all the time."""
 
@@ -118,7 +131,7 @@ class EncodedEvents:
         logger = self._logger
         if logger is None or observers or not logger.max_attributes or reader.renamed is not None:
             return None
-        if self._has_span_events and _is_recording():
+        if self._has_span_events and _span_needs_attributes(logger):
             return None
         function, frame = self._classes.get(reader) or self._add_class(logger, reader)
         if function is None:
@@ -143,9 +156,10 @@ class EncodedEvents:
         return function, frame
 
 
-def _is_recording() -> bool:
-    """Return True if the current span may record."""
+def _span_needs_attributes(logger: EncodingLogger) -> bool:
+    """Return True if the current span may record, and takes no encoded events."""
     try:
-        return get_current_span().is_recording()
+        span = get_current_span()
+        return span.is_recording() and not logger.takes_span_events(span)
     except program_errors():  # its class may be the program's own; the failure is reported when the span event is added
         return True

@@ -33,6 +33,7 @@ The modules, from the general to the special:
 - `headers`: the bytes before the value of each key, remembered by key and size within bounds.
 - `attributes`: mappings as fields. Fast path: for attributes of log records, with remembered headers.
 - `declared`: attributes whose names are known before, for the code that is generated for a class of events.
+- `span_events`: span events that have the encoded attributes of their log record.
 - `log_records`, `spans`: the messages themselves.
 - `requests`: resources, scopes, and requests that are joined from encoded entries.
 - `smaller_spans`: encoded spans with fewer events, for servers that accept no larger message.

@@ -26,6 +26,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from heliograph.delivery.encoding.any_value import ATTRIBUTE_LEVELS
 from heliograph.delivery.encoding.attributes import put_attributes
 from heliograph.delivery.encoding.headers import BoundedCache
+from heliograph.delivery.encoding.span_events import EncodedSpanEvent
 from heliograph.delivery.encoding.text import text_field
 from heliograph.delivery.protobuf import VARINTS, count_field, fixed_field, identifier_field, repeated_field
 
@@ -185,6 +186,9 @@ def _event_time_and_name(event: Event) -> bytes:
 
 
 def _event_attributes(event: Event) -> bytes:
+    encoded = event.encoded if type(event) is EncodedSpanEvent else None
+    if encoded is not None:
+        return encoded
     return _fields_of_attributes(_EVENT_ATTRIBUTES, event.attributes, NESTED_LEVELS) + count_field(
         _EVENT_DROPPED_ATTRIBUTES_COUNT, event.dropped_attributes
     )
