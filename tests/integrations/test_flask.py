@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from recorder import Telemetry
 SECRET = "the secret of the example"
 ROUNDS = 67
 """With three requests in each, these are 200 requests."""
-EVENTS = ROUNDS * 5 + ACTORS
+EVENTS = ROUNDS * 5
 SERVERS = {
     "sync": ["--workers", "2"],
     "gthread": ["--worker-class", "gthread", "--threads", "16"],
@@ -70,6 +71,14 @@ def requests_of(server: Server, tokens: dict[str, str], number: int) -> list[int
     return [server.post(path, token=token).status for path in paths]
 
 
+def has_async_views(workers: str) -> bool:
+    """Return False for workers of an older gevent, which loses the greenlet that waits for an async view in one of some fifty starts.
+
+    It did so without heliograph, too. gevent 26 did not, in 150 starts.
+    """
+    return workers != "gevent" or int(version("gevent").split(".")[0]) >= 26
+
+
 @pytest.mark.parametrize("workers", SERVERS)
 def test_each_event_has_the_actor_of_its_request(tmp_path: Path, tokens: dict[str, str], workers: str) -> None:
     """The example runs under gunicorn. Many requests at once, of several actors, never have each other's."""
@@ -89,12 +98,13 @@ def test_each_event_has_the_actor_of_its_request(tmp_path: Path, tokens: dict[st
                 answers = clients.map(lambda number: requests_of(server, tokens, number), range(ROUNDS))
                 assert list(answers) == [[200] * 3] * ROUNDS
             # One after the other: greenlets share one running event loop, and asgiref starts no second one.
-            for actor, token in tokens.items():
+            in_async_views = tokens if has_async_views(workers) else {}
+            for actor, token in in_async_views.items():
                 assert server.post(f"/users/{actor}-async/unban", token=token).status == 200
-            # Before the end: an older gevent waits for ever for the threads of async views.
-            wait_until(lambda: len(receiver.logs()) >= EVENTS, timeout_seconds=60)
+            expected = EVENTS + len(in_async_views)
+            wait_until(lambda: len(receiver.logs()) >= expected, timeout_seconds=60)
         logs = receiver.logs()
-    assert_none_is_mixed(logs, EVENTS)
+    assert_none_is_mixed(logs, expected)
 
 
 @pytest.fixture(autouse=True)
