@@ -63,7 +63,7 @@ def decoded(message: bytes) -> Message:
     return found
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(
     body=values,
     attributes=attributes,

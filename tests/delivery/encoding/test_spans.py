@@ -74,7 +74,7 @@ def decoded(span: ReadableSpan) -> Message:
     return Message.FromString(encode_span(span))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     limits=st.sampled_from(LIMITS),
     parent=st.none() | CONTEXTS,

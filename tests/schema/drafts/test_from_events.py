@@ -314,7 +314,7 @@ def test_recorded_events_give_a_class_like_their_own() -> None:
     ]
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from(FITTING), max_size=4), st.data())
 def test_any_emitted_events_give_a_class(pairs: list[Any], data: st.DataObject) -> None:
     """It can be registered, whatever the values were."""

@@ -31,7 +31,7 @@ def schema_of(**annotations: Any) -> Any:
     return compile_schema(cls, namespace="app")
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(annotated_values())
 @example((int, 2**63))
 @example((int, -(2**63)))

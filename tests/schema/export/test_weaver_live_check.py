@@ -94,7 +94,7 @@ def test_unknown_and_deprecated_events_are_violations() -> None:
 POLICIES = [PrivacyPolicy(), PrivacyPolicy(key="key"), PrivacyPolicy(opt_out=frozenset({"app.e.some_field"}))]
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(st.sampled_from(FITTING), st.sampled_from([None, *Privacy]), st.sampled_from(POLICIES), st.data())
 def test_a_valid_event_has_no_violation(
     pair: tuple[Any, st.SearchStrategy[Any]], privacy: Privacy | None, policy: PrivacyPolicy, data: st.DataObject

@@ -136,7 +136,7 @@ def test_semantic_conventions_are_always_a_dependency() -> None:
     assert without["dependencies"] == with_them["dependencies"]
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from([hint for hint, _ in FITTING]), max_size=5), st.data())
 def test_a_strict_reader_accepts_every_registry(hints: list[Any], data: st.DataObject) -> None:
     """The classes may have any types and any texts."""
@@ -299,7 +299,7 @@ def type_of(value: object) -> str:
     return {bool: "boolean", int: "int", float: "double", str: "string"}[type(value)]
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.sampled_from(FITTING), st.data())
 def test_registry_has_every_attribute_of_a_valid_event(
     pair: tuple[Any, st.SearchStrategy[Any]], data: st.DataObject

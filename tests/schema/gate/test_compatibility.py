@@ -35,7 +35,7 @@ def hints_and_values(draw: st.DrawFn) -> tuple[Any, Any, Any]:
     return old, new, draw(values | others | st.none())
 
 
-@settings(max_examples=1000)
+@settings(max_examples=400)
 @given(hints_and_values())
 def test_if_nothing_is_rejected_the_reader_accepts_every_value(case: tuple[Any, Any, Any]) -> None:
     """An independent validator of JSON Schema is the judge."""
