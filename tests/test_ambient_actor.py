@@ -29,7 +29,7 @@ from heliograph import (
     keep_context,
     set_actor,
 )
-from heliograph.ambient_actor import _RUN_BODIES
+from heliograph.ambient_actor import _RUN_BODIES, current_request
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from recorder import Telemetry
@@ -711,6 +711,17 @@ def test_default_actors_are_asked_in_order(register: Register) -> None:
 
     assert current_actor() == {"id": "second"}
     assert asked == ["first", "second"]
+
+
+def test_request_is_the_first_object_of_one_among_the_default_actors(register: Register) -> None:
+    """A function knows an actor and no request."""
+    register(lambda: {"id": "root"})
+    assert current_request() is None
+
+    request = RequestActor()
+    register(request)
+    register(RequestActor())
+    assert current_request() is request
 
 
 def test_default_actor_that_knows_none(register: Register) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import io
+import sys
 from pathlib import Path
 
 import click
@@ -11,7 +13,7 @@ from click.testing import CliRunner
 
 import heliograph.cli
 from heliograph.cli import main
-from heliograph.cli.terminal import echo, echo_lines, echo_styled, styled
+from heliograph.cli.terminal import echo, echo_lines, echo_styled, styled, tolerate_encoding
 from heliograph.errors import FileFormatError
 from schema.export.pages import UNPRINTABLE
 
@@ -24,6 +26,15 @@ def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     echo_lines("a\n\x1b[2Jb\r", err=True)
 
     assert capsys.readouterr() == ("a\\n\\x1b[2Jb\\u202e\n", "a\n\\x1b[2Jb\\r\n")
+
+
+def test_streams_of_an_embedding_program_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have no encoding that could be too small, such as those of a notebook."""
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    tolerate_encoding()
+    echo("é")
+
+    assert sys.stdout.getvalue() == "é\n"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)

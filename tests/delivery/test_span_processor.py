@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.trace import SpanContext, TraceFlags
 
 from delivery.ended_spans import ended, message_of_the_sdk
 from delivery.outboxes import drain, folders_in, logging_to, make_orphan, run_outbox, wait_for
@@ -56,6 +58,10 @@ def test_span_has_the_content_that_the_sdk_exports(tmp_path: Path) -> None:
 def test_span_that_is_not_sampled_is_not_stored(tmp_path: Path) -> None:
     with serving() as server, tracing_to(tmp_path, server.traces_endpoint, sampler=ALWAYS_OFF) as trace:
         trace("span")
+        # The SDK's tracer ends no such span at the processor. A sampler that says RECORD_ONLY lets it.
+        context = SpanContext(1, 1, is_remote=False, trace_flags=TraceFlags(0))
+        trace.processor.on_end(ReadableSpan("recorded only", context))
+        trace.processor.on_end(ReadableSpan("without a context"))
         assert trace.processor.force_flush(60_000)
         assert trace.processor.counts.total(OUTBOX_ACCEPTED) == 0
 
@@ -289,6 +295,14 @@ def test_span_whose_smaller_form_is_not_accepted(tmp_path: Path, failure: tuple[
         trace.processor.on_end(large_span(100))
         wait_for(lambda: server.raw and len(server.raw[-1]) < whole)
         wait_for(lambda: trace.processor.counts.total(OUTBOX_DEAD if failure[0] == 413 else OUTBOX_RETRIED))
+
+
+def test_span_without_events_does_not_get_smaller(tmp_path: Path) -> None:
+    """There is nothing that it could give up."""
+    with serving(lambda *_: (413, {}, b"")) as server, tracing_to(tmp_path, server.traces_endpoint) as trace:
+        trace("span")
+        assert not trace.processor.force_flush(60_000)
+    assert len(set(server.raw)) == 1
 
 
 def test_log_record_does_not_get_smaller(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -123,6 +124,18 @@ def test_closed_storage_accepts_nothing(tmp_path: Path, disk: Disk) -> None:
             storage.append(SCOPE, encoded_record("late"))
 
     assert len(folders_in(tmp_path)) == 1
+
+
+def test_storage_without_a_folder_has_no_space_to_give(tmp_path: Path) -> None:
+    """It has none yet, or the folder was deleted from outside."""
+    storage = storage_in(tmp_path)
+    assert not storage.give_way()
+
+    storage.append(SCOPE, encoded_record("one"))
+    [folder] = folders_in(tmp_path)
+    shutil.rmtree(folder)
+    assert not storage.give_way()
+    storage.close()
 
 
 def test_threads_create_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

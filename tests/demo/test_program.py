@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+from heliograph.demo.program import POSTS, UNTIL_KILLED
 from processes import clean_environment
 from processes import run as run_process
 
@@ -31,3 +32,15 @@ def test_last_line_has_the_numbers_of_what_was_done(tmp_path: Path) -> None:
         "flushed": True,
     }
     assert not list(tmp_path.iterdir())
+
+
+def test_import_ends_with_its_standard_input(tmp_path: Path) -> None:
+    """The demo kills it before that. Without the demo, the end of the input ends it."""
+    ran = run_process(
+        [sys.executable, "-m", "heliograph.demo.program", UNTIL_KILLED],
+        cwd=tmp_path,
+        env=clean_environment(OTEL_LOGS_EXPORTER="none", OTEL_TRACES_EXPORTER="none", OTEL_METRICS_EXPORTER="none"),
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split() == [str(POSTS)]

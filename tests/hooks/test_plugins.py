@@ -180,6 +180,12 @@ def test_hook_that_a_host_does_not_have_is_ignored() -> None:
     assert len(list(loaded(Theirs()))) == 1
 
 
+def test_plugin_that_is_not_registered_cannot_be_removed() -> None:
+    """It may be equal to one that is."""
+    with pytest.raises(PluginError, match=r"Named.* is not registered, so it cannot be removed"):
+        loaded(Named("one", [])).unregister(Named("one", []))
+
+
 def test_plugins_have_names_for_messages() -> None:
     """The name of the module, or of the class of an object; a number tells objects of one class apart."""
     module = types.ModuleType("a_plugin")

@@ -90,6 +90,14 @@ def test_events_are_read_from_lines_of_otlp(tmp_path: Path) -> None:
     ]
 
 
+def test_event_that_arrived_twice_is_read_once(tmp_path: Path) -> None:
+    """A sender repeats a request whose response it did not get."""
+    path = tmp_path / "events.jsonl"
+    path.write_text(f"{LOG}\n{LOG}\n", encoding="utf-8")
+
+    assert [event.event_name for event in read_recorded(path)] == ["shop.order"]
+
+
 def test_events_are_read_from_a_store(tmp_path: Path) -> None:
     """They are the same events, from its tables."""
     path = tmp_path / "demo.db"

@@ -1,0 +1,35 @@
+"""The signals of an outbox differ in everything that tells their files and requests apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from heliograph.delivery.signals import BY_NAME, BY_NUMBER, LOGS, SIGNALS, TRACES, OutboxSignal, signal_of_folder
+
+
+def test_signals_differ() -> None:
+    """In their names, their numbers in segments, and the names of their folders."""
+    for names in (BY_NAME, BY_NUMBER, {each.folder_suffix for each in SIGNALS}, {each.word for each in SIGNALS}):
+        assert len(names) == len(SIGNALS)
+
+
+@pytest.mark.parametrize(
+    ("name", "signal"), [("1-abcdefgh", LOGS), ("1-abcdefgh.traces", TRACES), ("1-abcdefgh.of-a-later-release", LOGS)]
+)
+def test_folder_has_its_signal_in_its_name(name: str, signal: OutboxSignal) -> None:
+    """Without one, it has log records, as in the first releases."""
+    assert signal_of_folder(Path("/outbox") / name) is signal
+
+
+def test_request_of_a_signal_has_its_entries() -> None:
+    """The classes of protobuf are those of one signal."""
+    for signal in SIGNALS:
+        assert signal.entries_field in signal.scope_class.DESCRIPTOR.fields_by_name
+        assert signal.scope_class.DESCRIPTOR.full_name.split(".")[2] in signal.request_class.DESCRIPTOR.full_name
+
+
+def test_failed_assertion_names_the_signal() -> None:
+    """Its fields would fill a screen."""
+    assert repr(TRACES) == "<signal traces>"
