@@ -45,6 +45,22 @@ class SubPoint(Point):
     pass
 
 
+class OwnLookup:
+    """Its attributes are whatever its own code returns."""
+
+    def __getattribute__(self, name: str) -> Any:
+        return object.__getattribute__(self, name)
+
+
+@dataclass
+class OwnPoint(OwnLookup):
+    x: int
+
+
+class OwnColor(OwnLookup, enum.Enum):
+    RED = "red"
+
+
 def event_class(*hints: Any) -> type:
     fields = [(f"field_{index}", hint) for index, hint in enumerate(hints)]
     return make_dataclass("GeneratedEvent", fields, bases=(Event,), namespace={"name": "generated"})
@@ -231,6 +247,10 @@ def test_an_attribute_has_one_type(hint: Any, value: object, expected: object) -
         (Color, "red"),
         (Word, Word.A),
         (Point, SubPoint(1)),
+        (OwnPoint, OwnPoint(1)),
+        (list[OwnPoint], [OwnPoint(1)]),
+        (OwnColor, OwnColor.RED),
+        (tuple[()], ()),
         (Failure, Failure("text")),
         (Point | None, None),
         (Point | None, SubPoint(1)),

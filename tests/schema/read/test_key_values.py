@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, make_dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import pytest
@@ -68,6 +68,12 @@ def test_each_documented_shape(name: str, shape: Shape) -> None:
     for value in (shape.good, shape.odd, shape.invalid, None):
         if value is not NOTHING:
             assert_same(schema, *[7, value, ["x"], value][: len(hints)])
+
+
+@pytest.mark.parametrize("value", ["a", 1, "b", None])
+def test_scalar_of_several_types(value: object) -> None:
+    """Its attribute has a type that depends on the value, so its encoding is not known before."""
+    assert_same(schema_of(Literal["a", 1], int), value, 1)
 
 
 @settings(max_examples=100)

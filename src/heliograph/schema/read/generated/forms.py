@@ -34,7 +34,7 @@ from heliograph.schema.model.types import (
 from heliograph.schema.model.wire_attributes import wire_type
 from heliograph.schema.read.generated import scalars
 from heliograph.schema.read.generated.source import Code, Source, all_of, any_of, indented
-from heliograph.values.fields import field_names, is_named_tuple
+from heliograph.values.fields import field_names
 from heliograph.values.generics import is_generic
 from heliograph.values.plain import MAX_PLAIN_NESTING
 from heliograph.values.privacy import MASKED, PrivacyPolicy
@@ -135,8 +135,6 @@ class FormWriter:
         return self._helper("array", kind.python, body, variable, "" if counts_itself else ", room")
 
     def _tuple(self, kind: ArrayType, variable: str, *, is_wire: bool) -> Code | None:
-        if kind.items is not None or not (kind.python is tuple or is_named_tuple(kind.python)):
-            return None
         names = [f"item_{index}" for index in range(len(kind.prefix))]
         codes = [self.code_of(each, name, is_wire=is_wire) for each, name in zip(kind.prefix, names)]
         found = [code for code in codes if code is not None]

@@ -145,7 +145,7 @@ class _KeyValueWriter:
                 return f"{self._source.constant('booleans', self._encoder.booleans(name))}[{form}]"
             case "double":
                 return f"{self._source.constant('double', self._encoder.doubles(name))}({form})"
-            case _:
+            case _:  # pragma: no cover — a scalar of another type has no source
                 return None
 
 
