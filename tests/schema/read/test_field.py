@@ -23,6 +23,7 @@ from heliograph.values.attributes import Attributes, add_attributes
 from heliograph.values.forms import form_of
 from heliograph.values.privacy import DROPPED, PrivacyPolicy
 from schema.private_events import KEY, POLICY, SECRET, Card, Masked, PaidEvent, Person, hashed
+from schema.typed_values import Level
 
 T = TypeVar("T")
 SCHEMA = compile_schema(PaidEvent, namespace="app", policy=POLICY)
@@ -314,6 +315,20 @@ class Holder(Generic[T]):
         (tuple[int, float], (1.0, 2), "[1.0,2]"),
         (list[list[int]], [], "[]"),
         (list[int], "text", "text"),
+        (int, 1e308, 1e308),
+        (int, float(2**63), float(2**63)),
+        (int, float(-(2**63)), -(2**63)),
+        (list[int], [1e308, 1.0], "[1e308,1]"),
+        (Literal[1, 2], 1.0, 1),
+        (Literal[1.5, 2], 2, 2.0),
+        (Level | None, 1.0, 1),
+        (Level | int, 3.0, 3),
+        (Level | float, Level.LOW, 1.0),
+        (list[Level], [1.0], [1]),
+        (list[int] | tuple[int, ...], [1.0], [1]),
+        (list[float] | tuple[float, ...], [1, 2.5], [1.0, 2.5]),
+        (list[float] | tuple[float, ...], (1,), [1.0]),
+        (list[float] | tuple[float, ...], "text", "text"),
         (Tree | Twig, Tree(1), '{"value":1,"below":null}'),
         (Tree | Twig | None, {"value": 1}, '{"value":1}'),
         (Tree | Twig, 3, "3"),
@@ -330,11 +345,13 @@ class Holder(Generic[T]):
 )
 def test_value_has_the_type_of_its_attribute(hint: Any, value: object, expected: object) -> None:
     """A backend keeps one type per attribute: whole numbers are converted, and a union with a class is one JSON text."""
-    [reader] = field_readers(event_schema(x=hint))
+    schema = event_schema(x=hint)
+    [reader] = field_readers(schema)
     attributes: Attributes = {}
     reader(attributes, value, None)
 
     assert repr(attributes) == repr({"app.odd.x": expected})
+    assert repr(EventReader(schema).attributes(schema.event_class(value))) == repr(attributes)
 
 
 @dataclass

@@ -153,14 +153,13 @@ def wire_type(kind: Type) -> str:
         case StringType():
             return "string"
         case EnumType():
-            return _only({_SCALARS[type(value)] for value in kind.values if value is not None})
+            return _one_type({_SCALARS[type(value)] for value in kind.values if value is not None})
         case ArrayType():
             return _array_wire_type(kind)
         case UnionType() if becomes_json_text(kind):
             return "string"
         case UnionType():
-            found = {wire_type(option) for option in options_of(without_null(kind))}
-            return "double" if found == {"int", "double"} else _only(found)
+            return _one_type({wire_type(option) for option in options_of(without_null(kind))})
         case MapType() if kind.is_json_text:
             return "string"
         case AnyType() | NullType() | MapType() | ObjectType():
@@ -200,6 +199,11 @@ def _is_never_scalar(kind: Type) -> bool:
     return becomes_json_text(kind) or all(
         isinstance(option, (ArrayType, MapType, ObjectType)) for option in options_of(without_null(kind))
     )
+
+
+def _one_type(found: set[str]) -> str:
+    """Return the one type that values of several have. Every integer becomes a double if there are doubles, too."""
+    return "double" if found == {"int", "double"} else _only(found)
 
 
 def _only(found: set[str]) -> str:

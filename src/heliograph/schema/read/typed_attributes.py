@@ -6,7 +6,8 @@ The functions that do so are made once for each field, when the class of the eve
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from typing_extensions import assert_never
 
@@ -15,7 +16,6 @@ from heliograph.schema.model.types import (
     ArrayType,
     BooleanType,
     EnumType,
-    IntegerType,
     MapType,
     NullType,
     NumberType,
@@ -30,6 +30,7 @@ from heliograph.values.attribute_names import AttributeNames
 from heliograph.values.attributes import Attributes, add_attributes
 from heliograph.values.plain import NotPlain
 from heliograph.values.plain_attributes import put_dict_form
+from heliograph.values.scalars import INT64_MAX, INT64_MIN
 from heliograph.values.text import to_json
 
 Adder = Callable[[Attributes, object], None]
@@ -94,14 +95,12 @@ def _wire_converter(kind: Type) -> Callable[[object], object]:
     A backend keeps one type per name.
     """
     match kind:
-        case IntegerType():
-            return lambda form: int(form) if isinstance(form, float) and form.is_integer() else form
-        case NumberType():
-            return lambda form: float(form) if type(form) is int and float(form) == form else form
+        case NumberType() | EnumType():
+            return _number_converter(wire_type(kind))
         case UnionType() if becomes_json_text(kind):
             return lambda form: form if form is None or isinstance(form, str) else to_json(form)
         case UnionType():
-            return _wire_converter(NumberType()) if wire_type(kind) == "double" else _unchanged
+            return _number_converter(wire_type(kind))
         case ArrayType() if wire_type(kind) == "string":
             # An empty list of lists, too, though it could be an array.
             return lambda form: to_json(form) if isinstance(form, list) else form
@@ -109,10 +108,34 @@ def _wire_converter(kind: Type) -> Callable[[object], object]:
             return _array_converter(kind)
         case MapType() if kind.is_json_text:
             return lambda form: form if not isinstance(form, dict) else to_json(form) if form else None
-        case AnyType() | NullType() | BooleanType() | StringType() | EnumType() | MapType() | ObjectType():
+        case AnyType() | NullType() | BooleanType() | StringType() | MapType() | ObjectType():
             return _unchanged
         case _:
             assert_never(kind)
+
+
+def _number_converter(wire: str) -> Callable[[object], object]:
+    """Return the function that makes numbers of the one class that a type on the wire has, in a list, too."""
+    convert = _NUMBERS.get(wire.removesuffix("[]"), _unchanged)
+    if convert is _unchanged or not wire.endswith("[]"):
+        return convert
+    return lambda form: [convert(item) for item in form] if isinstance(form, list) else form
+
+
+def _integer_of(form: object) -> object:
+    """Return the integer that a number equals. One that 64 bits cannot hold stays as it is: the SDK would drop it."""
+    if not isinstance(form, float) or not form.is_integer():
+        return form
+    integer = int(form)
+    return integer if INT64_MIN <= integer <= INT64_MAX else form
+
+
+def _double_of(form: object) -> object:
+    """Return the float that an integer equals."""
+    return float(form) if type(form) is int and float(form) == form else form
+
+
+_NUMBERS: Final[Mapping[str, Callable[[object], object]]] = {"int": _integer_of, "double": _double_of}
 
 
 def _array_converter(kind: ArrayType) -> Callable[[object], object]:

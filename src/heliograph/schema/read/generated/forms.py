@@ -105,13 +105,16 @@ class FormWriter:
     def _union(self, kind: UnionType, variable: str, *, is_wire: bool) -> Code | None:
         if has_private_parts(kind):  # a value may be in the place of another, and is then protected as both are
             return None
-        is_double = is_wire and wire_type(kind) == "double"
+        wire = wire_type(kind) if is_wire else ""
+        if wire in {"int[]", "double[]"}:  # lists of several classes, whose items have to be of one class
+            return None
+        is_double = wire == "double"
         options = [self.code_of(option, variable, is_wire=is_double) for option in kind.options]
         codes = [each for each in options if each is not None]
         if len(codes) < len(options):
             return None
         if is_double:
-            codes = [_as_double(option, code, variable) for option, code in zip(kind.options, codes)]
+            codes = [_as_double(option, code) for option, code in zip(kind.options, codes)]
         return _first_of(codes)
 
     def _array(self, kind: ArrayType, variable: str, *, is_wire: bool, is_whole: bool) -> Code | None:
@@ -354,11 +357,11 @@ def _broken_bounds(kind: ArrayType | MapType, variable: str) -> list[str]:
     return [f"not {each}" for each in scalars.length_tests(kind, variable)]
 
 
-def _as_double(option: Type, code: Code, variable: str) -> Code:
-    if not isinstance(option, IntegerType):
+def _as_double(option: Type, code: Code) -> Code:
+    if wire_type(option) != "int":
         return code
-    is_exact = f"{-scalars.EXACT_FLOAT} <= {variable} <= {scalars.EXACT_FLOAT}"
-    return code._replace(test=f"{code.test} and {is_exact}", form=f"{variable} * 1.0")
+    is_exact = f"{-scalars.EXACT_FLOAT} <= {code.form} <= {scalars.EXACT_FLOAT}"
+    return code._replace(test=f"{code.test} and {is_exact}", form=f"{code.form} * 1.0")
 
 
 def _first_of(codes: list[Code]) -> Code:
