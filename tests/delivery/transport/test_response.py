@@ -39,6 +39,10 @@ def test_partial_success(rejected: int, message: str) -> None:
     assert read_response(body, PROTOBUF) == Response(rejected=max(0, rejected), message=message)
 
 
+DEEP_JSON = b'{"a":' * 100_000
+"""JSON that is nested more deeply than a parser can read it."""
+
+
 def test_empty_body_is_a_response() -> None:
     """A message without fields has no bytes. The media type does not matter then."""
     assert read_response(b"", "") == read_response(b"", "text/html") == Response()
@@ -62,7 +66,11 @@ def test_unknown_fields_are_ignored() -> None:
         (b"OK\n", ""),
         (b"success", ""),
         (b'{"status": "ok"}', "application/json"),
+        (b'{"partial_success": {"rejected_spans": 2}}', "application/json"),
+        (b"[]", "application/json"),
         (b'{"partialSuccess": {}', "application/json"),
+        pytest.param(b'{"partialSuccess": ' + DEEP_JSON, "application/json", id="too deep"),
+        pytest.param(b'{"partialSuccess": {}, "other": ' + DEEP_JSON, "application/json", id="too deep beside it"),
         (b'{"partialSuccess": {}}', PROTOBUF),
         (b"\xff\xfe", "application/json"),
         (b"\x1f\x8b\x08\x00", PROTOBUF),
@@ -86,10 +94,16 @@ def test_body_that_is_not_a_response_is_rejected(body: bytes, media_type: str) -
         (b'{"partialSuccess": null}', Response()),
         (b'{"partialSuccess": {"rejectedLogRecords": "3", "errorMessage": "no"}}', Response(rejected=3, message="no")),
         (b'{"partialSuccess": {"rejectedLogRecords": 3}}', Response(rejected=3)),
+        (b'{"partialSuccess": {"rejectedSpans": "2", "errorMessage": "no"}}', Response(rejected=2, message="no")),
+        (b'{"partialSuccess": {"rejectedSpans": 2, "new": [1]}, "new": {"more": 1}}', Response(rejected=2)),
+        (b'{"partialSuccess": {"new": 1}}', Response()),
     ],
 )
 def test_response_in_json(body: bytes, response: Response) -> None:
-    """Some backends respond in JSON whatever the request was. Integers of 64 bits are texts in it, or numbers."""
+    """Some backends respond in JSON whatever the request was. Integers of 64 bits are texts in it, or numbers.
+
+    Fields of a later version are ignored: what was accepted must not be sent again.
+    """
     assert read_response(body, "application/json") == response
 
 
@@ -102,6 +116,7 @@ def test_message_of_an_error() -> None:
     assert read_status_message(b'{"code": 3, "message": "no such tenant"}', "application/json") == "no such tenant"
     assert read_status_message(b'{"error": "quota"}', "application/json") == '{"error": "quota"}'
     assert read_status_message(b"not JSON", "application/json") == "not JSON"
+    assert read_status_message(DEEP_JSON, "application/json") == DEEP_JSON.decode()
     assert read_status_message(b"Bad Gateway", "text/plain") == "Bad Gateway"
     assert read_status_message(b"<html>\xff", "") == "<html>\ufffd"
 

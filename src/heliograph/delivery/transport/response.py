@@ -29,6 +29,9 @@ _SECONDS, _NANOSECONDS = 1, 2
 _RETRY_INFO: Final = b"/google.rpc.RetryInfo"
 _NANOS: Final = 1_000_000_000
 
+_UNREADABLE_JSON: Final = (ValueError, msgspec.MsgspecError, RecursionError)
+"""The last one is raised for values that are nested too deeply."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
@@ -43,15 +46,15 @@ class Response:
     message: str = ""
 
 
-class _JsonPartialSuccess(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+class _JsonPartialSuccess(msgspec.Struct, rename="camel"):
     rejected_log_records: int = 0
     rejected_spans: int = 0
     rejected_data_points: int = 0
     error_message: str = ""
 
 
-class _JsonResponse(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    partial_success: _JsonPartialSuccess | None = None
+class _JsonResponse(msgspec.Struct, rename="camel"):
+    partial_success: _JsonPartialSuccess | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class _JsonStatus(msgspec.Struct):
@@ -94,7 +97,7 @@ def read_status_message(body: bytes, media_type: str) -> str:
                 value for number, value in read_fields(body) if number == _STATUS_MESSAGE and isinstance(value, bytes)
             ]
             return messages[-1].decode(errors="replace") if messages else ""
-    except (ValueError, msgspec.MsgspecError):
+    except _UNREADABLE_JSON:
         pass  # the body is not what its media type says; its text is still better than no text
     return body.decode(errors="replace")
 
@@ -124,9 +127,13 @@ def read_retry_info(retry_info: bytes) -> float | None:
 def _read_json(body: bytes) -> Response:
     try:
         partial = msgspec.json.decode(body, type=_JsonResponse, strict=False).partial_success
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise ValueError("JSON, but not an OTLP response") from None
-    if partial is None:
+        # OTLP ignores unknown fields. Alone, they are the JSON of somebody else, of a proxy for example.
+        is_response = partial is not msgspec.UNSET or msgspec.json.decode(body) == {}
+    except _UNREADABLE_JSON:
+        is_response = False
+    if not is_response:
+        raise ValueError("JSON, but not an OTLP response")
+    if not isinstance(partial, _JsonPartialSuccess):
         return Response()
     # Each signal has a field of its own; in protobuf they have one number.
     rejected = partial.rejected_log_records or partial.rejected_spans or partial.rejected_data_points
