@@ -58,6 +58,31 @@ def test_apply() -> None:
         assert POLICY.apply(privacy, masked) is masked
 
 
+def test_privacy_that_is_none_exports_nothing(telemetry: Telemetry) -> None:
+    """A schema refuses it. The class of a value in a field of any type has no schema, so the value is dropped."""
+
+    @dataclass
+    class Odd:
+        pin: Annotated[str, Attribute(privacy="secret")] = SECRET  # type: ignore[arg-type]
+        size: int = 1
+
+    class Shop:
+        @hookimpl
+        def register_events(self):
+            return [PaidEvent]
+
+    with telemetry.host(Shop(), settings=Settings(secret=("x",))) as host:
+        host.track(PaidEvent(person=Person("Ada"), anything=Odd()))
+
+    [(_, attributes)] = telemetry.events
+    assert attributes["shop.paid.anything.size"] == 1
+    assert "pin" not in str(attributes)
+    assert SECRET not in telemetry.everything()
+    assert POLICY.apply("secret", SECRET) is DROPPED  # type: ignore[arg-type]
+    declared = Attribute(privacy="hash")  # type: ignore[arg-type]
+    assert PrivacyPolicy().privacy_of(declared, None) is Privacy.DROP, "there is no key"
+
+
 def test_hash_of_surrogates_and_objects() -> None:
     """Every form has a hash. The order of a dict's keys does not matter, and text differs from the number it shows."""
     assert POLICY.hash_form("\udc80").startswith("hmac-sha256:")

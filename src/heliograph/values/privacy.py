@@ -108,7 +108,9 @@ class PrivacyPolicy:
             return Privacy.DROP
         # To opt in to a field is to ask for its value, so the default does not apply to it.
         privacy = declared.privacy or enclosing or (Privacy.PLAIN if is_opt_in else self.default)
-        if privacy is Privacy.HASH and not self._has_key:
+        if (
+            privacy == Privacy.HASH and not self._has_key
+        ):  # `==`: a class in `Any` may declare it by its text, which nobody has checked
             # A hash without a key of a short value, such as an e-mail address, can be reversed by guessing.
             self._warn()
             return Privacy.DROP
@@ -143,11 +145,17 @@ class PrivacyPolicy:
 
         A masked or hashed `None` stays `None`. A dropped one is dropped: its name alone would say that there is no value.
         """
-        if privacy is Privacy.DROP:
-            return DROPPED
-        if privacy is Privacy.PLAIN or form is None or isinstance(form, Protected):
-            return form
-        return Protected(MASKED) if privacy is Privacy.MASK else self.hash_form(form)
+        match privacy:
+            case Privacy.PLAIN:
+                return form
+            case Privacy.MASK | Privacy.HASH if form is None or isinstance(form, Protected):
+                return form
+            case Privacy.MASK:
+                return Protected(MASKED)
+            case Privacy.HASH:
+                return self.hash_form(form)
+            case _:  # DROP, or the mistake of a class that no schema has checked
+                return DROPPED
 
     def hash_form(self, form: object) -> Protected:
         """Return the hash of a form: of the text itself if it is text, and of its JSON if it is anything else."""
