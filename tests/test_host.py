@@ -352,6 +352,27 @@ def test_startup_hook_may_track(telemetry: Telemetry, sync: bool) -> None:
     assert numbers(telemetry) == ([0, 1] if sync else [0, 0, 1])
 
 
+def test_startup_hooks_run_before_the_first_verification(telemetry: Telemetry) -> None:
+    """They may need an event loop, and run in the caller's."""
+    started = []
+
+    class Starting:
+        @hookimpl
+        def startup(self, datasette):
+            async def start():
+                started.append(asyncio.get_running_loop())
+
+            return start
+
+    async def verify() -> None:
+        assert await host.verify_token("of nobody") is None
+        assert started == [asyncio.get_running_loop()]
+
+    host = telemetry.host(Starting())
+    asyncio.run(verify())
+    host.shutdown()
+
+
 def test_startup_hooks_run_once_before_the_first_event_of_threads_and_tasks(telemetry: Telemetry) -> None:
     """No event is emitted before they have run."""
     starting = Starting()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from heliograph import Host, TokenExpired, current_actor, set_actor
-from heliograph.integrations.asgi import DENIAL_RESPONSE, HeliographMiddleware
+from heliograph.integrations.asgi import DENIAL_RESPONSE, ActorOfScope, HeliographMiddleware
 from recorder import Telemetry
 from tokens.scripted import Handlers, Scripted
 
@@ -209,3 +209,11 @@ async def test_user_that_cannot_be_read_is_nobody(telemetry: Telemetry) -> None:
     async with host_with(telemetry, VALID) as host:
         await call(HeliographMiddleware(app, host), {"user": Deleted()}, authorization=None)
     assert app.actors == [None]
+
+
+def test_attributes_of_a_request_come_from_its_scope() -> None:
+    """They are for events that show their request."""
+    actor = ActorOfScope({"type": "http", "headers": [(b"user-agent", b"a browser")]})
+
+    assert actor.attribute("user_agent.original") == "a browser"
+    assert actor.attribute("http.route") is None

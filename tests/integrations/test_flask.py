@@ -234,3 +234,11 @@ def test_extension_is_the_host(app: Flask) -> None:
     init_app(other, host)
     assert other.extensions["heliograph"] is host
     assert app.extensions["heliograph"] is not host
+
+
+def test_request_has_attributes_for_events(app: Flask) -> None:
+    """Outside of a request, there are none."""
+    with app.test_request_context("/", headers={"User-Agent": "a browser"}):
+        assert CURRENT_REQUEST.attribute("user_agent.original") == "a browser"
+        assert CURRENT_REQUEST.attribute("http.route") is None
+    assert CURRENT_REQUEST.attribute("user_agent.original") is None

@@ -238,6 +238,23 @@ def test_failures_of_a_provider_do_not_reach_the_request(
     assert len(warnings.records) == 2
 
 
+def test_route_that_cannot_be_read_costs_the_route_alone(
+    telemetry: Telemetry, warnings: pytest.LogCaptureFixture
+) -> None:
+    """A framework's own code finds it when the response begins."""
+    is_broken = [True]
+    span = start_request_span(
+        lambda: telemetry.tracer, lambda name: 1 / 0 if name == "http.route" and is_broken else None, None
+    )
+    assert span is not None
+    span.respond(404)
+    is_broken.clear()
+    span.end()
+
+    assert [dict(each.attributes or {})["http.response.status_code"] for each in telemetry.spans] == [404]
+    assert len(warnings.records) == 1
+
+
 # WSGI
 
 

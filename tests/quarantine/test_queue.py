@@ -329,3 +329,15 @@ def test_orphans_that_cannot_be_added_wait(
     assert warnings.messages == [
         "Events that dead processes have set aside cannot be put into the quarantine: database or disk is full"
     ]
+
+
+def test_thread_does_not_end_between_an_event_and_its_move(
+    queue: QuarantineQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event may come after the last move. The thread, which is about to end, goes on then."""
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "_start_thread", lambda: None)
+        queue.put(record(1))
+        assert not queue._end()
+    queue.put(record(2))
+    assert queue.flush(60_000)

@@ -70,9 +70,11 @@ def test_wait_in_a_greenlet_has_a_time_limit() -> None:
     require("gevent")
     ran = python(
         """
+import gevent
 from gevent import monkey; monkey.patch_all()
 from concurrent.futures import Future
 from heliograph.runtime.greenlets import result_of, start_thread, wait_for_all
+sleep = monkey.get_original("time", "sleep")
 ran = []
 threading.Thread(target=lambda: ran.append(1)).start()
 is_done = wait_for_all([Future()], 0.05)
@@ -80,6 +82,10 @@ done = Future()
 thread = start_thread(lambda: done.set_result(7), "heliograph-test")
 result = result_of(done)
 thread.join()
+may_end = []
+slow = start_thread(lambda: [sleep(0.001) for _ in iter(lambda: not may_end, False)], "heliograph-test")
+gevent.spawn(may_end.append, 1)  # it runs as soon as the greenlet that joins lets others run
+slow.join()
 report(done=is_done, ran=ran, result=result, alive=thread.is_alive())
 """
     )

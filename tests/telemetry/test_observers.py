@@ -56,3 +56,13 @@ def test_observer_that_is_removed_meanwhile_hides_nothing_from_the_next(two: lis
         observers.show_token(host.schemas, span)
 
     assert [each.seen[-1] for each in two] == ["token.verify", "token.verify"]
+
+
+def test_observer_may_be_removed_twice() -> None:
+    """A Datasette that is collected removes its own, which something else may have removed before."""
+    observer = Once()
+    observers.observers.append(observer)
+    observers.remove_observer(observer)
+    observers.remove_observer(observer)
+
+    assert observer not in observers.observers

@@ -153,8 +153,10 @@ CYCLE.append(CYCLE)
         [pydantic.SecretStr("x")],
         row("SELECT 1 AS a, 2 AS a"),
         collections.UserDict({1: 1}),
+        collections.OrderedDict({1: 1}),
+        collections.Counter(map(str, range(MAX_VALUES + 1))),
     ],
-    ids=range(17),
+    ids=range(19),
 )
 def test_everything_else_is_refused(value: object) -> None:
     """Nothing private is read, and no code of a class runs to find that out."""

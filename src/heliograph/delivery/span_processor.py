@@ -30,8 +30,8 @@ class OutboxSpanProcessor(OutboxProcessor, SpanProcessor):
 
         tracer_provider.add_span_processor(OutboxSpanProcessor("/var/lib/my-app/outbox"))
 
-    Its arguments and errors are those of `OutboxProcessor`. It may share its directory with an `OutboxLogRecordProcessor`. A span is never an
-    exception in the program that ends it, whatever `strict` is: what the outbox does not accept is counted and logged.
+    Its arguments and errors are those of `OutboxProcessor`. It may share its directory with an `OutboxLogRecordProcessor`. To end a span never
+    raises an exception, whatever `strict` is: a span that the outbox does not accept is counted and logged.
     """
 
     _signal = TRACES

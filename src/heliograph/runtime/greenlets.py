@@ -56,9 +56,8 @@ def load_gevent_hub() -> None:
     """
     gevent = sys.modules.get("gevent")
     if gevent is not None:
-        with contextlib.suppress(
-            Exception
-        ):  # another thread is importing gevent, or its variables name a loop that does not exist
+        # Another thread is importing gevent, or gevent's variables name a loop that does not exist.
+        with contextlib.suppress(Exception):
             _ = gevent.config.loop, gevent.config.format_context
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+import httpx
 import pytest
 from datasette import Request, Response
 
@@ -240,3 +241,19 @@ async def test_request_without_the_middleware_has_no_actor_to_fill() -> None:
     keep_request(request)
 
     assert "heliograph.request_actor" not in request.scope
+
+
+async def test_event_shows_the_route_and_the_client_of_its_request(instances, telemetry) -> None:
+    """A request of `datasette.client` has a route, and nobody at the other end."""
+    config = {"plugins": {"heliograph": {"context": "http.route,user_agent.original"}}}
+    instance = await instances(Visits(), secret="secret", config=config)
+    headers = {"User-Agent": "a browser"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(instance.app()), base_url="http://a") as browser:
+        for _ in range(2):
+            await browser.get("/visit/home?a=b", headers=headers)
+    await instance.client.get("/visit/home", headers=headers)
+
+    route = {"http.route": r"^/visit/(?P<page>\w+)$"}
+    [outside, again, inside] = [attributes for _, attributes in telemetry.events]
+    assert outside == again == {"app.visit.page": "home", "user_agent.original": "a browser", **route}
+    assert inside == {"app.visit.page": "home", **route}

@@ -94,6 +94,10 @@ def view_that_fails(request: HttpRequest) -> HttpResponse:
     raise LookupError("a secret")
 
 
+def interrupted_view(request: HttpRequest) -> HttpResponse:
+    raise SystemExit
+
+
 def stream_that_fails(request: HttpRequest) -> StreamingHttpResponse:
     def rows() -> Iterator[str]:
         yield "1"
@@ -145,6 +149,7 @@ urlpatterns = [
     path("sync", sync_view),
     path("async", async_view),
     path("fail", view_that_fails),
+    path("interrupted", interrupted_view),
     path("failing-stream", stream_that_fails),
     path("silent", view_that_does_not_ask),
     path("user", view_with_user),

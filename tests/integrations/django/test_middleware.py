@@ -312,6 +312,26 @@ def test_request_that_fails_has_a_span(with_spans: Telemetry) -> None:
     assert "a secret" not in with_spans.everything()
 
 
+@pytest.mark.parametrize(("path", "error_type"), [("/interrupted", None), ("/failing-stream", "LookupError")])
+def test_exception_passes_a_request_with_and_without_a_span(
+    with_spans: Telemetry, path: str, error_type: str | None
+) -> None:
+    """Django lets an exit of the program pass, which is no error, and the exception of a stream."""
+
+    def read() -> None:
+        list(Client().get(path).streaming_content)
+
+    with pytest.raises((SystemExit, LookupError)):
+        read()
+    with (
+        override_settings(MIDDLEWARE=[*project.AUTHENTICATION, project.OURS]),
+        pytest.raises((SystemExit, LookupError)),
+    ):
+        read()
+    [span] = with_spans.spans
+    assert (span.attributes or {}).get("error.type") == error_type
+
+
 def test_no_span_of_django_where_one_records(with_spans: Telemetry) -> None:
     """That of an instrumentation stays the only one."""
     with with_spans.tracer.start_as_current_span("of an instrumentation"):

@@ -92,3 +92,14 @@ def test_restrictions_that_another_program_wrote_can_be_narrowed(tmp_path: Path)
 
         host.run(restrict(host, token_id, TokenRestrictions().allow_all("view-table")))
         assert host.run(host.handler.store.get(token_id)).restrictions == {"a": ["vt"]}
+
+
+def test_tables_that_are_gone_are_an_error_and_are_not_created_again(tmp_path: Path) -> None:
+    """The tokens in them were lost: an empty table would hide that."""
+    with TokenHost(tmp_path / "tokens.db") as host:
+        host.run(host.create_token("alice"))
+        with closing(sqlite3.connect(tmp_path / "tokens.db")) as other, other:
+            other.execute("drop table heliograph_token_secrets")
+
+        with pytest.raises(sqlite3.OperationalError, match="no such table"):
+            host.run(host.handler.store.find(b"hash"))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import asyncio
 
 _WOKEN_TASKS: Final = 10
-"""The tasks that are woken in one turn of an event loop."""
+"""The number of tasks that are woken in one turn of an event loop."""
 
 
 class _Awaited(NamedTuple):
@@ -56,7 +56,7 @@ class AwaitedCommits:
     def begin(self, sequence: int) -> Awaitable[NotSyncedError | None]:
         """Begin the commit of everything up to a sequence. Its result is the same as that of `GroupCommit.wait`.
 
-        The caller's loop is running. To cancel one wait affects neither the commit nor other waits.
+        The caller's loop is running. Cancelling one wait affects neither the commit nor other waits.
         """
         from asyncio import get_running_loop  # its caller has imported it
 

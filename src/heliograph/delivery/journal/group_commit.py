@@ -27,7 +27,7 @@ _MAX_FAILURES: Final = 64
 
 
 class NotSyncedError(OSError):
-    """The record is in the journal and will be sent, but the disk could not be flushed: a power cut may take it."""
+    """The record is in the journal and will be sent, but the disk could not be flushed: a power cut may lose it."""
 
 
 class GroupCommit:

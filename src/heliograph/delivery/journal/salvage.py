@@ -46,7 +46,7 @@ def cut_back(path: Path, descriptor: int) -> int:
         descriptor: The open file. It stays open.
 
     Returns:
-        The sequence of the last record that is in the file. If there is none, that before the first one of the segment.
+        The sequence of the last record that is in the file. If there is none, one less than the first sequence of the segment.
     """
     newest, end = int(path.stem) - 1, 0
     with contextlib.suppress(SegmentError, OSError):
