@@ -72,10 +72,10 @@ class Tail:
 
 
 @contextmanager
-def tailing(folder: Path, *options: str, **variables: str) -> Iterator[Tail]:
-    """Run it on free ports, until the block ends."""
+def tailing(folder: Path, *options: str, output: Path | None = None, **variables: str) -> Iterator[Tail]:
+    """Run it on free ports, until the block ends. Its standard output is in the folder, unless another file is named."""
     command = [sys.executable, "-m", "heliograph", "tail", *options, "--port", "0", "--grpc-port", "0"]
-    with (folder / "tail.out").open("wb") as out, (folder / "tail.err").open("wb") as err:
+    with (output or folder / "tail.out").open("wb") as out, (folder / "tail.err").open("wb") as err:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

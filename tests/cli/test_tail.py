@@ -195,7 +195,7 @@ def test_grpc(tmp_path: Path) -> None:
         assert ran.returncode == 0, ran.stderr
         assert tail.process.wait(EXIT_SECONDS) == 0
 
-    assert "root banned cleverbot" in tail.lines()[-1]
+    assert any("root banned cleverbot" in line for line in tail.lines())
 
 
 def test_reader_of_the_output_that_ends(tmp_path: Path) -> None:
@@ -217,6 +217,15 @@ def test_reader_of_the_output_that_ends(tmp_path: Path) -> None:
 
     assert len(out.splitlines()) == 1
     assert b"Traceback" not in err
+
+
+def test_output_that_cannot_be_written(tmp_path: Path) -> None:
+    """The command ends with the reason, such as a full disk."""
+    with tailing(tmp_path, output=Path("/dev/full")) as tail:
+        tail.send(log_request("app.one"))
+        assert tail.process.wait(EXIT_SECONDS) == 1
+
+    assert tail.errors().splitlines()[-1] == "Error: the standard output cannot be written: No space left on device"
 
 
 def test_database(tmp_path: Path) -> None:

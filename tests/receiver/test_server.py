@@ -208,7 +208,11 @@ def head(*lines: str) -> bytes:
         (400, head("Transfer-Encoding: chunked") + b"5\r\n123"),
         (413, head("Transfer-Encoding: chunked") + b"FFFFFFFFFFFFFFF\r\n12345"),
         (431, head("Transfer-Encoding: chunked") + b"0\r\n" + b"X: y\r\n" * 1000 + b"\r\n"),
+        (400, head("no header", "Content-Length: 5") + b"12345"),
+        (400, head("Content-Length : 5") + b"12345"),
+        (400, b"POST /v1/logs HTTP/1.1\r\n folded: x\r\nContent-Length: 5\r\n\r\n12345"),
         (400, b"no http at all\r\n\r\n"),
+        (400, b"\r\n\r\n"),
         (400, b"POST /v1/logs HTTP/x\r\n\r\n"),
         (405, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
         (501, b"DELETE /v1/logs HTTP/1.1\r\nHost: x\r\n\r\n"),
@@ -232,6 +236,15 @@ def test_body_in_chunks_is_accepted(endpoint: str, store: Store) -> None:
 
     assert raw(endpoint, head("Transfer-Encoding: chunked") + chunks).startswith(b"HTTP/1.1 200")
     assert count(store) == 1
+
+
+def test_empty_line_before_a_request_is_ignored(endpoint: str, store: Store) -> None:
+    """Old clients send one after the body of the request before."""
+    request = head(f"Content-Length: {len(body())}") + body()
+    responses = raw(endpoint, b"\r\n" + request + b"\r\n" + request)
+
+    assert responses.count(b"HTTP/1.1 200 OK") == 2
+    assert count(store) == 2
 
 
 def test_connection_is_kept_after_an_answer(endpoint: str, store: Store) -> None:

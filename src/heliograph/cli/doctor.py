@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from heliograph.cli.datasette_source import DatasetteOptions, start_datasette
+from heliograph.cli.seconds import Seconds
 from heliograph.cli.terminal import echo
 from heliograph.delivery.transport.destination import Headers, OtlpProtocol
 from heliograph.delivery.transport.environment import parse_headers
@@ -56,7 +57,7 @@ HEADERS_VARIABLE: Final = "HELIOGRAPH_DOCTOR_HEADERS"
 @click.option("--backend", type=click.Choice(sorted(BACKENDS)), help="The kind of the backend. Default: found out.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=Seconds(),
     default=30.0,
     metavar="SECONDS",
     show_default=True,

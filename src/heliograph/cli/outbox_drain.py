@@ -16,6 +16,7 @@ from typing import Any, Final
 import click
 
 from heliograph.cli.outbox_directory import directory_option, json_option, open_outbox
+from heliograph.cli.seconds import Seconds
 from heliograph.cli.terminal import echo
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.metrics import OutboxCounters
@@ -53,7 +54,7 @@ _COUNTERS: Final = {
 @directory_option
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(min_open=True),
     metavar="SECONDS",
     help="Give up if the server accepts nothing for this long. Default: 30; never with --follow.",
 )

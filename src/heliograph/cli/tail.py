@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from heliograph.cli.seconds import Seconds
 from heliograph.cli.tail_filter import ArrivalFilter
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(min_open=True),
     metavar="SECONDS",
     help="The longest time to wait for the event of --await.",
 )

@@ -38,11 +38,12 @@ class LinePrinter:
     Args:
         permits: The filter of the lines.
         line: Writes a line.
-        on_end: Called if nothing can be printed any more, because the reader of a pipe has ended.
+        on_end: Called if nothing can be printed any more, because the reader of a pipe has ended, or for another reason.
 
     Attributes:
         shown: The number of lines that were printed.
         not_shown: The number of lines that were not, because more arrived than could be printed.
+        failure: The reason why nothing can be printed any more, such as a full disk; `None` if there is none.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class LinePrinter:
     ) -> None:
         self.shown = 0
         self.not_shown = 0
+        self.failure: OSError | None = None
         self._permits = permits
         self._line = line
         self._on_end = on_end
@@ -87,7 +89,9 @@ class LinePrinter:
             while (requests := self._take()) is not None:
                 self._print(self._due(requests))
                 self._report_not_shown()
-        except OSError:  # the reader of our output has ended, such as `head`
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):  # the reader of our output has ended, such as `head`
+                self.failure = error
             self._on_end()
 
     def _take(self) -> list[OtlpRequest] | None:

@@ -73,6 +73,7 @@ def run(options: TailOptions) -> None:
 
     Raises:
         SystemExit: The awaited has not arrived. The status is 1.
+        click.ClickException: A port, the database or the standard output cannot be used.
     """
     tolerate_encoding()
     # A service manager stops a program by SIGTERM. As a KeyboardInterrupt, it ends the wait below.
@@ -150,6 +151,8 @@ class _Session:
         echo(f"{counted(self.printer.shown, 'line')} printed.{missing}", err=True)
         if self._missed:
             echo(f"{counted(self._missed, 'request')} not {self._kept} that the target has accepted.", err=True)
+        if (failure := self.printer.failure) is not None:
+            raise click.ClickException(f"the standard output cannot be written: {failure.strerror}")
         if self._options.awaited and self.awaited and not self.awaited.has_arrived:
             echo(f"{', '.join(self._options.awaited.names)} did not arrive.", err=True)
             raise SystemExit(1)

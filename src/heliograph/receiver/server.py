@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from email.errors import FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect
 from http import HTTPStatus
 from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,6 +47,8 @@ _ACCEPTED: Final = 2  # the first digit of the statuses
 _BLOCK_BYTES: Final = 64 * 1024
 _DIGITS: Final = re.compile("[0-9]{1,18}")
 _HEXADECIMAL_DIGITS: Final = re.compile("[0-9A-Fa-f]{1,16}")
+_MAX_LINE_BYTES: Final = 64 * 1024
+_NO_HEADERS: Final = (MissingHeaderBodySeparatorDefect, FirstHeaderLineIsContinuationDefect)
 _MAX_TRAILERS: Final = 100
 _MAX_CHUNK_LINE_BYTES: Final = 1024
 _BUSY: Final = (
@@ -170,6 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = IDLE_TIMEOUT_SECONDS
     disable_nagle_algorithm = True
     wbufsize = -1  # headers and body are sent together
+    raw_requestline: bytes
     waiting = True
     unread = True
 
@@ -200,7 +204,17 @@ class _Handler(BaseHTTPRequestHandler):
     def parse_request(self) -> bool:
         self.waiting = False
         self.connection.settimeout(min(self.timeout, CLIENT_TIMEOUT_SECONDS))
-        return super().parse_request()
+        if not self.raw_requestline.rstrip(b"\r\n"):
+            self.raw_requestline = self.rfile.readline(_MAX_LINE_BYTES)  # some clients send an empty line after a body
+        if not super().parse_request():
+            if self.raw_requestline and not self.raw_requestline.split():
+                self.send_error(HTTPStatus.BAD_REQUEST, "there is no request line")
+            return False
+        # Python's parser ends the headers at a line that is none. What follows could be the length of the body.
+        if any(isinstance(defect, _NO_HEADERS) for defect in self.headers.defects):
+            self.send_error(HTTPStatus.BAD_REQUEST, "a line of the headers is not a header")
+            return False
+        return True
 
     def do_POST(self) -> None:
         """Keep a request, or respond with an error."""
