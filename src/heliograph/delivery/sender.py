@@ -455,6 +455,6 @@ class Sender:
             return
         if not self._is_failing or self._clock() - self._last_logged_at > LOG_INTERVAL_SECONDS:
             self._last_logged_at = self._clock()
-            word = self.signal.word.capitalize()
-            logger.warning("%ss wait in the outbox (%s): %s", word, verdict.reason.value, verdict.message)
+            word = f"{self.signal.word.capitalize()}s"
+            logger.warning("%s wait in the outbox (%s): %s", word, verdict.reason.value, verdict.message)
         self._is_failing = True
