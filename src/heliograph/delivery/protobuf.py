@@ -66,7 +66,7 @@ def fixed_field(pack: Callable[[int, int], bytes], tag: int, value: int | None) 
         value: The value; any object is accepted.
     """
     try:
-        return pack(tag, int(value)) if value else b""
+        return pack(tag, value if type(value) is int else int(value)) if value else b""
     except Exception:  # out of range, or not a number
         return b""
 

@@ -58,7 +58,10 @@ def any_value(value: object, levels: int) -> bytes:
 
 
 def _string(value: str) -> bytes:
-    data = utf8(value)
+    try:
+        data = str.encode(value)  # as `utf8` does, without a call
+    except UnicodeEncodeError:
+        data = utf8(value)
     return _STRING_VALUE + VARINTS[len(data)] + data
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from opentelemetry.attributes import BoundedAttributes
 
@@ -40,6 +40,7 @@ def put_attributes(
     levels: int = ATTRIBUTE_LEVELS,
     *,
     only_clean: bool = False,
+    encode_text: Callable[[str], bytes] = str.encode,
 ) -> None:
     """Append the `KeyValue` of each attribute to `key_values`, with its length before it, for `repeated_field`.
 
@@ -48,6 +49,8 @@ def put_attributes(
         attributes: The attributes. Any value is accepted.
         levels: The number of messages that may be nested inside the `AnyValue` of an attribute.
         only_clean: True to accept only attributes that `BoundedAttributes`, the SDK's class, takes as they are.
+        encode_text: Returns a text in UTF-8. If it fails, all attributes are encoded again, with `utf8`: almost no text has lone surrogates, so
+            the first try does not look for them.
 
     Raises:
         NotCleanError: An attribute is not accepted. `key_values` may have those before it.
@@ -56,44 +59,33 @@ def put_attributes(
         raise NotCleanError
     # The usual class first, without a call.
     begin, pairs = len(key_values), attributes.copy().items() if type(attributes) is dict else items_of(attributes)
-    # Almost no text has lone surrogates, so the first try does not look for them.
     try:
-        _put_pairs(key_values.append, pairs, str.encode, levels, only_clean)
+        for key, value in pairs:
+            kind = type(key)
+            # Keys of these two classes are equal exactly if their texts are. Another subclass of `str` may define equality by
+            # itself, and would find or replace the headers of other keys.
+            if kind is str or kind is AttributeName:
+                headers = _headers[key]
+            elif only_clean:
+                raise NotCleanError
+            else:
+                headers = HeadersOfKey(key)
+            kind = type(value)
+            if kind is str:
+                data = encode_text(value)  # type: ignore[arg-type]
+                key_values.append(headers[len(data)] + data)
+                continue
+            encode = SCALAR_ENCODERS.get(kind)
+            if encode is not None:
+                message = encode(value)
+            elif only_clean and not _is_clean(value):
+                raise NotCleanError
+            else:
+                message = ValueEncoder(levels).message(value)
+            key_values.append(headers[~len(message)] + message)
     except UnicodeEncodeError:  # in a text or in a key
         del key_values[begin:]
-        _put_pairs(key_values.append, pairs, utf8, levels, only_clean)
-
-
-def _put_pairs(
-    put: Callable[[bytes], None],
-    pairs: Iterable[tuple[object, object]],
-    encode_text: Callable[[Any], bytes],
-    levels: int,
-    only_clean: bool,
-) -> None:
-    for key, value in pairs:
-        kind = type(key)
-        # Keys of these two classes are equal exactly if their texts are. Another subclass of `str` may define equality by
-        # itself, and would find or replace the headers of other keys.
-        if kind is str or kind is AttributeName:
-            headers = _headers[key]  # type: ignore[index]
-        elif only_clean:
-            raise NotCleanError
-        else:
-            headers = HeadersOfKey(key)
-        kind = type(value)
-        if kind is str:
-            data = encode_text(value)
-            put(headers[len(data)] + data)
-            continue
-        encode = SCALAR_ENCODERS.get(kind)
-        if encode is not None:
-            message = encode(value)
-        elif only_clean and not _is_clean(value):
-            raise NotCleanError
-        else:
-            message = ValueEncoder(levels).message(value)
-        put(headers[~len(message)] + message)
+        put_attributes(key_values, attributes, levels, only_clean=only_clean, encode_text=utf8)
 
 
 def _is_clean(value: object) -> bool:
