@@ -65,7 +65,7 @@ def put_attributes(
             # Keys of these two classes are equal exactly if their texts are. Another subclass of `str` may define equality by
             # itself, and would find or replace the headers of other keys.
             if kind is str or kind is AttributeName:
-                headers = _headers[key]
+                headers = _headers[key]  # type: ignore[index]
             elif only_clean:
                 raise NotCleanError
             else:
