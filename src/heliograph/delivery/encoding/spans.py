@@ -29,6 +29,7 @@ from heliograph.delivery.encoding.headers import BoundedCache
 from heliograph.delivery.encoding.span_events import EncodedSpanEvent
 from heliograph.delivery.encoding.text import text_field
 from heliograph.delivery.protobuf import VARINTS, count_field, fixed_field, identifier_field, repeated_field
+from heliograph.values.scalars import INT64_MAX
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Event
@@ -71,8 +72,10 @@ _LINK_FLAGS: Final = b"\x35"
 # Status
 _MESSAGE: Final = b"\x12"
 _CODE: Final = b"\x18"
+_UNSET: Final = _STATUS + b"\x00"  # a status that nobody has set
 
 _pack_fixed64: Final = struct.Struct("<BQ").pack
+_pack_times: Final = struct.Struct("<BQBQ").pack
 _pack_uint32: Final = struct.Struct("<I").pack
 
 _kind_fields: Final = {kind._value_: _KIND + VARINTS[kind._value_ + 1] for kind in SpanKind}
@@ -138,8 +141,11 @@ def _name_and_kind(span: ReadableSpan) -> bytes:
 
 
 def _times(span: ReadableSpan) -> bytes:
-    return fixed_field(_pack_fixed64, _START_TIME_UNIX_NANO, span.start_time) + fixed_field(
-        _pack_fixed64, _END_TIME_UNIX_NANO, span.end_time
+    start, end = span.start_time, span.end_time
+    if type(start) is int and type(end) is int and 0 < start <= INT64_MAX and 0 < end <= INT64_MAX:
+        return _pack_times(_START_TIME_UNIX_NANO, start, _END_TIME_UNIX_NANO, end)
+    return fixed_field(_pack_fixed64, _START_TIME_UNIX_NANO, start) + fixed_field(
+        _pack_fixed64, _END_TIME_UNIX_NANO, end
     )
 
 
@@ -167,6 +173,8 @@ def _status(span: ReadableSpan) -> bytes:
     if status is None:
         return b""
     code = status.status_code
+    if code is StatusCode.UNSET and status.description is None:
+        return _UNSET
     message = text_field(_MESSAGE, status.description) + (
         _code_fields[code._value_] if type(code) is StatusCode else b""
     )
