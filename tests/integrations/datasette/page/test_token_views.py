@@ -220,6 +220,7 @@ async def test_nobody_is_refused(ds: Datasette, path: str) -> None:
         ({"do": "create", "number": "9" * 30}, "whole number"),
         ({"do": "create", "number": "0"}, "whole number"),
         ({"do": "create", "allow": "view-instanze"}, "There is no action &#39;view-instanze&#39;."),
+        ({"do": "create", "label": "x" * 201}, "A label has at most 200 characters."),
         ({"do": "explode"}, "names nothing to do"),
         ({}, "names nothing to do"),
         ({"do": "revoke"}, "There is no such token."),

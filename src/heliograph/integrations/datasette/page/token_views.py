@@ -42,6 +42,8 @@ PRIVATE: Final = {"Cache-Control": "private, no-store"}
 
 MAX_TOKENS: Final = 500
 """The number of tokens that the page lists, the newest ones. The command line lists all."""
+MAX_LABEL: Final = 200
+"""The largest number of characters of a label."""
 
 _UNITS: Final = {"minutes": 60, "hours": 60 * 60, "days": 24 * 60 * 60}
 _NUMBER: Final = re.compile("[1-9][0-9]{0,8}")
@@ -95,6 +97,7 @@ async def tokens_page(datasette: Datasette, request: Request) -> Response:
         "issued": issued,
         "mistake": mistake,
         "max_tokens": MAX_TOKENS,
+        "max_label": MAX_LABEL,
         "actions": sorted(datasette.actions),
         "units": list(_UNITS),
         "path": datasette.urls.path(TOKENS_PATH),
@@ -213,10 +216,13 @@ async def _do(
 
 async def _create(datasette: Datasette, manager: Manager, fields: Mapping[str, str], allowed: list[str]) -> IssuedToken:
     manager.check_creates()
+    label = fields.get("label", "").strip()
+    if len(label) > MAX_LABEL:
+        raise _Mistake(f"A label has at most {MAX_LABEL} characters.")
     return await tokens.issue(
         datasette,
         manager.actor_id,
-        label=fields.get("label", "").strip() or None,
+        label=label or None,
         expires_after=_seconds(fields),
         restrictions=TokenRestrictions(all=allowed) if allowed else None,
     )
