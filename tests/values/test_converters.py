@@ -152,7 +152,7 @@ def test_converter_that_makes_forms_itself_ends() -> None:
     assert form_of(Money(1)) == [MONEY]
 
 
-@pytest.mark.parametrize("cls", [dict, str, pathlib.Path, ValueError, enum.Enum])
+@pytest.mark.parametrize("cls", [dict, str, pathlib.Path, ValueError, enum.Enum, type(None)])
 def test_class_that_has_a_form_is_refused(cls: type) -> None:
     """A documented form cannot be replaced."""
     with pytest.raises(ValueError, match="has a documented form already"):

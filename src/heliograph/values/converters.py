@@ -95,7 +95,7 @@ def register_converter(cls: type[T], converter: Callable[[T], object]) -> None:
         raise TypeError(f"register_converter expects a class, not an instance of {class_name(type(cls))}")
     if not callable(converter):
         raise TypeError(f"the converter of {class_name(cls)} cannot be called; pass a function of one argument")
-    if has_fields(cls) or any(_built_in(base) for base in ancestors(cls)):
+    if cls is type(None) or has_fields(cls) or any(_built_in(base) for base in ancestors(cls)):
         raise ValueError(f"{class_name(cls)} has a documented form already; see docs/values.md")
     _registered[cls] = RegisteredConverter(converter)
     converter_of.cache_clear()
