@@ -80,9 +80,9 @@ class Settings:
     privacy_key: str | None = setting(None, parsers.parse_text, secret=True)
     """The key for hashing: with the same key, the same value has the same hash. Without a key, values to be hashed are dropped,
     with a warning."""
-    opt_in: Setting[tuple[str, ...], Iterable[str]] = setting((), parsers.parse_list)
+    opt_in: Setting[tuple[str, ...], Iterable[str]] = setting((), parsers.parse_opt_in)
     """The names of the attributes with the requirement level `opt_in` that are exported; `*` for all of them."""
-    opt_out: Setting[tuple[str, ...], Iterable[str]] = setting((), parsers.parse_list)
+    opt_out: Setting[tuple[str, ...], Iterable[str]] = setting((), parsers.parse_opt_out)
     """The names of attributes that are not exported, such as `datasette.delete_row.pks`, with all attributes below them."""
     outbox: Setting[Path | None, str | PathLike[str] | None] = setting(None, parsers.parse_path)
     """A directory. Log records and spans are written to it before they are sent, and stay there until a server accepts them."""

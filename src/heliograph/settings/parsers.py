@@ -76,6 +76,24 @@ def parse_context(value: object) -> tuple[str, ...]:
     return words
 
 
+def parse_opt_in(value: object) -> tuple[str, ...]:
+    """Return names of attributes, or `*` for all."""
+    return _names_without_patterns(value, every="*")
+
+
+def parse_opt_out(value: object) -> tuple[str, ...]:
+    """Return names of attributes."""
+    return _names_without_patterns(value)
+
+
+def _names_without_patterns(value: object, every: str = "") -> tuple[str, ...]:
+    words = parse_list(value)
+    for word in words:
+        if word.endswith("*") and word != every:  # it would be the name of no attribute, and have no effect
+            raise ValueError(f"must not contain {word!r}, which is a pattern; write the names of attributes")
+    return words
+
+
 def parse_text(value: object) -> str:
     """Return a text without the spaces around it. An empty one is not allowed."""
     if isinstance(value, str) and value.strip():
