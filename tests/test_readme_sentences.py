@@ -81,7 +81,7 @@ EVIDENCE: Final = {
     ),
     "[API](docs/reference/api.md)": (LINKS,),
 }
-"""How each sentence begins, and its tests. Without any, it says something about the reader's shell, a package index or these tests."""
+"""The beginning of each sentence, and its tests. Without any, it says something about the reader's shell, a package index or these tests."""
 
 
 def sentences() -> Iterator[str]:

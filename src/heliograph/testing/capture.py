@@ -44,6 +44,9 @@ def capture(host: object = None) -> Iterator[Captured]:
 
     Yields:
         The events and token operations so far. They may be read after the block, too.
+
+    Raises:
+        TypeError: The host is something else, such as an event class or an app.
     """
     captured = Captured(host)
     observers.append(captured)
@@ -72,6 +75,8 @@ class Captured:
     replaces_providers = True
 
     def __init__(self, host: object = None) -> None:
+        if host is not None:
+            source_of(host)  # the error is for the caller, and not for the first event
         self.host = host
         self.events: list[TrackedEvent] = []
         self.tokens: list[TokenSpan] = []
