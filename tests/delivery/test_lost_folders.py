@@ -143,6 +143,26 @@ def test_folder_that_lost_a_file_becomes_an_orphan(
         assert emit.processor.counts.total(OUTBOX_DAMAGED) == 0
 
 
+def test_flush_waits_for_the_folder_that_was_given_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its records were accepted by this process, and are not delivered yet."""
+    is_down = True
+    with (
+        serving(lambda number, records: DOWN if is_down else OK) as server,
+        logging_to(tmp_path, server.endpoint) as emit,
+    ):
+        for number in range(10):
+            emit(f"{number}")
+        [folder] = folders_in(tmp_path)
+        delete_lock(folder)
+        wait_for(lambda: LOST in caplog.text)
+        assert not emit.processor.force_flush(50)
+        is_down = False
+
+        assert emit.processor.force_flush(60_000)
+        assert set(server.accepted) == {f"{number}" for number in range(10)}
+        assert not folder.exists()
+
+
 @pytest.mark.parametrize("size", [0, 10, 5000])
 def test_last_segment_that_was_truncated_is_abandoned(
     tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

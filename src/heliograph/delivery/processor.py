@@ -372,7 +372,14 @@ class OutboxProcessor:
         goals = [(storage, storage.last_sequences()) for storage in self._all_storages()]
         self._sender.cancel_backoff()
         self._worker.wake()
-        return self._worker.wait_for(lambda: all(storage.is_acknowledged(*goal) for storage, goal in goals), deadline)
+
+        def is_done() -> bool:
+            return all(
+                storage.is_acknowledged(*goal) and not any(map(self._worker.has_to_send, storage.orphaned))
+                for storage, goal in goals
+            )
+
+        return self._worker.wait_for(is_done, deadline)
 
     def shutdown(self, timeout_millis: float = EXIT_TIMEOUT_MILLIS) -> None:
         """Send what can be sent within the time, and close all files. The rest stays on the disk for the next process.

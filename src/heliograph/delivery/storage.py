@@ -24,6 +24,7 @@ A forked child calls `abandon` and then drops the storage: its files belong to t
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -79,6 +80,7 @@ class ResourceStorage:
         make_way: Called if the outbox is full. It returns True if records of a signal that gives way to this one were dropped.
         mapped: True to write through a memory map; False to write by system calls.
         memory: The records that the disk did not accept.
+        orphaned: The folders that were given up with records (`recover`), and that any process may adopt. Replaced as a whole.
     """
 
     header: Header
@@ -89,6 +91,7 @@ class ResourceStorage:
     may_drop: bool = False
     make_way: Callable[[], bool] = lambda: False
     mapped: bool = True
+    orphaned: tuple[Path, ...] = ()
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _folder_lock: FolderLock | None = None
     _writer: JournalWriter | None = None
@@ -309,8 +312,11 @@ class ResourceStorage:
     def _salvage(self, writer: JournalWriter, reader: JournalReader, lock: FolderLock) -> int:
         """End the writer, and keep what can only be read by it. Return the number of records that are lost."""
         segment = writer.detach()
-        self._lost_until = writer.last_sequence
         can_be_adopted = lock.can_be_adopted()
+        if can_be_adopted and reader.acknowledged < writer.last_sequence:
+            # Before its records count as acknowledged here, for those who flush.
+            self.orphaned = (*(each for each in self.orphaned if os.path.lexists(each)), lock.folder)
+        self._lost_until = writer.last_sequence
         entries: list[Entry] = []
         # The newest record that is kept in memory, or that another process can read after it adopts the folder.
         newest = writer.last_sequence

@@ -9,7 +9,8 @@ Other threads meet the worker in four places:
   a `wake` of its own thread.
 - They call `wait_for` and `send_orphans`, and wait at a condition that the worker notifies after each batch and each round.
   The condition guards no data. It only makes sure that a notification between "not done yet" and "wait" is not missed.
-- They read `orphans`, for metrics. The worker never changes the list in place: it puts a new list there.
+- They read `orphans`, for metrics. The worker never changes the list in place: it puts a new list there. A flush asks `has_to_send`, which
+  asks a set that only grows.
 - `close` sets `Sender.closed`, cancels the request under way, and joins the thread. The files of journals may be touched by
   others only if it returns True.
 
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -83,6 +85,7 @@ class Worker:
         self._unreadable: set[Path] = set()
         self._stuck: set[Path] = set()
         self._log = LimitedLog(logger)
+        self._adopt_at = 0.0
         self._sent_storages_at = float("-inf")
         self._has_sent = False
         self._thread = threading.Thread(target=self._run, name="heliograph-outbox", daemon=True)
@@ -113,6 +116,10 @@ class Worker:
             deadline,
         )
 
+    def has_to_send(self, folder: Path) -> bool:
+        """Return True if an orphan is still there, and not because it was sent and cannot be deleted."""
+        return folder not in self._stuck and os.path.lexists(folder)
+
     def close(self, deadline: Deadline) -> bool:
         """Cancel the request under way, and end the thread.
 
@@ -132,12 +139,11 @@ class Worker:
     def _run(self) -> None:
         # Else an instrumented HTTP or gRPC client would make a span of each request, which is sent by a request, and so on.
         attach(set_value(SUPPRESS_INSTRUMENTATION, True))
-        adopt_at = 0.0
         while not self._sender.closed.is_set():
             with self._logged_errors():
-                if time.monotonic() >= adopt_at:
+                if time.monotonic() >= self._adopt_at:
                     # Set before the search: one that fails must not be tried first in each round, before own records.
-                    adopt_at = time.monotonic() + _ADOPT_SECONDS
+                    self._adopt_at = time.monotonic() + _ADOPT_SECONDS
                     self._unreadable.clear()
                     self._adopt_some()
                 self._send_storages()
@@ -214,9 +220,12 @@ class Worker:
     def _recover(self, storage: ResourceStorage) -> None:
         """Check that the folder of a storage is still in the outbox, and count what is lost if it is not."""
         with self._logged_errors():
+            before = storage.orphaned
             lost = storage.recover()
             if lost:
                 self._sender.counts.add(OUTBOX_DAMAGED, lost)
+            if storage.orphaned is not before:
+                self._adopt_at = 0.0  # in the next round: a flush may wait for it
 
     def _notify_progress(self) -> None:
         with self._progress:
