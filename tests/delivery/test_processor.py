@@ -529,6 +529,7 @@ def test_handler_of_a_signal_may_create_the_same_storage(tmp_path: Path, monkeyp
     assert sorted(server.accepted) == ["handler", "one"]
 
 
+@pytest.mark.usefixtures("fast_collections")
 def test_resources_that_are_created_and_deleted_are_not_confused(tmp_path: Path) -> None:
     """Python uses the id of a deleted object again; records must still go to the storage of their own resource."""
     with serving() as server, logging_to(tmp_path, server.endpoint) as emit:

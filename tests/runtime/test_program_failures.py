@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 
+import pytest
+
 from heliograph.runtime.program_failures import ProgramCode, _listeners, listen, report
 
 
@@ -36,6 +38,7 @@ def test_listener_that_is_gone_is_forgotten() -> None:
     assert (len(failures), len(other.failures)) == (0, 1)
 
 
+@pytest.mark.usefixtures("fast_collections")
 def test_listeners_that_are_gone_are_not_kept() -> None:
     """The list does not grow with each one that was ever made."""
     for _ in range(10):
