@@ -1,0 +1,20 @@
+"""`heliograph tail --await` ends when one thing has arrived."""
+
+from __future__ import annotations
+
+from heliograph.cli.tail_awaited import Awaited
+from heliograph.cli.tail_filter import ArrivalFilter
+from receiver.requests import log_request, span_request
+
+
+def test_first_arrival_that_fits_is_reported_once() -> None:
+    """Whatever arrives with it or later."""
+    calls: list[str] = []
+    awaited = Awaited(ArrivalFilter(names=("app.two",)), lambda: calls.append("arrived"))
+    awaited.look(log_request("app.one"))
+    awaited.look(span_request("GET /"))
+    assert (awaited.has_arrived, calls) == (False, [])
+
+    for _ in range(2):
+        awaited.look(log_request("app.one", "app.two", "app.two"))
+    assert (awaited.has_arrived, calls) == (True, ["arrived"])
