@@ -32,7 +32,7 @@ from delivery.servers import OK, serving
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentWriter, segments
-from heliograph.delivery.processor import OutboxLogRecordProcessor
+from heliograph.delivery.processor import OutboxLogRecordProcessor, stores_signal
 from heliograph.delivery.storage import ResourceStorage
 from heliograph.delivery.transport.destination import Headers
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
@@ -719,3 +719,13 @@ def test_child_of_a_fork_closes_the_files_of_its_parent(tmp_path: Path) -> None:
             wait_for(lambda: files_in_use(tmp_path) == [])  # its own worker looks at the lock for a moment
 
         assert in_child(work) == 0
+
+
+def test_signal_is_stored_until_its_processors_are_shut_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each signal for itself. Processors of other tests do not count here."""
+    monkeypatch.setattr("heliograph.delivery.processor._processors", {})
+    with logging_to(tmp_path, "http://127.0.0.1:9/v1/logs") as emit:
+        assert stores_signal("logs")
+        assert not stores_signal("traces")
+        emit.processor.shutdown(0)
+        assert not stores_signal("logs")

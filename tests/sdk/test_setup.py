@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk._logs import LogRecordProcessor
+from opentelemetry.trace import NoOpTracerProvider
 
 from backends import Collector, wait_until
 from heliograph import OutboxFullPolicy, OutboxSync, OutboxWrite, Settings
@@ -336,6 +337,26 @@ def test_outbox_beside_providers_that_are_set_is_a_warning(
 
     assert ran.stderr.count("the setting `outbox` has no effect") == len(warnings)
     assert all(f"call `provider.{each}({box!r}))`" in ran.stderr for each in warnings)
+
+
+@pytest.mark.parametrize(
+    ("provider", "is_stored", "count"),
+    [(object(), False, 1), (object(), True, 0), (None, False, 0), (NoOpTracerProvider(), False, 0)],
+    ids=["elsewhere", "has an outbox", "not set", "does nothing"],
+)
+def test_provider_without_an_outbox_is_a_warning(
+    provider: object,
+    is_stored: bool,
+    count: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(setup, "find_provider", lambda _: provider)
+    monkeypatch.setattr("heliograph.delivery.processor.stores_signal", lambda _: is_stored)
+
+    setup._warn_of_unused_outbox(Settings(outbox="box"), [TelemetrySignal.TRACES])
+
+    assert caplog.text.count("call `provider.add_span_processor(OutboxSpanProcessor('box'))`") == count
 
 
 def test_unknown_id_generator_is_an_error() -> None:
