@@ -10,10 +10,12 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 import pytest
+import typing_extensions
 from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph import Attribute, Deprecated, Event, Privacy
+from heliograph.delivery.encoding.declared import DeclaredAttributes
 from heliograph.schema.compile.derived import inherit_schema
 from heliograph.schema.compile.event_class import compile_schema, compile_untyped
 from heliograph.schema.model.event import EventSchema
@@ -600,14 +602,27 @@ def test_unregistered_subclass_adds_privacy() -> None:
         assert "<masked>" in str(reader.attributes(event))
 
 
-@pytest.mark.parametrize("hint", [Box[Masked], Box[Masked] | None, list[Box[Masked]], dict[str, Box[Masked]]], ids=str)
+Hidden = typing_extensions.TypeAliasType("Hidden", Masked)
+"""As ``type Hidden = Masked`` of Python 3.12 makes it; `Several` has a parameter."""
+Several = typing_extensions.TypeAliasType("Several", list[T], type_params=(T,))
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [Box[Masked], Box[Masked] | None, list[Box[Masked]], dict[str, Box[Masked]], Box[Hidden], Several[Box[Hidden]]],
+    ids=str,
+)
 @pytest.mark.parametrize("value", [Box(SECRET), [Box(SECRET)], {"a": Box(SECRET)}, {"content": SECRET}, SECRET])
 def test_privacy_inside_of_a_generic_class(hint: Any, value: object) -> None:
     """It holds for the fields of its objects, whatever is in their place."""
     cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
     reader = EventReader(compile_schema(cls, namespace="app"))
 
+    encoded = reader.encoding(DeclaredAttributes())
+
+    assert encoded is not None
     assert SECRET not in f"{reader.attributes(cls(value))} {reader.protected_properties(cls(value))}"
+    assert SECRET.encode() not in b"".join(encoded(cls(value), []) or [])
 
 
 @pytest.mark.parametrize("value", [Box[Masked](SECRET), [Box[Masked](SECRET)], {"a": (Box[Masked](SECRET),)}])
