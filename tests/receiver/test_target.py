@@ -40,9 +40,12 @@ def test_other_texts_are_refused(url: str) -> None:
 
 def test_own_port() -> None:
     """It would be an endless loop."""
-    assert Target.from_url("http://localhost:4318").is_own_port(4318)
+    for host in ("localhost", "LOCALHOST", "127.0.0.1", "127.1", "0.0.0.0", "[::1]", "[::]"):
+        assert Target.from_url(f"http://{host}:4318").is_own_port(4318), host
     assert not Target.from_url("http://localhost:4319").is_own_port(4318)
-    assert not Target.from_url("http://collector:4318").is_own_port(4318)
+    assert not Target.from_url("http://192.0.2.1:4318").is_own_port(4318)
+    for unknown in ("x" * 70, "a..b"):
+        assert not Target.from_url(f"http://{unknown}:4318").is_own_port(4318)
 
 
 def test_headers_of_one_connection_are_not_passed() -> None:

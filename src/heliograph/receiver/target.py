@@ -5,8 +5,10 @@ Source: RFC 9110, section 7.6.1, for the headers of one connection alone.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -15,7 +17,6 @@ TARGET_TIMEOUT_SECONDS: Final = 10.0
 MAX_RESPONSE_BYTES: Final = 4 * 1024 * 1024
 """The largest response of a target that is passed back."""
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _HTTP_PORT, _GRPC_PORT = 4318, 4317
 _SIGNAL_PATHS: Final = ("/v1/logs", "/v1/traces", "/v1/metrics")
@@ -79,8 +80,18 @@ class Target:
         return Target(scheme=self.scheme, host=self.host, port=port, path="")
 
     def is_own_port(self, port: int) -> bool:
-        """Return True if it is this port of the loopback interface."""
-        return self.port == port and self.host in _LOOPBACK
+        """Return True if it is this port of the loopback interface, whatever name the host has."""
+        return self.port == port and _is_loopback(self.host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):  # no such host
+        return False
+    # A connection to 0.0.0.0 or :: is one to this machine.
+    addresses = [ip_address(str(address[0]).partition("%")[0]) for *_, address in found]
+    return any(each.is_loopback or each.is_unspecified for each in addresses)
 
 
 def passed_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
