@@ -311,6 +311,30 @@ def test_forwarded_requests_that_are_not_understood_are_counted(tmp_path: Path, 
     assert tail.errors().splitlines()[-1] == f"2 requests not {kept} that the target has accepted."
 
 
+def test_answer_does_not_depend_on_the_standard_error(tmp_path: Path) -> None:
+    """It may be a pipe whose reader has ended, such as `head`."""
+    command = [sys.executable, "-m", "heliograph", "tail", "--port", "0", "--grpc-port", "0"]
+    with Misbehaving() as target:
+        process = subprocess.Popen(
+            [*command, "--forward", target.endpoint],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            env=clean_environment(),
+        )
+        try:
+            assert process.stderr is not None
+            url = process.stderr.readline().split()[3].decode()
+            process.stderr.readline()
+            process.stderr.close()
+            request = Request(f"{url}/v1/logs", b"\xff", {"Content-Type": PROTOBUF}, method="POST")
+            with urlopen(request, timeout=EXIT_SECONDS) as response:
+                assert response.status == 200
+        finally:
+            process.kill()
+            process.wait()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

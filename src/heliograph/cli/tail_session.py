@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -143,7 +143,9 @@ class _Session:
             self._missed += 1
             is_first = self._missed == 1
         if is_first:
-            echo(f"Not {self._kept}, although the target has accepted it: {error}", err=True)
+            # The reader of a pipe may have ended. The answer is the target's all the same.
+            with suppress(OSError):
+                echo(f"Not {self._kept}, although the target has accepted it: {error}", err=True)
 
     def report(self) -> None:
         """Print the numbers of lines, and whether the awaited arrived."""
