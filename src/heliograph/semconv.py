@@ -331,6 +331,8 @@ ACTOR_ONLY: Final = frozenset(map(str, (*ACTOR_ATTRIBUTES.values(), USER_HASH)))
 
 ACTOR_SECRETS: Final = frozenset({"token", "token_expires", "_r"})
 """The keys of an actor that are never exported, whatever the settings: credentials, and details of them."""
+RESERVED_EVENT_NAME: Final = "log.record"
+"""The name that no event can have: the attribute of a property `uid` would be `log.record.uid`, the unique id."""
 
 
 def actor_attribute(key: str) -> str:

@@ -175,6 +175,21 @@ def test_namespace_of_heliograph_is_rejected() -> None:
     assert "choose another" in rejection(Odd)
 
 
+def test_event_name_below_which_the_unique_id_is_is_rejected() -> None:
+    """An event would have two unique ids, if a property has the name `uid`."""
+
+    @dataclass
+    class Odd(Event, namespace="log"):
+        name = "record"
+
+    @dataclass
+    class Old(Event, deprecated=Deprecated(renamed_to="log.record")):
+        name = "old"
+
+    for cls in (Odd, Old):
+        assert "is reserved, because a property could become 'log.record.uid'" in rejection(cls)
+
+
 @pytest.mark.parametrize(
     ("message", "problem"),
     [

@@ -111,12 +111,15 @@ class Order2(Event, namespace="shop", version="2", severity=Severity.WARN):
 
 def test_events_with_impossible_names_are_skipped_and_reported() -> None:
     """The others are drafted."""
-    drafts, skipped = drafts_of_recorded([recorded({}, "UPPER"), recorded({}), recorded({}, "heliograph.own")])
+    drafts, skipped = drafts_of_recorded(
+        [recorded({}, "UPPER"), recorded({}), recorded({}, "heliograph.own"), recorded({}, "log.record")]
+    )
 
     assert [draft.name for draft in drafts] == ["Order"]
     assert skipped == [
         "the event 'UPPER': a class cannot have this name",
         "the event 'heliograph.own': a class cannot have this name",
+        "the event 'log.record': a class cannot have this name",
     ]
 
 

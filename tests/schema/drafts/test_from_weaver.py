@@ -262,7 +262,9 @@ def test_what_a_class_cannot_express_is_skipped_and_reported(tmp_path: Path) -> 
 
 def test_an_event_that_cannot_be_registered_is_skipped_and_reported(tmp_path: Path) -> None:
     """One in heliograph's namespace, and the second of two with one name and version."""
-    (tmp_path / "events.yaml").write_text("events: [{name: heliograph.a}, {name: a.b}, {name: a.b, brief: again}]")
+    (tmp_path / "events.yaml").write_text(
+        "events: [{name: heliograph.a}, {name: log.record}, {name: a.b}, {name: a.b, brief: again}]"
+    )
 
     drafts, skipped = drafts_of_weaver(WeaverRegistry(tmp_path))
 
@@ -270,6 +272,7 @@ def test_an_event_that_cannot_be_registered_is_skipped_and_reported(tmp_path: Pa
     assert skipped == [
         "the event 'a.b': it is defined twice, with the same version; the first one is drafted",
         "the event 'heliograph.a': the namespace 'heliograph' is reserved for heliograph's own names",
+        "the event 'log.record': the name is reserved, because a property could become the unique id",
     ]
 
 

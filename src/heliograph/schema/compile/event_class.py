@@ -29,7 +29,7 @@ from heliograph.schema.model.types import (
     FieldSchema,
 )
 from heliograph.schema.model.wire_attributes import wire_attributes, wire_type
-from heliograph.semconv import EVENT_NAME_PATTERN, SCOPE
+from heliograph.semconv import EVENT_NAME_PATTERN, LOG_RECORD_UID, RESERVED_EVENT_NAME, SCOPE
 from heliograph.values.privacy import PrivacyPolicy
 
 
@@ -152,6 +152,11 @@ def _event_name(event_class: type, event_name: str, options: EventOptions) -> st
             f"its name {getattr(event_class, 'name', None)!r} in the namespace {options.namespace!r} makes the event name "
             f"{event_name!r}, and an event name is lower-case words and digits that start with a letter, separated by `-`, "
             "`_` or `.`",
+        )
+    if event_name == RESERVED_EVENT_NAME:
+        raise SchemaError(
+            event_class,
+            f"the event name {event_name!r} is reserved, because a property could become {str(LOG_RECORD_UID)!r}; choose another",
         )
     if event_name.split(".", maxsplit=1)[0] == SCOPE and not is_own_class(event_class):
         raise SchemaError(

@@ -40,6 +40,7 @@ from heliograph.semconv import (
     LOG_RECORD_UID,
     OWN_EVENTS,
     REQUEST_ATTRIBUTES,
+    RESERVED_EVENT_NAME,
     SCOPE,
     attribute_part,
     has_namespace,
@@ -105,7 +106,7 @@ def drafts_of_recorded(events: Iterable[RecordedEvent]) -> tuple[list[EventDraft
 
 
 def _is_event_name(name: str) -> bool:
-    return has_namespace(name) and not name.startswith(f"{SCOPE}.")
+    return has_namespace(name) and not name.startswith(f"{SCOPE}.") and name != RESERVED_EVENT_NAME
 
 
 def _event(name: str, version: str, events: Sequence[RecordedEvent], taken: set[str], skipped: list[str]) -> EventDraft:

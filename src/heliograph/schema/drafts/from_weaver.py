@@ -36,7 +36,7 @@ from heliograph.schema.drafts.python_source import literal
 from heliograph.schema.drafts.weaver_registry import AttributeEntry, GroupEntry, WeaverRegistry
 from heliograph.schema.export.added_attributes import is_added
 from heliograph.schema.model.message import parse_message
-from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, OWN_EVENTS, SCOPE, has_namespace
+from heliograph.semconv import ACTOR, ACTOR_ATTRIBUTES, OWN_EVENTS, RESERVED_EVENT_NAME, SCOPE, has_namespace
 
 _PYTHON: Final = {"string": "str", "int": "int", "double": "float", "boolean": "bool"}
 _NAME_RULE: Final = "names must be lower-case words, separated by `.` or `_`"
@@ -77,6 +77,8 @@ def _event_problem(name: str) -> str | None:
     """Return the reason why no class can have this event name, or `None`."""
     if not has_namespace(name):
         return f"{_NAME_RULE}, and start with a namespace"
+    if name == RESERVED_EVENT_NAME:
+        return "the name is reserved, because a property could become the unique id"
     return f"the namespace {SCOPE!r} is reserved for heliograph's own names" if name.startswith(f"{SCOPE}.") else None
 
 
