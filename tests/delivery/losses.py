@@ -9,6 +9,12 @@ from pathlib import Path
 from typing import Final
 
 
+def _folder_in(box: Path) -> Path:
+    """Return the folder in an outbox, without those that are being created or deleted."""
+    [folder] = [each for each in box.iterdir() if not each.name.startswith(".")]
+    return folder
+
+
 def delete(box: Path) -> None:
     shutil.rmtree(box)
 
@@ -20,7 +26,8 @@ def delete_and_create(box: Path) -> None:
 
 def delete_content(box: Path) -> None:
     for each in box.iterdir():
-        shutil.rmtree(each)
+        # The worker deletes a folder without a lock file, which this one is for a moment.
+        shutil.rmtree(each, ignore_errors=True)
 
 
 def rename(box: Path) -> None:
@@ -41,13 +48,13 @@ def replace_by_a_copy(box: Path) -> None:
 
 
 def replace_the_folder_by_a_link(box: Path) -> None:
-    [folder] = box.iterdir()
+    folder = _folder_in(box)
     folder.rename(box.with_name("elsewhere"))
     folder.symlink_to(box.with_name("elsewhere"))
 
 
 def replace_the_lock_by_a_pipe(box: Path) -> None:
-    [lock] = box.glob("*/lock")
+    lock = _folder_in(box) / "lock"
     pipe = box.with_name("pipe")
     os.mkfifo(pipe)
     # In one step: a folder whose lock file is missing for a moment may be given up, for the next process that looks.
@@ -65,7 +72,7 @@ def make_segments_writable_for_others(box: Path) -> None:
 
 
 def make_the_folder_writable_for_others(box: Path) -> None:
-    [folder] = box.iterdir()
+    folder = _folder_in(box)
     folder.chmod(0o777)
 
 
