@@ -8,11 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-
-def _folder_in(box: Path) -> Path:
-    """Return the folder in an outbox, without those that are being created or deleted."""
-    [folder] = [each for each in box.iterdir() if not each.name.startswith(".")]
-    return folder
+from delivery.outboxes import folders_in
 
 
 def delete(box: Path) -> None:
@@ -48,17 +44,17 @@ def replace_by_a_copy(box: Path) -> None:
 
 
 def replace_the_folder_by_a_link(box: Path) -> None:
-    folder = _folder_in(box)
+    [folder] = folders_in(box)
     folder.rename(box.with_name("elsewhere"))
     folder.symlink_to(box.with_name("elsewhere"))
 
 
 def replace_the_lock_by_a_pipe(box: Path) -> None:
-    lock = _folder_in(box) / "lock"
+    [folder] = folders_in(box)
     pipe = box.with_name("pipe")
     os.mkfifo(pipe)
     # In one step: a folder whose lock file is missing for a moment may be given up, for the next process that looks.
-    pipe.rename(lock)
+    pipe.rename(folder / "lock")
 
 
 def link_segments(box: Path) -> None:
@@ -72,7 +68,7 @@ def make_segments_writable_for_others(box: Path) -> None:
 
 
 def make_the_folder_writable_for_others(box: Path) -> None:
-    folder = _folder_in(box)
+    [folder] = folders_in(box)
     folder.chmod(0o777)
 
 
