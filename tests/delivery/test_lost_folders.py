@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from delivery.losses import LOSSES, rename
 from delivery.outboxes import folders_in, logging_to, wait_for
 from delivery.servers import OK, Answer, serving
+from heliograph.delivery import worker as worker_module
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentWriter, segments
 from heliograph.runtime.deadline import Deadline
@@ -163,23 +165,58 @@ def test_flush_waits_for_the_folder_that_was_given_up(tmp_path: Path, caplog: py
         assert not folder.exists()
 
 
+def test_flush_reports_damage_in_the_folder_that_was_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once."""
+    is_down, real = True, worker_module.adopt
+
+    def damage_and_adopt(*arguments: Any) -> Any:
+        if LOST in caplog.text:  # nobody has the folder open now
+            [(_, segment)] = segments(folder)
+            whole = segment.read_bytes()
+            segment.write_bytes(whole.replace(b"record 5", b"record x"))
+        return real(*arguments)
+
+    monkeypatch.setattr(worker_module, "adopt", damage_and_adopt)
+    monkeypatch.setattr(worker_module, "_ADOPT_SECONDS", 3600)
+    with (
+        serving(lambda number, records: DOWN if is_down else OK) as server,
+        logging_to(tmp_path, server.endpoint) as emit,
+    ):
+        for number in range(10):
+            emit(f"record {number}")
+        [folder] = folders_in(tmp_path)
+        wait_for(lambda: "HTTP 503" in caplog.text)  # the first search for orphans came before
+        delete_lock(folder)
+        wait_for(lambda: LOST in caplog.text)
+        is_down = False
+
+        assert not emit.processor.force_flush(60_000)
+        assert set(server.accepted) == {f"record {number}" for number in range(10) if number != 5}
+        assert emit.processor.counts.total(OUTBOX_DAMAGED) == 1
+        assert emit.processor.force_flush(60_000)
+
+
 @pytest.mark.parametrize("size", [0, 10, 5000])
 def test_last_segment_that_was_truncated_is_abandoned(
     tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Writing beyond its end would kill the process. What is still in the file is sent."""
+    """Writing beyond its end would kill the process. What is still in the file is sent, and a flush reports the rest."""
     monkeypatch.setattr("heliograph.delivery.worker._ADOPT_SECONDS", 0.1)
+    is_down = True
     with (
-        serving(lambda number, records: OK if number else DOWN) as server,
+        serving(lambda number, records: DOWN if is_down else OK) as server,
         logging_to(tmp_path, server.endpoint) as emit,
     ):
         emit("before")
         [folder] = folders_in(tmp_path)
         os.truncate(segments(folder)[0][1], size)
         wait_for(lambda: LOST in caplog.text)
+        is_down = False
         for number in range(1000):
             emit(f"after {number}")
-        assert emit.processor.force_flush(60_000)
+        assert emit.processor.force_flush(60_000) == (size == 5000)
         wait_for(lambda: not folder.exists())
 
         assert {f"after {number}" for number in range(1000)} <= set(server.accepted)

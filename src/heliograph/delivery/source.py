@@ -16,7 +16,7 @@ class Source(Protocol):
 
     @property
     def is_own(self) -> bool:
-        """True if this process accepted the records, and did not adopt them from another one."""
+        """True if this process accepted the records."""
 
     def read(self, *, max_bytes: int, max_records: int) -> Batch | None:
         """Return the next records; `None` if there are none. A single record may be larger than `max_bytes`."""

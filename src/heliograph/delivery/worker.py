@@ -187,6 +187,8 @@ class Worker:
     def _send_orphans(self) -> None:
         for orphan in self.orphans:
             with self._logged_errors():  # one that cannot be sent does not stop the others
+                # Damage in a folder that was given up concerns records of this process. It may have been adopted before that.
+                orphan.reader.is_own = any(orphan.folder in storage.orphaned for storage in self._storages())
                 if orphan.drain(self._sender, self._send_storages_if_due):
                     if orphan.is_stuck:
                         self._stuck.add(orphan.folder)
@@ -223,6 +225,7 @@ class Worker:
             before = storage.orphaned
             lost = storage.recover()
             if lost:
+                self._sender.own_losses += lost
                 self._sender.counts.add(OUTBOX_DAMAGED, lost)
             if storage.orphaned is not before:
                 self._adopt_at = 0.0  # in the next round: a flush may wait for it

@@ -61,7 +61,7 @@ class JournalReader:
         begin_after: The sequence before the first one, in a folder that takes the place of a lost one.
 
     Attributes:
-        is_own: True if this process accepted the records, and did not adopt them.
+        is_own: True if this process accepted the records.
         acknowledged: The sequence up to which all records are acknowledged.
         damaged: The number of records that could not be read, or whose scope could not. At the end of a journal it is
             estimated from the lengths of the frames, as at least one.
