@@ -81,8 +81,9 @@ lock                                guards
 `OutboxProcessor._lock`             the set of storages, and "shut down"
 `ResourceStorage._lock`             the creation of its folder, and "closed"
 `AwaitedCommits._lock`              its thread, and "closed"
-`GroupCommit._changed`              (a condition) which thread syncs to the disk, up to which sequence that is done, and what failed
 `JournalWriter._lock`               the current segment, full ones that are not synced yet, its scopes, the next sequence
+`GroupCommit._lock`                 which thread syncs to the disk, up to which sequence that is done, and what failed
+`JournalReader._reading`            the sequences from which records are read, sent and given up
 `MemoryJournal._lock`               its records and their size
 `Sender._schedule`                  the times before which nothing is sent
 `OutboxMetrics._lock`               the list of outboxes that are reported
@@ -90,13 +91,14 @@ lock                                guards
 `Worker._progress`                  no data: flushing threads wait at it for the worker
 =================================== =================================================================================
 
-An emitting thread takes one lock, for the time in which a frame is copied: the writer's. The worker does not take it. It reads
-what the length fields, written last, declare complete. Locks are taken in the order of the table, never the other way
+An emitting thread takes one lock, for the time in which a frame is copied: the writer's. The worker does not take it, except to give a
+lost folder up. It reads what the length fields, written last, declare complete. Locks are taken in the order of the table, never the other way
 round, so no two threads wait for each other. Those that a handler of a signal may meet are ``RLock``: its own thread may hold
 them. An ``RLock`` lets the handler in, so a writer that is in the middle of a frame raises `JournalBusy`, and the record goes
 to memory. The worker is woken by a `Bell`, which a handler may ring, too.
 
-Readers of journals have no lock, because only the worker uses them. Others read single integers of theirs, which only grow.
+Only the worker reads and acknowledges. A thread that drops segments gives up their records in the reader first, under the reader's lock.
+Others read single values of a reader without a lock.
 
 Invariants
 ==========

@@ -6,6 +6,7 @@ The contract that it shares with the journal in memory is in `test_sources`.
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -303,6 +304,31 @@ def test_records_that_were_given_up_are_not_damaged(tmp_path: Path) -> None:
 
     assert reader.damaged == 0
     writer.close()
+    reader.close()
+
+
+def test_handler_of_a_signal_may_give_records_up(tmp_path: Path) -> None:
+    """It interrupts a `give_up_before` of its own thread: spans give way to the log record that it emits."""
+    write(tmp_path, records(20)).close()
+    given_up: list[int] = []
+
+    class InterruptedReader(JournalReader):
+        is_interrupted = False
+
+        @property
+        def waiting_from(self) -> int:
+            if not self.is_interrupted:
+                self.is_interrupted = True
+                given_up.append(self.give_up_before(5))
+            return super().waiting_from
+
+    reader = InterruptedReader(tmp_path, is_live=True)
+    thread = threading.Thread(target=lambda: given_up.append(reader.give_up_before(11)), daemon=True)
+    thread.start()
+    thread.join(60)
+
+    assert not thread.is_alive(), "the thread waits for a lock that it holds itself"
+    assert given_up == [4, 6]
     reader.close()
 
 

@@ -24,7 +24,8 @@ Files
 Invariants
     1. A folder has one writer at most, and one reader at most that acknowledges. The lock of the folder ensures this among
        processes. Readers that only look (``read_only``) may come at any time.
-    2. The sequences of records start at 1 and have no gap. A gap in the files is damage, or records that were given up.
+    2. The sequences of records start at 1 and have no gap; a folder that replaces a lost one goes on after the last sequence of
+       that. A gap in the files is damage, or records that were given up.
     3. A frame's length is written after the rest of the frame: a frame is there as a whole or not at all.
     4. When a segment exists, all older ones are complete. Only the last segment changes.
     5. Each segment has its own header and defines every scope that it uses: it can be read alone.
@@ -55,14 +56,15 @@ What survives
     the disk is full, or fails                  `append` raises `OSError`; the caller keeps the record in a `MemoryJournal`
     the cursor is lost                          all records that are still in the folder are sent once more
     bytes are flipped, cut off or inserted      the records hit are counted as damaged, their bytes saved in ``damaged/``
-    a fork                                      the child lets go of the parent's files and begins a folder of its own
+    a fork                                      the child closes the parent's files unchanged, and creates a folder of its own
     a later release wrote the segment           it is not touched, and an error is reported
     ==========================================  ==========================================================================
 
 Threads and locks
     - `JournalWriter`: any thread, and handlers of signals. Its locks are described in `writer` and `group_commit`.
     - `JournalReader`: one thread, the worker or the owner of an orphan. What other threads may do meanwhile is described in
-      `reader`. Writer and reader share no lock and no memory, only files.
+      `reader`. Writer and reader share only files. The exception is the step *give up*, above, which takes the reader's lock
+      while it holds the writer's.
     - `MemoryJournal`: any thread; one lock.
 
 Known limits

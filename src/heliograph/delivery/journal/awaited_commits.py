@@ -1,8 +1,8 @@
-"""Commits that event loops await: a thread waits for each of them in place of the loops.
+"""Lets event loops await commits: one thread waits for all of them, so that no loop is blocked.
 
-The thread, ``heliograph-commit``, is started by the first commit that is awaited, and ends with the journal. It takes all commits that
-came by then, and waits for the newest as any other thread does (`GroupCommit.wait`), so it shares its sync with them. Then it calls each
-event loop once, for all commits of that loop, which wakes its tasks a few at a time.
+The thread, ``heliograph-commit``, is started by the first commit that is awaited, and ends with the journal. It collects all commits that
+were begun by then, and waits for the newest as any other thread does (`GroupCommit.wait`), so it shares its sync with them. Then it calls
+each event loop once, for all commits of that loop. The loop wakes its tasks a few at a time.
 
 Threads: `begin` is called in the thread of an event loop, of which there may be several, and `close` and `end` by any thread. `_waiting` is
 a `deque`, whose single steps are atomic: whoever takes an entry from it ends its wait. `_lock` guards `_is_closed`, and the start of the thread. It
@@ -92,6 +92,7 @@ class AwaitedCommits:
             self._wait_for_all()
 
     def _wait_for_all(self) -> None:
+        """Wait for all commits that have begun, and hand the outcome of each to its event loop."""
         taken: list[_Awaited] = []
         with contextlib.suppress(IndexError):
             while True:
@@ -105,7 +106,7 @@ class AwaitedCommits:
                 loop.call_soon_threadsafe(_end, loop, ended)
 
     def _wait_for(self, sequence: int) -> NotSyncedError | None:
-        """Wait for a commit. Return an error if it is not known what became of it."""
+        """Wait for a commit. Return an error only if the waiting itself failed, so that the outcome is unknown."""
         try:
             self._commits.wait(sequence)
         except Exception as error:  # such as MemoryError: no task may wait for ever
@@ -114,7 +115,7 @@ class AwaitedCommits:
 
 
 def _end(loop: asyncio.AbstractEventLoop, outcomes: deque[tuple[_Awaited, NotSyncedError | None]]) -> None:
-    """Wake some tasks, and the others in later turns of the loop, so that it is late for nobody else."""
+    """Wake some tasks, and the others in later turns of the loop, so that other callbacks of the loop are not delayed."""
     for _ in range(min(len(outcomes), _WOKEN_TASKS)):
         awaited, outcome = outcomes.popleft()
         if not awaited.future.done():  # else its task was cancelled

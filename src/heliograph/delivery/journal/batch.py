@@ -53,9 +53,9 @@ class _Run(NamedTuple):
 
 
 class Entries(Sequence[Entry]):
-    """Records in order, as a sequence that makes an `Entry` only of a record that is asked for.
+    """Records in order, as a sequence. An `Entry` is made when its index is read.
 
-    Most batches are sent as they are, and need none: so nothing is made for each record. Only `extend` changes it.
+    Most batches are sent as they are, and need no `Entry`: so no object is made for each record. Only `extend` changes the sequence.
     """
 
     __slots__ = ("_encoded", "_runs")
@@ -110,7 +110,7 @@ class Entries(Sequence[Entry]):
     __hash__ = None  # type: ignore[assignment]  # it can be extended
 
     def by_scope(self) -> Iterator[tuple[Scope, list[bytes]]]:
-        """Yield each scope with the encoded records that follow each other in it."""
+        """Yield the scope and the encoded records of each group of neighbours that have the same scope."""
         firsts = [next(same) for _, same in groupby(self._runs, key=lambda run: run.scope)]
         ends = [*(run.start for run in firsts[1:]), len(self)]
         for run, end in zip(firsts, ends):

@@ -1,6 +1,6 @@
 """The cursor of a journal: a small file with the last acknowledged sequence.
 
-The file is replaced as a whole (written beside it, then renamed), so a process that is killed leaves either the old cursor or
+The file is replaced as a whole (a new one is written beside it, then renamed), so after a kill there is either the old cursor or
 the new one. Only the reader of the journal, which holds the lock of the folder, writes it.
 """
 

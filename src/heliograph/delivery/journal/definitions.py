@@ -1,8 +1,9 @@
-"""Finds the headers and scopes that damage has hit, in their copies.
+"""Finds copies of damaged headers and of damaged definitions of scopes.
 
-A segment has its header twice, and repeats the definition of a scope in each stretch that uses it. All segments of a folder have
-the same header, and from version 2 of the format on, the number of a scope means the same in all of them. So what is damaged
-in one place is usually in another. Files are read from the start for this, which only damage makes necessary.
+A segment has its header twice, and defines each scope again in every 64 KiB that use it. All segments of a folder have the same
+header, and since version 2 of the format the number of a scope means the same in all of them. So for almost everything that is
+damaged there is an undamaged copy, in the same segment or in another one. The search reads whole files: it is slow, and only
+damage makes it necessary.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from heliograph.delivery.journal.frames import SCOPE, Frame, Header, Scope, Segm
 from heliograph.delivery.journal.segment import SegmentReader, segments
 
 _SHARED_NUMBERS: Final = 2
-"""The version from which on the number of a scope means the same in all segments of a folder."""
+"""The version in which the number of a scope means the same in all segments of a folder."""
 
 _MAX_OTHERS: Final = 8
-"""The number of other segments that are searched. Almost always the first has a copy."""
+"""The largest number of other segments that are searched. Almost always the first has a copy."""
 
 
 def find_header(folder: Path) -> Header | None:
-    """Return the header of any segment of a folder that has one."""
+    """Return the header of the first segment of a folder whose header can be read; `None` if there is none."""
     for segment in _opened(segments(folder, with_renamed=True)):
         if segment.version is not None:
             return segment.header
@@ -32,7 +33,13 @@ def find_header(folder: Path) -> Header | None:
 
 
 def find_scope(folder: Path, damaged: SegmentReader, number: int) -> Scope | None:
-    """Return the scope of a number whose definition is damaged in a segment; `None` if no copy was found."""
+    """Return a scope whose definition is damaged in one segment, from a copy in it or in others; `None` if none was found.
+
+    Args:
+        folder: The folder of the segment.
+        damaged: The segment. It is opened again, so its position does not change.
+        number: The number of the scope.
+    """
     has_shared_numbers = damaged.version in {None, _SHARED_NUMBERS}
     others = (each for each in segments(folder, with_renamed=True) if has_shared_numbers and each[1] != damaged.path)
     for segment in _opened([(damaged.first, damaged.path), *itertools.islice(others, _MAX_OTHERS)]):
@@ -56,6 +63,7 @@ def frames_beyond_damage(segment: SegmentReader) -> Iterator[Frame]:
 
 
 def _opened(found: Iterable[tuple[int, Path]]) -> Iterator[SegmentReader]:
+    """Open segments one after the other, without those that cannot be read, and close each after its turn."""
     for first, path in found:
         with contextlib.suppress(OSError, SegmentError), contextlib.closing(SegmentReader(first, path)) as segment:
             yield segment

@@ -1,6 +1,6 @@
 """Writes files and names to the disk itself, while other threads run.
 
-A call of `mmap.flush` (``msync``) keeps the GIL for as long as the disk works, so every thread and every event loop stands still. The
+A call of `mmap.flush` (``msync``) holds the GIL for as long as the disk works, so every thread and every event loop waits. The
 calls here release it. Do they cover what was written through a memory map?
 
 - **Linux**: yes. A shared map is the page cache itself. The kernel notes each page that is written through a map since 2.6.17, and
@@ -12,8 +12,8 @@ calls here release it. Do they cover what was written through a memory map?
   (By default no map is used there: `filesystems` knows of no file system on macOS that keeps reserved space.)
 - **Others**: POSIX promises it of ``msync`` alone, which comes first, with the GIL held.
 
-What was written by system calls is covered everywhere. ``fdatasync`` is enough in place of ``fsync``: it leaves out only what is not
-needed to read the data again, such as times, and a segment has its full size from the start.
+What was written by system calls is covered everywhere. ``fdatasync`` is enough in place of ``fsync``: it omits only metadata that is
+not needed to read the data again, such as times, and a segment has its full size from the start.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The file system of a directory, and its promise for reserved space."""
+"""Finds the file system of a directory, and decides if space that is reserved on it can always be written.
+
+The mounts are read from ``/proc`` (Linux). On other systems the file system is unknown, and nothing is promised.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,16 @@ def keeps_reserved_space(directory: Path) -> bool:
 
 
 def filesystem_of(directory: Path) -> str | None:
-    """Return the type of the file system that a directory is on, such as `ext4`; `None` if this system does not tell."""
+    """Return the type of the file system that a directory is on, such as `ext4`; `None` if it cannot be found.
+
+    Args:
+        directory: The directory, as an absolute path without symbolic links.
+    """
     try:
         lines = _MOUNTS.read_text(errors="surrogateescape").splitlines()
     except OSError:
         return None
-    best: tuple[int, str | None] = (-1, None)
+    best: tuple[int, str | None] = (-1, None)  # the length of the longest mount point so far, and its type
     for line in lines:
         # The format is in proc(5): the mount point is the fifth field, and the type follows a field that is a dash.
         before, _, after = line.partition(" - ")

@@ -18,7 +18,7 @@ payload    kind (1), number of the scope (2), and
 - A scope frame has the sequence of the record that follows it, and uses up none of its own.
 - Each segment defines every scope that it uses. So each can be read alone, and older segments can be deleted. The definition is
   repeated with the first record of the scope after each 64 KiB, and the number of a scope is the same in all segments of a
-  folder. So a damaged definition can be found elsewhere.
+  folder, until all 65,536 numbers are used. So a damaged definition can be found elsewhere.
 - Version 1 has one header without a copy and without the signal, and numbers that are valid within their segment alone.
 - Every version begins with the same magic, version, length and CRC. So a reader can tell a later version, which it must not
   touch, from damage.
@@ -111,10 +111,12 @@ def dump_header(header: Header) -> bytes:
 
 
 def load_header(buffer: bytes) -> tuple[Header, int, int]:
-    """Return the header at the start of the bytes, or its copy, the position at which the frames begin, and the version.
+    """Return the header of a segment, the position at which its frames begin, and its version.
+
+    If the header at the start of the bytes is damaged, its copy is searched and used.
 
     Raises:
-        SegmentError: There is no whole header.
+        SegmentError: Neither the header nor its copy is whole and undamaged.
         SegmentVersionError: The header has a later version, or the segment has records of a kind that this release does not send.
     """
     try:
@@ -141,7 +143,11 @@ def load_header(buffer: bytes) -> tuple[Header, int, int]:
 
 
 def _end_of_copy(buffer: bytes, end: int) -> int:
-    """Return the position behind the copy of a header, or the same one if no whole copy follows."""
+    """Return the position at which the copy of a header ends, or the end of the header itself if its copy is damaged.
+
+    Raises:
+        SegmentError: The bytes end within the copy.
+    """
     if 2 * end > len(buffer):
         raise SegmentError("the copy of the header is cut off")
     return 2 * end if buffer[end : 2 * end] == buffer[:end] else end

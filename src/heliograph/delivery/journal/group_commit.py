@@ -1,16 +1,16 @@
 """One sync of a journal to the disk itself at a time, shared by all threads that wait.
 
 A sync covers what was appended before it began. So a thread that comes during a sync waits for the next one, which it shares with
-all who came by then: the more threads wait, the more records one sync covers. The thread that finds no sync under way runs the
-next one for the others; there is no thread for it.
+all threads that have come by then: the more threads wait, the more records one sync covers. A thread that finds no sync under way
+is the *leader*: it runs the next one for the others. No thread exists for this alone.
 
-A failure concerns every record of its sync, whoever ran it. It is never hidden by a later success: after a failure, Linux takes the
-pages for written, and the next sync of the same pages succeeds.
+A failure concerns every record of its sync, whichever thread ran it. It is never hidden by a later success: after a failure, Linux
+regards the pages as written, and the next sync of the same pages succeeds.
 
 Threads: any thread calls `GroupCommit.wait`, and so may the handler of a signal, in the middle of a `wait` of its own thread.
-`_lock` guards all fields. It is reentrant because of such handlers. It is not held during a sync, in which other threads append. A handler
-may also raise, at any step: the lock is entered by itself and not by its condition, whose methods are Python code that a handler can end
-before the lock is released.
+`_lock` guards all writes to the fields, except that the leader ends its own lead without it. It is reentrant because of handlers. It is not
+held during a sync, so that other threads can append. A handler may also raise, at any step. So the lock is entered by itself and not
+through its condition, whose methods are Python code: a handler could end them before the lock is released.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ class GroupCommit:
             if must_lead:
                 self._lead()
         finally:
-            if self._leader == me:  # also after an interrupt, whose records are synced by the next thread
+            # Also after an interrupt: another thread leads the next sync. The field is set before the lock is taken, because a second
+            # interrupt could come in between, and all others would wait for a leader that is gone.
+            if self._leader == me:
                 self._leader = None
                 with self._lock:
                     self._changed.notify_all()
@@ -80,7 +82,7 @@ class GroupCommit:
                 self._synced = max(self._synced, last)
 
     def give_up(self, last: int, failure: OSError) -> None:
-        """Let everything up to a sequence that is not synced yet count as failed, because nobody can sync it any more."""
+        """Mark everything up to a sequence that is not synced yet as failed, because its files cannot be synced any more."""
         with self._lock:
             if self._synced < last:
                 self._note(failure, self._synced + 1, last)

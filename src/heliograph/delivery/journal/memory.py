@@ -13,7 +13,7 @@ from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import JournalClosed
 
 MAX_BYTES: Final = 64 * 1024 * 1024
-"""The number of bytes of records that are kept, of which each signal has its share. More records are not accepted."""
+"""The largest size in bytes of the records of one resource, of which each signal has its share. More records are not accepted."""
 
 
 class MemoryJournal:
@@ -69,7 +69,7 @@ class MemoryJournal:
             return True
 
     def keep(self, entries: Iterable[Entry]) -> None:
-        """Add records that were accepted before, also beyond the limit: they are nowhere else any more."""
+        """Add records that were accepted before, also beyond the limit, because they are stored nowhere else any more."""
         with self._lock:
             for entry in entries:
                 self.last_sequence += 1

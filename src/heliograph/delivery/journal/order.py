@@ -1,6 +1,6 @@
-"""The order of the segments of a folder, also if somebody has renamed them, and the newest record in it.
+"""Finds the order of the segments of a folder by their content, and the newest record in it.
 
-A segment is named by the sequence of its first record. People copy, restore and rename files, so for a folder whose process has
+A segment is named by the sequence of its first record. But people copy, restore and rename files. So for a folder whose process has
 ended, the names are compared with the content.
 """
 
@@ -16,7 +16,7 @@ from heliograph.delivery.journal.segment import SegmentReader, segments
 
 
 def true_firsts(folder: Path) -> dict[Path, int]:
-    """Return the first sequences of the segments, by their content, if they contradict the names; else nothing.
+    """Return the first sequence of each segment, by its content. Return an empty dict if no name contradicts the content.
 
     A segment whose first records are damaged begins later than its name says, which is no contradiction.
     """
@@ -35,7 +35,7 @@ def last_sequence(folder: Path) -> int:
         newest = max(_sequences(first, path), default=None)
         if newest is not None:
             return newest
-    # All is acknowledged, and a segment without a record is there. The oldest name is the one that is least likely absurd.
+    # No segment has a record. The names are all that is known, and a renamed file may have any number: the smallest is the safest.
     return found[0][0] - 1 if found else 0
 
 

@@ -3,10 +3,12 @@
 A `JournalReader` belongs to one thread: the worker of the process that writes the journal, or the thread that owns an orphan.
 Two things happen on other threads meanwhile:
 
-- metrics and `force_flush` read `acknowledged` and `oldest`, without a lock, because each is one assignment of a number that only grows;
+- metrics and `force_flush` read `acknowledged` and `oldest`, without a lock, because each is replaced by one assignment, and
+  `acknowledged` only grows;
 - a thread that appends calls `give_up_before`, before it deletes the oldest segment to make room. `_reading` guards the sequences
   from which records are read, sent and given up (`_next`, `_read_until`, `_given_up_before`, `_given_up`), so that each record is either
-  read or given up. The reader holds it while it reads the records of a batch, and never while it logs.
+  read or given up. The reader holds it while it reads the records of a batch, and never while it logs. It is reentrant: the handler of
+  a signal may emit a log record, which gives up spans, in the middle of a `give_up_before` of its own thread.
 
 The writer appends to the last segment while this module reads it. A frame's length is written last, so a frame is there as a
 whole or not at all, and the frames of a segment are complete as soon as the next segment exists.
@@ -14,7 +16,7 @@ whole or not at all, and the frames of a segment are complete as soon as the nex
 How a batch is read:
 
 1. Open the segment that holds the next sequence, or the first one after it if that one is gone.
-2. Yield its frames, in order, up to the limits of the batch. Frames below the next sequence were read before and are skipped.
+2. Read its frames, in order, up to the limits of the batch. Frames below the next sequence were read before and are skipped.
    A frame above it means that records are missing: they are counted as damaged, unless they were given up.
 3. Where no frame follows, there is an end or damage. After damage, go on at the next frame whose checksum is right.
 4. A segment is finished when nothing can be appended to it any more: a next one exists, or the writer is gone.
@@ -84,12 +86,14 @@ class JournalReader:
         self._read_only = read_only
         self._on_deleted = on_deleted
         self._on_dropped = on_dropped
-        self._reading = threading.Lock()
+        self._reading = threading.RLock()
         self._segment: SegmentReader | None = None
-        self._header: Header | None = None  # of a segment that was open, in case that the next ones are damaged
+        self._header: Header | None = (
+            None  # of a segment that was open, in case the headers of the next ones are damaged
+        )
         self._finished = 0  # the first sequence of the last segment that was read to its end
-        self._passed_over: set[int] = set()
-        self._found_scopes: dict[tuple[int, int], Scope] = {}
+        self._passed_over: set[int] = set()  # first sequences of segments that are not trusted, and were reported
+        self._found_scopes: dict[tuple[int, int], Scope] = {}  # copies of damaged scopes, by first sequence and number
         self._firsts = {} if is_live else true_firsts(folder)
         self.acknowledged = max(begin_after, read_cursor(folder))
         # A folder with a cursor and no segment is half-deleted: everything in it was sent before its process was killed.
@@ -97,6 +101,7 @@ class JournalReader:
         if found and not is_live and self.acknowledged and last_sequence(folder) < self.acknowledged:
             logger.error("The cursor of %s is beyond its newest record: its records are sent, perhaps again.", folder)
             self.acknowledged = 0
+        # The sequence to read next, and the one after the last that `read` has returned. Giving up records moves only the first.
         self._next = self._read_until = self.acknowledged + 1
         self._given_up: list[tuple[int, int]] = []  # ranges of records that were given up after they were read
         # Records before the oldest segment were acknowledged, or given up and counted by another reader: not damaged.
@@ -108,7 +113,7 @@ class JournalReader:
         self.oldest: Entry | None = None
 
     def read(self, *, max_bytes: int, max_records: int) -> Batch | None:
-        """Return the next records, at least one, or `None` if everything was read that is there now.
+        """Return the next records, at least one, or `None` if there is nothing more to read yet.
 
         Raises:
             OSError: A file cannot be read, or has a later version. Records may have been skipped: call `rewind` before the
@@ -242,7 +247,8 @@ class JournalReader:
         The last segment stays: the writer appends to it, and the owner of an orphan deletes the folder as a whole.
 
         Raises:
-            OSError: The cursor cannot be written. After a restart the records would be sent once more.
+            OSError: The cursor cannot be written, so that the records would be sent once more after a restart; or a segment cannot be
+                deleted. `acknowledged` has grown all the same.
         """
         self.acknowledged = max(self.acknowledged, sequence)
         if self.oldest is not None and self.oldest.sequence <= sequence:
@@ -254,7 +260,7 @@ class JournalReader:
                 break
             if self._segment is not None and self._segment.path == path:
                 self.close()
-            with contextlib.suppress(UntrustedEntryError):  # it was passed over, and stays
+            with contextlib.suppress(UntrustedEntryError):  # it was passed over when it was read, and is not deleted
                 delete_file(path, self._folder.parent)
             self._on_deleted()
 
@@ -322,7 +328,7 @@ class JournalReader:
         return segment
 
     def _pass_over(self, first: int, error: UntrustedEntryError) -> None:
-        """Report a segment that somebody else may have prepared, once, and go on behind it."""
+        """Report a segment that somebody else may have prepared. It is reported once, although it is found again in each pass."""
         if first not in self._passed_over:
             self._passed_over.add(first)
             logger.error("A file in the outbox is passed over: %s", error)
@@ -330,7 +336,8 @@ class JournalReader:
     def _discard(self, first: int, path: Path, *, is_last: bool) -> None:
         """Save and delete a file that is not a segment.
 
-        Its records are counted at the next frame, by the sequence of that frame.
+        Its records are counted at the next frame, by the sequence of that frame. If no segment follows, their number is unknown, and one
+        is counted.
         """
         with os.fdopen(open_file(path, os.O_RDONLY, self._folder.parent), "rb") as file:
             content = file.read().rstrip(b"\0")
@@ -367,6 +374,6 @@ class JournalReader:
             with os.fdopen(open_file(target, os.O_WRONLY | os.O_CREAT, self._folder.parent), "wb") as file:
                 file.truncate(0)
                 file.write(data)
-        except OSError as error:  # they are counted all the same
+        except OSError as error:  # the bytes are lost, but were counted above
             # Not `exception`: a traceback would add nothing.
             logger.error("Damaged bytes of %s could not be set aside: %s", path, error)  # noqa: TRY400

@@ -1,4 +1,4 @@
-"""Keeps the records of a segment that somebody else has deleted, moved or shortened, by the file that its writer has open.
+"""Reads a segment that somebody else has deleted, moved or shortened, through the file that its writer has open.
 
 A directory that is deleted, renamed or unmounted takes the names of its files away. What was written to a file stays readable for
 as long as it is open.
@@ -39,7 +39,8 @@ def salvage(path: Path, descriptor: int, after: int) -> list[Entry]:
 def cut_back(path: Path, descriptor: int) -> int:
     """Cut a segment that somebody has shortened back to the end of its last frame.
 
-    Its writer knows how many records are missing. Whoever reads the rest of a frame could only estimate it, and would count it again.
+    The caller counts the records that are missing: its writer knows their number. A process that found half a frame at the end could
+    only estimate that number, and would count them a second time.
 
     Args:
         path: The path of the segment.

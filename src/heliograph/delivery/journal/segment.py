@@ -42,7 +42,7 @@ from heliograph.delivery.trust import check_file, delete_file, open_file
 
 SUFFIX: Final = ".journal"
 RENAMED: Final = 10**20
-"""Stands for the first sequence of a file whose name has none. It is larger than any sequence."""
+"""Used as the first sequence of a file whose name has none. It is larger than any sequence."""
 
 _NAME: Final = re.compile(r"[0-9]{20}\.journal")
 
@@ -66,7 +66,7 @@ def segments(folder: Path, *, with_renamed: bool = False) -> list[tuple[int, Pat
     Args:
         folder: The folder.
         with_renamed: True to include files that somebody has given another name, at the end. Their first sequence is
-            unknown, and `RENAMED` stands for it.
+            unknown, and is given as `RENAMED`.
     """
     # Not `iterdir`: it costs as much as reading a batch.
     with os.scandir(folder) as entries:
@@ -80,7 +80,7 @@ def _first_of(name: str) -> int:
 
 
 class SegmentWriter:
-    """Creates a segment and writes frames to it. `JournalWriter` calls it under its lock.
+    """Creates a segment and writes frames to it. `JournalWriter` calls it under its lock, except for `sync`, `has_name` and `is_whole`.
 
     Args:
         path: The path of the file, which must not exist yet.
@@ -100,7 +100,7 @@ class SegmentWriter:
         self.path = path
         self.descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, path.parent.parent)
         try:
-            os.fchmod(self.descriptor, 0o600)  # exactly this, whatever the umask took away
+            os.fchmod(self.descriptor, 0o600)  # exactly this, whatever the umask is
             _reserve(self.descriptor, size)
             self._open_map(size)
             self._put_header(header)
@@ -146,7 +146,7 @@ class SegmentWriter:
         return self._map[self._position : self._position + _LENGTH_BYTES] == bytes(_LENGTH_BYTES)
 
     def sync(self) -> None:
-        """Write the segment to the disk itself. Unlike the other methods, this is called without the writer's lock.
+        """Write the segment to the disk itself. This is called without the writer's lock, so that other threads can append.
 
         Raises:
             OSError: The disk fails.
@@ -180,7 +180,7 @@ class SegmentWriter:
             os.close(self._take_descriptor())
 
     def _take_descriptor(self) -> int:
-        """Return the descriptor, and forget it: the system gives its number to another file, which `sync` must not touch."""
+        """Return the descriptor, and forget it: once it is closed, another file may get its number, and `sync` must not touch that."""
         descriptor, self.descriptor = self.descriptor, _CLOSED
         return descriptor
 
@@ -245,7 +245,7 @@ class SegmentReader:
     Raises:
         UntrustedEntryError: Somebody else may have prepared the file.
         OSError: The file is not there, cannot be read, or has a later version.
-        SegmentError: The file is not a segment.
+        SegmentError: The file is not a segment: it has neither a header nor, in its first MiB, an undamaged frame.
     """
 
     def __init__(self, first: int, path: Path, descriptor: int | None = None) -> None:
@@ -294,7 +294,7 @@ class SegmentReader:
     def read_run(self, sequence: int, scope_number: int, *, max_bytes: int, max_records: int) -> list[bytes]:
         """Return the contents of the records at the position that have the next sequences and the same scope, and move behind them.
 
-        It reads no further than the last frame that `frames` could read without another access to the file.
+        It reads only from the window that `frames` has read, and does not access the file.
         """
         contents, end = read_run(
             self._window,
@@ -309,7 +309,8 @@ class SegmentReader:
 
     def define(self, scope_number: int, content: bytes) -> None:
         """Remember a scope, from the content of its frame."""
-        with contextlib.suppress(SegmentError):  # its records are still worth sending, under an empty scope
+        # Records whose scope is damaged are still worth sending: `JournalReader` looks for a copy of it.
+        with contextlib.suppress(SegmentError):
             self.scopes[scope_number] = load_scope(content)
 
     def has_ended(self) -> bool:

@@ -1,6 +1,6 @@
 """A segment that is written by system calls, without a memory map.
 
-This costs two to three times as much as a map. But where reserved space is no promise, writing to a map can kill the process
+This costs two to three times as much as a map. But where reserved space cannot always be written, writing to a map can kill the process
 (SIGBUS), while a system call fails with an error.
 """
 
@@ -19,10 +19,10 @@ class UnmappedSegmentWriter(SegmentWriter):
     """A `SegmentWriter` that writes with ``pwrite``. A frame that does not fit on the disk is an `OSError`."""
 
     def _open_map(self, size: int) -> None:
-        """Open none."""
+        """Do nothing: this segment has no map."""
 
     def _close_map(self) -> None:
-        """Close none."""
+        """Do nothing: this segment has no map."""
 
     def _put_header(self, header: bytes) -> None:
         _write(self.descriptor, header, 0)
@@ -40,7 +40,7 @@ class UnmappedSegmentWriter(SegmentWriter):
         return not any(os.pread(self.descriptor, _LENGTH_BYTES, self._position))
 
     def _flush_map(self) -> None:
-        """Flush none."""
+        """Do nothing: this segment has no map."""
 
 
 def _write(descriptor: int, data: bytes, position: int) -> None:

@@ -98,8 +98,8 @@ class JournalWriter:
         # Full segments that are not synced yet; the number of segments so far; and how many of their names are synced.
         self._full: list[SegmentWriter] = []
         self._names = self._synced_names = 0
-        # The number of each scope, in all segments; those that the current stretch has defined; and the room of the segment at
-        # which the stretch ends.
+        # The number of each scope, in all segments; the scopes that are defined in the current stretch (the part of a segment after
+        # which scopes are defined again); and the free bytes of the segment at which the stretch ends.
         self._numbers: dict[Scope, int] = {}
         self._scopes: dict[Scope, int] = {}
         self._stretch_end = 0
@@ -163,10 +163,11 @@ class JournalWriter:
             raise failure
 
     def begin_commit(self, sequence: int) -> Awaitable[NotSyncedError | None]:
-        """Do the same for an event loop, which awaits it. The result is `None`, or the error if the disk failed."""
+        """Begin the same commit, for an event loop to await. The result is `None`, or the error if the disk failed."""
         return self._awaited.begin(sequence)
 
     def _begin_sync(self) -> tuple[int, Sync]:
+        """Return the newest sequence, and a function that syncs everything up to it, which is called without the lock."""
         with self._lock:  # the sequence is read before the sync, which covers only what was written before it began
             full, current = tuple(self._full), self._segment
             return self.last_sequence, partial(self._sync, full, current, self._names)
@@ -184,7 +185,7 @@ class JournalWriter:
             raise failure
 
     def _sync_names(self, names: int) -> None:
-        """Write the names of new segments to the disk itself: a power cut could take them, with all records in the segments."""
+        """Write the names of new segments to the disk itself. Otherwise a power cut could remove a segment, although its content is synced."""
         if names > self._synced_names:
             if not self._synced_names:  # the folder is new, too
                 sync_folder(self._folder.parent)
@@ -217,7 +218,7 @@ class JournalWriter:
             segment = self._roll(sequence, needed)
         elif segment.room - self._stretch_end < size:
             self._begin_stretch(segment)
-        # Nothing has defined the scope here: else `append` would use it, or a new segment or stretch has just begun.
+        # The scope is not defined here yet: otherwise `append` would not have called this, or a new segment or stretch has just begun.
         number = self._numbers.setdefault(scope, len(self._numbers))
         segment.put(sequence, SCOPE, number, definition)
         self._scopes[scope] = number  # after the write: records must not use a scope whose frame failed
@@ -242,7 +243,8 @@ class JournalWriter:
             raise
         except BaseException:  # the handler of a signal raised
             if self._segment is old:  # pragma: no branch — a signal at the very moment after the new one is used
-                # Else its name would stay taken, and the worker would delete the old segment, which seems to be finished.
+                # Otherwise the file would exist without being used: the next attempt to create it would fail, and the worker would take the
+                # old segment for a finished one, and delete it.
                 delete_file(segment_path(self._folder, sequence), self._folder.parent)
             raise
         if old is not None:
@@ -278,7 +280,7 @@ class JournalWriter:
                 self._full.append(self._segment)
                 self._segment = None
         if self._durable:
-            self._commits.wait(self.last_sequence)  # who appended knows of a failure
+            self._commits.wait(self.last_sequence)  # its failure is reported by `commit`, to the threads that appended
         self._close_full(tuple(self._full))
         self._awaited.close()
 
@@ -287,7 +289,9 @@ class JournalWriter:
         segment = self._segment
         if segment is None or (segment.has_name() and segment.is_whole()):
             return False
-        return segment is self._segment  # else a thread that appends has finished it, and it may be deleted
+        return (
+            segment is self._segment
+        )  # if not, a thread has rolled meanwhile, and the worker may have deleted the finished segment
 
     def detach(self) -> SegmentWriter | None:
         """Accept no more records, and return the current segment, which the caller closes. What is not synced counts as failed."""

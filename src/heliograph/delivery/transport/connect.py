@@ -1,15 +1,16 @@
 """TCP and TLS connections on which every operation ends at one deadline (`TimedSocket`).
 
 Threads: one thread at a time connects, sends and receives (`HttpTransport` holds a lock for it). Another thread may call
-`TimedSocket.interrupt` and `Resolver.cancel` at any time, to end what that thread waits for. It must not close the
-socket: the number of its file descriptor could be reused for another file while the first thread still reads from it.
+`TimedSocket.interrupt` and `Resolver.cancel` at any time, to end the operation that the first one waits for. But it must not close
+the socket: its file descriptor could be reused for another file while the first thread still reads from it.
 """
 
 from __future__ import annotations
 
 import contextlib
 
-# Else `socket.getaddrinfo` imports it in its thread, and a child that is forked meanwhile waits for ever for the import's lock.
+# Imported early: otherwise `socket.getaddrinfo` imports it in the resolver's thread, and in a child that is forked meanwhile the import's
+# lock is never released.
 import encodings.idna  # noqa: F401
 import ipaddress
 import socket
@@ -37,8 +38,8 @@ class Resolver:
     """Looks up the addresses of one host, within a deadline.
 
     `socket.getaddrinfo` cannot be interrupted, so it runs in a daemon thread, which is abandoned at the deadline. There is
-    never more than one such thread: the next call waits for the same lookup. Without that rule, a broken name server would
-    collect a thread for each attempt to send.
+    never more than one such thread: the next call waits for the same lookup. Otherwise, while a name server does not respond, each
+    attempt to send would add a thread.
 
     Args:
         host: A name or an IP address.
@@ -116,7 +117,7 @@ def connect(addresses: Sequence[Address], deadline: Deadline, on_socket: Callabl
         OSError: No address accepted a connection in time. It is the error of the last address.
     """
     with importing:
-        from heliograph.delivery.transport.timed_socket import TimedSocket  # here: see the module's documentation
+        from heliograph.delivery.transport.timed_socket import TimedSocket  # not earlier: `timed_socket` says why
 
     problem: OSError = OSError("the host has no address")
     for tried, (family, kind, protocol, _, address) in enumerate(addresses):
@@ -151,7 +152,7 @@ def start_tls(
         OSError: The server is not trusted (`ssl.SSLError`), or the connection was lost, or the time is over.
     """
     with importing:
-        from heliograph.delivery.transport.timed_socket import TimedTlsSocket  # here: see the module's documentation
+        from heliograph.delivery.transport.timed_socket import TimedTlsSocket  # not earlier: `timed_socket` says why
 
     context.sslsocket_class = TimedTlsSocket
     deadline = connection.deadline

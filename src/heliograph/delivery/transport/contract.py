@@ -21,7 +21,7 @@ class Transport(Protocol):
 
     @property
     def usual_limit_bytes(self) -> int:
-        """The size of request that servers of this protocol usually accept, before compression; a batch stays below."""
+        """The size of a request, before compression, that servers of this protocol usually accept. Batches are smaller."""
 
     def send(self, body: bytes, timeout_seconds: float) -> Verdict:
         """Send one request, and return what its response means.
@@ -30,7 +30,8 @@ class Transport(Protocol):
         repeats a request and never follows a redirect.
 
         Args:
-            body: An encoded `ExportLogsServiceRequest`. One of more than 64 MiB is not sent; its verdict is to split it.
+            body: The encoded request of the destination's signal, such as an `ExportLogsServiceRequest`. One of more than 64 MiB is not
+                sent; its verdict is to split it.
             timeout_seconds: The longest that the whole exchange may take: name lookup, connection, TLS handshake,
                 request, and response up to its last byte.
 

@@ -106,7 +106,7 @@ class Destination:
         """The texts that must be in no log line and no message, sorted.
 
         They are the values of the headers, each whole and word by word (``Bearer abc`` and ``abc``), the query of the
-        URL, and the proxy's password.
+        URL, and the proxy's password, except for texts of less than four characters.
         """
         values = [*self.headers.values(), urlsplit(self.url).query if scheme_of(self.url) else ""]
         values += [urlsplit(self.proxy).password or ""] if self.proxy else []

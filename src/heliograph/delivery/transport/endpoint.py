@@ -125,7 +125,7 @@ def _with_value(by_name: Mapping[str, tuple[str, str]], name: str) -> tuple[str,
 
 
 def _is_excepted(host: str, port: int, no_proxy: str) -> bool:
-    """Return True if ``no_proxy`` lists the host: by `requests`, or by Python's urllib, which it asks, too."""
+    """Return True if ``no_proxy`` lists the host, by the rules of `requests`: its own ones, and those of urllib, which it also applies."""
     if proxy_bypass_environment(host, {"no": no_proxy}):
         return True
     entries = [entry for entry in no_proxy.replace(" ", "").split(",") if entry]

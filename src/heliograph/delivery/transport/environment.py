@@ -1,4 +1,4 @@
-"""Reads the destination of the outbox, and those of `heliograph doctor`, from the standard ``OTEL_EXPORTER_OTLP_*`` environment variables.
+"""Reads the destination of requests from the standard ``OTEL_EXPORTER_OTLP_*`` environment variables, for the outbox and `heliograph doctor`.
 
 Sources: OpenTelemetry specification, OTLP exporter configuration and endpoint URLs; environment variable specification
 (a timeout is in milliseconds, and 0 means no limit).
@@ -6,8 +6,8 @@ Sources: OpenTelemetry specification, OTLP exporter configuration and endpoint U
 A variable of a signal (``OTEL_EXPORTER_OTLP_LOGS_*``) replaces the common one (``OTEL_EXPORTER_OTLP_*``) as a
 whole: lists of headers are not merged. An empty variable counts as unset.
 
-Proxies, and the certificates to trust if no variable of OpenTelemetry names any, are those of `requests`, which the SDK's exporters
-use: a program that begins to use an outbox reaches the same server by the same way.
+Proxies, and the certificates to trust if no variable of OpenTelemetry names any, are found as by `requests`, which the SDK's exporters
+use. So a program that begins to use an outbox reaches the same server in the same way.
 
 Every problem is collected, and all are reported in one `SettingsError`. A message names the variable, and never shows a
 value that may be a credential: a header, or a URL.
@@ -194,7 +194,7 @@ def _read_ca_of_requests(variables: _OtlpVariables, destination: Destination) ->
 
 
 def _read_proxy(variables: _OtlpVariables, destination: Destination) -> str | None:
-    """Return the proxy for the destination. None is used for this host: a proxy's loopback address is the proxy itself."""
+    """Return the proxy for the destination. No proxy is used for a loopback address: the proxy would take it for its own machine."""
     host = other_host(destination.url)
     found = host and proxy_for(variables.environ, host, other_port(destination.url), secure=destination.secure)
     return variables.parse_variable(found[0], proxy_url, None) if found else None

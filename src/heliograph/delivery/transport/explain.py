@@ -1,4 +1,7 @@
-"""Explains the usual mistakes in an endpoint to people: from the URL, or from the reply of the server. Pure functions, no I/O."""
+"""Explains common mistakes in an endpoint to people, from its URL or from the server's response. Pure functions, no I/O.
+
+`verdict` has the explanation of a failed request, and `heliograph doctor` shows it with a finding.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ _SIGNAL_PATH: Final = re.compile(r"/v1/(logs|traces|metrics)")
 _HTTP2_FRAME: Final = re.compile(r"\x00[\x00-\xff]{2}[\x00-\x09]", re.DOTALL)
 _HTTP1_SERVER: Final = re.compile(r"http1\.x|Expected SETTINGS frame", re.IGNORECASE)
 _MISSING: Final = frozenset({404, 405, 410})
+_MAX_CAUSES: Final = 8
 
 
 def explain_endpoint(value: str) -> str | None:
@@ -38,7 +42,7 @@ def explain_endpoint(value: str) -> str | None:
 
 
 def explain_status(status: int, url: str) -> str:
-    """Return an explanation of a status that the URL may have caused; the empty text without one."""
+    """Return an explanation of a status that the URL may have caused; an empty string if it has none."""
     if status not in _MISSING:
         return ""
     path = urlsplit(url).path
@@ -50,10 +54,10 @@ def explain_status(status: int, url: str) -> str:
 
 
 def explain_http_error(error: BaseException) -> str:
-    """Return an explanation of an error of `http.client`, also as the cause of another; the empty text without one."""
+    """Return an explanation of an error of `http.client`, or of an error that it caused; an empty string if it has none."""
     seen: BaseException | None = error
-    for _ in range(8):
-        # A connection that is lost before the response is one, too.
+    for _ in range(_MAX_CAUSES):
+        # Not for `RemoteDisconnected`, which is a subclass: the server sent nothing at all, which may have any cause.
         if isinstance(seen, BadStatusLine) and not isinstance(seen, RemoteDisconnected):
             return HTTP_PORT_IS_GRPC if _HTTP2_FRAME.match(str(seen.args[0])) else NOT_OTLP
         if seen is None:
@@ -63,5 +67,5 @@ def explain_http_error(error: BaseException) -> str:
 
 
 def explain_grpc_details(details: str) -> str:
-    """Return an explanation of the text of a gRPC status; the empty text without one."""
+    """Return an explanation of the text of a gRPC status; an empty string if it has none."""
     return GRPC_PORT_IS_HTTP if _HTTP1_SERVER.search(details) else ""

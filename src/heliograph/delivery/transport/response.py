@@ -1,7 +1,9 @@
-"""Reads the messages in a server's response.
+"""Reads the messages in a server's response: its partial success, its text for people, and the delay that it asks for.
 
 The messages are few and small, and are read by hand (see `heliograph.delivery.protobuf`). The reading is strict about the wire
 format, so that a login page or a plain "ok" is not taken for a response of OTLP, and tolerant about texts and unknown fields.
+
+The responses of all signals have the same fields with the same numbers, under other names.
 
 Sources: opentelemetry-proto, `ExportLogsServiceResponse`; googleapis, `google.rpc.Status` and `RetryInfo`.
 """
@@ -35,10 +37,10 @@ _UNREADABLE_JSON: Final = (ValueError, msgspec.MsgspecError, RecursionError)
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """The content of an `ExportLogsServiceResponse`.
+    """The content of an `ExportLogsServiceResponse`, or of that of another signal.
 
     Attributes:
-        rejected: The number of log records that the server rejected; never negative.
+        rejected: The number of records that the server rejected; never negative.
         message: The reason; or a warning, if the server accepted all records.
     """
 
@@ -127,7 +129,7 @@ def read_retry_info(retry_info: bytes) -> float | None:
 def _read_json(body: bytes) -> Response:
     try:
         partial = msgspec.json.decode(body, type=_JsonResponse, strict=False).partial_success
-        # OTLP ignores unknown fields. Alone, they are the JSON of somebody else, of a proxy for example.
+        # OTLP ignores unknown fields. But an object of unknown fields alone is no response of OTLP: a proxy may have sent it.
         is_response = partial is not msgspec.UNSET or msgspec.json.decode(body) == {}
     except _UNREADABLE_JSON:
         is_response = False
