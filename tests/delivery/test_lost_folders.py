@@ -102,7 +102,7 @@ def test_deletion_that_goes_on_file_by_file_is_waited_for(
     """The worker looks while the lock file is gone, and the segment is still there: a moment later it is not."""
     box = tmp_path / "box"
     deletes_the_rest = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: shutil.rmtree(box))
-    monkeypatch.setattr("heliograph.delivery.storage.time", deletes_the_rest)
+    monkeypatch.setattr("heliograph.delivery.lost_folders.time", deletes_the_rest)
     is_down = True
     with serving(lambda number, records: DOWN if is_down else OK) as server, logging_to(box, server.endpoint) as emit:
         emit("before")

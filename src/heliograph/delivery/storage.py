@@ -35,14 +35,13 @@ from typing import TYPE_CHECKING, Final
 
 from heliograph.delivery.encoding.requests import encode_resource
 from heliograph.delivery.folders import FolderLock, OutboxDirectory
-from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.group_commit import NotSyncedError
 from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.journal.reader import JournalReader
-from heliograph.delivery.journal.salvage import cut_back, salvage
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter
+from heliograph.delivery.lost_folders import await_deletion, give_up, is_lost
 from heliograph.delivery.signals import LOGS, OutboxSignal
 from heliograph.delivery.trust import delete_file
 from heliograph.errors import OutboxFull
@@ -57,8 +56,6 @@ if TYPE_CHECKING:
 
 _DISK_PAUSE_SECONDS: Final = 1.0
 """The time after a failure in which the disk is not tried again: a failing disk can take long to fail, at every record."""
-_DELETION_SECONDS: Final = 0.2
-"""The time that somebody who deletes a folder has to finish, before its records are kept or counted."""
 _MIN_SEGMENTS: Final = 2
 """The number of segments at which the oldest may be dropped. The last one is being written."""
 
@@ -282,59 +279,35 @@ class ResourceStorage:
         return max(0, on_disk - acknowledged) + max(0, in_memory - self.memory.acknowledged)
 
     def recover(self) -> int:
-        """Give a folder up that somebody else has deleted, moved or damaged, so that the next record creates another one.
+        """Give a folder up that somebody else has deleted, moved or changed, so that the next record creates another one.
 
-        The worker calls this before it reads. The folder is unlocked. If it is still in the outbox and can be trusted, it is an
-        orphan from now on, and is sent as such. If not, the records of its last segment are kept in memory, and those before are
-        lost. The same holds for a last segment that cannot be trusted.
+        The worker calls this before it reads. `heliograph.delivery.lost_folders` has the rules for the records of the folder.
 
         Returns:
             The number of records that are lost.
         """
         writer, reader, lock = self._writer, self._reader, self._folder_lock
-        if writer is None or reader is None or lock is None or (lock.is_in_place() and not writer.is_lost()):
+        if writer is None or reader is None or lock is None or not is_lost(writer, lock):
             return 0
-        if lock.can_be_adopted():
-            # Perhaps somebody is deleting it file by file. What is gone before it is given up can be kept or counted, and not later.
-            time.sleep(_DELETION_SECONDS)
+        await_deletion(lock)
         with self._lock:
-            lost = self._salvage(writer, reader, lock)
+            found = give_up(writer, reader, lock)
+            if found.orphan is not None:
+                # Before the reader is gone, because its records count as acknowledged then: a flush has to see the orphan.
+                self.orphaned = (*(each for each in self.orphaned if os.path.lexists(each)), found.orphan)
+            self._lost_until = found.last_sequence
+            self.memory.keep(found.kept)
+            self._moved += len(found.kept)
+            self._salvaged_until = self.memory.last_sequence
             self._writer = self._reader = self._folder_lock = None
         reader.close()
         lock.release()
         logger.error(
             "The folder %s was deleted, moved or changed by somebody else. Lost: %s.",
             lock.folder,
-            counted(lost, self.header.signal.word),
+            counted(found.lost, self.header.signal.word),
         )
-        return lost
-
-    def _salvage(self, writer: JournalWriter, reader: JournalReader, lock: FolderLock) -> int:
-        """End the writer, and keep what can only be read by it. Return the number of records that are lost."""
-        segment = writer.detach()
-        can_be_adopted = lock.can_be_adopted()
-        if can_be_adopted and reader.acknowledged < writer.last_sequence:
-            # Before its records count as acknowledged here, for those who flush.
-            self.orphaned = (*(each for each in self.orphaned if os.path.lexists(each)), lock.folder)
-        self._lost_until = writer.last_sequence
-        entries: list[Entry] = []
-        # The newest record that is kept in memory, or that another process can read after it adopts the folder.
-        newest = writer.last_sequence
-        if segment is not None:  # pragma: no branch — the disk was full when the first record came
-            if not (can_be_adopted and segment.has_name()):  # nobody else could read it
-                entries = salvage(segment.path, segment.descriptor, reader.acknowledged)
-                newest = entries[-1].sequence if entries else int(segment.path.stem) - 1
-            elif not segment.is_whole():
-                newest = cut_back(segment.path, segment.descriptor)
-            segment.abandon()
-        self.memory.keep(entries)
-        self._moved += len(entries)
-        self._salvaged_until = self.memory.last_sequence
-        if can_be_adopted:
-            # The records before the newest are in older segments, which the folder still has.
-            return max(0, writer.last_sequence - max(newest, reader.acknowledged))
-        # Nobody reads the folder any more: all records that waited are lost, except those that were kept.
-        return max(0, writer.last_sequence + 1 - reader.waiting_from - len(entries))
+        return found.lost
 
     def close(self) -> None:
         """Accept no more records, and move those in memory to the disk, if it accepts them.
