@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,7 +30,6 @@ from heliograph.delivery.transport.open import open_transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.errors import OutboxError
 from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED, OUTBOX_RETRIED
-from threads import join
 
 DELIVERED = Verdict(action=Action.DELIVERED, reason=Reason.ACCEPTED)
 UNAVAILABLE = Verdict(action=Action.RETRY, reason=Reason.UNAVAILABLE, message="HTTP 503")
@@ -477,47 +475,6 @@ def test_halves_of_a_refused_batch_wait_as_long_as_the_server_asks(tmp_path: Pat
     assert sizes[0] == 8
     assert max(sizes[3:]) <= 2
     assert bench.counts.total(OUTBOX_DELIVERED) == 8
-
-
-def test_flush_does_not_cancel_what_the_server_asked_for(tmp_path: Path) -> None:
-    """A flush cancels only the jitter on top of it. The same holds for a second flush."""
-    throttled = Verdict(action=Action.RETRY, reason=Reason.THROTTLED, retry_after_seconds=30.0)
-    bench = Bench(tmp_path, in_turn(throttled))
-    bench.sender.send_next(journal_of("a"))
-    assert bench.sender.waiting_seconds() == 30.5
-
-    for _ in range(2):
-        bench.sender.cancel_backoff()
-        assert bench.sender.waiting_seconds() == 30.0
-
-
-def test_flush_in_another_thread_waits_until_the_wait_is_known(tmp_path: Path) -> None:
-    """A flush between the two halves of the decision would be forgotten."""
-    flushing: list[threading.Thread] = []
-
-    def flush_meanwhile() -> float:
-        flushing.append(threading.Thread(target=bench.sender.cancel_backoff))
-        flushing[0].start()
-        flushing[0].join(0.2)  # ends early only if no lock holds the thread
-        return 0.5
-
-    bench = Bench(tmp_path, in_turn(UNAVAILABLE), random=flush_meanwhile)
-    bench.sender.send_next(journal_of("a"))
-    join(flushing[0])
-
-    assert bench.sender.waiting_seconds() == 0
-
-
-def test_handler_of_a_signal_may_flush_in_the_middle(tmp_path: Path) -> None:
-    """It runs in the thread that it interrupts, which may hold the lock."""
-
-    def flush() -> float:
-        bench.sender.cancel_backoff()
-        return 0.5
-
-    bench = Bench(tmp_path, in_turn(UNAVAILABLE), random=flush)
-
-    assert bench.sender.send_next(journal_of("a")) is Outcome.LATER
 
 
 def test_closed_sender_sends_nothing(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ lock                                guards
 `GroupCommit._lock`                 which thread syncs to the disk, up to which sequence that is done, and what failed
 `JournalReader._reading`            the sequences from which records are read, sent and given up
 `MemoryJournal._lock`               its records and their size
-`Sender._schedule`                  the times before which nothing is sent
+`Schedule._lock`                    the times before which nothing is sent
 `OutboxMetrics._lock`               the list of outboxes that are reported
 `OutboxCounters._lock`              the counters
 `Worker._progress`                  no data: flushing threads wait at it for the worker

@@ -49,7 +49,7 @@ import enum
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -57,12 +57,14 @@ from typing_extensions import assert_never
 
 from heliograph.delivery.backoff import Backoff
 from heliograph.delivery.batch_pass import BatchPass
+from heliograph.delivery.batch_size import BatchSize
 from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.encoding.smaller_spans import shrink_span
 from heliograph.delivery.journal.batch import Batch, Entry, to_request
 from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.refusals import MAX_SUSPECTS, Refusals
-from heliograph.delivery.signals import LOGS, TRACES, OutboxSignal
+from heliograph.delivery.schedule import Schedule
+from heliograph.delivery.signals import LOGS, OutboxSignal
+from heliograph.delivery.smaller_records import smaller_records
 from heliograph.delivery.source import Source
 from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
@@ -84,15 +86,6 @@ MAX_BATCH_BYTES: Final = 1024 * 1024
 MAX_BATCH_RECORDS: Final = 4096
 LOG_INTERVAL_SECONDS: Final = 60.0
 """The shortest time between two warnings that the server is still failing."""
-
-_SMALLEST_GROWTH_BYTES: Final = 64
-_GROWTH: Final = 16
-_SHRINKS: Final[Mapping[OutboxSignal, Callable[[bytes, int], tuple[bytes, int] | None]]] = {TRACES: shrink_span}
-"""Functions that make a record smaller, and return the number of its events that it lacks then."""
-_MAX_SHRINKS: Final = 8
-"""The number of smaller forms of a span that are tried, each half as large as the one before."""
-_ROOM_BYTES: Final = 1024
-"""The room for the lengths and schema URLs in a request of one record."""
 
 logger: Final = SafeLogger(SCOPE)
 
@@ -146,28 +139,21 @@ class Sender:
         self._transport = transport
         self._timeout_seconds = timeout_seconds
         self._dead_letters = dead_letters
-        self._backoff = backoff or Backoff()
+        self._schedule = Schedule(backoff or Backoff(), clock)
+        self._batch_size = BatchSize(min(MAX_BATCH_BYTES, transport.usual_limit_bytes))
         self._clock = clock
-        self._most_bytes = min(MAX_BATCH_BYTES, transport.usual_limit_bytes)
-        self._batch_bytes = self._most_bytes
         self._is_failing = False
         self._last_logged_at = float("-inf")
         self._refusals = Refusals(clock)
         self._log = LimitedLog(logger)
-        # Guards the next two fields, which the sending thread sets together, and a flush in another thread combines.
-        # Reentrant, because the handler of a signal may flush in the middle of any line of the main thread.
-        self._schedule = threading.RLock()
-        self._not_before = 0.0  # when the next request may be sent
-        self._server_not_before = 0.0  # the part of it that a server asked for
 
     def waiting_seconds(self) -> float:
         """Return the seconds until something may be sent; 0 if it may be sent now."""
-        return max(0.0, self._not_before - self._clock())
+        return self._schedule.waiting_seconds()
 
     def cancel_backoff(self) -> None:
         """Cancel our own backoff, because a flush is waiting. A server's `Retry-After` is never cancelled."""
-        with self._schedule:
-            self._not_before = min(self._not_before, self._server_not_before)
+        self._schedule.cancel_backoff()
 
     def is_ready(self) -> bool:
         """Return True if something may be sent now."""
@@ -193,7 +179,7 @@ class Sender:
 
     def _send_batch(self, source: Source) -> Outcome:
         """Read the next batch, count the damage before it, and deliver it."""
-        batch = source.read(max_bytes=self._batch_bytes, max_records=MAX_BATCH_RECORDS)
+        batch = source.read(max_bytes=self._batch_size.max_bytes, max_records=MAX_BATCH_RECORDS)
         damaged = source.take_damaged()
         if damaged:
             self._count_loss(source, OUTBOX_DAMAGED, damaged)
@@ -240,7 +226,7 @@ class Sender:
             case Action.SPLIT | Action.BAD_DATA:
                 asks_to_wait = bool(verdict.retry_after_seconds)
                 if verdict.action is Action.SPLIT or asks_to_wait:
-                    self._shrink_batches(entries)
+                    self._batch_size.shrink(entries)
                 if len(entries) > 1 and asks_to_wait:  # then a smaller batch is sent
                     self._schedule_retry(verdict)
                     return False
@@ -281,27 +267,18 @@ class Sender:
 
     def _send_smaller(self, this: BatchPass, entry: Entry) -> bool | None:
         """Send a record that is too large without a part of it. Return `None` if that is impossible, or is refused, too."""
-        shrink = _SHRINKS.get(self.signal)
-        if shrink is None:
-            return None
-        usual = self._transport.usual_limit_bytes - len(this.header.resource) - len(entry.scope.scope) - _ROOM_BYTES
-        max_bytes = usual if len(entry.encoded) > usual else len(entry.encoded) // 2
-        for _ in range(_MAX_SHRINKS):
-            smaller = shrink(entry.encoded, max_bytes)
-            if smaller is None:
-                return None
-            encoded, given_up = smaller
-            verdict = self._send(this, [entry._replace(encoded=encoded)])
+        for smaller, lacking in smaller_records(this.header, entry, self._transport.usual_limit_bytes):
+            verdict = self._send(this, [smaller])
             match verdict.action:
                 case Action.DELIVERED | Action.PARTIAL:
                     message = "A span of %s was too large, and was sent without %s."
-                    logger.warning(message, counted(len(entry.encoded), "byte"), counted(given_up, "event"))
+                    logger.warning(message, counted(len(entry.encoded), "byte"), counted(lacking, "event"))
                     return self._note_success(this, [entry], verdict)
                 case Action.RETRY | Action.HOLD:
                     self._schedule_retry(verdict)
                     return False
                 case Action.SPLIT | Action.BAD_DATA:
-                    max_bytes //= 2
+                    continue
                 case unknown:
                     assert_never(unknown)
         return None
@@ -386,16 +363,8 @@ class Sender:
         if self._is_failing:
             logger.warning("The outbox delivers %ss again.", self.signal.word)
         self._is_failing = False
-        self._backoff.reset()
-        # Batches shrink fast and grow slowly, so a size that was too large for the server is seldom tried again.
-        growth = max(_SMALLEST_GROWTH_BYTES, self._batch_bytes // _GROWTH)
-        self._batch_bytes = min(self._most_bytes, self._batch_bytes + growth)
-
-    def _shrink_batches(self, entries: Sequence[Entry]) -> None:
-        """Halve the size of batches, because the server refused a request with these records."""
-        # A batch may be smaller than allowed: then half of its own size counts, not half of the permitted one.
-        size = sum(len(entry.encoded) for entry in entries)
-        self._batch_bytes = max(1, min(self._batch_bytes, size) // 2)
+        self._schedule.reset()
+        self._batch_size.grow()
 
     def _count_loss(self, source: Source, metric: MetricName, count: int, reason: Reason | None = None) -> None:
         """Count records that are not delivered. Do it before they are acknowledged: a flush that waits for that must see it."""
@@ -447,10 +416,7 @@ class Sender:
         """Let nothing be sent before the backoff and the server's `Retry-After` are over, and log that records wait."""
         self.counts.add(OUTBOX_RETRIED, reason=verdict.reason.value)
         self._refusals.note_pause()
-        with self._schedule:
-            now = self._clock()
-            self._server_not_before = now + (verdict.retry_after_seconds or 0.0)
-            self._not_before = now + self._backoff.next(verdict.retry_after_seconds)
+        self._schedule.postpone(verdict.retry_after_seconds)
         if self.closed.is_set():  # our own `close` cancelled the request; this is no failure
             return
         if not self._is_failing or self._clock() - self._last_logged_at > LOG_INTERVAL_SECONDS:
