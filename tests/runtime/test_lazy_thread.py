@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from backends import wait_until
 from heliograph.runtime.lazy_thread import LazyThread
 
 LIMIT_SECONDS = 20
@@ -206,3 +207,30 @@ def test_threads_that_start_it_together_start_one(work: Work) -> None:
     work.wait_until_it_began()
 
     assert work.calls == 1
+
+
+def test_thread_that_returns_late_does_not_take_the_place_of_the_next_one() -> None:
+    """It gave its place back while it still ran, and another thread was started since."""
+    returned, ended = threading.Event(), threading.Event()
+    calls = []
+
+    def function() -> None:
+        calls.append(threading.current_thread())
+        if len(calls) > 1:
+            assert ended.wait(LIMIT_SECONDS)
+            return
+        lazy.note_end()
+        assert lazy.start()
+        assert returned.wait(LIMIT_SECONDS)
+
+    lazy = LazyThread(function, "lazy")
+    assert lazy.start()
+    wait_until(lambda: len(calls) == 2 or None)
+    returned.set()
+    calls[0].join(LIMIT_SECONDS)
+
+    assert lazy.is_running
+    assert lazy.start()
+    assert len(calls) == 2
+    lazy.end(ended.set, LIMIT_SECONDS)
+    assert not lazy.is_running

@@ -488,28 +488,49 @@ def test_loop_that_cannot_start_is_an_error(background: BackgroundLoop, monkeypa
     assert background.call(seven) == 7
 
 
-@pytest.mark.parametrize("step", ["before", "after"])
-def test_start_that_an_interrupt_ends_leaves_no_thread_behind(
-    background: BackgroundLoop, monkeypatch: pytest.MonkeyPatch, step: str
+def test_interrupt_of_a_start_ends_the_loop_that_runs_already(
+    background: BackgroundLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The loop may be running already, or begin to run a moment later. The next call starts another one."""
+    """The next call starts another one."""
     real = loop.result_of
 
     def interrupted(future: Future[object]) -> None:
-        if step == "after":
-            real(future)
+        real(future)
         raise KeyboardInterrupt
-
-    async def seven() -> int:
-        return 7
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "result_of", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            background.call(seven)
+            background.call(asyncio.sleep, 0)
     wait_until(lambda: threads() == [])
 
-    assert background.call(seven) == 7
+    assert background.call(asyncio.sleep, 0, 7) == 7
+    assert threads() == ["heliograph-loop"]
+
+
+def test_interrupt_of_a_start_ends_the_loop_before_it_runs(
+    background: BackgroundLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread begins a moment later, and ends at once."""
+    interrupted = threading.Event()
+    real = anyio.run
+
+    def run_later(serve: Callable[[], Awaitable[None]]) -> None:
+        assert interrupted.wait(LIMIT_SECONDS)
+        real(serve)
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "result_of", interrupt)
+        patch.setattr(anyio, "run", run_later)
+        with pytest.raises(KeyboardInterrupt):
+            background.call(asyncio.sleep, 0)
+        interrupted.set()
+        wait_until(lambda: threads() == [])
+
+    assert background.call(asyncio.sleep, 0, 7) == 7
     assert threads() == ["heliograph-loop"]
 
 

@@ -81,6 +81,21 @@ def test_failures_take_little_memory() -> None:
     assert len(disk.commit._failures) <= 64
 
 
+def test_records_that_are_given_up_are_those_that_wait() -> None:
+    """Nobody can sync them any more. A record that was synced before stays synced."""
+    disk = Disk()
+    disk.commit.wait(disk.append())
+    disk.commit.give_up(1, OSError(errno.EIO, "too late"))
+    disk.append()
+    disk.append()
+    disk.commit.give_up(2, OSError(errno.ENOENT, "the folder is gone"))
+
+    assert disk.commit.wait(1) is None
+    assert str(disk.commit.wait(2)) == "[Errno 2] the folder is gone"
+    assert disk.commit.wait(3) is None
+    assert disk.synced == [1, 3]
+
+
 def test_interrupted_sync_is_run_again_by_the_next_thread() -> None:
     """Its records do not count as synced, and nobody waits for the thread that was interrupted."""
     disk = Disk()
