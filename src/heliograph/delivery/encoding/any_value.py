@@ -25,8 +25,8 @@ from heliograph.values.scalars import INT64_MAX, INT64_MIN, integer_form
 C = TypeVar("C", bound=Collection[Any])
 
 MAX_VALUES: Final = 2**20
-"""The number of values inside one value that are encoded. Each takes at least two bytes, so that many fill more than a gRPC
-server commonly accepts."""
+"""The largest number of values inside one value that are encoded. Each, except `None`, takes at least four bytes, so they fill the 4 MiB
+that a gRPC server commonly accepts."""
 BODY_LEVELS: Final = 96
 """The number of messages that may be nested inside the `AnyValue` of a body or of a resource attribute. Protobuf's parsers
 accept 100, and such an `AnyValue` is itself 4 messages deep in a request."""
@@ -109,14 +109,14 @@ class ValueEncoder:
         self.values = MAX_VALUES
 
     def message(self, value: object) -> bytes:
-        """Return the `AnyValue` message of any value. No `Exception` comes out of it."""
+        """Return the `AnyValue` message of any value. It raises no `Exception`."""
         encode = SCALAR_ENCODERS.get(type(value))
         if encode is not None:
             return encode(value)
         try:
             return self._by_kind(value)
         except Exception:  # such as a dict that another thread changes again and again
-            with contextlib.suppress(Exception):  # at the end of the stack, `form_of` fails as well
+            with contextlib.suppress(Exception):  # after a RecursionError, `form_of` may fail as well
                 return self._plain_form(value)
         return _UNREADABLE
 
@@ -193,10 +193,10 @@ def _headers_of(key: object) -> HeadersOfKey:
 
 _item_headers: Final = HeadersOfItems()
 _headers: Final = BoundedCache(HeadersOfKey)
-"""Those of the keys inside of values. They are not with those of attributes, which a user's JSON would displace."""
+"""The headers of keys inside values. They have a cache of their own, so that the keys of a user's JSON do not displace those of attributes."""
 
 _TEXTS_OF_THE_SDK: Final = frozenset({int, float, bool, type(None)})
-"""The classes of keys whose text is Python's, as in OpenTelemetry's encoder, and not that of JSON."""
+"""The classes of keys that are written as Python's `str` writes them, as OpenTelemetry's encoder does, and not as JSON does."""
 
 
 def dict_items(value: dict[object, object]) -> Collection[tuple[object, object]]:
@@ -211,7 +211,7 @@ def dict_items(value: dict[object, object]) -> Collection[tuple[object, object]]
 
 
 def _first(items: Iterator[object]) -> Sequence[object]:
-    """Return the items that may be encoded, and one more."""
+    """Return the items that may be encoded, and one more, by which the encoder finds that there are too many."""
     return list(itertools.islice(items, MAX_VALUES + 1))
 
 
@@ -234,4 +234,4 @@ _KINDS: Final[Sequence[tuple[type, Callable[[ValueEncoder, Any], bytes]]]] = (
     (range, lambda encoder, value: encoder.array(value, value)),
 )
 """The encoders of subclasses: of the first class that the value's class is a subclass of. The order is that of OpenTelemetry's
-encoder. `issubclass` of a built-in class asks neither the value nor its class."""
+encoder. `issubclass` with a built-in class runs no code of the value's class."""

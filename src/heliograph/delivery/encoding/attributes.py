@@ -48,9 +48,9 @@ def put_attributes(
         key_values: The encoded attributes.
         attributes: The attributes. Any value is accepted.
         levels: The number of messages that may be nested inside the `AnyValue` of an attribute.
-        only_clean: True to accept only attributes that `BoundedAttributes`, the SDK's class, takes as they are.
-        encode_text: Returns a text in UTF-8. If it fails, all attributes are encoded again, with `utf8`: almost no text has lone surrogates, so
-            the first try does not look for them.
+        only_clean: True to accept only attributes that `BoundedAttributes`, the SDK's class, keeps unchanged.
+        encode_text: Returns a text in UTF-8. If it fails, all attributes are encoded again, with `utf8`. Almost no text has lone surrogates, so
+            the first attempt does not look for them.
 
     Raises:
         NotCleanError: An attribute is not accepted. `key_values` may have those before it.
@@ -97,12 +97,12 @@ def _is_clean(value: object) -> bool:
 def items_of(attributes: Mapping[str, object]) -> Iterable[tuple[object, object]]:
     """Return the items of a mapping, copied at once, since another thread may change it meanwhile.
 
-    The SDK makes `BoundedAttributes` of any mapping. One of another class, whose code could be endless, has no items.
+    The SDK makes `BoundedAttributes` of any mapping. A mapping of an unknown class, whose methods could be endless, is read only if its
+    form is a dict.
     """
-    while type(attributes) is MappingProxyType:  # of `ReadableSpan.attributes`
-        [attributes] = gc.get_referents(
-            attributes
-        )  # there is no attribute for it, and every method calls the mapping's own
+    # `ReadableSpan.attributes` is a proxy. It has no attribute for its mapping, and each of its methods calls that of the mapping.
+    while type(attributes) is MappingProxyType:
+        [attributes] = gc.get_referents(attributes)
     kind = type(attributes)
     if kind is BoundedAttributes:
         # `copy`, because `BoundedAttributes` iterate five times slower than the dict that they copy themselves to.

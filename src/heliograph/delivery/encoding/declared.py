@@ -1,4 +1,4 @@
-"""Attributes whose names are known before their values, such as those of the fields of an event class.
+"""Encodes attributes whose names are known before their values, such as the fields of an event class.
 
 `heliograph.schema.read.generated.key_values` writes code that uses them. The bytes are those of `put_attributes`.
 """
@@ -18,7 +18,7 @@ from heliograph.values.attributes import Attributes
 N = TypeVar("N", int, bool)
 
 _MAX_CACHED_INTEGERS: Final = 256
-"""The number of integers that are kept for one key."""
+"""The largest number of integers that are kept for one key."""
 _OVERFLOW: Final = str(EVENT_OVERFLOW)  # str(): dicts are slower with keys of a subclass of str
 _KEY: Final = 1  # the number of KeyValue.key
 
@@ -42,18 +42,18 @@ class _KeyValues(dict[N, bytes]):
 
 
 class DeclaredAttributes:
-    """Encodes attributes with known names: a `heliograph.schema.read.generated.key_values.KeyValueEncoder`."""
+    """Encodes attributes with known names. It implements `heliograph.schema.read.generated.key_values.KeyValueEncoder`."""
 
     def texts(self, name: str) -> Mapping[int, bytes]:
         """Return the bytes before the text of an attribute, by its size in UTF-8."""
         return HeadersOfKey(name)
 
     def integers(self, name: str) -> Mapping[int, bytes]:
-        """Return the encoded attribute, by its value."""
+        """Return a mapping from each integer to the encoded attribute."""
         return _KeyValues(HeadersOfKey(name))
 
     def booleans(self, name: str) -> Mapping[bool, bytes]:
-        """Return the encoded attribute, by its value."""
+        """Return a mapping from each boolean to the encoded attribute."""
         return _KeyValues(HeadersOfKey(name))
 
     def doubles(self, name: str) -> Callable[[float], bytes]:
@@ -80,7 +80,8 @@ class DeclaredAttributes:
 
 
 def _name_of(key_value: bytes) -> str:
+    # Skip the length before the message: a varint, whose last byte alone is less than 0x80.
     start = 0
     while key_value[start] & 0x80:
-        start += 1  # the length of the message, before it
+        start += 1
     return next(as_bytes(value).decode() for number, value in read_fields(key_value[start + 1 :]) if number == _KEY)

@@ -1,8 +1,7 @@
 """The bytes before the values of attributes, of maps and of arrays: lengths and a key.
 
 The same few keys come with every event, with values whose sizes repeat. So the bytes before a value are computed once for each key and
-size, and kept. Keys and sizes may be chosen by an attacker, for example by way of a user's JSON: both caches are emptied when they are
-full.
+size, and kept. An attacker may choose keys and sizes, for example in a user's JSON. So the caches of both are emptied when they are full.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from heliograph.delivery.protobuf import VARINTS
 T = TypeVar("T")
 
 MAX_CACHED_KEYS: Final = 1024
-"""The number of texts in one `BoundedCache`."""
+"""The largest number of texts in one `BoundedCache`."""
 MAX_CACHED_KEY_LENGTH: Final = 128
 """The length of the longest text that a `BoundedCache` keeps."""
 MAX_CACHED_SIZES: Final = 32
-"""The number of sizes that are cached for one key."""
+"""The largest number of sizes that are cached for one key."""
 
 # KeyValue's fields
 _KEY: Final = b"\x0a"
@@ -72,7 +71,7 @@ class HeadersOfKey(HeadersOfItems):
 
 
 class BoundedCache(dict[str, T]):
-    """Results of a function by its argument, which is a text.
+    """Remembers the results of a function of a text.
 
     Long texts are not kept, and the cache is emptied when it is full. Emptying costs less than finding the least recently used
     text, and only an attacker or a misuse fills it. Threads share it without a lock: each step is one operation of `dict`,

@@ -166,7 +166,7 @@ def _severity_field(severity: object) -> bytes:
 
 
 _severity_fields: Final = {each._value_: _severity_field(each) for each in SeverityNumber}
-"""By the number: the hash of a member of an enum is computed in Python."""
+"""By the number, because the hash of a member of an enum is computed in Python."""
 
 
 def encode_event_name(name: object) -> bytes:

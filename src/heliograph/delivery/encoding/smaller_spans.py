@@ -1,7 +1,7 @@
-"""Encoded spans that are too large for a server: the largest of their events are given up.
+"""Makes encoded spans that are too large for a server smaller, by removing their largest events.
 
-A gRPC server accepts messages up to a limit, 4 MiB by default. A span that is larger would never arrive, with all that it has; without a
-few of its events it does. Their number is added to `dropped_events_count`, so that whoever looks at the span knows.
+A gRPC server accepts messages up to a limit, 4 MiB by default. A span that is larger would never arrive; without a few of its events it
+does. The number of removed events is added to `dropped_events_count`, so that people who look at the span can see it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _DROPPED_EVENTS_TAG: Final = b"\x60"
 
 
 def shrink_span(entry: bytes, max_bytes: int) -> tuple[bytes, int] | None:
-    """Return an encoded span with as many of its events as fit, and the number of those that were given up.
+    """Return an encoded span without the largest of its events, and the number of events that were removed.
 
     Args:
         entry: The span, from `entry_field`.
@@ -45,7 +45,7 @@ def shrink_span(entry: bytes, max_bytes: int) -> tuple[bytes, int] | None:
 
 
 def _events_to_give_up(fields: list[tuple[int, bytes]], excess: int, dropped: int) -> set[int] | None:
-    """Return the positions of the largest events that together have `excess` bytes; `None` if all of them have not."""
+    """Return the positions of the events to remove, the largest first, until `excess` bytes are saved; `None` if all are too few."""
     events = sorted((len(field), at) for at, (number, field) in enumerate(fields) if number == _EVENTS)
     given_up: set[int] = set()
     while excess + _growth(dropped, len(given_up)) > 0:
@@ -58,7 +58,7 @@ def _events_to_give_up(fields: list[tuple[int, bytes]], excess: int, dropped: in
 
 
 def _growth(dropped: int, given_up: int) -> int:
-    """Return the number of bytes by which the count of dropped events grows."""
+    """Return the number of bytes by which the field with the count of dropped events grows."""
     return len(count_field(_DROPPED_EVENTS_TAG, dropped + given_up)) - len(count_field(_DROPPED_EVENTS_TAG, dropped))
 
 

@@ -1,4 +1,4 @@
-"""Span events whose attributes were encoded for the log record already.
+"""Adds span events whose attributes were already encoded for the log record.
 
 The log record and the span event of an event have the same attributes. They are encoded once: the span event keeps the bytes, and
 `heliograph.delivery.encoding.spans` writes them when the span ends. The SDK's copy of the attributes, which takes longer than their
@@ -39,7 +39,7 @@ _CAN_ADD: Final = hasattr(_SPAN_CLASS, "_add_event")
 class EncodedSpanEvent(Event):
     """An event of the SDK whose attributes are made when somebody looks at them.
 
-    Threads: any of them may look, or replace the attributes, while another one ends the span. `_made` is added by one operation of the
+    Threads: any thread may read or replace the attributes while another one ends the span. `_made` is set by one operation of the
     object's dict, so attributes that were replaced never come back.
     """
 

@@ -6,11 +6,12 @@ specification (`opentelemetry/proto/trace/v1/trace.proto`) has:
 - the W3C trace flags of a span and of a link, in the lowest eight bits of `flags`;
 - the trace state of a link.
 
-What cannot be read or written is omitted, and nothing else: a span, an event or a link whose class is the program's own may raise
-anything.
+A field that cannot be read or written is omitted, and the others are written: a span, an event or a link whose class is the program's own
+may raise anything.
 
-These private fields of the SDK's `ReadableSpan` are read: `_attributes`, `_events`, `_links`. The public properties copy them. They are
-read in a release that has others, and in spans of any other class, which may show less than it has.
+Three private fields of the SDK's `ReadableSpan` are read, because the public properties copy them: `_attributes`, `_events` and `_links`.
+The properties are read instead if a release of the SDK does not have the fields, and for spans of any other class, whose properties may
+hide something on purpose.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ _pack_times: Final = struct.Struct("<BQBQ").pack
 _pack_uint32: Final = struct.Struct("<I").pack
 
 _kind_fields: Final = {kind._value_: _KIND + VARINTS[kind._value_ + 1] for kind in SpanKind}
-"""By the number: the hash of a member of an enum is computed in Python. OTLP's numbers begin with that of an unknown kind."""
+"""By the number, because the hash of a member of an enum is computed in Python. OTLP's numbers are one higher: 0 is an unknown kind."""
 _code_fields: Final = {
     code._value_: b"" if code is StatusCode.UNSET else _CODE + VARINTS[code._value_] for code in StatusCode
 }
