@@ -63,6 +63,26 @@ def test_hooks_are_called_in_pluggys_order() -> None:
     assert called == ["first", "b", "a", "last"] * 2
 
 
+def test_plugin_that_is_registered_during_a_call_is_called_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread has looked for the plugins of the hook just before, and remembers those that it found."""
+    plugins = loaded(Named("old", []))
+    find = Plugins._implementers
+
+    def find_and_register(self: Plugins, hook: str) -> dict[str, object]:
+        found = find(self, hook)
+        monkeypatch.undo()
+        plugins.register(Named("new", []))
+        return found
+
+    monkeypatch.setattr(Plugins, "_implementers", find_and_register)
+    plugins.calls_by_plugin("track_event")
+
+    assert [call(datasette=None, event=None) for _, call in plugins.calls_by_plugin("track_event")] == [
+        ["new"],
+        ["old"],
+    ]
+
+
 def test_wrapper_wraps_the_call_of_each_plugin() -> None:
     """A plugin that only wraps the hook has no call of its own."""
 

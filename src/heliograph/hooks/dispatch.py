@@ -1,4 +1,4 @@
-"""The calls of the hook `track_event` for each event. A plugin that fails does not affect the other plugins.
+"""Calls the hook `track_event` of each plugin with each event. A plugin that fails does not affect the other plugins.
 
 A hook function may do its work at once, or return an async function or a coroutine for it. An event is dispatched in two steps:
 
@@ -79,6 +79,7 @@ class TrackEventDispatcher:
             await self._await_each(await to_thread.run_sync(call_all, abandon_on_cancel=True))
 
     def _submit(self, async_results: AsyncResults) -> None:
+        """Let the background loop await them. If it cannot be started, that is a failure of each of the plugins."""
         job = functools.partial(self._await_each, async_results)
         try:
             self._background.submit(job, description="the hook track_event")
@@ -89,6 +90,7 @@ class TrackEventDispatcher:
     def _call_hooks(
         self, calls: list[tuple[str, HookCall]], datasette: object, event: EventLike
     ) -> Iterator[tuple[str, object]]:
+        """Call the hook of each plugin, and yield the async functions and coroutines that they return."""
         for plugin, call in calls:
             try:
                 results = [result for result in call(datasette=datasette, event=event) if _needs_the_loop(result)]

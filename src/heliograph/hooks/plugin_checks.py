@@ -1,4 +1,4 @@
-"""Find the mistakes of a plugin that pluggy would not report, or would report without the fix."""
+"""Finds mistakes in a plugin that pluggy does not report, or reports without the fix."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ARGUMENTS: Final = {
 }
 """The arguments of each hook, by its name."""
 _SIMILARITY: Final = 0.8
-"""The similarity, from 0 to 1, of a name that is probably misspelled. No other hook of Datasette is as similar to one of ours."""
+"""The similarity, from 0 to 1, from which on a name is regarded as misspelled. No other hook of Datasette is as similar to one of ours."""
 
 _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 """The kinds of parameters that pluggy gives an argument. It ignores all others."""
@@ -88,7 +88,7 @@ def _options_of_hook(plugin: object, name: str) -> dict[str, Any] | None:
 
 
 def _unmarked_hooks(plugin: object) -> Iterator[str]:
-    """Yield the name of each function that looks like a hook in all but the mark."""
+    """Yield the name of each function that has the name and the arguments of a hook, and lacks the mark of `hookimpl`."""
     for name, arguments in _ARGUMENTS.items():
         try:
             function = getattr(plugin, name, None)
@@ -98,7 +98,7 @@ def _unmarked_hooks(plugin: object) -> Iterator[str]:
         except program_errors():  # a property, a lazy object, or a function in C
             continue
         if isinstance(plugin, ModuleType) and getattr(function, "__module__", None) != plugin.__name__:
-            continue  # imported, to be called
+            continue  # it is imported from elsewhere: the module calls it, and does not define a hook
         if {each for each in parameters if each != "self"} <= set(arguments):
             yield name
 

@@ -30,7 +30,8 @@ class Plugins:
     """The registered plugins: a plugin manager of pluggy with the hooks of `heliograph.hooks.specs`.
 
     Threads may call hooks while another thread registers a plugin: pluggy calls a copy of its list of hook functions.
-    `_calls_by_plugin` is a cache without a lock: at worst, two threads compute the same entry.
+    `_calls_by_plugin` is a cache without a lock: at worst, two threads compute the same entry. It is replaced, and not emptied, when plugins
+    change: a thread that has begun before puts its result, which may be old, into the cache that is gone.
     """
 
     def __init__(self) -> None:
@@ -58,7 +59,7 @@ class Plugins:
             self._manager.unregister(name=name)  # older releases of pluggy keep the hooks before the one that failed
             raise PluginError(f"the plugin {label} cannot be registered: {error}") from error
         warn_of_uncalled_hooks(plugin)
-        self._calls_by_plugin.clear()
+        self._calls_by_plugin = {}
 
     def _new_name(self, plugin: object) -> str:
         """Return the name of a module or of an object's class, with a number if another plugin has it. It is for messages."""
@@ -77,7 +78,7 @@ class Plugins:
         if not any(plugin is each for each in self):
             raise PluginError(f"the plugin {label_of(plugin)} is not registered, so it cannot be removed")
         self._manager.unregister(plugin)
-        self._calls_by_plugin.clear()
+        self._calls_by_plugin = {}
 
     def name_of(self, plugin: object) -> str:
         """Return the name of a registered plugin, as in `calls_by_plugin`."""
@@ -86,7 +87,7 @@ class Plugins:
     def unregister_name(self, name: str) -> None:
         """Remove the plugin with that name."""
         self._manager.unregister(name=name)
-        self._calls_by_plugin.clear()
+        self._calls_by_plugin = {}
 
     def load_entry_points(self) -> None:
         """Add the plugins of installed distributions: those with an entry point in the group ``heliograph``.
@@ -102,7 +103,7 @@ class Plugins:
                     f"the plugin {entry_point.name!r} ({entry_point.value}) cannot be loaded: {error!r}; "
                     "fix it, or uninstall the distribution that contains it"
                 ) from error
-        self._calls_by_plugin.clear()
+        self._calls_by_plugin = {}
 
     def __iter__(self) -> Iterator[object]:
         return iter(self._manager.get_plugins())
@@ -127,9 +128,10 @@ class Plugins:
         They are in call order, as in `call`. pluggy's own call ends at the first plugin that raises; with one call for each
         plugin, the others still run. Hook wrappers wrap each of the calls, and have no call of their own.
         """
-        calls = self._calls_by_plugin.get(hook)
+        known = self._calls_by_plugin
+        calls = known.get(hook)
         if calls is None:
-            calls = self._calls_by_plugin[hook] = [
+            calls = known[hook] = [
                 (name, self._caller_of(plugin, hook)) for name, plugin in self._implementers(hook).items()
             ]
         return calls

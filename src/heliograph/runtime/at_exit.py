@@ -1,11 +1,11 @@
-"""A function that runs when the interpreter exits, with a time limit.
+"""Calls a function when the interpreter exits, with a time limit.
 
 Three threads of control meet here:
 
 - The constructor starts a daemon thread, ``heliograph-exit``, which waits for the event `_go`.
 - When the interpreter exits, `atexit` calls `_exit` in the main thread: it sets `_go` and waits until the function has ended, but no
   longer than the timeout. The interpreter then exits, whether or not the function has returned. Handlers of signals run in the main
-  thread as well. One that ends the program once more, as gunicorn's do, does not end the wait.
+  thread as well. One that raises `SystemExit` during the wait, as gunicorn's do, does not end the wait.
 - `cancel` may be called from any thread before that, from the function itself too: `Host.shutdown` calls it.
 
 The thread is started in advance because from Python 3.12 on no thread can be started while the interpreter exits. It is
@@ -13,11 +13,12 @@ a daemon thread because the interpreter joins all other threads before it calls 
 the function in the main thread was rejected: it may wait for a server, and nothing could end it after the timeout.
 
 A forked child has no copy of the thread, but a copy of the `atexit` registration. So it starts a thread of its own, and runs
-the function when it exits by itself. A child that ends by `os._exit`, as those of `multiprocessing` do, runs no `atexit` function:
-there, the main thread calls a second function, which is called at the end of a child's work and must leave everything usable.
+the function when it exits by itself. A child that ends by `os._exit`, as those of `multiprocessing` do, runs no `atexit` function.
+There, the main thread calls a second function at the end of the child's work. It may be called more than once, so everything must stay
+usable after it.
 
 If threads are greenlets (gevent, eventlet), a thread can be started at exit, and the one that was started before is not used: it
-may be a thread of the system, from before the program replaced the functions of `threading`, in which they do not work.
+may be a thread of the system that is older than the program's replacement of the functions of `threading`, and these do not work in it.
 """
 
 from __future__ import annotations
@@ -36,16 +37,16 @@ from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.greenlets import load_gevent_hub, threads_are_greenlets
 
 _REPORT_MILLIS: Final = 500.0
-"""The part of the time that a function should keep for its last steps, such as a report of what was not delivered."""
+"""The part of the timeout that is reserved for the last steps of a function, such as a report of what was not delivered."""
 
 
 class AtExit:
     """Calls a function when the interpreter exits, and lets the interpreter exit after a timeout in any case.
 
     Args:
-        function: The function. It runs in a thread of its own. It gets the milliseconds after which it should come to its end.
-        timeout_millis: The longest time that the interpreter waits for the function, in milliseconds. It is longer than the time
-            that the function gets: after it, the function would be cut off in the middle of its last report.
+        function: The function. It runs in a thread of its own. It gets the number of milliseconds after which it should come to its end.
+        timeout_millis: The longest time that the interpreter waits for the function, in milliseconds. The function gets less, so that it
+            can finish its last report before it is cut off.
         in_children: Called in place of the function in a child process that ends by `os._exit`; see `ChildExit`. It has to
             return in time.
     """
@@ -84,9 +85,9 @@ class AtExit:
             self._ended.ring()
 
     def _exit(self) -> None:
-        self._child_exit.cancel()  # finalizers may run after this
+        self._child_exit.cancel()  # the finalizers of multiprocessing may run after this
         if threads_are_greenlets():
-            self._ended = Bell()  # the other one may be from before the program replaced the functions of `threading`
+            self._ended = Bell()  # the old one may be older than the replaced functions of `threading`
             threading.Thread(target=self._call, name="heliograph-exit", daemon=True).start()
         else:
             self._go.set()
@@ -96,7 +97,8 @@ class AtExit:
         """Wait until the function has ended, or the timeout is over."""
         deadline, has_ended = Deadline(self._timeout_millis), False
         while not has_ended and deadline.remaining():
-            # The program ends already. Not by `Thread.join`: after an exception of a signal's handler, the thread counts as ended.
+            # A `SystemExit` of a signal's handler adds nothing: the program is ending. Not `Thread.join`: after it was interrupted by an
+            # exception, it takes the thread for ended.
             with contextlib.suppress(SystemExit):
                 has_ended = self._ended.wait(deadline.remaining() / 1000)
 

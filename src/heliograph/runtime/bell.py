@@ -1,13 +1,13 @@
-"""A bell: any thread rings it, and one thread waits for it.
+"""A bell that any thread rings, and that one thread waits for.
 
 The standard library's ways to wake a thread do not suit here:
 
 - `threading.Event` and `threading.Condition` have a lock that is not reentrant: the handler of a signal that rings in the middle of a
   ring of its own thread would wait for ever.
-- ``queue.SimpleQueue.get(timeout=…)`` waits for ever in Python 3.10 if the time is over between two of its steps, which happens on a busy
-  machine, and soon with a timeout of 0.
+- ``queue.SimpleQueue.get(timeout=…)`` waits for ever in Python 3.10 if the time is over between two of its steps. This happens on a busy
+  machine, and often with a timeout of 0.
 
-A lock that any thread may release is enough: it is held while the bell is silent.
+A lock that any thread may release is enough: it is held while the bell is silent. To ring is to release it, and to wait is to acquire it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import threading
 
 
 class Bell:
-    """Wakes a thread. Any number of rings before a wait are one."""
+    """Wakes a thread. Any number of rings before a wait count as one."""
 
     def __init__(self) -> None:
         self._silence = threading.Lock()

@@ -1,16 +1,16 @@
-"""A function that runs at the end of a child process that ends by `os._exit`, and so runs no `atexit` function.
+"""Calls a function at the end of a child process that ends by `os._exit`, and so calls no `atexit` function.
 
 The children of `multiprocessing` (`Process`, `Pool`, and those of `concurrent.futures.ProcessPoolExecutor`) end this way. Each
 runs the finalizers of ``multiprocessing.util`` before. Celery's prefork workers do not; they send a signal of Celery's.
 
 A finalizer has to be registered at the right moment. A child of a fork drops those that it has, after the callbacks of
-`os.register_at_fork`, and then calls what was given to ``register_after_fork``. A child that was spawned imports the main module,
-with the program's `configure()`, and drops nothing after that. So it takes both: one at once, and one after each fork.
+`os.register_at_fork`, and then calls the functions of ``register_after_fork``. A child that was spawned imports the main module,
+with the program's `configure()`, and drops nothing after that. So both are needed: a finalizer at once, and one after each fork.
 
 None of these modules is imported here: what the program has not imported, it does not use. They are looked up when the object is
 created, and again in each child, since the program may import them in between.
 
-Threads: an object is created, and cancelled, in one thread. In a child, all of this runs in the only thread.
+Threads: any thread may call `cancel`. In a child, everything runs in its main thread.
 
 Not covered: a child that somebody else ends by `os._exit` or by a signal, such as `Pool.terminate` (the end of ``with Pool():``),
 which sends SIGTERM. Only an outbox keeps the records of such a child.
@@ -74,5 +74,5 @@ class ChildExit:
     def cancel(self) -> None:
         """Do not call the function in this process, nor in children that it forks from now on."""
         self._is_cancelled = True
-        for finalizer in self._finalizers:  # they would keep this object alive
+        for finalizer in self._finalizers:  # otherwise they would keep this object alive
             finalizer.cancel()

@@ -1,4 +1,4 @@
-"""Time limits for code that cannot be interrupted and ignores the time limit that it is given."""
+"""Keeps time limits, also for code that cannot be interrupted and ignores the time limit that it is given."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Deadline:
         timeout_millis: The time until the deadline, in milliseconds. More than `MAX_MILLIS` counts as `MAX_MILLIS`.
 
     Raises:
-        TypeError: The time is not a number.
-        ValueError: The time is not a number (NaN).
+        TypeError: The timeout is not an `int`, a `float` or another real number.
+        ValueError: The timeout is NaN.
     """
 
     def __init__(self, timeout_millis: float) -> None:
@@ -60,7 +60,7 @@ def run_within(timeout_millis: float, function: Callable[[], T]) -> T | None:
         BaseException: The function's own error, if it was raised within the timeout.
     """
     future: Future[T] = Future()
-    # Not by `future.result`: an exception of a signal's handler in the middle of its wait becomes a RuntimeError of the future's lock.
+    # Not `future.result`: if a signal's handler raises in the middle of its wait, a RuntimeError of the future's lock replaces the exception.
     finished = Bell()
     context = contextvars.copy_context()
 

@@ -1,12 +1,12 @@
 """Waits of sync code that its async caller awaits in its place.
 
 `Host.track_event` emits through OpenTelemetry's interfaces, which are sync, to an outbox that may have to wait for the disk. If it waited,
-the event loop would stand still. So the outbox begins the work, adds what is to be awaited to the list of `open_waits`, and returns;
-`track_event` awaits the list.
+the event loop would be blocked. So the outbox begins the work, adds an awaitable to the list of `open_waits`, and returns; `track_event`
+awaits the list.
 
-The list is in a context variable, and knows its thread and if its call still runs. So only code that is called in between finds it: not
-another thread, and not a task that was created in between, both of which may have a copy of the context. (The handler of a signal that
-interrupts just then finds it, too. What it emits is written to the disk as soon, but the handler does not wait for it.)
+The list is in a context variable, with its thread and a flag that its call still runs. So only code that is called meanwhile finds it: not
+another thread, and not a task that was created meanwhile, both of which may have a copy of the context. (The handler of a signal that
+interrupts the call finds it, too. What it emits is written to the disk just as soon, but the handler does not wait for it.)
 
 There is no list outside of an event loop of asyncio, or if threads are greenlets, which a thread of the system cannot wake. The
 outbox waits then.

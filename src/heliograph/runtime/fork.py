@@ -4,9 +4,9 @@ A child process has a copy of the parent's memory, but only the thread that call
 held stays locked for ever in the child, and the parent's background threads do not run there. So an object that owns such
 things replaces them in the child, before any other code can use it.
 
-Python cannot remove a callback that `os.register_at_fork` was given. So it is given one for each moment, when this module is
-imported. That one calls the methods of the objects which are alive: objects that are gone cost a fork nothing, however many a
-program has had. The methods are held by weak references, which do not keep their objects alive.
+A callback of `os.register_at_fork` cannot be removed again. So this module registers one for each moment of a fork, when it is imported.
+It calls the methods of the objects that are alive. Objects that are gone cost a fork nothing, however many a program has had. The
+methods are held by weak references, which do not keep their objects alive.
 
 Any thread may register a method, and any thread may delete the last reference to an object: each is one operation on a dict.
 

@@ -1,7 +1,7 @@
-"""A lock that keeps the process from forking in the middle of a step that a forked child could not finish.
+"""A lock that keeps the process from forking in the middle of a step that the forked child could not finish.
 
 The child of a fork has a copy of the parent's memory, and only the thread that forked. A step that another thread had begun stays
-half done there for ever. So hold a `ForkLock` during such a step: the thread that forks acquires it before the fork, and releases it
+half done there for ever. So such a step holds a `ForkLock`: the thread that forks acquires it before the fork, and releases it
 afterwards, in parent and child.
 """
 
@@ -13,7 +13,7 @@ from typing import Final
 from heliograph.runtime.fork import after_fork_in_child, around_fork
 
 FORK_TIMEOUT_SECONDS: Final = 5.0
-"""The time that a fork waits for a thread that holds a lock."""
+"""The longest time that a fork waits for each lock that another thread holds."""
 
 
 class ForkLock:
@@ -27,9 +27,8 @@ class ForkLock:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._forking_thread: int | None = (
-            None  # the thread that acquired the lock for a fork; only that thread sets it
-        )
+        # The thread that acquired the lock for a fork. Only that thread sets it.
+        self._forking_thread: int | None = None
         around_fork(self._before_fork, self._after_fork_in_parent)
         after_fork_in_child(self._after_fork_in_child)
 
@@ -57,5 +56,5 @@ class ForkLock:
 
 
 importing: Final = ForkLock()
-"""Held during an import in a background thread. Python's own lock of a module that is being imported stays locked in the child of a
-fork, and the child would wait for ever as soon as it imports the same module."""
+"""Held during an import in a background thread. Otherwise Python's own lock of the module would stay locked in the child of a fork, and
+the child would wait for ever as soon as it imports the same module."""

@@ -1,4 +1,4 @@
-"""Programs whose threads are greenlets: gevent or eventlet has replaced the functions of `threading`.
+"""Starts and awaits threads in programs whose threads are greenlets: gevent or eventlet has replaced the functions of `threading`.
 
 Neither library is imported here. Each call looks again, because a program may replace the functions at any time: a gunicorn worker
 of the class ``gevent`` does so after a program was loaded with ``--preload``.
@@ -7,8 +7,8 @@ All greenlets of a thread of the system share it. Two consequences concern event
 
 - A loop that runs in a greenlet counts as running for all of them, and the program's own `asyncio.run` would raise. So a loop of ours
   runs in a thread of the system of its own (`start_thread`).
-- A greenlet that waits for another thread of the system at a lock of gevent may wait for ever. So it looks again and again
-  (`result_of`, `wait_for_all`).
+- A greenlet that waits for another thread of the system at a lock of gevent may wait for ever. So it polls instead (`result_of`,
+  `wait_for_all`).
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def threads_are_greenlets() -> bool:
 def load_gevent_hub() -> None:
     """Import now what gevent needs for its hub, if the program has imported gevent.
 
-    Otherwise each thread imports it at the first lock of gevent that it meets. An import takes locks itself, and these are of gevent, too,
-    once gevent has replaced the functions of `threading`. So two threads that the SDK had started before would wait for each other for
-    ever, and with them each thread that imports something. Once gevent has read one of these settings, it keeps what it imported for it.
+    Otherwise each thread imports it at the first lock of gevent that it acquires. An import acquires locks itself, and these are gevent's,
+    too, once gevent has replaced the functions of `threading`. So two threads that the SDK had started before would wait for each other
+    for ever, and with them each thread that imports something. Reading the settings below makes gevent import the hub, and keep it.
     """
     gevent = sys.modules.get("gevent")
     if gevent is not None:

@@ -1,12 +1,13 @@
 """A thread that is started when there is work, and ends when there is none.
 
-The handler of a signal may raise in the middle of `threading.Thread.start`, as Ctrl-C and gevent's time-outs do. Nobody knows then if the
-thread will run: it may, a moment later. So the thread itself takes the place of the running one, as its first step, and ends at once if
-another thread has that place. A thread that is not alive counts for nothing, and another one is started.
+The handler of a signal may raise in the middle of `threading.Thread.start`, as Ctrl-C and gevent's time-outs do. After that it is unknown
+if the thread will run: it may, a moment later, while another one was started. So there is one *place* for a running thread. A new thread
+takes the place as its first step, and ends at once if another thread has it. A thread that is not alive has no place.
 
 Threads: any thread calls every method, and so does the handler of a signal in the middle of another call of its own thread. `_lock` makes
-each step of a start and of an end one step for other threads. It guards `_thread` (the last one that took the place), `_has_place` (it has
-not given it back) and `_started` (the newest one, until it has looked for the place), and is reentrant because of such handlers.
+each step of a start and of an end one step for other threads. It guards `_thread` (the last thread that took the place), `_has_place` (True
+until that thread gives it back) and `_started` (the newest thread, until it has tried to take the place). It is reentrant because of such
+handlers.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable
 
 
 class LazyThread:
-    """A daemon thread. At most one at a time calls the function.
+    """Runs a function in a daemon thread. At most one thread at a time calls it.
 
     Args:
         function: Works until there is nothing to do, and calls `note_end` before it returns.
@@ -37,7 +38,7 @@ class LazyThread:
         return (self._has_place and _is_alive(self._thread)) or _is_alive(self._started)
 
     def start(self) -> bool:
-        """Start the thread, unless it runs. Return False if none can be started: the interpreter ends, or the system has too many."""
+        """Start the thread, unless it is running. Return False if no thread can be started: the interpreter ends, or there are too many."""
         with self._lock:
             if self.is_running:
                 return True
@@ -66,7 +67,7 @@ class LazyThread:
             return is_free
 
     def note_end(self) -> None:
-        """Let the next `start` start another thread. The thread itself calls this, once it has found that nothing is to be done."""
+        """Let the next `start` start another thread. The thread itself calls this when it has found no more work."""
         with self._lock:
             if self._thread is threading.current_thread():  # not if another one has been started since the first call
                 self._has_place = False
@@ -75,7 +76,7 @@ class LazyThread:
         """Ask the function to return, and wait until its thread has ended. The thread itself does not wait.
 
         Args:
-            ask: Lets the function return. It is called although no thread runs, too.
+            ask: Makes the function return. It is called in any case, also if no thread is running.
             timeout_seconds: The longest time to wait.
         """
         # Read before: a thread that is started for later work is not waited for.

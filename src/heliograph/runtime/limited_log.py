@@ -20,7 +20,7 @@ from heliograph.runtime.safe_logger import SafeLogger
 INTERVAL_SECONDS: Final = 60.0
 """The shortest time between two records of one kind."""
 MAX_KINDS: Final = 1000
-"""The number of kinds that are distinguished. All others are one kind."""
+"""The largest number of kinds that are distinguished. All others are counted together."""
 
 
 class LimitedLog:
@@ -34,9 +34,8 @@ class LimitedLog:
     def __init__(self, logger: SafeLogger, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._logger = logger
         self._clock = clock
-        self._kinds: dict[
-            Hashable, tuple[float, int]
-        ] = {}  # the time of the next record, and the number of failures since
+        # For each kind the time before which no other failure of it is logged, and the number of failures since the last record.
+        self._kinds: dict[Hashable, tuple[float, int]] = {}
         self._reset_lock()
         after_fork_in_child(self._reset_lock)
 

@@ -104,7 +104,7 @@ class BackgroundLoop:
 
         Raises:
             RuntimeError: Called on the loop's own thread, which would wait for itself for ever.
-            TypeError: `function` is not an async function, such as a coroutine of one, or a sync function.
+            TypeError: `function` is not an async function: it is a sync one, or the coroutine that an async function has returned.
         """
 
         async def run() -> T:
@@ -184,7 +184,7 @@ class BackgroundLoop:
             with contextlib.suppress(RuntimeError):  # the loop has ended by itself
                 running.loop.call_soon_threadsafe(running.stopped.set)
             running.thread.join()
-        for job in list(pending):  # those that the loop had not begun
+        for job in list(pending):  # the jobs that the loop had not begun
             if job.cancel():  # pragma: no branch — it ended at this moment
                 job.set_running_or_notify_cancel()  # without it, a `wait` in another thread would not notice
 

@@ -1,4 +1,4 @@
-"""Work that is done once, although sync and async callers ask for it from several threads.
+"""Does work once, although sync and async callers ask for it from several threads.
 
 `Host` runs its startup hooks this way: before the first event or token, in whichever thread or event loop needs them first.
 
@@ -143,7 +143,7 @@ class RunOnce:
         """Do the work up to its first awaitable. Return that and all that follow, or `None` if there is none."""
         self._running_thread = threading.get_ident()
         steps = self._work()
-        # In a copy of the context, so that a caller that is interrupted here is not left inside.
+        # In a copy of the context: after an interrupt here, `_is_inside` must not stay True in the context of the caller.
         first = contextvars.copy_context().run(self._next, steps)
         if first is None:
             self.done = True

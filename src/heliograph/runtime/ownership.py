@@ -1,4 +1,4 @@
-"""Judge if somebody else may have prepared a file or a folder, in a directory that several users can write to."""
+"""Decides if somebody else may have prepared a file or a folder, in a directory that several users can write to."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def problem_of(found: os.stat_result, directory: Path) -> str | None:
-    """Return the reason for which a file or a folder is not to be trusted, as a clause with the subject "it", or `None`.
+    """Return why a file or a folder is not to be trusted, as a clause such as "it belongs to the user 33"; `None` if it is.
 
-    It has to belong to the user of this process, and others must not be able to write to it. For the superuser it may also belong
-    to the owner of the directory. On systems without such users (Windows), everything is trusted.
+    A trusted one belongs to the user of this process, and not every user can write to it. If the process belongs to the superuser, it may
+    also belong to the owner of the directory. On systems without such users (Windows), everything is trusted.
 
     Args:
-        found: Its owner and mode.
-        directory: The directory that was chosen for it.
+        found: The owner and the mode of the file or folder.
+        directory: The directory that the user has chosen, such as the outbox.
     """
     if not hasattr(os, "geteuid"):
         return None  # pragma: no cover — the tests run on systems that have it

@@ -1,6 +1,6 @@
-"""The exceptions that telemetry catches when code of the program fails, so that they do not end what the program was doing.
+"""The exceptions that are caught around code of the program, so that its failures do not end the operation that called it.
 
-Code of the program is called in many places: properties of events and actors, hooks, filters of the log, providers. What it raises
+Code of the program is called in many places: properties of events and actors, hooks, filters of the log, providers. An exception of it
 is caught there, if it is one of `program_errors`:
 
 - `Exception` is a failure of that code.
@@ -18,8 +18,8 @@ import sys
 def program_errors() -> tuple[type[BaseException], ...]:
     """Return the exceptions to catch around sync code of the program.
 
-    It is a function because asyncio takes longer to import than most of heliograph. Python evaluates the expression of an ``except`` only
-    after an exception was raised, and without asyncio nothing has raised its exception.
+    It is a function, and not a constant, because asyncio takes longer to import than most of heliograph. Python evaluates the expression of
+    an ``except`` only after an exception was raised, and if asyncio is not imported by then, the exception is none of its own.
     """
     cancelled = getattr(sys.modules.get("asyncio"), "CancelledError", None)
     return (Exception,) if cancelled is None else (Exception, cancelled)

@@ -1,7 +1,7 @@
-"""Failures of the program's code, reported where they are caught, to those who count them.
+"""Passes failures of the program's code from the modules that catch them to the metrics that count them.
 
-Code of the program is called in modules that know nothing of metrics, such as `heliograph.ambient_actor`. They report its
-failures here.
+Modules that call code of the program know nothing of metrics, such as `heliograph.ambient_actor`. They report its failures here, and
+the metrics listen.
 
 Any thread, and signal handlers, may report and listen at once. A listener is added and removed in one step, and the list is copied
 before it is read.

@@ -1,6 +1,6 @@
-"""The last failures of this process, for a person who asks what went wrong: their time, level, class, and our own words.
+"""Keeps the last failures of this process for people who look for a problem: time, level, class, and the message without its values.
 
-A message's values and an exception's message may quote what a program, a user or a server wrote, so neither is kept.
+The values in a message and the text of an exception may quote a program, a user or a server, so neither is kept.
 
 Any thread may note a failure and read them: a `deque` appends in one step.
 """

@@ -53,7 +53,7 @@ class SafeLogger:
             message: The message, as in `logging`.
             args: The arguments of the message.
             error: The exception whose traceback is logged.
-            stacklevel: The number of the caller whose line is logged: 1 is the one of this function, 2 is that one's caller.
+            stacklevel: The caller whose line is logged: 1 is the caller of this method, 2 is the caller of that caller.
         """
         if level >= logging.WARNING:
             note_failure(level, message, error)

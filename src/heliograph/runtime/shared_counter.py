@@ -12,7 +12,7 @@ class SharedCounter:
     """Counts from 0.
 
     Attributes:
-        add: Counts one more. What it returns means nothing: of two threads, the one with the lower number could use it last.
+        add: Counts one more. Do not use its result: a number that two threads get in order may be used by them in the other order.
     """
 
     __slots__ = ("_numbers", "add")
@@ -24,4 +24,5 @@ class SharedCounter:
     @property
     def value(self) -> int:
         """The number of times that `add` was called."""
-        return int(repr(self._numbers).removeprefix("count(").removesuffix(")"))  # its only way to be read
+        # `itertools.count` shows its number in its `repr` alone, without counting one more.
+        return int(repr(self._numbers).removeprefix("count(").removesuffix(")"))

@@ -13,9 +13,9 @@ Method = TypeVar("Method", bound=Callable[..., object])
 def weak_method(method: Method) -> Callable[[], Method | None]:
     """Return a function that returns the bound method, or `None` once the method's object is gone.
 
-    A bound method is a temporary object, so a plain reference to it is dead at once. `weakref.WeakMethod` does not suit either: its own
-    callback fails if the interpreter deletes both at its end (Python 3.13). The function is not kept alive, because it would keep the
-    modules, and so the program's objects, beyond the end of the interpreter.
+    A bound method is a temporary object, so a plain weak reference to it is dead at once. `weakref.WeakMethod` does not suit either: its own
+    callback fails if the interpreter deletes both at its end (Python 3.13). The function is not kept alive, because its globals would keep
+    the modules, and so the program's objects, beyond the end of the interpreter.
     """
     bound = cast("MethodType", method)
     owner, function = weakref.ref(bound.__self__), weakref.ref(bound.__func__)
