@@ -1,26 +1,26 @@
 """Puts invalid events into the quarantine in a thread, so that a program that tracks one does not wait for a transaction of SQLite.
 
 `QuarantineQueue.put` appends the event to a file of this process (`heliograph.quarantine.spool`), and returns. From then on, the event
-survives the death of the process. (A power cut takes those of the last moments, which are not in the quarantine yet.) The thread
+survives the death of the process. (A power cut may lose the newest, which are not in the quarantine yet.) The thread
 ``heliograph-quarantine`` collects events for a tenth of a second, and then moves them in one transaction, in their order.
 
-- *Flush* moves what waits, in the thread that flushes. `Host.flush` and `Host.shutdown` do so.
-- *Full*: if 16 MiB wait, the thread that comes moves them itself.
-- *Failure*: if the quarantine cannot be written (it is full, locked, or another program's file, or for a reason that nobody thought of), what
-  waits stays in the file, and is tried again each second. `put` raises meanwhile, so that later events are emitted.
+- *Flush* moves the events that wait, in the thread that flushes. `Host.flush` and `Host.shutdown` do so.
+- *Full*: if 16 MiB wait, the next thread that puts an event moves them itself.
+- *Failure*: if the quarantine cannot be written (it is full, locked, another program's file, or broken in any other way), the events that
+  wait stay in the file of the process, and are tried again each second. `put` raises meanwhile, so that later events are emitted.
 - *Death*: the events of a process that has died are moved by the next process that puts an event into the same quarantine, or reads
-  it (`Quarantine.find`, which waits for a living process, too). If it died in the middle, some are put twice, and are kept once, because of
-  their unique ids.
-- *Fork*: the child has a file and a thread of its own. What waits is the parent's.
+  it (`Quarantine.find`, which also waits up to two seconds for a living process to move its events). If a process died while it moved
+  them, some are moved twice, and are kept once, because of their unique ids.
+- *Fork*: the child has a file and a thread of its own. The events that wait belong to the parent.
 - On a system without locks of files (Windows), `put` waits for the transaction.
 
 Threads: any thread calls `put`, and so does the handler of a signal in the middle of another call of its own thread. It gets a
 `BlockingIOError` there, and its event is emitted. The handler may also raise, at any step. Any thread calls `flush` and `close`. The thread is
 started by `put`, and ends after a second without events, so a program that has none has no thread.
 
-- `_moving` is held by the thread that moves lines, for as long as a transaction takes.
-- `_lock` guards the spool, and the step from "nothing waits" to the end of the thread, for a few microseconds. It may be taken while `_moving`
-  is held, never the other way round.
+- `_moving` is held by the thread that moves lines, for as long as a transaction takes. `_mover` is the id of that thread.
+- `_lock` guards the spool, and the step from "nothing waits" to the end of the thread, for a few microseconds. `_user` is the id of the
+  thread that holds it: the lock itself would let a handler in. It may be taken while `_moving` is held, never the other way round.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 
 MAX_BYTES: Final = 16 * 2**20
-"""The size of the events that may wait."""
+"""The largest size of the events that wait, in bytes. A single larger event is accepted."""
 
 _COLLECT_SECONDS: Final = 0.1
 _LINGER_SECONDS: Final = 1.0
@@ -110,7 +110,7 @@ class QuarantineQueue:
         return run_within(timeout_millis, self._try_to_move) is True
 
     def close(self, timeout_millis: float) -> bool:
-        """Do the same, and end the thread. The next event starts another one."""
+        """Flush, and end the thread. The next event starts another one."""
         is_empty = self.flush(timeout_millis)
         self._thread.end(self._ask_to_end, timeout_millis / 1000)
         return is_empty
@@ -125,6 +125,11 @@ class QuarantineQueue:
             return self._spool is None or not self._spool.size
 
     def _exclusively(self, function: Callable[[], T]) -> T:
+        """Call a function with `_lock` held.
+
+        Raises:
+            BlockingIOError: The caller is the handler of a signal, whose own thread holds the lock.
+        """
         if self._user == threading.get_ident():
             raise BlockingIOError(errno.EAGAIN, "the handler of a signal interrupted its own thread")
         with self._lock:
@@ -177,6 +182,7 @@ class QuarantineQueue:
         return not self._failure
 
     def _failure_of(self, move: Callable[[], object]) -> str:
+        """Call a function. Log its exception, and return it as text; an empty text if there is none."""
         try:
             move()
         except Exception as error:
@@ -199,5 +205,5 @@ class QuarantineQueue:
         return ([], 0) if self._spool is None else (self._spool.read(), self._spool.size)
 
     def _note_moved(self, size: int) -> None:
-        if self._spool is not None and size:  # a file with lines stays the same until they were moved
+        if self._spool is not None and size:  # it is still the spool that was read: one with lines is not replaced
             self._spool.note_moved(size)

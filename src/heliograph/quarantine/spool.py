@@ -1,14 +1,14 @@
-"""Files of lines that wait to be moved into another file: one for each process, beside that file.
+"""Keeps lines in a file of each process until they are moved into another file, beside which it is.
 
 A line is appended by one system call, which costs a hundredth of a transaction of SQLite, and survives the death of the process. A line
 without an end was not written completely, and its `append` did not return.
 
 A spool of ``aside.db`` is named ``aside.db.<process id>-<random>.spool``, has mode 0600, and is locked (``flock``) by its process for as
-long as that lives. Whoever gets the lock of another one may move its lines, and then delete it: its process has died. Before that, the file
-has to be trusted: a regular file of this user, with one name, which nobody else can write.
+long as that lives. A process that gets the lock of another one's spool may move its lines, and then delete it, because that process has
+died. Before that, it checks that the file can be trusted: a regular file of this user, with one name, which nobody else can write.
 
-A `Spool` has no lock for threads: one at a time may use it. The handler of a signal may raise at any step. So the file itself knows its
-size, and a part of a line that an interrupt left behind is closed by the next append, and read as a damaged line.
+A `Spool` has no lock for threads: one at a time may use it. The handler of a signal may raise at any step. So the size is always read from
+the file, and if an interrupt has cut a line off, the next append ends it, so that it is read as one damaged line.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Spool:
 
     @classmethod
     def orphans(cls, target: Path) -> Iterator[Self]:
-        """Yield the spools of processes that have died. Those that cannot be trusted stay as they are."""
+        """Yield the spools of processes that have died, locked. Those that cannot be trusted are skipped and not changed."""
         if not IS_POSSIBLE:
             return
         for path in _paths(target):
@@ -101,7 +101,7 @@ class Spool:
                     os.close(descriptor)
 
     def append(self, line: bytes) -> None:
-        """Append a line, which has its end. When this returns, it survives the death of the process.
+        """Append a line, which includes its line break. When this returns, it survives the death of the process.
 
         Raises:
             OSError: The disk is full, or fails. No part of the line is in the file.
@@ -114,16 +114,17 @@ class Spool:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def read(self) -> list[bytes]:
-        """Return the complete lines that were not moved, without their ends."""
+        """Return the complete lines that were not moved yet, without their line breaks."""
         *lines, _ = os.pread(self._descriptor, self.size - self.moved, self.moved).split(b"\n")
         return lines
 
     def note_moved(self, size: int) -> None:
-        """Note that the lines up to a size of the file were moved. The file is emptied once that is all."""
+        """Note that the lines up to a size of the file were moved. The file is emptied if these are all."""
         if size < self.size:
             self.moved = size
         else:
-            # In this order: an interrupt in between lets the lines be moved twice, and they are kept once.
+            # In this order: after an interrupt in between, the lines are moved twice, and the quarantine keeps them once. In the other
+            # order, `moved` would be beyond the end of the file.
             self.moved = 0
             os.ftruncate(self._descriptor, 0)
 

@@ -116,13 +116,13 @@ class Quarantine:
         self.put_rows([to_row(record)])
 
     def put_rows(self, rows: Sequence[Row]) -> None:
-        """Add events, in one transaction. It has the exceptions of `put`."""
+        """Add events, in one transaction. It raises the same exceptions as `put`."""
         if rows:
             with self._file.writing() as connection:
                 connection.executemany(_INSERT, rows)
 
     def put_lines(self, lines: Iterable[bytes]) -> None:
-        """Add events from lines of `to_line`, in one transaction. Lines that are damaged are logged. It has the exceptions of `put`."""
+        """Add events from lines of `to_line`, in one transaction. Damaged lines are counted in the log. It raises the same as `put`."""
         rows, damaged = [], 0
         for line in lines:
             try:
@@ -134,7 +134,7 @@ class Quarantine:
             logger.error("Invalid events are damaged, and are not in the quarantine: %s.", counted(damaged, "event"))
 
     def take_orphans(self) -> None:
-        """Add the events that processes have set aside, and that have died before they were added. It has the exceptions of `put`."""
+        """Add the events in the spools of processes that have died. It raises the same exceptions as `put`."""
         for spool in Spool.orphans(self.path):
             try:
                 self.put_lines(spool.read())
@@ -144,7 +144,7 @@ class Quarantine:
             spool.delete()
 
     def _wait_for_others(self) -> None:
-        """Add what dead processes have set aside, and wait a moment for living ones to do so."""
+        """Add the events in the spools of dead processes, and wait up to two seconds until living ones have added theirs."""
         try:
             self.take_orphans()
         except (sqlite3.Error, OSError) as error:
@@ -163,8 +163,8 @@ class Quarantine:
     ) -> Iterator[Quarantined]:
         """Return the events that meet every given condition, in the order in which they were added.
 
-        They are read a page at a time. Events that were already returned may be removed meanwhile. Events that were set aside and are not in
-        the file yet are waited for, for a moment.
+        They are read a page at a time. Events that were already returned may be removed meanwhile. Before, it waits up to two seconds for
+        events that other processes have set aside and not yet put into the file.
 
         Args:
             ids: The numbers of the events. Empty means any number.
@@ -195,7 +195,7 @@ class Quarantine:
     def counts(self) -> dict[str, int]:
         """Return the number of events in the file by their event name. A missing file has none.
 
-        Events that were set aside and are not in the file yet are waited for, for a moment.
+        Before, it waits as `find` does.
 
         Raises:
             QuarantineError: The file is not a quarantine.

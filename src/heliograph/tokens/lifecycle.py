@@ -1,7 +1,8 @@
-"""Make the events in the life of tokens, and let the host track them.
+"""Makes the events in the life of tokens, and lets the host track them.
 
-Who creates, revokes or rotates a token waits for the event, as for any other. A verification never does: its events are handed over
-to the host, which tracks them later, off the path of the request. They keep the context of the verification, and with it its trace.
+The functions that create, revoke or rotate a token return when the event is tracked, as for any other event. A verification does not wait:
+its events are passed to the host, which tracks them later, off the path of the request. They keep the context of the verification, and
+with it its trace.
 
 An event of a verification is made without asking for the ambient actor: the function that a program gave to `acting_as` may itself be
 verifying a token. The actor of a first use is the one that the token authenticates, and a rejection has none.
@@ -38,7 +39,7 @@ class EventTracker(Protocol):
         """Emit an event, and call the hooks `track_event`."""
 
     async def track_in_background(self, event: TokenEvent) -> None:
-        """Do the same, for a function of `run_later`: a hook that blocks delays no verification."""
+        """Track an event from a function of `run_later`. The hooks run in a thread, so that one that blocks delays no verification."""
 
     def run_later(self, function: Callable[[], Awaitable[object]], delay_seconds: float = 0) -> None:
         """Run an async function later, and return at once.

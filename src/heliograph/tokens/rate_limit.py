@@ -1,4 +1,4 @@
-"""A limit of the number of events in a minute, which counts what is beyond it."""
+"""Limits the number of events in a minute, and counts those beyond the limit."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ _MINUTE: Final = 60.0
 
 
 class RateLimit:
-    """Admits a number of things in any minute, evenly after the first ones. Any thread may use it.
+    """Admits events at a limited rate (a token bucket). Any thread may use it.
+
+    After a quiet minute it admits `per_minute` events at once, and from then on one more for each part of a minute that has passed. So the
+    first minute of a flood admits up to twice the number.
 
     Args:
-        per_minute: The number; 0 admits nothing.
+        per_minute: The number of events in a minute; 0 admits none.
         clock: Returns the time in seconds, from any start.
     """
 
@@ -33,7 +36,7 @@ class RateLimit:
         self._lock = threading.RLock()
 
     def admit(self) -> int | None:
-        """Return the number of refusals since the last admission, or `None` to refuse this one."""
+        """Admit an event, and return the number of those refused since the last one that was admitted. Return `None` to refuse it."""
         with self._lock:
             now = self._clock()
             earned = (now - self._updated) * self._per_minute / _MINUTE

@@ -82,7 +82,7 @@ class TokenRestrictions:
             form["r"] = {
                 database: {resource: short(actions) for resource, actions in resources.items()}
                 for database, resources in self.resource.items()
-                if resources  # Datasette leaves out a database without resources, too
+                if resources  # Datasette omits a database without resources, too
             }
         return form or None
 
@@ -114,7 +114,7 @@ def is_narrower(new: Mapping[str, object] | None, old: Mapping[str, object] | No
 
     Args:
         new: Restrictions in the compact form of `TokenRestrictions.abbreviated`; `None` allows everything.
-        old: As before, in the same form.
+        old: The restrictions that the token has now, in the same form.
     """
     if old is None:
         return True

@@ -1,4 +1,4 @@
-"""Record each creation and each verification of a token as a span, and its duration as a metric.
+"""Records each creation and each verification of a token as a span, and its duration as a metric.
 
 No token and no part of one is ever recorded. The message and the traceback of an exception may quote a token, so they are
 recorded nowhere: not in the span, and not in a log line about a provider that failed.
@@ -202,7 +202,7 @@ class TokenOperation:
     Args:
         name: The name of its span.
         span: The span; `None` if no provider is set, or it failed.
-        context: As below.
+        context: The context with the span as the current one; see below.
         parent: The span that was current when it began.
         actor: Selects the keys of an actor that are exported.
 
@@ -264,7 +264,7 @@ class TokenOperation:
             detach(entered)
 
     def measure(self) -> None:
-        """Note that the operation has lasted until now. Another handler may still be asked."""
+        """Note the duration until now. If another handler is asked after that, this is called again."""
         self.seconds = time.perf_counter() - self._start
         if self._span is not None:
             self._end_time = time.time_ns()

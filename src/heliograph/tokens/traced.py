@@ -1,4 +1,4 @@
-"""Wrap token handlers so that their operations are recorded."""
+"""Wraps token handlers so that their operations are recorded."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class TracedTokenHandler:
         expires_after: int | None = None,
         restrictions: TokenRestrictions | None = None,
     ) -> str:
-        """Call the handler's `create_token`, and record the call. The event is tracked when it returned."""
+        """Call the handler's `create_token`, and record the call. The event is tracked after it has returned."""
         handler = self._traced_handler
         create = partial(
             handler.create_token, datasette, actor_id, expires_after=expires_after, restrictions=restrictions

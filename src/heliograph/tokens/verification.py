@@ -1,4 +1,4 @@
-"""One verdict for each verification of a token, whatever number of handlers is asked.
+"""Records one verdict for each verification of a token, however many handlers are asked.
 
 A host asks its handlers in turn until one accepts or rejects the token. `None` means "not mine", so the answer of a single handler
 cannot say how many requests had no good token. A `Verification` is shared by the proxies of all handlers that the host got from one
@@ -143,9 +143,8 @@ class Verification:
     def _attempt(self, position: int, token: str) -> _Attempt:
         attempt = self._attempts.get(token)
         if attempt is not None and position in attempt.asked:  # the host begins anew
-            if (
-                not attempt.running
-            ):  # else it ends when its handler returns: the host verifies the token twice at the same time
+            # If a handler is still running, the host verifies the token twice at the same time: that attempt ends when the handler returns.
+            if not attempt.running:
                 self._give_up(token, attempt)
             attempt = None
         if attempt is None:

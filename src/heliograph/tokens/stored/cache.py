@@ -9,13 +9,13 @@ from heliograph.runtime.fork import after_fork_in_child
 from heliograph.tokens.stored.record import Secret
 
 MAX_SECRETS: Final = 10_000
-"""The number of secrets that are kept. When there are more, the oldest ones are dropped."""
+"""The largest number of secrets that are kept. When there are more, the oldest ones are dropped."""
 
 
 class SecretCache:
     """Keeps secrets by their hash for some seconds. Any thread may use it.
 
-    Only secrets that were found are kept: unknown ones would let an attacker fill it.
+    Only secrets that exist are kept: an attacker could fill the cache with unknown ones. `_lock` guards every change; `get` reads without it.
 
     Args:
         seconds: The time for which an entry is used; 0 keeps nothing.
@@ -51,9 +51,8 @@ class SecretCache:
         with self._lock:
             if not self._seconds or generation != self._generation:
                 return
-            self._entries.pop(
-                hash_, None
-            )  # so that dicts, which keep the order of insertion, have the newest entry last
+            # A dict keeps the order of insertion: removed first, so that the newest entry is the last.
+            self._entries.pop(hash_, None)
             self._entries[hash_] = (now, secret)
             while len(self._entries) > MAX_SECRETS:
                 del self._entries[next(iter(self._entries))]

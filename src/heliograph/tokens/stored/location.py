@@ -1,4 +1,4 @@
-"""The decision in which database a host keeps its tokens."""
+"""Decides if a database can keep the tokens of a host, or the tokens that a command works on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def problem_of(path: Path | None, *, internal: str | None, served: Iterable[str]
         path: The setting ``token_database``.
         internal: The file of the host's internal database; `None` if it ends with the process.
         served: The files of the databases that the host serves.
-        way_out: The action that gives the internal database a file, in this kind of host.
+        way_out: The advice how to give the internal database a file, in this kind of host.
     """
     if path is None:
         if internal is None:

@@ -144,7 +144,7 @@ async def revoke_all(host: TokenHost, actor_id: str | None = None) -> int:
 
 
 async def restrict(host: TokenHost, token_id: str, restrictions: TokenRestrictions) -> None:
-    """Restrict a token further. It can only get narrower: its holder may have been chosen for what it could do.
+    """Restrict a token further. It can only get narrower: the person who gave it to somebody relies on what it allowed then.
 
     Raises:
         NoTokenDatabase: The host keeps no tokens in a database.

@@ -3,7 +3,7 @@
 ``heliograph_tokens`` has a row for each token, ``heliograph_token_secrets`` one for each secret of a token: the SHA-256 of the whole
 token is its key. Their names have a prefix because Datasette's internal database is shared by all plugins.
 
-What must happen once, whatever other processes do, is one conditional ``update``; its number of changed rows says who did it.
+A step that must happen only once among all processes is one conditional ``update``. The process whose statement changed a row has done it.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class TokenStore:
         return found[0]
 
     async def secrets(self, token_id: str) -> list[Secret]:
-        """Return what is known of the secrets of a token, the newest first. Their hashes stay here.
+        """Return the records of the secrets of a token, the newest first, without their hashes.
 
         Raises:
             TokenNotFound: There is no such token.

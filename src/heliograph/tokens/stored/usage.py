@@ -1,4 +1,4 @@
-"""The last use of each token, collected in memory and written to the database from time to time."""
+"""Collects the last use of each token in memory, until the handler writes them to the database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ INTERVAL_SECONDS: Final = 60.0
 
 
 class Usage:
-    """Collects the last use of tokens. Any thread may use it."""
+    """Collects the last use of tokens. Any thread may use it.
+
+    `_lock` guards every change. `last_used` and the properties read without it: `_last_used` and `_taken` are replaced as a whole.
+    """
 
     def __init__(self) -> None:
         self._reset()
@@ -41,14 +44,14 @@ class Usage:
 
     @property
     def is_planned(self) -> bool:
-        """True if somebody is going to take the uses."""
+        """True if a write of the collected uses is planned."""
         return self._planned_for is not None
 
     def plan(self, now: float, at: float) -> bool:
         """Note that the caller will have the uses written at a time. Return False if that is planned already."""
         with self._lock:
             planned = self._planned_for
-            # An earlier plan that is long overdue has come to nothing: its event loop has ended.
+            # A plan that is overdue by a minute does not count: the event loop that it waited in has ended.
             if planned is not None and now - INTERVAL_SECONDS <= planned <= at:
                 return False
             self._planned_for = at
@@ -56,7 +59,7 @@ class Usage:
 
     def last_used(self, token_id: str) -> float | None:
         """Return the last use of a token that may not be written yet, or `None`."""
-        # In this order: `take` moves the uses from one to the other, and they are being written then.
+        # In this order: `take` moves the uses from the first dict to the second, in which they stay while they are written.
         return self._last_used.get(token_id, self._taken.get(token_id))
 
     def take(self, now: float) -> Mapping[str, float]:
