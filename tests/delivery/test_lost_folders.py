@@ -260,7 +260,7 @@ def test_error_that_lasts_is_one_traceback(
     with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
         emit("on disk")
         monkeypatch.setattr(JournalReader, "read", fail)
-        [storage] = emit.processor._all_storages()
+        [storage] = emit.processor._storages.all()
         storage._failed_at = float("inf")
         emit("in memory")
         wait_for(lambda: "in memory" in server.accepted and len(attempts) > 10)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import logging
 import os
 import signal
@@ -32,8 +31,7 @@ from delivery.servers import OK, serving
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentWriter, segments
-from heliograph.delivery.processor import OutboxLogRecordProcessor, stores_signal
-from heliograph.delivery.storage import ResourceStorage
+from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.transport.destination import Headers
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.delivery.worker import Worker
@@ -505,46 +503,6 @@ def test_handler_of_a_signal_may_emit(
     assert interrupted
 
 
-def test_handler_of_a_signal_may_create_the_same_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It interrupts its thread while that creates the storage. Both records go to one storage, and a flush waits for both."""
-    interrupted = []
-
-    def storage(**kwargs: Any) -> ResourceStorage:
-        if not interrupted:
-            interrupted.append(True)
-            signal.raise_signal(signal.SIGUSR1)
-        return ResourceStorage(**kwargs)
-
-    monkeypatch.setattr("heliograph.delivery.processor.ResourceStorage", storage)
-    before = signal.signal(signal.SIGUSR1, lambda *_: emit("handler"))
-    try:
-        with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
-            emit("one")
-            assert emit.processor.counts.total(OUTBOX_ACCEPTED) == 2
-            assert len(folders_in(tmp_path)) == 1
-            assert emit.processor.force_flush(60_000)
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-
-    assert sorted(server.accepted) == ["handler", "one"]
-
-
-@pytest.mark.usefixtures("fast_collections")
-def test_resources_that_are_created_and_deleted_are_not_confused(tmp_path: Path) -> None:
-    """Python uses the id of a deleted object again; records must still go to the storage of their own resource."""
-    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
-        for number in range(20):
-            provider = LoggerProvider(resource=Resource({"service.name": f"s{number % 10}"}), shutdown_on_exit=False)
-            provider.add_log_record_processor(emit.processor)
-            provider.get_logger("tests").emit(LogRecord(body="", attributes={"log.record.uid": f"s{number % 10}"}))
-            del provider
-            gc.collect()
-        assert emit.processor.force_flush(60_000)
-
-    assert len(server.accepted) == 20
-    assert server.accepted == server.resources
-
-
 def test_record_without_a_scope_is_delivered(tmp_path: Path) -> None:
     """Another processor may pass on a record that it made itself."""
     record = LogRecord(context=Context(), body="one", attributes={"log.record.uid": "one"})
@@ -553,20 +511,6 @@ def test_record_without_a_scope_is_delivered(tmp_path: Path) -> None:
         assert emit.processor.force_flush(60_000)
 
     assert (server.accepted, server.resources) == (["one"], ["other"])
-
-
-def test_cache_of_loggers_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that creates loggers all the time fills no memory."""
-    monkeypatch.setattr("heliograph.delivery.processor._MAX_TARGETS", 4)
-    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
-        for number in range(20):
-            provider = LoggerProvider(resource=Resource({"service.name": "again"}), shutdown_on_exit=False)
-            provider.add_log_record_processor(emit.processor)
-            provider.get_logger("tests").emit(LogRecord(body="", attributes={"log.record.uid": str(number)}))
-            assert len(emit.processor._targets) <= 4
-        assert emit.processor.force_flush(60_000)
-
-    assert len(server.accepted) == 20
 
 
 def test_flush_waits_for_records_that_were_accepted_before(tmp_path: Path) -> None:
@@ -672,7 +616,7 @@ def test_child_of_a_fork_after_shutdown_accepts_nothing(tmp_path: Path, monkeypa
         assert sorted(tmp_path.rglob("*.journal")) == before
         monkeypatch.undo()
         assert emit.processor._worker.close(Deadline(60_000))
-        for storage in emit.processor._all_storages():
+        for storage in emit.processor._storages.all():
             storage.close()
 
 
@@ -684,8 +628,8 @@ def test_locks_are_new_in_the_child_of_a_fork(tmp_path: Path) -> None:
         locked, release = threading.Event(), threading.Event()
 
         def hold() -> None:
-            [storage] = emit.processor._all_storages()
-            with emit.processor._lock, storage._lock, storage._writer._lock, emit.processor._counters._lock:
+            [storage] = emit.processor._storages.all()
+            with emit.processor._storages._lock, storage._lock, storage._writer._lock, emit.processor._counters._lock:
                 locked.set()
                 release.wait(60)
 
@@ -719,13 +663,3 @@ def test_child_of_a_fork_closes_the_files_of_its_parent(tmp_path: Path) -> None:
             wait_for(lambda: files_in_use(tmp_path) == [])  # its own worker looks at the lock for a moment
 
         assert in_child(work) == 0
-
-
-def test_signal_is_stored_until_its_processors_are_shut_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each signal for itself. Processors of other tests do not count here."""
-    monkeypatch.setattr("heliograph.delivery.processor._processors", {})
-    with logging_to(tmp_path, "http://127.0.0.1:9/v1/logs") as emit:
-        assert stores_signal("logs")
-        assert not stores_signal("traces")
-        emit.processor.shutdown(0)
-        assert not stores_signal("logs")

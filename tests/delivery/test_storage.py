@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from opentelemetry.sdk.resources import Resource
 
 from delivery.outboxes import encoded_record, files_in_use, folders_in, wait_for
 from heliograph.delivery.folders import FolderLock, OutboxDirectory
@@ -21,7 +20,7 @@ from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.segment import SegmentWriter, segments
 from heliograph.delivery.journal.writer import JournalClosed
 from heliograph.delivery.signals import OutboxSignal
-from heliograph.delivery.storage import ResourceStorage, encode_header
+from heliograph.delivery.storage import ResourceStorage
 from heliograph.errors import OutboxFull
 from heliograph.runtime.deferred_waits import await_all, call_without_waiting
 from heliograph.runtime.limited_log import LimitedLog
@@ -470,17 +469,6 @@ def test_child_of_a_fork_changes_no_file_of_its_parent(tmp_path: Path) -> None:
     assert batch is not None
     assert [entry.sequence for entry in batch.entries] == [1, 2]
     storage.close()
-
-
-def test_header_is_the_encoded_resource() -> None:
-    """Equal resources have equal headers, so they share a storage."""
-    first = encode_header(Resource({"service.name": "shop"}, "https://example.com/schema"))
-    second = encode_header(Resource({"service.name": "shop"}, "https://example.com/schema"))
-
-    assert first == second
-    assert b"shop" in first.resource
-    assert first.schema_url == "https://example.com/schema"
-    assert encode_header(None) == Header(resource=b"")
 
 
 @pytest.mark.anyio

@@ -419,7 +419,7 @@ def test_files_stay_open_while_the_worker_uses_them(tmp_path: Path, caplog: pyte
         assert "did not end in time" in caplog.text
         release.set()
         wait_for(lambda: not emit.processor._worker._thread.is_alive())
-        for storage in emit.processor._all_storages():
+        for storage in emit.processor._storages.all():
             storage.close()
 
 

@@ -352,7 +352,7 @@ def test_provider_without_an_outbox_is_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(setup, "find_provider", lambda _: provider)
-    monkeypatch.setattr("heliograph.delivery.processor.stores_signal", lambda _: is_stored)
+    monkeypatch.setattr("heliograph.delivery.storages.stores_signal", lambda _: is_stored)
 
     setup._warn_of_unused_outbox(Settings(outbox="box"), [TelemetrySignal.TRACES])
 

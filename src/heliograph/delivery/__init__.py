@@ -78,7 +78,7 @@ another process          lock, send and delete a folder whose lock is free; read
 lock                                guards
 =================================== =================================================================================
 ``flock`` on ``<folder>/lock``      the folder, between processes: who writes it, who sends it, who deletes it
-`OutboxProcessor._lock`             the set of storages, and "shut down"
+`Storages._lock`                    the set of storages, and "shut down"
 `ResourceStorage._lock`             the creation of its folder, and "closed"
 `AwaitedCommits._lock`              its thread, and "closed"
 `JournalWriter._lock`               the current segment, full ones that are not synced yet, its scopes, the next sequence

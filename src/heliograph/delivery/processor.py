@@ -1,18 +1,15 @@
 """Processors that store each record or span on disk before they return, and send it until a server accepts it.
 
-The design is in the package's docstring (`heliograph.delivery`): threads, locks, invariants, and the way of a record. This
-module is the entry: it encodes a record, finds the storage of its resource, appends, and wakes the worker. `OutboxProcessor` is all
-that the processors of log records and of spans have in common; in it, "record" means either.
+The design is in the package's docstring (`heliograph.delivery`): threads, locks, invariants, and each step from `emit` to the
+acknowledgement. This module is the entry: it encodes a record, finds the storage of its resource, appends, and wakes the worker.
+`OutboxProcessor` is all that the processors of log records and of spans have in common; in it, "record" means either.
 
 Any thread may call any method at any time, and so may the handler of a signal in the middle of another call of its own
-thread. So all locks here are `RLock`s. `append` takes none of them, except for the first record of a resource or a logger:
+thread. A processor has no lock of its own; its parts have theirs. These fields change without one:
 
-- `_lock` guards `_storages` (adding an entry) and `_is_shut_down`. Both change under it, so no storage is created after
-  `shutdown` has begun to close them. `_storages` is read without it, always through a copy (`_all_storages`).
-- `_targets` is a cache. Single dict operations are atomic in CPython, and the worst of a race is to compute an entry twice.
 - `_pending_bytes` may miss a few additions of threads that race. It only decides when the worker is woken, which polls anyway.
 - `_reported_losses` may be set by two flushes at once: a loss is reported twice then, or once more than it should be.
-- `_error_logged_at` and `_made_no_way_at` may be read by two threads at once. The message is logged, or space is sought, twice then.
+- `_error_logged_at` may be read by two threads at once. The message is logged twice then.
 
 In a forked child only the forking thread exists, and any lock may have been held by another one. `_restart_in_child` makes
 everything anew, after closing the files that belong to the parent.
@@ -20,13 +17,11 @@ everything anew, after closing the files that belong to the parent.
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import ClassVar, Final, NamedTuple
-from weakref import ref
+from typing import ClassVar, Final
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
@@ -34,10 +29,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from heliograph.delivery.encoding.log_records import encode_log_record
-from heliograph.delivery.encoding.requests import encode_scope, entry_field
+from heliograph.delivery.encoding.requests import entry_field
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.filesystems import keeps_reserved_space
-from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.journal.frames import Header
 from heliograph.delivery.journal.writer import SEGMENT_BYTES, JournalClosed
 from heliograph.delivery.metrics import (
     DROPPED_OLDEST,
@@ -50,7 +45,8 @@ from heliograph.delivery.metrics import (
 from heliograph.delivery.self_observation import SelfObservation, is_enabled
 from heliograph.delivery.sender import MAX_BATCH_BYTES, Sender
 from heliograph.delivery.signals import LOGS, OutboxSignal
-from heliograph.delivery.storage import ResourceStorage, encode_header
+from heliograph.delivery.storage import ResourceStorage
+from heliograph.delivery.storages import Storages
 from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.environment import destination_from_env
@@ -77,32 +73,8 @@ _SEGMENTS: Final = 8
 _MIN_SEGMENT_BYTES: Final = 64 * 1024
 _LOG_INTERVAL_SECONDS: Final = 10.0
 """The shortest time between two messages about records that are not accepted."""
-_MAX_TARGETS: Final = 1024
-"""The size at which the cache of targets is emptied: a program may create loggers or resources all the time."""
-
-_NO_WAY_SECONDS: Final = 1.0
-"""The shortest time between two attempts to drop records of another signal, after one that found none."""
 
 logger: Final = SafeLogger(SCOPE)
-_processors: Final[dict[int, ref[OutboxProcessor]]] = {}
-"""All processors of the process, by their ids: those that share a directory share its limit. Not a `WeakSet`, which cannot be read
-while another thread adds to it."""
-
-
-class _Target(NamedTuple):
-    """The place to which the records of one logger or tracer go.
-
-    Attributes:
-        resource: The resource of its provider.
-        instrumentation_scope: Its instrumentation scope.
-        storage: The storage of the resource.
-        scope: The scope, encoded.
-    """
-
-    resource: Resource | None
-    instrumentation_scope: InstrumentationScope | None
-    storage: ResourceStorage
-    scope: Scope
 
 
 class OutboxProcessor:
@@ -160,10 +132,7 @@ class OutboxProcessor:
         self._self_observation = (
             SelfObservation(self._destination, lambda: self.depth, meter_provider, type(self)) if is_enabled() else None
         )
-        self._storages: dict[Header, ResourceStorage] = {}
         self._start()
-        key = id(self)
-        _processors[key] = ref(self, lambda _: _processors.pop(key, None))
         # After `outbox_metrics_of`: callbacks run in the order of registration, and the metrics of a child must be empty
         # before this processor adds itself to them.
         after_fork_in_child(self._restart_in_child)
@@ -171,12 +140,10 @@ class OutboxProcessor:
     def _start(self) -> None:
         """Create everything that a process has for itself, and start the worker."""
         self._counters = OutboxCounters(self._self_observation)
-        self._targets: dict[tuple[int, int], _Target] = {}
-        self._lock = threading.RLock()
+        self._storages = Storages(self._signal, self._outbox.directory, self._create_storage)
         self._pending_bytes = 0
-        self._is_shut_down = False
         self._reported_losses = 0
-        self._error_logged_at = self._made_no_way_at = float("-inf")
+        self._error_logged_at = float("-inf")
         self._sender = Sender(
             self._given_transport or open_transport(self._destination),
             timeout_seconds=self._destination.timeout_seconds,
@@ -184,23 +151,27 @@ class OutboxProcessor:
             counts=self._counters,
             signal=self._signal,
         )
-        self._worker = Worker(self._outbox, self._sender, self._all_storages)
+        self._worker = Worker(self._outbox, self._sender, self._storages.all)
         self._metrics.add(self)
 
     def _restart_in_child(self) -> None:
         """Close the inherited files, which the parent goes on using, and start anew: own folders, counts and worker."""
-        for storage in self._storages.values():
-            storage.abandon()
+        self._storages.abandon()
         self._worker.abandon()
-        self._storages = {}
-        self._targets = {}  # they refer to the parent's storages, which an append would write to
-        if self._is_shut_down:
-            self._lock = threading.RLock()  # `on_emit` still takes it, before it rejects the record
-        else:
+        if not self._storages.is_closed:
             self._start()
 
-    def _all_storages(self) -> list[ResourceStorage]:
-        return list(self._storages.values())  # a copy: another thread may add one during the iteration
+    def _create_storage(self, header: Header) -> ResourceStorage:
+        return ResourceStorage(
+            header=header,
+            outbox=self._outbox,
+            segment_bytes=self._segment_bytes,
+            durable=self._durable,
+            mapped=self._mapped,
+            on_dropped=self._count_dropped,
+            may_drop=self._when_full is OutboxFullPolicy.DROP_OLDEST,
+            make_way=self._storages.make_way,
+        )
 
     @property
     def signal(self) -> OutboxSignal:
@@ -215,19 +186,19 @@ class OutboxProcessor:
     @property
     def is_shut_down(self) -> bool:
         """True if records are rejected from now on."""
-        return self._is_shut_down
+        return self._storages.is_closed
 
     @property
     def counts(self) -> OutboxCounters:
         """The number of records by what became of them, since this process began."""
         # Not counted in `on_emit`: the sequences of the journals count accepted records already.
-        self._counters.set_total(OUTBOX_ACCEPTED, sum(storage.accepted for storage in self._all_storages()))
+        self._counters.set_total(OUTBOX_ACCEPTED, sum(storage.accepted for storage in self._storages.all()))
         return self._counters
 
     @property
     def depth(self) -> int:
         """The number of records that wait to be sent, including those of orphans that this process has adopted."""
-        own = sum(storage.waiting for storage in self._all_storages())
+        own = sum(storage.waiting for storage in self._storages.all())
         return own + sum(orphan.waiting for orphan in self._worker.orphans)
 
     @property
@@ -241,7 +212,7 @@ class OutboxProcessor:
 
         Only records that the worker has read are known. It reads the oldest ones first, so a record that cannot be sent is.
         """
-        own = [source for storage in self._all_storages() for source in storage.sources()]
+        own = [source for storage in self._storages.all() for source in storage.sources()]
         adopted = [orphan.reader for orphan in self._worker.orphans]
         oldest = [entry for source in [*own, *adopted] if (entry := source.oldest) is not None]
         return max((entry.age_seconds(self._signal) for entry in oldest), default=0.0)
@@ -262,13 +233,9 @@ class OutboxProcessor:
             OutboxFull: The outbox is full, and the processor is strict.
         """
         encoded = entry_field(message)
-        # By identity: to hash a resource costs more than all else here. An id is not used again for another object, since
-        # the cached target keeps both alive.
-        target = self._targets.get((id(resource), id(instrumentation_scope)))
         try:
-            if target is None:
-                target = self._add_target(resource, instrumentation_scope)
-            if not target.storage.append(target.scope, encoded):
+            place = self._storages.place_of(resource, instrumentation_scope)
+            if not place.storage.append(place.scope, encoded):
                 self._reject(MEMORY_FULL, "the disk accepts nothing, and the memory for records is full")
         except JournalClosed:
             self._reject(SHUT_DOWN, "the outbox was shut down")
@@ -287,60 +254,9 @@ class OutboxProcessor:
             self._error_logged_at = time.monotonic()
             logger.error("%ss are not accepted: %s", self._signal.word.capitalize(), message)
 
-    def _make_way(self) -> bool:
-        """Drop the oldest records of signals that give way to this one. Return False if nothing was dropped."""
-        # Not for each record: the folders of the others are listed for it.
-        if time.monotonic() - self._made_no_way_at < _NO_WAY_SECONDS:
-            return False
-        others = [each for each in _living_processors() if each.directory == self.directory]
-        weaker = [each for each in others if each.signal.share < self.signal.share]
-        has_dropped = any(storage.give_way() for each in weaker for storage in each._all_storages())  # noqa: SLF001 — the same class
-        if not has_dropped:
-            self._made_no_way_at = time.monotonic()
-        return has_dropped
-
     def _count_dropped(self, count: int) -> None:
         self._counters.add(OUTBOX_REJECTED, count, DROPPED_OLDEST)
         logger.warning("The outbox is full. Dropped: %s, the oldest.", counted(count, self._signal.word))
-
-    def _add_target(self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None) -> _Target:
-        """Encode the scope, find or create the storage of the resource, and cache both."""
-        scope = Scope(scope=b"")
-        if instrumentation_scope is not None:
-            message = encode_scope(
-                instrumentation_scope.name, instrumentation_scope.version, instrumentation_scope.attributes
-            )
-            scope = Scope(scope=message, schema_url=instrumentation_scope.schema_url or "")
-        target = _Target(resource, instrumentation_scope, self._storage(encode_header(resource, self._signal)), scope)
-        if len(self._targets) >= _MAX_TARGETS:
-            self._targets.clear()
-        self._targets[id(resource), id(instrumentation_scope)] = target
-        return target
-
-    def _storage(self, header: Header) -> ResourceStorage:
-        """Return the storage of a resource. Equal resources share one, although they are different objects.
-
-        Raises:
-            JournalClosed: The processor was shut down.
-        """
-        with self._lock:
-            if self._is_shut_down:
-                raise JournalClosed
-            storage = self._storages.get(header)
-            if storage is None:
-                storage = ResourceStorage(
-                    header=header,
-                    outbox=self._outbox,
-                    segment_bytes=self._segment_bytes,
-                    durable=self._durable,
-                    mapped=self._mapped,
-                    on_dropped=self._count_dropped,
-                    may_drop=self._when_full is OutboxFullPolicy.DROP_OLDEST,
-                    make_way=self._make_way,
-                )
-                # Not by assignment: the handler of a signal may have added one since the look-up, with a record in it.
-                storage = self._storages.setdefault(header, storage)
-            return storage
 
     def force_flush(self, timeout_millis: float = 30_000) -> bool:
         """Wait until every record that was accepted before this call was delivered.
@@ -369,7 +285,7 @@ class OutboxProcessor:
         """Wait until every record that was accepted before this call is acknowledged. Return False if the time is over first."""
         deadline = Deadline(timeout_millis)
         # Fixed now: a program that never stops emitting must not make a flush last for ever.
-        goals = [(storage, storage.last_sequences()) for storage in self._all_storages()]
+        goals = [(storage, storage.last_sequences()) for storage in self._storages.all()]
         self._sender.cancel_backoff()
         self._worker.wake()
 
@@ -390,9 +306,7 @@ class OutboxProcessor:
             timeout_millis: The time that it may take, in milliseconds.
         """
         deadline = Deadline(timeout_millis)  # first: nothing is shut down if the time is none
-        with self._lock:
-            was_shut_down, self._is_shut_down = self._is_shut_down, True
-        if was_shut_down:
+        if not self._storages.close():
             return
         if self._wait_acknowledged(timeout_millis):
             self._worker.send_orphans(deadline)  # own records first: orphans have waited for some process anyway
@@ -402,26 +316,13 @@ class OutboxProcessor:
             )
         # The order matters: the thread of the worker reads the journals that are closed, or deleted, after it.
         if self._worker.close(deadline):
-            for storage in self._storages.values():
+            for storage in self._storages.all():
                 storage.close()
         else:
             logger.error(
                 "The thread of the outbox did not end in time: its files stay open, and the next process sends the rest."
             )
         self._metrics.remove(self)
-
-
-def stores_signal(name: str) -> bool:
-    """Return True if a processor of this process stores the records of the signal, in any outbox.
-
-    Args:
-        name: The name of the signal: ``logs`` or ``traces``.
-    """
-    return any(each.signal.name == name and not each.is_shut_down for each in _living_processors())
-
-
-def _living_processors() -> list[OutboxProcessor]:
-    return [found for each in list(_processors.values()) if (found := each()) is not None]
 
 
 class OutboxLogRecordProcessor(OutboxProcessor, LogRecordProcessor):

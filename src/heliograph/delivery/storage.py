@@ -31,9 +31,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from heliograph.delivery.encoding.requests import encode_resource
 from heliograph.delivery.folders import FolderLock, OutboxDirectory
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.group_commit import NotSyncedError
@@ -42,7 +41,6 @@ from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter
 from heliograph.delivery.lost_folders import await_deletion, give_up, is_lost
-from heliograph.delivery.signals import LOGS, OutboxSignal
 from heliograph.delivery.trust import delete_file
 from heliograph.errors import OutboxFull
 from heliograph.runtime.deferred_waits import open_waits
@@ -50,9 +48,6 @@ from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.values.text import counted
-
-if TYPE_CHECKING:
-    from opentelemetry.sdk.resources import Resource
 
 _DISK_PAUSE_SECONDS: Final = 1.0
 """The time after a failure in which the disk is not tried again: a failing disk can take long to fail, at every record."""
@@ -373,10 +368,3 @@ async def _await_commit(commit: Awaitable[NotSyncedError | None]) -> None:
 
 def _report_unsynced(failure: NotSyncedError) -> None:
     _limited_log.log("not synced", "Records of the outbox are written, but a power cut may take them: %s", failure)
-
-
-def encode_header(resource: Resource | None, signal: OutboxSignal = LOGS) -> Header:
-    """Return the header of the segments of a resource."""
-    if resource is None:
-        return Header(resource=b"", signal=signal)
-    return Header(resource=encode_resource(resource.attributes), schema_url=resource.schema_url or "", signal=signal)

@@ -186,7 +186,7 @@ def _warn_of_unused_outbox(settings: Settings | None, signals: Collection[Teleme
     """Log a warning for each of the signals of which nothing goes to the outbox that the settings name."""
     if settings is None or settings.outbox is None:
         return
-    from heliograph.delivery.processor import stores_signal  # here, because most programs have no outbox
+    from heliograph.delivery.storages import stores_signal  # here, because most programs have no outbox
 
     for signal, names in _ADD_TO_PROVIDER.items():
         provider = find_provider(signal) if signal in signals else None

@@ -84,7 +84,7 @@ def test_setting_chooses_the_way(tmp_path: Path, how: OutboxWrite) -> None:
     """A segment that is truncated does not kill a process that writes by system calls."""
     with serving() as server, logging_to(tmp_path, server.endpoint, write=how) as emit:
         emit("one")
-        [storage] = emit.processor._all_storages()
+        [storage] = emit.processor._storages.all()
         segment = storage._writer._segment
         assert hasattr(segment, "_map") == storage.mapped
         if how is not OutboxWrite.AUTO:

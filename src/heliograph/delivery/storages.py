@@ -1,0 +1,166 @@
+"""The storages of one processor in one process: one for each OpenTelemetry resource.
+
+The module also knows the storages of all processors of the process, because those that share a directory share its limit: if it is
+full, the records of one signal may have to give way to those of another.
+
+Any thread may call any method at any time, and so may the handler of a signal in the middle of another call of its own thread:
+
+- `_lock` guards `_by_header` (adding an entry) and `is_closed`. Both change under it, so no storage is created after `close` has
+  begun. It is an `RLock`, because its own thread may hold it when a signal arrives. `_by_header` is read without it, always through a
+  copy (`all`).
+- `_places` is a cache. Single dict operations are atomic in CPython, and the worst of a race is to compute an entry twice.
+- `_made_no_way_at` may be read by two threads at once. Then both look for space.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+from weakref import ref
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from heliograph.delivery.encoding.requests import encode_resource, encode_scope
+from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.journal.writer import JournalClosed
+from heliograph.delivery.signals import LOGS, OutboxSignal
+from heliograph.delivery.storage import ResourceStorage
+
+_MAX_PLACES: Final = 1024
+"""The size at which the cache of places is emptied: a program may create loggers or resources all the time."""
+_NO_WAY_SECONDS: Final = 1.0
+"""The shortest time between two attempts to drop records of another signal, after one that found none."""
+
+_all: Final[dict[int, ref[Storages]]] = {}
+"""The storages of all processors of this process, by the ids of the objects. Not a `WeakSet`, which cannot be read while another thread
+adds to it."""
+
+
+class Place(NamedTuple):
+    """The place to which the records of one logger or tracer go.
+
+    Attributes:
+        resource: The resource of its provider.
+        instrumentation_scope: Its instrumentation scope.
+        storage: The storage of the resource.
+        scope: The scope, encoded.
+    """
+
+    resource: Resource | None
+    instrumentation_scope: InstrumentationScope | None
+    storage: ResourceStorage
+    scope: Scope
+
+
+class Storages:
+    """The storages of one processor.
+
+    Args:
+        signal: The signal of the records.
+        directory: The directory of the outbox.
+        create: Returns a new storage for the resource in a header.
+
+    Attributes:
+        signal: As given.
+        directory: As given.
+        is_closed: True if no storage can be found or created any more.
+    """
+
+    def __init__(self, signal: OutboxSignal, directory: Path, create: Callable[[Header], ResourceStorage]) -> None:
+        self.is_closed = False
+        self.signal, self.directory, self._create = signal, directory, create
+        self._lock = threading.RLock()
+        self._by_header: dict[Header, ResourceStorage] = {}
+        self._places: dict[tuple[int, int], Place] = {}
+        self._made_no_way_at = float("-inf")
+        key = id(self)
+        _all[key] = ref(self, lambda _: _all.pop(key, None))
+
+    def all(self) -> list[ResourceStorage]:
+        """Return the storages that were created so far."""
+        return list(self._by_header.values())  # a copy: another thread may add one during the iteration
+
+    def place_of(self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None) -> Place:
+        """Return the place for the records of a logger or tracer. The first call for a resource creates its storage.
+
+        Raises:
+            JournalClosed: The storages were closed.
+        """
+        # By identity: to hash a resource costs more than all else here. An id is not used again for another object, since
+        # the cached place keeps both alive.
+        place = self._places.get((id(resource), id(instrumentation_scope)))
+        return self._add_place(resource, instrumentation_scope) if place is None else place
+
+    def _add_place(self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None) -> Place:
+        scope = Scope(scope=b"")
+        if instrumentation_scope is not None:
+            message = encode_scope(
+                instrumentation_scope.name, instrumentation_scope.version, instrumentation_scope.attributes
+            )
+            scope = Scope(scope=message, schema_url=instrumentation_scope.schema_url or "")
+        place = Place(resource, instrumentation_scope, self._storage_of(encode_header(resource, self.signal)), scope)
+        if len(self._places) >= _MAX_PLACES:
+            self._places.clear()
+        self._places[id(resource), id(instrumentation_scope)] = place
+        return place
+
+    def _storage_of(self, header: Header) -> ResourceStorage:
+        """Return the storage of a resource. Equal resources share one, although they are different objects."""
+        with self._lock:
+            if self.is_closed:
+                raise JournalClosed
+            storage = self._by_header.get(header)
+            if storage is None:
+                # Not by assignment: the handler of a signal may have added one since the look-up, with a record in it.
+                storage = self._by_header.setdefault(header, self._create(header))
+            return storage
+
+    def make_way(self) -> bool:
+        """Drop the oldest records of signals that give way to this one. Return False if nothing was dropped."""
+        # Not for each record: the folders of the others are listed for it.
+        if time.monotonic() - self._made_no_way_at < _NO_WAY_SECONDS:
+            return False
+        weaker = [
+            each for each in _living() if each.directory == self.directory and each.signal.share < self.signal.share
+        ]
+        has_dropped = any(storage.give_way() for each in weaker for storage in each.all())
+        if not has_dropped:
+            self._made_no_way_at = time.monotonic()
+        return has_dropped
+
+    def close(self) -> bool:
+        """Let no storage be found or created any more. Those that exist stay open. Return False if it was done before."""
+        with self._lock:
+            was_closed, self.is_closed = self.is_closed, True
+        return not was_closed
+
+    def abandon(self) -> None:
+        """Close the inherited files, in the child of a fork, and forget the storages: they belong to the parent."""
+        for storage in self.all():
+            storage.abandon()
+        self._by_header, self._places = {}, {}
+        self._lock = threading.RLock()  # a thread that does not exist in the child may hold the old one
+
+
+def encode_header(resource: Resource | None, signal: OutboxSignal = LOGS) -> Header:
+    """Return the header of the segments of a resource."""
+    if resource is None:
+        return Header(resource=b"", signal=signal)
+    return Header(resource=encode_resource(resource.attributes), schema_url=resource.schema_url or "", signal=signal)
+
+
+def stores_signal(name: str) -> bool:
+    """Return True if a processor of this process stores the records of the signal, in any outbox.
+
+    Args:
+        name: The name of the signal: ``logs`` or ``traces``.
+    """
+    return any(each.signal.name == name and not each.is_closed for each in _living())
+
+
+def _living() -> list[Storages]:
+    return [found for each in list(_all.values()) if (found := each()) is not None]

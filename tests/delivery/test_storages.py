@@ -1,0 +1,95 @@
+"""The storages of a processor, and the place that the records of a logger go to."""
+
+from __future__ import annotations
+
+import gc
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry._logs import LogRecord
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.resources import Resource
+
+from delivery.outboxes import folders_in, logging_to
+from delivery.servers import serving
+from heliograph.delivery.journal.frames import Header
+from heliograph.delivery.storage import ResourceStorage
+from heliograph.delivery.storages import encode_header, stores_signal
+from heliograph.semconv import OUTBOX_ACCEPTED
+
+
+def test_handler_of_a_signal_may_create_the_same_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It interrupts its thread while that creates the storage. Both records go to one storage, and a flush waits for both."""
+    interrupted = []
+
+    def storage(**kwargs: Any) -> ResourceStorage:
+        if not interrupted:
+            interrupted.append(True)
+            signal.raise_signal(signal.SIGUSR1)
+        return ResourceStorage(**kwargs)
+
+    monkeypatch.setattr("heliograph.delivery.processor.ResourceStorage", storage)
+    before = signal.signal(signal.SIGUSR1, lambda *_: emit("handler"))
+    try:
+        with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+            emit("one")
+            assert emit.processor.counts.total(OUTBOX_ACCEPTED) == 2
+            assert len(folders_in(tmp_path)) == 1
+            assert emit.processor.force_flush(60_000)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert sorted(server.accepted) == ["handler", "one"]
+
+
+@pytest.mark.usefixtures("fast_collections")
+def test_resources_that_are_created_and_deleted_are_not_confused(tmp_path: Path) -> None:
+    """Python uses the id of a deleted object again; records must still go to the storage of their own resource."""
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        for number in range(20):
+            provider = LoggerProvider(resource=Resource({"service.name": f"s{number % 10}"}), shutdown_on_exit=False)
+            provider.add_log_record_processor(emit.processor)
+            provider.get_logger("tests").emit(LogRecord(body="", attributes={"log.record.uid": f"s{number % 10}"}))
+            del provider
+            gc.collect()
+        assert emit.processor.force_flush(60_000)
+
+    assert len(server.accepted) == 20
+    assert server.accepted == server.resources
+
+
+def test_cache_of_loggers_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that creates loggers all the time fills no memory."""
+    monkeypatch.setattr("heliograph.delivery.storages._MAX_PLACES", 4)
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        for number in range(20):
+            provider = LoggerProvider(resource=Resource({"service.name": "again"}), shutdown_on_exit=False)
+            provider.add_log_record_processor(emit.processor)
+            provider.get_logger("tests").emit(LogRecord(body="", attributes={"log.record.uid": str(number)}))
+            assert len(emit.processor._storages._places) <= 4
+        assert emit.processor.force_flush(60_000)
+
+    assert len(server.accepted) == 20
+
+
+def test_signal_is_stored_until_its_processors_are_shut_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each signal for itself. Processors of other tests do not count here."""
+    monkeypatch.setattr("heliograph.delivery.storages._all", {})
+    with logging_to(tmp_path, "http://127.0.0.1:9/v1/logs") as emit:
+        assert stores_signal("logs")
+        assert not stores_signal("traces")
+        emit.processor.shutdown(0)
+        assert not stores_signal("logs")
+
+
+def test_header_is_the_encoded_resource() -> None:
+    """Equal resources have equal headers, so they share a storage."""
+    first = encode_header(Resource({"service.name": "shop"}, "https://example.com/schema"))
+    second = encode_header(Resource({"service.name": "shop"}, "https://example.com/schema"))
+
+    assert first == second
+    assert b"shop" in first.resource
+    assert first.schema_url == "https://example.com/schema"
+    assert encode_header(None) == Header(resource=b"")
