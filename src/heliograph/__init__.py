@@ -2,7 +2,7 @@
 
 import typing
 
-from heliograph.ambient_actor import RequestActor, acting_as, current_actor, default_actor, keep_context, set_actor
+from heliograph.ambient_actor import RequestActor, acting_as, current_actor, default_actor, set_actor
 from heliograph.errors import (
     DatabaseNotFound,
     DuplicateEventName,
@@ -37,6 +37,7 @@ from heliograph.events import (
     Severity,
 )
 from heliograph.hooks.specs import hookimpl
+from heliograph.runtime.kept_context import keep_context
 from heliograph.settings import (
     OutboxFullPolicy,
     OutboxSync,

@@ -45,24 +45,21 @@ Threads: any number of threads may use one block at once. Each step on it is one
 
 from __future__ import annotations
 
-import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from types import FrameType, FunctionType, MethodType
-from typing import Final, ParamSpec, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from heliograph.errors import qualified_name
+from heliograph.runtime.generators import generator_around, is_running
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.program_failures import ProgramCode, report
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 Actor: TypeAlias = Mapping[str, object]
 """The user or program that caused an event: a mapping, usually with an ``id``."""
@@ -139,7 +136,7 @@ class _Block:
         """Return True if the block applies to the code that asks."""
         if self.is_left:
             return False
-        return self.generator is None or _is_running(self.generator) or not self._is_in_own_context()
+        return self.generator is None or is_running(self.generator) or not self._is_in_own_context()
 
     def _is_in_own_context(self) -> bool:
         # A token can be used once, and only in the context that it was made in. There is no other way to compare contexts.
@@ -154,44 +151,6 @@ class _Block:
 _current: ContextVar[_Block | None] = ContextVar("heliograph_actor", default=None)
 _asked: ContextVar[tuple[_Block, ...]] = ContextVar("heliograph_asked_actors", default=())
 _probe: ContextVar[None] = ContextVar("heliograph_actor_probe")
-
-_RUN_BODIES: Final = frozenset(
-    {
-        *("_pytest", "anyio", "behave", "contextlib", "dishka", "fast_depends", "litestar", "pluggy", "pytest_asyncio"),
-        *("pytest_trio", "taskiq_dependencies", "wireup"),
-    }
-)
-"""The packages that run a generator as a context manager: its caller's code is the body of the block around the `yield`."""
-
-
-def _is_running(generator: FrameType) -> bool:
-    """Return True if the code that asks was called by a generator."""
-    frame: FrameType | None = inspect.currentframe()
-    while frame is not None and frame is not generator:
-        frame = frame.f_back
-    return frame is not None
-
-
-def _generator_around(frame: FrameType | None) -> FrameType | None:
-    """Return the innermost generator that a frame runs in, without those whose caller's code is the body of a block in them."""
-    # Any frame of the stack, since the block may be entered by the method of a class, or by a function that the generator calls.
-    while frame is not None:
-        caller = frame.f_back
-        if _is_generator(frame) and not _runs_bodies(frame) and not (caller is not None and _runs_bodies(caller)):
-            return frame
-        frame = caller
-    return None
-
-
-def _is_generator(frame: FrameType) -> bool:
-    return bool(frame.f_code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR))
-
-
-def _runs_bodies(frame: FrameType) -> bool:
-    # Code that was generated, as that of dishka and wireup, has no module. It is that of whoever calls it.
-    while "__name__" not in frame.f_globals and frame.f_back is not None:
-        frame = frame.f_back
-    return str(frame.f_globals.get("__name__")).partition(".")[0] in _RUN_BODIES
 
 
 def _current_block() -> _Block | None:
@@ -302,7 +261,7 @@ def acting_as(actor: Actor | ActorFunction | None) -> Iterator[None]:
     outer = _current.get()
     while outer is not None and outer.is_left:  # else these would stay in memory
         outer = outer.outer
-    block = _Block(_as_function(actor), outer, _generator_around(inspect.currentframe()))
+    block = _Block(_as_function(actor), outer, generator_around(inspect.currentframe()))
     token = _current.set(block)
     try:
         yield
@@ -377,38 +336,6 @@ def _request_of_block() -> RequestActor | None:
             return block.function
         block = block.outer
     return None
-
-
-def keep_context(function: Callable[P, T]) -> Callable[P, T]:
-    """Return a function that runs in a copy of the context of this call, in whatever thread it is called.
-
-    The threads of an executor have a context of their own: the events in them have no actor, and are in no span. It works with
-    ``submit``, ``map``, ``run_in_executor`` and `threading.Thread`, and any number of threads may call the function at once. It does not
-    work in another process: pass the actor as an argument there, and use `acting_as`.
-
-    >>> from concurrent.futures import ThreadPoolExecutor
-    >>> with ThreadPoolExecutor() as executor, acting_as({"id": "root"}):
-    ...     executor.submit(current_actor).result(), executor.submit(keep_context(current_actor)).result()
-    (None, {'id': 'root'})
-
-    Args:
-        function: A sync function without ``yield``. (A task has a copy of the context that it was created in.)
-
-    Raises:
-        TypeError: `function` is async, or a generator function, whose body runs in the context of whoever iterates.
-    """
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(f"keep_context() takes a sync function, not {function!r}; a task keeps the context without it")
-    if inspect.isgeneratorfunction(function):
-        raise TypeError(f"keep_context() takes a function without yield, not {function!r}; consume it in a function")
-    context = copy_context()
-
-    @functools.wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        # A copy for each call: a context cannot be entered twice at once.
-        return context.copy().run(function, *args, **kwargs)
-
-    return run
 
 
 def _as_function(actor: Actor | ActorFunction | None) -> ActorFunction:

@@ -76,7 +76,7 @@ def test_end_never_raises(
         raise error
 
     with serving() as server, tracing_to(tmp_path, server.traces_endpoint, strict=True) as trace:
-        monkeypatch.setattr(trace.processor._storages, "place_of", fail)
+        monkeypatch.setattr(trace.processor._storages, "find", fail)
         trace("span")
     assert trace.processor.counts.total(OUTBOX_REJECTED) == isinstance(error, OutboxFull)
     assert caplog.messages

@@ -234,8 +234,8 @@ class OutboxProcessor:
         """
         encoded = entry_field(message)
         try:
-            place = self._storages.place_of(resource, instrumentation_scope)
-            if not place.storage.append(place.scope, encoded):
+            found = self._storages.find(resource, instrumentation_scope)
+            if not found.storage.append(found.scope, encoded):
                 self._reject(MEMORY_FULL, "the disk accepts nothing, and the memory for records is full")
         except JournalClosed:
             self._reject(SHUT_DOWN, "the outbox was shut down")

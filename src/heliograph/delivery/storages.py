@@ -8,7 +8,7 @@ Any thread may call any method at any time, and so may the handler of a signal i
 - `_lock` guards `_by_header` (adding an entry) and `is_closed`. Both change under it, so no storage is created after `close` has
   begun. It is an `RLock`, because its own thread may hold it when a signal arrives. `_by_header` is read without it, always through a
   copy (`all`).
-- `_places` is a cache. Single dict operations are atomic in CPython, and the worst of a race is to compute an entry twice.
+- `_found` is a cache. Single dict operations are atomic in CPython, and the worst of a race is to compute an entry twice.
 - `_made_no_way_at` may be read by two threads at once. Then both look for space.
 """
 
@@ -30,8 +30,8 @@ from heliograph.delivery.journal.writer import JournalClosed
 from heliograph.delivery.signals import LOGS, OutboxSignal
 from heliograph.delivery.storage import ResourceStorage
 
-_MAX_PLACES: Final = 1024
-"""The size at which the cache of places is emptied: a program may create loggers or resources all the time."""
+_MAX_FOUND: Final = 1024
+"""The size at which the cache is emptied: a program may create loggers or resources all the time."""
 _NO_WAY_SECONDS: Final = 1.0
 """The shortest time between two attempts to drop records of another signal, after one that found none."""
 
@@ -40,8 +40,8 @@ _all: Final[dict[int, ref[Storages]]] = {}
 adds to it."""
 
 
-class Place(NamedTuple):
-    """The place to which the records of one logger or tracer go.
+class ScopedStorage(NamedTuple):
+    """The storage for the records of one logger or tracer.
 
     Attributes:
         resource: The resource of its provider.
@@ -67,7 +67,7 @@ class Storages:
     Attributes:
         signal: As given.
         directory: As given.
-        is_closed: True if no storage can be found or created any more.
+        is_closed: True if no storage is created any more.
     """
 
     def __init__(self, signal: OutboxSignal, directory: Path, create: Callable[[Header], ResourceStorage]) -> None:
@@ -75,7 +75,7 @@ class Storages:
         self.signal, self.directory, self._create = signal, directory, create
         self._lock = threading.RLock()
         self._by_header: dict[Header, ResourceStorage] = {}
-        self._places: dict[tuple[int, int], Place] = {}
+        self._found: dict[tuple[int, int], ScopedStorage] = {}
         self._made_no_way_at = float("-inf")
         key = id(self)
         _all[key] = ref(self, lambda _: _all.pop(key, None))
@@ -84,29 +84,31 @@ class Storages:
         """Return the storages that were created so far."""
         return list(self._by_header.values())  # a copy: another thread may add one during the iteration
 
-    def place_of(self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None) -> Place:
-        """Return the place for the records of a logger or tracer. The first call for a resource creates its storage.
+    def find(self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None) -> ScopedStorage:
+        """Return the storage for the records of a logger or tracer. The first call for a resource creates its storage.
 
         Raises:
-            JournalClosed: The storages were closed.
+            JournalClosed: The resource has no storage, and none is created any more.
         """
         # By identity: to hash a resource costs more than all else here. An id is not used again for another object, since
-        # the cached place keeps both alive.
-        place = self._places.get((id(resource), id(instrumentation_scope)))
-        return self._add_place(resource, instrumentation_scope) if place is None else place
+        # the cached entry keeps both alive.
+        found = self._found.get((id(resource), id(instrumentation_scope)))
+        return self._add(resource, instrumentation_scope) if found is None else found
 
-    def _add_place(self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None) -> Place:
+    def _add(self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None) -> ScopedStorage:
         scope = Scope(scope=b"")
         if instrumentation_scope is not None:
             message = encode_scope(
                 instrumentation_scope.name, instrumentation_scope.version, instrumentation_scope.attributes
             )
             scope = Scope(scope=message, schema_url=instrumentation_scope.schema_url or "")
-        place = Place(resource, instrumentation_scope, self._storage_of(encode_header(resource, self.signal)), scope)
-        if len(self._places) >= _MAX_PLACES:
-            self._places.clear()
-        self._places[id(resource), id(instrumentation_scope)] = place
-        return place
+        found = ScopedStorage(
+            resource, instrumentation_scope, self._storage_of(encode_header(resource, self.signal)), scope
+        )
+        if len(self._found) >= _MAX_FOUND:
+            self._found.clear()
+        self._found[id(resource), id(instrumentation_scope)] = found
+        return found
 
     def _storage_of(self, header: Header) -> ResourceStorage:
         """Return the storage of a resource. Equal resources share one, although they are different objects."""
@@ -133,7 +135,7 @@ class Storages:
         return has_dropped
 
     def close(self) -> bool:
-        """Let no storage be found or created any more. Those that exist stay open. Return False if it was done before."""
+        """Create no storage any more. Those that exist stay open. Return False if this was called before."""
         with self._lock:
             was_closed, self.is_closed = self.is_closed, True
         return not was_closed
@@ -142,7 +144,7 @@ class Storages:
         """Close the inherited files, in the child of a fork, and forget the storages: they belong to the parent."""
         for storage in self.all():
             storage.abandon()
-        self._by_header, self._places = {}, {}
+        self._by_header, self._found = {}, {}
         self._lock = threading.RLock()  # a thread that does not exist in the child may hold the old one
 
 
