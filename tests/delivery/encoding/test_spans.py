@@ -30,7 +30,7 @@ from opentelemetry.trace import (
 from delivery.ended_spans import ended, message_of_the_sdk, record_exception, request_of_the_sdk
 from heliograph.delivery.encoding.headers import MAX_CACHED_KEYS
 from heliograph.delivery.encoding.requests import encode_resource, encode_scope, entry_field, join_request
-from heliograph.delivery.encoding.spans import _name_fields, encode_span
+from heliograph.delivery.encoding.spans import _SPAN_FIELDS, _message, _name_fields, _usual_message, encode_span
 from heliograph.otlp import decode_attributes
 
 TEXTS = st.text(max_size=20) | st.sampled_from(["x" * 130, "y" * 20_000])
@@ -141,6 +141,28 @@ def test_many_events_and_links(number: int) -> None:
 
     assert encode_span(span) == message_of_the_sdk(span).SerializeToString()
     assert decoded(span).dropped_events_count == max(0, number - 128)
+
+
+USUAL: Mapping[str, Mapping[str, Any]] = {
+    "nothing": {},
+    "attributes": {"attributes": {"text": "x", "number": 2**40, "list": [1, 2]}},
+    "parent": {"context": set_span_in_context(NonRecordingSpan(SpanContext(1, 2, False, TraceFlags(1))), Context())},
+    "remote parent with a state": {
+        "context": set_span_in_context(
+            NonRecordingSpan(SpanContext(1, 2, True, TraceFlags(1), TraceState([("a", "b")]))), Context()
+        )
+    },
+    "link": {"links": [Link(SpanContext(3, 4, True))]},
+}
+
+
+@pytest.mark.parametrize("usual", USUAL.values(), ids=USUAL)
+@pytest.mark.parametrize("change", [lambda _: None, record_exception], ids=["ended", "failed"])
+def test_usual_span_is_encoded_in_one_step(usual: Mapping[str, Any], change: Any) -> None:
+    """The bytes are those of the general way, field by field."""
+    span = ended(change, **usual)
+
+    assert _usual_message(span) == _message(_SPAN_FIELDS, span)
 
 
 def test_request_is_that_of_the_sdk() -> None:

@@ -9,9 +9,10 @@ specification (`opentelemetry/proto/trace/v1/trace.proto`) has:
 A field that cannot be read or written is omitted, and the others are written: a span, an event or a link whose class is the program's own
 may raise anything.
 
-Three private fields of the SDK's `ReadableSpan` are read, because the public properties copy them: `_attributes`, `_events` and `_links`.
-The properties are read instead if a release of the SDK does not have the fields, and for spans of any other class, whose properties may
-hide something on purpose.
+Almost all spans are made by the SDK, with fields of the SDK's own classes. Their private fields are read in one function, which takes half of the
+time (`_usual_message`). All other spans are encoded field by field. Of them, too, three private fields are read if the span is of the SDK's own
+class, because the public properties copy them: `_attributes`, `_events` and `_links`. The properties are read instead if a release of the SDK does not
+have the fields, and for spans of any other class, whose properties may hide something on purpose.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.sdk.util import BoundedList
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, Status, StatusCode
 
 from heliograph.delivery.encoding.any_value import ATTRIBUTE_LEVELS
 from heliograph.delivery.encoding.attributes import put_attributes
@@ -34,7 +37,7 @@ from heliograph.values.scalars import INT64_MAX
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Event
-    from opentelemetry.trace import Link, SpanContext, Status
+    from opentelemetry.trace import Link
 
 NESTED_LEVELS: Final = ATTRIBUTE_LEVELS - 1
 """The number of messages that may be nested inside the `AnyValue` of an attribute of a span event or a link. They are one message
@@ -75,6 +78,8 @@ _MESSAGE: Final = b"\x12"
 _CODE: Final = b"\x18"
 _UNSET: Final = _STATUS + b"\x00"  # a status that nobody has set
 
+_NO_TRACE_STATE: Final = INVALID_SPAN_CONTEXT.trace_state  # the object that contexts have by default
+_to_bytes: Final = int.to_bytes
 _pack_fixed64: Final = struct.Struct("<BQ").pack
 _pack_times: Final = struct.Struct("<BQBQ").pack
 _pack_uint32: Final = struct.Struct("<I").pack
@@ -92,7 +97,58 @@ _remote_flags: Final = [_pack_uint32(_HAS_IS_REMOTE | _IS_REMOTE | flags) for fl
 
 def encode_span(span: ReadableSpan) -> bytes:
     """Return the `Span` message of a span that has ended, whatever its attributes, events and links are."""
+    if type(span) is ReadableSpan:
+        with contextlib.suppress(Exception):
+            return _usual_message(span)
     return _message(_SPAN_FIELDS, span)
+
+
+def _usual_message(span: Any) -> bytes:
+    """Return the message of a span of the SDK's own class, as the functions of `_SPAN_FIELDS` would make it.
+
+    It is one function that reads private fields, because each call, also that of a property, takes as long as encoding a field. It calls
+    those functions for what few spans have.
+
+    Raises:
+        Exception: A field is not what the SDK puts there.
+    """
+    context, parent, name, kind, status = span._context, span._parent, span._name, span._kind, span._status  # noqa: SLF001 — see above
+    attributes, events, links = span._attributes, span._events, span._links  # noqa: SLF001
+    if (
+        type(context) is not SpanContext
+        or type(name) is not str
+        or type(kind) is not SpanKind
+        or type(status) is not Status
+        or type(attributes) is not BoundedAttributes
+        or type(events) is not BoundedList
+        or type(links) is not BoundedList
+    ):
+        raise TypeError("an unusual span")
+    trace_id, span_id, _, trace_flags, trace_state, _ = context
+    has_no_status = status._status_code is StatusCode.UNSET and status._description is None  # noqa: SLF001
+    flags = _remote_flags if parent is not None and parent.is_remote else _local_flags
+    key_values: list[bytes] = []
+    put_attributes(key_values, attributes._dict)  # noqa: SLF001
+    return b"".join(
+        (
+            _TRACE_ID,
+            _to_bytes(trace_id, 16, "big"),
+            _SPAN_ID,
+            _to_bytes(span_id, 8, "big"),
+            b"" if trace_state is _NO_TRACE_STATE else _trace_state(context),
+            b"" if parent is None else _parent(span),
+            _name_fields[name],
+            _kind_fields[kind._value_],
+            _times(span),
+            repeated_field(_ATTRIBUTES, key_values),
+            count_field(_DROPPED_ATTRIBUTES_COUNT, attributes.dropped),
+            _events(span) if events._dq or events.dropped else b"",  # type: ignore[attr-defined]  # noqa: SLF001
+            _links(span) if links._dq or links.dropped else b"",  # type: ignore[attr-defined]  # noqa: SLF001
+            _UNSET if has_no_status else _status(span),
+            _FLAGS,
+            flags[trace_flags & _W3C_FLAGS],
+        )
+    )
 
 
 def _message(fields: Iterable[Callable[[Any], bytes]], source: object) -> bytes:
