@@ -18,6 +18,8 @@ from heliograph import (
     Settings,
     UnregisteredEvent,
 )
+from heliograph.schema.compile.derived import inherit_schema
+from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.registry import MAX_INHERITED, SchemaRegistry, on_register
 from threads import LIMIT_SECONDS, join
@@ -215,6 +217,30 @@ def test_new_class_replaces_a_cached_ancestor() -> None:
     assert registry[Child].event_name == "app.first"
 
     registry.register(Middle)
+    assert registry[Child].event_name == "app.middle"
+
+
+def test_class_that_is_registered_during_a_look_up_replaces_the_ancestor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread has found the former ancestor just before. It does not keep it for later look-ups."""
+
+    @dataclass
+    class Middle(First):
+        name = "middle"
+
+    @dataclass
+    class Child(Middle):
+        b: int = 2
+
+    def inherit_and_register(event_class: type, ancestor: EventSchema) -> EventSchema:
+        monkeypatch.undo()
+        registry.register(Middle)
+        return inherit_schema(event_class, ancestor)
+
+    registry = SchemaRegistry(namespace="app")
+    registry.register(First)
+    monkeypatch.setattr("heliograph.schema.registry.inherit_schema", inherit_and_register)
+
+    assert registry[Child].event_name == "app.first"
     assert registry[Child].event_name == "app.middle"
 
 

@@ -1,8 +1,9 @@
-"""Keep the schemas of a host's event classes, and the readers of their events.
+"""Keeps the schemas of a host's event classes, and the readers of their events.
 
-Classes are registered while a host starts, by one thread. Any thread may look up a class at any time. Each step on a dict is
-atomic under the GIL; two threads that look up the same unregistered subclass for the first time may both create a reader,
-and `dict.setdefault` makes sure that both return the same one.
+One thread at a time registers classes, usually while a host starts. Any thread may look up a class at any time. Each step on a dict is
+atomic; two threads that look up the same unregistered subclass for the first time may both create a reader, and `dict.setdefault` makes
+sure that both return the same one. The readers of subclasses are dropped with each new class, which may be a nearer ancestor: their dict is
+replaced and not emptied, so that a look-up that has begun before does not add a reader of the former ancestor.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from heliograph.values.stored import ancestors
 
 logger: Final = SafeLogger(SCOPE)
 MAX_INHERITED: Final = 1024
-"""The number of unregistered subclasses whose readers are kept. A program may make classes without end."""
+"""The largest number of unregistered subclasses whose readers are kept. A program may make classes without end."""
 
 on_register: Final[list[Callable[[EventReader], None]]] = []
 """Functions that are called with the reader of each class that any registry registers, for tools that watch a process."""
@@ -155,7 +156,7 @@ class SchemaRegistry(Mapping[type, EventSchema]):
 
     def _add(self, reader: EventReader) -> EventSchema:
         self._readers[reader.schema.event_class] = reader
-        self._inherited.clear()  # the new class may be a nearer ancestor of a cached subclass
+        self._inherited = {}
         for call in (self._on_add, *on_register):
             if call is not None:
                 call(reader)
@@ -175,24 +176,31 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         for own, reader in self._own.items():
             if own is event_class:
                 return reader
+        readers = self._inherited  # before the classes are read: see the module's documentation
         known = {id(registered): reader for registered, reader in list(self._readers.items())}
         for ancestor in ancestors(event_class)[1:]:
             inherited = known.get(id(ancestor))
             if inherited is not None:
-                return self._add_inherited(event_class, inherited)
+                return self._add_inherited(event_class, inherited, readers)
         raise UnregisteredEvent(event_class)
 
-    def _add_inherited(self, event_class: type, reader: EventReader) -> EventReader:
+    def _add_inherited(self, event_class: type, reader: EventReader, readers: dict[type, EventReader]) -> EventReader:
+        """Add the reader of an unregistered subclass to those of others, and return it.
+
+        Args:
+            event_class: The subclass.
+            reader: The reader of its nearest registered ancestor.
+            readers: The readers of unregistered subclasses.
+        """
         try:
             inherited = EventReader(inherit_schema(event_class, reader.schema), specialize_schema)
-            too_many = max(0, len(self._inherited) - MAX_INHERITED + 1)
+            too_many = max(0, len(readers) - MAX_INHERITED + 1)
             # A copy, because another thread may add to it meanwhile.
-            for oldest in list(self._inherited)[:too_many]:
-                self._inherited.pop(oldest, None)
-            return self._inherited.setdefault(event_class, inherited)
-        except (
-            program_errors()
-        ) as error:  # code of a metaclass fails; the class may declare more privacy than its ancestor
+            for oldest in list(readers)[:too_many]:
+                readers.pop(oldest, None)
+            return readers.setdefault(event_class, inherited)
+        # Code of a metaclass failed. All fields are masked, because the class may declare more privacy than its ancestor.
+        except program_errors() as error:
             report(ProgramCode.EVENT_CLASS, error)
             name = qualified_name(event_class)
             self._failures.log(name, "The class %s cannot be read, so its events are masked.", name, error=error)

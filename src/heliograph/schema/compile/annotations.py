@@ -1,7 +1,7 @@
 """Turn the annotation of a field into its `Type` and its `Attribute`.
 
 Classes with fields, unions and containers are read here, because msgspec refuses some of them, does not know pydantic's, and
-loses their constraints. msgspec words the problem of constraints that do not apply to a type.
+loses their constraints. msgspec only checks that constraints apply to a type, so its message is shown if they do not.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ _read_class = functools.lru_cache(maxsize=MAX_CACHED_CLASSES)(_read_hint)
 def attribute_of(hint: object) -> Attribute:
     """Return the `Attribute` in an annotation, or an empty one if there is none.
 
-    Those around one type are merged, because a generic class and the argument of its parameter may both have one.
+    Several around one type are merged, because a generic class and the argument of its parameter may both have one.
 
     Raises:
         InvalidAnnotation: There are several, around different parts of the annotation.

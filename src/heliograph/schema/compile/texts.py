@@ -43,12 +43,12 @@ _PLAIN: Final = (
 )
 """Classes whose values become text without a format."""
 
-_STAND_INS: Final[Mapping[str, type]] = {
+_CLASSES_OF_VALUES: Final[Mapping[str, type]] = {
     **dict.fromkeys(("PastDate", "FutureDate"), dt.date),
     **dict.fromkeys(("AwareDatetime", "NaiveDatetime", "PastDatetime", "FutureDatetime"), dt.datetime),
     **dict.fromkeys(("EmailStr", "ImportString"), str),
 }
-"""The classes of pydantic that only describe a value, and the class that the value has."""
+"""For each class of pydantic that only describes a value, by its name, the class that the value has."""
 _ZONED: Final[Mapping[str, bool]] = {"AwareDatetime": True, "NaiveDatetime": False}
 
 
@@ -66,9 +66,9 @@ def text_type(cls: type, constraints: Constraints) -> StringType | None:
 
 def _text_of_pydantic(cls: type, constraints: Constraints) -> StringType | None:
     name = cls.__name__
-    if name in _STAND_INS:
-        import_free = Constraints(tz=_ZONED[name]) if name in _ZONED else constraints
-        return text_type(_STAND_INS[name], import_free)
+    if name in _CLASSES_OF_VALUES:
+        inner = Constraints(tz=_ZONED[name]) if name in _ZONED else constraints
+        return text_type(_CLASSES_OF_VALUES[name], inner)
     is_text = pydantic_fields.is_secret(cls) or cls.__module__.startswith("pydantic.networks")
     return StringType(python=cls) if is_text else None
 
@@ -86,7 +86,7 @@ def _patterns(text_format: Format, constraints: Constraints) -> tuple[str, ...]:
 def base64_pattern(min_length: int | None, max_length: int | None) -> str:
     """Return the pattern of base64 text of at least and at most so many bytes.
 
-    A bound on the length of the text would not do, because padding hides up to two bytes.
+    A bound on the length of the text is not enough: because of padding, texts of one length have one to three bytes in their last group.
     """
     least = min_length or 0
     alternatives = []

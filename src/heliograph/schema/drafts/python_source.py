@@ -1,7 +1,7 @@
 """Write drafts as Python source.
 
 Names in drafts are identifiers; every other text from elsewhere is written with `literal` or `_docstring`, so that no text
-becomes code. Whoever adds a text to the source must use one of the two.
+becomes code. Code that adds another text to the source must use one of the two.
 """
 
 from __future__ import annotations

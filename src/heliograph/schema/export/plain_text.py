@@ -1,4 +1,4 @@
-"""Write an entry of the catalogue as plain text, for a terminal. Whoever prints it escapes what a terminal would obey."""
+"""Writes an entry of the catalogue as plain text, for a terminal. The code that prints it escapes control characters."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ mode ``backward`` the writer is the old schema, for ``forward`` the new one.
 
 Only the keywords that `heliograph.schema.export.json_schema` writes are known here; any other keyword is ignored. The
 comparison errs on the safe side: if it cannot prove that a value is accepted, it reports it. A new pattern, for example, is
-always reported, because whether one regular expression includes another is not decidable in general.
+always reported, because nothing here can prove that every text that matches the old one matches the new one, too.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _Comparison:
 
     Attributes:
         _by_references: The results for pairs of classes, by their references, so that each pair is compared once.
-        _open: The pairs that are being compared right now, from the outermost to the innermost.
+        _open: The pairs that are being compared right now, each inside the comparison of another.
         _assumed: Those of the open pairs that the comparison of the innermost pair has assumed to be accepted.
     """
 

@@ -1,4 +1,4 @@
-"""Compare two locks and report what each change means for those who rely on the events.
+"""Compares two locks, and reports the effect of each change on the people and programs that rely on the events.
 
 Each kind of change has one *effect*: whom it breaks, the modes in which it is incompatible, and the part of the version
 number that should be raised. The effects are the constants below; the functions only decide which one applies.

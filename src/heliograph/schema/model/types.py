@@ -261,7 +261,7 @@ def item_types(kind: ArrayType, count: int) -> list[Type]:
 
 
 def without_null(kind: Type) -> Type:
-    """Return the type without `None`. A type that is only `None`, or never, is returned unchanged."""
+    """Return the type without `None`. A type whose only value is `None`, or that does not accept it, is returned unchanged."""
     rest = tuple(option for option in options_of(kind) if not isinstance(option, NullType))
     if not rest or len(rest) == len(options_of(kind)):
         return kind

@@ -7,7 +7,7 @@
 2. `field` reads one field, and handles every value there can be. The generated function calls it for each field whose value
    is not the common case, or whose reading raises an exception.
 
-**What the generated function may assume**: nothing. It tests each value before it uses it. It decides nothing by itself: it
+**The generated function assumes nothing.** It tests each value before it uses it. It decides nothing by itself: it
 reports no violation, and the privacy of each field is known when it is written. Both ways must return the same attributes; a
 property test compares them over all documented shapes of a field.
 
@@ -21,9 +21,11 @@ inside of the value declare, and `field.FieldReader.protect` applies that of the
 log record, span event, quarantine) sees only the result. `validation` sees the unprotected form, because a masked value
 could not be checked, and reports paths, never values.
 
-The other modules: `typed_attributes` adds forms to attributes by their declared type; `validation` compares forms with types; `stored_properties` reads events that come back from the
-quarantine, whose values are forms already; `coverage` records which declared attributes were seen.
+The other modules: `typed_attributes` adds forms to attributes by their declared type; `validation` compares forms with types;
+`stored_properties` reads events that come back from the quarantine, whose values are forms already; `coverage` records which declared
+attributes were seen.
 
-**Threads.** Any thread may read events at the same time as others. A reader is immutable after its construction, except
-for its `coverage.CoverageRecorder`, whose docstring describes the effect of concurrent calls.
+**Threads.** Any thread may read events at the same time as others. After its construction, a reader changes only bounded caches (the
+readers of aliases, the names of attributes), by single operations on dicts, and its `coverage.CoverageRecorder`, whose docstring
+describes the effect of concurrent calls.
 """

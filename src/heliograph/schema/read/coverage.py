@@ -1,4 +1,4 @@
-"""Record which of the declared events and attributes were seen in this process."""
+"""Records the declared events and attributes that were seen in this process."""
 
 from __future__ import annotations
 

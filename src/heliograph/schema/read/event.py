@@ -78,7 +78,8 @@ class EventReader:
     def encoding(self, encoder: KeyValueEncoder) -> KeyValuesFunction | None:
         """Return a function that encodes the properties of an event, or `None` if they are needed as attributes first.
 
-        They are, if the body shows them, if some may have to be removed again, or if only the event knows what they are.
+        They are needed if the body shows them, if the settings may remove some of them again, or if they depend on the event itself: on its
+        `properties()`, or on the alias that made it.
         """
         schema = self.schema
         if schema.fields is None or schema.body is not None or schema.policy.opt_out or self._specialize is not None:
@@ -163,9 +164,7 @@ class EventReader:
 def _properties(event: EventLike) -> Mapping[str, object]:
     try:
         return dict(event.properties())
-    except (
-        program_errors()
-    ) as error:  # properties() is a program's own code; the object's own values are exported instead
+    except program_errors() as error:  # it is a program's own code; the object's own values are exported instead
         report(ProgramCode.PROPERTIES, error)
         name, kind = qualified_name(event), qualified_name(error)  # not its text, which may contain a private value
         failures.log(

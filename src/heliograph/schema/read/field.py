@@ -207,7 +207,10 @@ def _protect_object(
 
 
 def _declares(kind: Type, key: str, value: object) -> bool:
-    """Return True if a type declares what a key has, or if the value is not private by it."""
+    """Return True if a type has a field for a key, or accepts any key with such a value.
+
+    If the type has private parts, the value is protected when the type has its turn.
+    """
     match kind:
         case ObjectType():
             return any(field.name == key for field in kind.fields)
@@ -218,5 +221,5 @@ def _declares(kind: Type, key: str, value: object) -> bool:
 
 
 def _protect_position(form: object, kind: Type, policy: PrivacyPolicy) -> object:
-    """Return the exported part of an item of a tuple. The private one may be in the place of another."""
+    """Return the exported part of an item of a tuple. One that does not fit its position is masked: it may be a private item."""
     return protect(form, kind, policy) if has_private_parts(kind) or _fits(form, kind) else Protected(MASKED)

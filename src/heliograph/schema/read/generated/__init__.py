@@ -1,4 +1,4 @@
-"""Generate the function that turns the events of one class into attributes.
+"""Generates the function that turns the events of one class into attributes.
 
 Every tracked event takes this way, which costs a tenth of a loop over the fields: the source knows the class that each value should have.
 It tests each value for the *common case*, which is a value of exactly the declared class, within its bounds, and adds its attributes.
@@ -12,7 +12,7 @@ or invalid value costs the reading of its field alone.
   so a helper function of its own.
 - `source` collects all of it. `declared_dicts` has functions that generated source calls.
 
-**What the source may assume**: nothing. It tests each value before it uses it. Containers are copied first, because another thread may
+**The source assumes nothing.** It tests each value before it uses it. Containers are copied first, because another thread may
 change them. If anything raises an exception, the field is read anew by its `FieldReader`, and nothing of the first attempt remains.
 Both ways must return the same; a property test compares them over all documented shapes of a field. No code of a program's class runs:
 attributes are read only from objects of exactly the declared class, if that is known to have no code for it.

@@ -92,7 +92,7 @@ class _KeyValueWriter:
         lines = ["key_values = []", "put = key_values.append"]
         for reader, variable in zip(readers, variables):
             lines += self._encoding_lines(reader, variable) or self._attribute_lines(reader, variable)
-        # Whatever it is, the attributes are made for the whole event then.
+        # After any exception, the caller makes the attributes of the whole event.
         body = [
             "try:",
             *indented([*lines, "return key_values"]),

@@ -48,7 +48,7 @@ def integer_code(kind: IntegerType, variable: str, source: Source) -> Code:
 
 def number_code(kind: NumberType, variable: str, source: Source, *, is_wire: bool) -> Code:
     """Return the source for a number. On the wire, an integer in its place is a `float`, too."""
-    # Infinity and NaN give NaN: no function has to be called.
+    # The difference is NaN for infinity and NaN, so the test fails for them without the call of a function.
     is_float = f"type({variable}) is float and {variable} - {variable} == 0.0"
     is_int = f"type({variable}) is int and {-EXACT_FLOAT} <= {variable} <= {EXACT_FLOAT}"
     test = f"({is_float} or {is_int}){_bounds(kind, variable, source)}"
