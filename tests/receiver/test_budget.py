@@ -8,15 +8,15 @@ from heliograph.receiver.budget import Budget
 from heliograph.receiver.contract import NotKept
 
 
-def test_what_others_have_taken_is_refused() -> None:
-    """It is given back at the end, and a request that is larger than everything is admitted alone."""
+def test_request_beyond_the_limit_is_refused() -> None:
+    """A part is released at its end, and a request that is larger than the limit is admitted alone."""
     budget = Budget(10, "later")
-    with budget.admitted(6):
-        with budget.admitted(4):
+    with budget.reserved(6):
+        with budget.reserved(4):
             pass
-        with pytest.raises(NotKept, match="later"), budget.admitted(5):
+        with pytest.raises(NotKept, match="later"), budget.reserved(5):
             pass
-    with pytest.raises(ZeroDivisionError), budget.admitted(11):
+    with pytest.raises(ZeroDivisionError), budget.reserved(11):
         raise ZeroDivisionError
-    with budget.admitted(11):
+    with budget.reserved(11):
         pass

@@ -180,7 +180,7 @@ def test_accepted_request_that_cannot_be_kept_is_not_asked_for_again(web: WebTar
         assert post(connection, BODY)[0] == 200
 
     assert [body for _, _, body in web.requests] == [content, BODY]
-    assert (kept, [str(error) for error in kept.missed]) == ([], ["other requests take the memory", "no space"])
+    assert (kept, [str(error) for error in kept.missed]) == ([], ["other requests use all the memory", "no space"])
 
 
 @pytest.mark.parametrize("path", ["http://127.0.0.2/v1/logs", "/\xff"])
@@ -199,7 +199,7 @@ def test_target_over_http_that_is_away() -> None:
         status, headers, body = post(connection, BODY)
 
     assert (status, headers["Retry-After"], kept) == (503, "1", [])
-    assert Status.FromString(body).message == "the target of the receiver does not answer: ConnectionRefusedError"
+    assert Status.FromString(body).message == "the target of the receiver does not respond: ConnectionRefusedError"
 
 
 def test_target_that_answers_too_much(web: WebTarget, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,14 +322,14 @@ def test_accepted_call_that_cannot_be_kept_is_not_asked_for_again(service: tuple
     target, url = service
     memory = Memory(max_objects=1)
     with forwarding_calls(url, kept, memory) as channel, memory.request() as other:
-        other.take_objects(1)
+        other.reserve_objects(1)
         channel.unary_unary(LOGS)(BODY, timeout=60)
-        other.give_back()
+        other.release()
         kept.error = OSError("no space")
         channel.unary_unary(LOGS)(BODY, timeout=60)
 
     assert [call[1] for call in target.calls] == [BODY, BODY]
-    assert (kept, [str(error) for error in kept.missed]) == ([], ["other requests take the memory", "no space"])
+    assert (kept, [str(error) for error in kept.missed]) == ([], ["other requests use all the memory", "no space"])
 
 
 def test_call_beyond_the_memory_is_not_forwarded(service: tuple[CallTarget, str]) -> None:
@@ -337,7 +337,7 @@ def test_call_beyond_the_memory_is_not_forwarded(service: tuple[CallTarget, str]
     target, url = service
     memory = Memory(max_bytes=len(BODY))
     with forwarding_calls(url, memory=memory) as channel, memory.request() as other:
-        other.take_bytes(1)
+        other.reserve_bytes(1)
         with pytest.raises(grpc.RpcError) as raised:
             channel.unary_unary(LOGS)(BODY, timeout=60)
 

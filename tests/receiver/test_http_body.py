@@ -89,17 +89,17 @@ def test_other_bodies_are_refused(status: int, body: bytes, content_type: str, e
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_memory_is_taken_for_the_decompressed_body(encoding: str) -> None:
-    """It is taken in blocks, because the size is not known before, and a refusal ends the work."""
+def test_memory_is_reserved_for_the_decompressed_body(encoding: str) -> None:
+    """It is reserved in blocks, because the size is not known before, and a refusal ends the work."""
     compress = gzip.compress if encoding == "gzip" else zlib.compress
     all_bytes = Budget(3_000_000, "no memory")
     memory = RequestMemory(all_bytes, Budget(0, ""))
 
     assert decompress(compress(bytes(2_500_000)), encoding, memory) == bytes(2_500_000)
-    all_bytes.take(500_000)
+    all_bytes.reserve(500_000)
     with pytest.raises(NotKept):
-        all_bytes.take(1)
-    memory.give_back()
+        all_bytes.reserve(1)
+    memory.release()
     with pytest.raises(NotKept, match="no memory"):
         decompress(compress(bytes(MAX_REQUEST_BYTES)), encoding, memory)
 

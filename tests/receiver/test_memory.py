@@ -30,24 +30,24 @@ LOGS = SIGNALS[0].grpc_method
 def test_largest_request_has_room_beside_others() -> None:
     """Its body as it was sent, the decompressed one, and its objects: otherwise many small requests could keep it away for ever."""
     with Memory().request() as small, Memory().request() as large:
-        small.take_bytes(MAX_ALL_BYTES - 2 * MAX_REQUEST_BYTES)
-        small.take_objects(MAX_ALL_OBJECTS - MAX_OBJECTS)
-        large.take_bytes(MAX_REQUEST_BYTES)
-        large.take_bytes(MAX_REQUEST_BYTES)
-        large.take_objects(MAX_OBJECTS)
+        small.reserve_bytes(MAX_ALL_BYTES - 2 * MAX_REQUEST_BYTES)
+        small.reserve_objects(MAX_ALL_OBJECTS - MAX_OBJECTS)
+        large.reserve_bytes(MAX_REQUEST_BYTES)
+        large.reserve_bytes(MAX_REQUEST_BYTES)
+        large.reserve_objects(MAX_OBJECTS)
 
 
 @pytest.mark.parametrize("limits", [{"max_bytes": 10}, {"max_objects": 10}])
-def test_what_a_request_takes_is_given_back_at_its_end(limits: dict[str, int]) -> None:
+def test_memory_of_a_request_is_released_at_its_end(limits: dict[str, int]) -> None:
     """However it ends."""
     memory = Memory(**limits)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), memory.request() as request:
-            request.take_bytes(6)
-            request.take_objects(6)
-            with pytest.raises(NotKept, match="other requests take the memory"), memory.request() as other:
-                other.take_bytes(5)
-                other.take_objects(5)
+            request.reserve_bytes(6)
+            request.reserve_objects(6)
+            with pytest.raises(NotKept, match="other requests use all the memory"), memory.request() as other:
+                other.reserve_bytes(5)
+                other.reserve_objects(5)
             raise ZeroDivisionError
 
 

@@ -90,6 +90,19 @@ def test_events_are_read_from_lines_of_otlp(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("is_log_first", [True, False])
+def test_severity_of_an_event_without_attributes_is_kept(tmp_path: Path, is_log_first: bool) -> None:
+    """Its log record has no more attributes than the span event that refers to it, but it has the severity."""
+    log = logs(eventName="shop.sale", severityNumber=13, attributes=[pair("log.record.uid", {"stringValue": "u2"})])
+    path = tmp_path / "events.jsonl"
+    path.write_text("\n".join([log, TRACE] if is_log_first else [TRACE, log]), encoding="utf-8")
+
+    found = [event for event in read_recorded(path) if event.event_name == "shop.sale"]
+    assert found == [
+        RecordedEvent(event_name="shop.sale", attributes={"log.record.uid": "u2"}, severity_number=13),
+    ]
+
+
 def test_event_that_arrived_twice_is_read_once(tmp_path: Path) -> None:
     """A sender repeats a request whose response it did not get."""
     path = tmp_path / "events.jsonl"

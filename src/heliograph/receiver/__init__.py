@@ -1,5 +1,10 @@
-"""A small OTLP/HTTP receiver that stores telemetry in an SQLite file. For demos and tests, not for production.
+"""An OTLP receiver, over HTTP and gRPC, on this machine alone: for `heliograph tail`, `heliograph demo` and tests, not for production.
 
-`server` receives requests, `rows` converts them to rows of tables, and `store` is the file. `recordings` reads events from such
-a file, or from a file that a Collector wrote.
+`server` (HTTP) and `grpc_server` receive requests, decode them, and pass each to a function that keeps it (`contract`) before they
+acknowledge it. Instead of responding themselves, they can forward each request to another server (`target`, `http_target`,
+`grpc_target`). `memory`, `budget` and `object_count` limit the memory of all requests in progress.
+
+`rows` converts requests to rows, `store` is the SQLite file for them, `group_commit` writes many requests in one transaction, and
+`datasette_folder` adds queries for Datasette. `arrivals` finds events in requests, and `recordings` reads them from a store or from a
+file that a Collector wrote.
 """

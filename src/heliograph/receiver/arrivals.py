@@ -1,7 +1,7 @@
-"""Find events and operations on tokens in what arrives, for people who watch it.
+"""Find the events and the operations on tokens in OTLP requests, to print them for people.
 
-An event arrives as a log record, as a span event, or as both, and an exporter that retries sends it again. `FirstArrivals` lets
-the first of them pass.
+An event arrives as a log record, as a span event, or as both, and an exporter that retries sends it again. `FirstArrivals` recognizes
+the repetitions.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from heliograph.values.text import to_json
 TOKEN_SPANS: Final = frozenset({TOKEN_CREATE, TOKEN_VERIFY})
 """The names of the spans of operations on tokens."""
 MAX_IDENTITY: Final = 128
-"""The longest identity that is remembered. Ours have at most 49 characters."""
+"""The longest identity, in characters, that `FirstArrivals` remembers. Those that heliograph sends have at most 49."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Arrival:
         time_unix_nano: When the event happened, or the span began.
         body: The display string of an event that arrived as a log record; the result of an operation on a token.
         trace_id: The id of the trace, in hexadecimal; empty outside of a span.
-        identity: An id that a second delivery of the same event or span has, too; empty if unknown.
+        identity: An id that is the same each time this event or span is delivered; empty if there is none.
         service: The name of the service; empty if unknown.
         attributes: The attributes.
     """
@@ -86,7 +86,10 @@ def arrivals(request: OtlpRequest) -> Iterator[Arrival]:
 
 
 def names(request: OtlpRequest) -> Iterator[str]:
-    """Yield the names of the events that arrive as log records, and of the operations on tokens, without decoding more."""
+    """Yield the names of the log records that are events, and of the operations on tokens. No attributes are decoded.
+
+    Span events are not included, because their attributes would be needed to recognize those that are events.
+    """
     match request:
         case ExportLogsServiceRequest():
             for resource in request.resource_logs:
@@ -162,10 +165,10 @@ def _span_events(span: Span, service: str) -> Iterator[Arrival]:
 
 
 class FirstArrivals:
-    """Recognizes the first delivery of each event and span, among the most recent ones. For one thread.
+    """Recognizes events and spans that have arrived before. It remembers a limited number of identities. For one thread.
 
     Args:
-        limit: The number of identities that are remembered.
+        limit: The number of identities that are remembered. The oldest is forgotten first.
     """
 
     def __init__(self, limit: int = 10_000) -> None:
@@ -173,7 +176,10 @@ class FirstArrivals:
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     def is_first(self, arrival: Arrival) -> bool:
-        """Return False if the same event or span has arrived before. One without a usual identity is always the first."""
+        """Return False if the same event or span has arrived before.
+
+        An arrival whose identity is empty or longer than `MAX_IDENTITY` always counts as the first.
+        """
         if not 0 < len(arrival.identity) <= MAX_IDENTITY:
             return True
         if arrival.identity in self._seen:

@@ -1,4 +1,4 @@
-"""A limit for something that requests in progress take together, such as memory."""
+"""A limit for something that all requests in progress share, such as memory."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ from heliograph.receiver.contract import NotKept
 
 
 class Budget:
-    """A limit for all requests in progress. A part that is larger than the limit is admitted if nothing else is taken.
+    """An amount of which requests reserve parts. While nothing is reserved, a part may be larger than the limit.
 
-    Threads: any number of them. `_lock` guards `_taken`.
+    Threads: any thread may call every method. `_lock` guards `_reserved`.
 
     Args:
-        limit: The limit.
-        refusal: The message for a request that must be sent again later.
+        limit: The amount.
+        refusal: The message of the `NotKept` for a request that gets no part.
     """
 
     def __init__(self, limit: int, refusal: str) -> None:
         self._limit = limit
         self._refusal = refusal
-        self._taken = 0
+        self._reserved = 0
         self._lock = threading.Lock()
 
-    def take(self, size: int) -> None:
-        """Take a part, until `give_back`.
+    def reserve(self, size: int) -> None:
+        """Reserve a part, until `release`.
 
         Raises:
-            NotKept: Too much is taken.
+            NotKept: Other requests have reserved too much. Nothing is reserved for this one.
         """
         with self._lock:
-            if self._taken and self._taken + size > self._limit:
+            if self._reserved and self._reserved + size > self._limit:
                 raise NotKept(self._refusal)
-            self._taken += size
+            self._reserved += size
 
-    def give_back(self, size: int) -> None:
-        """Give back what was taken."""
+    def release(self, size: int) -> None:
+        """Release parts with this total size."""
         with self._lock:
-            self._taken -= size
+            self._reserved -= size
 
     @contextmanager
-    def admitted(self, size: int) -> Iterator[None]:
-        """Take a part, for the time of a ``with`` block.
+    def reserved(self, size: int) -> Iterator[None]:
+        """Reserve a part for the time of a ``with`` block.
 
         Raises:
-            NotKept: Too much is taken.
+            NotKept: Other requests have reserved too much.
         """
-        self.take(size)
+        self.reserve(size)
         try:
             yield
         finally:
-            self.give_back(size)
+            self.release(size)

@@ -1,4 +1,4 @@
-"""The contract between the servers and their owner: a function that keeps a request before it is acknowledged."""
+"""The functions that the servers call, for HTTP and gRPC alike: one keeps a request before it is acknowledged."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from heliograph.receiver.signals import OtlpRequest
 LOOPBACK: Final = "127.0.0.1"
 """The only address that the receiver listens at."""
 RETRY_AFTER_SECONDS: Final = 1
-"""The time after which a client may send a request again that was not kept."""
+"""The time after which a client may repeat a request that was not kept."""
 
 Keep: TypeAlias = Callable[[OtlpRequest], None]
-"""Keeps a request. When it returns, the request is acknowledged. It is called by several threads at the same time.
+"""Keeps a request, such as by storing it. When it returns, the request is acknowledged.
 
-It raises `NotKept` if the client should send the request again.
+It raises `NotKept` if the client should send the request again. Several threads may call it at the same time.
 """
 
 Missed: TypeAlias = Callable[[Exception], None]
-"""Called with the reason why a forwarded request that the target has accepted is not kept. Several threads call it at the same time."""
+"""Called with the exception if a forwarded request, which the target has accepted, could not be kept here.
+
+The client gets the target's response all the same. Several threads may call it at the same time.
+"""
 
 
 class NotKept(Exception):
-    """A request cannot be kept in time. Its client should keep it, and send it again."""
+    """A request cannot be kept now. The client should send it again later."""
 
 
 def ignore(_: Exception) -> None:
-    """Do nothing: the `Missed` of servers that do not forward."""
+    """Do nothing. This is the `Missed` of servers that do not forward."""

@@ -1,11 +1,11 @@
-"""Store requests in groups: one transaction for all requests that arrived while the one before was written.
+"""Store requests in groups: one transaction for all requests that arrived while the previous transaction was being written.
 
 A transaction costs much more than the rows in it, and SQLite runs one at a time. So the threads of the servers make rows and wait, and
 one thread writes.
 
-Threads: any thread calls `GroupCommit.keep`, which waits for its transaction. `heliograph-store` writes. `_changed` guards
-`_waiting` and `_is_closed`. An entry is taken from `_waiting` by one side alone: by the writer, or by the thread that
-withdraws it.
+Threads: any thread may call `GroupCommit.keep`, which waits for the transaction with its rows. The thread `heliograph-store` writes.
+`_changed` guards `_waiting` and `_is_closed`. Whoever removes an entry from `_waiting` decides about it: the writer stores it, and
+a thread that has waited too long withdraws its own.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from heliograph.receiver.signals import OtlpRequest
 from heliograph.receiver.store import Store, StoreWriter
 
 MAX_WAITING_BYTES: Final = 256 * 1024 * 1024
-"""The memory of the requests that are being stored, with their rows. A larger request is stored if there is no other."""
+"""The memory of all requests that are being stored, with their rows. A larger request is stored while there is no other."""
 ROW_BYTES: Final = 1024
-"""The memory that a row takes, besides the texts in it."""
+"""An estimate of the memory that a row needs in addition to the texts in it."""
 MAX_WAITING_SECONDS: Final = 3.0
-"""The time that a request waits for the transaction before. SQLite may wait as long again for the lock of another process."""
+"""The time that a request waits for the previous transaction. SQLite may then wait `BUSY_TIMEOUT_SECONDS` for another process."""
 
 
 class _Entry:
-    """The rows of one request, and what became of them. `done` is set when they are stored, or when `error` is set."""
+    """The rows of one request. When the writer has finished, `done` is set, and `error` is the reason if they are not stored."""
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
@@ -65,23 +65,24 @@ class GroupCommit:
         self.close()
 
     def close(self) -> None:
-        """Store what waits, and refuse what comes later."""
+        """Store everything that waits, and refuse later requests."""
         with self._changed:
             self._is_closed = True
             self._changed.notify()
         self._thread.join()
 
     def keep(self, request: OtlpRequest) -> None:
-        """Store a request, together with others. It is stored as a whole, or not at all.
+        """Store a request, together with others, and return when it is stored. It is stored as a whole, or not at all.
 
         Raises:
-            NotKept: It is not stored, because too many wait, or because the file is locked, full or away.
+            NotKept: It is not stored, because too many requests wait, or the file is locked, full or cannot be written.
         """
-        with self._memory.admitted(request.ByteSize() + ROW_BYTES * count_records(request)):
+        with self._memory.reserved(request.ByteSize() + ROW_BYTES * count_records(request)):
             entry = self._enqueue(rows_of(request))
             if not entry.done.wait(MAX_WAITING_SECONDS) and self._withdraw(entry):
-                raise NotKept("the requests before are still being stored")
-            entry.done.wait()  # the writer has taken it
+                raise NotKept("earlier requests are still being stored")
+            # Without a limit: the writer is storing it, and only the outcome decides if the client must send it again.
+            entry.done.wait()
         match entry.error:
             case None:
                 return
@@ -100,7 +101,7 @@ class GroupCommit:
         return entry
 
     def _withdraw(self, entry: _Entry) -> bool:
-        """Remove an entry. Return False if the writer has taken it."""
+        """Remove an entry that waits. Return False if the writer is already storing it."""
         with self._changed:
             if entry not in self._waiting:
                 return False
@@ -110,7 +111,7 @@ class GroupCommit:
     def _run(self) -> None:
         writer = StoreWriter(self._store)
         try:
-            while entries := self._take():
+            while entries := self._next_entries():
                 try:
                     _write(writer, entries)
                 finally:
@@ -119,8 +120,8 @@ class GroupCommit:
         finally:
             writer.close()
 
-    def _take(self) -> list[_Entry]:
-        """Wait for entries, and return all that wait; none at the end."""
+    def _next_entries(self) -> list[_Entry]:
+        """Wait for entries, and return all of them; an empty list when this is closed and nothing waits."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_closed)
             entries, self._waiting = self._waiting, []
@@ -131,11 +132,8 @@ def _write(writer: StoreWriter, entries: Sequence[_Entry]) -> None:
     """Write entries in one transaction; if their rows cannot be stored, each in a transaction of its own."""
     try:
         writer.insert(*(entry.tables for entry in entries))
-    except (
-        sqlite3.OperationalError,
-        OSError,
-        FileFormatError,
-    ) as error:  # the file is at fault: the next try would fail, too
+    except (sqlite3.OperationalError, OSError, FileFormatError) as error:
+        # The file is the cause, not a row: a transaction for each entry would fail, too.
         for entry in entries:
             entry.error = error
     except Exception as error:

@@ -1,4 +1,4 @@
-"""An OTLP/gRPC server on 127.0.0.1, with the same `Keep` as the one for HTTP.
+"""An OTLP/gRPC server on 127.0.0.1. It keeps requests by the same `Keep` as the server for HTTP.
 
 Threads: gRPC reads requests in threads of its own, and hands each to one of `WORKERS` threads, which calls `Keep`. gRPC reads the next
 request when a thread is free, so requests in memory are limited in number, and by `MAX_REQUEST_BYTES` in size.
@@ -29,7 +29,7 @@ from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS, Signal
 WORKERS: Final = 8
 """The number of requests that are decoded and kept at the same time."""
 CLOSE_SECONDS: Final = 10
-"""The time that requests in progress have at the end."""
+"""The time that `GrpcServer.close` gives to requests in progress, before it cancels them."""
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
@@ -43,8 +43,9 @@ class GrpcServer:
     Args:
         keep: Keeps a request, before it is acknowledged.
         port: The port; 0 for a free one.
-        target: The server that every call is forwarded to, of whatever method. Its answer is the answer, and `keep` gets what it accepted.
-        missed: Called if `keep` failed with what the target has accepted, or could not be called, because it cannot be decoded here.
+        target: The server that every call is forwarded to, of whatever method. The client gets the target's response, and `keep` each
+            request that the target has accepted. `None` if this server responds itself.
+        missed: Called if the target has accepted a request that cannot be decoded or kept here.
         memory: Limits the memory of all requests in progress. Several servers may share one.
 
     Attributes:
@@ -64,7 +65,7 @@ class GrpcServer:
         memory: Memory | None = None,
     ) -> None:
         with socket.create_server((LOOPBACK, port)):
-            pass  # gRPC would write the cause of a failure to the standard error, and raise without it
+            pass  # raises OSError with the cause; gRPC would print the cause, and raise an exception without it
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="heliograph-grpc")
         memory = Memory() if memory is None else memory
         methods = _Methods(keep, memory) if target is None else _Forwarded(keep, target, missed, memory)
@@ -113,7 +114,7 @@ class _Forwarded(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC is untyp
     def _forward(self, method: str, body: bytes, context: Any) -> bytes:
         try:
             with self._memory.request() as memory:
-                memory.take_bytes(len(body))
+                memory.reserve_bytes(len(body))
                 response = self._target.call(method, body, context)
                 self._keep_accepted(method, body, memory)
         except grpc.RpcError:
@@ -124,9 +125,12 @@ class _Forwarded(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC is untyp
         return response
 
     def _keep_accepted(self, method: str, body: bytes, memory: RequestMemory) -> None:
-        """Keep what the target has accepted, which may understand more than we do. A client must not send it again if that fails."""
+        """Keep a request that the target has accepted.
+
+        Nothing is raised, so that the client does not send the request again. The target may know kinds of requests that are unknown here.
+        """
         if (signal := self._signals.get(method)) is None:
-            self._missed(LookupError(f"{method} is none of the methods of logs, traces and metrics"))
+            self._missed(LookupError(f"{method} is not a method for logs, traces or metrics"))
             return
         try:
             self._keep(decode_protobuf(signal, body, memory))
@@ -135,12 +139,12 @@ class _Forwarded(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC is untyp
 
 
 def _method(signal: Signal, keep: Keep, all_memory: Memory) -> Callable[[bytes, Any], bytes]:
-    """Return the method of a signal. It takes and returns encoded messages."""
+    """Return the function that handles the calls of a signal. Its argument and its result are encoded messages."""
 
     def export(body: bytes, context: Any) -> bytes:
         try:
             with all_memory.request() as memory:
-                memory.take_bytes(len(body))
+                memory.reserve_bytes(len(body))
                 keep(decode_protobuf(signal, body, memory))
         except DecodeError as error:
             _fail(context, grpc.StatusCode.INVALID_ARGUMENT, f"the message is not an OTLP request: {error}")

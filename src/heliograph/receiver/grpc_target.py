@@ -1,4 +1,4 @@
-"""Forward calls over gRPC. Message and metadata are passed on as they came, and the end of the call is passed back as it came.
+"""Forward calls over gRPC. Messages are passed on unchanged in both directions, with the metadata and the status of the call.
 
 Threads: any thread may call `GrpcTarget.call`; a channel of gRPC is thread-safe.
 """
@@ -15,7 +15,10 @@ from heliograph.receiver.target import MAX_RESPONSE_BYTES, TARGET_TIMEOUT_SECOND
 _OPTIONS: Final = (
     ("grpc.max_send_message_length", MAX_REQUEST_BYTES),
     ("grpc.max_receive_message_length", MAX_RESPONSE_BYTES),
-    ("grpc.max_reconnect_backoff_ms", 1000),  # otherwise a target that is back is noticed after up to two minutes
+    (
+        "grpc.max_reconnect_backoff_ms",
+        1000,
+    ),  # otherwise gRPC notices after up to two minutes that the target runs again
 )
 
 
@@ -42,10 +45,11 @@ class GrpcTarget:
         Args:
             method: The full name of the method.
             body: The encoded message.
-            context: The context of the call that came in: its metadata are passed on, and metadata, code and details passed back.
+            context: The context of the call that was received. Its metadata is passed on to the target. The trailing metadata, and the
+                code and details of an error, are set in it.
 
         Raises:
-            grpc.RpcError: The target did not accept it, or is away. The context has the code already.
+            grpc.RpcError: The target rejected the call, or cannot be reached. The context already has the code.
         """
         remaining = context.time_remaining()
         timeout = TARGET_TIMEOUT_SECONDS if remaining is None else min(remaining, TARGET_TIMEOUT_SECONDS)

@@ -1,8 +1,8 @@
 """Decode the body of an OTLP/HTTP request, and encode the body of its response. Pure functions, bounded in size.
 
-Bodies are protobuf or OTLP's JSON, plain or compressed. What is not understood raises `RequestError`, with the HTTP status for it.
+Bodies are protobuf or OTLP's JSON, plain or compressed. An invalid or unsupported body raises `RequestError`, with the HTTP status.
 
-Source: OTLP specification 1.7, section OTLP/HTTP: a response has the encoding of its request, and that of an error is a ``Status``.
+Source: OTLP specification 1.7, section OTLP/HTTP: a response has the encoding of its request, and the body of an error is a ``Status``.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ JSON: Final = "application/json"
 """The content type of requests and responses in JSON."""
 
 _BLOCK_BYTES: Final = 1024 * 1024
-"""Memory is taken for each block of a decompressed body, since its size is not known before."""
+"""Memory is reserved for each block of this size of a decompressed body, since the whole size is not known before."""
 _MAX_MEMBERS: Final = 100
-"""The largest number of gzip files in one body. Each of them has a cost, even if it is empty."""
+"""The largest number of members of one gzip body. Each of them has a cost, even if it is empty."""
 _ZLIB_OR_GZIP: Final = zlib.MAX_WBITS | 32
 """zlib's flag to recognize both formats by their headers."""
 
@@ -56,11 +56,11 @@ def decode_request(
         body: The body, as it was received.
         content_type: The content type, without parameters.
         content_encoding: The content encoding; empty for none.
-        memory: Takes the memory for the decompressed body, and for its objects.
+        memory: Reserves the memory for the decompressed body, and for its objects.
 
     Raises:
         RequestError: The type or the encoding is not supported, the body is not valid, or it is too large.
-        NotKept: Other requests take the memory.
+        NotKept: Other requests use all the memory.
     """
     if content_type not in {PROTOBUF, JSON}:
         raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the content type {PROTOBUF} or {JSON}")
@@ -69,17 +69,22 @@ def decode_request(
         return (decode_json if content_type == JSON else decode_protobuf)(signal, plain, memory)
     except TooManyObjects as error:
         raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error)) from error
-    # TypeError and AttributeError: protobuf's JSON reader does not expect every document
+    # TypeError and AttributeError: protobuf's JSON parser raises them for some invalid documents
     except (AttributeError, DecodeError, RecursionError, TypeError, ValueError, json_format.Error) as error:
         raise RequestError(HTTPStatus.BAD_REQUEST, f"the body is not an OTLP request: {error}") from error
 
 
 def decompress(body: bytes, encoding: str, memory: RequestMemory) -> bytes:
-    """Return a body without its compression, which is gzip, deflate or none.
+    """Return a decompressed body.
+
+    Args:
+        body: The body, as it was received.
+        encoding: The content encoding: ``gzip``, ``deflate``, ``identity``, or empty.
+        memory: Reserves the memory for the decompressed body.
 
     Raises:
-        RequestError: The encoding is another, the data is damaged, or it is too large.
-        NotKept: Other requests take the memory.
+        RequestError: The encoding is not supported, the data is damaged, or the decompressed body is too large.
+        NotKept: Other requests use all the memory.
     """
     if encoding in {"", "identity"}:
         return body
@@ -108,7 +113,7 @@ def _inflate_member(inflater: Any, body: bytes, plain: bytearray, memory: Reques
         block = inflater.decompress(body, _BLOCK_BYTES)
         if not block and not inflater.eof:
             raise RequestError(HTTPStatus.BAD_REQUEST, "the compressed body is not complete")
-        memory.take_bytes(len(block))
+        memory.reserve_bytes(len(block))
         plain += block
         if len(plain) > MAX_REQUEST_BYTES:
             raise RequestError(
@@ -124,9 +129,9 @@ def decode_json(signal: Signal, body: bytes, memory: RequestMemory) -> OtlpReque
         ValueError: The body is not JSON, or an id is not hexadecimal.
         json_format.Error: The JSON is not such a request.
         TooManyObjects: It has too many values or records.
-        NotKept: Other requests take the memory.
+        NotKept: Other requests use all the memory.
     """
-    memory.take_objects(count_values(body))
+    memory.reserve_objects(count_values(body))
     document = with_base64_ids(json.loads(body or b"{}"))
     request: OtlpRequest = json_format.ParseDict(document, signal.request_class(), ignore_unknown_fields=True)
     check_records(request)
@@ -141,6 +146,6 @@ def encode_response(message: Message, content_type: str) -> bytes:
 
 
 def encode_error(message: str, content_type: str) -> bytes:
-    """Return the response to a request that is not accepted."""
+    """Return the body of an error: an encoded ``Status`` with a message, in the encoding of the request."""
     printable = message.encode(errors="backslashreplace").decode()
     return encode_response(Status(message=printable), content_type)

@@ -1,7 +1,7 @@
-"""Forward requests over HTTP. Body and headers are passed on as they came, and the response is passed back as it came.
+"""Forward requests over HTTP. Bodies and headers are passed on unchanged in both directions, except for hop-by-hop headers.
 
-Threads: any thread may call `HttpTarget.send`. `_lock` guards `_idle`, the connections that wait for their next request; a connection that
-is in use belongs to one thread.
+Threads: any thread may call `HttpTarget.send`. `_lock` guards `_idle`, the connections that wait for their next request. A connection
+in use belongs to the thread that sends over it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ MAX_IDLE: Final = 16
 
 @dataclass(frozen=True, kw_only=True)
 class HttpResponse:
-    """A response, of a target or our own.
+    """A response: the target's, or the receiver's own.
 
     Attributes:
-        status: The status.
-        headers: The headers, without those of one connection alone.
-        body: The body, compressed or not.
+        status: The HTTP status.
+        headers: The headers, without hop-by-hop headers and the length.
+        body: The body, in the content encoding that the headers name.
     """
 
     status: int
@@ -48,7 +48,7 @@ class HttpTarget:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Close the connections that wait."""
+        """Close the idle connections."""
         with self._lock:
             while self._idle:
                 self._idle.pop().close()
@@ -57,19 +57,19 @@ class HttpTarget:
         """Send a request, and return the response, whatever its status is.
 
         Raises:
-            NotKept: The target is away, or does not answer in time.
+            NotKept: The target cannot be reached, or does not respond in time.
         """
         while (connection := self._take_idle()) is not None:
             try:
                 return self._exchange(connection, path, headers, body)
             except ConnectionError:
-                pass  # the target has closed a connection that waited: that says nothing about the next
+                pass  # the target has closed this idle connection, as servers do after some time; others may be open
             except (OSError, http.client.HTTPException) as error:
-                raise _away(error) from error
+                raise _no_response(error) from error
         try:
             return self._exchange(self._new_connection(), path, headers, body)
         except (OSError, http.client.HTTPException) as error:
-            raise _away(error) from error
+            raise _no_response(error) from error
 
     def _exchange(
         self, connection: http.client.HTTPConnection, path: str, headers: Iterable[tuple[str, str]], body: bytes
@@ -120,5 +120,5 @@ def _content(response: http.client.HTTPResponse) -> bytes:
     return content
 
 
-def _away(error: Exception) -> NotKept:
-    return NotKept(f"the target of the receiver does not answer: {type(error).__name__}")
+def _no_response(error: Exception) -> NotKept:
+    return NotKept(f"the target of the receiver does not respond: {type(error).__name__}")

@@ -1,8 +1,8 @@
-"""Limit the number of objects that requests become when they are decoded: an empty message has two bytes, and takes a hundred in memory.
+"""Limit the number of objects that a request is decoded to: an empty message has two bytes, but needs a hundred in memory.
 
-The objects are the messages inside of messages. They are counted in the encoded bytes, before anything is decoded. To count them exactly takes
-longer than to decode them, so two estimates that are never too low come first, at the speed of C. They suffice for all but very large
-requests. All requests in progress take their objects from one `receiver.memory`.
+The objects are the messages inside of messages. They are counted in the encoded bytes, before anything is decoded. An exact count takes
+longer than decoding. So two estimates come first, which are never too low and run at the speed of C. Only if both exceed the limit,
+the objects are counted exactly. `receiver.memory` limits the objects of all requests in progress together.
 
 Source: https://protobuf.dev/programming-guides/encoding/
 """
@@ -26,15 +26,16 @@ MAX_RECORDS: Final = 500_000
 
 _SMALLEST_OBJECT_BYTES: Final = 2
 _JSON_TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_MAX_SHIFT: Final = 56
-"""Of the tenth and last byte of a number, minus 7."""
+_LAST_SHIFT: Final = 63
+"""The number of bits before the tenth byte of a number, which is the last that a number may have."""
 
 _CONTINUED: Final = 0x80
+"""The bit of a byte in a number that says that another byte follows."""
 _VARINT: Final = 0
 _BYTES: Final = 2
 """The wire type of messages, and of texts."""
 _GROUPS: Final = frozenset({3, 4})
-"""The begin and the end of a group. OTLP has none: the fields in one are counted as if they were those of the message around it."""
+"""The wire types of the start and the end of a group. OTLP has no groups: a field in one is counted as a field of the message around it."""
 _FIXED: Final = {1: 8, 5: 4}
 """The sizes of the wire types with a fixed size."""
 
@@ -49,14 +50,14 @@ def decode_protobuf(signal: Signal, body: bytes, memory: RequestMemory) -> OtlpR
     Args:
         signal: The signal of the request.
         body: The encoded request.
-        memory: Takes the memory for the objects, before they are made.
+        memory: Reserves the memory for the objects, before they are created.
 
     Raises:
-        DecodeError: It is not such a request.
-        TooManyObjects: It has too many objects or records.
-        NotKept: Other requests take the memory.
+        DecodeError: The body is not such a request.
+        TooManyObjects: The request has too many objects or records.
+        NotKept: Other requests use all the memory.
     """
-    memory.take_objects(count_objects(signal.request_class, body))
+    memory.reserve_objects(count_objects(signal.request_class, body))
     request = signal.request_class.FromString(body)
     check_records(request)
     return request
@@ -99,7 +100,7 @@ def check_records(request: OtlpRequest) -> None:
 
 
 def count_records(request: OtlpRequest) -> int:
-    """Return the number of log records, of spans and span events, or of data points at least: of metrics, each counts once."""
+    """Return the number of log records, of spans and their events, or of data points. A metric without data counts as one."""
     match request:
         case ExportLogsServiceRequest():
             return sum(len(scope.log_records) for resource in request.resource_logs for scope in resource.scope_logs)
@@ -134,7 +135,10 @@ def _messages_in(descriptor: Any) -> dict[int, Any]:
 
 @cache
 def _first_bytes(descriptor: Any) -> bytes:
-    """Return the bytes that an object inside of a message can begin with: the first byte of its tag, in each way to write it."""
+    """Return the bytes that an object inside of a message can begin with: the first byte of its tag.
+
+    A tag below 128 is one byte, but may be written with more bytes than it needs. Then the first of them has the bit `_CONTINUED`.
+    """
     found, waiting = set(), [descriptor]
     while waiting:
         for number, message in _messages_in(waiting.pop()).items():
@@ -146,13 +150,16 @@ def _first_bytes(descriptor: Any) -> bytes:
 
 
 def _count(body: bytes, descriptor: Any) -> int:
-    """Return the number of objects, or `MAX_OBJECTS` + 1 if there are more; what there is before the bytes are no protobuf."""
+    """Return the number of objects, or `MAX_OBJECTS` + 1 if there are more.
+
+    If the bytes are not valid protobuf, return the number of objects before the first invalid byte.
+    """
     count, waiting = 0, [(0, len(body), _messages_in(descriptor))]
     try:
         while waiting and count <= MAX_OBJECTS:
             at, end, messages = waiting.pop()
             while at < end and count <= MAX_OBJECTS:
-                # almost every tag and length is one byte, which is read here, because a call takes time for each
+                # Almost every tag and length is one byte. It is read here, because a call for each would take too long.
                 tag, at = (body[at], at + 1) if body[at] < _CONTINUED else _varint(body, at)
                 kind = tag & 7
                 if kind == _BYTES:
@@ -168,18 +175,18 @@ def _count(body: bytes, descriptor: Any) -> int:
                     _, at = _varint(body, at)
                 elif kind not in _GROUPS:
                     return count
-    except IndexError:  # the end is in the middle of a number
+    except IndexError:  # the bytes end in the middle of a number
         pass
     return count
 
 
 def _varint(body: bytes, at: int) -> tuple[int, int]:
-    """Return the number that begins at a place, and the place behind it."""
+    """Return the number that begins at an offset, and the offset after it."""
     number = shift = 0
     while True:
         byte = body[at]
         at += 1
         number |= (byte & 0x7F) << shift
-        if byte < _CONTINUED or shift > _MAX_SHIFT:
+        if byte < _CONTINUED or shift >= _LAST_SHIFT:
             return number, at
         shift += 7

@@ -21,17 +21,18 @@ from heliograph.semconv import EVENT_NAME, LOG_RECORD_UID
 from heliograph.sqlite_file import open_read_only
 
 _OF_A_REFERENCE: Final = frozenset({LOG_RECORD_UID, EVENT_NAME})
-"""The attributes of a span event that refers to a log record (`HELIOGRAPH_SPAN_EVENT=reference`)."""
+"""All attributes of a span event that only refers to a log record (the setting `HELIOGRAPH_SPAN_EVENT=reference`)."""
 _REQUEST_KEYS: Final = ("resourceLogs", "resourceSpans", "resourceMetrics")
 
 
 def read_recorded(path: Path) -> Iterator[RecordedEvent]:
-    """Yield the events of a file. An event that was recorded as log record and as span event is yielded once.
+    """Yield the events of a file. An event that was recorded several times, or both as log record and as span event, is yielded once.
 
-    Span events that may be references to a log record come last, because they lack its attributes.
+    A span event that may only refer to a log record lacks its attributes. It is yielded at the end, if its log record is not in the file.
 
     Raises:
-        FileFormatError: The file is neither a receiver's file nor lines of OTLP JSON. The message names the file, and the line of OTLP JSON.
+        FileFormatError: The file is neither a receiver's file nor lines of OTLP JSON, or it is damaged. The message names the file and,
+            for OTLP JSON, the line.
     """
     seen: set[str] = set()
     references: dict[str, RecordedEvent] = {}
@@ -39,7 +40,7 @@ def read_recorded(path: Path) -> Iterator[RecordedEvent]:
         uid = event.attributes.get(LOG_RECORD_UID)
         if not isinstance(uid, str):  # an event of another program
             yield event
-        elif event.attributes.keys() <= _OF_A_REFERENCE:
+        elif event.severity_number is None and event.attributes.keys() <= _OF_A_REFERENCE:
             references[uid] = event
         elif uid not in seen:
             seen.add(uid)

@@ -25,7 +25,7 @@ Tables: TypeAlias = dict[str, list[ColumnValues]]
 """Rows by the name of their table."""
 
 _LARGEST_INTEGER: Final = 2**63 - 1
-"""SQLite's. OTLP has unsigned numbers, which may be larger."""
+"""The largest integer of SQLite. Times and counts of OTLP are unsigned, and may be larger."""
 
 
 def rows_of(request: OtlpRequest) -> Tables:
@@ -125,7 +125,7 @@ def _point_rows(metric: Metric, service: object) -> Iterator[ColumnValues]:
 
 
 def _text(value: object) -> str | None:
-    """Return a value for a column of text: senders may use other types than ours."""
+    """Return a value as text, because senders may use other types than heliograph. `None` stays `None`."""
     return value if value is None or isinstance(value, str) else to_json(value)
 
 

@@ -1,12 +1,12 @@
 """An OTLP/HTTP server on 127.0.0.1.
 
 It accepts protobuf and JSON, plain or compressed, in requests with a length or in chunks, at ``/v1/logs``, ``/v1/traces`` and
-``/v1/metrics``. Every request has a response, however odd it is, unless its client goes away first.
+``/v1/metrics``. Every request has a response, valid or not, unless its client disconnects first.
 
 Threads: one thread accepts connections, and each connection is served by a thread of its own, which calls `Keep`. A connection
-stays open for the next request. `HttpServer.close` lets requests in progress end, and disconnects clients that send nothing; then it
-waits for all threads, so the caller sees everything that was acknowledged to a client. `_lock` guards `_handlers`, the
-open connections.
+stays open for the next request. `HttpServer.close` disconnects the clients that wait between two requests, and lets requests in progress
+end. Then it waits for all threads, so that the caller sees everything that was acknowledged to a client. `_lock` guards `_handlers`,
+the open connections.
 
 Source: OTLP specification 1.7, section OTLP/HTTP.
 """
@@ -35,7 +35,7 @@ from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS, OtlpRequest,
 from heliograph.receiver.store import Store
 
 CLIENT_TIMEOUT_SECONDS: Final = 10
-"""The time after which a client is disconnected that has begun a request, and sends nothing more."""
+"""The time after which a client is disconnected if it has begun a request, and sends nothing more."""
 IDLE_TIMEOUT_SECONDS: Final = 90
 """The time after which a connection without a request is closed. Exporters of metrics send once a minute."""
 MAX_CONNECTIONS: Final = 256
@@ -43,12 +43,13 @@ MAX_CONNECTIONS: Final = 256
 LINGER_SECONDS: Final = 5
 """The time for which the rest of a refused request is read, so that its client sees the response."""
 
-_ACCEPTED: Final = 2  # the first digit of the statuses
+_ACCEPTED: Final = 2
+"""The first digit of the HTTP statuses of accepted requests."""
 _BLOCK_BYTES: Final = 64 * 1024
 _DIGITS: Final = re.compile("[0-9]{1,18}")
 _HEXADECIMAL_DIGITS: Final = re.compile("[0-9A-Fa-f]{1,16}")
 _MAX_LINE_BYTES: Final = 64 * 1024
-_NO_HEADERS: Final = (MissingHeaderBodySeparatorDefect, FirstHeaderLineIsContinuationDefect)
+_NOT_A_HEADER: Final = (MissingHeaderBodySeparatorDefect, FirstHeaderLineIsContinuationDefect)
 _MAX_TRAILERS: Final = 100
 _MAX_CHUNK_LINE_BYTES: Final = 1024
 _BUSY: Final = (
@@ -59,7 +60,7 @@ _BUSY: Final = (
 
 @contextmanager
 def receiving(store: Store) -> Iterator[str]:
-    """Store what is sent to a free port of 127.0.0.1, for the time of a ``with`` block.
+    """Store everything that is sent to a free port of 127.0.0.1, for the time of a ``with`` block.
 
     Yields:
         The endpoint, such as ``http://127.0.0.1:40123``.
@@ -74,9 +75,9 @@ class HttpServer(ThreadingHTTPServer):
     Args:
         keep: Keeps a request, before it is acknowledged.
         port: The port; 0 for a free one.
-        target: The server that every request is forwarded to, of whatever path. Its response is the response, and `keep` gets what it
-            accepted.
-        missed: Called if `keep` failed with what the target has accepted, or could not be called, because it cannot be decoded here.
+        target: The server that every request is forwarded to, of whatever path. The client gets the target's response, and `keep` each
+            request that the target has accepted. `None` if this server responds itself.
+        missed: Called if the target has accepted a request that cannot be decoded or kept here.
         memory: Limits the memory of all requests in progress. Several servers may share one.
 
     Attributes:
@@ -86,7 +87,7 @@ class HttpServer(ThreadingHTTPServer):
         OSError: The port is in use, or may not be used.
     """
 
-    daemon_threads = False  # `server_close` waits for threads only if they are no daemons
+    daemon_threads = False  # `server_close` does not wait for daemon threads
     request_queue_size = 128
 
     def __init__(
@@ -123,7 +124,8 @@ class HttpServer(ThreadingHTTPServer):
         """Accept no more connections, and wait until requests in progress have their responses."""
         self.shutdown()
         self._thread.join()
-        self.is_closing = True  # before the loop: a handler looks at it after it has marked itself as waiting
+        # Set before the loop, because a handler first sets `waiting` and then reads this: one of the two always sees the other.
+        self.is_closing = True
         with self._lock:
             for handler in self._handlers:
                 handler.stop_waiting()
@@ -163,13 +165,16 @@ class _Handler(BaseHTTPRequestHandler):
     """Handles the requests of one connection.
 
     Attributes:
-        waiting: True between two requests.
-        unread: True until a request was read to its end. If its response is sent before, the connection is closed.
+        waiting: True while no request is in progress.
+        unread: True until the body of the current request was read completely. A connection with an unread body cannot be used for the
+            next request, and is closed after the response.
     """
 
     server: HttpServer
     protocol_version = "HTTP/1.1"
-    default_request_version = "HTTP/1.1"  # a response to what is no HTTP has a status, too
+    default_request_version = (
+        "HTTP/1.1"  # otherwise the response to a request line that is not HTTP would have no status
+    )
     timeout = IDLE_TIMEOUT_SECONDS
     disable_nagle_algorithm = True
     wbufsize = -1  # headers and body are sent together
@@ -188,14 +193,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._linger()
 
     def stop_waiting(self) -> None:
-        """Close the connection, unless a request is in progress. What has arrived can still be read."""
+        """Close the connection for reading, unless a request is in progress. Bytes that have arrived can still be read."""
         if self.waiting:
             with suppress(OSError):
                 self.connection.shutdown(socket.SHUT_RD)
 
     def handle_one_request(self) -> None:
         self.connection.settimeout(self.timeout)
-        self.headers = HTTPMessage()  # those of the request before must not decide about this one
+        self.headers = (
+            HTTPMessage()
+        )  # an error before the headers are parsed must not use those of the previous request
         self.waiting = self.unread = True
         if self.server.is_closing:  # pragma: no cover — the moment between the end of accepting and that of waiting
             self.stop_waiting()
@@ -210,8 +217,8 @@ class _Handler(BaseHTTPRequestHandler):
             if self.raw_requestline and not self.raw_requestline.split():
                 self.send_error(HTTPStatus.BAD_REQUEST, "there is no request line")
             return False
-        # Python's parser ends the headers at a line that is none. What follows could be the length of the body.
-        if any(isinstance(defect, _NO_HEADERS) for defect in self.headers.defects):
+        # Python's parser stops at the first line that is not a header, and ignores those after it. One could be the Content-Length.
+        if any(isinstance(defect, _NOT_A_HEADER) for defect in self.headers.defects):
             self.send_error(HTTPStatus.BAD_REQUEST, "a line of the headers is not a header")
             return False
         return True
@@ -226,11 +233,11 @@ class _Handler(BaseHTTPRequestHandler):
         except NotKept as error:
             self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
         except OSError:
-            raise  # the client went away
+            raise  # the client has disconnected, so there is nobody to respond to
         except Exception as error:
             self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR, f"the request cannot be kept: {type(error).__name__}")
         else:
-            self._send(response)  # the memory is free again, so the next request of the client has it
+            self._send(response)  # after the memory is released: the client's next request may need it at once
 
     def do_GET(self) -> None:
         """Respond that the method is not allowed."""
@@ -244,7 +251,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _receive(self, body: bytes, memory: RequestMemory) -> HttpResponse:
         signal = self._signal()
-        # The response is sent after the request was kept: "200" means stored.
+        # The response is sent after the request was kept: status 200 means that the telemetry is safe.
         self.server.keep(self._decoded(signal, body, memory))
         content_type = self._response_type()
         encoded = encode_response(signal.response_class(), content_type)
@@ -259,7 +266,10 @@ class _Handler(BaseHTTPRequestHandler):
         return response
 
     def _keep_accepted(self, body: bytes, memory: RequestMemory) -> None:
-        """Keep what the target has accepted, which may understand more than we do. A client must not send it again if that fails."""
+        """Keep a request that the target has accepted.
+
+        Nothing is raised, so that the client does not send the request again. The target may know kinds of requests that are unknown here.
+        """
         try:
             self.server.keep(self._decoded(self._signal(), body, memory))
         except Exception as error:
@@ -281,8 +291,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Return the body, as it was sent.
 
         Raises:
-            NotKept: Other requests take the memory.
-            RequestError: It is too large, it stops too early, or its size is not understood.
+            NotKept: Other requests use all the memory.
+            RequestError: It is too large, not complete, or late, or its size is not a number.
         """
         try:
             body = (
@@ -326,14 +336,14 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.readline(_MAX_CHUNK_LINE_BYTES).rstrip(b"\r\n")
 
     def _read(self, size: int, memory: RequestMemory) -> bytes:
-        memory.take_bytes(size)
+        memory.reserve_bytes(size)
         content = self.rfile.read(size)
         if len(content) < size:
             raise RequestError(HTTPStatus.BAD_REQUEST, "the body is not complete")
         return content
 
     def _send(self, response: HttpResponse) -> None:
-        self.send_response_only(response.status)  # without `Date` and `Server`, which take time for each request
+        self.send_response_only(response.status)  # `send_response` would add `Date` and `Server`, which costs time
         for name, value in response.headers:
             self.send_header(name, value)
         body = response.body
@@ -346,7 +356,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Respond with an error. Python's server calls it for requests that it cannot parse."""
+        """Respond with an error. The base class calls this, too, for requests that it cannot parse."""
         status, content_type = HTTPStatus(code), self._response_type()
         headers = [("Content-Type", content_type)]
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -360,11 +370,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_expect_100(self) -> bool:
         proceed = super().handle_expect_100()
-        self.wfile.flush()  # the client waits for it before it sends the body
+        self.wfile.flush()  # the client waits for this response before it sends the body
         return proceed
 
     def _linger(self) -> None:
-        """Read what else the client sends, for a while: closing at once would discard the response on its way."""
+        """Read the rest of what the client sends, for a limited time.
+
+        If a connection is closed while it has unread bytes, TCP resets it, and the client may lose the response.
+        """
         end = time.monotonic() + LINGER_SECONDS
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)

@@ -25,7 +25,7 @@ OtlpRequest: TypeAlias = ExportLogsServiceRequest | ExportTraceServiceRequest | 
 MAX_REQUEST_BYTES: Final = 64 * 1024 * 1024
 """The largest request that is received, before and after decompression."""
 MAX_OBJECTS: Final = 8_000_000
-"""The largest number of objects of a request, which take a gigabyte. 64 MiB of usual log records have four millions."""
+"""The largest number of objects of a request. They need about a gigabyte. 64 MiB of usual log records have about four million."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The SQLite file in which the receiver stores telemetry, for people to look at.
 
-`heliograph.sqlite_file` describes how the file is created, checked and locked. The server's threads (one per client
-connection) add rows, while the program that started the server queries them. Each call has a connection of its own.
+`heliograph.sqlite_file` describes how the file is created, checked and locked. Any thread may call `Store.add` and `Store.rows` at any
+time: each call opens a connection of its own. A `StoreWriter` has one connection, and belongs to one thread.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ create view if not exists token_view as
 
 
 def is_store(path: str | PathLike[str]) -> bool:
-    """Return True if the file was created by a `Store`. The file is not changed."""
+    """Return True if the file exists and was created by a `Store`. The file is not changed."""
     return has_application_id(Path(path), APPLICATION_ID)
 
 
@@ -113,10 +113,16 @@ class Store:
             wrong_file=lambda path, reason: FileFormatError(f"{path} is not a file of the receiver: {reason}"),
         )
         with self._file.writing():
-            pass  # creates file and tables, so that a wrong path fails before anything is received
+            pass  # creates the file and its tables now, so that a wrong path is reported before anything is received
 
     def add(self, request: OtlpRequest) -> None:
-        """Add log records; spans with their span events; or data points, each of which replaces the earlier one of its series."""
+        """Add the rows of a request. A span replaces the row with its id, and a data point the earlier one of its series.
+
+        Raises:
+            sqlite3.Error: The rows, or the file, cannot be written.
+            OSError: The file cannot be created.
+            FileFormatError: The file is not a `Store` any more.
+        """
         with self._file.writing() as connection:
             _insert(connection, rows_of(request))
 
@@ -161,7 +167,7 @@ def _insert(connection: sqlite3.Connection, tables: Tables) -> None:
     for table, rows in tables.items():
         for names, group in groupby(rows, key=tuple):  # the rows of a request have the same columns
             columns, places = ", ".join(names), ", ".join("?" * len(names))
-            connection.executemany(  # the names are those of `receiver.rows`, never a sender's; values are bound
+            connection.executemany(  # the names come from `receiver.rows`, never from a sender; the values are bound
                 f"insert or replace into {table} ({columns}) values ({places})",  # noqa: S608
                 (tuple(row.values()) for row in group),
             )

@@ -1,6 +1,6 @@
 """The server that requests are forwarded to: its address, and the headers that are not passed on.
 
-Source: RFC 9110, section 7.6.1, for the headers of one connection alone.
+Source: RFC 9110, section 7.6.1, for the hop-by-hop headers. They are about one connection, and are never forwarded.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 TARGET_TIMEOUT_SECONDS: Final = 10.0
-"""The time that a target has to answer. It is the time that exporters wait, by default."""
+"""The time that a target has to respond. Exporters wait for the same time, by default."""
 MAX_RESPONSE_BYTES: Final = 4 * 1024 * 1024
 """The largest response of a target that is passed back."""
 
@@ -25,7 +25,7 @@ _HOP_BY_HOP: Final = frozenset(
     {
         *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"),
         *("transfer-encoding", "upgrade"),
-        *("content-length", "expect", "host"),  # written anew for the next connection
+        *("content-length", "expect", "host"),  # not hop-by-hop, but created anew for the connection to the target
     }
 )
 
@@ -51,7 +51,7 @@ class Target:
         """Return the target of a URL.
 
         Raises:
-            ValueError: It is not the URL of such a server. The message has nothing of it, because it may contain a password.
+            ValueError: The URL is not valid. The message quotes no part of it, because it may contain a password.
         """
         try:
             parts = urlsplit(url)
@@ -75,27 +75,27 @@ class Target:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def for_grpc(self) -> Target:
-        """Return the target of gRPC beside this one of HTTP: port 4317 beside 4318, otherwise the same."""
+        """Return the address for gRPC on the same host: port 4317 if this one is for HTTP on port 4318, otherwise the same port."""
         port = _GRPC_PORT if self.port == _HTTP_PORT else self.port
         return Target(scheme=self.scheme, host=self.host, port=port, path="")
 
     def is_own_port(self, port: int) -> bool:
-        """Return True if it is this port of the loopback interface, whatever name the host has."""
+        """Return True if this is the address of a port of this machine's loopback interface, by whatever name or number."""
         return self.port == port and _is_loopback(self.host)
 
 
 def _is_loopback(host: str) -> bool:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):  # no such host
+    except (OSError, UnicodeError):  # there is no such host
         return False
-    # A connection to 0.0.0.0 or :: is one to this machine.
+    # The system connects to this machine for 0.0.0.0 and ::, too.
     addresses = [ip_address(str(address[0]).partition("%")[0]) for *_, address in found]
     return any(each.is_loopback or each.is_unspecified for each in addresses)
 
 
 def passed_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the headers of a request or a response that are not those of one connection alone."""
+    """Return the headers of a request or a response without the hop-by-hop headers, and those that are created anew."""
     headers = list(headers)
     named = {
         each.strip().lower() for name, value in headers if name.lower() == "connection" for each in value.split(",")
@@ -104,7 +104,7 @@ def passed_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def passed_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> list[tuple[str, str | bytes]]:
-    """Return the metadata of a call, or of its end, without what gRPC writes itself for each connection."""
+    """Return the metadata, or the trailing metadata, of a call without the entries that gRPC creates itself."""
     own = {"content-type", "te", "user-agent", *_HOP_BY_HOP}
     return [
         (name, value)
