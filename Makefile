@@ -22,7 +22,7 @@ test: $(VENV)/installed-test ## run the tests, if wanted in several PROCESSES; A
 
 coverage: $(VENV)/installed-dev ## run the tests, and list each line and branch that none of them reached
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS); failed=$$?; $(BIN)/coverage combine --quiet; exit $$failed
+	$(BIN)/coverage run -m pytest --numprocesses $(PROCESSES) --dist worksteal $(ARGS); failed=$$?; $(BIN)/coverage combine --quiet; exit $$failed
 	$(BIN)/coverage report
 
 faults: $(VENV)/installed-test ## run the long form of the fault tests

@@ -19,7 +19,8 @@ from backends.otlp_json import (
     decode_metrics,
     decode_spans,
 )
-from backends.program import REPOSITORY, Backend, BackendError, free_port, wait_until
+from backends.ports import free_port
+from backends.program import REPOSITORY, Backend, BackendError, wait_until
 from backends.prometheus import Prometheus, promtool
 from backends.victorialogs import VictoriaLogs
 

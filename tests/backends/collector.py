@@ -8,7 +8,8 @@ from pathlib import Path
 
 from backends.jaeger import Jaeger
 from backends.otlp_json import Json, LogRecord, Metric, Span, decode_logs, decode_metrics, decode_spans
-from backends.program import CONFIG, Backend, free_port
+from backends.ports import free_port
+from backends.program import CONFIG, Backend
 
 SINGLE_NODE = CONFIG / "otelcol" / "single-node.yaml"
 AGENT = CONFIG / "otelcol" / "agent.yaml"

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import cast
 
 from backends.otlp_json import Json, Span, decode_spans
-from backends.program import Backend, BackendError, free_port, get_json
+from backends.ports import free_port
+from backends.program import Backend, BackendError, get_json
 
 
 class Jaeger(Backend):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from backends.collector import SINGLE_NODE, config_arguments
-from backends.program import CONFIG, Backend, free_port
+from backends.ports import free_port
+from backends.program import CONFIG, Backend
 
 KAFKA_PRODUCER = CONFIG / "otelcol" / "kafka-producer.yaml"
 KAFKA_CONSUMER = CONFIG / "otelcol" / "kafka-consumer.yaml"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
-import random
 import socket
 import subprocess
 import time
@@ -13,7 +12,6 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TypeVar, cast
 
@@ -27,11 +25,8 @@ BIN = Path(os.environ.get("HELIOGRAPH_BACKENDS", REPOSITORY / ".backends" / "bin
 START_TIMEOUT_SECONDS = 120.0
 STOP_TIMEOUT_SECONDS = 10.0
 HTTP_TIMEOUT_SECONDS = 5.0
-FIRST_PORT, LAST_PORT = 20_000, 32_768
 
 T = TypeVar("T")
-
-_random = random.SystemRandom()
 
 # Requests on the loopback interface must not go through a proxy that the environment names.
 _http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -43,19 +38,6 @@ class BackendError(Exception):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
-
-
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nothing listens on at this moment.
-
-    The system takes ports for connections from a range above. A connection of another test would take the port otherwise, before
-    a program that starts slowly listens on it. The choice does not depend on the seed of the tests, which is the same for each test.
-    """
-    while True:
-        port = _random.randrange(FIRST_PORT, LAST_PORT)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def wait_until(

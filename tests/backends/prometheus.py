@@ -6,7 +6,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from backends.program import BIN, Backend, free_port, get_json, require
+from backends.ports import free_port
+from backends.program import BIN, Backend, get_json, require
 
 PROMTOOL_TIMEOUT_SECONDS = 120.0
 

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import cast
 
-from backends.program import Backend, free_port, get, get_json
+from backends.ports import free_port
+from backends.program import Backend, get, get_json
 
 
 class VictoriaLogs(Backend):
