@@ -7,13 +7,14 @@ Only the part that the three hooks and token handlers need is here: ``execute``,
 ``execute_write_fn``. `tests/test_database.py` runs the same calls on both.
 
 Differences from Datasette: there is no limit of rows or time, and one connection serves reads and writes, one call at
-a time. A host's databases hold tokens and audit trails, where simplicity is worth more than parallel reads. Also, several
-connections to ``:memory:`` would be several databases.
+a time. Only a file with a write-ahead log has a second connection, for reads, so that they do not wait for writes. A host's databases
+hold tokens and audit trails, where simplicity is worth more than parallel reads. Also, several connections to ``:memory:`` would be
+several databases.
 
 Threads: calls run in anyio's worker threads, so that SQLite never blocks an event loop. ``block=False`` writes are
-started by the host's background loop, and run in such a worker thread, too. The lock of a `Database` guards its
-connection: SQLite's Python module allows a connection to be used by several threads if they take turns
-(``check_same_thread=False``).
+started by the host's background loop, and run in such a worker thread, too. A `Database` has a lock for each of its two
+connections, which is held during a call: SQLite's Python module allows a connection to be used by several threads if they take
+turns (``check_same_thread=False``). Only `Database.close` holds both, the writer's first.
 
 Forks: a fork waits until no call is running, with a timeout (see `ForkLock`). A forked child must not use the connection of its
 parent, nor close it, and opens its own when it is first needed. A database in memory therefore starts empty in a child.
@@ -114,7 +115,7 @@ class WriteResult:
 
 
 class Database:
-    """An SQLite database. Calls run in worker threads, one at a time; if the file has a write-ahead log, a reading beside a writing.
+    """An SQLite database. Calls run in worker threads, one at a time; if the file has a write-ahead log, one that reads and one that writes.
 
     Args:
         name: The name of the database in the host.
@@ -205,7 +206,7 @@ class Database:
             self._connection = self._reader = None
 
     def _read(self, fn: Callable[[sqlite3.Connection], T]) -> T:
-        """Call a function with a connection of its own if it need not wait for a write, else with the one that writes."""
+        """Call a function with the connection for reads if the file has a write-ahead log, otherwise with the one that also writes."""
         with self._reader_lock:
             if self._reader is None and self._has_write_ahead_log():
                 self._reader = self._open()
@@ -215,7 +216,7 @@ class Database:
         return self._run(fn)
 
     def _has_write_ahead_log(self) -> bool:
-        """Return True if reading and writing exclude each other no more: the file has a write-ahead log."""
+        """Return True if the file has a write-ahead log, so that a read does not wait for a write."""
         if not Path(self.path).is_file():  # also in memory, where each connection would have a database of its own
             return False
         with contextlib.closing(self._open()) as connection:

@@ -23,7 +23,7 @@ class Databases:
     """Databases by name.
 
     Args:
-        files: The file of each database of the program. The one of plugins' own data is in memory, unless it is among them.
+        files: The file of each database of the program, by name. The database for plugins' own data is in memory, unless it is among them.
         background: Writes in the background.
 
     Raises:

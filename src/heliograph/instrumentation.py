@@ -1,4 +1,4 @@
-"""The parts that turn events and token operations into telemetry, assembled from settings and providers."""
+"""Assembles the parts that turn events and token operations into telemetry, from settings and providers."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Instrumentation:
         return self._quarantine.flush(timeout_millis)
 
     def end_quarantine(self, timeout_millis: float) -> bool:
-        """Do the same, and end the thread that the next invalid event starts again."""
+        """Flush the quarantine, and end its thread, which the next invalid event starts again."""
         return self._quarantine.close(timeout_millis)
 
     def replay(self, record: InvalidRecord) -> None:
@@ -107,7 +107,7 @@ class Instrumentation:
 
 
 def problems_of(values: Mapping[str, object]) -> list[str]:
-    """Return the problems of settings that are allowed by themselves and cannot work here. `Settings.from_env` takes it as `check`.
+    """Return the problems of settings that are valid by themselves and cannot work on this machine. It is a `check` of `Settings.from_env`.
 
     Args:
         values: The values of settings, by name; those without one have their default.

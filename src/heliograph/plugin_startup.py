@@ -1,4 +1,4 @@
-"""The start of a host's plugins: their event classes, and their startup hooks.
+"""Starts a host's plugins: registers their event classes, and runs their startup hooks.
 
 Two steps, because most programs have no event loop when they make a host:
 
@@ -8,7 +8,7 @@ Two steps, because most programs have no event loop when they make a host:
    they are async, and the hooks `startup`. An event loop is needed only if one of them is async.
 
 A plugin that fails in the second step is logged, counted and removed, and the host goes on without it. By then the program serves
-requests, and an error would be raised to whoever comes first. Its event classes stay, so that the program may track them.
+requests, and the error would be raised in the first of them. Its event classes stay, so that the program may track them.
 
 Threads: the second step runs once (`RunOnce`). Plugins are added by one thread, or by startup hooks.
 """

@@ -239,7 +239,7 @@ class LastingConnection:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Open a transaction, as `SqliteFile.writing` does, which has the exceptions."""
+        """Open a transaction, as `SqliteFile.writing` does. It raises the same exceptions."""
         with self._file.lock:
             connection = self._current()
             with connection:

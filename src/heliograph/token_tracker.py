@@ -38,12 +38,12 @@ class HostTracker:
         await self._logged(self._track, event)
 
     async def track_in_background(self, event: TokenEvent) -> None:
-        """Do the same on the host's own loop, which the hooks do not block."""
+        """Emit an event, and call the hooks `track_event` in a thread, from a function on the host's own loop, which they do not block."""
         await self._logged(self._track_in_background, event)
 
     def run_later(self, function: Callable[[], Awaitable[object]], delay_seconds: float = 0) -> None:
         """Run an async function on the host's own loop. `Host.flush` waits for it if it has no delay."""
-        run = partial(self._background.submit, function, description="what follows the verification of a token")
+        run = partial(self._background.submit, function, description="the work after the verification of a token")
         try:
             if delay_seconds:
                 self._background.call_later(delay_seconds, run)

@@ -8,7 +8,7 @@ from typing import Annotated, Generic, NewType, TypeVar
 
 from heliograph import Attribute, Privacy
 from heliograph.values.declared_attributes import attributes_in, declared_privacy, merge_attributes
-from heliograph.values.fields import MAX_CACHED_CLASSES
+from heliograph.values.stored import MAX_CACHED_CLASSES
 from values.test_fields import DROP, MASK, Derived, Secret, T
 
 

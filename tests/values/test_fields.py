@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from heliograph import Attribute, Privacy
-from heliograph.values.fields import MAX_CACHED_CLASSES, field_names, type_of
+from heliograph.values.fields import field_names, type_of
+from heliograph.values.stored import MAX_CACHED_CLASSES
 
 MASK = Attribute(privacy=Privacy.MASK)
 DROP = Attribute(privacy=Privacy.DROP)

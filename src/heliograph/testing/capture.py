@@ -140,6 +140,7 @@ class Captured:
             self.tokens.append(span)
 
     def _is_mine(self, source: object) -> bool:
+        """Return True if what a host emits in the current context belongs to this capture."""
         current = _current.get()
         if any(each in observers for each in current) and self not in current:
             return False

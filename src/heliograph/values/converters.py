@@ -1,7 +1,7 @@
 """Find the function that makes a plain value of a value, by its exact class and then by its ancestors.
 
-A program may register converters for classes of its own. Theirs is the only code of a program that runs to make a form, and it
-is limited: see `heliograph.values.forms`.
+A program may register converters for classes of its own. No other code of a program runs to make a form, and the converters are
+limited in time and size: see `heliograph.values.forms`.
 """
 
 from __future__ import annotations

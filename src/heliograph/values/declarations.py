@@ -70,7 +70,7 @@ class Place:
         return True
 
     def _has_class(self, cls: Any) -> bool:
-        # A subclass of a generic class may have left the argument open.
+        # A subclass of a generic class may have set no argument, so its objects may be of any alias.
         return cls in self.aliases or any(base in self.aliases and not is_generic(base) for base in ancestors(cls))
 
 
@@ -99,10 +99,11 @@ class Declaration:
     """The declarations that hold for one value, or for one field of an object.
 
     Attributes:
-        attribute: Those for the whole value.
-        place: Those for what is inside of it, if it is compared with a declared type later.
-        untyped: Those for what is inside of it, if it is not, because it is in a field of type `Any`. Then `Place.otherwise` has the
-            declarations of all private classes in the annotation: a dict or a text may be in the place of their objects.
+        attribute: The declaration for the whole value.
+        place: The declarations for the values inside of it, if it is compared with a declared type later.
+        untyped: The declarations for the values inside of it, if it is not compared, because it is in a field of type `Any`. Then
+            `Place.otherwise` has the declarations of all private classes in the annotation: a dict or a text may be in the place of
+            their objects.
     """
 
     attribute: Attribute = Attribute()
@@ -180,9 +181,8 @@ def _place_of(annotation: object) -> Place:
         cls = class_of(part)
         if cls is not None and typing.get_args(part) and is_generic(cls) and not is_typeddict(cls):
             aliases[cls] = (*aliases.get(cls, ()), part)
-    if any(
-        part is Any or part is object for part in parts
-    ):  # an object there may be of the same class by another alias
+    # In the place of `Any`, there may be an object of the same class that another alias made.
+    if any(part is Any or part is object for part in parts):
         aliases = {cls: (*hints, cls) for cls, hints in aliases.items()}
     inside = attributes_in(annotation) if aliases else []
     return Place(aliases=aliases, otherwise=merge_attributes(inside)) if aliases else NOWHERE

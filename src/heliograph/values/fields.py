@@ -1,6 +1,6 @@
 """Read the fields of a class and their annotations, without running the code of the class.
 
-A class can be named by itself or by an alias, such as ``Box[Secret]``, which says what its type parameters stand for. Both are *hints*.
+A class can be named by itself or by an alias, such as ``Box[Secret]``, which has the arguments of its type parameters. Both are *hints*.
 """
 
 from __future__ import annotations
@@ -26,10 +26,7 @@ from heliograph.values.generics import (
     meaning_of,
     parameters_of,
 )
-from heliograph.values.stored import has_instance_dict, instance_dict
-
-MAX_CACHED_CLASSES: Final = 1024
-"""The number of classes that each cache keeps. A program may make classes without end, so no cache may keep all of them."""
+from heliograph.values.stored import MAX_CACHED_CLASSES, has_instance_dict, instance_dict
 
 UNKNOWN: Final = Attribute(privacy=Privacy.MASK)
 """The declaration of a field whose annotation cannot be evaluated: it may ask for privacy."""

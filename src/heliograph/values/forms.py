@@ -177,13 +177,15 @@ class _FormBuilder:
         self, policy: PrivacyPolicy | None, place: Place = NOWHERE, *, runs_converters: bool | None = None
     ) -> None:
         self._policy = policy
-        self._place = place  # that of the current value
+        self._place = place  # the place of the current value
         self._is_typed = place.is_typed
         self._parents: tuple[int, ...] = ()  # the ids of the values that the current one is inside of
         self._remaining = MAX_VALUES
         self._end = 0.0  # on the monotonic clock, from the first conversion on
         self._runs_converters = runs_converters
-        self._call: tuple[type, RegisteredConverter, RunningCall] | None = None  # the last one
+        self._call: tuple[type, RegisteredConverter, RunningCall] | None = (
+            None  # the last call of a registered converter
+        )
         self.met_private = False
 
     def form(self, value: object) -> object:

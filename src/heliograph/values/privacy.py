@@ -108,9 +108,8 @@ class PrivacyPolicy:
             return Privacy.DROP
         # To opt in to a field is to ask for its value, so the default does not apply to it.
         privacy = declared.privacy or enclosing or (Privacy.PLAIN if is_opt_in else self.default)
-        if (
-            privacy == Privacy.HASH and not self._has_key
-        ):  # `==`: a class in `Any` may declare it by its text, which nobody has checked
+        # `==` and not `is`: no schema has checked a class in `Any`, and it may declare the privacy by its text.
+        if privacy == Privacy.HASH and not self._has_key:
             # A hash without a key of a short value, such as an e-mail address, can be reversed by guessing.
             self._warn()
             return Privacy.DROP

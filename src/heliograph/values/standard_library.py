@@ -32,7 +32,7 @@ MAX_DECIMAL_BITS: Final = 1024
 """The size of the longest integer that is written in decimal. CPython refuses longer ones by a limit that users can lower."""
 
 _ATTEMPTS: Final = 100
-"""The number of times that a container is read again after another thread changed it meanwhile. Each is unlikely."""
+"""The largest number of times that a container is read again, because another thread changed it meanwhile. Two in a row are rare."""
 
 Converter = Callable[[Any], object]
 """A function that makes a plain value of a value of one class."""
@@ -89,7 +89,8 @@ def _pairs_of(value: object) -> Pairs:
 
 
 def _mapping_proxy(value: object) -> object:
-    [mapping] = gc.get_referents(value)  # there is no attribute for it, and every method calls the mapping's own
+    # A proxy has no attribute for its mapping, and each of its methods calls that of the mapping.
+    [mapping] = gc.get_referents(value)
     return mapping
 
 
@@ -194,9 +195,8 @@ STANDARD: Final[Mapping[type, Converter]] = {
     int: int.__index__,
     float: float.__float__,
     complex: _complex,
-    bytes: lambda value: bytes.__getitem__(
-        value, slice(None)
-    ),  # not `join`, which asks a subclass for its `__buffer__`
+    # Not `join`, which calls the `__buffer__` of a subclass.
+    bytes: lambda value: bytes.__getitem__(value, slice(None)),
     bytearray: bytearray.copy,
     dt.datetime: plain_datetime,
     dt.date: lambda value: _from_ordinal(_ordinal(value)),

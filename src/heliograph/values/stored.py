@@ -16,7 +16,7 @@ from heliograph.errors import qualified_name
 from heliograph.values.text import display
 
 MAX_CACHED_CLASSES: Final = 1024
-"""The number of classes that are kept in a cache."""
+"""The largest number of classes that each cache keeps. A program may make classes without end, so no cache may keep all of them."""
 
 _MRO: Final = type.__dict__["__mro__"].__get__
 _CLASS_DICT: Final = type.__dict__["__dict__"].__get__
@@ -43,7 +43,7 @@ def class_name(cls: type) -> str:
 
 
 def stored_attribute(value: object, name: str) -> object:
-    """Return what an object stores under a name, or `None` if it stores nothing or a property answers for that name."""
+    """Return what an object stores under a name, or `None` if it stores nothing, or if its class has a property of that name."""
     return stored_attributes(value, (name,))[name]
 
 

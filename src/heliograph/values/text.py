@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 MAX_BODY: Final = 256
-"""The number of characters of a display string, without the ``…`` that marks a cut."""
+"""The largest number of characters of a display string, without the ``…`` that marks a cut."""
 
 
 def escape_surrogates(value: str) -> str:
@@ -73,7 +73,7 @@ def to_readable_json(form: object) -> str:
 
 # msgspec knows only exact classes of scalars; `Protected`, a subclass of `str`, comes to the hook.
 json_of: Final = msgspec.json.Encoder(enc_hook=str).encode
-"""Write a form as compact JSON. Sorted by it, texts have the same order as by their JSON text."""
+"""Return a form as compact JSON, in UTF-8. As the key of a sort, it gives the same order as the JSON text."""
 
 
 def utc(seconds: float) -> str:

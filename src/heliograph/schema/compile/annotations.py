@@ -43,7 +43,7 @@ from heliograph.schema.model.types import (
 )
 from heliograph.semconv import ACTOR_ONLY
 from heliograph.values.declared_attributes import attributes_in, merge_attributes, with_pydantic_privacy
-from heliograph.values.fields import MAX_CACHED_CLASSES, is_named_tuple
+from heliograph.values.fields import is_named_tuple
 from heliograph.values.forms import form_of
 from heliograph.values.generics import (
     annotated,
@@ -54,6 +54,7 @@ from heliograph.values.generics import (
     meaning_of,
     substitute,
 )
+from heliograph.values.stored import MAX_CACHED_CLASSES
 
 MAX_DEPTH: Final = 64
 """The depth of types inside of one another. ``type Tree = list[Tree]`` has no end, nor has a class with ever longer arguments."""

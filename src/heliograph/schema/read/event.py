@@ -24,10 +24,11 @@ from heliograph.schema.read.validation import Violation
 from heliograph.semconv import SCOPE
 from heliograph.values.attributes import Attributes, add_attributes, without_opted_out
 from heliograph.values.declared_attributes import declared_privacy
-from heliograph.values.fields import MAX_CACHED_CLASSES, field_names, type_of
+from heliograph.values.fields import field_names, type_of
 from heliograph.values.forms import protected_form_of
 from heliograph.values.generics import is_generic
 from heliograph.values.privacy import DROPPED
+from heliograph.values.stored import MAX_CACHED_CLASSES
 from heliograph.values.text import display
 
 failures: Final = LimitedLog(SafeLogger(SCOPE))
