@@ -118,3 +118,16 @@ def test_architecture_names_every_module() -> None:
         name = module.name.rpartition(".")[2]
         if name != "__main__":
             assert re.search(rf"[`/]{name}/?`", page), module.name
+
+
+def test_architecture_names_every_thread() -> None:
+    """The table of threads has the name of each thread that the sources start."""
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    source = "".join(path.read_text(encoding="utf-8") for path in Path(heliograph.__path__[0]).rglob("*.py"))
+    start = (
+        r'(?:\bname=|thread_name_prefix=|THREAD_NAME: Final = |LazyThread\(self\.\w+, |run\), )"(heliograph-[a-z]+)"'
+    )
+    names = set(re.findall(start, source))
+
+    assert {"heliograph-loop", "heliograph-outbox", "heliograph-resolver", "heliograph-quarantine"} <= names
+    assert [name for name in sorted(names) if f"| `{name}` |" not in page] == []
