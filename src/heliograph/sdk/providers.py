@@ -27,7 +27,7 @@ from opentelemetry.sdk._logs import (
 )
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics._internal.exceptions import MetricsTimeoutError
-from opentelemetry.sdk.trace import ReadableSpan, Span, SynchronousMultiSpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, SynchronousMultiSpanProcessor, TracerProvider
 
 from heliograph.delivery.logger import encode_directly
 from heliograph.runtime.deadline import Deadline
@@ -130,7 +130,18 @@ class CountingTracerProvider(_CountingProvider, TracerProvider):
     kind = "spans"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, active_span_processor=_SpanProcessors(self), **kwargs)
+        self._processors = _SpanProcessors(self)
+        super().__init__(*args, active_span_processor=self._processors, **kwargs)
+
+    def open(self, pipeline: Pipeline) -> None:
+        """Export by a pipeline from now on."""
+        super().open(pipeline)
+        self._processors.note_pipeline()
+
+    def end(self) -> bool:
+        """Deliver what the pipeline holds, and end it. Return True if everything was delivered."""
+        self._processors.only_outbox = False
+        return super().end()
 
 
 class CountingLoggerProvider(_CountingProvider, LoggerProvider):
@@ -241,28 +252,43 @@ class _CurrentPipeline:
 
 
 class _SpanProcessors(SynchronousMultiSpanProcessor):
-    """The processors that the program has added, and then the pipeline: a processor may change spans before they are exported."""
+    """The processors that the program has added, and then the pipeline: a processor may change spans before they are exported.
+
+    Attributes:
+        only_outbox: True if spans go to the outbox of the pipeline, and nowhere else.
+    """
+
+    only_outbox = False
 
     def __init__(self, provider: CountingTracerProvider) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._provider = provider
         self._pipeline = _CurrentPipeline(provider)
 
-    @property
-    def only_outbox(self) -> bool:
-        """True if spans go to the outbox of the pipeline, and nowhere else."""
-        pipeline = self._provider.pipeline
-        return pipeline is not None and pipeline.has_outbox and len(pipeline.parts) == 1 and not self._span_processors
+    def add_span_processor(self, span_processor: SpanProcessor) -> None:
+        """Add a processor."""
+        super().add_span_processor(span_processor)
+        self.note_pipeline()
 
+    def note_pipeline(self) -> None:
+        """Note that the pipeline or the processors have changed."""
+        pipeline = self._provider.pipeline
+        self.only_outbox = (
+            pipeline is not None and pipeline.has_outbox and len(pipeline.parts) == 1 and not self._span_processors
+        )
+
+    # The processors are called here and not by the methods of the base class, whose calls would take a tenth of the time of a span.
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Hand over a span that begins."""
-        super().on_start(span, parent_context)
+        for processor in self._span_processors:
+            processor.on_start(span, parent_context=parent_context)
         for part in self._provider.parts or ():
             part.on_start(span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Hand over a span that has ended."""
-        super().on_end(span)
+        for processor in self._span_processors:
+            processor.on_end(span)
         parts = self._provider.parts
         if parts is None:
             if span.context is not None and span.context.trace_flags.sampled:

@@ -214,13 +214,13 @@ def _attributes(span: ReadableSpan) -> bytes:
 
 
 def _events(span: ReadableSpan) -> bytes:
-    return _repeated(_EVENTS, _EVENT_FIELDS, _private(span, "_events", "events")) + count_field(
+    return _repeated(_EVENTS, _event, _private(span, "_events", "events")) + count_field(
         _DROPPED_EVENTS_COUNT, span.dropped_events
     )
 
 
 def _links(span: ReadableSpan) -> bytes:
-    return _repeated(_LINKS, _LINK_FIELDS, _private(span, "_links", "links")) + count_field(
+    return _repeated(_LINKS, _link, _private(span, "_links", "links")) + count_field(
         _DROPPED_LINKS_COUNT, span.dropped_links
     )
 
@@ -243,6 +243,13 @@ def _flags(span: ReadableSpan) -> bytes:
     return _FLAGS + _flags_of(span.context, is_remote=parent is not None and parent.is_remote)
 
 
+def _event(event: Event) -> bytes:
+    try:
+        return _event_time_and_name(event) + _event_attributes(event)  # almost always, without a list
+    except Exception:
+        return _message(_EVENT_FIELDS, event)
+
+
 def _event_time_and_name(event: Event) -> bytes:
     name = event.name
     return fixed_field(_pack_fixed64, _TIME_UNIX_NANO, event.timestamp) + (
@@ -257,6 +264,10 @@ def _event_attributes(event: Event) -> bytes:
     return _fields_of_attributes(_EVENT_ATTRIBUTES, event.attributes, NESTED_LEVELS) + count_field(
         _EVENT_DROPPED_ATTRIBUTES_COUNT, event.dropped_attributes
     )
+
+
+def _link(link: Link) -> bytes:
+    return _message(_LINK_FIELDS, link)
 
 
 def _link_ids(link: Link) -> bytes:
@@ -314,9 +325,9 @@ def _fields_of_attributes(tag: bytes, attributes: Mapping[str, object] | None, l
     return repeated_field(tag, key_values)
 
 
-def _repeated(tag: bytes, fields: _Fields, sources: Iterable[object] | None) -> bytes:
+def _repeated(tag: bytes, encode: Callable[[Any], bytes], sources: Iterable[object] | None) -> bytes:
     """Return the field of each event or link."""
     if not sources:
         return b""
-    messages = [_message(fields, source) for source in sources]
+    messages = [encode(source) for source in sources]
     return repeated_field(tag, [VARINTS[len(message)] + message for message in messages])
