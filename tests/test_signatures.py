@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import itsdangerous
 import pytest
 
 from heliograph import Host, Settings
 from heliograph.signatures import DIGESTS, Signatures
+from threads import LIMIT_SECONDS
 
 SHA1 = ("sha1",)
 
@@ -23,7 +27,7 @@ def test_number_of_the_key_is_its_position() -> None:
 
 
 def test_text_of_an_unknown_key_is_refused() -> None:
-    """The same holds for another namespace, and if there is no key."""
+    """The same holds for another namespace, and for a random key."""
     signed = Signatures(("other",), SHA1).sign(1, "n")
 
     for keys, namespace in ((("new", "old"), "n"), (("other",), "m"), ((), "n")):
@@ -69,3 +73,29 @@ def test_host_signs_with_the_hash_function_of_the_setting() -> None:
 
         assert host.unsign(signed) == {"a": 1}
         assert Signatures(("key",), ("sha512",)).unsign(signed, "default") == ({"a": 1}, 0)
+
+
+def test_host_without_a_secret_generates_one_with_one_warning(warnings: pytest.LogCaptureFixture) -> None:
+    """The host verifies its own signatures, and another host rejects them."""
+    host, other = Host(Settings()), Host(Settings())
+
+    assert host.unsign(host.sign("value")) == "value"
+    assert [record.levelno for record in warnings.records] == [logging.WARNING]
+    assert "HELIOGRAPH_SECRET is not set" in warnings.text
+    with pytest.raises(itsdangerous.BadSignature):
+        other.unsign(host.sign("value"))
+
+
+def test_all_threads_share_the_generated_secret() -> None:
+    """Threads that sign at the same time, as the first ones, do not generate two."""
+    for _ in range(20):
+        host, barrier = Host(Settings()), threading.Barrier(4, timeout=LIMIT_SECONDS)
+
+        def sign(number: int, host=host, barrier=barrier) -> str:
+            barrier.wait()
+            return host.sign(number)
+
+        with ThreadPoolExecutor(4) as pool:
+            signed = list(pool.map(sign, range(4)))
+
+        assert [host.unsign(each) for each in signed] == [0, 1, 2, 3]

@@ -6,16 +6,12 @@ The path of an event: `Host.track` → `Instrumentation.emit` → `SchemaRegistr
 The path of a token: `Host.create_token` or `Host.verify_token` → `TokenService` → `TracedTokenHandler`, which records the
 operation with `TokenTelemetry` → the handler of a plugin.
 
-Threads: a host may be used from any number of threads and event loops at once. It has no lock of its own: the objects that
-threads share have theirs (`RunOnce` for the startup, `BackgroundLoop`, `Database`). Two fields change without a lock. If two
-threads race for `_must_warn_of_secret`, the warning is logged twice. If two call `shutdown` at the same moment, both may call
-the functions of `at_shutdown`.
+Threads: a host may be used from any number of threads and event loops at once. It has no lock and no changing field of its own:
+the objects that threads share have theirs, such as `RunOnce` for the startup, `BackgroundLoop` and `HostLifetime`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import secrets
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from os import PathLike
@@ -28,19 +24,17 @@ from opentelemetry.trace import Tracer, TracerProvider
 from heliograph.ambient_actor import Actor
 from heliograph.database import Database
 from heliograph.databases import INTERNAL, TOKENS, Databases
-from heliograph.errors import PluginError, SettingsError, qualified_name
+from heliograph.errors import PluginError, qualified_name
 from heliograph.events import EventLike
 from heliograph.hooks.dispatch import TrackEventDispatcher
 from heliograph.hooks.plugins import Plugins
+from heliograph.host_lifetime import HostLifetime
 from heliograph.instrumentation import Instrumentation, problems_of
 from heliograph.plugin_startup import PluginStartup
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.runtime.deadline import Deadline, run_within
 from heliograph.runtime.deferred_waits import await_all, call_without_waiting
-from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.loop import BackgroundLoop, Jobs
-from heliograph.runtime.safe_logger import SafeLogger
-from heliograph.semconv import SCOPE
 from heliograph.settings import DATABASE, Settings, resolve_references, settings_or_environment
 from heliograph.signatures import Signatures, SignedValue
 from heliograph.telemetry.metrics import metrics_of
@@ -62,8 +56,6 @@ T = TypeVar("T")
 
 _MIN_STEP_MILLIS: Final = 100.0
 """The time that a step of the shutdown gets after the deadline."""
-
-logger: Final = SafeLogger(SCOPE)
 
 
 class Host:
@@ -135,14 +127,8 @@ class Host:
         tracker = HostTracker(self._background, self.track_event, self._track_in_background)
         self._instrumentation = Instrumentation(settings, self._providers, tracker)
         self.schemas = self._instrumentation.schemas
-        # A missing secret is generated here, not when something is first signed: two threads would generate two.
-        self._signatures = Signatures(settings.secret or (secrets.token_hex(32),), settings.signature_digest)
-        self._must_warn_of_secret = not settings.secret
-        self._shutdown_functions: list[Callable[[float], bool | None]] = []
-        self._restart_functions: list[Callable[[], None]] = []
-        self._is_shut_down = False
-        self._blocks: list[None] = []  # one for each `with` block that the host is in; each change is one step
-        after_fork_in_child(self._forget_blocks)
+        self._signatures = Signatures(settings.secret or (), settings.signature_digest)
+        self._lifetime = HostLifetime()
         self._databases = Databases(databases or {}, self._background)
         self._database_tokens = self._create_token_handler()
         self._plugins = self._load_plugins(plugins)
@@ -158,19 +144,15 @@ class Host:
         if DATABASE not in self.settings.token_handlers:
             return None
         internal, path = self.get_internal_database(), self.settings.token_database
-        problem = location.problem_of(
+        location.prepare(
             path,
             internal=None if internal.path == location.MEMORY else internal.path,
             served=(),
             way_out=f"make the host with Host(databases={{{INTERNAL!r}: FILE}})",
         )
-        if problem is not None:
-            raise SettingsError([problem])
-        if path is not None:
-            location.create_private(path)
-            internal = self._databases.add(TOKENS, path)
+        database = internal if path is None else self._databases.add(TOKENS, path)
         telemetry = self._instrumentation.tokens
-        return keep_tokens(self, internal, telemetry, cache_seconds=self.settings.token_cache_seconds)
+        return keep_tokens(self, database, telemetry, cache_seconds=self.settings.token_cache_seconds)
 
     def _load_plugins(self, plugins: Iterable[object]) -> Plugins:
         # pluggy calls plugins in the reverse order of their registration: the program's own come first, ours last.
@@ -334,7 +316,6 @@ class Host:
             value: A value that JSON can represent.
             namespace: The purpose of the signature. `unsign` accepts the text in the same namespace only.
         """
-        self._warn_of_missing_secret()
         return self._signatures.sign(value, namespace)
 
     def unsign(self, signed: str, namespace: str = "default") -> object:
@@ -351,16 +332,7 @@ class Host:
         Raises:
             itsdangerous.BadSignature: The signature is wrong, or was made in another namespace.
         """
-        self._warn_of_missing_secret()
         return self._signatures.unsign(signed, namespace)
-
-    def _warn_of_missing_secret(self) -> None:
-        if self._must_warn_of_secret:
-            self._must_warn_of_secret = False
-            logger.warning(
-                "HELIOGRAPH_SECRET is not set, so this process signs with a random secret. Its signatures, and with them its "
-                "signed tokens, are not accepted by any other process, nor by this program after a restart."
-            )
 
     # The rest of Datasette's interface that plugins use
 
@@ -512,19 +484,12 @@ class Host:
                 "a host cannot be shut down by a function that runs on its own loop; call shutdown() from another thread"
             )
         deadline = self._deadline(timeout_millis)
-        self._blocks.clear()  # if the host is entered after this, it ends with that block
+        self._lifetime.forget_blocks()
         self._write_token_uses()
         succeeded = self.flush(deadline.remaining())
-        # Removed from the host before they are called: a second shutdown must not call them again.
-        functions, self._shutdown_functions = self._shutdown_functions, []
-        for function in functions:
-            try:
-                succeeded = function(deadline.remaining()) is not False and succeeded
-            except Exception:  # a function of the program may raise anything; the others are called nevertheless
-                logger.exception("A function of Host.at_shutdown failed.")
-                succeeded = False
+        succeeded = self._lifetime.call_at_shutdown(deadline) and succeeded
         run_within(max(_MIN_STEP_MILLIS, deadline.remaining()), self._release)
-        self._is_shut_down = True
+        self._lifetime.note_end()
         return succeeded
 
     def _write_token_uses(self) -> None:
@@ -544,23 +509,17 @@ class Host:
             function: Gets the milliseconds that remain, and should not take longer. If it returns False or raises, `shutdown`
                 returns False.
         """
-        self._shutdown_functions.append(_checked_function(function, "at_shutdown"))
+        self._lifetime.at_shutdown(function)
 
     def at_restart(self, function: Callable[[], None]) -> None:
         """Call a function whenever the host is entered after a `shutdown`, to set up what that has ended."""
-        self._restart_functions.append(_checked_function(function, "at_restart"))
-
-    def _restart(self) -> None:
-        if self._is_shut_down:
-            for function in self._restart_functions:
-                function()
-            self._is_shut_down = False  # last: if a function fails, it is called again when the host is entered again
+        self._lifetime.at_restart(function)
 
     def _deadline(self, timeout_millis: float | None) -> Deadline:
         return Deadline(self.settings.flush_timeout_millis if timeout_millis is None else timeout_millis)
 
     def __enter__(self) -> Self:
-        self._enter()
+        self._lifetime.enter()
         try:
             self._startup.ensure()
         except BaseException:  # Python does not call __exit__ if __enter__ raises
@@ -571,11 +530,11 @@ class Host:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._leave():
+        if self._lifetime.exit():
             self.shutdown()
 
     async def __aenter__(self) -> Self:
-        self._enter()
+        self._lifetime.enter()
         try:
             await self.invoke_startup()
         except BaseException:
@@ -586,31 +545,11 @@ class Host:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._leave():
+        if self._lifetime.exit():
             await self._shutdown_shielded()
-
-    def _enter(self) -> None:
-        self._restart()
-        self._blocks.append(None)
-
-    def _leave(self) -> bool:
-        """Note that a block has ended. Return True if it was the last one."""
-        with contextlib.suppress(IndexError):  # the block began before a fork, in the parent
-            self._blocks.pop()
-        return not self._blocks
-
-    def _forget_blocks(self) -> None:
-        # A child that enters the host ends with its own block, although the parent forked it inside of one.
-        self._blocks.clear()
 
     async def _shutdown_shielded(self) -> None:
         from anyio import CancelScope, to_thread
 
         with CancelScope(shield=True):  # a cancelled scope must not skip the shutdown, which has its own deadline
             await to_thread.run_sync(self.shutdown)
-
-
-def _checked_function(function: T, method: str) -> T:
-    if not callable(function):
-        raise TypeError(f"{method}() takes a function, not {type(function).__name__}; pass it without calling it")
-    return function

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from datasette.database import Database
 from datasette.tokens import TokenHandler, TokenInvalid
 
-from heliograph.errors import FileFormatError, SchemaError, SettingsError
+from heliograph.errors import FileFormatError, SchemaError
 from heliograph.instrumentation import Instrumentation, problems_of
 from heliograph.integrations.datasette.distributions import namespace_of
 from heliograph.integrations.datasette.process_providers import is_short_command
@@ -174,17 +174,14 @@ def _token_database(datasette: Datasette, path: Path | None) -> Database | None:
     if path is None and is_short_command():
         return None
     internal = datasette.get_internal_database()
-    problem = location.problem_of(
+    location.prepare(
         path,
         internal=None if internal.is_memory or internal.is_temp_disk else internal.path,
         served=[database.path for database in datasette.databases.values() if database.path],
         way_out="start Datasette with --internal FILE",
     )
-    if problem is not None:
-        raise SettingsError([problem])
     if path is None:
         return None
-    location.create_private(path)
     if location.is_memory(path):  # a file, since each connection to a database in memory would have its own
         opened = Database(datasette, is_temp_disk=True)
     else:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from heliograph import sqlite_file
+from heliograph.errors import SettingsError
 
 MEMORY: Final = ":memory:"
 """The value of the setting ``token_database`` for tests: the tokens end with the process."""
@@ -20,6 +21,21 @@ _SQLITE: Final = b"SQLite format 3\0"
 """The beginning of every SQLite file that is not empty."""
 INTERNAL_TABLE: Final = "catalog_databases"
 """A table that every internal database of Datasette has."""
+
+
+def prepare(path: Path | None, *, internal: str | None, served: Iterable[str], way_out: str) -> None:
+    """Check that tokens can be kept as the settings say, and create the file of the setting ``token_database`` if there is none.
+
+    The arguments are those of `problem_of`.
+
+    Raises:
+        SettingsError: They cannot be kept.
+    """
+    problem = problem_of(path, internal=internal, served=served, way_out=way_out)
+    if problem is not None:
+        raise SettingsError([problem])
+    if path is not None:
+        create_private(path)
 
 
 def problem_of(path: Path | None, *, internal: str | None, served: Iterable[str], way_out: str) -> str | None:
