@@ -9,7 +9,7 @@ from typing import Annotated
 
 import pytest
 
-from heliograph import Attribute, Deprecated, Event, Severity, acting_as, hookimpl
+from heliograph import Attribute, Deprecated, Event, Privacy, Severity, acting_as, hookimpl
 from heliograph.events import severity_text
 from recorder import Telemetry
 
@@ -256,3 +256,12 @@ def test_dataclass_that_keeps_the_constructor_of_the_base_class() -> None:
 
     with pytest.raises(TypeError, match="unexpected keyword argument 'wrong'"):
         KeptEvent(wrong=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("privacy", Privacy)
+def test_word_of_a_privacy_is_the_privacy(privacy: Privacy) -> None:
+    """Python keeps one object for equal annotations: no other class has an error because one has the word."""
+    by_word = Attribute(privacy=privacy.value)  # type: ignore[arg-type]
+
+    assert type(by_word.privacy) is Privacy
+    assert by_word == Attribute(privacy=privacy)

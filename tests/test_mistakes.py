@@ -13,14 +13,17 @@ from typing import Annotated, Any
 
 import pluggy
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 from heliograph import (
     Attribute,
     Event,
     Host,
     OutboxError,
+    OutboxLogRecordProcessor,
     PluginError,
     Privacy,
+    RequestActor,
     SchemaError,
     Settings,
     SettingsError,
@@ -31,6 +34,7 @@ from heliograph import (
     acting_as,
     configure,
     hookimpl,
+    keep_context,
     set_actor,
 )
 from recorder import Telemetry, without_uid
@@ -246,6 +250,16 @@ MISTAKES: dict[str, tuple[Mistake, type[Exception], str]] = {
         TypeError,
         "or a function that returns one, not builtins.int",
     ),
+    "actor is a class": (
+        lambda _: acting_as(RequestActor).__enter__(),  # type: ignore[arg-type]
+        TypeError,
+        "or a function that returns one, not the class heliograph.ambient_actor.RequestActor",
+    ),
+    "keep_context: a result": (
+        lambda _: keep_context(None),  # type: ignore[arg-type]
+        TypeError,
+        "keep_context() takes a function, not builtins.NoneType; pass it without calling it",
+    ),
     # Plugins
     "plugins: an event class": (
         lambda _: host_of(Tick),
@@ -307,6 +321,11 @@ MISTAKES: dict[str, tuple[Mistake, type[Exception], str]] = {
         f"the argument `events` has an object of {__name__}.Tick, not an event class; write the class itself",
     ),
     "events: a plugin": (lambda _: host_of(events=[Ticks()]), PluginError, "not an event class"),
+    "events: None": (
+        lambda _: host_of(events=None),
+        PluginError,
+        "the argument `events` is None, not a list of event classes; write events=[…]",
+    ),
     "events: text": (lambda _: host_of(events="tick"), PluginError, "not an event class"),
     # Settings
     "settings: positional": (lambda _: Settings("app"), TypeError, "positional argument"),  # type: ignore[misc]
@@ -343,6 +362,23 @@ MISTAKES: dict[str, tuple[Mistake, type[Exception], str]] = {
         "must map names to files, such as databases={'data': 'data.db'}",
     ),
     "databases: a number": (lambda _: host_of(databases={"data": 1}), TypeError, "must map names to files"),
+    "databases: a number as a name": (lambda _: host_of(databases={1: "data.db"}), TypeError, "must map names to files"),
+    # Providers
+    "provider: a class": (
+        lambda _: host_of(tracer_provider=TracerProvider),
+        TypeError,
+        "the argument `tracer_provider` must be a provider of OpenTelemetry, with a method get_tracer(), not the class",
+    ),
+    "provider: another kind": (
+        lambda _: host_of(logger_provider=TracerProvider()),
+        TypeError,
+        "the argument `logger_provider` must be a provider of OpenTelemetry, with a method get_logger(), not an object of",
+    ),
+    "outbox: an endpoint": (
+        lambda _: OutboxLogRecordProcessor("outbox", destination="http://localhost:4318"),  # type: ignore[arg-type]
+        TypeError,
+        "the argument `destination` must be an object of Destination, or None for that of the OTEL_* variables",
+    ),
     # Functions
     "call: a coroutine": (
         lambda host: host.call(host.verify_token("x")),  # type: ignore[arg-type]

@@ -347,9 +347,11 @@ def _as_function(actor: Actor | ActorFunction | None) -> ActorFunction:
         return _KnownActor(actor)  # type: ignore[arg-type]
     # Only of plain functions and methods: `inspect` would run the code of a lazy object.
     is_async = type(actor) in (FunctionType, MethodType) and inspect.iscoroutinefunction(actor)
-    if callable(actor) and not is_async:
+    # A class would make an object of itself for each event, which is no mapping.
+    is_class = issubclass(type(actor), type)
+    if callable(actor) and not is_async and not is_class:
         return actor
-    kind = "an async function" if is_async else qualified_name(actor)
+    kind = "an async function" if is_async else f"{'the class ' if is_class else ''}{qualified_name(actor)}"
     raise TypeError(
         f"acting_as() and set_actor() take an actor's mapping, such as {{'id': 'root'}}, or a function that returns one, not {kind}"
     )

@@ -31,7 +31,7 @@ class Databases:
     """
 
     def __init__(self, files: Mapping[str, str | PathLike[str]], background: BackgroundLoop) -> None:
-        if not isinstance(files, Mapping) or not all(isinstance(path, (str, PathLike)) for path in files.values()):
+        if not isinstance(files, Mapping) or not all(map(_is_named_file, files.items())):
             raise TypeError("the argument `databases` must map names to files, such as databases={'data': 'data.db'}")
         self._background = background
         self._databases: dict[str, Database] = {}
@@ -59,3 +59,8 @@ class Databases:
         """Close all databases. A database that is used again opens its file again."""
         for database in self._databases.values():
             database.close()
+
+
+def _is_named_file(item: tuple[object, object]) -> bool:
+    name, path = item
+    return isinstance(name, str) and isinstance(path, (str, PathLike))

@@ -73,6 +73,9 @@ class Privacy(str, enum.Enum):
     """Nothing is exported."""
 
 
+_WORDS: Final = frozenset(each.value for each in Privacy)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Deprecated:
     """The deprecation of an event or of an attribute.
@@ -114,6 +117,12 @@ class Attribute:
     requirement: str | None = field(default=None, kw_only=True)
     unit: str | None = field(default=None, kw_only=True)
     deprecated: Deprecated | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        # `"mask"` is equal to `Privacy.MASK`, and Python keeps one object for equal annotations, whoever wrote the first of them. If the
+        # word were an error, the declaration of somebody else could be one, too.
+        if isinstance(self.privacy, str) and self.privacy in _WORDS:
+            object.__setattr__(self, "privacy", Privacy(self.privacy))
 
 
 @dataclass(frozen=True, kw_only=True)

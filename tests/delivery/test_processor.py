@@ -32,6 +32,7 @@ from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentWriter, segments
 from heliograph.delivery.processor import OutboxLogRecordProcessor
+from heliograph.delivery.span_processor import OutboxSpanProcessor
 from heliograph.delivery.transport.destination import Headers
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.delivery.worker import Worker
@@ -336,6 +337,34 @@ def test_directory_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(OutboxError, match="file"):
         OutboxLogRecordProcessor(tmp_path / "file" / "outbox", destination=destination("http://127.0.0.1:9/"))
+
+
+@pytest.mark.parametrize("kind", [OutboxLogRecordProcessor, OutboxSpanProcessor])
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        *(("directory", value, "must be a path, such as") for value in (None, 1, b"outbox", ["outbox"])),
+        ("directory", "", "is empty; write a path, such as"),
+        *(("destination", value, "must be an object of Destination") for value in ("http://localhost:4318", {}, 0)),
+        *(("transport", value, "must be a transport") for value in ("http", 0)),
+        *(("max_bytes", value, "must be a whole number of bytes") for value in (None, "1GB", 1e9, True, float("inf"))),
+        *(("max_bytes", value, "must be above 0") for value in (0, -1)),
+        *(("when_full", value, "must be one of OutboxFullPolicy") for value in (None, "drop_oldest", 1)),
+        *(("write", value, "must be one of OutboxWrite") for value in (None, "map")),
+        *((name, value, "must be True or False") for name in ("durable", "strict") for value in (None, "no", 1)),
+        ("meter_provider", "otlp", "must be a provider of OpenTelemetry"),
+    ],
+)
+def test_wrong_argument_is_an_error_at_once(
+    kind: type[OutboxLogRecordProcessor], name: str, value: object, wanted: str, tmp_path: Path
+) -> None:
+    """It names the argument. Nothing is created, and no thread is started."""
+    box = tmp_path / "box"
+    threads = threading.active_count()
+    with pytest.raises((TypeError, ValueError), match=f"the argument `{name}` {wanted}"):
+        kind(**{"directory": box, "destination": destination("http://127.0.0.1:9"), name: value})
+    assert not box.exists()
+    assert threading.active_count() <= threads
 
 
 def test_secrets_of_headers_are_in_no_file_and_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from heliograph import Host, TokenExpired, current_actor, set_actor
+from heliograph import Host, Settings, TokenExpired, current_actor, set_actor
 from heliograph.integrations.asgi import DENIAL_RESPONSE, ActorOfScope, HeliographMiddleware
 from recorder import Telemetry
 from tokens.scripted import Handlers, Scripted
@@ -217,3 +217,11 @@ def test_attributes_of_a_request_come_from_its_scope() -> None:
 
     assert actor.attribute("user_agent.original") == "a browser"
     assert actor.attribute("http.route") is None
+
+
+@pytest.mark.parametrize("wrong", [{"host": None}, {"host": Host}, {"required": "no"}, {"request_span": 1}])
+def test_wrong_argument_is_an_error_at_the_start(wrong: dict[str, Any]) -> None:
+    """Else each request would be an error."""
+    [name] = wrong
+    with pytest.raises(TypeError, match=f"the argument `{name}` must be "):
+        HeliographMiddleware(None, **{"host": Host(Settings()), **wrong})  # type: ignore[arg-type]

@@ -550,3 +550,9 @@ def requests_of(server: Server, tokens: dict[str, str], number: int) -> list[int
 
 def events_of(receiver: Receiver) -> list[LogRecord]:
     return [log for log in receiver.logs() if str(log.event_name).startswith("forum.")]
+
+
+def test_host_that_is_none_is_an_error_at_the_start() -> None:
+    """Else each task would be an error."""
+    with pytest.raises(TypeError, match=r"the argument `host` must be a heliograph\.Host, .*, not None"):
+        init_app(celery.Celery(), None)  # type: ignore[arg-type]

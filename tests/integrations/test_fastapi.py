@@ -122,6 +122,8 @@ async def test_mistakes_are_reported() -> None:
         await get(app_with(require_token()))
     with pytest.raises(TypeError, match="takes the names of actions, not dict"):
         require_token({"a": 1})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"the argument `host` must be a heliograph\.Host"):
+        require_token(host=FastAPI())  # type: ignore[arg-type]
     with pytest.raises(FastAPIError):  # without the call
         app_with(require_token)
 

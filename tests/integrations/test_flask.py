@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask, copy_current_request_context, g, request, stream_with_context
@@ -242,3 +243,11 @@ def test_request_has_attributes_for_events(app: Flask) -> None:
         assert CURRENT_REQUEST.attribute("user_agent.original") == "a browser"
         assert CURRENT_REQUEST.attribute("http.route") is None
     assert CURRENT_REQUEST.attribute("user_agent.original") is None
+
+
+@pytest.mark.parametrize("wrong", [{"app": None}, {"host": Flask}, {"request_span": "yes"}])
+def test_wrong_argument_is_an_error_at_the_start(wrong: dict[str, Any]) -> None:
+    """Else each request would be an error."""
+    [name] = wrong
+    with pytest.raises(TypeError, match=f"the argument `{name}` must be "):
+        init_app(**{"app": Flask("app"), "host": Host(Settings()), **wrong})

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import NoOpTracerProvider
 
 from heliograph.telemetry.providers import Providers
@@ -30,6 +31,22 @@ class Flushing(NoOpTracerProvider):
         return self._result(timeout_millis) if callable(self._result) else self._result
 
 
+class FlushingLogs(Flushing):
+    """The same for log records."""
+
+    get_logger = Flushing.get_tracer
+
+
+@pytest.mark.parametrize("name", ["tracer_provider", "logger_provider", "meter_provider"])
+@pytest.mark.parametrize("value", [0, "otlp", object(), NoOpTracerProvider, TracerProvider, {}])
+def test_argument_that_is_no_provider_is_an_error_at_once(name: str, value: object) -> None:
+    """A class is none, either: an object of it was meant."""
+    with pytest.raises(
+        TypeError, match=rf"the argument `{name}` must be a provider of OpenTelemetry, with a method get_"
+    ):
+        Providers(**{name: value})  # type: ignore[arg-type]
+
+
 def test_sdk_providers_flush(telemetry: Telemetry) -> None:
     """All three providers report success."""
     assert Providers(**telemetry.providers).force_flush(5000) is True
@@ -48,7 +65,7 @@ def test_flush_returns_what_the_provider_reports(telemetry: Telemetry, result: A
 
 def test_flush_asks_every_provider_after_a_failure(telemetry: Telemetry) -> None:
     """A provider that fails does not keep the others from sending."""
-    first, second = Flushing(RuntimeError("down")), Flushing(True)
+    first, second = Flushing(RuntimeError("down")), FlushingLogs(True)
 
     flushed = Providers(tracer_provider=first, logger_provider=second).force_flush(5000)  # type: ignore[arg-type]
 
@@ -93,6 +110,7 @@ from heliograph.telemetry.providers import Providers
 from opentelemetry import metrics, trace
 from opentelemetry._logs import NoOpLoggerProvider, set_logger_provider
 from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import NoOpTracerProvider
 
 providers = Providers()

@@ -18,9 +18,11 @@ everything anew, after closing the files that belong to the parent.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
+from types import NoneType
 from typing import ClassVar, Final
 
 from opentelemetry.metrics import MeterProvider
@@ -28,6 +30,7 @@ from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from heliograph.arguments import A_FLAG, check_argument, wrong_argument
 from heliograph.delivery.encoding.log_records import encode_log_record
 from heliograph.delivery.encoding.requests import entry_field
 from heliograph.delivery.folders import OutboxDirectory
@@ -98,6 +101,8 @@ class OutboxProcessor:
     Raises:
         OutboxError: The directory cannot be used.
         SettingsError: The environment names no destination that can be used.
+        TypeError: An argument has a wrong type.
+        ValueError: `max_bytes` is below 1, or `directory` is an empty text.
     """
 
     _signal: ClassVar[OutboxSignal]
@@ -115,6 +120,18 @@ class OutboxProcessor:
         strict: bool = False,
         meter_provider: MeterProvider | None = None,
     ) -> None:
+        _check_arguments(
+            max_bytes,
+            directory=directory,
+            destination=destination,
+            when_full=when_full,
+            durable=durable,
+            write=write,
+            strict=strict,
+        )
+        if transport is not None and not callable(getattr(transport, "send", None)):
+            raise wrong_argument("transport", transport, "a transport, with a method send()")
+        providers = Providers(meter_provider=meter_provider)
         self._destination = replace(
             destination or destination_from_env(signal=self._signal.name), signal=self._signal.name
         )
@@ -127,7 +144,7 @@ class OutboxProcessor:
         is_safe = write is OutboxWrite.AUTO and keeps_reserved_space(self._outbox.directory)
         self._mapped = write is OutboxWrite.MAP or is_safe
         self._strict = strict
-        self._metrics = outbox_metrics_of(Providers(meter_provider=meter_provider))
+        self._metrics = outbox_metrics_of(providers)
         # Once, and not in `_start`: a forked child must not create the same instruments again.
         self._self_observation = (
             SelfObservation(self._destination, lambda: self.depth, meter_provider, type(self)) if is_enabled() else None
@@ -323,6 +340,28 @@ class OutboxProcessor:
                 "The thread of the outbox did not end in time: its files stay open, and the next process sends the rest."
             )
         self._metrics.remove(self)
+
+
+_WANTED: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
+    "directory": ((str, PathLike), 'a path, such as "/var/lib/my-app/outbox"'),
+    "destination": ((Destination, NoneType), "an object of Destination, or None for that of the OTEL_* variables"),
+    "when_full": ((OutboxFullPolicy,), "one of OutboxFullPolicy, such as OutboxFullPolicy.DROP_OLDEST"),
+    "durable": ((bool,), A_FLAG),
+    "write": ((OutboxWrite,), "one of OutboxWrite, such as OutboxWrite.MAP"),
+    "strict": ((bool,), A_FLAG),
+}
+"""The types of the arguments of a processor, and their description for people."""
+
+
+def _check_arguments(max_bytes: int, **arguments: object) -> None:
+    """Raise `TypeError` or `ValueError` for an argument that would have no effect, or would fail later."""
+    check_argument("max_bytes", max_bytes, int, f"a whole number of bytes, such as {MAX_BYTES}")
+    if max_bytes < 1:
+        raise ValueError(f"the argument `max_bytes` must be above 0, such as {MAX_BYTES}")
+    for name, value in arguments.items():
+        check_argument(name, value, *_WANTED[name])
+    if arguments["directory"] == "":  # else that would be the current directory
+        raise ValueError('the argument `directory` is empty; write a path, such as "/var/lib/my-app/outbox"')
 
 
 class OutboxLogRecordProcessor(OutboxProcessor, LogRecordProcessor):

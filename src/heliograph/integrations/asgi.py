@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from heliograph.ambient_actor import Actor, RequestActor, acting_as, set_actor
+from heliograph.arguments import A_FLAG, A_HOST, check_argument
 from heliograph.host import Host
 from heliograph.integrations.bearer import Refused, RequestToken, verify
 from heliograph.integrations.request_attributes import header, of_scope, only_header
@@ -81,9 +82,15 @@ class HeliographMiddleware:
         required: If True, a request without a token that a handler accepts gets 401.
         request_span: If True, and no span is recording, a request gets a SERVER span, which ends when the application returns. A websocket
             gets none.
+
+    Raises:
+        TypeError: An argument has a wrong type.
     """
 
     def __init__(self, app: App, host: Host, *, required: bool = False, request_span: bool = False) -> None:
+        check_argument("host", host, Host, A_HOST)
+        check_argument("required", required, bool, A_FLAG)
+        check_argument("request_span", request_span, bool, A_FLAG)
         self._app = app
         self._host = host
         self._required = required

@@ -24,6 +24,7 @@ import itsdangerous
 from celery import Celery, signals
 
 from heliograph.ambient_actor import Actor, RequestActor, acting_as, current_actor
+from heliograph.arguments import A_HOST, check_argument
 from heliograph.errors import qualified_name
 from heliograph.host import Host
 from heliograph.runtime.limited_log import LimitedLog
@@ -68,7 +69,11 @@ def init_app(app: Celery, host: Host) -> None:
     Args:
         app: The application. A second call for it replaces the host.
         host: The host that signs and verifies. Events are tracked on it as anywhere else.
+
+    Raises:
+        TypeError: `host` is something else.
     """
+    check_argument("host", host, Host, A_HOST)
     app = getattr(app, "_get_current_object", lambda: app)()  # `celery.current_app` stands for another object
     actors = TaskActors(app, host)
     for signal, function in (

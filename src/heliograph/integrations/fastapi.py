@@ -3,6 +3,7 @@
 # Annotations are not postponed: FastAPI cannot resolve them in the method of an object.
 
 from collections.abc import AsyncIterator
+from types import NoneType
 
 from fastapi import HTTPException, WebSocketException
 from fastapi.openapi.models import HTTPBearer
@@ -10,6 +11,7 @@ from fastapi.requests import HTTPConnection
 from fastapi.security.base import SecurityBase
 
 from heliograph.ambient_actor import Actor, acting_as
+from heliograph.arguments import A_HOST, check_argument
 from heliograph.host import Host
 from heliograph.integrations.asgi import POLICY_VIOLATION, TOKEN_KEY, ActorOfScope, known_token, token_of
 from heliograph.integrations.bearer import Refused, RequestToken
@@ -60,8 +62,9 @@ def require_token(*actions: str, host: Host | None = None) -> RequiredToken:
         host: The host; `None` is the one of `HeliographMiddleware`.
 
     Raises:
-        TypeError: An action is not text.
+        TypeError: An action is not text, or the host is something else.
     """
+    check_argument("host", host, (Host, NoneType), A_HOST)
     for action in actions:
         if not isinstance(action, str):
             raise TypeError(f"require_token() takes the names of actions, not {type(action).__name__}")

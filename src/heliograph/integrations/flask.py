@@ -12,6 +12,7 @@ from typing import Final
 from flask import Flask, g, has_app_context, has_request_context, request
 
 from heliograph.ambient_actor import Actor, RequestActor, default_actor
+from heliograph.arguments import A_FLAG, A_HOST, check_argument
 from heliograph.host import Host
 from heliograph.integrations.request_attributes import Environ, of_environ
 from heliograph.integrations.wsgi_span import RequestSpanMiddleware
@@ -32,7 +33,13 @@ def init_app(app: Flask, host: Host, *, request_span: bool = False) -> None:
         host: The host that its events are tracked on.
         request_span: If True, and no span is recording, a request gets a SERVER span, which ends when its response was read. An
             instrumentation is seen if it is added to the application after this call.
+
+    Raises:
+        TypeError: An argument has a wrong type.
     """
+    check_argument("app", app, Flask, "a flask.Flask")
+    check_argument("host", host, Host, A_HOST)
+    check_argument("request_span", request_span, bool, A_FLAG)
     app.extensions[EXTENSION] = host
     default_actor(CURRENT_REQUEST)
     if request_span:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 
+from heliograph.errors import qualified_name
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -29,8 +31,10 @@ def keep_context(function: Callable[P, T]) -> Callable[P, T]:
         function: A sync function without ``yield``. (A task has a copy of the context that it was created in.)
 
     Raises:
-        TypeError: `function` is async, or a generator function, whose body runs in the context of whoever iterates.
+        TypeError: `function` cannot be called, is async, or a generator function, whose body runs in the context of whoever iterates.
     """
+    if not callable(function):
+        raise TypeError(f"keep_context() takes a function, not {qualified_name(function)}; pass it without calling it")
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(f"keep_context() takes a sync function, not {function!r}; a task keeps the context without it")
     if inspect.isgeneratorfunction(function):

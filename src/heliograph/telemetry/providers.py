@@ -9,9 +9,10 @@ from typing import Final
 from opentelemetry.metrics import Meter, MeterProvider, get_meter_provider
 from opentelemetry.trace import ProxyTracerProvider, Tracer, TracerProvider, get_tracer_provider
 
+from heliograph.arguments import wrong_argument
 from heliograph.runtime.deadline import Deadline, run_within
 from heliograph.runtime.limited_log import LimitedLog
-from heliograph.runtime.program_errors import program_errors
+from heliograph.runtime.program_errors import getattr_or_none, program_errors
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCHEMA_URL, SCOPE
 from heliograph.telemetry.otel_api import (
@@ -22,6 +23,9 @@ from heliograph.telemetry.otel_api import (
     get_logger_provider,
 )
 from heliograph.version import __version__
+
+_METHODS: Final = {"tracer_provider": "get_tracer", "logger_provider": "get_logger", "meter_provider": "get_meter"}
+"""The method of each provider that heliograph needs."""
 
 _failures: Final = LimitedLog(SafeLogger(SCOPE))
 
@@ -36,11 +40,20 @@ class Providers:
         tracer_provider: The provider for spans; `None` means the global one.
         logger_provider: The provider for log records; `None` means the global one.
         meter_provider: The provider for metrics; `None` means the global one.
+
+    Raises:
+        TypeError: One of them is something else.
     """
 
     tracer_provider: TracerProvider | None = None
     logger_provider: LoggerProvider | None = None
     meter_provider: MeterProvider | None = None
+
+    def __post_init__(self) -> None:
+        for name, method in _METHODS.items():
+            provider = getattr(self, name)
+            if provider is not None and (isinstance(provider, type) or not callable(getattr_or_none(provider, method))):
+                raise wrong_argument(name, provider, f"a provider of OpenTelemetry, with a method {method}()")
 
     def tracer(self) -> Tracer:
         """Return the tracer of heliograph's scope. It records nothing while no provider is set."""

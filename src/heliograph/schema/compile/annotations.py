@@ -24,6 +24,7 @@ from msgspec import inspect
 from heliograph.events import Attribute, Privacy
 from heliograph.schema.compile.class_fields import ClassField, fields_of_class
 from heliograph.schema.compile.constraints import Constraints, constraints_in
+from heliograph.schema.compile.declared_types import attribute_problems
 from heliograph.schema.compile.texts import text_type
 from heliograph.schema.model.types import (
     AnyType,
@@ -100,6 +101,22 @@ def attribute_of(hint: object) -> Attribute:
     if len(found) > 1 and not all(any(each is other for other in around) for each in found):
         raise InvalidAnnotation("it has more than one `Attribute`; put one around the whole type of the field")
     return found[0] if len(found) == 1 else merge_attributes(around)
+
+
+def declaration_of(field: ClassField) -> Attribute:
+    """Return the declaration of a field, with the privacy that pydantic asks for.
+
+    Raises:
+        InvalidAnnotation: There are several, or an argument of one has a wrong type.
+    """
+    problems = [
+        problem
+        for declared in attributes_in(field.hint, in_arguments=False)
+        for problem in attribute_problems(declared, field.name)
+    ]
+    if problems:
+        raise InvalidAnnotation("; ".join(problems))
+    return with_pydantic_privacy(attribute_of(field.hint), field.hint, field.description)
 
 
 class _TypeBuilder:
@@ -229,8 +246,7 @@ class _TypeBuilder:
         return kind
 
     def _field(self, field: ClassField) -> FieldSchema:
-        declared = with_pydantic_privacy(attribute_of(field.hint), field.hint, field.description)
-        attribute, actor_attribute = split_actor_attribute(declared)
+        attribute, actor_attribute = split_actor_attribute(declaration_of(field))
         if attribute.requirement == "opt_in" and attribute.name is None:
             raise InvalidAnnotation(
                 f"its inner field {field.name!r} is opt_in and has no attribute name of its own to opt in by; give it one"

@@ -22,7 +22,8 @@ from heliograph.events import (
 )
 from heliograph.schema import conventions
 from heliograph.schema.compile import datasette_events
-from heliograph.schema.compile.event_fields import deprecation_problem, event_fields, is_own_class
+from heliograph.schema.compile.declared_types import deprecation_problems, upcaster_problems
+from heliograph.schema.compile.event_fields import event_fields, is_own_class
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.message import MessageTemplate, parse_message
 from heliograph.schema.model.types import (
@@ -119,19 +120,24 @@ def _options(event_class: type, namespace: str) -> EventOptions:
     if event_class.__module__ == datasette_events.MODULE:
         return datasette_events.OPTIONS
     options: EventOptions = getattr(event_class, "__event_options__", EventOptions())
-    return dataclasses.replace(options, namespace=options.namespace or namespace)
+    return dataclasses.replace(options, namespace=namespace if options.namespace is None else options.namespace)
 
 
 def _option_problems(options: EventOptions) -> Iterator[str]:
     levels = typing.get_args(Stability)
-    if not isinstance(options.severity, int) or not Severity.TRACE <= options.severity <= MAX_SEVERITY:
+    if (
+        isinstance(options.severity, bool)
+        or not isinstance(options.severity, int)
+        or not Severity.TRACE <= options.severity <= MAX_SEVERITY
+    ):
         yield f"its severity is {options.severity!r}; use one of Severity, or 1 to {MAX_SEVERITY}"
     if options.stability not in levels:
         yield f"its stability is {options.stability!r}; use one of {', '.join(levels)}"
     if options.version is not None and not (isinstance(options.version, str) and options.version.strip()):
         yield f'its version is {options.version!r}; write it as text, such as version="2"'
-    if options.deprecated is not None and (problem := deprecation_problem(options.deprecated)):
-        yield problem
+    if options.deprecated is not None:
+        yield from deprecation_problems(options.deprecated)
+    yield from upcaster_problems(options)
 
 
 def _name(event_class: type) -> str:

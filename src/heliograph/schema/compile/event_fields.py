@@ -6,14 +6,13 @@ import re
 from typing import Any, Final
 
 from heliograph.errors import SchemaError
-from heliograph.events import Attribute, Deprecated, Privacy
+from heliograph.events import Attribute, Deprecated
 from heliograph.schema.compile import datasette_events
-from heliograph.schema.compile.annotations import InvalidAnnotation, attribute_of, read_type, split_actor_attribute
+from heliograph.schema.compile.annotations import InvalidAnnotation, declaration_of, read_type, split_actor_attribute
 from heliograph.schema.compile.class_fields import ClassField, fields_of_class
 from heliograph.schema.model.types import FieldSchema, ObjectType, Type, is_nullable, walk_types, without_null
 from heliograph.schema.model.wire_attributes import expands, has_names_inside
 from heliograph.semconv import ACTOR_ONLY, LOG_RECORD_UID, SCOPE, attribute_part, has_namespace
-from heliograph.values.declared_attributes import with_pydantic_privacy
 
 _NO_PROPERTIES: Final = frozenset({"actor", "created", "name"})
 """The names of fields that are no properties. A field ``name`` is a mistake, which is reported as such."""
@@ -66,8 +65,7 @@ def _class_fields(event_class: type, hint: object) -> tuple[ClassField, ...]:
 
 
 def _field(event_name: str, field: ClassField, declared: Attribute | None, kind: Type | None) -> FieldSchema:
-    declared = with_pydantic_privacy(declared or attribute_of(field.hint), field.hint, field.description)
-    declared, actor_attribute = split_actor_attribute(declared)
+    declared, actor_attribute = split_actor_attribute(declared or declaration_of(field))
     return FieldSchema(
         name=field.name,
         attribute=f"{event_name}.{attribute_part(field.name)}" if declared.name is None else str(declared.name),
@@ -96,9 +94,7 @@ def _check_declaration(field: FieldSchema, *, is_own: bool = False) -> None:
     declared = field.declared
     if declared.name is not None and not is_own:
         _check_attribute_name(declared.name)
-    if declared.privacy is not None and not isinstance(declared.privacy, Privacy):
-        raise InvalidAnnotation(f"the privacy of {field.name!r} is {declared.privacy!r}; use one of Privacy")
-    if declared.requirement is not None and not _REQUIREMENT.fullmatch(str(declared.requirement)):
+    if declared.requirement is not None and not _REQUIREMENT.fullmatch(declared.requirement):
         raise InvalidAnnotation(
             f"the requirement of {field.name!r} is {declared.requirement!r}; it is required, recommended, opt_in, or "
             "conditionally_required: <when>"
@@ -110,9 +106,6 @@ def _check_declaration(field: FieldSchema, *, is_own: bool = False) -> None:
 
 
 def _check_deprecation(field: FieldSchema, deprecated: Deprecated) -> None:
-    problem = deprecation_problem(deprecated)
-    if problem is not None:
-        raise InvalidAnnotation(f"the attribute of {field.name!r}: {problem}")
     if deprecated.renamed_to is not None:
         _check_attribute_name(deprecated.renamed_to)
         if deprecated.renamed_to in ACTOR_ONLY:
@@ -129,15 +122,6 @@ def _check_attribute_name(name: str) -> None:
         )
     if name.split(".", maxsplit=1)[0] == SCOPE or name == LOG_RECORD_UID:
         raise InvalidAnnotation(f"the attribute {name!r} is reserved for heliograph; choose another")
-
-
-def deprecation_problem(deprecated: object) -> str | None:
-    """Return the mistake in the argument ``deprecated`` of a class or an attribute, or `None`."""
-    if not isinstance(deprecated, Deprecated):
-        return f'its deprecated is {deprecated!r}; write Deprecated(renamed_to="…", note="…")'
-    if deprecated.emit_both and deprecated.renamed_to is None:
-        return "emit_both needs a second name; write it in renamed_to"
-    return None
 
 
 def is_own_class(event_class: type) -> bool:
