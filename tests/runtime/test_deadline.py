@@ -127,3 +127,21 @@ def test_function_runs_in_the_calling_thread_when_no_thread_can_be_started(monke
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
     assert run_within(0, threading.current_thread) is threading.current_thread()
+
+
+def test_interrupt_in_the_middle_of_the_start_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may arrive as an error of the lock that the start waits with. The function is not called a second time, in the calling thread."""
+    real, calls = threading.Thread.start, []
+
+    def start(thread: threading.Thread) -> None:
+        real(thread)
+        lock = threading.Lock()
+        with lock:
+            lock.release()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_within(LIMIT_MILLIS, lambda: calls.append(threading.current_thread()))
+    assert threading.current_thread() not in calls

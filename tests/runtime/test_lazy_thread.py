@@ -173,6 +173,25 @@ def test_no_thread_can_be_started(work: Work, replace_start: Callable[..., None]
     work.wait_until_it_began()
 
 
+def test_interrupt_that_arrives_as_an_error_of_a_lock(work: Work, replace_start: Callable[..., None]) -> None:
+    """The program gets its own exception, and the thread works."""
+
+    def start(thread: threading.Thread) -> None:
+        REAL_START(thread)
+        lock = threading.Lock()
+        with lock:
+            lock.release()
+            raise KeyboardInterrupt
+
+    replace_start(start)
+    with pytest.raises(KeyboardInterrupt):
+        work.lazy.start()
+
+    work.wait_until_it_began()
+    assert work.lazy.start()
+    assert work.calls == 1
+
+
 def test_end_without_a_thread_asks_nevertheless() -> None:
     asked = []
     LazyThread(lambda: None, "lazy").end(lambda: asked.append(True))

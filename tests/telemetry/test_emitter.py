@@ -328,7 +328,6 @@ class Fractional:
         (dt.datetime(2262, 4, 11, 23, 47, 16, 854776, tzinfo=dt.timezone.utc), "2262-04-11T23:47:16.854776Z"),
         (dt.datetime.max.replace(tzinfo=dt.timezone(dt.timedelta(hours=-14))), "9999-12-31T23:59:59.999999-14:00"),
         ("yesterday", "yesterday"),
-        (None, "null"),
         (1_700_000_000, "1700000000"),
         (dt.date(2026, 1, 2), "2026-01-02"),
         ([1], "[1]"),
@@ -474,7 +473,18 @@ def test_event_class_without_actor_and_time_is_emitted(telemetry: Telemetry) -> 
     with telemetry.host(Bring()) as host:
         host.track(Bare())  # type: ignore[arg-type]
 
-    assert telemetry.events == [("app.bare", {"app.bare.size": 3, "heliograph.event.created": "null"})]
+    assert telemetry.events == [("app.bare", {"app.bare.size": 3})]
+
+
+def test_event_with_none_as_its_time_has_no_time_as_text(telemetry: Telemetry) -> None:
+    """It is absent, as every other `None`. The timestamp is the time of the call."""
+    before = time.time_ns()
+    with telemetry.host(Plugin()) as host:
+        host.track(AnythingEvent(created=None))  # type: ignore[arg-type]
+
+    [(_, attributes)] = telemetry.events
+    assert "heliograph.event.created" not in attributes
+    assert before <= (telemetry.logs[0].log_record.timestamp or 0) <= time.time_ns()
 
 
 # Providers

@@ -12,6 +12,7 @@ from numbers import Real
 from typing import Final, TypeVar
 
 from heliograph.runtime.bell import Bell
+from heliograph.runtime.thread_start import try_to_start
 
 T = TypeVar("T")
 
@@ -72,9 +73,7 @@ def run_within(timeout_millis: float, function: Callable[[], T]) -> T | None:
         finished.ring()
 
     thread = threading.Thread(target=work, name="heliograph-deadline", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # no thread can be started
+    if not try_to_start(thread):
         return function()
     if not finished.wait(max(0.0, timeout_millis) / 1000):
         return None

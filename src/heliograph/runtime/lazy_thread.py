@@ -15,6 +15,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from heliograph.runtime.thread_start import try_to_start
+
 
 class LazyThread:
     """Runs a function in a daemon thread. At most one thread at a time calls it.
@@ -43,11 +45,7 @@ class LazyThread:
             if self.is_running:
                 return True
             thread = self._started = threading.Thread(target=self._run, name=self._name, daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:
-                return False
-            return True
+            return try_to_start(thread)
 
     def _run(self) -> None:
         if self._take_place():

@@ -272,15 +272,16 @@ class Emitter:
         """Return a timestamp for a `created` that is not an aware datetime in the range of OTLP.
 
         A naive datetime is in UTC, as in Datasette's own events. Anything else is kept as text in an attribute, and the
-        timestamp is the time now.
+        timestamp is the time now. `None` says nothing, as in a class without that field.
         """
         naive = _naive(created)
         if naive is not None:
             timestamp = (naive.replace(tzinfo=timezone.utc) - _EPOCH) // _MICROSECOND * 1000
             if 0 <= timestamp <= INT64_MAX:
                 return timestamp
-        form = form_of(created)
-        attributes[EVENT_CREATED] = form if isinstance(form, str) else to_json(form)
+        if created is not None:
+            form = form_of(created)
+            attributes[EVENT_CREATED] = form if isinstance(form, str) else to_json(form)
         return self._clock()
 
     def _emit_log(self, reader: EventReader, attributes: Attributes, timestamp: int, context: Context) -> None:

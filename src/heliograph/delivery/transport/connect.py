@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from heliograph.runtime.deadline import Deadline
 from heliograph.runtime.fork_lock import importing
+from heliograph.runtime.thread_start import try_to_start
 
 if TYPE_CHECKING:
     import ssl
@@ -93,9 +94,7 @@ class Resolver:
                 with contextlib.suppress(InvalidStateError):
                     future.set_result(found)
 
-        try:
-            threading.Thread(target=work, name=THREAD_NAME, daemon=True).start()
-        except RuntimeError:  # the interpreter is shutting down, and starts no more threads
+        if not try_to_start(threading.Thread(target=work, name=THREAD_NAME, daemon=True)):
             work()
 
     def _look_up(self) -> Sequence[Address]:

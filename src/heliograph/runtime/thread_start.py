@@ -1,0 +1,30 @@
+"""Start a thread where the handler of a signal may raise an exception at any moment.
+
+`threading.Thread.start` waits until the thread runs, by a condition. If the handler of a signal raises in the middle of that wait, the
+condition may release a lock that it does not hold: the exception that arrives is a `RuntimeError`, as if no thread could be started, and
+that of the handler is only its context (CPython 3.10 to 3.13).
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+
+def try_to_start(thread: threading.Thread) -> bool:
+    """Start a thread. Return False if none can be started: the interpreter ends, or the system has too many.
+
+    Raises:
+        BaseException: The handler of a signal has raised it. The thread may run nevertheless, now or a moment later.
+    """
+    around = sys.exc_info()[1]  # the caller may itself handle an exception
+    try:
+        thread.start()
+    except RuntimeError as error:
+        interrupt = error.__context__
+    else:
+        return True
+    if interrupt is None or interrupt is around:
+        # If the handler has raised a RuntimeError of its own, the thread may run.
+        return thread.is_alive()
+    raise interrupt
