@@ -6,7 +6,7 @@ A hook function may do its work at once, or return an async function or a corout
 2. What they returned is awaited, in the same order: in the caller's event loop if the event was tracked by
    `Host.track_event`, else later, on the host's background loop, in a copy of the caller's context.
 
-For an event that nobody waits for, such as that of a rejected token, both steps run later, and the first one in a worker thread.
+For an event that nobody waits for, such as the one about a rejected token, both steps run later, and the first one in a worker thread.
 
 A plugin that fails in either step is logged and counted, and the plugins after it still run. Only the cancellation of the
 caller itself ends the second step early.

@@ -23,8 +23,8 @@ hookspec: Final = pluggy.HookspecMarker(PROJECT_NAME)
 hookimpl: Final = pluggy.HookimplMarker(PROJECT_NAME)
 """The marker for a plugin's hook functions: `startup`, `register_events`, `track_event` and `register_token_handler`.
 
-A hook function has those of the hook's arguments that it needs, in any order. The options ``tryfirst``, ``trylast``, ``wrapper`` and
-``specname`` are those of pluggy. The marker of Datasette works as well.
+A hook function takes the arguments of the hook that it needs, in any order. pluggy documents the options ``tryfirst``, ``trylast``,
+``wrapper`` and ``specname``. The marker of Datasette works as well.
 """
 
 

@@ -8,6 +8,8 @@ Threads and event loops:
 - `heliograph.runtime.deferred_waits`: waits of sync code that its async caller awaits in its place.
 - `heliograph.runtime.deadline`: a time limit for code that cannot be interrupted.
 - `heliograph.runtime.shared_counter`: a counter without a lock.
+- `heliograph.runtime.kept_context`: functions that keep the context in which they were made.
+- `heliograph.runtime.generators`: the generator that code runs in.
 - `heliograph.runtime.greenlets`: programs whose threads are greenlets (gevent, eventlet).
 
 Processes:

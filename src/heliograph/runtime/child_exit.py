@@ -31,7 +31,7 @@ FINALIZERS: Final = ("multiprocessing.util", "multiprocess.util")
 CELERY_SIGNALS: Final = "celery.signals"
 
 _PRIORITY: Final = -100
-"""Finalizers run in the order of priority. Those of managers and queues have 0 or more, those of the program usually too."""
+"""The lowest priority runs last. The finalizers of managers and queues have 0 or more, and usually a program's own, too."""
 
 
 class ChildExit:

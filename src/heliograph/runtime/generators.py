@@ -39,7 +39,7 @@ def _is_generator(frame: FrameType) -> bool:
 
 
 def _runs_bodies(frame: FrameType) -> bool:
-    # Code that was generated, as that of dishka and wireup, has no module. It is that of whoever calls it.
+    # Generated code, such as dishka's and wireup's, has no module: it counts as code of the module that calls it.
     while "__name__" not in frame.f_globals and frame.f_back is not None:
         frame = frame.f_back
     return str(frame.f_globals.get("__name__")).partition(".")[0] in RUN_BODIES

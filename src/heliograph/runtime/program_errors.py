@@ -19,7 +19,7 @@ def program_errors() -> tuple[type[BaseException], ...]:
     """Return the exceptions to catch around sync code of the program.
 
     It is a function, and not a constant, because asyncio takes longer to import than most of heliograph. Python evaluates the expression of
-    an ``except`` only after an exception was raised, and if asyncio is not imported by then, the exception is none of its own.
+    an ``except`` only after an exception was raised, and if asyncio is not imported by then, the exception cannot be asyncio's.
     """
     cancelled = getattr(sys.modules.get("asyncio"), "CancelledError", None)
     return (Exception,) if cancelled is None else (Exception, cancelled)

@@ -1,4 +1,4 @@
-"""The actions that a token can be restricted to: those of Datasette's core."""
+"""The actions of Datasette's core, to which a token can be restricted."""
 
 from __future__ import annotations
 

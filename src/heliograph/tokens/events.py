@@ -1,6 +1,6 @@
 """The events in the life of a token: `heliograph.token_created`, `token_first_used`, `token_rejected`, `token_revoked`, `token_rotated`.
 
-Their contracts are schemas, as those of a program's events are, so they can be exported and locked. No event has any part of a token.
+Like a program's events, they have schemas, which can be exported and locked. No event has any part of a token.
 """
 
 from __future__ import annotations

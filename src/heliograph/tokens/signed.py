@@ -1,4 +1,4 @@
-"""Signed tokens: they need no storage, and are interchangeable with those of Datasette."""
+"""Creates and verifies signed tokens, which need no storage, and are interchangeable with Datasette's."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from delivery.journal.journals import HEADER, SCOPE_A, SCOPE_B, records, write, write_as_version_1
+from heliograph.delivery.journal import definitions
 from heliograph.delivery.journal.definitions import find_header, find_scope
 from heliograph.delivery.journal.segment import SegmentReader, segments
 
@@ -53,3 +54,22 @@ def test_numbers_of_scopes_in_version_1_are_not_shared(tmp_path: Path, is_old: b
     with closing(damaged_segment(tmp_path)) as segment:
         assert find_scope(tmp_path, segment, 1) is None
         assert find_scope(tmp_path, segment, 0) == SCOPE_B
+
+
+def test_number_of_segments_that_are_searched_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outbox may have thousands, and almost always the first has a copy."""
+    write(tmp_path, records(1500)).close()
+    opened: list[Path] = []
+
+    class Opened(SegmentReader):
+        def __init__(self, first: int, path: Path) -> None:
+            opened.append(path)
+            super().__init__(first, path)
+
+    monkeypatch.setattr(definitions, "SegmentReader", Opened)
+    with closing(damaged_segment(tmp_path)) as segment:
+        assert find_scope(tmp_path, segment, 2) is None
+
+    assert len(segments(tmp_path)) > 12
+    assert opened[0] == segment.path
+    assert len(opened) == 1 + 8

@@ -1,4 +1,4 @@
-"""Attributes as fields of messages, with a fast path for those of log records, spans, span events and links.
+"""Encodes attributes as fields of messages, with a fast path for log records, spans, span events and links.
 
 The bytes before each value are remembered (`heliograph.delivery.encoding.headers`).
 

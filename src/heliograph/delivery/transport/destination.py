@@ -145,6 +145,6 @@ def _system_has_certificates() -> bool:
     if sys.platform == "win32":  # pragma: no cover — Windows has a store of its own
         return True
     paths = ssl.get_default_verify_paths()
-    with contextlib.suppress(OSError):  # a directory that this user may not read is none
+    with contextlib.suppress(OSError):  # this user may not read the directory
         return bool(paths.cafile or (paths.capath and any(Path(paths.capath).iterdir())))
     return False

@@ -37,7 +37,7 @@ _UNREADABLE_JSON: Final = (ValueError, msgspec.MsgspecError, RecursionError)
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """The content of an `ExportLogsServiceResponse`, or of that of another signal.
+    """The content of an `ExportLogsServiceResponse`, or of another signal's response.
 
     Attributes:
         rejected: The number of records that the server rejected; never negative.

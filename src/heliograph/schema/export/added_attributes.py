@@ -1,4 +1,4 @@
-"""The attributes that heliograph adds to the log record of an event, beside those of its class.
+"""The attributes that heliograph adds to the log record of an event, beside the attributes that its class declares.
 
 An independent check of a stream (``weaver registry live-check``) rejects an attribute that its registry does not have. So each
 event of an exported registry refers to these attributes, too.

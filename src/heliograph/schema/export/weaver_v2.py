@@ -77,7 +77,7 @@ def schema_url_of(url: str | None, version: str | None) -> str:
         version: The version, or `None` if the URL ends with it.
 
     Raises:
-        ValueError: The URL or the version is none, or the version is missing or given twice.
+        ValueError: The URL or the version is invalid, or the version is missing or given twice.
 
     >>> schema_url_of("https://example.com/schemas/shop", "1.2.0")
     'https://example.com/schemas/shop/1.2.0'

@@ -81,7 +81,7 @@ class _Comparison:
     def _nearest(
         self, option: Schema, reader_options: list[Schema], found: list[list[Rejection]], path: str
     ) -> Iterator[Rejection]:
-        """Yield what is wrong with an option that no option of the reader accepts.
+        """Yield the problems of an option that no option of the reader accepts.
 
         If exactly one of the reader's options has the same type, it is the one that was meant, and its details are
         reported. Otherwise the option is reported as a whole: details about an unrelated type would mislead.

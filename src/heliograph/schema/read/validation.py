@@ -226,8 +226,8 @@ def _union_violations(form: object, kind: UnionType, path: str) -> Iterable[Viol
         found.append(list(violations_of(form, option, path)))
         if not found[-1]:
             return ()
-    # If only one option has the right type, its violations are meant, as those of `T` for `T | None`. If several have, any
-    # choice would be a guess.
+    # If only one option has the right type, its violations are reported: for `T | None`, the violations of `T`. If several have it,
+    # any choice would be a guess.
     [mismatch] = _mismatch(path)
     near = [each for each in found if mismatch not in each]
     return near[0] if len(near) == 1 else [mismatch]
