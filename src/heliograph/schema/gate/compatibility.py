@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from heliograph.schema.model.patterns import compile_pattern
+from heliograph.schema.read.validation import is_multiple
 from heliograph.values.text import counted
 
 Schema: TypeAlias = Mapping[str, Any]
@@ -234,8 +235,8 @@ def _accepts(schema: Schema, value: object) -> bool:
         is_length_accepted = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf)
         return is_length_accepted and all(compile_pattern(pattern).search(value) for pattern in _patterns(schema))
     if isinstance(value, (int, float)):
-        is_multiple = "multipleOf" not in schema or value % schema["multipleOf"] == 0
-        return is_multiple and _lower_bound(schema) <= (value, False) and _upper_bound(schema) <= (-value, False)
+        has_factor = "multipleOf" not in schema or is_multiple(value, schema["multipleOf"])
+        return has_factor and _lower_bound(schema) <= (value, False) and _upper_bound(schema) <= (-value, False)
     return True
 
 
