@@ -158,7 +158,7 @@ def test_sync_results_are_registered_at_once(telemetry: Telemetry, events: Calla
 
 @pytest.mark.parametrize("events", [lambda: one_class, one_class])
 def test_async_results_are_registered_at_startup(telemetry: Telemetry, events: Callable[[], Any]) -> None:
-    """Before the first event, whoever tracks it."""
+    """Before the first event, in whichever thread or loop it is tracked."""
     with telemetry.host(Plugin(events)) as host:
         assert host.event_classes == (PageEvent,)
     host = telemetry.host(Plugin(events))
@@ -317,7 +317,7 @@ def test_plugin_that_is_added_before_startup(telemetry: Telemetry) -> None:
 
 @pytest.mark.parametrize("startup", [broken, failing])
 def test_plugin_that_is_added_to_a_running_host_and_fails(telemetry: Telemetry, startup: Callable[[], Any]) -> None:
-    """Whoever adds it gets the error, and it is removed. It can be added again."""
+    """The call that adds it raises the error, and the plugin is removed. It can be added again."""
     plugin = Plugin(one_class, startup)
     with telemetry.host() as host:
         with pytest.raises(OSError, match="not now"):

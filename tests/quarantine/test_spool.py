@@ -152,7 +152,7 @@ def test_part_of_a_line_that_an_interrupt_left_is_closed_by_the_next(
 
 
 def test_file_that_is_deleted_before_it_is_locked_is_made_again(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process found it, and took it for an orphan."""
+    """Another process found it before that, and deleted it as an orphan."""
     real, deleted = fcntl.flock, []
 
     def lock(descriptor: int, operation: int) -> None:

@@ -1,4 +1,4 @@
-"""A bell wakes the thread that waits, whoever rings it, and a wait ends in time."""
+"""A bell wakes the thread that waits, whichever thread rings it, and a wait ends in time."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def stuck() -> Iterator[threading.Event]:
 
 
 def test_remaining_time_falls_to_zero_and_not_below() -> None:
-    """A deadline in the past leaves 0 milliseconds, which every timeout accepts."""
+    """0 milliseconds remain until a deadline in the past: every timeout accepts that."""
     deadline = Deadline(10_000)
     first = deadline.remaining()
 

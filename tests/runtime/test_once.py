@@ -1,4 +1,4 @@
-"""An async function runs once, whoever asks for it first."""
+"""Work is done once, whichever thread or event loop asks for it first."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def test_each_token_of_an_actor_is_revoked_with_an_event(host: Host, telemetry: 
 
 
 def test_rejection_has_the_id_of_a_known_token_only(host: Host, telemetry: Telemetry) -> None:
-    """Whoever forges a token may claim the id of another one."""
+    """A forged token may claim the id of another one."""
     issued = host.call(tokens.issue, host, "alice", expires_after=1)
     forged = host.call(tokens.issue, host, "alice").token
     host.call(_forget, host, forged)

@@ -132,7 +132,7 @@ async def test_cancelled_operation_is_an_error(telemetry: Telemetry) -> None:
 
 
 async def test_rejection_that_quotes_the_token_is_recorded_without_its_message(telemetry: Telemetry) -> None:
-    """Its message is for whoever presented the token."""
+    """Its message is for the client that presented the token."""
     async with host_with(telemetry, Scripted(TokenInvalid(f"{TOKEN} is not good"))) as host:
         with pytest.raises(TokenInvalid):
             await host.verify_token(TOKEN)

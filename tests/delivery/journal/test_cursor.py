@@ -53,7 +53,7 @@ def test_cursor_of_another_format_is_not_believed(tmp_path: Path, magic: bytes, 
 
 
 def test_cursor_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that is killed before the rename leaves the old cursor."""
+    """After a kill before the rename, the old cursor is there."""
     write_cursor(tmp_path, 3)
 
     def killed(*_: object, **__: object) -> None:

@@ -113,7 +113,7 @@ def test_segment_never_replaces_a_file(tmp_path: Path) -> None:
 
 
 def test_length_of_a_frame_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that is killed between the two writes leaves no frame, and nothing that is taken for damage."""
+    """After a kill between the two writes, there is no frame, and nothing that a reader regards as damage."""
     written: list[tuple[int, int]] = []
 
     class Recorded(mmap.mmap):

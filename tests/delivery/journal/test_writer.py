@@ -549,7 +549,7 @@ def test_signals_that_raise_at_any_moment_lose_no_record(tmp_path: Path) -> None
 
 
 def test_lost_journal_does_not_count_as_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits for a sync of it, or asks later, gets the failure. What was synced before stays so, and no file stays open."""
+    """A thread that waits for a sync of it, or asks later, gets the failure. Records that were synced before are not failed, and no file stays open."""
     begun, finish = threading.Event(), threading.Event()
     real = segment_module.sync_file
 
