@@ -6,12 +6,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import NoOpTracerProvider
+from opentelemetry.trace import NoOpTracerProvider, Tracer
 
+from heliograph import Event, Settings
 from heliograph.telemetry.providers import Providers
 from recorder import Telemetry
 from threads import LIMIT_SECONDS
@@ -45,6 +49,54 @@ def test_argument_that_is_no_provider_is_an_error_at_once(name: str, value: obje
         TypeError, match=rf"the argument `{name}` must be a provider of OpenTelemetry, with a method get_"
     ):
         Providers(**{name: value})  # type: ignore[arg-type]
+
+
+class Locking(NoOpTracerProvider):
+    """A provider with a lock that is not reentrant, like the SDK's."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
+        assert self.lock.acquire(blocking=False), "this thread would wait for itself"
+        try:
+            return super().get_tracer(*args, **kwargs)
+        finally:
+            self.lock.release()
+
+
+def test_tracer_is_found_once_for_each_provider() -> None:
+    """The handler of a signal that interrupts the program's own `get_tracer` must not wait for the same lock."""
+    provider = Locking()
+    providers = Providers(tracer_provider=provider)
+    tracer = providers.tracer()
+
+    with provider.lock:
+        assert providers.tracer() is tracer
+
+
+@contextmanager
+def no_tracers_of(provider: Any) -> Iterator[None]:
+    """Make `get_tracer` fail. Where a signal interrupts it, it would wait for ever."""
+    provider.get_tracer = None
+    try:
+        yield
+    finally:
+        del provider.get_tracer
+
+
+def test_event_of_a_signal_handler_that_interrupts_get_tracer(telemetry: Telemetry) -> None:
+    """It becomes a span, as each event."""
+
+    @dataclass
+    class Tick(Event):
+        name = "tick"
+
+    with telemetry.host(settings=Settings(signals="span"), events=[Tick]) as host:
+        host.track(Tick())
+        with no_tracers_of(telemetry.tracer_provider):
+            host.track(Tick())
+    assert [span.name for span in telemetry.spans] == ["app.tick", "app.tick"]
 
 
 def test_sdk_providers_flush(telemetry: Telemetry) -> None:
@@ -114,11 +166,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import NoOpTracerProvider
 
 providers = Providers()
+of_the_proxy = providers.tracer()
 print(providers.has_traces(), providers.has_logs(), providers.has_metrics())
 trace.set_tracer_provider(NoOpTracerProvider())
 set_logger_provider(NoOpLoggerProvider())
 metrics.set_meter_provider(NoOpMeterProvider())
 print(providers.has_traces(), providers.has_logs(), providers.has_metrics())
+print(providers.tracer() is of_the_proxy)
 """
 
 
@@ -128,7 +182,7 @@ def test_global_provider_can_be_set_later() -> None:
         [sys.executable, "-c", GLOBAL], check=True, capture_output=True, text=True, timeout=LIMIT_SECONDS
     ).stdout
 
-    assert output.splitlines() == ["False False False", "True True True"]
+    assert output.splitlines() == ["False False False", "True True True", "False"]
 
 
 LATER = """

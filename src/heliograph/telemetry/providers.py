@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from opentelemetry.metrics import Meter, MeterProvider, get_meter_provider
@@ -34,7 +34,11 @@ _failures: Final = LimitedLog(SafeLogger(SCOPE))
 class Providers:
     """The providers that telemetry goes to.
 
-    A global provider is looked up each time it is needed, since a program may set it after it made a host.
+    A global provider is looked up each time it is needed, since a program may set it after it made a host. The tracer of a provider is
+    kept: the SDK takes long to find it, and takes a lock. The handler of a signal that tracks an event in the middle of that, or a child that
+    was forked in it, would wait for ever.
+
+    Threads: any thread may call each method. The tracer and its provider are kept by one assignment.
 
     Attributes:
         tracer_provider: The provider for spans; `None` means the global one.
@@ -48,6 +52,8 @@ class Providers:
     tracer_provider: TracerProvider | None = None
     logger_provider: LoggerProvider | None = None
     meter_provider: MeterProvider | None = None
+    # Its only entry is the provider that was asked last, with its tracer.
+    _known: list[tuple[object, Tracer]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name, method in _METHODS.items():
@@ -57,7 +63,14 @@ class Providers:
 
     def tracer(self) -> Tracer:
         """Return the tracer of heliograph's scope. It records nothing while no provider is set."""
-        return (self.tracer_provider or get_tracer_provider()).get_tracer(SCOPE, __version__, SCHEMA_URL)
+        provider = self.tracer_provider or get_tracer_provider()
+        for known, tracer in self._known:
+            if known is provider:
+                return tracer
+        found = provider.get_tracer(SCOPE, __version__, SCHEMA_URL)
+        if not isinstance(provider, ProxyTracerProvider):  # its tracers would add a call to every later span
+            self._known[:] = [(provider, found)]
+        return found
 
     def logger(self) -> Logger:
         """Return the logger of heliograph's scope. It emits nothing while no provider is set."""

@@ -15,14 +15,11 @@ from typing import Final, TypeVar
 
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import (
-    ProxyTracerProvider,
     Span,
     SpanKind,
     StatusCode,
     Tracer,
-    TracerProvider,
     get_current_span,
-    get_tracer_provider,
     set_span_in_context,
 )
 
@@ -74,8 +71,6 @@ class TokenTelemetry:
     ) -> None:
         metrics = metrics_of(providers)
         self._providers = providers
-        # One tuple, so that a thread never sees the provider of one pair with the tracer of the other.
-        self._known_tracer: tuple[TracerProvider | None, Tracer | None] = (None, None)
         self.actor = actor
         self.lifecycle = lifecycle
         self._source = source
@@ -148,15 +143,7 @@ class TokenTelemetry:
 
     def _tracer(self) -> Tracer | None:
         """Return the tracer; `None` while no provider is set: a program may set it later."""
-        provider = self._providers.tracer_provider or get_tracer_provider()
-        if type(provider) is ProxyTracerProvider:
-            return None
-        # The SDK takes longer to find a tracer than a handler takes to look at a token.
-        known, tracer = self._known_tracer
-        if tracer is None or known is not provider:
-            tracer = self._providers.tracer()
-            self._known_tracer = (provider, tracer)
-        return tracer
+        return self._providers.tracer() if self._providers.has_traces() else None
 
     def end(self, operation: TokenOperation) -> None:
         """Record the outcome of an operation: its duration, its span, and the credential of the request around it."""

@@ -18,6 +18,10 @@ _ATTRIBUTE: Final = "_heliograph_actor"
 """The attribute of a request that has its actor."""
 
 
+_providers: Final = Providers()
+"""The global ones. One object for all requests, because it keeps its tracer."""
+
+
 class HeliographMiddleware:
     """Makes the user of each request the actor of its events, under WSGI and ASGI.
 
@@ -66,7 +70,7 @@ class HeliographMiddleware:
     def _span_of(self, request: Any, actor: ActorOfUser) -> Iterator[RequestSpan | None]:
         span = None
         if self.request_span:
-            span = start_request_span(Providers().tracer, actor.attribute, request.META.get("HTTP_TRACEPARENT"))
+            span = start_request_span(_providers.tracer, actor.attribute, request.META.get("HTTP_TRACEPARENT"))
         if span is None:
             yield None
             return
