@@ -96,7 +96,7 @@ def examine(
     if datasette is not None:
         if _is_dormant(environ, settings):
             targets, found = [], [Finding(kind=findings.NOT_ASKED, subject="environment", detail=_DORMANT)]
-        found += _datasette_findings(environ, datasette)
+        found += _datasette_findings(environ, datasette, settings)
     record = new_test_record(_resource(None if datasette is None else SERVICE_NAME))
     tests = _with_signals_compared([_send(target, record) for target in targets])
     accepted = {test.target.signal for test in tests if test.finding is None}
@@ -133,14 +133,16 @@ def _is_dormant(environ: Mapping[str, str], settings: Settings) -> bool:
     return not is_asked and not is_disabled(environ)
 
 
-def _datasette_findings(environ: Mapping[str, str], datasette: StartedDatasette) -> Iterator[Finding]:
+def _datasette_findings(
+    environ: Mapping[str, str], datasette: StartedDatasette, settings: Settings
+) -> Iterator[Finding]:
     if datasette.problem:
         # A plugin may quote a variable that it cannot read.
         detail = printable_message("datasette", datasette.problem, secrets_of(environ))
         yield Finding(kind=findings.NOT_STARTED, subject="datasette", detail=detail)
     if not is_loaded(SCOPE, environ):
         yield Finding(kind=findings.NOT_LOADED, subject="datasette", detail="DATASETTE_LOAD_PLUGINS does not name it")
-    if (owner := sibling_that_takes_spans(environ)) is not None:
+    if (owner := sibling_that_takes_spans(environ, has_outbox=settings.outbox is not None)) is not None:
         yield Finding(kind=findings.SPANS_STAY, subject="traces", detail=f"spans go to {owner}")
 
 

@@ -75,6 +75,7 @@ def set_up_providers(
     *signals: TelemetrySignal,
     service_name: str | None = None,
     settings: Settings | None = None,
+    explained: Collection[TelemetrySignal] = (),
 ) -> list[OwnedProvider]:
     """Create the global provider of each signal that has none, and set it. A provider that is set stays as it is.
 
@@ -85,6 +86,7 @@ def set_up_providers(
         signals: The signals.
         service_name: The service's name, if the environment contains none.
         settings: The host's settings. With an outbox, it replaces the OTLP exporters of log records and spans.
+        explained: Signals of which the caller itself logs why they do not go to the outbox.
 
     Returns:
         The providers that were created here, now or before. The caller has to shut them down. None if a file of
@@ -99,14 +101,14 @@ def set_up_providers(
     if file := environ.get(CONFIG_FILE):
         if unset := [signal for signal in signals if not _is_set(signal)]:
             declarative.set_up_from_file(file, unset)
-        _warn_of_unused_outbox(settings, signals)
+        _warn_of_unused_outbox(settings, {*signals} - {*explained})
         return []
     ours = _find_ours(signals)
     selections = _select_missing(environ, signals)
     if problems := _problems(environ, selections):
         raise SettingsError(problems)
     is_unwanted = {signal for signal in signals if environ.get(f"OTEL_{signal.name}_EXPORTER") == "none"}
-    _warn_of_unused_outbox(settings, {*signals} - selections.keys() - is_unwanted)
+    _warn_of_unused_outbox(settings, {*signals} - selections.keys() - is_unwanted - {*explained})
     outboxes: dict[TelemetrySignal, OutboxProcessor] = {}
     if settings is not None and settings.outbox is not None:
         outboxes = _outbox_processors(environ, selections, settings)

@@ -56,11 +56,13 @@ class SetUps:
 
     def __init__(self) -> None:
         self.signals: list[tuple[TelemetrySignal, ...]] = []
+        self.explained: list[TelemetrySignal] = []
         self.owned: list[OwnedProvider] = []
         self.error: Exception | None = None
 
     def __call__(self, environ: object, *signals: TelemetrySignal, **kwargs: Any) -> list[OwnedProvider]:
         self.signals.append(signals)
+        self.explained += kwargs.get("explained", ())
         if self.error is not None:
             raise self.error
         self.owned.append(OwnedProvider())
@@ -308,3 +310,16 @@ def test_spans_that_a_sibling_keeps_are_a_warning(
     assert [message.partition(" and not ")[0] for message in warnings.messages] == [
         f"Spans, and the events in them, go to {owner}" for owner in owners
     ]
+
+
+@pytest.mark.parametrize("asks", [{}, ENDPOINT])
+def test_spans_that_a_sibling_keeps_from_the_outbox_are_one_warning(
+    set_ups: SetUps, warnings: pytest.LogCaptureFixture, asks: dict[str, str]
+) -> None:
+    """The outbox asks for export, with or without an endpoint. `set_up_providers` has nothing to add for spans."""
+    environ = {**asks, "DATASETTE_LOAD_PLUGINS": "heliograph,datasette-otel-viewer"}
+    ProcessProviders(environ).set_up_at_startup(Settings(outbox="outbox"))
+
+    [message] = warnings.messages
+    assert "go to datasette-otel-viewer and not to an OTLP endpoint, nor to the outbox" in message
+    assert set_ups.explained == [TelemetrySignal.TRACES]

@@ -304,6 +304,17 @@ def test_spans_that_a_sibling_keeps_are_a_warning(
     assert all(f"go to {VIEWER} and not to an OTLP endpoint" in line for line in warned)
 
 
+def test_outbox_beside_a_sibling_that_keeps_spans_is_one_warning(directory: Path, receiver: Receiver) -> None:
+    """It says where the spans go, and names the one way to get them into the outbox."""
+    variables = {**otlp(receiver.endpoint), "HELIOGRAPH_OUTBOX": str(directory / "outbox")}
+    with datasette(directory, *ARGUMENTS, secret=SECRET, plugins=f"heliograph,{VIEWER}", **variables) as server:
+        server.stop()
+
+    [warned] = [line for line in server.output().splitlines() if "outbox" in line or "DATASETTE_LOAD_PLUGINS" in line]
+    assert f"go to {VIEWER} and not to an OTLP endpoint, nor to the outbox" in warned
+    assert f"list the plugins to load in DATASETTE_LOAD_PLUGINS without {VIEWER}" in warned
+
+
 def test_outbox_beside_a_sibling_that_takes_the_spans_is_a_warning(directory: Path, receiver: Receiver) -> None:
     """Spans do not go to it: a process has one TracerProvider. The log names the call that adds the outbox's processor."""
     box = str(directory / "outbox")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +32,19 @@ TRACE_EXPORTER: Final = "datasette-otel-otlp-exporter"
 
 TRACE_SIBLINGS: Final = (TRACE_EXPORTER, "datasette-otel-viewer", "datasette-otel-file-exporter")
 """The plugins that set a TracerProvider when they are imported, which may be before or after this one."""
+
+_STAY: Final = (
+    "Spans, and the events in them, go to %s and not to an OTLP endpoint, because a process has one TracerProvider. "
+    f"To export them, install {TRACE_EXPORTER}, or list the plugins to load in DATASETTE_LOAD_PLUGINS without %s. If this is "
+    "intended, set OTEL_TRACES_EXPORTER=none."
+)
+"""The warning for a sibling that keeps spans from the endpoint."""
+_STAY_WITHOUT_OUTBOX: Final = (
+    "Spans, and the events in them, go to %s and not to an OTLP endpoint, nor to the outbox, because a process has one "
+    "TracerProvider. To export them by the outbox, list the plugins to load in DATASETTE_LOAD_PLUGINS without %s. If this is "
+    "intended, set OTEL_TRACES_EXPORTER=none."
+)
+"""The same for one that keeps them from the outbox, too."""
 
 COMMAND_MILLIS: Final = 1000
 """The longest time for which a command that is no server waits for the backend: with its start, it ends within two seconds."""
@@ -75,8 +88,12 @@ class ProcessProviders:
             OutboxError: The outbox cannot be used.
         """
         self._spent_millis = 0.0
-        self._set_up(*TelemetrySignal, settings=settings)
-        self._warn_of_traces_that_stay_here()
+        has_outbox = settings is not None and settings.outbox is not None
+        owner = sibling_that_takes_spans(self._environ, has_outbox=has_outbox)
+        explained = () if owner is None else (TelemetrySignal.TRACES,)
+        self._set_up(*TelemetrySignal, settings=settings, explained=explained)
+        if owner is not None:
+            logger.warning(_STAY_WITHOUT_OUTBOX if has_outbox else _STAY, owner, owner)
         self._log_routes(None if settings is None else settings.outbox)
 
     def flush_at_shutdown(self, timeout_millis: float) -> None:
@@ -102,7 +119,12 @@ class ProcessProviders:
             self._exit_is_set = True
             AtExit(self._shutdown, timeout_millis, in_children=lambda: flush(timeout_millis))
 
-    def _set_up(self, *signals: TelemetrySignal, settings: Settings | None = None) -> None:
+    def _set_up(
+        self,
+        *signals: TelemetrySignal,
+        settings: Settings | None = None,
+        explained: Collection[TelemetrySignal] = (),
+    ) -> None:
         has_outbox = settings is not None and settings.outbox is not None
         if has_outbox or variable_that_asks_for_export(self._environ):
             from heliograph.sdk.setup import (  # here, because without export no SDK is needed
@@ -112,19 +134,11 @@ class ProcessProviders:
 
             owned = {each.signal for each in self._owned}
             missing = [signal for signal in signals if signal not in owned]
-            self._owned += set_up_providers(self._environ, *missing, service_name=SERVICE_NAME, settings=settings)
+            self._owned += set_up_providers(
+                self._environ, *missing, service_name=SERVICE_NAME, settings=settings, explained=explained
+            )
             if settings is not None and TelemetrySignal.TRACES in owned:
                 move_spans_to_outbox(self._environ, settings)
-
-    def _warn_of_traces_that_stay_here(self) -> None:
-        """Log where spans go if they do not go to the endpoint: a process has one TracerProvider, and a sibling set it."""
-        if (owner := sibling_that_takes_spans(self._environ)) is not None:
-            logger.warning(
-                "Spans, and the events in them, go to %s and not to an OTLP endpoint, because a process has one TracerProvider. "
-                "To export them, install %s, or list the plugins to load in DATASETTE_LOAD_PLUGINS without %s. If this is "
-                "intended, set OTEL_TRACES_EXPORTER=none.",
-                *(owner, TRACE_EXPORTER, owner),
-            )
 
     def _log_routes(self, outbox: Path | None) -> None:
         """Log one line of level INFO that says where each signal goes."""
@@ -146,9 +160,10 @@ class ProcessProviders:
             owned.shutdown(deadline.remaining())
 
 
-def sibling_that_takes_spans(environ: Mapping[str, str]) -> str | None:
-    """Return the plugin that keeps spans from an endpoint that the environment names, or `None`."""
-    wanted = variable_that_asks_for_export(environ) and environ.get("OTEL_TRACES_EXPORTER") != "none"
+def sibling_that_takes_spans(environ: Mapping[str, str], *, has_outbox: bool = False) -> str | None:
+    """Return the plugin that keeps spans from an outbox, or from an endpoint that the environment names; `None` if there is none."""
+    asks = has_outbox or variable_that_asks_for_export(environ)
+    wanted = asks and environ.get("OTEL_TRACES_EXPORTER") != "none"
     if not wanted or is_disabled(environ) or is_loaded(TRACE_EXPORTER, environ):
         return None
     return owner_names(environ).get(TelemetrySignal.TRACES)
