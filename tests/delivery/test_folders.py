@@ -7,6 +7,7 @@ import fcntl
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -204,6 +205,17 @@ def test_system_without_locks_is_an_error(tmp_path: Path, monkeypatch: pytest.Mo
 
     with pytest.raises(OutboxError, match="no file locks"):
         OutboxDirectory(tmp_path, max_bytes=100)
+
+
+@pytest.mark.parametrize("name", ["fchmod", "ftruncate", "pread", "pwrite"])
+def test_system_without_a_function_that_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It is an error at the start, which names the function, and nothing is created."""
+    others = {each: getattr(os, each) for each in ("fchmod", "ftruncate", "pread", "pwrite") if each != name}
+    monkeypatch.setattr(folders, "os", SimpleNamespace(**others))
+
+    with pytest.raises(OutboxError, match=rf"this system has no os\.{name}$"):
+        OutboxDirectory(tmp_path / "box", max_bytes=10**9)
+    assert not (tmp_path / "box").exists()
 
 
 def test_directory_that_cannot_be_used_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

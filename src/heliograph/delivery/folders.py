@@ -66,6 +66,8 @@ except ImportError:  # pragma: no cover — Windows
 LOCK: Final = "lock"
 DEAD_LETTERS: Final = "dead.db"
 
+_NEEDED: Final = ("fchmod", "ftruncate", "pread", "pwrite")
+"""The functions of `os` without which records could not be stored or read. Others have a substitute."""
 _MAX_REPORTED: Final = 100
 _HIDDEN: Final = "."
 # Only names of this form are ever touched: the directory may hold other files of its user.
@@ -174,12 +176,14 @@ class OutboxDirectory:
         space: Its size and limit.
 
     Raises:
-        OutboxError: It cannot be created or written to, or this system has no file locks.
+        OutboxError: It cannot be created or written to, or this system has no file locks, or lacks another part of POSIX.
     """
 
     def __init__(self, directory: Path, *, max_bytes: int) -> None:
         if fcntl is None:
             raise OutboxError(directory, "this system has no file locks that end with their process (POSIX flock)")
+        if missing := [f"os.{name}" for name in _NEEDED if not hasattr(os, name)]:
+            raise OutboxError(directory, f"this system has no {', '.join(missing)}")
         self.directory = directory.absolute()
         self._reported: set[Path] = set()
         try:

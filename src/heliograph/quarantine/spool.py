@@ -31,8 +31,8 @@ except ImportError:  # pragma: no cover — Windows
     fcntl = None  # type: ignore[assignment]
 
 SUFFIX: Final = ".spool"
-IS_POSSIBLE: Final = fcntl is not None
-"""True if the system has file locks that end with their process."""
+IS_POSSIBLE: Final = fcntl is not None and hasattr(os, "pread")
+"""True if the system has file locks that end with their process, and reads at a position."""
 
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
