@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from heliograph.values.attribute_names import MAX_REMEMBERED, AttributeNames
+from heliograph.values.plain import NotPlain
 
 
 def test_name_is_below_the_prefix() -> None:
@@ -14,7 +15,6 @@ def test_name_is_below_the_prefix() -> None:
     assert names["a"] == "e.p.a"
     assert names["a"] is names["a"]
     inner = names.below("a")
-    assert inner is not None
     assert inner["ž b"] == "e.p.a.ž b"
     assert names.below("a") is inner
 
@@ -25,7 +25,8 @@ def test_key_that_cannot_have_a_name(key: str) -> None:
     names = AttributeNames("e.p", frozenset({"e.p.taken"}))
 
     assert names[key] is None
-    assert names.below(key) is None
+    with pytest.raises(NotPlain):
+        names.below(key)
     assert not names
 
 
@@ -35,7 +36,6 @@ def test_number_of_names_is_bounded_at_all_depths() -> None:
     for number in range(5 * MAX_REMEMBERED):
         names[f"key-{number}"]
         inner = names.below(f"outer-{number % 7}")
-        assert inner is not None
         inner[f"key-{number}"]
         kept = len(names) + sum(len(below) for below in names._below.values())
         assert kept <= MAX_REMEMBERED

@@ -17,7 +17,7 @@ import pytest
 import heliograph
 from heliograph import Attribute, Privacy
 from heliograph.values import converters, forms
-from heliograph.values.converters import register_converter
+from heliograph.values.converters import is_fixed, register_converter
 from heliograph.values.forms import MAX_CONVERTED_BYTES, MAX_MILLIS, TOO_LARGE, form_of, protected_form_of
 from heliograph.values.privacy import PrivacyPolicy
 
@@ -53,6 +53,21 @@ def test_registered_class_has_a_form() -> None:
     assert form_of([Money(1), Price(2)])[1] == "2 ¢"  # type: ignore[index]
     register_converter(Money, lambda _: None)
     assert form_of(Money(1)) is None
+
+
+def test_documented_class_keeps_its_converter() -> None:
+    """That of a class with another one beside it does not: the other may get a converter."""
+
+    class Named(pathlib.PurePosixPath):
+        pass
+
+    class Priced(Money, pathlib.PurePosixPath):
+        pass
+
+    assert is_fixed(pathlib.PurePosixPath)
+    assert is_fixed(Named)
+    assert not is_fixed(Priced)
+    assert not is_fixed(Money)
 
 
 def test_converter_runs_in_the_callers_context() -> None:

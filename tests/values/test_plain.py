@@ -5,6 +5,9 @@ from __future__ import annotations
 import collections
 import datetime as dt
 import fractions
+import ipaddress
+import pathlib
+import re
 import sqlite3
 import types
 import uuid
@@ -18,7 +21,7 @@ from hypothesis import given
 from heliograph import Attribute, Privacy
 from heliograph.values.converters import register_converter
 from heliograph.values.forms import form_of
-from heliograph.values.plain import NotPlain, converted_text, plain_form
+from heliograph.values.plain import NotPlain, converted_text, plain_form, text_converter
 from heliograph.values.standard_library import MAX_VALUES
 from values.plain_values import VALUES
 
@@ -174,9 +177,13 @@ def test_converter_may_be_registered_at_any_time() -> None:
         __slots__ = ()
 
     assert plain(Price("1")) == "1"
+    text_of = text_converter(Price)
+    assert text_of(Price("1")) == "1"
     register_converter(Parent, lambda price: 5)
     with pytest.raises(NotPlain):
         plain(Price("1"))
+    with pytest.raises(NotPlain):
+        text_of(Price("1"))
     assert form_of(Price("1")) == 5
 
 
@@ -185,3 +192,15 @@ def test_text_of_a_value() -> None:
     assert converted_text(fractions.Fraction(1, 3)) == "1/3"
     with pytest.raises(NotPlain):
         converted_text({"a": 1})
+
+
+@pytest.mark.parametrize(("value", "text"), [
+    (fractions.Fraction(1, 3), "1/3"),
+    (pathlib.Path("/srv/\u017e"), "/srv/\u017e"),
+    (pathlib.Path("/srv/\udc80"), "/srv/\\udc80"),
+    (re.compile("a+"), "a+"),
+    (ipaddress.IPv4Address("10.0.0.1"), "10.0.0.1"),
+])  # fmt: skip
+def test_text_of_the_values_of_one_class(value: object, text: str) -> None:
+    """Its converter is found once, and the text is the same."""
+    assert text_converter(type(value))(value) == converted_text(value) == text

@@ -13,6 +13,7 @@ from heliograph.values.attributes import MAX_KEYS, Attributes, add_attributes
 from heliograph.values.forms import form_of
 from heliograph.values.plain import NotPlain
 from heliograph.values.plain_attributes import (
+    forget,
     json_unless_text,
     put_dict,
     put_dict_form,
@@ -74,6 +75,26 @@ def test_keys_that_need_a_closer_look_are_refused(value: dict[Any, object]) -> N
     with pytest.raises(NotPlain):
         put_dict(attributes, AttributeNames("e.p"), {1: 2}, room())
     assert attributes == {}
+
+
+def test_shared_dicts_are_not_read_without_end() -> None:
+    """A dict that holds another one several times, at each level, has few values and many paths to them."""
+    value: dict[str, Any] = {}
+    for _ in range(4):
+        value = {str(number): value for number in range(60)}
+    rest = room()
+    with pytest.raises(NotPlain):
+        put_dict({}, AttributeNames("e.p"), value, rest)
+
+    assert -60 <= rest[0] < 0
+
+
+def test_newest_attributes_are_forgotten() -> None:
+    """Those that were there before remain."""
+    attributes: Attributes = {"a": 1, "b": 2, "c": 3}
+    forget(attributes, 1)
+
+    assert attributes == {"a": 1}
 
 
 def test_deepest_dict_is_json() -> None:

@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from heliograph.values.scalars import EXACT, INT64_MAX, INT64_MIN, integer_form, number_form
+from heliograph.values.scalars import EXACT, INT64_MAX, INT64_MIN, are_own_forms, integer_form, number_form
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,26 @@ def test_number_that_json_cannot_carry_has_a_name(value: float, form: object) ->
 def test_each_class_has_a_function(value: object, form: object) -> None:
     """It is found by the exact class."""
     assert EXACT[type(value)](value) == form
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([], True),
+        (["a", "\u017e"], True),
+        (["a", "\udc80"], False),
+        (["a", "\n"], True),
+        (["\u017e", "\n"], False),
+        (["a", 1], False),
+        ([1, INT64_MAX, INT64_MIN], True),
+        ([1, INT64_MAX + 1], False),
+        ([INT64_MIN - 1], False),
+        ([1, True], False),
+        ([1, "a"], False),
+        ([None], False),
+        ([1.5], False),
+    ],
+)
+def test_texts_or_integers_that_are_their_own_forms(values: list[object], *, expected: bool) -> None:
+    """Lists of one class are common, and need no copy of each item. Others need a closer look, even if they turn out the same."""
+    assert are_own_forms(values) is expected

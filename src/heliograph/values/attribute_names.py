@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from heliograph.values.attributes import can_be_in_a_name
+from heliograph.values.plain import NotPlain
 
 MAX_REMEMBERED: Final = 256
 """The number of names that are kept below one prefix, at all depths together."""
@@ -50,13 +51,17 @@ class AttributeNames(dict[str, "str | None"]):
         name = f"{self._prefix}.{key}"
         return None if name in self._reserved else name
 
-    def below(self, key: str) -> AttributeNames | None:
-        """Return the names of the keys of the dict that is the value of a key, or `None` if that key has no name."""
+    def below(self, key: str) -> AttributeNames:
+        """Return the names of the keys of the dict that is the value of a key.
+
+        Raises:
+            NotPlain: That key has no name.
+        """
         found = self._below.get(key)
         if found is None:
             name = self[key]
             if name is None:
-                return None
+                raise NotPlain
             found = self._below[key] = AttributeNames(name, self._reserved, self._root)
         return found
 

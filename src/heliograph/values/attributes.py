@@ -51,6 +51,9 @@ def add_attributes(attributes: Attributes, name: str, form: object, *, reserved:
 
 def array_or_json(form: list[object]) -> AttributeValue:
     """Return a list of scalars of one type as an array, which is all that OpenTelemetry has; any other list as JSON text."""
+    # Too many integers end with a text: no look at each is needed.
+    if form and type(form[0]) is int and type(form[-1]) is str:
+        return to_json(form)
     kinds = set(map(type, form))
     if len(kinds) == 1 and (str in kinds or int in kinds):  # the common case
         return form  # type: ignore[return-value]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import itertools
 import os
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -119,6 +120,13 @@ def converter_of(cls: type) -> Converter | RegisteredConverter | None:
         if found is not None:
             return found
     return None
+
+
+def is_fixed(cls: type) -> bool:
+    """Return True if the converter of a class is a documented one, and no registered one can ever take its place."""
+    nearer = itertools.takewhile(lambda base: _built_in(base) is None, ancestors(cls))
+    # A class beside the documented one, such as a mixin, may get a converter.
+    return all(any(map(_built_in, ancestors(base))) for base in nearer)
 
 
 def _built_in(base: type) -> Converter | None:

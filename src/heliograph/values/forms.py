@@ -72,7 +72,7 @@ from heliograph.values.declared_attributes import merge_attributes
 from heliograph.values.fields import field_names
 from heliograph.values.privacy import DROPPED, PrivacyPolicy, Protected
 from heliograph.values.reports import report_failure, report_unknown
-from heliograph.values.scalars import EXACT, SCALARS
+from heliograph.values.scalars import EXACT, SCALARS, are_own_forms
 from heliograph.values.standard_library import MAX_VALUES, STANDARD, Pairs, Unordered
 from heliograph.values.stored import class_name, stored_attributes
 from heliograph.values.text import to_json
@@ -85,6 +85,8 @@ TOO_SLOW: Final = "<too slow>"
 """The form of everything that is not read after `MAX_MILLIS`."""
 MAX_MILLIS: Final = 500.0
 """The time that all conversions of one property may take together, in milliseconds."""
+_MANY: Final = 16
+"""The length of a list from which on its values are looked at together first."""
 MAX_CONVERTED_BYTES: Final = 65_536
 """The size of the form of what a registered converter returned, as JSON."""
 
@@ -254,7 +256,7 @@ class _FormBuilder:
             value = _CONTAINERS[kind](value)
             kind = type(value)
         if kind is list:
-            return list(self._forms(value))  # type: ignore[arg-type]
+            return self._list_form(value)  # type: ignore[arg-type]
         if kind is Pairs:
             return _with_unique_keys(self._keyed_forms(value))  # type: ignore[arg-type]
         if kind is Unordered:
@@ -301,6 +303,14 @@ class _FormBuilder:
                 form[name] = part
         self._place = place
         return form
+
+    def _list_form(self, values: list[object]) -> list[object]:
+        """Return the form of a list. Many numbers or texts are looked at together, which costs a fifth of a call for each."""
+        readable = values[: max(self._remaining, 0)]
+        if len(values) < _MANY or not are_own_forms(readable):
+            return list(self._forms(values))
+        self._remaining -= len(values)
+        return [*readable, *([TOO_LARGE] if len(readable) < len(values) else [])]
 
     def _forms(self, values: Iterable[object]) -> Iterator[object]:
         """Yield the forms of values, and ``<too large>`` in place of all that come after the last that may be read."""

@@ -11,16 +11,16 @@ Values are read as everywhere: no code of a program's class runs.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final
 
-from heliograph.values.converters import RegisteredConverter, converter_of, has_fields
+from heliograph.values.converters import RegisteredConverter, converter_of, has_fields, is_fixed
 from heliograph.values.declarations import fields_of, whole
 from heliograph.values.fields import field_names
 from heliograph.values.generics import is_generic
 from heliograph.values.privacy import Protected
-from heliograph.values.scalars import EXACT, INT64_MAX, INT64_MIN
+from heliograph.values.scalars import EXACT, INT64_MAX, INT64_MIN, are_own_forms
 from heliograph.values.standard_library import MAX_VALUES, STANDARD, Converter, Pairs, Unordered
 from heliograph.values.stored import MAX_CACHED_CLASSES, overrides, reads_plainly
 from heliograph.values.text import escape_surrogates, json_of
@@ -64,7 +64,9 @@ def plain_form(value: Any, room: list[int], depth: int = MAX_PLAIN_NESTING) -> o
     return _converted_form(to_plain(value), room, depth - 1)
 
 
-def _forms(values: Iterable[Any], room: list[int], depth: int) -> list[object]:
+def _forms(values: list[Any], room: list[int], depth: int) -> list[object]:
+    if are_own_forms(values):
+        return values
     forms = []
     for item in values:
         kind = type(item)
@@ -160,3 +162,16 @@ def converted_text(value: object) -> str:
     if type(form) is not str:
         raise NotPlain
     return form
+
+
+def text_converter(cls: type) -> Callable[[Any], str]:
+    """Return a function that does the same as `converted_text` for values of exactly one class, without a search each time."""
+    convert = _plain_converter(cls, converter_of(cls)) if is_fixed(cls) else None
+    if convert is None:
+        return converted_text
+
+    def text_of(value: object) -> str:
+        text = convert(value)
+        return text if type(text) is str and text.isascii() else converted_text(value)
+
+    return text_of

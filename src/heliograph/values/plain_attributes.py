@@ -1,6 +1,6 @@
 """Add plain values to attributes in a short way, as `heliograph.values.attributes.add_attributes` does for every form.
 
-Each function raises `NotPlain` if it would have to look closer, and has then added nothing.
+Each function raises `NotPlain` if it would have to look closer. Those that add a whole value have then added nothing.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from heliograph.values.attribute_names import AttributeNames
-from heliograph.values.attributes import MAX_DEPTH, MAX_KEYS, Attributes, array_or_json
+from heliograph.values.attributes import MAX_DEPTH, MAX_KEYS, Attributes, AttributeValue, array_or_json
 from heliograph.values.plain import NotPlain, plain_form
 from heliograph.values.privacy import Protected
-from heliograph.values.scalars import INT64_MAX, INT64_MIN
+from heliograph.values.scalars import INT64_MAX, INT64_MIN, are_own_forms
 from heliograph.values.text import json_of
 
 
@@ -33,9 +33,18 @@ def put_value(attributes: Attributes, name: str, names: AttributeNames, value: A
     elif kind is int and INT64_MIN <= value <= INT64_MAX:
         attributes[name] = value
     elif kind is list:
-        attributes[name] = array_or_json(plain_form(value, room))  # type: ignore[arg-type]
+        attributes[name] = list_attribute(value, room)
     elif value is not None:
         put_form(attributes, name, names, plain_form(value, room))
+
+
+def list_attribute(value: list[Any] | tuple[Any, ...], room: list[int]) -> AttributeValue:
+    """Return the attribute of a list or a tuple of plain values."""
+    copy = [*value]
+    room[0] -= len(copy)
+    if room[0] < 0:
+        raise NotPlain
+    return copy if are_own_forms(copy) else array_or_json([plain_form(item, room) for item in copy])
 
 
 def put_form(attributes: Attributes, name: str, names: AttributeNames, form: object) -> None:
@@ -52,7 +61,7 @@ def put_dict(attributes: Attributes, names: AttributeNames, value: dict[object, 
     """Add each value of a dict."""
     if value:
         flat: dict[str | None, Any] = {}
-        _flatten(flat, names, value, room, 1)
+        flatten(flat, names, value, room)
         put_flat(attributes, flat)
 
 
@@ -87,12 +96,27 @@ def put_flat(attributes: Attributes, flat: dict[str | None, object]) -> None:
     attributes.update(flat)  # type: ignore[arg-type]
 
 
-def _flatten(
-    flat: dict[str | None, Any], names: AttributeNames, value: dict[Any, Any], room: list[int], level: int
+def forget(attributes: Attributes, size: int) -> None:
+    """Remove the newest attributes, so that ``size`` of them remain."""
+    while len(attributes) > size:
+        attributes.popitem()
+
+
+def flatten(
+    flat: dict[str | None, Any], names: AttributeNames, value: dict[Any, Any], room: list[int], level: int = 1
 ) -> None:
-    if len(value) > MAX_KEYS:
-        raise NotPlain
+    """Collect an attribute for each value of a dict. The first ones are there if this raises `NotPlain`.
+
+    Args:
+        flat: The attributes to add to. The name of a key that cannot have one is `None`.
+        names: The names of the keys.
+        value: The dict.
+        room: The number of values that may be read.
+        level: The number of keys that lead to each value.
+    """
     room[0] -= len(value)
+    if room[0] < 0 or len(value) > MAX_KEYS:
+        raise NotPlain
     for key, item in value.copy().items():
         if type(key) is not str:  # before it is looked up, which would run its own code
             raise NotPlain
@@ -108,9 +132,11 @@ def _flatten(
         elif item is None and name is not None:
             continue
         elif kind is dict and level < MAX_DEPTH:
-            _flatten(flat, _below(names, key), item, room, level + 1)
+            flatten(flat, names.below(key), item, room, level + 1)
+        elif kind is list:
+            flat[name] = list_attribute(item, room)
         else:
-            _put_inner(flat, names, key, plain_form(item, room), level)
+            put_inner(flat, names, key, plain_form(item, room), level)
 
 
 def _flatten_form(flat: dict[str | None, Any], names: AttributeNames, form: dict[str, Any], level: int) -> None:
@@ -121,14 +147,14 @@ def _flatten_form(flat: dict[str | None, Any], names: AttributeNames, form: dict
         if kind is str or kind is int or kind is float or kind is bool:
             flat[names[key]] = item
         else:
-            _put_inner(flat, names, key, item, level)
+            put_inner(flat, names, key, item, level)
 
 
-def _put_inner(flat: dict[str | None, Any], names: AttributeNames, key: str, form: Any, level: int) -> None:
+def put_inner(flat: dict[str | None, Any], names: AttributeNames, key: str, form: Any, level: int = 1) -> None:
     """Add the form of one value of a dict."""
     name, kind = names[key], type(form)
     if kind is dict and level < MAX_DEPTH:
-        _flatten_form(flat, _below(names, key), form, level + 1)
+        _flatten_form(flat, names.below(key), form, level + 1)
     elif kind is dict:
         if form or name is None:
             flat[name] = json_of(form).decode()
@@ -136,10 +162,3 @@ def _put_inner(flat: dict[str | None, Any], names: AttributeNames, key: str, for
         flat[name] = array_or_json(form)
     elif form is not None or name is None:
         flat[name] = str(form) if kind is Protected else form
-
-
-def _below(names: AttributeNames, key: str) -> AttributeNames:
-    below = names.below(key)
-    if below is None:
-        raise NotPlain
-    return below

@@ -19,6 +19,8 @@ from heliograph.values.text import escape_surrogates
 
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
+SMALL: Final = 2**30 - 1
+"""The greatest integer that CPython keeps in one digit, and compares faster than others."""
 
 
 def integer_form(value: int) -> int | str:
@@ -33,6 +35,25 @@ def number_form(value: float) -> float | str:
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def are_own_forms(values: list[Any]) -> bool:
+    """Return True if all values are texts, or all are integers, and each is its own form. One look at all texts is enough."""
+    if not values:
+        return True
+    kind = type(values[0])
+    if kind is str:
+        for item in values:
+            if type(item) is not str:
+                return False
+        text = "".join(values)
+        return text.isascii() or text.isprintable()
+    if kind is int:
+        smallest, greatest = -SMALL, SMALL
+        for item in values:
+            if type(item) is not int or not (smallest <= item <= greatest or INT64_MIN <= item <= INT64_MAX):
+                return False
+    return kind is int
 
 
 def _unchanged(value: object) -> object:

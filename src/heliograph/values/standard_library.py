@@ -143,17 +143,15 @@ def _complex(value: complex) -> str:
     return complex.__repr__(value).strip("()")
 
 
-_PATHS: Final = (
-    pathlib.PosixPath,
-    pathlib.PurePosixPath,
-    pathlib.WindowsPath,
-    pathlib.PureWindowsPath,
+_PATHS: Final = frozenset(
+    map(id, (pathlib.PosixPath, pathlib.PurePosixPath, pathlib.WindowsPath, pathlib.PureWindowsPath))
 )
+"""The ids of the classes of paths: to hash a class can run code of its metaclass."""
 
 
 def _path(value: object) -> str:
     """Return the text of a path; that of a subclass from the parts that every version of Python stores."""
-    if any(type(value) is cls for cls in _PATHS):
+    if id(type(value)) in _PATHS:
         return str(value)
     bases = ancestors(type(value))
     cls: type[pathlib.PurePath] = pathlib.PurePosixPath

@@ -61,6 +61,10 @@ class OwnColor(OwnLookup, enum.Enum):
     RED = "red"
 
 
+Large = make_dataclass("Large", [(f"field_{index}", int, index) for index in range(65)])
+"""A class with more fields than can become attributes of their own."""
+
+
 def event_class(*hints: Any) -> type:
     fields = [(f"field_{index}", hint) for index, hint in enumerate(hints)]
     return make_dataclass("GeneratedEvent", fields, bases=(Event,), namespace={"name": "generated"})
@@ -257,6 +261,12 @@ def test_an_attribute_has_one_type(hint: Any, value: object, expected: object) -
         (int | str | None, "a"),
         (None, None),
         (str, Text("x")),
+        (Large, Large()),
+        (list[dict[str, OwnPoint]], [{"a": OwnPoint(1)}]),
+        (dict[str, dict[str, OwnPoint]], {"a": {"b": OwnPoint(1)}}),
+        (tuple[int, int], (1, 2, 3)),
+        (tuple[int, list[int]], (1, list(range(9_999)))),
+        (Annotated[tuple[int, int], msgspec.Meta(max_length=1)], (1, 2)),
     ],
     ids=str,
 )
@@ -318,6 +328,29 @@ def test_exception_while_a_value_is_read_concerns_its_field_alone() -> None:
         "app.generated.field_2": "x",
     }
     assert len(violations) == 1
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (dict[str, int], {"a": 1, "b": "x"}),
+        (dict[str, Any], {"a": 1, "b": {"c": 2, "\n": 3}}),
+        (dict[str, Any], {"a": 1, "b": {"c": 2}, "\n": 3}),
+        (dict[str, Any], {"a": None, "": None, "b": 1}),
+        (dict[str, list[int]], {"a": [1], "b": ["x"]}),
+        (dict[str, dict[str, int]], {"a": {"b": 1}, "c": {"d": "x"}}),
+        (dict[str, dict[str, int]], {str(outer): {str(inner): 1 for inner in range(9)} for outer in range(9)}),
+        (dict[str, Any], {str(outer): {str(inner): 1 for inner in range(9)} for outer in range(9)}),
+        (Any, {"a": 1, "b": {"\n": 2}}),
+    ],
+    ids=range(9),
+)
+def test_dict_that_is_not_common_is_read_anew(hint: Any, value: object) -> None:
+    """The attributes of its first keys are forgotten; those of the fields before it are not."""
+    cls = event_class(str, hint, int)
+    schema, event = compile_schema(cls, namespace="app"), cls("x", value, 3)
+
+    assert repr(generated(schema, event)) == repr(by_field(schema, event))
 
 
 def test_event_that_cannot_be_read_is_read_field_by_field() -> None:

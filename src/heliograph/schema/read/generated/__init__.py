@@ -7,13 +7,13 @@ or invalid value costs the reading of its field alone.
 
 - `function` writes the whole function: it reads the fields of the event, and adds the attributes of one after the other.
 - `key_values` writes a second one, for events that go straight to an outbox: it encodes a value where the first one adds an attribute.
-- `attributes` writes the statements of one field.
+- `attributes` writes the statements of one field, and `maps` those that flatten a dict.
 - `forms` writes the expressions of the forms of values, and `scalars` those with nothing inside of them. A container needs a loop, and
   so a helper function of its own.
 - `source` collects all of it. `declared_dicts` has functions that generated source calls.
 
 **The source assumes nothing.** It tests each value before it uses it. Containers are copied first, because another thread may
-change them. If anything raises an exception, the field is read anew by its `FieldReader`, and nothing of the first attempt remains.
+change them. If anything raises an exception, the field is read anew by its `FieldReader`: what the first attempt added is forgotten.
 Both ways must return the same; a property test compares them over all documented shapes of a field. No code of a program's class runs:
 attributes are read only from objects of exactly the declared class, if that is known to have no code for it.
 
@@ -68,13 +68,26 @@ This is generated for it::
             attributes['app.shipped.note'] = (value_1 if value_1.isascii() else escape_surrogates(value_1))
         elif value_1 is not None and value_1 is not UNSET:
             read_1(attributes, value_1, violations)
+        size = len(attributes)
         try:
             if type(value_2) is dict:
-                room = [MAX_VALUES]
-                put_dict(attributes, names_0, value_2, room)
+                if len(value_2) >= 64:
+                    raise NotPlain
+                copy = value_2.copy()
+                for key, item in copy.items():
+                    if type(key) is str and ((type(item) is str and (item.isascii() or item.isprintable())) or (type(item) is int and (-1073741823 <= item <= 1073741823 or -9223372036854775808 <= item <= 9223372036854775807)) or (item is True or item is False) or (type(item) is float and item - item == 0.0)):
+                        attributes[names_0[key]] = item
+                    elif item is not None or type(key) is not str or names_0[key] is None:
+                        flatten(attributes, names_0, copy, [MAX_VALUES])
+                        if len(attributes) - size >= 64:
+                            raise NotPlain
+                        break
+                if None in attributes:
+                    raise NotPlain
             else:
                 read_2(attributes, value_2, violations)
         except program_errors():
+            forget(attributes, size)
             read_2(attributes, value_2, violations)
         try:
             if type(value_3) is list:

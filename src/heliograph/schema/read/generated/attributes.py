@@ -26,7 +26,8 @@ from heliograph.schema.model.types import (
 )
 from heliograph.schema.model.wire_attributes import becomes_json_text, expands, wire_type
 from heliograph.schema.read.field import FieldReader
-from heliograph.schema.read.generated.forms import SCALARS, FormWriter, is_plain_map, reading
+from heliograph.schema.read.generated.forms import SCALARS, FormWriter, is_plain_array, is_plain_map, reading
+from heliograph.schema.read.generated.maps import MapWriter
 from heliograph.schema.read.generated.source import Source, all_of, any_of, indented
 from heliograph.values.attribute_names import AttributeNames
 from heliograph.values.privacy import PrivacyPolicy
@@ -44,11 +45,13 @@ class Steps(NamedTuple):
         test: The condition under which a value is common.
         lines: The statements that then add its attributes.
         may_raise: True if the test or a statement can raise an exception. The value is then not common either.
+        is_gradual: True if some attributes may have been added when that happens.
     """
 
     test: str
     lines: list[str]
     may_raise: bool
+    is_gradual: bool = False
 
 
 class AttributeWriter:
@@ -64,6 +67,7 @@ class AttributeWriter:
         self._source = source
         self._forms = FormWriter(source, policy)
         self._unprotected = FormWriter(source, None)
+        self._maps = MapWriter(source, self._forms)
         self._reserved = reserved
         self._target = ATTRIBUTES
 
@@ -95,7 +99,10 @@ class AttributeWriter:
             return self._private(kind, variable, name, privacy)
         if isinstance(kind, ObjectType) and expands(kind):
             return self._object(kind, variable, name)
-        code = self._forms.code_of(kind, variable, is_wire=True, is_whole=self._target == ATTRIBUTES)
+        is_whole = self._target == ATTRIBUTES
+        if isinstance(kind, MapType) and not kind.is_json_text:
+            return self._map(kind, variable, name)
+        code = self._forms.code_of(kind, variable, is_wire=True, is_whole=is_whole)
         if code is None:
             return None
         line, may_raise = self._assignment(kind, variable, code.form, name)
@@ -118,14 +125,12 @@ class AttributeWriter:
         match kind:
             case AnyType():
                 return f"put_value({self._target}, {name!r}, {self._names(name)}, {variable}, room)", True
-            case MapType() if kind.is_json_text:
+            case MapType():
                 return f"put_json({self._target}, {name!r}, {form})", True
-            case MapType() if is_plain_map(kind):
-                return f"put_dict({self._target}, {self._names(name)}, {variable}, room)", True
-            case MapType() if (flatten := self._forms.flattener(kind)) is not None:
-                return f"{flatten}({self._target}, {self._names(name)}, {variable}, room)", True
-            case MapType() | ObjectType():
+            case ObjectType():
                 return f"put_dict_form({self._target}, {self._names(name)}, {form})", True
+            case ArrayType() if is_plain_array(kind) and kind.python in {list, tuple}:
+                return f"{self._target}[{name!r}] = list_attribute({variable}, room)", True
             case ArrayType():
                 return f"{self._target}[{name!r}] = {_array_form(kind, form)}", True
             case UnionType() if becomes_json_text(kind):
@@ -138,6 +143,16 @@ class AttributeWriter:
                 return "pass", False
             case _:
                 assert_never(kind)
+
+    def _map(self, kind: MapType, variable: str, name: str) -> Steps | None:
+        """Return the source for a dict whose keys become attributes of their own."""
+        lines = self._maps.lines(kind, variable, self._names(name), self._target)
+        if lines is None:
+            return None
+        test, is_whole = f"type({variable}) is dict", self._target == ATTRIBUTES
+        return Steps(
+            test, lines if is_whole else [f"size = len({_ADDED})", *lines], may_raise=True, is_gradual=is_whole
+        )
 
     def _names(self, name: str) -> str:
         """Return the constant of the names below an attribute."""
@@ -194,12 +209,14 @@ def plain_lines(steps: Steps, read: str, variable: str, *, is_optional: bool) ->
 def careful_lines(steps: Steps, read: str, variable: str, *, is_optional: bool) -> list[str]:
     """Return the statements for a field that its reader reads if anything raises an exception."""
     room = ["room = [MAX_VALUES]"] if "room" in f"{steps.test}{steps.lines}" else []
+    size, forget = ([f"size = len({ATTRIBUTES})"], [f"forget({ATTRIBUTES}, size)"]) if steps.is_gradual else ([], [])
     lines = [
+        *size,
         "try:",
         *indented([f"if {steps.test}:", *indented([*room, *steps.lines]), "else:", *indented([read])]),
         # A reader raises nothing: what is caught here was raised before it was called.
         "except program_errors():",
-        *indented([read]),
+        *indented([*forget, read]),
     ]
     is_set = f"if {variable} is not None and {variable} is not UNSET:"
     return [is_set, *indented(lines)] if is_optional else lines

@@ -13,13 +13,13 @@ ABSENT: Final = Absent()
 """Marks that a dict has no value for a key that it need not have."""
 
 
-def keyed(value: dict[object, object], required: frozenset[str], known: frozenset[str]) -> dict[object, object] | None:
-    """Return a copy of a dict if its keys are texts, all known ones, with all required ones among them; else `None`."""
+def keyed(value: dict[object, object]) -> dict[object, object] | None:
+    """Return a copy of a dict if all its keys are texts; else `None`."""
     copy = value.copy()
     for key in copy:
         if type(key) is not str:  # before it is compared with a text, which could run its own code
             return None
-    return copy if required <= copy.keys() <= known else None
+    return copy
 
 
 def in_order(copy: dict[str, object], forms: dict[str, object]) -> dict[str, object]:

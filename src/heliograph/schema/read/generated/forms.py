@@ -119,8 +119,8 @@ class FormWriter:
 
     def _array(self, kind: ArrayType, variable: str, *, is_wire: bool, is_whole: bool) -> Code | None:
         if kind.prefix:
-            return self._tuple(kind, variable, is_wire=is_wire)
-        if kind == ArrayType(items=AnyType(), python=kind.python):
+            return self._tuple(kind, variable, is_wire=is_wire, is_whole=is_whole)
+        if is_plain_array(kind):
             return Code(self._is_exactly(kind.python, variable), f"plain_form({variable}, room)", may_raise=True)
         if kind.python not in _COPIED or kind.items is None:
             return None
@@ -137,21 +137,23 @@ class FormWriter:
         ]
         return self._helper("array", kind.python, body, variable, "" if counts_itself else ", room")
 
-    def _tuple(self, kind: ArrayType, variable: str, *, is_wire: bool) -> Code | None:
+    def _tuple(self, kind: ArrayType, variable: str, *, is_wire: bool, is_whole: bool) -> Code | None:
         names = [f"item_{index}" for index in range(len(kind.prefix))]
         codes = [self.code_of(each, name, is_wire=is_wire) for each, name in zip(kind.prefix, names)]
         found = [code for code in codes if code is not None]
-        if len(found) < len(codes):
+        if len(found) < len(codes) or not _is_within_bounds(len(codes), kind):
             return None
+        counts_itself = is_whole and not any(map(_has_room, found))
+        count = [] if counts_itself else [f"room[0] -= {len(names)}", "if room[0] < 0:", *indented(["raise NotPlain"])]
         body = [
-            "copy = [*items_of_tuple(values)]",
-            *_counted(kind),
-            f"{', '.join(names)}, = copy",
+            *count,
+            # Another number of items raises an exception, too.
+            f"{', '.join(names)}, = {'values' if kind.python is tuple else 'items_of_tuple(values)'}",
             f"if not ({all_of(code.test for code in found)}):",
             *indented(["raise NotPlain"]),
             f"return [{', '.join(code.form for code in found)}]",
         ]
-        return self._helper("array", kind.python, body, variable)
+        return self._helper("array", kind.python, body, variable, "" if counts_itself else ", room")
 
     def _helper(self, name: str, python: type, body: list[str], variable: str, room: str = ", room") -> Code:
         function = self._source.function(name, f"values{room}", body)
@@ -164,7 +166,7 @@ class FormWriter:
     def _map(self, kind: MapType, variable: str) -> Code | None:
         if is_plain_map(kind):
             return Code(f"type({variable}) is dict", f"plain_form({variable}, room)", may_raise=True)
-        key = self._key(kind)
+        key = self.key_code(kind)
         value = self.code_of(kind.values, "item")
         if key is None or value is None:
             return None
@@ -179,26 +181,7 @@ class FormWriter:
         ]
         return self._helper("map", dict, body, variable)
 
-    def flattener(self, kind: MapType) -> str | None:
-        """Return the helper function that adds the values of a map, or `None` if they are not scalars or lists."""
-        key = self._key(kind)
-        value = self.code_of(kind.values, "item") if isinstance(kind.values, (*SCALARS, ArrayType)) else None
-        if key is None or value is None:
-            return None
-        form = f"array_or_json({value.form})" if isinstance(kind.values, ArrayType) else value.form
-        body = [
-            f"if {' or '.join(['len(values) > MAX_KEYS', *_broken_bounds(kind, 'values')])}:",
-            *indented(["raise NotPlain"]),
-            "room[0] -= len(values)",
-            "flat = {}",
-            "for key, item in values.copy().items():",
-            *indented([f"if not ({all_of([key.test, value.test])}):", *indented(["raise NotPlain"])]),
-            *indented([f"flat[names[{key.form}]] = {form}"]),
-            "put_flat(attributes, flat)",
-        ]
-        return self._source.function("flatten", "attributes, names, values, room", body)
-
-    def _key(self, kind: MapType) -> Code | None:
+    def key_code(self, kind: MapType) -> Code | None:
         """Return the source for the keys of a map. Different keys of one class never become the same text."""
         if kind.keys == StringType():
             # A lone surrogate could equal its own escape.
@@ -234,9 +217,7 @@ class FormWriter:
         """Return the condition that a value is exactly of a class, and has its fields. Return `None` if they cannot be read."""
         names = tuple(field.name for field in kind.fields)
         if is_typeddict(kind.python):
-            known = self._source.constant("keys", frozenset(names))
-            required = self._source.constant("keys", frozenset(field.name for field in kind.fields if field.required))
-            return f"type({variable}) is dict and (copy_{variable} := keyed({variable}, {required}, {known}))"
+            return self._typed_dict_test(kind, f"copy_{variable} := keyed({variable})", variable)
         # If the schema does not know each field of the class, the others would be missing among the attributes.
         if field_names(kind.python) != names or not reads_plainly(kind.python, names):
             return None
@@ -245,6 +226,16 @@ class FormWriter:
             aliases = self._source.constant("aliases", (None, kind.hint))
             return f"{test} and {variable}.__dict__.get('__orig_class__') in {aliases}"
         return test
+
+    def _typed_dict_test(self, kind: ObjectType, copying: str, variable: str) -> str:
+        """Return the condition that a value is a dict with the declared keys. Its copy has texts as keys alone."""
+        copy = f"copy_{variable}"
+        required = [f"{field.name!r} in {copy}" for field in kind.fields if field.required]
+        if len(required) == len(kind.fields):
+            has_known_keys = f"len({copy}) == {len(required)}"
+        else:
+            has_known_keys = f"{copy}.keys() <= {self._source.constant('keys', {field.name for field in kind.fields})}"
+        return " and ".join([f"type({variable}) is dict", f"({copying})", has_known_keys, *required])
 
     def _object(self, kind: ObjectType, variable: str) -> Code | None:
         """Return the source for an object inside of JSON text, or in the place of a whole value."""
@@ -309,6 +300,11 @@ WHOLE_NUMBER: Final = r"^-?\d+$"
 """The pattern of the keys of a dict that are integers."""
 
 
+def is_plain_array(kind: ArrayType) -> bool:
+    """Return True if every value of the class of a type is a value of the type."""
+    return kind == ArrayType(items=AnyType(), python=kind.python)
+
+
 def is_plain_map(kind: MapType) -> bool:
     """Return True if every dict is a value of a type."""
     return kind == MapType(keys=StringType(), values=AnyType(), is_json_text=kind.is_json_text)
@@ -331,20 +327,23 @@ def _has_room(code: Code) -> bool:
 
 def _counted_alone(kind: ArrayType) -> list[str]:
     """Return the lines that test the length of a copy, which has nothing to count inside of its items."""
-    tests = ["len(copy) > MAX_VALUES", *_broken_bounds(kind, "copy")]
+    tests = ["len(copy) > MAX_VALUES", *broken_bounds(kind, "copy")]
     return [f"if {' or '.join(tests)}:", *indented(["raise NotPlain"])]
 
 
 def _counted(kind: ArrayType | MapType) -> list[str]:
     """Return the lines that count what is in a container, and test its length."""
-    tests = ["room[0] < 0", *_broken_bounds(kind, "copy")]
+    tests = ["room[0] < 0", *broken_bounds(kind, "copy")]
     return ["room[0] -= len(copy)", f"if {' or '.join(tests)}:", *indented(["raise NotPlain"])]
 
 
 def _forms_of_items(kind: Type, item: Code) -> list[str]:
     """Return the lines that make a list of the forms of the items in a copy."""
     if kind == StringType():  # one look at all texts, since almost all are their own forms
-        test, forms = "type(item) is str", "copy if ''.join(copy).isascii() else [*map(escape_surrogates, copy)]"
+        test = "type(item) is str"
+        # A surrogate is not printable.
+        is_form = "(text := ''.join(copy)).isascii() or text.isprintable()"
+        forms = f"copy if {is_form} else [*map(escape_surrogates, copy)]"
     elif item.form == "item":
         test, forms = item.test, "copy"
     else:
@@ -353,7 +352,12 @@ def _forms_of_items(kind: Type, item: Code) -> list[str]:
     return ["for item in copy:", *indented([f"if not ({test}):", *indented(["raise NotPlain"])]), f"forms = {forms}"]
 
 
-def _broken_bounds(kind: ArrayType | MapType, variable: str) -> list[str]:
+def _is_within_bounds(length: int, kind: ArrayType) -> bool:
+    return (kind.min_length or 0) <= length and (kind.max_length is None or length <= kind.max_length)
+
+
+def broken_bounds(kind: ArrayType | MapType, variable: str) -> list[str]:
+    """Return the conditions that a length is not within the bounds of a type."""
     return [f"not {each}" for each in scalars.length_tests(kind, variable)]
 
 

@@ -12,19 +12,17 @@ from typing import Final
 
 from heliograph.schema.model.patterns import compile_pattern
 from heliograph.schema.model.types import ArrayType, EnumType, IntegerType, MapType, NumberType, StringType
-from heliograph.schema.read.generated.source import Code, Source
+from heliograph.schema.read.generated.source import Code, Source, any_of
 from heliograph.schema.read.validation import is_multiple
 from heliograph.values.declarations import whole
-from heliograph.values.plain import converted_text
+from heliograph.values.plain import text_converter
 from heliograph.values.pydantic_fields import is_secret
-from heliograph.values.scalars import INT64_MAX, INT64_MIN
+from heliograph.values.scalars import INT64_MAX, INT64_MIN, SMALL
 from heliograph.values.standard_library import exception_name
 from heliograph.values.stored import reads_plainly
 
 EXACT_FLOAT: Final = 2**53
 """Every integer up to this one is also a `float`."""
-_SMALL: Final = 2**30 - 1
-"""The greatest integer that CPython keeps in one digit, and compares faster than others."""
 
 WRITTEN_BY_MSGSPEC: Final = frozenset(
     {dt.datetime, dt.date, dt.time, dt.timedelta, decimal.Decimal, uuid.UUID, bytes, bytearray, memoryview}
@@ -42,7 +40,7 @@ def boolean_code(variable: str) -> Code:
 
 def integer_code(kind: IntegerType, variable: str, source: Source) -> Code:
     """Return the source for an integer of 64 bits."""
-    size = f"({-_SMALL} <= {variable} <= {_SMALL} or {INT64_MIN} <= {variable} <= {INT64_MAX})"
+    size = f"({-SMALL} <= {variable} <= {SMALL} or {INT64_MIN} <= {variable} <= {INT64_MAX})"
     return Code(f"type({variable}) is int and {size}{_bounds(kind, variable, source)}", variable)
 
 
@@ -64,6 +62,14 @@ def _bounds(kind: NumberType, variable: str, source: Source) -> str:
     if kind.multiple_of is not None:
         tests.append(f" and {source.constant('is_multiple', is_multiple)}({variable}, {kind.multiple_of!r})")
     return "".join(tests)
+
+
+def plain_scalar_test(variable: str, source: Source) -> str:
+    """Return the condition that any value is a text, a number or a boolean that is its own form."""
+    is_text = f"type({variable}) is str and ({variable}.isascii() or {variable}.isprintable())"
+    is_float = f"type({variable}) is float and {variable} - {variable} == 0.0"
+    is_integer = integer_code(IntegerType(), variable, source).test
+    return any_of([is_text, is_integer, boolean_code(variable).test, is_float])
 
 
 def string_code(kind: StringType, variable: str, source: Source) -> Code | None:
@@ -100,7 +106,7 @@ def _converted_code(kind: StringType, variable: str, source: Source) -> Code | N
     elif is_secret(python) or not whole((python,)).is_empty:
         return None
     else:
-        form = f"{source.constant('text', converted_text)}({variable})"
+        form = f"{source.constant('text', text_converter(python))}({variable})"
     if not kind.patterns:
         return Code(is_exact, form, may_raise=True)
     text = source.name("text")
