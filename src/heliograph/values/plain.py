@@ -23,7 +23,7 @@ from heliograph.values.privacy import Protected
 from heliograph.values.scalars import EXACT, INT64_MAX, INT64_MIN, are_own_forms
 from heliograph.values.standard_library import MAX_VALUES, STANDARD, Converter, Pairs, Unordered
 from heliograph.values.stored import MAX_CACHED_CLASSES, overrides, reads_plainly
-from heliograph.values.text import escape_surrogates, json_of
+from heliograph.values.text import json_of
 
 MAX_PLAIN_NESTING: Final = 16
 """The number of values that can be inside of one another. A value inside of itself is deeper than that, and is not plain."""
@@ -94,8 +94,9 @@ def _dict_form(copy: dict[Any, Any], room: list[int], depth: int) -> dict[str, o
 def _converted_form(plain: Any, room: list[int], depth: int) -> object:
     """Return the form of what a converter returned."""
     kind = type(plain)
-    if kind is str:
-        return escape_surrogates(plain)
+    to_form = _SCALARS.get(id(kind))
+    if to_form is not None:
+        return to_form(plain)
     if kind is Protected:
         raise NotPlain
     if kind is Pairs:
