@@ -115,6 +115,6 @@ def sync_generator() -> Iterator[None]:
 
 @pytest.mark.parametrize("function", [async_generator, sync_generator, partial(sync_generator)])
 def test_generator_cannot_keep_the_context(function: Callable[[], object]) -> None:
-    """Its body would run in the context of whoever iterates."""
+    """Its body would run in the context of the code that iterates it."""
     with pytest.raises(TypeError, match=r"keep_context\(\) takes a (sync )?function"):
         keep_context(function)

@@ -1,8 +1,8 @@
 """Start a thread where the handler of a signal may raise an exception at any moment.
 
 `threading.Thread.start` waits until the thread runs, by a condition. If the handler of a signal raises in the middle of that wait, the
-condition may release a lock that it does not hold: the exception that arrives is a `RuntimeError`, as if no thread could be started, and
-that of the handler is only its context (CPython 3.10 to 3.13).
+condition may release a lock that it does not hold. The caller then gets a `RuntimeError`, as if no thread could be started, whose context is
+the handler's exception (CPython 3.10 to 3.13).
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ class JournalReader:
         # Before the rest is read: if the segment is finished now, then nothing is added to it between the two.
         is_finished = self._is_finished(segment)
         if has_ended and not segment.has_name():
-            # It was dropped. Or its creation was interrupted and undone, and another file has its name, or will have it.
+            # The segment was deleted to make room. Or its creation was interrupted and undone, and another file gets its name.
             self.close()
             return True
         if has_ended and not is_finished:

@@ -79,7 +79,7 @@ class HttpTransport(Transport):
         self._closed = False
         self._connection: HTTPConnection | None = None
         self._socket: TimedSocket | None = None
-        self._create_locks()
+        self._create_locks_and_resolver()
         after_fork_in_child(self._reset_in_child)
 
     def send(self, body: bytes, timeout_seconds: float) -> Verdict:
@@ -210,7 +210,7 @@ class HttpTransport(Transport):
         if connection is not None:
             connection.close()
 
-    def _create_locks(self) -> None:
+    def _create_locks_and_resolver(self) -> None:
         self._lock, self._sending = threading.Lock(), threading.Lock()
         self._resolver = Resolver(urlsplit(self._next_hop).hostname or "", port_of(self._next_hop))
 
@@ -224,7 +224,7 @@ class HttpTransport(Transport):
         if self._socket is not None and (descriptor := self._socket.detach()) >= 0:
             os.close(descriptor)
         self._connection = self._socket = None
-        self._create_locks()
+        self._create_locks_and_resolver()
 
 
 class _FinalResponse(HTTPResponse):
