@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import Enum, IntEnum
 from typing import Any
 
@@ -14,7 +14,6 @@ from opentelemetry.trace import get_current_span
 from heliograph.integrations import request_span
 from heliograph.integrations.asgi import HeliographMiddleware
 from heliograph.integrations.request_span import start_request_span
-from heliograph.integrations.wsgi_span import RequestSpanMiddleware
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from recorder import Telemetry
@@ -253,105 +252,3 @@ def test_route_that_cannot_be_read_costs_the_route_alone(
 
     assert [dict(each.attributes or {})["http.response.status_code"] for each in telemetry.spans] == [404]
     assert len(warnings.records) == 1
-
-
-# WSGI
-
-
-class Body:
-    """The content of a response, which notes the current span in each step."""
-
-    def __init__(self, fails_at: int | None = None) -> None:
-        self.seen: list[int] = []
-        self._fails_at = fails_at
-
-    def __iter__(self) -> Iterator[bytes]:
-        for number in range(3):
-            self.seen.append(get_current_span().get_span_context().span_id)
-            if number == self._fails_at:
-                raise LookupError("a secret")
-            yield b"."
-
-    def close(self) -> None:
-        self.seen.append(get_current_span().get_span_context().span_id)
-        if self._fails_at == -1:
-            raise LookupError("a secret")
-
-
-def call(telemetry: Telemetry, app: Any, **environ: Any) -> Any:
-    middleware = RequestSpanMiddleware(app, lambda: telemetry.tracer, lambda environ: environ.get("route"))
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/orders/7", "wsgi.url_scheme": "http", **environ}
-    return middleware(environ, lambda status, headers, exc_info=None: None)
-
-
-def app_with(body: Any, status: str = "200 OK") -> Any:
-    def app(environ: Any, start_response: Any) -> Any:
-        start_response(status, [])
-        return body
-
-    return app
-
-
-def test_wsgi_stream(telemetry: Telemetry) -> None:
-    """Each step is in the span, which ends when the server closes the response. The route is known by then."""
-    body = Body()
-    content = call(telemetry, app_with(body), route="/orders/{id}")
-    assert b"".join(content) == b"..."
-    assert telemetry.spans == []
-    content.close()
-    [span] = telemetry.spans
-    assert set(body.seen) == {span.context.span_id}
-    assert span.name == "GET /orders/{id}"
-    assert (span.attributes or {})["http.response.status_code"] == 200
-    assert not get_current_span().get_span_context().is_valid
-
-
-def test_wsgi_client_that_goes_away(telemetry: Telemetry) -> None:
-    """The server closes the response before its end."""
-    content = call(telemetry, app_with(Body()))
-    next(content)
-    content.close()
-    [span] = telemetry.spans
-    assert span.status.status_code.name == "UNSET"
-
-
-@pytest.mark.parametrize("fails_at", [1, -1])
-def test_wsgi_content_that_fails(telemetry: Telemetry, fails_at: int) -> None:
-    """The span has the class of the exception, in whatever step it was raised."""
-    content = call(telemetry, app_with(Body(fails_at)))
-    with pytest.raises(LookupError):
-        try:
-            list(content)
-        finally:
-            content.close()
-    [span] = telemetry.spans
-    assert (span.attributes or {})["error.type"] == "LookupError"
-
-
-def test_wsgi_application_that_fails(telemetry: Telemetry) -> None:
-    """A list has nothing to close, and an application may raise before it has a response."""
-
-    def failing(environ: Any, start_response: Any) -> Any:
-        raise LookupError("a secret")
-
-    with pytest.raises(LookupError):
-        call(telemetry, failing)
-    call(telemetry, app_with([b"."], "503 Service Unavailable")).close()
-    assert [(span.attributes or {})["error.type"] for span in telemetry.spans] == ["LookupError", "503"]
-
-
-def test_wsgi_status_that_is_no_number(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:
-    """Flask makes a status of any text."""
-    assert list(call(telemetry, app_with([b"."], "0 custom status"), route="/orders/{id}")) == [b"."]
-    call(telemetry, app_with([b"."], "custom status")).close()
-    [span] = telemetry.spans
-    assert "http.response.status_code" not in (span.attributes or {})
-    assert warnings.records == []
-
-
-def test_wsgi_where_a_span_records(telemetry: Telemetry) -> None:
-    """The response is that of the application itself."""
-    body = [b"."]
-    with telemetry.tracer.start_as_current_span("of an instrumentation"):
-        assert call(telemetry, app_with(body)) is body
-    assert len(telemetry.spans) == 1

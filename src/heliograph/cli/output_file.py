@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,18 +11,30 @@ import click
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file, and create its folder. If that fails, an existing file is unchanged.
+    """Write a file, and create its folder. If that fails, an existing file is unchanged. A link to a file and its permissions stay.
 
     Raises:
         click.UsageError: The file cannot be written.
     """
-    # The text is written to another file, which then replaces this one: no interruption can truncate the file.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        if path.exists() and not path.is_file():  # such as a pipe, which cannot be replaced
+            path.write_text(text, encoding="utf-8")
+        else:
+            _replace(Path(os.path.realpath(path)), text)
     except OSError as error:
+        raise click.UsageError(f"{path} cannot be written: {error}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    # The text is written to another file, which then replaces this one: no interruption can truncate the file.
+    temporary = path.with_name(f".heliograph-{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        if path.exists():
+            shutil.copymode(path, temporary)
+        temporary.replace(path)
+    except OSError:
         with suppress(OSError):
             temporary.unlink()
-        raise click.UsageError(f"{path} cannot be written: {error}") from error
+        raise

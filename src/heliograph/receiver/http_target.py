@@ -117,6 +117,8 @@ def _content(response: http.client.HTTPResponse) -> bytes:
     content = response.read(MAX_RESPONSE_BYTES)
     if not response.isclosed() and response.read(1):
         raise http.client.HTTPException("the response is too large")
+    if response.length:  # the bytes that are missing; `read` with a limit raises nothing at the end of the connection
+        raise http.client.IncompleteRead(content, response.length)
     return content
 
 

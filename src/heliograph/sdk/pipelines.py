@@ -7,6 +7,7 @@ provider that it is opened in hands telemetry to its parts, and ends it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -79,13 +80,13 @@ class Pipeline:
     def stop(self) -> None:
         """Make all parts end at once, without delivering what they hold."""
         for stop in (*(export.stop for export in self.all_exports), *self.stops):
-            run_within(GRACE_MILLIS, stop)
+            _end(stop)
 
     def discard(self) -> None:
         """End a pipeline that was never opened."""
         self.stop()
         for part in (*self.parts, *self.kept):
-            run_within(GRACE_MILLIS, part.shutdown)
+            _end(part.shutdown)
 
 
 class PeriodicReader(PeriodicExportingMetricReader):
@@ -154,6 +155,11 @@ def _build_metrics(selection: Selection, kept: Iterable[object]) -> Pipeline:
 def _pipeline(exporters: Sequence[Any], parts: Iterable[Any]) -> Pipeline:
     exports = tuple(Export(counts=each.counts, destination=_destination_of(each), stop=each.stop) for each in exporters)
     return Pipeline(parts=tuple(parts), exports=exports)
+
+
+def _end(function: Callable[[], object]) -> None:
+    with suppress(Exception):  # the code of an exporter; the other parts have to end nevertheless
+        run_within(GRACE_MILLIS, function)
 
 
 def _destination_of(exporter: object) -> str:
