@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from delivery.journal.journals import SCOPE_A, drain, records, write
+from delivery.journal.journals import HEADER, SCOPE_A, SCOPE_B, drain, read_all, records, write
 from delivery.outboxes import logging_to
 from delivery.servers import serving
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.settings import OutboxWrite
 
 
@@ -48,6 +50,41 @@ def test_write_that_fails_uses_up_no_sequence(tmp_path: Path, monkeypatch: pytes
 
     reader = JournalReader(tmp_path, is_live=False)
     assert drain(reader) == [*records(3), b"fits"]
+    assert reader.damaged == 0
+    reader.close()
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+@pytest.mark.parametrize("writes", [1, 2, 3, 4])
+def test_write_that_is_interrupted_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int, *, is_read: bool
+) -> None:
+    """The handler of a signal raised behind a system call: two write the scope, and two the record, which may be read at once."""
+    writer = JournalWriter(tmp_path, HEADER, mapped=False)
+    writer.append(SCOPE_A, b"one")
+    reader = JournalReader(tmp_path, is_live=True)
+    found = read_all(reader)
+    real, calls = os.pwrite, []
+
+    def interrupted(*arguments: Any) -> int:
+        calls.append(arguments)
+        written = real(*arguments)
+        if len(calls) == writes:
+            raise KeyboardInterrupt
+        return written
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            writer.append(SCOPE_B, b"two")
+    if is_read:
+        found += read_all(reader)
+    writer.append(SCOPE_B, b"three is longer")
+    writer.append(SCOPE_A, b"4")
+    found += read_all(reader)
+    writer.close()
+
+    assert found == [b"one", *([b"two"] if writes == 4 else []), b"three is longer", b"4"]
     assert reader.damaged == 0
     reader.close()
 

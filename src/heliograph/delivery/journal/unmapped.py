@@ -28,12 +28,22 @@ class UnmappedSegmentWriter(SegmentWriter):
         _write(self.descriptor, header, 0)
 
     def put(self, sequence: int, kind: int, scope_number: int, content: bytes) -> None:
-        """Append a frame, the length last, as `SegmentWriter` does. If this raises, no part of it can be seen."""
+        """Append a frame, the length last, as `SegmentWriter` does. If this raises, no part of it can be seen, or all of it is there."""
         length, rest = dump_frame(sequence, kind, scope_number, content)
+        end = self._position + _LENGTH_BYTES + len(rest)
         _write(self.descriptor, rest, self._position + _LENGTH_BYTES)
-        _write(self.descriptor, length, self._position)
-        self.room -= _LENGTH_BYTES + len(rest)
-        self._position += _LENGTH_BYTES + len(rest)
+        try:
+            _write(self.descriptor, length, self._position)
+            self._go_on_at(end)
+        except (
+            BaseException
+        ):  # the handler of a signal raised, perhaps after the write: the next frame must not overwrite this one
+            if not self.ends_blank():
+                self._go_on_at(end)
+            raise
+
+    def _go_on_at(self, position: int) -> None:
+        self._position, self.room = position, self._size - position
 
     def ends_blank(self) -> bool:
         """Return True if no frame begins behind the last one that was put completely."""
