@@ -519,6 +519,47 @@ def test_interrupted_creation_of_a_segment_is_undone(
     writer.close()
 
 
+@pytest.mark.parametrize("harm", ["unlink", "rename", "truncate"])
+def test_segment_that_somebody_takes_away_is_lost(tmp_path: Path, harm: str) -> None:
+    """A journal that has no segment yet is not."""
+    writer = JournalWriter(tmp_path, HEADER)
+    assert not writer.is_lost()
+    writer.append(SCOPE_A, b"record")
+    assert not writer.is_lost()
+    [(_, path)] = segments(tmp_path)
+    match harm:
+        case "unlink":
+            path.unlink()
+        case "rename":
+            path.rename(tmp_path / "elsewhere")
+        case _:
+            os.truncate(path, path.stat().st_size - 1)
+    assert writer.is_lost()
+    writer.abandon()
+
+
+@pytest.mark.parametrize("question", ["has_name", "is_whole"])
+def test_segment_that_is_finished_meanwhile_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    """Another thread begins the next one, and the worker has sent and deleted this one."""
+    writer = JournalWriter(tmp_path, HEADER, segment_bytes=SMALL)
+    writer.append(SCOPE_A, b"record")
+    [(_, path)] = segments(tmp_path)
+    real = getattr(SegmentWriter, question)
+
+    def answer(segment: SegmentWriter) -> bool:
+        writer.append(SCOPE_A, b"x" * SMALL)
+        path.unlink()
+        return bool(real(segment))
+
+    monkeypatch.setattr(SegmentWriter, question, answer)
+    assert not writer.is_lost()
+    monkeypatch.undo()
+    assert not writer.is_lost()
+    writer.close()
+
+
 def test_file_with_the_name_of_the_next_segment_stays(tmp_path: Path) -> None:
     """It is not ours. The records go to memory then."""
     writer = JournalWriter(tmp_path, HEADER)
