@@ -9,7 +9,7 @@ PROCESSES ?= 0
 CONSTRAINTS ?= constraints/newest.txt
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint $(CONSTRAINTS)
 
-.PHONY: help demo test coverage faults lint hooks backends stack stack-kafka bench docs site links clean
+.PHONY: help demo test quick coverage faults lint hooks backends stack stack-kafka bench docs site links clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -19,6 +19,11 @@ demo: $(VENV)/installed ## run a small program, and show what arrives beside its
 
 test: $(VENV)/installed-test ## run the tests, if wanted in several PROCESSES; ARGS is passed to pytest
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal $(ARGS)
+
+quick: PROCESSES = 4
+quick: $(VENV)/installed-test ## run most of the tests, in some minutes: all but faults, the stack, backends and the pages of the documentation
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal \
+		$(addprefix --ignore=tests/, faults stack integration documentation test_backends.py) $(ARGS)
 
 coverage: $(VENV)/installed-dev ## run the tests, and list each line and branch that none of them reached
 	$(BIN)/coverage erase

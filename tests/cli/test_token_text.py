@@ -1,4 +1,4 @@
-"""What is known of a token and its secrets, as text for people and as JSON for programs."""
+"""The text that commands print of a token and its secrets: for people, and as JSON for programs."""
 
 from __future__ import annotations
 

@@ -137,8 +137,8 @@ def test_handler_of_a_signal_does_not_wait_for_the_sync_that_it_interrupts() -> 
     join(thread)
 
     assert results == [None]
-    assert disk.synced == [2, 1]
     assert commit.wait(2) is None
+    assert disk.synced == [2, 1], "the second record is not synced again"
 
 
 def test_failure_is_reported_although_the_handler_of_a_signal_has_synced_more_meanwhile() -> None:
@@ -147,6 +147,7 @@ def test_failure_is_reported_although_the_handler_of_a_signal_has_synced_more_me
 
     def begin() -> tuple[int, Sync]:
         last = disk.last
+        begun.append(last)
 
         def sync() -> None:
             if last == 1:
@@ -155,10 +156,13 @@ def test_failure_is_reported_although_the_handler_of_a_signal_has_synced_more_me
 
         return last, sync
 
+    begun: list[int] = []
     commit = GroupCommit(begin, synced=0)
 
     assert isinstance(commit.wait(disk.append()), NotSyncedError)
     assert isinstance(commit.failure_of(1), NotSyncedError)
+    assert commit.wait(2) is None
+    assert begun == [1, 2], "the record of the handler is not synced again"
 
 
 def test_handler_of_a_signal_that_raises_keeps_nobody_waiting() -> None:
