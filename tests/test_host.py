@@ -509,6 +509,7 @@ def test_plugin_config_by_table_is_that_of_the_plugin_unless_fallback_is_false(t
     with telemetry.host(settings=Settings(plugin_config={"forum": {"a": 1}})) as host:
         assert host.plugin_config("forum", database="one", table="pages") == {"a": 1}
         assert host.plugin_config("forum", database="one", fallback=False) is None
+        assert host.plugin_config("forum", table="pages", fallback=False) is None
         assert host.plugin_config("forum", fallback=False) == {"a": 1}
 
 
@@ -792,6 +793,25 @@ def test_providers_are_flushed_again_after_a_hook_that_was_late(telemetry: Telem
 
         assert host.flush(4000)
         assert flushes == [[], [1]]
+
+
+@pytest.mark.parametrize("reports", [(True, True), (False, True), (True, False)])
+def test_both_flushes_count_if_a_hook_was_late(
+    telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch, reports: tuple[bool, bool]
+) -> None:
+    """The first may have lost something that the second does not have any more."""
+    flushes = iter(reports)
+
+    class Reporting(HangingProvider):
+        def force_flush(self, timeout_millis=30000):
+            return next(flushes)
+
+    host = telemetry.host(logger_provider=Reporting())
+    hooks_ended = iter([False, True])
+    with monkeypatch.context() as patch:
+        patch.setattr(host, "_wait_for_hooks", lambda *_: next(hooks_ended))
+        assert host.flush(60_000) is all(reports)
+    assert list(flushes) == []
 
 
 def test_shutdown_cancels_hooks_that_do_not_end(telemetry: Telemetry) -> None:
