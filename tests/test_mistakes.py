@@ -30,6 +30,7 @@ from heliograph import (
     SignedTokenHandler,
     TokenHandler,
     TokenHandlerNotFound,
+    TokenRestrictions,
     UnregisteredEvent,
     acting_as,
     configure,
@@ -428,6 +429,21 @@ MISTAKES: dict[str, tuple[Mistake, type[Exception], str]] = {
         lambda host: create(host, "root", restrictions=["view-table"]),
         TypeError,
         "restrictions is an object of TokenRestrictions, not list; write TokenRestrictions().allow_all('view-table')",
+    ),
+    "restrictions: a text": (
+        lambda host: create(host, "root", restrictions=TokenRestrictions(all="view-table")),  # type: ignore[arg-type]
+        TypeError,
+        'the argument `all` must be a list of actions, such as ["view-table"], not an object of builtins.str',
+    ),
+    "replay: a name": (
+        lambda host: host.replay("tick"),  # type: ignore[arg-type]
+        TypeError,
+        "the argument `record` must be an InvalidRecord of the quarantine, not an object of builtins.str",
+    ),
+    "from_env: a prefix": (
+        lambda _: Settings.from_env("FORUM_"),  # type: ignore[arg-type]
+        TypeError,
+        "the argument `environ` must be a mapping of variables, such as os.environ, not an object of builtins.str",
     ),
     "verify: bytes": (
         lambda host: host.call(host.verify_token, b"x"),  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from heliograph.errors import qualified_name
 
 A_FLAG: Final = "True or False"
 A_HOST: Final = "a heliograph.Host, such as configure() returns"
+AN_EVENT_CLASS: Final = "an event class, such as BanUserEvent"
 
 
 def check_argument(name: str, value: object, types: type | tuple[type, ...], wanted: str) -> None:

@@ -22,6 +22,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Tracer, TracerProvider
 
 from heliograph.ambient_actor import Actor
+from heliograph.arguments import check_argument
 from heliograph.database import Database
 from heliograph.databases import INTERNAL, TOKENS, Databases
 from heliograph.errors import PluginError, qualified_name
@@ -233,7 +234,9 @@ class Host:
 
         Raises:
             NotReplayable: The event is still invalid, or no registered class can read its version; a `ValueError`.
+            TypeError: `record` is something else.
         """
+        check_argument("record", record, InvalidRecord, "an InvalidRecord of the quarantine")
         if not self._startup.done:
             self._startup.ensure()
         self._instrumentation.replay(record)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio
 import pytest
@@ -168,6 +168,16 @@ def test_message_of_a_failed_assertion_lists_the_events(host: Host) -> None:
     assert "username='user 21'" in lines[-1]
     with pytest.raises(AssertionError, match=r"an event BanUserEvent\(username='user 3'\) was tracked"):
         captured.assert_not_tracked(BanUserEvent, username="user 3")
+
+
+@pytest.mark.parametrize("value", ["ban-user", None, 1, BanUserEvent(username="alice")])
+def test_event_class_that_is_none_is_an_error(host: Host, value: Any) -> None:
+    """Its message names the argument, also if no event was tracked."""
+    with capture(host) as captured:
+        pass
+    for method in (captured.assert_tracked, captured.assert_not_tracked, captured.of):
+        with pytest.raises(TypeError, match="the argument `event_class` must be an event class, such as"):
+            method(value)
 
 
 def test_unknown_field_is_an_error_that_lists_the_fields(host: Host) -> None:

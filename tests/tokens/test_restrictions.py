@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import datasette.tokens
 import hypothesis
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from heliograph import Host, Settings, TokenRestrictions
 from heliograph.tokens.actions import CORE_ACTIONS, Action
-from heliograph.tokens.restrictions import allows_everywhere
+from heliograph.tokens.restrictions import allows_everywhere, check_restrictions
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +100,34 @@ def test_actions_are_allowed_everywhere_as_in_datasette(real: Datasette, host: H
 
     assert allows_everywhere(form, action, host) == allowed
     assert allows_everywhere(None, action, host)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("all", value)
+            for value in (None, 1, "view-table", b"view-table", {"view-table": True}, [1], [["view-table"]])
+        ),
+        *(
+            ("database", value)
+            for value in (None, ["view-table"], {"data": "view-table"}, {1: ["view-table"]}, {"data": None})
+        ),
+        *(
+            ("resource", value)
+            for value in (None, {"data": ["view-table"]}, {"data": {"plants": "view-table"}}, {"data": {1: []}})
+        ),
+    ],
+)
+def test_restrictions_that_would_allow_something_else_are_an_error(name: str, value: Any) -> None:
+    """`None` would restrict nothing, and a text would be actions of one letter each."""
+    with pytest.raises(TypeError, match=f"the argument `{name}` must be "):
+        check_restrictions(TokenRestrictions(**{name: value}))
+
+
+@pytest.mark.parametrize("actions", [[], ["view-table"], ("view-table",), {"view-table"}, {"view-table": 1}.keys()])
+def test_actions_may_be_in_any_collection(actions: Any) -> None:
+    """A list is what Datasette's class has."""
+    check_restrictions(
+        TokenRestrictions(all=actions, database={"data": actions}, resource={"data": {"plants": actions}})
+    )

@@ -15,6 +15,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Final, Literal
 
+from heliograph.arguments import check_argument
 from heliograph.errors import SettingsError, qualified_name
 from heliograph.events import Privacy
 from heliograph.settings import parsers
@@ -170,8 +171,10 @@ class Settings:
 
         Raises:
             SettingsError: Values or keys are not allowed; it lists all of them.
+            TypeError: `environ` is no mapping.
         """
         environ = os.environ if environ is None else environ
+        check_argument("environ", environ, Mapping, "a mapping of variables, such as os.environ")
         given = {
             name.removeprefix(PREFIX).lower(): value
             for name, value in environ.items()

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
+from heliograph.arguments import AN_EVENT_CLASS, check_argument
 from heliograph.semconv import LOG_RECORD_UID
 from heliograph.telemetry.observers import TokenSpan, TrackedEvent, observers
 from heliograph.testing.failures import describe_events, problem_of_fields
@@ -83,7 +84,12 @@ class Captured:
         self._numbers = itertools.count(1)
 
     def of(self, event_class: type[E]) -> list[E]:
-        """Return the events of a class and its subclasses, as the objects that the program tracked."""
+        """Return the events of a class and its subclasses, as the objects that the program tracked.
+
+        Raises:
+            TypeError: `event_class` is no class.
+        """
+        check_argument("event_class", event_class, type, AN_EVENT_CLASS)
         return [each.event for each in self.events if isinstance(each.event, event_class)]
 
     def assert_tracked(self, event_class: type, /, **fields: object) -> TrackedEvent:
@@ -95,7 +101,7 @@ class Captured:
 
         Raises:
             AssertionError: There is none. The message lists the events that were tracked.
-            TypeError: The class has no field of that name.
+            TypeError: `event_class` is no class, or it has no field of that name.
         """
         found = self._find(event_class, fields)
         if found is None:
@@ -111,13 +117,14 @@ class Captured:
 
         Raises:
             AssertionError: There is one.
-            TypeError: The class has no field of that name.
+            TypeError: `event_class` is no class, or it has no field of that name.
         """
         found = self._find(event_class, fields)
         if found is not None:
             raise AssertionError(f"an event {_wanted(event_class, fields)} was tracked{describe_events([found])}")
 
     def _find(self, event_class: type, fields: dict[str, object]) -> TrackedEvent | None:
+        check_argument("event_class", event_class, type, AN_EVENT_CLASS)
         if (problem := problem_of_fields(event_class, fields)) is not None:
             raise TypeError(problem)
         for each in self.events:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from heliograph.arguments import wrong_argument
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -85,6 +87,38 @@ class TokenRestrictions:
                 if resources  # Datasette omits a database without resources, too
             }
         return form or None
+
+
+def check_restrictions(restrictions: TokenRestrictions) -> None:
+    """Raise `TypeError` for a value by which a token would allow something else than its author meant.
+
+    ``TokenRestrictions(all=None)`` would restrict nothing, and ``all="view-table"`` would allow ten actions of one letter each.
+    """
+    given: Any = restrictions  # and not of the types that mypy believes
+    for name, is_right, wanted in (
+        ("all", _is_actions, 'a list of actions, such as ["view-table"]'),
+        ("database", _is_actions_by_name, 'lists of actions by database, such as {"data": ["view-table"]}'),
+        ("resource", _is_actions_by_names, 'such as {"data": {"plants": ["view-table"]}}'),
+    ):
+        value = getattr(given, name)
+        if not is_right(value):
+            raise wrong_argument(name, value, wanted)
+
+
+def _is_actions(value: object) -> bool:
+    if not isinstance(value, Collection) or isinstance(value, (str, bytes, Mapping)):
+        return False
+    return all(isinstance(each, str) for each in value)
+
+
+def _is_actions_by_name(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) and _is_actions(each) for key, each in value.items())
+
+
+def _is_actions_by_names(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(key, str) and _is_actions_by_name(each) for key, each in value.items()
+    )
 
 
 def _abbreviation(action: ActionLike | None) -> str | None:

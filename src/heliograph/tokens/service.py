@@ -15,7 +15,7 @@ from heliograph.hooks.specs import hookimpl
 from heliograph.settings import DATABASE, SIGNED
 from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost, is_token_handler
 from heliograph.tokens.rejections import is_rejection, rejection_as
-from heliograph.tokens.restrictions import TokenRestrictions
+from heliograph.tokens.restrictions import TokenRestrictions, check_restrictions
 from heliograph.tokens.signed import SignedTokenHandler
 from heliograph.tokens.stored.handler import DatabaseTokenHandler
 from heliograph.tokens.telemetry import TokenTelemetry
@@ -136,6 +136,8 @@ def _check_arguments(actor_id: object, restrictions: object, handler: object) ->
             f"restrictions is an object of TokenRestrictions, not {type(restrictions).__name__}; write "
             "TokenRestrictions().allow_all('view-table')"
         )
+    if isinstance(restrictions, TokenRestrictions):
+        check_restrictions(restrictions)
     if handler is not None and not isinstance(handler, str):
         raise TypeError(f"handler is the name of a token handler, not {type(handler).__name__}; pass its `name`")
 
