@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import pytest
 
 from heliograph import Attribute, Event, NotReplayable, Privacy, Settings, SettingsError, UnregisteredEvent, Validation
-from heliograph.instrumentation import Instrumentation
+from heliograph.instrumentation import Instrumentation, problems_of
 from heliograph.quarantine.store import Quarantine
 from heliograph.semconv import TOKEN_VERIFY
 from heliograph.telemetry.providers import Providers
@@ -173,3 +173,31 @@ def test_opted_out_attributes_are_not_in_the_quarantine(telemetry: Telemetry, tm
     [record] = [each.record for each in Quarantine(file).find()]
     assert record.properties == {"buyer": {"name": "Ada"}, "meta": {"fine": 1}}
     assert record.actor == {"user.id": "root", "heliograph.actor.org.y": 1}
+
+
+def test_settings_that_cannot_work_are_one_error(tmp_path: Path) -> None:
+    """Beside those that are wrong by themselves."""
+    missing = tmp_path / "missing"
+    environ = {
+        "HELIOGRAPH_SIGNALS": "logs",
+        "HELIOGRAPH_VALIDATION": "quarantine",
+        "HELIOGRAPH_QUARANTINE": str(missing / "aside.db"),
+        "HELIOGRAPH_TOKEN_HANDLERS": "database",
+        "HELIOGRAPH_TOKEN_DATABASE": str(missing / "tokens.db"),
+    }
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env(environ, check=problems_of)
+    signals, quarantine, tokens = caught.value.problems
+    assert signals.startswith("HELIOGRAPH_SIGNALS: ")
+    assert quarantine.startswith("quarantine: ")
+    assert tokens == f"token_database: the directory {missing} does not exist, or cannot be written"
+    assert not missing.exists()
+
+
+@pytest.mark.parametrize("handlers", ["signed", "database", "database,signed"])
+def test_token_database_that_can_be_used_is_no_problem(tmp_path: Path, handlers: str) -> None:
+    """It is not created by the check."""
+    tokens = tmp_path / "tokens.db"
+    environ = {"HELIOGRAPH_TOKEN_HANDLERS": handlers, "HELIOGRAPH_TOKEN_DATABASE": str(tokens)}
+    assert Settings.from_env(environ, check=problems_of).token_database == tokens
+    assert not tokens.exists()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from heliograph.errors import InvalidEvent, OutboxFull, QuarantineError, SettingsError
@@ -14,7 +15,7 @@ from heliograph.quarantine.store import Quarantine
 from heliograph.runtime.program_errors import program_errors
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.registry import SchemaRegistry
-from heliograph.settings import FIELDS, Settings, Validation
+from heliograph.settings import DATABASE, FIELDS, Settings, Validation
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.emitter import Emitter
 from heliograph.telemetry.metrics import metrics_of
@@ -22,6 +23,7 @@ from heliograph.telemetry.missing_providers import Advice, MissingProviders, adv
 from heliograph.telemetry.providers import Providers
 from heliograph.tokens.events import TOKEN_EVENTS
 from heliograph.tokens.lifecycle import EventTracker, TokenLifecycle
+from heliograph.tokens.stored import location
 from heliograph.tokens.telemetry import TokenTelemetry
 
 
@@ -112,11 +114,22 @@ def problems_of(values: Mapping[str, object]) -> list[str]:
     Args:
         values: The values of settings, by name; those without one have their default.
     """
-    if values.get("validation") is not Validation.QUARANTINE:
-        return []
-    path: Any = values.get("quarantine", FIELDS["quarantine"].default)
-    try:
-        Quarantine(path).check()
-    except QuarantineError as error:
-        return [f"quarantine: {error}"]
-    return []
+    return [*_problems_of_quarantine(values), *_problems_of_tokens(values)]
+
+
+def _problems_of_quarantine(values: Mapping[str, object]) -> Iterator[str]:
+    if values.get("validation") is Validation.QUARANTINE:
+        path: Any = values.get("quarantine", FIELDS["quarantine"].default)
+        try:
+            Quarantine(path).check()
+        except QuarantineError as error:
+            yield f"quarantine: {error}"
+
+
+def _problems_of_tokens(values: Mapping[str, object]) -> Iterator[str]:
+    path, handlers = values.get("token_database"), values.get("token_handlers")
+    if isinstance(path, Path) and isinstance(handlers, tuple) and DATABASE in handlers:
+        # Without a path, it depends on the databases of the host, which checks that itself.
+        problem = location.problem_of(path, internal=None, served=(), way_out="")
+        if problem is not None:
+            yield problem
