@@ -49,6 +49,7 @@ from heliograph.semconv import (
 from heliograph.settings import Settings, Signal, SpanEventContent
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.encoded_events import SEVERITY_NUMBERS, STANDARD_ATTRIBUTES, Encoded, EncodedEvents
+from heliograph.telemetry.interrupted_span import is_interrupted
 from heliograph.telemetry.invalid_events import InvalidEventHandler
 from heliograph.telemetry.limits import (
     Limits,
@@ -342,6 +343,8 @@ class Emitter:
             if self._emits_span_event and span.is_recording():
                 if self._has_bridge:
                     return
+                if is_interrupted(span):
+                    raise BlockingIOError("a signal has interrupted a method of the span")
                 if encoded is not None and not self._emits_reference:
                     log, _, key_values = encoded
                     log.add_span_event(span, event_name, key_values, timestamp)
