@@ -70,6 +70,7 @@ def test_settings_decide_what_identifies_an_actor(tmp_path: Path, monkeypatch: p
         (("--logs", "elastic", SOURCE), "'elastic' is not one of 'victorialogs', 'loki'"),
         (("--name", "../x", SOURCE), "'../x' is not a name"),
         (("--name", "a" * 20, SOURCE), "is not a name"),
+        (("--name", "a-" * 9 + "aa", SOURCE), "is not a name"),  # 20 characters, 11 of which are letters
         ((), "Missing argument 'SOURCE…'"),
     ],
 )

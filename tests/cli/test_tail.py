@@ -60,7 +60,7 @@ def test_events_of_a_program_are_printed(tmp_path: Path) -> None:
 
 
 def test_options_choose_what_is_printed(tmp_path: Path) -> None:
-    """One of the values of each option must fit."""
+    """One of the values of each option must match."""
     with tailing(
         tmp_path, "--event", "app.*", "--event", "token.verify", "--actor", "ada", "--trace", TRACE.hex()[:8].upper()
     ) as tail:

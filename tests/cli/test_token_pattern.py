@@ -1,4 +1,4 @@
-"""`heliograph token pattern` prints the form of a token for programs that search for secrets."""
+"""`heliograph token pattern` prints the pattern of a token for programs that search for secrets."""
 
 from __future__ import annotations
 

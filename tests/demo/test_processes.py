@@ -39,6 +39,15 @@ def test_a_failure_has_the_last_line_of_the_errors(
         drain(NOWHERE, tmp_path / "outbox")
 
 
+def test_the_receiver_is_not_looked_for_at_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment says of proxies, by a variable in upper or lower case."""
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "intranet.example")
+
+    environ = processes._environment(NOWHERE)
+    assert (environ["no_proxy"], environ["NO_PROXY"]) == ("127.0.0.1", "127.0.0.1")
+
+
 def test_a_program_that_tracks_nothing_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends before it was killed."""
     monkeypatch.setattr("sys.executable", script(tmp_path, "echo broken >&2"))

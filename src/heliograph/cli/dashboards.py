@@ -16,8 +16,8 @@ from heliograph.cli.terminal import echo
 from heliograph.schema.registry import SchemaRegistry
 from heliograph.telemetry.actor_attributes import ActorFilter
 
-_NAME: Final = re.compile(r"[a-z0-9](-?[a-z0-9]){0,18}")
-"""Grafana permits 40 characters in the uid of a dashboard."""
+_NAME: Final = re.compile(r"(?=.{1,19}\Z)[a-z0-9]+(-[a-z0-9]+)*")
+"""At most 19 characters, because the name ends the uid of a dashboard, for which Grafana permits 40 characters."""
 
 
 def _checked_name(context: click.Context, option: click.Parameter, name: str | None) -> str | None:
@@ -48,7 +48,7 @@ def _checked_name(context: click.Context, option: click.Parameter, name: str | N
     "--name",
     metavar="NAME",
     callback=_checked_name,
-    help="The name of the catalogue, if one Grafana has those of several programs: lower-case letters, digits and hyphens.",
+    help="The name of the catalogue, if one Grafana has the catalogues of several programs: lower-case letters, digits and hyphens.",
 )
 def dashboards(
     sources: tuple[str, ...], datasette: DatasetteOptions, *, out: Path, logs: str, traces: str, name: str | None

@@ -20,12 +20,12 @@ from heliograph.tokens.stored import location
 _PATH_VARIABLES: Final = re.compile(
     r"HELIOGRAPH_(OUTBOX|QUARANTINE)|OTEL_EXPORTER_OTLP_(\w+_)?(CERTIFICATE|CLIENT_KEY)|SSL_CERT_FILE|REQUESTS_CA_BUNDLE"
 )
-"""The environment variables with a path that telemetry uses."""
+"""The environment variables whose value is the path of a file or folder that telemetry uses."""
 
 _TOKEN_DATABASE: Final = variable_name("token_database")
 
 _PATH_SETTINGS: Final = ("outbox", "quarantine", "token_database")
-"""The settings of heliograph with a path."""
+"""The settings of heliograph whose value is a path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +58,8 @@ async def start_datasette(options: DatasetteOptions) -> StartedDatasette:
     """Start a Datasette with all plugins, read it, and shut it down.
 
     Every plugin is loaded and started, because any of them may register events. At startup, some also write files to the
-    current folder (datasette-otel-viewer: otel.db). They get a temporary folder for that, and a shutdown that closes their
-    files before the folder is deleted.
+    current folder (datasette-otel-viewer: otel.db). So a temporary folder is the current one meanwhile. Datasette is shut down,
+    which closes the files of plugins, before the folder is deleted.
 
     Raises:
         click.UsageError: Datasette is not installed, a file cannot be read, or Datasette or a plugin fails at startup.
@@ -99,7 +99,7 @@ def merged_config(paths: Sequence[Path]) -> dict[str, Any]:
 
 
 def merge(config: dict[str, Any], later: Mapping[str, Any]) -> None:
-    """Add a configuration to another one, which it wins over."""
+    """Merge a later configuration into an earlier one. Where both have a value, the later one wins."""
     for key, value in later.items():
         if isinstance(value, dict) and isinstance(config.get(key), dict):
             merge(config[key], value)
@@ -111,7 +111,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """Return a configuration of Datasette, with absolute paths: Datasette may be started in another folder.
 
     Raises:
-        click.UsageError: The file cannot be read, or is no mapping in JSON or YAML, or Datasette is not installed.
+        click.UsageError: The file cannot be read, or is not a mapping in JSON or YAML, or Datasette is not installed.
     """
     try:
         from datasette.utils import BadMetadataError, parse_metadata  # an optional dependency

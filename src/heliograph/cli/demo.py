@@ -1,6 +1,6 @@
-"""``heliograph demo``: run a small program, receive its telemetry, and show it beside the code that made it.
+"""``heliograph demo``: run a small program, receive its telemetry, and print it beside the code that caused it.
 
-What is printed is escaped: any program of this machine can send to the receiver.
+Received texts are escaped before they are printed, because any program on this machine can send to the receiver.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     metavar="DIR",
     default=Path("heliograph-demo"),
     show_default=True,
-    help="The folder for the received telemetry. That of an earlier demo is replaced.",
+    help="The folder for the received telemetry. The telemetry of an earlier demo in it is replaced.",
 )
 def demo(folder: Path) -> None:
-    """Run a small program, and show what arrives of it beside its code.
+    """Run a small program, and print its code beside the telemetry that arrives from it.
 
-    The program is a forum. It tracks events, one of which is invalid; a token does something and is revoked; and in an outage,
-    the program is killed. Its telemetry goes over OTLP to the demo's own receiver on free ports of 127.0.0.1, and everything
-    that it reports is counted at the end. No other server is needed.
+    The program is a forum. It tracks events, one of which is invalid; it uses a token and revokes it; and it is killed during
+    an outage of the receiver. Its telemetry is sent over OTLP to the demo's own receiver on free ports of 127.0.0.1. At the end, the
+    demo compares the numbers of sent and arrived events and spans. No other server is needed.
 
     The exit status is 1 if anything is missing.
     """
@@ -77,7 +77,7 @@ def _new_store(folder: Path) -> Store:
 
 
 def _is_of_a_demo(file: Path) -> bool:
-    """Return True if a file has telemetry of the demo's program alone: `heliograph tail` may have made it, for other programs."""
+    """Return True if a file is a store with telemetry of the demo's program alone. `heliograph tail` stores that of any program."""
     from heliograph.demo.processes import SERVICE  # imported here for the same reason
     from heliograph.receiver.store import Store, is_store
 

@@ -1,4 +1,4 @@
-"""``heliograph doctor``: is telemetry set up, and does the backend accept it?"""
+"""``heliograph doctor``: examine the set-up of telemetry, and report each problem with its fix."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ HEADERS_VARIABLE: Final = "HELIOGRAPH_DOCTOR_HEADERS"
     "is_datasette",
     is_flag=True,
     help="Examine the plugin of the installed Datasette, which is started for this, with the configuration files CONFIG. "
-    "Of several, a later one wins.",
+    "If there are several, later ones win.",
 )
 @click.option(
     "--plugins-dir",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The folder of --plugins-dir, for --datasette.",
+    help="The folder with the further plugins of Datasette, for --datasette.",
 )
 @click.option(
     "--arrived",
@@ -54,7 +54,7 @@ HEADERS_VARIABLE: Final = "HELIOGRAPH_DOCTOR_HEADERS"
     help="The headers for the backend of --arrived, such as authorization=Bearer%20TOKEN: values are percent-encoded. "
     f"The variable {HEADERS_VARIABLE} keeps them out of the list of processes. They are never shown.",
 )
-@click.option("--backend", type=click.Choice(sorted(BACKENDS)), help="The kind of the backend. Default: found out.")
+@click.option("--backend", type=click.Choice(sorted(BACKENDS)), help="The kind of the backend. Default: detected.")
 @click.option(
     "--timeout",
     type=Seconds(),
@@ -90,7 +90,7 @@ def doctor(
         raise click.UsageError("--arrived-headers are for the one backend that --arrived names")
     if not is_datasette and (configs or plugins_dir):
         raise click.UsageError("CONFIG and --plugins-dir are for --datasette")
-    # Otherwise gRPC writes its own lines about failed handshakes; the findings say it once.
+    # Otherwise gRPC would print lines of its own about a failed handshake, which a finding reports already.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     for name in (SCOPE, "opentelemetry"):
         logging.getLogger(name).addHandler(logging.NullHandler())

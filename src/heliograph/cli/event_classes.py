@@ -30,7 +30,7 @@ from heliograph.settings import Settings
 
 DATASETTE: Final = "datasette"
 EXAMPLE_KEY: Final = "example"
-"""The key of the hashes in examples. With the real key, anybody could try keys on a published hash of a known text."""
+"""The key of the hashes in examples. The real key is not used, because a published hash of a known text lets anybody test guesses of it."""
 
 
 def sources_argument(command: Callable[..., object]) -> Callable[..., object]:
@@ -92,9 +92,9 @@ class LoadedSources:
             raise click.UsageError("\n".join(self.problems))
 
     def register_in(self, registry: SchemaRegistry) -> None:
-        """Register the classes, with the namespaces that they have where they are served.
+        """Register the classes, each with the namespace that it has in the program that emits its events.
 
-        A class of Datasette that has no schema is skipped and reported: somebody else's class must not make a command unusable.
+        A class of the source ``datasette`` that has no schema is reported and skipped, because it may belong to another plugin.
 
         Raises:
             click.UsageError: A source could not be loaded.
@@ -172,7 +172,7 @@ def load_sources(sources: Iterable[str], datasette: DatasetteOptions | None = No
 
 
 def _namespace_of(event_class: type, source: str) -> str | None:
-    """Return the namespace that heliograph's plugin gives a class in Datasette; `None` is the setting."""
+    """Return the namespace that heliograph's plugin gives a class in Datasette. `None` means the one of the settings."""
     if source != DATASETTE:
         return None
     from heliograph.integrations.datasette.distributions import namespace_of  # needs Datasette, an optional dependency
@@ -220,7 +220,7 @@ def _is_event_class(value: object) -> bool:
 
 
 def _classes_in(module: ModuleType, source: str) -> tuple[type, ...]:
-    """Return the event classes that a module or, for a package, one of its modules defines, in the order of their names there.
+    """Return the event classes in a module that it or, for a package, one of its modules defines, in the order of its names.
 
     Raises:
         click.UsageError: There are none.

@@ -1,8 +1,8 @@
-"""``heliograph outbox``: show, check, send and export the records in an outbox, and manage what is set aside.
+"""``heliograph outbox``: show, check, send and export the records in an outbox, and manage dead letters and damaged files.
 
-The commands work beside running programs. `status`, `verify` and `export` open folders read-only, also those of running
-processes. `drain` adopts orphans only, through the same lock that the programs use (`heliograph.delivery.folders`), so nothing
-is sent twice. A folder may disappear at any moment, because its owner has sent all of it.
+The commands work beside running programs. `status`, `verify` and `export` open folders read-only, also folders of running
+processes. `drain` adopts only orphans, through the same lock that the programs use (`heliograph.delivery.folders`), so nothing
+is sent twice. A folder may disappear at any moment, because its owner deletes it when everything in it was sent.
 """
 
 from __future__ import annotations

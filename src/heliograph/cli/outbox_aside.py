@@ -1,6 +1,6 @@
-"""``heliograph outbox dead`` and ``damaged``: look at what an outbox has set aside, send it again, or delete it.
+"""``heliograph outbox dead`` and ``damaged``: list, requeue and delete dead letters, and list and delete damaged files.
 
-A person decides about both. Until then, ``status`` and ``drain`` report them by their exit status.
+A person decides about both. Until then, the exit status of ``status`` and ``drain`` is 1.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def _find_dead(letters: DeadLetters, numbers: tuple[int, ...], *, every: bool) -
     """Return the dead letters with these numbers, or all of them.
 
     Raises:
-        click.ClickException: One does not exist, or neither or both of the two are asked for.
+        click.UsageError: Neither or both of `numbers` and `every` are given.
+        click.ClickException: There is no dead letter with one of the numbers.
     """
     _check_choice(numbers, every=every, what="the dead letters by ID")
     found = list(letters.find(numbers))
@@ -102,6 +103,7 @@ def _find_dead(letters: DeadLetters, numbers: tuple[int, ...], *, every: bool) -
 
 
 def _check_choice(named: tuple[object, ...], *, every: bool, what: str) -> None:
+    """Raise `click.UsageError` if neither or both of names and ``--all`` are given."""
     if bool(named) == every:
         raise click.UsageError(f"name {what}, or use --all (one of the two)")
 
@@ -147,7 +149,7 @@ def delete_damaged(names: tuple[str, ...], directory: Path | None, *, every: boo
 
 
 def _delete(path: Path, directory: Path) -> None:
-    """Delete a file, and its folder if that is empty then."""
+    """Delete a file, and its folder if it becomes empty."""
     try:
         delete_file(path, directory)
     except OSError as error:

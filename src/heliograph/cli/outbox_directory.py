@@ -1,4 +1,4 @@
-"""Opens and reads the outbox that a command of ``heliograph outbox`` works on. Nothing in it is changed."""
+"""Open and read the outbox that a command of ``heliograph outbox`` works on. Nothing in it is changed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def open_outbox(directory: Path | None) -> OutboxDirectory:
 def open_reader(box: OutboxDirectory, folder: Path) -> JournalReader | None:
     """Return a reader that changes no file, or `None` if the folder was deleted meanwhile."""
     try:
-        # The end of a live journal may be a record that is being written, which is no damage.
+        # The last record of a running process may be incomplete, because it is being written. This is not damage.
         return JournalReader(folder, is_live=box.is_locked(folder), read_only=True)
     except FileNotFoundError:
         return None

@@ -1,4 +1,8 @@
-"""``heliograph outbox drain``: send the records of processes that have ended, until nothing is left or the time is over."""
+"""``heliograph outbox drain``: send the records of processes that have ended.
+
+Threads: one for each signal runs `_Drain.run`. The main thread shows the progress, and closes the drains when the user or a service
+manager interrupts it.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,7 @@ from heliograph.values.text import counted
 FOLLOW_SECONDS: Final = 1.0
 """The time between two searches for orphans with ``drain --follow``."""
 TIMEOUT_SECONDS: Final = 30.0
-"""The default time for which `drain` tries a server that accepts nothing."""
+"""The time after which `drain` gives up by default, if the server accepts nothing."""
 
 _SHORTEST_PAUSE_SECONDS: Final = 0.05
 _SHOW_SECONDS: Final = 0.2
@@ -56,7 +60,7 @@ _COUNTERS: Final = {
     "--timeout",
     type=Seconds(min_open=True),
     metavar="SECONDS",
-    help="Give up if the server accepts nothing for this long. Default: 30; never with --follow.",
+    help="Give up if the server accepts nothing for this long. Default: 30, or no limit with --follow.",
 )
 @click.option(
     "--follow",
@@ -81,7 +85,7 @@ def drain(named: Path | None, directory: Path | None, *, timeout: float | None, 
     box = open_outbox(named or directory)
     senders = [_open_sender(box, signal, timeout) for signal in SIGNALS if _has_destination(signal)]
     if follow:
-        # A service manager stops it by SIGTERM. As a KeyboardInterrupt it ends the loop below, and the folders are unlocked.
+        # A service manager sends SIGTERM. Raised as a KeyboardInterrupt, it ends the wait in `_run_all`, and the folders are unlocked.
         system_signals.signal(system_signals.SIGTERM, system_signals.default_int_handler)
     drains = [_Drain(box, sender, timeout, follow=follow) for sender in senders]
     _run_all(drains)
@@ -94,7 +98,7 @@ def _has_destination(signal: OutboxSignal) -> bool:
 
 
 def _run_all(drains: list[_Drain]) -> None:
-    """Run all at the same time, until they have ended or the user interrupts them."""
+    """Run all drains at the same time, until they have ended or the user interrupts them."""
     with (
         ThreadPoolExecutor(max_workers=len(SIGNALS), thread_name_prefix="heliograph-drain") as threads,
         click.progressbar(length=0, label="Sending", file=sys.stderr, show_pos=True) as bar,
@@ -105,14 +109,14 @@ def _run_all(drains: list[_Drain]) -> None:
                 _show(bar, drains)
             _show(bar, drains)
         except KeyboardInterrupt:
-            pass  # what is left is reported, as after any other end
+            pass  # the command reports what remains in the outbox, as after any other end
         finally:
             for drain in drains:
                 drain.close()
 
 
 def _wait(running: list[Future[None]]) -> bool:
-    """Wait for a moment. Return False if all have ended, and raise the exception of one that has failed."""
+    """Wait for a moment. Return False if all drains have ended. Raise the exception of a drain that has failed."""
     done, not_done = futures.wait(running, _SHOW_SECONDS, futures.FIRST_EXCEPTION)
     for each in done:
         each.result()
@@ -130,7 +134,7 @@ def _open_sender(box: OutboxDirectory, signal: OutboxSignal, timeout: float | No
     destination = destination_from_env(allow_plaintext=allow_plaintext, signal=signal.name)
     return Sender(
         open_transport(destination),
-        # A server that does not respond must not hold the command for longer than asked.
+        # Otherwise a server that does not respond could delay the end of the command beyond --timeout.
         timeout_seconds=min(destination.timeout_seconds, timeout or destination.timeout_seconds),
         dead_letters=box.dead_letters,
         counts=OutboxCounters(),
@@ -139,12 +143,14 @@ def _open_sender(box: OutboxDirectory, signal: OutboxSignal, timeout: float | No
 
 
 class _Drain:
-    """Adopts the orphans of one signal in an outbox, and sends them. One thread calls `run`; others may call the rest meanwhile.
+    """Adopts the orphans of one signal in an outbox, and sends their records.
+
+    Threads: one thread calls `run`. Meanwhile another one may call `close` and read `done` and `waiting`.
 
     Args:
         box: The outbox.
         sender: The sender.
-        timeout: The longest time without success, in seconds; `None` for no limit.
+        timeout: The longest time in which the server accepts nothing, in seconds; `None` for no limit.
         follow: True to wait for more orphans when all were sent.
 
     Attributes:
@@ -173,7 +179,7 @@ class _Drain:
         self._sender.close()
 
     def run(self) -> None:
-        """Send until nothing is left (with `follow`: until it is closed), or the server accepted nothing for too long."""
+        """Send until no orphan is left (with `follow`: until this is closed), or the server has accepted nothing for too long."""
         try:
             while not self._sender.closed.is_set() and (self._adopt() or self._follow):
                 for orphan in list(self._orphans):
@@ -192,7 +198,7 @@ class _Drain:
     def _adopt(self) -> bool:
         """Adopt as many orphans as may be open. Return True if there are any."""
         if not self._orphans:
-            # The time in which there was nothing to send is no failure of the server.
+            # The time in which there was nothing to send does not count as one in which the server accepted nothing.
             self._last_success_at = time.monotonic()
         for orphan in itertools.islice(
             adopt(self._box, self._passed_over, self._sender.signal), MAX_OPEN_ORPHANS - len(self._orphans)
@@ -221,10 +227,10 @@ class _Drain:
 
 
 def _report(box: OutboxDirectory, counters: list[OutboxCounters], stuck: list[str], *, as_json: bool) -> None:
-    """Print what was done, and what is left.
+    """Print the numbers of delivered and failed records, and of those that are still in the outbox.
 
     Raises:
-        SystemExit: Something is left.
+        SystemExit: Records, dead letters, damaged files or stuck folders are still in the outbox. The status is 1.
     """
     state = OutboxState.of(box)
     stuck = [*state.stuck, *stuck]

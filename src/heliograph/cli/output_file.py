@@ -1,4 +1,4 @@
-"""Write the files that commands make."""
+"""Write the output files of commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file, and create its folder. If that fails, an existing file is unchanged. A link to a file and its permissions stay.
+    """Write a file, and create its folder. If that fails, an existing file is unchanged. If the path is a link, the file that it points to is written. Permissions are kept.
 
     Raises:
         click.UsageError: The file cannot be written.
@@ -26,7 +26,7 @@ def write(path: Path, text: str) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    # The text is written to another file, which then replaces this one: no interruption can truncate the file.
+    # The text is written to a temporary file, which then replaces this one, so that an interruption cannot truncate it.
     temporary = path.with_name(f".heliograph-{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -149,7 +149,8 @@ def export(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     registry = load_registry(sources, datasette=datasette, privacy_key=EXAMPLE_KEY)
-    if form in REGISTRIES:  # a stream also has our own events, and a live check rejects those that the registry has not
+    if form in REGISTRIES:
+        # Heliograph's own events are in the telemetry, too, and Weaver's live check rejects events that are not in the registry.
         registry.register_own(TOKEN_EVENTS)
     try:
         files = exporter([*registry.values(), *registry.own])
@@ -198,7 +199,7 @@ def import_registry(form: str, directory: Path, out: Path) -> None:  # noqa: ARG
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @out_option
 def infer(file: Path, out: Path) -> None:
-    """Draft event classes from recorded events: lines of OTLP JSON, or the SQLite file of `heliograph demo`."""
+    """Draft event classes from recorded events: lines of OTLP JSON, or the SQLite file of `heliograph tail` or `heliograph demo`."""
     drafts, skipped = drafts_of_recorded(read_recorded(file))
     _write_drafts(drafts, skipped, out, origin="recorded events")
 

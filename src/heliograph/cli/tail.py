@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     type=click.IntRange(0, 65535),
     default=4318,
     show_default=True,
-    help="The port of OTLP over HTTP, on 127.0.0.1. 0 takes a free one.",
+    help="The port of OTLP over HTTP, on 127.0.0.1. 0 means a free port.",
 )
 @click.option(
     "--grpc-port",
     type=click.IntRange(0, 65535),
-    help="The port of OTLP over gRPC, on 127.0.0.1. 0 takes a free one. Default: 4317, if it is free.",
+    help="The port of OTLP over gRPC, on 127.0.0.1. 0 means a free port. Default: 4317, if it is free.",
 )
 @click.option(
     "--event",
@@ -54,12 +54,12 @@ if TYPE_CHECKING:
 @click.option(
     "--forward",
     metavar="URL",
-    help="Pass every request on to the OTLP server at this URL, unchanged. Its answer is the answer.",
+    help="Forward every request, unchanged, to the OTLP server at this URL, and return its response.",
 )
 @click.option(
     "--forward-grpc",
     metavar="URL",
-    help="The URL for requests over gRPC. Default: that of --forward, with port 4317 in place of 4318.",
+    help="The URL for requests over gRPC. Default: the URL of --forward, with port 4317 in place of 4318.",
 )
 @click.option(
     "--await",
@@ -90,12 +90,12 @@ def tail(
     """Receive OTLP on 127.0.0.1, and print each event as it arrives.
 
     A line has the time in UTC, the name of the event, the actor, the body, and the ids of the trace and of the token. The spans of
-    operations on tokens have lines, too: in place of the body is the result. An event that arrives both as a log record and
+    operations on tokens have lines, too, with the result in place of the body. An event that arrives both as a log record and
     as a span event has one line.
 
     A program sends here with OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318, which is the default of most exporters.
 
-    The options --event, --actor and --trace can be repeated: one of the values must fit.
+    The options --event, --actor and --trace can be repeated. An event must match one value of each option that is given.
     """
     # imported here, because gRPC takes a while to import and most commands do not need it
     from heliograph.cli.tail_session import TailOptions, run

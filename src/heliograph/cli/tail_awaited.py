@@ -13,8 +13,8 @@ class Awaited:
     """Recognizes the awaited arrival. Any thread may call `look`.
 
     Args:
-        permits: The filter of what is awaited.
-        on_arrival: Called when it has arrived.
+        permits: The filter of the awaited event or operation.
+        on_arrival: Called when it has arrived; twice, if two threads find it at the same time.
 
     Attributes:
         has_arrived: True if it has arrived.
@@ -26,7 +26,7 @@ class Awaited:
         self._on_arrival = on_arrival
 
     def look(self, request: OtlpRequest) -> None:
-        """Look for it in a request."""
+        """Look for the awaited arrival in a request."""
         if not self.has_arrived and any(map(self._permits.permits, arrivals(request))):
             self.has_arrived = True
             self._on_arrival()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ArrivalFilter:
-    """The events and operations that are shown. An empty option permits everything; of several values of one option, one must fit.
+    """A filter of events and operations. An arrival must match one value of each attribute. An empty attribute permits everything.
 
     Attributes:
         names: Names of events and spans, with the wildcards ``*`` and ``?``.
@@ -26,11 +26,11 @@ class ArrivalFilter:
     traces: tuple[str, ...] = ()
 
     def permits_name(self, name: str) -> bool:
-        """Return True if the name fits."""
+        """Return True if the name matches."""
         return not self.names or any(fnmatchcase(name, pattern) for pattern in self.names)
 
     def permits(self, arrival: Arrival) -> bool:
-        """Return True if everything fits."""
+        """Return True if name, actor and trace match."""
         return (
             self.permits_name(arrival.name)
             and (not self.actors or arrival.actor in self.actors)
@@ -38,5 +38,5 @@ class ArrivalFilter:
         )
 
     def permitted(self, names: Iterable[str]) -> int:
-        """Return the number of names that fit."""
+        """Return the number of names that match."""
         return sum(map(self.permits_name, names))

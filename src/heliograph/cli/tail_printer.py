@@ -1,8 +1,8 @@
 """Print what arrives in a thread of its own, so that a slow terminal does not delay the exporters of programs.
 
-Threads: those of the receiver call `LinePrinter.show`, which never waits: if too many records wait to be printed, a request is
-counted instead. `heliograph-printer` decodes and prints. `_changed` guards `_waiting`, `_bytes`, `_is_printing`,
-`not_shown` and `_is_closed`.
+Threads: the receiver's threads call `LinePrinter.show`, which never waits for the terminal. If too many requests wait to be printed, the
+lines of a further one are only counted. The thread `heliograph-printer` decodes and prints. `_changed` guards `_waiting`, `_bytes`,
+`_is_printing`, `not_shown` and `_is_closed`.
 
 A span event has no body, and the log record of the same event may be on its way: a program that ends flushes its spans first. So the
 line of a span event is held back for a moment, and not printed if the log record arrives meanwhile.
@@ -29,7 +29,7 @@ HOLD_SECONDS: Final = 1.0
 MAX_HELD: Final = 10_000
 """The number of lines that are held back at the same time."""
 CLOSE_SECONDS: Final = 5
-"""The time for which a terminal is waited for at the end."""
+"""The longest time that `LinePrinter.close` waits for a slow terminal."""
 
 
 class LinePrinter:
@@ -42,7 +42,7 @@ class LinePrinter:
 
     Attributes:
         shown: The number of lines that were printed.
-        not_shown: The number of lines that were not, because more arrived than could be printed.
+        not_shown: The number of lines that were not printed, because more arrived than could be printed.
         failure: The reason why nothing can be printed any more, such as a full disk; `None` if there is none.
     """
 
@@ -95,7 +95,7 @@ class LinePrinter:
             self._on_end()
 
     def _take(self) -> list[OtlpRequest] | None:
-        """Wait for requests, or until a line was held back long enough. Return the requests that wait; `None` at the end."""
+        """Wait for requests, or until a line has been held back long enough. Return the requests that wait; `None` at the end."""
         with self._changed:
             self._is_printing = False
             timeout = max(0.0, self._held[0][0] - time.monotonic()) if self._held else None
@@ -107,7 +107,7 @@ class LinePrinter:
             return requests
 
     def _due(self, requests: Iterable[OtlpRequest]) -> Iterator[Arrival]:
-        """Yield what is to be printed now: of the requests, and of what was held back."""
+        """Yield the arrivals that are to be printed now, from the requests and from those that were held back."""
         now = time.monotonic()
         for request in requests:
             for each in filter(self._permits.permits, arrivals(request)):
@@ -127,7 +127,7 @@ class LinePrinter:
             self.shown += len(lines)
 
     def _report_not_shown(self) -> None:
-        """Print the number of lines that were not printed, when there is time again."""
+        """Print the number of lines that were not printed since the last report, when nothing waits to be printed."""
         with self._changed:
             missing = self.not_shown - self._reported
             if self._waiting or not missing:

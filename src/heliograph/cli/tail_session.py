@@ -112,7 +112,7 @@ class _Session:
         self._lock = threading.Lock()  # guards `_missed`
 
     def open(self, resources: ExitStack) -> None:
-        """Open the database and the ports, and print which."""
+        """Open the database and the ports, and print where they are."""
         if self._options.folder is not None:
             # entered first, so closed last: requests in progress are still stored
             self._commits = resources.enter_context(GroupCommit(_opened_folder(self._options.folder)))
@@ -143,7 +143,7 @@ class _Session:
             self._missed += 1
             is_first = self._missed == 1
         if is_first:
-            # The reader of a pipe may have ended. The answer is the target's all the same.
+            # The reader of a pipe may have ended. The client still gets the target's response.
             with suppress(OSError):
                 echo(f"Not {self._kept}, although the target has accepted it: {error}", err=True)
 

@@ -1,6 +1,6 @@
-"""Print texts on a terminal. Names and messages come from files, servers and other people's classes.
+"""Print texts that may contain anything: names and messages come from files, servers and other people's classes.
 
-Characters that are not printable are escaped, because a terminal would obey them: they move the cursor, change the title, hide a
+Unprintable characters are escaped, because a terminal would obey them: they move the cursor, change the title, hide a
 line, or reverse its direction. All commands print through this module, and `heliograph.cli.main` escapes error messages.
 """
 
@@ -23,7 +23,7 @@ def echo(line: object, *, err: bool = False) -> None:
 
 
 def echo_lines(text: str, *, err: bool = False) -> None:
-    """Print a text of several lines, such as indented JSON. No line end in it may come from data."""
+    """Print a text of several lines, such as indented JSON. Its line ends are not escaped, so none of them may come from data."""
     click.echo(escape_unprintable(text, keep="\n"), err=err)
 
 
@@ -33,12 +33,12 @@ def styled(text: str, **style: object) -> str:
 
 
 def echo_styled(lines: Sequence[str]) -> None:
-    """Print lines that were made of `styled` texts. The styles are for terminals alone, and for those without ``NO_COLOR``."""
+    """Print lines that consist of `styled` texts. Without a terminal, or with the variable ``NO_COLOR``, they have no styles."""
     click.echo("\n".join(lines), color=False if os.environ.get("NO_COLOR") else None)
 
 
 def tolerate_encoding() -> None:
-    """Escape what the standard streams cannot encode: a terminal of an old encoding must not end the printing."""
+    """Escape characters that the encoding of the standard streams does not have, instead of raising an exception."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

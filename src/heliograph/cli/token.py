@@ -50,7 +50,7 @@ token.add_command(pattern)
     "--unused-after",
     type=Duration(),
     metavar="TIME",
-    help="End the token when it was not used for this time, 5m at least.",
+    help="End the token when it was not used for this time, at least 5m.",
 )
 @restriction_options
 @by_option
@@ -67,7 +67,7 @@ def create(
     file: TokenFile,
     as_json: bool,
 ) -> None:
-    """Create a token for ACTOR, the id of an actor, and print it: this once, because only its hash is kept.
+    """Create a token for ACTOR, the id of an actor, and print it. It cannot be printed again, because only its hash is stored.
 
     Without an option --allow…, it allows everything that the actor may do. The file is created if it does not exist.
     """
@@ -148,9 +148,9 @@ def show(token_id: str, file: TokenFile, *, as_json: bool) -> None:
 @file_options
 @json_option
 def rotate(token_id: str, grace: int, latest: int, by: str | None, file: TokenFile, *, as_json: bool) -> None:
-    """Give the token with this ID a new secret, and print the new token, this once. Its id stays.
+    """Give the token with this ID a new secret, and print the new token, which cannot be printed again. The ID does not change.
 
-    The old one is valid until the new one is used, and for the time of --grace from then on.
+    The old token is valid until the new one is used, and for the time of --grace from then on.
     """
     with open_host(file, by=by) as host:
         issued = host.call(tokens.rotate, host, token_id, grace=grace, latest=latest)
@@ -171,7 +171,7 @@ def restrict(
     file: TokenFile,
     as_json: bool,
 ) -> None:
-    """Let the token with this ID do nothing but what the options name. It can only get narrower."""
+    """Limit the token with this ID to the actions that the options name. Actions can be removed, but not added."""
     if restrictions is None:
         raise click.UsageError("name what the token still allows by --allow, --allow-database or --allow-resource")
     with open_host(file, by=by) as host:
@@ -185,7 +185,7 @@ def restrict(
 
 
 def _print_issued(issued: IssuedToken, *, as_json: bool) -> None:
-    """Print a token to the standard output, so that a program can read it, and the words about it to the standard error."""
+    """Print a token to the standard output, so that a program can read it, and a note for people to the standard error."""
     try:
         echo(json.dumps({"id": issued.id, "token": issued.token}) if as_json else issued.token)
     except OSError as error:  # a full disk, or a program that reads no more

@@ -40,7 +40,7 @@ FLUSH_MILLIS: Final = 1500
 
 @dataclass(frozen=True, kw_only=True)
 class TokenFile:
-    """The options that say where the tokens are, and which rules hold there.
+    """The options that name the file of the tokens, and the configuration of the Datasette that uses it.
 
     Attributes:
         database: The file; `None` means the one of the settings.
@@ -63,8 +63,8 @@ def open_host(
     Args:
         file: The file of the tokens.
         may_create: True creates the file or its tables if they do not exist.
-        only_reads: True sends no telemetry, because nothing happens that has any.
-        by: The id of the actor that does the work, or `None`.
+        only_reads: True if the command only reads. No provider is set up then, because reading emits no telemetry.
+        by: The id of the actor who runs the command, or `None`.
     """
     actor = nullcontext() if by is None else acting_as({"id": by})
     with _problems_end_the_command():
@@ -100,13 +100,13 @@ def _settings_of_datasette(config: Mapping[str, object]) -> Settings:
         return settings
     longest = core.get("max_signed_tokens_ttl", settings.token_ttl or 0)
     if type(longest) is not int or longest < 0:
-        raise click.UsageError("max_signed_tokens_ttl in the configuration of Datasette is no number of seconds")
+        raise click.UsageError("max_signed_tokens_ttl in the configuration of Datasette is not a number of seconds")
     is_allowed = core.get("allow_signed_tokens", settings.allow_signed_tokens)
     return replace(settings, token_ttl=longest or None, allow_signed_tokens=bool(is_allowed))
 
 
 def _host(settings: Settings, *, only_reads: bool) -> Host:
-    # Without an endpoint, the SDK would try to reach a server on this machine.
+    # Without an endpoint, `configure` would export to the default one, a server on this machine that probably does not exist.
     exports = settings.outbox is not None or variable_that_asks_for_export(os.environ) is not None
     if only_reads or not exports:
         return Host(
@@ -130,8 +130,7 @@ def _problems_end_the_command() -> Iterator[None]:
     except (PluginError, SchemaError) as error:
         raise click.UsageError(str(error)) from error
     except (BrokenPipeError, HeliographError):
-        # click and `heliograph.cli.main` end the command
-        raise
+        raise  # click and `heliograph.cli.main` report these, and end the command
     except (OSError, sqlite3.Error) as error:
         raise click.UsageError(f"the tokens cannot be read, changed or printed: {error}") from error
     except ValueError as error:

@@ -18,9 +18,9 @@ _TOKEN_LENGTH: Final = len(text.PREFIX) + text.ID_LENGTH + text.SECRET_LENGTH + 
 def tokens_in(stream: IO[bytes]) -> list[str]:
     """Return the well-formed tokens in a file, each once, in their order.
 
-    They are found wherever they are: one on each line, in the middle of one, or in JSON such as the payload that GitHub sends to
-    partners. A text with a wrong checksum was never a token. Any encoding that contains ASCII is read, and UTF-16 with its mark,
-    which PowerShell writes. The file is read in parts, whatever its size is.
+    They may be anywhere: on lines of their own, in the middle of a line, or in JSON such as the payload that GitHub sends to
+    partners. A text with a wrong checksum is not a token. The file may have any encoding that contains ASCII, or UTF-16 with a byte
+    order mark, which PowerShell writes. It is read in parts, so it may be larger than the memory.
 
     Raises:
         FileFormatError: There are more than `MAX_TOKENS` of them.
@@ -34,7 +34,7 @@ def tokens_in(stream: IO[bytes]) -> list[str]:
         found.update((token, None) for token in matches if text.is_well_formed(token))
         if len(found) > MAX_TOKENS:
             raise FileFormatError(f"the file has more than {MAX_TOKENS} tokens; split it")
-        rest = part[1 - _TOKEN_LENGTH :]  # it may begin a token
+        rest = part[1 - _TOKEN_LENGTH :]  # may be the beginning of a token that ends in the next part
     return list(found)
 
 

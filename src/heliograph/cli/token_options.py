@@ -64,7 +64,7 @@ token_id_argument = click.argument("token_id", metavar="ID", type=TokenId())
 
 
 def file_options(command: Callable[..., object]) -> Callable[..., object]:
-    """Add the options that say where the tokens are. The command gets them as `file`."""
+    """Add the options that name the file of the tokens. The command gets them as `file`."""
 
     @click.option(
         "--database",
@@ -141,6 +141,6 @@ def _restrictions_of(everywhere: _Grants, databases: _Grants, resources: _Grants
 
 
 def _report_unknown(actions: set[str]) -> None:
-    """Report actions that may be misspelled, or belong to a plugin of Datasette, which is not loaded here."""
+    """Print a note for each action that is not Datasette's own: it may be misspelled, or a plugin's, which is not loaded here."""
     for action in sorted(actions - CORE_ACTIONS.keys()):
         echo(f"Note: {action!r} is not an action of Datasette's core.", err=True)

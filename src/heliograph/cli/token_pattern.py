@@ -1,4 +1,4 @@
-"""``heliograph token pattern``: the form of a token, for programs that search for secrets."""
+"""``heliograph token pattern``: the regular expression of a token, for programs that search for secrets."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ keywords = ["{text.PREFIX}"]""",
       token: '{_NOT_IN_A_WORD}'""",
     }
 )
-"""The form of a token for each program: the fields of a custom pattern of GitHub, a rule for the configuration of Gitleaks, and a
-custom detector for that of TruffleHog."""
+"""The pattern of a token for each program: the fields of GitHub's form for a custom pattern, and parts of the configuration files of
+Gitleaks and TruffleHog."""
 
 
 @click.command()
@@ -48,7 +48,7 @@ custom detector for that of TruffleHog."""
     "--json", "as_json", is_flag=True, help="Print one JSON object, with the regular expression and the whole text."
 )
 def pattern(form: str | None, *, as_json: bool) -> None:
-    """Print the form of a token, for a program that searches repositories and logs for secrets.
+    """Print the pattern of a token, for a program that searches repositories and logs for secrets.
 
     `github` is a custom pattern of GitHub's secret scanning, field by field; `gitleaks` and `trufflehog` are parts of their
     configuration files. Pass the tokens that were found to `heliograph token revoke --leaked`.

@@ -1,4 +1,4 @@
-"""``heliograph token revoke``: end tokens by their id, of an actor, or found in a file of leaked tokens."""
+"""``heliograph token revoke``: revoke tokens by their ids, all tokens of an actor, all tokens, or the tokens in a file that leaked."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def revoke(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """End tokens for good: by ID, all of an actor, everybody's, or those in a file that leaked.
+    """Revoke tokens for good: by ID, all tokens of an actor, all tokens, or the tokens in a file that leaked.
 
     With --leaked, FILE is any text with whole tokens: lines, a log, or the JSON that GitHub's secret scanning sends to
-    partners. A token counts if its checksum is right, and the database has its hash. One that a newer secret has replaced
-    already is only reported.
+    partners. A token is revoked if its checksum is right, and the database has its hash. A token whose secret was replaced by a
+    newer one, and is not valid any more, is only reported.
 
     Other processes notice it after HELIOGRAPH_TOKEN_CACHE_SECONDS (5 by default). The exit status is 1 if an ID
     is unknown, or nothing was found.
@@ -86,7 +86,7 @@ def _revoke_named(host: Host, token_ids: tuple[str, ...], *, as_json: bool) -> b
 
 
 def _revoke_leaked(host: Host, leaked: list[str], *, as_json: bool) -> bool:
-    """Revoke tokens of a file. The id of an unknown one is not shown: anybody can write one."""
+    """Revoke the tokens of a file. Unknown tokens are only counted: anybody may have written them, with any id."""
     outcomes: Counter[str] = Counter()
     for token in leaked:
         secret = host.call(tokens.find, host, token)

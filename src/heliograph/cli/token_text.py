@@ -1,4 +1,4 @@
-"""Tokens as text for people, and as JSON for programs. Times are written in UTC."""
+"""Convert tokens to text for people, and to JSON objects for programs. Times are in UTC."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def to_line(host: Host, token: Token) -> str:
 
 
 def to_dict(host: Host, token: Token) -> dict[str, object]:
-    """Return everything that is known of a token."""
+    """Return everything that is stored about a token, and its state."""
     known = {
         name: utc(value) if name in _TIMES and value is not None else value for name, value in asdict(token).items()
     }
@@ -32,16 +32,16 @@ def to_dict(host: Host, token: Token) -> dict[str, object]:
 
 def secret_to_dict(secret: Secret) -> dict[str, object]:
     """Return when a secret of a token was created, first used and replaced; never the secret, which is not stored."""
-    is_cut = secret.ends == REPLACED_AT_ONCE
+    was_replaced_at_once = secret.ends == REPLACED_AT_ONCE
     return {
         "created": utc(secret.created),
         "first_used": None if secret.first_used is None else utc(secret.first_used),
-        "ends": "at once" if is_cut else None if secret.ends is None else utc(secret.ends),
+        "ends": "at once" if was_replaced_at_once else None if secret.ends is None else utc(secret.ends),
     }
 
 
 def secret_to_line(secret: Secret) -> str:
-    """Return the same for people."""
+    """Return the same as `secret_to_dict`, as a text for people."""
     known = secret_to_dict(secret)
     words = (f"created {known['created']}", f"first used {known['first_used'] or 'never'}")
     return ", ".join(words if known["ends"] is None else (*words, f"replaced {known['ends']}"))

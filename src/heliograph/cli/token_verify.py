@@ -1,4 +1,4 @@
-"""``heliograph token verify``: the verdict on a token, which is read from the standard input and never shown."""
+"""``heliograph token verify``: verify a token, which is read from the standard input and never shown, and print the result."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Verdict:
 def verify(source: tuple[str, ...], file: TokenFile, *, as_json: bool) -> None:
     """Read a token from the standard input, and print the verdict on it. The token is never shown.
 
-    It is a real verification, and counts as a use of the token: the first use of a new secret ends the one that it replaces. Signed
-    tokens are verified with HELIOGRAPH_SECRET.
+    It is a real verification, and counts as a use of the token: the first use of a new secret begins the grace period of the one that it
+    replaces. Signed tokens are verified with HELIOGRAPH_SECRET.
 
-    The exit status is 0 if the token is valid, and 1 if it is not.
+    The exit status is 0 if the token is valid, 1 if it is not, and 2 if a token handler failed.
     """
-    # The argument is not quoted: whoever writes a token here has shown it to all users of the machine already.
+    # The message does not quote the argument, which may be a token.
     if source not in ((), ("-",)):
         raise click.UsageError("the token is read from the standard input, and must not be an argument")
     token = _read_token()
@@ -74,7 +74,7 @@ def _read_token() -> str:
         raise click.UsageError("the standard input is closed")
     if stdin.isatty():
         return str(click.prompt("Token", hide_input=True, err=True))
-    # One byte more than the limit, so that a longer text is rejected as too long; two for the end of the line.
+    # One byte more than the limit, so that a longer text is rejected as too long, and two for the end of the line.
     given = stdin.buffer.read(text.MAX_LENGTH + 3)
     return given.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
 

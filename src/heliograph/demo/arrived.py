@@ -1,4 +1,4 @@
-"""The lines about what has arrived, from the receiver's store."""
+"""Describe the telemetry in the receiver's store as lines of text."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def metric_lines(store: Store) -> Iterator[str]:
 
 
 def count(store: Store, sql: str, parameters: Sequence[object] = ()) -> int:
-    """Return the number that a query finds."""
+    """Return the number that is the result of a query."""
     [[number]] = store.rows(sql, parameters)
     return int(number)
 

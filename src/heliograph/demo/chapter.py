@@ -1,4 +1,4 @@
-"""A chapter of the demo: texts, and the numbers that prove them."""
+"""A chapter of the demo: its code, the observed telemetry, and numbers that must agree."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """A number that the program reported, and the one that was found afterwards.
+    """A number that the program reported, and the number that was found afterwards.
 
     Attributes:
         what: A description.
@@ -21,18 +21,18 @@ class Count:
 
     @property
     def is_complete(self) -> bool:
-        """True if nothing is missing, and nothing is there that nobody sent."""
+        """True if the numbers are equal: nothing is missing, and nothing arrived that was not sent."""
         return self.sent == self.arrived
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chapter:
-    """A chapter. Texts may come from the receiver, to which any program of this machine can send.
+    """A chapter. Its texts must be escaped before they are printed: any program on this machine can send to the receiver.
 
     Attributes:
         title: The heading.
         code: The lines of the code that ran; empty if the chapter is about no code in particular.
-        seen: The lines about what was seen. Indented lines belong to the one before.
+        seen: The lines about the telemetry that was observed. Indented lines belong to the line before them.
         counts: The numbers that must agree.
     """
 

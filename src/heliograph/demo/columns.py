@@ -1,4 +1,4 @@
-"""Two texts beside each other, in lines of 100 columns."""
+"""Put two texts beside each other, in lines of 100 columns."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from itertools import zip_longest
 from typing import Final
 
 LEFT: Final = 53
-"""The columns of the text at the left. A longer line is not cut: its right half moves."""
+"""The width of the text at the left. A longer line is not cut; it shifts the text at its right."""
 RIGHT: Final = 44
-"""The columns of the text at the right. A longer line is continued in the next one."""
+"""The width of the text at the right. A longer line is wrapped."""
 
 
 def beside(left: Sequence[str], right: Iterable[str]) -> list[tuple[str, str]]:
@@ -20,6 +20,6 @@ def beside(left: Sequence[str], right: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def wrap(line: str) -> list[str]:
-    """Return a line as several, so that none is longer than the right column. Those that continue it are indented."""
+    """Return a line as several lines, none of which is longer than `RIGHT`. All but the first are indented."""
     indent = " " * (len(line) - len(line.lstrip()) + 2)
     return textwrap.wrap(line, RIGHT, subsequent_indent=indent, break_on_hyphens=False, drop_whitespace=True) or [""]

@@ -1,4 +1,4 @@
-"""The chapter about an outage: nobody listens, the program is killed, and what it had tracked is delivered afterwards."""
+"""The chapter about an outage: no receiver runs, the program is killed, and its events are delivered afterwards."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ARRIVED: Final = "select count(distinct uid) from events where event_name = 'fo
 
 
 def outage_chapter(store: Store, folder: Path) -> Chapter:
-    """Let the outage happen, and return the chapter about it.
+    """Run the program during an outage, and return the chapter about it.
 
     Args:
         store: The store of the receiver.
@@ -32,15 +32,15 @@ def outage_chapter(store: Store, folder: Path) -> Chapter:
         DemoFailed: A process failed.
     """
     outbox = folder / "outbox"
-    with receiving(store) as away:
-        pass  # its port is closed from here on
-    killed = killed_forum(away, outbox)
+    with receiving(store) as closed_endpoint:
+        pass  # no receiver listens at its port any more
+    killed = killed_forum(closed_endpoint, outbox)
     tracked = int(killed.lines[-1])
     before, waiting = count(store, _ARRIVED), _waiting(outbox)
     with receiving(store) as endpoint:
         drained = drain(endpoint, outbox)
     seen = [
-        f"nobody listens at {away}",
+        f"nobody listens at {closed_endpoint}",
         f"  {tracked} events are tracked, {before} arrive",
         f"the program is ended by {signal.Signals(-killed.status).name}",
         f"  {waiting} events wait in its outbox",

@@ -1,4 +1,4 @@
-"""The processes of the demo: the forum that ends by itself, the one that is killed, and the command that sends what waits."""
+"""Run the processes of the demo: the forum that ends by itself, the forum that is killed, and ``heliograph outbox drain``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Final
 from heliograph.demo.program import UNTIL_KILLED
 
 SERVICE: Final = "heliograph-demo"
-"""The name of the service that the program is."""
+"""The service name in the telemetry of the program."""
 TIMEOUT_SECONDS: Final = 60.0
 """The time after which a process is killed."""
 
@@ -24,7 +24,7 @@ _DRAIN: Final = ("-m", "heliograph", "outbox", "drain")
 
 
 class DemoFailed(Exception):
-    """A process of the demo did not do its part."""
+    """A process of the demo failed, or did not end in time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def killed_forum(endpoint: str, outbox: Path) -> Ended:
     """Run the forum until it has tracked its events into the outbox, and kill it.
 
     Raises:
-        DemoFailed: It ended before.
+        DemoFailed: It ended, or was killed after `TIMEOUT_SECONDS`, before it had tracked them.
     """
     environ = _environment(endpoint) | {
         "HELIOGRAPH_OUTBOX": str(outbox),
@@ -99,6 +99,7 @@ def _environment(endpoint: str) -> dict[str, str]:
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",  # where both are set, this one applies
     }
 
 
@@ -122,7 +123,7 @@ def _run(arguments: list[str], environ: dict[str, str]) -> Ended:
 
 @contextmanager
 def _killed_in_time(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Kill a process that hangs, so that the end of its output ends the block."""
+    """Kill a process after `TIMEOUT_SECONDS`, so that a block which reads its output ends."""
     timer = threading.Timer(TIMEOUT_SECONDS, process.kill)
     timer.start()
     try:

@@ -1,7 +1,8 @@
-"""The forum as a program: it exports its telemetry as the environment configures. Run it with ``python -m``.
+"""The forum as a program. It exports its telemetry as the environment configures. Run it with ``python -m``.
 
-The last line on stdout is a JSON object with what was done: numbers, the id of the token, and ``flushed``: true if the exporters
-delivered everything. With the argument ``--until-killed``, it imports posts instead, prints their number, and then waits to be killed.
+The last line on its standard output is a JSON object: the numbers of events, spans and operations on tokens, the id of the token, and
+``flushed``, which is true if the exporters delivered everything. With the argument ``--until-killed``, the program imports posts instead,
+prints their number, and waits until it is killed.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from heliograph.demo import forum
 POSTS = 500
 """The number of posts that are imported during the outage."""
 UNTIL_KILLED = "--until-killed"
-"""The argument for the outage."""
+"""The argument for the chapter about the outage."""
 
 
 def main(arguments: list[str]) -> int:
-    """Run the forum once, and print what was done."""
+    """Run the forum, and print the numbers of what it did."""
     if UNTIL_KILLED in arguments:
         import_until_killed()
     else:
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
 
 
 def run_forum(folder: Path) -> dict[str, object]:
-    """Let everything happen that the forum has, and return what was done. Its files are in the folder."""
+    """Track all events of the forum, use a token, and return the numbers of both. Its files are in the folder."""
     settings = Settings.from_env(
         config={
             "validation": Validation.QUARANTINE.value,
@@ -47,9 +48,9 @@ def run_forum(folder: Path) -> dict[str, object]:
         forum.vote(host)
         token_id = asyncio.run(forum.use_token(host))
         flushed = host.flush()
-    about_tokens = 4  # created, first used, revoked, rejected
+    token_events = 4  # created, first used, revoked, rejected
     return {
-        "events": 1 + 1 + 1 + 2 + about_tokens,
+        "events": 1 + 1 + 1 + 2 + token_events,
         "span_events": 1,
         "token_operations": 1 + 3,
         "invalid_events": 1,
@@ -61,7 +62,7 @@ def run_forum(folder: Path) -> dict[str, object]:
 
 
 def import_until_killed() -> None:
-    """Track events into the outbox that the environment names, and wait for the end of this process."""
+    """Track events into the outbox that the environment names, print their number, and wait until this process is killed."""
     host: Host
     with configure(events=forum.EVENTS) as host:
         forum.import_posts(host, POSTS)

@@ -1,4 +1,4 @@
-"""The source of functions and classes, as it was read from their files."""
+"""Read the source of functions and classes."""
 
 from __future__ import annotations
 
