@@ -90,10 +90,10 @@ def test_answer_without_the_record(name: str, answer: Any) -> None:
     backend = BACKENDS[name]
 
     assert backend.find(answering(answer), RECORD) is None
-    assert not backend.is_there(answering(answer))
+    assert not backend.recognizes(answering(answer))
 
 
 def test_backends_that_are_recognized_by_recorded_answers() -> None:
     """Each answer is that of one backend alone, because each is asked at a path of its own."""
-    assert BACKENDS["loki"].is_there(answering({"status": "success", "data": ["service_name"]}))
-    assert BACKENDS["tempo"].is_there(answering({"scopes": [{"name": "span", "tags": []}]}))
+    assert BACKENDS["loki"].recognizes(answering({"status": "success", "data": ["service_name"]}))
+    assert BACKENDS["tempo"].recognizes(answering({"scopes": [{"name": "span", "tags": []}]}))

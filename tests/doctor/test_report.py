@@ -58,7 +58,7 @@ def test_lines_for_people() -> None:
     assert "  traces   set by datasette-otel-viewer\n  metrics  none is set in this process" in lines
     assert "  logs     set by heliograph, to http://backend/v1/logs\n" in lines
     assert f"  H031 logs: {findings.FORBIDDEN.title}\n       HTTP 403\n       {findings.FORBIDDEN.fix}\n" in lines
-    assert "  H006 traces: A signal is not exported (to know, no problem)\n" in lines
+    assert "  H006 traces: A signal is not exported (information, not a problem)\n" in lines
     assert lines.endswith("Something is wrong.")
     assert "canary" not in lines
 

@@ -1,4 +1,4 @@
-"""Waits until a backend has stored the test record."""
+"""Ask a backend for the test record, until it has stored it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from heliograph.sdk.exporters import TelemetrySignal
 _T = TypeVar("_T")
 
 PAUSE_SECONDS: Final = 0.25
+"""The time between two requests to a backend."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """The answer of a backend.
+    """The result of asking a backend.
 
     Attributes:
-        url: The base URL, as it may be shown.
+        url: The base URL, without credentials.
         backend: The kind of backend; empty if it was not recognized.
-        finding: The problem; `None` if the record is stored with its event name, as far as the backend stores events.
+        finding: The problem; `None` if the record is stored and, in a backend that stores events, has its event name.
     """
 
     url: str
@@ -50,9 +51,9 @@ def ask_backend(
         url: The base URL of the backend's query API.
         record: The test record.
         accepted: The signals that were accepted by their endpoints.
-        name: The kind of backend; `None` to find it out.
-        timeout_seconds: The longest wait.
-        headers: The headers of each question, with the credentials.
+        name: The kind of backend; `None` to detect it.
+        timeout_seconds: The longest time to wait.
+        headers: The headers of each request, with the credentials.
     """
     deadline = time.monotonic() + timeout_seconds
     shown = shown_endpoint(url)
@@ -62,7 +63,7 @@ def ask_backend(
     except QueryError as error:
         return _arrival(shown, "", findings.NO_QUERY_API, str(error))
     if backend is None:
-        return _arrival(shown, "", findings.NO_QUERY_API, f"it is none of {', '.join(BACKENDS)}")
+        return _arrival(shown, "", findings.NO_QUERY_API, f"it is not one of {', '.join(BACKENDS)}")
     if backend.signal not in accepted:
         detail = f"no endpoint accepted the test record of {backend.signal.value}, which is what {backend.name} stores"
         return _arrival(shown, backend.name, findings.NOT_STORED, detail)
@@ -70,10 +71,10 @@ def ask_backend(
         stored = _until(lambda: backend.find(get, record), deadline)
     except QueryError as error:
         return _arrival(shown, backend.name, findings.NO_QUERY_API, str(error))
-    return _judged(shown, backend, stored, timeout_seconds)
+    return _result(shown, backend, stored, timeout_seconds)
 
 
-def _judged(shown: str, backend: Backend, stored: Stored | None, timeout_seconds: float) -> Arrival:
+def _result(shown: str, backend: Backend, stored: Stored | None, timeout_seconds: float) -> Arrival:
     if stored is None:
         detail = f"{backend.name} did not have it after {timeout_seconds:g} s, although the endpoint had accepted it"
         return _arrival(shown, backend.name, findings.NOT_STORED, detail)
@@ -83,18 +84,20 @@ def _judged(shown: str, backend: Backend, stored: Stored | None, timeout_seconds
 
 
 def _recognized(get: Get, deadline: float) -> Backend | None:
-    """Return the kind of backend. A backend that does not answer yet may be starting.
+    """Return the kind of backend, or `None` if it is of no known kind. A backend that does not respond may be starting: try again.
 
     Raises:
-        QueryError: Nothing has answered in time.
+        QueryError: It has not responded in time.
     """
-    return _until(lambda: next((each for each in BACKENDS.values() if _is_there(each, get)), None), deadline, once=True)
+    return _until(
+        lambda: next((each for each in BACKENDS.values() if _is_of_kind(each, get)), None), deadline, once=True
+    )
 
 
-def _is_there(backend: Backend, get: Get) -> bool:
-    """Return True if a backend is of this kind. An error status is a way to say that there is no such path."""
+def _is_of_kind(backend: Backend, get: Get) -> bool:
+    """Return True if a backend is of this kind. An error status means that it has no such path, so it is of another kind."""
     try:
-        return backend.is_there(get)
+        return backend.recognizes(get)
     except QueryError as error:
         if str(error).startswith("HTTP "):
             return False
@@ -102,10 +105,15 @@ def _is_there(backend: Backend, get: Get) -> bool:
 
 
 def _until(ask: Callable[[], _T | None], deadline: float, *, once: bool = False) -> _T | None:
-    """Return the first answer, or `None` when the time is over. With ``once``, an answer that is `None` counts, too.
+    """Call a function until it returns a value, and return that, or `None` when the time is over.
+
+    Args:
+        ask: The function. While it raises `QueryError`, it is called again.
+        deadline: The time of the last call, on the monotonic clock.
+        once: True to return `None`, too, if the function returns it.
 
     Raises:
-        QueryError: The last question failed.
+        QueryError: The last call raised it.
     """
     while True:
         is_last = time.monotonic() >= deadline

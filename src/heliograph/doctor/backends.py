@@ -1,7 +1,7 @@
-"""The questions by which each backend is asked for the test record, and the meaning of its answers. Pure, but for the function `Get`.
+"""The queries that find the test record in each kind of backend, and the meaning of their results. Pure functions, except for `Get`.
 
-Jaeger, VictoriaLogs and Prometheus were asked by the tests themselves. Loki and Tempo were not: for them, the tests have answers in the form
-that their documentation gives.
+The tests run them against real servers of Jaeger, VictoriaLogs and Prometheus. For Loki and Tempo, the tests have responses as their
+documentation shows them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from heliograph.sdk.exporters import TelemetrySignal
 from heliograph.semconv import LOG_RECORD_UID
 
 Get: TypeAlias = Callable[[str, Mapping[str, str]], Any]
-"""Asks for a path of the backend with a query, and returns the JSON of the answer: `None` for status 404, and a list of values for lines."""
+"""Requests a path of the backend with a query, and returns the JSON of the response.
+
+It returns `None` for status 404, and a list for a response with a JSON value in each line. It raises `QueryError` for other failures.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +26,7 @@ class Stored:
     """The test record, as a backend has stored it.
 
     Attributes:
-        has_event_name: True if the event's name is there, too; `None` if the backend stores no events.
+        has_event_name: True if it has the name of the event; `None` if the backend stores no events.
     """
 
     has_event_name: bool | None
@@ -36,13 +39,13 @@ class Backend:
     Attributes:
         name: The name, as the option ``--backend`` spells it.
         signal: The signal that it stores.
-        is_there: Returns True if the answers are those of this kind.
-        find: Returns the test record, or `None` if it is not there yet.
+        recognizes: Returns True if a backend is of this kind.
+        find: Returns the test record, or `None` if it is not stored yet.
     """
 
     name: str
     signal: TelemetrySignal
-    is_there: Callable[[Get], bool]
+    recognizes: Callable[[Get], bool]
     find: Callable[[Get, TestRecord], Stored | None]
 
 
@@ -91,7 +94,7 @@ def _find_in_victorialogs(get: Get, record: TestRecord) -> Stored | None:
 
 
 def _find_in_loki(get: Get, record: TestRecord) -> Stored | None:
-    # Loki changes dots to underscores, and needs one matcher that is not empty.
+    # Loki stores names with underscores for dots, and requires a label matcher that does not match the empty text.
     query = f'{{service_name=~".+"}} | {LOG_RECORD_UID.replace(".", "_")}="{record.uid}"'
     found = get("/loki/api/v1/query_range", {"query": query, "limit": "1", "since": "1h"})
     streams = _list(_of(found, "data"), "result")
@@ -104,7 +107,7 @@ def _find_in_loki(get: Get, record: TestRecord) -> Stored | None:
 
 
 def _find_in_prometheus(get: Get, record: TestRecord) -> Stored | None:
-    # The dots are underscores, unless the server keeps names as they are; a dot of the pattern matches both.
+    # The server may have changed the dots of the name to underscores. In a regular expression, a dot matches both.
     found = get("/api/v1/query", {"query": f'{{__name__=~"{NAME}"}}'})
     values = [_of(series, "value") for series in _list(_of(found, "data"), "result")]
     is_stored = any(isinstance(value, list) and str(record.seconds) in value for value in values)
@@ -134,12 +137,12 @@ def _is_prometheus(get: Get) -> bool:
 BACKENDS: Final = {
     each.name: each
     for each in (
-        Backend(name="jaeger", signal=TelemetrySignal.TRACES, is_there=_is_jaeger, find=_find_in_jaeger),
-        Backend(name="loki", signal=TelemetrySignal.LOGS, is_there=_is_loki, find=_find_in_loki),
-        Backend(name="prometheus", signal=TelemetrySignal.METRICS, is_there=_is_prometheus, find=_find_in_prometheus),
-        Backend(name="tempo", signal=TelemetrySignal.TRACES, is_there=_is_tempo, find=_find_in_tempo),
+        Backend(name="jaeger", signal=TelemetrySignal.TRACES, recognizes=_is_jaeger, find=_find_in_jaeger),
+        Backend(name="loki", signal=TelemetrySignal.LOGS, recognizes=_is_loki, find=_find_in_loki),
+        Backend(name="prometheus", signal=TelemetrySignal.METRICS, recognizes=_is_prometheus, find=_find_in_prometheus),
+        Backend(name="tempo", signal=TelemetrySignal.TRACES, recognizes=_is_tempo, find=_find_in_tempo),
         Backend(
-            name="victorialogs", signal=TelemetrySignal.LOGS, is_there=_is_victorialogs, find=_find_in_victorialogs
+            name="victorialogs", signal=TelemetrySignal.LOGS, recognizes=_is_victorialogs, find=_find_in_victorialogs
         ),
     )
 }
@@ -151,6 +154,6 @@ def _of(document: Any, key: str) -> Any:
 
 
 def _list(document: Any, key: str) -> list[Any]:
-    """Return a list of objects of a document; the empty list if the document has another form."""
+    """Return the objects in a list of a document; the empty list if the document has no such list."""
     found = _of(document, key)
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []

@@ -1,7 +1,7 @@
-"""The endpoints in the file of ``OTEL_CONFIG_FILE``, for OpenTelemetry's declarative configuration.
+"""Read the exporters in the file of ``OTEL_CONFIG_FILE``, OpenTelemetry's declarative configuration.
 
-An exporter in the file is written as the variables that mean the same, so that its endpoint is read and checked by the same code as
-one of the environment. What the file does not say, the exporters read from the environment.
+Each exporter is converted to the environment variables with the same meaning, so that the same code reads and checks its endpoint as one
+of the environment. The exporters read from the environment whatever the file does not set.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class DeclaredExporter:
     Attributes:
         signal: The signal that it exports.
         name: The name of its kind in the file, such as ``otlp_http`` or ``console``.
-        variables: The variables that mean the same; `None` if it does not export by OTLP.
+        variables: The environment variables with the same meaning; `None` if it does not export by OTLP.
     """
 
     signal: TelemetrySignal
@@ -54,7 +54,7 @@ class ConfigFile:
         """Return the content of the file.
 
         Raises:
-            SettingsError: It cannot be used. The message has no value of it.
+            SettingsError: It cannot be used. The message quotes no value in it.
         """
         config = load_file(path)
         return cls(
@@ -74,7 +74,7 @@ def _samples_nothing(sampler: Any) -> bool:
 
 
 def _exporters_of(signal: TelemetrySignal, config: Any) -> Iterator[Any]:
-    """Yield the package's models of the exporters of a signal."""
+    """Yield the exporters of a signal, as models of the package opentelemetry-configuration."""
     match signal:
         case TelemetrySignal.TRACES | TelemetrySignal.LOGS:
             provider = config.tracer_provider if signal is TelemetrySignal.TRACES else config.logger_provider

@@ -1,4 +1,4 @@
-"""From the verdict on a test record to a finding. The functions that ask a port what it speaks are passed in."""
+"""Derive a finding from the verdict on a test record. The functions that find out the protocol of a port are passed in."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ Ask = Callable[[str], bool]
 
 @dataclass(frozen=True, kw_only=True)
 class Port:
-    """Functions that ask the port of an endpoint what it speaks. They are called only after a failure.
+    """Functions that find out the protocol of an endpoint's port. They are called only after a failure.
 
     Attributes:
         speaks_tls: Returns True for TLS.
         speaks_http1: Returns True for HTTP/1 without TLS.
         speaks_http2: Returns True for HTTP/2 without TLS, which is what gRPC uses.
-        closes_after_handshake: Returns True if the server ends a connection of HTTP/2 after the TLS handshake.
+        closes_after_handshake: Returns True if the server closes a connection of HTTP/2 after the TLS handshake, as one does that requires a
+            client certificate.
     """
 
     speaks_tls: Ask
@@ -53,7 +54,7 @@ def diagnose(verdict: Verdict, destination: Destination, port: Port) -> Finding 
         return None
     kind = BY_EXPLANATION.get(verdict.explanation) or _kind_of(verdict, destination)
     if kind in _MAY_BE_ANOTHER_PROTOCOL:
-        kind = _by_asking(destination, port) or kind
+        kind = _kind_by_protocol(destination, port) or kind
     return Finding(kind=kind, subject=destination.signal, detail=verdict.message or verdict.reason.value)
 
 
@@ -66,8 +67,11 @@ _MAY_BE_ANOTHER_PROTOCOL: Final = (
 )
 
 
-def _by_asking(destination: Destination, port: Port) -> Kind | None:
-    """Return the kind for a port that speaks another protocol. Servers close such a connection, or respond with any status."""
+def _kind_by_protocol(destination: Destination, port: Port) -> Kind | None:
+    """Return the kind of finding if the port speaks another protocol, or `None`.
+
+    The failure itself does not show this: servers close a connection with the wrong protocol, or respond with any status.
+    """
     if destination.proxy is not None:
         return None
     is_grpc = destination.protocol is OtlpProtocol.GRPC
@@ -104,7 +108,7 @@ def _kind_of(verdict: Verdict, destination: Destination) -> Kind:
         case Reason.CONNECTION:
             return findings.UNREACHABLE
         case Reason.THROTTLED | Reason.UNAVAILABLE | Reason.INTERNAL | Reason.CANCELLED:
-            # Over gRPC, a server that is away and a server that is overloaded have one status.
+            # gRPC has one status for a server that cannot be reached and for a server that is overloaded.
             is_grpc = destination.protocol is OtlpProtocol.GRPC
             return findings.UNREACHABLE if is_grpc and _NOT_CONNECTED.search(verdict.message) else findings.UNAVAILABLE
         case Reason.BAD_DATA if _NO_SUCH_PATH.search(verdict.message):
@@ -118,5 +122,5 @@ def _kind_of(verdict: Verdict, destination: Destination) -> Kind:
 
 
 _NO_SUCH_PATH: Final = re.compile(r"^HTTP 400: .*unsupported path", re.IGNORECASE)
-"""The text of VictoriaLogs and its kind for a missing page."""
+"""The response of VictoriaLogs, and of related servers, for a path that does not exist."""
 _NOT_CONNECTED: Final = re.compile(r"failed to connect|DNS resolution failed|connection refused", re.IGNORECASE)

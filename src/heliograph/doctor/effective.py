@@ -1,4 +1,4 @@
-"""The effective settings, and the source of each: the environment, Datasette's configuration, or the default."""
+"""List the effective settings and the source of each: the environment, Datasette's configuration, or the default."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def settings_of(
 
     Args:
         settings: The settings.
-        environ: The environment that they are from.
+        environ: The environment that they were read from.
         config: Datasette's ``plugins: heliograph:``.
     """
     found = []

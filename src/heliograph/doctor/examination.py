@@ -1,4 +1,4 @@
-"""Examines the set-up of telemetry: reads it, and sends the test records."""
+"""Examine the set-up of telemetry: read it, send the test records, and ask the backends for them."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class Question:
 
     Attributes:
         url: The base URL of its query API.
-        backend: The kind of backend; `None` to find it out.
+        backend: The kind of backend; `None` to detect it.
         timeout_seconds: The longest time to wait for the record.
-        headers: The headers of each question, with the credentials.
+        headers: The headers of each request, with the credentials.
     """
 
     url: str
@@ -82,10 +82,10 @@ def examine(
     questions: Iterable[Question] = (),
     datasette: StartedDatasette | None = None,
 ) -> Report:
-    """Return a report about the set-up of a program. The test records are sent, and stored.
+    """Return a report about the set-up of a program. The test records are sent, and the backends store them.
 
     Args:
-        environ: The environment; `None` is that of the process.
+        environ: The environment; `None` means that of the process.
         questions: The backends to ask for the test record.
         datasette: The Datasette whose plugin is examined; `None` for a program that calls `heliograph.configure`.
     """
@@ -137,7 +137,7 @@ def _datasette_findings(
     environ: Mapping[str, str], datasette: StartedDatasette, settings: Settings
 ) -> Iterator[Finding]:
     if datasette.problem:
-        # A plugin may quote a variable that it cannot read.
+        # The problem may be the message of a plugin that quotes the value of a variable.
         detail = printable_message("datasette", datasette.problem, secrets_of(environ))
         yield Finding(kind=findings.NOT_STARTED, subject="datasette", detail=detail)
     if not is_loaded(SCOPE, environ):
@@ -147,7 +147,7 @@ def _datasette_findings(
 
 
 def _read_settings(environ: Mapping[str, str], config: Mapping[str, object] | None) -> tuple[Settings, list[Finding]]:
-    """Return the settings; the defaults, with the findings, if they cannot be used."""
+    """Return the settings, and no findings. If the settings cannot be used, return the defaults and the findings."""
     try:
         return Settings.from_env(environ, config=config), []
     except SettingsError as error:
@@ -156,7 +156,7 @@ def _read_settings(environ: Mapping[str, str], config: Mapping[str, object] | No
 
 
 def _resource(service_name: str | None) -> dict[str, str]:
-    # Without the id of the instance: each run would be another instance, and another series of the metric.
+    # Without the id of the instance, because with it each run would create another series of the metric.
     attributes = create_resource(service_name).attributes
     return {name: str(value) for name, value in attributes.items() if name != SERVICE_INSTANCE_ID}
 
@@ -173,7 +173,7 @@ def _send(target: Target, record: TestRecord) -> Test:
 
 
 def _with_signals_compared(tests: list[Test]) -> list[Test]:
-    """Return the tests with another finding for each signal that is missing at a server which accepts other signals."""
+    """Return the tests. If a server has no receiver for one signal, and accepts another signal, the finding says so."""
     accepting = {test.target.destination.authority for test in tests if test.finding is None}
     return [
         replace(test, finding=replace(test.finding, kind=findings.SIGNAL_NOT_ACCEPTED))
@@ -186,7 +186,7 @@ def _with_signals_compared(tests: list[Test]) -> list[Test]:
 
 
 def _merged(found: Sequence[Finding]) -> list[Finding]:
-    """Return each problem once: a wrong common variable is a problem of every signal."""
+    """Join findings with the same kind and detail: a wrong variable for all signals is found once for each signal."""
     subjects: dict[tuple[str, str], list[str]] = {}
     kinds = {each.kind.id: each.kind for each in found}
     for each in found:

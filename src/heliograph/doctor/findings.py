@@ -11,13 +11,13 @@ from typing import Final
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A kind of problem, or something to know that is no problem.
+    """A kind of problem, or of information that is not a problem.
 
     Attributes:
         id: The stable id, such as ``H010``.
         title: The problem, in a few words.
         fix: The fix, in one or two sentences.
-        is_problem: False if all may be well nevertheless. Only problems count for the exit status.
+        is_problem: False if it is only information. Only problems change the exit status.
     """
 
     id: str
@@ -56,7 +56,7 @@ DISABLED: Final = Kind(
 )
 CONFIG_FILE: Final = Kind(
     id="H004",
-    title="A configuration file decides",
+    title="A configuration file selects the endpoints",
     fix="The endpoints in the file of OTEL_CONFIG_FILE are tested. Other OTEL_* variables have an effect only where the file refers to "
     "them, or does not set an endpoint or headers.",
     is_problem=False,
@@ -74,7 +74,7 @@ NOT_EXPORTED: Final = Kind(
 )
 NOT_OTLP_EXPORTER: Final = Kind(
     id="H007",
-    title="A signal is exported by another way than OTLP",
+    title="A signal is not exported by OTLP",
     fix="The doctor tests OTLP only. Look at the place that this exporter writes to.",
     is_problem=False,
 )
@@ -95,7 +95,7 @@ NOT_SAMPLED: Final = Kind(
 )
 SPANS_STAY: Final = Kind(
     id="H013",
-    title="Another plugin of Datasette takes the spans",
+    title="Another plugin of Datasette receives the spans",
     fix="Install datasette-otel-otlp-exporter, or list the plugins to load in DATASETTE_LOAD_PLUGINS without that plugin. If this is intended, "
     "set OTEL_TRACES_EXPORTER=none.",
 )
@@ -126,12 +126,12 @@ TIMED_OUT: Final = Kind(
 )
 HTTP_TO_GRPC: Final = Kind(
     id="H022",
-    title="A port for gRPC is spoken to by HTTP",
+    title="HTTP is used for a port of gRPC",
     fix="Use the port for HTTP (usually 4318), or set OTEL_EXPORTER_OTLP_PROTOCOL=grpc.",
 )
 GRPC_TO_HTTP: Final = Kind(
     id="H023",
-    title="A port for HTTP is spoken to by gRPC",
+    title="gRPC is used for a port of HTTP",
     fix="Use the port for gRPC (usually 4317), or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf.",
 )
 TLS_FAILED: Final = Kind(
@@ -142,7 +142,7 @@ TLS_FAILED: Final = Kind(
 )
 NO_TLS: Final = Kind(
     id="H025",
-    title="TLS is spoken to a port without it",
+    title="TLS is used for a port without TLS",
     fix="Write http:// instead of https://. An endpoint of gRPC without a scheme uses TLS, unless OTEL_EXPORTER_OTLP_INSECURE=true.",
 )
 NEEDS_TLS: Final = Kind(
@@ -168,7 +168,7 @@ FORBIDDEN: Final = Kind(
 PATH_TWICE: Final = Kind(
     id="H032",
     title="The path of the signal is in the URL twice",
-    fix="Remove /v1/… from the endpoint: it is there twice.",
+    fix="Remove /v1/… from the endpoint, because it is appended to it.",
 )
 NO_RECEIVER: Final = Kind(
     id="H033",
@@ -178,7 +178,7 @@ NO_RECEIVER: Final = Kind(
 )
 SIGNAL_NOT_ACCEPTED: Final = Kind(
     id="H034",
-    title="The backend accepts other signals, and not this one",
+    title="The backend accepts other signals, but not this one",
     fix="Send this signal to a backend that stores it (OTEL_EXPORTER_OTLP_LOGS_ENDPOINT and its kind), or set its exporter to `none`. "
     "Without logs, events are still in the traces, as span events.",
 )
@@ -194,13 +194,13 @@ WEB_PAGE: Final = Kind(
 )
 UNAVAILABLE: Final = Kind(
     id="H037",
-    title="The backend is there, and fails or is overloaded",
+    title="The backend can be reached, but fails or is overloaded",
     fix="Read the backend's own log. Exporters try again for a while; an outbox (HELIOGRAPH_OUTBOX) keeps log records and spans until it works.",
 )
 REJECTED: Final = Kind(
     id="H038",
     title="The backend rejects the test record",
-    fix="Read the message of the backend: it accepts requests, and no such data.",
+    fix="Read the message of the backend: it accepts requests, but not this data.",
 )
 REFUSED: Final = Kind(
     id="H039",
@@ -211,7 +211,7 @@ NOT_STORED: Final = Kind(
     id="H040",
     title="The test record is not stored",
     fix="Look for what is between the endpoint and the backend: a Collector without this pipeline, a filter, a sampler, a full queue, another "
-    "tenant. A longer --timeout helps if something batches.",
+    "tenant. If a Collector collects batches, use a longer --timeout.",
 )
 NAME_DROPPED: Final = Kind(
     id="H041",
@@ -221,7 +221,7 @@ NAME_DROPPED: Final = Kind(
 )
 NO_QUERY_API: Final = Kind(
     id="H042",
-    title="The backend cannot be asked",
+    title="The backend cannot be queried",
     fix="Name the base URL of its query API, such as http://localhost:16686 for Jaeger, and its kind by --backend.",
 )
 

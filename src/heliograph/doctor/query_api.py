@@ -1,6 +1,7 @@
-"""Asks the query API of a backend over HTTP. Answers are bounded in size and time.
+"""Send requests to the query API of a backend over HTTP. Responses are limited in size and time.
 
-Credentials are headers, or user and password in the URL. They go to the host of the URL alone: with them, no redirect is followed.
+Credentials are headers, or user and password in the URL. They are sent to the host of the URL alone: if there are any, no redirect is
+followed.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from typing import Any, Final
 from heliograph.delivery.transport.endpoint import other_host, scheme_of
 
 TIMEOUT_SECONDS: Final = 5.0
+"""The time for a response."""
 MAX_BYTES: Final = 4 * 1024 * 1024
+"""The size after which a response is not read any further."""
 
 _NOT_FOUND: Final = 404
 _PART_BYTES: Final = 65536
 
 
 class QueryError(Exception):
-    """The API did not answer, or answered with an error. The message has no query and no text of the server."""
+    """The API did not respond, or responded with an error. The message contains neither the query nor a text of the server."""
 
 
 class QueryApi:
@@ -49,15 +52,15 @@ class QueryApi:
             raise QueryError("the URL has to begin with http:// or https://, and to name a host")
         self._url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
         self._headers = {**_basic_authentication(parts), **(headers or {})}
-        # A proxy of the environment is none for this host: its loopback address would be the proxy's own.
+        # A loopback address is not requested through a proxy, for which it would mean the proxy's own machine.
         proxies = urllib.request.ProxyHandler({}) if other_host(url) is None else urllib.request.ProxyHandler()
         self._opener = urllib.request.build_opener(proxies, *([_NoRedirects()] if self._headers else []))
 
     def get(self, path: str, query: Mapping[str, str]) -> Any:
-        """Return the JSON of an answer: `None` for status 404 and for other texts, and a list for lines of JSON.
+        """Return the JSON of a response: a list if each line is a JSON value, and `None` for status 404 or if it is not JSON.
 
         Raises:
-            QueryError: There is no answer, or it is an error.
+            QueryError: There is no response, or it is an error.
         """
         url = f"{self._url}{path}?{urllib.parse.urlencode(query)}"
         try:
@@ -75,7 +78,7 @@ class QueryApi:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Takes a redirect for an error."""
+    """Treats a redirect as an error."""
 
     def redirect_request(self, *_: Any) -> None:
         """Return no request."""
@@ -89,7 +92,10 @@ def _basic_authentication(parts: urllib.parse.SplitResult) -> dict[str, str]:
 
 
 def _read(response: Any) -> bytes:
-    """Return the body, cut after `MAX_BYTES`. The socket's own timeout is for each read, and this one for all of them."""
+    """Return the body, or the first `MAX_BYTES` of it and a little more.
+
+    The timeout of the socket is for each read. `TIMEOUT_SECONDS` is the limit for all of them together, too.
+    """
     body, deadline = b"", time.monotonic() + TIMEOUT_SECONDS
     while len(body) < MAX_BYTES and (part := response.read1(_PART_BYTES)):
         body += part

@@ -116,7 +116,7 @@ def _traces(record: TestRecord) -> bytes:
 
 
 def _metrics(record: TestRecord) -> bytes:
-    # The time is the value, and no attribute: each run would otherwise make a new series, for ever.
+    # The time is the value, not an attribute. With an attribute, each run would create a new series.
     point = NumberDataPoint(time_unix_nano=record.time_unix_nano, as_int=record.seconds)
     metric = Metric(name=NAME, description=_BODY, gauge=Gauge(data_points=[point]))
     scope_metrics = ScopeMetrics(scope=_SCOPE, metrics=[metric])

@@ -42,8 +42,8 @@ class Report:
         routes: The owners of the providers of this process, and where these export to.
         record: The test records.
         tests: The tests of the endpoints.
-        arrivals: The answers of the backends.
-        findings: All findings, those of the tests and the backends included.
+        arrivals: The results of asking the backends.
+        findings: All findings, including the findings of the tests and of the backends.
     """
 
     versions: Mapping[str, str]
@@ -140,11 +140,11 @@ _NOT_AS_SENT: Final = {
     findings.NAME_DROPPED: "STORED WITHOUT THE NAME OF THE EVENT",
     findings.NO_QUERY_API: "NOT KNOWN",
 }
-"""The answers of backends that are problems, as words of the report."""
+"""The words of the report for a backend with a problem."""
 
 
 def _finding_lines(finding: Finding) -> Iterator[str]:
-    mark = "" if finding.kind.is_problem else " (to know, no problem)"
+    mark = "" if finding.kind.is_problem else " (information, not a problem)"
     yield f"  {finding.kind.id} {finding.subject}: {finding.kind.title}{mark}"
     yield f"       {finding.detail}"
     yield f"       {finding.kind.fix}"

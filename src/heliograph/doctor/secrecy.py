@@ -1,6 +1,7 @@
-"""Variables and settings as they may be shown: without header values, passwords, keys and queries.
+"""Hide the secrets in variables: header values, passwords, keys, and queries of URLs.
 
-A value is shown only if it is known to be no secret. All others are shown as `HIDDEN`, because a vendor's variable may be a credential.
+A value is shown only if its variable is known to contain no secret. All others are shown as `HIDDEN`, because a vendor's variable may be a
+credential.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
 
 
 def is_shown(variable: str) -> bool:
-    """Return True if a variable belongs to the set-up of telemetry."""
+    """Return True if a variable is listed in the report, because it belongs to the set-up of telemetry. Its value may be hidden."""
     return variable.startswith("OTEL_") or any(each.fullmatch(variable) for each in (_PLAIN, _URL))
 
 
 def shown_variable(variable: str, value: str) -> str:
-    """Return the value of a variable as it may be shown."""
+    """Return the value of a variable without secrets."""
     if _PLAIN.fullmatch(variable):
         return value
     if _URL.fullmatch(variable):
@@ -42,7 +43,7 @@ def shown_variable(variable: str, value: str) -> str:
 
 
 def secrets_of(environ: Mapping[str, str]) -> list[str]:
-    """Return the texts of hidden variables, whole and word by word, for removal from other people's messages."""
+    """Return the values of hidden variables, whole and word by word. They are removed from the messages of servers and plugins."""
     hidden = [
         value
         for name, value in environ.items()
@@ -55,7 +56,7 @@ def secrets_of(environ: Mapping[str, str]) -> list[str]:
 def shown_names(pairs: str) -> str:
     """Return a list of ``name=value`` without its values.
 
-    A text that may be a value is hidden, too: a base64 text without a name ends in ``=``.
+    A part without a name is hidden completely. It may be a secret in base64, which ends in ``=`` as if it were a name.
 
     >>> shown_names("authorization=Bearer abc,x-team=7")
     'authorization=…, x-team=…'

@@ -1,4 +1,4 @@
-"""The endpoints that the environment selects for each signal, and the mistakes that can be seen without asking a server."""
+"""Find the endpoints that the environment selects for each signal, and the mistakes that are visible without sending anything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from heliograph.telemetry.missing_providers import CONFIG_FILE
 from heliograph.telemetry.providers import is_disabled
 
 ENVIRONMENT: Final = "environment"
-"""The subject of findings about no signal in particular."""
+"""The subject of findings that are not about one signal."""
 
 _PROTOCOLS: Final = {exporter: protocol for protocol, exporter in OTLP_BY_PROTOCOL.items()}
 _OFF_SAMPLERS: Final = frozenset({"always_off", "parentbased_always_off"})
@@ -96,7 +96,7 @@ def _find_targets_in_file(path: str, environ: Mapping[str, str]) -> tuple[list[T
 def _declared_target(
     exporter: DeclaredExporter, path: str, environ: Mapping[str, str]
 ) -> tuple[Target | None, list[Finding]]:
-    """Return the endpoint of an exporter in the file; `None` with the findings if it cannot be used, or is no OTLP."""
+    """Return the endpoint of an exporter in the file; `None` with the findings if it cannot be used, or is not for OTLP."""
     signal = exporter.signal
     if exporter.variables is None:
         detail = f"{path} names {exporter.name}"
@@ -152,7 +152,7 @@ def _target(
             read, allow_plaintext=not is_outbox or settings.outbox_allow_plaintext, signal=signal.value
         )
     except SettingsError as error:
-        # A mistake that both find is in the words of the exporter's check, which knows the signal.
+        # If both checks find the same mistake, the message of the exporter's check is kept, because it names the signal.
         problems += [each for each in error.problems if not (problems and each.startswith(f"{variable}:"))]
     if problems or destination is None:
         return None, [_problem(signal, problem, variable, endpoint) for problem in problems]
@@ -160,9 +160,10 @@ def _target(
 
 
 def _as_the_exporter_reads(signal: TelemetrySignal, exporter: EntryPoint, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for one of the SDK's exporters, which may be named itself instead of its protocol.
+    """Return the environment as one of the SDK's exporters reads it.
 
-    Without its timeouts: the exporters read seconds, and the outbox milliseconds, as the specification says.
+    Its protocol is the exporter's own, which the environment may select by name instead of by ``…_PROTOCOL``. It has no timeouts: the SDK's
+    exporters read them as seconds, but the specification and the outbox as milliseconds.
     """
     read = _without_timeouts(environ)
     read[f"OTEL_EXPORTER_OTLP_{signal.value.upper()}_PROTOCOL"] = _PROTOCOLS[exporter.name]

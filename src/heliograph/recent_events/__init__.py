@@ -1,9 +1,9 @@
-"""The newest events of a Datasette, for its page ``/-/heliograph``: what was emitted, as it was emitted, in a small SQLite file.
+"""Keep the newest events of a Datasette in a small SQLite file, for its page ``/-/heliograph``.
 
-- `record`: an event as it is kept.
+- `record`: an event in the file.
 - `store`: the file, bounded in rows and bytes.
-- `recorder`: keeps events without delaying those who track them.
+- `recorder`: writes events to the file, without delaying the code that tracks them.
 
-The file holds what telemetry carries, and nothing else: the attributes of the log record, after privacy was applied. It is no part of
-delivery: an event that is missing here may have been delivered, and the reverse.
+The file contains only values that are exported: the attributes of the log record, after privacy was applied. It is not part of
+delivery: an event that is missing here may have been delivered, and an event in it may be lost.
 """

@@ -1,4 +1,4 @@
-"""An event as the store of recent events keeps it, cut to a size that is known."""
+"""An event in the store of recent events, with a bounded size."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from heliograph.values.attributes import Attributes
 from heliograph.values.text import to_json
 
 MAX_ATTRIBUTE_BYTES: Final = 4096
-"""The size of the attributes of an event, as JSON. Attributes that do not fit are counted instead."""
+"""The largest size of the attributes of an event, as JSON. Attributes that do not fit are only counted."""
 MAX_TEXT: Final = 300
-"""The number of characters of each text beside the attributes."""
+"""The largest number of characters of each other text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecentEvent:
-    """An event that was emitted. Each text is `MAX_TEXT` characters long at most.
+    """An event that was emitted. Each text has at most `MAX_TEXT` characters.
 
     Attributes:
         time_unix_nano: The time of the event, in nanoseconds since the Unix epoch.
@@ -30,7 +30,7 @@ class RecentEvent:
         token_id: The id of the token that the event was caused with; `None` if there is none.
         body: The display string.
         trace_id: The id of the trace, in hexadecimal; `None` if there was no span.
-        attributes: The attributes, as a JSON object of `MAX_ATTRIBUTE_BYTES` at most.
+        attributes: The attributes, as a JSON object of about `MAX_ATTRIBUTE_BYTES` at most.
         omitted: The number of attributes that do not fit into it.
     """
 
@@ -45,7 +45,7 @@ class RecentEvent:
 
 
 def recent_event(event: TrackedEvent) -> RecentEvent:
-    """Return what is kept of an event: what its log record has. Nothing of the event object is read."""
+    """Return the parts of an event that are kept. All of them are in its log record, too, so privacy was applied to them."""
     text, omitted = to_json(event.attributes), 0
     if len(text.encode()) > MAX_ATTRIBUTE_BYTES:
         kept = _fitting(event.attributes)
@@ -67,7 +67,7 @@ def _text(value: object) -> str | None:
 
 
 def _fitting(attributes: Mapping[str, Any]) -> Attributes:
-    """Return the attributes that fit, in their order. A long one does not keep those after it from being there."""
+    """Return the attributes that fit, in their order. A long attribute is skipped, and shorter ones after it are kept."""
     kept: Attributes = {}
     room = MAX_ATTRIBUTE_BYTES
     for name, value in attributes.items():

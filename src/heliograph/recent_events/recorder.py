@@ -1,13 +1,14 @@
-"""Keep recent events and counts, without delaying those who track events.
+"""Keep recent events and counts, without delaying the code that tracks events.
 
-A thread that tracks an event only puts it into memory. The thread ``heliograph-recent`` writes it to the file, a second after another
-write at the earliest, and so does everybody who calls `RecentEvents.flush`: the page before it reads, and the end of the process. What the
-file cannot take up in time is not kept, the oldest events first, and counted: memory is bounded, however long the file is locked.
+A thread that tracks an event only puts it into memory. The thread ``heliograph-recent`` writes it to the file, at most once a second.
+`RecentEvents.flush` writes it, too: the page calls it before it reads, and so does the end of the process. If more events wait than
+`MAX_WAITING`, because the file is locked or slow, the oldest are dropped and counted. So memory is bounded.
 
 Threads: any thread, and the handler of a signal, may add events and counts at any time. `_lock` guards `_events` and `_counts`, and is
-reentrant for the sake of such handlers. Only one thread writes at a time: the store has a lock for that.
+reentrant, because such a handler may interrupt a thread that holds it. `_writing` is held by the one thread that writes, from the moment when
+it removes events from memory until they are in the file. So a `flush` that finds nothing to write returns after the write in progress.
 
-A forked child begins with nothing: what waited in the parent is written by the parent.
+A forked child begins without events: the parent writes those that waited when it forked.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ from heliograph.semconv import SCOPE, TOKEN_VERIFY
 from heliograph.telemetry.observers import TokenSpan, TrackedEvent
 
 MAX_WAITING: Final = 2000
-"""The number of events in memory that are not written yet."""
+"""The largest number of events in memory that are not written yet."""
 MAX_NAMES: Final = 1000
-"""The number of counts in memory that are not written yet. Further names are counted as one."""
+"""The number of counts in memory, by minute and name, beyond which further names are counted together, as `OTHER_NAME`."""
 OTHER_NAME: Final = "(other)"
-"""The name for all further ones."""
+"""The name of the count of all further names."""
 
 _PAUSE_SECONDS: Final = 1.0
 """The shortest time between two writes of the thread."""
 _LOOK_SECONDS: Final = 60.0
-"""The time after which the thread looks if there is still something to write for."""
+"""The time after which the thread looks if its recorder still exists, and ends if not."""
 
 WeakFlush: TypeAlias = "Callable[[], Callable[[], None] | None]"
 
@@ -73,7 +74,7 @@ class RecentEvents:
 
     def _reset(self) -> None:
         self._lock = threading.RLock()
-        self._writing = threading.Lock()  # held from taking what waits until it is in the file
+        self._writing = threading.Lock()
         self._events: deque[RecentEvent] = deque()
         self._counts: defaultdict[tuple[int, Kind, str], int] = defaultdict(int)
         self._writer = _Writer(weak_method(self.flush))
@@ -110,35 +111,33 @@ class RecentEvents:
         self._counts[key] += count
 
     def close(self) -> None:
-        """Write what waits, and end the thread. It starts again with the next event."""
+        """Write everything that waits, and end the thread. The next event starts another one."""
         with self._lock:
             writer, self._writer = self._writer, _Writer(weak_method(self.flush))
         writer.end()
         self.flush()
 
     def flush(self) -> None:
-        """Write what waits to the file. If this fails, a line is logged, and the events are counted as not kept."""
+        """Write everything that waits to the file. If this fails, log it, and count the events as not kept."""
         with self._writing:
-            events, counts = self._take()
+            events, counts = self._remove_waiting()
             if not counts:
                 return
             try:
                 self.store.put(os.getpid(), events, counts, minute=self.minute())
-            except (
-                Exception
-            ) as error:  # the file may be locked, full, deleted or damaged; the program goes on without it
+            except Exception as error:  # the file may be locked, full, deleted or damaged; the program must go on
                 self._failures.log(type(error).__name__, "Recent events could not be written.", error=error)
-                self._take_back(counts, len(events))
+                self._put_back(counts, len(events))
 
-    def _take(self) -> tuple[list[RecentEvent], Counts]:
+    def _remove_waiting(self) -> tuple[list[RecentEvent], Counts]:
         with self._lock:
-            taken = list(self._events), dict(self._counts)
+            waiting = list(self._events), dict(self._counts)
             self._events.clear()
             self._counts.clear()
-        return taken
+        return waiting
 
-    def _take_back(self, counts: Counts, not_kept: int) -> None:
-        """Keep counts for the next write. The events are gone: to keep them, too, would need twice the memory."""
+    def _put_back(self, counts: Counts, not_kept: int) -> None:
+        """Keep counts for the next write. The events are dropped: others may have filled the memory for them meanwhile."""
         with self._lock:
             for (minute, kind, name), count in counts.items():
                 if minute > self.minute() - MINUTES:
@@ -151,7 +150,7 @@ class _Writer:
     """The thread of a recorder. It does not keep the recorder alive.
 
     Args:
-        flush: Returns the recorder's method that writes, or `None` once the recorder is gone.
+        flush: Returns the recorder's method `flush`, or `None` when the recorder was deleted.
     """
 
     def __init__(self, flush: WeakFlush) -> None:
@@ -161,7 +160,7 @@ class _Writer:
         self._has_ended = False
 
     def wake(self) -> None:
-        """Let the thread write soon. If none can be started, what waits is written by the next `RecentEvents.flush`."""
+        """Let the thread write soon. If none can be started, the next `RecentEvents.flush` writes everything."""
         self._thread.start()
         self._bell.ring()
 
@@ -178,7 +177,7 @@ class _Writer:
 
 
 def _flush_if_alive(flush_method: WeakFlush) -> bool:
-    """Write what waits. Return False if the recorder is gone."""
+    """Write everything that waits. Return False if the recorder was deleted."""
     flush = flush_method()
     if flush is not None:
         flush()

@@ -1,10 +1,10 @@
 """The SQLite file of recent events, and of counts per minute. Only its owner can read it.
 
-Each process that has this file in its settings adds to it, and each one reads what all of them added. `heliograph.sqlite_file` describes
+Each process that has this file in its settings adds to it, and reads the events of all of them. `heliograph.sqlite_file` describes
 how the file is created, checked and locked.
 
-The file is bounded: it has `MAX_EVENTS` events, each of which is bounded itself, and the counts of `MINUTES` minutes, with
-`MAX_COUNTS` counts. A new event replaces the oldest one. `MAX_BYTES` is more than all of that can take.
+The file is bounded: it has at most `MAX_EVENTS` events, each of which has a bounded size, and at most `MAX_COUNTS` counts, of the last
+`MINUTES` minutes. A new event replaces the oldest one. `MAX_BYTES` is a limit that all of this together does not reach.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from heliograph.sqlite_file import SqliteFile
 APPLICATION_ID: Final = 0x48454C52
 """The mark of a file of recent events: SQLite's ``application_id``, the letters "HELR"."""
 MAX_EVENTS: Final = 5000
-"""The number of events that are kept, the newest ones."""
+"""The number of events that are kept. The newest are kept."""
 MINUTES: Final = 60
 """The number of minutes, with the current one, whose counts are kept."""
 MAX_COUNTS: Final = 100 * MINUTES
@@ -51,7 +51,7 @@ insert into counts (minute, kind, name, count) values (?, ?, ?, ?)
 on conflict (minute, kind, name) do update set count = count + excluded.count
 """
 _TRIM_EVENTS: Final = "delete from recent_events where id <= (select max(id) from recent_events) - ?"
-# A count of a minute that is still to come was made before the clock was set back.
+# A minute that is later than the current one was counted before the clock was set back.
 _TRIM_MINUTES: Final = "delete from counts where minute <= ? or minute > ?"
 _TRIM_COUNTS: Final = """
 delete from counts where (minute, kind, name) in (select minute, kind, name from counts order by minute desc limit -1 offset ?)
@@ -66,7 +66,7 @@ class Kind(str, enum.Enum):
     TOKEN = "token"  # noqa: S105 — the name of a kind
     """Verifications of tokens, by result."""
     NOT_KEPT = "not_kept"
-    """Events that were emitted, and are not in the file, because there were too many at once, or it could not be written."""
+    """Events that were emitted, but are not in the file, because there were too many at once, or it could not be written."""
 
 
 Counts: TypeAlias = "Mapping[tuple[int, Kind, str], int]"
@@ -121,7 +121,7 @@ class RecentEventStore:
         Args:
             pid: The process.
             events: The events, the newest last.
-            counts: The counts, which are added to those that are there.
+            counts: The counts. They are added to the counts in the file.
             minute: The current minute, since the Unix epoch.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The values that settings with a closed set of values can have."""
+"""The possible values of the settings that have a closed set of them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class SpanEventContent(str, enum.Enum):
     """The attributes of a span event."""
 
     FULL = "full"
-    """Those of the log record: for backends that store only traces, and for people who read them."""
+    """The same attributes as the log record: for backends that store only traces, and for people who read them."""
     REFERENCE = "reference"
-    """The unique id and the name alone, by which the log record can be found. An event without a log record has all."""
+    """The unique id and the name alone, by which the log record can be found. An event without a log record has all attributes."""
 
 
 class Validation(str, enum.Enum):
@@ -57,9 +57,9 @@ class OutboxWrite(str, enum.Enum):
     """The way in which the outbox writes its files."""
 
     AUTO = "auto"
-    """A memory map, if the directory's file system keeps its promise for reserved space; else system calls."""
+    """A memory map, if the directory's file system guarantees that writing to reserved space succeeds; otherwise system calls."""
     MAP = "map"
-    """A memory map: fastest. Somebody who truncates a file that is in use kills the process."""
+    """A memory map, which is the fastest way. Truncating a file that is in use kills the process that has mapped it."""
     PWRITE = "pwrite"
     """System calls: slower, and safe on every file system."""
 

@@ -49,7 +49,7 @@ def problem_of_key(fields: Fields, key: str) -> str | None:
 
 
 def warn_of_unknown_variables(fields: Fields, given: Mapping[str, str]) -> None:
-    """Log a warning for each name that is no setting, and similar to one."""
+    """Log a warning for each name that is not a setting, but similar to one."""
     for name in given:
         similar = difflib.get_close_matches(name, fields, n=1)
         if name not in fields and similar:

@@ -1,4 +1,4 @@
-"""`setting`: the definition of one field of `Settings`."""
+"""Define the fields of `Settings`: `setting` creates a field, and `Setting` is the type of a field that accepts several types."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Argument = TypeVar("Argument")
 
 
 class Setting(Generic[Value, Argument]):
-    """The type of a field that is read as one type, and accepts others as an argument.
+    """The type of a field whose value has one type, and whose argument may have others.
 
-    For type checkers alone, to which it is a descriptor: ``Settings(validation="strict").validation`` is a `Validation`. At run time,
-    a field is an ordinary one of a dataclass.
+    It has an effect for type checkers only, which see a descriptor: ``Settings(validation="strict").validation`` is a `Validation`. At run
+    time, the field is an ordinary field of a dataclass.
     """
 
     if TYPE_CHECKING:
@@ -28,10 +28,10 @@ def setting(default: object, parse: Callable[[object], object], *, in_datasette:
     """Return a field of `Settings`. The text below the field documents it, in Markdown.
 
     Args:
-        default: The value of a setting that is not set.
+        default: The value if the setting is not set.
         parse: The parser: see `heliograph.settings.parsers`.
-        in_datasette: Datasette's own setting for the same thing. The plugin then has no such key.
-        secret: True hides the value in `repr` and in messages.
+        in_datasette: Datasette's own setting for the same purpose, if it has one. Then the plugin's configuration must not have this key.
+        secret: True to hide the value in `repr` and in messages.
     """
     metadata = {"parse": parse, "in_datasette": in_datasette, "secret": secret}
     if isinstance(default, dict):

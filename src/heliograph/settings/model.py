@@ -1,8 +1,8 @@
 """The settings of a host: read once, checked completely, and frozen.
 
-A setting is one field of `Settings`: its default, its parser, and its documentation. The documentation's table is generated from
-the same fields. Each message about a value names the setting, the value and the fix, and all of them are collected into one
-`SettingsError`: a person who sets up a server can fix everything at once.
+A setting is one field of `Settings`: its default, its parser, and its documentation. The table in the README is generated from
+the same fields. Each message about a value names the setting, the value (unless it is secret) and the fix. All messages are collected into
+one `SettingsError`, so that a person who sets up a server can fix everything at once.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def settings_or_environment(settings: object, check: Callable[[Mapping[str, obje
 
     Raises:
         SettingsError: The environment has invalid settings.
-        TypeError: The argument is something else.
+        TypeError: The argument is neither `Settings` nor `None`.
     """
     if settings is None:
         return Settings.from_env(check=check)

@@ -1,8 +1,8 @@
 """Parse and check the value of a setting.
 
-The environment, Datasette's configuration and arguments in code all go through the same parser. A parser takes a value of any type (text of a
-variable, what YAML makes of a key, an object in code) and returns the setting's value. It raises `ValueError` with the rest of a
-sentence that begins with the setting and the value: "HELIOGRAPH_TOKEN_TTL: '0' must be a whole number above 0".
+The same parser is used for the environment, Datasette's configuration and arguments in code. Its argument may have any type: text from a
+variable, a value from YAML, or an object in code. It returns the setting's value, or raises `ValueError` with the end of a sentence that
+begins with the setting and the value: "HELIOGRAPH_TOKEN_TTL: '0' must be a whole number above 0".
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from heliograph.signatures import DIGESTS
 _MAX_CACHE_SECONDS: Final = 60
 _MIN_OUTBOX_BYTES: Final = 1024 * 1024
 _MAX_POSITIVE: Final = 2**31 - 1
-"""The largest time that a setting accepts, in its unit: the largest signed 32-bit integer."""
+"""The largest number that most settings accept: the largest signed 32-bit integer."""
 _MAX_DIGITS: Final = 18
 """The longest text that is converted to a number: converting thousands of digits is slow, and an error in newer Pythons."""
 
 
 def parse_list(value: object) -> tuple[str, ...]:
-    """Return the items of text with commas, or of an iterable of texts."""
+    """Return the items of a comma-separated text, or of an iterable of texts. Empty items are left out."""
     words = value.split(",") if isinstance(value, str) else value
     if not isinstance(words, Iterable) or not all(isinstance(word, str) for word in words):
         raise ValueError("must be a comma-separated list")
@@ -57,7 +57,7 @@ def parser_of(kind: type[enum.Enum]) -> Callable[[object], object]:
 
 
 def parse_actor_keys(value: object) -> tuple[str, ...]:
-    """Return keys of an actor, each with a sign before it or a privacy behind it."""
+    """Return keys of an actor. Each may have a sign before it, or a colon and a privacy after it."""
     words = parse_list(value)
     levels = [level.value for level in Privacy]
     for word in words:
@@ -89,7 +89,7 @@ def parse_opt_out(value: object) -> tuple[str, ...]:
 def _names_without_patterns(value: object, every: str = "") -> tuple[str, ...]:
     words = parse_list(value)
     for word in words:
-        if word.endswith("*") and word != every:  # it would be the name of no attribute, and have no effect
+        if word.endswith("*") and word != every:  # no attribute has such a name, so it would have no effect
             raise ValueError(f"must not contain {word!r}, which is a pattern; write the names of attributes")
     return words
 
@@ -156,7 +156,9 @@ def parse_flag(value: object) -> bool:
     """Return True or False."""
     known = {True: True, False: False, "true": True, "1": True, "false": False, "0": False}
     word = value.strip().lower() if isinstance(value, str) else value
-    if isinstance(word, (str, bool)) and word in known:  # the type first: 0 and 1 are equal to False and True
+    if (
+        isinstance(word, (str, bool)) and word in known
+    ):  # without the check of the type, the numbers 0 and 1 would be found
         return known[word]
     raise ValueError("must be `true` or `false`")
 

@@ -1,4 +1,4 @@
-"""References in the configuration of a plugin, which name a variable or a file."""
+"""Resolve the references in the configuration of a plugin to environment variables and files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def resolve_references(config: object) -> object:
     """Return a plugin's configuration with its references replaced, as Datasette does.
 
     ``{"$env": NAME}`` becomes the value of an environment variable (`None` if it is not set), and ``{"$file": PATH}`` the
-    text of a file. All other values stay, dicts and lists at any depth included.
+    text of a file, also inside of dicts and lists. All other values are unchanged.
 
     Raises:
         OSError: A file cannot be read.
