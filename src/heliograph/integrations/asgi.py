@@ -1,9 +1,9 @@
 """Middleware for ASGI applications: Starlette, FastAPI, Litestar and others.
 
-Middleware runs before authentication, so at that time the actor is often not known. `HeliographMiddleware` opens a block with an
-`ActorOfScope` around the request. It has the actor of the request's token, if there is one. Dependencies and views fill in another one by
-`set_actor`, in whatever thread or task they run. Otherwise, the actor is the user that Starlette's ``AuthenticationMiddleware`` found.
-The block lasts until the application returns: after streams and background tasks.
+The middleware often runs before authentication, when the actor is not known yet. So `HeliographMiddleware` opens a block with an
+`ActorOfScope` around the request, which finds the actor when an event needs it: the owner of the request's token, or the actor that a
+dependency or a view has set by `set_actor`, in whatever thread or task it runs, or else the user that Starlette's
+``AuthenticationMiddleware`` found. The block lasts until the application returns, which is after streams and background tasks.
 
 The middleware starts no span and reads no ``traceparent``, except with ``request_span=True``
 (`heliograph.integrations.request_span`).
@@ -32,14 +32,14 @@ TOKEN_KEY: Final = "heliograph.request_token"  # noqa: S105 — the key of the `
 DENIAL_RESPONSE: Final = "websocket.http.response"
 """The extension of ASGI by which a handshake of a websocket gets an HTTP response."""
 POLICY_VIOLATION: Final = 1008
-"""The code by which a websocket is closed; before it was accepted, the server answers with 403."""
+"""The code by which a refused websocket is closed. Since it was not accepted before, the server responds with status 403."""
 
 
 class ActorOfScope(RequestActor):
-    """The actor of a request: the one of `set_actor`, else the user in the scope.
+    """The actor of a request: the actor that `set_actor` set, or else the user in the scope.
 
     Args:
-        scope: The scope, in which middleware further in may put the user.
+        scope: The scope. Middleware that runs later may put the user into it.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -47,14 +47,14 @@ class ActorOfScope(RequestActor):
         self._scope = scope
 
     def unknown(self) -> Actor | None:
-        """Return the user of Starlette's ``AuthenticationMiddleware``, or `None` if there is none, or nobody is authenticated."""
+        """Return the user of Starlette's ``AuthenticationMiddleware``, or `None` if nobody is authenticated."""
         user = self._scope.get("user")
         # `is True`: the user of another framework may have a method of this name.
         if getattr(user, "is_authenticated", None) is not True:
             return None
         name, identity = _property(user, "display_name"), _property(user, "identity")
         actor_id = name if identity is None else identity
-        # A framework with users of another kind, such as Django Channels, has neither.
+        # The users of another framework, such as Django Channels, have neither.
         return None if actor_id is None else {"id": actor_id, "name": name}
 
     def attribute(self, name: str) -> object:
@@ -65,23 +65,23 @@ class ActorOfScope(RequestActor):
 def _property(user: object, name: str) -> object:
     try:
         return getattr(user, name, None)
-    except NotImplementedError:  # Starlette's BaseUser, for what a subclass does not define
+    except NotImplementedError:  # raised by Starlette's BaseUser for a property that a subclass does not define
         return None
 
 
 class HeliographMiddleware:
     """Verifies the bearer token of each request, and gives the events of the request their actor.
 
-    A request whose token is rejected gets 401 as its response, and one whose token cannot be verified gets 503. Requests without a token, or
-    with one that no handler recognizes, pass without an actor, unless a token is required. Websockets are treated in the same way: the
-    handshake is a request.
+    A request whose token is rejected gets a response with status 401. If a token cannot be verified, because a handler fails, the status is 503.
+    Requests without a token, or with a token that no handler recognizes, reach the application without an actor, unless a token is required.
+    The handshake of a websocket is treated as a request.
 
     Args:
         app: The ASGI application.
         host: The host, which the program enters and shuts down, such as in its lifespan.
         required: If True, a request without a token that a handler accepts gets 401.
-        request_span: If True, and no span is recording, a request gets a SERVER span, which ends when the application returns. A websocket
-            gets none.
+        request_span: If True, a request without a recording span gets a SERVER span, which ends when the application returns. Websockets
+            get none.
 
     Raises:
         TypeError: An argument has a wrong type.
@@ -101,7 +101,8 @@ class HeliographMiddleware:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        if known_token(scope, self._host) is not None:  # the block that is open may have an actor by `set_actor`
+        if known_token(scope, self._host) is not None:
+            # This middleware is in the application twice. A new block would hide an actor that was set in the open one.
             await self._run(scope, receive, send)
             return
         with acting_as(ActorOfScope(scope)):
@@ -138,7 +139,7 @@ class HeliographMiddleware:
 
 
 class _ObservedConnection:
-    """Notes in a span how a connection responds, and whether its client goes away before the response is complete."""
+    """Records the status of the response in a span, and if the client disconnects before the response is complete."""
 
     def __init__(self, span: RequestSpan, receive: Receive, send: Send) -> None:
         self._span = span
@@ -148,18 +149,18 @@ class _ObservedConnection:
 
     async def receive(self) -> MutableMapping[str, Any]:
         message = await self._receive()
-        # After the response, every server sends this message.
+        # Servers send this message after each complete response, too.
         if message["type"] == "http.disconnect" and not self._is_complete:
             self._span.is_disconnected = True
         return message
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
-        # A framework responds to its own exception about a client that has gone away with a status that nobody gets.
+        # After a disconnection, a framework may respond to its own exception about it, with a status that the client does not get.
         if message["type"] == "http.response.start" and not self._span.is_disconnected:
             self._span.respond(message["status"])
         try:
             await self._send(message)
-        except OSError:  # the specification of ASGI: the client has gone away
+        except OSError:  # by the specification of ASGI, the client has disconnected
             self._span.is_disconnected = True
             raise
         if message["type"] == "http.response.body" and not message.get("more_body"):
@@ -167,9 +168,9 @@ class _ObservedConnection:
 
 
 async def token_of(scope: Scope, host: Host) -> RequestToken:
-    """Return the token of a request, in a block with an `ActorOfScope`. It is verified once, and kept in the scope.
+    """Return the token of a request. It is verified once, and kept in the scope. The owner of the token becomes the actor.
 
-    The owner of the token becomes the actor of the block, which is open before, because a verification may track events, too.
+    Call it in a block with an `ActorOfScope`: its actor is set, and a verification may track events, too.
 
     Raises:
         Refused: A handler rejects the token, or it cannot be verified.
@@ -178,7 +179,7 @@ async def token_of(scope: Scope, host: Host) -> RequestToken:
     if known is not None:
         return known
     token = await verify(host, header(scope, b"authorization"))  # the first one: frameworks show it to the application
-    # Not a copy of the scope: middleware further out reads what the application puts into it, such as the route.
+    # The scope is changed, not copied: outer middleware reads the values that the application puts into it, such as the route.
     scope[TOKEN_KEY] = token
     if token.actor is not None:
         set_actor(token.actor)
@@ -186,7 +187,7 @@ async def token_of(scope: Scope, host: Host) -> RequestToken:
 
 
 def known_token(scope: Scope, host: Host) -> RequestToken | None:
-    """Return the token of a request if the host has verified it before. If so, a block is open around the code that asks."""
+    """Return the token of a request if this host has verified it before. If so, a block with an `ActorOfScope` is open."""
     token = scope.get(TOKEN_KEY)
     return token if isinstance(token, RequestToken) and token.host is host else None
 

@@ -1,10 +1,10 @@
-"""The bearer token of a request, and the HTTP errors of RFC 6750 for requests that lack a good one.
+"""Verify the bearer token of a request, and decide which HTTP error of RFC 6750 a request without a valid one gets.
 
-It knows no framework: it takes the value of the header ``Authorization``, and raises `Refused` with the status, the challenge
-(``WWW-Authenticate``) and a text for the client. A framework's own integration makes its response of that.
+This module is the same for all frameworks: it reads the value of the header ``Authorization``, and raises `Refused` with the status, the
+challenge (``WWW-Authenticate``) and a text for the client. The integration of a framework converts that to a response.
 
-A token that cannot be verified, because a handler or its database failed, is neither good nor bad. A client that got 401 would throw it away,
-so the status is 503. The exception may quote the token: only its class is logged.
+If a token cannot be verified, because a handler or its database failed, the status is 503. With 401, the client would discard a token that may
+be valid. The exception may quote the token, so only its class is logged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ failures: Final = LimitedLog(SafeLogger(SCOPE))
 
 
 class Refused(Exception):
-    """A request gets an error as its response, because of its token.
+    """A request is refused, because of its token.
 
     Args:
         status: The HTTP status.

@@ -1,15 +1,15 @@
-"""The ambient actor in Celery: who sends a task is the actor of its events, in whatever process it runs.
+"""The ambient actor in Celery: the events of a task have the actor that was ambient where the task was sent, in whatever process it runs.
 
 The producer puts the actor into a header of the message, and signs it together with the id and the name of the task, with the secret of the
-host. Whoever can write to the broker, and does not know the secret, can neither make such a header nor use one for another task. (The
-arguments of a task are not signed. Celery has its own way to sign whole messages.) The header is not encrypted. It has only the keys
-that the setting ``HELIOGRAPH_ACTOR`` exports.
+host. Somebody who can write to the broker, but does not know the secret, can neither create such a header nor use one for another task. (The
+arguments of a task are not signed. Celery has its own way to sign whole messages.) The header is not encrypted. It contains only the
+keys that the setting ``HELIOGRAPH_ACTOR`` exports.
 
-Celery's signals are where all of this happens. They are sent for each message, whatever has made it: a call, a step of a chain, a retry,
-the schedule. A step or a retry is sent while the task before it runs, so that its actor is ambient. A task that runs eagerly has no
-message, and Celery sends the signals of the worker alone. The actor around the call stays ambient there.
+The functions here are receivers of Celery's signals, which Celery sends for every message: of a call, a step of a chain, a retry, or the
+schedule. A step or a retry is sent while the previous task runs, so it gets the actor of that task. A task that runs eagerly has no
+message, and Celery sends only the signals of the worker. Such a task keeps the actor that is ambient where it is called.
 
-Threads: a `TaskActors` does not change after its construction. A block is kept in the request of its task, which one thread runs.
+Threads: a `TaskActors` does not change after its construction. The block of a task is kept in the task's request, which one thread uses.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ HEADER: Final = "heliograph_actor"
 NAMESPACE: Final = "heliograph.celery"
 """The namespace that headers are signed in."""
 MAX_ACTOR_LENGTH: Final = 4096
-"""The length of an actor in a header, in characters of JSON. Keys beyond it are not sent."""
+"""The largest length of an actor in a header, in characters of JSON. Keys that exceed it are not sent."""
 MAX_HEADER_LENGTH: Final = 16 * 1024
-"""The length of a header, which also has the id and the name of the task. A longer one is neither sent nor read."""
+"""The largest length of a header, which also has the id and the name of the task. A longer one is neither sent nor read."""
 
 REFUSED: Final = (
     "A task has no actor, because the actor in its header was not signed for this task, or not with a secret of this worker. "
@@ -49,12 +49,12 @@ REFUSED: Final = (
 """The message for a header that is refused."""
 TOO_LONG: Final = "A task has no actor, because its id and its name are too long."
 CUT: Final = "The actor of a task is too large, so some of its keys are not sent."
-"""The messages for what is too long to be sent."""
+"""The messages for an actor that is too large to be sent as a whole."""
 
 _FIRST_KEYS: Final = ("id", TOKEN_ID_KEY, "token")
-"""The keys that a large actor keeps."""
+"""The keys of an actor that are sent first, before the limit of its length is reached."""
 _BLOCK: Final = "_heliograph_block"
-"""The attribute of the request of a task that has the block of its actor."""
+"""The attribute of a task's request that holds the open `acting_as` block."""
 
 failures: Final = LimitedLog(SafeLogger(SCOPE))
 """Problems that may occur for every task."""
@@ -74,7 +74,8 @@ def init_app(app: Celery, host: Host) -> None:
         TypeError: `host` is something else.
     """
     check_argument("host", host, Host, A_HOST)
-    app = getattr(app, "_get_current_object", lambda: app)()  # `celery.current_app` stands for another object
+    # `celery.current_app` is a proxy, whose id is not the id of the application.
+    app = getattr(app, "_get_current_object", lambda: app)()
     actors = TaskActors(app, host)
     for signal, function in (
         (signals.before_task_publish, actors.send),
@@ -102,7 +103,7 @@ class TaskActors:
     def send(self, *, headers: dict[str, Any], body: Any, **_: object) -> None:
         """Put the ambient actor into the headers of a message that is about to be sent."""
         try:
-            # A retry, and code that copies the headers of its task, sends those of another message.
+            # A retry, and code that copies the headers of its task, would send the header of the previous message.
             headers.pop(HEADER, None)
             actor = current_actor()
             if actor is not None:
@@ -114,7 +115,7 @@ class TaskActors:
             failures.log(kind, "The actor of a task could not be sent, so the task has none.", error=error)
 
     def _sign(self, headers: dict[str, Any], actor: Actor, task_id: object, name: object) -> None:
-        # A program may choose an id that is a `UUID`, which arrives as text.
+        # A program may use a `UUID` as the id, which arrives as text.
         header = self._host.sign([self._bounded(actor), str(task_id), name], NAMESPACE)
         if len(header) > MAX_HEADER_LENGTH:
             failures.log("size", TOO_LONG, level=logging.WARNING)
@@ -153,7 +154,7 @@ class TaskActors:
             failures.log(kind, "A task has no actor, because an error occurred.", error=error)
 
     def end(self, *, task: Any, **_: object) -> None:
-        """End what `begin` began, after the task and its callbacks."""
+        """End the block that `begin` opened, after the task and its callbacks."""
         block = vars(task.request).pop(_BLOCK, None)
         if block is not None:
             block.__exit__(None, None, None)
@@ -163,7 +164,7 @@ class TaskActors:
         header = _header_of(request)
         if header is None:
             return None
-        # A wrong signature, no text of ours, or a header that has another value.
+        # Raised for a wrong signature, or for a header that was not created by `_sign`.
         with suppress(itsdangerous.BadData, TypeError, ValueError):
             if isinstance(header, str) and len(header) <= MAX_HEADER_LENGTH:
                 signed: Any = self._host.unsign(header, NAMESPACE)
@@ -178,6 +179,6 @@ def _header_of(request: Any) -> object:
     header = vars(request).get(HEADER)
     if header is not None:
         return header
-    # Where the message is of the first version of Celery's protocol.
+    # A message of the first version of Celery's protocol has its headers there.
     headers = request.headers
     return headers.get(HEADER) if isinstance(headers, Mapping) else None

@@ -31,8 +31,8 @@ def init_app(app: Flask, host: Host, *, request_span: bool = False) -> None:
     Args:
         app: The application.
         host: The host that its events are tracked on.
-        request_span: If True, and no span is recording, a request gets a SERVER span, which ends when its response was read. An
-            instrumentation is seen if it is added to the application after this call.
+        request_span: If True, a request without a recording span gets a SERVER span, which ends when its response was read. Add an
+            instrumentation of Flask after this call: otherwise its span is not recording yet, and a request has two spans.
 
     Raises:
         TypeError: An argument has a wrong type.
@@ -48,14 +48,14 @@ def init_app(app: Flask, host: Host, *, request_span: bool = False) -> None:
 
 def route_of_environ(environ: Environ) -> str | None:
     """Return the route of a request, or `None` if Flask has found none."""
-    # The environment has the last `Request` that was made of it, by whatever library: the current one of Flask comes first.
+    # Other libraries may create a `Request` from the same environment, which then has theirs. So Flask's current one is preferred.
     is_current = has_request_context() and request.environ is environ
     rule = getattr(request if is_current else environ.get("werkzeug.request"), "url_rule", None)
     return None if rule is None else f"{environ.get('SCRIPT_NAME', '')}{rule.rule}"
 
 
 class CurrentRequest(RequestActor):
-    """The current request of Flask, whichever that is. It keeps nothing."""
+    """The current request of Flask. The object has no state: it looks the request up each time."""
 
     def unknown(self) -> Actor | None:
         """Return ``flask.g.actor``."""
@@ -69,16 +69,16 @@ class CurrentRequest(RequestActor):
 
 
 CURRENT_REQUEST: Final = CurrentRequest()
-"""One object for all applications, so that it is asked once."""
+"""One object for all applications, so that `default_actor` has it once, however many there are."""
 
 
 def actor_in_g() -> Actor | None:
     """Return ``flask.g.actor``, or `None` outside of a request.
 
-    A program may have an ``actor`` of another kind in ``flask.g``. That is no actor either.
+    A program may use ``flask.g.actor`` for something else. A value that is not a mapping is ignored.
     """
     actor = g.get("actor") if has_app_context() else None
-    # Asked before `callable`: a `LocalProxy` of a mapping can be called, and then fails.
+    # `Mapping` is checked, too, because a `LocalProxy` of a mapping counts as callable, and fails when it is called.
     if callable(actor) and not isinstance(actor, Mapping):
         actor = actor()
     return actor if isinstance(actor, Mapping) else None

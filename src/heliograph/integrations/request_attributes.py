@@ -1,7 +1,7 @@
-"""The attributes of a request, by their names in OpenTelemetry's semantic conventions, from what a server hands to an application.
+"""Read the attributes of a request, by their names in OpenTelemetry's semantic conventions, from an ASGI scope or a WSGI environment.
 
-An address is the one of the connection. No header such as ``X-Forwarded-For`` is read: whoever sends a request can write it. A server that
-trusts its proxy puts the address from that header in place of the connection's, and then it is read from there.
+The client's address is the address of the connection. No header such as ``X-Forwarded-For`` is read, because any client can send it. A server
+that trusts its proxy replaces the address of the connection by the one in that header, and then this one is read.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def only_header(scope: Scope, name: bytes) -> str | None:
 
 
 def _headers(scope: Scope, name: bytes) -> Iterator[str]:
-    # The specification says that names are in lower case, and not all servers keep to it.
+    # The specification of ASGI requires names in lower case, but not all servers send them so.
     return (str(value, "latin-1") for key, value in scope.get("headers", ()) if key.lower() == name)
 
 
@@ -51,12 +51,12 @@ def _client(scope: Scope) -> object:
 
 
 def _route(scope: Scope) -> str | None:
-    """Return the route that the application put into the scope: Starlette and FastAPI as an object, Litestar as text."""
+    """Return the route that the application has put into the scope: Starlette and FastAPI an object, Litestar text."""
     template = scope.get("path_template")
     if isinstance(template, str):
         return template
     route = scope.get("route")
-    # A mount: before the routing inside of it, or around an application without routes.
+    # A mount is not the whole route: the routing inside of it has not run yet, or its application has no routes.
     if hasattr(route, "routes"):
         return None
     path = getattr(route, "path_format", None) or getattr(route, "path", None)
@@ -66,13 +66,13 @@ def _route(scope: Scope) -> str | None:
 
 
 def _knows_all_parameters(scope: Scope, route: object) -> bool:
-    """Return False if a mount around the route has parameters: its prefix in ``root_path`` is then data, and no route."""
+    """Return False if a mount around the route has parameters. Then the prefix in ``root_path`` contains their values."""
     return set(scope.get("path_params") or ()) <= set(getattr(route, "param_convertors", ()))
 
 
 def _path_of_environ(environ: Environ) -> str:
     raw = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-    return raw.encode("latin-1", "replace").decode(errors="replace")  # PEP 3333 has bytes as Latin-1
+    return raw.encode("latin-1", "replace").decode(errors="replace")  # PEP 3333: texts are bytes, decoded as Latin-1
 
 
 _OF_SCOPE: Final[Mapping[str, Callable[[Scope], object]]] = {

@@ -1,10 +1,10 @@
 """The SERVER span of a request, for programs without an instrumentation that starts one: ``request_span=True``.
 
-It is a root: the sampler decides as for any request, whatever a client sends. The client's ``traceparent`` becomes a link, so that a
-trace of a trusted caller can be found. Its ``tracestate`` and its baggage are not read. Where a span records already, there is no other one.
+The span is the root of a new trace, so that a client cannot influence the sampling. The client's ``traceparent`` becomes a link, so that a
+trace of a trusted caller can be found. Its ``tracestate`` and its baggage are not read. If another span is recording, no span is started.
 
-Attributes, name and status follow OpenTelemetry's conventions for HTTP servers. The client's address and its user agent are not on the span:
-events have them, if ``HELIOGRAPH_CONTEXT`` names them. A client that goes away is no error.
+Attributes, name and status follow OpenTelemetry's conventions for HTTP servers. The client's address and its user agent are not on the span.
+Events have them, if ``HELIOGRAPH_CONTEXT`` names them. A client that disconnects is not an error.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Attribute = Callable[[str], object]
 FIRST_SERVER_ERROR: Final = 500
 STATUSES: Final = range(100, 1000)
 MAX_TRACEPARENT_LENGTH: Final = 512
-"""The length of a ``traceparent`` that is read. The propagator logs each longer one, and anybody can send them."""
+"""The length beyond which a ``traceparent`` is ignored. OpenTelemetry's propagator would log a warning for each, and anybody can send them."""
 
 _AT_THE_START: Final = (HTTP_REQUEST_METHOD, URL_PATH, URL_SCHEME)
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
@@ -59,7 +59,7 @@ failures: Final = LimitedLog(SafeLogger(SCOPE))
 
 
 class RequestSpan:
-    """The span of one request. It is used by one thread or task after the other.
+    """The span of one request. Several threads or tasks may use it, but never at the same time.
 
     Args:
         span: The span, which has been started.
@@ -67,7 +67,7 @@ class RequestSpan:
 
     Attributes:
         status: The status of the response; `None` as long as there is none.
-        is_disconnected: True if the client has gone away.
+        is_disconnected: True if the client has disconnected.
     """
 
     def __init__(self, span: Span, attribute: Attribute) -> None:
@@ -83,10 +83,10 @@ class RequestSpan:
         return use_span(self._span, end_on_exit=False, record_exception=False, set_status_on_exception=False)
 
     def respond(self, status: int | str) -> None:
-        """Keep the status of the response, and the route, which some frameworks have forgotten at the end.
+        """Keep the status of the response, and the route, which some frameworks do not have any more at the end of the request.
 
         Args:
-            status: An application may send an enum, or a text that is no number. The span then has the number, or none.
+            status: The status, as a number or as text. One that is not a valid status is left out of the span.
         """
         try:
             number = int(status) if isinstance(status, int) or status.isdecimal() else 0
@@ -99,7 +99,7 @@ class RequestSpan:
         """End the span. The second call and later ones have no effect.
 
         Args:
-            error: The exception that ended the request. A cancelled request (`asyncio.CancelledError`) is no error.
+            error: The exception that ended the request. A cancelled request (`asyncio.CancelledError`) is not an error.
         """
         if self._has_ended:
             return
@@ -148,7 +148,7 @@ def start_request_span(tracer: Callable[[], Tracer], attribute: Attribute, trace
             values[HTTP_REQUEST_METHOD_ORIGINAL] = exported_value(URL_PATH, attribute(HTTP_REQUEST_METHOD))
         span = tracer().start_span(
             _method_in_name(attribute),
-            # A context without a span: an empty one might be taken for the current one.
+            # Not an empty context: it is false, so code could take it for a missing one, and use the current context.
             context=set_span_in_context(INVALID_SPAN, Context()),
             kind=SpanKind.SERVER,
             attributes={name: value for name, value in values.items() if value is not None},

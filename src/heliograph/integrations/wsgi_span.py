@@ -56,7 +56,7 @@ class RequestSpanMiddleware:
 
 
 class _Content:
-    """The content of a response, each step of which is in the span."""
+    """The content of a response. The span is the current one while each part is produced, and ends with the content."""
 
     def __init__(self, content: Iterable[bytes], span: RequestSpan) -> None:
         self._content = content
@@ -78,7 +78,7 @@ class _Content:
         return part  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """Close the content, and end the span: servers call it, also if the client goes away."""
+        """Close the content, and end the span. Servers call this also if the client disconnects."""
         close = getattr(self._content, "close", None)
         try:
             if close is not None:

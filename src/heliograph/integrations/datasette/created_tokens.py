@@ -1,10 +1,10 @@
-"""The tokens that a request of Datasette has created, until it is known who tracks their events.
+"""Track the creation of a token once: by Datasette's own event, with the id of the token added, or by heliograph's.
 
-Datasette's page creates a token and then tracks ``CreateTokenEvent``, which does not say what token it was. No second event is made
-for it: the core's event gets the id. Any other code that creates a token tracks nothing, and then heliograph's own event is tracked when
-the request ends. So an event is kept for the time of its request; outside of a request, it is tracked at once.
+Datasette's page creates a token and then tracks ``CreateTokenEvent``, which does not name the token. This event gets the token's id, and
+heliograph tracks no second one. Any other code that creates a token tracks nothing, so heliograph tracks `TokenCreated`. Which of the
+two happens is known only when the request ends. So `TokenCreated` is kept until then. Outside of a request, it is tracked at once.
 
-The tokens are in a `ContextVar`, so a task that a request starts shares them with it.
+The events are in a `ContextVar`, so a task that a request starts shares them with it.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class CreatedTokens:
             self._events.append(event)
         return not self._has_ended
 
-    def take_newest(self) -> TokenCreated | None:
-        """Return the newest event, for which another event is tracked, and keep it no longer."""
+    def remove_newest(self) -> TokenCreated | None:
+        """Remove and return the newest event, because another event is tracked instead; `None` if there is none."""
         return self._events.pop() if self._events else None
 
     def end(self) -> list[TokenCreated]:
@@ -46,11 +46,11 @@ class CreatedTokens:
 
 
 of_request: Final[ContextVar[CreatedTokens | None]] = ContextVar("heliograph_created_tokens", default=None)
-"""The tokens of the current request; `None` outside of requests."""
+"""The events about tokens of the current request; `None` outside of requests."""
 
 
 def with_created_tokens(app: App, track: Callable[[TokenCreated], Awaitable[None]]) -> App:
-    """Return an ASGI application that tracks the tokens that a request has created when the request ends.
+    """Return an ASGI application that tracks, at the end of each request, the events about tokens that it has created.
 
     Args:
         app: The application.
@@ -73,11 +73,11 @@ def with_created_tokens(app: App, track: Callable[[TokenCreated], Awaitable[None
 def with_token_id(event: EventLike) -> EventLike:
     """Return a copy of the core's event with the id of the token that it is about, as its credential. Return other events unchanged."""
     created = of_request.get() if isinstance(event, CreateTokenEvent) else None
-    newest = None if created is None else created.take_newest()
+    newest = None if created is None else created.remove_newest()
     if newest is None or newest.token_id is None:
         return event
     known = event.actor if isinstance(event.actor, Mapping) else {}
     identified: Any = copy.copy(event)
-    # The page accepts no actor that has a credential of its own.
+    # `known` has neither key, because Datasette's page does not let an actor with a token create another token.
     identified.actor = {"token": "dstok", TOKEN_ID_KEY: newest.token_id, **known}
     return cast("EventLike", identified)

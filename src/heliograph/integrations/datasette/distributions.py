@@ -1,7 +1,6 @@
-"""The namespace of events of installed plugins: the name of the distribution, if a class names no namespace itself.
+"""Find the namespace for the events of an installed plugin: the name of its distribution, unless a class names a namespace itself.
 
-Many plugins can be installed beside each other. With one namespace for all, events of two plugins with one name would be the
-same event.
+Many plugins can be installed in one Datasette. If all had the same namespace, events of two plugins could have the same event name.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ def namespace_of(event_class: type, default: str) -> str:
 
     Args:
         event_class: The class.
-        default: The namespace if no installed plugin has the class (it comes from ``--plugins-dir``, for example), or if the
-            distribution's name is not a legal namespace or is reserved.
+        default: The namespace if the class is not from an installed plugin, but from ``--plugins-dir`` for example, or if the
+            distribution's name is reserved or is not a valid namespace.
     """
     distribution = _distribution_of(event_class.__module__)
     namespace = re.sub(r"[-_.]+", "_", distribution or "").lower()  # the normal form of such names, with `_`
@@ -39,9 +38,9 @@ def _is_reserved(namespace: str) -> bool:
 
 
 def _distribution_of(module: str) -> str | None:
-    """Return the distribution of the plugin whose module shares the most leading names with this one.
+    """Return the distribution of the plugin whose module has the most leading names in common with this one.
 
-    `None` if there is no such plugin, or plugins of several distributions: parts of one namespace package share its name.
+    Return `None` if there is no such plugin, or if there are plugins of several distributions, as in a namespace package.
     """
     if module not in sys.modules:  # Datasette does not add the files of --plugins-dir to them
         return None

@@ -1,6 +1,7 @@
 """The settings, schemas and telemetry that the plugin keeps for each `Datasette` object.
 
-Threads: hooks run in one event loop, so nothing here has a lock.
+Threads: hooks run in one event loop, so nothing here has a lock. `end_recent` and `end_quarantine` are called in other threads. The objects
+that these two use are made for several threads.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from datasette.app import Datasette
 
 TOKEN_DATABASE: Final = "_heliograph_tokens"  # noqa: S105 — the name of a database
-"""The name of a database for tokens alone, in spans. Datasette does not serve it."""
+"""The name, in spans, of a database that has only tokens. Datasette does not serve it."""
 
 PLUGIN_NAME: Final = "heliograph"
 """The plugin's key in Datasette's configuration."""
@@ -106,7 +107,7 @@ class InstanceState:
         return trace_handlers(self._ordered(handlers), self._tokens, base=TokenHandler, rejection_class=TokenInvalid)
 
     async def end_tokens(self, timeout_millis: float) -> None:
-        """Record the verifications that were abandoned, write the uses of tokens that are not written yet, and close a database of tokens alone.
+        """Record abandoned verifications, write the last uses of tokens, and close the database if it has only tokens.
 
         Args:
             timeout_millis: The time for which it waits for events of tokens that are being tracked.
@@ -159,10 +160,10 @@ def _problems_in_datasette(values: Mapping[str, object]) -> Iterator[str]:
 
 
 def _token_database(datasette: Datasette, path: Path | None) -> Database | None:
-    """Return a database for tokens alone, which Datasette does not serve; `None` for the internal one.
+    """Return a database that has only tokens, and that Datasette does not serve; `None` if tokens are in the internal database.
 
-    A command such as ``datasette create-token`` has no option for the internal database. It asks for a signed token by name, so tokens may
-    be in a temporary one there.
+    A command such as ``datasette create-token`` has no option for the internal database, which is therefore a temporary one. This is not
+    reported there, because the command creates a signed token.
 
     Args:
         datasette: The `Datasette` object.

@@ -1,4 +1,4 @@
-"""OpenTelemetry's global providers in a process that runs Datasette: set if the environment asks for export."""
+"""Set OpenTelemetry's global providers in a process that runs Datasette, if the environment asks for export."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ logger: Final = SafeLogger(SCOPE)
 class ProcessProviders:
     """Sets the global providers in two steps, because Datasette's first spans begin before any hook runs.
 
-    All of its methods are called in the main thread, except `_shutdown`, which `AtExit` calls in its own thread.
+    Threads: all methods are called in the main thread, one after the other, except `flush_at_shutdown`, which runs in a thread while a server
+    stops, and `_shutdown`, which `AtExit` calls in its own thread when the process exits.
 
     Args:
         environ: The environment.
@@ -65,7 +66,7 @@ class ProcessProviders:
         self._environ = environ
         self._owned: list[OwnedProvider] = []
         self._exit_is_set = False
-        self._spent_millis = 0.0  # by the flush of a server that stopped; the exit that follows gets the rest
+        self._spent_millis = 0.0  # the time of the last `flush_at_shutdown`; the exit has the rest of the timeout
 
     def set_up_at_import(self) -> None:
         """Set a TracerProvider, unless Datasette loads a plugin that sets one.

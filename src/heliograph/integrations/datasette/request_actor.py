@@ -1,8 +1,8 @@
 """The ambient actor in Datasette: the actor of the current request, and the attributes of that request.
 
-Datasette determines the actor late, after all ASGI middleware has begun, and writes it into a copy of the scope that the
-middleware saw. So it takes two hooks: the middleware makes an `ActorOfRequest` ambient and puts it into the scope, and
-`actor_from_request`, where the copy of the scope first appears, hands the request to it.
+Datasette determines the actor after all ASGI middleware has begun, and writes it into a copy of the scope that the
+middleware has. So two hooks are needed: the middleware makes an `ActorOfRequest` ambient and puts it into the scope. The hook
+`actor_from_request` is the first to get the copy of the scope, and passes the request to the `ActorOfRequest`.
 """
 
 from __future__ import annotations

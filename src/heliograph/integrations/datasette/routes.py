@@ -1,7 +1,7 @@
-"""The route of a request of Datasette, for events that show it (``HELIOGRAPH_CONTEXT``).
+"""Find the route of a request of Datasette, for events that have it as an attribute (``HELIOGRAPH_CONTEXT``).
 
-Datasette writes the route of a request into its own span alone, and only if that is recording. Events must not depend on sampling. So the
-list of routes is made once more, when an event needs it for the first time, by a method that Datasette does not document.
+Datasette writes the route of a request only into its own span, and only if the span is recording. Events must not depend on sampling. So,
+when an event first needs it, the list of routes is created again, by a method that Datasette does not document.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ logger: Final = SafeLogger(SCOPE)
 class DatasetteTracker:
     """Tracks the events of tokens in a Datasette. A hook that fails is logged, and the request goes on.
 
-    Datasette ends a call of `track_event` with the first hook that fails. This plugin's own is the first one.
+    If a hook fails, Datasette does not call the hooks after it. This plugin's own hook is the first.
 
     Threads: all methods are called in Datasette's event loop.
 
@@ -50,7 +50,7 @@ class DatasetteTracker:
         await self.track_in_background(event)
 
     async def track_in_background(self, event: TokenEvent) -> None:
-        """Track an event now."""
+        """Track an event now, without waiting for the end of a request."""
         datasette = self._datasette()
         if datasette is not None:
             await self._logged(lambda: datasette.track_event(event))

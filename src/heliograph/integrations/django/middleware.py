@@ -25,12 +25,12 @@ _providers: Final = Providers()
 class HeliographMiddleware:
     """Makes the user of each request the actor of its events, under WSGI and ASGI.
 
-    Its place in ``MIDDLEWARE`` is after ``AuthenticationMiddleware``. It raises nothing: where the user cannot be determined, a warning
-    is logged, and events have no actor.
+    Its place in ``MIDDLEWARE`` is after ``AuthenticationMiddleware``. It raises no exception of its own: if the user cannot be determined,
+    a warning is logged, and events have no actor.
     """
 
     request_span = False
-    """True in a subclass gives a request a SERVER span, if none is recording."""
+    """A subclass sets it to True to give each request without a recording span a SERVER span."""
     sync_capable = True
     async_capable = True
 
@@ -44,7 +44,7 @@ class HeliographMiddleware:
             self.process_view = self._prepare_view
 
     def actor(self, user: Any) -> Actor | None:
-        """Return the actor for a user: its primary key as ``id``, and `None` for an anonymous user. A subclass may add keys."""
+        """Return the actor for a user: its primary key as ``id``, or `None` for an anonymous user. A subclass may add keys."""
         return actor_of_user(user)
 
     def __call__(self, request: Any) -> Any:
@@ -82,6 +82,6 @@ class HeliographMiddleware:
             raise
 
     def _prepare_view(self, request: Any, view: Callable[..., Any], _args: object, _kwargs: object) -> None:
-        # An async view cannot evaluate the user.
+        # An async view cannot evaluate the user later, because that may query the database, which Django refuses in async code.
         if iscoroutinefunction(view):
             getattr(request, _ATTRIBUTE).evaluate()

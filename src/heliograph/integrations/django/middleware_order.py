@@ -13,11 +13,11 @@ from heliograph.integrations.django.middleware import HeliographMiddleware
 
 
 def check_middleware_order(**_: object) -> list[Any]:
-    """Return an error if `HeliographMiddleware` comes before the middleware that finds out who the user is."""
-    # Without the application, its middleware cannot be imported.
+    """Return an error if `HeliographMiddleware` comes before the middleware that determines the user."""
+    # Without this application, `AuthenticationMiddleware` cannot be imported.
     if not apps.is_installed("django.contrib.auth"):
         return []
-    # It can be imported after all applications were loaded.
+    # Imported here, because it cannot be imported before all applications are loaded.
     from django.contrib.auth.middleware import AuthenticationMiddleware
 
     paths = conf.settings.MIDDLEWARE

@@ -1,4 +1,4 @@
-"""Streamed responses of Django: they are read after the request has ended, and keep its actor."""
+"""Keep the actor and the span of a request for its streamed response, which the server reads after the middleware has returned."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from heliograph.integrations.request_span import RequestSpan
 
 _END: Final = object()
 
-
 During: TypeAlias = Callable[[], AbstractContextManager[object]]
 """A function that returns the block in which a step of the content runs."""
 
 
 def keep_request(response: Any, actor: ActorFunction, span: RequestSpan | None) -> None:
-    """Keep the actor and the span of a request while the content of a streamed response is read and closed. Then the span ends.
+    """Keep the actor and the span of a request while the content of a streamed response is read and closed. Then end the span.
 
-    The span of any other response ends now.
+    For any other response, end the span now.
     """
     if span is not None:
         span.respond(response.status_code)
-    # The content of a file tracks no events, and servers send it from the file if nobody has replaced it.
+    # Reading a file tracks no events. If its content were replaced, servers could not send it directly from the file.
     if not getattr(response, "streaming", False) or getattr(response, "file_to_stream", None) is not None:
         if span is not None:
             span.end()
@@ -54,9 +53,9 @@ def _in_request(actor: ActorFunction, span: RequestSpan | None) -> Iterator[None
 
 
 class _Content:
-    """An iterator, each step of which has the actor.
+    """An iterator that runs each step in a block of its own.
 
-    A generator with one block around all steps would end it elsewhere if the client goes away.
+    A generator with one block around all steps would end the block in another context if the client disconnects.
     """
 
     def __init__(self, content: Iterator[bytes], during: During) -> None:
@@ -75,7 +74,7 @@ class _Content:
 
 
 class _AsyncContent:
-    """An async iterator, each step of which has the actor."""
+    """An async iterator that runs each step in a block of its own."""
 
     def __init__(self, content: AsyncIterator[bytes], during: During) -> None:
         self._content = content

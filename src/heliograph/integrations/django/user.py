@@ -1,13 +1,14 @@
-"""The actor of a request: its user, as far as it is known.
+"""Find the actor of a request: its user.
 
-Django's `request.user` is lazy. It is evaluated in sync code alone, and asks the database; in async code it raises an exception, even
-after ``await request.auser()``. Both keep what they found, in different places. Django REST Framework authenticates in the view, and
-replaces `request.user`. So the user is looked for where it may be known, and is evaluated only where nobody has done so.
+Django's `request.user` is lazy: its first use queries the database. In async code it raises an exception, even after
+``await request.auser()``, which keeps the user in another place. Django REST Framework authenticates in the view, and
+replaces `request.user`. So this module first looks for a user that the program has evaluated already, in each of these places, and
+evaluates the user itself only if there is none.
 
-The request stays what it is without us. Whoever evaluates the user marks the session as accessed, which adds ``Vary: Cookie`` to the
-response; an invalid session becomes a new one, and the response deletes the cookie. A session that nobody else uses has neither effect. So
-the traces of our evaluation are removed. They are in attributes that Django does not document, which a test compares with each
-supported version.
+That must not change the response. Evaluating the user marks the session as accessed, which adds ``Vary: Cookie`` to the
+response; and it replaces an invalid session by a new one, so that the response deletes the cookie. If the program itself does not use the
+session, the response must have neither. So the changes that our evaluation makes are undone. They are in attributes that Django does not
+document; a test checks them with each supported version.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class ActorOfUser(RequestActor):
         self._evaluated: Actor | None = None
 
     def unknown(self) -> Actor | None:
-        """Return the actor for the user that the program knows by now, or else for the one that we evaluate."""
+        """Return the actor for the user that the program has evaluated, or else for the one that we evaluate."""
         attributes = vars(self._request)
         user = attributes.get("user")
         if user is not None and not _is_unevaluated(user):
@@ -68,7 +69,7 @@ class ActorOfUser(RequestActor):
         return self._evaluated
 
     def attribute(self, name: str) -> object:
-        """Return an attribute of the request. Under ASGI, Django has made ``META`` in the form of WSGI, too."""
+        """Return an attribute of the request. ``META`` is like a WSGI environment, under ASGI, too."""
         if name == URL_PATH:
             return self._request.path
         if name == URL_SCHEME:
@@ -76,7 +77,7 @@ class ActorOfUser(RequestActor):
         if name != HTTP_ROUTE:
             return of_environ(self._request.META, name)
         match = self._request.resolver_match
-        # A prefix that the whole site has is not in its routes.
+        # The prefix under which the whole site is served (`SCRIPT_NAME`) is not part of its routes.
         prefix = self._request.path.removesuffix(self._request.path_info)
         return None if match is None else f"{prefix}/{match.route}"
 
@@ -85,7 +86,7 @@ class ActorOfUser(RequestActor):
         user = vars(self._request).get("user")
         if self._is_evaluated or not _is_unevaluated(user):
             return
-        # Before the evaluation: a function that it calls may track an event, and ask again.
+        # Set first, because a function that the evaluation calls may track an event, which calls this again.
         self._is_evaluated = True
         try:
             with _without_traces(self._request):
@@ -98,14 +99,14 @@ class ActorOfUser(RequestActor):
         attributes = vars(self._request)
         if CACHES[1] in attributes or not _is_unevaluated(attributes.get("user")):
             return
-        if not hasattr(self._request, "auser"):  # the user of a middleware that does not know async code
+        if not hasattr(self._request, "auser"):  # another middleware, without support for async code, has set the user
             await sync_to_async(self.evaluate)()
             return
         self._is_evaluated = True
         try:
             with _without_traces(self._request):
                 self._evaluated = self._actor_of(await self._request.auser())
-        except Exception as error:  # whatever the session's store or the database raises
+        except Exception as error:  # the session's store and the database may raise anything
             _report(error)
 
 
@@ -134,9 +135,9 @@ def _report(error: BaseException) -> None:
 
 @contextmanager
 def _without_traces(request: Any) -> Iterator[None]:
-    """Undo what the evaluation of the user changes in the request and in its session.
+    """Undo the changes that an evaluation of the user in the block makes in the request and in its session.
 
-    There is one exception: a session that got a new key, because the secret of the site changed, has to be saved.
+    The exception is a session that got a new key, because the secret of the site changed. It has to be saved.
     """
     attributes = vars(request)
     caches = {name: attributes[name] for name in CACHES if name in attributes}
@@ -160,7 +161,7 @@ def _session_as_before(session: Any) -> Iterator[None]:
     finally:
         if session.session_key in (None, key):
             is_valid = session.session_key is not None and session.modified == state["modified"]
-            # What was loaded is kept, so that the program need not load it again.
+            # The loaded data is kept, so that the program need not load it again.
             loaded = {name: value for name, value in vars(session).items() if is_valid and name == SESSION_CACHE}
             vars(session).clear()
             vars(session).update({**loaded, **state})

@@ -1,7 +1,7 @@
-"""Charts of counts per minute, as data: the template draws them, and escapes every text.
+"""Compute charts of counts per minute, as data. The template draws them, and escapes every text.
 
-A chart has a column for each minute, and in it a bar for each name, one on top of the other. Its unit of length is a minute to the
-right, and a hundredth of the highest column upwards, so that a page can stretch it to any size.
+A chart has a column for each minute, with a bar for each name, one on top of the other. The horizontal unit is a minute, and the
+vertical unit is a hundredth of the highest column. The page stretches the chart to its size.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_NAMES: Final = 6
-"""The number of names that have bars of their own. All others are one more."""
+"""The number of names that have bars of their own. All others have one bar together."""
 OTHERS: Final = "all others"
 HEIGHT: Final = 100
 
 _LEAST_HEIGHT: Final = 1.0
-"""The height of the lowest bar, so that it can be seen beside one that is a thousand times as high."""
+"""The smallest height of a bar, so that it is visible beside one that is a thousand times as high."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The ways to the pages: their addresses, the entry in Datasette's menu, and the links from one page to the other."""
+"""The links to the pages: their addresses, the entry in Datasette's menu, and the links from one page to the other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOKENS_PATH: Final = "-/heliograph/tokens"
 
 
 async def pages_for(datasette: Datasette, actor: dict[str, Any] | None) -> list[dict[str, str]]:
-    """Return a link to each page that an actor may open: that of telemetry with the permission, that of tokens with an id."""
+    """Return a link to each page that an actor may open: the page of telemetry needs a permission, the page of tokens an actor's id."""
     links = []
     if await datasette.allowed(action=VIEW, actor=actor):
         links.append({"href": datasette.urls.path(PATH), "label": "Telemetry"})
@@ -26,5 +26,5 @@ async def pages_for(datasette: Datasette, actor: dict[str, Any] | None) -> list[
 
 
 async def menu_links(datasette: Datasette, actor: dict[str, Any] | None) -> list[dict[str, str]]:
-    """Return the one entry of the menu: the first page that an actor may open, which leads to the other."""
+    """Return the entry of the menu: a link to the first page that an actor may open, which has a link to the other."""
     return (await pages_for(datasette, actor))[:1]

@@ -1,6 +1,6 @@
-"""The part of the report about recent events: what the store has of them, filtered as the reader of the page asks.
+"""The part of the report about recent events: those in the store that match the filter of the page's reader.
 
-Each value is one that telemetry carries: privacy was applied before the event was kept.
+All values are exported ones: privacy was applied before an event was stored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from heliograph.tokens.rejections import RESULTS
 from heliograph.values.text import utc
 
 MAX_SHOWN: Final = 100
-"""The number of events that are shown, the newest of those that the filter accepts."""
+"""The number of events that are shown: the newest that the filter accepts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +41,10 @@ class EventFilter:
 
 
 def recent_report(recent: RecentEvents, wanted: EventFilter) -> dict[str, Any]:
-    """Return the events and the counts per minute, with the reason if the file cannot be read. It takes files: call it in a thread.
+    """Return the events and the counts per minute, or the reason why the file cannot be read. It reads a file: call it in a thread.
 
     Args:
-        recent: Keeps the events. What waits in it is written first.
+        recent: Keeps the events. Those that wait in memory are written to the file first.
         wanted: Selects the events that are returned.
     """
     recent.flush()

@@ -1,7 +1,7 @@
-"""All that the page shows, as data. Reading it takes files: call it in a thread.
+"""Collect everything that the page shows, as data. It reads files: call it in a thread.
 
-Nothing here quotes a message of an exception or of a server: they may hold what the page's reader may not see. Values of events are in
-the recent events alone, as they were exported, and only if the operator asks for these.
+Nothing here quotes a message of an exception or of a server, because it may contain values that the page's reader must not see. Values of
+events are only in the recent events, as they were exported, and only if the operator has switched these on.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from heliograph.version import __version__
 Json: TypeAlias = "dict[str, Any]"
 
 MAX_DEAD_LETTERS: Final = 20
-"""The number of dead letters that are listed, the newest ones."""
+"""The number of dead letters that are listed. The newest are listed."""
 MAX_FOLDERS: Final = 20
-"""The number of folders of the outbox that are listed, those in which most records wait."""
+"""The number of folders of the outbox that are listed. Those with the most waiting records are listed."""
 
 
 def report(

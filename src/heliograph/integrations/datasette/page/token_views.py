@@ -1,12 +1,12 @@
 """The page on which people manage the tokens that a Datasette keeps in a database: ``/-/heliograph/tokens``.
 
 An actor manages their own tokens. With the permission `heliograph-manage-all-tokens`, an actor sees, revokes and restricts the tokens
-of everybody. Nobody creates or rotates a token of somebody else: whoever reads its new secret could act in that person's name.
+of everybody. Nobody can create or rotate a token of somebody else, because the new secret would let them act in that person's name.
 
-A request that was itself made with a token may list tokens and revoke them, and nothing else: somebody who finds a token must not be
-able to create another one with it, which outlives the first.
+A request that was made with a token may only list and revoke tokens. Otherwise somebody who finds a token could create another one with it,
+which is valid after the first was revoked.
 
-A new token is in the response to the form, this once. Only its hash is kept.
+A new token is only in the response to the form. It cannot be shown again, because only its hash is stored.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PRIVATE: Final = {"Cache-Control": "private, no-store"}
 """The headers of pages that are for one person."""
 
 MAX_TOKENS: Final = 500
-"""The number of tokens that the page lists, the newest ones. The command line lists all."""
+"""The number of tokens that the page lists. The newest are listed; `heliograph token list` lists all."""
 MAX_LABEL: Final = 200
 """The largest number of characters of a label."""
 
@@ -51,7 +51,7 @@ _TIMES: Final = ("created", "last_used", "expires", "revoked")
 
 
 class _Mistake(Exception):
-    """A form was filled in with values that cannot be used. Its message is shown on the page."""
+    """A form has a value that cannot be used. The message is shown on the page."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class Manager:
 
     Attributes:
         actor_id: The actor's id.
-        manages_all: True if the actor may manage the tokens of everybody.
+        manages_all: True if the actor may see, revoke and restrict the tokens of everybody.
         uses_token: True if the request was made with a token, or the actor is restricted.
     """
 
@@ -75,7 +75,7 @@ class Manager:
 
 
 async def tokens_page(datasette: Datasette, request: Request) -> Response:
-    """Return the page. With POST, do first what the form's field ``do`` names: create, revoke, rotate or restrict.
+    """Return the page. With POST, first do the operation in the form's field ``do``: create, revoke, rotate or restrict.
 
     Raises:
         Forbidden: Nobody is signed in, or the actor may not do it.
@@ -182,7 +182,7 @@ def _allowed(datasette: Datasette, restrictions: Mapping[str, Any]) -> Iterator[
 async def _do(
     datasette: Datasette, manager: Manager, fields: Mapping[str, str], allowed: list[str]
 ) -> IssuedToken | None:
-    """Do what a form asks for. Return the new token, if there is one.
+    """Do the operation that a form asks for. Return the new token, if there is one.
 
     Raises:
         Forbidden: The actor may not do it.
@@ -229,10 +229,10 @@ async def _create(datasette: Datasette, manager: Manager, fields: Mapping[str, s
 
 
 async def _token(datasette: Datasette, manager: Manager, fields: Mapping[str, str]) -> Token:
-    """Return the token that a form names. One that the actor may not see does not exist for the actor.
+    """Return the token that a form names.
 
     Raises:
-        _Mistake: There is no such token.
+        _Mistake: There is no such token, or the actor may not see it, which is not distinguished.
     """
     try:
         token = await tokens.get(datasette, fields.get("id", ""))
@@ -247,7 +247,7 @@ def _seconds(fields: Mapping[str, str]) -> int | None:
     """Return the time that a form has as a number and a unit; `None` if the number is empty.
 
     Raises:
-        _Mistake: They are no time.
+        _Mistake: They are not a valid time.
     """
     number, unit = fields.get("number", "").strip(), fields.get("unit", "days")
     if not number:

@@ -1,6 +1,6 @@
 """The routes of the page, their permissions, and the form that requeues dead letters.
 
-The permissions are denied by default, as those of all actions without a default are. Datasette protects forms against other sites.
+Like all permissions without a default, those of the page are denied unless they are granted. Datasette protects forms against other sites.
 
 Threads: a view runs in Datasette's event loop, and reads or changes files in another thread.
 """
@@ -41,7 +41,7 @@ ACTIONS: Final = (
 
 
 def with_templates(loader: BaseLoader | None) -> BaseLoader:
-    """Return a loader of templates that finds the page's, after the given one: a file of the user replaces ours."""
+    """Return a template loader that also finds the templates of the pages. Those of the given loader take precedence."""
     ours = PackageLoader("heliograph.integrations.datasette.page")
     return ours if loader is None else ChoiceLoader([loader, ours])
 
@@ -69,7 +69,7 @@ async def page(datasette: Datasette, request: Request) -> Response:
 
 
 async def page_json(datasette: Datasette, request: Request) -> Response:
-    """Return what the page shows, as JSON.
+    """Return the content of the page as JSON.
 
     Raises:
         Forbidden: The actor may not view it.
@@ -78,7 +78,8 @@ async def page_json(datasette: Datasette, request: Request) -> Response:
 
 
 async def _report(datasette: Datasette, request: Request) -> Json:
-    # Here, because most processes never show the page. Not in the thread: a fork in the middle of an import blocks the child.
+    # Imported here, because most processes never show the page, and not in the thread, because a fork in the middle of an import would
+    # block the child.
     from heliograph.integrations.datasette.page.recent import EventFilter
     from heliograph.integrations.datasette.page.report import report
 
@@ -90,7 +91,7 @@ async def _report(datasette: Datasette, request: Request) -> Json:
 
 
 async def requeue_letters(datasette: Datasette, request: Request) -> Response:
-    """Put one dead letter back into the outbox, by the form field ``id``, or all of them, without it. Return to the page.
+    """Requeue the dead letter with the number in the form's field ``id``, or all if it has none, and redirect to the page.
 
     Raises:
         Forbidden: The actor may not do it.
