@@ -126,12 +126,12 @@ TIMED_OUT: Final = Kind(
 )
 HTTP_TO_GRPC: Final = Kind(
     id="H022",
-    title="HTTP is used for a port of gRPC",
+    title="A port of gRPC is used with HTTP",
     fix="Use the port for HTTP (usually 4318), or set OTEL_EXPORTER_OTLP_PROTOCOL=grpc.",
 )
 GRPC_TO_HTTP: Final = Kind(
     id="H023",
-    title="gRPC is used for a port of HTTP",
+    title="A port of HTTP is used with gRPC",
     fix="Use the port for gRPC (usually 4317), or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf.",
 )
 TLS_FAILED: Final = Kind(

@@ -1,6 +1,6 @@
 """The settings of a host: read once, checked completely, and frozen.
 
-A setting is one field of `Settings`: its default, its parser, and its documentation. The table in the README is generated from
+A setting is one field of `Settings`: its default, its parser, and its documentation. The table in ``docs/settings.md`` is generated from
 the same fields. Each message about a value names the setting, the value (unless it is secret) and the fix. All messages are collected into
 one `SettingsError`, so that a person who sets up a server can fix everything at once.
 """
