@@ -1,4 +1,4 @@
-"""The backends that dashboards are made for."""
+"""The stores of events and traces that dashboards can be written for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRACE_STORES: Final[Mapping[str, type[TraceStore]]] = {"jaeger": Jaeger, "tempo"
 
 @dataclass(frozen=True, kw_only=True)
 class Backends:
-    """The stores that dashboards ask, beside Prometheus.
+    """The stores that dashboards query, in addition to Prometheus.
 
     Attributes:
         events: The store of events.

@@ -23,12 +23,12 @@ from heliograph.semconv import EVENT_NAME, EVENT_VERSION, EVENT_VIOLATIONS, OWN_
 UID: Final = "heliograph-catalogue"
 
 OPEN_ROWS: Final = 3
-"""The number of events up to which all rows are open at first. Queries of a closed row are not run."""
+"""With more events than this, all rows are closed at first. Grafana does not run the queries of a closed row."""
 _PANELS_IN_A_LINE: Final = 3
 
 
 def catalogue_uid(name: str | None) -> str:
-    """Return the uid of the catalogue with a name, or of the only one."""
+    """Return the dashboard's uid: of the catalogue with a name, or of the only catalogue."""
     return UID if name is None else f"{UID}-{name}"
 
 
@@ -42,7 +42,7 @@ def catalogue_dashboard(schemas: Sequence[EventSchema], backends: Backends, name
     """
     ordered = sorted(schemas, key=lambda schema: schema.label)
     names = sorted({schema.event_name for schema in ordered})
-    sections = [Section(lines=(_overview(names, backends.events), _strangers(names, backends.events)))]
+    sections = [Section(lines=(_overview(names, backends.events), _unknown_and_invalid(names, backends.events)))]
     versions = Counter(schema.event_name for schema in ordered)
     for schema in ordered:
         where = _events_of(schema, has_siblings=versions[schema.event_name] > 1)
@@ -78,7 +78,7 @@ def _overview(names: Sequence[str], store: EventStore) -> Line:
     )
 
 
-def _strangers(names: Sequence[str], store: EventStore) -> Line:
+def _unknown_and_invalid(names: Sequence[str], store: EventStore) -> Line:
     where: Conditions = (IsNoneOf(field=EVENT_NAME_FIELD, values=tuple(sorted({*names, *OWN_EVENTS}))),)
     kind, event = promql.label(VIOLATION_KIND), promql.label(EVENT_NAME)
     violations = promql.of_services(promql.counter(VIOLATIONS))
@@ -99,7 +99,7 @@ def _strangers(names: Sequence[str], store: EventStore) -> Line:
 
 
 def _row(schema: EventSchema, where: Conditions, backends: Backends, *, is_closed: bool) -> Section:
-    lines = [_happened(schema, where, backends), *_lines(list(_panels_of_fields(schema, backends.events, where)))]
+    lines = [_occurrences(schema, where, backends), *_lines(list(_panels_of_fields(schema, backends.events, where)))]
     lines.append((_latest(backends.events, where),))
     title = f"{schema.label}: {schema.brief}" if schema.brief else schema.label
     return Section(title=title, lines=tuple(lines), is_closed=is_closed)
@@ -110,11 +110,11 @@ def _events_of(schema: EventSchema, *, has_siblings: bool) -> Conditions:
     name = Is(field=EVENT_NAME_FIELD, value=schema.event_name)
     if schema.version is None and not has_siblings:
         return (name,)
-    # Both stores find records without a field by an empty value.
+    # In both stores, the condition that a field is empty finds the records without it.
     return name, Is(field=EVENT_VERSION, value=schema.version or "")
 
 
-def _happened(schema: EventSchema, where: Conditions, backends: Backends) -> Line:
+def _occurrences(schema: EventSchema, where: Conditions, backends: Backends) -> Line:
     return (
         panels.graph(
             "How often",
@@ -138,7 +138,7 @@ def _happened(schema: EventSchema, where: Conditions, backends: Backends) -> Lin
 
 
 def _panels_of_fields(schema: EventSchema, store: EventStore, where: Conditions) -> Iterator[Panel]:
-    # What is inside of a value that is protected as a whole has no path here, and is no attribute on the wire.
+    # A field inside of a value that is protected as a whole has no privacy of its own here, because it is no attribute on the wire.
     privacies = dict(privacy_by_path(schema.emitted_fields(), schema.policy))
     for attribute in schema.wire_attributes():
         if schema.policy.without_opted_out({attribute.name: None}):
@@ -146,11 +146,11 @@ def _panels_of_fields(schema: EventSchema, store: EventStore, where: Conditions)
 
 
 def _lines(found: Sequence[Panel]) -> Iterator[Line]:
-    """Yield lines of nearly the same number of panels."""
+    """Divide panels among lines that have nearly the same number of them."""
     rest, lines = iter(found), -(-len(found) // _PANELS_IN_A_LINE)
     for number in range(lines, 0, -1):
-        left = len(found) * number // lines - len(found) * (number - 1) // lines
-        yield tuple(islice(rest, left))
+        width = len(found) * number // lines - len(found) * (number - 1) // lines
+        yield tuple(islice(rest, width))
 
 
 def _latest(store: EventStore, where: Conditions) -> Panel:

@@ -1,6 +1,6 @@
 """The data sources of dashboards, and the queries that they understand.
 
-The SDK has classes for the queries of Prometheus, Loki and Tempo. Those of VictoriaLogs and Jaeger are here.
+Grafana's SDK has classes for the queries of Prometheus, Loki and Tempo. The classes for VictoriaLogs and Jaeger are here.
 
 Source: the types `Query` of the plugin victoriametrics-logs-datasource 0.30, and Grafana's documentation of the Jaeger data source.
 """
@@ -33,7 +33,7 @@ class DataSource(enum.Enum):
 
     @property
     def ref(self) -> DataSourceRef:
-        """The reference to the data source that the variable names."""
+        """The reference to the data source that is chosen in the variable."""
         return DataSourceRef(type_val=self.plugin, uid=f"${{{self.variable}}}")
 
 
@@ -42,7 +42,7 @@ class VictoriaLogsQuery:
     """A query in LogsQL.
 
     Attributes:
-        expr: The query. All types but ``instant`` and ``hits`` need a pipe `stats`.
+        expr: The query. With the types ``stats`` and ``statsRange``, it must have a pipe `stats`.
         query_type: ``instant`` returns records, ``stats`` one value for each series, and ``statsRange`` and ``hits`` a value for each
             interval.
         legend_format: The name of each series, with labels in braces.

@@ -1,6 +1,6 @@
-"""The dashboard *Delivery*: do events arrive, and if not, where do they wait or get lost?
+"""The dashboard *Delivery*: the flow of events through outboxes and Collectors, and where they wait or are lost.
 
-Its limits are those of the alerts in `collector-config/prometheus/rules.yaml`.
+Its thresholds are the limits of the alerts in `collector-config/prometheus/rules.yaml`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from heliograph.semconv import (
 UID: Final = "heliograph-delivery"
 
 MANY_WAITING: Final = 1000
-"""The number of records at which the alerts OutboxGrows and CollectorQueueGrows begin."""
+"""The number of waiting records above which the alerts OutboxGrows and CollectorQueueGrows can fire."""
 LONG_WAIT_SECONDS: Final = 300
-"""The age at which the alert OutboxAges begins."""
+"""The age, in seconds, above which the alert OutboxAges fires."""
 
 _NO_OUTBOX: Final = "No service with an outbox reports"
 _NO_COLLECTOR: Final = "No Collector reports its own metrics"
@@ -71,7 +71,7 @@ def _numbers() -> tuple[Panel, ...]:
         ),
         panels.number(
             "Age of the oldest event that waits",
-            "If it grows, the Collector accepts nothing of this service. `heliograph doctor`, in the environment of the service, tries the "
+            "If it grows, the Collector accepts nothing from this service. `heliograph doctor`, in the environment of the service, tests the "
             "connection.",
             [promql.now(f"max({age})", "oldest")],
             unit="s",
@@ -163,19 +163,20 @@ def _losses() -> tuple[Panel, ...]:
         _by_reason(
             "Retries by reason",
             OUTBOX_RETRIED,
-            "Requests that are sent again. `connection`, `unavailable`: the Collector is away. `throttled`: it is too busy. `unauthenticated`, "
-            "`forbidden`, `not_found`: the endpoint or its headers are wrong.",
+            "Requests that are sent again. `connection`, `unavailable`: the Collector cannot be reached, or fails. `throttled`: it is too busy. "
+            "`unauthenticated`, `forbidden`, `not_found`: the endpoint or its headers are wrong.",
         ),
         _by_reason(
             "Dead letters by reason",
             OUTBOX_DEAD,
-            "`bad_data`: the server finds the record wrong. `too_large`: it is above the server's limit. `internal`: the server fails at it.",
+            "`bad_data`: the server rejects the record as invalid. `too_large`: it exceeds the server's limit. `internal`: the server fails "
+            "because of it.",
         ),
         _by_reason(
             "Lost events by reason",
             OUTBOX_REJECTED,
-            "`outbox_full`, `dropped_oldest`: the Collector was away for longer than the outbox has room. `memory_full`: the disk fails. "
-            "`shut_down`: tracked after the host was shut down. `partial_success`: the server's answer names the cause.",
+            "`outbox_full`, `dropped_oldest`: the Collector accepted nothing until the outbox was full. `memory_full`: the disk fails. "
+            "`shut_down`: tracked after the host was shut down. `partial_success`: the server's response names the cause.",
         ),
         panels.graph(
             "Damaged records",
@@ -211,7 +212,7 @@ def _collector_flow() -> tuple[Panel, ...]:
         ),
         panels.graph(
             "Sent by the Collectors",
-            "What the backends accepted from them. Copies for several backends count each.",
+            "Log records, spans and metric points that the backends accepted. One that is sent to several backends counts for each.",
             _of_each_signal("otelcol_exporter_sent_{}_total"),
             nothing=_NO_COLLECTOR,
         ),
@@ -234,7 +235,7 @@ def _collector_state() -> tuple[Panel, ...]:
     return (
         panels.graph(
             "Items that wait in the Collectors",
-            "By exporter. The backend is away or too slow: start it, or look at its log. The line is the limit of the alert "
+            "By exporter. The backend cannot be reached, or is too slow: start it, or look at its log. The line is the limit of the alert "
             "CollectorQueueGrows.",
             [promql.over_time("max by (exporter) (otelcol_exporter_queue_size)", "{{exporter}}")],
             thresholds=panels.limits(MANY_WAITING),
@@ -242,15 +243,15 @@ def _collector_state() -> tuple[Panel, ...]:
         ),
         panels.graph(
             "Failed in the Collectors",
-            "By exporter. `rejected`: the backend finds the data wrong, and it is dropped; the Collector's log has the backend's answer. "
-            "`queue full`: the senders have to repeat.",
+            "By exporter. `rejected`: the backend rejected the data as invalid, and it was dropped; the Collector's log has the backend's "
+            "response. `queue full`: the senders have to send it again.",
             _failures_of_exporters(),
             are_counts=True,
             nothing="Nothing failed",
         ),
         panels.graph(
             "Memory of the Collectors",
-            "Resident memory. The memory limiter refuses data at 384 MiB: limit_mib less spike_limit_mib.",
+            "Resident memory. The memory limiter refuses data above 384 MiB, which is limit_mib minus spike_limit_mib.",
             [promql.over_time("max by (instance) (otelcol_process_memory_rss_bytes)", "{{instance}}")],
             unit="bytes",
             nothing=_NO_COLLECTOR,

@@ -1,6 +1,6 @@
-"""The contract of the stores of events: the questions that panels ask, whatever language the store has.
+"""The contract of the stores of events: the queries that panels need, in whatever query language a store has.
 
-All questions are about the events of the chosen services, in the time that the dashboard shows.
+All queries are about the events of the chosen services, in the time range of the dashboard.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Chosen:
 
 @dataclass(frozen=True, kw_only=True)
 class Contains:
-    """The field contains the text in a variable of the dashboard. Every record does if the text is empty."""
+    """The field contains the text in a variable of the dashboard. If the text is empty, every record meets the condition."""
 
     field: str
     variable: str
@@ -92,7 +92,7 @@ class EventStore(ABC):
     Attributes:
         actor: As given.
         data_source: The kind of data source.
-        every_service: The value of the variable `service` that means all of them.
+        every_service: The value of the dashboard's variable `service` that means all services.
         can_unroll: True if the items of arrays can be counted.
     """
 

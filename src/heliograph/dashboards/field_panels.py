@@ -1,6 +1,7 @@
 """The panels for a field of an event, chosen by its type.
 
-A number has a distribution and a sum, a value of a closed set has a share, and a text has a list of the most frequent ones. A field has no panel if nothing can be read from it: its value is masked or not exported, or it is a time, binary data or JSON.
+A number has a distribution and a sum, a value of a closed set has shares, and a text has a list of the most frequent values. A field has no
+panel if a panel could show nothing: its value is masked or not exported, or it is a time, binary data or JSON.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def field_panels(attribute: WireAttribute, privacy: Privacy, store: EventStore, 
     """Yield the panels for a field.
 
     Args:
-        attribute: The attribute that the field becomes.
+        attribute: The wire attribute of the field.
         privacy: The privacy that applies to it.
         store: The store of the events.
         where: The events that have the field.
@@ -148,7 +149,7 @@ def _amount(attribute: WireAttribute, store: EventStore, where: Conditions) -> I
 
 
 def _has_few_values(kind: Type) -> bool:
-    """Return True for whole numbers within bounds that leave at most ten, such as the stars of a review."""
+    """Return True for whole numbers whose bounds allow at most ten values, such as the stars of a review."""
     if not isinstance(kind, IntegerType):
         return False
     least = [bound for bound in (kind.ge, None if kind.gt is None else kind.gt + 1) if bound is not None]

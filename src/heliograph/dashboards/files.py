@@ -1,4 +1,4 @@
-"""All dashboards, as files."""
+"""Write all dashboards as texts of JSON files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def dashboard_files(schemas: Sequence[EventSchema], backends: Backends, name: st
 
     Args:
         schemas: The schemas.
-        backends: The stores that the dashboards ask.
+        backends: The stores that the dashboards query.
         name: The name of the catalogue, if Grafana has several.
     """
     return {

@@ -1,4 +1,4 @@
-"""The layout of a dashboard: sections of lines of panels. The panels of a line share its width, so that no line has a gap."""
+"""Lay out a dashboard: sections with lines of panels. The panels of a line share its whole width equally."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Section:
     Attributes:
         lines: The panels.
         title: The title, or `None` for the first panels of a dashboard.
-        is_closed: True if its panels appear, and ask their queries, only after a click on the title.
+        is_closed: True if its panels appear, and run their queries, only after a click on the title.
     """
 
     lines: tuple[Line, ...]
@@ -95,7 +95,7 @@ def _placed(sections: Sequence[Section]) -> Iterator[Panel | RowPanel]:
 
 
 def _place_line(line: Line, number: int, y: int) -> int:
-    """Give the panels of a line their places and ids, and return the position below them."""
+    """Set the positions and ids of the panels of a line, and return the vertical position below them."""
     height: int = max(panel.grid_pos.h for panel in line if panel.grid_pos is not None)
     width = WIDTH // len(line)
     for index, panel in enumerate(line):

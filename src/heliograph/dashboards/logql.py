@@ -1,9 +1,9 @@
 """Queries on events in LogQL, the language of Loki.
 
 Loki stores the attributes of a record as structured metadata, with underscores in place of dots and other characters. The name of the event
-is one of them: `collector-config/otelcol/loki.yaml` copies it for versions of Loki that drop it.
+is one of them: `collector-config/otelcol/loki.yaml` copies it to an attribute, for versions of Loki that drop it.
 
-These queries were checked by their grammar, and not run.
+The tests check these queries by the grammar of LogQL. They do not run Loki.
 """
 
 from __future__ import annotations

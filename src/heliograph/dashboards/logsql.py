@@ -1,7 +1,7 @@
 """Queries on events in LogsQL, the language of VictoriaLogs.
 
-Attributes keep their names there. The values of variables are written by the plugin: it quotes those in `in(…)`, and ``in(.*)`` becomes
-``in(*)``, which every record fulfils.
+Attributes keep their names there. Grafana's plugin for VictoriaLogs inserts the values of variables: it quotes values in `in(…)`, and
+changes ``in(.*)`` to ``in(*)``, which every record meets.
 """
 
 from __future__ import annotations

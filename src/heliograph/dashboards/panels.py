@@ -1,6 +1,6 @@
-"""Panels in one style. Each has a title in plain English, a description that says what to do, and one kind of unit.
+"""Create panels in one style. Each has a title in plain English, a description of what it shows and what to do, and one unit.
 
-A panel without data shows its `nothing`, which says what that means.
+A panel without data shows the text `nothing`, which says what the absence means.
 """
 
 from __future__ import annotations
@@ -45,9 +45,8 @@ GOOD: Final = "green"
 WARNING: Final = "orange"
 BAD: Final = "red"
 
-
 _NO_VALUES: Final = ("Time", "__name__")
-"""Columns that the plugin for VictoriaLogs adds. Grafana would make them a part of each value's name."""
+"""Columns that the plugin for VictoriaLogs adds. Grafana would include them in the name of each value."""
 
 
 class Height(enum.IntEnum):
@@ -59,7 +58,7 @@ class Height(enum.IntEnum):
 
 
 def limits(warning: float, bad: float | None = None) -> ThresholdsConfig:
-    """Return thresholds: values are good below the first one."""
+    """Return thresholds. Values below `warning` are good. Without `bad`, values from `warning` on are bad."""
     steps = [Threshold(value=None, color=GOOD), Threshold(value=warning, color=WARNING if bad is not None else BAD)]
     if bad is not None:
         steps.append(Threshold(value=bad, color=BAD))
@@ -90,7 +89,7 @@ def number(
     panel = stat.Panel()
     panel.unit(unit)
     if is_count:
-        panel.decimals(0)  # PromQL estimates increases, which are then no whole numbers
+        panel.decimals(0)  # PromQL estimates increases, so they are not always whole numbers
     panel.no_value(nothing)
     panel.thresholds(thresholds or _neutral())
     panel.reduce_options(_last_value())
@@ -197,8 +196,8 @@ def trace_list(
         title: The title.
         description: The description.
         queries: The queries.
-        for_each_service: Repeat the panel for each service that is chosen.
-        nothing: The text without data.
+        for_each_service: True to repeat the panel for each chosen service.
+        nothing: The text that is shown without data.
     """
     panel = table.Panel()
     panel.no_value(nothing)

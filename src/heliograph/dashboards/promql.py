@@ -1,4 +1,4 @@
-"""Queries on metrics, in PromQL, with the names that metrics and attributes have in Prometheus.
+"""Write queries on metrics in PromQL, with the names that metrics and attributes have in Prometheus.
 
 Source: OpenTelemetry's "Prometheus and OpenMetrics compatibility": dots become underscores, and the unit and `total` are appended.
 """
@@ -23,7 +23,7 @@ _EACH_INTERVAL: Final = "$__interval"
 """Grafana's variable for the time between two points of a graph."""
 
 _LEAST_INTERVAL: Final = "4m"
-"""The least time between two points of a graph of counts. Services export metrics once a minute, and an increase needs several values."""
+"""The shortest time between two points of a graph of counts. Services export metrics once a minute, and an increase needs several values."""
 
 WHOLE_RANGE: Final = "$__range"
 """Grafana's variable for the time that the dashboard shows."""
@@ -32,7 +32,7 @@ _UNITS: Final = {"s": "_seconds", "By": "_bytes"}
 
 
 def label(attribute: AttributeName) -> str:
-    """Return the label that an attribute becomes.
+    """Return the label that an attribute has in Prometheus.
 
     >>> from heliograph.semconv import OUTBOX_REASON
     >>> label(OUTBOX_REASON)
@@ -77,15 +77,14 @@ def legend(*labels: str) -> str:
 
 
 def increase(selector: str, window: str, *by: str) -> str:
-    """Return the increase of counters within a time.
+    """Return an expression for the increase of counters within a time window.
 
-    A counter that did not exist before the time counts with its whole value, which PromQL's `increase` would miss: so the events of
-    a program that ran for a second are counted, and the first failure of a process is one. A counter that was not reported for an hour
-    begins again.
+    A counter that was not reported in the hour before the window is a new one. Its whole value is counted, which PromQL's `increase` would
+    miss: the events of a program that ran for a second, or the first failure of a process.
     """
     grouping = f" by ({', '.join(by)})" if by else ""
-    newborn = f"max_over_time({selector}[{window}]) unless last_over_time({selector}[1h] offset {window})"
-    return f"sum{grouping} (({newborn}) or increase({selector}[{window}]))"
+    new_counters = f"max_over_time({selector}[{window}]) unless last_over_time({selector}[1h] offset {window})"
+    return f"sum{grouping} (({new_counters}) or increase({selector}[{window}]))"
 
 
 def quantile(share: float, metric: MetricName, window: str, *by: str) -> str:
@@ -98,8 +97,8 @@ def over_time(expr: str, named: str, *, exemplars: bool = False) -> PrometheusQu
 
     Args:
         expr: The query.
-        named: The name of each series, possibly made by `legend`.
-        exemplars: Ask for the traces behind single values, too.
+        named: The name of each series, such as the result of `legend`.
+        exemplars: True to query the traces behind single values, too.
     """
     return PrometheusQuery(
         expr=expr,

@@ -1,8 +1,8 @@
-"""The contract of the stores of traces, and both of them: Jaeger, and Tempo with its language TraceQL.
+"""The contract of the stores of traces, and its implementations for Jaeger and for Tempo, whose query language is TraceQL.
 
-Jaeger searches the traces of one service, so that a panel asks for one, and is repeated for each that is chosen. Jaeger finds attributes of
-spans and of span events, and never the name of a span event, so the name of an event is an attribute of it, too. The queries for Tempo were
-checked by their grammar, and not run.
+A search in Jaeger is for one service, so a panel of traces is repeated for each chosen service. Jaeger can search for the attributes of spans
+and of span events, but not for the name of a span event. So heliograph writes the name of an event into an attribute, too. The tests check the
+queries for Tempo by the grammar of TraceQL. They do not run Tempo.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Units of attributes, in UCUM, as the units that Grafana shows."""
+"""Convert the units of attributes, in UCUM, to Grafana's units."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _UNITS: Final = {
 }
 
 RATIOS: Final = frozenset({"1", "%"})
-"""The units of shares, whose sum has no meaning."""
+"""The units of ratios, whose sum has no meaning."""
 
 
 def grafana_unit(unit: str | None) -> str:

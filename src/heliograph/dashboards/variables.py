@@ -1,4 +1,4 @@
-"""The fields at the top of a dashboard: the services, events, actors and tokens that its panels are about, and the data sources."""
+"""Create the fields at the top of a dashboard, which select services, events, actors, tokens and data sources."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def data_source(kind: DataSource) -> VariableModel:
 
 
 def _variable(kind: VariableType, **settings: Any) -> VariableModel:
-    # The SDK writes the settings of intervals to all variables, unless they are `None`.
+    # `None`, because Grafana's SDK would otherwise write the settings of interval variables into variables of all types.
     return VariableModel(type_val=kind, auto=None, auto_min=None, auto_count=None, **settings)
 
 
