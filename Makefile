@@ -14,7 +14,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint $(CON
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-demo: $(VENV)/installed ## run a small program, and show what arrives beside its code
+demo: $(VENV)/installed ## run a small program, and print its code beside the telemetry that arrives from it
 	$(BIN)/heliograph demo
 
 test: $(VENV)/installed-test ## run the tests, if wanted in several PROCESSES; ARGS is passed to pytest
@@ -62,7 +62,7 @@ docs: $(VENV)/installed-dev ## write the generated parts of the documentation
 site: $(VENV)/installed-dev ## build the documentation site in build/site
 	$(BIN)/sphinx-build --quiet --fail-on-warning docs build/site
 
-links: $(VENV)/installed-dev ## ask the other sites that the pages link to (needs the network)
+links: $(VENV)/installed-dev ## check the links to other sites (needs the network)
 	$(BIN)/python docs/links.py --network
 
 clean: ## delete the virtual environments

@@ -17,13 +17,18 @@ from heliograph.integrations.asgi import HeliographMiddleware
 from heliograph.integrations.celery import init_app
 from heliograph.integrations.fastapi import require_token
 
-QUEUE = Path(os.environ.get("FORUM_QUEUE", "queue"))
+# Both programs need the same directory, and the worker runs in another one: its `--workdir`.
+QUEUE = Path(os.environ.get("FORUM_QUEUE", Path(__file__).with_name("queue")))
 QUEUE.mkdir(exist_ok=True)
 
 host = configure(plugins=[forum])
 
 app = celery.Celery("forum", broker="filesystem://")
-app.conf.broker_transport_options = {"data_folder_in": str(QUEUE), "data_folder_out": str(QUEUE)}
+app.conf.broker_transport_options = {
+    "data_folder_in": str(QUEUE),
+    "data_folder_out": str(QUEUE),
+    "control_folder": str(QUEUE / "control"),
+}
 app.conf.task_ignore_result = True
 init_app(app, host)
 

@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 10
 
 
 def post(url, token, body=None):
-    """Send a request in the current trace, and return its status, or None if the service is away."""
+    """Send a request in the current trace, and return the status of the response, or None if there is none."""
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     propagate.inject(headers)
     request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")

@@ -62,6 +62,7 @@ class WebTarget:
         self.status, self.headers, self.body = 200, {"Content-Type": PROTOBUF}, b""
         self.closes = False
         self.requests: list[tuple[str, list[tuple[str, str]], bytes]] = []
+        self.clients: list[Any] = []
         target = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -70,6 +71,7 @@ class WebTarget:
             def do_POST(self) -> None:
                 content = self.rfile.read(int(self.headers["Content-Length"]))
                 target.requests.append((self.path, self.headers.items(), content))
+                target.clients.append(self.client_address)
                 self.send_response_only(target.status)
                 for name, value in {**target.headers, "Content-Length": str(len(target.body))}.items():
                     self.send_header(name, value)
@@ -226,10 +228,15 @@ def test_connection_that_the_target_closes_is_replaced(web: WebTarget) -> None:
         assert [post(connection, BODY)[0] for _ in range(5)] == [200] * 5
 
 
-def test_connections_beyond_the_limit_are_closed(web: WebTarget, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_target_module, "MAX_IDLE", 0)
+@pytest.mark.parametrize(("limit", "connections"), [(0, 3), (1, 1)])
+def test_connections_beyond_the_limit_are_closed(
+    web: WebTarget, limit: int, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others are used for the next request."""
+    monkeypatch.setattr(http_target_module, "MAX_IDLE", limit)
     with forwarding(web.url) as connection:
-        assert [post(connection, BODY)[0] for _ in range(2)] == [200] * 2
+        assert [post(connection, BODY)[0] for _ in range(3)] == [200] * 3
+    assert len(set(web.clients)) == connections
 
 
 def test_target_over_tls_is_verified(web: WebTarget) -> None:

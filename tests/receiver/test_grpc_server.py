@@ -51,6 +51,15 @@ def call(channel: grpc.Channel, body: bytes, method: str = LOGS.grpc_method, **o
     return response
 
 
+@pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="this system has no SO_REUSEPORT")
+def test_no_other_server_shares_the_port(kept: Kept) -> None:
+    """Each of two servers with the option SO_REUSEPORT would get some of the requests."""
+    with GrpcServer(kept) as server, socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", int(server.endpoint.partition(":")[2])))
+
+
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
 def test_request_is_kept_before_the_response(channel: grpc.Channel, kept: Kept, compression: grpc.Compression) -> None:
     """The response is an empty OTLP message."""

@@ -11,7 +11,9 @@ import click
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file, and create its folder. If that fails, an existing file is unchanged. If the path is a link, the file that it points to is written. Permissions are kept.
+    """Write a file, and create its folder. If that fails, an existing file is unchanged.
+
+    If the path is a link, the file that it points to is written. An existing file keeps its permissions.
 
     Raises:
         click.UsageError: The file cannot be written.
