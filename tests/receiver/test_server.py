@@ -18,6 +18,8 @@ import pytest
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 
+from backends import wait_until
+from heliograph.receiver import server as server_module
 from heliograph.receiver.contract import NotKept
 from heliograph.receiver.group_commit import GroupCommit
 from heliograph.receiver.http_body import JSON, PROTOBUF
@@ -227,6 +229,42 @@ def test_odd_http_is_answered(endpoint: str, store: Store, *, status: int, conte
     assert responses.split()[:2] == [b"HTTP/1.1", str(status).encode()]
     assert responses.count(b"HTTP/1.1") == 1
     assert count(store) == 0
+
+
+def test_response_to_head_has_no_body(endpoint: str) -> None:
+    """It has the headers of an error alone."""
+    assert raw(endpoint, b"HEAD /v1/logs HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"\r\n\r\n")
+
+
+def test_client_that_stops_in_the_middle_of_a_request_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection without a request stays open for longer."""
+    monkeypatch.setattr(server_module, "CLIENT_TIMEOUT_SECONDS", 0.1)
+    with HttpServer(lambda request: None) as server:
+        port = urlsplit(server.endpoint).port or 0
+        with socket.create_connection(("127.0.0.1", port), timeout=IDLE_TIMEOUT_SECONDS / 2) as client:
+            client.sendall(head("Content-Length: 5") + b"123")
+            assert client.recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_response_during_the_end_closes_its_connection() -> None:
+    """The client knows that it needs another connection for the next request."""
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def keep(_: OtlpRequest) -> None:
+        has_begun.set()
+        assert may_end.wait(60)
+
+    with HttpServer(keep) as server:
+        connection = http.client.HTTPConnection(urlsplit(server.endpoint).netloc, timeout=60)
+        with closing(connection):
+            connection.request("POST", "/v1/logs", body(), {"Content-Type": PROTOBUF})
+            assert has_begun.wait(60)
+            ending = threading.Thread(target=server.close)
+            ending.start()
+            wait_until(lambda: server.is_closing, timeout_seconds=60)
+            may_end.set()
+            assert connection.getresponse().getheader("Connection") == "close"
+        join(ending)
 
 
 def test_body_in_chunks_is_accepted(endpoint: str, store: Store) -> None:

@@ -20,6 +20,7 @@ from heliograph.recent_events.store import MINUTES, Kind, RecentEventStore
 from heliograph.telemetry.observers import TokenSpan
 from processes import program_environment
 from recent_events.test_record import TRACKED
+from threads import join
 
 NOW = 29_000_000
 SOURCE = object()
@@ -157,6 +158,25 @@ def test_thread_ends_with_the_recorder(tmp_path: Path, monkeypatch: pytest.Monke
     writer.wake()
 
     wait_until(lambda: not threads())
+
+
+def test_handler_of_a_signal_may_track_while_an_event_is_added(tmp_path: Path) -> None:
+    """It runs in the thread that it interrupts, which holds the lock. The clock is read under the lock."""
+    calls: list[None] = []
+
+    def clock() -> float:
+        calls.append(None)
+        if len(calls) == 1:
+            track(recent, body="of the handler")
+        return NOW * 60.0
+
+    recent = RecentEvents(RecentEventStore(tmp_path / "recent.db"), SOURCE, clock=clock)
+    tracking = threading.Thread(target=track, args=[recent], daemon=True)
+    tracking.start()
+    join(tracking)
+    recent.close()
+
+    assert sorted(bodies(recent)) == ["of the handler", "order"]
 
 
 def test_thread_that_cannot_be_started_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
