@@ -89,6 +89,8 @@ def test_hash_of_surrogates_and_objects() -> None:
     assert POLICY.hash_form({"a": 1, "b": 2}) == POLICY.hash_form({"b": 2, "a": 1})
     assert POLICY.hash_form([1]) == POLICY.hash_form("[1]") != POLICY.hash_form([2])
     assert len(POLICY.hash_form("x")) == len("hmac-sha256:") + 64
+    assert POLICY.hash_text("x") == POLICY.hash_form("x")
+    assert type(POLICY.hash_text("x")) is str
 
 
 def test_key_of_any_bytes() -> None:

@@ -158,8 +158,12 @@ class PrivacyPolicy:
 
     def hash_form(self, form: object) -> Protected:
         """Return the hash of a form: of the text itself if it is text, and of its JSON if it is anything else."""
+        return Protected(self.hash_text(form))
+
+    def hash_text(self, form: object) -> str:
+        """Return the same as a plain text, which is an attribute as it is."""
         data = form.encode(errors="surrogatepass") if isinstance(form, str) else _ENCODER.encode(form)
-        return Protected(HASH_PREFIX + self._hasher.hexdigest(data))
+        return HASH_PREFIX + self._hasher.hexdigest(data)
 
     def protect_fields(
         self,

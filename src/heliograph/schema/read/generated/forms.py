@@ -287,7 +287,7 @@ class FormWriter:
             case Privacy.MASK:
                 return repr(MASKED)
             case Privacy.HASH:
-                return f"str(hash_form({form}))"
+                return f"hash_text({form})"
             case Privacy.PLAIN | Privacy.DROP:
                 return form
             case _:

@@ -65,7 +65,7 @@ def generate_attributes_function(
         fallback: The function that reads an event whose fields cannot be read, such as one with a property that raises.
     """
     source = function_source(readers, policy)
-    names = source.compile({**KNOWN, "fallback": fallback, "hash_form": policy.hash_form})
+    names = source.compile({**KNOWN, "fallback": fallback, "hash_text": policy.hash_text})
     function: AttributesFunction = names["attributes_of_0"]
     return function
 

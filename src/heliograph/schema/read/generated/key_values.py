@@ -67,7 +67,7 @@ def generate_key_values_function(
     if not _names_are_apart([reader.attribute for reader in readers]):
         return None
     source = _KeyValueWriter(policy, encoder).source(readers)
-    known = {"put_attributes": encoder.put, "hash_form": policy.hash_form}
+    known = {"put_attributes": encoder.put, "hash_text": policy.hash_text}
     function: KeyValuesFunction = source.compile({**KNOWN, **known})["key_values_of_0"]
     return function
 
