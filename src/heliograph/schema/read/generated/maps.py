@@ -65,8 +65,11 @@ class MapWriter:
 
     def _items(self, kind: MapType, variable: str, names: str, target: str, *, level: int) -> list[str] | None:
         """Return the statements that add values of one type, each of which has so many keys that lead to it."""
-        key, value = self._forms.key_code(kind), self._value(kind.values, names, target, level)
-        if key is None or value is None:
+        key = self._forms.key_code(kind)
+        if key is None:
+            return None
+        value = self._value(kind.values, key.form, names, target, level)
+        if value is None:
             return None
         # A text that needs a closer look has no name.
         is_key = "type(key) is str" if kind.keys == StringType() else key.test
@@ -81,32 +84,28 @@ class MapWriter:
             *_REFUSED,
             f"for key, item in {variable}.copy().items():",
             *indented([f"if not ({all_of([is_key, value.test])}):", *_REFUSED]),
-            *indented([value.form.replace(_KEY, key.form)]),
+            *indented([value.form]),
             *end,
         ]
 
-    def _value(self, kind: Type, names: str, target: str, level: int) -> Code | None:
-        """Return the test of a value, and in place of its form the statement that adds it, with `_KEY` for its key."""
+    def _value(self, kind: Type, key: str, names: str, target: str, level: int) -> Code | None:
+        """Return the test of a value, and in place of its form the statement that adds it under a key."""
         if isinstance(kind, MapType) and not is_plain_map(kind) and not kind.is_json_text and level < MAX_DEPTH:
-            return self._inner_map(kind, names, target, level)
+            return self._inner_map(kind, key, names, target, level)
         code = self._forms.code_of(kind, "item")
         if code is None:
             return None
         if isinstance(kind, SCALARS) or (isinstance(kind, ArrayType) and isinstance(kind.items, _UNIFORM)):
-            return code._replace(form=f"{target}[{names}[{_KEY}]] = {code.form}")
-        return code._replace(form=f"put_inner({target}, {names}, {_KEY}, {code.form}, {level})")
+            return code._replace(form=f"{target}[{names}[{key}]] = {code.form}")
+        return code._replace(form=f"put_inner({target}, {names}, {key}, {code.form}, {level})")
 
-    def _inner_map(self, kind: MapType, names: str, target: str, level: int) -> Code | None:
+    def _inner_map(self, kind: MapType, key: str, names: str, target: str, level: int) -> Code | None:
         lines = self._items(kind, "values", "names", "attributes", level=level + 1)
         if lines is None:
             return None
         function = self._source.function("flatten", "attributes, names, values, room", lines)
-        return Code("type(item) is dict", f"{function}({target}, {names}.below({_KEY}), item, room)", may_raise=True)
+        return Code("type(item) is dict", f"{function}({target}, {names}.below({key}), item, room)", may_raise=True)
 
 
 def _refused_if_many(target: str) -> list[str]:
     return [f"if len({target}) - size >= {MAX_KEYS}:", *_REFUSED]
-
-
-_KEY: Final = "<key>"
-"""Stands for the expression of a key, as no source does."""
