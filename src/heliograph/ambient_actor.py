@@ -7,7 +7,7 @@ Blocks that end elsewhere
 -------------------------
 A block may end in another context than it began in: an async generator that is not read to its end is closed by another task, and
 fixtures and dependencies of frameworks begin in one task or thread and end in another. The context in which it began cannot be
-changed from there. So the block is marked as *left*: it no longer applies anywhere, and the block around it decides instead.
+changed from there. So the block is marked as *ended elsewhere*: it no longer applies anywhere, and the block around it decides instead.
 The same happens to a block that ends while one inside of it has not ended, as with two generators that are read in turn.
 
 A block that ends where it began is not marked. A task that was started in it has a copy of the context, and keeps the actor.
@@ -16,13 +16,13 @@ Generators
 ----------
 Python has no context of its own for a generator: what it sets, its caller sees at each ``yield``. An event that the caller makes
 between two rows must not have the actor of a generator that reads rows. So a block remembers the generator that it is in, and
-does not count while that is suspended. There are two exceptions. The generator of a context manager, a fixture or a hook wrapper is
-suspended while its body runs, which is what the block is for. And in another context, such as that of a task that the generator
-started, nobody can see if it is suspended or waits.
+does not apply while that is suspended. There are two exceptions. The generator of a context manager, a fixture or a hook wrapper is
+suspended while its body runs, which is what the block is for. And in another context, such as the context of a task that the
+generator started, nobody can see if it is suspended or waits.
 
 Functions
 ---------
-The function of a block may itself track an event, or verify a token. While it runs, its block does not count, so that such an event has
+The function of a block may itself track an event, or verify a token. While it runs, its block does not apply, so that such an event has
 the actor of the block around it, and does not call the function again. `set_actor` still finds the request.
 
 Requests
@@ -33,11 +33,11 @@ actor would become that of everything else that runs in the block, such as other
 
 The same object knows the request itself, as far as events may show it: `current_request` finds it.
 
-Where no block counts
----------------------
+Where no block applies
+----------------------
 Frameworks keep the user of a request in an object of their own, and may have it where no block can be: a block around a request of
 WSGI has ended before a streamed response is read. A function of `default_actor` looks there. It is asked only where no block
-counts. A block without an actor counts: ``acting_as(None)`` says that nobody acts.
+applies. A block without an actor applies, too: ``acting_as(None)`` means that nobody acts.
 
 Threads: any number of threads may use one block at once. Each step on it is one assignment. The list of the functions of
 `default_actor` is copied before it is read, and each change to it is one step.
@@ -119,22 +119,22 @@ class _Block:
     Attributes:
         function: Returns the actor.
         outer: The block around it.
-        is_left: True if the block has ended, and the context that it began in could not be changed.
+        ended_elsewhere: True if the block has ended, and the context that it began in could not be changed.
         generator: The frame of the generator that the block is in, if the caller must not see the block.
     """
 
-    __slots__ = ("_probe_token", "function", "generator", "is_left", "outer")
+    __slots__ = ("_probe_token", "ended_elsewhere", "function", "generator", "outer")
 
     def __init__(self, function: ActorFunction, outer: _Block | None, generator: FrameType | None) -> None:
         self.function = function
         self.outer = outer
-        self.is_left = False
+        self.ended_elsewhere = False
         self.generator = generator
         self._probe_token = None if generator is None else _probe.set(None)
 
-    def counts(self) -> bool:
+    def applies(self) -> bool:
         """Return True if the block applies to the code that asks."""
-        if self.is_left:
+        if self.ended_elsewhere:
             return False
         return self.generator is None or is_running(self.generator) or not self._is_in_own_context()
 
@@ -155,7 +155,7 @@ _probe: ContextVar[None] = ContextVar("heliograph_actor_probe")
 
 def _current_block() -> _Block | None:
     block, asked = _current.get(), _asked.get()
-    while block is not None and (block in asked or not block.counts()):
+    while block is not None and (block in asked or not block.applies()):
         block = block.outer
     return block
 
@@ -259,7 +259,7 @@ def acting_as(actor: Actor | ActorFunction | None) -> Iterator[None]:
         TypeError: `actor` is something else.
     """
     outer = _current.get()
-    while outer is not None and outer.is_left:  # else these would stay in memory
+    while outer is not None and outer.ended_elsewhere:  # else these would stay in memory
         outer = outer.outer
     block = _Block(_as_function(actor), outer, generator_around(inspect.currentframe()))
     token = _current.set(block)
@@ -271,14 +271,14 @@ def acting_as(actor: Actor | ActorFunction | None) -> Iterator[None]:
             if is_current:
                 _current.reset(token)
             else:
-                _leave_elsewhere(block)
+                _end_elsewhere(block)
         except ValueError:  # this is a copy of the context that the block began in
-            _leave_elsewhere(block)
+            _end_elsewhere(block)
         block.generator = None  # its frame keeps every local variable alive
 
 
-def _leave_elsewhere(block: _Block) -> None:
-    block.is_left = True
+def _end_elsewhere(block: _Block) -> None:
+    block.ended_elsewhere = True
     if _current.get() is block:
         _current.set(block.outer)
     failures.log(
@@ -332,7 +332,7 @@ def current_request() -> RequestActor | None:
 def _request_of_block() -> RequestActor | None:
     block = _current.get()
     while block is not None:
-        if isinstance(block.function, RequestActor) and block.counts():
+        if isinstance(block.function, RequestActor) and block.applies():
             return block.function
         block = block.outer
     return None

@@ -37,7 +37,9 @@ of one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from heliograph.classes import ancestors, class_dict, module_name, qualname
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -134,8 +136,8 @@ class UnregisteredEvent(_NotFound):
 
 
 def _unregistered(event_class: type) -> str:
-    classes = _MRO(event_class)
-    names = {name for each in classes for name in _DICT(each)}
+    classes = ancestors(event_class)
+    names = {name for each in classes for name in class_dict(each)}
     if type in classes:
         return (
             "an event class was tracked, not an event; create an object of the class: host.track(BanUserEvent(user=…))"
@@ -147,7 +149,7 @@ def _unregistered(event_class: type) -> str:
         )
     return (
         f"{qualified_name(event_class)} is not registered: return it from a plugin's `register_events` hook, and register that "
-        f"plugin with the host, or pass the class as configure(events=[{_QUALNAME(event_class)}])"
+        f"plugin with the host, or pass the class as configure(events=[{qualname(event_class)}])"
     )
 
 
@@ -422,13 +424,6 @@ class TokensDisabled(TokenInvalid, ValueError):
 def qualified_name(value: object) -> str:
     """Return the module and name of a class, or of the class of any other object, for use in messages."""
     kind = type(value)
-    cls = value if issubclass(kind, type) else kind  # `isinstance` would ask an object for its `__class__`
-    module = _MODULE(cls)
-    return f"{module if type(module) is str else '?'}.{_QUALNAME(cls)}"
-
-
-# Not `cls.__module__` and the like: code of a metaclass may answer that, or raise.
-_MRO = type.__dict__["__mro__"].__get__
-_DICT = type.__dict__["__dict__"].__get__
-_MODULE = type.__dict__["__module__"].__get__
-_QUALNAME = type.__dict__["__qualname__"].__get__
+    # `isinstance` would ask an object for its `__class__`.
+    cls: type[Any] = value if issubclass(kind, type) else kind  # type: ignore[assignment]
+    return f"{module_name(cls)}.{qualname(cls)}"

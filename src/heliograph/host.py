@@ -258,8 +258,7 @@ class Host:
     ) -> str:
         """Return a new token, from the named handler or from the first one in call order.
 
-        The handlers of a program's own plugins come before the built-in one for signed tokens, and those of the plugin that
-        was registered last come first.
+        Handlers come in the reverse order in which their plugins were registered: those of the program first, the built-in ones last.
 
         Args:
             actor_id: The id of the actor that the token authenticates.
@@ -297,8 +296,8 @@ class Host:
     def verify(self, token: str) -> Actor | None:
         """Do the same as `verify_token` in sync code, such as a view of Flask or Django.
 
-        The calling thread answers by itself if nothing has to be waited for: for signed tokens, and for tokens of a database that were
-        verified a short time ago, if no handler of a plugin comes before. Otherwise it waits, as with `call`.
+        The calling thread verifies the token itself if that needs no waiting: signed tokens, and tokens of a database that were verified a
+        short time ago, if no handler of a plugin comes first. Otherwise it waits, as with `call`.
 
         Raises:
             TokenInvalid: See `verify_token`.

@@ -282,8 +282,8 @@ def test_logger_that_is_switched_off_emits_nothing(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(logger, "_is_enabled", lambda: False)
     logger.emit(body="b")
     assert isinstance(logger, OutboxLogger)
-    frame = logger.frame(SeverityNumber.INFO, "b", "app.e", None)
-    assert logger.emit_encoded(frame, [], {}, "uid", 1, Context())
+    common = logger.common_fields(SeverityNumber.INFO, "b", "app.e", None)
+    assert logger.emit_encoded(common, [], {}, "uid", 1, Context())
     assert outbox.messages == []
 
 

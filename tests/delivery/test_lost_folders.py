@@ -13,12 +13,16 @@ from typing import Any
 
 import pytest
 
+from delivery.journal.journals import HEADER, SCOPE_A, records
 from delivery.losses import LOSSES, rename
 from delivery.outboxes import folders_in, logging_to, wait_for
 from delivery.servers import OK, Answer, serving
 from heliograph.delivery import worker as worker_module
+from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentWriter, segments
+from heliograph.delivery.journal.writer import JournalWriter
+from heliograph.delivery.lost_folders import LostFolder, give_up, is_lost
 from heliograph.runtime.deadline import Deadline
 from heliograph.semconv import OUTBOX_DAMAGED
 
@@ -267,3 +271,41 @@ def test_error_that_lasts_is_one_traceback(
         monkeypatch.undo()
 
     assert [record.exc_info is not None for record in caplog.records].count(True) == 1
+
+
+def lost_folder(directory: Path, acknowledged: int, lose: Callable[[Path], None]) -> tuple[Path, LostFolder]:
+    """Return a folder with four records that was given up after something was lost, and what became of its records."""
+    lock = OutboxDirectory(directory, max_bytes=10**9).create_folder()
+    writer, reader = JournalWriter(lock.folder, HEADER), JournalReader(lock.folder, is_live=True)
+    for record in records(4):
+        writer.append(SCOPE_A, record)
+    reader.read(max_bytes=10**6, max_records=acknowledged)
+    reader.acknowledge(acknowledged)
+    lose(lock.folder)
+    assert is_lost(writer, lock)
+    found = give_up(writer, reader, lock)
+    reader.close()
+    lock.release()
+    return lock.folder, found
+
+
+def truncate_last_segment(folder: Path) -> None:
+    os.truncate(segments(folder)[-1][1], 10)
+
+
+@pytest.mark.parametrize(
+    ("acknowledged", "lose", "lost", "is_orphan"),
+    [
+        (4, delete_lock, 0, False),
+        (3, delete_lock, 0, True),
+        (3, truncate_last_segment, 1, True),
+        (0, truncate_last_segment, 4, True),
+    ],
+)
+def test_acknowledged_records_are_neither_lost_nor_sent_again(
+    tmp_path: Path, acknowledged: int, lose: Callable[[Path], None], lost: int, is_orphan: bool
+) -> None:
+    """A folder without any other record is no orphan, so no flush waits for it."""
+    folder, found = lost_folder(tmp_path, acknowledged, lose)
+
+    assert found == LostFolder(last_sequence=4, orphan=folder if is_orphan else None, kept=[], lost=lost)

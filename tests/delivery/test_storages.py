@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from opentelemetry.sdk.resources import Resource
 from delivery.outboxes import folders_in, logging_to
 from delivery.servers import serving
 from heliograph.delivery.journal.frames import Header
+from heliograph.delivery.journal.writer import JournalClosed
+from heliograph.delivery.signals import LOGS, TRACES
 from heliograph.delivery.storage import ResourceStorage
-from heliograph.delivery.storages import encode_header, stores_signal
+from heliograph.delivery.storages import Storages, encode_header, stores_signal
 from heliograph.semconv import OUTBOX_ACCEPTED
 
 
@@ -93,3 +96,40 @@ def test_header_is_the_encoded_resource() -> None:
     assert b"shop" in first.resource
     assert first.schema_url == "https://example.com/schema"
     assert encode_header(None) == Header(resource=b"")
+
+
+def test_child_of_a_fork_finds_none_of_its_parents_storages(tmp_path: Path) -> None:
+    """They write to files of the parent. If the processor was shut down, the child gets no storage at all."""
+    abandoned: list[object] = []
+
+    def create(header: Header) -> Any:
+        return SimpleNamespace(abandon=lambda: abandoned.append(header))
+
+    storages, resource = Storages(LOGS, tmp_path, create), Resource({"service.name": "shop"})
+    former = storages.find(resource, None).storage
+
+    storages.abandon()
+    assert abandoned == [encode_header(resource)]
+    assert storages.all() == []
+    assert storages.find(resource, None).storage is not former
+
+    assert storages.close()
+    assert not storages.close()
+    storages.abandon()
+    with pytest.raises(JournalClosed):
+        storages.find(resource, None)
+
+
+def test_space_is_not_sought_for_each_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folders of the other signal are listed for it, which takes long."""
+    monkeypatch.setattr("heliograph.delivery.storages._NO_WAY_SECONDS", 3600.0)
+    sought: list[bool] = []
+
+    def create(_: Header) -> Any:
+        return SimpleNamespace(give_way=lambda: sought.append(True))
+
+    spans, records = Storages(TRACES, tmp_path, create), Storages(LOGS, tmp_path, create)
+    spans.find(None, None)
+
+    assert [records.make_way() for _ in range(10)] == [False] * 10
+    assert sought == [True]

@@ -12,7 +12,7 @@ from backends import Collector, Jaeger, free_port, wait_until
 from delivery.loopback import Certificates, serving
 from doctor.wrong_servers import responding
 from heliograph.delivery.transport.destination import OtlpProtocol
-from heliograph.doctor.examination import StartedDatasette, examine
+from heliograph.doctor.examination import DatasetteStart, examine
 from heliograph.doctor.report import Report
 
 CANARY = "canary-7f3a"
@@ -151,12 +151,12 @@ def test_settings_that_cannot_be_used() -> None:
 
 def test_datasette_that_nothing_asks_to_export() -> None:
     """The default endpoint is not used there."""
-    report = examine({}, datasette=StartedDatasette())
+    report = examine({}, datasette=DatasetteStart())
 
     assert [each.kind.id for each in report.findings] == ["H014"]
     assert report.tests == []
     assert report.record.service == "datasette"
-    assert [each.kind.id for each in examine({"OTEL_SDK_DISABLED": "true"}, datasette=StartedDatasette()).findings] == [
+    assert [each.kind.id for each in examine({"OTEL_SDK_DISABLED": "true"}, datasette=DatasetteStart()).findings] == [
         "H003"
     ]
 
@@ -167,7 +167,7 @@ def test_plugin_of_datasette_that_takes_the_spans(collector: Collector, tmp_path
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.otlp_http_endpoint,
         "DATASETTE_LOAD_PLUGINS": "heliograph,datasette-otel-viewer",
     }
-    report = examine(environ, datasette=StartedDatasette(config={"namespace": "forum"}))
+    report = examine(environ, datasette=DatasetteStart(config={"namespace": "forum"}))
 
     assert [(each.kind.id, each.subject, each.detail) for each in report.findings] == [
         ("H013", "traces", "spans go to datasette-otel-viewer")
@@ -179,7 +179,7 @@ def test_datasette_that_does_not_start() -> None:
     """A plugin may quote a header in its message."""
     problem = f"it cannot start: invalid headers Bearer {CANARY}"
     environ = {"OTEL_EXPORTER_OTLP_HEADERS": f"authorization=Bearer {CANARY}", "DATASETTE_LOAD_PLUGINS": "heliograph"}
-    report = examine(environ, datasette=StartedDatasette(problem=problem))
+    report = examine(environ, datasette=DatasetteStart(problem=problem))
 
     assert [(each.kind.id, each.detail) for each in report.findings if each.subject == "datasette"] == [
         ("H015", "datasette: it cannot start: invalid headers *** ***")
@@ -193,4 +193,4 @@ def test_plugin_that_datasette_does_not_load(collector: Collector) -> None:
         "DATASETTE_LOAD_PLUGINS": "datasette-otel-otlp-exporter",
     }
 
-    assert [each.kind.id for each in examine(environ, datasette=StartedDatasette()).findings] == ["H016"]
+    assert [each.kind.id for each in examine(environ, datasette=DatasetteStart()).findings] == ["H016"]

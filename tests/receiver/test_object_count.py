@@ -16,8 +16,8 @@ from heliograph.receiver.memory import Memory
 from heliograph.receiver.object_count import (
     TooManyObjects,
     check_records,
+    count_items,
     count_objects,
-    count_records,
     count_values,
     decode_protobuf,
 )
@@ -123,8 +123,8 @@ def test_records_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Log records; spans and span events; data points. A metric without any counts as one."""
     empty = ExportMetricsServiceRequest()
     empty.resource_metrics.add().scope_metrics.add().metrics.add(name="m")
-    assert [count_records(request) for _, request in RECORDS] == [2, 3, 1]
-    assert count_records(empty) == 1
+    assert [count_items(request) for _, request in RECORDS] == [2, 3, 1]
+    assert count_items(empty) == 1
 
     monkeypatch.setattr(object_count, "MAX_RECORDS", 1)
     check_records(RECORDS[2][1])

@@ -21,10 +21,10 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from backends import wait_until
 from heliograph.receiver import server as server_module
 from heliograph.receiver.contract import NotKept
-from heliograph.receiver.group_commit import GroupCommit
 from heliograph.receiver.http_body import JSON, PROTOBUF
 from heliograph.receiver.memory import Memory
 from heliograph.receiver.server import IDLE_TIMEOUT_SECONDS, HttpServer, receiving
+from heliograph.receiver.shared_transactions import SharedTransactions
 from heliograph.receiver.signals import MAX_REQUEST_BYTES, OtlpRequest
 from heliograph.receiver.store import Store
 from receiver.requests import log_request
@@ -393,7 +393,7 @@ def test_many_requests_at_the_same_time_are_all_stored_by_groups(store: Store) -
                 connection.request("POST", "/v1/logs", content, {"Content-Type": PROTOBUF})
                 assert connection.getresponse().read() == b""
 
-    with GroupCommit(store) as commits, HttpServer(commits.keep) as server:
+    with SharedTransactions(store) as commits, HttpServer(commits.keep) as server:
         threads = [threading.Thread(target=send, args=each) for each in [(single, 300), (group, 5)] * 2]
         for thread in threads:
             thread.start()

@@ -7,7 +7,7 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-from heliograph.receiver.signals import SIGNALS, Signal
+from heliograph.receiver.signals import SIGNALS, OtlpSignal
 
 SERVICES = {
     "/v1/logs": logs_service_pb2.DESCRIPTOR.services_by_name["LogsService"],
@@ -17,7 +17,7 @@ SERVICES = {
 
 
 @pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.path)
-def test_method_takes_the_request_and_returns_the_response(signal: Signal) -> None:
+def test_method_takes_the_request_and_returns_the_response(signal: OtlpSignal) -> None:
     """The protocol's own definition of the service says so."""
     [method] = SERVICES[signal.path].methods
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk._logs import LogRecordProcessor
-from opentelemetry.trace import NoOpTracerProvider
 
 from backends import Collector, wait_until
 from heliograph import OutboxFullPolicy, OutboxSync, OutboxWrite, Settings
-from heliograph.sdk import setup
+from heliograph.sdk import global_providers, setup
 from heliograph.sdk.exporters import TelemetrySignal
 from otlp_receiver import Receiver
 from processes import otlp
@@ -339,26 +338,6 @@ def test_outbox_beside_providers_that_are_set_is_a_warning(
     assert all(f"call `provider.{each}({box!r}))`" in ran.stderr for each in warnings)
 
 
-@pytest.mark.parametrize(
-    ("provider", "is_stored", "count"),
-    [(object(), False, 1), (object(), True, 0), (None, False, 0), (NoOpTracerProvider(), False, 0)],
-    ids=["elsewhere", "has an outbox", "not set", "does nothing"],
-)
-def test_provider_without_an_outbox_is_a_warning(
-    provider: object,
-    is_stored: bool,
-    count: int,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    monkeypatch.setattr(setup, "find_provider", lambda _: provider)
-    monkeypatch.setattr("heliograph.delivery.storages.stores_signal", lambda _: is_stored)
-
-    setup._warn_of_unused_outbox(Settings(outbox="box"), [TelemetrySignal.TRACES])
-
-    assert caplog.text.count("call `provider.add_span_processor(OutboxSpanProcessor('box'))`") == count
-
-
 def test_unknown_id_generator_is_an_error() -> None:
     """The message names those that are installed."""
     ran = python(
@@ -486,7 +465,7 @@ def test_settings_of_the_outbox_reach_its_processor(
     monkeypatch.setattr("heliograph.delivery.span_processor.OutboxSpanProcessor", Recorder)
     signals = (TelemetrySignal.LOGS, TelemetrySignal.TRACES)
     for signal in signals:
-        monkeypatch.setitem(setup._SETTERS, signal, lambda _: None)
+        monkeypatch.setitem(global_providers._SETTERS, signal, lambda _: None)
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 
     for owned in setup.set_up_providers(environ, *signals, settings=Settings(outbox="outbox", **given)):

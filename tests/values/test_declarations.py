@@ -16,7 +16,7 @@ from typing_extensions import TypedDict, TypeVarTuple, Unpack
 
 from heliograph import Attribute, Privacy
 from heliograph.values import reports
-from heliograph.values.declarations import NOWHERE, Declaration, Place, fields_of, whole
+from heliograph.values.declarations import NOWHERE, Declaration, Place, field_declarations, whole
 from heliograph.values.declared_attributes import attributes_in
 from heliograph.values.fields import field_hints
 from heliograph.values.forms import protected_form_of
@@ -163,7 +163,7 @@ def test_container_is_hashed_as_a_whole() -> None:
 @pytest.mark.parametrize("cls", [Frozen, Slotted, Struct, Attrs, FrozenAttrs])
 def test_object_that_cannot_know_its_argument(cls: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Its argument may ask for privacy, so the field is masked. One warning names the ways to declare it."""
-    fields_of((cls,))  # another test may have reported it
+    field_declarations((cls,))  # another test may have reported it
     assert form(cls[Secret](CANARY)) == form(cls("x")) == {"content": "<masked>"}
     assert form([cls("x")], Place(aliases={cls: (cls[str],)})) == [{"content": "x"}]
     assert form([cls("x")], Place(aliases={cls: (cls[str], cls[Secret])})) == [{"content": "<masked>"}]
@@ -300,8 +300,8 @@ def test_declarations_that_cannot_be_evaluated_count_as_masked() -> None:
 
 def test_declarations_of_several_hints_are_merged() -> None:
     """The stricter privacy holds."""
-    assert fields_of((Box[int], Box[Secret])) == {"content": Declaration(attribute=MASK)}
-    assert fields_of((Box[int],)) == {}
+    assert field_declarations((Box[int], Box[Secret])) == {"content": Declaration(attribute=MASK)}
+    assert field_declarations((Box[int],)) == {}
     assert whole((Many[int], Many[Secret])).attribute == MASK
 
 

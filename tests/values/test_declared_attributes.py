@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Annotated, Generic, NewType, TypeVar
 
 from heliograph import Attribute, Privacy
-from heliograph.values.declared_attributes import attributes_in, declared_privacy, merge_attributes
+from heliograph.values.declared_attributes import attributes_in, declared_privacy, merge_declarations
 from heliograph.values.stored import MAX_CACHED_CLASSES
 from values.test_fields import DROP, MASK, Derived, Secret, T
 
@@ -102,12 +102,12 @@ def test_declarations_inside_of_a_generic_class_belong_to_its_fields() -> None:
 
 def test_declarations_are_merged() -> None:
     """The later name, the stricter privacy; an opt-in is not forgotten."""
-    merged = merge_attributes(
+    merged = merge_declarations(
         [Attribute("a.b", brief="first", privacy=Privacy.DROP), Attribute("a.c", privacy=Privacy.MASK)]
     )
 
     assert merged == Attribute("a.c", brief="first", privacy=Privacy.DROP)
     assert (
-        merge_attributes([Attribute(requirement="opt_in"), Attribute(requirement="required")]).requirement == "opt_in"
+        merge_declarations([Attribute(requirement="opt_in"), Attribute(requirement="required")]).requirement == "opt_in"
     )
-    assert merge_attributes([]) == Attribute()
+    assert merge_declarations([]) == Attribute()

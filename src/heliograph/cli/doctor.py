@@ -17,7 +17,7 @@ from heliograph.cli.terminal import echo
 from heliograph.delivery.transport.destination import Headers, OtlpProtocol
 from heliograph.delivery.transport.environment import parse_headers
 from heliograph.doctor.backends import BACKENDS
-from heliograph.doctor.examination import Question, StartedDatasette, examine
+from heliograph.doctor.examination import DatasetteStart, Question, examine
 from heliograph.semconv import SCOPE
 
 HEADERS_VARIABLE: Final = "HELIOGRAPH_DOCTOR_HEADERS"
@@ -114,8 +114,8 @@ def _headers(text: str | None) -> Headers:
         raise click.UsageError(f"--arrived-headers: {error}") from error
 
 
-def _started(options: DatasetteOptions) -> StartedDatasette:
+def _started(options: DatasetteOptions) -> DatasetteStart:
     try:
-        return StartedDatasette(config=asyncio.run(start_datasette(options)).config)
+        return DatasetteStart(config=asyncio.run(start_datasette(options)).config)
     except click.UsageError as error:
-        return StartedDatasette(problem=error.message.removeprefix("datasette: "))
+        return DatasetteStart(problem=error.message.removeprefix("datasette: "))

@@ -24,12 +24,12 @@ from heliograph.cli.tail_printer import LinePrinter
 from heliograph.cli.terminal import echo, tolerate_encoding
 from heliograph.receiver.contract import LOOPBACK
 from heliograph.receiver.datasette_folder import open_folder
-from heliograph.receiver.group_commit import GroupCommit
 from heliograph.receiver.grpc_server import GrpcServer
 from heliograph.receiver.grpc_target import GrpcTarget
 from heliograph.receiver.http_target import HttpTarget
 from heliograph.receiver.memory import Memory
 from heliograph.receiver.server import HttpServer
+from heliograph.receiver.shared_transactions import SharedTransactions
 from heliograph.receiver.signals import OtlpRequest
 from heliograph.receiver.store import Store
 from heliograph.receiver.target import Target
@@ -105,7 +105,7 @@ class _Session:
         self.printer = LinePrinter(options.permits, json_line if options.as_json else text_line, self.ended.set)
         self.awaited = Awaited(options.awaited, self.ended.set) if options.awaited else None
         self._options = options
-        self._commits: GroupCommit | None = None
+        self._commits: SharedTransactions | None = None
         self._kept = "printed" if options.folder is None else "stored"
         self._memory = Memory()
         self._missed = 0
@@ -115,7 +115,7 @@ class _Session:
         """Open the database and the ports, and print where they are."""
         if self._options.folder is not None:
             # entered first, so closed last: requests in progress are still stored
-            self._commits = resources.enter_context(GroupCommit(_opened_folder(self._options.folder)))
+            self._commits = resources.enter_context(SharedTransactions(_opened_folder(self._options.folder)))
         endpoints = f"{self._open_http(resources)} (HTTP)"
         if (grpc_endpoint := self._open_grpc(resources)) is not None:
             endpoints += f" and {grpc_endpoint} (gRPC)"

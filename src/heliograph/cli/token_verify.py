@@ -21,7 +21,7 @@ from heliograph.values.text import display, utc
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class TokenVerdict:
     """The verdict on a token.
 
     Attributes:
@@ -79,20 +79,20 @@ def _read_token() -> str:
     return given.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
 
 
-def _verdict_of(host: Host, token: str) -> Verdict:
+def _verdict_of(host: Host, token: str) -> TokenVerdict:
     """Verify a token. Messages of exceptions are not shown, because a plugin's may quote the token."""
     try:
         actor = host.verify(token)
     except TokenInvalid as error:
-        return Verdict(result=rejection_result(error), token_id=getattr(error, "token_id", None))
+        return TokenVerdict(result=rejection_result(error), token_id=getattr(error, "token_id", None))
     except Exception as error:  # a plugin's handler may raise anything
-        return Verdict(result=ERROR, error=qualified_name(error))
-    return Verdict(result=UNRECOGNIZED) if actor is None else _accepted(actor)
+        return TokenVerdict(result=ERROR, error=qualified_name(error))
+    return TokenVerdict(result=UNRECOGNIZED) if actor is None else _accepted(actor)
 
 
-def _accepted(actor: Actor) -> Verdict:
+def _accepted(actor: Actor) -> TokenVerdict:
     expires = actor.get("token_expires")
-    return Verdict(
+    return TokenVerdict(
         result=VALID,
         token_id=actor.get("token_id"),
         actor_id=actor.get("id"),
@@ -101,7 +101,7 @@ def _accepted(actor: Actor) -> Verdict:
     )
 
 
-def _line(verdict: Verdict) -> str:
+def _line(verdict: TokenVerdict) -> str:
     known = {
         "token": verdict.token_id,
         "actor": verdict.actor_id,

@@ -52,7 +52,7 @@ resource, since a request carries the resource once. All numbers are little-endi
 - *frame*: length of the payload (4), CRC-32 of sequence and payload (4), sequence (8), payload. A length of 0 ends the frames.
 - *payload*: kind (1 byte; 1 a scope, 2 a record), number of the scope (2), content. The content of a scope is the length of the
   schema URL (4), the schema URL, and the encoded ``InstrumentationScope``; of a record, the ``LogRecord`` as the field of
-  ``ScopeLogs`` that it will be in the request, or the ``Span`` as that of ``ScopeSpans``. A record is encoded once, and its bytes are copied from then on.
+  ``ScopeLogs`` that it will be in the request, or the ``Span`` as a field of ``ScopeSpans``. A record is encoded once, and its bytes are copied from then on.
 - *cursor*: ``HELIOCUR``, version (2), sequence (8), CRC-32 of all before it (4). Replaced as a whole, by a rename.
 
 `heliograph.delivery.journal` has the details, and ``docs/delivery.md`` the table for users.
@@ -79,7 +79,7 @@ lock                                guards
 =================================== =================================================================================
 ``flock`` on ``<folder>/lock``      the folder, between processes: who writes it, who sends it, who deletes it
 `Storages._lock`                    the set of storages, and "shut down"
-`ResourceStorage._lock`             the creation of its folder, and "closed"
+`ResourceStorage._lock`             the creation of its folder, giving it up, and "closed"
 `AwaitedCommits._lock`              its thread, and "closed"
 `JournalWriter._lock`               the current segment, full ones that are not synced yet, its scopes, the next sequence
 `GroupCommit._lock`                 which thread syncs to the disk, up to which sequence that is done, and what failed

@@ -1,7 +1,7 @@
 """Dead letters: log records and spans that no server will ever accept, in an SQLite file that people can open with Datasette.
 
-A record becomes a dead letter when a server rejects it for good. The worker then puts it here and acknowledges it in the
-journal, so that the records behind it are delivered. ``heliograph outbox dead`` lists dead letters and puts them back.
+A record becomes a dead letter when a server rejects it permanently. The worker then stores it here and acknowledges it in the
+journal, so that the records after it are delivered. ``heliograph outbox dead`` lists dead letters and puts them back.
 
 Two threads or processes may meet at the file: the worker of each process, which adds records, and the command line,
 which reads and deletes. `heliograph.sqlite_file` describes the locks.

@@ -120,7 +120,7 @@ class FolderLock:
 
     def release(self) -> None:
         """Unlock the folder, so that another process can adopt it. A second call does nothing."""
-        # Forgotten before it is closed: by a second call the number may belong to a file of someone else.
+        # Forgotten before it is closed: at a second call, the number may belong to another file of the process.
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             with contextlib.suppress(OSError):

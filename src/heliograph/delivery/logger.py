@@ -7,9 +7,9 @@ same bytes at half the cost. This is what `OutboxLogger` does.
 The properties of an event may be encoded before, by code that is generated for its class (`heliograph.telemetry.encoded_events`).
 `OutboxLogger.emit_encoded` then adds the rest of the record.
 
-The SDK's way is the general one, and `OutboxLogger` takes it for everything else: if its provider has other processors, for `LogRecord`
-objects and exceptions, and for attributes that the SDK would change, cut or drop. Then the SDK hands the record to
-`OutboxLogRecordProcessor.on_emit`, which also ends in `OutboxLogRecordProcessor.append`.
+Everything else goes to the SDK's own `Logger.emit`: records of a provider that has other processors, `LogRecord` objects, exceptions, and
+attributes that the SDK would change, cut or drop. Then the SDK hands the record to `OutboxLogRecordProcessor.on_emit`, which calls
+`OutboxLogRecordProcessor.append`, too.
 
 An `OutboxLogger` is a logger that the SDK made, with another class: so its provider knows it, and renews its resource after a fork. It
 reads these private fields of the SDK's logger: `_is_enabled`, `_log_record_limits`, `_logger_metrics`. In a release of the SDK
@@ -61,7 +61,7 @@ class OutboxProvider(Protocol):
     only_outbox: OutboxLogRecordProcessor | None
 
 
-class RecordFrame(NamedTuple):
+class CommonFields(NamedTuple):
     """The fields that all records of an event class have.
 
     Attributes:
@@ -149,11 +149,13 @@ class OutboxLogger(Logger):
         """The number of attributes that an encoded event may have: 0 if there is more to do with a record than to store it."""
         return 0 if self._provider.only_outbox is None else self._max_attributes
 
-    def frame(self, severity_number: SeverityNumber, body: str, event_name: str, version: str | None) -> RecordFrame:
+    def common_fields(
+        self, severity_number: SeverityNumber, body: str, event_name: str, version: str | None
+    ) -> CommonFields:
         """Return the fields that all records of an event class have."""
         attributes: list[bytes] = []
         self.key_values.put(attributes, {} if version is None else {str(EVENT_VERSION): version})
-        return RecordFrame(
+        return CommonFields(
             encode_content(severity_number, None, body),
             encode_event_name(event_name),
             self.key_values.texts(str(LOG_RECORD_UID)),
@@ -162,7 +164,7 @@ class OutboxLogger(Logger):
 
     def emit_encoded(  # noqa: PLR0917 — called for each event
         self,
-        frame: RecordFrame,
+        common: CommonFields,
         key_values: list[bytes],
         attributes: Attributes,
         uid: str,
@@ -172,7 +174,7 @@ class OutboxLogger(Logger):
         """Emit the record of an event. Return False, and do nothing, if it has to go elsewhere.
 
         Args:
-            frame: The fields of all records of its class.
+            common: The fields of all records of its class.
             key_values: Its encoded properties, to which the other attributes are added, before anything can fail.
             attributes: Its other attributes, without those that events of every class have.
             uid: Its unique id.
@@ -186,13 +188,13 @@ class OutboxLogger(Logger):
         if outbox is None or (attributes and not self._put_attributes(key_values, attributes)):
             return False
         data = uid.encode()
-        key_values.append(frame.uids[len(data)] + data)
-        if frame.version:
-            key_values.append(frame.version)
+        key_values.append(common.uids[len(data)] + data)
+        if common.version:
+            key_values.append(common.version)
         if self._is_enabled():
             self._logger_metrics.emit_log()
             trace = _trace_of(context)
-            encoded = join_fields(timestamp, frame.content, key_values, trace, time_ns(), frame.event_name)
+            encoded = join_fields(timestamp, common.content, key_values, trace, time_ns(), common.event_name)
             outbox.append(self.resource, self.instrumentation_scope, encoded)
         return True
 
@@ -233,7 +235,7 @@ def _trace_of(context: Context) -> bytes:
     known, fields = _last_trace
     if span_context is not known:
         fields = encode_trace(span_context.trace_id, span_context.span_id, span_context.trace_flags)
-        if type(span_context) is SpanContext:  # it never changes; that of another class might
+        if type(span_context) is SpanContext:  # it never changes; an object of another class might
             _last_trace = (span_context, fields)
     return fields
 

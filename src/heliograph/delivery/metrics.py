@@ -1,7 +1,7 @@
 """The counters of an outbox, and the metrics that report them.
 
-Every processor counts for itself (`OutboxCounters`). The metrics read these counters when a metric reader asks for them; so
-counting costs nothing but an addition, and works without any meter provider.
+Every processor has its own counters (`OutboxCounters`). The metrics read them when a metric reader collects. So counting costs one
+addition, and works without any meter provider.
 
 Counters are written by the worker and by every thread that emits, and read by the thread of a metric reader: a lock guards
 them. `OutboxMetrics` has a lock for its two lists, which change only when a processor begins, ends, or finds itself in a forked

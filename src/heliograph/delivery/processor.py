@@ -207,7 +207,7 @@ class OutboxProcessor:
 
     @property
     def counts(self) -> OutboxCounters:
-        """The number of records by what became of them, since this process began."""
+        """The number of records that were accepted, delivered, rejected and so on, since this process began."""
         # Not counted in `on_emit`: the sequences of the journals count accepted records already.
         self._counters.set_total(OUTBOX_ACCEPTED, sum(storage.accepted for storage in self._storages.all()))
         return self._counters
@@ -372,7 +372,7 @@ class OutboxLogRecordProcessor(OutboxProcessor, LogRecordProcessor):
 
         logger_provider.add_log_record_processor(OutboxLogRecordProcessor("/var/lib/my-app/outbox"))
 
-    Its arguments and errors are those of `OutboxProcessor`.
+    It has the arguments and errors of `OutboxProcessor`.
     """
 
     _signal = LOGS

@@ -154,7 +154,7 @@ def _read_varint(message: bytes, position: int) -> tuple[int, int]:
 
 
 def as_int64(value: int | bytes | None) -> int:
-    """Return a varint as the signed integer of 64 bits that it stands for; 0 for a field of another wire type or none."""
+    """Return a varint as a signed integer of 64 bits; 0 for a field of another wire type or none."""
     if not isinstance(value, int):
         return 0
     return value - 2**64 if value >= 2**63 else value

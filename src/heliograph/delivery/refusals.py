@@ -34,7 +34,7 @@ MAX_REQUESTS: Final = 16
 LONE_REFUSALS: Final = 5
 """The number of refusals that prove a record to be bad if nothing else waits."""
 LONE_SECONDS: Final = 60.0
-"""The least time between the first and the last of these refusals: a server's bad minutes should be over."""
+"""The least time between the first and the last of these refusals: a temporary failure of the server should be over."""
 
 
 class Refusals:
@@ -53,10 +53,12 @@ class Refusals:
         self._accepted = 0  # requests, since the start
         self._requests = 0  # without success, since the last pause
         self._too_large = 0  # records in a row, since the last success or pause
-        # By journal. Weak, because a journal goes with its resource or its folder, and takes its memory with it.
+        # By journal. Weak, so that the memory of a journal ends with it.
         self._memories: WeakKeyDictionary[object, SourceMemory] = WeakKeyDictionary()
         self._offered: WeakSet[object] = WeakSet()  # journals that have records
-        self._tried: WeakSet[object] = WeakSet()  # those of them that had their turn since everything is refused
+        self._tried: WeakSet[object] = (
+            WeakSet()
+        )  # the journals of `_offered` that were tried since everything is refused
 
     def memory_of(self, source: object) -> SourceMemory:
         """Return the memory of a journal."""

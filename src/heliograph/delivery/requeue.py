@@ -12,7 +12,9 @@ from heliograph.delivery.journal.writer import SEGMENT_BYTES, JournalWriter
 
 
 def requeue(box: OutboxDirectory, letters: Iterable[DeadLetter]) -> None:
-    """Move dead letters to new folders of the outbox, one for each resource in a row. The next process that looks sends them.
+    """Move dead letters to new folders of the outbox. The next process that looks for orphans sends them.
+
+    Consecutive dead letters with the same resource go to one folder.
 
     The records are on the disk before they are deleted from the dead letters. If the machine stops in between, they exist
     twice, and are delivered twice; the other order could lose them.

@@ -46,7 +46,7 @@ class Schedule:
     def cancel_backoff(self) -> None:
         """Cancel our own backoff, because a flush is waiting. A server's `Retry-After` is never cancelled."""
         with self._lock:
-            self._not_before = min(self._not_before, self._server_not_before)
+            self._not_before = self._server_not_before
 
     def reset(self) -> None:
         """Start again with the shortest backoff, because the server works."""

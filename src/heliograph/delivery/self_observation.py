@@ -123,7 +123,7 @@ class SelfObservation:
         destination: The server, whose address becomes an attribute.
         depth: Returns the number of records that wait.
         meter_provider: The provider of the metrics; `None` is the global one.
-        processor: The class of the processor. The conventions have no name for the type of such a component, and so want that of its class.
+        processor: The class of the processor. The conventions have no name for the type of such a component, so the name of its class is used.
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class SelfObservation:
         self._in_flight.add(change, self._exporter)
 
     def ended(self, seconds: float, verdict: Verdict | None) -> None:
-        """Record the time that a request took. A request that is sent again later is one of its own: records may be added to it."""
+        """Record the time that a request took. Each attempt counts as a request, because records may be added before the next one."""
         reason = Reason.INTERNAL if verdict is None else verdict.reason
         self._duration.record(seconds, {**self._exporter, **_error_of(reason)})
 

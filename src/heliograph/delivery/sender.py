@@ -26,8 +26,8 @@ Invariants:
 
 - **Order.** The next batch is read after the last one was acknowledged. The second half of a split batch is sent after
   the first half was acknowledged, or is suspected. Only single records are sent out of order, to prove something.
-- **Nothing is skipped.** A record is acknowledged after the server accepted it, or after it was written to the dead
-  letters; never before. If the dead letters cannot be written, the record stays in the journal and is sent again later.
+- **Nothing is skipped.** A record is acknowledged only after the server accepted it, or after it was written to the dead
+  letters. If the dead letters cannot be written, the record stays in the journal and is sent again later.
   After an exception, too, the source is rewound to the first unacknowledged record.
 - **At least once.** If the process dies between steps 3 and 5, or the cursor cannot be written, the records are sent
   again. Receivers recognize them by their `log.record.uid`.
@@ -35,8 +35,8 @@ Invariants:
   them. The rejected ones are counted and logged, and the whole batch is acknowledged. The server does not say which
   ones it rejected, so they cannot become dead letters.
 - **A failure blocks every source** of the sender: all go to the same server, and the backoff protects it from all.
-- **No data dies of a server's bad minutes.** A record becomes a dead letter only if it is proven to be bad.
-- **No record blocks others for good**, not even one for which the transport raises an exception: it counts as refused.
+- **A server that fails for a while costs no data.** A record becomes a dead letter only if it is proven to be bad.
+- **No record blocks others for ever**, not even one for which the transport raises an exception: it counts as refused.
 
 Threads: one thread calls `send_next` (the outbox's worker, or the command line), and everything without a lock belongs
 to it. Any other thread may call `cancel_backoff`, `waiting_seconds`, `is_ready` and `close` at any time. A sender is not
@@ -163,7 +163,7 @@ class Sender:
         """Send the next batch of a source, if there is one and it may be sent now.
 
         Raises:
-            OSError: The source cannot be read. As after any other exception, the records come again with the next call.
+            OSError: The source cannot be read. As after any other exception, the next call reads the records again.
         """
         if not self._refusals.may_try(source) or not self.is_ready():
             return Outcome.LATER

@@ -2,8 +2,8 @@
 
 Each has folders, journals, senders and dead letters of its own, so nothing of one waits for the other.
 
-The first releases know log records alone. They adopt folders by the form of their names, so those of other signals have another form:
-such a release passes them over, and neither sends nor deletes them.
+The first releases know log records only, and adopt each folder whose name has the form of theirs. So the folders of other signals have
+names of another form: such a release ignores them, and neither sends nor deletes them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class OutboxSignal:
         request_class: The class of its requests.
         scope_class: The class of the messages that hold the entries of a scope.
         entries_field: The field with the entries in them.
-        time_fields: The fields of an entry that say when it was made. The first that is set counts.
+        time_fields: The fields of an entry with its time, the preferred one first.
         share: The part of the outbox's maximal size, and of the memory that is used instead, that is open to its entries. Signals with a
             smaller share give way to those with a greater one.
     """

@@ -28,7 +28,7 @@ class Source(Protocol):
         """Go back to the first unacknowledged record."""
 
     def newest(self, known: Collection[int]) -> Entry | None:
-        """Return the newest record that is not acknowledged, but none with one of the known sequences; `None` without one."""
+        """Return the newest record that is not acknowledged and has none of the known sequences, or `None`."""
 
     def take_damaged(self) -> int:
         """Return the number of damaged records that were skipped since the last call."""

@@ -30,7 +30,7 @@ class _Refusal(NamedTuple):
 
     Attributes:
         free: The number of free bytes.
-        until: The time, by the monotonic clock, until which it counts.
+        until: The time, by the monotonic clock, until which it is used without another measurement.
         freed: The mark of `Space` when the measurement began.
     """
 
@@ -51,8 +51,8 @@ class Space:
         self._directory = directory
         self._max_bytes = max_bytes
         self._refusal: _Refusal | None = None
-        # Replaced by another object each time that this process deletes something. Comparing it tells if a refusal is still
-        # true, also if something was deleted in the middle of the measurement.
+        # Replaced by another object each time that this process deletes something. A refusal with a former object is out of date,
+        # also if something was deleted in the middle of the measurement.
         self._freed = object()
 
     def used(self) -> int:

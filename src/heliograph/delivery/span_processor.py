@@ -1,6 +1,6 @@
 """A span processor that stores each sampled span on disk when it ends, and sends it until a server accepts it.
 
-`heliograph.delivery.processor` has everything that it shares with the processor of log records: threads, locks, and the way of a record.
+`heliograph.delivery.processor` has everything that it shares with the processor of log records.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class OutboxSpanProcessor(OutboxProcessor, SpanProcessor):
 
         tracer_provider.add_span_processor(OutboxSpanProcessor("/var/lib/my-app/outbox"))
 
-    Its arguments and errors are those of `OutboxProcessor`. It may share its directory with an `OutboxLogRecordProcessor`. To end a span never
+    It has the arguments and errors of `OutboxProcessor`. It may share its directory with an `OutboxLogRecordProcessor`. Ending a span never
     raises an exception, whatever `strict` is: a span that the outbox does not accept is counted and logged.
     """
 

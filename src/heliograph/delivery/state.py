@@ -1,4 +1,6 @@
-"""The state of an outbox as a person asks for it: what waits, what is stuck, what was set aside. Nothing is changed by looking.
+"""Reads the state of an outbox for people: records that wait, folders that cannot be read, dead letters, and damaged bytes.
+
+Reading changes nothing.
 
 Processes may work in the outbox meanwhile: a folder may disappear at any moment, because its owner has sent all of it.
 """

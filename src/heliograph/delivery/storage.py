@@ -92,7 +92,7 @@ class ResourceStorage:
     _failed_at: float | None = None
     # The number of records that were moved from memory to disk, or back.
     _moved: int = 0
-    # The last sequence of the folders that were lost. The next folder goes on behind it.
+    # The last sequence of the folders that were lost. The next folder continues after it.
     _lost_until: int = 0
     # The last sequence in memory of the records that were kept from a lost folder.
     _salvaged_until: int = 0

@@ -10,12 +10,12 @@ credentials. So each entry is judged before it is used, and again after it was o
 
 An entry that fails is never read, changed or deleted. The directory of the outbox itself is the user's choice, and is not judged.
 
-Between the check and the use, somebody who can write to the directory could put a link in the place of a folder. So what is opened, created,
-renamed or deleted is reached from the directory down: each folder on the way is opened, without following links, and judged as
-open. The last step then names an entry of that open folder, wherever its name leads by then. Only SQLite, which opens ``dead.db`` by its path,
+Between the check and the use, somebody who can write to the directory could put a link in the place of a folder. So every operation starts at the
+directory: each folder on the path is opened relative to the one before, without following links, and the open folder is judged. The last
+step then names an entry of that open folder, wherever the path leads by then. Only SQLite, which opens ``dead.db`` by its path,
 cannot do that: it creates no file, and a file of another kind is not changed.
 
-All functions are pure in the sense that they keep no state. Any thread may call them.
+No function keeps state, so any thread may call any of them.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def create_folder(path: Path, directory: Path) -> None:
     """Create a folder below one of the outbox, if it is not there, and check it.
 
     Raises:
-        UntrustedEntryError: Somebody else may have prepared it, or a folder on the way.
+        UntrustedEntryError: Somebody else may have prepared it, or a folder on its path.
         OSError: It cannot be created.
     """
     with _open_parent(path, directory) as parent:
@@ -134,7 +134,7 @@ def delete_folder(path: Path, directory: Path) -> None:
     """Delete an empty folder below one of the outbox.
 
     Raises:
-        UntrustedEntryError: Somebody else may have prepared a folder on the way.
+        UntrustedEntryError: Somebody else may have prepared a folder on its path.
         OSError: It is not empty, or cannot be deleted.
     """
     with _open_parent(path, directory) as parent:
@@ -145,7 +145,7 @@ def move(path: Path, target: Path, directory: Path) -> None:
     """Move an entry of the outbox to another place in it. A file that is there is replaced.
 
     Raises:
-        UntrustedEntryError: Somebody else may have prepared a folder on the way.
+        UntrustedEntryError: Somebody else may have prepared a folder on its path.
         OSError: It cannot be moved.
     """
     with _open_parent(path, directory) as source, _open_parent(target, directory) as destination:

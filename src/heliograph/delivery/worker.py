@@ -9,8 +9,8 @@ Other threads meet the worker in four places:
   a `wake` of its own thread.
 - They call `wait_for` and `send_orphans`, and wait at a condition that the worker notifies after each batch and each round.
   The condition guards no data. It only makes sure that a notification between "not done yet" and "wait" is not missed.
-- They read `orphans`, for metrics. The worker never changes the list in place: it puts a new list there. A flush asks `has_to_send`, which
-  asks a set that only grows.
+- They read `orphans`, for metrics. The worker never changes the list in place: it puts a new list there. A flush calls `has_to_send`, which
+  reads a set that only grows.
 - `close` sets `Sender.closed`, cancels the request under way, and joins the thread. The files of journals may be touched by
   others only if it returns True.
 
@@ -47,7 +47,7 @@ MAX_OPEN_ORPHANS: Final = 16
 _POLL_SECONDS: Final = 0.2
 """The longest time that a record waits for the worker after a quiet time, if nothing wakes it."""
 _LINGER_SECONDS: Final = 1.0
-"""The same after a round in which records were sent, since more of them will come. A round of few records costs as much as encoding
+"""The longest time that a record waits after a round in which records were sent, since more of them will come. A round of few records costs as much as encoding
 a hundred, so steady traffic makes one request a second, as the SDK's batch processor does by default."""
 _ADOPT_SECONDS: Final = 10.0
 """The time between two searches for orphans, while there are few of them."""
@@ -117,7 +117,7 @@ class Worker:
         )
 
     def has_to_send(self, folder: Path) -> bool:
-        """Return True if an orphan is still there, and not because it was sent and cannot be deleted."""
+        """Return True if the folder of an orphan may still have records to send. One that was sent and cannot be deleted has none."""
         return folder not in self._stuck and os.path.lexists(folder)
 
     def close(self, deadline: Deadline) -> bool:
@@ -137,7 +137,7 @@ class Worker:
             orphan.release()
 
     def _run(self) -> None:
-        # Else an instrumented HTTP or gRPC client would make a span of each request, which is sent by a request, and so on.
+        # Else an instrumented HTTP or gRPC client would make a span of each request. The span would be sent by a request, and so on.
         attach(set_value(SUPPRESS_INSTRUMENTATION, True))
         while not self._sender.closed.is_set():
             with self._logged_errors():
@@ -153,7 +153,7 @@ class Worker:
                     self._adopt_some()
                     self._send_orphans()
             self._notify_progress()
-            # Checked again: the wake of `close` may have been taken between two batches of an orphan.
+            # Checked again: the ring of `close` may have ended the wait between two batches of an orphan.
             if not self._sender.closed.is_set():
                 pause = _LINGER_SECONDS if self._has_sent else _POLL_SECONDS
                 self._bell.wait(max(pause, self._sender.waiting_seconds()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,6 +53,18 @@ def forum_chapters(store: Store, folder: Path) -> Iterator[Chapter]:
     with receiving(store) as endpoint:
         ended = run_forum(endpoint, quarantine.path)
     done: dict[str, Any] = json.loads(ended.lines[-1])
+    yield from _event_chapters(store)
+    yield _quarantine_chapter(store, quarantine, ended.errors, done)
+    yield _token_chapter(store, done)
+    yield Chapter(
+        title="Everything is counted",
+        seen=list(metric_lines(store)),
+        counts=[Count(what=what, sent=done[key], arrived=count(store, sql)) for what, key, sql in _COUNTS]
+        + [Count(what="flush of the exporters", sent=1, arrived=int(done["flushed"]))],
+    )
+
+
+def _event_chapters(store: Store) -> Iterator[Chapter]:
     yield Chapter(
         title="An event is a log record, and a span event in the span of its request",
         code=source_of(forum.BanUser, forum.ban),
@@ -64,10 +76,13 @@ def forum_chapters(store: Store, folder: Path) -> Iterator[Chapter]:
         seen=list(event_lines(store, "forum.sign_up")),
         counts=[Count(what="private values", sent=0, arrived=count(store, _PRIVATE))],
     )
-    yield Chapter(
+
+
+def _quarantine_chapter(store: Store, quarantine: Quarantine, errors: list[str], done: Mapping[str, Any]) -> Chapter:
+    return Chapter(
         title="An event that violates its schema is set aside",
         code=source_of(forum.CastVote, forum.vote),
-        seen=[*event_lines(store, "forum.cast_vote"), *_violation_lines(quarantine, ended.errors)],
+        seen=[*event_lines(store, "forum.cast_vote"), *_violation_lines(quarantine, errors)],
         counts=[
             Count(
                 what="invalid events, set aside",
@@ -76,7 +91,10 @@ def forum_chapters(store: Store, folder: Path) -> Iterator[Chapter]:
             )
         ],
     )
-    yield Chapter(
+
+
+def _token_chapter(store: Store, done: Mapping[str, Any]) -> Chapter:
+    return Chapter(
         title="A token is revoked, and what it had done is known",
         code=source_of(forum.DeletePost, forum.use_token),
         seen=list(token_lines(store, done["token"])),
@@ -84,12 +102,6 @@ def forum_chapters(store: Store, folder: Path) -> Iterator[Chapter]:
             Count(what=what, sent=done[key], arrived=count(store, sql, [done["token"]]))
             for what, key, sql in _COUNTS_OF_TOKEN
         ],
-    )
-    yield Chapter(
-        title="Everything is counted",
-        seen=list(metric_lines(store)),
-        counts=[Count(what=what, sent=done[key], arrived=count(store, sql)) for what, key, sql in _COUNTS]
-        + [Count(what="flush of the exporters", sent=1, arrived=int(done["flushed"]))],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -13,7 +13,7 @@ from heliograph.delivery.transport import port_probe
 from heliograph.delivery.transport.open import open_transport
 from heliograph.delivery.transport.verdict import printable_message
 from heliograph.doctor import findings
-from heliograph.doctor.arrival import ask_backend
+from heliograph.doctor.arrival import Arrival, ask_backend
 from heliograph.doctor.diagnosis import Port, diagnose
 from heliograph.doctor.effective import settings_of, variables_of, versions
 from heliograph.doctor.findings import Finding
@@ -28,6 +28,7 @@ from heliograph.integrations.datasette.process_providers import (
     owner_names,
     sibling_that_takes_spans,
 )
+from heliograph.sdk.exporters import TelemetrySignal
 from heliograph.sdk.routes import find_routes
 from heliograph.sdk.setup import create_resource
 from heliograph.semconv import SCOPE
@@ -64,7 +65,7 @@ class Question:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StartedDatasette:
+class DatasetteStart:
     """A Datasette that was started in this process.
 
     Attributes:
@@ -80,7 +81,7 @@ def examine(
     environ: Mapping[str, str] | None = None,
     *,
     questions: Iterable[Question] = (),
-    datasette: StartedDatasette | None = None,
+    datasette: DatasetteStart | None = None,
 ) -> Report:
     """Return a report about the set-up of a program. The test records are sent, and the backends store them.
 
@@ -100,17 +101,7 @@ def examine(
     record = new_test_record(_resource(None if datasette is None else SERVICE_NAME))
     tests = _with_signals_compared([_send(target, record) for target in targets])
     accepted = {test.target.signal for test in tests if test.finding is None}
-    arrivals = [
-        ask_backend(
-            each.url,
-            record,
-            accepted,
-            name=each.backend,
-            timeout_seconds=each.timeout_seconds,
-            headers=each.headers,
-        )
-        for each in questions
-    ]
+    arrivals = [_ask(each, record, accepted) for each in questions]
     outcomes = [*(test.finding for test in tests), *(arrival.finding for arrival in arrivals)]
     found += [finding for finding in outcomes if finding is not None]
     return Report(
@@ -125,6 +116,17 @@ def examine(
     )
 
 
+def _ask(question: Question, record: TestRecord, accepted: Collection[TelemetrySignal]) -> Arrival:
+    return ask_backend(
+        question.url,
+        record,
+        accepted,
+        name=question.backend,
+        timeout_seconds=question.timeout_seconds,
+        headers=question.headers,
+    )
+
+
 _DORMANT: Final = "no OTEL_* variable names an endpoint or an exporter, and there is no outbox"
 
 
@@ -133,9 +135,7 @@ def _is_dormant(environ: Mapping[str, str], settings: Settings) -> bool:
     return not is_asked and not is_disabled(environ)
 
 
-def _datasette_findings(
-    environ: Mapping[str, str], datasette: StartedDatasette, settings: Settings
-) -> Iterator[Finding]:
+def _datasette_findings(environ: Mapping[str, str], datasette: DatasetteStart, settings: Settings) -> Iterator[Finding]:
     if datasette.problem:
         # The problem may be the message of a plugin that quotes the value of a variable.
         detail = printable_message("datasette", datasette.problem, secrets_of(environ))

@@ -4,7 +4,7 @@
 acknowledge it. Instead of responding themselves, they can forward each request to another server (`target`, `http_target`,
 `grpc_target`). `memory`, `budget` and `object_count` limit the memory of all requests in progress.
 
-`rows` converts requests to rows, `store` is the SQLite file for them, `group_commit` writes many requests in one transaction, and
+`rows` converts requests to rows, `store` is the SQLite file for them, `shared_transactions` writes many requests in one transaction, and
 `datasette_folder` adds queries for Datasette. `arrivals` finds events in requests, and `recordings` reads them from a store or from a
 file that a Collector wrote.
 """

@@ -24,7 +24,7 @@ from heliograph.receiver.contract import LOOPBACK, RETRY_AFTER_SECONDS, Keep, Mi
 from heliograph.receiver.grpc_target import GrpcTarget
 from heliograph.receiver.memory import Memory, RequestMemory
 from heliograph.receiver.object_count import TooManyObjects, decode_protobuf
-from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS, Signal
+from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS, OtlpSignal
 
 WORKERS: Final = 8
 """The number of requests that are decoded and kept at the same time."""
@@ -138,7 +138,7 @@ class _Forwarded(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC is untyp
             self._missed(error)
 
 
-def _method(signal: Signal, keep: Keep, all_memory: Memory) -> Callable[[bytes, Any], bytes]:
+def _method(signal: OtlpSignal, keep: Keep, all_memory: Memory) -> Callable[[bytes, Any], bytes]:
     """Return the function that handles the calls of a signal. Its argument and its result are encoded messages."""
 
     def export(body: bytes, context: Any) -> bytes:

@@ -19,7 +19,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from heliograph.otlp import with_base64_ids
 from heliograph.receiver.memory import RequestMemory
 from heliograph.receiver.object_count import TooManyObjects, check_records, count_values, decode_protobuf
-from heliograph.receiver.signals import MAX_REQUEST_BYTES, OtlpRequest, Signal
+from heliograph.receiver.signals import MAX_REQUEST_BYTES, OtlpRequest, OtlpSignal
 
 PROTOBUF: Final = "application/x-protobuf"
 """The content type of requests and responses in protobuf."""
@@ -47,7 +47,7 @@ class RequestError(Exception):
 
 
 def decode_request(
-    signal: Signal, body: bytes, *, content_type: str, content_encoding: str, memory: RequestMemory
+    signal: OtlpSignal, body: bytes, *, content_type: str, content_encoding: str, memory: RequestMemory
 ) -> OtlpRequest:
     """Return the decoded body of a request.
 
@@ -122,7 +122,7 @@ def _inflate_member(inflater: Any, body: bytes, plain: bytearray, memory: Reques
         body = inflater.unconsumed_tail
 
 
-def decode_json(signal: Signal, body: bytes, memory: RequestMemory) -> OtlpRequest:
+def decode_json(signal: OtlpSignal, body: bytes, memory: RequestMemory) -> OtlpRequest:
     """Return a request in OTLP's JSON encoding. Unknown keys are ignored, as OTLP asks.
 
     Raises:

@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from typing_extensions import assert_never
 
 from heliograph.receiver.memory import RequestMemory
-from heliograph.receiver.signals import MAX_OBJECTS, OtlpRequest, Signal
+from heliograph.receiver.signals import MAX_OBJECTS, OtlpRequest, OtlpSignal
 
 MAX_RECORDS: Final = 500_000
 """The largest number of log records, of spans and span events, or of data points: each becomes a row."""
@@ -44,7 +44,7 @@ class TooManyObjects(Exception):
     """A request would become too many objects. The message says what to do."""
 
 
-def decode_protobuf(signal: Signal, body: bytes, memory: RequestMemory) -> OtlpRequest:
+def decode_protobuf(signal: OtlpSignal, body: bytes, memory: RequestMemory) -> OtlpRequest:
     """Return a decoded request.
 
     Args:
@@ -95,11 +95,11 @@ def check_records(request: OtlpRequest) -> None:
     Raises:
         TooManyObjects: There are more than `MAX_RECORDS`.
     """
-    if count_records(request) > MAX_RECORDS:
+    if count_items(request) > MAX_RECORDS:
         raise TooManyObjects(_message(MAX_RECORDS, "records"))
 
 
-def count_records(request: OtlpRequest) -> int:
+def count_items(request: OtlpRequest) -> int:
     """Return the number of log records, of spans and their events, or of data points. A metric without data counts as one."""
     match request:
         case ExportLogsServiceRequest():

@@ -31,7 +31,7 @@ from heliograph.receiver.contract import LOOPBACK, RETRY_AFTER_SECONDS, Keep, Mi
 from heliograph.receiver.http_body import JSON, PROTOBUF, RequestError, decode_request, encode_error, encode_response
 from heliograph.receiver.http_target import HttpResponse, HttpTarget
 from heliograph.receiver.memory import Memory, RequestMemory
-from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS, OtlpRequest, Signal
+from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS, OtlpRequest, OtlpSignal
 from heliograph.receiver.store import Store
 
 CLIENT_TIMEOUT_SECONDS: Final = 10
@@ -275,14 +275,14 @@ class _Handler(BaseHTTPRequestHandler):
         except Exception as error:
             self.server.missed(error)
 
-    def _signal(self) -> Signal:
+    def _signal(self) -> OtlpSignal:
         path = self.path.partition("?")[0]
         for signal in SIGNALS:
             if signal.path == path:
                 return signal
         raise RequestError(HTTPStatus.NOT_FOUND, f"send to {', '.join(each.path for each in SIGNALS)}")
 
-    def _decoded(self, signal: Signal, body: bytes, memory: RequestMemory) -> OtlpRequest:
+    def _decoded(self, signal: OtlpSignal, body: bytes, memory: RequestMemory) -> OtlpRequest:
         encoding = self.headers.get("Content-Encoding", "")
         content_type = self.headers.get_content_type()
         return decode_request(signal, body, content_type=content_type, content_encoding=encoding, memory=memory)

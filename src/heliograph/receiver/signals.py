@@ -29,7 +29,7 @@ MAX_OBJECTS: Final = 8_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Signal:
+class OtlpSignal:
     """A signal of OTLP.
 
     Attributes:
@@ -46,19 +46,19 @@ class Signal:
 
 
 SIGNALS: Final = (
-    Signal(
+    OtlpSignal(
         path="/v1/logs",
         grpc_method="/opentelemetry.proto.collector.logs.v1.LogsService/Export",
         request_class=ExportLogsServiceRequest,
         response_class=ExportLogsServiceResponse,
     ),
-    Signal(
+    OtlpSignal(
         path="/v1/traces",
         grpc_method="/opentelemetry.proto.collector.trace.v1.TraceService/Export",
         request_class=ExportTraceServiceRequest,
         response_class=ExportTraceServiceResponse,
     ),
-    Signal(
+    OtlpSignal(
         path="/v1/metrics",
         grpc_method="/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         request_class=ExportMetricsServiceRequest,

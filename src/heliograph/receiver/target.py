@@ -81,10 +81,10 @@ class Target:
 
     def is_own_port(self, port: int) -> bool:
         """Return True if this is the address of a port of this machine's loopback interface, by whatever name or number."""
-        return self.port == port and _is_loopback(self.host)
+        return self.port == port and _is_this_machine(self.host)
 
 
-def _is_loopback(host: str) -> bool:
+def _is_this_machine(host: str) -> bool:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):  # there is no such host

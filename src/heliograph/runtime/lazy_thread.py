@@ -1,13 +1,12 @@
 """A thread that is started when there is work, and ends when there is none.
 
-The handler of a signal may raise in the middle of `threading.Thread.start`, as Ctrl-C and gevent's time-outs do. After that it is unknown
-if the thread will run: it may, a moment later, while another one was started. So there is one *place* for a running thread. A new thread
-takes the place as its first step, and ends at once if another thread has it. A thread that is not alive has no place.
+The handler of a signal may raise an exception in the middle of `threading.Thread.start`, as Ctrl-C and gevent's timeouts do. After that,
+nobody knows if the thread will run: it may, a moment later, while another one was started. So a new thread *claims* the function as its
+first step. It ends at once if another living thread has claimed it. A thread that has died has no claim.
 
-Threads: any thread calls every method, and so does the handler of a signal in the middle of another call of its own thread. `_lock` makes
-each step of a start and of an end one step for other threads. It guards `_thread` (the last thread that took the place), `_has_place` (True
-until that thread gives it back) and `_started` (the newest thread, until it has tried to take the place). It is reentrant because of such
-handlers.
+Threads: any thread calls every method, and so does the handler of a signal in the middle of another call of its own thread. `_lock` guards
+`_owner` (the last thread that claimed the function), `_is_claimed` (True until that thread gives the claim up) and `_started` (the newest
+thread, until it has tried to claim the function). It is reentrant because of such handlers.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ class LazyThread:
         self._function = function
         self._name = name
         self._lock = threading.RLock()
-        self._thread: threading.Thread | None = None
-        self._has_place = False
+        self._owner: threading.Thread | None = None
+        self._is_claimed = False
         self._started: threading.Thread | None = None
 
     @property
     def is_running(self) -> bool:
         """True if there is a thread that has not called `note_end`."""
-        return (self._has_place and _is_alive(self._thread)) or _is_alive(self._started)
+        return (self._is_claimed and _is_alive(self._owner)) or _is_alive(self._started)
 
     def start(self) -> bool:
         """Start the thread, unless it is running. Return False if no thread can be started: the interpreter ends, or there are too many."""
@@ -48,18 +47,19 @@ class LazyThread:
             return try_to_start(thread)
 
     def _run(self) -> None:
-        if self._take_place():
+        if self._claim():
             try:
                 self._function()
             finally:
                 self.note_end()
 
-    def _take_place(self) -> bool:
+    def _claim(self) -> bool:
+        """Claim the function for this thread. Return False if another living thread has claimed it."""
         me = threading.current_thread()
         with self._lock:
-            is_free = not (self._has_place and _is_alive(self._thread))
+            is_free = not (self._is_claimed and _is_alive(self._owner))
             if is_free:
-                self._thread, self._has_place = me, True
+                self._owner, self._is_claimed = me, True
             if self._started is me:
                 self._started = None
             return is_free
@@ -67,8 +67,8 @@ class LazyThread:
     def note_end(self) -> None:
         """Let the next `start` start another thread. The thread itself calls this when it has found no more work."""
         with self._lock:
-            if self._thread is threading.current_thread():  # not if another one has been started since the first call
-                self._has_place = False
+            if self._owner is threading.current_thread():  # not if another one has been started since the first call
+                self._is_claimed = False
 
     def end(self, ask: Callable[[], object], timeout_seconds: float | None = None) -> None:
         """Ask the function to return, and wait until its thread has ended. The thread itself does not wait.
@@ -78,7 +78,7 @@ class LazyThread:
             timeout_seconds: The longest time to wait.
         """
         # Read before: a thread that is started for later work is not waited for.
-        threads = self._thread, self._started
+        threads = self._owner, self._started
         ask()
         for thread in threads:
             if thread is not None and thread is not threading.current_thread() and thread.is_alive():

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
+from heliograph.classes import ancestors
 from heliograph.errors import DuplicateEventName, SchemaError, SchemaErrors, UnregisteredEvent, qualified_name
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import program_errors
@@ -24,7 +25,6 @@ from heliograph.schema.read.event import EventReader
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings
 from heliograph.values.privacy import PrivacyPolicy
-from heliograph.values.stored import ancestors
 
 logger: Final = SafeLogger(SCOPE)
 MAX_INHERITED: Final = 1024

@@ -49,7 +49,7 @@ def create_exporter(found: EntryPoint, signal: TelemetrySignal, environ: Mapping
     Args:
         found: The exporter's entry point.
         signal: The signal that it exports.
-        environ: The environment variables; `None` means those of the process, which the exporter reads, too.
+        environ: The environment variables; `None` means the variables of the process, which the exporter reads, too.
     """
     environ = os.environ if environ is None else environ
     exporter: Any = counting_exporter(found.load())()

@@ -141,7 +141,7 @@ def counting_exporter(exporter_class: type[E]) -> Callable[..., E]:
 
     def stop(self: Any) -> None:
         self.is_stopped = True
-        # Of the instance, since the SDK reads the parameters of the method to choose its arguments.
+        # Replaced in the instance: the class must keep the method of its base, whose parameters the SDK reads to choose its arguments.
         shutdown, self.shutdown = self.shutdown, _do_nothing
         shutdown()
 

@@ -34,7 +34,7 @@ GRACE_MILLIS: Final = 100.0
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """An exporter, as a report of losses needs it.
+    """The facts about an exporter that a report of losses needs.
 
     Attributes:
         counts: The counts of what it delivered.
@@ -54,7 +54,8 @@ class Pipeline:
     Attributes:
         parts: The processors of spans or log records, or the readers of metrics.
         exports: Their exporters.
-        kept: Readers that only answer, such as Prometheus'. They stay with the provider, because they may hold a port for good.
+        kept: Readers that only respond to requests, such as Prometheus'. They stay with the provider when the pipeline ends, because they may
+            keep a port until the process ends.
         stops: Further functions that make a part end at once.
         has_outbox: True if the log records or spans go to an outbox.
         former: The pipeline before this one, which gets nothing more, and may still hold something.
@@ -69,12 +70,12 @@ class Pipeline:
 
     @property
     def all_parts(self) -> tuple[Any, ...]:
-        """The parts, with those of the former pipeline."""
+        """The parts of this pipeline and of the former ones."""
         return self.parts if self.former is None else (*self.parts, *self.former.all_parts)
 
     @property
     def all_exports(self) -> tuple[Export, ...]:
-        """The exporters, with those of the former pipeline."""
+        """The exporters of this pipeline and of the former ones."""
         return self.exports if self.former is None else (*self.exports, *self.former.all_exports)
 
     def stop(self) -> None:

@@ -2,7 +2,7 @@
 
 OpenTelemetry lets a process set each global provider only once, and a provider of the SDK that was shut down drops all that it is given.
 So the providers that heliograph sets are never shut down. Each has a *pipeline*: the processors or readers, and their
-exporters. It ends with the host that set it up, and another one takes its place when a host is entered or configured later.
+exporters. It ends with the last host that uses it, and a new one is opened when a host is entered or configured later.
 
 While a provider has no pipeline, it counts what it is given. The first of it is logged, and the next flush returns False.
 
@@ -81,7 +81,7 @@ class _CountingProvider:
             self.users += 1
 
     def remove_user(self) -> bool:
-        """Return True if no host uses the provider any more."""
+        """Count a host that has ended. Return True if no other host uses the provider."""
         with self._users_lock:
             self.users -= 1
             return self.users <= 0
@@ -298,12 +298,12 @@ class _SpanProcessors(SynchronousMultiSpanProcessor):
             part.on_end(span)
 
     def shutdown(self) -> None:
-        """End all of them: the program shuts the provider down itself."""
+        """End the added processors and the pipeline: the program shuts the provider down itself."""
         super().shutdown()
         self._pipeline.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush all of them."""
+        """Flush the added processors and the pipeline."""
         deadline = Deadline(timeout_millis)
         is_flushed = super().force_flush(timeout_millis)
         return self._pipeline.force_flush(int(deadline.remaining())) and is_flushed
@@ -344,12 +344,12 @@ class _LogRecordProcessors(SynchronousMultiLogRecordProcessor):
             part.on_emit(log_record)
 
     def shutdown(self) -> None:
-        """End all of them: the program shuts the provider down itself."""
+        """End the added processors and the pipeline: the program shuts the provider down itself."""
         super().shutdown()
         self._pipeline.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush all of them."""
+        """Flush the added processors and the pipeline."""
         deadline = Deadline(timeout_millis)
         is_flushed = super().force_flush(timeout_millis)
         return self._pipeline.force_flush(int(deadline.remaining())) and is_flushed

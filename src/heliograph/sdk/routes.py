@@ -9,8 +9,8 @@ from typing import Final
 
 from heliograph.errors import qualified_name
 from heliograph.sdk.exporters import TelemetrySignal
+from heliograph.sdk.global_providers import find_provider
 from heliograph.sdk.providers import OURS, Ours
-from heliograph.sdk.setup import find_provider
 from heliograph.version import __version__
 
 OWN: Final = "heliograph"
@@ -24,7 +24,7 @@ class Route:
     Attributes:
         signal: The signal.
         owner: `OWN`, the name of another owner, or the empty text if no provider is set.
-        destinations: The places that a provider of heliograph exports to, as they may be shown. Those of other owners are unknown.
+        destinations: The places that a provider of heliograph exports to, as they may be shown. The places of other owners are unknown.
     """
 
     signal: TelemetrySignal

@@ -10,23 +10,22 @@ Everything is checked and built before the first provider is set: OpenTelemetry 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from opentelemetry.metrics import get_meter_provider, set_meter_provider
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.trace import NoOpTracerProvider, get_tracer_provider, set_tracer_provider
 from typing_extensions import assert_never
 
-from heliograph.delivery.transport.environment import destination_from_env
 from heliograph.errors import SettingsError
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.sdk import declarative
 from heliograph.sdk.explained import endpoint_problem
-from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySignal, select
+from heliograph.sdk.exporters import Selection, TelemetrySignal, select
+from heliograph.sdk.global_providers import current_provider, find_provider, is_set, set_provider
+from heliograph.sdk.outboxes import outbox_processors, warn_of_unused_outbox
 from heliograph.sdk.owned_providers import OwnedProvider
 from heliograph.sdk.pipelines import Pipeline, build_pipeline
 from heliograph.sdk.providers import (
@@ -37,37 +36,18 @@ from heliograph.sdk.providers import (
     Ours,
 )
 from heliograph.semconv import SCOPE
-from heliograph.settings import OutboxSync, Settings, Validation
+from heliograph.settings import Settings
 from heliograph.telemetry.missing_providers import CONFIG_FILE
-from heliograph.telemetry.otel_api import NoOpLoggerProvider, get_logger_provider, set_logger_provider
-from heliograph.telemetry.providers import Providers, is_disabled
+from heliograph.telemetry.providers import is_disabled
 
 if TYPE_CHECKING:
     from heliograph.delivery.processor import OutboxProcessor
-    from heliograph.delivery.transport.destination import Destination
 
 logger: Final = SafeLogger(SCOPE)
 
 ID_GENERATOR_VARIABLE: Final = "OTEL_PYTHON_ID_GENERATOR"
 ID_GENERATORS: Final = "opentelemetry_id_generator"
 """The group of the entry points of id generators."""
-
-_NO_OP_PROVIDERS: Final = (NoOpLoggerProvider, NoOpTracerProvider)
-_OTLP_EXPORTERS: Final = frozenset(OTLP_BY_PROTOCOL.values())
-_NO_OUTBOX: Final = (
-    "The %s of this process is set elsewhere, so the setting `outbox` has no effect on %s; to store them, call "
-    "`provider.%s(%s(%r))` with the processor from `heliograph`."
-)
-_ADD_TO_PROVIDER: Final[Mapping[TelemetrySignal, tuple[str, str, str, str]]] = {
-    TelemetrySignal.LOGS: (
-        "LoggerProvider",
-        "log records",
-        "add_log_record_processor",
-        "OutboxLogRecordProcessor",
-    ),
-    TelemetrySignal.TRACES: ("TracerProvider", "spans", "add_span_processor", "OutboxSpanProcessor"),
-}
-"""For each signal that an outbox can hold: the provider, the records, and the call that adds the outbox's processor."""
 
 
 def set_up_providers(
@@ -82,15 +62,15 @@ def set_up_providers(
     A provider that was created here before is used again. If its pipeline has ended, it gets a new one.
 
     Args:
-        environ: The environment, which selects exporters and protocol. (The SDK's classes read that of the process.)
+        environ: The environment, which selects exporters and protocol. (The SDK's classes read the environment of the process.)
         signals: The signals.
         service_name: The service's name, if the environment contains none.
         settings: The host's settings. With an outbox, it replaces the OTLP exporters of log records and spans.
         explained: Signals of which the caller itself logs why they do not go to the outbox.
 
     Returns:
-        The providers that were created here, now or before. The caller has to shut them down. None if a file of
-        ``OTEL_CONFIG_FILE`` sets them.
+        The providers that were created here, now or before. The caller has to shut them down. An empty list if a file
+        of ``OTEL_CONFIG_FILE`` sets them.
 
     Raises:
         SettingsError: The environment cannot be used; it lists every problem, and no provider was set.
@@ -99,23 +79,23 @@ def set_up_providers(
     if is_disabled(environ):
         return []
     if file := environ.get(CONFIG_FILE):
-        if unset := [signal for signal in signals if not _is_set(signal)]:
+        if unset := [signal for signal in signals if not is_set(signal)]:
             declarative.set_up_from_file(file, unset)
-        _warn_of_unused_outbox(settings, {*signals} - {*explained})
+        warn_of_unused_outbox(settings, {*signals} - {*explained})
         return []
     ours = _find_ours(signals)
     selections = _select_missing(environ, signals)
     if problems := _problems(environ, selections):
         raise SettingsError(problems)
     is_unwanted = {signal for signal in signals if environ.get(f"OTEL_{signal.name}_EXPORTER") == "none"}
-    _warn_of_unused_outbox(settings, {*signals} - selections.keys() - is_unwanted - {*explained})
+    warn_of_unused_outbox(settings, {*signals} - selections.keys() - is_unwanted - {*explained})
     outboxes: dict[TelemetrySignal, OutboxProcessor] = {}
     if settings is not None and settings.outbox is not None:
-        outboxes = _outbox_processors(environ, selections, settings)
+        outboxes = outbox_processors(environ, selections, settings)
     for signal, (provider, pipeline) in _build(selections, ours, create_resource(service_name), outboxes).items():
         provider.open(pipeline)
         if signal not in ours:
-            _SETTERS[signal](provider)
+            set_provider(signal, provider)
             ours[signal] = provider
     for provider in ours.values():
         provider.add_user()
@@ -138,7 +118,7 @@ def move_spans_to_outbox(environ: Mapping[str, str], settings: Settings) -> None
     if former is None or former.has_outbox:
         return
     selection = select(TelemetrySignal.TRACES, environ)
-    for signal, outbox in _outbox_processors(environ, {TelemetrySignal.TRACES: selection}, settings).items():
+    for signal, outbox in outbox_processors(environ, {TelemetrySignal.TRACES: selection}, settings).items():
         provider.open(replace(build_pipeline(signal, selection, outbox=outbox), former=former))
 
 
@@ -153,49 +133,15 @@ def problems_of_environment(environ: Mapping[str, str], *signals: TelemetrySigna
 
 
 def _find_ours(signals: Iterable[TelemetrySignal]) -> dict[TelemetrySignal, Ours]:
-    found = {signal: _PROVIDERS[signal]() for signal in signals}
+    found = {signal: current_provider(signal) for signal in signals}
     return {signal: provider for signal, provider in found.items() if isinstance(provider, OURS)}
 
 
 def _select_missing(environ: Mapping[str, str], signals: Sequence[TelemetrySignal]) -> dict[TelemetrySignal, Selection]:
     """Return the exporters for each signal that has no provider, or one of ours whose pipeline has ended."""
     ours = _find_ours(signals)
-    is_missing = {
-        signal: ours[signal].pipeline is None if signal in ours else not _is_set(signal) for signal in signals
-    }
+    is_missing = {signal: ours[signal].pipeline is None if signal in ours else not is_set(signal) for signal in signals}
     return {signal: select(signal, environ) for signal in signals if is_missing[signal]}
-
-
-def find_provider(signal: TelemetrySignal) -> object | None:
-    """Return the global provider of a signal, or `None` if none is set."""
-    return _PROVIDERS[signal]() if _is_set(signal) else None
-
-
-def _is_set(signal: TelemetrySignal) -> bool:
-    providers = Providers()
-    match signal:
-        case TelemetrySignal.TRACES:
-            return providers.has_traces()
-        case TelemetrySignal.LOGS:
-            return providers.has_logs()
-        case TelemetrySignal.METRICS:
-            return providers.has_metrics()
-        case _:
-            assert_never(signal)
-
-
-def _warn_of_unused_outbox(settings: Settings | None, signals: Collection[TelemetrySignal]) -> None:
-    """Log a warning for each of the signals of which nothing goes to the outbox that the settings name."""
-    if settings is None or settings.outbox is None:
-        return
-    from heliograph.delivery.storages import stores_signal  # here, because most programs have no outbox
-
-    for signal, names in _ADD_TO_PROVIDER.items():
-        provider = find_provider(signal) if signal in signals else None
-        # A program may have added the processor itself, as this warning says.
-        if provider is None or isinstance(provider, _NO_OP_PROVIDERS) or stores_signal(signal.value):
-            continue
-        logger.warning(_NO_OUTBOX, *names, str(settings.outbox))
 
 
 def _problems(environ: Mapping[str, str], selections: Mapping[TelemetrySignal, Selection]) -> list[str]:
@@ -209,62 +155,6 @@ def _problems(environ: Mapping[str, str], selections: Mapping[TelemetrySignal, S
     ]
     # Each once: a wrong protocol of the common variable is a problem of every signal.
     return list(dict.fromkeys([*_problems_of_id_generator(environ), *problems]))
-
-
-def _outbox_processors(
-    environ: Mapping[str, str], selections: Mapping[TelemetrySignal, Selection], settings: Settings
-) -> dict[TelemetrySignal, OutboxProcessor]:
-    """Return the outbox's processor for each signal that OTLP exports, and that an outbox can hold.
-
-    Raises:
-        SettingsError: The environment cannot be used; it lists every problem.
-        OutboxError: The outbox cannot be used.
-    """
-    chosen = [
-        signal
-        for signal, selection in selections.items()
-        if signal is not TelemetrySignal.METRICS and any(each.name in _OTLP_EXPORTERS for each in selection.exporters)
-    ]
-    if not chosen:
-        return {}
-    from heliograph.delivery.processor import OutboxLogRecordProcessor  # here, because most programs have no outbox
-    from heliograph.delivery.span_processor import OutboxSpanProcessor
-
-    classes: Mapping[TelemetrySignal, type[OutboxProcessor]] = {
-        TelemetrySignal.LOGS: OutboxLogRecordProcessor,
-        TelemetrySignal.TRACES: OutboxSpanProcessor,
-    }
-    destinations = _destinations(environ, chosen, settings)
-    return {
-        signal: classes[signal](
-            settings.outbox or "",
-            destination=destination,
-            max_bytes=settings.outbox_max_bytes,
-            when_full=settings.outbox_full,
-            durable=settings.outbox_sync is OutboxSync.FULL,
-            write=settings.outbox_write,
-            strict=settings.validation is Validation.STRICT,
-        )
-        for signal, destination in destinations.items()
-    }
-
-
-def _destinations(
-    environ: Mapping[str, str], signals: Iterable[TelemetrySignal], settings: Settings
-) -> dict[TelemetrySignal, Destination]:
-    """Return the destination of each signal. All are read before anything is created, to find every problem."""
-    found: dict[TelemetrySignal, Destination] = {}
-    problems: list[str] = []
-    for signal in signals:
-        try:
-            found[signal] = destination_from_env(
-                environ, allow_plaintext=settings.outbox_allow_plaintext, signal=signal.value
-            )
-        except SettingsError as error:
-            problems += error.problems
-    if problems:
-        raise SettingsError(list(dict.fromkeys(problems)))
-    return found
 
 
 def _build(
@@ -310,19 +200,6 @@ def create_resource(service_name: str | None) -> Resource:
     if service_name and str(resource.attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):
         return resource.merge(Resource({SERVICE_NAME: service_name}))
     return resource
-
-
-_PROVIDERS: Final[Mapping[TelemetrySignal, Callable[[], object]]] = {
-    TelemetrySignal.TRACES: get_tracer_provider,
-    TelemetrySignal.LOGS: get_logger_provider,
-    TelemetrySignal.METRICS: get_meter_provider,
-}
-
-_SETTERS: Final[Mapping[TelemetrySignal, Callable[[Any], None]]] = {
-    TelemetrySignal.TRACES: set_tracer_provider,
-    TelemetrySignal.LOGS: set_logger_provider,
-    TelemetrySignal.METRICS: set_meter_provider,
-}
 
 
 def _id_generator() -> IdGenerator | None:

@@ -59,7 +59,8 @@ class ActorFilter:
 
     The keys of `ACTOR_SECRETS` are never exported, at any depth of the actor, whatever the setting.
 
-    Any number of threads may use one filter at once: it does not change after its construction, except for its log.
+    Any number of threads may use one filter at once. After its construction it changes only in single steps: it remembers names of keys, and
+    learns the names of token handlers.
 
     Args:
         keys: ``*`` exports every key. A name exports that key; ``name:mask``, ``name:hash`` and ``name:drop`` export it with
@@ -114,8 +115,8 @@ class ActorFilter:
     def put(self, attributes: Attributes, actor: object) -> None:
         """Add the exported part of an actor to the attributes.
 
-        An actor that is not a mapping is exported as an id, and one whose own code fails not at all. Keys that are not strings are
-        not exported: there is no way to know if such a key, an enum member for example, means a secret.
+        An actor that is not a mapping is exported as an id. An actor whose own code fails is not exported. Keys that are not strings are
+        not exported either: nobody can know if such a key, an enum member for example, means a secret.
         """
         if type(actor) is not dict:
             actor = self._as_dict(actor)
@@ -172,7 +173,7 @@ class ActorFilter:
         add_attributes(attributes, ACTOR, self.policy.without_opted_out(exported, ACTOR))
 
     def put_credential(self, attributes: Attributes, token_id: object, kind: object) -> None:
-        """Add the token that the actor was authenticated by, whatever keys the setting allows: it answers what a token did."""
+        """Add the token that the actor was authenticated by, whatever keys the setting allows: by it, the events of one token are found."""
         if type(token_id) is not str or len(token_id) > MAX_TOKEN_ID_LENGTH:
             return
         attributes[_TOKEN_ID] = escape_surrogates(token_id)
@@ -202,7 +203,7 @@ class ActorFilter:
     def portable(self, actor: object) -> dict[str, object]:
         """Return the part of an actor that another process needs to export the same attributes: forms, which JSON can carry.
 
-        A value that is to be hashed is as it is, since the other process hashes it. Keys that are not exported are not there.
+        A value to be hashed is returned unhashed, because the other process hashes it. Keys that are not exported are omitted.
         """
         read = self._as_dict(actor)
         kept = {key: self._portable_form(key, value) for key, value in read.items()}
@@ -236,7 +237,7 @@ class ActorFilter:
 
 
 class _OtherNames(AttributeNames):
-    """The names below `heliograph.actor` of the keys whose values are exported as they are. That of a dropped key is empty."""
+    """The names below `heliograph.actor` of the keys whose values are exported as they are. A dropped key has the name `NOT_EXPORTED`."""
 
     __slots__ = ("_filter",)
 
@@ -257,7 +258,7 @@ class _OtherNames(AttributeNames):
 
 
 NOT_EXPORTED: Final = ""
-"""Stands for the name of a key that is not exported."""
+"""The name of a key that is not exported."""
 
 
 def _texts(form: object) -> Iterator[str]:

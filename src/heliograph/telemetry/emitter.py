@@ -23,6 +23,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Final
 
 from opentelemetry.context import Context, get_current
@@ -125,14 +126,17 @@ class Emitter:
         self._logger: Logger | None = None
         self._encoded_events = EncodedEvents(settings, actor)
         self._log_limits = Limits()
-        self._has_bridge = False  # then the logger's provider adds span events
-        self._span_event_limits: tuple[object, Limits] = (self, Limits())  # an object with limits, and these
+        self._has_bridge = False  # True if the logger's provider adds span events
+        self._span_event_limits: tuple[object, Limits] = (
+            self,
+            Limits(),
+        )  # the SDK's limits of the last span, and ours for them
         self._failures = LimitedLog(logger)
         for signal in settings.signals:
             self._metrics.emit_failures.begin(signal.value)
         warn_of_low_limits()
         self._traces_are_set = False
-        self._source = source
+        self._show = partial(show_event, source)
         self._missing = missing or MissingProviders(settings.signals, providers, advice_for_host)
 
     def emit(self, reader: EventReader, event: EventLike) -> None:
@@ -168,11 +172,9 @@ class Emitter:
             timestamp = self._substitute_timestamp(created, attributes)
         uid = self._new_uid(timestamp)
         if violations is not None and (violations or not reader.schema.is_declared):
-            is_in_quarantine = self._invalid_events.handle(reader, event, uid, timestamp, violations)
-            if is_in_quarantine:
+            if self._invalid_events.handle(reader, event, uid, timestamp, violations):
                 if observers and encoded is None:
-                    show_event(
-                        self._source,
+                    self._show(
                         reader,
                         event,
                         attributes,
@@ -188,16 +190,28 @@ class Emitter:
             attributes[_VIOLATIONS] = describe_violations(violations)
         context = get_current()
         if encoded is not None and not self._emit_encoded(encoded, attributes, uid, timestamp, context):
-            encoded, others, attributes = None, attributes, reader.attributes(event)
-            if is_actor_encoded:
-                self._actor.put(attributes, actor)
-            merge_attributes(attributes, others)
+            encoded, attributes = None, self._unencoded(reader, event, actor if is_actor_encoded else None, attributes)
         self._add_standard(reader, attributes, uid)
         self._emit_signals(reader, attributes, timestamp, context, encoded)
         if observers and encoded is None:  # one that was added just now sees the next event
-            show_event(self._source, reader, event, attributes, uid=uid, timestamp=timestamp, violations=violations)
+            self._show(reader, event, attributes, uid=uid, timestamp=timestamp, violations=violations)
         if reader.renamed is not None:
             self._emit_renamed(reader.renamed, event, attributes, timestamp)
+
+    def _unencoded(self, reader: EventReader, event: EventLike, actor: object, others: Attributes) -> Attributes:
+        """Return all attributes of an event whose encoded record cannot be emitted.
+
+        Args:
+            reader: The reader of the event's class.
+            event: The event.
+            actor: The actor, if it was encoded, or else `None`.
+            others: The attributes that were not encoded.
+        """
+        attributes = reader.attributes(event)
+        if actor is not None:
+            self._actor.put(attributes, actor)
+        merge_attributes(attributes, others)
+        return attributes
 
     def report_failure(self, error: BaseException) -> None:
         """Log and count the failure of a whole event, for each of its signals."""
@@ -312,10 +326,10 @@ class Emitter:
     ) -> bool:
         """Emit the log record of an encoded event. Return False if it has to be emitted with attributes."""
         try:
-            log, frame, key_values = encoded
+            log, common, key_values = encoded
             if len(key_values) + len(attributes) + STANDARD_ATTRIBUTES > self._log_limits.count:
                 return False
-            return log.emit_encoded(frame, key_values, attributes, uid, timestamp, context)
+            return log.emit_encoded(common, key_values, attributes, uid, timestamp, context)
         except OutboxFull as error:  # as in `_emit_log`
             self._report_failure(Signal.LOG, error)
             raise
@@ -349,9 +363,8 @@ class Emitter:
                     log, _, key_values = encoded
                     log.add_span_event(span, event_name, key_values, timestamp)
                     return
-                if (
-                    self._emits_reference and self._logger is not None
-                ):  # without a logger, nothing else has the attributes
+                # Without a logger, nothing else would have the attributes.
+                if self._emits_reference and self._logger is not None:
                     attributes = {_UID: attributes[_UID]}
                 # A copy: the log record may share the attributes, and must not have the name as an attribute.
                 attributes = {**attributes, _EVENT_NAME: event_name}
@@ -379,7 +392,7 @@ class Emitter:
         if not self._traces_are_set:
             self._traces_are_set = self._providers.has_traces()
         if not self._traces_are_set:
-            # As a span event, nothing is lost: without a provider no span records. (Unless the events have no other signal.)
+            # No span event is lost, because without a provider no span records. But events without another signal are lost.
             is_lost = self._emits_span or not self._emits_log
             self._missing.report(self._trace_signal, "TracerProvider", is_lost=is_lost)
         return self._traces_are_set

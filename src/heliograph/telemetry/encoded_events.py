@@ -1,13 +1,14 @@
 """Encode events from object to bytes, for a logger that takes bytes: `heliograph.delivery.logger.OutboxLogger`.
 
 The properties of such an event need no attributes. Code that is generated for its class encodes them, and `EncodedActors` the actor. The few
-other attributes are encoded when the record is emitted. If something else needs the properties as attributes, they are made as always:
+other attributes are encoded when the record is emitted. The properties become attributes, as always, if something else needs
+them:
 
-- a span that records gets them with its span event, unless it takes events with encoded attributes;
-- an observer sees them;
-- an attribute of the request is exported only if the event has none of that name;
-- the event is emitted for a second time, under its new name;
-- the SDK's limits are too low, or apply to each text.
+- a span that records, and takes no events with encoded attributes;
+- an observer;
+- the setting ``HELIOGRAPH_CONTEXT``: an attribute of the request is exported only if the event has none of that name;
+- a new name of the event, under which it is emitted for a second time;
+- limits of the SDK that are too low, or apply to each text.
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ class EncodingLogger(Protocol):
     def max_attributes(self) -> int:
         """The number of attributes that an encoded event may have: 0 if it can take none now."""
 
-    def frame(self, severity_number: SeverityNumber, body: str, event_name: str, version: str | None) -> Any:
+    def common_fields(self, severity_number: SeverityNumber, body: str, event_name: str, version: str | None) -> Any:
         """Return the fields that all records of an event class have, for `emit_encoded`."""
 
     def emit_encoded(  # noqa: PLR0917 — called for each event
         self,
-        frame: Any,
+        common: Any,
         key_values: list[bytes],
         attributes: Attributes,
         uid: str,
@@ -60,7 +61,7 @@ class EncodingLogger(Protocol):
         """Emit the record of an event. Return False, and do nothing, if it has to be emitted with attributes.
 
         Args:
-            frame: The fields of all records of its class, from `frame`.
+            common: The fields of all records of its class, from `common_fields`.
             key_values: Its encoded properties, to which all other attributes are added, before anything can fail.
             attributes: Its other attributes, without those that events of every class have.
             uid: Its unique id.
@@ -133,7 +134,7 @@ class EncodedEvents:
             return None
         if self._has_span_events and _span_needs_attributes(logger):
             return None
-        function, frame = self._classes.get(reader) or self._add_class(logger, reader)
+        function, common = self._classes.get(reader) or self._add_class(logger, reader)
         if function is None:
             return None
         key_values = function(event, violations)
@@ -141,7 +142,7 @@ class EncodedEvents:
             if violations:
                 violations.clear()  # the attributes are validated again
             return None
-        return logger, frame, key_values
+        return logger, common, key_values
 
     def put_actor(self, encoded: Encoded, actor: object) -> bool:
         """Add an actor to an encoded event. Return False, and do nothing, if the actor has to be exported as attributes."""
@@ -151,9 +152,11 @@ class EncodedEvents:
         if len(self._classes) >= _MAX_CLASSES:
             self._classes = {}
         schema, function = reader.schema, reader.encoding(logger.key_values)
-        frame = logger.frame(SEVERITY_NUMBERS[schema.severity], reader.body_text({}), schema.event_name, schema.version)
-        self._classes[reader] = function, frame
-        return function, frame
+        common = logger.common_fields(
+            SEVERITY_NUMBERS[schema.severity], reader.body_text({}), schema.event_name, schema.version
+        )
+        self._classes[reader] = function, common
+        return function, common
 
 
 def _span_needs_attributes(logger: EncodingLogger) -> bool:

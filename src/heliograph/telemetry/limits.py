@@ -53,7 +53,7 @@ class Limits:
     length: int | None = None
 
     def apply(self, attributes: Attributes) -> Attributes:
-        """Return the attributes within the limits. They stay as they are."""
+        """Return attributes within the limits. The given attributes are not changed."""
         if len(attributes) > self.count:
             attributes = limit_attributes(attributes, self.count)
         if self.length is not None:
@@ -137,7 +137,7 @@ def _from_env(environ: Mapping[str, str], variable: str) -> int | None:
 
 
 class _Whole(str):
-    """Text that the SDK cannot cut: a part of it is all of it. The part is a plain `str`."""
+    """Text that the SDK cannot cut: each slice of it is the whole text, as a plain `str`."""
 
     __slots__ = ()
 

@@ -81,7 +81,7 @@ class Tally:
 
     def __init__(self, meter: Meter, metric: MetricName, *attributes: AttributeName) -> None:
         self._attributes = attributes
-        # Apart from _counters, because a forked child begins with these zeros.
+        # Kept apart from `_counters`: a forked child begins with zeros for these values.
         self._begun: set[tuple[str | None, ...]] = set()
         self._reset()
         after_fork_in_child(self._reset)

@@ -58,7 +58,7 @@ class MissingProviders:
         after_fork_in_child(self._forget)
 
     def _forget(self) -> None:
-        self._has_lost = False  # the events of the parent
+        self._has_lost = False  # the parent reports its own events
 
     def report(self, signal: Signal, provider: str, *, is_lost: bool) -> None:
         """Report an event that is not emitted as a signal.

@@ -98,7 +98,7 @@ def remove_observer(observer: Observer) -> None:
 
 
 def provider_is_needed() -> bool:
-    """Return False while an observer takes the place of OpenTelemetry's providers."""
+    """Return False while an observer replaces OpenTelemetry's providers."""
     return not any(observer.replaces_providers for observer in observers.copy())
 
 

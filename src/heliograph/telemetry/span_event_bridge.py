@@ -13,6 +13,6 @@ _NAME: Final = "SpanEventBridge"
 
 
 def has_bridge(logger: object) -> bool:
-    """Return True if a logger of the SDK hands its records to such a processor."""
+    """Return True if the provider of a logger of the SDK has such a processor."""
     processors = getattr(getattr(logger, "_multi_log_record_processor", None), "_log_record_processors", ())
     return any(_NAME in base.__name__ for processor in processors for base in type(processor).__mro__)

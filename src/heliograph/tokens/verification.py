@@ -56,7 +56,7 @@ async def verify_in_turn(
         for handler in handlers:
             actor = await handler.verify_token(datasette, token)
             if actor is not None:
-                return set_actor(operation, name_of_handler(handler), token, actor)
+                return note_acceptance(operation, name_of_handler(handler), token, actor)
         operation.result = UNRECOGNIZED
     except BaseException as error:
         set_failure(operation, name_of_handler(handler), token, error)
@@ -133,7 +133,7 @@ class Verification:
         operation.leave(entered)
         operation.measure()
         if actor is not None:
-            actor = set_actor(operation, name, token, actor)
+            actor = note_acceptance(operation, name, token, actor)
             self._end(token, attempt)
         elif len(attempt.asked) >= self.handlers or self._attempts.get(token) is not attempt:
             operation.result = UNRECOGNIZED
@@ -167,7 +167,7 @@ class Verification:
             self._telemetry.abandon(attempt.operation)
 
 
-def set_actor(operation: TokenOperation, name: str, token: str, actor: Actor) -> Actor:
+def note_acceptance(operation: TokenOperation, name: str, token: str, actor: Actor) -> Actor:
     """Note that a handler accepted a token. Return its actor, with the id of the token."""
     known = _plain(actor)
     known_id = known.get(TOKEN_ID_KEY)

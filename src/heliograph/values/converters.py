@@ -13,10 +13,11 @@ import os
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+from heliograph.classes import ancestors
 from heliograph.values.fields import field_names
 from heliograph.values.named_classes import named_converter
 from heliograph.values.standard_library import STANDARD, Converter
-from heliograph.values.stored import MAX_CACHED_CLASSES, ancestors, class_name
+from heliograph.values.stored import MAX_CACHED_CLASSES, class_name
 
 T = TypeVar("T")
 

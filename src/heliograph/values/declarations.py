@@ -17,10 +17,11 @@ from typing import Any, Final
 
 from typing_extensions import is_typeddict
 
+from heliograph.classes import ancestors
 from heliograph.events import Attribute
 from heliograph.values import pydantic_fields
 from heliograph.values.converters import RegisteredConverter, converter_of
-from heliograph.values.declared_attributes import attributes_in, merge_attributes, parts_of, with_pydantic_privacy
+from heliograph.values.declared_attributes import attributes_in, merge_declarations, parts_of, with_pydantic_privacy
 from heliograph.values.fields import (
     UNKNOWN,
     arguments_if_unknown,
@@ -33,7 +34,6 @@ from heliograph.values.fields import (
 from heliograph.values.generics import annotations_of, class_of, is_generic
 from heliograph.values.reports import report_unknown_arguments
 from heliograph.values.standard_library import MAX_VALUES, Pairs, Unordered
-from heliograph.values.stored import ancestors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,9 +121,9 @@ def is_private(attribute: Attribute) -> bool:
     return attribute.privacy is not None or attribute.requirement == "opt_in"
 
 
-def fields_of(hints: tuple[object, ...]) -> Mapping[str, Declaration]:
+def field_declarations(hints: tuple[object, ...]) -> Mapping[str, Declaration]:
     """Return what is declared for the fields of an object that several aliases describe. Fields without declarations are absent."""
-    found: list[Mapping[str, Declaration]] = [_fields_of(hint) for hint in hints]
+    found: list[Mapping[str, Declaration]] = [_field_declarations(hint) for hint in hints]
     if len(found) == 1:
         return found[0]
     names = dict.fromkeys(itertools.chain(*found))
@@ -131,7 +131,7 @@ def fields_of(hints: tuple[object, ...]) -> Mapping[str, Declaration]:
 
 
 @cached_by_hint
-def _fields_of(hint: object) -> Mapping[str, Declaration]:
+def _field_declarations(hint: object) -> Mapping[str, Declaration]:
     cls = class_of(hint)
     described = {} if cls is None else pydantic_fields.fields_of(cls)
     found = {name: _of_field(hint, name, described.get(name)) for name in (cls and field_names(cls)) or ()}
@@ -169,7 +169,7 @@ def _whole(hint: object) -> Declaration:
 
 
 def _of_annotation(annotation: object) -> Declaration:
-    attribute = merge_attributes(attributes_in(annotation, in_arguments=False))
+    attribute = merge_declarations(attributes_in(annotation, in_arguments=False))
     place = _place_of(annotation)
     return Declaration(attribute=attribute, place=place, untyped=_untyped_place_of(annotation, place))
 
@@ -185,7 +185,7 @@ def _place_of(annotation: object) -> Place:
     if any(part is Any or part is object for part in parts):
         aliases = {cls: (*hints, cls) for cls, hints in aliases.items()}
     inside = attributes_in(annotation) if aliases else []
-    return Place(aliases=aliases, otherwise=merge_attributes(inside)) if aliases else NOWHERE
+    return Place(aliases=aliases, otherwise=merge_declarations(inside)) if aliases else NOWHERE
 
 
 def _untyped_place_of(annotation: object, place: Place) -> Place:
@@ -197,7 +197,7 @@ def _untyped_place_of(annotation: object, place: Place) -> Place:
         cls = class_of(part)
         if cls is not None and field_names(cls) is not None:
             aliases[cls] = place.aliases.get(cls, (part,))
-    return Place(aliases=aliases, otherwise=merge_attributes([*private, place.otherwise]))
+    return Place(aliases=aliases, otherwise=merge_declarations([*private, place.otherwise]))
 
 
 def _private_inside(annotation: object, seen: list[object]) -> list[Attribute]:
@@ -213,7 +213,7 @@ def _private_inside(annotation: object, seen: list[object]) -> list[Attribute]:
         seen.append(part)
         described = pydantic_fields.fields_of(cls)  # type: ignore[arg-type]  # it has names, so it is a class
         for name, hint in field_hints(part, tuple(names)).items():
-            declared = merge_attributes(attributes_in(hint, in_arguments=False))
+            declared = merge_declarations(attributes_in(hint, in_arguments=False))
             declared = with_pydantic_privacy(declared, hint, described.get(name))
             found += [declared] if is_private(declared) else _private_inside(hint, seen)
     return found
@@ -227,7 +227,7 @@ def _merged(declarations: list[Declaration]) -> Declaration:
     if len(declarations) == 1:
         return declarations[0]
     return Declaration(
-        attribute=merge_attributes([each.attribute for each in declarations]),
+        attribute=merge_declarations([each.attribute for each in declarations]),
         place=_merged_places([each.place for each in declarations]),
         untyped=_merged_places([each.untyped for each in declarations]),
     )
@@ -238,4 +238,4 @@ def _merged_places(places: list[Place]) -> Place:
     for place in places:
         for cls, hints in place.aliases.items():
             aliases[cls] = (*aliases.get(cls, ()), *hints)
-    return Place(aliases=aliases, otherwise=merge_attributes([place.otherwise for place in places]))
+    return Place(aliases=aliases, otherwise=merge_declarations([place.otherwise for place in places]))

@@ -118,10 +118,10 @@ def _strictest(hint: object, name: str, described: object) -> Attribute:
         found = attributes_in(annotation)
     except Exception:  # an annotation may be any expression
         return UNKNOWN
-    return with_pydantic_privacy(merge_attributes(found), annotation, described)
+    return with_pydantic_privacy(merge_declarations(found), annotation, described)
 
 
-def merge_attributes(attributes: Iterable[Attribute]) -> Attribute:
+def merge_declarations(attributes: Iterable[Attribute]) -> Attribute:
     """Return one declaration with all that several declare: of two names the later one, of two privacies the stricter one.
 
     A generic class can declare something of ``Annotated[T, Attribute(…)]``, and the argument of ``T`` can declare more.

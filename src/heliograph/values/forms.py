@@ -67,8 +67,8 @@ from heliograph.events import Privacy
 from heliograph.runtime.deadline import run_within
 from heliograph.runtime.program_errors import program_errors
 from heliograph.values.converters import RegisteredConverter, RunningCall, converter_of, has_fields
-from heliograph.values.declarations import NOWHERE, Declaration, Place, fields_of, is_private, whole
-from heliograph.values.declared_attributes import merge_attributes
+from heliograph.values.declarations import NOWHERE, Declaration, Place, field_declarations, is_private, whole
+from heliograph.values.declared_attributes import merge_declarations
 from heliograph.values.fields import field_names
 from heliograph.values.privacy import DROPPED, PrivacyPolicy, Protected
 from heliograph.values.reports import report_failure, report_unknown
@@ -236,7 +236,7 @@ class _FormBuilder:
         attribute = declared.attribute
         inner = declared.place if self._is_typed else declared.untyped
         if is_private(inner.otherwise) and not inner.describes(value):
-            attribute = merge_attributes([attribute, inner.otherwise])
+            attribute = merge_declarations([attribute, inner.otherwise])
         privacy = policy.privacy_of(attribute, attribute.name, enclosing=Privacy.PLAIN)
         self.met_private = self.met_private or privacy is not Privacy.PLAIN
         # A hash covers the whole value, so nothing inside of it may be masked or dropped first.
@@ -294,7 +294,7 @@ class _FormBuilder:
     def _form_of_object(self, value: object) -> object:
         cls: Any = type(value)
         stored = stored_attributes(value, field_names(cls) or ())
-        declared = {} if self._policy is None else fields_of(self._place.hints_of(value))
+        declared = {} if self._policy is None else field_declarations(self._place.hints_of(value))
         form: dict[str, object] = {}
         place, self._place = self._place, NOWHERE
         for name, item in stored.items():

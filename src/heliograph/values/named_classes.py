@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
+from heliograph.classes import qualname
 from heliograph.values.privacy import MASKED, Protected
 from heliograph.values.standard_library import (
     MAX_DECIMAL_BITS,
@@ -23,7 +24,7 @@ from heliograph.values.standard_library import (
     duration_text,
     plain_datetime,
 )
-from heliograph.values.stored import instance_dict, qualname, stored_attribute
+from heliograph.values.stored import instance_dict, stored_attribute
 
 MAX_ITEMS: Final = 64
 """The number of items of an array or series that is exported. Of a longer one, the shape is exported."""

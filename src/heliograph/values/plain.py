@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from heliograph.values.converters import RegisteredConverter, converter_of, has_fields, is_fixed
-from heliograph.values.declarations import fields_of, whole
+from heliograph.values.declarations import field_declarations, whole
 from heliograph.values.fields import field_names
 from heliograph.values.generics import is_generic
 from heliograph.values.privacy import Protected
@@ -145,7 +145,7 @@ def _copy_of_dict(value: dict[object, object]) -> dict[object, object]:
 def _fields_reader(cls: type) -> Converter | None:
     """Return a function that reads the fields of an object into a dict, or `None` if one of them may be private."""
     names = field_names(cls) or ()
-    if is_generic(cls) or fields_of((cls,)) or not names or not reads_plainly(cls, names):
+    if is_generic(cls) or field_declarations((cls,)) or not names or not reads_plainly(cls, names):
         return None
     if len(names) == 1:
         return lambda value: {names[0]: getattr(value, names[0])}

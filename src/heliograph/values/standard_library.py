@@ -23,7 +23,8 @@ from typing import Any, Final
 
 import msgspec
 
-from heliograph.values.stored import ancestors, class_name, instance_dict, stored_attribute
+from heliograph.classes import ancestors
+from heliograph.values.stored import class_name, instance_dict, stored_attribute
 
 MAX_VALUES: Final = 10_000
 """The number of values inside of one property that are read. It bounds the time that one event can cost."""

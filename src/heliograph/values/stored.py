@@ -12,29 +12,15 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from heliograph.classes import ancestors, class_dict
 from heliograph.errors import qualified_name
 from heliograph.values.text import display
 
 MAX_CACHED_CLASSES: Final = 1024
 """The largest number of classes that each cache keeps. A program may make classes without end, so no cache may keep all of them."""
 
-_MRO: Final = type.__dict__["__mro__"].__get__
-_CLASS_DICT: Final = type.__dict__["__dict__"].__get__
-_QUALNAME: Final = type.__dict__["__qualname__"].__get__
 _C_DESCRIPTORS: Final = frozenset({types.MemberDescriptorType, types.GetSetDescriptorType})
 """The descriptors of slots and of classes written in C. Python code cannot make or override their functions."""
-
-
-def ancestors(cls: type) -> tuple[type, ...]:
-    """Return a class and all its base classes, in the order in which Python looks for a method."""
-    found: tuple[type, ...] = _MRO(cls)
-    return found
-
-
-def qualname(cls: type) -> str:
-    """Return the name of a class inside of its module."""
-    found: str = _QUALNAME(cls)
-    return found
 
 
 def class_name(cls: type) -> str:
@@ -73,7 +59,7 @@ def has_instance_dict(cls: type) -> bool:
 @functools.lru_cache(maxsize=MAX_CACHED_CLASSES)
 def _instance_dict_getter(cls: type) -> Callable[[object], dict[str, object]] | None:
     for base in ancestors(cls):
-        found = _CLASS_DICT(base).get("__dict__")
+        found: Any = class_dict(base).get("__dict__")
         if type(found) in _C_DESCRIPTORS:  # not a property of the class
             getter: Callable[[object], dict[str, object]] = found.__get__
             return getter
@@ -83,7 +69,7 @@ def _instance_dict_getter(cls: type) -> Callable[[object], dict[str, object]] | 
 def _from_class(cls: type, name: str, value: object) -> object:
     """Return the content of a slot, or the value that the class itself stores as a default."""
     for base in ancestors(cls):
-        members: Mapping[str, Any] = _CLASS_DICT(base)
+        members: Mapping[str, Any] = class_dict(base)
         if name not in members:
             continue
         found = members[name]
@@ -97,13 +83,13 @@ def _from_class(cls: type, name: str, value: object) -> object:
 
 
 def _is_descriptor(value: object) -> bool:
-    return any("__get__" in _CLASS_DICT(base) for base in ancestors(type(value)))
+    return any("__get__" in class_dict(base) for base in ancestors(type(value)))
 
 
 def overrides(cls: type, base: type, name: str) -> bool:
     """Return True if a class, or one between it and a base of it, has a method of its own in place of that of the base."""
     between = itertools.takewhile(lambda each: each is not base, ancestors(cls))
-    return any(name in _CLASS_DICT(each) for each in between)
+    return any(name in class_dict(each) for each in between)
 
 
 def reads_plainly(cls: type, names: Iterable[str]) -> bool:
@@ -112,16 +98,16 @@ def reads_plainly(cls: type, names: Iterable[str]) -> bool:
 
 
 def _has_plain_lookup(cls: type) -> bool:
-    getters = (_CLASS_DICT(base).get("__getattribute__") for base in ancestors(cls))
+    getters = (class_dict(base).get("__getattribute__") for base in ancestors(cls))
     is_plain = type(next(each for each in getters if each is not None)) is types.WrapperDescriptorType
     # Pydantic's own is called for what an object does not have.
-    owners = [base for base in ancestors(cls) if "__getattr__" in _CLASS_DICT(base)]
+    owners = [base for base in ancestors(cls) if "__getattr__" in class_dict(base)]
     return is_plain and all(base.__module__.partition(".")[0] == "pydantic" for base in owners)
 
 
 def _is_plain_member(cls: type, name: str) -> bool:
     for base in ancestors(cls):
-        if name in _CLASS_DICT(base):
-            found = _CLASS_DICT(base)[name]
+        if name in class_dict(base):
+            found = class_dict(base)[name]
             return type(found) in _C_DESCRIPTORS or not _is_descriptor(found)
     return True

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from heliograph import Attribute, Deprecated, Event, Privacy
-from heliograph.schema.export.weaver_attributes import definitions, deprecation, describe_type
+from heliograph.schema.export.weaver_attributes import definitions, deprecation, describe_definition
 from heliograph.values.privacy import HASH_PREFIX
 from schema.shop_events import schemas
 
@@ -42,7 +42,7 @@ def definition_of(*hints: Any) -> dict[str, Any]:
 )
 def test_common_type_accepts_the_values_of_all_versions(hints: list[Any], described: str) -> None:
     """The members of all enums, the wider of two types, or any value."""
-    assert describe_type(definition_of(*hints)) == described
+    assert describe_definition(definition_of(*hints)) == described
 
 
 def test_example_of_one_version_is_no_example_of_any_value() -> None:
@@ -91,7 +91,7 @@ def test_members_of_an_enum() -> None:
 )
 def test_values_that_weaver_has_no_enum_for_have_a_simple_type(hint: Any, described: str) -> None:
     """Members are texts or integers, and the members of a protected enum would be a promise about what is exported."""
-    assert describe_type(definition_of(hint)) == described
+    assert describe_definition(definition_of(hint)) == described
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ class JournalReader:
         read_only: True if no file may be changed, to look at a folder whose lock another process holds.
         on_deleted: Called after a segment was deleted.
         on_dropped: Called with the number of records that were given up while they were sent, if no server accepted them.
-        begin_after: The sequence before the first one, in a folder that takes the place of a lost one.
+        begin_after: The sequence before the first one, in a folder that replaces a lost one.
 
     Attributes:
         is_own: True if this process accepted the records.

@@ -67,7 +67,7 @@ class JournalWriter:
             each next is twice as large. A larger record gets a segment of its own.
         durable: True if `commit` will be called for each record. Full segments stay open until a sync has covered them.
         make_room: Called before a segment is made, with its size in bytes. It raises `OSError` if there is no room.
-        begin_after: The sequence before the first one, in a folder that takes the place of a lost one.
+        begin_after: The sequence before the first one, in a folder that replaces a lost one.
         mapped: True to write through a memory map; False to write by system calls.
 
     Attributes:

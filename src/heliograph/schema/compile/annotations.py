@@ -43,7 +43,7 @@ from heliograph.schema.model.types import (
     options_of,
 )
 from heliograph.semconv import ACTOR_ONLY
-from heliograph.values.declared_attributes import attributes_in, merge_attributes, with_pydantic_privacy
+from heliograph.values.declared_attributes import attributes_in, merge_declarations, with_pydantic_privacy
 from heliograph.values.fields import is_named_tuple
 from heliograph.values.forms import form_of
 from heliograph.values.generics import (
@@ -100,7 +100,7 @@ def attribute_of(hint: object) -> Attribute:
     around = [each for each in getattr(hint, "__metadata__", ()) if isinstance(each, Attribute)]
     if len(found) > 1 and not all(any(each is other for other in around) for each in found):
         raise InvalidAnnotation("it has more than one `Attribute`; put one around the whole type of the field")
-    return found[0] if len(found) == 1 else merge_attributes(around)
+    return found[0] if len(found) == 1 else merge_declarations(around)
 
 
 def declaration_of(field: ClassField) -> Attribute:

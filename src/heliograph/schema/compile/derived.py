@@ -15,7 +15,7 @@ from heliograph.schema.compile.event_class import check_wire_attributes, parse_b
 from heliograph.schema.compile.event_fields import event_fields
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.types import FieldSchema, has_private_parts
-from heliograph.values.declared_attributes import declared_privacy, merge_attributes
+from heliograph.values.declared_attributes import declared_privacy, merge_declarations
 
 _MASKED = Attribute(privacy=Privacy.MASK)
 
@@ -65,7 +65,7 @@ def _inherited(known: FieldSchema, own: FieldSchema) -> FieldSchema:
 def _with_privacy(field: FieldSchema, private: Attribute | None) -> FieldSchema:
     if private is None:
         return field
-    declared = merge_attributes([field.declared, Attribute(privacy=private.privacy, requirement=private.requirement)])
+    declared = merge_declarations([field.declared, Attribute(privacy=private.privacy, requirement=private.requirement)])
     return dataclasses.replace(field, declared=declared)
 
 

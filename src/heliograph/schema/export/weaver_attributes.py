@@ -69,7 +69,7 @@ def _type_of_values(kind: Any) -> Any:
     return "int" if isinstance(kind["members"][0]["value"], int) else "string"
 
 
-def describe_type(definition: Yaml) -> str:
+def describe_definition(definition: Yaml) -> str:
     """Return the type of a defined attribute, for messages."""
     kind = definition["type"]
     return kind if isinstance(kind, str) else "an enum of " + ", ".join(str(each["value"]) for each in kind["members"])

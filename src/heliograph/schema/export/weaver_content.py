@@ -17,7 +17,7 @@ from heliograph.errors import SchemaError, SchemaErrors, qualified_name
 from heliograph.events import Privacy, severity_text
 from heliograph.schema import conventions
 from heliograph.schema.export.added_attributes import ADDED, AddedAttribute
-from heliograph.schema.export.weaver_attributes import attribute_annotations, definitions, describe_type, optional
+from heliograph.schema.export.weaver_attributes import attribute_annotations, definitions, describe_definition, optional
 from heliograph.schema.export.yaml_text import Yaml
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.model.types import MapType
@@ -80,8 +80,8 @@ def _definitions_of_all(groups: Iterable[list[EventSchema]]) -> dict[str, Yaml]:
             first = attributes.setdefault(name, definition)
             if first["type"] != definition["type"]:
                 problems.setdefault(owner, []).append(
-                    f"its attribute {name!r} has the type {describe_type(definition)}, but in "
-                    f"{qualified_name(owners[name])} it has the type {describe_type(first)}; rename one of them"
+                    f"its attribute {name!r} has the type {describe_definition(definition)}, but in "
+                    f"{qualified_name(owners[name])} it has the type {describe_definition(first)}; rename one of them"
                 )
             owners.setdefault(name, owner)
     if problems:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from heliograph.receiver import group_commit
+from heliograph.receiver import shared_transactions
 from heliograph.receiver.contract import NotKept
-from heliograph.receiver.group_commit import GroupCommit
 from heliograph.receiver.rows import Tables
+from heliograph.receiver.shared_transactions import SharedTransactions
 from heliograph.receiver.store import Store, StoreWriter
 from receiver.requests import log_request
 from threads import join
@@ -68,7 +68,7 @@ def in_thread(function: Callable[[], None]) -> tuple[threading.Thread, list[Exce
     return thread, raised
 
 
-def wait_until_waiting(commits: GroupCommit, number: int) -> None:
+def wait_until_waiting(commits: SharedTransactions, number: int) -> None:
     """Wait until so many requests wait for the writer."""
     ready = threading.Event()
     while len(commits._waiting) < number:
@@ -77,7 +77,7 @@ def wait_until_waiting(commits: GroupCommit, number: int) -> None:
 
 def test_request_is_stored_when_keep_returns(store: Store) -> None:
     """Readers see it, while the connection of the writer is open. The file is in WAL mode."""
-    with GroupCommit(store) as commits:
+    with SharedTransactions(store) as commits:
         commits.keep(log_request("app.one"))
         assert stored(store) == ["app.one"]
         assert store.rows("pragma journal_mode")[0][0] == "wal"
@@ -85,7 +85,7 @@ def test_request_is_stored_when_keep_returns(store: Store) -> None:
 
 
 def test_requests_that_wait_are_one_group(store: Store, paused: Paused) -> None:
-    with GroupCommit(store) as commits:
+    with SharedTransactions(store) as commits:
         threads = [in_thread(lambda: commits.keep(log_request("app.one")))]
         assert paused.begun.wait(60)
         threads += [in_thread(lambda: commits.keep(log_request("app.two", "app.three"))) for _ in range(5)]
@@ -104,13 +104,13 @@ def test_request_that_cannot_be_stored_does_not_take_others_with_it(
 ) -> None:
     """Each of the group is stored by itself then."""
     bad = log_request("app.bad")
-    rows_of = group_commit.rows_of
+    rows_of = shared_transactions.rows_of
     monkeypatch.setattr(
-        group_commit,
+        shared_transactions,
         "rows_of",
         lambda request: {"events": [{"event_name": object()}]} if request is bad else rows_of(request),
     )
-    with GroupCommit(store) as commits:
+    with SharedTransactions(store) as commits:
         first, _ = in_thread(lambda: commits.keep(log_request("app.one")))
         assert paused.begun.wait(60)
         threads = [in_thread(lambda each=each: commits.keep(each)) for each in (bad, log_request("app.two"))]
@@ -127,7 +127,7 @@ def test_request_that_cannot_be_stored_does_not_take_others_with_it(
 def test_file_that_is_locked_for_too_long(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client is asked to come back. Then it is stored."""
     monkeypatch.setattr("heliograph.sqlite_file.BUSY_TIMEOUT_SECONDS", 0.01)
-    with GroupCommit(store) as commits:
+    with SharedTransactions(store) as commits:
         with closing(sqlite3.connect(store._file.path)) as other:
             other.execute("begin immediate")
             with pytest.raises(NotKept, match="locked"):
@@ -142,13 +142,13 @@ def test_file_of_another_program(store: Store) -> None:
     store._file.path.unlink()
     with closing(sqlite3.connect(store._file.path)) as other:
         other.execute("create table mine (a)")
-    with GroupCommit(store) as commits, pytest.raises(NotKept, match="another program"):
+    with SharedTransactions(store) as commits, pytest.raises(NotKept, match="another program"):
         commits.keep(log_request("app.one"))
 
 
 def test_file_that_is_deleted_is_created_again(store: Store) -> None:
     """Requests that are acknowledged afterwards are in the new file."""
-    with GroupCommit(store) as commits:
+    with SharedTransactions(store) as commits:
         commits.keep(log_request("app.one"))
         for path in store._file.path.parent.iterdir():
             path.unlink()
@@ -158,8 +158,8 @@ def test_file_that_is_deleted_is_created_again(store: Store) -> None:
 
 def test_request_that_waits_too_long_is_refused(store: Store, paused: Paused, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not stored later: its client sends it again."""
-    monkeypatch.setattr(group_commit, "MAX_WAITING_SECONDS", 0.01)
-    with GroupCommit(store) as commits:
+    monkeypatch.setattr(shared_transactions, "MAX_WAITING_SECONDS", 0.01)
+    with SharedTransactions(store) as commits:
         first, _ = in_thread(lambda: commits.keep(log_request("app.one")))
         assert paused.begun.wait(60)
         with pytest.raises(NotKept, match="still being stored"):
@@ -172,8 +172,8 @@ def test_request_that_waits_too_long_is_refused(store: Store, paused: Paused, mo
 
 def test_requests_beyond_the_memory_are_refused(store: Store, paused: Paused, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large request is stored if there is no other."""
-    monkeypatch.setattr(group_commit, "MAX_WAITING_BYTES", 1)
-    with GroupCommit(store) as commits:
+    monkeypatch.setattr(shared_transactions, "MAX_WAITING_BYTES", 1)
+    with SharedTransactions(store) as commits:
         first, raised = in_thread(lambda: commits.keep(log_request("app.one")))
         assert paused.begun.wait(60)
         with pytest.raises(NotKept, match="too many"):
@@ -186,7 +186,7 @@ def test_requests_beyond_the_memory_are_refused(store: Store, paused: Paused, mo
 
 def test_end(store: Store) -> None:
     """Nothing is accepted after it."""
-    with GroupCommit(store) as commits:
+    with SharedTransactions(store) as commits:
         pass
     with pytest.raises(NotKept, match="ends"):
         commits.keep(log_request("app.one"))

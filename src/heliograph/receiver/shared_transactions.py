@@ -3,7 +3,7 @@
 A transaction costs much more than the rows in it, and SQLite runs one at a time. So the threads of the servers make rows and wait, and
 one thread writes.
 
-Threads: any thread may call `GroupCommit.keep`, which waits for the transaction with its rows. The thread `heliograph-store` writes.
+Threads: any thread may call `SharedTransactions.keep`, which waits for the transaction with its rows. The thread `heliograph-store` writes.
 `_changed` guards `_waiting` and `_is_closed`. Whoever removes an entry from `_waiting` decides about it: the writer stores it, and
 a thread that has waited too long withdraws its own.
 """
@@ -20,7 +20,7 @@ from typing_extensions import Self
 from heliograph.errors import FileFormatError
 from heliograph.receiver.budget import Budget
 from heliograph.receiver.contract import NotKept
-from heliograph.receiver.object_count import count_records
+from heliograph.receiver.object_count import count_items
 from heliograph.receiver.rows import Tables, rows_of
 from heliograph.receiver.signals import OtlpRequest
 from heliograph.receiver.store import Store, StoreWriter
@@ -42,7 +42,7 @@ class _Entry:
         self.error: Exception | None = None
 
 
-class GroupCommit:
+class SharedTransactions:
     """Stores requests. Use it in a ``with`` block, at whose end everything that waits is stored.
 
     Args:
@@ -77,7 +77,7 @@ class GroupCommit:
         Raises:
             NotKept: It is not stored, because too many requests wait, or the file is locked, full or cannot be written.
         """
-        with self._memory.reserved(request.ByteSize() + ROW_BYTES * count_records(request)):
+        with self._memory.reserved(request.ByteSize() + ROW_BYTES * count_items(request)):
             entry = self._enqueue(rows_of(request))
             if not entry.done.wait(MAX_WAITING_SECONDS) and self._withdraw(entry):
                 raise NotKept("earlier requests are still being stored")

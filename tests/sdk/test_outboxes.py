@@ -1,0 +1,59 @@
+"""The outbox of a program: its processors, and the warning of providers that it has no effect on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from opentelemetry.trace import NoOpTracerProvider
+
+from heliograph import Settings, SettingsError
+from heliograph.sdk import outboxes
+from heliograph.sdk.exporters import TelemetrySignal, select
+
+
+def test_processor_is_created_for_each_signal_that_otlp_exports(tmp_path: Path) -> None:
+    """Metrics never go to an outbox."""
+    environ = {"OTEL_TRACES_EXPORTER": "console", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    selections = {signal: select(signal, environ) for signal in TelemetrySignal}
+
+    found = outboxes.outbox_processors(environ, selections, Settings(outbox=tmp_path))
+
+    try:
+        assert list(found) == [TelemetrySignal.LOGS]
+        assert found[TelemetrySignal.LOGS].directory == tmp_path
+    finally:
+        for each in found.values():
+            each.shutdown(0)
+
+
+def test_problems_of_all_destinations_are_reported_at_once(tmp_path: Path) -> None:
+    """Nothing is created before."""
+    environ = {f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT": f"no-url-for-{signal}" for signal in ("LOGS", "TRACES")}
+    selections = {signal: select(signal, environ) for signal in TelemetrySignal}
+
+    with pytest.raises(SettingsError) as raised:
+        outboxes.outbox_processors(environ, selections, Settings(outbox=tmp_path / "box"))
+
+    assert [signal in str(raised.value) for signal in ("LOGS", "TRACES")] == [True, True]
+    assert not (tmp_path / "box").exists()
+
+
+@pytest.mark.parametrize(
+    ("provider", "is_stored", "count"),
+    [(object(), False, 1), (object(), True, 0), (None, False, 0), (NoOpTracerProvider(), False, 0)],
+    ids=["elsewhere", "has an outbox", "not set", "does nothing"],
+)
+def test_provider_without_an_outbox_is_a_warning(
+    provider: object,
+    is_stored: bool,
+    count: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(outboxes, "find_provider", lambda _: provider)
+    monkeypatch.setattr("heliograph.delivery.storages.stores_signal", lambda _: is_stored)
+
+    outboxes.warn_of_unused_outbox(Settings(outbox="box"), [TelemetrySignal.TRACES])
+
+    assert caplog.text.count("call `provider.add_span_processor(OutboxSpanProcessor('box'))`") == count
