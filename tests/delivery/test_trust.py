@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from delivery.ended_spans import ended
 from delivery.outboxes import folders_in, logging_to, make_orphan, wait_for
 from delivery.prepared import (
     FILES,
     FOLDERS,
+    SEGMENT,
     SOMEBODY,
     content_below,
     file_in_place_of_a_folder,
@@ -26,6 +28,7 @@ from delivery.prepared import (
     planted,
 )
 from delivery.servers import serving
+from delivery.spans import make_orphan_of_spans, span_id, tracing_to
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.reader import JournalReader
@@ -89,6 +92,70 @@ def test_prepared_files_are_passed_over(
     assert content_below(tmp_path / "elsewhere") == before
     assert folders_in(box) == [folder]
     assert OutboxDirectory(box, max_bytes=1).untrusted_entries()
+
+
+def link_to_spans(folder: Path, entry: Path) -> None:
+    entry.symlink_to(folder)
+
+
+def spans_that_others_may_change(folder: Path, entry: Path) -> None:
+    folder.rename(entry).chmod(0o777)
+
+
+def spans_of_somebody(folder: Path, entry: Path) -> None:
+    os.chown(folder.rename(entry), SOMEBODY, SOMEBODY)
+
+
+def linked_lock_of_spans(folder: Path, entry: Path) -> None:
+    make_orphan_of_spans(entry.parent, ended(name="planted")).rename(entry)
+    (entry / "lock").unlink()
+    (entry / "lock").symlink_to(folder / "lock")
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        link_to_spans,
+        spans_that_others_may_change,
+        pytest.param(spans_of_somebody, marks=needs_root),
+        linked_lock_of_spans,
+    ],
+)
+def test_prepared_folders_of_spans_are_passed_over(
+    tmp_path: Path, prepare: Callable[[Path, Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """They have names of another form than those of log records. The other folders are sent."""
+    box, own = tmp_path / "box", ended(name="own")
+    make_orphan_of_spans(box, own)
+    entry = box / "5-abcdef01.traces"
+    prepare(make_orphan_of_spans(tmp_path / "elsewhere", ended(name="planted")), entry)
+    before = content_below(tmp_path / "elsewhere"), content_below(entry)
+    with serving() as server, tracing_to(box, server.traces_endpoint) as trace:
+        wait_for(lambda: bool(server.accepted))
+        wait_for(lambda: not trace.processor._worker.orphans)
+        trace.processor.shutdown()
+
+    assert (content_below(tmp_path / "elsewhere"), content_below(entry)) == before
+    assert caplog.text.count("passed over") == 1
+    assert server.accepted == [span_id(own)]
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_prepared_segment_of_spans_is_passed_over(
+    tmp_path: Path, link: Callable[[Path, Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The spans of the folder itself are sent once."""
+    box, own = tmp_path / "box", ended(name="own")
+    folder = make_orphan_of_spans(box, own)
+    planted_folder = make_orphan_of_spans(tmp_path / "elsewhere", ended(name="planted"))
+    link(planted_folder / SEGMENT, folder / "00000000000000000002.journal")
+    before = content_below(tmp_path / "elsewhere")
+    with serving() as server, tracing_to(box, server.traces_endpoint) as trace:
+        wait_for(lambda: "cannot be deleted" in caplog.text)
+        wait_for(lambda: not trace.processor._worker.orphans)
+
+    assert server.accepted == [span_id(own)]
+    assert content_below(tmp_path / "elsewhere") == before
 
 
 @pytest.mark.parametrize("name", ["dead.db", "dead.db-journal", "dead.db-wal"])

@@ -13,7 +13,8 @@ attributes that the SDK would change, cut or drop. Then the SDK hands the record
 
 An `OutboxLogger` is a logger that the SDK made, with another class: so its provider knows it, and renews its resource after a fork. It
 reads these private fields of the SDK's logger: `_is_enabled`, `_log_record_limits`, `_logger_metrics`. In a release of the SDK
-that has others, loggers stay as they are.
+that has others, loggers stay as they are. The loggers of a provider that `configure` made are `OutboxLogger` objects from the start. Of a provider
+that the program made, only heliograph's own logger becomes one (`OutboxLogRecordProcessor.prepare_logger`).
 
 Threads: any thread may emit, and so may the handler of a signal. The fields are set once.
 """
@@ -44,21 +45,28 @@ from heliograph.values.attributes import Attributes
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LogRecord
-
-    from heliograph.delivery.processor import OutboxLogRecordProcessor
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 _PRIVATE: Final = ("_is_enabled", "_log_record_limits", "_logger_metrics")
 _UNLIMITED: Final = 2**31
 
 
+class Outbox(Protocol):
+    """The processor that stores encoded records: `heliograph.delivery.processor.OutboxLogRecordProcessor`."""
+
+    def append(
+        self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None, message: bytes
+    ) -> None:
+        """Store a record."""
+
+
 class OutboxProvider(Protocol):
-    """The provider of such loggers.
+    """The provider of such loggers, or all processors that it hands records to."""
 
-    Attributes:
-        only_outbox: The outbox if records have to go nowhere else, else `None`. It is read for each record.
-    """
-
-    only_outbox: OutboxLogRecordProcessor | None
+    @property
+    def only_outbox(self) -> Outbox | None:
+        """The outbox if records have to go nowhere else, else `None`. It is read for each record."""
 
 
 class CommonFields(NamedTuple):
@@ -241,7 +249,7 @@ def _trace_of(context: Context) -> bytes:
 
 
 def encode_directly(logger: object, provider: OutboxProvider) -> None:
-    """Make an `OutboxLogger` of a logger that a provider has just made. Any other logger stays as it is."""
+    """Make an `OutboxLogger` of a logger of the SDK's own class. Any other logger stays as it is."""
     if type(logger) is not Logger or not all(hasattr(logger, name) for name in _PRIVATE):
         return
     limits: LogRecordLimits = logger._log_record_limits  # noqa: SLF001 — see the top of this module

@@ -26,7 +26,7 @@ from types import NoneType
 from typing import ClassVar, Final
 
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
+from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord, SynchronousMultiLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
@@ -37,6 +37,7 @@ from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.filesystems import keeps_reserved_space
 from heliograph.delivery.journal.frames import Header
 from heliograph.delivery.journal.writer import SEGMENT_BYTES, JournalClosed
+from heliograph.delivery.logger import encode_directly
 from heliograph.delivery.metrics import (
     DROPPED_OLDEST,
     MEMORY_FULL,
@@ -364,6 +365,19 @@ def _check_arguments(max_bytes: int, **arguments: object) -> None:
         raise ValueError('the argument `directory` is empty; write a path, such as "/var/lib/my-app/outbox"')
 
 
+class _ProcessorsOfProgram:
+    """The processors of a provider that is not heliograph's. The program may add one at any time, so each record looks at them."""
+
+    def __init__(self, processors: SynchronousMultiLogRecordProcessor) -> None:
+        self._processors = processors
+
+    @property
+    def only_outbox(self) -> OutboxLogRecordProcessor | None:
+        """The outbox if the provider has no other processor. One of a subclass may do more in `on_emit`, and does not count."""
+        found = self._processors._log_record_processors  # noqa: SLF001 — `prepare_logger` has checked that it is there
+        return found[0] if len(found) == 1 and type(found[0]) is OutboxLogRecordProcessor else None
+
+
 class OutboxLogRecordProcessor(OutboxProcessor, LogRecordProcessor):
     """Stores each log record on disk before `on_emit` returns, and sends it from a background thread until it is accepted.
 
@@ -385,3 +399,13 @@ class OutboxLogRecordProcessor(OutboxProcessor, LogRecordProcessor):
         """
         encoded = encode_log_record(log_record.log_record, log_record.dropped_attributes)
         self.append(log_record.resource, log_record.instrumentation_scope, encoded)
+
+    def prepare_logger(self, logger: object) -> None:
+        """Let a logger of a provider of the SDK encode records straight into this outbox, as long as its provider has no other processor.
+
+        heliograph calls this for its own logger. Loggers of another class stay as they are, and so do all others in a release of the SDK with
+        other private fields.
+        """
+        processors = getattr(logger, "_multi_log_record_processor", None)
+        if type(processors) is SynchronousMultiLogRecordProcessor and hasattr(processors, "_log_record_processors"):
+            encode_directly(logger, _ProcessorsOfProgram(processors))

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.trace import TraceFlags
 
 from heliograph.delivery.encoding.spans import encode_span
 from heliograph.delivery.processor import OutboxProcessor
@@ -18,6 +19,7 @@ from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 
+_SAMPLED: Final = TraceFlags.SAMPLED
 _log: Final = LimitedLog(SafeLogger(SCOPE))
 
 
@@ -35,6 +37,8 @@ class OutboxSpanProcessor(OutboxProcessor, SpanProcessor):
     """
 
     _signal = TRACES
+    only_outbox: ClassVar[bool] = True
+    """True: the spans of a provider that has no other processor go to an outbox, and nowhere else."""
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Do nothing: a span is stored when it has ended."""
@@ -46,7 +50,7 @@ class OutboxSpanProcessor(OutboxProcessor, SpanProcessor):
         """
         try:
             context = span.context
-            if context is not None and context.trace_flags.sampled:
+            if context is not None and context.trace_flags & _SAMPLED:  # the property `sampled` would be one more call
                 self.append(span.resource, span.instrumentation_scope, encode_span(span))
         except OutboxFull:
             # It was counted and logged.

@@ -26,6 +26,7 @@ from heliograph.schema.read.validation import Violation
 from heliograph.settings import Settings, Signal, SpanEventContent
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.encoded_actors import EncodedActors
+from heliograph.telemetry.logger_processors import processors_of
 from heliograph.telemetry.observers import observers
 from heliograph.telemetry.otel_api import SeverityNumber
 from heliograph.values.attributes import Attributes
@@ -116,6 +117,8 @@ class EncodedEvents:
     def use(self, logger: object) -> None:
         """Encode for a logger, if it takes bytes."""
         self._classes = {}
+        if self._is_possible:
+            _prepare(logger)
         takes_bytes = self._is_possible and getattr(type(logger), "takes_bytes", False) is True
         encoding = cast("EncodingLogger", logger) if takes_bytes else None
         self._actors = None if encoding is None else EncodedActors(self._actor, encoding.key_values)
@@ -157,6 +160,14 @@ class EncodedEvents:
         )
         self._classes[reader] = function, common
         return function, common
+
+
+def _prepare(logger: object) -> None:
+    """Let the outbox of a provider that the program has made change the logger to one that takes bytes."""
+    for processor in processors_of(logger):
+        prepare_logger = getattr(type(processor), "prepare_logger", None)
+        if prepare_logger is not None:
+            prepare_logger(processor, logger)
 
 
 def _span_needs_attributes(logger: EncodingLogger) -> bool:

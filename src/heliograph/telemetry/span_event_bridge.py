@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from heliograph.telemetry.logger_processors import processors_of
+
 _NAME: Final = "SpanEventBridge"
 """A part of the name that the specification and its implementations give to the class. Python's SDK has none yet."""
 
 
 def has_bridge(logger: object) -> bool:
     """Return True if the provider of a logger of the SDK has such a processor."""
-    processors = getattr(getattr(logger, "_multi_log_record_processor", None), "_log_record_processors", ())
-    return any(_NAME in base.__name__ for processor in processors for base in type(processor).__mro__)
+    return any(_NAME in base.__name__ for processor in processors_of(logger) for base in type(processor).__mro__)

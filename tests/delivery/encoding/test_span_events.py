@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.attributes import BoundedAttributes
-from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import (
+    ConcurrentMultiSpanProcessor,
+    ReadableSpan,
+    SpanLimits,
+    SpanProcessor,
+    TracerProvider,
+)
 from opentelemetry.trace import INVALID_SPAN
 
 from heliograph.delivery.encoding.attributes import put_attributes
@@ -34,6 +40,8 @@ SCALARS = st.one_of(
 
 class Outbox(SpanProcessor):
     """Keeps spans that have ended, as an outbox gets them."""
+
+    only_outbox = True
 
     def __init__(self) -> None:
         self.spans: list[ReadableSpan] = []
@@ -156,21 +164,43 @@ def test_replaced_attributes_do_not_come_back(monkeypatch: pytest.MonkeyPatch) -
     assert event.encoded is None
 
 
-def test_span_of_an_outbox_takes_encoded_events() -> None:
-    assert takes_encoded_events(start_span())
+def of_the_sdk(*parts: SpanProcessor, **settings: Any) -> TracerProvider:
+    """Return a provider as a program makes it by itself."""
+    provider = TracerProvider(shutdown_on_exit=False, **settings)
+    for part in parts:
+        provider.add_span_processor(part)
+    return provider
+
+
+@pytest.mark.parametrize("make", [provider_of, of_the_sdk], ids=["of configure", "of the SDK"])
+def test_span_of_an_outbox_takes_encoded_events(make: Any) -> None:
+    assert takes_encoded_events(start_span(make(Outbox())))
 
 
 @pytest.mark.parametrize(
     "provider",
     [
-        TracerProvider(shutdown_on_exit=False),
+        of_the_sdk(),
+        of_the_sdk(SpanProcessor()),
+        of_the_sdk(Outbox(), SpanProcessor()),
+        of_the_sdk(active_span_processor=ConcurrentMultiSpanProcessor(1)),
         provider_of(has_outbox=False),
         provider_of(Outbox(), Outbox()),
         provider_of(span_limits=SpanLimits(max_event_attributes=100)),
         provider_of(span_limits=SpanLimits(max_attribute_length=900)),
         CountingTracerProvider(shutdown_on_exit=False),
     ],
-    ids=["of the SDK", "no outbox", "two processors", "number of attributes", "length of texts", "ended"],
+    ids=[
+        "of the SDK",
+        "no outbox of the SDK",
+        "two of the SDK",
+        "in threads",
+        "no outbox",
+        "two processors",
+        "number of attributes",
+        "length of texts",
+        "ended",
+    ],
 )
 def test_other_spans_take_attributes(provider: TracerProvider) -> None:
     """The event is added to them all the same."""
@@ -187,9 +217,10 @@ def test_limits_of_the_sdk_that_drop_nothing() -> None:
     assert takes_encoded_events(start_span(provider_of(span_limits=limits)))
 
 
-def test_processor_that_the_program_adds_looks_at_attributes() -> None:
+@pytest.mark.parametrize("make", [provider_of, of_the_sdk], ids=["of configure", "of the SDK"])
+def test_processor_that_the_program_adds_looks_at_attributes(make: Any) -> None:
     """It may have been added while the span was running."""
-    provider, seen = provider_of(), Outbox()
+    provider, seen = make(Outbox()), Outbox()
     span = start_span(provider)
     add_encoded_event(span, NAME, key_values_of(ATTRIBUTES), 7)
     provider.add_span_processor(seen)

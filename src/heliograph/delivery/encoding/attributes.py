@@ -17,6 +17,7 @@ from opentelemetry.attributes import BoundedAttributes
 
 from heliograph.delivery.encoding.any_value import (
     ATTRIBUTE_LEVELS,
+    INT_VALUE,
     SCALAR_ENCODERS,
     ValueEncoder,
     any_value,
@@ -24,8 +25,10 @@ from heliograph.delivery.encoding.any_value import (
 )
 from heliograph.delivery.encoding.headers import BoundedCache, HeadersOfKey
 from heliograph.delivery.encoding.text import utf8
+from heliograph.delivery.protobuf import VARINTS
 from heliograph.semconv import AttributeName
 from heliograph.values.forms import form_of
+from heliograph.values.scalars import INT64_MAX
 
 _headers: Final = BoundedCache(HeadersOfKey)
 
@@ -75,8 +78,9 @@ def put_attributes(
                 data = encode_text(value)  # type: ignore[arg-type]
                 key_values.append(headers[len(data)] + data)
                 continue
-            encode = SCALAR_ENCODERS.get(kind)
-            if encode is not None:
+            if kind is int and 0 <= value <= INT64_MAX:  # type: ignore[operator]  # as in `SCALAR_ENCODERS`, without a call
+                message = INT_VALUE + VARINTS[value]  # type: ignore[index]
+            elif (encode := SCALAR_ENCODERS.get(kind)) is not None:
                 message = encode(value)
             elif only_clean and not _is_clean(value):
                 raise NotCleanError

@@ -6,7 +6,8 @@ encoding, is made when somebody looks at them: a processor, or the program itsel
 nobody's change is lost.
 
 The SDK has no public way to add an event without copying its attributes. Its private one is used for spans of the SDK's own class, if
-nothing but an outbox gets them when they end (anything else would look at the attributes), and if no limit would drop or cut one.
+nothing but an outbox gets them when they end (anything else would look at the attributes), and if no limit would drop or cut one. It does not
+matter if the provider is one of `configure` or the program's own, nor if a processor is added later.
 
 A dict from unique ids to bytes was rejected: spans that never end would fill it, and every copy of an attribute would have to be
 compared. This way the bytes live and die with their span. They never change, so threads and forked children need nothing.
@@ -20,7 +21,7 @@ from typing import Any, Final
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from opentelemetry.sdk import trace
-from opentelemetry.sdk.trace import Event
+from opentelemetry.sdk.trace import Event, SynchronousMultiSpanProcessor
 from opentelemetry.trace import Span
 from opentelemetry.util.types import Attributes
 
@@ -44,8 +45,8 @@ class EncodedSpanEvent(Event):
     """
 
     def __init__(self, name: str, timestamp: int, encoded: bytes) -> None:
-        super(Event, self).__init__(name, timestamp)
-        self._encoded = encoded
+        # Not by the constructor of the base class, which makes attributes.
+        self._name, self._timestamp, self._encoded = name, timestamp, encoded
 
     @property
     def encoded(self) -> bytes | None:
@@ -77,10 +78,18 @@ def takes_encoded_events(span: object) -> bool:
         return False
     limits: Any = getattr(span, "_limits", None)
     return (
-        getattr(getattr(span, "_span_processor", None), "only_outbox", None) is True
+        _has_only_outbox(getattr(span, "_span_processor", None))
         and limits.max_attribute_length is None
         and (limits.max_event_attributes is None or limits.max_event_attributes > MAX_ATTRIBUTES)
     )
+
+
+def _has_only_outbox(processors: object) -> bool:
+    """Return True if spans go to an outbox, and nowhere else."""
+    if type(processors) is SynchronousMultiSpanProcessor:  # of a provider that the program has made
+        found: Sequence[object] = getattr(processors, "_span_processors", ())
+        return len(found) == 1 and getattr(found[0], "only_outbox", None) is True
+    return getattr(processors, "only_outbox", None) is True
 
 
 def add_encoded_event(span: Span, name: str, key_values: Sequence[bytes], timestamp: int) -> None:

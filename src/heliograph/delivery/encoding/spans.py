@@ -97,10 +97,10 @@ _remote_flags: Final = [_pack_uint32(_HAS_IS_REMOTE | _IS_REMOTE | flags) for fl
 
 def encode_span(span: ReadableSpan) -> bytes:
     """Return the `Span` message of a span that has ended, whatever its attributes, events and links are."""
-    if type(span) is ReadableSpan:
-        with contextlib.suppress(Exception):
-            return _usual_message(span)
-    return _message(_SPAN_FIELDS, span)
+    try:
+        return _usual_message(span)
+    except Exception:  # almost never: not by `contextlib.suppress`, which takes a tenth of the time of a span
+        return _message(_SPAN_FIELDS, span)
 
 
 def _usual_message(span: Any) -> bytes:
@@ -114,8 +114,11 @@ def _usual_message(span: Any) -> bytes:
     """
     context, parent, name, kind, status = span._context, span._parent, span._name, span._kind, span._status  # noqa: SLF001 — see above
     attributes, events, links = span._attributes, span._events, span._links  # noqa: SLF001
+    start, end = span._start_time, span._end_time  # noqa: SLF001
     if (
-        type(context) is not SpanContext
+        type(span) is not ReadableSpan
+        or type(context) is not SpanContext
+        or not (parent is None or type(parent) is SpanContext)
         or type(name) is not str
         or type(kind) is not SpanKind
         or type(status) is not Status
@@ -125,8 +128,13 @@ def _usual_message(span: Any) -> bytes:
     ):
         raise TypeError("an unusual span")
     trace_id, span_id, _, trace_flags, trace_state, _ = context
+    has_times = type(start) is int and type(end) is int and 0 < start <= INT64_MAX and 0 < end <= INT64_MAX
     has_no_status = status._status_code is StatusCode.UNSET and status._description is None  # noqa: SLF001
-    flags = _remote_flags if parent is not None and parent.is_remote else _local_flags
+    flags, parent_id = _local_flags, b""
+    if parent is not None:
+        _, number, is_remote, *_ = parent
+        flags = _remote_flags if is_remote else _local_flags
+        parent_id = _PARENT_SPAN_ID + _to_bytes(number, 8, "big") if number else b""
     key_values: list[bytes] = []
     put_attributes(key_values, attributes._dict)  # noqa: SLF001
     return b"".join(
@@ -136,14 +144,16 @@ def _usual_message(span: Any) -> bytes:
             _SPAN_ID,
             _to_bytes(span_id, 8, "big"),
             b"" if trace_state is _NO_TRACE_STATE else _trace_state(context),
-            b"" if parent is None else _parent(span),
+            parent_id,
             _name_fields[name],
             _kind_fields[kind._value_],
-            _times(span),
-            repeated_field(_ATTRIBUTES, key_values),
-            count_field(_DROPPED_ATTRIBUTES_COUNT, attributes.dropped),
-            _events(span) if events._dq or events.dropped else b"",  # type: ignore[attr-defined]  # noqa: SLF001
-            _links(span) if links._dq or links.dropped else b"",  # type: ignore[attr-defined]  # noqa: SLF001
+            _pack_times(_START_TIME_UNIX_NANO, start, _END_TIME_UNIX_NANO, end) if has_times else _times(span),
+            _ATTRIBUTES + _ATTRIBUTES.join(key_values) if key_values else b"",
+            count_field(_DROPPED_ATTRIBUTES_COUNT, attributes.dropped) if attributes.dropped else b"",
+            _repeated(_EVENTS, _event, events._dq) if events._dq else b"",  # type: ignore[attr-defined]  # noqa: SLF001
+            count_field(_DROPPED_EVENTS_COUNT, events.dropped) if events.dropped else b"",
+            _repeated(_LINKS, _link, links._dq) if links._dq else b"",  # type: ignore[attr-defined]  # noqa: SLF001
+            count_field(_DROPPED_LINKS_COUNT, links.dropped) if links.dropped else b"",
             _UNSET if has_no_status else _status(span),
             _FLAGS,
             flags[trace_flags & _W3C_FLAGS],
