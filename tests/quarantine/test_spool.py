@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -93,26 +95,43 @@ def test_child_of_a_fork_does_not_keep_the_file_locked(target: Path) -> None:
     assert lines_of_dead_processes(target) == [b"mine"]
 
 
-def test_files_of_others_are_not_used(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A link, a second name, a file that others can write, a file of another user. They stay as they are, and nobody waits for them."""
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        pytest.param(lambda path, other: path.symlink_to(other), id="link"),
+        pytest.param(lambda path, other: path.hardlink_to(other), id="second name"),
+        pytest.param(lambda path, other: shutil.copy(other, path).chmod(0o620), id="writable by the group"),
+        pytest.param(lambda path, other: shutil.copy(other, path).chmod(0o602), id="writable by others"),
+        pytest.param(lambda path, other: os.mkfifo(path, 0o600), id="pipe"),
+    ],
+)
+def test_file_that_somebody_may_have_prepared_is_not_used(
+    target: Path, prepare: Callable[[Path, Path], object]
+) -> None:
+    """It stays as it is, and nobody waits for it."""
     elsewhere = target.parent / "elsewhere"
     elsewhere.write_bytes(b"planted\n")
     elsewhere.chmod(0o600)
-    (target.parent / f"{target.name}.1.spool").symlink_to(elsewhere)
-    (target.parent / f"{target.name}.2.spool").hardlink_to(elsewhere)
-    writable = target.parent / f"{target.name}.3.spool"
-    writable.write_bytes(b"planted\n")
-    writable.chmod(0o666)
-    os.mkfifo(target.parent / f"{target.name}.4.spool", 0o600)
-    foreign = target.parent / f"{target.name}.5.spool"
-    foreign.write_bytes(b"planted\n")
-    foreign.chmod(0o600)
-    uid = os.geteuid()
-    monkeypatch.setattr(os, "geteuid", lambda: uid + 1)
+    prepare(target.parent / f"{target.name}.1.spool", elsewhere)
 
     assert lines_of_dead_processes(target) == []
     assert not has_lines(target)
-    assert len(spools(target)) == 5
+    assert len(spools(target)) == 1
+
+
+def test_file_of_another_user_is_not_used(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same file of this user is used."""
+    spool = target.parent / f"{target.name}.1.spool"
+    spool.write_bytes(b"line\n")
+    spool.chmod(0o600)
+    uid = os.geteuid()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: uid + 1)
+        assert lines_of_dead_processes(target) == []
+        assert not has_lines(target)
+
+    assert has_lines(target)
+    assert lines_of_dead_processes(target) == [b"line"]
 
 
 def test_full_disk_leaves_no_part_of_a_line(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,28 @@ def test_lock_that_the_forking_thread_holds_is_still_held_after_the_fork(forks: 
         assert is_free(lock)
 
 
+def test_lock_of_a_fork_is_released_by_its_own_thread_alone(forks: Forks) -> None:
+    """Another thread forks meanwhile, and does not get the lock in time."""
+    lock = ForkLock()
+    forks.before.call_last_first()
+    failures: list[BaseException] = []
+
+    def fork_too() -> None:
+        try:
+            forks.in_parent()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=fork_too)
+    thread.start()
+    join(thread)
+
+    assert failures == []
+    assert not is_free(lock)
+    forks.after_in_parent.call_in_order()
+    assert is_free(lock)
+
+
 def test_fork_does_not_wait_for_ever_and_the_child_gets_a_new_lock(forks: Forks) -> None:
     lock = ForkLock()
     forks.in_parent()  # an earlier fork, which got the lock, has no effect on this one

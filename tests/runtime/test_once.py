@@ -371,3 +371,39 @@ def test_run_whose_caller_was_interrupted_before_it_began_is_not_done_twice(back
     once.ensure()
     assert once.done
     assert work.times == 1
+
+
+def test_run_on_the_background_loop_goes_on_if_its_caller_is_interrupted(
+    background: BackgroundLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The handler of a signal raises while the caller waits. The next caller waits for the same run."""
+    started, opened = threading.Event(), asyncio.Event()
+    times = []
+
+    async def work() -> None:
+        times.append(1)
+        started.set()
+        await opened.wait()
+
+    async def end() -> None:
+        opened.set()
+
+    def interrupted(function: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        background.submit(lambda: function(*arguments), description="the run")
+        assert started.wait(LIMIT_SECONDS)
+        raise KeyboardInterrupt
+
+    once = once_awaiting(work, background)
+    with monkeypatch.context() as patch:
+        patch.setattr(background, "call", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            once.ensure()
+    assert once._running is not None
+
+    with ThreadPoolExecutor(1) as pool:
+        next_caller = pool.submit(once.ensure)
+        background.call(end)
+        next_caller.result(LIMIT_SECONDS)
+
+    assert once.done
+    assert times == [1]
