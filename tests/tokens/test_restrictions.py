@@ -131,3 +131,9 @@ def test_actions_may_be_in_any_collection(actions: Any) -> None:
     check_restrictions(
         TokenRestrictions(all=actions, database={"data": actions}, resource={"data": {"plants": actions}})
     )
+
+
+@pytest.mark.parametrize("form", ["a", [], {}, {"a": None}, {"a": "view-instance"}, {"a": {"view-instance": 1}}])
+def test_restrictions_of_another_form_allow_nothing(host, form) -> None:
+    """The actor may come from another plugin. A text contains names of actions, and is no list of them."""
+    assert not allows_everywhere(form, "view-instance", host)

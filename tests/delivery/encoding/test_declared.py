@@ -67,5 +67,5 @@ def test_attributes_that_belong_to_the_whole_event_are_refused(attributes: dict[
 
 
 def test_names_of_encoded_attributes() -> None:
-    """Also of long ones, whose length has several bytes."""
+    """The length before a long one has several bytes."""
     assert ENCODER.names([encoded("a.b", 1), encoded("a.c", "x" * 20_000)]) == ["a.b", "a.c"]
