@@ -458,3 +458,17 @@ def test_lock_is_held_while_a_connection_is_open(file: SqliteFile, use: Callable
     with use(file):
         assert not is_free(file.lock)
     assert is_free(file.lock)
+
+
+@pytest.mark.parametrize("ending", ["", "-journal", "-wal"])
+def test_own_file_that_others_may_write_is_not_used(tmp_path: Path, ending: str) -> None:
+    """SQLite would write a journal that somebody has prepared beside it into the file."""
+    file = notes_file(tmp_path / "notes.db", is_own=True)
+    write(file, "a")
+    companion = tmp_path / f"notes.db{ending}"
+    companion.touch()
+    companion.chmod(0o602)
+
+    for use in (lambda: write(file, "b"), file.check):
+        with pytest.raises(WrongFile, match="others may write to it"):
+            use()

@@ -6,6 +6,7 @@ import contextvars
 import dataclasses
 import enum
 import logging
+import os
 import pathlib
 import threading
 import time
@@ -17,7 +18,7 @@ import pytest
 import heliograph
 from heliograph import Attribute, Privacy
 from heliograph.values import converters, forms
-from heliograph.values.converters import is_fixed, register_converter
+from heliograph.values.converters import RunningCall, is_fixed, register_converter
 from heliograph.values.forms import MAX_CONVERTED_BYTES, MAX_MILLIS, TOO_LARGE, form_of, protected_form_of
 from heliograph.values.privacy import PrivacyPolicy
 
@@ -215,3 +216,13 @@ def test_converter_that_was_not_called_in_time_is_called_the_next_time(monkeypat
         assert form_of([Money(1)]) == [MONEY]
 
     assert form_of([Money(1)]) == [1]
+
+
+def test_call_of_the_parent_is_not_running_in_a_forked_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread does not exist there, so the converter can be called again."""
+    call = RunningCall()
+    assert call.is_running
+    pid = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: pid + 1)
+
+    assert not call.is_running

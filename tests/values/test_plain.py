@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import datetime as dt
 import fractions
 import ipaddress
@@ -204,3 +205,26 @@ def test_text_of_a_value() -> None:
 def test_text_of_the_values_of_one_class(value: object, text: str) -> None:
     """Its converter is found once, and the text is the same."""
     assert text_converter(type(value))(value) == converted_text(value) == text
+
+
+def test_dict_with_an_order_of_its_own_is_read_without_its_code() -> None:
+    """`dict.copy` of such a dict would call its methods."""
+    called: list[str] = []
+
+    class Ordered(dict[str, object]):
+        def __iter__(self) -> Any:
+            called.append("__iter__")
+            return super().__iter__()
+
+        def keys(self) -> Any:
+            called.append("keys")
+            return super().keys()
+
+        def __getitem__(self, key: str) -> object:
+            called.append("__getitem__")
+            return super().__getitem__(key)
+
+    with contextlib.suppress(NotPlain):
+        assert plain_form(Ordered(a=1), [MAX_VALUES]) == {"a": 1}
+    assert form_of(Ordered(a=1)) == {"a": 1}
+    assert called == []
