@@ -80,6 +80,28 @@ def test_directory_that_comes_back_is_used_again(tmp_path: Path, caplog: pytest.
     assert not old.exists() or old in folders_in(box)
 
 
+def test_loss_is_noticed_while_a_server_has_asked_to_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else what is emitted until then goes to a file without a name, and is lost if the process is killed."""
+    monkeypatch.setattr("heliograph.delivery.worker._CHECK_SECONDS", 0.1)
+    box = tmp_path / "box"
+    with serving(lambda number, records: (429, {"Retry-After": "10000"}, b"")) as server:
+        with logging_to(box, server.endpoint) as emit:
+            emit("before")
+            emit.processor.force_flush(1)
+            wait_for(lambda: "throttled" in caplog.text)
+            shutil.rmtree(box)
+            wait_for(lambda: LOST in caplog.text)
+            box.mkdir()
+
+            def emit_until_it_is_used() -> bool:
+                emit("after")
+                return len(folders_in(box)) == 1
+
+            wait_for(emit_until_it_is_used)
+
+
 def test_records_in_segments_that_are_gone_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The last segment is open, and perhaps the first one, if it was being sent. A record is delivered or counted."""
     box = tmp_path / "box"

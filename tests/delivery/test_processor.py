@@ -29,10 +29,12 @@ from delivery.outboxes import (
 )
 from delivery.servers import OK, serving
 from heliograph.delivery.dead_letters import DeadLetters
+from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentWriter, segments
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.span_processor import OutboxSpanProcessor
+from heliograph.delivery.state import OutboxState
 from heliograph.delivery.transport.destination import Headers
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.delivery.worker import Worker
@@ -275,6 +277,20 @@ def test_full_outbox_drops_the_oldest_records_by_policy(tmp_path: Path) -> None:
     assert "299" in arrived
     assert dropped > 0
     assert len(arrived) + dropped >= 300
+
+
+def test_dropped_records_do_not_wait(tmp_path: Path) -> None:
+    """Neither for the metrics of their process, nor for those who look at the directory."""
+    full = {"max_bytes": 600_000, "when_full": OutboxFullPolicy.DROP_OLDEST}
+    with serving(lambda number, records: (503, {}, b"")) as down, logging_to(tmp_path, down.endpoint, **full) as emit:
+        for number in range(300):
+            emit(f"{number} ".ljust(10_000, "."))
+
+        def rest() -> int:
+            return 300 - emit.processor.counts.by_reason(OUTBOX_REJECTED)["dropped_oldest"]
+
+        wait_for(lambda: emit.processor.depth == rest())  # those that were being sent are counted as dropped after it
+        assert 0 < OutboxState.of(OutboxDirectory(tmp_path, max_bytes=10**9)).waiting == rest()
 
 
 def test_each_record_arrives_or_is_counted_as_dropped(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ child's first record creates a folder of its own.
 **Shutdown.** New storages are refused, what waits is sent within the timeout, and orphans after it. Then the worker is ended,
 with the request under way cancelled. Only then are journals closed. Records that are in memory are moved to the disk.
 
-**Loss.** In each round, the worker checks that the folder is still there, with its lock, that the last segment has its size, and
+**Loss.** In each round, and so at least every five seconds, the worker checks that the folder is still there, with its lock, that the last segment has its size, and
 that they still pass the checks of `heliograph.delivery.trust`. If not, the folder is given up, and the next record creates another
 one, with the sequences that follow. If a reader could not open the last segment by its name any more, its records are read by the
 open file, and go to memory. Records that were cut off a last segment are counted as damaged: the writer knows how many there were.

@@ -51,7 +51,7 @@ class Orphan:
     @property
     def waiting(self) -> int:
         """The number of records that are not acknowledged yet."""
-        return max(0, self._last_sequence - self.reader.acknowledged)
+        return self.reader.waiting(self._last_sequence)
 
     def drain(self, sender: Sender, after_each: Callable[[], object]) -> bool:
         """Send batch after batch, until the server accepts no more or the folder is empty; an empty folder is deleted.

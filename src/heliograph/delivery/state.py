@@ -75,7 +75,7 @@ def _read_state(box: OutboxDirectory, folder: Path) -> dict[str, Any] | None:
     try:
         is_held = box.is_locked(folder)
         reader = JournalReader(folder, is_live=is_held, read_only=True)
-        waiting = max(0, last_sequence(folder) - reader.acknowledged)
+        waiting = reader.waiting(last_sequence(folder))
         batch = reader.read(max_bytes=1, max_records=1)
         reader.close()
     except FileNotFoundError:

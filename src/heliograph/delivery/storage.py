@@ -270,8 +270,7 @@ class ResourceStorage:
         """The number of accepted records that are not acknowledged yet."""
         on_disk, in_memory = self.last_sequences()
         reader = self._reader
-        acknowledged = on_disk if reader is None else reader.acknowledged
-        return max(0, on_disk - acknowledged) + max(0, in_memory - self.memory.acknowledged)
+        return (0 if reader is None else reader.waiting(on_disk)) + max(0, in_memory - self.memory.acknowledged)
 
     def recover(self) -> int:
         """Give a folder up that somebody else has deleted, moved or changed, so that the next record creates another one.

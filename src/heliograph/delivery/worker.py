@@ -53,6 +53,8 @@ _ADOPT_SECONDS: Final = 10.0
 """The time between two searches for orphans, while there are few of them."""
 _MIN_JOIN_SECONDS: Final = 1.0
 """The shortest time that `close` waits for the thread. A cancelled request ends at once, but its thread has to be scheduled."""
+_CHECK_SECONDS: Final = 5.0
+"""The longest pause, however long the server has asked to wait: the folder is checked after it (`ResourceStorage.recover`)."""
 _ERROR_PAUSE_SECONDS: Final = 1.0
 """The pause after an unexpected error, so that a disk that fails does not fill the log."""
 
@@ -156,7 +158,7 @@ class Worker:
             # Checked again: the ring of `close` may have ended the wait between two batches of an orphan.
             if not self._sender.closed.is_set():
                 pause = _LINGER_SECONDS if self._has_sent else _POLL_SECONDS
-                self._bell.wait(max(pause, self._sender.waiting_seconds()))
+                self._bell.wait(max(pause, min(self._sender.waiting_seconds(), _CHECK_SECONDS)))
         orphans, self.orphans = self.orphans, []
         for orphan in orphans:
             orphan.release()

@@ -306,6 +306,56 @@ def test_success_that_is_cut_short_is_retried() -> None:
     assert (verdict.action, verdict.reason) == (Action.RETRY, Reason.CONNECTION)
 
 
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Ty", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"]
+)
+def test_success_that_is_cut_in_its_headers_is_retried(head: bytes) -> None:
+    """It may be a partial success, too. For `http.client` the end of the connection is the end of the headers."""
+
+    def answer(connection: socket.socket, _: str) -> None:
+        connection.sendall(head)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    with listening(answer) as listener:
+        verdict = send(f"http://127.0.0.1:{listener.port}/v1/logs")
+
+    assert (verdict.action, verdict.reason) == (Action.RETRY, Reason.CONNECTION)
+    assert verdict.message == "no response: the connection ended in the headers of the response"
+
+
+def test_body_that_ends_with_the_connection_is_read() -> None:
+    """HTTP/1.0 has no other end of a body."""
+
+    def answer(connection: socket.socket, _: str) -> None:
+        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + PARTIAL)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    with listening(answer) as listener:
+        assert send(f"http://127.0.0.1:{listener.port}/v1/logs").action is Action.PARTIAL
+
+
+@pytest.mark.parametrize("begun", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n\x0a"])
+def test_success_that_has_begun_when_the_transport_is_closed_is_no_success(begun: bytes) -> None:
+    """The end of the connection is ours then, and not the end of the response."""
+    has_begun = threading.Event()
+
+    def answer(connection: socket.socket, _: str) -> None:
+        connection.sendall(begun)
+        has_begun.set()
+        connection.recv(1)  # until the client ends the connection
+
+    with listening(answer) as listener:
+        transport = transport_to(f"http://127.0.0.1:{listener.port}/v1/logs")
+        found: list[Verdict] = []
+        sending = threading.Thread(target=lambda: found.append(transport.send(BODY, 60)))
+        sending.start()
+        assert has_begun.wait(60)
+        transport.close()
+        join(sending)
+
+    assert (found[0].action, found[0].reason) == (Action.RETRY, Reason.CANCELLED)
+
+
 def test_failure_that_is_cut_short_has_the_verdict_of_its_status() -> None:
     """The text is of no use to the sender."""
 
@@ -521,6 +571,7 @@ def test_switch_of_protocols_is_no_interim_response() -> None:
         ("deflate", zlib.compress(PARTIAL), Action.PARTIAL),
         ("identity", PARTIAL, Action.PARTIAL),
         ("gzip", b"not compressed", Action.HOLD),
+        ("gzip", gzip.compress(PARTIAL)[:12], Action.HOLD),
         ("br", b"unknown", Action.HOLD),
         ("gzip", gzip.compress(bytes(50 * 2**20)), Action.HOLD),
     ],

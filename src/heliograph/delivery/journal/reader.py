@@ -291,6 +291,14 @@ class JournalReader:
         """The first sequence that was neither acknowledged nor given up."""
         return max(self._given_up_before, self.acknowledged + 1)
 
+    def waiting(self, last_sequence: int) -> int:
+        """Return the number of records that wait, without those that were dropped to make room.
+
+        Args:
+            last_sequence: The sequence of the newest record.
+        """
+        return max(0, last_sequence + 1 - self.waiting_from)
+
     def close(self) -> None:
         """Close the open segment, if there is one. The next `read` opens it again."""
         segment, self._segment = self._segment, None

@@ -21,12 +21,13 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import os
 import ssl
 import threading
 import zlib
 from datetime import datetime, timezone
-from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, parse_headers
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected, parse_headers
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -127,8 +128,12 @@ class HttpTransport(Transport):
         return self._read_verdict(response)
 
     def _read_verdict(self, response: HTTPResponse) -> Verdict:
+        ends_with_connection = response.length is None and not response.chunked
         with response:
             body = _read_body(response)
+            if ends_with_connection and self._closed:
+                # `close` has ended it, perhaps in the middle. A part of a partial success looks like a whole success.
+                raise ConnectionAbortedError("the transport was closed")
             # A connection with unread bytes on it cannot carry another request.
             if response.will_close or not response.isclosed():
                 self._discard_connection()
@@ -227,6 +232,29 @@ class HttpTransport(Transport):
         self._create_locks_and_resolver()
 
 
+class _HeaderReader(io.BufferedReader):
+    """Reads a response. The end of the connection in the middle of its headers is an error.
+
+    `http.client` takes it for the end of the headers: a success that was cut there would be believed, and have no body.
+
+    Attributes:
+        is_in_headers: True while the headers are read.
+    """
+
+    is_in_headers = False
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """Read a line.
+
+        Raises:
+            RemoteDisconnected: The connection ended before the headers did.
+        """
+        line = super().readline(size)
+        if self.is_in_headers and not line.endswith(b"\n") and len(line) != size:
+            raise RemoteDisconnected("the connection ended in the headers of the response")
+        return line
+
+
 class _FinalResponse(HTTPResponse):
     """A response, after any number of interim ones.
 
@@ -234,10 +262,21 @@ class _FinalResponse(HTTPResponse):
     `http.client` skips 100 Continue only. 101 is no interim response: it ends HTTP on the connection.
     """
 
+    def begin(self) -> None:
+        """Read the status and the headers.
+
+        Raises:
+            RemoteDisconnected: The connection ended before the headers did.
+        """
+        reader = self.fp = _HeaderReader(self.fp.detach())
+        super().begin()
+        reader.is_in_headers = False
+
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(_MAX_INTERIM):
             version, status, reason = super()._read_status()  # type: ignore[misc]  # private; also called by `begin`
             if status not in _INTERIM:
+                self.fp.is_in_headers = True  # type: ignore[attr-defined]  # see `begin`
                 return version, status, reason
             parse_headers(self.fp)
         raise HTTPException("too many interim responses")
@@ -268,7 +307,7 @@ def _decoded(body: bytes, encoding: str) -> bytes:
     """Return the body without its compression, cut as in `_read_body`.
 
     We ask for none (`http.client` sends ``Accept-Encoding: identity``), but some proxies compress all the same. A body that cannot be
-    decoded is returned as it is, and is then no message of OTLP.
+    decoded, or ends too early, is returned as it is, and is then no message of OTLP.
     """
     if encoding.strip().lower() not in _COMPRESSED:
         return body
