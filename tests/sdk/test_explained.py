@@ -131,6 +131,12 @@ def test_exporter_without_a_known_client_is_not_touched(monkeypatch: pytest.Monk
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318 "}, "remove the spaces before or after the URL"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4318"}, "it has to begin with http:// or https://"),
         ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "localhost:4318"}, "it has to begin with http:// or https://"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://[::1"}, "it is not a URL with a host"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://"}, "it is not a URL with a host"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a b"}, "it is not a URL with a host"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://localhost:port"}, "it is not a URL with a host"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://localhost:99999"}, "it is not a URL with a host"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://me:secret@otel_collector:4318"}, None),
         ({}, None),
     ],
 )
@@ -142,6 +148,27 @@ def test_endpoint_is_checked_at_the_start(environ: dict[str, str], problem: str 
     assert (found is None) == (problem is None)
     assert found is None or (next(iter(environ)) in found and str(problem) in found)
     assert endpoint_problem(entry_point("otlp_proto_grpc", signal), signal, environ) is None
+
+
+@pytest.mark.parametrize("name", ["otlp_proto_http", "otlp_proto_grpc"])
+@pytest.mark.parametrize(
+    ("value", "is_wrong"), [("0", True), ("-1", True), ("nan", True), ("inf", True), ("2.5", False)]
+)
+def test_timeout_in_which_nothing_is_delivered_is_a_warning(
+    caplog: pytest.LogCaptureFixture, name: str, value: str, is_wrong: bool
+) -> None:
+    """The message names the variable. The exporter itself reads the variables of the process."""
+    create_exporter(entry_point(name), TelemetrySignal.LOGS, {"OTEL_EXPORTER_OTLP_TIMEOUT": value})
+    create_exporter(entry_point("console"), TelemetrySignal.LOGS, {"OTEL_EXPORTER_OTLP_TIMEOUT": value})
+
+    assert [message.startswith("OTEL_EXPORTER_OTLP_TIMEOUT: ") for message in messages(caplog)] == [True] * is_wrong
+
+
+def test_timeout_that_is_no_number_is_the_exporters_default(caplog: pytest.LogCaptureFixture) -> None:
+    """The exporter says so itself."""
+    create_exporter(entry_point("otlp_proto_http"), TelemetrySignal.LOGS, {"OTEL_EXPORTER_OTLP_TIMEOUT": "soon"})
+
+    assert messages(caplog) == []
 
 
 PROGRAM = """

@@ -356,6 +356,42 @@ except SettingsError as error:
     assert "random" in problem
 
 
+def test_unknown_providers_are_errors() -> None:
+    """Each look at a global provider would raise StopIteration, which names nothing."""
+    ran = python(
+        """
+import os
+from heliograph import SettingsError
+from heliograph.sdk.setup import set_up_providers
+for start in (lambda: configure(plugins=[Plugin()]), lambda: set_up_providers(os.environ)):
+    try:
+        start()
+    except SettingsError as error:
+        report(problems=list(error.problems))
+""",
+        OTEL_PYTHON_LOGGER_PROVIDER="none_such",
+        OTEL_PYTHON_TRACER_PROVIDER="sdk_tracer_provider",
+    )
+
+    for reported in ran.reports:
+        [problem] = reported["problems"]
+        assert problem.startswith(
+            "OTEL_PYTHON_LOGGER_PROVIDER: no logger provider 'none_such' is installed; use one of: "
+        )
+    assert len(ran.reports) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "is_known"), [("none_such", False), ("Always_Off", True), ("parentbased_traceidratio", True), ("", True)]
+)
+def test_unknown_sampler_is_a_warning(caplog: pytest.LogCaptureFixture, name: str, is_known: bool) -> None:
+    """The SDK's own line does not name the variable."""
+    setup._warn_of_sampler({"OTEL_TRACES_SAMPLER": name})
+
+    start = f"OTEL_TRACES_SAMPLER: no sampler {name!r} is installed; use one of: always_off, always_on, "
+    assert [record.message.startswith(start) for record in caplog.records] == [True] * (not is_known)
+
+
 FAILS = """
 from heliograph import SettingsError
 from opentelemetry import trace
@@ -374,6 +410,7 @@ def test_providers_that_were_built_are_closed_if_a_later_one_fails() -> None:
 
     [problem] = ran.only["problems"]
     assert problem.startswith("logs cannot be exported: max_queue_size must be a positive integer")
+    assert problem.endswith("(OTEL_BLRP_MAX_QUEUE_SIZE)")
     assert (ran.only["provider"], ran.only["threads"]) == ("ProxyTracerProvider", [])
 
 

@@ -12,12 +12,15 @@ Threads: the worker thread of an SDK processor exports. The log of failures has 
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from heliograph.delivery.transport.endpoint import scheme_of, shown_endpoint
 from heliograph.delivery.transport.explain import (
@@ -40,7 +43,8 @@ _REDIRECTS: Final = range(300, 400)
 _TAKEN_FOR_SUCCESS: Final = range(200, 400)
 """The statuses that the SDK's exporters take for a success."""
 
-_log: Final = LimitedLog(SafeLogger(SCOPE))
+_logger: Final = SafeLogger(SCOPE)
+_log: Final = LimitedLog(_logger)
 
 
 def create_exporter(found: EntryPoint, signal: TelemetrySignal, environ: Mapping[str, str] | None = None) -> Any:
@@ -53,6 +57,8 @@ def create_exporter(found: EntryPoint, signal: TelemetrySignal, environ: Mapping
     """
     environ = os.environ if environ is None else environ
     exporter: Any = counting_exporter(found.load())()
+    if found.name in {_HTTP, _GRPC}:
+        _warn_of_timeout(signal, environ)
     client: Any = getattr(exporter, "_client", None)
     if found.name == _HTTP and hasattr(client, "_transport"):
         client._transport = ExplainedTransport(client._transport, signal)  # noqa: SLF001 — see the module's docstring
@@ -64,10 +70,7 @@ def create_exporter(found: EntryPoint, signal: TelemetrySignal, environ: Mapping
 
 def endpoint_of(signal: TelemetrySignal, environ: Mapping[str, str]) -> tuple[str, str | None]:
     """Return the variable that names the endpoint of a signal, and its value; `None` if none does."""
-    own, common = f"OTEL_EXPORTER_OTLP_{signal.value.upper()}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
-    return next(
-        ((name, environ[name].strip()) for name in (own, common) if environ.get(name, "").strip()), (common, None)
-    )
+    return _find_variable("ENDPOINT", signal, environ)
 
 
 def endpoint_problem(found: EntryPoint, signal: TelemetrySignal, environ: Mapping[str, str]) -> str | None:
@@ -79,8 +82,36 @@ def endpoint_problem(found: EntryPoint, signal: TelemetrySignal, environ: Mappin
         return f"{variable}: it has to begin with http:// or https://, like http://localhost:4318"
     if environ[variable] != endpoint:
         return f"{variable}: remove the spaces before or after the URL"  # the SDK does not, and so finds no such host
+    if not _has_host(endpoint):
+        return f"{variable}: it is not a URL with a host, like http://localhost:4318"
     problem = explain_endpoint(endpoint) if variable == "OTEL_EXPORTER_OTLP_ENDPOINT" else None
     return f"{variable}: {problem}" if problem else None
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and not any(map(str.isspace, url))
+    except ValueError:
+        return False
+
+
+def _warn_of_timeout(signal: TelemetrySignal, environ: Mapping[str, str]) -> None:
+    """Log a warning if an OTLP exporter has no time for its requests. By the specification, 0 means no limit."""
+    variable, value = _find_variable("TIMEOUT", signal, environ)
+    with contextlib.suppress(ValueError):  # the exporter says that it uses its default
+        if value is not None and not 0 < float(value) < math.inf:
+            message = (
+                "%s: with %r, the exporter of OpenTelemetry's SDK delivers nothing; set it to a number of seconds."
+            )
+            _logger.warning(message, variable, value)
+
+
+def _find_variable(name: str, signal: TelemetrySignal, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """Return the variable that applies to a signal and its value: the one of the signal if it is set, else the common one."""
+    own, common = f"OTEL_EXPORTER_OTLP_{signal.value.upper()}_{name}", f"OTEL_EXPORTER_OTLP_{name}"
+    found = [variable for variable in (own, common) if environ.get(variable, "").strip()]
+    return (found[0], environ[found[0]].strip()) if found else (common, None)
 
 
 class ExplainedTransport:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final
 
+from opentelemetry.sdk.environment_variables import OTEL_TRACES_SAMPLER
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from typing_extensions import assert_never
@@ -49,6 +50,23 @@ ID_GENERATOR_VARIABLE: Final = "OTEL_PYTHON_ID_GENERATOR"
 ID_GENERATORS: Final = "opentelemetry_id_generator"
 """The group of the entry points of id generators."""
 
+_PARTS: Final[Mapping[str, str]] = {ID_GENERATOR_VARIABLE: ID_GENERATORS}
+"""The variables that name a part of a provider, and the groups of its entry points."""
+_PROVIDER_PARTS: Final[Mapping[str, str]] = {
+    f"OTEL_PYTHON_{kind.upper()}_PROVIDER": f"opentelemetry_{kind}_provider" for kind in ("tracer", "logger", "meter")
+}
+"""The same for whole providers. A wrong one makes each look at the global provider raise."""
+_VARIABLES: Final[Mapping[TelemetrySignal, tuple[str, ...]]] = {
+    TelemetrySignal.TRACES: ("OTEL_TRACES_", "OTEL_BSP_", "OTEL_SPAN_"),
+    TelemetrySignal.LOGS: ("OTEL_LOGS_", "OTEL_BLRP_", "OTEL_LOGRECORD_"),
+    TelemetrySignal.METRICS: ("OTEL_METRICS_", "OTEL_METRIC_"),
+}
+"""The beginnings of the variables that the SDK reads for one signal alone."""
+
+_ROOT_SAMPLERS: Final = ("always_on", "always_off", "traceidratio")
+_SAMPLERS: Final = (*_ROOT_SAMPLERS, *(f"parentbased_{name}" for name in _ROOT_SAMPLERS))
+"""The samplers of the SDK."""
+
 
 def set_up_providers(
     environ: Mapping[str, str],
@@ -78,6 +96,8 @@ def set_up_providers(
     """
     if is_disabled(environ):
         return []
+    if problems := _problems_of_entry_points(environ, _PROVIDER_PARTS):
+        raise SettingsError(problems)
     if file := environ.get(CONFIG_FILE):
         if unset := [signal for signal in signals if not is_set(signal)]:
             declarative.set_up_from_file(file, unset)
@@ -129,7 +149,7 @@ def problems_of_environment(environ: Mapping[str, str], *signals: TelemetrySigna
     """
     if is_disabled(environ) or environ.get(CONFIG_FILE):
         return []
-    return _problems(environ, _select_missing(environ, signals))
+    return _problems_of_entry_points(environ, _PROVIDER_PARTS) or _problems(environ, _select_missing(environ, signals))
 
 
 def _find_ours(signals: Iterable[TelemetrySignal]) -> dict[TelemetrySignal, Ours]:
@@ -154,7 +174,7 @@ def _problems(environ: Mapping[str, str], selections: Mapping[TelemetrySignal, S
         if (problem := endpoint_problem(exporter, signal, environ)) is not None
     ]
     # Each once: a wrong protocol of the common variable is a problem of every signal.
-    return list(dict.fromkeys([*_problems_of_id_generator(environ), *problems]))
+    return list(dict.fromkeys([*_problems_of_entry_points(environ, _PARTS), *problems]))
 
 
 def _build(
@@ -172,7 +192,7 @@ def _build(
             kept = getattr(provider, "kept", ())
             built[signal] = (provider, build_pipeline(signal, selection, outbox=outboxes.get(signal), kept=kept))
         except Exception as error:  # the SDK's classes read variables too, and a wrong one may raise anything
-            problems.append(f"{signal.value} cannot be exported: {error}")
+            problems.append(f"{signal.value} cannot be exported: {error}{_suspected_variables(signal, str(error))}")
     if problems:
         for _, pipeline in built.values():
             pipeline.discard()
@@ -182,9 +202,16 @@ def _build(
     return built
 
 
+def _suspected_variables(signal: TelemetrySignal, message: str) -> str:
+    """Return the variables that may have caused an error of the SDK, which often names an argument and no variable."""
+    names = [] if "OTEL_" in message else sorted(each for each in os.environ if each.startswith(_VARIABLES[signal]))
+    return f" ({', '.join(names)})" if names else ""
+
+
 def _new_provider(signal: TelemetrySignal, resource: Resource) -> Ours:
     match signal:
         case TelemetrySignal.TRACES:
+            _warn_of_sampler(os.environ)
             return CountingTracerProvider(resource=resource, shutdown_on_exit=False, id_generator=_id_generator())
         case TelemetrySignal.LOGS:
             return CountingLoggerProvider(resource=resource, shutdown_on_exit=False)
@@ -192,6 +219,15 @@ def _new_provider(signal: TelemetrySignal, resource: Resource) -> Ours:
             return CountingMeterProvider(resource=resource, shutdown_on_exit=False)
         case _:
             assert_never(signal)
+
+
+def _warn_of_sampler(environ: Mapping[str, str]) -> None:
+    """Log a warning if no sampler has the name in the environment. The SDK then takes its default, as the specification says."""
+    name = environ.get(OTEL_TRACES_SAMPLER, "")
+    known = {*_SAMPLERS, *entry_points(group="opentelemetry_traces_sampler").names}
+    if name and name.lower() not in known and name not in known:
+        names = ", ".join(sorted(known))
+        logger.warning("%s: no sampler %r is installed; use one of: %s.", OTEL_TRACES_SAMPLER, name, names)
 
 
 def create_resource(service_name: str | None) -> Resource:
@@ -208,8 +244,12 @@ def _id_generator() -> IdGenerator | None:
     return next(iter(generators), None)
 
 
-def _problems_of_id_generator(environ: Mapping[str, str]) -> list[str]:
-    name, known = environ.get(ID_GENERATOR_VARIABLE), entry_points(group=ID_GENERATORS).names
-    if not name or name in known:
-        return []
-    return [f"{ID_GENERATOR_VARIABLE}: no id generator {name!r} is installed; use one of: {', '.join(sorted(known))}"]
+def _problems_of_entry_points(environ: Mapping[str, str], groups: Mapping[str, str]) -> list[str]:
+    """Return a message for each variable that names a part which is not installed."""
+    problems = []
+    for variable, group in groups.items():
+        name, known = environ.get(variable), sorted(entry_points(group=group).names)
+        if name and name not in known:
+            part = group.removeprefix("opentelemetry_").replace("_", " ")
+            problems.append(f"{variable}: no {part} {name!r} is installed; use one of: {', '.join(known)}")
+    return problems

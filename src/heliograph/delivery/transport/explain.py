@@ -33,7 +33,8 @@ _MAX_CAUSES: Final = 8
 
 def explain_endpoint(value: str) -> str | None:
     """Return the problem of a base URL that already has the path of a signal; `None` without one."""
-    if _SIGNAL_PATH.search(urlsplit(value).path) is None:
+    # Not by `urlsplit`, which raises ValueError for some texts.
+    if _SIGNAL_PATH.search(re.split("[?#]", value, maxsplit=1)[0]) is None:
         return None
     return (
         "it is the base of all signals' URLs, and the path /v1/… is appended to it: remove that path, or set the variable of the "
