@@ -33,6 +33,25 @@ def test_folder_is_an_orphan_once_its_lock_is_free(tmp_path: Path) -> None:
     assert box.folders() == []
 
 
+def test_folder_that_another_process_deletes_at_the_last_moment_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder without its lock file is half-deleted, and any process may finish it: also while its owner is about to."""
+    box = OutboxDirectory(tmp_path, max_bytes=100)
+    lock = box.create_folder()
+    real = folders.delete_file
+
+    def delete_file(path: Path, directory: Path) -> None:
+        real(path, directory)
+        if path.name == "lock":
+            assert list(box.lock_orphans()) == []
+
+    monkeypatch.setattr(folders, "delete_file", delete_file)
+
+    assert lock.delete_folder() is None
+    assert not lock.folder.exists()
+
+
 def test_damaged_bytes_outlive_their_folder(tmp_path: Path) -> None:
     """They move to `damaged`, below the name of the folder."""
     box = OutboxDirectory(tmp_path, max_bytes=100)

@@ -280,7 +280,7 @@ def test_full_outbox_drops_the_oldest_records_by_policy(tmp_path: Path) -> None:
 
 
 def test_dropped_records_do_not_wait(tmp_path: Path) -> None:
-    """Neither for the metrics of their process, nor for those who look at the directory."""
+    """The metrics of their process do not count them, and neither does the state of the directory."""
     full = {"max_bytes": 600_000, "when_full": OutboxFullPolicy.DROP_OLDEST}
     with serving(lambda number, records: (503, {}, b"")) as down, logging_to(tmp_path, down.endpoint, **full) as emit:
         for number in range(300):

@@ -152,7 +152,8 @@ class FolderLock:
         remove_cursor(self.folder)
         # Last, so that a folder without a lock file is always empty.
         delete_file(self.folder / LOCK, outbox)
-        self.folder.rmdir()
+        with contextlib.suppress(FileNotFoundError):  # another process has deleted it, as half-deleted
+            self.folder.rmdir()
 
 
 def _keep_damaged(folder: Path, outbox: Path) -> None:
