@@ -48,7 +48,7 @@ EVIDENCE: Final = {
     "`OTEL_LOGS_EXPORTER=console`": (
         "tests/test_readme.py::test_the_first_event_is_printed_by_the_exporter_for_the_console",
     ),
-    "If nobody receives,": (
+    "If no server receives it,": (
         "tests/sdk/test_owned_providers.py::test_script_says_how_much_was_not_delivered_and_to_which_endpoint",
     ),
     "Set `OTEL_EXPORTER_OTLP_ENDPOINT`": (FIRST_EVENT,),
@@ -70,9 +70,9 @@ EVIDENCE: Final = {
         "tests/test_readme.py::test_tokens_are_used_as_printed",
         "tests/tokens/test_signed.py::test_datasette_accepts_a_token_of_a_host",
     ),
-    "Tokens of a database": (BLOCKS,),
-    "They can be listed,": (
-        "tests/test_docs.py::test_functions_of_the_page_on_tokens_do_what_it_says",
+    "Tokens that are kept in a database": (BLOCKS,),
+    "They can be listed,": ("tests/test_docs.py::test_functions_of_the_page_on_tokens_do_what_it_says",),
+    "A program that searches files": (
         f"{DATASETTE}/test_token_capabilities.py::test_prefix_and_checksum_are_refused_offline",
     ),
     "No token, and no part of one,": (
