@@ -341,3 +341,20 @@ def test_thread_does_not_end_between_an_event_and_its_move(
         assert not queue._end()
     queue.put(record(2))
     assert queue.flush(60_000)
+
+
+def test_thread_ends_when_all_is_moved_or_nothing_can_be(
+    queue: QuarantineQueue, store: Quarantine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event that comes while the thread is asked to end is moved before."""
+    monkeypatch.setattr(queue._thread, "start", lambda: False)
+    queue.put(record(1))
+    queue._is_ending = True
+    assert not queue._exclusively(queue._end)
+
+    queue._failure = "the disk fails"
+    assert queue._exclusively(queue._end)
+    queue._failure = ""
+    assert queue.flush(60_000)
+    assert queue._exclusively(queue._end)
+    assert uids(store) == [record(1).uid]
