@@ -192,6 +192,8 @@ def test_retry_delay_of_grpc_applies_to_every_code_and_is_a_day_at_most() -> Non
         ("RESOURCE_EXHAUSTED", "gRPC message exceeds maximum size 4194304: 5000000"),
         ("RESOURCE_EXHAUSTED", "Received message exceeds the maximum configured message size."),
         ("OUT_OF_RANGE", "Error, decoded message length too large: found 5000000 bytes, the limit is: 4194304 bytes"),
+        ("RESOURCE_EXHAUSTED", "request is too large"),
+        ("RESOURCE_EXHAUSTED", "payload too big"),
     ],
 )
 def test_messages_of_the_libraries_about_sizes_mean_too_large(code: str, details: str) -> None:
@@ -201,7 +203,18 @@ def test_messages_of_the_libraries_about_sizes_mean_too_large(code: str, details
     assert (verdict.action, verdict.reason) == (Action.SPLIT, Reason.TOO_LARGE)
 
 
-@pytest.mark.parametrize("details", ["", "quota exceeded", "rate limit exceeded", "too many requests", "no space left"])
+@pytest.mark.parametrize(
+    "details",
+    [
+        "",
+        "quota exceeded",
+        "rate limit exceeded",
+        "too many requests",
+        "no space left",
+        "quota exceeded for the maximum size of this plan",
+        "request rate is too large",
+    ],
+)
 def test_exhausted_quota_is_no_fault_of_the_data(details: str) -> None:
     """All records wait."""
     verdict = verdict_from_grpc("RESOURCE_EXHAUSTED", details)

@@ -162,9 +162,12 @@ _GRPC_SIZE_CODES: Final = frozenset({"RESOURCE_EXHAUSTED", "OUT_OF_RANGE"})
 _GRPC_UNKNOWN: Final = (Action.HOLD, Reason.REFUSED)
 # The texts of the gRPC libraries about a message above their limit: "Received message larger than max (5000000 vs. 4194304)" (C,
 # Go), "gRPC message exceeds maximum size 4194304: 5000000" (Java), "decoded message length too large" (Rust), "Received
-# message exceeds the maximum configured message size" (.NET). A text about a quota ("rate limit exceeded") must not match.
+# message exceeds the maximum configured message size" (.NET). A text about a quota must not match: "rate limit exceeded", "quota
+# exceeded for the maximum size of this plan", "request rate is too large".
 _GRPC_TOO_LARGE: Final = re.compile(
-    r"larger than|too (large|big)|max(imum)?\b.*\bsize|size\b.*\bmax(imum)?\b", re.IGNORECASE
+    r"\b(message|payload|body|entity)\b.*(larger than|too (large|big)|max(imum)?\b.*\bsize|size\b.*\bmax(imum)?\b)"
+    r"|\brequest (is |was )?(larger than|too (large|big))",
+    re.IGNORECASE,
 )
 
 
