@@ -202,11 +202,6 @@ class OutboxProcessor:
         return self._outbox.directory
 
     @property
-    def is_shut_down(self) -> bool:
-        """True if records are rejected from now on."""
-        return self._storages.is_closed
-
-    @property
     def counts(self) -> OutboxCounters:
         """The number of records that were accepted, delivered, rejected and so on, since this process began."""
         # Not counted in `on_emit`: the sequences of the journals count accepted records already.

@@ -35,9 +35,8 @@ class UnmappedSegmentWriter(SegmentWriter):
         try:
             _write(self.descriptor, length, self._position)
             self._go_on_at(end)
-        except (
-            BaseException
-        ):  # the handler of a signal raised, perhaps after the write: the next frame must not overwrite this one
+        except BaseException:
+            # The handler of a signal raised, perhaps after the write: the next frame must not overwrite this one.
             if not self.ends_blank():
                 self._go_on_at(end)
             raise
