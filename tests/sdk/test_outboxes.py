@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.trace import NoOpTracerProvider
 
-from heliograph import Settings, SettingsError
+from heliograph import Settings, SettingsError, configure
 from heliograph.sdk import outboxes
 from heliograph.sdk.exporters import TelemetrySignal, select
 
@@ -57,3 +57,45 @@ def test_provider_without_an_outbox_is_a_warning(
     outboxes.warn_of_unused_outbox(Settings(outbox="box"), [TelemetrySignal.TRACES])
 
     assert caplog.text.count("call `provider.add_span_processor(OutboxSpanProcessor('box'))`") == count
+
+
+@pytest.fixture
+def wrong_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Environment variables of which three cannot work: a signal, an exporter and the outbox, whose path is returned. It is a file."""
+    outbox = tmp_path / "outbox"
+    outbox.touch()
+    monkeypatch.setenv("HELIOGRAPH_SIGNALS", "logs")
+    monkeypatch.setenv("HELIOGRAPH_OUTBOX", str(outbox))
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "pigeon")
+    return outbox
+
+
+def test_outbox_that_cannot_be_used_is_listed_with_other_problems(wrong_environment: Path) -> None:
+    """All of them are fixed after one start."""
+    with pytest.raises(SettingsError) as caught:
+        configure()
+
+    signals, exporter, outbox = caught.value.problems
+    assert signals.startswith("HELIOGRAPH_SIGNALS: ")
+    assert exporter.startswith("OTEL_LOGS_EXPORTER: ")
+    assert outbox.startswith(f"{wrong_environment} cannot be used as an outbox: ")
+
+
+def test_outbox_of_settings_in_code_is_listed_with_problems_of_the_environment(wrong_environment: Path) -> None:
+    """The settings of the environment do not count then."""
+    with pytest.raises(SettingsError) as caught:
+        configure(Settings(outbox=wrong_environment))
+
+    assert [each.partition(" ")[0] for each in caught.value.problems] == ["OTEL_LOGS_EXPORTER:", str(wrong_environment)]
+
+
+def test_outbox_is_not_checked_if_nothing_is_exported(wrong_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not used, and not created."""
+    wrong_environment.unlink()
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+
+    with pytest.raises(SettingsError) as caught:
+        configure()
+
+    assert [each.partition(":")[0] for each in caught.value.problems] == ["HELIOGRAPH_SIGNALS"]
+    assert not wrong_environment.exists()

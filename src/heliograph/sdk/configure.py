@@ -56,13 +56,16 @@ def configure(
     """
     # Imported here, so that `import heliograph` does not import the SDK: a program with its own providers may not need it.
     from heliograph.runtime.at_exit import AtExit
+    from heliograph.sdk.outboxes import problems_of_outbox
     from heliograph.sdk.routes import describe, find_routes
     from heliograph.sdk.setup import problems_of_environment, set_up_providers
 
     def problems(values: Mapping[str, object]) -> list[str]:
         return [*problems_of(values), *problems_of_environment(os.environ, *TelemetrySignal)]
 
-    settings = settings_or_environment(settings, problems)
+    settings = settings_or_environment(
+        settings, problems, lambda values: problems_of_outbox(os.environ, values.get("outbox"))
+    )
     if is_disabled(os.environ):
         logger.log(logging.INFO, "heliograph exports nothing: OTEL_SDK_DISABLED is set.")
         return Host(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.trace import NoOpTracerProvider
 
 from heliograph.delivery.transport.environment import destination_from_env
-from heliograph.errors import SettingsError
+from heliograph.errors import OutboxError, SettingsError
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySignal
 from heliograph.sdk.global_providers import find_provider
 from heliograph.semconv import SCOPE
 from heliograph.settings import OutboxSync, Settings, Validation
 from heliograph.telemetry.otel_api import NoOpLoggerProvider
+from heliograph.telemetry.providers import is_disabled
 
 if TYPE_CHECKING:
     from heliograph.delivery.processor import OutboxProcessor
@@ -94,6 +96,21 @@ def _destinations(
     if problems:
         raise SettingsError(list(dict.fromkeys(problems)))
     return found
+
+
+def problems_of_outbox(environ: Mapping[str, str], directory: object) -> list[str]:
+    """Return the problem of the directory that is to be an outbox. The list is empty if it can be used, or is `None`.
+
+    By itself, it is an `OutboxError` of `outbox_processors`. This is for an error that lists all problems.
+    """
+    if isinstance(directory, Path) and not is_disabled(environ):
+        from heliograph.delivery.folders import OutboxDirectory  # here, because most programs have no outbox
+
+        try:
+            OutboxDirectory(directory, max_bytes=1)
+        except OutboxError as error:
+            return [str(error)]
+    return []
 
 
 def warn_of_unused_outbox(settings: Settings | None, signals: Collection[TelemetrySignal]) -> None:

@@ -26,7 +26,7 @@ from heliograph.sdk import declarative
 from heliograph.sdk.explained import endpoint_problem
 from heliograph.sdk.exporters import Selection, TelemetrySignal, select
 from heliograph.sdk.global_providers import current_provider, find_provider, is_set, set_provider
-from heliograph.sdk.outboxes import outbox_processors, warn_of_unused_outbox
+from heliograph.sdk.outboxes import outbox_processors, problems_of_outbox, warn_of_unused_outbox
 from heliograph.sdk.owned_providers import OwnedProvider
 from heliograph.sdk.pipelines import Pipeline, build_pipeline
 from heliograph.sdk.providers import (
@@ -106,7 +106,7 @@ def set_up_providers(
     ours = _find_ours(signals)
     selections = _select_missing(environ, signals)
     if problems := _problems(environ, selections):
-        raise SettingsError(problems)
+        raise SettingsError([*problems, *problems_of_outbox(environ, None if settings is None else settings.outbox)])
     is_unwanted = {signal for signal in signals if environ.get(f"OTEL_{signal.name}_EXPORTER") == "none"}
     warn_of_unused_outbox(settings, {*signals} - selections.keys() - is_unwanted - {*explained})
     outboxes: dict[TelemetrySignal, OutboxProcessor] = {}

@@ -156,6 +156,7 @@ class Settings:
         *,
         config: Mapping[str, object] | None = None,
         check: Callable[[Mapping[str, object]], Iterable[str]] = lambda _: (),
+        check_beside: Callable[[Mapping[str, object]], Iterable[str]] = lambda _: (),
     ) -> Settings:
         """Return the settings of the environment, then of the configuration, then the defaults.
 
@@ -168,6 +169,7 @@ class Settings:
             config: Datasette's ``plugins: heliograph:``. The environment takes precedence over it.
             check: Returns further problems, given the values that are allowed by themselves, by setting. They are reported
                 together with all others.
+            check_beside: The same for problems that are another error if there is no other problem. It is called only beside others.
 
         Raises:
             SettingsError: Values or keys are not allowed; it lists all of them.
@@ -190,7 +192,7 @@ class Settings:
         values |= parse_each(FIELDS, rest, lambda name: f"plugins.heliograph.{name}", problems)
         problems += check(values)
         if problems:
-            raise SettingsError(problems)
+            raise SettingsError([*problems, *check_beside(values)])
         return cls(**values)  # type: ignore[arg-type]
 
 
@@ -198,19 +200,24 @@ FIELDS: Final = {field.name: field for field in dataclasses.fields(Settings)}
 """The fields of `Settings`, by name, in order."""
 
 
-def settings_or_environment(settings: object, check: Callable[[Mapping[str, object]], Iterable[str]]) -> Settings:
+def settings_or_environment(
+    settings: object,
+    check: Callable[[Mapping[str, object]], Iterable[str]],
+    check_beside: Callable[[Mapping[str, object]], Iterable[str]] = lambda _: (),
+) -> Settings:
     """Return the settings that a program passed, or those of the environment if it passed none.
 
     Args:
         settings: The argument of the program.
         check: See `Settings.from_env`.
+        check_beside: See `Settings.from_env`.
 
     Raises:
         SettingsError: The environment has invalid settings.
         TypeError: The argument is neither `Settings` nor `None`.
     """
     if settings is None:
-        return Settings.from_env(check=check)
+        return Settings.from_env(check=check, check_beside=check_beside)
     if isinstance(settings, Settings):
         return settings
     wanted = "settings must be an object of Settings"

@@ -65,6 +65,16 @@ def test_problems_of_settings_and_of_providers_are_one_error(
     assert problem in str(caught.value)
 
 
+def test_outbox_that_cannot_be_used_is_listed_with_other_problems(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone, it is a problem of the providers, which are set up without an outbox if the settings are wrong."""
+    monkeypatch.setattr(plugin, "providers", Providers())
+
+    with pytest.raises(StartupError, match=r"plugins\.heliograph\.signalz") as caught:
+        plugin.startup(Instance(signalz="log", outbox=__file__))
+
+    assert f"- {__file__} cannot be used as an outbox: it is a file" in str(caught.value)
+
+
 def test_providers_are_set_up_and_shut_down_with_the_settings_of_the_instance(monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings may name an outbox, and have the timeout of the shutdown."""
     providers = Providers()

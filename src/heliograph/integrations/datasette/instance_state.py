@@ -6,6 +6,7 @@ that these two use are made for several threads.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
@@ -66,7 +67,8 @@ class InstanceState:
     """
 
     def __init__(self, datasette: Datasette) -> None:
-        self.settings = Settings.from_env(config=datasette.plugin_config(PLUGIN_NAME), check=_problems_in_datasette)
+        config = datasette.plugin_config(PLUGIN_NAME)
+        self.settings = Settings.from_env(config=config, check=_problems_in_datasette, check_beside=_problems_of_outbox)
         self.tracker = DatasetteTracker(datasette)
         instrumentation = Instrumentation(self.settings, Providers(), self.tracker, advice_for_datasette)
         self.schemas, self.emit = instrumentation.schemas, instrumentation.emit
@@ -157,6 +159,12 @@ def _problems_in_datasette(values: Mapping[str, object]) -> Iterator[str]:
             RecentEventStore(path).check()
         except (FileFormatError, sqlite3.Error) as error:
             yield f"recent_events: {error}"
+
+
+def _problems_of_outbox(values: Mapping[str, object]) -> list[str]:
+    from heliograph.sdk.outboxes import problems_of_outbox  # here, because without export no SDK is needed
+
+    return problems_of_outbox(os.environ, values.get("outbox"))
 
 
 def _token_database(datasette: Datasette, path: Path | None) -> Database | None:
