@@ -361,7 +361,9 @@ def test_any_actor_is_sent(tasks: Tasks) -> None:
 # Real workers
 
 APP = """
+import uuid
 import celery
+import kombu.transport.filesystem, kombu.utils.json
 from heliograph import acting_as, set_actor
 from heliograph.integrations.celery import init_app
 
@@ -371,6 +373,15 @@ class Ran(Event, namespace="test"):
     where: str
 
 host = configure(events=[Ran])
+def put_at_once(channel, queue, payload, **options):
+    # Kombu's own method creates the file and then writes it, and a worker that reads it in between ends.
+    name = f"{time.monotonic_ns() // 1_000_000}_{uuid.uuid4()}.{queue}.msg"
+    unfinished = os.path.join(channel.data_folder_out, f".{name}.unfinished")
+    with open(unfinished, "w") as file:
+        file.write(kombu.utils.json.dumps(payload))
+    os.replace(unfinished, os.path.join(channel.data_folder_out, name))
+
+kombu.transport.filesystem.Channel._put = put_at_once
 app = celery.Celery("tasks", broker="filesystem://", backend=f"file://{os.getcwd()}/results")
 app.conf.broker_transport_options = {"data_folder_in": "queue", "data_folder_out": "queue"}
 app.conf.result_chord_retry_interval = 0.1
