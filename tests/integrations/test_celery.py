@@ -376,7 +376,7 @@ host = configure(events=[Ran])
 def put_at_once(channel, queue, payload, **options):
     # Kombu's own method creates the file and then writes it, and a worker that reads it in between ends.
     name = f"{time.monotonic_ns() // 1_000_000}_{uuid.uuid4()}.{queue}.msg"
-    unfinished = os.path.join(channel.data_folder_out, f".{name}.unfinished")
+    unfinished = os.path.join(channel.data_folder_out, f"unfinished-{uuid.uuid4()}")
     with open(unfinished, "w") as file:
         file.write(kombu.utils.json.dumps(payload))
     os.replace(unfinished, os.path.join(channel.data_folder_out, name))
