@@ -224,8 +224,10 @@ def _new_provider(signal: TelemetrySignal, resource: Resource) -> Ours:
 def _warn_of_sampler(environ: Mapping[str, str]) -> None:
     """Log a warning if no sampler has the name in the environment. The SDK then takes its default, as the specification says."""
     name = environ.get(OTEL_TRACES_SAMPLER, "")
+    if not name:
+        return
     known = {*_SAMPLERS, *entry_points(group="opentelemetry_traces_sampler").names}
-    if name and name.lower() not in known and name not in known:
+    if name.lower() not in known and name not in known:
         names = ", ".join(sorted(known))
         logger.warning("%s: no sampler %r is installed; use one of: %s.", OTEL_TRACES_SAMPLER, name, names)
 
@@ -239,7 +241,8 @@ def create_resource(service_name: str | None) -> Resource:
 
 
 def _id_generator() -> IdGenerator | None:
-    found = entry_points(group=ID_GENERATORS, name=os.environ.get(ID_GENERATOR_VARIABLE, ""))
+    name = os.environ.get(ID_GENERATOR_VARIABLE)
+    found = entry_points(group=ID_GENERATORS, name=name) if name else ()
     generators: list[IdGenerator] = [entry_point.load()() for entry_point in found]
     return next(iter(generators), None)
 
@@ -248,8 +251,9 @@ def _problems_of_entry_points(environ: Mapping[str, str], groups: Mapping[str, s
     """Return a message for each variable that names a part which is not installed."""
     problems = []
     for variable, group in groups.items():
-        name, known = environ.get(variable), sorted(entry_points(group=group).names)
-        if name and name not in known:
+        name = environ.get(variable)
+        # Looked up only then: it reads the metadata of all installed distributions.
+        if name and name not in (known := sorted(entry_points(group=group).names)):
             part = group.removeprefix("opentelemetry_").replace("_", " ")
             problems.append(f"{variable}: no {part} {name!r} is installed; use one of: {', '.join(known)}")
     return problems
