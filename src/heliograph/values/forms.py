@@ -185,9 +185,8 @@ class _FormBuilder:
         self._remaining = MAX_VALUES
         self._end = 0.0  # on the monotonic clock, from the first conversion on
         self._runs_converters = runs_converters
-        self._call: tuple[type, RegisteredConverter, RunningCall] | None = (
-            None  # the last call of a registered converter
-        )
+        # The last call of a registered converter.
+        self._call: tuple[type, RegisteredConverter, RunningCall] | None = None
         self.met_private = False
 
     def form(self, value: object) -> object:

@@ -88,9 +88,8 @@ class JournalReader:
         self._on_dropped = on_dropped
         self._reading = threading.RLock()
         self._segment: SegmentReader | None = None
-        self._header: Header | None = (
-            None  # of a segment that was open, in case the headers of the next ones are damaged
-        )
+        # The header of a segment that was open, in case the headers of the next ones are damaged.
+        self._header: Header | None = None
         self._finished = 0  # the first sequence of the last segment that was read to its end
         self._passed_over: set[int] = set()  # first sequences of segments that are not trusted, and were reported
         self._found_scopes: dict[tuple[int, int], Scope] = {}  # copies of damaged scopes, by first sequence and number
