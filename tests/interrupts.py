@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import gc
 import signal
+import threading
 from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 
 class Interrupt(BaseException):
     """The exception that the handler raises."""
+
+
+def raise_in_a_wait(error: BaseException) -> NoReturn:
+    """Raise the error of a lock, whose context is the given one: a handler has raised that in the wait of a condition."""
+    lock = threading.Lock()
+    with lock:
+        lock.release()  # now the `with` raises, as that of a condition does
+        raise error
 
 
 def call_with_interrupts(functions: Iterable[Callable[[], object]], *, moments: int) -> list[bool]:

@@ -156,27 +156,19 @@ def test_file_that_is_deleted_is_created_again(store: Store) -> None:
         assert stored(store) == ["app.two"]
 
 
-def test_request_that_waits_too_long_is_refused(store: Store, paused: Paused, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not stored later: its client sends it again."""
-    monkeypatch.setattr(shared_transactions, "MAX_WAITING_SECONDS", 0.01)
-    with SharedTransactions(store) as commits:
-        first, _ = in_thread(lambda: commits.keep(log_request("app.one")))
-        assert paused.begun.wait(60)
-        with pytest.raises(NotKept, match="still being stored"):
-            commits.keep(log_request("app.two"))
-        paused.may_go_on.set()
-        join(first)
-
-    assert stored(store) == ["app.one"]
-
-
-def test_requests_beyond_the_memory_are_refused(store: Store, paused: Paused, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A large request is stored if there is no other."""
-    monkeypatch.setattr(shared_transactions, "MAX_WAITING_BYTES", 1)
+@pytest.mark.parametrize(
+    ("limit", "value", "reason"),
+    [("MAX_WAITING_SECONDS", 0.01, "still being stored"), ("MAX_WAITING_BYTES", 1, "too many")],
+)
+def test_request_that_waits_too_long_or_is_too_much_is_refused(
+    store: Store, paused: Paused, monkeypatch: pytest.MonkeyPatch, *, limit: str, value: float, reason: str
+) -> None:
+    """It is not stored later: its client sends it again. The first one, beside which there is no other, is stored at any size."""
+    monkeypatch.setattr(shared_transactions, limit, value)
     with SharedTransactions(store) as commits:
         first, raised = in_thread(lambda: commits.keep(log_request("app.one")))
         assert paused.begun.wait(60)
-        with pytest.raises(NotKept, match="too many"):
+        with pytest.raises(NotKept, match=reason):
             commits.keep(log_request("app.two"))
         paused.may_go_on.set()
         join(first)

@@ -13,6 +13,7 @@ from datetime import timedelta
 import pytest
 
 from heliograph.runtime.deadline import MAX_MILLIS, Deadline, run_within
+from interrupts import raise_in_a_wait
 
 # Long enough for a busy machine; a test that passes never waits for it.
 LIMIT_MILLIS = 20_000.0
@@ -135,10 +136,7 @@ def test_interrupt_in_the_middle_of_the_start_is_raised(monkeypatch: pytest.Monk
 
     def start(thread: threading.Thread) -> None:
         real(thread)
-        lock = threading.Lock()
-        with lock:
-            lock.release()
-            raise KeyboardInterrupt
+        raise_in_a_wait(KeyboardInterrupt())
 
     monkeypatch.setattr(threading.Thread, "start", start)
 

@@ -9,6 +9,7 @@ import pytest
 
 from backends import wait_until
 from heliograph.runtime.lazy_thread import LazyThread
+from interrupts import raise_in_a_wait
 
 LIMIT_SECONDS = 20
 
@@ -178,10 +179,7 @@ def test_interrupt_that_arrives_as_an_error_of_a_lock(work: Work, replace_start:
 
     def start(thread: threading.Thread) -> None:
         REAL_START(thread)
-        lock = threading.Lock()
-        with lock:
-            lock.release()
-            raise KeyboardInterrupt
+        raise_in_a_wait(KeyboardInterrupt())
 
     replace_start(start)
     with pytest.raises(KeyboardInterrupt):

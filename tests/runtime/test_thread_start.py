@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from heliograph.runtime.thread_start import try_to_start
-from interrupts import Interrupt
+from interrupts import Interrupt, raise_in_a_wait
 from scripts import python
 
 LIMIT_SECONDS = 20
@@ -21,10 +21,7 @@ def thread() -> threading.Thread:
 
 def interrupted_by(error: BaseException) -> Callable[[threading.Thread], None]:
     def start(_: threading.Thread) -> None:
-        lock = threading.Lock()
-        with lock:
-            lock.release()  # now the `with` raises, as that of a condition does
-            raise error
+        raise_in_a_wait(error)
 
     return start
 

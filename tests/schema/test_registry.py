@@ -32,6 +32,16 @@ class First(Event):
 
 
 @dataclass
+class Middle(First):
+    name = "middle"
+
+
+@dataclass
+class ChildOfMiddle(Middle):
+    b: int = 2
+
+
+@dataclass
 class Second(Event):
     name = "second"
 
@@ -204,32 +214,16 @@ def test_same_version_twice_is_rejected() -> None:
 def test_new_class_replaces_a_cached_ancestor() -> None:
     """A subclass that was looked up before has the schema of a nearer ancestor from then on."""
 
-    @dataclass
-    class Middle(First):
-        name = "middle"
-
-    @dataclass
-    class Child(Middle):
-        b: int = 2
-
     registry = SchemaRegistry(namespace="app")
     registry.register(First)
-    assert registry[Child].event_name == "app.first"
+    assert registry[ChildOfMiddle].event_name == "app.first"
 
     registry.register(Middle)
-    assert registry[Child].event_name == "app.middle"
+    assert registry[ChildOfMiddle].event_name == "app.middle"
 
 
 def test_class_that_is_registered_during_a_look_up_replaces_the_ancestor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another thread has found the former ancestor just before. It does not keep it for later look-ups."""
-
-    @dataclass
-    class Middle(First):
-        name = "middle"
-
-    @dataclass
-    class Child(Middle):
-        b: int = 2
 
     def inherit_and_register(event_class: type, ancestor: EventSchema) -> EventSchema:
         monkeypatch.undo()
@@ -240,8 +234,8 @@ def test_class_that_is_registered_during_a_look_up_replaces_the_ancestor(monkeyp
     registry.register(First)
     monkeypatch.setattr("heliograph.schema.registry.inherit_schema", inherit_and_register)
 
-    assert registry[Child].event_name == "app.first"
-    assert registry[Child].event_name == "app.middle"
+    assert registry[ChildOfMiddle].event_name == "app.first"
+    assert registry[ChildOfMiddle].event_name == "app.middle"
 
 
 def test_threads_that_look_up_a_subclass_share_one_reader() -> None:
