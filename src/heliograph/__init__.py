@@ -119,7 +119,8 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-if not typing.TYPE_CHECKING:  # to a type checker, any name would exist in a module with a `__getattr__`
+# To a type checker, any name would exist in a module with a `__getattr__`.
+if not typing.TYPE_CHECKING:
     # A module of event classes or hooks needs none of these names, whose modules take most of the time. So they are imported when a name is
     # asked for first, in the program's own import statement. No thread of heliograph asks: see `heliograph.runtime.fork_lock`.
     _MODULES = {

@@ -142,7 +142,8 @@ class _Block:
         # A token can be used once, and only in the context that it was made in. There is no other way to compare contexts.
         try:
             _probe.reset(self._probe_token)  # type: ignore[arg-type]
-        except (ValueError, RuntimeError):  # RuntimeError: a signal handler interrupted the next line
+        except (ValueError, RuntimeError):
+            # A RuntimeError means that a signal handler interrupted the next line.
             return False
         self._probe_token = _probe.set(None)
         return True
@@ -259,7 +260,8 @@ def acting_as(actor: Actor | ActorFunction | None) -> Iterator[None]:
         TypeError: `actor` is something else.
     """
     outer = _current.get()
-    while outer is not None and outer.ended_elsewhere:  # else these would stay in memory
+    # Otherwise these blocks would stay in memory.
+    while outer is not None and outer.ended_elsewhere:
         outer = outer.outer
     block = _Block(_as_function(actor), outer, generator_around(inspect.currentframe()))
     token = _current.set(block)
@@ -272,9 +274,11 @@ def acting_as(actor: Actor | ActorFunction | None) -> Iterator[None]:
                 _current.reset(token)
             else:
                 _end_elsewhere(block)
-        except ValueError:  # this is a copy of the context that the block began in
+        except ValueError:
+            # This is a copy of the context that the block began in.
             _end_elsewhere(block)
-        block.generator = None  # its frame keeps every local variable alive
+        # The frame of a generator keeps every local variable alive.
+        block.generator = None
 
 
 def _end_elsewhere(block: _Block) -> None:
@@ -341,9 +345,11 @@ def _request_of_block() -> RequestActor | None:
 def _as_function(actor: Actor | ActorFunction | None) -> ActorFunction:
     try:
         is_actor = actor is None or isinstance(actor, Mapping)
-    except program_errors():  # a lazy object cannot say its class; an event that it is the actor of reports it
+    except program_errors():
+        # A lazy object cannot say its class. The event whose actor it is reports that.
         is_actor = True
-    if is_actor:  # asked before `callable`: a proxy of a mapping may have every method there is
+    # This comes before `callable`, because a proxy of a mapping may have every method there is.
+    if is_actor:
         return _KnownActor(actor)  # type: ignore[arg-type]
     # Only of plain functions and methods: `inspect` would run the code of a lazy object.
     is_async = type(actor) in (FunctionType, MethodType) and inspect.iscoroutinefunction(actor)

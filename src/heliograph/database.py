@@ -217,7 +217,8 @@ class Database:
 
     def _has_write_ahead_log(self) -> bool:
         """Return True if the file has a write-ahead log, so that a read does not wait for a write."""
-        if not Path(self.path).is_file():  # also in memory, where each connection would have a database of its own
+        # This is also true in memory, where each connection would have a database of its own.
+        if not Path(self.path).is_file():
             return False
         with contextlib.closing(self._open()) as connection:
             [mode] = connection.execute("pragma journal_mode").fetchone()
@@ -250,7 +251,8 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]
     connection.execute("begin immediate")
     try:
         yield connection
-    except BaseException:  # also KeyboardInterrupt: an open transaction would keep the write lock
+    except BaseException:
+        # KeyboardInterrupt included: an open transaction would keep the write lock.
         connection.rollback()
         raise
     connection.commit()

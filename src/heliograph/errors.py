@@ -117,7 +117,8 @@ class _NotFound(HeliographError, KeyError):
     """A `KeyError` whose text is its message."""
 
     def __str__(self) -> str:
-        return str(self.args[0])  # KeyError.__str__ returns the repr of the message, with quotes around it
+        # KeyError.__str__ would return the repr of the message, with quotes around it.
+        return str(self.args[0])
 
 
 class UnregisteredEvent(_NotFound):

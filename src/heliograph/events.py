@@ -55,7 +55,8 @@ def severity_text(severity: int) -> str:
 
     The names are the short names of OpenTelemetry's logs data model.
     """
-    step = (severity - 1) % 4 + 1  # each of the six ranges has four numbers
+    # Each of the six ranges has four numbers.
+    step = (severity - 1) % 4 + 1
     name = Severity(severity - step + 1).name
     return f"{name}{'' if step == 1 else step} ({int(severity)})"
 
@@ -221,12 +222,14 @@ class Event:
             if not str(error).endswith("takes no keyword arguments"):  # raised by another base class
                 raise
             raise TypeError(_unknown_option(cls.__name__, next(iter(kwargs)))) from None
-        if "__event_options__" in vars(cls):  # `dataclass(slots=True)` creates the class again, without its keywords
+        # `dataclass(slots=True)` creates the class again, without its keywords.
+        if "__event_options__" in vars(cls):
             return
         inherited = cls.__event_options__
         cls.__event_options__ = EventOptions(
             namespace=inherited.namespace if namespace is None else namespace,
-            version=version,  # as `deprecated`, it belongs to one contract and is not inherited
+            # The version belongs to one contract, as `deprecated` does, and is not inherited.
+            version=version,
             severity=inherited.severity if severity is None else severity,
             message=inherited.message if message is None else message,
             stability=inherited.stability if stability is None else stability,
@@ -263,7 +266,8 @@ class Event:
     def properties(self) -> dict[str, object]:
         """Return the fields other than ``actor`` and ``created`` as a new dict, with nested dataclasses as dicts."""
         bare = copy.copy(self)
-        bare.actor = None  # `asdict` copies deeply, which not every mapping allows
+        # `asdict` copies deeply, which not every mapping allows.
+        bare.actor = None
         properties = dataclasses.asdict(bare)
         del properties["actor"], properties["created"]
         return properties

@@ -138,7 +138,8 @@ class Host:
         self._tokens = TokenService(self._plugins, self._instrumentation.tokens)
         self._plugin_startup = PluginStartup(self, self._plugins, self.schemas, metrics, self._background)
         self._startup = self._plugin_startup.once
-        self._plugin_startup.register_all(events)  # last: hooks get this host, and may use all of it
+        # This comes last: hooks get this host, and may use all of it.
+        self._plugin_startup.register_all(events)
 
     def _create_token_handler(self) -> DatabaseTokenHandler | None:
         """Return the handler of the tokens in a database, if the settings have one."""
@@ -190,7 +191,8 @@ class Host:
         """
         if self._is_ending():
             return
-        if not self._startup.done:  # checked here as well: a call costs time on the path of every event
+        # This is checked here as well, because a call costs time on the path of every event.
+        if not self._startup.done:
             self._startup.ensure()
         self._instrumentation.emit(event)
         self._dispatcher.dispatch(self, event)
@@ -307,7 +309,8 @@ class Host:
         """
         if not self._startup.done:
             self._startup.ensure()
-        is_text = isinstance(token, str)  # anything else is an error, which `verify_token` raises
+        # Anything but text is an error, which `verify_token` raises.
+        is_text = isinstance(token, str)
         verify = self._tokens.verification_without_waiting(self, token) if is_text else None
         return self.call(self.verify_token, token) if verify is None else verify()
 
@@ -459,7 +462,8 @@ class Host:
             hooks_ended = self._wait_for_hooks(jobs, deadline.remaining())
             if hooks_ended:
                 flushed = self._providers.force_flush(deadline.remaining()) and flushed
-        has_lost = self._instrumentation.missing.take()  # last: the hooks may track events, too
+        # This comes last, because the hooks may track events, too.
+        has_lost = self._instrumentation.missing.take()
         return hooks_ended and flushed and is_quarantined and not has_lost
 
     def _wait_for_hooks(self, jobs: Jobs, timeout_millis: float) -> bool:
@@ -524,7 +528,8 @@ class Host:
         self._lifetime.enter()
         try:
             self._startup.ensure()
-        except BaseException:  # Python does not call __exit__ if __enter__ raises
+        except BaseException:
+            # Python does not call __exit__ if __enter__ raises.
             self.__exit__(None, None, None)
             raise
         return self
@@ -553,5 +558,6 @@ class Host:
     async def _shutdown_shielded(self) -> None:
         from anyio import CancelScope, to_thread
 
-        with CancelScope(shield=True):  # a cancelled scope must not skip the shutdown, which has its own deadline
+        # A cancelled scope must not skip the shutdown, which has its own deadline.
+        with CancelScope(shield=True):
             await to_thread.run_sync(self.shutdown)

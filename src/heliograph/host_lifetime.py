@@ -55,12 +55,14 @@ class HostLifetime:
         if self._has_ended:
             for function in self._at_restart:
                 function()
-            self._has_ended = False  # last: if a function fails, it is called again when the host is entered again
+            # This comes last: if a function fails, it is called again when the host is entered again.
+            self._has_ended = False
         self._blocks.append(None)
 
     def exit(self) -> bool:
         """End a block. Return True if it was the last one."""
-        with contextlib.suppress(IndexError):  # the block began before a fork, in the parent
+        # The block may have begun before a fork, in the parent.
+        with contextlib.suppress(IndexError):
             self._blocks.pop()
         return not self._blocks
 
@@ -76,7 +78,8 @@ class HostLifetime:
         for function in functions:
             try:
                 succeeded = function(deadline.remaining()) is not False and succeeded
-            except Exception:  # a function of the program may raise anything; the others are called nevertheless
+            except Exception:
+                # A function of the program may raise anything. The others are called nevertheless.
                 logger.exception("A function of Host.at_shutdown failed.")
                 succeeded = False
         return succeeded

@@ -87,7 +87,8 @@ class Instrumentation:
             self._emitter.emit(reader, event)
         except (InvalidEvent, OutboxFull):
             raise
-        except program_errors() as error:  # nothing else of telemetry may end what the program was doing
+        except program_errors() as error:
+            # No other failure of telemetry may end what the program was doing.
             self._emitter.report_failure(error)
 
     def flush_quarantine(self, timeout_millis: float) -> bool:

@@ -80,7 +80,8 @@ class PluginStartup:
             PluginError: A hook failed, or returned something that is not an event class.
             SchemaError: Classes have no schema; it lists all of them.
         """
-        if event_classes is None:  # a hook may return that, but here it is a mistake
+        # pluggy allows a hook to return None, but here it is a mistake.
+        if event_classes is None:
             raise PluginError("the argument `events` is None, not a list of event classes; write events=[…]")
         classes = list(_checked(items_of(event_classes), "the argument `events` has"))
         for name, call in self._plugins.calls_by_plugin(REGISTER_EVENTS):

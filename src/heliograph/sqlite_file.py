@@ -120,7 +120,8 @@ class SqliteFile:
             [page_bytes] = connection.execute("pragma page_size").fetchone()
             connection.execute(f"pragma max_page_count = {self._max_bytes // page_bytes}")
         connection.execute("pragma secure_delete = on")
-        if is_empty:  # first, so that a file with tables always has its mark, whenever a process is killed
+        # This comes first, so that a file with tables always has its mark, whenever a process is killed.
+        if is_empty:
             connection.execute(f"pragma application_id = {self._application_id}")
         connection.executescript(self._tables)
 
@@ -181,7 +182,8 @@ class SqliteFile:
         folder = self.path.absolute().parent
         if not folder.is_dir():
             raise self._wrong_file(self.path, f"the directory {folder} does not exist")
-        if not os.access(folder, os.W_OK | os.X_OK):  # SQLite creates its journal beside the file
+        # SQLite creates its journal beside the file.
+        if not os.access(folder, os.W_OK | os.X_OK):
             raise self._wrong_file(self.path, f"the directory {folder} cannot be written")
         if self.path.exists():
             if not os.access(self.path, os.R_OK | os.W_OK):

@@ -49,13 +49,15 @@ class HostTracker:
                 self._background.call_later(delay_seconds, run)
             else:
                 run()
-        except Exception as error:  # no thread can be started: the interpreter ends, or the system has too many
+        except Exception as error:
+            # No thread can be started: the interpreter ends, or the system has too many.
             self._log(error)
 
     async def _logged(self, track: Track, event: TokenEvent) -> None:
         try:
             await track(event)
-        except Exception as error:  # such as OutboxFull: the token was created nevertheless
+        except Exception as error:
+            # An OutboxFull, for example. The token was created nevertheless.
             self._log(error)
 
     def _log(self, error: BaseException) -> None:

@@ -81,7 +81,8 @@ async def start_datasette(options: DatasetteOptions) -> StartedDatasette:
                 event_classes=tuple(instance.event_classes), config=instance.plugin_config("heliograph")
             )
             await instance.invoke_shutdown()
-        except Exception as error:  # plugins run here, which may raise anything
+        except Exception as error:
+            # Plugins run here, and may raise anything.
             raise click.UsageError(f"datasette: it cannot start: {error}") from error
     return started
 

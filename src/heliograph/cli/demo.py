@@ -56,7 +56,8 @@ def demo(folder: Path) -> None:
 
 def _new_store(folder: Path) -> Store:
     """Return an empty store in the folder."""
-    from heliograph.receiver.datasette_folder import (  # imported here, because protobuf takes a while
+    # Imported here, because protobuf takes a while to import.
+    from heliograph.receiver.datasette_folder import (
         DATABASE,
         open_folder,
     )
@@ -78,7 +79,8 @@ def _new_store(folder: Path) -> Store:
 
 def _is_of_a_demo(file: Path) -> bool:
     """Return True if a file is a store with telemetry of the demo's program alone. `heliograph tail` stores that of any program."""
-    from heliograph.demo.processes import SERVICE  # imported here for the same reason
+    # Imported here for the same reason.
+    from heliograph.demo.processes import SERVICE
     from heliograph.receiver.store import Store, is_store
 
     others = "select 1 from events where service is not ? union all select 1 from spans where service is not ? limit 1"
@@ -86,7 +88,8 @@ def _is_of_a_demo(file: Path) -> bool:
 
 
 def _chapters(store: Store) -> Iterator[Chapter]:
-    from heliograph.demo.forum_chapters import forum_chapters  # imported here for the same reason
+    # Imported here for the same reason.
+    from heliograph.demo.forum_chapters import forum_chapters
     from heliograph.demo.outage import outage_chapter
     from heliograph.demo.processes import DemoFailed
 

@@ -205,7 +205,8 @@ def load_object(source: str) -> Any:
         sys.path.insert(0, str(Path.cwd()))
     try:
         target: object = importlib.import_module(module_name)
-    except Exception as error:  # importing a module runs its code, which may raise anything
+    except Exception as error:
+        # Importing a module runs its code, which may raise anything.
         raise click.UsageError(f"{source}: the module {module_name!r} cannot be imported: {error}") from error
     for name in filter(None, path.split(".")):
         if not hasattr(target, name):

@@ -109,7 +109,8 @@ def _run_all(drains: list[_Drain]) -> None:
                 _show(bar, drains)
             _show(bar, drains)
         except KeyboardInterrupt:
-            pass  # the command reports what remains in the outbox, as after any other end
+            # The command reports what remains in the outbox, as after any other end.
+            pass
         finally:
             for drain in drains:
                 drain.close()

@@ -19,7 +19,8 @@ def write(path: Path, text: str) -> None:
         click.UsageError: The file cannot be written.
     """
     try:
-        if path.exists() and not path.is_file():  # such as a pipe, which cannot be replaced
+        # A pipe, for example, cannot be replaced.
+        if path.exists() and not path.is_file():
             path.write_text(text, encoding="utf-8")
         else:
             _replace(Path(os.path.realpath(path)), text)

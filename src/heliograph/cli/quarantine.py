@@ -99,10 +99,12 @@ def replay(
     is removed from the quarantine after the exporter has delivered it. Events that are still invalid, or cannot be
     delivered, remain. The exit status is 1 if any remain.
     """
-    from heliograph.sdk.configure import configure  # the SDK takes a while to import
+    # Imported here, because the SDK takes a while to import.
+    from heliograph.sdk.configure import configure
 
     loaded = load_sources(sources, datasette)
-    loaded.check()  # before providers are set: shutting these down may take as long as a backend that does not answer
+    # Before providers are set, because to shut them down may take as long as a backend that does not answer.
+    loaded.check()
     settings = loaded.settings()
     store = Quarantine(settings.quarantine if file is None else file)
     total = remaining = 0

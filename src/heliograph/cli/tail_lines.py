@@ -46,8 +46,10 @@ def json_line(arrival: Arrival) -> str:
         "service": arrival.service or None,
         "attributes": arrival.attributes,
     }
-    finite = json.loads(to_json(document))  # NaN and the infinities become null: JSON has none of them
-    return json.dumps(finite).replace("\x7f", "\\u007f")  # the only character of ASCII that JSON leaves as it is
+    # NaN and the infinities become null, because JSON has none of them.
+    finite = json.loads(to_json(document))
+    # DEL is the only control character of ASCII that `json` does not escape.
+    return json.dumps(finite).replace("\x7f", "\\u007f")
 
 
 def _iso_time(time_unix_nano: int) -> str:

@@ -56,7 +56,8 @@ class LinePrinter:
         self._line = line
         self._on_end = on_end
         self._first = FirstArrivals()
-        self._held: deque[tuple[float, Arrival]] = deque()  # with the times until which they are held back
+        # Arrivals that are held back, each with the time until which it is.
+        self._held: deque[tuple[float, Arrival]] = deque()
         self._waiting: list[OtlpRequest] = []
         self._bytes = 0
         self._is_printing = False
@@ -90,7 +91,8 @@ class LinePrinter:
                 self._print(self._due(requests))
                 self._report_not_shown()
         except OSError as error:
-            if not isinstance(error, BrokenPipeError):  # the reader of our output has ended, such as `head`
+            # A BrokenPipeError means that the program that reads our output, such as `head`, has ended.
+            if not isinstance(error, BrokenPipeError):
                 self.failure = error
             self._on_end()
 

@@ -188,7 +188,8 @@ def _print_issued(issued: IssuedToken, *, as_json: bool) -> None:
     """Print a token to the standard output, so that a program can read it, and a note for people to the standard error."""
     try:
         echo(json.dumps({"id": issued.id, "token": issued.token}) if as_json else issued.token)
-    except OSError as error:  # a full disk, or a program that reads no more
+    except OSError as error:
+        # The disk is full, or the program that reads our output has ended.
         raise click.UsageError(
             f"the token with the id {issued.id} exists, but could not be printed: {error}; revoke it, or rotate it"
         ) from error

@@ -115,7 +115,8 @@ def _host(settings: Settings, *, only_reads: bool) -> Host:
             logger_provider=NoOpLoggerProvider(),
             meter_provider=NoOpMeterProvider(),
         )
-    from heliograph.sdk.configure import configure  # the SDK takes a while to import
+    # Imported here, because the SDK takes a while to import.
+    from heliograph.sdk.configure import configure
 
     return configure(settings)
 
@@ -130,7 +131,8 @@ def _problems_end_the_command() -> Iterator[None]:
     except (PluginError, SchemaError) as error:
         raise click.UsageError(str(error)) from error
     except (BrokenPipeError, HeliographError):
-        raise  # click and `heliograph.cli.main` report these, and end the command
+        # click and `heliograph.cli.main` report these, and end the command.
+        raise
     except (OSError, sqlite3.Error) as error:
         raise click.UsageError(f"the tokens cannot be read, changed or printed: {error}") from error
     except ValueError as error:

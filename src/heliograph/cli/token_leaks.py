@@ -34,7 +34,8 @@ def tokens_in(stream: IO[bytes]) -> list[str]:
         found.update((token, None) for token in matches if text.is_well_formed(token))
         if len(found) > MAX_TOKENS:
             raise FileFormatError(f"the file has more than {MAX_TOKENS} tokens; split it")
-        rest = part[1 - _TOKEN_LENGTH :]  # may be the beginning of a token that ends in the next part
+        # The end of this part may be the beginning of a token that ends in the next part.
+        rest = part[1 - _TOKEN_LENGTH :]
     return list(found)
 
 

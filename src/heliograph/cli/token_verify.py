@@ -85,7 +85,8 @@ def _verdict_of(host: Host, token: str) -> TokenVerdict:
         actor = host.verify(token)
     except TokenInvalid as error:
         return TokenVerdict(result=rejection_result(error), token_id=getattr(error, "token_id", None))
-    except Exception as error:  # a plugin's handler may raise anything
+    except Exception as error:
+        # The handler of a plugin may raise anything.
         return TokenVerdict(result=ERROR, error=qualified_name(error))
     return TokenVerdict(result=UNRECOGNIZED) if actor is None else _accepted(actor)
 

@@ -35,7 +35,8 @@ class Loki(EventStore):
     """Writes LogQL."""
 
     data_source = DataSource.LOKI
-    every_service = ".+"  # Loki rejects a selector of streams that also matches an empty label
+    # Loki rejects a selector of streams that also matches an empty label.
+    every_service = ".+"
     can_unroll = False
 
     def value_in_link(self, field: str) -> str:

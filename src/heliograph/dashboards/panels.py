@@ -89,7 +89,8 @@ def number(
     panel = stat.Panel()
     panel.unit(unit)
     if is_count:
-        panel.decimals(0)  # PromQL estimates increases, so they are not always whole numbers
+        # PromQL estimates increases, so they are not always whole numbers.
+        panel.decimals(0)
     panel.no_value(nothing)
     panel.thresholds(thresholds or _neutral())
     panel.reduce_options(_last_value())

@@ -223,7 +223,8 @@ _FIELDS: Final = ("id", "died", "reason", "message", "trace_id", "span_id", "uid
 
 def _from_row(row: sqlite3.Row) -> DeadLetter:
     there = dict(row)
-    columns: dict[str, Any] = {name: there.get(name) for name in _FIELDS}  # files of the first releases lack some
+    # Files of the first releases lack some of the columns.
+    columns: dict[str, Any] = {name: there.get(name) for name in _FIELDS}
     signal = BY_NAME[there.get("signal", LOGS.name)]
     return DeadLetter(
         **columns,

@@ -152,7 +152,8 @@ class FolderLock:
         remove_cursor(self.folder)
         # Last, so that a folder without a lock file is always empty.
         delete_file(self.folder / LOCK, outbox)
-        with contextlib.suppress(FileNotFoundError):  # another process has deleted it, as half-deleted
+        # Another process may have deleted it, as half-deleted.
+        with contextlib.suppress(FileNotFoundError):
             self.folder.rmdir()
 
 
@@ -218,15 +219,18 @@ class OutboxDirectory:
             name = f"{os.getpid()}-{secrets.token_hex(4)}{signal.folder_suffix}"
             hidden = self.directory / f"{_HIDDEN}{name}"
             hidden.mkdir(mode=0o700)
-            with contextlib.suppress(FileNotFoundError):  # another process deleted it as half-created
-                check_folder(hidden)  # some file systems give every folder the same owner or mode
+            # Another process may have deleted it, as half-created.
+            with contextlib.suppress(FileNotFoundError):
+                # Some file systems give every folder the same owner or mode.
+                check_folder(hidden)
             lock = _try_lock(hidden, create=True)
             # None: another process found the folder before it was locked, and deleted it as half-created. Try again.
             if lock is not None:
                 try:
                     lock.rename(name)
                 except OSError:
-                    lock.delete_folder()  # else each attempt would add a folder that stays locked
+                    # Otherwise each attempt would add a folder that stays locked.
+                    lock.delete_folder()
                     raise
                 return lock
 
@@ -242,8 +246,10 @@ class OutboxDirectory:
                 continue
             if lock is not None:
                 yield lock
-            elif not os.path.lexists(folder / LOCK):  # half-deleted: its lock file was the last file in it
-                with contextlib.suppress(OSError):  # a file that is not ours is in it
+            elif not os.path.lexists(folder / LOCK):
+                # It is half-deleted: its lock file was the last file in it.
+                # A file that is not ours may be in it.
+                with contextlib.suppress(OSError):
                     folder.rmdir()
             elif (reason := _untrusted_reason(folder / LOCK, self._check_file)) is not None:
                 self._report(folder, reason)
@@ -252,7 +258,8 @@ class OutboxDirectory:
             if lock is not None:
                 lock.delete_folder()
             else:
-                with contextlib.suppress(OSError):  # not empty: its process lives, and has locked it
+                # If it is not empty, its process lives, and has locked it.
+                with contextlib.suppress(OSError):
                     hidden.rmdir()
 
     def folders(self) -> list[Path]:
@@ -261,7 +268,8 @@ class OutboxDirectory:
 
     def _folders_named(self, pattern: re.Pattern[str]) -> list[Path]:
         named: list[Path] = []
-        with contextlib.suppress(FileNotFoundError):  # the directory was deleted: it may come back
+        # If the directory was deleted, it may come back.
+        with contextlib.suppress(FileNotFoundError):
             named = sorted(path for path in self.directory.iterdir() if pattern.fullmatch(path.name))
         return [path for path in named if self._is_trusted(path)]
 
@@ -347,7 +355,8 @@ def _untrusted_reason(path: Path, check: Callable[[Path], None]) -> UntrustedEnt
         check(path)
     except UntrustedEntryError as error:
         return error
-    except OSError:  # it is not there, or another process deleted it meanwhile
+    except OSError:
+        # It does not exist, or another process has deleted it in the meantime.
         return None
     return None
 
@@ -371,7 +380,8 @@ def _try_lock(folder: Path, *, create: bool) -> FolderLock | None:
         pass
     except OSError:
         lock.release()
-        if create:  # a file system without locks: without them this folder could be sent twice at once
+        # The file system has no locks. Without a lock, two processes could send this folder at once.
+        if create:
             raise
     lock.release()
     return None

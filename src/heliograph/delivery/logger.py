@@ -243,7 +243,8 @@ def _trace_of(context: Context) -> bytes:
     known, fields = _last_trace
     if span_context is not known:
         fields = encode_trace(span_context.trace_id, span_context.span_id, span_context.trace_flags)
-        if type(span_context) is SpanContext:  # it never changes; an object of another class might
+        # An object of this class never changes. One of another class might.
+        if type(span_context) is SpanContext:
             _last_trace = (span_context, fields)
     return fields
 
@@ -261,5 +262,6 @@ def encode_directly(logger: object, provider: OutboxProvider) -> None:
 def _max_attributes(limits: LogRecordLimits) -> int:
     """Return the largest number of attributes that these limits leave as they are."""
     if limits.max_log_record_attribute_length is not None:
-        return 0  # each text would have to be compared
+        # Each text would have to be compared with the limit.
+        return 0
     return _UNLIMITED if limits.max_log_record_attributes is None else limits.max_log_record_attributes

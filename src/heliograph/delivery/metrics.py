@@ -87,7 +87,8 @@ class OutboxCounters:
 
     def add(self, metric: MetricName, count: int = 1, reason: str = "") -> None:
         """Add to a counter."""
-        if count:  # only reasons that occurred are listed by `by_reason`
+        # `by_reason` lists only reasons that occurred.
+        if count:
             with self._lock:
                 self._counts[metric, reason] += count
             if self._observer is not None:
@@ -165,7 +166,8 @@ class OutboxMetrics:
 
     def __init__(self, meter: Meter) -> None:
         self._clear()
-        after_fork_in_child(self._clear)  # the parent reports its own counts; a child that did, too, would double them
+        # The parent reports its own counts. A child that did so too would double them.
+        after_fork_in_child(self._clear)
         for metric in _COUNTERS:
             callback = partial(self._observe_counter, metric)
             meter.create_observable_counter(metric, [callback], unit=metric.unit, description=metric.brief)

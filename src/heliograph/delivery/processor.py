@@ -318,11 +318,13 @@ class OutboxProcessor:
         Args:
             timeout_millis: The time that it may take, in milliseconds.
         """
-        deadline = Deadline(timeout_millis)  # first: nothing is shut down if the time is none
+        # This comes first: nothing is shut down if `timeout_millis` is no time.
+        deadline = Deadline(timeout_millis)
         if not self._storages.close():
             return
         if self._wait_acknowledged(timeout_millis):
-            self._worker.send_orphans(deadline)  # own records first: orphans have waited for some process anyway
+            # Own records come first: orphans have waited for some process anyway.
+            self._worker.send_orphans(deadline)
         else:
             logger.warning(
                 "Not all %ss of the outbox were delivered; they stay in %s.", self._signal.word, self._outbox.directory
@@ -356,7 +358,8 @@ def _check_arguments(max_bytes: int, **arguments: object) -> None:
         raise ValueError(f"the argument `max_bytes` must be above 0, such as {MAX_BYTES}")
     for name, value in arguments.items():
         check_argument(name, value, *_WANTED[name])
-    if arguments["directory"] == "":  # else that would be the current directory
+    # An empty text would mean the current directory.
+    if arguments["directory"] == "":
         raise ValueError('the argument `directory` is empty; write a path, such as "/var/lib/my-app/outbox"')
 
 

@@ -33,7 +33,8 @@ _FIXED_SIZES: Final = {_FIXED64: 8, _FIXED32: 4}
 _MAX_VARINT_BYTES: Final = 10
 _SEVEN_BITS: Final = 0x7F
 _CONTINUED: Final = 0x80
-_CACHED_VARINTS: Final = 2**11  # covers almost all lengths in a record
+# This covers almost all lengths in a record.
+_CACHED_VARINTS: Final = 2**11
 
 
 class _Varints(dict[int, bytes]):
@@ -67,7 +68,8 @@ def fixed_field(pack: Callable[[int, int], bytes], tag: int, value: int | None) 
     """
     try:
         return pack(tag, value if type(value) is int else int(value)) if value else b""
-    except Exception:  # out of range, or not a number
+    except Exception:
+        # The value is out of range, or not a number.
         return b""
 
 
@@ -91,7 +93,8 @@ def identifier_field(head: bytes, value: int, size: int) -> bytes:
     """
     try:
         return head + int.to_bytes(value, size, "big") if value else b""
-    except Exception:  # out of range, or not an integer
+    except Exception:
+        # The value is out of range, or not an integer.
         return b""
 
 

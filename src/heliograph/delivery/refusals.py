@@ -51,14 +51,15 @@ class Refusals:
         self.is_refusing = False
         self._clock = clock
         self._accepted = 0  # requests, since the start
-        self._requests = 0  # without success, since the last pause
-        self._too_large = 0  # records in a row, since the last success or pause
+        # Requests without success, since the last pause.
+        self._requests = 0
+        # Records in a row, since the last success or pause.
+        self._too_large = 0
         # By journal. Weak, so that the memory of a journal ends with it.
         self._memories: WeakKeyDictionary[object, SourceMemory] = WeakKeyDictionary()
         self._offered: WeakSet[object] = WeakSet()  # journals that have records
-        self._tried: WeakSet[object] = (
-            WeakSet()
-        )  # the journals of `_offered` that were tried since everything is refused
+        # The journals of `_offered` that were tried since everything is refused.
+        self._tried: WeakSet[object] = WeakSet()
 
     def memory_of(self, source: object) -> SourceMemory:
         """Return the memory of a journal."""

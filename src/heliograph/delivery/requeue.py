@@ -56,7 +56,8 @@ def _move(box: OutboxDirectory, letters: Sequence[DeadLetter]) -> None:
         finally:
             writer.close()
     except BaseException:
-        lock.delete_folder()  # else the records in it would be sent, and exist as dead letters, too
+        # Otherwise the records in it would be sent, and would exist as dead letters, too.
+        lock.delete_folder()
         raise
     lock.release()
     box.dead_letters.remove(letter.id for letter in letters)

@@ -25,8 +25,10 @@ class Schedule:
         self._backoff = backoff
         self._clock = clock
         self._lock = threading.RLock()
-        self._not_before = 0.0  # when the next request may be sent
-        self._server_not_before = 0.0  # the part of it that a server asked for
+        # The time when the next request may be sent.
+        self._not_before = 0.0
+        # The part of it that a server asked for.
+        self._server_not_before = 0.0
 
     def waiting_seconds(self) -> float:
         """Return the seconds until something may be sent; 0 if it may be sent now."""

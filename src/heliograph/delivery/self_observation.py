@@ -196,6 +196,7 @@ def _component(kind: str, number: int) -> dict[str, str | int]:
 
 
 def _server(destination: Destination) -> dict[str, str | int]:
-    if scheme_of(destination.url) is None:  # a target in one of gRPC's own forms may name no host, or several
+    # A target in one of gRPC's own forms may name no host, or several.
+    if scheme_of(destination.url) is None:
         return {}
     return {SERVER_ADDRESS: urlsplit(destination.url).hostname or "", SERVER_PORT: port_of(destination.url)}

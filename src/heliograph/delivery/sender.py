@@ -227,12 +227,14 @@ class Sender:
                 asks_to_wait = bool(verdict.retry_after_seconds)
                 if verdict.action is Action.SPLIT or asks_to_wait:
                     self._batch_size.shrink(entries)
-                if len(entries) > 1 and asks_to_wait:  # then a smaller batch is sent
+                if len(entries) > 1 and asks_to_wait:
+                    # A smaller batch is sent.
                     self._schedule_retry(verdict)
                     return False
                 if len(entries) > 1:
                     half = len(entries) // 2
-                    if verdict.action is Action.BAD_DATA:  # else the next batches are smaller anyway
+                    # For any other verdict, the next batches are smaller anyway.
+                    if verdict.action is Action.BAD_DATA:
                         this.memory.starts.add(entries[half].sequence)
                     parts += [entries[half:], entries[:half]]
                     return True
@@ -417,7 +419,8 @@ class Sender:
         self.counts.add(OUTBOX_RETRIED, reason=verdict.reason.value)
         self._refusals.note_pause()
         self._schedule.postpone(verdict.retry_after_seconds)
-        if self.closed.is_set():  # our own `close` cancelled the request; this is no failure
+        if self.closed.is_set():
+            # Our own `close` cancelled the request, which is no failure.
             return
         if not self._is_failing or self._clock() - self._last_logged_at > LOG_INTERVAL_SECONDS:
             self._last_logged_at = self._clock()

@@ -50,7 +50,8 @@ class OutboxSpanProcessor(OutboxProcessor, SpanProcessor):
         """
         try:
             context = span.context
-            if context is not None and context.trace_flags & _SAMPLED:  # the property `sampled` would be one more call
+            # The property `sampled` would be one more call.
+            if context is not None and context.trace_flags & _SAMPLED:
                 self.append(span.resource, span.instrumentation_scope, encode_span(span))
         except OutboxFull:
             # It was counted and logged.

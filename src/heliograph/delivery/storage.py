@@ -117,17 +117,20 @@ class ResourceStorage:
                 sequence = writer.append(scope, encoded)
                 if self.durable:
                     _commit(writer, sequence)
-            except OutboxFull:  # before OSError, which it is, too
+            except OutboxFull:
+                # This comes before OSError, which it is a subclass of.
                 raise
             except JournalBusy:
                 return self.memory.append(scope, encoded)
             except JournalClosed:
                 if self._is_closed:
                     raise
-                return self.memory.append(scope, encoded)  # the worker has just found that the folder is lost
+                # The worker has just found that the folder is lost.
+                return self.memory.append(scope, encoded)
             except NotSyncedError as error:
                 _report_unsynced(error)
-                return True  # not to memory, too: it would be sent twice
+                # Not to memory as well: the record would be sent twice.
+                return True
             except OSError as error:
                 if self._failed_at is None:
                     # Not `exception`: a traceback would add nothing.
@@ -174,9 +177,11 @@ class ResourceStorage:
                 mapped=self.mapped,
             )
         except BaseException:
-            lock.delete_folder()  # else each attempt would add a folder that stays locked
+            # Otherwise each attempt would add a folder that stays locked.
+            lock.delete_folder()
             raise
-        if self._writer is not None:  # the handler of a signal has emitted meanwhile, and its journal has a record
+        if self._writer is not None:
+            # The handler of a signal has emitted in the meantime, and its journal has a record.
             lock.delete_folder()
             return self._writer
         self._reader, self._folder_lock, self._writer = reader, lock, writer
@@ -202,7 +207,8 @@ class ResourceStorage:
                     raise
                 self._has_one_segment = not self._drop_oldest_segment(folder)
             else:
-                self._has_one_segment = False  # the writer adds another one now
+                # The writer adds another segment now.
+                self._has_one_segment = False
                 return
 
     def give_way(self) -> bool:
@@ -229,7 +235,8 @@ class ResourceStorage:
         try:
             delete_file(path, folder.parent)
         finally:
-            if dropped:  # also if the file could not be deleted: a second attempt would not count them again
+            # This is done even if the file could not be deleted, because a second attempt would not count them again.
+            if dropped:
                 self.on_dropped(dropped)
         self.outbox.space.note_freed()
         return True
@@ -309,7 +316,8 @@ class ResourceStorage:
         The folder is deleted if everything in it was acknowledged, and unlocked if not: it is an orphan then, which the next
         process adopts. Call this only after the worker has ended, since both use the reader.
         """
-        self.memory.close()  # first: a record that is added after the loop would be lost
+        # This comes first, because a record that is added after the loop would be lost.
+        self.memory.close()
         with contextlib.suppress(OSError):
             while batch := self.memory.read(max_bytes=2**20, max_records=1000):
                 for entry in batch.entries:
@@ -330,7 +338,8 @@ class ResourceStorage:
                 self._folder_lock.delete_folder()
             else:
                 self._folder_lock.release()
-            self._folder_lock = None  # a second `close`, or `abandon` in a later fork, touches no file
+            # A second `close`, or `abandon` in a later fork, then touches no file.
+            self._folder_lock = None
 
     def abandon(self) -> None:
         """Close the inherited files, in a forked child, without changing them: they belong to the parent.

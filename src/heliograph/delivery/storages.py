@@ -82,7 +82,8 @@ class Storages:
 
     def all(self) -> list[ResourceStorage]:
         """Return the storages that were created so far."""
-        return list(self._by_header.values())  # a copy: another thread may add one during the iteration
+        # A copy, because another thread may add one during the iteration.
+        return list(self._by_header.values())
 
     def find(self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None) -> ScopedStorage:
         """Return the storage for the records of a logger or tracer. The first call for a resource creates its storage.
@@ -145,7 +146,8 @@ class Storages:
         for storage in self.all():
             storage.abandon()
         self._by_header, self._found = {}, {}
-        self._lock = threading.RLock()  # a thread that does not exist in the child may hold the old one
+        # A thread that does not exist in the child may hold the old lock.
+        self._lock = threading.RLock()
 
 
 def encode_header(resource: Resource | None, signal: OutboxSignal = LOGS) -> Header:

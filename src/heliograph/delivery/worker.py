@@ -188,7 +188,8 @@ class Worker:
 
     def _send_orphans(self) -> None:
         for orphan in self.orphans:
-            with self._logged_errors():  # one that cannot be sent does not stop the others
+            # One orphan that cannot be sent does not stop the others.
+            with self._logged_errors():
                 # Damage in a folder that was given up concerns records of this process. It may have been adopted before that.
                 orphan.reader.is_own = any(orphan.folder in storage.orphaned for storage in self._storages())
                 if orphan.drain(self._sender, self._send_storages_if_due):
@@ -216,7 +217,8 @@ class Worker:
         for storage in self._storages():
             self._recover(storage)
             for source, last_sequence in storage.waiting_sources():
-                with self._logged_errors():  # one journal that cannot be read does not stop the others
+                # One journal that cannot be read does not stop the others.
+                with self._logged_errors():
                     while source.acknowledged < last_sequence and self._sender.send_next(source) is Outcome.SENT:
                         self._has_sent = True
                         self._notify_progress()
@@ -230,7 +232,8 @@ class Worker:
                 self._sender.own_losses += lost
                 self._sender.counts.add(OUTBOX_DAMAGED, lost)
             if storage.orphaned is not before:
-                self._adopt_at = 0.0  # in the next round: a flush may wait for it
+                # The next round looks for orphans again, because a flush may wait for it.
+                self._adopt_at = 0.0
 
     def _notify_progress(self) -> None:
         with self._progress:

@@ -33,7 +33,8 @@ def outage_chapter(store: Store, folder: Path) -> Chapter:
     """
     outbox = folder / "outbox"
     with receiving(store) as closed_endpoint:
-        pass  # no receiver listens at its port any more
+        # No receiver listens at its port any more.
+        pass
     killed = killed_forum(closed_endpoint, outbox)
     tracked = int(killed.lines[-1])
     before, waiting = count(store, _ARRIVED), _waiting(outbox)

@@ -99,7 +99,8 @@ def _environment(endpoint: str) -> dict[str, str]:
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         "NO_PROXY": "127.0.0.1",
-        "no_proxy": "127.0.0.1",  # where both are set, this one applies
+        # Where both spellings are set, this one applies.
+        "no_proxy": "127.0.0.1",
     }
 
 

@@ -46,7 +46,8 @@ class QueryApi:
         try:
             parts = urllib.parse.urlsplit(url)
             _ = parts.port
-        except ValueError as error:  # such as an address in one bracket, or a port that is no number
+        except ValueError as error:
+            # The address has only one bracket, or a port that is no number.
             raise QueryError("the URL cannot be used") from error
         if scheme_of(url) is None or not parts.hostname:
             raise QueryError("the URL has to begin with http:// or https://, and to name a host")

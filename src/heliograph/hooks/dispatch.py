@@ -57,7 +57,8 @@ class TrackEventDispatcher:
     def dispatch(self, datasette: object, event: EventLike) -> None:
         """Call the hooks, and submit the async functions that they return to the background loop."""
         calls = self._plugins.calls_by_plugin(TRACK_EVENT)
-        if not calls:  # most hosts have no such hook
+        # Most hosts have no such hook.
+        if not calls:
             return
         async_results = list(self._call_hooks(calls, datasette, event))
         if async_results:  # `submit` would start a thread
@@ -83,7 +84,8 @@ class TrackEventDispatcher:
         job = functools.partial(self._await_each, async_results)
         try:
             self._background.submit(job, description="the hook track_event")
-        except Exception as error:  # no thread can be started: the interpreter ends, or the system has too many
+        except Exception as error:
+            # No thread can be started: the interpreter ends, or the system has too many.
             for plugin, _ in async_results:
                 self._report_failure(plugin, error)
 

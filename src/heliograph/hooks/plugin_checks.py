@@ -82,7 +82,8 @@ def _options_of_hook(plugin: object, name: str) -> dict[str, Any] | None:
     """Return the arguments of `hookimpl` for an attribute of a plugin, or `None` if it is no hook function, or cannot be read."""
     try:
         options = getattr(getattr(plugin, name, None), HOOK_MARK, None)
-    except program_errors():  # a property, or a lazy object
+    except program_errors():
+        # It is a property, or a lazy object.
         return None
     return options if type(options) is dict else None
 
@@ -95,10 +96,12 @@ def _unmarked_hooks(plugin: object) -> Iterator[str]:
             if not inspect.isroutine(function) or hasattr(function, HOOK_MARK):
                 continue
             parameters = inspect.signature(function).parameters
-        except program_errors():  # a property, a lazy object, or a function in C
+        except program_errors():
+            # It is a property, a lazy object, or a function in C.
             continue
         if isinstance(plugin, ModuleType) and getattr(function, "__module__", None) != plugin.__name__:
-            continue  # it is imported from elsewhere: the module calls it, and does not define a hook
+            # It is imported from elsewhere: the module calls it, and does not define a hook.
+            continue
         if {each for each in parameters if each != "self"} <= set(arguments):
             yield name
 

@@ -55,8 +55,10 @@ class Plugins:
         try:
             hash(plugin)  # pluggy keeps plugins in sets
             self._manager.register(plugin, name)
-        except program_errors() as error:  # pluggy reads all attributes of the plugin, which may be properties
-            self._manager.unregister(name=name)  # older releases of pluggy keep the hooks before the one that failed
+        except program_errors() as error:
+            # pluggy reads all attributes of the plugin, which may be properties.
+            # Older releases of pluggy keep the hooks before the one that failed.
+            self._manager.unregister(name=name)
             raise PluginError(f"the plugin {label} cannot be registered: {error}") from error
         warn_of_uncalled_hooks(plugin)
         self._calls_by_plugin = {}
@@ -114,7 +116,8 @@ class Plugins:
         implementations = caller.get_hookimpls()
         results = []
         for each in reversed(implementations):
-            if each.wrapper or each.hookwrapper:  # pluggy has them at the end of its list, so nothing was called yet
+            # pluggy has wrappers at the end of its list, so nothing has been called yet.
+            if each.wrapper or each.hookwrapper:
                 return cast("list[object]", caller(**arguments))
             # What pluggy does, without its code for wrappers, which takes longer than the hook for tokens itself.
             result = each.function(*[arguments[name] for name in each.argnames])
@@ -141,7 +144,8 @@ class Plugins:
         implementations = getattr(self._manager.hook, hook).get_hookimpls()
         return {
             each.plugin_name: each.plugin
-            for each in reversed(implementations)  # pluggy calls them from the end of its list
+            # pluggy calls them from the end of its list.
+            for each in reversed(implementations)
             if not each.wrapper and not each.hookwrapper
         }
 

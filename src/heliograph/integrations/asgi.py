@@ -65,7 +65,8 @@ class ActorOfScope(RequestActor):
 def _property(user: object, name: str) -> object:
     try:
         return getattr(user, name, None)
-    except NotImplementedError:  # raised by Starlette's BaseUser for a property that a subclass does not define
+    except NotImplementedError:
+        # Starlette's BaseUser raises it for a property that a subclass does not define.
         return None
 
 
@@ -160,7 +161,8 @@ class _ObservedConnection:
             self._span.respond(message["status"])
         try:
             await self._send(message)
-        except OSError:  # by the specification of ASGI, the client has disconnected
+        except OSError:
+            # By the specification of ASGI, the client has disconnected.
             self._span.is_disconnected = True
             raise
         if message["type"] == "http.response.body" and not message.get("more_body"):
@@ -178,7 +180,8 @@ async def token_of(scope: Scope, host: Host) -> RequestToken:
     known = known_token(scope, host)
     if known is not None:
         return known
-    token = await verify(host, header(scope, b"authorization"))  # the first one: frameworks show it to the application
+    # The first header counts, because frameworks show that one to the application.
+    token = await verify(host, header(scope, b"authorization"))
     # The scope is changed, not copied: outer middleware reads the values that the application puts into it, such as the route.
     scope[TOKEN_KEY] = token
     if token.actor is not None:

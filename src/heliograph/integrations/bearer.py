@@ -98,7 +98,8 @@ async def verify(host: Host, authorization: str | None) -> RequestToken:
         raise Refused(401, str(rejection), 'Bearer error="invalid_token"') from None
     except PluginError:
         raise
-    except Exception as error:  # a handler of a plugin, and its database, may raise anything
+    except Exception as error:
+        # The handler of a plugin, and its database, may raise anything.
         kind = qualified_name(error)
         failures.log(kind, "The token of a request could not be verified, so the response is 503: %s", kind)
         raise Refused(503, "Tokens cannot be verified at the moment", None) from None

@@ -29,7 +29,8 @@ class RequiredToken(SecurityBase):
     async def __call__(self, connection: HTTPConnection) -> AsyncIterator[Actor]:
         """Yield the actor of the token, which is the actor of the events of the request."""
         host = self._host_of(connection)
-        if known_token(connection.scope, host) is not None:  # verified by the middleware, or by an earlier dependency
+        if known_token(connection.scope, host) is not None:
+            # The middleware, or an earlier dependency, has verified it.
             yield await self._actor(connection, host)
             return
         with acting_as(ActorOfScope(connection.scope)):

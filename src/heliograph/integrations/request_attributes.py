@@ -46,7 +46,8 @@ def _headers(scope: Scope, name: bytes) -> Iterator[str]:
 
 
 def _client(scope: Scope) -> object:
-    client = scope.get("client")  # a host and a port; a server on a Unix socket has none
+    # A host and a port. A server on a Unix socket has none.
+    client = scope.get("client")
     return client[0] if isinstance(client, (tuple, list)) and client else None
 
 
@@ -72,7 +73,8 @@ def _knows_all_parameters(scope: Scope, route: object) -> bool:
 
 def _path_of_environ(environ: Environ) -> str:
     raw = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-    return raw.encode("latin-1", "replace").decode(errors="replace")  # PEP 3333: texts are bytes, decoded as Latin-1
+    # PEP 3333: texts are bytes, decoded as Latin-1.
+    return raw.encode("latin-1", "replace").decode(errors="replace")
 
 
 _OF_SCOPE: Final[Mapping[str, Callable[[Scope], object]]] = {

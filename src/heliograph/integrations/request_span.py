@@ -92,7 +92,8 @@ class RequestSpan:
             number = int(status) if isinstance(status, int) or status.isdecimal() else 0
             self.status = number if number in STATUSES else None
             self._route = exported_value(HTTP_ROUTE, self._attribute(HTTP_ROUTE))
-        except program_errors() as failure:  # a framework's own code may raise anything
+        except program_errors() as failure:
+            # A framework's own code may raise anything.
             _log(failure)
 
     def end(self, error: BaseException | None = None) -> None:
@@ -106,7 +107,8 @@ class RequestSpan:
         self._has_ended = True
         try:
             self._describe(error)
-        except program_errors() as failure:  # a framework's and a provider's own code may raise anything
+        except program_errors() as failure:
+            # A framework's and a provider's own code may raise anything.
             _log(failure)
         try:
             self._span.end()
@@ -155,7 +157,8 @@ def start_request_span(tracer: Callable[[], Tracer], attribute: Attribute, trace
             links=_links(traceparent),
         )
         return RequestSpan(span, attribute)
-    except program_errors() as error:  # a framework's and a provider's own code may raise anything
+    except program_errors() as error:
+        # A framework's and a provider's own code may raise anything.
         _log(error)
         return None
 

@@ -110,7 +110,8 @@ def _from_logs(request: ExportLogsServiceRequest) -> Iterator[Arrival]:
         service = _service(resource.resource.attributes)
         for scope in resource.scope_logs:
             for record in scope.log_records:
-                if record.event_name:  # a log record without an event name is not an event
+                # A log record without an event name is not an event.
+                if record.event_name:
                     attributes = decode_attributes(record.attributes)
                     yield Arrival(
                         attributes=attributes,
@@ -151,7 +152,8 @@ def _token_span(span: Span, service: str) -> Arrival:
 def _span_events(span: Span, service: str) -> Iterator[Arrival]:
     for event in span.events:
         attributes = decode_attributes(event.attributes)
-        if LOG_RECORD_UID in attributes:  # others, such as exceptions, are not events of an application
+        # Other span events, such as exceptions, are not events of an application.
+        if LOG_RECORD_UID in attributes:
             yield Arrival(
                 attributes=attributes,
                 name=event.name,

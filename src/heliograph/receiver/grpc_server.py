@@ -33,7 +33,8 @@ CLOSE_SECONDS: Final = 10
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
-    ("grpc.so_reuseport", 0),  # otherwise two receivers could share a port, and each would get some of the requests
+    # Otherwise two receivers could share a port, and each would get some of the requests.
+    ("grpc.so_reuseport", 0),
 )
 
 
@@ -65,7 +66,8 @@ class GrpcServer:
         memory: Memory | None = None,
     ) -> None:
         with socket.create_server((LOOPBACK, port)):
-            pass  # raises OSError with the cause; gRPC would print the cause, and raise an exception without it
+            # This raises OSError with the cause. gRPC would print the cause, and raise an exception without it.
+            pass
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="heliograph-grpc")
         memory = Memory() if memory is None else memory
         methods = _Methods(keep, memory) if target is None else _Forwarded(keep, target, missed, memory)
@@ -118,7 +120,8 @@ class _Forwarded(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC is untyp
                 response = self._target.call(method, body, context)
                 self._keep_accepted(method, body, memory)
         except grpc.RpcError:
-            return b""  # the context has the code, so no message is sent
+            # The context has the code, so no message is sent.
+            return b""
         except NotKept as error:
             _ask_again(context, error)
             return b""

@@ -18,7 +18,8 @@ _OPTIONS: Final = (
     (
         "grpc.max_reconnect_backoff_ms",
         1000,
-    ),  # otherwise gRPC notices after up to two minutes that the target runs again
+        # Without a limit, gRPC may take two minutes to notice that the target runs again.
+    ),
 )
 
 

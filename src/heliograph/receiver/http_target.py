@@ -63,7 +63,8 @@ class HttpTarget:
             try:
                 return self._exchange(connection, path, headers, body)
             except ConnectionError:
-                pass  # the target has closed this idle connection, as servers do after some time; others may be open
+                # The target has closed this idle connection, as servers do after some time. Others may be open.
+                pass
             except (OSError, http.client.HTTPException) as error:
                 raise _no_response(error) from error
         try:
@@ -117,7 +118,8 @@ def _content(response: http.client.HTTPResponse) -> bytes:
     content = response.read(MAX_RESPONSE_BYTES)
     if not response.isclosed() and response.read(1):
         raise http.client.HTTPException("the response is too large")
-    if response.length:  # the bytes that are missing; `read` with a limit raises nothing at the end of the connection
+    # These bytes are missing: `read` with a limit raises nothing at the end of the connection.
+    if response.length:
         raise http.client.IncompleteRead(content, response.length)
     return content
 

@@ -175,7 +175,8 @@ def _count(body: bytes, descriptor: Any) -> int:
                     _, at = _varint(body, at)
                 elif kind not in _GROUPS:
                     return count
-    except IndexError:  # the bytes end in the middle of a number
+    except IndexError:
+        # The bytes end in the middle of a number.
         pass
     return count
 

@@ -84,7 +84,8 @@ def _read_line(line: str, place: str) -> Iterator[RecordedEvent]:
 def _request_events(document: object) -> Iterator[RecordedEvent]:
     if not isinstance(document, dict) or not document.keys() & set(_REQUEST_KEYS):
         raise ValueError(f"this is not an OTLP request in JSON: it has none of the keys {', '.join(_REQUEST_KEYS)}")
-    readable = without_ids(document)  # protobuf would read the hexadecimal ids as base64
+    # protobuf would read the hexadecimal ids as base64.
+    readable = without_ids(document)
     if "resourceLogs" in document:
         yield from _log_record_events(json_format.ParseDict(readable, ExportLogsServiceRequest(), True))
     if "resourceSpans" in document:
@@ -95,7 +96,8 @@ def _log_record_events(request: ExportLogsServiceRequest) -> Iterator[RecordedEv
     for resource in request.resource_logs:
         for scope in resource.scope_logs:
             for record in scope.log_records:
-                if record.event_name:  # a log record without an event name is not an event
+                # A log record without an event name is not an event.
+                if record.event_name:
                     yield RecordedEvent(
                         event_name=record.event_name,
                         attributes=decode_attributes(record.attributes),
@@ -109,5 +111,6 @@ def _span_events(request: ExportTraceServiceRequest) -> Iterable[RecordedEvent]:
             for span in scope.spans:
                 for event in span.events:
                     attributes = decode_attributes(event.attributes)
-                    if LOG_RECORD_UID in attributes:  # others, such as exceptions, are not events of an application
+                    # Other span events, such as exceptions, are not events of an application.
+                    if LOG_RECORD_UID in attributes:
                         yield RecordedEvent(event_name=event.name, attributes=attributes)

@@ -111,7 +111,8 @@ def metric_rows(request: ExportMetricsServiceRequest) -> Iterator[ColumnValues]:
 def _point_rows(metric: Metric, service: object) -> Iterator[ColumnValues]:
     kind = metric.WhichOneof("data")
     for point in getattr(metric, kind).data_points if kind else ():
-        has_count = hasattr(point, "count")  # a histogram or summary; the points of a sum or gauge are single numbers
+        # A point of a histogram or a summary has a count. That of a sum or gauge is a single number.
+        has_count = hasattr(point, "count")
         # `as_int or as_double`: one of the two is set, and the other reads as 0
         yield {
             "name": metric.name,

@@ -87,7 +87,8 @@ class HttpServer(ThreadingHTTPServer):
         OSError: The port is in use, or may not be used.
     """
 
-    daemon_threads = False  # `server_close` does not wait for daemon threads
+    # `server_close` does not wait for daemon threads.
+    daemon_threads = False
     request_queue_size = 128
 
     def __init__(
@@ -172,9 +173,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     server: HttpServer
     protocol_version = "HTTP/1.1"
-    default_request_version = (
-        "HTTP/1.1"  # otherwise the response to a request line that is not HTTP would have no status
-    )
+    # Otherwise the response to a request line that is not HTTP would have no status.
+    default_request_version = "HTTP/1.1"
     timeout = IDLE_TIMEOUT_SECONDS
     disable_nagle_algorithm = True
     wbufsize = -1  # headers and body are sent together
@@ -200,9 +200,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_one_request(self) -> None:
         self.connection.settimeout(self.timeout)
-        self.headers = (
-            HTTPMessage()
-        )  # an error before the headers are parsed must not use those of the previous request
+        # An error before the headers are parsed must not use those of the previous request.
+        self.headers = HTTPMessage()
         self.waiting = self.unread = True
         if self.server.is_closing:  # pragma: no cover — the moment between the end of accepting and that of waiting
             self.stop_waiting()
@@ -212,7 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.waiting = False
         self.connection.settimeout(min(self.timeout, CLIENT_TIMEOUT_SECONDS))
         if not self.raw_requestline.rstrip(b"\r\n"):
-            self.raw_requestline = self.rfile.readline(_MAX_LINE_BYTES)  # some clients send an empty line after a body
+            # Some clients send an empty line after a body.
+            self.raw_requestline = self.rfile.readline(_MAX_LINE_BYTES)
         if not super().parse_request():
             if self.raw_requestline and not self.raw_requestline.split():
                 self.send_error(HTTPStatus.BAD_REQUEST, "there is no request line")
@@ -233,11 +233,13 @@ class _Handler(BaseHTTPRequestHandler):
         except NotKept as error:
             self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
         except OSError:
-            raise  # the client has disconnected, so there is nobody to respond to
+            # The client has disconnected, so there is nobody to respond to.
+            raise
         except Exception as error:
             self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR, f"the request cannot be kept: {type(error).__name__}")
         else:
-            self._send(response)  # after the memory is released: the client's next request may need it at once
+            # This comes after the memory is released, because the client's next request may need it at once.
+            self._send(response)
 
     def do_GET(self) -> None:
         """Respond that the method is not allowed."""
@@ -343,7 +345,8 @@ class _Handler(BaseHTTPRequestHandler):
         return content
 
     def _send(self, response: HttpResponse) -> None:
-        self.send_response_only(response.status)  # `send_response` would add `Date` and `Server`, which costs time
+        # `send_response` would add `Date` and `Server`, which costs time.
+        self.send_response_only(response.status)
         for name, value in response.headers:
             self.send_header(name, value)
         body = response.body
@@ -370,7 +373,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_expect_100(self) -> bool:
         proceed = super().handle_expect_100()
-        self.wfile.flush()  # the client waits for this response before it sends the body
+        # The client waits for this response before it sends the body.
+        self.wfile.flush()
         return proceed
 
     def _linger(self) -> None:

@@ -113,7 +113,8 @@ class Store:
             wrong_file=lambda path, reason: FileFormatError(f"{path} is not a file of the receiver: {reason}"),
         )
         with self._file.writing():
-            pass  # creates the file and its tables now, so that a wrong path is reported before anything is received
+            # The file and its tables are created now, so that a wrong path is reported before anything is received.
+            pass
 
     def add(self, request: OtlpRequest) -> None:
         """Add the rows of a request. A span replaces the row with its id, and a data point the earlier one of its series.
@@ -165,9 +166,11 @@ class StoreWriter:
 
 def _insert(connection: sqlite3.Connection, tables: Tables) -> None:
     for table, rows in tables.items():
-        for names, group in groupby(rows, key=tuple):  # the rows of a request have the same columns
+        # The rows of a request have the same columns.
+        for names, group in groupby(rows, key=tuple):
             columns, places = ", ".join(names), ", ".join("?" * len(names))
-            connection.executemany(  # the names come from `receiver.rows`, never from a sender; the values are bound
+            # The names come from `receiver.rows`, never from a sender. The values are bound.
+            connection.executemany(
                 f"insert or replace into {table} ({columns}) values ({places})",  # noqa: S608
                 (tuple(row.values()) for row in group),
             )

@@ -25,7 +25,8 @@ _HOP_BY_HOP: Final = frozenset(
     {
         *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"),
         *("transfer-encoding", "upgrade"),
-        *("content-length", "expect", "host"),  # not hop-by-hop, but created anew for the connection to the target
+        # These are not hop-by-hop, but are created anew for the connection to the target.
+        *("content-length", "expect", "host"),
     }
 )
 

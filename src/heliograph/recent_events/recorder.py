@@ -125,7 +125,8 @@ class RecentEvents:
                 return
             try:
                 self.store.put(os.getpid(), events, counts, minute=self.minute())
-            except Exception as error:  # the file may be locked, full, deleted or damaged; the program must go on
+            except Exception as error:
+                # The file may be locked, full, deleted or damaged. The program must go on.
                 self._failures.log(type(error).__name__, "Recent events could not be written.", error=error)
                 self._put_back(counts, len(events))
 

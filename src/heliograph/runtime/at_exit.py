@@ -67,7 +67,8 @@ class AtExit:
             self._start_thread()
 
     def _start_thread(self) -> None:
-        load_gevent_hub()  # in a child too, where the SDK starts its threads after this
+        # This is done in a child too, where the SDK starts its threads after this.
+        load_gevent_hub()
         self._go, self._ended = threading.Event(), Bell()
         self._is_native = not threads_are_greenlets()
         self._thread = threading.Thread(target=self._run, name="heliograph-exit", daemon=True)
@@ -85,9 +86,11 @@ class AtExit:
             self._ended.ring()
 
     def _exit(self) -> None:
-        self._child_exit.cancel()  # the finalizers of multiprocessing may run after this
+        # The finalizers of multiprocessing may run after this.
+        self._child_exit.cancel()
         if threads_are_greenlets():
-            self._ended = Bell()  # the old one may be older than the replaced functions of `threading`
+            # The old bell may be older than the replaced functions of `threading`.
+            self._ended = Bell()
             threading.Thread(target=self._call, name="heliograph-exit", daemon=True).start()
         else:
             self._go.set()
@@ -106,9 +109,12 @@ class AtExit:
         """Do not call the function at exit, and end the thread. It may be called more than once."""
         atexit.unregister(self._exit)
         self._child_exit.cancel()
-        self._cancelled = True  # before the event: the thread reads it as soon as it wakes up
+        # This comes before the event, because the thread reads it as soon as it wakes up.
+        self._cancelled = True
         if self._is_native and threads_are_greenlets():
-            return  # the thread waits for ever, because it cannot end in an orderly way any more
+            # The thread waits for ever, because it cannot end in an orderly way any more.
+            return
         self._go.set()
-        if threading.current_thread() is not self._thread:  # the function itself may cancel, and cannot join its thread
+        # The function itself may cancel, and cannot join its own thread.
+        if threading.current_thread() is not self._thread:
             self._thread.join()

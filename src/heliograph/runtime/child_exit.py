@@ -74,5 +74,6 @@ class ChildExit:
     def cancel(self) -> None:
         """Do not call the function in this process, nor in children that it forks from now on."""
         self._is_cancelled = True
-        for finalizer in self._finalizers:  # otherwise they would keep this object alive
+        # Otherwise the finalizers would keep this object alive.
+        for finalizer in self._finalizers:
             finalizer.cancel()

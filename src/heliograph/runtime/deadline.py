@@ -68,7 +68,8 @@ def run_within(timeout_millis: float, function: Callable[[], T]) -> T | None:
     def work() -> None:
         try:
             future.set_result(context.run(function))
-        except BaseException as error:  # SystemExit and KeyboardInterrupt are for the caller, not for this thread
+        except BaseException as error:
+            # SystemExit and KeyboardInterrupt are for the caller, not for this thread.
             future.set_exception(error)
         finished.ring()
 
@@ -77,5 +78,6 @@ def run_within(timeout_millis: float, function: Callable[[], T]) -> T | None:
         return function()
     if not finished.wait(max(0.0, timeout_millis) / 1000):
         return None
-    thread.join()  # it is about to end; without this, the caller could still see it among the running threads
+    # The thread is about to end. Without this, the caller could still see it among the running threads.
+    thread.join()
     return future.result()

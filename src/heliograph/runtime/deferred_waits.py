@@ -71,7 +71,8 @@ def open_waits() -> list[Wait] | None:
 
 def _is_in_event_loop() -> bool:
     asyncio = sys.modules.get("asyncio")
-    if asyncio is None:  # a program that has not imported it runs no loop of it
+    # A program that has not imported asyncio runs no loop of it.
+    if asyncio is None:
         return False
     try:
         asyncio.get_running_loop()

@@ -48,7 +48,8 @@ class ForkLock:
             self._lock.release()
 
     def _after_fork_in_child(self) -> None:
-        if self._forking_thread == threading.get_ident():  # a thread keeps its identifier across a fork
+        # A thread keeps its identifier across a fork.
+        if self._forking_thread == threading.get_ident():
             self._after_fork_in_parent()
         else:
             self._forking_thread = None

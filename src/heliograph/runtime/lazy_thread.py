@@ -67,7 +67,8 @@ class LazyThread:
     def note_end(self) -> None:
         """Let the next `start` start another thread. The thread itself calls this when it has found no more work."""
         with self._lock:
-            if self._owner is threading.current_thread():  # not if another one has been started since the first call
+            # Another thread may have been started since the first call.
+            if self._owner is threading.current_thread():
                 self._is_claimed = False
 
     def end(self, ask: Callable[[], object], timeout_seconds: float | None = None) -> None:

@@ -135,9 +135,11 @@ class BackgroundLoop:
             running = self._start_if_needed()
             self._pending.add(job.done)
             try:
-                job.done.add_done_callback(self._pending.discard)  # of this very set: `stop` replaces it
+                # The method is of this very set, because `stop` replaces the attribute.
+                job.done.add_done_callback(self._pending.discard)
                 running.loop.call_soon_threadsafe(running.jobs.put_nowait, job)
-            except BaseException:  # the handler of a signal raised: it may never run, and nobody may wait for it
+            except BaseException:
+                # The handler of a signal raised. The job may never run, and nobody may wait for it.
                 self._pending.discard(job.done)
                 raise
 
@@ -168,7 +170,8 @@ class BackgroundLoop:
     def is_own_thread(self) -> bool:
         """Return True if the calling thread is the loop's own."""
         # Not by `asyncio.get_running_loop`: greenlets of one thread share the running loop.
-        running = self._running  # read once: `stop` in another thread may set it to `None`
+        # The attribute is read once, because `stop` in another thread may set it to `None`.
+        running = self._running
         return running is not None and running.thread_id == threading.get_ident() and running.thread.is_alive()
 
     def stop(self) -> None:
@@ -181,12 +184,15 @@ class BackgroundLoop:
             pending, self._pending = self._pending, set()
         # Without the lock from here on: a job that is being cancelled may submit another one, which starts a new loop.
         if running is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+            # The loop may have ended by itself.
+            with contextlib.suppress(RuntimeError):
                 running.loop.call_soon_threadsafe(running.stopped.set)
             running.thread.join()
-        for job in list(pending):  # the jobs that the loop had not begun
+        # These are the jobs that the loop had not begun.
+        for job in list(pending):
             if job.cancel():  # pragma: no branch — it ended at this moment
-                job.set_running_or_notify_cancel()  # without it, a `wait` in another thread would not notice
+                # Without it, a `wait` in another thread would not notice the cancellation.
+                job.set_running_or_notify_cancel()
 
     def _start_if_needed(self) -> _RunningLoop:
         if self._running is None or not self._running.thread.is_alive():
@@ -198,7 +204,8 @@ def _check_function(function: object) -> None:
     if callable(function):
         return
     if inspect.iscoroutine(function):
-        function.close()  # else Python would warn that it was never awaited
+        # Otherwise Python would warn that it was never awaited.
+        function.close()
     expected = "an async function and its arguments, like call(host.verify_token, token)"
     raise TypeError(f"call() takes {expected}, not {qualified_name(function)}")
 
@@ -228,7 +235,8 @@ def _start_loop() -> _RunningLoop:
         job_task = asyncio.ensure_future(_run_jobs(jobs))
         started.set_result((asyncio.get_running_loop(), jobs, stopped, threading.get_ident()))
         await stopped.wait()
-        job_task.cancel()  # and anyio cancels all other tasks
+        # anyio then cancels all other tasks.
+        job_task.cancel()
 
     def run() -> None:
         try:
@@ -236,7 +244,8 @@ def _start_loop() -> _RunningLoop:
         except BaseException as error:
             if started.done():
                 raise
-            started.set_exception(error)  # else the thread that starts the loop would wait for ever
+            # Otherwise the thread that starts the loop would wait for ever.
+            started.set_exception(error)
 
     # An empty context, since free-threaded Pythons start a thread with a copy of the caller's: the loop outlives the call that
     # starts it, and must not keep that call's span or actor.
@@ -244,7 +253,8 @@ def _start_loop() -> _RunningLoop:
         thread = start_thread(partial(contextvars.Context().run, run), "heliograph-loop")
         loop, jobs, stopped, thread_id = result_of(started)
         return _RunningLoop(loop, jobs, stopped, thread, thread_id)
-    except BaseException:  # the handler of a signal raised: nobody else would ever end this loop
+    except BaseException:
+        # The handler of a signal raised, and nobody else would ever end this loop.
         if not started.cancel():
             started.add_done_callback(_stop_started)
         raise

@@ -81,7 +81,8 @@ class RunOnce:
             Exception: The work's own error, if it was done for this caller.
         """
         while not self.done and not self._is_inside.get():
-            if self._background.is_own_thread():  # before the claim: nobody else could await what is claimed here
+            # This comes before the claim, because nobody else could await what is claimed here.
+            if self._background.is_own_thread():
                 raise RuntimeError(_WOULD_WAIT_FOR_ITSELF)
             claim = _Claim()
             try:
@@ -115,7 +116,8 @@ class RunOnce:
                     from asyncio import wrap_future  # see `heliograph.runtime.loop`
 
                     await wrap_future(run_of_another)
-            finally:  # also when the caller is cancelled or interrupted: those who wait must not wait for ever
+            finally:
+                # This is done even if the caller is cancelled or interrupted: those who wait must not wait for ever.
                 self._release(claim)
 
     def _claim(self, claim: _Claim) -> Future[None] | None:
@@ -134,7 +136,8 @@ class RunOnce:
     def _release(self, claim: _Claim) -> None:
         """End the run of a claim, unless the background loop has taken it over."""
         with self._lock:
-            if self._running is not claim or claim.is_taken_over:  # a child that was forked by the work has no claim
+            # A child that the work itself forked has no claim.
+            if self._running is not claim or claim.is_taken_over:
                 return
             self._running = self._running_thread = None
         claim.set_result(None)
@@ -156,7 +159,8 @@ class RunOnce:
 
     async def _take_over(self, claim: _Claim, rest: Iterator[Awaitable[object]]) -> None:
         with self._lock:
-            if self._running is not claim:  # its caller was interrupted, and has released it
+            if self._running is not claim:
+                # The caller of that work was interrupted, and has released it.
                 return
             claim.is_taken_over = True
         try:

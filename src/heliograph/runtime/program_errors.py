@@ -31,7 +31,8 @@ def is_caller_cancelled() -> bool:
     Python 3.10 cannot tell the two apart. There, it returns True, and a function that awaits a cancelled task looks like a
     cancelled caller, too. The alternative was rejected, because it would ignore the cancellation of the caller.
     """
-    from asyncio import current_task  # the caller runs in a loop of it
+    # The caller runs in a loop of asyncio.
+    from asyncio import current_task
 
     task = current_task()
     return task is None or sys.version_info < (3, 11) or task.cancelling() > 0
@@ -41,5 +42,6 @@ def getattr_or_none(obj: object, name: str) -> object:
     """Return an attribute of an object, or `None` if the object does not have it or raises an exception instead."""
     try:
         return getattr(obj, name, None)
-    except program_errors():  # a property is a program's own code; its failure must not lose the event
+    except program_errors():
+        # A property is the program's own code. Its failure must not lose the event.
         return None

@@ -47,7 +47,8 @@ def listen(method: Listener) -> None:
     """Call a bound method for each failure from now on, as long as the method's object lives."""
     for reference in tuple(_listeners):
         if reference() is None:
-            with contextlib.suppress(ValueError):  # another thread has just removed it
+            # Another thread may just have removed it.
+            with contextlib.suppress(ValueError):
                 _listeners.remove(reference)
     _listeners.append(weak_method(method))
 

@@ -70,6 +70,7 @@ class SafeLogger:
         if self._has_failed or not logging.raiseExceptions or sys.stderr is None:
             return
         self._has_failed = True
-        with contextlib.suppress(*program_errors()):  # the text of the exception, or the stream, may fail too
+        # The text of the exception, or the stream, may fail too.
+        with contextlib.suppress(*program_errors()):
             sys.stderr.write("heliograph could not log a message, because the program's logging failed:\n")
             traceback.print_exc()

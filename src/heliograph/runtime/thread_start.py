@@ -17,7 +17,8 @@ def try_to_start(thread: threading.Thread) -> bool:
     Raises:
         BaseException: The handler of a signal has raised it. The thread may run nevertheless, now or a moment later.
     """
-    around = sys.exc_info()[1]  # the caller may itself handle an exception
+    # The caller may itself handle an exception.
+    around = sys.exc_info()[1]
     try:
         thread.start()
     except RuntimeError as error:

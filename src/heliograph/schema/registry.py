@@ -142,7 +142,8 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         """
         try:
             reader = self._readers.get(event_class) or self._inherited.get(event_class)
-        except program_errors():  # code of a metaclass may hash the class, and fail
+        except program_errors():
+            # Code of a metaclass may hash the class, and fail.
             reader = None
         return reader if reader is not None else self._inherit(event_class)
 
@@ -176,7 +177,8 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         for own, reader in self._own.items():
             if own is event_class:
                 return reader
-        readers = self._inherited  # before the classes are read: see the module's documentation
+        # The readers are taken before the classes are read: see the module's documentation.
+        readers = self._inherited
         known = {id(registered): reader for registered, reader in list(self._readers.items())}
         for ancestor in ancestors(event_class)[1:]:
             inherited = known.get(id(ancestor))

@@ -51,7 +51,8 @@ def set_up_from_file(path: str, missing: Collection[TelemetrySignal]) -> None:
         SettingsError: The package is not installed, or the file cannot be read or used.
     """
     config = load_file(path)
-    from opentelemetry.configuration import configure_sdk  # here, because few programs have it
+    # Imported here, because few programs have this package.
+    from opentelemetry.configuration import configure_sdk
 
     try:
         for signal in _FIELDS.keys() - missing:
@@ -60,7 +61,8 @@ def set_up_from_file(path: str, missing: Collection[TelemetrySignal]) -> None:
         if config.disabled:
             for signal in missing:
                 _DISABLE[signal]()
-    except Exception as error:  # the components that the file names may raise anything
+    except Exception as error:
+        # The components that the file names may raise anything.
         raise SettingsError([f"{CONFIG_FILE}: {path!r} cannot be used: {error}"]) from error
 
 
@@ -72,14 +74,16 @@ def load_file(path: str) -> Any:
             a credential.
     """
     try:
-        from opentelemetry.configuration import load_config_file  # here, because few programs have it
+        # Imported here, because few programs have this package.
+        from opentelemetry.configuration import load_config_file
     except ImportError as error:
         raise SettingsError(
             [f"{CONFIG_FILE}: install {PACKAGE} (pip install {PACKAGE}), or remove the variable ({error})"]
         ) from error
     try:
         return load_config_file(path)
-    except Exception as error:  # the package documents one type, and a file may be anything
+    except Exception as error:
+        # The package documents one type of exception, but a file may contain anything.
         raise SettingsError([f"{CONFIG_FILE}: {path!r} cannot be used: {_without_values(error)}"]) from error
 
 

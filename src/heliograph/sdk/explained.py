@@ -81,7 +81,8 @@ def endpoint_problem(found: EntryPoint, signal: TelemetrySignal, environ: Mappin
     if scheme_of(endpoint) is None:
         return f"{variable}: it has to begin with http:// or https://, like http://localhost:4318"
     if environ[variable] != endpoint:
-        return f"{variable}: remove the spaces before or after the URL"  # the SDK does not, and so finds no such host
+        # The SDK does not remove them, and so finds no such host.
+        return f"{variable}: remove the spaces before or after the URL"
     if not _has_host(endpoint):
         return f"{variable}: it is not a URL with a host, like http://localhost:4318"
     problem = explain_endpoint(endpoint) if variable == "OTEL_EXPORTER_OTLP_ENDPOINT" else None
@@ -99,7 +100,8 @@ def _has_host(url: str) -> bool:
 def _warn_of_timeout(signal: TelemetrySignal, environ: Mapping[str, str]) -> None:
     """Log a warning if an OTLP exporter has no time for its requests. By the specification, 0 means no limit."""
     variable, value = _find_variable("TIMEOUT", signal, environ)
-    with contextlib.suppress(ValueError):  # the exporter says that it uses its default
+    # The exporter itself reports that it uses its default.
+    with contextlib.suppress(ValueError):
         if value is not None and not 0 < float(value) < math.inf:
             message = (
                 "%s: with %r, the exporter of OpenTelemetry's SDK delivers nothing; set it to a number of seconds."

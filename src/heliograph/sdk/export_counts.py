@@ -135,7 +135,8 @@ def counting_exporter(exporter_class: type[E]) -> Callable[..., E]:
         if getattr(result, "name", None) != "SUCCESS":
             self.counts.add_failure()
             self.on_failure()
-        elif isinstance(batch, Sized):  # spans or log records, and not a snapshot of metrics
+        elif isinstance(batch, Sized):
+            # A batch of spans or log records, and not a snapshot of metrics.
             self.counts.add_delivered(len(batch))
         return result
 

@@ -58,7 +58,8 @@ def outbox_processors(
     ]
     if not chosen:
         return {}
-    from heliograph.delivery.processor import OutboxLogRecordProcessor  # here, because most programs have no outbox
+    # Imported here, because most programs have no outbox.
+    from heliograph.delivery.processor import OutboxLogRecordProcessor
     from heliograph.delivery.span_processor import OutboxSpanProcessor
 
     classes: Mapping[TelemetrySignal, type[OutboxProcessor]] = {
@@ -104,7 +105,8 @@ def problems_of_outbox(environ: Mapping[str, str], directory: object) -> list[st
     By itself, it is an `OutboxError` of `outbox_processors`. This is for an error that lists all problems.
     """
     if isinstance(directory, Path) and not is_disabled(environ):
-        from heliograph.delivery.folders import OutboxDirectory  # here, because most programs have no outbox
+        # Imported here, because most programs have no outbox.
+        from heliograph.delivery.folders import OutboxDirectory
 
         try:
             OutboxDirectory(directory, max_bytes=1)
@@ -117,7 +119,8 @@ def warn_of_unused_outbox(settings: Settings | None, signals: Collection[Telemet
     """Log a warning for each of the signals of which nothing goes to the outbox that the settings name."""
     if settings is None or settings.outbox is None:
         return
-    from heliograph.delivery.storages import stores_signal  # here, because most programs have no outbox
+    # Imported here, because most programs have no outbox.
+    from heliograph.delivery.storages import stores_signal
 
     for signal, names in _ADD_TO_PROVIDER.items():
         provider = find_provider(signal) if signal in signals else None

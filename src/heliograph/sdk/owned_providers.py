@@ -36,7 +36,8 @@ class OwnedProvider:
         pipeline = self.provider.pipeline
         if not self.provider.remove_user():
             return run_within(max(GRACE_MILLIS, timeout_millis), self.provider.force_flush) is True
-        if pipeline is None:  # the program shut the provider down
+        # The program has shut the provider down.
+        if pipeline is None:
             return True
         if timeout_millis < GRACE_MILLIS:
             pipeline.stop()

@@ -159,7 +159,8 @@ def _pipeline(exporters: Sequence[Any], parts: Iterable[Any]) -> Pipeline:
 
 
 def _end(function: Callable[[], object]) -> None:
-    with suppress(Exception):  # the code of an exporter; the other parts have to end nevertheless
+    # The code of an exporter may raise anything. The other parts have to end nevertheless.
+    with suppress(Exception):
         run_within(GRACE_MILLIS, function)
 
 

@@ -207,7 +207,8 @@ class CountingMeterProvider(_CountingProvider, MeterProvider):
         for reader in (*pipeline.parts, *pipeline.kept):
             if reader not in self.kept:
                 self.add_metric_reader(reader)
-                getattr(reader, "_set_meter_provider", lambda _: None)(self)  # as the SDK does with its first readers
+                # The SDK does the same with its first readers.
+                getattr(reader, "_set_meter_provider", lambda _: None)(self)
         self.kept = tuple(dict.fromkeys([*self.kept, *pipeline.kept]))
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:  # noqa: ARG002 — the readers have their own
@@ -224,7 +225,8 @@ class CountingMeterProvider(_CountingProvider, MeterProvider):
 
     def _end(self, pipeline: Pipeline) -> bool:
         for reader in pipeline.parts:
-            reader.shutdown()  # before it is removed: it exports for the last time
+            # This comes before it is removed, because the reader exports for the last time.
+            reader.shutdown()
             self.remove_metric_reader(reader)
         return True
 

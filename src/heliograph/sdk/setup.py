@@ -191,13 +191,15 @@ def _build(
             provider = ours.get(signal) or _new_provider(signal, resource)
             kept = getattr(provider, "kept", ())
             built[signal] = (provider, build_pipeline(signal, selection, outbox=outboxes.get(signal), kept=kept))
-        except Exception as error:  # the SDK's classes read variables too, and a wrong one may raise anything
+        except Exception as error:
+            # The SDK's classes read variables too, and a wrong one may raise anything.
             problems.append(f"{signal.value} cannot be exported: {error}{_suspected_variables(signal, str(error))}")
     if problems:
         for _, pipeline in built.values():
             pipeline.discard()
         for outbox in outboxes.values():
-            outbox.shutdown(0)  # the pipeline that would own it may be the one that failed
+            # The pipeline that would own it may be the one that failed.
+            outbox.shutdown(0)
         raise SettingsError(problems)
     return built
 

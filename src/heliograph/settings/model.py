@@ -183,7 +183,8 @@ class Settings:
             if name.startswith(PREFIX) and (value or name == variable_name("actor"))
         }
         warn_of_unknown_variables(FIELDS, given)
-        config = config or {}  # a key without a value in YAML is `None`
+        # A key without a value in YAML is `None`.
+        config = config or {}
         if not isinstance(config, Mapping):
             raise SettingsError(["plugins.heliograph: it must be a mapping of settings to their values"])
         problems = [problem for key in config if (problem := problem_of_key(FIELDS, key))]
@@ -224,9 +225,8 @@ def settings_or_environment(
     if settings is Settings:
         raise TypeError(f"{wanted}, not the class; write Settings()")
     if isinstance(settings, Mapping):
-        raise TypeError(
-            f"{wanted}, not a mapping; write Settings(signals='log')"
-        )  # without its values, which may be secrets
+        # The message does not quote the mapping, whose values may be secrets.
+        raise TypeError(f"{wanted}, not a mapping; write Settings(signals='log')")
     raise TypeError(
         f"{wanted}, not of {qualified_name(settings)}; pass plugins as plugins=[…], and event classes as events=[…]"
     )

@@ -89,7 +89,8 @@ def parse_opt_out(value: object) -> tuple[str, ...]:
 def _names_without_patterns(value: object, every: str = "") -> tuple[str, ...]:
     words = parse_list(value)
     for word in words:
-        if word.endswith("*") and word != every:  # no attribute has such a name, so it would have no effect
+        # No attribute has such a name, so it would have no effect.
+        if word.endswith("*") and word != every:
             raise ValueError(f"must not contain {word!r}, which is a pattern; write the names of attributes")
     return words
 
@@ -107,7 +108,8 @@ def parse_path(value: object) -> Path:
         raise ValueError("must be a path")
     try:
         return Path(value).expanduser()
-    except RuntimeError:  # `~` or `~user` without a home directory
+    except RuntimeError:
+        # It is `~` or `~user`, and there is no such home directory.
         raise ValueError("must be a path without `~`, because that user has no home directory") from None
 
 
@@ -156,9 +158,8 @@ def parse_flag(value: object) -> bool:
     """Return True or False."""
     known = {True: True, False: False, "true": True, "1": True, "false": False, "0": False}
     word = value.strip().lower() if isinstance(value, str) else value
-    if (
-        isinstance(word, (str, bool)) and word in known
-    ):  # without the check of the type, the numbers 0 and 1 would be found
+    # Without the check of the type, the numbers 0 and 1 would be found.
+    if isinstance(word, (str, bool)) and word in known:
         return known[word]
     raise ValueError("must be `true` or `false`")
 

@@ -77,7 +77,8 @@ class Captured:
 
     def __init__(self, host: object = None) -> None:
         if host is not None:
-            source_of(host)  # the error is for the caller, and not for the first event
+            # A wrong host is reported to the caller at once, not at the first event.
+            source_of(host)
         self.host = host
         self.events: list[TrackedEvent] = []
         self.tokens: list[TokenSpan] = []

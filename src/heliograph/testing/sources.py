@@ -17,7 +17,8 @@ def source_of(host: object) -> SchemaRegistry:
     """
     if isinstance(host, Host):
         return host.schemas
-    app = sys.modules.get("datasette.app")  # without Datasette, there is none of its objects, and nothing is imported
+    # Without Datasette there are no objects of its classes, and nothing is imported.
+    app = sys.modules.get("datasette.app")
     if app is not None and isinstance(host, app.Datasette):
         # Datasette is an optional dependency of the integration.
         from heliograph.integrations.datasette.instance_state import state_of

@@ -93,7 +93,8 @@ def is_token_handler(candidate: object) -> TypeIs[TokenHandlerLike]:
     """
     if isinstance(candidate, TokenHandler):
         return True
-    if isinstance(candidate, type):  # a class has the methods too, but they need an instance
+    # A class has the methods too, but they need an instance.
+    if isinstance(candidate, type):
         return False
     return callable(getattr(candidate, "create_token", None)) and callable(getattr(candidate, "verify_token", None))
 

@@ -84,7 +84,8 @@ class TokenRestrictions:
             form["r"] = {
                 database: {resource: short(actions) for resource, actions in resources.items()}
                 for database, resources in self.resource.items()
-                if resources  # Datasette omits a database without resources, too
+                # Datasette omits a database without resources, too.
+                if resources
             }
         return form or None
 
@@ -94,7 +95,8 @@ def check_restrictions(restrictions: TokenRestrictions) -> None:
 
     ``TokenRestrictions(all=None)`` would restrict nothing, and ``all="view-table"`` would allow ten actions of one letter each.
     """
-    given: Any = restrictions  # and not of the types that mypy believes
+    # As `Any`, because mypy believes that every value has the declared type.
+    given: Any = restrictions
     for name, is_right, wanted in (
         ("all", _is_actions, 'a list of actions, such as ["view-table"]'),
         ("database", _is_actions_by_name, 'lists of actions by database, such as {"data": ["view-table"]}'),

@@ -93,7 +93,8 @@ class TokenService:
     async def verify(self, datasette: TokenHost, token: str) -> Actor | None:
         """Verify a token; see `Host.verify_token`."""
         if not isinstance(token, str):
-            raise TypeError(f"a token is a string, not {type(token).__name__}")  # without its value: it may be a secret
+            # The message does not quote the value, which may be a secret.
+            raise TypeError(f"a token is a string, not {type(token).__name__}")
         return await self._verify(self._handlers(datasette), datasette, token)
 
     def verification_without_waiting(self, datasette: TokenHost, token: str) -> Callable[[], Actor | None] | None:
@@ -161,7 +162,8 @@ def _run_to_end(coroutine: Coroutine[object, None, Actor | None]) -> Actor | Non
 
 
 def _handler_named(name: str, handlers: list[TokenHandlerLike]) -> TokenHandlerLike:
-    names = [getattr(handler, "name", "") for handler in handlers]  # only the two methods make a token handler
+    # Only the two methods make an object a token handler, so it may have no name.
+    names = [getattr(handler, "name", "") for handler in handlers]
     if name not in names:
         raise TokenHandlerNotFound(name, names)
     return handlers[names.index(name)]

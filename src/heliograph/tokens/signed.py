@@ -118,8 +118,10 @@ def _payload(datasette: TokenHost, token: str) -> tuple[Mapping[str, object], in
     """Return the payload of a token, once its signature, its actor and its lifetime are checked, and the number of its key."""
     try:
         payload, key_number = _unsign(datasette, token[len(PREFIX) :])
-    except (itsdangerous.BadData, UnicodeError):  # UnicodeError: a lone surrogate in the token cannot be encoded
-        raise TokenSignatureInvalid from None  # the original exception carries the payload of the token
+    except (itsdangerous.BadData, UnicodeError):
+        # A UnicodeError means that a lone surrogate in the token cannot be encoded.
+        # The original exception carries the payload of the token.
+        raise TokenSignatureInvalid from None
     if not isinstance(payload, Mapping):
         raise TokenMalformed
     if "a" not in payload:
@@ -130,7 +132,8 @@ def _payload(datasette: TokenHost, token: str) -> tuple[Mapping[str, object], in
 
 
 def _unsign(datasette: TokenHost, signed: str) -> tuple[object, int | None]:
-    unsign_numbered = getattr(datasette, "unsign_numbered", None)  # a Datasette has one key, and no such method
+    # A Datasette has one key, and no such method.
+    unsign_numbered = getattr(datasette, "unsign_numbered", None)
     if unsign_numbered is None:
         return datasette.unsign(signed, namespace=NAMESPACE), None
     value, number = unsign_numbered(signed, namespace=NAMESPACE)

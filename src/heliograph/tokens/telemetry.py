@@ -168,7 +168,8 @@ class TokenTelemetry:
     def end_abandoned(self) -> None:
         """End the operations that were abandoned."""
         while self._abandoned:
-            with suppress(IndexError):  # another thread ends the last one
+            # Another thread may just have ended the last one.
+            with suppress(IndexError):
                 self.end(self._abandoned.popleft())
 
     def _end_verification(self, result: str, token_id: str | None, handler: str | None) -> None:

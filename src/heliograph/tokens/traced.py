@@ -47,7 +47,8 @@ class TracedTokenHandler:
         rejection_class: type[Exception] | None = None,
     ) -> None:
         own_class = type(handler)
-        vars(self).update(  # our own __setattr__ would set it on the handler
+        # Our own __setattr__ would set it on the handler.
+        vars(self).update(
             _traced_handler=handler,
             _traced_telemetry=telemetry,
             _traced_verification=verification,
@@ -64,7 +65,8 @@ class TracedTokenHandler:
         return object.__getattribute__(self, "_traced_class")  # type: ignore[no-any-return]
 
     def __getattr__(self, name: str) -> object:
-        if name.startswith("_traced_"):  # `copy` creates the object first and fills it later: do not recurse meanwhile
+        # `copy` creates the object first and fills it later, so a lookup in the meantime must not recurse.
+        if name.startswith("_traced_"):
             raise AttributeError(name)
         return getattr(self._traced_handler, name)
 

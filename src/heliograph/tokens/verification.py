@@ -216,5 +216,6 @@ def _plain(actor: object) -> dict[str, object]:
     try:
         # dict first: the check of an abstract class takes several times as long.
         return dict(actor) if isinstance(actor, (dict, Mapping)) else {}
-    except program_errors():  # a mapping's own code may raise anything; the token is valid nevertheless
+    except program_errors():
+        # A mapping's own code may raise anything. The token is valid nevertheless.
         return {}

@@ -26,7 +26,8 @@ MAX_KEYS: Final = 64
 MAX_KEY_LENGTH: Final = 128
 """The number of characters of a key that can be part of an attribute's name."""
 
-_OVERFLOW: Final = str(EVENT_OVERFLOW)  # str(): dicts are slower with keys of a subclass of str
+# Dicts are slower with keys of a subclass of str.
+_OVERFLOW: Final = str(EVENT_OVERFLOW)
 
 
 def add_attributes(attributes: Attributes, name: str, form: object, *, reserved: frozenset[str] = frozenset()) -> None:
@@ -66,7 +67,8 @@ def array_or_json(form: list[object]) -> AttributeValue:
 
 def _add_flattened(attributes: Attributes, name: str, form: dict[str, object], reserved: frozenset[str]) -> None:
     flat: Attributes = {}
-    rest: dict[str, object] = {}  # values whose keys cannot name an attribute; nothing is lost
+    # Values whose keys cannot name an attribute. Nothing is lost.
+    rest: dict[str, object] = {}
     for path, value in _paths(form, ()):
         key = ".".join((name, *path))
         if len(flat) == MAX_KEYS or key in flat or key in reserved or not all(map(can_be_in_a_name, path)):

@@ -147,7 +147,8 @@ def _of_field(hint: object, name: str, described: object) -> Declaration:
         declared = _of_annotation(annotation)
         attribute = with_pydantic_privacy(declared.attribute, annotation, described)
         return dataclasses.replace(declared, attribute=attribute)
-    except Exception:  # an annotation may be any expression
+    except Exception:
+        # An annotation may be any expression.
         return Declaration(attribute=UNKNOWN)
 
 
@@ -164,7 +165,8 @@ def _whole(hint: object) -> Declaration:
             hints = annotations_of(hint, cls._fields, arguments=arguments_if_unknown(hint))  # type: ignore[attr-defined]
             return _merged([_of_annotation(each) for each in hints.values()])
         return _of_annotation(hint)
-    except Exception:  # an annotation may be any expression
+    except Exception:
+        # An annotation may be any expression.
         return Declaration(attribute=UNKNOWN)
 
 

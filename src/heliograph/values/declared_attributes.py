@@ -41,7 +41,8 @@ def parts_of(hint: object, *, in_arguments: bool) -> Iterator[Any]:
         hint: The annotation.
         in_arguments: True to look into the arguments of generic classes that have fields.
     """
-    seen: set[int] = set()  # an alias may refer to itself
+    # An alias may refer to itself.
+    seen: set[int] = set()
     queue = [hint]
     for part in queue:  # it grows meanwhile
         if id(part) in seen:
@@ -116,7 +117,8 @@ def _strictest(hint: object, name: str, described: object) -> Attribute:
     try:
         annotation = field_hints(hint, [name]).get(name)
         found = attributes_in(annotation)
-    except Exception:  # an annotation may be any expression
+    except Exception:
+        # An annotation may be any expression.
         return UNKNOWN
     return with_pydantic_privacy(merge_declarations(found), annotation, described)
 

@@ -40,7 +40,8 @@ def cached_by_hint(function: Callable[[Any], Any]) -> Any:
     def look_up(hint: Any) -> Any:
         try:
             hash(hint)
-        except TypeError:  # an alias whose argument has a declaration with a list in it
+        except TypeError:
+            # It is an alias whose argument has a declaration with a list in it.
             return function(hint)
         return cached(hint)
 
@@ -116,7 +117,8 @@ def _masked_argument(parameter: Any) -> object:
 
 def _keeps_alias(cls: type) -> bool:
     """Return True if an object that an alias makes keeps the alias in its dict. A frozen or slotted object cannot."""
-    if pydantic_fields.is_model(cls):  # its aliases are classes of their own
+    # The aliases of a pydantic model are classes of their own.
+    if pydantic_fields.is_model(cls):
         return True
     setter: Any = cls.__setattr__
     is_plain = setter is object.__setattr__ or getattr(cls, "__attrs_own_setattr__", False)

@@ -181,9 +181,11 @@ class _FormBuilder:
         self._policy = policy
         self._place = place  # the place of the current value
         self._is_typed = place.is_typed
-        self._parents: tuple[int, ...] = ()  # the ids of the values that the current one is inside of
+        # The ids of the values that the current one is inside of.
+        self._parents: tuple[int, ...] = ()
         self._remaining = MAX_VALUES
-        self._end = 0.0  # on the monotonic clock, from the first conversion on
+        # On the monotonic clock. It is set by the first conversion.
+        self._end = 0.0
         self._runs_converters = runs_converters
         # The last call of a registered converter.
         self._call: tuple[type, RegisteredConverter, RunningCall] | None = None
@@ -201,7 +203,8 @@ class _FormBuilder:
                 return "<too deep>"
             self._parents = (*parents, id(value))
             return self._form_by_kind(value)
-        except program_errors() as error:  # such as a memoryview that was released; the event goes out
+        except program_errors() as error:
+            # A memoryview that was released, for example. The event is emitted nevertheless.
             report_failure(type(value), error)
             return _unknown(value)
         finally:

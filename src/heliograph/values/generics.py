@@ -51,7 +51,8 @@ def annotations_of(
     if cls is None:
         return {}
     wanted = frozenset(names)
-    if typing_extensions.is_typeddict(cls):  # its bases are not among its `__mro__`, and its annotations include theirs
+    # The bases of a typed dict are not in its `__mro__`, and its annotations include theirs.
+    if typing_extensions.is_typeddict(cls):
         return _of_typed_dict(cls, typing.get_args(hint), wanted)
     bindings = _bindings_by_base(cls, typing.get_args(hint) if arguments is None else arguments)
     annotations: dict[str, object] = {}
@@ -164,7 +165,8 @@ def bind(parameters: tuple[Any, ...], arguments: tuple[object, ...]) -> dict[obj
 
 
 def _is_variadic(parameter: object) -> bool:
-    return type(parameter).__name__ == "TypeVarTuple"  # of `typing` from Python 3.11 on, of `typing_extensions` before
+    # The class is in `typing` from Python 3.11 on, and in `typing_extensions` before.
+    return type(parameter).__name__ == "TypeVarTuple"
 
 
 def substitute(hint: Any, bindings: Bindings) -> object:
@@ -175,7 +177,8 @@ def substitute(hint: Any, bindings: Bindings) -> object:
         return bindings[hint][0] if len(bindings[hint]) == 1 else hint
     parameters = getattr(hint, "__parameters__", ())
     if (isinstance(hint, type) and typing.get_origin(hint) is None) or not isinstance(parameters, tuple):
-        return hint  # the parameters of a class itself are its own
+        # The parameters of a class itself are its own.
+        return hint
     if not any(parameter in bindings for parameter in parameters):
         return hint
     arguments = [argument for parameter in parameters for argument in bindings.get(parameter, (parameter,))]

@@ -101,7 +101,8 @@ def _row(cls: Any, value: Any) -> Pairs:
 def _numpy_scalar(cls: Any, value: Any) -> object:
     match cls.dtype.__get__(value).kind:
         case "f":
-            return cls.__float__(value)  # `item` of a `longdouble` is the `longdouble` itself
+            # `item` of a `longdouble` returns the `longdouble` itself.
+            return cls.__float__(value)
         case "c":
             return complex(cls.real.__get__(value), cls.imag.__get__(value))
         case _:
@@ -121,7 +122,8 @@ def _numpy_duration(cls: Any, value: Any) -> str | None:
     number = int(cls.view(value, "int64")) * count
     if unit in _NANOSECONDS:
         return duration_text(number * _NANOSECONDS[unit])
-    return f"{number} {unit}"  # months and years have no fixed length, and picoseconds are rare
+    # Months and years have no fixed length, and picoseconds are rare.
+    return f"{number} {unit}"
 
 
 _NANOSECONDS: Final = {
@@ -140,7 +142,8 @@ def _numpy_array(cls: Any, value: Any) -> object:
     shape, dtype = cls.shape.__get__(value), cls.dtype.__get__(value)
     if cls.size.__get__(value) > MAX_ITEMS or (dtype.kind in "mM" and len(shape) > 1):
         return _shape("numpy.ndarray", shape, dtype)
-    if dtype.kind in "mM":  # `tolist` would make numbers of them
+    # `tolist` would make numbers of them.
+    if dtype.kind in "mM":
         return [cls.__getitem__(value, index) for index in range(shape[0])] if shape else cls.__getitem__(value, ())
     return cls.tolist(value)
 
@@ -217,7 +220,8 @@ def _multi_host_url(cls: Any, value: Any) -> str:
 
 
 def _pydantic_url(_: Any, value: Any) -> object:
-    return stored_attribute(value, "_url")  # an instance of one of pydantic_core's two classes
+    # It is an instance of one of pydantic_core's two classes.
+    return stored_attribute(value, "_url")
 
 
 def _stored_url(_: Any, value: Any) -> object:

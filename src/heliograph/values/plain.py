@@ -81,7 +81,8 @@ def _forms(values: list[Any], room: list[int], depth: int) -> list[object]:
 def _dict_form(copy: dict[Any, Any], room: list[int], depth: int) -> dict[str, object]:
     form: dict[str, object] = {}
     for key, item in copy.items():
-        if type(key) is not str or not (key.isascii() or key.isprintable()):  # a lone surrogate could equal its escape
+        # A lone surrogate could equal its escape.
+        if type(key) is not str or not (key.isascii() or key.isprintable()):
             raise NotPlain
         kind = type(item)
         if (kind is str and item.isascii()) or (kind is int and INT64_MIN <= item <= INT64_MAX) or item is None:
@@ -111,7 +112,8 @@ def _converted_form(plain: Any, room: list[int], depth: int) -> object:
 
 def _dict_of(pairs: Pairs) -> dict[object, object]:
     for key, _ in pairs:
-        if type(key) is not str:  # before it is hashed, which would run its own code
+        # This comes before the key is hashed, which would run its own code.
+        if type(key) is not str:
             raise NotPlain
     found = dict(pairs)
     if len(found) < len(pairs):

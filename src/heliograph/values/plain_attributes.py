@@ -118,7 +118,8 @@ def flatten(
     if room[0] < 0 or len(value) > MAX_KEYS:
         raise NotPlain
     for key, item in value.copy().items():
-        if type(key) is not str:  # before it is looked up, which would run its own code
+        # This comes before the key is looked up, which would run its own code.
+        if type(key) is not str:
             raise NotPlain
         name = names[key]
         kind = type(item)

@@ -26,7 +26,8 @@ HASH_PREFIX: Final = "hmac-sha256:"
 EVERYTHING: Final = "*"
 """The entry of the setting ``opt_in`` that names all attributes."""
 
-_ENCODER: Final = msgspec.json.Encoder(enc_hook=str, order="sorted")  # equal dicts have one hash, whatever their order
+# Sorted, so that equal dicts have one hash, whatever their order.
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=str, order="sorted")
 
 logger: Final = SafeLogger(SCOPE)
 
@@ -135,7 +136,8 @@ class PrivacyPolicy:
         return any(name == each or name.startswith(f"{each}.") for each in self.opt_out)
 
     def _warn(self) -> None:
-        if not self._warned:  # two threads may both log it, which does no harm
+        # Two threads may both log it, which does no harm.
+        if not self._warned:
             self._warned = True
             logger.warning("HELIOGRAPH_PRIVACY_KEY is not set: values that should be hashed are dropped.")
 
@@ -153,7 +155,8 @@ class PrivacyPolicy:
                 return Protected(MASKED)
             case Privacy.HASH:
                 return self.hash_form(form)
-            case _:  # DROP, or the mistake of a class that no schema has checked
+            # DROP, or the mistake of a class that no schema has checked.
+            case _:
                 return DROPPED
 
     def hash_form(self, form: object) -> Protected:

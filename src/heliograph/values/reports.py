@@ -52,7 +52,8 @@ def _warn_once(name: str, message: str) -> None:
     is_last = len(_first_reports) == MAX_WARNINGS
     token = object()
     if _first_reports.setdefault(name, token) is token:  # pragma: no branch — another thread was faster
-        with contextlib.suppress(Exception):  # a filter of the program's logging may raise
+        # A filter of the program's logging may raise.
+        with contextlib.suppress(Exception):
             logger.warning(
                 "%s", "Values of more classes cannot be exported; they are not reported." if is_last else message
             )

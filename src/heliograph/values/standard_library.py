@@ -79,7 +79,8 @@ _HASHED_BY_PYTHON: Final = frozenset({str, int, float, bool, bytes, type(None)})
 
 def _pairs_of(value: object) -> Pairs:
     """Return the pairs of a mapping of the standard library."""
-    for _ in range(32):  # a mapping may be wrapped in others
+    # A mapping may be wrapped in others.
+    for _ in range(32):
         converter = next((STANDARD[base] for base in ancestors(type(value)) if base in STANDARD), None)
         if converter is None:
             break

@@ -60,7 +60,8 @@ def has_instance_dict(cls: type) -> bool:
 def _instance_dict_getter(cls: type) -> Callable[[object], dict[str, object]] | None:
     for base in ancestors(cls):
         found: Any = class_dict(base).get("__dict__")
-        if type(found) in _C_DESCRIPTORS:  # not a property of the class
+        # It is not a property of the class.
+        if type(found) in _C_DESCRIPTORS:
             getter: Callable[[object], dict[str, object]] = found.__get__
             return getter
     return None

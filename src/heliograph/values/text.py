@@ -84,5 +84,6 @@ def utc(seconds: float) -> str:
     """
     try:
         return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
-    except (OverflowError, OSError, ValueError):  # beyond the years 1 to 9999
+    except (OverflowError, OSError, ValueError):
+        # The value is beyond the years 1 to 9999.
         return str(seconds)

@@ -115,8 +115,10 @@ class ValueEncoder:
             return encode(value)
         try:
             return self._by_kind(value)
-        except Exception:  # such as a dict that another thread changes again and again
-            with contextlib.suppress(Exception):  # after a RecursionError, `form_of` may fail as well
+        except Exception:
+            # For example, another thread changes a dict again and again.
+            # After a RecursionError, `form_of` may fail as well.
+            with contextlib.suppress(Exception):
                 return self._plain_form(value)
         return _UNREADABLE
 
@@ -146,7 +148,8 @@ class ValueEncoder:
         parents, levels_here = self.parents, self.levels
         if id(value) in parents:
             return _string("<cycle>")
-        if levels_here < (levels if items else 1):  # an empty container is one message: ArrayValue or KeyValueList
+        # An empty container is one message: ArrayValue or KeyValueList.
+        if levels_here < (levels if items else 1):
             return _string("<too deep>")
         self.parents, self.levels = (*parents, id(value)), levels_here - levels
         try:
@@ -205,7 +208,8 @@ def dict_items(value: dict[object, object]) -> Collection[tuple[object, object]]
     A subclass is read by the methods of `dict` or `OrderedDict`. It may have its own `copy`, `items` or `__iter__`.
     """
     if type(value) is dict:
-        return value.copy().items()  # a copy is one step of the interpreter
+        # A copy is one step of the interpreter, so no other thread can change the dict during it.
+        return value.copy().items()
     items = collections.OrderedDict.items if issubclass(type(value), collections.OrderedDict) else dict.items
     return list(items(value))  # type: ignore[arg-type]  # an `OrderedDict` has an order of its own
 

@@ -19,7 +19,8 @@ N = TypeVar("N", int, bool)
 
 _MAX_CACHED_INTEGERS: Final = 256
 """The largest number of integers that are kept for one key."""
-_OVERFLOW: Final = str(EVENT_OVERFLOW)  # str(): dicts are slower with keys of a subclass of str
+# Dicts are slower with keys of a subclass of str.
+_OVERFLOW: Final = str(EVENT_OVERFLOW)
 _KEY: Final = 1  # the number of KeyValue.key
 
 

@@ -159,7 +159,8 @@ def encode_trace(trace_id: int, span_id: int, trace_flags: int) -> bytes:
 
 
 def _severity_field(severity: object) -> bytes:
-    number = getattr(severity, "_value_", 0)  # an enum's `value` is a property, five times as slow
+    # An enum's `value` is a property, five times as slow.
+    number = getattr(severity, "_value_", 0)
     if type(number) is int and number and -_INT32_MAX <= number <= _INT32_MAX:
         return _SEVERITY_NUMBER + VARINTS[number & UINT64_MASK]
     return b""

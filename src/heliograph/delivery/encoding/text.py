@@ -30,7 +30,8 @@ def _text_of(value: object) -> bytes:
     # `issubclass` of the real class, not `isinstance`, which believes an object's own `__class__`.
     if issubclass(kind, str):
         return utf8(value)  # type: ignore[arg-type]  # it was just checked
-    if issubclass(kind, bytes):  # protobuf's library accepts bytes as text if they are UTF-8
+    # protobuf's library accepts bytes as text if they are UTF-8.
+    if issubclass(kind, bytes):
         try:
             return bytes.decode(value).encode()  # type: ignore[arg-type]
         except UnicodeDecodeError:

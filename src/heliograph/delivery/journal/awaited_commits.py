@@ -62,7 +62,8 @@ class AwaitedCommits:
 
         loop = get_running_loop()
         future: asyncio.Future[NotSyncedError | None] = loop.create_future()
-        self._waiting.append(_Awaited(sequence, loop, future))  # first: the thread ends only after it has looked again
+        # This comes first, because the thread ends only after it has looked again.
+        self._waiting.append(_Awaited(sequence, loop, future))
         if self._has_thread():
             self._bell.ring()
         else:
@@ -109,7 +110,8 @@ class AwaitedCommits:
         """Wait for a commit. Return an error only if the waiting itself failed, so that the outcome is unknown."""
         try:
             self._commits.wait(sequence)
-        except Exception as error:  # such as MemoryError: no task may wait for ever
+        except Exception as error:
+            # A MemoryError, for example. No task may wait for ever.
             return NotSyncedError(errno.EIO, str(error))
         return None
 

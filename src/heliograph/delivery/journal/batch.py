@@ -140,6 +140,7 @@ def decode_record(encoded: bytes, signal: OutboxSignal) -> Any:
     """Return the record as a protobuf message, a `LogRecord` or a `Span`; `None` if the bytes are not one."""
     try:
         entries = getattr(signal.scope_class.FromString(encoded), signal.entries_field)
-    except Exception:  # protobuf's errors have no common base in all versions
+    except Exception:
+        # protobuf's errors have no common base class in all versions.
         return None
     return entries[0] if entries else None

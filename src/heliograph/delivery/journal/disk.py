@@ -50,7 +50,8 @@ def sync_file(descriptor: int) -> None:
                 raise
         else:
             return
-    getattr(os, "fdatasync", os.fsync)(descriptor)  # macOS does not have the first
+    # macOS has no `fdatasync`.
+    getattr(os, "fdatasync", os.fsync)(descriptor)
 
 
 def sync_folder(folder: Path) -> None:

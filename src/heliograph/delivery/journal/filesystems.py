@@ -28,7 +28,8 @@ def filesystem_of(directory: Path) -> str | None:
         lines = _MOUNTS.read_text(errors="surrogateescape").splitlines()
     except OSError:
         return None
-    best: tuple[int, str | None] = (-1, None)  # the length of the longest mount point so far, and its type
+    # The length of the longest mount point so far, and the type of its file system.
+    best: tuple[int, str | None] = (-1, None)
     for line in lines:
         # The format is in proc(5): the mount point is the fifth field, and the type follows a field that is a dash.
         before, _, after = line.partition(" - ")

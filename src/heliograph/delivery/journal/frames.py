@@ -47,8 +47,10 @@ MAX_SCOPES: Final = 2**16
 _MAGIC: Final = b"HELIOJNL"
 _HEADER: Final = struct.Struct("<8sHI")
 _LENGTH: Final = struct.Struct("<I")
-_HEAD: Final = struct.Struct("<IIQBH")  # of a frame: length, CRC-32, sequence, kind, number of the scope
-_CHECKED: Final = struct.Struct("<QBH")  # the part of it that the CRC covers
+# The head of a frame: length, CRC-32, sequence, kind, number of the scope.
+_HEAD: Final = struct.Struct("<IIQBH")
+# The part of the head that the CRC covers.
+_CHECKED: Final = struct.Struct("<QBH")
 _CHECKSUM_AND_CHECKED: Final = struct.Struct(f"<I{_CHECKED.size}s")
 _CHECKED_OFFSET: Final = _HEAD.size - _CHECKED.size
 _MIN_PAYLOAD_BYTES: Final = struct.calcsize("<BH")
@@ -128,7 +130,8 @@ def load_header(buffer: bytes) -> tuple[Header, int, int]:
         version, content, end = _load_header_at(buffer, copy)
     else:
         end = _end_of_copy(buffer, end) if version == VERSION else end
-    if version > VERSION:  # after the checksum: a version that a flipped bit makes is damage
+    # This comes after the checksum: a version that a flipped bit makes is damage.
+    if version > VERSION:
         raise SegmentVersionError(
             f"the segment has version {version}, but this release of heliograph reads versions up to {VERSION}: use the "
             "release that wrote it, or a later one"

@@ -90,9 +90,12 @@ class JournalReader:
         self._segment: SegmentReader | None = None
         # The header of a segment that was open, in case the headers of the next ones are damaged.
         self._header: Header | None = None
-        self._finished = 0  # the first sequence of the last segment that was read to its end
-        self._passed_over: set[int] = set()  # first sequences of segments that are not trusted, and were reported
-        self._found_scopes: dict[tuple[int, int], Scope] = {}  # copies of damaged scopes, by first sequence and number
+        # The first sequence of the last segment that was read to its end.
+        self._finished = 0
+        # The first sequences of segments that are not trusted, and were reported.
+        self._passed_over: set[int] = set()
+        # Copies of damaged scopes, by the first sequence of their segment and their number.
+        self._found_scopes: dict[tuple[int, int], Scope] = {}
         self._firsts = {} if is_live else true_firsts(folder)
         self.acknowledged = max(begin_after, read_cursor(folder))
         # A folder with a cursor and no segment is half-deleted: everything in it was sent before its process was killed.
@@ -102,11 +105,13 @@ class JournalReader:
             self.acknowledged = 0
         # The sequence to read next, and the one after the last that `read` has returned. Giving up records moves only the first.
         self._next = self._read_until = self.acknowledged + 1
-        self._given_up: list[tuple[int, int]] = []  # ranges of records that were given up after they were read
+        # Ranges of records that were given up after they were read.
+        self._given_up: list[tuple[int, int]] = []
         # Records before the oldest segment were acknowledged, or given up and counted by another reader: not damaged.
         self._given_up_before = next((first for first, _ in found), 0)
         self._reported_damaged = 0
-        self._counted_damaged_before = 0  # records below this sequence are not counted again after a rewind
+        # Records below this sequence are not counted again after a rewind.
+        self._counted_damaged_before = 0
         self.damaged = 0
         self.damaged_bytes = 0
         self.oldest: Entry | None = None
@@ -142,12 +147,14 @@ class JournalReader:
             if sequence > self._next:
                 self._count_damaged(sequence)
                 self._next = sequence
-            if kind == SCOPE:  # also before the first record that is wanted: that one may use it
+            # Scopes before the first record that is wanted are read too, because that record may use them.
+            if kind == SCOPE:
                 segment.define(scope_number, content)
             elif sequence == self._next:
                 scope, contents = self._scope_of(segment, scope_number, sequence), [content]
                 size += len(content)
-                if scope is not LOST_SCOPE:  # each record without a scope is counted
+                # Each record without a scope is counted.
+                if scope is not LOST_SCOPE:
                     rest = max_records - len(entries) - 1
                     contents += segment.read_run(
                         sequence + 1, scope_number, max_bytes=max_bytes - size, max_records=rest
@@ -164,7 +171,8 @@ class JournalReader:
         scope = segment.scopes.get(number)
         if scope is None:
             place = segment.first, number
-            if place not in self._found_scopes:  # kept, because a rewind opens the segment again
+            # The scope is kept, because a rewind opens the segment again.
+            if place not in self._found_scopes:
                 self._found_scopes[place] = find_scope(self._folder, segment, number) or LOST_SCOPE
             scope = segment.scopes[number] = self._found_scopes[place]
         if scope is LOST_SCOPE and sequence >= self._counted_damaged_before:
@@ -186,7 +194,8 @@ class JournalReader:
         rest = segment.rest()
         start = next_frame(rest, range(segment.first, max(self._next, segment.first) + len(rest) // HEAD_BYTES + 1))
         if start is not None:
-            if start:  # 0: the frame was written since we looked
+            # At 0, the frame has been written since we looked.
+            if start:
                 self._save_damaged(segment.path, segment.position, rest[:start])
             segment.position += start
             return True
@@ -259,7 +268,8 @@ class JournalReader:
                 break
             if self._segment is not None and self._segment.path == path:
                 self.close()
-            with contextlib.suppress(UntrustedEntryError):  # it was passed over when it was read, and is not deleted
+            # An entry that is not trusted was passed over when it was read, and is not deleted.
+            with contextlib.suppress(UntrustedEntryError):
                 delete_file(path, self._folder.parent)
             self._on_deleted()
 
@@ -318,7 +328,8 @@ class JournalReader:
     def _try_open(self, first: int, path: Path, *, is_last: bool) -> SegmentReader | None:
         try:
             segment = SegmentReader(first, path)
-        except FileNotFoundError:  # a thread that appends deleted it to make room
+        except FileNotFoundError:
+            # A thread that appends deleted it to make room.
             return None
         except UntrustedEntryError as error:
             self._pass_over(first, error)
@@ -348,7 +359,8 @@ class JournalReader:
         """
         with os.fdopen(open_file(path, os.O_RDONLY, self._folder.parent), "rb") as file:
             content = file.read().rstrip(b"\0")
-        if content:  # otherwise the process died after it reserved the file
+        # If it is empty, the process died after it reserved the file.
+        if content:
             self._save_damaged(path, 0, content)
             if is_last:
                 self._count_damaged(max(self._next, first) + 1)
@@ -381,6 +393,7 @@ class JournalReader:
             with os.fdopen(open_file(target, os.O_WRONLY | os.O_CREAT, self._folder.parent), "wb") as file:
                 file.truncate(0)
                 file.write(data)
-        except OSError as error:  # the bytes are lost, but were counted above
+        except OSError as error:
+            # The bytes are lost, but they were counted above.
             # Not `exception`: a traceback would add nothing.
             logger.error("Damaged bytes of %s could not be set aside: %s", path, error)  # noqa: TRY400

@@ -49,7 +49,8 @@ _NAME: Final = re.compile(r"[0-9]{20}\.journal")
 _HEADER_BYTES: Final = 256 * 1024  # read first; almost every resource fits
 _MAX_HEADER_BYTES: Final = 64 * 1024 * 1024
 _WINDOW_BYTES: Final = 256 * 1024
-_MAX_SEARCH_BYTES: Final = 1024 * 1024  # searched for a frame, in a file without a header
+# The part of a file without a header that is searched for a frame.
+_MAX_SEARCH_BYTES: Final = 1024 * 1024
 _LENGTH_BYTES: Final = 4
 _CLOSED: Final = -1
 _CANNOT_RESERVE: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
@@ -120,7 +121,8 @@ class SegmentWriter:
         self._map.close()
 
     def _flush_map(self) -> None:
-        with contextlib.suppress(ValueError):  # another thread has closed the segment meanwhile
+        # Another thread may have closed the segment in the meantime.
+        with contextlib.suppress(ValueError):
             self._map.flush()
 
     def _put_header(self, header: bytes) -> None:
@@ -169,7 +171,8 @@ class SegmentWriter:
         """
         self._close_map()
         if cut:
-            with contextlib.suppress(OSError):  # zeros at the end do no harm
+            # Zeros at the end do no harm.
+            with contextlib.suppress(OSError):
                 os.ftruncate(self.descriptor, self._position)
         os.close(self._take_descriptor())
 
@@ -215,7 +218,8 @@ def _reserve(descriptor: int, size: int) -> None:
         try:
             os.posix_fallocate(descriptor, 0, size)
         except OSError as error:
-            if error.errno not in _CANNOT_RESERVE:  # the disk is full, or fails
+            # Any other error means that the disk is full, or fails.
+            if error.errno not in _CANNOT_RESERVE:
                 raise
         else:
             return
@@ -279,7 +283,8 @@ class SegmentReader:
 
     def frames(self) -> Iterator[Frame]:
         """Yield undamaged frames from the position on, and move the position past each before it is yielded."""
-        is_fresh = False  # True if the window was just read at this very position, so reading it again would not help
+        # True if the window was just read at this very position, so that reading it again would not help.
+        is_fresh = False
         while True:
             # One at a time: `read_run` may move the position in between.
             while (frame := read_frame(self._window, self.position - self._base)) is not None:

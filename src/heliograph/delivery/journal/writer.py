@@ -144,9 +144,11 @@ class JournalWriter:
                 self.last_sequence = sequence
                 try:
                     segment.put(sequence, RECORD, number, encoded)
-                except BaseException:  # the handler of a signal raised
+                except BaseException:
+                    # The handler of a signal raised.
                     if segment.room == room and segment.ends_blank():
-                        self.last_sequence -= 1  # else the record would be missing: a gap means damage
+                        # Otherwise the record would be missing: a gap means damage.
+                        self.last_sequence -= 1
                     raise
             finally:
                 self._appender = 0
@@ -168,7 +170,8 @@ class JournalWriter:
 
     def _begin_sync(self) -> tuple[int, Sync]:
         """Return the newest sequence, and a function that syncs everything up to it, which is called without the lock."""
-        with self._lock:  # the sequence is read before the sync, which covers only what was written before it began
+        # The sequence is read before the sync, which covers only what was written before it began.
+        with self._lock:
             full, current = tuple(self._full), self._segment
             return self.last_sequence, partial(self._sync, full, current, self._names)
 
@@ -178,7 +181,8 @@ class JournalWriter:
             for each in full if current is None else (*full, current):
                 each.sync()
             self._sync_names(names)
-        except OSError as error:  # not after an interrupt: the next thread syncs these segments
+        except OSError as error:
+            # After an interrupt this does not run: the next thread syncs these segments.
             failure = error
         self._close_full(full)
         if failure is not None:
@@ -195,7 +199,8 @@ class JournalWriter:
     def _close_full(self, full: Sequence[SegmentWriter]) -> None:
         with self._lock:
             for each in full:
-                if each in self._full:  # else the handler of a signal has synced and closed it meanwhile
+                # The handler of a signal may have synced and closed it in the meantime.
+                if each in self._full:
                     self._full.remove(each)
                     each.close(cut=self._is_closed)
 
@@ -221,7 +226,8 @@ class JournalWriter:
         # The scope is not defined here yet: otherwise `append` would not have called this, or a new segment or stretch has just begun.
         number = self._numbers.setdefault(scope, len(self._numbers))
         segment.put(sequence, SCOPE, number, definition)
-        self._scopes[scope] = number  # after the write: records must not use a scope whose frame failed
+        # This comes after the write, because records must not use a scope whose frame failed.
+        self._scopes[scope] = number
         return segment, number
 
     def _begin_stretch(self, segment: SegmentWriter) -> None:
@@ -239,9 +245,11 @@ class JournalWriter:
             # Before the segment is used: records must not use a scope that only the old one defines.
             self._begin_stretch(segment)
             self._segment = segment
-        except (FileExistsError, OutboxFull):  # the file is not ours, or none was made: there is nothing to delete
+        except (FileExistsError, OutboxFull):
+            # The file is not ours, or none was created: there is nothing to delete.
             raise
-        except BaseException:  # the handler of a signal raised
+        except BaseException:
+            # The handler of a signal raised.
             if self._segment is old:  # pragma: no branch — a signal at the very moment after the new one is used
                 # Otherwise the file would exist without being used: the next attempt to create it would fail, and the worker would take the
                 # old segment for a finished one, and delete it.
@@ -280,7 +288,8 @@ class JournalWriter:
                 self._full.append(self._segment)
                 self._segment = None
         if self._durable:
-            self._commits.wait(self.last_sequence)  # its failure is reported by `commit`, to the threads that appended
+            # `commit` reports a failure of it to the threads that appended.
+            self._commits.wait(self.last_sequence)
         self._close_full(tuple(self._full))
         self._awaited.close()
 
@@ -289,16 +298,16 @@ class JournalWriter:
         segment = self._segment
         if segment is None or (segment.has_name() and segment.is_whole()):
             return False
-        return (
-            segment is self._segment
-        )  # if not, a thread has rolled meanwhile, and the worker may have deleted the finished segment
+        # If they differ, a thread has rolled in the meantime, and the worker may have deleted the finished segment.
+        return segment is self._segment
 
     def detach(self) -> SegmentWriter | None:
         """Accept no more records, and return the current segment, which the caller closes. What is not synced counts as failed."""
         with self._lock:
             self._is_closed = True
             segment, self._segment = self._segment, None
-            if self._durable:  # else a sync of no segment would succeed
+            if self._durable:
+                # Without this, the next sync would succeed, because it has no segment to sync.
                 self._commits.give_up(self.last_sequence, OSError(errno.ESTALE, "its folder is lost"))
             full, self._full = self._full, []
             for each in full:

@@ -57,19 +57,22 @@ class Resolver:
         Raises:
             OSError: The host has no address; or none was found in time (`TimeoutError`); or `cancel` was called.
         """
-        if _is_ip_address(self._host):  # needs no name server, and so no thread
+        # An address needs no name server, and so no thread.
+        if _is_ip_address(self._host):
             return self._look_up()
         if (pending := self._pending) is None:
             # It is set before its thread runs, so that `cancel` finds it from the first moment of the lookup on.
             pending = self._pending = Future()
             try:
                 self._start(pending)
-            except BaseException:  # the handler of a signal raised, and the thread may never run
+            except BaseException:
+                # The handler of a signal raised, and the thread may never run.
                 self._pending = None
                 raise
         try:
             return pending.result(deadline.remaining() / 1000)
-        except FutureTimeoutError:  # not a TimeoutError before Python 3.11
+        except FutureTimeoutError:
+            # It is no TimeoutError before Python 3.11.
             raise TimeoutError("the host's name was not looked up in time") from None
         finally:
             # Only a finished lookup is forgotten, so that the next call finds one that still runs.
@@ -79,7 +82,8 @@ class Resolver:
     def cancel(self) -> None:
         """End a call of `addresses` in another thread; it raises `ConnectionAbortedError`."""
         if (pending := self._pending) is not None:
-            with contextlib.suppress(InvalidStateError):  # the lookup has ended in the meantime
+            # The lookup may have ended in the meantime.
+            with contextlib.suppress(InvalidStateError):
                 pending.set_exception(ConnectionAbortedError("the transport was closed"))
 
     def _start(self, future: Future[Sequence[Address]]) -> None:
@@ -87,7 +91,8 @@ class Resolver:
             # `cancel` may set the exception at any moment, so either result may come too late.
             try:
                 found = self._look_up()
-            except BaseException as error:  # OSError, or UnicodeError for a name that is no host name
+            except BaseException as error:
+                # An OSError, or a UnicodeError for a name that is no host name.
                 with contextlib.suppress(InvalidStateError):
                     future.set_exception(error)
             else:
@@ -161,7 +166,8 @@ def start_tls(
     except OSError:
         connection.close()
         raise
-    if not isinstance(secured, TimedTlsSocket):  # eventlet's context makes sockets of a class of its own
+    # eventlet's context makes sockets of a class of its own.
+    if not isinstance(secured, TimedTlsSocket):
         secured.close()
         raise OSError("TLS sockets of eventlet have no deadline: send to a Collector on this host over http://")
     secured.deadline = deadline

@@ -145,6 +145,7 @@ def _system_has_certificates() -> bool:
     if sys.platform == "win32":  # pragma: no cover — Windows has a store of its own
         return True
     paths = ssl.get_default_verify_paths()
-    with contextlib.suppress(OSError):  # this user may not read the directory
+    # This user may not be allowed to read the directory.
+    with contextlib.suppress(OSError):
         return bool(paths.cafile or (paths.capath and any(Path(paths.capath).iterdir())))
     return False

@@ -66,7 +66,8 @@ def shown_endpoint(endpoint: str) -> str:
     scheme, separator, rest = endpoint.partition("://") if "://" in endpoint else ("", "", endpoint)
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
     path = re.split("[?#]", rest.removeprefix(authority), maxsplit=1)[0]
-    if "@" in rest.removeprefix(authority):  # perhaps a password with one of these characters: all of it may be secret
+    if "@" in rest.removeprefix(authority):
+        # Perhaps it is a password with one of these characters, so all of it may be secret.
         return f"{scheme}{separator}..."
     return f"{scheme}{separator}{authority.rpartition('@')[2]}{path}"
 
@@ -88,7 +89,8 @@ def other_host(endpoint: str) -> str | None:
     try:
         # gRPC's ipv4: and ipv6: targets may list several addresses.
         host = "" if "," in url else urlsplit(url).hostname or ""
-    except ValueError:  # a target of gRPC that is not like a URL
+    except ValueError:
+        # This is a target of gRPC that is not like a URL.
         host = ""
     return None if _is_loopback(host) else host
 

@@ -78,7 +78,8 @@ class GrpcTransport(Transport):
             response = call(body, max(0.0, timeout_seconds), self._metadata, compression=self._compression)
         except OSError as error:
             return no_response(Reason.TLS, f"the certificates cannot be loaded: {error.strerror}")
-        except ValueError:  # gRPC raises it for a channel that another thread has closed in the meantime
+        except ValueError:
+            # gRPC raises it for a channel that another thread has closed in the meantime.
             return no_response(Reason.CANCELLED, "the transport was closed")
         except grpc.RpcError as error:
             return self._verdict_of_error(error)

@@ -92,7 +92,8 @@ class HttpTransport(Transport):
             return no_response(Reason.TIMEOUT, "another thread was sending a request for the whole time")
         try:
             return self._exchange(body, deadline)
-        except (OSError, HTTPException, ValueError) as error:  # ValueError: the name of the host is invalid
+        except (OSError, HTTPException, ValueError) as error:
+            # A ValueError means that the name of the host is invalid.
             self._discard_connection()
             reason = Reason.CANCELLED if self._closed else _reason_of(error)
             explanation = explain_http_error(error)
@@ -160,7 +161,8 @@ class HttpTransport(Transport):
         self._discard_connection()
         self._connection = HTTPConnection(self._url.hostname or "", port_of(self._destination.url))
         self._connection.response_class = _FinalResponse
-        self._connection.auto_open = 0  # otherwise http.client reconnects by itself, without a deadline
+        # Otherwise http.client reconnects by itself, without a deadline.
+        self._connection.auto_open = 0
         self._connection.sock = self._connect(deadline)
         return self._connection
 

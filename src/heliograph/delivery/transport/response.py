@@ -100,7 +100,8 @@ def read_status_message(body: bytes, media_type: str) -> str:
             ]
             return messages[-1].decode(errors="replace") if messages else ""
     except _UNREADABLE_JSON:
-        pass  # the body is not what its media type says; its text is still better than no text
+        # The body is not what its media type says. Its text is still better than no text.
+        pass
     return body.decode(errors="replace")
 
 

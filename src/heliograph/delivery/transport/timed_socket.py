@@ -86,7 +86,8 @@ class TimedSocket(Socket):
             # Below TLS on purpose: SSLSocket.shutdown removes its TLS state, which the other thread is using.
             if hasattr(Socket, "shutdown"):
                 Socket.shutdown(self, socket.SHUT_RDWR)
-            else:  # eventlet's class, which holds the system's socket
+            else:
+                # This is eventlet's class, which holds the system's socket.
                 self.fd.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
 
 

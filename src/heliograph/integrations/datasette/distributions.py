@@ -28,7 +28,8 @@ def namespace_of(event_class: type, default: str) -> str:
             distribution's name is reserved or is not a valid namespace.
     """
     distribution = _distribution_of(event_class.__module__)
-    namespace = re.sub(r"[-_.]+", "_", distribution or "").lower()  # the normal form of such names, with `_`
+    # The normal form of such names, with `_` in place of `-`.
+    namespace = re.sub(r"[-_.]+", "_", distribution or "").lower()
     is_legal = EVENT_NAME_PATTERN.fullmatch(namespace) is not None
     return default if not is_legal or _is_reserved(namespace) else namespace
 
@@ -42,7 +43,8 @@ def _distribution_of(module: str) -> str | None:
 
     Return `None` if there is no such plugin, or if there are plugins of several distributions, as in a namespace package.
     """
-    if module not in sys.modules:  # Datasette does not add the files of --plugins-dir to them
+    # Datasette does not add the files of --plugins-dir to `sys.modules`.
+    if module not in sys.modules:
         return None
     shared = [(_shared(module, name), distribution) for name, distribution in _plugins()]
     most = max((count for count, _ in shared), default=0)

@@ -28,7 +28,8 @@ if is_supported(__version__):
             startup,
             track_event,
         )
-    except ImportError as error:  # a later Datasette without something that the plugin uses
+    except ImportError as error:
+        # A later Datasette lacks something that the plugin uses.
         logging.getLogger(SCOPE).warning("heliograph does nothing, because Datasette %s lacks: %s", __version__, error)
 else:
     logging.getLogger(SCOPE).warning("heliograph does nothing: %s", problem_of(__version__))

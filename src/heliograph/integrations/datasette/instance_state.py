@@ -120,7 +120,8 @@ class InstanceState:
             return
         try:
             await self.database_tokens.flush()
-        except Exception:  # the database may be locked or gone; Datasette must stop nevertheless
+        except Exception:
+            # The database may be locked or gone. Datasette must stop nevertheless.
             logger.exception("The last use of some tokens could not be written.")
         if self._own_database is not None:
             self._own_database.close()
@@ -162,7 +163,8 @@ def _problems_in_datasette(values: Mapping[str, object]) -> Iterator[str]:
 
 
 def _problems_of_outbox(values: Mapping[str, object]) -> list[str]:
-    from heliograph.sdk.outboxes import problems_of_outbox  # here, because without export no SDK is needed
+    # Imported here, because without export no SDK is needed.
+    from heliograph.sdk.outboxes import problems_of_outbox
 
     return problems_of_outbox(os.environ, values.get("outbox"))
 
@@ -191,7 +193,8 @@ def _token_database(datasette: Datasette, path: Path | None) -> Database | None:
     )
     if path is None:
         return None
-    if location.is_memory(path):  # a file, since each connection to a database in memory would have its own
+    # A file, since each connection to a database in memory would have its own.
+    if location.is_memory(path):
         opened = Database(datasette, is_temp_disk=True)
     else:
         opened = Database(datasette, path=str(path), mode="rwc")

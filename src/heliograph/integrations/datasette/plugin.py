@@ -186,7 +186,8 @@ def shutdown(datasette: Datasette) -> Callable[[], Awaitable[None]]:
         except SettingsError:  # `startup` has raised it, too
             return
         timeout_millis: float = instance.settings.flush_timeout_millis
-        if not instance.tracker.is_idle:  # a hook that hangs must not keep the providers from sending
+        # A hook that hangs must not keep the providers from sending.
+        if not instance.tracker.is_idle:
             timeout_millis /= 2
         await instance.end_tokens(timeout_millis)
         await asyncio.gather(

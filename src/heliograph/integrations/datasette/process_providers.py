@@ -66,7 +66,8 @@ class ProcessProviders:
         self._environ = environ
         self._owned: list[OwnedProvider] = []
         self._exit_is_set = False
-        self._spent_millis = 0.0  # the time of the last `flush_at_shutdown`; the exit has the rest of the timeout
+        # The time of the last `flush_at_shutdown`. The exit has the rest of the timeout.
+        self._spent_millis = 0.0
 
     def set_up_at_import(self) -> None:
         """Set a TracerProvider, unless Datasette loads a plugin that sets one.
@@ -115,7 +116,8 @@ class ProcessProviders:
         if is_short_command():
             timeout_millis = min(timeout_millis, COMMAND_MILLIS)
         if self._owned and not self._exit_is_set:
-            from heliograph.runtime.at_exit import AtExit  # here, because a plugin that exports nothing needs none
+            # Imported here, because a plugin that exports nothing does not need it.
+            from heliograph.runtime.at_exit import AtExit
 
             self._exit_is_set = True
             AtExit(self._shutdown, timeout_millis, in_children=lambda: flush(timeout_millis))
@@ -128,7 +130,8 @@ class ProcessProviders:
     ) -> None:
         has_outbox = settings is not None and settings.outbox is not None
         if has_outbox or variable_that_asks_for_export(self._environ):
-            from heliograph.sdk.setup import (  # here, because without export no SDK is needed
+            # Imported here, because without export no SDK is needed.
+            from heliograph.sdk.setup import (
                 move_spans_to_outbox,
                 set_up_providers,
             )
@@ -146,7 +149,8 @@ class ProcessProviders:
         if is_disabled(self._environ):
             text = "heliograph exports nothing: OTEL_SDK_DISABLED is set."
         elif Providers().has_any():
-            from heliograph.sdk.routes import describe, find_routes  # here, because without providers no SDK is needed
+            # Imported here, because without providers no SDK is needed.
+            from heliograph.sdk.routes import describe, find_routes
 
             text = describe(find_routes(outbox, owner_names(self._environ)))
         else:
@@ -155,7 +159,8 @@ class ProcessProviders:
 
     def _shutdown(self, timeout_millis: float) -> None:
         deadline = Deadline(timeout_millis - self._spent_millis)
-        if deadline.remaining() > 0:  # else the flush of the server has failed, and has logged a warning
+        # Without any time left, the flush of the server has failed, and has logged a warning.
+        if deadline.remaining() > 0:
             flush(deadline.remaining())
         for owned in self._owned:
             owned.shutdown(deadline.remaining())

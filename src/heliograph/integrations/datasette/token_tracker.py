@@ -34,7 +34,8 @@ class DatasetteTracker:
 
     def __init__(self, datasette: Datasette) -> None:
         self._datasette = weakref.ref(datasette)
-        self._tasks: set[asyncio.Future[None]] = set()  # the loop itself holds tasks weakly
+        # The loop itself holds its tasks weakly.
+        self._tasks: set[asyncio.Future[None]] = set()
         self._failures = LimitedLog(logger)
 
     @property

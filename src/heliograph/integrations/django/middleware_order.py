@@ -34,6 +34,7 @@ def check_middleware_order(**_: object) -> list[Any]:
 def _imported(path: str) -> type:
     try:
         middleware = import_string(path)
-    except ImportError:  # Django reports it when it loads the middleware
+    except ImportError:
+        # Django reports it when it loads the middleware.
         return object
     return middleware if isinstance(middleware, type) else object

@@ -99,14 +99,16 @@ class ActorOfUser(RequestActor):
         attributes = vars(self._request)
         if CACHES[1] in attributes or not _is_unevaluated(attributes.get("user")):
             return
-        if not hasattr(self._request, "auser"):  # another middleware, without support for async code, has set the user
+        if not hasattr(self._request, "auser"):
+            # Another middleware, without support for async code, has set the user.
             await sync_to_async(self.evaluate)()
             return
         self._is_evaluated = True
         try:
             with _without_traces(self._request):
                 self._evaluated = self._actor_of(await self._request.auser())
-        except Exception as error:  # the session's store and the database may raise anything
+        except Exception as error:
+            # The session's store and the database may raise anything.
             _report(error)
 
 

@@ -81,7 +81,8 @@ def _read_hint(hint: object) -> Type:
         return _TypeBuilder().build(hint)
     except InvalidAnnotation:
         raise
-    except Exception as error:  # msgspec raises TypeError, but evaluating an annotation may raise anything
+    except Exception as error:
+        # msgspec raises TypeError, but evaluating an annotation may raise anything.
         raise InvalidAnnotation(f"{error}; annotate it more simply, or as `Any`") from error
 
 
@@ -177,7 +178,8 @@ class _TypeBuilder:
         built = (self.build(hint, constraints) for hint in hints if hint is not msgspec.UnsetType)
         options = tuple(dict.fromkeys(option for each in built for option in options_of(each)))
         has_classes = any(isinstance(option, ObjectType) for option in options)
-        if AnyType() in options and not has_classes:  # the fields of a class may be private, so it is not forgotten
+        # The fields of a class may be private, so the class is not forgotten.
+        if AnyType() in options and not has_classes:
             return AnyType()
         return UnionType(options=options) if len(options) > 1 else options[0]
 
@@ -242,7 +244,8 @@ class _TypeBuilder:
         self._parents.append(kind)
         fields = tuple(map(self._field, fields_of_class(hint) or ()))
         self._parents.pop()
-        object.__setattr__(kind, "fields", fields)  # the only change; the type is frozen from now on
+        # This is the only change. The type is frozen from now on.
+        object.__setattr__(kind, "fields", fields)
         return kind
 
     def _field(self, field: ClassField) -> FieldSchema:

@@ -89,7 +89,8 @@ def _is_required(cls: Any, described: Mapping[str, Any]) -> Callable[[str], bool
         return lambda name: _has_no_default(fields[name]) if name not in described else _is_required_by(described[name])
     if issubclass(cls, msgspec.Struct):
         names, defaults = cls.__struct_fields__, cls.__struct_defaults__
-        given = dict(zip(reversed(names), reversed(defaults)))  # the defaults belong to the last fields
+        # The defaults belong to the last fields.
+        given = dict(zip(reversed(names), reversed(defaults)))
         return lambda name: given.get(name, msgspec.NODEFAULT) is msgspec.NODEFAULT
     if pydantic_fields.is_model(cls):
         return lambda name: _is_required_by(described[name])

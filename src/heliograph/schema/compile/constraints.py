@@ -65,7 +65,8 @@ def constraints_in(metadata: Iterable[object], outer: Constraints) -> Constraint
         tz = getattr(each, "tz", None)
         if isinstance(tz, bool):
             found["tz"] = tz
-        elif type(each).__name__ == "Timezone":  # of `annotated_types`, where `None` is a time without an offset
+        elif type(each).__name__ == "Timezone":
+            # The class is that of `annotated_types`, where `None` is a time without an offset.
             found["tz"] = tz is not None
     given = {name: value for name, value in vars(outer).items() if value is not None and name != "patterns"}
     return dataclasses.replace(outer, **found | given, patterns=(*outer.patterns, *patterns))
@@ -91,6 +92,7 @@ def float_or_int(value: Any) -> float:
 def _compiles(pattern: str) -> bool:
     try:
         re.compile(pattern)
-    except re.error:  # pydantic's patterns are those of Rust, and Python does not know all of them
+    except re.error:
+        # pydantic's patterns are those of Rust, and Python does not know all of them.
         return False
     return True

@@ -22,7 +22,8 @@ def attribute_problems(declared: Attribute, field: str) -> Iterator[str]:
         declared: The declaration.
         field: The name of the field that it is about.
     """
-    given: Any = declared  # and not of the types that mypy believes
+    # As `Any`, because mypy believes that every value has the declared type.
+    given: Any = declared
     for name in _TEXTS:
         value = getattr(given, name)
         if value is not None and not isinstance(value, str):

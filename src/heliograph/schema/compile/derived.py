@@ -26,7 +26,8 @@ def inherit_schema(event_class: type, ancestor: EventSchema) -> EventSchema:
     try:
         found = event_fields(event_class, ancestor.event_name)
     except SchemaError:
-        pass  # only the ancestor's fields are exported; an unregistered class is not rejected
+        # Only the ancestor's fields are exported. An unregistered class is not rejected.
+        pass
     else:
         known = {field.name: field for field in ancestor.fields or ()}
         fields = tuple(_inherited(known[field.name], field) if field.name in known else field for field in found)

@@ -51,7 +51,8 @@ def compile_schema(event_class: type, *, namespace: str, policy: PrivacyPolicy |
     deprecated = options.deprecated
     if deprecated is None or deprecated.renamed_to is None:
         return schema
-    new_name = _event_name(event_class, deprecated.renamed_to, options)  # checked even if no event has it yet
+    # The new name is checked even if no event has it yet.
+    new_name = _event_name(event_class, deprecated.renamed_to, options)
     if not deprecated.emit_both:
         return schema
     renamed = _schema(event_class, name, new_name, dataclasses.replace(options, deprecated=None), schema.policy)
@@ -176,7 +177,8 @@ def _documentation(event_class: type, name: str) -> tuple[str, str]:
     if event_class.__module__ == datasette_events.MODULE:
         return datasette_events.BRIEFS.get(name, ""), ""
     docstring = event_class.__doc__ or ""
-    if docstring.startswith(f"{event_class.__name__}("):  # `dataclass` wrote it, not the author
+    if docstring.startswith(f"{event_class.__name__}("):
+        # `dataclass` wrote this docstring, not the author.
         return "", ""
     brief, _, note = inspect.cleandoc(docstring).partition("\n")
     return brief.strip(), note.strip()

@@ -25,7 +25,8 @@ def event_fields(event_class: type, event_name: str, alias: object = None) -> tu
     Raises:
         SchemaError: It is not a dataclass, or fields have no schema. The message has every problem.
     """
-    if "__dataclass_fields__" not in vars(event_class):  # a parent's would lack the class's own fields
+    # Those of a parent would lack the class's own fields.
+    if "__dataclass_fields__" not in vars(event_class):
         raise SchemaError(event_class, "it is not a dataclass; put `@dataclass` above it")
     is_core = event_class.__module__ == datasette_events.MODULE
     core_name = str(getattr(event_class, "name", "")) if is_core else ""

@@ -18,7 +18,8 @@ from heliograph.schema.model.types import ZONED, Format, StringType
 from heliograph.values import pydantic_fields
 
 _FORMATS: Final[Mapping[type, Format]] = {
-    dt.datetime: Format.DATE_TIME,  # before `date`, which it is a subclass of
+    # Before `date`, which `datetime` is a subclass of.
+    dt.datetime: Format.DATE_TIME,
     dt.date: Format.DATE,
     dt.time: Format.TIME,
     dt.timedelta: Format.DURATION,

@@ -102,7 +102,8 @@ def drafts_of_recorded(events: Iterable[RecordedEvent]) -> tuple[list[EventDraft
     skipped = [f"the event {name!r}: a class cannot have this name" for name in others]
     taken = set(IMPORTED)
     drafts = [_event(name, version, group, taken, skipped) for (name, version), group in sorted(legal.items())]
-    return drafts, list(dict.fromkeys(skipped))  # several versions of an event may have the same attribute
+    # Several versions of an event may have the same attribute.
+    return drafts, list(dict.fromkeys(skipped))
 
 
 def _is_event_name(name: str) -> bool:

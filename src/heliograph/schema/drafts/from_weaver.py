@@ -90,9 +90,11 @@ def _event(entry: GroupEntry, registry: WeaverRegistry, taken: set[str], skipped
     taken.add(own_name)
     needs: list[EnumDraft | ClassDraft] = []
     fields: dict[str, FieldDraft] = {}
-    names: dict[str, str] = {}  # the names of the fields, by attribute
+    # The names of the fields, by attribute.
+    names: dict[str, str] = {}
     for attribute, definition in registry.attributes_of(entry):
-        if is_added(attribute, definition.requirement_level):  # every event has it without a field
+        if is_added(attribute, definition.requirement_level):
+            # Every event has this attribute without a field.
             continue
         if has_namespace(attribute):
             field = names[attribute] = field_name(_shortened(attribute, name, namespace), fields)
@@ -172,7 +174,8 @@ def _annotation(
     if isinstance(kind, Mapping):
         return _enum(kind.get("members"), enum_name, taken, needs)
     text = str(kind)
-    if text.startswith("template[") and text.endswith("]") and text != "template[any]":  # which may be no dict at all
+    # A value of `template[any]` may be no dict at all.
+    if text.startswith("template[") and text.endswith("]") and text != "template[any]":
         return f"dict[str, {_plain(text[9:-1])}]"
     return _plain(text)
 
@@ -231,7 +234,8 @@ def _is_literal(value: object) -> bool:
 def _deprecated(entry: object) -> Deprecated | None:
     if entry is None:
         return None
-    if not isinstance(entry, Mapping):  # old registries have a text here
+    # Old registries have a text here.
+    if not isinstance(entry, Mapping):
         return Deprecated(note=_line(str(entry)) or None)
     renamed_to, note = entry.get("renamed_to"), entry.get("note")
     return Deprecated(

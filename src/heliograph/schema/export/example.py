@@ -146,10 +146,12 @@ def _dict(kind: MapType, name: str, parents: tuple[Type, ...]) -> object:
 
 def _object(kind: ObjectType, parents: tuple[Type, ...]) -> object:
     if kind in parents:
-        return {}  # a class that cannot exist without another instance of itself: no example of it is complete
+        # The class cannot exist without another instance of itself: no example of it is complete.
+        return {}
     inside = (*parents, kind)
     return {
         field.name: _example_of_field(field, inside)
         for field in kind.fields
-        if field.required or without_null(field.type) not in inside  # omitting an optional field ends the recursion
+        # Omitting an optional field ends the recursion.
+        if field.required or without_null(field.type) not in inside
     }

@@ -45,7 +45,8 @@ def _merged(older: Yaml, newer: Yaml) -> Yaml:
     """Return the newer definition with a type that also accepts the values of the older one."""
     kind = _common_type(older["type"], newer["type"])
     merged = {**newer, "type": kind}
-    if kind == _OPEN:  # an example has the type of one version
+    # An example has the type of one version.
+    if kind == _OPEN:
         merged.pop("examples", None)
     return merged
 

@@ -60,7 +60,8 @@ def collect(schemas: Iterable[EventSchema]) -> RegistryContent:
     """
     groups: dict[str, list[EventSchema]] = {}
     for schema in schemas:
-        for each in (schema, schema.renamed):  # under its old and its new name
+        # Each event is listed under its old and its new name.
+        for each in (schema, schema.renamed):
             if each is not None and each.fields is not None:
                 groups.setdefault(each.event_name, []).append(each)
     attributes = _definitions_of_all(groups.values())

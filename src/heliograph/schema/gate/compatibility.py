@@ -76,7 +76,8 @@ class _Comparison:
         reader_options = reader.get("anyOf", [reader])
         for option in writer.get("anyOf", [writer]):
             found = [list(self._compare_option(option, other, path)) for other in reader_options]
-            if all(found):  # each of the reader's options rejects something
+            # Each of the reader's options rejects something.
+            if all(found):
                 yield from self._nearest(option, reader_options, found, path)
 
     def _nearest(

@@ -51,7 +51,8 @@ _IDENTITY: Final = (USER_ID, USER_NAME, USER_FULL_NAME, USER_EMAIL)
 def _value(attributes: Attributes, name: str) -> object:
     value = attributes.get(name)
     if value is None and name == USER_ID:
-        value = attributes.get(USER_HASH)  # the setting may ask for a hash
+        # The setting may ask for a hash.
+        value = attributes.get(USER_HASH)
     if value is None:
         return "somebody" if name in _IDENTITY else "?"
     return value

@@ -38,7 +38,8 @@ _CLASSES: Final = {
     "CATEGORY_NOT_DIGIT": r"\D",
     "CATEGORY_WORD": r"\w",
     "CATEGORY_NOT_WORD": r"\W",
-    "CATEGORY_SPACE": r" \t\n\r\f\v",  # in ECMA 262, \s has more characters
+    # In ECMA 262, \s has more characters.
+    "CATEGORY_SPACE": r" \t\n\r\f\v",
     "CATEGORY_NOT_SPACE": r"\x00-\x08\x0e-\x1f!-\uffff",
 }
 _POSITIONS: Final = {
@@ -142,7 +143,8 @@ class _Writer:
             case "ASSERT" | "ASSERT_NOT":
                 sign = ("<" if argument[0] < 0 else "") + ("=" if operator == "ASSERT" else "!")
                 return f"(?:(?{sign}{self.sequence(argument[1], flags)}))"
-            case _:  # among others a reference to a group: to one without a match, it matches in ECMA 262 only
+            # Among others, a reference to a group: to one without a match, it matches in ECMA 262 only.
+            case _:
                 raise _NotPortable(operator)
 
     def _group(self, argument: tuple[int | None, int, int, Any], flags: int) -> str:
@@ -198,7 +200,8 @@ def _escaped(code: int, *, inside: bool = False) -> str:
     char = chr(code)
     if char in r"\^$.*+?()[]{}|" or (inside and char == "-"):
         return f"\\{char}"
-    if inside and char in "&~#":  # Python warns of a set operation
+    # Python warns of a set operation.
+    if inside and char in "&~#":
         return f"\\x{code:02x}"
     return char if char.isprintable() or not char.isascii() else f"\\x{code:02x}"
 

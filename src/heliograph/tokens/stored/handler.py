@@ -145,7 +145,8 @@ class DatabaseTokenHandler(TokenHandler):
     def without_waiting(self, token: str) -> TokenHandlerLike | None:
         """Return a handler whose `verify_token` answers for this token without waiting; `None` if the database has to be asked."""
         if not text.is_well_formed(token):
-            return self  # it does not look up such a text
+            # It does not look up such a text.
+            return self
         secret = self._kept(text.hash_of(token), self.clock())
         return None if secret is None or secret.first_used is None else _Cached(self, secret)
 
@@ -198,7 +199,8 @@ class DatabaseTokenHandler(TokenHandler):
 
     async def _note_first_use(self, hash_: bytes, secret: Secret, actor: Actor, now: float) -> None:
         if await self.store.claim_first_use(hash_, now=now):
-            if secret.grace is not None:  # the secret that it replaces may be in the cache, with another end
+            # The secret that it replaces may be in the cache, with another end.
+            if secret.grace is not None:
                 self.cache.forget()
             await self.lifecycle.first_used(actor, self.name)
 

@@ -127,5 +127,6 @@ def _is_no_database(path: Path) -> bool:
 def _is_same_file(path: Path, other: str) -> bool:
     try:
         return path.samefile(other)
-    except OSError:  # one of them does not exist yet
+    except OSError:
+        # One of them does not exist yet.
         return path.resolve() == Path(other).resolve()

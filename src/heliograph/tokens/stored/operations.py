@@ -154,7 +154,8 @@ async def restrict(host: TokenHost, token_id: str, restrictions: TokenRestrictio
     handler = handler_of(host)
     new = restrictions.abbreviated(host)
     is_changed = False
-    while not is_changed:  # another process may change them between the reading and the writing
+    # Another process may change them between the reading and the writing.
+    while not is_changed:
         old = (await handler.store.get(token_id)).restrictions
         if not is_narrower(new, old):
             raise ValueError(

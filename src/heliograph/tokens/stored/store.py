@@ -258,7 +258,8 @@ class TokenStore:
 
     async def _write(self, function: Callable[[sqlite3.Connection], T]) -> T:
         await self.prepare()
-        return cast("T", await self._database.execute_write_fn(function))  # never a UUID, since it blocks
+        # It is never a UUID, since the call blocks.
+        return cast("T", await self._database.execute_write_fn(function))
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
