@@ -45,9 +45,21 @@ def test_exporters_by_name(signal: TelemetrySignal) -> None:
 
 @EVERY_SIGNAL
 def test_none_is_no_exporter(signal: TelemetrySignal) -> None:
-    """`none` selects no exporter, whatever other names the variable contains."""
-    assert names(signal, **{signal.exporter_variable: "none"}) == []
-    assert names(signal, **{signal.exporter_variable: "none,console"}) == []
+    """`none` selects no exporter, in any case and with spaces around it."""
+    for value in ("none", " None", "NONE,", "none,none"):
+        assert names(signal, **{signal.exporter_variable: value}) == []
+        assert signal.is_unwanted({signal.exporter_variable: value})
+
+
+@EVERY_SIGNAL
+@pytest.mark.parametrize("value", ["none,console", "otlp, None"])
+def test_none_beside_an_exporter_is_a_problem(signal: TelemetrySignal, value: str) -> None:
+    """The two contradict each other: nothing would be exported, although an exporter is named."""
+    [problem] = select(signal, {signal.exporter_variable: value}).problems
+
+    assert problem.startswith(f"{signal.exporter_variable}: ")
+    assert "is beside other exporters; remove it" in problem
+    assert not signal.is_unwanted({signal.exporter_variable: value})
 
 
 def test_prometheus_is_an_exporter_of_metrics() -> None:

@@ -31,6 +31,7 @@ from heliograph.delivery.state import OutboxState
 from heliograph.delivery.transport.environment import destination_from_env
 from heliograph.delivery.transport.open import open_transport
 from heliograph.delivery.worker import MAX_OPEN_ORPHANS
+from heliograph.sdk.exporters import TelemetrySignal
 from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED, OUTBOX_RETRIED
 from heliograph.settings import Settings
 from heliograph.values.text import counted
@@ -94,7 +95,7 @@ def drain(named: Path | None, directory: Path | None, *, timeout: float | None, 
 
 
 def _has_destination(signal: OutboxSignal) -> bool:
-    return os.environ.get(f"OTEL_{signal.name.upper()}_EXPORTER", "").strip() != "none"
+    return not TelemetrySignal(signal.name).is_unwanted(os.environ)
 
 
 def _run_all(drains: list[_Drain]) -> None:

@@ -19,6 +19,8 @@ OTLP_BY_PROTOCOL: Final = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_pro
 """The entry point of the OTLP exporter for each protocol that the SDK implements."""
 DEFAULT_PROTOCOL: Final = "http/protobuf"
 
+_NONE: Final = "none"
+
 
 class TelemetrySignal(str, enum.Enum):
     """A signal of OpenTelemetry, spelled as in its variables and entry points.
@@ -40,6 +42,14 @@ class TelemetrySignal(str, enum.Enum):
         """The group of the entry points of the signal's exporters."""
         return f"opentelemetry_{self.value}_exporter"
 
+    def is_unwanted(self, environ: Mapping[str, str]) -> bool:
+        """Return True if the environment selects no exporter of the signal: its variable is ``none``."""
+        return {name.lower() for name in self.names_of_exporters(environ)} == {_NONE}
+
+    def names_of_exporters(self, environ: Mapping[str, str]) -> list[str]:
+        """Return the names in the signal's variable; an empty list if it is not set."""
+        return [name.strip() for name in environ.get(self.exporter_variable, "").split(",") if name.strip()]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
@@ -56,12 +66,10 @@ class Selection:
 
 def select(signal: TelemetrySignal, environ: Mapping[str, str]) -> Selection:
     """Return the exporters of a signal that the environment selects; by default OTLP over HTTP."""
-    value = environ.get(signal.exporter_variable) or "otlp"
-    names = [name.strip() for name in value.split(",") if name.strip()]
-    if "none" in names:
+    if signal.is_unwanted(environ):
         return Selection(exporters=(), problems=())
     found, problems = [], []
-    for name in names:
+    for name in signal.names_of_exporters(environ) or ["otlp"]:
         exporter, problem = _find(signal, name, environ)
         found += [exporter] if exporter else []
         problems += [problem] if problem else []
@@ -74,11 +82,13 @@ def _find(signal: TelemetrySignal, name: str, environ: Mapping[str, str]) -> tup
         if protocol not in OTLP_BY_PROTOCOL:
             return None, f"{variable}: {protocol!r} must be one of {', '.join(OTLP_BY_PROTOCOL)}"
         name = OTLP_BY_PROTOCOL[protocol]
+    if name.lower() == _NONE:
+        return None, f"{signal.exporter_variable}: {name!r} is beside other exporters; remove it, or remove the others"
     known = entry_points(group=signal.entry_point_group)
     for exporter in known:
         if exporter.name == name:
             return exporter, None
-    names = ", ".join(sorted({"none", *known.names}))
+    names = ", ".join(sorted({_NONE, *known.names}))
     return None, f"{signal.exporter_variable}: no exporter {name!r} is installed; use one of: {names}"
 
 

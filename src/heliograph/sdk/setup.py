@@ -107,8 +107,8 @@ def set_up_providers(
     selections = _select_missing(environ, signals)
     if problems := _problems(environ, selections):
         raise SettingsError([*problems, *problems_of_outbox(environ, None if settings is None else settings.outbox)])
-    is_unwanted = {signal for signal in signals if environ.get(f"OTEL_{signal.name}_EXPORTER") == "none"}
-    warn_of_unused_outbox(settings, {*signals} - selections.keys() - is_unwanted - {*explained})
+    unwanted = {signal for signal in signals if signal.is_unwanted(environ)}
+    warn_of_unused_outbox(settings, {*signals} - selections.keys() - unwanted - {*explained})
     outboxes: dict[TelemetrySignal, OutboxProcessor] = {}
     if settings is not None and settings.outbox is not None:
         outboxes = outbox_processors(environ, selections, settings)

@@ -367,6 +367,18 @@ def test_failure_that_is_cut_short_has_the_verdict_of_its_status() -> None:
         assert send(f"http://127.0.0.1:{listener.port}/v1/logs").action is Action.SPLIT
 
 
+@pytest.mark.parametrize("status", ["302 Found", "401 Unauthorized", "404 Not Found", "418 Teapot", "503 Unavailable"])
+def test_message_names_the_url_that_failed(status: str) -> None:
+    """Each signal may have an endpoint of its own, and another server may be behind any of them."""
+
+    def answer(connection: socket.socket, _: str) -> None:
+        connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    with listening(answer) as listener:
+        url = f"http://127.0.0.1:{listener.port}/v1/logs"
+        assert send(url).message.startswith(f"HTTP {status[:3]} from {url}")
+
+
 def test_early_success_is_not_believed() -> None:
     """A server that closes in the middle of a request does not have all of it, whatever it replies."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -97,12 +97,15 @@ def test_body_that_is_not_a_response_is_rejected(body: bytes, media_type: str) -
         (b'{"partialSuccess": {"rejectedSpans": "2", "errorMessage": "no"}}', Response(rejected=2, message="no")),
         (b'{"partialSuccess": {"rejectedSpans": 2, "new": [1]}, "new": {"more": 1}}', Response(rejected=2)),
         (b'{"partialSuccess": {"new": 1}}', Response()),
+        (b'{"partialSuccess": {"rejectedSpans": null, "errorMessage": null}}', Response()),
+        (b'{"partialSuccess": {"rejectedSpans": "some", "errorMessage": ["no"]}}', Response()),
+        (b'{"partialSuccess": {"rejectedSpans": {}, "rejectedLogRecords": 1}}', Response(rejected=1)),
     ],
 )
 def test_response_in_json(body: bytes, response: Response) -> None:
     """Some backends respond in JSON whatever the request was. Integers of 64 bits are texts in it, or numbers.
 
-    Fields of a later version are ignored: what was accepted must not be sent again.
+    Fields of a later version are ignored, and so are values of a wrong type: what was accepted must not be sent again.
     """
     assert read_response(body, "application/json") == response
 

@@ -142,8 +142,9 @@ class HttpTransport(Transport):
         body = _decoded(body, headers.get("content-encoding", ""))
         now = datetime.now(timezone.utc)
         explanation = explain_status(response.status, self._destination.url)
-        where = f" from {self._destination.url_without_query}" if explanation or response.status in _SUCCESS else ""
-        label = f"HTTP {response.status}{where}" + (f" ({explanation})" if explanation else "")
+        label = f"HTTP {response.status} from {self._destination.url_without_query}"
+        if explanation:
+            label += f" ({explanation})"
         return verdict_from_http(
             response.status, headers, body, now=now, secrets=self._secrets, label=label, explanation=explanation
         )

@@ -31,6 +31,7 @@ _SECONDS, _NANOSECONDS = 1, 2
 _RETRY_INFO: Final = b"/google.rpc.RetryInfo"
 _NANOS: Final = 1_000_000_000
 
+_JSON_REJECTED: Final = ("rejectedLogRecords", "rejectedSpans", "rejectedDataPoints")
 _UNREADABLE_JSON: Final = (ValueError, msgspec.MsgspecError, RecursionError)
 """The last one is raised for values that are nested too deeply."""
 
@@ -48,15 +49,8 @@ class Response:
     message: str = ""
 
 
-class _JsonPartialSuccess(msgspec.Struct, rename="camel"):
-    rejected_log_records: int = 0
-    rejected_spans: int = 0
-    rejected_data_points: int = 0
-    error_message: str = ""
-
-
 class _JsonResponse(msgspec.Struct, rename="camel"):
-    partial_success: _JsonPartialSuccess | msgspec.UnsetType | None = msgspec.UNSET
+    partial_success: dict[str, object] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class _JsonStatus(msgspec.Struct):
@@ -129,18 +123,32 @@ def read_retry_info(retry_info: bytes) -> float | None:
 
 def _read_json(body: bytes) -> Response:
     try:
-        partial = msgspec.json.decode(body, type=_JsonResponse, strict=False).partial_success
+        partial = msgspec.json.decode(body, type=_JsonResponse).partial_success
         # OTLP ignores unknown fields. But an object of unknown fields alone is no response of OTLP: a proxy may have sent it.
         is_response = partial is not msgspec.UNSET or msgspec.json.decode(body) == {}
     except _UNREADABLE_JSON:
         is_response = False
     if not is_response:
         raise ValueError("JSON, but not an OTLP response")
-    if not isinstance(partial, _JsonPartialSuccess):
+    if not isinstance(partial, dict):
         return Response()
-    # Each signal has a field of its own; in protobuf they have one number.
-    rejected = partial.rejected_log_records or partial.rejected_spans or partial.rejected_data_points
-    return Response(rejected=max(0, rejected), message=partial.error_message)
+    message = partial.get("errorMessage")
+    return Response(
+        # Each signal has a field of its own; in protobuf they have one number.
+        rejected=max(_read_json_count(partial.get(name)) for name in _JSON_REJECTED),
+        message=message if isinstance(message, str) else "",
+    )
+
+
+def _read_json_count(value: object) -> int:
+    """Return a number of rejected records; 0 if the value is no such number.
+
+    The server has processed the request, so a mistake in this field is no reason to send it again.
+    """
+    try:
+        return max(0, msgspec.convert(value, int, strict=False))
+    except msgspec.ValidationError:
+        return 0
 
 
 def _read_partial_success(message: bytes, rejected: int, text: str) -> tuple[int, str]:

@@ -169,8 +169,9 @@ class ProcessProviders:
 def sibling_that_takes_spans(environ: Mapping[str, str], *, has_outbox: bool = False) -> str | None:
     """Return the plugin that keeps spans from an outbox, or from an endpoint that the environment names; `None` if there is none."""
     asks = has_outbox or variable_that_asks_for_export(environ)
-    wanted = asks and environ.get("OTEL_TRACES_EXPORTER") != "none"
-    if not wanted or is_disabled(environ) or is_loaded(TRACE_EXPORTER, environ):
+    if not asks or TelemetrySignal.TRACES.is_unwanted(environ):
+        return None
+    if is_disabled(environ) or is_loaded(TRACE_EXPORTER, environ):
         return None
     return owner_names(environ).get(TelemetrySignal.TRACES)
 
