@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from heliograph.classes import ancestors, class_dict, module_name, qualname
+from heliograph.classes import ancestors, class_dict, module_name, qualified_name, qualname
 
 
 class Hostile(type):
@@ -37,3 +37,8 @@ def test_facts_of_a_class_are_read_without_its_metaclass() -> None:
 def test_module_may_be_anything() -> None:
     """A class may replace the name of its module, as any other attribute."""
     assert module_name(type("Odd", (), {"__module__": 1})) == "?"
+
+
+def test_qualified_name_of_a_class_and_of_an_object() -> None:
+    """`qualified_name` returns the name of a class, and for an object the name of its class."""
+    assert qualified_name(int) == qualified_name(7) == "builtins.int"

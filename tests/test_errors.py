@@ -92,8 +92,3 @@ def test_token_rejections_have_a_message_to_show() -> None:
         "Invalid token: malformed payload",
         "Invalid token signature",
     ]
-
-
-def test_qualified_name_of_a_class_and_of_an_object() -> None:
-    """`qualified_name` returns the name of a class, and for an object the name of its class."""
-    assert errors.qualified_name(int) == errors.qualified_name(7) == "builtins.int"

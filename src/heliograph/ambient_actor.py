@@ -53,7 +53,7 @@ from contextvars import ContextVar
 from types import FrameType, FunctionType, MethodType
 from typing import Final, TypeAlias
 
-from heliograph.errors import qualified_name
+from heliograph.classes import qualified_name
 from heliograph.runtime.generators import generator_around, is_running
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import program_errors

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from heliograph.errors import qualified_name
+from heliograph.classes import qualified_name
 
 A_FLAG: Final = "True or False"
 A_HOST: Final = "a heliograph.Host, such as configure() returns"

@@ -36,3 +36,11 @@ def qualname(cls: type) -> str:
     """Return the name of a class inside of its module."""
     found: str = _QUALNAME(cls)
     return found
+
+
+def qualified_name(value: object) -> str:
+    """Return the module and name of a class, or of the class of any other object, for use in messages."""
+    kind = type(value)
+    # `isinstance` would ask an object for its `__class__`.
+    cls: type[Any] = value if issubclass(kind, type) else kind  # type: ignore[assignment]
+    return f"{module_name(cls)}.{qualname(cls)}"

@@ -37,9 +37,9 @@ of one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from heliograph.classes import ancestors, class_dict, module_name, qualname
+from heliograph.classes import ancestors, class_dict, qualified_name, qualname
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -420,11 +420,3 @@ class TokensDisabled(TokenInvalid, ValueError):
 
     def __init__(self, message: str = "Signed tokens are not enabled") -> None:
         super().__init__(message)
-
-
-def qualified_name(value: object) -> str:
-    """Return the module and name of a class, or of the class of any other object, for use in messages."""
-    kind = type(value)
-    # `isinstance` would ask an object for its `__class__`.
-    cls: type[Any] = value if issubclass(kind, type) else kind  # type: ignore[assignment]
-    return f"{module_name(cls)}.{qualname(cls)}"

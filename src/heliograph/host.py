@@ -23,9 +23,10 @@ from opentelemetry.trace import Tracer, TracerProvider
 
 from heliograph.ambient_actor import Actor
 from heliograph.arguments import check_argument
+from heliograph.classes import qualified_name
 from heliograph.database import Database
 from heliograph.databases import INTERNAL, TOKENS, Databases
-from heliograph.errors import PluginError, qualified_name
+from heliograph.errors import PluginError
 from heliograph.events import EventLike
 from heliograph.hooks.dispatch import TrackEventDispatcher
 from heliograph.hooks.plugins import Plugins

@@ -19,7 +19,8 @@ import inspect
 from collections.abc import Awaitable, Iterable, Iterator
 from typing import Any, Final
 
-from heliograph.errors import PluginError, qualified_name
+from heliograph.classes import qualified_name
+from heliograph.errors import PluginError
 from heliograph.hooks.plugins import FUNCTION_WITH_YIELD, HookCall, Plugins, is_generator, items_of, result_of
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.loop import BackgroundLoop

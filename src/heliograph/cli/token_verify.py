@@ -10,10 +10,11 @@ from typing import TextIO
 import click
 
 from heliograph.ambient_actor import Actor
+from heliograph.classes import qualified_name
 from heliograph.cli.terminal import echo
 from heliograph.cli.token_host import TokenFile, open_host
 from heliograph.cli.token_options import file_options
-from heliograph.errors import TokenInvalid, qualified_name
+from heliograph.errors import TokenInvalid
 from heliograph.host import Host
 from heliograph.tokens.rejections import ERROR, UNRECOGNIZED, VALID, rejection_result
 from heliograph.tokens.stored import text

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, Final
 
-from heliograph.errors import qualified_name
+from heliograph.classes import qualified_name
 from heliograph.hooks import specs as hookspecs
 from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.safe_logger import SafeLogger

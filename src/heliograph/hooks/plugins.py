@@ -11,7 +11,8 @@ from typing import Final, TypeAlias, cast
 
 import pluggy
 
-from heliograph.errors import PluginError, qualified_name
+from heliograph.classes import qualified_name
+from heliograph.errors import PluginError
 from heliograph.hooks import specs as hookspecs
 from heliograph.hooks.plugin_checks import label_of, problem_of, warn_of_uncalled_hooks
 from heliograph.runtime.program_errors import program_errors

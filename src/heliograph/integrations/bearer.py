@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from heliograph.ambient_actor import Actor
-from heliograph.errors import PluginError, TokenInvalid, qualified_name
+from heliograph.classes import qualified_name
+from heliograph.errors import PluginError, TokenInvalid
 from heliograph.host import Host
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger

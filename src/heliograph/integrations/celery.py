@@ -25,7 +25,7 @@ from celery import Celery, signals
 
 from heliograph.ambient_actor import Actor, RequestActor, acting_as, current_actor
 from heliograph.arguments import A_HOST, check_argument
-from heliograph.errors import qualified_name
+from heliograph.classes import qualified_name
 from heliograph.host import Host
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import program_errors

@@ -30,7 +30,7 @@ import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from heliograph.errors import qualified_name
+from heliograph.classes import qualified_name
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.spool import IS_POSSIBLE, Spool
 from heliograph.quarantine.store import Quarantine, to_line

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 
-from heliograph.errors import NotReplayable, qualified_name
+from heliograph.classes import qualified_name
+from heliograph.errors import NotReplayable
 from heliograph.events import Upcaster
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.schema.read.event import EventReader

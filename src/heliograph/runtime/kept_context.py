@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 
-from heliograph.errors import qualified_name
+from heliograph.classes import qualified_name
 
 P = ParamSpec("P")
 T = TypeVar("T")

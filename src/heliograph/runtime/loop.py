@@ -60,7 +60,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeAlias, TypeVar
 
-from heliograph.errors import qualified_name
+from heliograph.classes import qualified_name
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.fork_lock import importing
 from heliograph.runtime.greenlets import RunningThread, result_of, start_thread, wait_for_all

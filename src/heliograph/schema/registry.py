@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from heliograph.classes import ancestors
-from heliograph.errors import DuplicateEventName, SchemaError, SchemaErrors, UnregisteredEvent, qualified_name
+from heliograph.classes import ancestors, qualified_name
+from heliograph.errors import DuplicateEventName, SchemaError, SchemaErrors, UnregisteredEvent
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.program_failures import ProgramCode, report

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from heliograph.errors import qualified_name
+from heliograph.classes import qualified_name
 from heliograph.sdk.exporters import TelemetrySignal
 from heliograph.sdk.global_providers import find_provider
 from heliograph.sdk.providers import OURS, Ours

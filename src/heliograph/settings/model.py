@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from heliograph.arguments import check_argument
-from heliograph.errors import SettingsError, qualified_name
+from heliograph.classes import qualified_name
+from heliograph.errors import SettingsError
 from heliograph.events import Privacy
 from heliograph.settings import parsers
 from heliograph.settings.choices import (

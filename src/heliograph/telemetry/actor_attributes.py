@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from heliograph.errors import qualified_name
+from heliograph.classes import qualified_name
 from heliograph.events import Attribute, Privacy
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import program_errors

@@ -11,7 +11,8 @@ from typing import Final
 
 from opentelemetry.trace import get_current_span
 
-from heliograph.errors import InvalidEvent, qualified_name
+from heliograph.classes import qualified_name
+from heliograph.errors import InvalidEvent
 from heliograph.events import EventLike
 from heliograph.quarantine.queue import QuarantineQueue
 from heliograph.quarantine.record import InvalidRecord

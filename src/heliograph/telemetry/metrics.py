@@ -30,7 +30,7 @@ from opentelemetry.metrics import (
     get_meter_provider,
 )
 
-from heliograph.errors import qualified_name
+from heliograph.classes import qualified_name
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.program_failures import ProgramCode, listen

@@ -13,7 +13,7 @@ import re
 from typing import Final
 
 from heliograph.ambient_actor import RequestActor, current_request
-from heliograph.errors import qualified_name
+from heliograph.classes import qualified_name
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.program_failures import ProgramCode, report

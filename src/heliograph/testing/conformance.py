@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Final
 
-from heliograph.errors import UnregisteredEvent, qualified_name
+from heliograph.classes import qualified_name
+from heliograph.errors import UnregisteredEvent
 from heliograph.host import Host
 from heliograph.schema.compile import datasette_events
 from heliograph.schema.read.validation import ViolationKind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from heliograph.errors import qualified_name
+from heliograph.classes import qualified_name
 from heliograph.host import Host
 from heliograph.schema.registry import SchemaRegistry
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 
 from heliograph.ambient_actor import Actor
-from heliograph.errors import NoTokenHandler, PluginError, TokenHandlerNotFound, TokenInvalid, qualified_name
+from heliograph.classes import qualified_name
+from heliograph.errors import NoTokenHandler, PluginError, TokenHandlerNotFound, TokenInvalid
 from heliograph.hooks.plugins import Plugins, flatten_results
 from heliograph.hooks.specs import hookimpl
 from heliograph.settings import DATABASE, SIGNED

@@ -12,8 +12,7 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from heliograph.classes import ancestors, class_dict
-from heliograph.errors import qualified_name
+from heliograph.classes import ancestors, class_dict, qualified_name
 from heliograph.values.text import display
 
 MAX_CACHED_CLASSES: Final = 1024

@@ -24,7 +24,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.utils.functional import LazyObject, empty
 
 from heliograph.ambient_actor import Actor, RequestActor, failures
-from heliograph.errors import qualified_name
+from heliograph.classes import qualified_name
 from heliograph.integrations.request_attributes import of_environ
 from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.program_failures import ProgramCode, report

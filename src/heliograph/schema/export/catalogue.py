@@ -11,7 +11,7 @@ from typing import Final
 
 from typing_extensions import assert_never
 
-from heliograph.errors import qualified_name
+from heliograph.classes import qualified_name
 from heliograph.events import Deprecated, Privacy, severity_text
 from heliograph.schema.export.example import example_properties
 from heliograph.schema.model.event import EventSchema

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from heliograph.errors import SchemaError, SchemaErrors, qualified_name
+from heliograph.classes import qualified_name
+from heliograph.errors import SchemaError, SchemaErrors
 from heliograph.events import Privacy, severity_text
 from heliograph.schema import conventions
 from heliograph.schema.export.added_attributes import ADDED, AddedAttribute

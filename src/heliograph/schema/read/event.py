@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from heliograph.errors import qualified_name
+from heliograph.classes import qualified_name
 from heliograph.events import EventLike
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import getattr_or_none, program_errors
