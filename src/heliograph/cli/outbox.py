@@ -15,7 +15,8 @@ from typing import IO, Any
 
 import click
 
-from heliograph.cli.outbox_aside import damaged, dead
+from heliograph.cli.outbox_damaged import damaged
+from heliograph.cli.outbox_dead import dead
 from heliograph.cli.outbox_directory import (
     batches,
     directory_option,

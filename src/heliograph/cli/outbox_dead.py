@@ -1,25 +1,23 @@
-"""``heliograph outbox dead`` and ``damaged``: list, requeue and delete dead letters, and list and delete damaged files.
+"""``heliograph outbox dead``: list, show, requeue and delete dead letters.
 
-A person decides about both. Until then, the exit status of ``status`` and ``drain`` is 1.
+A person decides about them. Until then, the exit status of ``status`` and ``drain`` is 1.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 
 import click
 
+from heliograph.cli.named_or_all import all_option, check_named_or_all
 from heliograph.cli.outbox_directory import directory_option, json_option, open_outbox
 from heliograph.cli.terminal import echo, echo_lines
 from heliograph.delivery.dead_letters import DeadLetter, DeadLetters
 from heliograph.delivery.journal.batch import decode_record
 from heliograph.delivery.requeue import requeue as requeue_letters
-from heliograph.delivery.trust import delete_file, delete_folder
-from heliograph.errors import OutboxError
 from heliograph.otlp import to_json_document
-from heliograph.values.text import counted, display
+from heliograph.values.text import display
 
 
 @click.group()
@@ -56,7 +54,7 @@ numbers_argument = click.argument("numbers", metavar="ID…", type=int, nargs=-1
 
 @dead.command()
 @numbers_argument
-@click.option("--all", "every", is_flag=True, help="Requeue all dead letters.")
+@all_option("Requeue all dead letters.")
 @directory_option
 def requeue(numbers: tuple[int, ...], directory: Path | None, *, every: bool) -> None:
     """Move dead letters back into the outbox, to be sent again.
@@ -73,7 +71,7 @@ def requeue(numbers: tuple[int, ...], directory: Path | None, *, every: bool) ->
 
 @dead.command("delete")
 @numbers_argument
-@click.option("--all", "every", is_flag=True, help="Delete all dead letters.")
+@all_option("Delete all dead letters.")
 @directory_option
 def delete_dead(numbers: tuple[int, ...], directory: Path | None, *, every: bool) -> None:
     """Delete dead letters for good, so that `status` and `drain` do not report them any more.
@@ -93,7 +91,7 @@ def _find_dead(letters: DeadLetters, numbers: tuple[int, ...], *, every: bool) -
         click.UsageError: Neither or both of `numbers` and `every` are given.
         click.ClickException: There is no dead letter with one of the numbers.
     """
-    _check_choice(numbers, every=every, what="the dead letters by ID")
+    check_named_or_all(numbers, every=every, what="the dead letters by ID")
     found = list(letters.find(numbers))
     missing = sorted(set(numbers) - {letter.id for letter in found})
     if missing:
@@ -102,57 +100,6 @@ def _find_dead(letters: DeadLetters, numbers: tuple[int, ...], *, every: bool) -
     return found
 
 
-def _check_choice(named: tuple[object, ...], *, every: bool, what: str) -> None:
-    """Raise `click.UsageError` if neither or both of names and ``--all`` are given."""
-    if bool(named) == every:
-        raise click.UsageError(f"name {what}, or use --all (one of the two)")
-
-
 def _to_dict(letter: DeadLetter) -> dict[str, object]:
     names = ("id", "died", "reason", "message", "uid", "event_name", "trace_id", "span_id", "happened")
     return {"signal": letter.header.signal.name, **{name: getattr(letter, name) for name in names}}
-
-
-@click.group()
-def damaged() -> None:
-    """Manage damaged files: bytes of the outbox that could not be read."""
-
-
-@damaged.command("list")
-@directory_option
-@json_option
-def list_damaged(directory: Path | None, *, as_json: bool) -> None:
-    """List the damaged files, by their path inside the outbox, with their size."""
-    box = open_outbox(directory)
-    for path in box.damaged_files():
-        name, size = str(path.relative_to(box.directory)), path.stat().st_size
-        echo(json.dumps({"name": name, "bytes": size}) if as_json else f"{name}  {counted(size, 'byte')}")
-
-
-@damaged.command("delete")
-@click.argument("names", metavar="NAME…", nargs=-1)
-@click.option("--all", "every", is_flag=True, help="Delete all damaged files.")
-@directory_option
-def delete_damaged(names: tuple[str, ...], directory: Path | None, *, every: bool) -> None:
-    """Delete damaged files for good, so that `status` and `drain` do not report them any more."""
-    _check_choice(names, every=every, what="the files as `heliograph outbox damaged list` shows them")
-    box = open_outbox(directory)
-    # Only files of the list can be named: no other path is ever deleted.
-    files = {str(path.relative_to(box.directory)): path for path in box.damaged_files()}
-    missing = sorted(set(names) - set(files))
-    if missing:
-        raise click.ClickException(f"there is no damaged file {', '.join(missing)}; nothing was deleted")
-    chosen = [path for name, path in files.items() if every or name in names]
-    for path in chosen:
-        _delete(path, box.directory)
-    echo(f"Deleted: {len(chosen)}.")
-
-
-def _delete(path: Path, directory: Path) -> None:
-    """Delete a file, and its folder if it becomes empty."""
-    try:
-        delete_file(path, directory)
-    except OSError as error:
-        raise OutboxError(path, f"it cannot be deleted: {error.strerror}") from error
-    with contextlib.suppress(OSError):
-        delete_folder(path.parent, directory)
