@@ -13,7 +13,6 @@ Source: OTLP specification 1.7, section OTLP/HTTP.
 
 from __future__ import annotations
 
-import re
 import socket
 import threading
 import time
@@ -27,11 +26,12 @@ from typing import Any, Final
 
 from typing_extensions import Self
 
+from heliograph.receiver.body_reader import read_body
 from heliograph.receiver.contract import LOOPBACK, RETRY_AFTER_SECONDS, Keep, Missed, NotKept, ignore
 from heliograph.receiver.http_body import JSON, PROTOBUF, RequestError, decode_request, encode_error, encode_response
 from heliograph.receiver.http_target import HttpResponse, HttpTarget
 from heliograph.receiver.memory import Memory, RequestMemory
-from heliograph.receiver.signals import MAX_REQUEST_BYTES, SIGNALS, OtlpRequest, OtlpSignal
+from heliograph.receiver.signals import SIGNALS, OtlpRequest, OtlpSignal
 from heliograph.receiver.store import Store
 
 CLIENT_TIMEOUT_SECONDS: Final = 10
@@ -46,12 +46,8 @@ LINGER_SECONDS: Final = 5
 _ACCEPTED: Final = 2
 """The first digit of the HTTP statuses of accepted requests."""
 _BLOCK_BYTES: Final = 64 * 1024
-_DIGITS: Final = re.compile("[0-9]{1,18}")
-_HEXADECIMAL_DIGITS: Final = re.compile("[0-9A-Fa-f]{1,16}")
 _MAX_LINE_BYTES: Final = 64 * 1024
 _NOT_A_HEADER: Final = (MissingHeaderBodySeparatorDefect, FirstHeaderLineIsContinuationDefect)
-_MAX_TRAILERS: Final = 100
-_MAX_CHUNK_LINE_BYTES: Final = 1024
 _BUSY: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     % RETRY_AFTER_SECONDS
@@ -246,7 +242,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_error(HTTPStatus.METHOD_NOT_ALLOWED, "send OTLP with POST")
 
     def _handle(self, memory: RequestMemory) -> HttpResponse:
-        body = self._body(memory)
+        body = read_body(self.headers, self.rfile, memory)
+        self.unread = False
         if self.server.target is None:
             return self._receive(body, memory)
         return self._forward(body, self.server.target, memory)
@@ -288,61 +285,6 @@ class _Handler(BaseHTTPRequestHandler):
         encoding = self.headers.get("Content-Encoding", "")
         content_type = self.headers.get_content_type()
         return decode_request(signal, body, content_type=content_type, content_encoding=encoding, memory=memory)
-
-    def _body(self, memory: RequestMemory) -> bytes:
-        """Return the body, as it was sent.
-
-        Raises:
-            NotKept: Other requests use all the memory.
-            RequestError: It is too large, not complete, or late, or its size is not a number.
-        """
-        try:
-            body = (
-                self._chunks(memory)
-                if "Transfer-Encoding" in self.headers
-                else self._read(self._content_length(), memory)
-            )
-        except TimeoutError:
-            raise RequestError(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time") from None
-        self.unread = False
-        return body
-
-    def _content_length(self) -> int:
-        lengths = {text.strip() for text in self.headers.get_all("Content-Length", ["0"])}
-        text = lengths.pop()
-        if lengths or not _DIGITS.fullmatch(text):
-            raise RequestError(HTTPStatus.BAD_REQUEST, "the Content-Length is not a number")
-        return _checked_size(int(text))
-
-    def _chunks(self, memory: RequestMemory) -> bytes:
-        if self.headers["Transfer-Encoding"].strip().lower() != "chunked":
-            raise RequestError(HTTPStatus.NOT_IMPLEMENTED, "the only Transfer-Encoding is chunked")
-        body = bytearray()
-        while size := self._chunk_size():
-            _checked_size(len(body) + size)
-            body += self._read(size, memory)
-            if self._line():
-                raise RequestError(HTTPStatus.BAD_REQUEST, "a chunk is longer than its size")
-        for _ in range(_MAX_TRAILERS):
-            if not self._line():
-                return bytes(body)
-        raise RequestError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "there are too many headers after the body")
-
-    def _chunk_size(self) -> int:
-        size = self._line().partition(b";")[0].strip().decode("latin-1")
-        if not _HEXADECIMAL_DIGITS.fullmatch(size):
-            raise RequestError(HTTPStatus.BAD_REQUEST, "the size of a chunk is not a number")
-        return int(size, 16)
-
-    def _line(self) -> bytes:
-        return self.rfile.readline(_MAX_CHUNK_LINE_BYTES).rstrip(b"\r\n")
-
-    def _read(self, size: int, memory: RequestMemory) -> bytes:
-        memory.reserve_bytes(size)
-        content = self.rfile.read(size)
-        if len(content) < size:
-            raise RequestError(HTTPStatus.BAD_REQUEST, "the body is not complete")
-        return content
 
     def _send(self, response: HttpResponse) -> None:
         # `send_response` would add `Date` and `Server`, which costs time.
@@ -391,9 +333,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — the base class's name
         """Log nothing: commands print what arrived."""
-
-
-def _checked_size(size: int) -> int:
-    if size > MAX_REQUEST_BYTES:
-        raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {MAX_REQUEST_BYTES} bytes")
-    return size
