@@ -18,11 +18,9 @@ everything anew, after closing the files that belong to the parent.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from types import NoneType
 from typing import ClassVar, Final
 
 from opentelemetry.metrics import MeterProvider
@@ -30,7 +28,6 @@ from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord, Sync
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from heliograph.arguments import A_FLAG, check_argument, wrong_argument
 from heliograph.delivery.encoding.log_records import encode_log_record
 from heliograph.delivery.encoding.requests import entry_field
 from heliograph.delivery.folders import OutboxDirectory
@@ -46,6 +43,7 @@ from heliograph.delivery.metrics import (
     OutboxCounters,
     outbox_metrics_of,
 )
+from heliograph.delivery.processor_arguments import MAX_BYTES, check_processor_arguments
 from heliograph.delivery.self_observation import SelfObservation, is_enabled
 from heliograph.delivery.sender import MAX_BATCH_BYTES, Sender
 from heliograph.delivery.signals import LOGS, OutboxSignal
@@ -65,8 +63,6 @@ from heliograph.settings import OutboxFullPolicy, OutboxWrite
 from heliograph.telemetry.providers import Providers
 from heliograph.values.text import counted
 
-MAX_BYTES: Final = 2**30
-"""The default size that an outbox may reach."""
 EXIT_TIMEOUT_MILLIS: Final = 5000.0
 """The default time that `shutdown` may take."""
 
@@ -121,17 +117,16 @@ class OutboxProcessor:
         strict: bool = False,
         meter_provider: MeterProvider | None = None,
     ) -> None:
-        _check_arguments(
-            max_bytes,
+        check_processor_arguments(
             directory=directory,
             destination=destination,
+            transport=transport,
+            max_bytes=max_bytes,
             when_full=when_full,
             durable=durable,
             write=write,
             strict=strict,
         )
-        if transport is not None and not callable(getattr(transport, "send", None)):
-            raise wrong_argument("transport", transport, "a transport, with a method send()")
         providers = Providers(meter_provider=meter_provider)
         self._destination = replace(
             destination or destination_from_env(signal=self._signal.name), signal=self._signal.name
@@ -338,29 +333,6 @@ class OutboxProcessor:
                 "The thread of the outbox did not end in time: its files stay open, and the next process sends the rest."
             )
         self._metrics.remove(self)
-
-
-_WANTED: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
-    "directory": ((str, PathLike), 'a path, such as "/var/lib/my-app/outbox"'),
-    "destination": ((Destination, NoneType), "an object of Destination, or None for that of the OTEL_* variables"),
-    "when_full": ((OutboxFullPolicy,), "one of OutboxFullPolicy, such as OutboxFullPolicy.DROP_OLDEST"),
-    "durable": ((bool,), A_FLAG),
-    "write": ((OutboxWrite,), "one of OutboxWrite, such as OutboxWrite.MAP"),
-    "strict": ((bool,), A_FLAG),
-}
-"""The types of the arguments of a processor, and their description for people."""
-
-
-def _check_arguments(max_bytes: int, **arguments: object) -> None:
-    """Raise `TypeError` or `ValueError` for an argument that would have no effect, or would fail later."""
-    check_argument("max_bytes", max_bytes, int, f"a whole number of bytes, such as {MAX_BYTES}")
-    if max_bytes < 1:
-        raise ValueError(f"the argument `max_bytes` must be above 0, such as {MAX_BYTES}")
-    for name, value in arguments.items():
-        check_argument(name, value, *_WANTED[name])
-    # An empty text would mean the current directory.
-    if arguments["directory"] == "":
-        raise ValueError('the argument `directory` is empty; write a path, such as "/var/lib/my-app/outbox"')
 
 
 class _ProcessorsOfProgram:
