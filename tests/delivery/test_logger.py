@@ -18,15 +18,12 @@ from opentelemetry.sdk._logs import (
     Logger,
     LoggingHandler,
     LogRecordLimits,
-    LogRecordProcessor,
-    ReadWriteLogRecord,
 )
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 from delivery.recording_outbox import RecordingOutbox, direct, of_the_sdk
 from heliograph.delivery.logger import OutboxLogger
-from heliograph.sdk.pipelines import Pipeline
 from heliograph.semconv import LOG_RECORD_UID
 from processes import in_child
 
@@ -191,62 +188,6 @@ def test_span_contexts_of_other_classes_are_read_each_time() -> None:
         provider.get_logger("tests").emit(context=context)
     first, second = outbox.decoded()
     assert first.trace_id != second.trace_id
-
-
-class Editing(LogRecordProcessor):
-    """Changes the body of each record."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-
-    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        log_record.log_record.body = "changed"
-
-    def shutdown(self) -> None:
-        self.calls.append("shutdown")
-
-    def force_flush(self, timeout_millis: int = 0) -> bool:
-        self.calls.append("flush")
-        return False
-
-
-def test_processors_that_are_added_come_before_the_outbox() -> None:
-    """A logger that exists already notices them. The provider flushes them and shuts them down."""
-    provider, outbox = direct()
-    logger = provider.get_logger("tests")
-    logger.emit(body="first")
-    editing = Editing()
-    provider.add_log_record_processor(editing)
-    logger.emit(body="second")
-    assert [each.body.string_value for each in outbox.decoded()] == ["first", "changed"]
-    assert not provider.force_flush()
-    provider.shutdown()
-    assert editing.calls == ["flush", "shutdown"]
-
-
-def test_pipeline_with_another_processor_gets_objects() -> None:
-    provider, outbox = direct()
-    other = RecordingOutbox()
-    provider.open(Pipeline(parts=(other, outbox), exports=(), has_outbox=True))
-    provider.get_logger("tests").emit(body="b")
-    assert (outbox.objects, other.objects) == (1, 1)
-
-
-def test_pipeline_without_an_outbox_gets_objects() -> None:
-    provider, outbox = direct()
-    provider.open(Pipeline(parts=(outbox,), exports=()))
-    provider.get_logger("tests").emit(body="b")
-    assert outbox.objects == 1
-
-
-def test_record_without_a_pipeline_is_counted_as_late() -> None:
-    """The flush reports it."""
-    provider, outbox = direct()
-    logger = provider.get_logger("tests")
-    provider.end()
-    logger.emit(body="late")
-    assert outbox.messages == []
-    assert not provider.force_flush()
 
 
 def test_logger_is_one_of_the_sdk() -> None:

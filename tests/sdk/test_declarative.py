@@ -47,13 +47,6 @@ except SettingsError as error:
 """
 
 
-@pytest.fixture
-def receiver():
-    """A server that receives telemetry."""
-    with Receiver() as receiver:
-        yield receiver
-
-
 def write(folder: Path, *parts: str, endpoint: str = "http://127.0.0.1:9") -> str:
     """Write the parts of a configuration into a file, and return its path."""
     file = folder / "otel.yaml"

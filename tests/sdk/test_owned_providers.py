@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from backends import free_port
 from otlp_receiver import Receiver
 from processes import otlp
 from scripts import python
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """A server that keeps what it receives."""
-    with Receiver() as receiver:
-        yield receiver
 
 
 def numbers(receiver: Receiver) -> list[int]:

@@ -119,6 +119,24 @@ def test_former_pipelines_are_part_of_it() -> None:
     assert stopped == ["c", "b", "a"]
 
 
+def test_flush_reaches_every_part() -> None:
+    """Parts after one that failed are flushed, and those of the former pipeline. A part that returns None has not failed."""
+
+    class Part:
+        def __init__(self, result: bool | None) -> None:
+            self.result = result
+            self.limits: list[float] = []
+
+        def force_flush(self, timeout_millis: float) -> bool | None:
+            self.limits.append(timeout_millis)
+            return self.result
+
+    parts = [Part(False), Part(True), Part(None)]
+    assert not Pipeline(parts=(*parts[:2],), exports=(), former=Pipeline(parts=(parts[2],), exports=())).flush(7)
+    assert [part.limits for part in parts] == [[7], [7], [7]]
+    assert Pipeline(parts=(*parts[1:],), exports=()).flush(7)
+
+
 def test_end_does_not_wait_for_a_part_that_hangs() -> None:
     """The others end. So they do if one fails."""
     hangs, ended = threading.Event(), []

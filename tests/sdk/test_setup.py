@@ -26,13 +26,6 @@ with configure(plugins=[Plugin()]) as host:
 """
 
 
-@pytest.fixture
-def receiver():
-    """A server that receives telemetry."""
-    with Receiver() as receiver:
-        yield receiver
-
-
 def test_all_three_signals_arrive(receiver: Receiver) -> None:
     """Log records, a span with its events, and metrics arrive with the attributes of the resource."""
     ran = python(

@@ -61,8 +61,8 @@ class Outbox(Protocol):
         """Store a record."""
 
 
-class OutboxProvider(Protocol):
-    """The provider of such loggers, or all processors that it hands records to."""
+class Processors(Protocol):
+    """All processors that a provider hands records to."""
 
     @property
     def only_outbox(self) -> Outbox | None:
@@ -96,7 +96,7 @@ class OutboxLogger(Logger):
     takes_bytes: ClassVar[bool] = True
 
     key_values: Final = DeclaredAttributes()
-    _provider: OutboxProvider
+    _processors: Processors
     _max_attributes: int
 
     def emit(
@@ -118,7 +118,7 @@ class OutboxLogger(Logger):
         Raises:
             OutboxFull: The outbox is full, and strict.
         """
-        outbox = self._provider.only_outbox
+        outbox = self._processors.only_outbox
         key_values: list[bytes] = []
         if (
             outbox is None
@@ -155,7 +155,7 @@ class OutboxLogger(Logger):
     @property
     def max_attributes(self) -> int:
         """The number of attributes that an encoded event may have: 0 if there is more to do with a record than to store it."""
-        return 0 if self._provider.only_outbox is None else self._max_attributes
+        return 0 if self._processors.only_outbox is None else self._max_attributes
 
     def common_fields(
         self, severity_number: SeverityNumber, body: str, event_name: str, version: str | None
@@ -192,7 +192,7 @@ class OutboxLogger(Logger):
         Raises:
             OutboxFull: The outbox is full, and strict.
         """
-        outbox = self._provider.only_outbox
+        outbox = self._processors.only_outbox
         if outbox is None or (attributes and not self._put_attributes(key_values, attributes)):
             return False
         data = uid.encode()
@@ -249,13 +249,13 @@ def _trace_of(context: Context) -> bytes:
     return fields
 
 
-def encode_directly(logger: object, provider: OutboxProvider) -> None:
+def encode_directly(logger: object, processors: Processors) -> None:
     """Make an `OutboxLogger` of a logger of the SDK's own class. Any other logger stays as it is."""
     if type(logger) is not Logger or not all(hasattr(logger, name) for name in _PRIVATE):
         return
     limits: LogRecordLimits = logger._log_record_limits  # noqa: SLF001 — see the top of this module
     # The class comes last: another thread that has the same logger finds all fields then.
-    vars(logger).update(_provider=provider, _max_attributes=_max_attributes(limits))
+    vars(logger).update(_processors=processors, _max_attributes=_max_attributes(limits))
     logger.__class__ = OutboxLogger
 
 

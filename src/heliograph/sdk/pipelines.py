@@ -78,6 +78,12 @@ class Pipeline:
         """The exporters of this pipeline and of the former ones."""
         return self.exports if self.former is None else (*self.exports, *self.former.all_exports)
 
+    def flush(self, timeout_millis: float) -> bool:
+        """Flush all parts. Return False if one of them failed."""
+        # A list, so that every part is flushed; `all` alone would stop at the first that failed.
+        results = [part.force_flush(timeout_millis) is not False for part in self.all_parts]
+        return all(results)
+
     def stop(self) -> None:
         """Make all parts end at once, without delivering what they hold."""
         for stop in (*(export.stop for export in self.all_exports), *self.stops):

@@ -1,0 +1,113 @@
+"""The base of the providers that heliograph sets: their pipelines end and are replaced, and a flush reports losses.
+
+OpenTelemetry lets a process set each global provider only once, and a provider of the SDK that was shut down drops all that it is given.
+So the providers that heliograph sets are never shut down. Each has a *pipeline*: the processors or readers, and their
+exporters. It ends with the last host that uses it, and a new one is opened when a host is entered or configured later.
+
+While a provider has no pipeline, it counts what it is given. The first of it is logged, and the next flush returns False.
+
+Threads: telemetry is emitted in any thread, and by signal handlers, while another thread opens or ends a pipeline. `parts` and
+`pipeline` are replaced as a whole, and read once for each item: it goes to the pipeline that was there, which exports all that it holds
+before it ends. `users` is changed by the threads that configure and shut down hosts, with `_users_lock`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from heliograph.runtime.fork import after_fork_in_child
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.safe_logger import SafeLogger
+from heliograph.sdk.export_counts import ExportCounts, run_flush
+from heliograph.sdk.pipelines import Pipeline
+from heliograph.semconv import SCOPE
+
+logger: Final = SafeLogger(SCOPE)
+
+
+class CountingProvider:
+    """A base for the SDK's providers, whose pipeline can end and be replaced.
+
+    Attributes:
+        kind: The name of the telemetry in messages.
+        parts: The parts of the pipeline; `None` while there is none.
+        pipeline: The pipeline.
+        users: The number of hosts that use it. With the last of them, the pipeline ends.
+    """
+
+    kind = "telemetry"
+    parts: tuple[Any, ...] | None = None
+    pipeline: Pipeline | None = None
+    users = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Accepted, and never delivered.
+        self._late = ExportCounts()
+        self._late_log = LimitedLog(logger)
+        self._reset_lock()
+        after_fork_in_child(self._reset_lock)
+
+    def _reset_lock(self) -> None:
+        self._users_lock = threading.RLock()
+
+    def open(self, pipeline: Pipeline) -> None:
+        """Export by a pipeline from now on."""
+        self.pipeline = pipeline
+        self.parts = pipeline.parts
+
+    def add_user(self) -> None:
+        """Count a host that uses the provider."""
+        with self._users_lock:
+            self.users += 1
+
+    def remove_user(self) -> bool:
+        """Count a host that has ended. Return True if no other host uses the provider."""
+        with self._users_lock:
+            self.users -= 1
+            return self.users <= 0
+
+    def end(self) -> bool:
+        """Deliver what the pipeline holds, and end it. Return True if everything was delivered."""
+        pipeline, self.parts, self.pipeline = self.pipeline, None, None
+        self._late_log = LimitedLog(logger)
+        if pipeline is None:
+            return True
+        return run_flush([export.counts for export in pipeline.all_exports], lambda: self._end(pipeline))
+
+    def _end(self, pipeline: Pipeline) -> bool:
+        for part in pipeline.all_parts:
+            part.shutdown()
+        return True
+
+    def add_late(self) -> None:
+        """Count an item that was emitted while there is no pipeline, and log the first one."""
+        self._late.add_accepted()
+        self._late_log.log(
+            "late",
+            "Telemetry (%s) was emitted after heliograph was shut down, and is lost. Enter the host again, or shut it down later.",
+            self.kind,
+            level=logging.WARNING,
+        )
+
+    @property
+    def export_counts(self) -> Sequence[ExportCounts]:
+        """The counts of the exporters, and of what was emitted without one."""
+        pipeline = self.pipeline
+        return [self._late, *(export.counts for export in (() if pipeline is None else pipeline.all_exports))]
+
+    def force_flush(self, timeout_millis: float = 30_000) -> bool:
+        """Export everything that the provider holds. Return True if all of it was delivered."""
+        return run_flush(self.export_counts, lambda: self._flush(timeout_millis))
+
+    def _flush(self, timeout_millis: float) -> bool:
+        flush: Callable[[float], bool] = super().force_flush  # type: ignore[misc]  # of the provider class, next in the MRO
+        return flush(timeout_millis)
+
+    def flush_pipeline(self, timeout_millis: float) -> bool:
+        """Flush the parts of the pipeline, if there is one. Return False if one of them failed."""
+        pipeline = self.pipeline
+        return pipeline is None or pipeline.flush(timeout_millis)

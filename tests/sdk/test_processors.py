@@ -1,0 +1,137 @@
+"""The processors of the program come before the pipeline. What is emitted while there is no pipeline is counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
+from opentelemetry.sdk.trace import sampling
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from delivery.recording_outbox import RecordingOutbox, direct
+from heliograph.sdk.export_counts import CountingBatchSpanProcessor, counting_exporter
+from heliograph.sdk.pipelines import Pipeline
+from heliograph.sdk.providers import CountingTracerProvider
+from otlp_receiver import Receiver
+from processes import otlp
+from scripts import python
+
+
+def test_processor_that_is_added_changes_spans_before_the_outbox(receiver: Receiver, tmp_path: Path) -> None:
+    """It may be added after `configure`, and change spans when they have ended: such processors hide personal data."""
+    ran = python(
+        """
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import SpanProcessor
+        class Scrubber(SpanProcessor):
+            def on_start(self, span, parent_context=None):
+                span.set_attribute("started", True)
+            def on_end(self, span):
+                span._attributes = {**span._attributes, "user.email": "***"}
+            def shutdown(self):
+                report(shut_down=True)
+        host = configure(plugins=[Plugin()])
+        provider = trace.get_tracer_provider()
+        provider.add_span_processor(Scrubber())
+        with trace.get_tracer("tests").start_as_current_span("work", attributes={"user.email": "root@example.com"}):
+            pass
+        report(flushed=provider.force_flush(60_000))
+        provider.shutdown()
+        """,
+        **otlp(receiver.endpoint, HELIOGRAPH_OUTBOX=str(tmp_path / "outbox")),
+    )
+
+    assert ran.reports == [{"flushed": True}, {"shut_down": True}]
+    [span] = receiver.spans()
+    assert span.attributes == {"user.email": "***", "started": True}
+
+
+class RecordOnly(sampling.Sampler):
+    """Records each span, so that processors get it, and samples none."""
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> sampling.SamplingResult:
+        return sampling.SamplingResult(sampling.Decision.RECORD_ONLY)
+
+    def get_description(self) -> str:
+        return "RecordOnly"
+
+
+@pytest.mark.parametrize("sampler", [sampling.ALWAYS_OFF, RecordOnly()], ids=["always_off", "record_only"])
+def test_span_that_is_not_sampled_is_not_missed(sampler: sampling.Sampler) -> None:
+    """A span that is not sampled is never exported, so it is not counted as accepted."""
+    exporter = counting_exporter(InMemorySpanExporter)()
+    provider = CountingTracerProvider(shutdown_on_exit=False, sampler=sampler)
+    provider.open(Pipeline(parts=(CountingBatchSpanProcessor(exporter, exporter.counts),), exports=()))
+    try:
+        provider.get_tracer("tests").start_span("one").end()
+        assert provider.force_flush()
+        assert exporter.counts.start_flush().accepted == 0
+    finally:
+        provider.shutdown()
+
+
+def test_late_span_that_is_not_sampled_is_not_missed() -> None:
+    """It would not have been exported before the end, either."""
+    provider = CountingTracerProvider(sampler=RecordOnly(), shutdown_on_exit=False)
+
+    provider.get_tracer("tests").start_span("late").end()
+
+    assert provider.force_flush()
+
+
+class Editing(LogRecordProcessor):
+    """Changes the body of each record."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        log_record.log_record.body = "changed"
+
+    def shutdown(self) -> None:
+        self.calls.append("shutdown")
+
+    def force_flush(self, timeout_millis: int = 0) -> bool:
+        self.calls.append("flush")
+        return False
+
+
+def test_processors_that_are_added_come_before_the_outbox() -> None:
+    """A logger that exists already notices them. The provider flushes them and shuts them down."""
+    provider, outbox = direct()
+    logger = provider.get_logger("tests")
+    logger.emit(body="first")
+    editing = Editing()
+    provider.add_log_record_processor(editing)
+    logger.emit(body="second")
+    assert [each.body.string_value for each in outbox.decoded()] == ["first", "changed"]
+    assert not provider.force_flush()
+    provider.shutdown()
+    assert editing.calls == ["flush", "shutdown"]
+
+
+def test_pipeline_with_another_processor_gets_objects() -> None:
+    provider, outbox = direct()
+    other = RecordingOutbox()
+    provider.open(Pipeline(parts=(other, outbox), exports=(), has_outbox=True))
+    provider.get_logger("tests").emit(body="b")
+    assert (outbox.objects, other.objects) == (1, 1)
+
+
+def test_pipeline_without_an_outbox_gets_objects() -> None:
+    provider, outbox = direct()
+    provider.open(Pipeline(parts=(outbox,), exports=()))
+    provider.get_logger("tests").emit(body="b")
+    assert outbox.objects == 1
+
+
+def test_record_without_a_pipeline_is_counted_as_late() -> None:
+    """The flush reports it."""
+    provider, outbox = direct()
+    logger = provider.get_logger("tests")
+    provider.end()
+    logger.emit(body="late")
+    assert outbox.messages == []
+    assert not provider.force_flush()
