@@ -95,6 +95,43 @@ def test_server_that_fails_in_the_middle_of_a_batch(tmp_path: Path) -> None:
     assert (dead(bench), journal.acknowledged) == ([], 200)
 
 
+def recovering(count: int) -> Callable[[list[str]], Verdict]:
+    """Return the verdicts of a server that refuses everything, until it has refused so many records alone."""
+    alone: set[str] = set()
+
+    def verdict_on(records: list[str]) -> Verdict:
+        if len(alone) == count:
+            return DELIVERED
+        alone.update(records if len(records) == 1 else [])
+        return BAD_DATA
+
+    return verdict_on
+
+
+@pytest.mark.parametrize("count", range(1, MAX_SUSPECTS + 1))
+def test_server_that_recovers_right_after_it_refused_a_record(tmp_path: Path, count: int) -> None:
+    """It accepts the next record, which seems to prove that those before are bad. They are sent once more, and arrive."""
+    bench, journal = Bench(tmp_path, recovering(count)), journal_of("abcdefgh")
+    send_all(bench, journal)
+
+    assert (dead(bench), journal.acknowledged, bench.counts.total(OUTBOX_DELIVERED)) == ([], 8, 8)
+    assert bench.sender.waiting_seconds() == 0
+
+
+def test_server_that_goes_down_while_suspects_are_confirmed(tmp_path: Path) -> None:
+    """All of them wait. What was accepted in the same pass is not sent again."""
+    refused = [BAD_DATA] * 4  # abcd, ab, a, b
+    verdicts = iter([*refused, DELIVERED, DELIVERED, UNAVAILABLE])
+    bench, journal = Bench(tmp_path, lambda records: next(verdicts, DELIVERED)), journal_of("abcd")
+    send_all(bench, journal)
+    assert bench.transport.requests[4:] == [["c", "d"], ["a"], ["b"]]
+    assert (dead(bench), journal.acknowledged) == ([], 0)
+    send_for(bench, 60, journal)
+
+    assert bench.transport.requests[7:] == [["b"]]
+    assert (dead(bench), journal.acknowledged, bench.counts.total(OUTBOX_DELIVERED)) == ([], 4, 4)
+
+
 @pytest.mark.parametrize("bad", ["a", "h", "abc", "abcd", "abcdef", "bdfh", "efgh", "abcdefg"])
 def test_bad_records_become_dead_letters(tmp_path: Path, bad: str) -> None:
     """Their places do not matter. It happens as soon as another one is accepted: here the newest record, at the latest."""

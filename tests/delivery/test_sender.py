@@ -326,19 +326,32 @@ def test_one_rejected_record_becomes_a_dead_letter_and_no_other(tmp_path: Path, 
         pass
 
     assert bench.dead() == [("e", verdict.reason.value, verdict.message)]
-    assert [records for records in bench.transport.requests if records == ["e"]] == [["e"]]
+    # Its size is its own, but a server that calls it invalid must do so again after it accepted another record.
+    assert bench.transport.requests.count(["e"]) == (1 if verdict is TOO_LARGE else 2)
     assert journal.acknowledged == 8
     assert bench.counts.total(OUTBOX_DELIVERED) == 7
     assert bench.counts.by_reason(OUTBOX_DEAD) == {verdict.reason.value: 1}
 
 
 def test_last_record_of_a_batch_is_proven_to_be_bad_by_those_before_it(tmp_path: Path) -> None:
-    """No request after it is needed."""
+    """No record after it is needed. As every record, it is refused twice."""
     bench, journal = Bench(tmp_path, lambda records: BAD_DATA if "d" in records else DELIVERED), journal_of("abcd")
 
     assert bench.sender.send_next(journal) is Outcome.SENT
-    assert bench.transport.requests[-1] == ["d"]
+    assert bench.transport.requests[-2:] == [["d"], ["d"]]
     assert bench.dead() == [("d", BAD_DATA.reason.value, BAD_DATA.message)]
+
+
+def test_record_that_a_partial_success_rejected_is_not_sent_again_because_of_one_before_it(tmp_path: Path) -> None:
+    """A partial success is final, also while a suspect waits."""
+    bench = Bench(tmp_path, in_turn(BAD_DATA, BAD_DATA, BAD_DATA, partial(1), UNAVAILABLE, DELIVERED, DELIVERED))
+    journal = journal_of("abcd")
+    assert bench.sender.send_next(journal) is Outcome.LATER
+    bench.now += 60
+
+    assert bench.sender.send_next(journal) is Outcome.SENT
+    assert bench.transport.requests[3:] == [["b"], ["c", "d"], ["a"], ["c", "d"]]
+    assert (bench.counts.total(OUTBOX_REJECTED), bench.counts.total(OUTBOX_DELIVERED)) == (1, 3)
 
 
 def test_server_that_accepts_requests_and_no_record_ends_a_batch(tmp_path: Path) -> None:

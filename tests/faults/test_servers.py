@@ -19,8 +19,10 @@ from delivery.loopback import Reply, Request, Server, relaying
 from delivery.outboxes import destination
 from delivery.servers import OK, TRICKLES, serving
 from faults.matrix import FULL, Row
+from heliograph.delivery.refusals import MAX_SUSPECTS
 from heliograph.delivery.signals import LOGS, SIGNALS, TRACES, OutboxSignal
 from heliograph.delivery.transport.destination import Destination, Headers, OtlpProtocol
+from heliograph.values.text import counted
 
 RecordFault = Callable[..., Row]
 
@@ -164,6 +166,34 @@ def test_grpc_server_fails_for_a_while(tmp_path: Path, record_fault: RecordFault
         assert row.dead == 0
 
     at_once(fail, SIGNALS)
+
+
+@both_protocols
+@each_signal
+@pytest.mark.parametrize("count", [1, MAX_SUSPECTS])
+def test_server_recovers_after_it_refused_single_records(
+    tmp_path: Path, record_fault: RecordFault, signal: OutboxSignal, protocol: OtlpProtocol, count: int
+) -> None:
+    """It calls everything invalid until then. The record that it accepts next does not prove that the refused ones are bad."""
+    alone: set[str] = set()
+
+    def reply_to(_: int, request: Request) -> Reply:
+        if len(alone) == count:
+            return Reply.ACCEPT
+        alone.update(request.uids if len(request.uids) == 1 else [])
+        return Reply.BAD_DATA
+
+    with loopback.serving(protocol, reply_to) as server:
+        with emitting_to(signal, tmp_path / "box", destination=server.destination(signal)) as emit:
+            acknowledged = [emit(f"r{number}") for number in range(300)]
+            assert emit.processor.force_flush(60_000)
+        row = record_fault(
+            row_name(f"400 until the refusal of {counted(count, 'record')} alone", protocol),
+            acknowledged=acknowledged,
+            received=server.accepted,
+            signal=signal,
+        )
+    assert (row.dead, row.duplicates) == (0, 0)
 
 
 @both_protocols

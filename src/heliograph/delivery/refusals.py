@@ -1,11 +1,11 @@
 """Decide if a refusal is the fault of the record or of the destination. No I/O.
 
 A server that fails for some minutes may say that the data is invalid, whatever it gets. So a record that is refused alone is
-only a *suspect*. It is proven to be bad if the destination accepts a different record:
+only a *suspect*. It is proven to be bad if it is refused alone a second time, and the destination accepted a different record:
 
-- after the suspect was refused, in the same pass over a batch;
-- before it, in the same pass, if fewer than `MAX_SUSPECTS` are refused in a row;
-- between two refusals of the same record, whichever journal the other record is from.
+- between the two refusals, whichever journal that record is from. The sender sends a suspect again as soon as another record of the
+  same pass is accepted. One refusal is not enough: the server may have recovered right after it.
+- before them, in the same pass, if fewer than `MAX_SUSPECTS` are refused in a row, and no record follows in the batch.
 
 If the destination accepts no other record, it *refuses everything*. From then on one record is tried at a time, another one each
 time, with growing pauses, until one is accepted. If nothing else waits, nothing can be compared: then the one suspect is proven to
@@ -115,12 +115,13 @@ class Refusals:
         self._too_large += 1
         return self._too_large <= MAX_SUSPECTS
 
-    def is_proven(self, memory: SourceMemory, entry: Entry, *, is_lone: bool) -> bool:
+    def is_proven(self, memory: SourceMemory, entry: Entry, *, has_accepted: bool, is_lone: bool) -> bool:
         """Note that a record was refused alone. Return True if that proves it to be bad.
 
         Args:
             memory: The memory of the record's journal.
             entry: The record.
+            has_accepted: True if the destination accepted a record in the pass that the record is sent in.
             is_lone: True if no other record waits.
         """
         now = self._clock()
@@ -129,6 +130,6 @@ class Refusals:
         memory.refused[entry.sequence] = Refusal(
             count=count, first_at=before.first_at, accepted_before=before.accepted_before
         )
-        if self._accepted > before.accepted_before:
+        if self._accepted > before.accepted_before or (has_accepted and count > 1):
             return True
         return is_lone and count >= LONE_REFUSALS and now - before.first_at >= LONE_SECONDS

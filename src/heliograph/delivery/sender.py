@@ -12,8 +12,9 @@
    - bad data: the server says that the data is invalid. One bad record may spoil a whole request, so the halves are sent
      separately until it is alone. If the server asks to wait with either of the two, a smaller batch is sent after that time.
    - A span that is too large alone is sent without its largest events.
-   - A record that is refused alone is a suspect. It becomes a dead letter if the destination accepts a different record; else
-     all records wait (`heliograph.delivery.refusals` has the rules).
+   - A record that is refused alone is a suspect. When the destination accepts a different record, the suspect is sent once more,
+     and becomes a dead letter if it is refused again. If nothing is accepted, all records wait (`heliograph.delivery.refusals` has
+     the rules).
    - retry, hold: schedule the next attempt (backoff, and at least the server's `Retry-After`), rewind the source to the
      first unacknowledged record, and return.
 
@@ -261,7 +262,7 @@ class Sender:
         """Make a record that was refused alone a suspect, or a dead letter if that proves it to be bad."""
         if verdict.action is Action.SPLIT and (can_go_on := self._send_smaller(this, entry)) is not None:
             return can_go_on
-        is_proven = self._refusals.is_proven(this.memory, entry, is_lone=False)
+        is_proven = self._refusals.is_proven(this.memory, entry, has_accepted=this.has_accepted, is_lone=False)
         if is_proven or self._refusals.is_too_large(verdict):
             return self._put_to_dead_letters(this, entry, verdict)
         this.suspects.append((entry, verdict))
@@ -292,8 +293,8 @@ class Sender:
             if not (is_many or (is_last and this.suspects)):
                 return True
             if this.has_accepted and not is_many:
-                return self._put_suspects_to_dead_letters(this)
-            # From the other end of the journal. If it is accepted, the suspects are proven to be bad.
+                return self._confirm_suspects(this)
+            # From the other end of the journal. If it is accepted, the suspects are sent once more.
             newest = this.source.newest(this.known())
             if newest is None:
                 if not this.suspects:
@@ -303,6 +304,14 @@ class Sender:
                 return False
             if not self._try_alone(this, newest, is_lone=False):
                 return False
+
+    def _confirm_suspects(self, this: BatchPass) -> bool:
+        """Send each suspect once more. One that is refused again becomes a dead letter. Return False if all records wait."""
+        while this.suspects:
+            entry, _ = this.suspects.pop(0)
+            if not self._send_part(this, [entry], []):
+                return False
+        return True
 
     def _try_another(self, this: BatchPass, entries: Sequence[Entry]) -> bool:
         """Try one record at a destination that refused everything. Return False if all records wait."""
@@ -324,7 +333,7 @@ class Sender:
                 this.memory.done.add(entry.sequence)
                 return self._note_success(this, [entry], verdict)
             case Action.SPLIT | Action.BAD_DATA:
-                if self._refusals.is_proven(this.memory, entry, is_lone=is_lone):
+                if self._refusals.is_proven(this.memory, entry, has_accepted=this.has_accepted, is_lone=is_lone):
                     return self._put_to_dead_letters(this, entry, verdict)
                 self._wait_refused(this, verdict)
             case Action.RETRY | Action.HOLD:
@@ -339,7 +348,7 @@ class Sender:
         self._schedule_retry(replace(verdict, message=f"the destination refuses everything: {verdict.message}"))
 
     def _note_success(self, this: BatchPass, entries: Sequence[Entry], verdict: Verdict) -> bool:
-        """Count a success, which proves the suspects to be bad. Return False if they could not be written to the dead letters."""
+        """Count a success, and send the suspects once more, because the destination works. Return False if all records wait."""
         # A server may report more rejected records than the request contained; a counter must not go down.
         count, rejected = len(entries), min(verdict.rejected, len(entries))
         self.counts.add(OUTBOX_DELIVERED, count - rejected)
@@ -349,16 +358,15 @@ class Sender:
                 "The server rejected %d of %s: %s", rejected, counted(count, self.signal.word), verdict.message
             )
         self._note_working_server()
+        if this.suspects:
+            # They are done, although records before them wait.
+            this.memory.done.update(entry.sequence for entry in entries)
         if rejected == count:
             # It accepted the request, and no record: that proves nothing.
             return True
         this.has_accepted = True
         self._refusals.note_accepted()
-        if not this.suspects or self._put_suspects_to_dead_letters(this):
-            return True
-        # They are delivered, although records before them wait.
-        this.memory.done.update(entry.sequence for entry in entries)
-        return False
+        return self._confirm_suspects(this)
 
     def _note_working_server(self) -> None:
         """Report a server that works again, reset the backoff, and let the batches grow a little."""
@@ -373,14 +381,6 @@ class Sender:
         self.counts.add(metric, count, "" if reason is None else reason.value)
         if source.is_own:
             self.own_losses += count
-
-    def _put_suspects_to_dead_letters(self, this: BatchPass) -> bool:
-        """Write the suspects to the dead letters. Return False if that failed; the rest of them is sent again later."""
-        while this.suspects:
-            if not self._put_to_dead_letters(this, *this.suspects[0]):
-                return False
-            del this.suspects[0]
-        return True
 
     def _put_to_dead_letters(self, this: BatchPass, entry: Entry, verdict: Verdict) -> bool:
         """Write a record to the dead letters. Return False if that failed; the record is then sent again later."""

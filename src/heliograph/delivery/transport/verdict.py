@@ -52,7 +52,7 @@ class Action(enum.Enum):
     """The destination accepts no request at present, whatever its data. Keep every record, and try again later."""
     BAD_DATA = "bad_data"
     """The server says that the data is invalid. A request of several records is split, to find the one that is rejected. It
-    becomes a dead letter if the server accepts others."""
+    becomes a dead letter if the server accepts others, and refuses it again."""
 
 
 class Reason(str, enum.Enum):
