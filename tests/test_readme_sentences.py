@@ -43,7 +43,7 @@ EVIDENCE: Final = {
     "The first terminal shows:": (BLOCKS,),
     "The event has the name": (
         FIRST_EVENT,
-        "tests/telemetry/test_emitter.py::test_event_inside_a_span_is_also_a_span_event",
+        "tests/telemetry/test_trace_emitter.py::test_event_inside_a_span_is_also_a_span_event",
     ),
     "`OTEL_LOGS_EXPORTER=console`": (
         "tests/test_readme.py::test_the_first_event_is_printed_by_the_exporter_for_the_console",

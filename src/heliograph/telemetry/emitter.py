@@ -14,8 +14,7 @@ Emitting an event raises only two exceptions, both requested by the setting ``va
 `OutboxFull`. No other problem of heliograph, of a provider or of an actor's code reaches the program.
 
 Threads: any number of threads, and signal handlers, may emit at once. The emitter has no lock. The fields that it changes after its
-construction are caches (`_logger` with `_log_limits` and `_has_bridge`, `_span_event_limits`, `_traces_are_set`): two threads that find one
-empty do the work twice, which is harmless.
+construction are caches (`_logger` with `_log_limits`): two threads that find them empty do the work twice, which is harmless.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from functools import partial
 from typing import Final
 
 from opentelemetry.context import Context, get_current
-from opentelemetry.trace import NonRecordingSpan, get_current_span, set_span_in_context
+from opentelemetry.trace import NonRecordingSpan, set_span_in_context
 
 from heliograph.errors import OutboxFull
 from heliograph.events import EventLike
@@ -41,31 +40,24 @@ from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation, describe_violations
 from heliograph.semconv import (
     EVENT_CREATED,
-    EVENT_NAME,
     EVENT_VERSION,
     EVENT_VIOLATIONS,
     LOG_RECORD_UID,
     SCOPE,
 )
-from heliograph.settings import Settings, Signal, SpanEventContent
+from heliograph.settings import Settings, Signal
 from heliograph.telemetry.actor_attributes import ActorFilter
+from heliograph.telemetry.emit_failures import EmitFailures
 from heliograph.telemetry.encoded_events import SEVERITY_NUMBERS, STANDARD_ATTRIBUTES, Encoded, EncodedEvents
-from heliograph.telemetry.interrupted_span import is_interrupted
 from heliograph.telemetry.invalid_events import InvalidEventHandler
-from heliograph.telemetry.limits import (
-    Limits,
-    limits_of_logger,
-    limits_of_span_events,
-    limits_of_spans,
-    warn_of_low_limits,
-)
+from heliograph.telemetry.limits import Limits, limits_of_logger, warn_of_low_limits
 from heliograph.telemetry.metrics import error_type, metrics_of
 from heliograph.telemetry.missing_providers import MissingProviders, advice_for_host
 from heliograph.telemetry.observers import observers, show_event
 from heliograph.telemetry.otel_api import Logger
 from heliograph.telemetry.providers import Providers
 from heliograph.telemetry.request_context import RequestContext
-from heliograph.telemetry.span_event_bridge import has_bridge
+from heliograph.telemetry.trace_emitter import TraceEmitter
 from heliograph.telemetry.uid import UidGenerator
 from heliograph.values.attributes import Attributes, merge_attributes
 from heliograph.values.forms import form_of
@@ -76,7 +68,6 @@ from heliograph.values.text import to_json
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _UID: Final = str(LOG_RECORD_UID)  # str(): dicts are slower with keys of a subclass of str
-_EVENT_NAME: Final = str(EVENT_NAME)
 _VERSION: Final = str(EVENT_VERSION)
 _VIOLATIONS: Final = str(EVENT_VIOLATIONS)
 
@@ -119,25 +110,15 @@ class Emitter:
         self._clock = clock
         self._signals = settings.signals
         self._emits_log = Signal.LOG in settings.signals
-        self._emits_span_event = Signal.SPAN_EVENT in settings.signals
-        self._emits_reference = settings.span_event is SpanEventContent.REFERENCE
-        self._emits_span = Signal.SPAN in settings.signals
-        self._trace_signal = Signal.SPAN_EVENT if self._emits_span_event else Signal.SPAN  # to report failures
         self._logger: Logger | None = None
         self._encoded_events = EncodedEvents(settings, actor)
         self._log_limits = Limits()
-        self._has_bridge = False  # True if the logger's provider adds span events
-        self._span_event_limits: tuple[object, Limits] = (
-            self,
-            Limits(),
-        )  # the SDK's limits of the last span, and ours for them
-        self._failures = LimitedLog(logger)
-        for signal in settings.signals:
-            self._metrics.emit_failures.begin(signal.value)
+        self._failures = EmitFailures(self._metrics, settings.signals)
+        self._unreadable = LimitedLog(logger)
         warn_of_low_limits()
-        self._traces_are_set = False
         self._show = partial(show_event, source)
         self._missing = missing or MissingProviders(settings.signals, providers, advice_for_host)
+        self._trace_emitter = TraceEmitter(settings, providers, self._missing, self._failures)
 
     def emit(self, reader: EventReader, event: EventLike) -> None:
         """Emit an event in the current context, and count it.
@@ -216,7 +197,7 @@ class Emitter:
     def report_failure(self, error: BaseException) -> None:
         """Log and count the failure of a whole event, for each of its signals."""
         for signal in self._signals:
-            self._report_failure(signal, error)
+            self._failures.report(signal, error)
 
     def _read(self, reader: EventReader, event: EventLike, code: ProgramCode) -> object:
         """Return the actor or the time of an event, or `None` if the event has none or raises an exception instead."""
@@ -226,7 +207,7 @@ class Emitter:
             report(code, error)
             label, name, kind = reader.schema.label, code.value, error_type(error)
             # Not the text of the exception, which may contain a private value.
-            self._failures.log((label, name, kind), "`%s` of an event %s cannot be read: %s", name, label, kind)
+            self._unreadable.log((label, name, kind), "`%s` of an event %s cannot be read: %s", name, label, kind)
             return None
 
     def _emit_renamed(self, renamed: EventReader, event: EventLike, first: Attributes, timestamp: int) -> None:
@@ -276,8 +257,8 @@ class Emitter:
         schema = reader.schema
         if self._emits_log and encoded is None:
             self._emit_log(reader, attributes, timestamp, context)
-        if self._emits_span_event or self._emits_span:
-            self._emit_to_trace(schema.event_name, attributes, timestamp, context, encoded)
+        if self._trace_emitter.is_enabled:
+            self._trace_emitter.emit(schema.event_name, attributes, timestamp, context, encoded)
         self._metrics.events.add(schema.event_name)
         if reader.coverage.count(timestamp):
             seen = attributes if encoded is None else dict.fromkeys(encoded[0].key_values.names(encoded[2]))
@@ -316,10 +297,10 @@ class Emitter:
                     event_name=reader.schema.event_name,
                 )
         except OutboxFull as error:  # an outbox raises it only if the settings are strict; otherwise it logs it itself
-            self._report_failure(Signal.LOG, error)
+            self._failures.report(Signal.LOG, error)
             raise
         except program_errors() as error:  # a provider's own code may raise anything
-            self._report_failure(Signal.LOG, error)
+            self._failures.report(Signal.LOG, error)
 
     def _emit_encoded(
         self, encoded: Encoded, attributes: Attributes, uid: str, timestamp: int, context: Context
@@ -331,10 +312,10 @@ class Emitter:
                 return False
             return log.emit_encoded(common, key_values, attributes, uid, timestamp, context)
         except OutboxFull as error:  # as in `_emit_log`
-            self._report_failure(Signal.LOG, error)
+            self._failures.report(Signal.LOG, error)
             raise
         except program_errors() as error:
-            self._report_failure(Signal.LOG, error)
+            self._failures.report(Signal.LOG, error)
             return True
 
     def _find_logger(self) -> Logger | None:
@@ -342,67 +323,12 @@ class Emitter:
         if self._providers.has_logs():
             log = self._providers.logger()
             self._log_limits = limits_of_logger(log)
-            self._has_bridge = has_bridge(log)
+            self._trace_emitter.use(log)
             self._encoded_events.use(log)
             self._logger = log  # last: another thread that finds it has the limits, too
         else:
             self._missing.report(Signal.LOG, "LoggerProvider", is_lost=True)
         return self._logger
-
-    def _emit_to_trace(
-        self, event_name: str, attributes: Attributes, timestamp: int, context: Context, encoded: Encoded | None
-    ) -> None:
-        try:
-            span = get_current_span(context)
-            if self._emits_span_event and span.is_recording():
-                if self._has_bridge:
-                    return
-                if is_interrupted(span):
-                    raise BlockingIOError("a signal has interrupted a method of the span")
-                if encoded is not None and not self._emits_reference:
-                    log, _, key_values = encoded
-                    log.add_span_event(span, event_name, key_values, timestamp)
-                    return
-                # Without a logger, nothing else would have the attributes.
-                if self._emits_reference and self._logger is not None:
-                    attributes = {_UID: attributes[_UID]}
-                # A copy: the log record may share the attributes, and must not have the name as an attribute.
-                attributes = {**attributes, _EVENT_NAME: event_name}
-                limits = self._limits_of_span_events(span)
-                if len(attributes) > limits.count or limits.length is not None:
-                    attributes = limits.apply(attributes)
-                span.add_event(event_name, attributes, timestamp)
-            elif self._has_traces() and self._emits_span:
-                tracer = self._providers.tracer()
-                attributes = limits_of_spans(tracer).apply(attributes)
-                tracer.start_span(event_name, context, attributes=attributes, start_time=timestamp).end(timestamp)
-        except program_errors() as error:  # a provider's own code may raise anything
-            self._report_failure(self._trace_signal, error)
-
-    def _limits_of_span_events(self, span: object) -> Limits:
-        # Spans of one provider share one object. The last one is kept, since deriving the limits takes longer than this.
-        known, limits = self._span_event_limits
-        found = getattr(span, "_limits", None)
-        if found is not known:
-            limits = limits_of_span_events(found)
-            self._span_event_limits = (found, limits)
-        return limits
-
-    def _has_traces(self) -> bool:
-        if not self._traces_are_set:
-            self._traces_are_set = self._providers.has_traces()
-        if not self._traces_are_set:
-            # No span event is lost, because without a provider no span records. But events without another signal are lost.
-            is_lost = self._emits_span or not self._emits_log
-            self._missing.report(self._trace_signal, "TracerProvider", is_lost=is_lost)
-        return self._traces_are_set
-
-    def _report_failure(self, signal: Signal, error: BaseException) -> None:
-        kind = error_type(error)
-        self._metrics.emit_failures.add(signal.value, None, kind)
-        self._failures.log(
-            (signal, kind), "A provider failed to emit an event as %r: %s", signal.value, kind, error=error
-        )
 
 
 def _naive(created: object) -> datetime | None:
