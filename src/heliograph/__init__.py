@@ -121,8 +121,9 @@ def __dir__() -> list[str]:
 
 # To a type checker, any name would exist in a module with a `__getattr__`.
 if not typing.TYPE_CHECKING:
-    # A module of event classes or hooks needs none of these names, whose modules take most of the time. So they are imported when a name is
-    # asked for first, in the program's own import statement. No thread of heliograph asks: see `heliograph.runtime.fork_lock`.
+    # Modules of event classes or hooks need none of these names, and to import their modules takes longer than all the rest. So each is
+    # imported when its name is first asked for, by an import statement of the program. No thread of heliograph asks for one: see
+    # `heliograph.runtime.fork_lock`.
     _MODULES = {
         "Host": "host",
         "OutboxLogRecordProcessor": "delivery.processor",

@@ -16,9 +16,10 @@ Generators
 ----------
 Python has no context of its own for a generator: what it sets, its caller sees at each ``yield``. An event that the caller makes
 between two rows must not have the actor of a generator that reads rows. So a block remembers the generator that it is in, and
-does not apply while that is suspended. There are two exceptions. The generator of a context manager, a fixture or a hook wrapper is
-suspended while its body runs, which is what the block is for. And in another context, such as the context of a task that the
-generator started, nobody can see if it is suspended or waits.
+does not apply while that generator is suspended. There are two exceptions, in which it applies. The generator of a context manager, a
+fixture or a hook wrapper is suspended while the code runs that the block is for: the body of a ``with`` statement, a test, or a hook.
+And from another context, such as that of a task that the generator started, it cannot be seen if the generator is suspended, or waits
+for that task.
 
 Functions
 ---------
@@ -68,7 +69,7 @@ ActorFunction: TypeAlias = Callable[[], "Actor | None"]
 """A function that returns the ambient actor."""
 
 failures: Final = LimitedLog(SafeLogger(SCOPE))
-"""Problems that may occur for every event."""
+"""Logs problems that may occur for every event, at a limited rate."""
 
 
 class RequestActor:
@@ -85,7 +86,7 @@ class RequestActor:
         return self._function()
 
     def fill_in(self, function: ActorFunction) -> None:
-        """Return the result of a function from now on."""
+        """Use the function to find the actor from now on."""
         self._function = function
 
     def unknown(self) -> Actor | None:
@@ -143,7 +144,7 @@ class _Block:
         try:
             _probe.reset(self._probe_token)  # type: ignore[arg-type]
         except (ValueError, RuntimeError):
-            # A RuntimeError means that a signal handler interrupted the next line.
+            # A RuntimeError means that a signal handler runs between this step and the next one, which replaces the token.
             return False
         self._probe_token = _probe.set(None)
         return True
@@ -351,7 +352,7 @@ def _as_function(actor: Actor | ActorFunction | None) -> ActorFunction:
     # This comes before `callable`, because a proxy of a mapping may have every method there is.
     if is_actor:
         return _KnownActor(actor)  # type: ignore[arg-type]
-    # Only of plain functions and methods: `inspect` would run the code of a lazy object.
+    # Only plain functions and methods are inspected, because `inspect` would run the code of a lazy object.
     is_async = type(actor) in (FunctionType, MethodType) and inspect.iscoroutinefunction(actor)
     # A class would make an object of itself for each event, which is no mapping.
     is_class = issubclass(type(actor), type)

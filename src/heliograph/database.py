@@ -115,7 +115,7 @@ class WriteResult:
 
 
 class Database:
-    """An SQLite database. Calls run in worker threads, one at a time; if the file has a write-ahead log, one that reads and one that writes.
+    """An SQLite database. Calls run in worker threads, one at a time. With a write-ahead log, one may read while another one writes.
 
     Args:
         name: The name of the database in the host.
@@ -217,7 +217,7 @@ class Database:
 
     def _has_write_ahead_log(self) -> bool:
         """Return True if the file has a write-ahead log, so that a read does not wait for a write."""
-        # This is also true in memory, where each connection would have a database of its own.
+        # A database in memory is no file, and each connection would have one of its own.
         if not Path(self.path).is_file():
             return False
         with contextlib.closing(self._open()) as connection:

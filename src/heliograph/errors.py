@@ -157,8 +157,8 @@ def _unregistered(event_class: type) -> str:
 class FileFormatError(HeliographError, ValueError):
     """A file does not have the expected format.
 
-    It is raised by what the commands do with files: lock files, registries of Weaver, recorded events, the files of an outbox. Pass the
-    file that the message asks for.
+    It is raised by the commands and functions that read lock files, registries of Weaver, recorded events and the files of an outbox. Pass
+    the file that the message asks for.
     """
 
 
@@ -232,7 +232,7 @@ class OutboxFull(OutboxError):
 
     It is raised by `Host.track` and `Host.track_event` if the setting ``validation`` is ``strict``, and by an `OutboxLogRecordProcessor` that
     is strict. Otherwise the record is counted, and an error is logged. Fix the server that does not accept records, raise
-    ``HELIOGRAPH_OUTBOX_MAX_BYTES``, or let the oldest records go by ``HELIOGRAPH_OUTBOX_FULL=drop_oldest``.
+    ``HELIOGRAPH_OUTBOX_MAX_BYTES``, or set ``HELIOGRAPH_OUTBOX_FULL=drop_oldest`` to drop the oldest records.
 
     Attributes:
         max_bytes: The maximum size, in bytes.
@@ -363,8 +363,8 @@ class TokenInvalid(HeliographError):
 class TokenMalformed(TokenInvalid):
     """The payload of the token is not one that its handler writes.
 
-    The signature of a signed token was right, so a program with the same secret made it: find that program. Of a token of a database,
-    the form or the checksum is wrong: the text is not whole, or somebody invented it.
+    The signature of a signed token was right, so a program with the same secret made it: find that program. If it looks like a token that
+    is kept in a database, its form or its checksum is wrong: the text is incomplete, or somebody made it up.
     """
 
     def __init__(self, message: str = "Invalid token: malformed payload") -> None:
@@ -400,7 +400,7 @@ class TokenExpired(TokenInvalid):
 class TokenRevoked(TokenInvalid):
     """The token was revoked before its lifetime was over.
 
-    The user needs a new token. If nobody of yours presented it, somebody else has it: search for its id in ``heliograph.token.id``.
+    The user needs a new token. If none of your users presented it, somebody else has it: search for its id in ``heliograph.token.id``.
 
     Attributes:
         token_id: The id of the token, if it has one.

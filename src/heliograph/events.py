@@ -37,13 +37,13 @@ class Severity(enum.IntEnum):
     DEBUG = 5
     """An event for debugging."""
     INFO = 9
-    """An event that something happened, as it should."""
+    """Something happened, as it should."""
     WARN = 13
-    """An event that is no error, and may need attention."""
+    """Something happened that is no error, but may need attention."""
     ERROR = 17
-    """An event that something went wrong."""
+    """Something went wrong."""
     FATAL = 21
-    """An event that the program cannot go on after."""
+    """Something happened that the program cannot go on after."""
 
 
 MAX_SEVERITY: Final = 24
@@ -120,8 +120,8 @@ class Attribute:
     deprecated: Deprecated | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        # `"mask"` is equal to `Privacy.MASK`, and Python keeps one object for equal annotations, whoever wrote the first of them. If the
-        # word were an error, the declaration of somebody else could be one, too.
+        # The word "mask" is accepted, because it is equal to `Privacy.MASK`, and Python keeps one object for equal annotations: a correct
+        # declaration may be the object of an equal one that somebody else wrote with the word.
         if isinstance(self.privacy, str) and self.privacy in _WORDS:
             object.__setattr__(self, "privacy", Privacy(self.privacy))
 

@@ -220,7 +220,7 @@ class Host:
         await self._dispatcher.dispatch_async(self, event)
 
     async def _track_in_background(self, event: EventLike) -> None:
-        """Do the same on the host's own loop. Providers and hooks run in worker threads: the loop also serves `call`."""
+        """Do the same as `track_event`, on the host's own loop. Providers and hooks run in worker threads, because `call` needs the loop, too."""
         if not self._is_ending():
             from anyio import to_thread  # see `heliograph.runtime.loop`
 
@@ -297,7 +297,7 @@ class Host:
         return await self._tokens.verify(self, token)
 
     def verify(self, token: str) -> Actor | None:
-        """Do the same as `verify_token` in sync code, such as a view of Flask or Django.
+        """Return the result of `verify_token`, to sync code such as a view of Flask or Django.
 
         The calling thread verifies the token itself if that needs no waiting: signed tokens, and tokens of a database that were verified a
         short time ago, if no handler of a plugin comes first. Otherwise it waits, as with `call`.
@@ -454,7 +454,7 @@ class Host:
         # Wait for the hooks for half of the time only: a hook that hangs must not keep the providers from sending.
         jobs = self._background.pending()
         hooks_ended = self._wait_for_hooks(jobs, deadline.remaining() / 2)
-        # Before the providers: it needs no server.
+        # The quarantine comes before the providers, because it needs no server.
         is_quarantined = self._instrumentation.flush_quarantine(deadline.remaining() / 2)
         flushed = self._providers.force_flush(deadline.remaining())
         if not hooks_ended:

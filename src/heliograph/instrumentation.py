@@ -130,7 +130,7 @@ def _problems_of_quarantine(values: Mapping[str, object]) -> Iterator[str]:
 def _problems_of_tokens(values: Mapping[str, object]) -> Iterator[str]:
     path, handlers = values.get("token_database"), values.get("token_handlers")
     if isinstance(path, Path) and isinstance(handlers, tuple) and DATABASE in handlers:
-        # Without a path, it depends on the databases of the host, which checks that itself.
+        # Without a path, the tokens are in a database of the host, which checks that itself.
         problem = location.problem_of(path, internal=None, served=(), way_out="")
         if problem is not None:
             yield problem

@@ -165,7 +165,7 @@ def test_demo_does_not_replace_other_files(tmp_path: Path, content: bytes) -> No
     ran = run("demo", "--database", str(tmp_path))
 
     assert ran.exit_code == 1
-    assert f"{path} is not of an earlier demo" in ran.output
+    assert f"{path} is not from an earlier demo" in ran.output
     assert "--database" in ran.output
     assert path.read_bytes() == content
 

@@ -26,7 +26,7 @@ def test_source_is_read_from_the_file() -> None:
 
     assert source_of(forum.import_posts, nested) == [
         "def import_posts(host: Host, number: int) -> None:",
-        '    """Import posts while the server is away."""',
+        '    """Import posts while the server is down."""',
         "    for post_id in range(number):",
         "        host.track(ImportPost(post_id=post_id))",
         "",

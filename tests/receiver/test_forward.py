@@ -240,7 +240,7 @@ def test_connections_beyond_the_limit_are_closed(
 
 
 def test_target_over_tls_is_verified(web: WebTarget) -> None:
-    """A server without TLS, or with a certificate of nobody known, is away."""
+    """A server without TLS, or with a certificate of an unknown authority, counts as unreachable."""
     with forwarding(web.url.replace("http:", "https:")) as connection:
         assert post(connection, BODY)[0] == 503
 

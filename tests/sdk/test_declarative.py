@@ -134,7 +134,7 @@ def test_file_that_disables_telemetry(tmp_path: Path, receiver: Receiver) -> Non
         (None, "otel.yaml' cannot be used: "),
         ("file_format: 7\n", "otel.yaml' cannot be used: "),
         (HEAD + TRACES.replace("otlp_http", "pigeon"), "pigeon"),
-        (HEAD + "tracer_provider: [canary]", "it is not as the schema of OpenTelemetry says at tracer_provider ("),
+        (HEAD + "tracer_provider: [canary]", "it does not match OpenTelemetry's schema at tracer_provider ("),
         (HEAD + "tracer_provider: {{canary", "it is not YAML (line "),
     ],
     ids=["missing", "another format", "an unknown exporter", "another schema", "another syntax"],

@@ -105,7 +105,7 @@ def test_reader_that_holds_a_port_stays() -> None:
 
 
 def test_flush_without_time_for_metrics_is_no_error() -> None:
-    """It returns False: whoever flushed before has used up the time, such as an outbox whose server is away."""
+    """It returns False: whoever flushed before has used up the time, such as an outbox whose server is down."""
     provider = CountingMeterProvider(shutdown_on_exit=False)
     provider.open(Pipeline(parts=(InMemoryMetricReader(),), exports=()))
     provider.get_meter("tests").create_observable_gauge("waiting", [lambda _: []])

@@ -99,7 +99,7 @@ def test_traces_with_events_or_errors_are_kept_whole_and_others_are_sampled(gate
 def test_every_log_record_arrives_although_a_gateway_is_killed_twice(
     gateways: Gateways, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """Records wait on the agent's disk while the gateway is away, and on the gateway's while VictoriaLogs is away."""
+    """Records wait on the agent's disk while the gateway is down, and on the gateway's while VictoriaLogs is down."""
     with shop(gateways.agent.otlp_http_endpoint, tmp_path) as program:
         program.order(EVENTS, spans=False)
         gateways.victorialogs.stop()

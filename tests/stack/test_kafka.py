@@ -38,13 +38,13 @@ def test_nothing_is_lost_while_kafka_is_away_and_both_collectors_are_killed(
         program.begin(EVENTS, spans=False, flush=False)
         node.kafka.kill()
         program.finish()
-        # Kafka is away: this waits on the producer's disk, through a crash.
+        # Kafka is down: this waits on the producer's disk, through a crash.
         program.order(EVENTS)
         node.producer.kill()
         node.producer.start()
         program.order(EVENTS)
         node.kafka.start()
-        # VictoriaLogs is away: this waits in Kafka, because the consumer ends before it could send what it had read.
+        # VictoriaLogs is down: this waits in Kafka, because the consumer ends before it could send what it had read.
         failed = node.consumer.log.read_text().count("Exporting failed")
         node.victorialogs.stop()
         program.order(EVENTS)

@@ -62,7 +62,7 @@ def troubled_node(directory: Path) -> Iterator[TroubledNode]:
         wait_until(lambda: node.prometheus.query("target_info"), timeout_seconds=ARRIVAL_SECONDS)
         with _programs(directory, node):
             seen = _alerts_of(node)
-            # It was away until now, so that records waited in the Collector.
+            # It was down until now, so that records waited in the Collector.
             node.victorialogs.start()
             stored = "event_name:=shop.order | stats count_uniq(log.record.uid) uids"
             wait_until(lambda: node.victorialogs.stats(stored)["uids"] >= ORDERS, timeout_seconds=ARRIVAL_SECONDS)

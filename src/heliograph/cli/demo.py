@@ -66,7 +66,7 @@ def _new_store(folder: Path) -> Store:
     try:
         if file.exists() and not _is_of_a_demo(file):
             raise click.ClickException(
-                f"{file} is not of an earlier demo and is not replaced; choose another folder with --database"
+                f"{file} is not from an earlier demo, so it is not replaced; choose another folder with --database"
             )
         for suffix in ("", "-wal", "-shm", "-journal"):
             file.with_name(file.name + suffix).unlink(missing_ok=True)

@@ -78,8 +78,9 @@ def doctor(
     """Examine the set-up of telemetry, and send a test record of each signal to its endpoint.
 
     It prints the effective settings and the source of each, the versions, the owner of each OpenTelemetry provider, and the answer of each
-    endpoint: accepted, or the problem and its fix, with a stable id such as H010. With --arrived, a backend is asked if it stored the record, and if the name of the event survived. Values of headers are never shown. The endpoints
-    are those of the OTEL_* variables. The test records are called heliograph.doctor.test, and the backend stores them.
+    endpoint: accepted, or the problem and its fix, with a stable id such as H010. With --arrived, a backend is asked if it stored the record,
+    and if the name of the event survived. Values of headers are never shown. The endpoints are those of the OTEL_* variables. The test
+    records are called heliograph.doctor.test, and the backend stores them.
 
     The exit status is 0 if all is well, and 1 if there is a problem.
     """

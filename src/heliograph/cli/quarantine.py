@@ -103,7 +103,7 @@ def replay(
     from heliograph.sdk.configure import configure
 
     loaded = load_sources(sources, datasette)
-    # Before providers are set, because to shut them down may take as long as a backend that does not answer.
+    # This comes before providers are set, because it may take long to shut them down if a backend does not answer.
     loaded.check()
     settings = loaded.settings()
     store = Quarantine(settings.quarantine if file is None else file)

@@ -181,7 +181,7 @@ def show(event: str, sources: tuple[str, ...], datasette: DatasetteOptions) -> N
 
 def _unknown(event: str, names: list[str]) -> str:
     similar = get_close_matches(event, names, n=3)
-    known = f"similar names are {', '.join(similar)}" if similar else f"there are {', '.join(names)}"
+    known = f"similar names are {', '.join(similar)}" if similar else f"the events are {', '.join(names)}"
     return f"there is no event {event}; {known}"
 
 

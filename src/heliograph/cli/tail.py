@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     "--await",
     "awaited",
     metavar="NAME",
-    help="End with status 0 when such an event arrives, and with 1 if the command ends before. --actor and --trace apply.",
+    help="End with status 0 when such an event arrives, and with 1 if the command ends before that. --actor and --trace apply.",
 )
 @click.option(
     "--timeout",
@@ -97,7 +97,7 @@ def tail(
 
     The options --event, --actor and --trace can be repeated. An event must match one value of each option that is given.
     """
-    # imported here, because gRPC takes a while to import and most commands do not need it
+    # Imported here, because gRPC takes a while to import, and most commands do not need it.
     from heliograph.cli.tail_session import TailOptions, run
 
     http_target = _target(forward, "--forward")
@@ -125,7 +125,7 @@ def tail(
 
 
 def _target(url: str | None, option: str) -> Target | None:
-    # imported here for the same reason
+    # Imported here for the same reason.
     from heliograph.delivery.transport.endpoint import shown_endpoint
     from heliograph.receiver.target import Target
 

@@ -56,7 +56,7 @@ class LinePrinter:
         self._line = line
         self._on_end = on_end
         self._first = FirstArrivals()
-        # Arrivals that are held back, each with the time until which it is.
+        # The events whose lines are held back, each with the time at which its line is printed.
         self._held: deque[tuple[float, Arrival]] = deque()
         self._waiting: list[OtlpRequest] = []
         self._bytes = 0

@@ -69,10 +69,10 @@ class TailOptions:
 
 
 def run(options: TailOptions) -> None:
-    """Receive and print, until what is awaited has arrived, or the user, a service manager or the reader of the output ends it.
+    """Receive and print until the awaited event arrives, or until the user, a service manager or the reader of the output ends the command.
 
     Raises:
-        SystemExit: The awaited has not arrived. The status is 1.
+        SystemExit: The awaited event has not arrived. The status is 1.
         click.ClickException: A port, the database or the standard output cannot be used.
     """
     tolerate_encoding()
@@ -114,7 +114,7 @@ class _Session:
     def open(self, resources: ExitStack) -> None:
         """Open the database and the ports, and print where they are."""
         if self._options.folder is not None:
-            # entered first, so closed last: requests in progress are still stored
+            # It is opened first, and so closed last: requests in progress are still stored.
             self._commits = resources.enter_context(SharedTransactions(_opened_folder(self._options.folder)))
         endpoints = f"{self._open_http(resources)} (HTTP)"
         if (grpc_endpoint := self._open_grpc(resources)) is not None:
@@ -148,7 +148,7 @@ class _Session:
                 echo(f"Not {self._kept}, although the target has accepted it: {error}", err=True)
 
     def report(self) -> None:
-        """Print the numbers of lines, and whether the awaited arrived."""
+        """Print the numbers of lines, and a note if the awaited event did not arrive."""
         missing = f" {counted(self.printer.not_shown, 'line')} not printed." if self.printer.not_shown else ""
         echo(f"{counted(self.printer.shown, 'line')} printed.{missing}", err=True)
         if self._missed:

@@ -30,8 +30,8 @@ from heliograph.values.text import counted, display
 def token() -> None:
     """Manage the API tokens that a Host or a Datasette keeps in a database.
 
-    Telemetry goes where the OTEL_* variables say; without them, nothing is sent. A command ends within two seconds, if the backend
-    does not answer. The exit status is 1 if nothing was found, or the token is not valid.
+    Telemetry is sent to the endpoint of the OTEL_* variables; without them, nothing is sent. A command ends within two seconds, even
+    if the backend does not answer. The exit status is 1 if nothing was found, or the token is not valid.
     """
 
 
@@ -50,7 +50,7 @@ token.add_command(pattern)
     "--unused-after",
     type=Duration(),
     metavar="TIME",
-    help="End the token when it was not used for this time, at least 5m.",
+    help="End the token when it has not been used for this time, which is at least 5m.",
 )
 @restriction_options
 @by_option

@@ -28,7 +28,7 @@ _PANELS_IN_A_LINE: Final = 3
 
 
 def catalogue_uid(name: str | None) -> str:
-    """Return the dashboard's uid: of the catalogue with a name, or of the only catalogue."""
+    """Return the uid of the catalogue with this name, or of the only catalogue."""
     return UID if name is None else f"{UID}-{name}"
 
 

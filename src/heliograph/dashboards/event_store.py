@@ -90,7 +90,7 @@ class EventStore(ABC):
         actor: The attribute that identifies an actor: `user.hash` if the settings ask for a hash.
 
     Attributes:
-        actor: As given.
+        actor: The attribute that identifies an actor.
         data_source: The kind of data source.
         every_service: The value of the dashboard's variable `service` that means all services.
         can_unroll: True if the items of arrays can be counted.

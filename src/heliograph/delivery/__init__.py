@@ -9,7 +9,7 @@ record that was *accepted* (``on_emit`` returned, and the record was not counted
 becomes a dead letter, or is counted as damaged or dropped. None disappears without a count.
 
 The entries are `heliograph.delivery.processor.OutboxLogRecordProcessor` and
-`heliograph.delivery.span_processor.OutboxSpanProcessor`. ``heliograph outbox`` looks after the directory.
+`heliograph.delivery.span_processor.OutboxSpanProcessor`. The commands ``heliograph outbox`` show and change the directory.
 
 Below, a *record* is a log record or a span. `heliograph.delivery.signals` has everything in which the two signals differ. Each processor has
 storages, a worker and a sender of its own, and adopts folders of its signal alone: nothing of one signal waits for the other. They share
@@ -22,7 +22,7 @@ Constraints
   cost microseconds, must not wait for the network, and must not raise.
 - Processes are killed, forked, and started by the hundred on one outbox. They have no common parent and no daemon.
 - Disks fill up and fail. Files are truncated and damaged. None of this may end the program, or stop other records.
-- Servers are down for hours, answer with pages of HTML, ask for patience, or refuse single records.
+- Servers are down for hours, answer with pages of HTML, ask clients to wait, or refuse single records.
 - It needs no server, and no library but OpenTelemetry's. (A commit to SQLite for each record would cost ten times as much.)
 
 On disk
@@ -132,7 +132,8 @@ record that it should have covered is reported as not synced; it stays in the jo
 Datasette, do not wait in the event loop: a thread of the journal does, and the caller awaits it (`heliograph.runtime.deferred_waits`).
 
 **Roll.** If the segment has no room, the size of the outbox is checked against the share of the signal (the whole for log records, half of
-it for spans). If it is full, spans of this process give way to log records; else `OutboxFull`, or the oldest segment is dropped. Then a
+it for spans). If it is full, spans of this process are dropped to make room for log records. If there are none, `OutboxFull` is raised, or
+the oldest segment is dropped. Then a
 new segment is reserved. The first has 256 KiB, and each next is twice as large, up to 16 MiB: many processes write little. With
 ``full``, the old segment stays open until the next sync, which covers it, the new segment, and the names of folder and file, before the
 record counts as written. No thread that appends waits for a sync of another record.
@@ -187,8 +188,8 @@ Known limits
 - POSIX only, and only on file systems with ``flock``.
 - ``HELIOGRAPH_OUTBOX_MAX_BYTES`` is checked for each new segment. Processes that check at the same time can exceed it by a
   segment each. Dead letters count, but are stored whatever the size.
-- ``drop_oldest`` drops segments of the process itself, never those of others. The same holds for spans that give way to log records: they
-  are dropped only if one process writes both.
+- ``drop_oldest`` drops segments of the process itself, never those of others. The same holds for spans that are dropped to make room for
+  log records: one process has to write both.
 - Records that are damaged at the end of a journal whose process has ended are counted by the lengths of their frames, as far as these can be followed, and
   as at least one: the true number cannot be known.
 - If a server refuses a single record as invalid and asks to wait, another record is tried at once.

@@ -20,8 +20,9 @@ Many processes work in one outbox at once, without any other lock between them. 
 
 Others may have prepared what is in a shared directory: `heliograph.delivery.trust` judges each entry before it is used.
 
-Within a process any thread may call these functions: `OutboxDirectory` has no state that changes, but the set of folders that
-were reported, and its `Space`. A `FolderLock` is used by one thread at a time (its owner in `storage.py` or `orphans.py`).
+Within a process any thread may call these functions. Of an `OutboxDirectory`, only its `Space` changes, and the set of folders that were
+reported: at worst, two threads report one folder twice. A `FolderLock` is used by one thread at a time (its owner in `storage.py` or
+`orphans.py`).
 
 A forked child shares the parent's open lock files. The parent's lock lasts until *both* have closed them, so the child closes
 its copies at once (`ResourceStorage.abandon`, `Worker.abandon`); else the folder would stay locked after the parent's death.
@@ -120,7 +121,7 @@ class FolderLock:
 
     def release(self) -> None:
         """Unlock the folder, so that another process can adopt it. A second call does nothing."""
-        # Forgotten before it is closed: at a second call, the number may belong to another file of the process.
+        # The number is forgotten before the file is closed: at a second call, it may belong to another file of the process.
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             with contextlib.suppress(OSError):
@@ -143,16 +144,16 @@ class FolderLock:
     def _delete_files(self) -> None:
         outbox = self.folder.parent
         _keep_damaged(self.folder, outbox)
-        # Segments before the cursor: without it, a segment that is still there would be sent again.
+        # Segments are deleted before the cursor: without it, a segment that is still there would be sent again.
         for _, path in segments(self.folder, with_renamed=True):
             delete_file(path, outbox)
         others = {path.name for path in self.folder.iterdir()} - CURSOR_NAMES - {LOCK}
         if others:
             raise OSError(errno.ENOTEMPTY, "heliograph did not create it", str(self.folder / min(others)))
         remove_cursor(self.folder)
-        # Last, so that a folder without a lock file is always empty.
+        # The lock file is the last, so that a folder without one is always empty.
         delete_file(self.folder / LOCK, outbox)
-        # Another process may have deleted it, as half-deleted.
+        # Another process may have found the folder half-deleted, and removed it.
         with contextlib.suppress(FileNotFoundError):
             self.folder.rmdir()
 
@@ -196,7 +197,7 @@ class OutboxDirectory:
             raise OutboxError(directory, f"it cannot be created: {error.strerror}") from error
         if not os.access(self.directory, os.R_OK | os.W_OK | os.X_OK):
             raise OutboxError(directory, "this user may not read and write it")
-        # Once: a link that is changed later must not lead this process to another place.
+        # Links are followed once: one that is changed later must not lead this process to another place.
         self.directory = self.directory.resolve()
         self.space = Space(self.directory, max_bytes)
         if self.directory.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
@@ -219,7 +220,7 @@ class OutboxDirectory:
             name = f"{os.getpid()}-{secrets.token_hex(4)}{signal.folder_suffix}"
             hidden = self.directory / f"{_HIDDEN}{name}"
             hidden.mkdir(mode=0o700)
-            # Another process may have deleted it, as half-created.
+            # Another process may have found the folder half-created, and deleted it.
             with contextlib.suppress(FileNotFoundError):
                 # Some file systems give every folder the same owner or mode.
                 check_folder(hidden)
@@ -247,8 +248,7 @@ class OutboxDirectory:
             if lock is not None:
                 yield lock
             elif not os.path.lexists(folder / LOCK):
-                # It is half-deleted: its lock file was the last file in it.
-                # A file that is not ours may be in it.
+                # It is half-deleted: the lock file was the last of our files. Files that are not ours may still be in it.
                 with contextlib.suppress(OSError):
                     folder.rmdir()
             elif (reason := _untrusted_reason(folder / LOCK, self._check_file)) is not None:
@@ -318,14 +318,17 @@ class OutboxDirectory:
         return sorted(path for place in places for path in _entries_of(place) if _passes(self._check_file, path))
 
     def _damaged_places(self) -> list[Path]:
-        """Return the folders that damaged bytes may be in, of folders that are there and of deleted ones. Some may not exist."""
+        """Return the folders that may hold damaged bytes: those inside of existing folders, and those kept of deleted ones.
+
+        Some of them may not exist.
+        """
         kept = self.directory / DAMAGED
         of_deleted = _entries_of(kept) if _passes(check_folder, kept) else []
         return [*of_deleted, *(folder / DAMAGED for folder in self.folders())]
 
 
 def _has_lost_its_lock(folder: Path) -> bool:
-    """Return True if somebody has deleted the lock file of a folder: we would have deleted the segments first.
+    """Return True if somebody else has deleted the lock file of a folder. heliograph itself would have deleted the segments first.
 
     A process that still writes to the folder notices that its lock is gone, and gives the folder up.
     """

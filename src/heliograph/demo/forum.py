@@ -109,7 +109,7 @@ class ImportPost(Event, namespace="forum"):
 
 
 def import_posts(host: Host, number: int) -> None:
-    """Import posts while the server is away."""
+    """Import posts while the server is down."""
     for post_id in range(number):
         host.track(ImportPost(post_id=post_id))
 

@@ -33,7 +33,7 @@ def outage_chapter(store: Store, folder: Path) -> Chapter:
     """
     outbox = folder / "outbox"
     with receiving(store) as closed_endpoint:
-        # No receiver listens at its port any more.
+        # The receiver is closed at once: only the address of a closed port is needed.
         pass
     killed = killed_forum(closed_endpoint, outbox)
     tracked = int(killed.lines[-1])

@@ -101,7 +101,7 @@ class AtExit:
         deadline, has_ended = Deadline(self._timeout_millis), False
         while not has_ended and deadline.remaining():
             # A `SystemExit` of a signal's handler adds nothing: the program is ending. Not `Thread.join`: after it was interrupted by an
-            # exception, it takes the thread for ended.
+            # exception, it considers the thread as ended.
             with contextlib.suppress(SystemExit):
                 has_ended = self._ended.wait(deadline.remaining() / 1000)
 

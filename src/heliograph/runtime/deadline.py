@@ -17,7 +17,7 @@ from heliograph.runtime.thread_start import try_to_start
 T = TypeVar("T")
 
 MAX_MILLIS: Final = 24 * 60 * 60 * 1000.0
-"""The longest time that a `Deadline` can be away: one day. It keeps timeouts in the range of C's time functions."""
+"""The longest time until a `Deadline`: one day. It keeps timeouts in the range of C's time functions."""
 
 
 class Deadline:

@@ -31,7 +31,8 @@ def keep_context(function: Callable[P, T]) -> Callable[P, T]:
         function: A sync function without ``yield``. (A task has a copy of the context that it was created in.)
 
     Raises:
-            TypeError: `function` cannot be called, is async, or a generator function, whose body runs in the context of the code that iterates it.
+        TypeError: `function` cannot be called, is async, or is a generator function, whose body runs in the context of the code that
+            iterates it.
     """
     if not callable(function):
         raise TypeError(f"keep_context() takes a function, not {qualified_name(function)}; pass it without calling it")

@@ -55,7 +55,7 @@ class CountingProvider:
         self._users_lock = threading.RLock()
 
     def open(self, pipeline: Pipeline) -> None:
-        """Export by a pipeline from now on."""
+        """Export through a pipeline from now on."""
         self.pipeline = pipeline
         self.parts = pipeline.parts
 

@@ -41,7 +41,7 @@ _DISABLE: Final[Mapping[TelemetrySignal, Callable[[], None]]] = {
 
 
 def set_up_from_file(path: str, missing: Collection[TelemetrySignal]) -> None:
-    """Set the global providers of the missing signals as the file says. If it says ``disabled: true``, they are those that do nothing.
+    """Set the global providers of the missing signals as the file says: with ``disabled: true``, providers that do nothing.
 
     Args:
         path: The file.
@@ -97,4 +97,4 @@ def _without_values(error: Exception) -> str:
         case cause:
             place = _PLACE.search(str(error))
             where = f" at {place[1]}" if place else ""
-            return f"it is not as the schema of OpenTelemetry says{where} ({type(cause or error).__name__})"
+            return f"it does not match OpenTelemetry's schema{where} ({type(cause or error).__name__})"

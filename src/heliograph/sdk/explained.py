@@ -1,13 +1,13 @@
 """The SDK's OTLP exporters, with log lines of ours that explain a wrong endpoint.
 
-The exporters log a status or the text of an exception, under names that a newcomer does not know, without the URL. And they take
-every status below 400 for a success, also the page of a web server: all would be lost without a word. So
+If an export fails, these exporters log a status or the text of an exception, but not the URL. They also take every status below 400 for
+a success, such as that of a web page: all telemetry would be lost, and nothing would be logged. So
 
-- the HTTP client of an exporter is wrapped, to examine each response. A response that is not OTLP's is a failure. The client is
-  private (there is no public hook that all releases have, some use requests, some urllib3): an exporter without it works as it is.
-- after a failure over gRPC, the server is asked once a minute at most if it speaks HTTP/1.
+- the HTTP client of an exporter is wrapped, and each response is examined. One that is not OTLP's counts as a failure. The client is
+  private, because the releases have no public hook in common (some use requests, some urllib3). An exporter without it is used unchanged.
+- after a failure over gRPC, the server is asked, once a minute at most, if it speaks HTTP/1.
 
-Threads: the worker thread of an SDK processor exports. The log of failures has its own lock.
+Threads: an SDK processor or reader exports in one thread at a time. The log of failures has its own lock.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class ExplainedTransport:
 
 
 class GrpcExplanation:
-    """Explains failures of an exporter over gRPC: called after each, it asks the server once a minute if it speaks HTTP/1.
+    """Explains failures of an exporter over gRPC. It is called after each, and asks the server, once a minute at most, if it speaks HTTP/1.
 
     Args:
         signal: The signal of the exporter.
@@ -157,7 +157,7 @@ class GrpcExplanation:
         self._not_before = 0.0
 
     def __call__(self) -> None:
-        """Log an explanation if there is one, and it is time to ask."""
+        """Ask the server, unless it was asked within the last minute, and log an explanation if it speaks HTTP/1."""
         if time.monotonic() < self._not_before or scheme_of(self._endpoint) == "https":
             return
         self._not_before = time.monotonic() + INTERVAL_SECONDS

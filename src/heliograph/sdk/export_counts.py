@@ -120,7 +120,7 @@ def counting_exporter(exporter_class: type[E]) -> Callable[..., E]:
     """Return a function that creates an exporter of a subclass which counts, in its attribute `counts`, what it delivers.
 
     After each failed export it calls its attribute `on_failure`. Its method `stop` ends it at once: what it is given after that counts as a
-    failed export, and a second shutdown, by its processor or reader, does nothing. (The SDK logs a warning for each of them.)
+    failed export, and a second shutdown, by its processor or reader, does nothing. (The SDK would log a warning for each of them.)
 
     The subclass has the name of its base class, so that the SDK's log messages name the exporter that the user chose. It is
     made at runtime because the exporter classes come from entry points, and those of the three signals have no common base.

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import enum
 
-# Else `requests`, which the exporters over HTTP use, imports it in the thread that exports, and a child that is forked meanwhile waits
-# for ever for the import's lock.
+# Otherwise `requests`, which the exporters over HTTP use, imports `netrc` in the thread that exports. A child that is forked in the meantime
+# would wait for ever for the lock of that import.
 import netrc  # noqa: F401
 from collections.abc import Mapping
 from dataclasses import dataclass

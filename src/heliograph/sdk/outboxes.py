@@ -102,7 +102,7 @@ def _destinations(
 def problems_of_outbox(environ: Mapping[str, str], directory: object) -> list[str]:
     """Return the problem of the directory that is to be an outbox. The list is empty if it can be used, or is `None`.
 
-    By itself, it is an `OutboxError` of `outbox_processors`. This is for an error that lists all problems.
+    `outbox_processors` raises the same problem as an `OutboxError`. This function is for an error that lists all problems.
     """
     if isinstance(directory, Path) and not is_disabled(environ):
         # Imported here, because most programs have no outbox.
@@ -116,7 +116,7 @@ def problems_of_outbox(environ: Mapping[str, str], directory: object) -> list[st
 
 
 def warn_of_unused_outbox(settings: Settings | None, signals: Collection[TelemetrySignal]) -> None:
-    """Log a warning for each of the signals of which nothing goes to the outbox that the settings name."""
+    """Log a warning for each of the signals whose records do not go to the outbox that the settings name."""
     if settings is None or settings.outbox is None:
         return
     # Imported here, because most programs have no outbox.

@@ -30,7 +30,7 @@ class CountingTracerProvider(CountingProvider, TracerProvider):
         super().__init__(*args, active_span_processor=self._processors, **kwargs)
 
     def open(self, pipeline: Pipeline) -> None:
-        """Export by a pipeline from now on."""
+        """Export through a pipeline from now on."""
         super().open(pipeline)
         self._processors.note_pipeline()
 
@@ -65,7 +65,7 @@ class CountingLoggerProvider(CountingProvider, LoggerProvider):
         return logger
 
     def open(self, pipeline: Pipeline) -> None:
-        """Export by a pipeline from now on."""
+        """Export through a pipeline from now on."""
         super().open(pipeline)
         self._processors.note_pipeline()
 
@@ -86,7 +86,7 @@ class CountingMeterProvider(CountingProvider, MeterProvider):
     kept: tuple[Any, ...] = ()
 
     def open(self, pipeline: Pipeline) -> None:
-        """Export by the readers of a pipeline from now on."""
+        """Export through the readers of a pipeline from now on."""
         super().open(pipeline)
         for reader in (*pipeline.parts, *pipeline.kept):
             if reader not in self.kept:
@@ -104,7 +104,7 @@ class CountingMeterProvider(CountingProvider, MeterProvider):
         try:
             return self.flush_pipeline(timeout_millis)
         except MetricsTimeoutError:
-            # An outbox whose server is away has used up the time. This is no defect, and needs no traceback.
+            # An outbox whose server is down has used up the time. This is no defect, and needs no traceback.
             return False
 
     def _end(self, pipeline: Pipeline) -> bool:

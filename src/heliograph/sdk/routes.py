@@ -23,7 +23,7 @@ class Route:
 
     Attributes:
         signal: The signal.
-        owner: `OWN`, the name of another owner, or the empty text if no provider is set.
+        owner: `OWN`, the name of another owner, or an empty text if no provider is set.
         destinations: The places that a provider of heliograph exports to, as they may be shown. The places of other owners are unknown.
     """
 

@@ -55,7 +55,7 @@ _PARTS: Final[Mapping[str, str]] = {ID_GENERATOR_VARIABLE: ID_GENERATORS}
 _PROVIDER_PARTS: Final[Mapping[str, str]] = {
     f"OTEL_PYTHON_{kind.upper()}_PROVIDER": f"opentelemetry_{kind}_provider" for kind in ("tracer", "logger", "meter")
 }
-"""The same for whole providers. A wrong one makes each look at the global provider raise."""
+"""The same for whole providers. With a wrong name, every access to the global provider raises."""
 _VARIABLES: Final[Mapping[TelemetrySignal, tuple[str, ...]]] = {
     TelemetrySignal.TRACES: ("OTEL_TRACES_", "OTEL_BSP_", "OTEL_SPAN_"),
     TelemetrySignal.LOGS: ("OTEL_LOGS_", "OTEL_BLRP_", "OTEL_LOGRECORD_"),
@@ -84,7 +84,7 @@ def set_up_providers(
         signals: The signals.
         service_name: The service's name, if the environment contains none.
         settings: The host's settings. With an outbox, it replaces the OTLP exporters of log records and spans.
-        explained: Signals of which the caller itself logs why they do not go to the outbox.
+        explained: Signals that do not go to the outbox for a reason that the caller itself logs.
 
     Returns:
         The providers that were created here, now or before. The caller has to shut them down. An empty list if a file
@@ -123,7 +123,7 @@ def set_up_providers(
 
 
 def move_spans_to_outbox(environ: Mapping[str, str], settings: Settings) -> None:
-    """Let the spans of a provider that was created here go to the outbox from now on, if the settings name one and OTLP exports them.
+    """Send the spans of a provider that was created here to the outbox from now on, if the settings name one and OTLP exports spans.
 
     Datasette's first spans end before its settings are known. They stay with the exporter that they were given to.
 

@@ -52,7 +52,7 @@ def add_attributes(attributes: Attributes, name: str, form: object, *, reserved:
 
 def array_or_json(form: list[object]) -> AttributeValue:
     """Return a list of scalars of one type as an array, which is all that OpenTelemetry has; any other list as JSON text."""
-    # Too many integers end with a text: no look at each is needed.
+    # A list of too many integers was cut, and ends with a text. Its items need not be examined.
     if form and type(form[0]) is int and type(form[-1]) is str:
         return to_json(form)
     kinds = set(map(type, form))

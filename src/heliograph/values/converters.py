@@ -1,4 +1,4 @@
-"""Find the function that makes a plain value of a value, by its exact class and then by its ancestors.
+"""Find the converter of a value, by its exact class and then by its ancestors: the function that turns it into a value of a simpler class.
 
 A program may register converters for classes of its own. No other code of a program runs to make a form, and the converters are
 limited in time and size: see `heliograph.values.forms`.

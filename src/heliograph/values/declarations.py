@@ -1,9 +1,11 @@
-"""Find the declarations that hold inside of a value, by its class, by the alias that made it, and by the place that it is in.
+"""Find the `Attribute` declarations that apply to a value, and to the values inside of it.
 
-An object of ``Box[Secret]`` often does not know its type argument: `typing` keeps the alias in the object only if that has a dict
-which may be changed. The annotation of the field that the object is in knows it, too, and is remembered as a `Place` while the
-field's value is read. If neither knows it, and the class cannot keep an alias, the argument may ask for any privacy: fields that
-have the type of a type parameter are then masked.
+They come from the class of the value, from the alias that made it, such as ``Box[Secret]``, and from the annotation of the field that it is in.
+
+An object of ``Box[Secret]`` often does not know its type argument: `typing` stores the alias in the object, which needs a dict that can be
+changed. The annotation of the field that holds the object knows the argument, too. It is kept as a `Place` while the value of that field is
+read. If neither knows the argument, because the class cannot keep an alias, the argument may ask for any privacy. Fields whose type is a
+type parameter are then masked.
 """
 
 from __future__ import annotations
@@ -42,9 +44,9 @@ class Place:
 
     Attributes:
         aliases: The aliases of each generic class in the annotation, such as ``Box[Secret]``, by class.
-        otherwise: The declarations in the arguments of these aliases. They hold for a value that is no object of these classes.
-        is_typed: True if the form of the value is compared with a declared type later, which has no `Any` in it. Parts that do not
-            fit are protected then.
+        otherwise: The declarations in the arguments of these aliases. They apply to a value that is not an object of these classes.
+        is_typed: True if the form of the value is later compared with a declared type that contains no `Any`. The parts that do not fit
+            are protected then.
     """
 
     aliases: Mapping[type, tuple[object, ...]] = field(default_factory=dict)
@@ -60,7 +62,7 @@ class Place:
     def describes(self, value: object) -> bool:
         """Return True if a value is an object of these classes, or `None`, or a container of nothing else."""
         queue = [value]
-        for each in queue:  # it grows meanwhile
+        for each in queue:  # the loop adds to it
             if each is None or self._has_class(type(each)):
                 continue
             content = _content(each)
@@ -91,19 +93,19 @@ _MAX_WRAPPED: Final = 8
 """The number of containers that may be wrapped in one another, as a `dict` is in a `UserDict`."""
 
 NOWHERE: Final = Place()
-"""The place of a value of which no annotation is known."""
+"""The place of a value whose annotation is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Declaration:
-    """The declarations that hold for one value, or for one field of an object.
+    """The declarations that apply to one value, or to one field of an object.
 
     Attributes:
         attribute: The declaration for the whole value.
-        place: The declarations for the values inside of it, if it is compared with a declared type later.
-        untyped: The declarations for the values inside of it, if it is not compared, because it is in a field of type `Any`. Then
-            `Place.otherwise` has the declarations of all private classes in the annotation: a dict or a text may be in the place of
-            their objects.
+        place: The declarations for the values inside of it, if its form is later compared with a declared type.
+        untyped: The declarations for the values inside of it, if its form is not compared, because it is in a field of type `Any`.
+            `Place.otherwise` then has the declarations of all private classes in the annotation, because a dict or a text may be where
+            one of their objects is expected.
     """
 
     attribute: Attribute = Attribute()
@@ -122,7 +124,10 @@ def is_private(attribute: Attribute) -> bool:
 
 
 def field_declarations(hints: tuple[object, ...]) -> Mapping[str, Declaration]:
-    """Return what is declared for the fields of an object that several aliases describe. Fields without declarations are absent."""
+    """Return the declarations for the fields of an object, by name, merged from all aliases that may describe it.
+
+    Fields without declarations are absent.
+    """
     found: list[Mapping[str, Declaration]] = [_field_declarations(hint) for hint in hints]
     if len(found) == 1:
         return found[0]
@@ -153,7 +158,7 @@ def _of_field(hint: object, name: str, described: object) -> Declaration:
 
 
 def whole(hints: tuple[object, ...]) -> Declaration:
-    """Return what is declared for a value that is no object with fields, such as one of ``class Tags(list[Secret])``."""
+    """Return the declarations for a value without fields, such as an object of ``class Tags(list[Secret])``."""
     return _merged([_whole(hint) for hint in hints])
 
 

@@ -44,7 +44,7 @@ def parts_of(hint: object, *, in_arguments: bool) -> Iterator[Any]:
     # An alias may refer to itself.
     seen: set[int] = set()
     queue = [hint]
-    for part in queue:  # it grows meanwhile
+    for part in queue:  # the loop adds to it
         if id(part) in seen:
             continue
         seen.add(id(part))

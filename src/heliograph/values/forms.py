@@ -184,7 +184,7 @@ class _FormBuilder:
         # The ids of the values that the current one is inside of.
         self._parents: tuple[int, ...] = ()
         self._remaining = MAX_VALUES
-        # On the monotonic clock. It is set by the first conversion.
+        # The end of the time for conversions, on the monotonic clock. The first conversion sets it.
         self._end = 0.0
         self._runs_converters = runs_converters
         # The last call of a registered converter.
@@ -287,7 +287,7 @@ class _FormBuilder:
         return form if len(to_json(form)) <= MAX_CONVERTED_BYTES else TOO_LARGE
 
     def abandon(self) -> None:
-        """Go on without the thread in which this builder works: its current converter takes too long."""
+        """Note that nobody waits for the thread of this builder any more, because its current converter takes too long."""
         if self._call is not None:
             cls, converter, call = self._call
             converter.last_abandoned = call

@@ -3,7 +3,7 @@
 ``class UserCreated(Created[Secret])`` inherits the field ``obj: T`` from ``Created``. Its annotation means ``Secret`` there,
 and a declaration inside of ``Secret`` holds as if the class had written it itself.
 
-A parameter without an argument keeps its place: it means its default, its bound or its constraints, and else `Any`.
+A parameter without an argument stays as it is. It means its default, its bound or its constraints, or else `Any`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def annotations_of(
     Args:
         hint: The class or alias.
         names: The names of the fields.
-        arguments: The arguments of the type parameters. `None` are those of the alias.
+        arguments: The arguments of the type parameters. `None` means those of the alias.
 
     Raises:
         Exception: One of the annotations cannot be evaluated. Any exception is possible.
@@ -122,12 +122,12 @@ def container_arguments(
 
     Args:
         hint: The class or alias.
-        arguments: The arguments of its type parameters. `None` are those of the alias.
+        arguments: The arguments of its type parameters. `None` means those of the alias.
     """
     cls = class_of(hint)
     found: list[tuple[type, tuple[object, ...]]] = []
     queue = [] if cls is None else [(cls, typing.get_args(hint) if arguments is None else arguments)]
-    for base, base_arguments in queue:  # it grows meanwhile
+    for base, base_arguments in queue:  # the loop adds to it
         parameters = parameters_of(base)
         if base_arguments and not parameters:
             found.append((base, base_arguments))

@@ -1,6 +1,6 @@
-"""Make plain values of classes of other packages, and of modules of the standard library that few programs need.
+"""The converters of classes of other packages, and of modules of the standard library that few programs need.
 
-Nothing is imported for it: a class is recognized if the module that is in `sys.modules` under the given name has it. Each
+No package is imported for them: a class is recognized if the module that is in `sys.modules` under its name has it. Each
 function gets that class and a value, and calls only the class's own methods, on a value whose size it knows.
 """
 
@@ -30,7 +30,7 @@ MAX_ITEMS: Final = 64
 """The number of items of an array or series that is exported. Of a longer one, the shape is exported."""
 
 NamedConverter = Callable[[Any, Any], object]
-"""A function that gets a class and a value of it or of a subclass, and makes a plain value."""
+"""A function that gets a class and a value of it or of a subclass, and turns the value into one of a simpler class."""
 
 
 def named_converter(base: type) -> Converter | None:

@@ -1,4 +1,4 @@
-"""Make the forms of plain values in a short way: of values without anything private inside of them.
+"""The fast way to the forms of plain values: of values with nothing private inside of them.
 
 Most values of dicts and lists are plain. `heliograph.values.forms` makes the same forms of them, and of every other value; it knows
 declarations of privacy, cycles and registered converters, which costs about ten times as much. `plain_form` raises `NotPlain`
@@ -33,7 +33,7 @@ _SCALARS: Final = {id(cls): to_form for cls, to_form in {**EXACT, complex: STAND
 
 
 class NotPlain(Exception):
-    """A value is not plain, or not within the limits up to which values need no closer look."""
+    """A value is not plain, or exceeds a limit of the fast way."""
 
 
 def plain_form(value: Any, room: list[int], depth: int = MAX_PLAIN_NESTING) -> object:
@@ -123,7 +123,7 @@ def _dict_of(pairs: Pairs) -> dict[object, object]:
 
 @functools.lru_cache(maxsize=MAX_CACHED_CLASSES)
 def _plain_converter(cls: type, converter: Converter | RegisteredConverter | None) -> Converter | None:
-    """Return the function that makes a plain value of a value of a class, or `None` if the class needs a closer look.
+    """Return the converter of a class, or `None` if its values are not plain.
 
     The converter of the class is an argument, because a program may register another one at any time.
     """

@@ -1,6 +1,6 @@
-"""Add plain values to attributes in a short way, as `heliograph.values.attributes.add_attributes` does for every form.
+"""The fast way to the attributes of plain values. `heliograph.values.attributes.add_attributes` adds the same attributes, for every form.
 
-Each function raises `NotPlain` if it would have to look closer. Those that add a whole value have then added nothing.
+Each function raises `NotPlain` for a value that is not plain. Those that add a whole value have then added nothing.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class PrivacyPolicy:
             return Privacy.DROP
         # To opt in to a field is to ask for its value, so the default does not apply to it.
         privacy = declared.privacy or enclosing or (Privacy.PLAIN if is_opt_in else self.default)
-        # `==` and not `is`: no schema has checked a class in `Any`, and it may declare the privacy by its text.
+        # `==` and not `is`: a class in a field of type `Any`, which no schema has checked, may declare its privacy by a word.
         if privacy == Privacy.HASH and not self._has_key:
             # A hash without a key of a short value, such as an e-mail address, can be reversed by guessing.
             self._warn()
@@ -164,7 +164,7 @@ class PrivacyPolicy:
         return Protected(self.hash_text(form))
 
     def hash_text(self, form: object) -> str:
-        """Return the same as a plain text, which is an attribute as it is."""
+        """Return the hash of a form as a plain `str`, as attributes need it."""
         data = form.encode(errors="surrogatepass") if isinstance(form, str) else _ENCODER.encode(form)
         return HASH_PREFIX + self._hasher.hexdigest(data)
 

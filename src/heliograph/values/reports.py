@@ -1,6 +1,6 @@
 """Warn once for each class whose values cannot be exported in full.
 
-An attacker may choose the classes, so that the number of warnings is bounded. Two threads may report at once: `dict.setdefault`
+An attacker may choose the classes, so the number of warnings is bounded. Two threads may report at once: `dict.setdefault`
 is one step of the interpreter.
 """
 

@@ -1,6 +1,6 @@
-"""Make plain values of the classes of the standard library that are always imported, and of their subclasses.
+"""The converters of the classes of the standard library that are always imported. They turn a value into one of a simpler class.
 
-Each function calls methods of the standard library's class, never those of a subclass, and returns a value of a simpler class.
+They serve subclasses, too: each calls methods of the standard library's class, never those of a subclass.
 Containers are copied in one step of the interpreter where that is possible, because another thread may change them.
 """
 
@@ -36,7 +36,7 @@ _ATTEMPTS: Final = 100
 """The largest number of times that a container is read again, because another thread changed it meanwhile. Two in a row are rare."""
 
 Converter = Callable[[Any], object]
-"""A function that makes a plain value of a value of one class."""
+"""A function that turns a value of one class into a value of a simpler class."""
 
 
 class Pairs(list[tuple[object, object]]):

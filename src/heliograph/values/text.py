@@ -49,7 +49,7 @@ def display(value: str) -> str:
     """
     if len(value) > MAX_BODY:
         value = value[:MAX_BODY] + "…"
-    # most bodies are printable, and a call costs time for each event
+    # Most bodies are printable, and a call costs time for each event.
     return value if value.isprintable() else escape_unprintable(value)
 
 

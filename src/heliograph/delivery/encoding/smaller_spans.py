@@ -45,7 +45,7 @@ def shrink_span(entry: bytes, max_bytes: int) -> tuple[bytes, int] | None:
 
 
 def _events_to_give_up(fields: list[tuple[int, bytes]], excess: int, dropped: int) -> set[int] | None:
-    """Return the positions of the events to remove, the largest first, until `excess` bytes are saved; `None` if all are too few."""
+    """Return the positions of the largest events, which together save `excess` bytes; `None` if all events together do not."""
     events = sorted((len(field), at) for at, (number, field) in enumerate(fields) if number == _EVENTS)
     given_up: set[int] = set()
     while excess + _growth(dropped, len(given_up)) > 0:
