@@ -180,7 +180,7 @@ MISTAKES: dict[str, tuple[Mistake, type[Exception], str]] = {
     "message with a typo": (
         lambda _: host_of(events=[event_class(options={"message": "{feild}"})]),
         SchemaError,
-        "there is no field 'feild'; there are field",
+        "there is no field 'feild'; use one of field",
     ),
     "Attribute as a type": (
         lambda _: host_of(events=[event_class(Attribute("x.y"))]),

@@ -454,7 +454,7 @@ def test_show_prints_one_event(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("shop.orders", "similar names are shop.order"), ("zzz", "there are heliograph.token_created, ")],
+    [("shop.orders", "similar names are shop.order"), ("zzz", "the events are heliograph.token_created, ")],
 )
 def test_show_names_the_events_that_there_are(name: str, message: str, folder: Path) -> None:
     """An unknown name is an error, with similar names, or with all."""

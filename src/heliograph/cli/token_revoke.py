@@ -55,7 +55,7 @@ def revoke(
     partners. A token is revoked if its checksum is right, and the database has its hash. A token whose secret was replaced by a
     newer one, and is not valid any more, is only reported.
 
-    Other processes notice it after HELIOGRAPH_TOKEN_CACHE_SECONDS (5 by default). The exit status is 1 if an ID
+    Other processes notice it after HELIOGRAPH_TOKEN_CACHE_SECONDS (5 by default) at most. The exit status is 1 if an ID
     is unknown, or nothing was found.
     """
     if sum((bool(token_ids), actor is not None, everything, leaked is not None)) != 1:

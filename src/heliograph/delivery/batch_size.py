@@ -12,7 +12,7 @@ from heliograph.delivery.journal.batch import Entry
 
 _SMALLEST_GROWTH_BYTES: Final = 64
 _GROWTH: Final = 16
-"""A success lets batches grow by this fraction of their size."""
+"""A success lets batches grow by their size divided by this number."""
 
 
 class BatchSize:

@@ -8,7 +8,7 @@ Any thread may call any method at any time, and so may the handler of a signal i
 thread. A processor has no lock of its own; its parts have theirs. These fields change without one:
 
 - `_pending_bytes` may miss a few additions of threads that race. It only decides when the worker is woken, which polls anyway.
-- `_reported_losses` may be set by two flushes at once: a loss is reported twice then, or once more than it should be.
+- `_reported_losses` may be set by two flushes at once: both may then report the same loss, or a later one reports it again.
 - `_error_logged_at` may be read by two threads at once. The message is logged twice then.
 
 In a forked child only the forking thread exists, and any lock may have been held by another one. `_restart_in_child` makes
@@ -69,7 +69,7 @@ EXIT_TIMEOUT_MILLIS: Final = 5000.0
 _WAKE_BYTES: Final = MAX_BATCH_BYTES
 """The worker is woken after this many bytes: a full request waits then. Smaller amounts wait for its next poll."""
 _SEGMENTS: Final = 8
-"""A segment is at most this fraction of the outbox, so that dropping the oldest one does not drop most of it."""
+"""The largest segment is the maximum size divided by this number, so that dropping the oldest segment does not drop most of the outbox."""
 _MIN_SEGMENT_BYTES: Final = 64 * 1024
 _LOG_INTERVAL_SECONDS: Final = 10.0
 """The shortest time between two messages about records that are not accepted."""

@@ -115,8 +115,8 @@ class Sender:
         clock: A monotonic clock, in seconds.
 
     Attributes:
-        counts: As given.
-        signal: As given.
+        counts: The counters of delivered, rejected, retried, dead and damaged records.
+        signal: The signal of the records.
         closed: Set when the sender is closed; other threads may wait for it.
         own_losses: The number of records that this process accepted, and that are not delivered and do not wait any more: dead
             letters, damaged records, and those that a partial success rejected. Only the sending thread changes it.
@@ -229,7 +229,7 @@ class Sender:
                 if verdict.action is Action.SPLIT or asks_to_wait:
                     self._batch_size.shrink(entries)
                 if len(entries) > 1 and asks_to_wait:
-                    # A smaller batch is sent.
+                    # After the wait, a smaller batch is sent.
                     self._schedule_retry(verdict)
                     return False
                 if len(entries) > 1:

@@ -32,8 +32,8 @@ class OutboxSignal:
         scope_class: The class of the messages that hold the entries of a scope.
         entries_field: The field with the entries in them.
         time_fields: The fields of an entry with its time, the preferred one first.
-        share: The part of the outbox's maximal size, and of the memory that is used instead, that is open to its entries. Signals with a
-            smaller share give way to those with a greater one.
+        share: The part of the outbox's maximum size, and of the memory that is used instead, that is open to its entries. If the outbox is
+            full, entries of a signal with a smaller share are dropped to make room for those of one with a greater share.
     """
 
     name: str

@@ -56,6 +56,6 @@ class OutboxSpanProcessor(OutboxProcessor, SpanProcessor):
         except OutboxFull:
             # It was counted and logged.
             return
-        # `end` is called at the end of each `with`, also while another exception passes.
+        # `end` is called at the end of each `with`, perhaps while an exception of the program passes, which ours must not replace.
         except Exception as error:
             _log.log(type(error).__name__, "A span could not be stored (%s).", error)

@@ -69,7 +69,7 @@ class ResourceStorage:
         durable: True if a record is on the disk itself when `append` returns, and not only in the system's page cache.
         on_dropped: Called with the number of records that were dropped to make room for others.
         may_drop: True to drop the oldest records to make room for newer ones.
-        make_way: Called if the outbox is full. It returns True if records of a signal that gives way to this one were dropped.
+        make_way: Called if the outbox is full. It returns True if records of a signal with a smaller share were dropped.
         mapped: True to write through a memory map; False to write by system calls.
         memory: The records that the disk did not accept.
         orphaned: The folders that were given up with records (`recover`), and that any process may adopt. Replaced as a whole.

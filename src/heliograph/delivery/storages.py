@@ -1,7 +1,7 @@
 """The storages of one processor in one process: one for each OpenTelemetry resource.
 
 The module also knows the storages of all processors of the process, because those that share a directory share its limit: if it is
-full, the records of one signal may have to give way to those of another.
+full, records of one signal may be dropped to make room for another.
 
 Any thread may call any method at any time, and so may the handler of a signal in the middle of another call of its own thread:
 
@@ -65,8 +65,8 @@ class Storages:
         create: Returns a new storage for the resource in a header.
 
     Attributes:
-        signal: As given.
-        directory: As given.
+        signal: The signal of the records.
+        directory: The directory of the outbox.
         is_closed: True if no storage is created any more.
     """
 
@@ -123,7 +123,7 @@ class Storages:
             return storage
 
     def make_way(self) -> bool:
-        """Drop the oldest records of signals that give way to this one. Return False if nothing was dropped."""
+        """Drop the oldest records of signals with a smaller share of the outbox. Return False if nothing was dropped."""
         # Not for each record: the folders of the others are listed for it.
         if time.monotonic() - self._made_no_way_at < _NO_WAY_SECONDS:
             return False

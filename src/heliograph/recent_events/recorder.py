@@ -58,7 +58,7 @@ class RecentEvents:
         clock: Returns the seconds since the Unix epoch.
 
     Attributes:
-        store: As given.
+        store: The file.
     """
 
     replaces_providers = False

@@ -93,7 +93,7 @@ class RecentEventStore:
         path: The file. It is created, readable for its owner only, with the first event.
 
     Attributes:
-        path: As given.
+        path: The file.
     """
 
     def __init__(self, path: Path) -> None:

@@ -28,8 +28,8 @@ How to add a value type, such as a new class that becomes text:
    `heliograph.values.forms`, and run ``make docs``.
 2. `heliograph.schema.model.types`: add a `Format` with its pattern, if the new value is text. Only a value that is not like
    any other needs a new class in the union `Type`; mypy then lists every ``match`` that lacks it.
-3. `heliograph.schema.compile.annotations`: map msgspec's description of the annotation to the type. msgspec describes a
-   class that it does not know as ``CustomType``, which is read as any value unless a case for the class comes first.
+3. `heliograph.schema.compile.texts`: add the class to ``_FORMATS``, or to ``_PLAIN`` if its text has no format. A class whose values are
+   not text gets a case in ``_TypeBuilder._class`` of `heliograph.schema.compile.annotations`. Values of a class without one may be anything.
 4. `heliograph.schema.read.validation` checks a format by its pattern, without a change. A new class needs a case.
 5. `heliograph.schema.read.generated` is fast for a ``StringType`` without a change. A new class may have no common case.
 6. `heliograph.schema.export.example` needs an example of a new format. The other exporters need a change only for a new

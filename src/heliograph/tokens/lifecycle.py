@@ -60,7 +60,7 @@ class TokenLifecycle:
         clock: Returns the time in seconds, from any start.
 
     Attributes:
-        tracker: As given.
+        tracker: Tracks the events.
     """
 
     def __init__(

@@ -62,8 +62,8 @@ class TokenTelemetry:
         source: The object that observers recognize a host by.
 
     Attributes:
-        actor: As given.
-        lifecycle: As given.
+        actor: Selects the keys of an actor that are exported.
+        lifecycle: Makes the events of the operations.
     """
 
     def __init__(
@@ -195,8 +195,8 @@ class TokenOperation:
         actor: Selects the keys of an actor that are exported.
 
     Attributes:
-        name: As given.
-        actor: As given.
+        name: The name of its span.
+        actor: Selects the keys of an actor that are exported.
         handler: The name of the handler that decided, or `None` if none did.
         result: A value of `heliograph.token.result`.
         token_id: The id of the token, if it is known for sure.

@@ -193,7 +193,7 @@ def test_event_name_below_which_the_unique_id_is_is_rejected() -> None:
 @pytest.mark.parametrize(
     ("message", "problem"),
     [
-        ("{usr}", "there is no field 'usr'; there are user, reason, actor[key]"),
+        ("{usr}", "there is no field 'usr'; use one of user, reason, actor[key]"),
         ("{}", "is not a field or a key"),
         ("{user.id}", "is not a field or a key"),
         ("{user!r}", "has a format, which a message cannot have; write {user}"),

@@ -47,7 +47,7 @@ def test_template_names_attributes(message: str, template: str) -> None:
 @pytest.mark.parametrize(
     ("message", "problem"),
     [
-        ("{other}", "there is no field 'other'; there are user, reason, actor[key]"),
+        ("{other}", "there is no field 'other'; use one of user, reason, actor[key]"),
         ("{actor}", "there is no field 'actor'"),
         ("{}", "is not a field or a key"),
         ("{user.name}", "is not a field or a key"),

@@ -89,7 +89,7 @@ class SegmentWriter:
         header: The encoded header.
 
     Attributes:
-        path: As given.
+        path: The path of the file.
         descriptor: The open file; a negative number once it is closed.
         room: The number of free bytes.
 

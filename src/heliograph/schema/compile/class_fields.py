@@ -83,7 +83,7 @@ def _is_required_key(cls: Any, name: str, hint: object) -> bool:
 
 
 def _is_required(cls: Any, described: Mapping[str, Any]) -> Callable[[str], bool]:
-    """Return a function that returns True, for the name of a field, if a field of a class has no default."""
+    """Return a function that returns True for the name of a field without a default."""
     if dataclasses.is_dataclass(cls):
         fields = {field.name: field for field in dataclasses.fields(cls)}
         return lambda name: _has_no_default(fields[name]) if name not in described else _is_required_by(described[name])

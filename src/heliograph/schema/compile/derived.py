@@ -1,7 +1,7 @@
 """Make the schema of a class that nobody registered from the schema of a registered one.
 
 These are subclasses of registered classes, and aliases of registered generic classes, such as ``Created[Secret]``. Their events
-are emitted as the registered class's, and they may declare more privacy, never less. Nothing here raises an error: a field that cannot
+are emitted as those of the registered class, and they may declare more privacy, never less. Nothing here raises an error: a field that cannot
 be read is not exported or is masked, because its declaration may ask for that.
 """
 

@@ -25,7 +25,7 @@ def event_fields(event_class: type, event_name: str, alias: object = None) -> tu
     Raises:
         SchemaError: It is not a dataclass, or fields have no schema. The message has every problem.
     """
-    # Those of a parent would lack the class's own fields.
+    # The fields that `dataclasses` stored in a parent would lack the class's own.
     if "__dataclass_fields__" not in vars(event_class):
         raise SchemaError(event_class, "it is not a dataclass; put `@dataclass` above it")
     is_core = event_class.__module__ == datasette_events.MODULE

@@ -249,7 +249,7 @@ def _options(entry: GroupEntry, namespace: str, names: Mapping[str, str], noted_
     return EventOptions(
         namespace=namespace,
         version=version if isinstance(version, str) and version.strip() else None,
-        # the annotation that our exporter writes, otherwise the last line of the note
+        # It is in the annotation that our exporter writes, otherwise in the last line of the note.
         severity=severity_of(entry.annotations.get("severity_number", noted_severity)),
         message=_message(message, names) if isinstance(message, str) else None,
         stability=_stability(entry.stability),

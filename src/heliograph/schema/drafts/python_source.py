@@ -97,7 +97,7 @@ def _keywords(options: EventOptions) -> Iterator[str]:
 
 
 def _severity(number: int) -> str:
-    # `Severity` names the first number of each range only; the others, such as 14 (WARN2), are written as numbers
+    # `Severity` names only the first number of each range. The others, such as 14 (WARN2), are written as numbers.
     return f"Severity.{Severity(number).name}" if number in set(Severity) else literal(number)
 
 
@@ -141,7 +141,7 @@ def literal(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(literal, value))}]"
     written = repr(value)
-    # `repr` uses double quotes only if the text has a single quote; formatters of source prefer double quotes
+    # `repr` uses double quotes only if the text has a single quote. Formatters of source prefer double quotes.
     can_be_double = isinstance(value, str) and written[0] == "'" and '"' not in value
     return f'"{written[1:-1]}"' if can_be_double else written
 
@@ -165,7 +165,7 @@ _CLOSING: Final = re.compile(r'"(?="|\Z)|(?<="")"')
 def _docstring(brief: str, note: str) -> list[str]:
     """Return the lines of a docstring with this text, which may contain any quotes and backslashes."""
     text = "\n\n".join(part for part in (brief, note) if part)
-    # a lone surrogate is written as the text of its escape: a class cannot have one in its docstring
+    # A lone surrogate is written as the text of its escape, because a class cannot have one in its docstring.
     stripped = "\n".join(line.rstrip() for line in escape_surrogates(text).split("\n"))
     escaped = _CLOSING.sub(r"\"", stripped.replace("\\", "\\\\"))
     lines = escape_unprintable(escaped, keep="\n").split("\n")

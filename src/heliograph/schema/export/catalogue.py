@@ -156,7 +156,7 @@ def _encoded(char: str) -> str:
 
 
 def _example_attributes(schema: EventSchema) -> Attributes:
-    # `read_stored_properties` applies privacy: where an exported event has hashes and masks, the example has them, too
+    # `read_stored_properties` applies privacy: where an exported event has hashes and masks, the example has them, too.
     attributes, _ = read_stored_properties(schema, example_properties(schema.fields or ()))
     version: Attributes = {} if schema.version is None else {EVENT_VERSION: schema.version}
     return {**attributes, USER_ID: _ACTOR, LOG_RECORD_UID: _UID, **version}
@@ -263,7 +263,7 @@ def _bounds(kind: NumberType) -> Iterator[str]:
 
 def _describe_string(kind: StringType) -> str:
     named = "string" if kind.format is None else kind.format.name.lower().replace("_", "-")
-    # the patterns of a text with a format are those of its format, which are too long to read
+    # The patterns of a text with a format are those of its format, which are too long to read.
     patterns = [] if kind.format else [f"with {pattern}" for pattern in kind.patterns]
     return ", ".join([named, *patterns, *_lengths(kind.min_length, kind.max_length, "character")])
 

@@ -97,7 +97,7 @@ class _Document:
             case BooleanType():
                 return {"type": "boolean"}
             case IntegerType():
-                # a declared bound replaces the one of 64 bits
+                # A declared bound replaces the one of 64 bits.
                 return {"type": "integer", "minimum": INT64_MIN, "maximum": INT64_MAX, **_bounds(kind)}
             case NumberType():
                 return {"type": "number", **_bounds(kind)}

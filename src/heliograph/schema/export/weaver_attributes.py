@@ -45,7 +45,7 @@ def _merged(older: Yaml, newer: Yaml) -> Yaml:
     """Return the newer definition with a type that also accepts the values of the older one."""
     kind = _common_type(older["type"], newer["type"])
     merged = {**newer, "type": kind}
-    # An example has the type of one version.
+    # An example fits the type of one version only.
     if kind == _OPEN:
         merged.pop("examples", None)
     return merged

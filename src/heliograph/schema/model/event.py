@@ -67,7 +67,7 @@ class EventSchema:
         return self.event_name if self.version is None else f"{self.event_name}@{self.version}"
 
     def emitted_fields(self) -> Iterator[FieldSchema]:
-        """The fields, then a copy of each field that is also emitted under its new name."""
+        """Yield the fields, then a copy of each field that is also emitted under its new name."""
         fields = self.fields or ()
         yield from fields
         for each in fields:
@@ -77,11 +77,11 @@ class EventSchema:
                 yield dataclasses.replace(each, attribute=deprecated.renamed_to, declared=declared)
 
     def wire_attributes(self) -> Iterator[WireAttribute]:
-        """The attributes that its properties become on the wire."""
+        """Yield the attributes that its properties become on the wire."""
         return wire_attributes(self.emitted_fields(), self.event_name)
 
     def fields_named_like_the_actor(self) -> Iterator[FieldSchema]:
-        """Each field, at any depth, whose annotation names an attribute of the actor."""
+        """Yield each field, at any depth, whose annotation names an attribute of the actor."""
         for each in self.fields or ():
             objects = (kind for kind in walk_types(each.type) if isinstance(kind, ObjectType))
             inside = itertools.chain.from_iterable(kind.fields for kind in objects)

@@ -89,7 +89,7 @@ def _attribute(path: str, spec: str | None, conversion: str | None, attribute_na
         return ".".join((actor_attribute(keys[0]), *keys[1:]))
     if first not in attribute_names:
         fields = [name for name in attribute_names if "." not in name]
-        raise ValueError(f"there is no field {first!r}; there are {', '.join([*fields, 'actor[key]'])}")
+        raise ValueError(f"there is no field {first!r}; use one of {', '.join([*fields, 'actor[key]'])}")
     names = [first, *keys]
     known = next(count for count in range(len(names), 0, -1) if ".".join(names[:count]) in attribute_names)
     return ".".join([attribute_names[".".join(names[:known])], *names[known:]])

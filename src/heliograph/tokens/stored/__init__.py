@@ -16,6 +16,6 @@ in a database that Datasette serves, whose tables are public by default. The fil
 that verifications do not wait for a long write of somebody else.
 
 Threads and processes: tokens are verified in any thread and loop. `cache` and `usage` have locks; the database has its own.
-A revocation has an effect at once in its process, because it empties the cache, and in other processes after
+A revocation has an effect at once in its process, because it empties the cache, and in other processes after at most
 ``HELIOGRAPH_TOKEN_CACHE_SECONDS``. Everything that must happen once among processes is one conditional ``update``.
 """

@@ -39,11 +39,11 @@ class DatabaseTokenHandler(TokenHandler):
 
     Attributes:
         store: The tables.
-        telemetry: As given.
+        telemetry: Records the creation of the tokens.
         lifecycle: Makes the events of the tokens.
         cache: The tokens that were found a short time ago.
         usage: The uses that are not written yet.
-        clock: As given.
+        clock: Returns the time now in seconds since the Unix epoch.
     """
 
     name = "database"

@@ -111,7 +111,7 @@ async def issue(
 async def revoke(host: TokenHost, token_id: str) -> bool:
     """Revoke a token. Return False if it was revoked before. The current actor is noted as the one who did it.
 
-    It has an effect at once in this process, and in others after ``HELIOGRAPH_TOKEN_CACHE_SECONDS``.
+    It has an effect at once in this process, and in others after ``HELIOGRAPH_TOKEN_CACHE_SECONDS`` at most.
 
     Raises:
         NoTokenDatabase: The host keeps no tokens in a database.
