@@ -156,7 +156,7 @@ def _read_settings(environ: Mapping[str, str], config: Mapping[str, object] | No
 
 
 def _resource(service_name: str | None) -> dict[str, str]:
-    # Without the id of the instance, because with it each run would create another series of the metric.
+    # The id of the instance is left out: with it, each run would create another series of the metric.
     attributes = create_resource(service_name).attributes
     return {name: str(value) for name, value in attributes.items() if name != SERVICE_INSTANCE_ID}
 

@@ -179,7 +179,7 @@ NO_RECEIVER: Final = Kind(
 SIGNAL_NOT_ACCEPTED: Final = Kind(
     id="H034",
     title="The backend accepts other signals, but not this one",
-    fix="Send this signal to a backend that stores it (OTEL_EXPORTER_OTLP_LOGS_ENDPOINT and its kind), or set its exporter to `none`. "
+    fix="Send this signal to a backend that stores it (with a variable such as OTEL_EXPORTER_OTLP_LOGS_ENDPOINT), or set its exporter to `none`. "
     "Without logs, events are still in the traces, as span events.",
 )
 REDIRECTED: Final = Kind(
@@ -222,7 +222,7 @@ NAME_DROPPED: Final = Kind(
 NO_QUERY_API: Final = Kind(
     id="H042",
     title="The backend cannot be queried",
-    fix="Name the base URL of its query API, such as http://localhost:16686 for Jaeger, and its kind by --backend.",
+    fix="Name the base URL of its query API, such as http://localhost:16686 for Jaeger, and its kind with --backend.",
 )
 
 KINDS: Final = tuple(

@@ -28,7 +28,7 @@ _PART_BYTES: Final = 65536
 
 
 class QueryError(Exception):
-    """The API did not respond, or responded with an error. The message contains neither the query nor a text of the server."""
+    """The API did not respond, or responded with an error. The message contains neither the query nor any text of the server."""
 
 
 class QueryApi:

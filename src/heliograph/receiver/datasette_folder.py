@@ -130,6 +130,7 @@ def open_folder(folder: Path) -> Store:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = Store(folder / DATABASE)
     for name, text in _FILES.items():
-        if not (folder / name).exists():  # people may have changed it
+        # A file that exists is kept, because people may have changed it.
+        if not (folder / name).exists():
             (folder / name).write_text(text, encoding="utf-8")
     return store

@@ -15,11 +15,8 @@ from heliograph.receiver.target import MAX_RESPONSE_BYTES, TARGET_TIMEOUT_SECOND
 _OPTIONS: Final = (
     ("grpc.max_send_message_length", MAX_REQUEST_BYTES),
     ("grpc.max_receive_message_length", MAX_RESPONSE_BYTES),
-    (
-        "grpc.max_reconnect_backoff_ms",
-        1000,
-        # Without a limit, gRPC may take two minutes to notice that the target runs again.
-    ),
+    # Without a limit, gRPC may take two minutes to notice that the target runs again.
+    ("grpc.max_reconnect_backoff_ms", 1000),
 )
 
 

@@ -69,7 +69,7 @@ def decode_request(
         return (decode_json if content_type == JSON else decode_protobuf)(signal, plain, memory)
     except TooManyObjects as error:
         raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error)) from error
-    # TypeError and AttributeError: protobuf's JSON parser raises them for some invalid documents
+    # protobuf's JSON parser raises TypeError and AttributeError for some invalid documents.
     except (AttributeError, DecodeError, RecursionError, TypeError, ValueError, json_format.Error) as error:
         raise RequestError(HTTPStatus.BAD_REQUEST, f"the body is not an OTLP request: {error}") from error
 

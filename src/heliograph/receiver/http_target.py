@@ -118,7 +118,7 @@ def _content(response: http.client.HTTPResponse) -> bytes:
     content = response.read(MAX_RESPONSE_BYTES)
     if not response.isclosed() and response.read(1):
         raise http.client.HTTPException("the response is too large")
-    # These bytes are missing: `read` with a limit raises nothing at the end of the connection.
+    # `read` with a limit raises nothing if the connection ends before these bytes.
     if response.length:
         raise http.client.IncompleteRead(content, response.length)
     return content

@@ -38,7 +38,8 @@ def read_recorded(path: Path) -> Iterator[RecordedEvent]:
     references: dict[str, RecordedEvent] = {}
     for event in _read_store(path) if is_store(path) else _read_lines(path):
         uid = event.attributes.get(LOG_RECORD_UID)
-        if not isinstance(uid, str):  # an event of another program
+        if not isinstance(uid, str):
+            # Another program recorded this event, without an id.
             yield event
         elif event.severity_number is None and event.attributes.keys() <= _OF_A_REFERENCE:
             references[uid] = event
@@ -77,7 +78,8 @@ def _read_lines(path: Path) -> Iterator[RecordedEvent]:
 def _read_line(line: str, place: str) -> Iterator[RecordedEvent]:
     try:
         yield from _request_events(json.loads(line))
-    except (RecursionError, ValueError, json_format.ParseError) as error:  # RecursionError: JSON nested too deep
+    # RecursionError is raised for JSON that is nested too deep.
+    except (RecursionError, ValueError, json_format.ParseError) as error:
         raise FileFormatError(f"{place}: {error}") from error
 
 

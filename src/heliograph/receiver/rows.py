@@ -113,7 +113,7 @@ def _point_rows(metric: Metric, service: object) -> Iterator[ColumnValues]:
     for point in getattr(metric, kind).data_points if kind else ():
         # A point of a histogram or a summary has a count. That of a sum or gauge is a single number.
         has_count = hasattr(point, "count")
-        # `as_int or as_double`: one of the two is set, and the other reads as 0
+        # One of `as_int` and `as_double` is set, and the other reads as 0.
         yield {
             "name": metric.name,
             "unit": metric.unit,

@@ -88,7 +88,8 @@ class Target:
 def _is_this_machine(host: str) -> bool:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):  # there is no such host
+    except (OSError, UnicodeError):
+        # There is no such host.
         return False
     # The system connects to this machine for 0.0.0.0 and ::, too.
     addresses = [ip_address(str(address[0]).partition("%")[0]) for *_, address in found]
