@@ -75,7 +75,7 @@ EVIDENCE: Final = {
     "A program that searches files": (
         f"{DATASETTE}/test_token_capabilities.py::test_prefix_and_checksum_are_refused_offline",
     ),
-    "No token, and no part of one,": (
+    "No token, and no usable part of one,": (
         f"{DATASETTE}/test_tokens.py::test_no_part_of_a_token_is_exported",
         "tests/integration/test_datasette_to_jaeger.py::test_no_part_of_a_token_arrived",
     ),
