@@ -89,6 +89,11 @@ class WithoutSelf:
     def track_event(event: object) -> None: ...  # noqa: N805 — the mistake
 
 
+class WithoutArguments:
+    @hookimpl
+    def register_events() -> None: ...  # type: ignore[misc]
+
+
 class NotAWrapper:
     @hookimpl(wrapper=True)
     def track_event(self, event: object) -> None: ...
@@ -304,6 +309,11 @@ MISTAKES: dict[str, tuple[Mistake, type[Exception], str]] = {
         lambda _: host_of(WithoutSelf()),
         PluginError,
         "write `self` before the argument 'event' of its method `track_event`",
+    ),
+    "no argument at all": (
+        lambda _: host_of(WithoutArguments()),
+        PluginError,
+        "write `self` as the first argument of its method `register_events`",
     ),
     "hook that fails": (
         lambda _: host_of(Registers(misspelled)),

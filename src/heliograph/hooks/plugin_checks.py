@@ -65,9 +65,13 @@ def _problems_of_arguments(plugin: object) -> Iterator[str]:
         if arguments is None or not inspect.isroutine(function):
             continue
         own = getattr(function, "__func__", None)
-        first = None if own is None else next(iter(inspect.signature(own).parameters), None)
-        if first in arguments:
-            yield f"cannot be registered: write `self` before the argument {first!r} of its method `{name}`"
+        if own is not None:
+            first = next(iter(inspect.signature(own).parameters), None)
+            if first is None:
+                yield f"cannot be registered: write `self` as the first argument of its method `{name}`"
+                continue
+            if first in arguments:
+                yield f"cannot be registered: write `self` before the argument {first!r} of its method `{name}`"
         parameters = inspect.signature(function).parameters.values()
         needed = [each.name for each in parameters if each.kind in _POSITIONAL and each.default is each.empty]
         wrong = [each for each in needed if each not in arguments]
