@@ -162,16 +162,15 @@ class _Session:
     def _open_http(self, resources: ExitStack) -> str:
         """Open the server of HTTP, and return its endpoint."""
         port, target = self._options.port, self._options.forward
-        if target is None:
-            server = _opened(lambda port: HttpServer(self.keep, port, memory=self._memory), port, option="--port")
-        else:
+        http_target = None
+        if target is not None:
             _check_loop(target, port)
             http_target = resources.enter_context(closing(HttpTarget(target)))
-            server = _opened(
-                lambda port: HttpServer(self.keep, port, http_target, missed=self.missed, memory=self._memory),
-                port,
-                option="--port",
-            )
+        server = _opened(
+            lambda port: HttpServer(self.keep, port, http_target, missed=self.missed, memory=self._memory),
+            port,
+            option="--port",
+        )
         return resources.enter_context(server).endpoint
 
     def _open_grpc(self, resources: ExitStack) -> str | None:
@@ -185,16 +184,15 @@ class _Session:
             return None
 
     def _open_grpc_port(self, resources: ExitStack, port: int) -> str:
-        if (target := self._options.forward_grpc) is None:
-            server = _opened(lambda port: GrpcServer(self.keep, port, memory=self._memory), port, option="--grpc-port")
-        else:
+        grpc_target = None
+        if (target := self._options.forward_grpc) is not None:
             _check_loop(target, port)
             grpc_target = resources.enter_context(closing(GrpcTarget(target)))
-            server = _opened(
-                lambda port: GrpcServer(self.keep, port, grpc_target, missed=self.missed, memory=self._memory),
-                port,
-                option="--grpc-port",
-            )
+        server = _opened(
+            lambda port: GrpcServer(self.keep, port, grpc_target, missed=self.missed, memory=self._memory),
+            port,
+            option="--grpc-port",
+        )
         return resources.enter_context(server).endpoint
 
 

@@ -85,6 +85,36 @@ def file_options(command: Callable[..., object]) -> Callable[..., object]:
     return with_file
 
 
+_GRANT_OPTIONS: Final = (
+    click.option(
+        "--allow-resource",
+        "resources",
+        metavar="DATABASE RESOURCE ACTION",
+        nargs=3,
+        multiple=True,
+        help="Allow an action on one table or query.",
+    ),
+    click.option(
+        "--allow-database",
+        "databases",
+        metavar="DATABASE ACTION",
+        nargs=2,
+        multiple=True,
+        help="Allow an action in one database.",
+    ),
+    click.option(
+        "--allow",
+        "everywhere",
+        metavar="ACTION",
+        nargs=1,
+        multiple=True,
+        callback=lambda _, __, actions: tuple((action,) for action in actions),
+        help="Allow an action everywhere, such as view-instance.",
+    ),
+)
+"""The options for the actions of a token. The help shows them in the reverse order."""
+
+
 def restriction_options(command: Callable[..., object]) -> Callable[..., object]:
     """Add the options for what a token allows. The command gets them as `restrictions`: `None` if there are none."""
 
@@ -92,35 +122,8 @@ def restriction_options(command: Callable[..., object]) -> Callable[..., object]
     def with_restrictions(*, everywhere: _Grants, databases: _Grants, resources: _Grants, **others: object) -> object:
         return command(restrictions=_restrictions_of(everywhere, databases, resources), **others)
 
-    options = (
-        click.option(
-            "--allow-resource",
-            "resources",
-            metavar="DATABASE RESOURCE ACTION",
-            nargs=3,
-            multiple=True,
-            help="Allow an action on one table or query.",
-        ),
-        click.option(
-            "--allow-database",
-            "databases",
-            metavar="DATABASE ACTION",
-            nargs=2,
-            multiple=True,
-            help="Allow an action in one database.",
-        ),
-        click.option(
-            "--allow",
-            "everywhere",
-            metavar="ACTION",
-            nargs=1,
-            multiple=True,
-            callback=lambda _, __, actions: tuple((action,) for action in actions),
-            help="Allow an action everywhere, such as view-instance.",
-        ),
-    )
     decorated: Callable[..., object] = with_restrictions
-    for option in options:
+    for option in _GRANT_OPTIONS:
         decorated = option(decorated)
     return decorated
 

@@ -58,14 +58,12 @@ def delivery_dashboard(backends: Backends) -> str:
 
 
 def _numbers() -> tuple[Panel, ...]:
-    depth = promql.of_services(promql.gauge(OUTBOX_DEPTH))
-    age = promql.of_services(promql.gauge(OUTBOX_OLDEST_AGE))
     return (
         panels.number(
             "Events that wait",
             "Records in the outboxes that have yet to be sent. They are on disk, and nothing is lost. If the number grows, look at the retries "
             "by reason: is the Collector up?",
-            [promql.now(f"sum({depth})", "waiting")],
+            [promql.now(_over_services("sum", OUTBOX_DEPTH), "waiting")],
             thresholds=panels.limits(MANY_WAITING),
             nothing=_NO_OUTBOX,
         ),
@@ -73,7 +71,7 @@ def _numbers() -> tuple[Panel, ...]:
             "Age of the oldest event that waits",
             "If it grows, the Collector accepts nothing from this service. `heliograph doctor`, in the environment of the service, tests the "
             "connection.",
-            [promql.now(f"max({age})", "oldest")],
+            [promql.now(_over_services("max", OUTBOX_OLDEST_AGE), "oldest")],
             unit="s",
             thresholds=panels.limits(60, LONG_WAIT_SECONDS),
             nothing=_NO_OUTBOX,
@@ -90,6 +88,11 @@ def _numbers() -> tuple[Panel, ...]:
             "Records that the outbox or the server rejected. The graph below has the reasons.",
         ),
     )
+
+
+def _over_services(function: str, metric: MetricName, by: str = "") -> str:
+    """Return the sum or maximum of a gauge of the chosen services, or of each of them if `by` is their label."""
+    return f"{function}{f' by ({by}) ' if by else ''}({promql.of_services(promql.gauge(metric))})"
 
 
 def _lost(title: str, metric: MetricName, description: str) -> Panel:
@@ -132,18 +135,14 @@ def _waiting() -> tuple[Panel, ...]:
         panels.graph(
             "Events that wait, by service",
             "The line is the limit of the alert OutboxGrows.",
-            [promql.over_time(f"sum by ({SERVICE}) ({promql.of_services(promql.gauge(OUTBOX_DEPTH))})", by_service)],
+            [promql.over_time(_over_services("sum", OUTBOX_DEPTH, SERVICE), by_service)],
             thresholds=panels.limits(MANY_WAITING),
             nothing=_NO_OUTBOX,
         ),
         panels.graph(
             "Age of the oldest event, by service",
             "The line is the limit of the alert OutboxAges.",
-            [
-                promql.over_time(
-                    f"max by ({SERVICE}) ({promql.of_services(promql.gauge(OUTBOX_OLDEST_AGE))})", by_service
-                )
-            ],
+            [promql.over_time(_over_services("max", OUTBOX_OLDEST_AGE, SERVICE), by_service)],
             unit="s",
             thresholds=panels.limits(LONG_WAIT_SECONDS),
             nothing=_NO_OUTBOX,
@@ -151,7 +150,7 @@ def _waiting() -> tuple[Panel, ...]:
         panels.graph(
             "Size of the outboxes on disk",
             "With dead letters. An outbox that is full rejects events: HELIOGRAPH_OUTBOX_MAX_BYTES is its limit.",
-            [promql.over_time(f"max by ({SERVICE}) ({promql.of_services(promql.gauge(OUTBOX_SIZE))})", by_service)],
+            [promql.over_time(_over_services("max", OUTBOX_SIZE, SERVICE), by_service)],
             unit="bytes",
             nothing=_NO_OUTBOX,
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from grafana_foundation_sdk.models.dashboard import Panel
+from grafana_foundation_sdk.models.dashboard import Panel, VariableModel
 
 from heliograph.dashboards import panels, promql, variables
 from heliograph.dashboards.backends import Backends
@@ -45,35 +45,35 @@ _HERE: Final = f"/d/{UID}?${{__url_time_range}}&${{service:queryparam}}&${{event
 def events_dashboard(backends: Backends) -> str:
     """Return the dashboard, as JSON."""
     store = backends.events
-    chosen: Conditions = (
-        Chosen(field=EVENT_NAME_FIELD, variable="event"),
-        Contains(field=store.actor, variable="actor"),
-        Contains(field=TOKEN_ID, variable="token"),
-    )
+    chosen = _chosen(store)
+    lines = (_numbers(store, chosen), _graphs(store, chosen), _rankings(store, chosen), (_latest(store, chosen),))
     return dashboard_json(
         UID,
         "Events",
         "Which events happened, when, and who caused them.",
-        [
-            variables.services(store.every_service),
-            variables.events(),
-            variables.text(
-                "actor", "Actor contains", f"A part of {store.actor}. Empty: every actor, and events without one."
-            ),
-            variables.text("token", "Token id contains", f"A part of {TOKEN_ID}. Empty: every token, and none."),
-            *map(variables.data_source, (DataSource.PROMETHEUS, store.data_source)),
-        ],
-        [
-            Section(
-                lines=(
-                    _numbers(store, chosen),
-                    _graphs(store, chosen),
-                    _rankings(store, chosen),
-                    (_latest(store, chosen),),
-                )
-            ),
-            Section(title="Problems with events", lines=(_problems(),)),
-        ],
+        _variables(store),
+        [Section(lines=lines), Section(title="Problems with events", lines=(_problems(),))],
+    )
+
+
+def _variables(store: EventStore) -> list[VariableModel]:
+    return [
+        variables.services(store.every_service),
+        variables.events(),
+        variables.text(
+            "actor", "Actor contains", f"A part of {store.actor}. Empty: every actor, and events without one."
+        ),
+        variables.text("token", "Token id contains", f"A part of {TOKEN_ID}. Empty: every token, and none."),
+        *map(variables.data_source, (DataSource.PROMETHEUS, store.data_source)),
+    ]
+
+
+def _chosen(store: EventStore) -> Conditions:
+    """Return the conditions for the events that the variables choose."""
+    return (
+        Chosen(field=EVENT_NAME_FIELD, variable="event"),
+        Contains(field=store.actor, variable="actor"),
+        Contains(field=TOKEN_ID, variable="token"),
     )
 
 

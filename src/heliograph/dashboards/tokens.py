@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from grafana_foundation_sdk.models.dashboard import Panel
+from grafana_foundation_sdk.models.dashboard import Panel, VariableModel
 
 from heliograph.dashboards import panels, promql, variables
 from heliograph.dashboards.backends import Backends
-from heliograph.dashboards.data_sources import DataSource
+from heliograph.dashboards.data_sources import DataSource, Query
 from heliograph.dashboards.event_store import EVENT_NAME_FIELD, Conditions, Contains, EventStore, IsOneOf
 from heliograph.dashboards.layout import Section, dashboard_json
 from heliograph.dashboards.promql import RATE_WINDOW, WHOLE_RANGE
@@ -45,24 +45,7 @@ def tokens_dashboard(backends: Backends) -> str:
         UID,
         "Tokens",
         "Which API tokens were created, used and rejected, by whom, why, and how long that took.",
-        [
-            variables.services(store.every_service),
-            variables.text(
-                "actor", "Actor contains", f"A part of {store.actor}. Empty: every actor. Metrics have no actors."
-            ),
-            variables.text(
-                "token",
-                "Token id contains",
-                f"A part of {TOKEN_TARGET_ID}. Empty: every token. Metrics have no tokens.",
-            ),
-            variables.choice(
-                "result",
-                "Traces with the result",
-                "The result of the verifications whose traces are listed at the end.",
-                sorted(RESULTS, key=lambda result: (result != VALID, result)),
-            ),
-            *map(variables.data_source, (DataSource.PROMETHEUS, store.data_source, backends.traces.data_source)),
-        ],
+        _variables(backends),
         [
             Section(lines=(_numbers(), _verifications(), _durations())),
             Section(title="Single tokens", lines=(_single_tokens(store), (_latest(store),))),
@@ -71,48 +54,80 @@ def tokens_dashboard(backends: Backends) -> str:
     )
 
 
+def _variables(backends: Backends) -> list[VariableModel]:
+    store = backends.events
+    return [
+        variables.services(store.every_service),
+        variables.text(
+            "actor", "Actor contains", f"A part of {store.actor}. Empty: every actor. Metrics have no actors."
+        ),
+        variables.text(
+            "token",
+            "Token id contains",
+            f"A part of {TOKEN_TARGET_ID}. Empty: every token. Metrics have no tokens.",
+        ),
+        variables.choice(
+            "result",
+            "Traces with the result",
+            "The result of the verifications whose traces are listed at the end.",
+            sorted(RESULTS, key=lambda result: (result != VALID, result)),
+        ),
+        *map(variables.data_source, (DataSource.PROMETHEUS, store.data_source, backends.traces.data_source)),
+    ]
+
+
 def _numbers() -> tuple[Panel, ...]:
-    everything = promql.of_services(_VERIFICATIONS)
-    rejected = promql.of_services(_VERIFICATIONS, f'{_RESULT}!="{VALID}"')
     failed = promql.of_services(_VERIFICATIONS, f'{_RESULT}="{ERROR}"')
-    share = f"{promql.increase(rejected, WHOLE_RANGE)} / ({promql.increase(everything, WHOLE_RANGE)} > 0)"
     created = promql.of_services(f"{promql.gauge(TOKEN_CREATE_DURATION)}_count")
     return (
         panels.number(
             "Verifications",
             "The number of tokens that were verified in this time, with any result.",
-            [promql.now(promql.increase(everything, WHOLE_RANGE), "verifications")],
+            [_sum(promql.of_services(_VERIFICATIONS), "verifications")],
             is_count=True,
         ),
-        panels.number(
-            "Share of rejected tokens",
-            "Verifications whose result is not `valid`, of all. If it rises, look at the reasons below: a client may have an old token, or "
-            "somebody may be guessing.",
-            [promql.now(share, "rejected")],
-            unit="percentunit",
-            thresholds=panels.limits(0.1, 0.5),
-        ),
+        _share_of_rejected(),
         panels.number(
             "Failed handlers",
             "Verifications whose token handler raised an exception, so that a valid token may have been rejected. Look at the traces with the "
             "result `error`, and at the log of the service.",
-            [promql.now(promql.increase(failed, WHOLE_RANGE), "failed")],
+            [_sum(failed, "failed")],
             is_count=True,
             thresholds=panels.limits(1),
         ),
         panels.number(
             "Tokens created",
             "Operations that created a token.",
-            [promql.now(promql.increase(created, WHOLE_RANGE), "created")],
+            [_sum(created, "created")],
             is_count=True,
         ),
     )
 
 
+def _sum(selector: str, legend: str) -> Query:
+    return promql.now(promql.increase(selector, WHOLE_RANGE), legend)
+
+
+def _share_of_rejected() -> Panel:
+    every = promql.increase(promql.of_services(_VERIFICATIONS), WHOLE_RANGE)
+    rejected = promql.increase(_rejected(), WHOLE_RANGE)
+    return panels.number(
+        "Share of rejected tokens",
+        "Verifications whose result is not `valid`, of all. If it rises, look at the reasons below: a client may have an old token, or "
+        "somebody may be guessing.",
+        [promql.now(f"{rejected} / ({every} > 0)", "rejected")],
+        unit="percentunit",
+        thresholds=panels.limits(0.1, 0.5),
+    )
+
+
+def _rejected() -> str:
+    return promql.of_services(_VERIFICATIONS, f'{_RESULT}!="{VALID}"')
+
+
 def _verifications() -> tuple[Panel, ...]:
     everything = promql.of_services(_VERIFICATIONS)
     handled = promql.of_services(_VERIFICATIONS, f'{_HANDLER}!=""')
-    rejected = promql.of_services(_VERIFICATIONS, f'{_RESULT}!="{VALID}"')
     return (
         panels.graph(
             "Verifications by result",
@@ -124,7 +139,7 @@ def _verifications() -> tuple[Panel, ...]:
         panels.shares(
             "Rejected tokens by reason",
             "Verifications in this time whose result is not `valid`.",
-            [promql.now(promql.increase(rejected, WHOLE_RANGE, _RESULT), promql.legend(_RESULT))],
+            [promql.now(promql.increase(_rejected(), WHOLE_RANGE, _RESULT), promql.legend(_RESULT))],
         ),
         panels.ranking(
             "Verifications by token handler",

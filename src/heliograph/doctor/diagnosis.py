@@ -25,6 +25,10 @@ BY_EXPLANATION: Final[Mapping[str, Kind]] = {
 }
 _PLAIN_SERVER: Final = re.compile(r"wrong.version.number|unknown protocol|record layer|packet length", re.IGNORECASE)
 """The texts of OpenSSL and BoringSSL about a server that does not speak TLS."""
+_NO_SUCH_PATH: Final = re.compile(r"^HTTP 400: .*unsupported path", re.IGNORECASE)
+"""The response of VictoriaLogs, and of related servers, for a path that does not exist."""
+_NOT_CONNECTED: Final = re.compile(r"failed to connect|DNS resolution failed|connection refused", re.IGNORECASE)
+_UNAVAILABLE: Final = frozenset({Reason.THROTTLED, Reason.UNAVAILABLE, Reason.INTERNAL, Reason.CANCELLED})
 
 Ask = Callable[[str], bool]
 """Connects to an endpoint, and returns True if its port speaks a protocol."""
@@ -52,7 +56,11 @@ def diagnose(verdict: Verdict, destination: Destination, port: Port) -> Finding 
     """Return the problem that a verdict shows, or `None` if the test record was accepted."""
     if verdict.action is Action.DELIVERED:
         return None
-    kind = BY_EXPLANATION.get(verdict.explanation) or _kind_of(verdict, destination)
+    kind = (
+        BY_EXPLANATION.get(verdict.explanation)
+        or _kind_by_message(verdict, destination)
+        or _kind_by_reason(verdict.reason)
+    )
     if kind in _MAY_BE_ANOTHER_PROTOCOL:
         kind = _kind_by_protocol(destination, port) or kind
     return Finding(kind=kind, subject=destination.signal, detail=verdict.message or verdict.reason.value)
@@ -87,8 +95,22 @@ def _kind_by_protocol(destination: Destination, port: Port) -> Kind | None:
     return findings.HTTP_TO_GRPC if is_grpc_alone else None
 
 
-def _kind_of(verdict: Verdict, destination: Destination) -> Kind:
-    match verdict.reason:
+def _kind_by_message(verdict: Verdict, destination: Destination) -> Kind | None:
+    """Return the kind of finding if the message says more than the reason, or `None`."""
+    message = verdict.message
+    if verdict.reason is Reason.TLS and _PLAIN_SERVER.search(message):
+        return findings.NO_TLS
+    if verdict.reason is Reason.BAD_DATA and _NO_SUCH_PATH.search(message):
+        return findings.NO_RECEIVER
+    # gRPC has one status for a server that cannot be reached and for a server that is overloaded.
+    is_grpc = destination.protocol is OtlpProtocol.GRPC
+    if verdict.reason in _UNAVAILABLE and is_grpc and _NOT_CONNECTED.search(message):
+        return findings.UNREACHABLE
+    return None
+
+
+def _kind_by_reason(reason: Reason) -> Kind:
+    match reason:
         case Reason.UNAUTHENTICATED:
             return findings.UNAUTHENTICATED
         case Reason.FORBIDDEN:
@@ -100,7 +122,7 @@ def _kind_of(verdict: Verdict, destination: Destination) -> Kind:
         case Reason.UNREADABLE:
             return findings.WEB_PAGE
         case Reason.TLS:
-            return findings.NO_TLS if _PLAIN_SERVER.search(verdict.message) else findings.TLS_FAILED
+            return findings.TLS_FAILED
         case Reason.PROXY:
             return findings.PROXY_FAILED
         case Reason.TIMEOUT:
@@ -108,19 +130,10 @@ def _kind_of(verdict: Verdict, destination: Destination) -> Kind:
         case Reason.CONNECTION:
             return findings.UNREACHABLE
         case Reason.THROTTLED | Reason.UNAVAILABLE | Reason.INTERNAL | Reason.CANCELLED:
-            # gRPC has one status for a server that cannot be reached and for a server that is overloaded.
-            is_grpc = destination.protocol is OtlpProtocol.GRPC
-            return findings.UNREACHABLE if is_grpc and _NOT_CONNECTED.search(verdict.message) else findings.UNAVAILABLE
-        case Reason.BAD_DATA if _NO_SUCH_PATH.search(verdict.message):
-            return findings.NO_RECEIVER
+            return findings.UNAVAILABLE
         case Reason.BAD_DATA | Reason.PARTIAL_SUCCESS | Reason.TOO_LARGE | Reason.ACCEPTED:
             return findings.REJECTED
         case Reason.UNSUPPORTED | Reason.REFUSED:
             return findings.REFUSED
         case unknown:
             assert_never(unknown)
-
-
-_NO_SUCH_PATH: Final = re.compile(r"^HTTP 400: .*unsupported path", re.IGNORECASE)
-"""The response of VictoriaLogs, and of related servers, for a path that does not exist."""
-_NOT_CONNECTED: Final = re.compile(r"failed to connect|DNS resolution failed|connection refused", re.IGNORECASE)
