@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from heliograph import Settings, SettingsError, Signal, Validation
 from heliograph.semconv import REQUEST_ATTRIBUTES
-from heliograph.settings import FIELDS, OutboxFullPolicy, variable_name
+from heliograph.settings import FIELDS, variable_name
 from heliograph.settings.fields import Setting
 
 
@@ -38,11 +38,6 @@ def test_defaults() -> None:
     assert (settings.namespace, settings.actor, settings.secret) == ("app", ("*", "-email"), ())
     assert (settings.allow_signed_tokens, settings.token_ttl, settings.flush_timeout_millis) == (True, None, 5000)
     assert settings.plugin_config == {}
-
-
-def test_every_field_is_a_variable() -> None:
-    """The name of the variable is that of the field."""
-    assert variable_name("token_ttl") == "HELIOGRAPH_TOKEN_TTL"
 
 
 def test_type_checkers_know_every_word_that_a_field_accepts() -> None:
@@ -119,81 +114,40 @@ def test_environment_takes_precedence_over_configuration() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("SIGNALS", "log,trace", "'log,trace' must be one or more of log, span_event, span"),
-        ("SIGNALS", ",", "',' must be one or more of"),
-        ("NAMESPACE", "Shop", "'Shop' must be lower-case words"),
-        ("NAMESPACE", "heliograph.x", "and must not begin with `heliograph`"),
+        ("ACTOR", "-name:hash", "'-name:hash' must not contain '-name:hash'"),
         ("ALLOW_SIGNED_TOKENS", "maybe", "'maybe' must be `true` or `false`"),
-        ("TOKEN_TTL", "0", "'0' must be a whole number above 0"),
-        ("TOKEN_TTL", "-1", "'-1' must be a whole number above 0"),
-        ("SIGNATURE_DIGEST", "md5", "'md5' must be one or several of sha1, sha256, sha512, separated by commas"),
-        ("SIGNATURE_DIGEST", ",", "must be one or several of"),
-        ("SIGNATURE_DIGEST", "sha1,sha1", "must be one or several of"),
-        ("TOKEN_TTL", "1e3", "'1e3' must be a whole number above 0"),
-        ("FLUSH_TIMEOUT_MILLIS", "9" * 5000, "must be a whole number above 0"),
-        ("FLUSH_TIMEOUT_MILLIS", "²", "'²' must be a whole number above 0"),
-        ("TOKEN_TTL", "2147483648", "must be a whole number above 0, and 2147483647 at most"),
-        ("OUTBOX_MAX_BYTES", "1048575", "must be a whole number of bytes, 1048576 at least"),
-        ("OUTBOX_MAX_BYTES", "9" * 5000, "must be a whole number of bytes"),
-        ("OUTBOX_MAX_BYTES", "1MiB", "'1MiB' must be a whole number of bytes"),
-        ("OUTBOX_FULL", "drop", "'drop' must be one of reject, drop_oldest"),
-        ("SPAN_EVENT", "uid", "'uid' must be one of full, reference"),
-        ("VALIDATION", "on", "'on' must be one of off, warn, quarantine, strict"),
-        (
-            "ACTOR",
-            "id,name:hide",
-            "must not contain 'name:hide'; write a key, a colon and one of plain, mask, hash, drop",
-        ),
-        ("ACTOR", "-name:hash", "must not contain '-name:hash'"),
-        ("OPT_IN", "shop.*", "must not contain 'shop.*', which is a pattern; write the names of attributes"),
-        ("OPT_OUT", "shop.order,shop.*", "must not contain 'shop.*', which is a pattern"),
+        ("FLUSH_TIMEOUT_MILLIS", "0", "'0' must be a whole number above 0"),
+        ("NAMESPACE", "Shop", "'Shop' must be lower-case words"),
+        ("OPT_IN", "shop.*", "must not contain 'shop.*', which is a pattern"),
         ("OPT_OUT", "*", "must not contain '*', which is a pattern"),
+        ("OUTBOX", "~nobody-here/outbox", "must be a path without `~`"),
+        ("OUTBOX_FULL", "drop", "'drop' must be one of reject, drop_oldest"),
+        ("OUTBOX_MAX_BYTES", "1MiB", "'1MiB' must be a whole number of bytes"),
+        ("PLUGIN_CONFIG", "[]", "its value must be a JSON object of objects"),
         ("PRIVACY_KEY", " ", "its value must be text"),
-        ("PLUGIN_CONFIG", "{", "its value must be JSON"),
-        ("PLUGIN_CONFIG", "[]", "must be a JSON object of objects"),
-        ("PLUGIN_CONFIG", '{"a": 1}', "must be a JSON object of objects"),
+        ("SIGNALS", "log,trace", "'log,trace' must be one or more of log, span_event, span"),
+        ("SIGNATURE_DIGEST", "md5", "'md5' must be one or several of sha1, sha256, sha512"),
+        ("SPAN_EVENT", "uid", "'uid' must be one of full, reference"),
+        ("TOKEN_TTL", "1e3", "'1e3' must be a whole number above 0"),
+        ("VALIDATION", "on", "'on' must be one of off, warn, quarantine, strict"),
     ],
 )
 def test_value_that_is_not_allowed(name: str, value: str, problem: str) -> None:
-    """The message names the variable, the value, and what is allowed."""
+    """The message names the variable, the value, and what is allowed. `test_parsers` has all values."""
     [found] = problems({f"HELIOGRAPH_{name}": value})
 
     assert found.startswith(f"HELIOGRAPH_{name}: ")
     assert problem in found
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "setting"),
-    [
-        ("TOKEN_TTL", "1", 1),
-        ("TOKEN_TTL", "2147483647", 2**31 - 1),
-        ("OUTBOX_MAX_BYTES", "1048576", 2**20),
-        ("OUTBOX_MAX_BYTES", "9" * 18, int("9" * 18)),
-        ("OUTBOX_FULL", " Drop_Oldest ", OutboxFullPolicy.DROP_OLDEST),
-        ("OUTBOX_ALLOW_PLAINTEXT", "1", True),
-        ("ACTOR", "id, name:hash,-email,email:plain", ("id", "name:hash", "-email", "email:plain")),
-        ("PRIVACY_KEY", " key ", "key"),
-        ("QUARANTINE", "a b.db", Path("a b.db")),
-    ],
-)
-def test_value_that_is_allowed(name: str, value: str, setting: object) -> None:
-    """The largest and smallest numbers, other cases and spaces are accepted."""
-    assert getattr(Settings.from_env({f"HELIOGRAPH_{name}": value}), name.lower()) == setting
+def test_value_in_a_configuration_that_is_not_allowed() -> None:
+    """The message names the key."""
+    found = problems({}, {"outbox": "", "flush_timeout_millis": True})
 
-
-@pytest.mark.parametrize("value", [0, 1, 1.0, "yes", None])
-def test_flag_in_a_configuration_is_a_boolean_or_its_word(value: object) -> None:
-    """YAML has booleans; a number is a mistake, although 1 is equal to True in Python."""
-    [found] = problems({}, {"outbox_allow_plaintext": value})
-
-    assert "must be `true` or `false`" in found
-
-
-def test_path_in_a_configuration_is_not_empty() -> None:
-    """An empty path would be the current folder. (An empty variable counts as not set.)"""
-    [found] = problems({}, {"outbox": ""})
-
-    assert found == "plugins.heliograph.outbox: '' must be a path"
+    assert found == (
+        "plugins.heliograph.outbox: '' must be a path",
+        "plugins.heliograph.flush_timeout_millis: True must be a whole number above 0, and 2147483647 at most",
+    )
 
 
 @pytest.mark.parametrize("name", ["outbox", "quarantine"])
@@ -204,15 +158,6 @@ def test_path_begins_at_the_home_directory(name: str, monkeypatch: pytest.Monkey
     assert getattr(Settings.from_env({variable_name(name): "~/kept"}), name) == Path("/home/alice/kept")
     assert getattr(Settings.from_env({}, config={name: "~/kept"}), name) == Path("/home/alice/kept")
     assert getattr(Settings(**{name: "~/kept"}), name) == Path("/home/alice/kept")  # type: ignore[arg-type]
-
-
-def test_home_directory_of_an_unknown_user_is_an_error() -> None:
-    """No directory with the name `~nobody-here` is created."""
-    [found] = problems({"HELIOGRAPH_OUTBOX": "~nobody-here/outbox"}, {})
-
-    assert found == (
-        "HELIOGRAPH_OUTBOX: '~nobody-here/outbox' must be a path without `~`, because that user has no home directory"
-    )
 
 
 def test_further_problems_are_reported_with_the_others() -> None:
@@ -229,13 +174,6 @@ def test_further_problems_are_reported_with_the_others() -> None:
     assert len(caught.value.problems) == 2
     assert caught.value.problems[1] == "validation: not here"
     assert seen == [{"validation": Validation.STRICT}]
-
-
-def test_number_in_a_configuration_is_not_a_boolean() -> None:
-    """True is not accepted as a number, although it is an `int` in Python."""
-    found = problems({}, {"flush_timeout_millis": True, "outbox_max_bytes": True})
-
-    assert len(found) == 2
 
 
 def test_configuration_that_is_no_mapping() -> None:
@@ -299,15 +237,6 @@ def test_settings_are_frozen() -> None:
         Settings().namespace = "x"  # type: ignore[misc]
 
 
-def test_misspelt_variable_causes_a_warning(warnings: pytest.LogCaptureFixture) -> None:
-    """It is not an error, because another program may use the same prefix."""
-    Settings.from_env(
-        {"HELIOGRAPH_NAMESPCE": "x", "HELIOGRAPH_NAMESPACE": "shop", "HELIOGRAPH_BACKENDS": "y", "HELIOGRAPH_": "z"}
-    )
-
-    assert warnings.messages == ["HELIOGRAPH_NAMESPCE is not a setting; did you mean HELIOGRAPH_NAMESPACE?"]
-
-
 WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
 VALUES = (
     WORDS
@@ -348,3 +277,12 @@ def test_any_configuration_gives_settings_or_a_settings_error(config: dict[str, 
         json.dumps(sorted(map(str, Settings.from_env({}, config=config).actor)))
     except SettingsError as error:
         assert error.problems
+
+
+def test_misspelt_variable_causes_a_warning(warnings: pytest.LogCaptureFixture) -> None:
+    """It is not an error, because another program may use the same prefix."""
+    Settings.from_env(
+        {"HELIOGRAPH_NAMESPCE": "x", "HELIOGRAPH_NAMESPACE": "shop", "HELIOGRAPH_BACKENDS": "y", "HELIOGRAPH_": "z"}
+    )
+
+    assert warnings.messages == ["HELIOGRAPH_NAMESPCE is not a setting; did you mean HELIOGRAPH_NAMESPACE?"]

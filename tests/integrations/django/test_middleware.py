@@ -3,65 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Iterator
 from typing import Any
 
 import opentelemetry.trace
 import pytest
 from django.contrib.auth import SESSION_KEY
-from django.contrib.auth.models import AnonymousUser, User
-from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
-from django.core import checks
-from django.core.management import call_command
-from django.db import OperationalError, connections
-from django.http import FileResponse, HttpRequest
+from django.db import OperationalError
 from django.test import AsyncClient, Client, override_settings
-from django.utils.functional import SimpleLazyObject
 from opentelemetry.trace import SpanKind, StatusCode
 
 from heliograph import ambient_actor
-from heliograph.integrations.django.streams import keep_request
-from heliograph.integrations.django.user import CACHES, SESSION_CACHE, WRAPPED, ActorOfUser, actor_of_user
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from integrations.django import project
 from recorder import Telemetry
-from scripts import python
 
-WITHOUT_USERS = """
-import django
-from django.conf import settings
-from django.core.management import call_command
+pytestmark = pytest.mark.usefixtures("database")
 
-settings.configure(
-    ROOT_URLCONF="__main__",
-    INSTALLED_APPS=["heliograph.integrations.django"],
-    MIDDLEWARE=["heliograph.integrations.django.HeliographMiddleware"],
-)
-urlpatterns = []
-django.setup()
-call_command("check", stdout=sys.stderr)
-report(is_checked=True)
-"""
 SIGNED_COOKIES = "django.contrib.sessions.backends.signed_cookies"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def database() -> Iterator[None]:
-    """The tables."""
-    call_command("migrate", verbosity=0)
-    yield
-    connections.close_all()
-
-
-@pytest.fixture
-def user() -> Iterator[User]:
-    """A user who is deleted after the test."""
-    user = User.objects.create_user("root")
-    yield user
-    User.objects.filter(username="root").delete()
 
 
 @pytest.fixture(autouse=True)
@@ -202,73 +164,6 @@ def test_store_of_sessions_that_fails(
     assert len([each for each in warnings.records if each.name == "heliograph"]) == (asgi or path != "/silent")
 
 
-def test_private_names_are_those_of_this_version(user: User) -> None:
-    """Django keeps what it found in the attributes that we know."""
-    get_request = HttpRequest()
-    get_request.session = SessionStore(session_of(user))
-    from django.contrib.auth.middleware import AuthenticationMiddleware
-
-    AuthenticationMiddleware(lambda _: None).process_request(get_request)
-    lazy = vars(get_request)["user"]
-    assert isinstance(lazy, SimpleLazyObject)
-    assert not isinstance(copy.copy(lazy), User) or vars(lazy)[WRAPPED] is not None
-    before = getattr(lazy, WRAPPED)
-    assert lazy == user
-    assert getattr(lazy, WRAPPED) is not before
-    assert CACHES[0] in vars(get_request)
-    assert asyncio.run(get_request.auser()) == user
-    assert CACHES[1] in vars(get_request)
-    assert SESSION_CACHE in vars(get_request.session)
-    assert {"accessed", "modified"} <= set(vars(SessionBase()))
-
-
-def test_user_that_was_replaced_or_found_is_not_looked_for() -> None:
-    """Django REST Framework replaces the user. The caches of Django come next."""
-    request = HttpRequest()
-    actor = ActorOfUser(request, actor_of_user)
-    assert actor() is None
-    request._acached_user = User(pk=2)
-    assert actor() == {"id": "2"}
-    request.user = SimpleLazyObject(lambda: pytest.fail("was evaluated"))
-    assert actor() == {"id": "2"}
-    request.user = User(pk=1)
-    assert actor() == {"id": "1"}
-    request.user = AnonymousUser()
-    assert actor() is None
-
-
-def test_user_of_a_middleware_without_async_code() -> None:
-    """It is evaluated in a thread. An event that the evaluation makes has no actor."""
-    request = HttpRequest()
-    actor = ActorOfUser(request, actor_of_user)
-    inside: list[object] = []
-
-    def find() -> User:
-        inside.append(actor())
-        return User(pk=3)
-
-    request.user = SimpleLazyObject(find)
-    asyncio.run(actor.evaluate_async())
-    assert (actor(), inside) == ({"id": "3"}, [None])
-    actor.evaluate()
-    assert inside == [None]
-
-
-def test_async_code_evaluates_nothing() -> None:
-    """An event in async code asks no database, and a user who is known is not looked for."""
-    request = HttpRequest()
-    request.user = SimpleLazyObject(lambda: pytest.fail("was evaluated"))
-    actor = ActorOfUser(request, actor_of_user)
-
-    async def ask() -> list[object]:
-        before = actor()
-        request.user = User(pk=4)
-        await actor.evaluate_async()
-        return [before, actor()]
-
-    assert asyncio.run(ask()) == [None, {"id": "4"}]
-
-
 def test_session_with_a_new_key_is_saved(user: User) -> None:
     """When the secret of the site changes, Django gives the session a new key, which the response has to tell."""
     key = session_of(user)
@@ -337,33 +232,3 @@ def test_no_span_of_django_where_one_records(with_spans: Telemetry) -> None:
     with with_spans.tracer.start_as_current_span("of an instrumentation"):
         get("/stream")
     assert [span.name for span in with_spans.spans] == ["of an instrumentation"]
-
-
-def test_content_of_a_file_is_not_wrapped(tmp_path: Any) -> None:
-    """A server may send it from the file."""
-    (tmp_path / "file").write_text("content")
-    response = FileResponse((tmp_path / "file").open("rb"))
-    keep_request(response, lambda: None, None)
-    assert response.file_to_stream is not None
-    response.close()
-
-
-@pytest.mark.parametrize(
-    ("middleware", "errors"),
-    [
-        ([*project.AUTHENTICATION, project.OURS], []),
-        ([project.AUTHENTICATION[0], project.OURS, project.AUTHENTICATION[1]], ["heliograph.E001"]),
-        ([project.OURS], []),
-        (project.AUTHENTICATION, []),
-        ([project.OURS, "no.such.Middleware", "django.views.decorators.http.condition"], []),
-    ],
-)
-def test_system_check_reports_the_wrong_order(middleware: list[str], errors: list[str]) -> None:
-    """It is part of `manage.py check`, and no error of its own for other problems."""
-    with override_settings(MIDDLEWARE=middleware):
-        assert [each.id for each in checks.run_checks() if str(each.id).startswith("heliograph")] == errors
-
-
-def test_system_check_of_a_project_without_users() -> None:
-    """It need not have `django.contrib.auth`, whose middleware cannot be imported then."""
-    assert python(WITHOUT_USERS).only == {"is_checked": True}
