@@ -8,14 +8,11 @@ from pathlib import Path
 import pytest
 from datasette import hookimpl
 from datasette.app import Datasette
-from datasette.events import CreateTokenEvent
 from datasette.utils.asgi import Response
 
 from heliograph import tokens
 from heliograph.integrations.datasette import plugin
-from heliograph.integrations.datasette.created_tokens import of_request, with_created_tokens, with_token_id
 from heliograph.integrations.datasette.instance_state import state_of
-from heliograph.tokens.events import TokenCreated
 
 pytestmark = pytest.mark.anyio
 
@@ -152,30 +149,6 @@ async def test_token_of_another_page_has_an_event_when_its_request_ends(instance
     assert response.json() == []
     assert pages.names == ["token-created", "token-created"]
     assert [name for name, _ in telemetry.events] == ["heliograph.token_created"] * 2
-
-
-async def test_event_of_the_core_without_a_known_token_is_unchanged() -> None:
-    """Nobody created a token in this request, or its handler has no ids."""
-    event = CreateTokenEvent(
-        actor=None, expires_after=None, restrict_all=[], restrict_database={}, restrict_resource={}
-    )
-    seen = []
-
-    async def app(scope, receive, send):
-        seen.append(with_token_id(event))
-        created = of_request.get()
-        assert created is not None
-        created.keep(TokenCreated(token_id=None, handler="other", actor=None))
-        seen.append(with_token_id(event))
-        created.keep(TokenCreated(token_id="t1", handler="signed", actor=None))
-        seen.append(with_token_id(event))
-
-    await with_created_tokens(app, lambda event: asyncio.sleep(0))({"type": "http"}, None, None)  # type: ignore[arg-type,return-value]
-
-    assert with_token_id(event) is event
-    assert seen[:2] == [event, event]
-    assert seen[2].actor == {"token": "dstok", "token_id": "t1"}
-    assert event.actor is None
 
 
 async def test_function_with_a_delay_runs_later_and_nobody_waits_for_it(instance) -> None:
