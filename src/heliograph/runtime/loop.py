@@ -115,7 +115,9 @@ class BackgroundLoop:
 
         _check_function(function)
         if self.is_own_thread():
-            raise RuntimeError("a function on the host's own event loop cannot wait for another one there; await it")
+            raise RuntimeError(
+                "a function on the host's own event loop cannot wait for another one on it; await that one"
+            )
         with self._lock:
             loop = self._start_if_needed().loop
         import asyncio

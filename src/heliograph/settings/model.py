@@ -128,7 +128,7 @@ class Settings:
     be a file. `:memory:` is for tests."""
     token_cache_seconds: int = setting(5, parsers.parse_cache_seconds)
     """The seconds for which a valid token of a database is not looked up again, from 0 to 60. A revocation by another process
-    has an effect after this time."""
+    has an effect after this time at most."""
     token_rejections_per_minute: int = setting(60, parsers.parse_count)
     """The number of events `heliograph.token_rejected` in a minute, for each reason, in each process; `0` makes none.
     Rejections beyond it are counted."""

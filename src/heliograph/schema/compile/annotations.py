@@ -172,7 +172,7 @@ class _TypeBuilder:
             raise InvalidAnnotation(
                 "an Attribute is not a type; write Annotated[str, Attribute(…)], with the type of the field"
             )
-        raise InvalidAnnotation(f"{hint!r} has no form in JSON; annotate it otherwise, or as `Any`")
+        raise InvalidAnnotation(f"{hint!r} has no form in JSON; use another type, or `Any`")
 
     def _union(self, hints: tuple[object, ...], constraints: Constraints) -> Type:
         built = (self.build(hint, constraints) for hint in hints if hint is not msgspec.UnsetType)
@@ -200,7 +200,7 @@ class _TypeBuilder:
         if issubclass(cls, float):
             return NumberType(**constraints.numeric())
         if cls is msgspec.msgpack.Ext:
-            raise InvalidAnnotation("Ext has no form in JSON; annotate it otherwise, or as `Any`")
+            raise InvalidAnnotation("Ext has no form in JSON; use another type, or `Any`")
         return (
             text_type(cls, constraints)
             or self._container(hint, cls, constraints)
@@ -384,4 +384,6 @@ def _key_type(kind: Type) -> StringType | EnumType:
         return EnumType(values=("true", "false"))
     if kind == IntegerType():
         return StringType(patterns=(r"^-?\d+$",))
-    raise InvalidAnnotation("its dict has keys that are neither texts, nor whole numbers, nor `Any`; annotate them so")
+    raise InvalidAnnotation(
+        "its dict has keys that are neither texts, nor whole numbers, nor `Any`; use one of these for the keys"
+    )
