@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from delivery.outboxes import make_orphan
-from delivery.test_sender import BAD_DATA, DELIVERED, TOO_LARGE, UNAVAILABLE, Bench, journal_of, partial
+from delivery.sender_bench import BAD_DATA, DELIVERED, TOO_LARGE, UNAVAILABLE, Bench, journal_of, partial
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.refusals import LONE_REFUSALS, LONE_SECONDS, MAX_REQUESTS, MAX_SUSPECTS
 from heliograph.delivery.sender import MAX_BATCH_RECORDS, Outcome, Source

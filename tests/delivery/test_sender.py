@@ -1,40 +1,38 @@
-"""The sender: order, acknowledgement, splitting, dead letters, backoff, and the size of requests."""
+"""The sender: batches that follow each other, waits between them, and the size of requests."""
 
 from __future__ import annotations
 
-import logging
 import random
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry._logs import LogRecord
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from delivery.outboxes import destination, make_orphan
-from delivery.servers import OK, Answer, serving, uids
-from heliograph.delivery.backoff import Backoff
+from delivery.sender_bench import (
+    BAD_DATA,
+    DELIVERED,
+    TOO_LARGE,
+    UNAVAILABLE,
+    Bench,
+    RecordingSource,
+    batch_of,
+    in_turn,
+    journal_of,
+)
+from delivery.servers import OK, Answer, serving
 from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.encoding.log_records import encode_log_record
-from heliograph.delivery.encoding.requests import entry_field
+from heliograph.delivery.destination_state import MAX_BATCH_BYTES
 from heliograph.delivery.journal.batch import Batch, Entry
-from heliograph.delivery.journal.frames import Header, Scope
-from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.metrics import OutboxCounters
-from heliograph.delivery.sender import LOG_INTERVAL_SECONDS, MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Outcome, Sender
+from heliograph.delivery.sender import MAX_BATCH_RECORDS, Outcome, Sender
 from heliograph.delivery.transport.open import open_transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
-from heliograph.errors import OutboxError
-from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED, OUTBOX_RETRIED
-
-DELIVERED = Verdict(action=Action.DELIVERED, reason=Reason.ACCEPTED)
-UNAVAILABLE = Verdict(action=Action.RETRY, reason=Reason.UNAVAILABLE, message="HTTP 503")
-TOO_LARGE = Verdict(action=Action.SPLIT, reason=Reason.TOO_LARGE, message="HTTP 413")
-BAD_DATA = Verdict(action=Action.BAD_DATA, reason=Reason.BAD_DATA, message="HTTP 400")
+from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DELIVERED, OUTBOX_RETRIED
 
 
 @contextmanager
@@ -50,74 +48,6 @@ def sender_to(endpoint: str, directory: Path) -> Iterator[Sender]:
         yield sender
     finally:
         sender.close()
-
-
-def journal_of(uids: Sequence[object], *, size: int = 1000) -> MemoryJournal:
-    """Return a journal with a record of about this size for each unique id."""
-    journal = MemoryJournal(Header(resource=b""))
-    for uid in uids:
-        record = LogRecord(body="x" * size, attributes={"log.record.uid": str(uid)})
-        journal.append(Scope(scope=b""), entry_field(encode_log_record(record)))
-    return journal
-
-
-class ScriptedTransport:
-    """A transport without a network: a function gives the verdict on the records of each request.
-
-    Attributes:
-        requests: The unique ids of the records of each request.
-    """
-
-    def __init__(self, verdict_on: Callable[[list[str]], Verdict], usual_limit_bytes: int = 2**20) -> None:
-        self.usual_limit_bytes = usual_limit_bytes
-        self.requests: list[list[str]] = []
-        self.is_closed = False
-        self._verdict_on = verdict_on
-
-    def send(self, body: bytes, timeout_seconds: float) -> Verdict:
-        self.requests.append(uids(ExportLogsServiceRequest.FromString(body)))
-        return self._verdict_on(self.requests[-1])
-
-    def close(self) -> None:
-        self.is_closed = True
-
-
-class Bench:
-    """A sender with a scripted transport, a clock that the test sets, and a backoff without chance.
-
-    Attributes:
-        now: The time of the clock, in seconds.
-    """
-
-    def __init__(
-        self,
-        directory: Path,
-        verdict_on: Callable[[list[str]], Verdict],
-        *,
-        random: Callable[[], float] = lambda: 0.5,
-        usual_limit_bytes: int = 2**20,
-    ) -> None:
-        self.now = 0.0
-        self.transport = ScriptedTransport(verdict_on, usual_limit_bytes)
-        self.dead_letters = DeadLetters(directory / "dead.db")
-        self.counts = OutboxCounters()
-        self.sender = Sender(
-            self.transport,
-            timeout_seconds=1,
-            dead_letters=self.dead_letters,
-            counts=self.counts,
-            backoff=Backoff(random=random),
-            clock=lambda: self.now,
-        )
-
-    def dead(self) -> list[tuple[str | None, str, str]]:
-        return [(letter.uid, letter.reason, letter.message) for letter in self.dead_letters.find()]
-
-
-def in_turn(*verdicts: Verdict) -> Callable[[list[str]], Verdict]:
-    """Return a function that gives these verdicts, one for each request."""
-    remaining = iter(verdicts)
-    return lambda records: next(remaining)
 
 
 def test_delivered_batch_is_acknowledged_and_counted(tmp_path: Path) -> None:
@@ -144,44 +74,6 @@ def test_failed_batch_is_sent_again_unchanged(tmp_path: Path, action: Action) ->
     assert bench.counts.by_reason(OUTBOX_RETRIED) == {"forbidden": 1}
 
 
-class RecordingSource:
-    """A source on which every call is noted, and which has one batch.
-
-    Attributes:
-        calls: The calls, in order.
-    """
-
-    is_own = True
-
-    def __init__(self, batch: Batch | None, *, damaged: int = 0, error: OSError | None = None) -> None:
-        self.calls: list[str] = []
-        self._batch, self._damaged, self._error = batch, damaged, error
-
-    def read(self, *, max_bytes: int, max_records: int) -> Batch | None:
-        self.calls.append("read")
-        return self._batch
-
-    def newest(self, known: Collection[int]) -> Entry | None:
-        return None
-
-    def acknowledge(self, sequence: int) -> None:
-        self.calls.append(f"acknowledge {sequence}")
-        if self._error is not None:
-            raise self._error
-
-    def rewind(self) -> None:
-        self.calls.append("rewind")
-
-    def take_damaged(self) -> int:
-        return self._damaged
-
-
-def batch_of(uids: Sequence[object]) -> Batch:
-    batch = journal_of(uids).read(max_bytes=2**20, max_records=100)
-    assert batch is not None
-    return batch
-
-
 def test_source_is_rewound_after_a_failure_only(tmp_path: Path) -> None:
     """It continues at its first unacknowledged record."""
     failing, working = RecordingSource(batch_of("ab")), RecordingSource(batch_of("ab"))
@@ -190,17 +82,6 @@ def test_source_is_rewound_after_a_failure_only(tmp_path: Path) -> None:
 
     assert failing.calls == ["read", "rewind"]
     assert working.calls == ["read", "acknowledge 2"]
-
-
-def test_cursor_that_cannot_be_written_does_not_stop_the_sending(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The records are delivered; after a restart they may be sent again."""
-    source = RecordingSource(batch_of("ab"), error=OSError("disk full"))
-
-    assert Bench(tmp_path, in_turn(DELIVERED)).sender.send_next(source) is Outcome.SENT
-    assert source.calls == ["read", "acknowledge 2"]
-    assert "could not save what was delivered" in caplog.text
 
 
 class ReadRaises(JournalReader):
@@ -253,23 +134,6 @@ def test_nothing_is_skipped_after_an_interruption(tmp_path: Path) -> None:
     assert reader.acknowledged == 4
 
 
-def test_record_that_cannot_be_sent_does_not_stop_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A defect of a transport raises for it, always. It becomes a dead letter, and the defect is logged once."""
-
-    def verdict_on(records: list[str]) -> Verdict:
-        if "c" in records:
-            raise ZeroDivisionError
-        return DELIVERED
-
-    bench, reader = Bench(tmp_path, verdict_on), JournalReader(make_orphan(tmp_path, *"abcdefgh"), is_live=False)
-    while bench.sender.send_next(reader) is Outcome.SENT:
-        pass
-
-    assert bench.dead() == [("c", "internal", "ZeroDivisionError was raised")]
-    assert (reader.acknowledged, bench.counts.total(OUTBOX_DELIVERED)) == (8, 7)
-    assert [record.message for record in caplog.records if record.exc_info] == ["A request could not be made."]
-
-
 @pytest.mark.parametrize("batch", [None, batch_of("ab")])
 def test_damaged_records_are_counted_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, batch: Batch | None
@@ -280,150 +144,6 @@ def test_damaged_records_are_counted_and_logged(
 
     assert bench.counts.total(OUTBOX_DAMAGED) == 3
     assert "3 damaged records" in caplog.text
-
-
-def test_halves_are_sent_in_order(tmp_path: Path) -> None:
-    """Each is acknowledged before the next is sent."""
-    acknowledged: list[int] = []
-
-    def verdict_on(records: list[str]) -> Verdict:
-        acknowledged.append(journal.acknowledged)
-        return DELIVERED if len(records) < 3 else TOO_LARGE
-
-    bench, journal = Bench(tmp_path, verdict_on), journal_of("abcd")
-
-    assert bench.sender.send_next(journal) is Outcome.SENT
-    assert bench.transport.requests == [["a", "b", "c", "d"], ["a", "b"], ["c", "d"]]
-    assert acknowledged == [0, 0, 2]
-
-
-def test_second_half_is_not_sent_while_the_first_waits(tmp_path: Path) -> None:
-    """It would be acknowledged past the first."""
-    bench, journal = Bench(tmp_path, in_turn(TOO_LARGE, UNAVAILABLE)), journal_of("abcd")
-
-    assert bench.sender.send_next(journal) is Outcome.LATER
-    assert bench.transport.requests == [["a", "b", "c", "d"], ["a", "b"]]
-    assert journal.acknowledged == 0
-
-
-def test_first_half_stays_acknowledged_when_the_second_fails(tmp_path: Path) -> None:
-    """It is not sent again."""
-    bench, journal = Bench(tmp_path, in_turn(TOO_LARGE, DELIVERED, UNAVAILABLE, DELIVERED)), journal_of("abcd")
-
-    assert bench.sender.send_next(journal) is Outcome.LATER
-    assert journal.acknowledged == 2
-    bench.now += 60
-    assert bench.sender.send_next(journal) is Outcome.SENT
-    assert bench.transport.requests[2:] == [["c", "d"]] * 2
-
-
-@pytest.mark.parametrize("verdict", [BAD_DATA, TOO_LARGE], ids=lambda verdict: verdict.reason.name)
-def test_one_rejected_record_becomes_a_dead_letter_and_no_other(tmp_path: Path, verdict: Verdict) -> None:
-    """The dead letter has its reason and the server's text."""
-    bench = Bench(tmp_path, lambda records: verdict if "e" in records else DELIVERED)
-    journal = journal_of("abcdefgh")
-    while bench.sender.send_next(journal) is Outcome.SENT:
-        pass
-
-    assert bench.dead() == [("e", verdict.reason.value, verdict.message)]
-    # Its size is its own, but a server that calls it invalid must do so again after it accepted another record.
-    assert bench.transport.requests.count(["e"]) == (1 if verdict is TOO_LARGE else 2)
-    assert journal.acknowledged == 8
-    assert bench.counts.total(OUTBOX_DELIVERED) == 7
-    assert bench.counts.by_reason(OUTBOX_DEAD) == {verdict.reason.value: 1}
-
-
-def test_last_record_of_a_batch_is_proven_to_be_bad_by_those_before_it(tmp_path: Path) -> None:
-    """No record after it is needed. As every record, it is refused twice."""
-    bench, journal = Bench(tmp_path, lambda records: BAD_DATA if "d" in records else DELIVERED), journal_of("abcd")
-
-    assert bench.sender.send_next(journal) is Outcome.SENT
-    assert bench.transport.requests[-2:] == [["d"], ["d"]]
-    assert bench.dead() == [("d", BAD_DATA.reason.value, BAD_DATA.message)]
-
-
-def test_record_that_a_partial_success_rejected_is_not_sent_again_because_of_one_before_it(tmp_path: Path) -> None:
-    """A partial success is final, also while a suspect waits."""
-    bench = Bench(tmp_path, in_turn(BAD_DATA, BAD_DATA, BAD_DATA, partial(1), UNAVAILABLE, DELIVERED, DELIVERED))
-    journal = journal_of("abcd")
-    assert bench.sender.send_next(journal) is Outcome.LATER
-    bench.now += 60
-
-    assert bench.sender.send_next(journal) is Outcome.SENT
-    assert bench.transport.requests[3:] == [["b"], ["c", "d"], ["a"], ["c", "d"]]
-    assert (bench.counts.total(OUTBOX_REJECTED), bench.counts.total(OUTBOX_DELIVERED)) == (1, 3)
-
-
-def test_server_that_accepts_requests_and_no_record_ends_a_batch(tmp_path: Path) -> None:
-    """Many requests prove nothing then, and nothing else waits that could be tried."""
-    rejected = Verdict(action=Action.PARTIAL, reason=Reason.PARTIAL_SUCCESS, rejected=1)
-    bench = Bench(tmp_path, lambda records: TOO_LARGE if len(records) > 1 else rejected)
-
-    assert bench.sender.send_next(RecordingSource(batch_of(range(16)))) is Outcome.SENT
-    assert bench.counts.total(OUTBOX_REJECTED) == 16
-    assert bench.dead() == []
-
-
-def test_record_that_was_delivered_before_those_in_front_of_it_is_not_sent_again(tmp_path: Path) -> None:
-    """It is acknowledged even while the destination refuses everything."""
-    bench, other, journal = Bench(tmp_path, lambda records: BAD_DATA), journal_of("a"), journal_of("b")
-    assert bench.sender.send_next(other) is Outcome.LATER
-    bench.sender._refusals.memory_of(journal).done.add(1)
-    bench.now += 60
-
-    assert bench.sender.send_next(journal) is Outcome.SENT
-    assert bench.transport.requests == [["a"]]
-    assert journal.acknowledged == 1
-
-
-def test_record_stays_if_the_dead_letters_cannot_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """It is sent again later, and is not counted as a dead letter."""
-
-    def fail(*_: object, **__: object) -> None:
-        raise OutboxError(tmp_path, "disk full")
-
-    bench = Bench(tmp_path, lambda records: BAD_DATA if "a" in records else DELIVERED)
-    journal = journal_of("abc")
-    with monkeypatch.context() as patch:
-        patch.setattr(DeadLetters, "put", fail)
-        assert bench.sender.send_next(journal) is Outcome.LATER
-
-    assert (journal.acknowledged, bench.counts.total(OUTBOX_DEAD)) == (0, 0)
-    assert "disk full" in caplog.text
-    assert bench.sender.waiting_seconds() > 0
-    bench.now += 60
-    assert bench.sender.send_next(journal) is Outcome.SENT
-    assert (journal.acknowledged, [uid for uid, _, _ in bench.dead()]) == (3, ["a"])
-    assert [records for records in bench.transport.requests if "b" in records and "a" not in records].count(
-        ["b", "c"]
-    ) == 1
-
-
-def partial(rejected: int) -> Verdict:
-    return Verdict(action=Action.PARTIAL, reason=Reason.PARTIAL_SUCCESS, rejected=rejected, message="too old")
-
-
-def test_partial_success_is_never_sent_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """All records are acknowledged, and the rejected ones are counted and logged."""
-    bench, journal = Bench(tmp_path, in_turn(partial(1))), journal_of("abc")
-
-    assert bench.sender.send_next(journal) is Outcome.SENT
-    assert bench.sender.send_next(journal) is Outcome.EMPTY
-    assert journal.acknowledged == 3
-    assert bench.counts.total(OUTBOX_DELIVERED) == 2
-    assert bench.counts.by_reason(OUTBOX_REJECTED) == {"partial_success": 1}
-    assert "rejected 1 of 3 records: too old" in caplog.text
-
-
-def test_counters_never_go_down(tmp_path: Path) -> None:
-    """A server may report more rejected records than there were."""
-    bench, journal = Bench(tmp_path, in_turn(partial(99))), journal_of("a")
-    bench.sender.send_next(journal)
-
-    assert bench.counts.total(OUTBOX_DELIVERED) == 0
-    assert bench.counts.total(OUTBOX_REJECTED) == 1
 
 
 def test_nothing_is_sent_or_read_during_a_wait(tmp_path: Path) -> None:
@@ -499,48 +219,6 @@ def test_closed_sender_sends_nothing(tmp_path: Path) -> None:
     assert bench.transport.requests == []
     assert bench.transport.is_closed
     assert bench.sender.closed.is_set()
-
-
-def test_request_that_close_cancels_is_not_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is no failure; its records stay for the next process."""
-
-    def close(records: list[str]) -> Verdict:
-        bench.sender.close()
-        return Verdict(action=Action.RETRY, reason=Reason.CANCELLED)
-
-    bench, journal = Bench(tmp_path, close), journal_of("a")
-
-    assert bench.sender.send_next(journal) is Outcome.LATER
-    assert caplog.records == []
-    assert journal.acknowledged == 0
-
-
-def test_sender_is_closed_before_its_transport(tmp_path: Path) -> None:
-    """In the other order, the cancelled request would look like a failure."""
-    bench = Bench(tmp_path, in_turn(DELIVERED))
-    order: list[bool] = []
-    bench.transport.close = lambda: order.append(bench.sender.closed.is_set())  # type: ignore[method-assign]
-    bench.sender.close()
-
-    assert order == [True]
-
-
-def test_failures_are_logged_once_a_minute_and_the_recovery_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A server may be down for hours."""
-    caplog.set_level(logging.WARNING)
-    verdicts = [UNAVAILABLE, UNAVAILABLE, UNAVAILABLE, DELIVERED, DELIVERED, UNAVAILABLE]
-    bench, journal = Bench(tmp_path, in_turn(*verdicts), random=lambda: 0.0, usual_limit_bytes=1), journal_of("abc")
-    logged = []
-    for seconds in (0, 1, LOG_INTERVAL_SECONDS, 1, 1, 1):
-        caplog.clear()
-        bench.now += seconds
-        bench.sender.send_next(journal)
-        logged.append([record.getMessage() for record in caplog.records])
-
-    waiting = ["Records wait in the outbox (unavailable): HTTP 503"]
-    assert logged == [waiting, [], waiting, ["The outbox delivers records again."], [], waiting]
 
 
 def test_batches_stay_below_the_usual_limit_of_the_transport(tmp_path: Path) -> None:
@@ -653,27 +331,6 @@ def test_requests_are_large_if_the_server_accepts_them(tmp_path: Path) -> None:
 
     assert len(server.requests) <= 4
     assert max(map(len, server.raw)) <= MAX_BATCH_BYTES + 2000
-
-
-def test_search_for_bad_records_goes_on_after_a_failure(tmp_path: Path) -> None:
-    """A server that fails now and then does not get the whole batch again each time."""
-    verdicts = iter([BAD_DATA, BAD_DATA, UNAVAILABLE])
-
-    def verdict_on(records: list[str]) -> Verdict:
-        return next(verdicts, BAD_DATA if "bad" in records else DELIVERED)
-
-    bench = Bench(tmp_path, verdict_on)
-    journal = journal_of(["a", "bad", "b", "c", "d", "e", "f", "g"])
-
-    assert bench.sender.send_next(journal) is Outcome.LATER
-    before = len(bench.transport.requests)
-    bench.now += 60
-    assert bench.sender.send_next(journal) is Outcome.SENT
-    assert bench.transport.requests[before] == ["a", "bad"]
-    assert bench.transport.requests[-1] == ["d", "e", "f", "g"]
-    assert [uid for uid, *_ in bench.dead()] == ["bad"]
-    assert bench.sender.send_next(journal) is Outcome.EMPTY
-    assert not bench.sender._refusals.memory_of(journal).starts
 
 
 def test_server_that_fails_at_random_and_refuses_some_records(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord, Sync
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from heliograph.delivery.destination_state import MAX_BATCH_BYTES
 from heliograph.delivery.encoding.log_records import encode_log_record
 from heliograph.delivery.encoding.requests import entry_field
 from heliograph.delivery.folders import OutboxDirectory
@@ -45,7 +46,7 @@ from heliograph.delivery.metrics import (
 )
 from heliograph.delivery.processor_arguments import MAX_BYTES, check_processor_arguments
 from heliograph.delivery.self_observation import SelfObservation, is_enabled
-from heliograph.delivery.sender import MAX_BATCH_BYTES, Sender
+from heliograph.delivery.sender import Sender
 from heliograph.delivery.signals import LOGS, OutboxSignal
 from heliograph.delivery.storage import ResourceStorage
 from heliograph.delivery.storages import Storages

@@ -38,7 +38,7 @@ from heliograph.runtime.bell import Bell
 from heliograph.runtime.deadline import Deadline
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
-from heliograph.semconv import OUTBOX_DAMAGED, SCOPE
+from heliograph.semconv import SCOPE
 from heliograph.telemetry.otel_api import SUPPRESS_INSTRUMENTATION
 
 MAX_OPEN_ORPHANS: Final = 16
@@ -229,8 +229,7 @@ class Worker:
             before = storage.orphaned
             lost = storage.recover()
             if lost:
-                self._sender.own_losses += lost
-                self._sender.counts.add(OUTBOX_DAMAGED, lost)
+                self._sender.count_lost(lost)
             if storage.orphaned is not before:
                 # The next round looks for orphans again, because a flush may wait for it.
                 self._adopt_at = 0.0
