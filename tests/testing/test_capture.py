@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from opentelemetry import _logs, trace
 
-from heliograph import Attribute, Event, Host, Privacy, Settings, TokenInvalid, acting_as, hookimpl
+from heliograph import Attribute, Deprecated, Event, Host, Privacy, Settings, TokenInvalid, acting_as, hookimpl
 from heliograph.testing import capture
 from recorder import SECRET, Telemetry
 from threads import LIMIT_SECONDS, join
@@ -60,6 +60,20 @@ def test_events_are_typed_objects_with_their_attributes(host: Host) -> None:
         "log.record.uid": "00000000-0000-7000-8000-000000000001",
     }
     assert (tracked.trace_id, tracked.violations, tracked.is_in_quarantine) == (0, (), False)
+
+
+def test_event_with_two_names_is_there_once(telemetry: Telemetry) -> None:
+    """It is emitted under both, and captured by the name of its class."""
+
+    @dataclass
+    class Renamed(Event, deprecated=Deprecated(renamed_to="app.block_user", emit_both=True)):
+        name = "renamed"
+
+    with telemetry.host(events=[Renamed]) as host, capture(host) as captured:
+        host.track(Renamed())
+
+    assert [event.event_name for event in captured.events] == ["app.renamed"]
+    assert [name for name, _ in telemetry.events] == ["app.renamed", "app.block_user"]
 
 
 def test_ids_and_times_are_the_same_in_each_run(host: Host) -> None:
