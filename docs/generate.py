@@ -163,8 +163,7 @@ ajv.addVocabulary(Object.keys(vocabulary.properties));
 const isOrder = ajv.compile(require("./shop.order.schema.json"));
 ```
 
-To check a document itself against the vocabulary: `ajv.addMetaSchema(vocabulary)`, then `ajv.validate(vocabulary.$id, document)`. In Python,
-`heliograph.schema.export.json_vocabulary.meta_schema()` returns the meta-schema.
+To check a document itself against the vocabulary: `ajv.addMetaSchema(vocabulary)`, then `ajv.validate(vocabulary.$id, document)`.
 """
 
 
