@@ -293,6 +293,7 @@ def test_damaged_lines_are_counted(store: Quarantine, warnings: pytest.LogCaptur
     spool = Spool.create(store.path)
     spool.append(b"[1, 2\n")
     spool.append(b'["only", "two"]\n')
+    spool.append(to_line(record(2)).replace(b"deep", b"d\xffep"))
     queue = QuarantineQueue(store)
     queue.put(record(1))
     line = spools(store)
@@ -301,7 +302,7 @@ def test_damaged_lines_are_counted(store: Quarantine, warnings: pytest.LogCaptur
 
     assert len(line) == 2
     assert uids(store) == ["1"]
-    assert warnings.messages == ["Invalid events are damaged, and are not in the quarantine: 2 events."]
+    assert warnings.messages == ["Invalid events are damaged, and are not in the quarantine: 3 events."]
 
 
 def test_system_without_locks_of_files_writes_at_once(

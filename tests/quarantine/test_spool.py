@@ -170,6 +170,29 @@ def test_part_of_a_line_that_an_interrupt_left_is_closed_by_the_next(
     spool.delete()
 
 
+def test_line_is_appended_by_one_system_call(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The size of the file is read again only after an append that did not return."""
+    spool = Spool.create(target)
+    spool.append(b"one\n")
+    with monkeypatch.context() as patch:
+        patch.delattr(os, "fstat")
+        patch.delattr(os, "pread")
+        spool.append(b"two\n")
+        assert spool.size == 8
+
+        def full(*_: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patch.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            spool.append(b"three\n")
+        with pytest.raises(AttributeError, match="fstat"):
+            spool.append(b"three\n")
+    spool.append(b"four\n")
+    assert spool.read() == [b"one", b"two", b"four"]
+    spool.delete()
+
+
 def test_file_that_is_deleted_before_it_is_locked_is_made_again(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process found it before that, and deleted it as an orphan."""
     real, deleted = fcntl.flock, []

@@ -22,7 +22,7 @@ from opentelemetry.trace import SpanContext, TraceFlags
 
 from heliograph import QuarantineError
 from heliograph.quarantine.record import InvalidRecord
-from heliograph.quarantine.store import Quarantine, to_row
+from heliograph.quarantine.store import Quarantine, to_line
 from processes import clean_environment
 from threads import join
 
@@ -102,7 +102,7 @@ def test_events_are_found_by_number_name_violation_and_time(quarantine: Quaranti
 
 def test_many_events_are_read_a_few_at_a_time_and_can_be_removed_meanwhile(quarantine: Quarantine) -> None:
     """Removing events that were returned neither skips one nor returns one twice."""
-    quarantine.put_rows([to_row(replace(RECORD, uid=str(number))) for number in range(1100)])
+    quarantine.put_lines([to_line(replace(RECORD, uid=str(number))) for number in range(1100)])
     seen = []
     for each in quarantine.find():
         seen.append(each.record.uid)

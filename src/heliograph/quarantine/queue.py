@@ -30,6 +30,8 @@ import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from typing_extensions import ParamSpec
+
 from heliograph.classes import qualified_name
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.quarantine.spool import IS_POSSIBLE, Spool
@@ -49,6 +51,7 @@ _COLLECT_SECONDS: Final = 0.1
 _LINGER_SECONDS: Final = 1.0
 """The time without events after which the thread ends, and after which it tries again what has failed."""
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 logger: Final = SafeLogger(SCOPE)
@@ -98,7 +101,7 @@ class QuarantineQueue:
             self._exclusively(self._start_thread)  # it tries again
             raise OSError(errno.EIO, f"the quarantine cannot be written ({self._failure})")
         line = to_line(record)
-        while not self._exclusively(lambda: self._append(line)):
+        while not self._exclusively(self._append, line):
             if self._mover == threading.get_ident() or not self._try_to_move():
                 raise OSError(errno.ENOSPC, "too many events wait for the quarantine")
         self._bell.ring()
@@ -124,18 +127,19 @@ class QuarantineQueue:
         with self._lock:
             return self._spool is None or not self._spool.size
 
-    def _exclusively(self, function: Callable[[], T]) -> T:
+    def _exclusively(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function with `_lock` held.
 
         Raises:
             BlockingIOError: The caller is the handler of a signal, whose own thread holds the lock.
         """
-        if self._user == threading.get_ident():
+        user = threading.get_ident()
+        if self._user == user:
             raise BlockingIOError(errno.EAGAIN, "the handler of a signal interrupted its own thread")
         with self._lock:
             try:
-                self._user = threading.get_ident()
-                return function()
+                self._user = user
+                return function(*args, **kwargs)
             finally:
                 self._user = 0
 
@@ -143,7 +147,8 @@ class QuarantineQueue:
         """Append a line, and start the thread. Return False if too many wait."""
         if self._spool is None:
             self._spool = Spool.create(self._quarantine.path)
-        if self._spool.size and self._spool.size + len(line) > MAX_BYTES:
+        size = self._spool.size
+        if size and size + len(line) > MAX_BYTES:
             return False
         self._spool.append(line)
         self._start_thread()
@@ -197,7 +202,7 @@ class QuarantineQueue:
                 self._mover = threading.get_ident()
                 lines, size = self._exclusively(self._read)
                 self._quarantine.put_lines(lines)
-                self._exclusively(lambda: self._note_moved(size))
+                self._exclusively(self._note_moved, size)
             finally:
                 self._mover = 0
 

@@ -7,8 +7,9 @@ A spool of ``aside.db`` is named ``aside.db.<process id>-<random>.spool``, has m
 long as that lives. A process that gets the lock of another one's spool may move its lines, and then delete it, because that process has
 died. Before that, it checks that the file can be trusted: a regular file of this user, with one name, which nobody else can write.
 
-A `Spool` has no lock for threads: one at a time may use it. The handler of a signal may raise at any step. So the size is always read from
-the file, and if an interrupt has cut a line off, the next append ends it, so that it is read as one damaged line.
+A `Spool` has no lock for threads: one at a time may use it. The handler of a signal may raise at any step. So the size of the file, which
+only this process changes, is forgotten before each change, and remembered after it. After an interrupt in between, it is read from the file,
+and if a line was cut off there, the next append ends it, so that it is read as one damaged line.
 """
 
 from __future__ import annotations
@@ -51,12 +52,13 @@ class Spool:
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
+        self._size: int | None = None
         self.moved = 0
 
     @property
     def size(self) -> int:
         """The number of bytes in the file."""
-        return os.fstat(self._descriptor).st_size
+        return os.fstat(self._descriptor).st_size if self._size is None else self._size
 
     @classmethod
     def create(cls, target: Path) -> Self:
@@ -107,11 +109,13 @@ class Spool:
             OSError: The disk is full, or fails. No part of the line is in the file.
         """
         size = self.size
-        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
+        if self._size is None and size and os.pread(self._descriptor, 1, size - 1) != b"\n":
             line = b"\n" + line
+        self._size = None
         if os.write(self._descriptor, line) != len(line):
             os.ftruncate(self._descriptor, size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._size = size + len(line)
 
     def read(self) -> list[bytes]:
         """Return the complete lines that were not moved yet, without their line breaks."""
@@ -126,7 +130,9 @@ class Spool:
             # In this order: after an interrupt in between, the lines are moved twice, and the quarantine keeps them once. In the other
             # order, `moved` would be beyond the end of the file.
             self.moved = 0
+            self._size = None
             os.ftruncate(self._descriptor, 0)
+            self._size = 0
 
     def delete(self) -> None:
         """Delete and close the file."""

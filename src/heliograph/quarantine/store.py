@@ -25,7 +25,7 @@ from heliograph.quarantine.spool import Spool, has_lines
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 from heliograph.sqlite_file import SqliteFile
-from heliograph.values.text import counted, to_json
+from heliograph.values.text import counted, json_of, to_json
 
 APPLICATION_ID: Final = 0x48454C51
 """The mark of a quarantine file: SQLite's ``application_id``, the letters "HELQ"."""
@@ -43,8 +43,12 @@ create table if not exists quarantine (
 create index if not exists quarantine_event_name on quarantine (event_name);
 """
 _Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-Row: TypeAlias = tuple[str, str, str | None, str, str, str, _Integer, str, str, str, str, str, _Integer]
+Row: TypeAlias = tuple[str, str, str | None, str, str, str, int, str, str, str, str, str, int]
 """The columns of an event, in the order of the statement below."""
+_Line: TypeAlias = tuple[
+    str, str, str | None, str, _Integer, _Integer, msgspec.Raw, msgspec.Raw, msgspec.Raw, str, str, _Integer
+]
+"""An event as JSON, in the order of `to_line`: both times are numbers, and the columns with JSON are part of it, not texts inside of it."""
 
 # "or ignore": an event that is put into the file twice is kept once, because its uid is unique
 _INSERT: Final = """
@@ -54,7 +58,7 @@ insert or ignore into quarantine (
 ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
-_DECODER: Final = msgspec.json.Decoder(Row)
+_DECODER: Final = msgspec.json.Decoder(_Line)
 _MAX_WAIT_SECONDS: Final = 2.0
 _PAUSE_SECONDS: Final = 0.01
 
@@ -113,7 +117,7 @@ class Quarantine:
             sqlite3.Error: The file cannot be written, or is full.
             OSError: The file cannot be created.
         """
-        self.put_rows([to_row(record)])
+        self.put_lines([to_line(record)])
 
     def put_rows(self, rows: Sequence[Row]) -> None:
         """Add events, in one transaction. It raises the same exceptions as `put`."""
@@ -126,8 +130,8 @@ class Quarantine:
         rows, damaged = [], 0
         for line in lines:
             try:
-                rows.append(_DECODER.decode(line))
-            except msgspec.DecodeError:
+                rows.append(_to_row(_DECODER.decode(line)))
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 damaged += 1
         self.put_rows(rows)
         if damaged:
@@ -211,32 +215,35 @@ class Quarantine:
         self._file.remove(_TABLE, ids)
 
 
-def to_row(record: InvalidRecord) -> Row:
-    """Return an event as the columns of the table, set aside now."""
-    return (
+def to_line(record: InvalidRecord) -> bytes:
+    """Return an event, set aside now, as a line of a spool, for `Quarantine.put_lines`. What can be done later is not done here."""
+    span = record.span
+    line = (
         record.uid,
         record.event_name,
         record.version,
         record.event_class,
-        _iso(record.time_unix_nano / 1e9),
-        _iso(datetime.now(timezone.utc).timestamp()),
         record.time_unix_nano,
-        to_json(record.actor),
-        to_json(record.properties),
-        to_json(record.violations),
-        format_trace_id(record.span.trace_id),
-        format_span_id(record.span.span_id),
-        int(record.span.trace_flags),
+        time.time_ns(),
+        record.actor,
+        record.properties,
+        record.violations,
+        format_trace_id(span.trace_id),
+        format_span_id(span.span_id),
+        int(span.trace_flags),
     )
+    return json_of(line) + b"\n"
 
 
-def to_line(record: InvalidRecord) -> bytes:
-    """Return an event as a line of a spool, for `Quarantine.put_lines`."""
-    return to_json(to_row(record)).encode() + b"\n"
+def _to_row(line: _Line) -> Row:
+    uid, event_name, version, event_class, happened, set_aside, *documents, trace_id, span_id, trace_flags = line
+    actor, properties, violations = (bytes(each).decode() for each in documents)
+    times = _iso(happened), _iso(set_aside), happened
+    return uid, event_name, version, event_class, *times, actor, properties, violations, trace_id, span_id, trace_flags
 
 
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, tz=timezone.utc).isoformat(timespec="milliseconds")
+def _iso(unix_nano: int) -> str:
+    return datetime.fromtimestamp(unix_nano / 1e9, tz=timezone.utc).isoformat(timespec="milliseconds")
 
 
 def _from_row(row: sqlite3.Row) -> Quarantined:

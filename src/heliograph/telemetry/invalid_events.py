@@ -121,27 +121,28 @@ class InvalidEventHandler:
         if schema.fields is None:  # a warning was logged when the class was registered
             return
         treatment = "It is emitted." if self._quarantine is None else "It is put into the quarantine."
+        message = "An event %s violates the schema of %s: %s. %s"
         for violation in violations:
             kind = (schema.event_class, violation.kind)
-            [text] = describe_violations([violation])
-            message = "An event %s violates the schema of %s: %s. %s"
-            name = qualified_name(schema.event_class)
-            self._log.log(kind, message, schema.label, name, text, treatment, level=logging.WARNING)
+            # The violation becomes text only if a line is logged.
+            self._log.log(kind, message, schema.label, reader.class_name, violation, treatment, level=logging.WARNING)
 
     def _record(
         self, reader: EventReader, event: EventLike, uid: str, time_unix_nano: int, violations: list[Violation]
     ) -> InvalidRecord:
         schema = reader.schema
-        actor: Attributes = {}
-        self._actor.put(actor, getattr_or_none(event, "actor"))
-        self._context.put(actor, reader)
+        attributes: Attributes = {}
+        actor = getattr_or_none(event, "actor")
+        if actor is not None:
+            self._actor.put(attributes, actor)
+        self._context.put(attributes, reader)
         return InvalidRecord(
             uid=uid,
             event_name=schema.event_name,
             version=schema.version,
-            event_class=qualified_name(schema.event_class),
+            event_class=reader.class_name,
             time_unix_nano=time_unix_nano,
-            actor=actor,
+            actor=attributes,
             properties=reader.protected_properties(event),
             violations=tuple(describe_violations(violations)),
             span=get_current_span().get_span_context(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -63,7 +62,7 @@ class CoverageRecorder:
         self._counter = SharedCounter()
         self._count_event = self._counter.add
         self._last_event: int | None = None
-        self._violations: Counter[ViolationKind] = Counter()
+        self._violations = {kind: SharedCounter() for kind in ViolationKind}
 
     def count(self, time_unix_nano: int) -> bool:
         """Count an event. Return True if its attributes have to be seen, because one of them may not be recorded yet."""
@@ -91,7 +90,8 @@ class CoverageRecorder:
 
     def record_violations(self, violations: Iterable[Violation]) -> None:
         """Record the violations of an event."""
-        self._violations.update(violation.kind for violation in violations)
+        for violation in violations:
+            self._violations[violation.kind].add()
 
     def snapshot(self) -> Coverage:
         """Return everything that was recorded so far."""
@@ -99,7 +99,7 @@ class CoverageRecorder:
             count=self._counter.value,
             last_unix_nano=self._last_event,
             attributes=dict(self._last),
-            violations=dict(self._violations),
+            violations={kind: counter.value for kind, counter in self._violations.items() if counter.value},
         )
 
 

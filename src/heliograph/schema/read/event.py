@@ -48,6 +48,7 @@ class EventReader:
         attributes: A function ``attributes(event, violations=None)`` that returns the properties of an event as attributes.
             If given a list, it appends the `Violation`s of the event to it; given `None`, it does not validate.
             `heliograph.values.forms` documents the form of each value.
+        class_name: The qualified name of the class.
         declared: The names of the attributes that its properties become, as far as they do not depend on data.
         coverage: Records which attributes were seen.
         renamed: Reads the same events under their new name, if they are emitted under both names.
@@ -57,6 +58,7 @@ class EventReader:
         self, schema: EventSchema, specialize: Callable[[EventSchema, object], EventSchema] | None = None
     ) -> None:
         self.schema = schema
+        self.class_name = qualified_name(schema.event_class)
         attributes = tuple(schema.wire_attributes())
         self.declared = frozenset(each.name for each in attributes)
         self.coverage = CoverageRecorder(attributes)

@@ -95,9 +95,13 @@ class FieldReader:
 
     def read(self, value: object) -> object:
         """Return the exported part of a value in its form, or `DROPPED`."""
-        # A hash covers the whole value, private parts included.
-        is_hashed = self.privacy is Privacy.HASH
-        return self.protect(form_of(value) if is_hashed else protected_form_of(value, self._policy, self._place)[0])
+        try:
+            form = plain_form(value, [MAX_VALUES])
+        except program_errors():  # as above
+            # A hash covers the whole value, private parts included.
+            is_hashed = self.privacy is Privacy.HASH
+            form = form_of(value) if is_hashed else protected_form_of(value, self._policy, self._place)[0]
+        return form if self._is_plain else self.protect(form)
 
     def protect(self, form: object) -> object:
         """Return the exported part of a form, or `DROPPED`.
