@@ -5,7 +5,7 @@ process, and each figure is the median of many short rounds of CPU time:
 
 - `attributes`: the attributes of the event, checked as `HELIOGRAPH_VALIDATION=warn` does, compared with `dataclasses.asdict` of it;
 - `odd`, `violation`: an event of many shapes in which one field has a legal value that is not of exactly the declared class, or an
-  invalid value, compared with the same event with its common value;
+  invalid value, compared with the same event with its common value; for some, also a common container with one odd value inside;
 - `actor`: tracking an event whose actor has ten keys, with an outbox, compared with one key.
 
 - `all`: an event of many shapes with its common values, compared with `asdict`.
@@ -26,7 +26,7 @@ from typing import Annotated, Any
 
 from parts.accepting import accepting
 from parts.outboxes import outbox_provider
-from parts.shapes import NOTHING, SHAPES, Shape, documented_rows
+from parts.shapes import LINE, LISTED, NOTHING, SHAPES, Count, Line, Shape, Text, documented_rows
 
 from heliograph import Attribute, Event, Host, Settings, Signal
 from heliograph.schema.compile.event_class import compile_schema
@@ -59,9 +59,16 @@ NOT_REACHED = {
 The hash of a text costs more than a copy of it; other values have no code of their own, or become text by slow methods of their classes. From
 3.12 on, `asdict` copies lists and dicts in a third to a half of the time.
 """
-LIMIT_ODD_CONTAINER = 2.5
-"""The limit for an odd container, which does not reach the goal: its form is compared with its type item by item."""
+LIMIT_ODD_CONTAINER = 1.8
+"""The limit for an odd container, which reaches the goal closely, so that a busy machine misses it."""
+LIMIT_ODD_ITEM = 3.2
+"""The limit for a common container with an odd item, which does not reach the goal: the form of the whole container is made first."""
 CONTAINERS = ("list[str]", "list[class]", "dict[str, Any]", "dict[str, int]", "class", "class | None", "TypedDict")
+ODD_ITEMS = {
+    "list[str]": ["a", "b", Text("c")], "list[class]": [LINE, LINE, LISTED], "dict[str, int]": {"a": 1, "b": Count(2)},
+    "class": Line(Text("a"), 1), "TypedDict": {**LISTED, "sku": Text("a")},
+}  # fmt: skip
+"""Containers of common classes in which one value is odd, by the name of their shape."""
 RICH = (
     "str", "str | None", "str, at most 20", "str, hash", "int", "int, bounds", "float", "bool", "datetime", "UUID", "Decimal",
     "Enum of str", "literal", "list[str]", "list[class]", "dict[str, Any]", "dict[str, int]", "class", "class | None", "TypedDict",
@@ -134,7 +141,7 @@ def rich_ratio() -> float:
 
 
 def one_value(name: str) -> list[float | None]:
-    """Return the time of the rich event if one field has an odd or an invalid value, compared with its common value."""
+    """Return the time of the rich event if one field has an odd or an invalid value, or one with an odd item, compared with its common value."""
     shapes = {each: shape for row in SHAPES.values() for each, shape in row.items()}
     cls = event_class(*(shapes[each].hint for each in RICH))
     reader, index = reader_of(cls), RICH.index(name)
@@ -144,7 +151,7 @@ def one_value(name: str) -> list[float | None]:
         event = cls(*common[:index], value, *common[index + 1 :], actor={"id": "root"})
         return lambda: reader.attributes(event, [])
 
-    values = [shapes[name].odd, shapes[name].invalid]
+    values = [shapes[name].odd, shapes[name].invalid, ODD_ITEMS.get(name, NOTHING)]
     found = iter(ratios(read(shapes[name].good), *(read(value) for value in values if value is not NOTHING)))
     return [None if value is NOTHING else next(found) for value in values]
 
@@ -168,7 +175,7 @@ def report(title: str, figure: float | None, goal: float, limit: float | None = 
         print(f"  {title:<44} {'—':>6}")
         return True
     limit = goal if limit is None else limit
-    note = "" if limit == goal else f", which is not reached: limit {limit:g}"
+    note = "" if limit == goal else f", which is not always reached: limit {limit:g}"
     print(f"  {title:<44} {figure:6.3f}   (goal: at most {goal:g}{note}){'' if figure <= limit else '   MISSED'}")
     return figure <= limit
 
@@ -195,11 +202,13 @@ def main() -> int:
     print(f"an event of {len(RICH)} fields, one of them odd or invalid / the same event")
     for name in RICH:
         if only in name:
-            odd, invalid = one_value(name)
+            odd, invalid, item = one_value(name)
             results += [
                 report(f"odd {name}", odd, GOAL_ODD, LIMIT_ODD_CONTAINER if name in CONTAINERS else None),
                 report(f"invalid {name}", invalid, GOAL_VIOLATION),
             ]
+            if name in ODD_ITEMS:
+                results.append(report(f"odd item in {name}", item, GOAL_ODD, LIMIT_ODD_ITEM))
     if not only:
         results.append(report("an actor of ten keys / of one", actor_ratio(), GOAL_ACTOR))
     return int(not all(results))

@@ -55,6 +55,7 @@ class FieldReader:
         attribute: The name of its attribute, or the prefix.
         reserved: The reserved names.
         privacy: The privacy of the whole value.
+        is_plain: True if neither the value nor a part of its declared type is private.
         add: A function that adds a protected form of the value to attributes.
     """
 
@@ -74,7 +75,7 @@ class FieldReader:
         self._policy = policy
         self._validates = validates
         self._has_private_parts = has_private_parts(field.type)
-        self._is_plain = self.privacy is Privacy.PLAIN and not self._has_private_parts
+        self.is_plain = self.privacy is Privacy.PLAIN and not self._has_private_parts
         self._place = _place_of(field.type)
         self.add = typed_adder(field.type, attribute, reserved)
 
@@ -88,7 +89,7 @@ class FieldReader:
         if violations is not None and self._validates:
             # A masked or dropped value could not be checked, so the unprotected form is.
             violations += violations_of_field(form, self.field, self.field.name)
-        if not self._is_plain:
+        if not self.is_plain:
             exported = self.protect(form if self.privacy is Privacy.HASH else exported)
         if exported is not DROPPED:
             self.add(attributes, exported)
@@ -101,7 +102,7 @@ class FieldReader:
             # A hash covers the whole value, private parts included.
             is_hashed = self.privacy is Privacy.HASH
             form = form_of(value) if is_hashed else protected_form_of(value, self._policy, self._place)[0]
-        return form if self._is_plain else self.protect(form)
+        return form if self.is_plain else self.protect(form)
 
     def protect(self, form: object) -> object:
         """Return the exported part of a form, or `DROPPED`.

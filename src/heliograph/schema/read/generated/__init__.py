@@ -3,13 +3,15 @@
 Every tracked event takes this way, which costs a tenth of a loop over the fields: the source knows the class that each value should have.
 It tests each value for the *common case*, which is a value of exactly the declared class, within its bounds, and adds its attributes.
 Any other value goes to the `heliograph.schema.read.field.FieldReader` of its field, which handles every value there can be. So one odd
-or invalid value costs the reading of its field alone.
+or invalid value costs the reading of its field alone. A field with containers or classes inside has a second function for odd values
+in between.
 
 - `function` writes the whole function: it reads the fields of the event, and adds the attributes of one after the other.
 - `key_values` writes a second one, for events that go straight to an outbox: it encodes a value where the first one adds an attribute.
 - `attributes` writes the statements of one field, and `maps` those that flatten a dict.
 - `forms` writes the expressions of the forms of values, and `scalars` those with nothing inside of them. A container needs a loop, and
   so a helper function of its own.
+- `odd_values` generates the second function of a field, when its first odd value comes.
 - `source` collects all of it. `declared_dicts` has functions that generated source calls.
 
 **The source assumes nothing.** It tests each value before it uses it. Containers are copied first, because another thread may

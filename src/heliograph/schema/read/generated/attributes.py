@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from typing_extensions import assert_never
@@ -61,19 +62,27 @@ class AttributeWriter:
         source: The source that constants and helper functions are added to.
         policy: The privacy policy.
         reserved: Names that no key of a dict may take.
+        other_values: Returns the function that reads the values of a field that are not common.
     """
 
-    def __init__(self, source: Source, policy: PrivacyPolicy, reserved: frozenset[str]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        policy: PrivacyPolicy,
+        reserved: frozenset[str],
+        other_values: Callable[[FieldReader], object],
+    ) -> None:
         self._source = source
         self._forms = FormWriter(source, policy)
         self._unprotected = FormWriter(source, None)
         self._maps = MapWriter(source, self._forms)
         self._reserved = reserved
+        self._other_values = other_values
         self._target = ATTRIBUTES
 
     def field_lines(self, reader: FieldReader, variable: str) -> list[str]:
         """Return the statements for one field of the event, whatever its value is: common ones here, others by its reader."""
-        read = f"{self._source.constant('read', reader)}({ATTRIBUTES}, {variable}, violations)"
+        read = f"{self._source.constant('read', self._other_values(reader))}({ATTRIBUTES}, {variable}, violations)"
         kind = without_null(reader.field.type)
         steps = self._field_steps(kind, variable, reader)
         if steps is None:

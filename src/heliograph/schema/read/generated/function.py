@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -12,6 +13,7 @@ from heliograph.runtime.program_errors import program_errors
 from heliograph.schema.read.field import FieldReader
 from heliograph.schema.read.generated import declared_dicts
 from heliograph.schema.read.generated.attributes import ATTRIBUTES, AttributeWriter
+from heliograph.schema.read.generated.odd_values import other_values
 from heliograph.schema.read.generated.source import Source, indented
 from heliograph.schema.read.validation import Violation
 from heliograph.values import plain, plain_attributes
@@ -74,9 +76,10 @@ def function_source(readers: Sequence[FieldReader], policy: PrivacyPolicy) -> So
     """Return the source of the function, which has the name ``attributes_of_0``, and of its helper functions."""
     source = Source()
     variables = [source.name("value") for _ in readers]
+    others = partial(other_values, policy=policy, known=KNOWN)
     lines: list[str] = []
     for reader, variable in zip(readers, variables):
-        lines += AttributeWriter(source, policy, reader.reserved).field_lines(reader, variable)
+        lines += AttributeWriter(source, policy, reader.reserved, others).field_lines(reader, variable)
     body = [
         *reading_lines(readers, variables, "fallback(event, violations)"),
         f"{ATTRIBUTES} = {{}}",

@@ -10,6 +10,7 @@ This package knows nothing of OTLP. A `KeyValueEncoder` encodes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from heliograph.events import EventLike, Privacy
@@ -19,6 +20,7 @@ from heliograph.schema.read.field import FieldReader
 from heliograph.schema.read.generated.attributes import ATTRIBUTES, AttributeWriter, Steps, careful_lines, plain_lines
 from heliograph.schema.read.generated.forms import SCALARS, FormWriter
 from heliograph.schema.read.generated.function import KNOWN, reading_lines
+from heliograph.schema.read.generated.odd_values import other_values
 from heliograph.schema.read.generated.source import Code, Source, indented
 from heliograph.schema.read.validation import Violation
 from heliograph.semconv import SCOPE
@@ -104,7 +106,8 @@ class _KeyValueWriter:
 
     def _attribute_lines(self, reader: FieldReader, variable: str) -> list[str]:
         """Return the statements that make the attributes of a field, and encode them."""
-        writer = AttributeWriter(self._source, self._policy, reader.reserved)
+        others = partial(other_values, policy=self._policy, known=KNOWN)
+        writer = AttributeWriter(self._source, self._policy, reader.reserved, others)
         return [
             f"{ATTRIBUTES} = {{}}",
             *writer.field_lines(reader, variable),
