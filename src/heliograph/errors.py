@@ -1,4 +1,4 @@
-"""The tree of exceptions that heliograph raises on purpose.
+"""The tree of heliograph's own exceptions. A wrong argument is a `TypeError` or a `ValueError` of Python.
 
 ::
 
@@ -31,8 +31,8 @@ The built-in class in parentheses is a second base class. Where Datasette raises
 situation, it is that one, so code written for Datasette catches ours.
 
 Every message names the input that caused the error and the way to fix it, except those of `TokenInvalid`, which are written for
-the user who presented the token. Data that a program may need is also an attribute. No exception contains a token, or any part
-of one.
+the user who presented the token. Data that a program may need is also an attribute. No exception contains a token, or a usable
+part of one.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 class HeliographError(Exception):
-    """The base of every exception that heliograph raises on purpose."""
+    """The base of heliograph's own exceptions."""
 
 
 class SchemaError(HeliographError, TypeError):
