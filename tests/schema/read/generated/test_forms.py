@@ -81,7 +81,7 @@ def test_form_of_a_common_value_is_that_of_the_slower_way(pair: tuple[Any, Any])
     ],
 )
 def test_usual_values_are_common(hint: Any, value: object) -> None:
-    """Otherwise the generated function would be of no use."""
+    """The generated function exists for them."""
     assert form(read_type(hint), value) == form_of(value)
 
 
