@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import threading
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from delivery.outboxes import make_orphan
-from heliograph.delivery import folders
+from heliograph.delivery import folder_lock, folders
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.errors import OutboxError
 from threads import join
@@ -31,44 +29,6 @@ def test_folder_is_an_orphan_once_its_lock_is_free(tmp_path: Path) -> None:
     assert list(box.lock_orphans()) == []
     adopted.delete_folder()
     assert box.folders() == []
-
-
-def test_folder_that_another_process_deletes_at_the_last_moment_is_deleted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A folder without its lock file is half-deleted, and any process may finish it: also while its owner is about to."""
-    box = OutboxDirectory(tmp_path, max_bytes=100)
-    lock = box.create_folder()
-    real = folders.delete_file
-
-    def delete_file(path: Path, directory: Path) -> None:
-        real(path, directory)
-        if path.name == "lock":
-            assert list(box.lock_orphans()) == []
-
-    monkeypatch.setattr(folders, "delete_file", delete_file)
-
-    assert lock.delete_folder() is None
-    assert not lock.folder.exists()
-
-
-def test_damaged_bytes_outlive_their_folder(tmp_path: Path) -> None:
-    """They move to `damaged`, below the name of the folder."""
-    box = OutboxDirectory(tmp_path, max_bytes=100)
-    lock = box.create_folder()
-    (lock.folder / "damaged").mkdir()
-    (lock.folder / "damaged" / "x.bin").write_bytes(b"x")
-    (lock.folder / "cursor").write_bytes(b"")
-
-    lock.delete_folder()
-
-    other = box.create_folder()
-    (other.folder / "damaged").mkdir()
-    other.delete_folder()
-
-    assert box.folders() == []
-    assert (tmp_path / "damaged" / lock.folder.name / "x.bin").read_bytes() == b"x"
-    assert (tmp_path / "damaged" / other.folder.name).is_dir()
 
 
 def test_half_deleted_folder_is_deleted(tmp_path: Path) -> None:
@@ -89,21 +49,6 @@ def test_half_created_folder_is_deleted(tmp_path: Path) -> None:
 
     assert list(box.lock_orphans()) == []
     assert list(tmp_path.iterdir()) == []
-
-
-def test_folder_whose_lock_file_cannot_be_opened_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process may have too many open files, for example."""
-    box = OutboxDirectory(tmp_path, max_bytes=100)
-    real = os.open
-
-    def fail(path: Path, *arguments: Any, **kwargs: Any) -> int:
-        if Path(path).name == "lock":
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        return real(path, *arguments, **kwargs)
-
-    monkeypatch.setattr(os, "open", fail)
-    with pytest.raises(OSError, match="Too many open files"):
-        box.create_folder()
 
 
 def test_folder_that_is_being_created_is_no_orphan(tmp_path: Path) -> None:
@@ -140,87 +85,9 @@ def test_only_the_owner_can_read_folders(tmp_path: Path) -> None:
     lock.delete_folder()
 
 
-def test_files_that_are_not_ours_are_not_touched(tmp_path: Path) -> None:
-    """A directory with other files can be used as an outbox, even if one of them is called `lock`."""
-    (tmp_path / "database").mkdir()
-    (tmp_path / "database" / "lock").touch()
-    (tmp_path / "database" / "data").write_bytes(b"x")
-    box = OutboxDirectory(tmp_path, max_bytes=100)
-
-    assert list(box.lock_orphans()) == []
-    assert (tmp_path / "database" / "data").read_bytes() == b"x"
-    lock = box.create_folder()
-    (lock.folder / "note").write_bytes(b"y")
-    lock.delete_folder()
-    assert (lock.folder / "note").read_bytes() == b"y"
-
-
-def test_lock_is_released_once(tmp_path: Path) -> None:
-    """At the second time, its descriptor may belong to another file."""
-    lock = OutboxDirectory(tmp_path, max_bytes=100).create_folder()
-    lock.release()
-    with (tmp_path / "other").open("wb") as other:  # gets the descriptor that became free
-        lock.release()
-        other.write(b"x")
-        other.flush()
-
-
-def test_cursor_is_deleted_after_the_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If a segment cannot be deleted, the cursor still keeps its records from being sent again."""
-    box = OutboxDirectory(tmp_path, max_bytes=100)
-    lock = box.create_folder()
-    (lock.folder / "cursor").write_bytes(b"cursor")
-    (lock.folder / "00000000000000000001.journal").mkdir()  # `unlink` fails
-
-    lock.delete_folder()
-
-    assert (lock.folder / "cursor").exists()
-    assert (lock.folder / "lock").exists()
-    assert not box.is_locked(lock.folder)
-
-
-def test_lock_on_a_deleted_file_means_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The owner deletes the folder between `open` and `flock` of another process, which then locks a file without a name."""
-    box = OutboxDirectory(tmp_path, max_bytes=100)
-    lock = box.create_folder()
-    lock.release()
-    real = fcntl.flock
-
-    def flock(descriptor: int, operation: int) -> None:
-        (lock.folder / "lock").unlink(missing_ok=True)
-        real(descriptor, operation)
-
-    monkeypatch.setattr(fcntl, "flock", flock)
-    assert list(box.lock_orphans()) == []
-
-    def flock_new_file(descriptor: int, operation: int) -> None:
-        flock(descriptor, operation)
-        (lock.folder / "lock").touch()
-
-    lock.folder.mkdir()
-    (lock.folder / "lock").touch()
-    monkeypatch.setattr(fcntl, "flock", flock_new_file)
-    assert list(box.lock_orphans()) == []
-
-
-def test_file_system_without_locks_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No folder is created, and none is taken for an orphan."""
-    box = OutboxDirectory(tmp_path, max_bytes=100)
-    box.create_folder().release()
-
-    def flock(descriptor: int, operation: int) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr(fcntl, "flock", flock)
-
-    with pytest.raises(OSError, match=os.strerror(errno.ENOLCK)):
-        box.create_folder()
-    assert list(box.lock_orphans()) == []
-
-
 def test_system_without_locks_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows has no `fcntl`."""
-    monkeypatch.setattr(folders, "fcntl", None)
+    monkeypatch.setattr(folder_lock, "fcntl", None)
 
     with pytest.raises(OutboxError, match="no file locks"):
         OutboxDirectory(tmp_path, max_bytes=100)
@@ -291,14 +158,14 @@ def test_folder_whose_lock_file_cannot_be_created_is_reported(
     """The others are adopted."""
     without, other = sorted([make_orphan(tmp_path, "one"), make_orphan(tmp_path, "two")])
     (without / "lock").unlink()
-    real = folders.open_file
+    real = folder_lock.open_file
 
     def open_file(path: Path, flags: int, directory: Path) -> int:
         if flags & os.O_CREAT:
             raise PermissionError(errno.EACCES, "Permission denied")
         return real(path, flags, directory)
 
-    monkeypatch.setattr(folders, "open_file", open_file)
+    monkeypatch.setattr(folder_lock, "open_file", open_file)
     [lock] = OutboxDirectory(tmp_path, max_bytes=100).lock_orphans()
     assert lock.folder == other
     assert "passed over: [Errno 13]" in caplog.text

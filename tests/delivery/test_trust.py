@@ -42,6 +42,8 @@ from heliograph.delivery.trust import (
     delete_folder,
     move,
     open_file,
+    passes,
+    untrusted_reason,
 )
 from heliograph.errors import OutboxError
 
@@ -53,6 +55,20 @@ def box(tmp_path: Path) -> Path:
     make_orphan(directory, "before").rename(directory / "1-00000000")
     make_orphan(directory, "behind").rename(directory / "999999999-ffffffff")
     return directory
+
+
+def test_entry_that_is_gone_does_not_pass_and_has_no_reason(tmp_path: Path) -> None:
+    """Another process may delete it at any moment. A prepared one has a reason, for people."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    paths = [tmp_path / name for name in ("folder", "link", "gone")]
+
+    assert [passes(check_folder, path) for path in paths] == [True, False, False]
+    assert [reason and reason.path for reason in (untrusted_reason(path, check_folder) for path in paths)] == [
+        None,
+        tmp_path / "link",
+        None,
+    ]
 
 
 @pytest.mark.parametrize("prepare", FOLDERS)

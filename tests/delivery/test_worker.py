@@ -19,7 +19,8 @@ from opentelemetry.sdk.resources import Resource
 
 from delivery.outboxes import LATER_VERSION, drain, folders_in, logging_to, make_orphan, wait_for
 from delivery.servers import OK, serving
-from heliograph.delivery.folders import FolderLock, OutboxDirectory
+from heliograph.delivery.folder_lock import FolderLock
+from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Batch
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import segments

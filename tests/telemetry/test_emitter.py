@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +26,6 @@ from heliograph import (
     Host,
     OutboxFull,
     Settings,
-    Severity,
     Signal,
     acting_as,
     hookimpl,
@@ -40,32 +39,9 @@ from heliograph.telemetry.limits import MAX_ATTRIBUTES, limit_attributes
 from heliograph.telemetry.providers import Providers
 from heliograph.version import __version__
 from recorder import Telemetry, without_uid
-
-
-@dataclass
-class BanUserEvent(Event, namespace="forum", severity=Severity.WARN, message="{actor[id]} banned {user[username]}"):
-    name = "ban-user"
-    user: dict
-
-
-@dataclass
-class AnythingEvent(Event):
-    name = "anything"
-    value: Any = None
-    other: Any = field(default="other")
-
+from telemetry.emitted import AnythingEvent, BanUserEvent, Plugin, only
 
 ANYTHING_READER = EventReader(compile_schema(AnythingEvent, namespace="app"))
-
-
-class Plugin:
-    @hookimpl
-    def register_events(self) -> list[type]:
-        return [BanUserEvent, AnythingEvent]
-
-
-def only(*signals: Signal) -> Settings:
-    return Settings(signals=frozenset(signals))
 
 
 def nanoseconds(moment: dt.datetime) -> int:

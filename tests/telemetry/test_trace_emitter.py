@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -11,31 +10,9 @@ from opentelemetry import trace
 from opentelemetry.sdk._logs import LogRecordProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, Tracer, TracerProvider
 
-from heliograph import Event, Host, Settings, Signal, hookimpl
+from heliograph import Host, Settings, Signal
 from recorder import Telemetry, without_uid
-
-
-@dataclass
-class BanUserEvent(Event, namespace="forum"):
-    name = "ban-user"
-    user: dict
-
-
-@dataclass
-class AnythingEvent(Event):
-    name = "anything"
-    value: Any = None
-    other: Any = field(default="other")
-
-
-class Plugin:
-    @hookimpl
-    def register_events(self) -> list[type]:
-        return [BanUserEvent, AnythingEvent]
-
-
-def only(*signals: Signal) -> Settings:
-    return Settings(signals=frozenset(signals))
+from telemetry.emitted import AnythingEvent, BanUserEvent, Plugin, only
 
 
 def test_event_inside_a_span_is_also_a_span_event(telemetry: Telemetry) -> None:

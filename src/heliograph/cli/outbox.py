@@ -1,7 +1,7 @@
 """``heliograph outbox``: show, check, send and export the records in an outbox, and manage dead letters and damaged files.
 
 The commands work beside running programs. `status`, `verify` and `export` open folders read-only, also folders of running
-processes. `drain` adopts only orphans, through the same lock that the programs use (`heliograph.delivery.folders`), so nothing
+processes. `drain` adopts only orphans, through the same lock that the programs use (`heliograph.delivery.folder_lock`), so nothing
 is sent twice. A folder may disappear at any moment, because its owner deletes it when everything in it was sent.
 """
 

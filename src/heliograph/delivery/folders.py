@@ -1,4 +1,4 @@
-"""The outbox on disk: one folder for each process, signal and resource, and the lock that says who owns it.
+"""The outbox on disk: one folder for each process, signal and resource.
 
 ::
 
@@ -9,9 +9,8 @@
     OUTBOX/damaged/<process id>-<random>/…  bytes that could not be read, kept for inspection
     OUTBOX/dead.db                          the dead letters
 
-Ownership is an exclusive `flock` on the file ``lock``. The kernel drops it when the process ends, however it ends, so a
-folder whose lock is free belongs to a process that has died: it is an orphan, and the process that locks it may send and
-delete it. A file with a process id would not do: ids are used again, and a file outlives a kill.
+A process owns the folders that it has locked (`heliograph.delivery.folder_lock`). A folder whose lock is free belongs to a process that
+has died: it is an orphan, and the process that locks it may send and delete it.
 
 Many processes work in one outbox at once, without any other lock between them. Two rules make that safe:
 
@@ -21,50 +20,31 @@ Many processes work in one outbox at once, without any other lock between them. 
 Others may have prepared what is in a shared directory: `heliograph.delivery.trust` judges each entry before it is used.
 
 Within a process any thread may call these functions. Of an `OutboxDirectory`, only its `Space` changes, and the set of folders that were
-reported: at worst, two threads report one folder twice. A `FolderLock` is used by one thread at a time (its owner in `storage.py` or
-`orphans.py`).
-
-A forked child shares the parent's open lock files. The parent's lock lasts until *both* have closed them, so the child closes
-its copies at once (`ResourceStorage.abandon`, `Worker.abandon`); else the folder would stay locked after the parent's death.
+reported: at worst, two threads report one folder twice.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.journal.cursor import CURSOR_NAMES, remove_cursor
+from heliograph.delivery.folder_lock import LOCK, FolderLock, has_locks, try_lock
 from heliograph.delivery.journal.reader import DAMAGED
-from heliograph.delivery.journal.segment import segments, stat_or_none
+from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.signals import LOGS, SIGNALS, OutboxSignal, signal_of_folder
 from heliograph.delivery.space import Space
-from heliograph.delivery.trust import (
-    UntrustedEntryError,
-    check_file,
-    check_folder,
-    create_folder,
-    delete_file,
-    move,
-    open_file,
-)
+from heliograph.delivery.trust import UntrustedEntryError, check_file, check_folder, passes, untrusted_reason
 from heliograph.errors import OutboxError
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover — Windows
-    fcntl = None  # type: ignore[assignment]
-
-LOCK: Final = "lock"
 DEAD_LETTERS: Final = "dead.db"
 
 _NEEDED: Final = ("fchmod", "ftruncate", "pread", "pwrite")
@@ -77,94 +57,6 @@ _FOLDER_NAME: Final = re.compile(rf"\d+-[0-9a-f]{{8}}({_SUFFIXES})")
 _HIDDEN_FOLDER_NAME: Final = re.compile(rf"\.{_FOLDER_NAME.pattern}")
 
 logger: Final = SafeLogger(SCOPE)
-
-
-class FolderLock:
-    """A folder that this process owns, because it holds the folder's lock.
-
-    Args:
-        folder: The folder.
-        descriptor: The open file that carries the lock.
-
-    Attributes:
-        folder: The folder, by its present name.
-    """
-
-    def __init__(self, folder: Path, descriptor: int) -> None:
-        self.folder = folder
-        self._descriptor: int | None = descriptor
-
-    def rename(self, name: str) -> None:
-        """Rename the folder. The lock stays, because it belongs to the open file.
-
-        Raises:
-            OSError: The folder cannot be renamed.
-        """
-        self.folder = self.folder.rename(self.folder.parent / name)
-
-    def is_in_place(self) -> bool:
-        """Return False if somebody else has deleted, moved or replaced the folder or its lock file, or may change them."""
-        found = stat_or_none(self.folder / LOCK)
-        return (
-            found is not None
-            and self._descriptor is not None
-            and os.path.samestat(found, os.fstat(self._descriptor))
-            and self.can_be_adopted()
-        )
-
-    def can_be_adopted(self) -> bool:
-        """Return True if another process could send the folder: it is there, and it and its lock file can be trusted."""
-        lock, outbox = self.folder / LOCK, self.folder.parent
-        return _passes(check_folder, self.folder) and (
-            not os.path.lexists(lock) or _passes(lambda path: check_file(path, outbox), lock)
-        )
-
-    def release(self) -> None:
-        """Unlock the folder, so that another process can adopt it. A second call does nothing."""
-        # The number is forgotten before the file is closed: at a second call, it may belong to another file of the process.
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-
-    def delete_folder(self) -> OSError | None:
-        """Delete the journal and the folder, and unlock it. Return the error if the folder is still there.
-
-        Damaged bytes move to ``damaged/`` of the outbox. Files that are not ours stay, and with them the folder, its lock file
-        and its cursor. If deleting fails half-way, the next process that adopts the folder finishes it.
-        """
-        try:
-            self._delete_files()
-        except OSError as error:
-            return error
-        finally:
-            self.release()
-        return None
-
-    def _delete_files(self) -> None:
-        outbox = self.folder.parent
-        _keep_damaged(self.folder, outbox)
-        # Segments are deleted before the cursor: without it, a segment that is still there would be sent again.
-        for _, path in segments(self.folder, with_renamed=True):
-            delete_file(path, outbox)
-        others = {path.name for path in self.folder.iterdir()} - CURSOR_NAMES - {LOCK}
-        if others:
-            raise OSError(errno.ENOTEMPTY, "heliograph did not create it", str(self.folder / min(others)))
-        remove_cursor(self.folder)
-        # The lock file is the last, so that a folder without one is always empty.
-        delete_file(self.folder / LOCK, outbox)
-        # Another process may have found the folder half-deleted, and removed it.
-        with contextlib.suppress(FileNotFoundError):
-            self.folder.rmdir()
-
-
-def _keep_damaged(folder: Path, outbox: Path) -> None:
-    """Move the damaged bytes of a folder to a place where they outlive it."""
-    damaged, kept = folder / DAMAGED, outbox / DAMAGED
-    if os.path.lexists(damaged):
-        check_folder(damaged)
-        create_folder(kept, outbox)
-        move(damaged, kept / folder.name, outbox)
 
 
 class OutboxDirectory:
@@ -183,7 +75,7 @@ class OutboxDirectory:
     """
 
     def __init__(self, directory: Path, *, max_bytes: int) -> None:
-        if fcntl is None:
+        if not has_locks():
             raise OutboxError(directory, "this system has no file locks that end with their process (POSIX flock)")
         if missing := [f"os.{name}" for name in _NEEDED if not hasattr(os, name)]:
             raise OutboxError(directory, f"this system has no {', '.join(missing)}")
@@ -224,7 +116,7 @@ class OutboxDirectory:
             with contextlib.suppress(FileNotFoundError):
                 # Some file systems give every folder the same owner or mode.
                 check_folder(hidden)
-            lock = _try_lock(hidden, create=True)
+            lock = try_lock(hidden, create=True)
             # None: another process found the folder before it was locked, and deleted it as half-created. Try again.
             if lock is not None:
                 try:
@@ -241,7 +133,7 @@ class OutboxDirectory:
             if signal_of_folder(folder) is not signal:
                 continue
             try:
-                lock = _try_lock(folder, create=_has_lost_its_lock(folder))
+                lock = try_lock(folder, create=_has_lost_its_lock(folder))
             except OSError as error:
                 self._report(folder, error)
                 continue
@@ -251,10 +143,10 @@ class OutboxDirectory:
                 # It is half-deleted: the lock file was the last of our files. Files that are not ours may still be in it.
                 with contextlib.suppress(OSError):
                     folder.rmdir()
-            elif (reason := _untrusted_reason(folder / LOCK, self._check_file)) is not None:
+            elif (reason := untrusted_reason(folder / LOCK, self._check_file)) is not None:
                 self._report(folder, reason)
         for hidden in self._folders_named(_HIDDEN_FOLDER_NAME):  # half-created
-            lock = _try_lock(hidden, create=False)
+            lock = try_lock(hidden, create=False)
             if lock is not None:
                 lock.delete_folder()
             else:
@@ -294,11 +186,11 @@ class OutboxDirectory:
         """Return the reason for each folder and file that is passed over because somebody else may have prepared it."""
         kept, places = self.directory / DAMAGED, self._damaged_places()
         folders = [path for path in self.directory.iterdir() if _FOLDER_NAME.fullmatch(path.name)]
-        parents = [*self.folders(), *(place for place in places if _passes(check_folder, place))]
+        parents = [*self.folders(), *(place for place in places if passes(check_folder, place))]
         files = [path for parent in parents for path in _entries_of(parent) if path not in places]
         found = [
-            *(_untrusted_reason(path, check_folder) for path in [*sorted(folders), kept, *sorted(places)]),
-            *(_untrusted_reason(path, self._check_file) for path in [*sorted(files), self.directory / DEAD_LETTERS]),
+            *(untrusted_reason(path, check_folder) for path in [*sorted(folders), kept, *sorted(places)]),
+            *(untrusted_reason(path, self._check_file) for path in [*sorted(files), self.directory / DEAD_LETTERS]),
         ]
         return [error for error in found if error is not None]
 
@@ -307,15 +199,15 @@ class OutboxDirectory:
 
     def is_locked(self, folder: Path) -> bool:
         """Return True if a process owns the folder: the one that writes it, or one that adopted it."""
-        lock = _try_lock(folder, create=False)
+        lock = try_lock(folder, create=False)
         if lock is not None:
             lock.release()
         return lock is None and os.path.lexists(folder / LOCK)
 
     def damaged_files(self) -> list[Path]:
         """Return the files with bytes that could not be read, without those that somebody else may have prepared."""
-        places = [place for place in self._damaged_places() if _passes(check_folder, place)]
-        return sorted(path for place in places for path in _entries_of(place) if _passes(self._check_file, path))
+        places = [place for place in self._damaged_places() if passes(check_folder, place)]
+        return sorted(path for place in places for path in _entries_of(place) if passes(self._check_file, path))
 
     def _damaged_places(self) -> list[Path]:
         """Return the folders that may hold damaged bytes: those inside of existing folders, and those kept of deleted ones.
@@ -323,7 +215,7 @@ class OutboxDirectory:
         Some of them may not exist.
         """
         kept = self.directory / DAMAGED
-        of_deleted = _entries_of(kept) if _passes(check_folder, kept) else []
+        of_deleted = _entries_of(kept) if passes(check_folder, kept) else []
         return [*of_deleted, *(folder / DAMAGED for folder in self.folders())]
 
 
@@ -343,48 +235,3 @@ def _entries_of(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except OSError:
         return []
-
-
-def _passes(check: Callable[[Path], None], path: Path) -> bool:
-    """Return True if an entry is there and can be trusted."""
-    with contextlib.suppress(OSError):
-        check(path)
-        return True
-    return False
-
-
-def _untrusted_reason(path: Path, check: Callable[[Path], None]) -> UntrustedEntryError | None:
-    try:
-        check(path)
-    except UntrustedEntryError as error:
-        return error
-    except OSError:
-        # It does not exist, or another process has deleted it in the meantime.
-        return None
-    return None
-
-
-def _try_lock(folder: Path, *, create: bool) -> FolderLock | None:
-    """Lock the folder without waiting. Return None if another process owns it, or it was deleted."""
-    try:
-        descriptor = open_file(folder / LOCK, os.O_RDWR | (os.O_CREAT if create else 0), folder.parent)
-    except OSError as error:
-        if create and error.errno != errno.ENOENT:
-            raise
-        return None
-    lock = FolderLock(folder, descriptor)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Between `open` and `flock` the previous owner may have deleted the file: the lock is then on a file that no one
-        # else can see any more, and means nothing.
-        if (folder / LOCK).stat().st_ino == os.fstat(descriptor).st_ino:
-            return lock
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    except OSError:
-        lock.release()
-        # The file system has no locks. Without a lock, two processes could send this folder at once.
-        if create:
-            raise
-    lock.release()
-    return None

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.folders import FolderLock
+from heliograph.delivery.folder_lock import FolderLock
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.salvage import cut_back, salvage

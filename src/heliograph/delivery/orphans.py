@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.folders import FolderLock, OutboxDirectory
+from heliograph.delivery.folder_lock import FolderLock
+from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.order import last_sequence
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.sender import Outcome, Sender

@@ -33,7 +33,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.folders import FolderLock, OutboxDirectory
+from heliograph.delivery.folder_lock import FolderLock
+from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.group_commit import NotSyncedError
 from heliograph.delivery.journal.memory import MemoryJournal

@@ -24,7 +24,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -78,6 +78,26 @@ def check_file(path: Path, directory: Path) -> None:
         OSError: It is not there, or cannot be examined.
     """
     _check_regular(path, directory, path.lstat())
+
+
+def passes(check: Callable[[Path], None], path: Path) -> bool:
+    """Return True if an entry is there and can be trusted."""
+    with contextlib.suppress(OSError):
+        check(path)
+        return True
+    return False
+
+
+def untrusted_reason(path: Path, check: Callable[[Path], None]) -> UntrustedEntryError | None:
+    """Return the error of a check of an entry; `None` if it can be trusted, or is not there."""
+    try:
+        check(path)
+    except UntrustedEntryError as error:
+        return error
+    except OSError:
+        # It does not exist, or another process has deleted it in the meantime.
+        return None
+    return None
 
 
 def open_file(path: Path, flags: int, directory: Path) -> int:

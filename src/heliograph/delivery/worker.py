@@ -193,13 +193,17 @@ class Worker:
                 # Damage in a folder that was given up concerns records of this process. It may have been adopted before that.
                 orphan.reader.is_own = any(orphan.folder in storage.orphaned for storage in self._storages())
                 if orphan.drain(self._sender, self._send_storages_if_due):
-                    if orphan.is_stuck:
-                        self._stuck.add(orphan.folder)
-                    elif not orphan.is_sent:
-                        # Not adopted again before the next search: else sixteen unreadable folders would keep all others
-                        # waiting for ever.
-                        self._unreadable.add(orphan.folder)
-                    self.orphans = [each for each in self.orphans if each is not orphan]
+                    self._give_up(orphan)
+
+    def _give_up(self, orphan: Orphan) -> None:
+        """Forget an orphan that was sent, or cannot be."""
+        if orphan.is_stuck:
+            self._stuck.add(orphan.folder)
+        elif not orphan.is_sent:
+            # Not adopted again before the next search: else sixteen unreadable folders would keep all others waiting for
+            # ever.
+            self._unreadable.add(orphan.folder)
+        self.orphans = [each for each in self.orphans if each is not orphan]
 
     def _send_storages_if_due(self) -> None:
         """Between two batches of an orphan, send the records of this process as often as without an orphan."""

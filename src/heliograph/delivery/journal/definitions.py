@@ -44,10 +44,18 @@ def find_scope(folder: Path, damaged: SegmentReader, number: int) -> Scope | Non
     others = (each for each in segments(folder, with_renamed=True) if has_shared_numbers and each[1] != damaged.path)
     for segment in _opened([(damaged.first, damaged.path), *itertools.islice(others, _MAX_OTHERS)]):
         if segment.path == damaged.path or segment.version == _SHARED_NUMBERS:
-            for _, kind, scope_number, content, _ in frames_beyond_damage(segment):
-                if kind == SCOPE and scope_number == number:
-                    with contextlib.suppress(SegmentError):
-                        return load_scope(content)
+            found = _find_definition(segment, number)
+            if found is not None:
+                return found
+    return None
+
+
+def _find_definition(segment: SegmentReader, number: int) -> Scope | None:
+    """Return the first definition of a scope in a segment that can be read."""
+    for _, kind, scope_number, content, _ in frames_beyond_damage(segment):
+        if kind == SCOPE and scope_number == number:
+            with contextlib.suppress(SegmentError):
+                return load_scope(content)
     return None
 
 

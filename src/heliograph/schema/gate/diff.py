@@ -142,20 +142,28 @@ def _compare_events(label: str, old: LockedEvent, new: LockedEvent) -> Iterator[
             yield _finding(label, "", f"{key} changed from {was} to {is_now}", _REMARK)
 
 
+def _gone_attribute(
+    label: str, name: str, attribute: LockedAttribute, new: Mapping[str, LockedAttribute]
+) -> Iterator[Finding]:
+    """Yield a finding for an attribute that is not among the new ones under its name."""
+    if name in ACTOR_ONLY and (moved := _moved_from_the_actor(attribute, new)):
+        what = f"renamed to {moved}, because {name} always means the actor"
+        yield _finding(label, name, what, _BREAKS_QUERIES)
+    elif attribute.renamed_to in new:
+        yield _finding(label, name, f"renamed to {attribute.renamed_to}, as announced", _ANNOUNCED)
+    elif not any(other.startswith(f"{name}.") for other in new):
+        # If there are names below it, a dict became a class: its keys are the same attributes as before.
+        yield _finding(label, name, _removed_attribute(attribute, new), _BREAKS_QUERIES)
+
+
 def _compare_attributes(
     label: str, old: Mapping[str, LockedAttribute], new: Mapping[str, LockedAttribute]
 ) -> Iterator[Finding]:
     for name, attribute in old.items():
         if name in new:
             yield from _compare_attribute(label, name, attribute, new[name])
-        elif name in ACTOR_ONLY and (moved := _moved_from_the_actor(attribute, new)):
-            what = f"renamed to {moved}, because {name} always means the actor"
-            yield _finding(label, name, what, _BREAKS_QUERIES)
-        elif attribute.renamed_to in new:
-            yield _finding(label, name, f"renamed to {attribute.renamed_to}, as announced", _ANNOUNCED)
-        elif not any(other.startswith(f"{name}.") for other in new):
-            # If there are names below it, a dict became a class: its keys are the same attributes as before.
-            yield _finding(label, name, _removed_attribute(attribute, new), _BREAKS_QUERIES)
+        else:
+            yield from _gone_attribute(label, name, attribute, new)
     announced = {attribute.renamed_to for attribute in old.values()}
     announced.update(_moved_from_the_actor(attribute, new) for name, attribute in old.items() if name in ACTOR_ONLY)
     for name in new:
