@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from backends import wait_until
+from celery_loader import FILE_BROKER
 from faults.matrix import Row
 from otlp_receiver import Receiver
 from packages import require
@@ -46,7 +47,7 @@ def test_worker_that_stops(tmp_path: Path, record_fault: Callable[..., Row], poo
     (tmp_path / "tasks.py").write_text(PRELUDE + APP)
     command = [sys.executable, "-m", "celery", "--app", "tasks", "worker", "--pool", pool, "--concurrency", "2"]
     with Receiver() as receiver, (tmp_path / "log").open("wb") as log:
-        environment = program_environment(**otlp(receiver.endpoint, OTEL_BLRP_SCHEDULE_DELAY="60000"))
+        environment = program_environment(**otlp(receiver.endpoint, OTEL_BLRP_SCHEDULE_DELAY="60000"), **FILE_BROKER)
         ask = f"import tasks; [tasks.work.delay(n) for n in range({TASKS})]"
         asked = run([sys.executable, "-c", ask], cwd=tmp_path, env=environment)
         assert asked.returncode == 0, asked.stderr

@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends import LogRecord, free_port, wait_until
+from celery_loader import FILE_BROKER
 from heliograph import Host, Settings, acting_as, ambient_actor, current_actor, set_actor
 from heliograph.integrations import celery as integration
 from heliograph.integrations.celery import HEADER, MAX_HEADER_LENGTH, NAMESPACE, init_app
@@ -361,9 +362,7 @@ def test_any_actor_is_sent(tasks: Tasks) -> None:
 # Real workers
 
 APP = """
-import uuid
 import celery
-import kombu.transport.filesystem, kombu.utils.json
 from heliograph import acting_as, set_actor
 from heliograph.integrations.celery import init_app
 
@@ -373,15 +372,6 @@ class Ran(Event, namespace="test"):
     where: str
 
 host = configure(events=[Ran])
-def put_at_once(channel, queue, payload, **options):
-    # Kombu's own method creates the file and then writes it, and a worker that reads it in between ends.
-    name = f"{time.monotonic_ns() // 1_000_000}_{uuid.uuid4()}.{queue}.msg"
-    unfinished = os.path.join(channel.data_folder_out, f"unfinished-{uuid.uuid4()}")
-    with open(unfinished, "w") as file:
-        file.write(kombu.utils.json.dumps(payload))
-    os.replace(unfinished, os.path.join(channel.data_folder_out, name))
-
-kombu.transport.filesystem.Channel._put = put_at_once
 app = celery.Celery("tasks", broker="filesystem://", backend=f"file://{os.getcwd()}/results")
 app.conf.broker_transport_options = {"data_folder_in": "queue", "data_folder_out": "queue"}
 app.conf.result_chord_retry_interval = 0.1
@@ -502,7 +492,7 @@ def test_tasks_of_every_kind_have_their_sender(tmp_path: Path, pool: str) -> Non
     (tmp_path / "tasks.py").write_text(PRELUDE + APP)
     total = 3 * sum(EXPECTED.values())
     with Receiver() as receiver:
-        environment = program_environment(**otlp(receiver.endpoint, HELIOGRAPH_SECRET=SECRET))
+        environment = program_environment(**otlp(receiver.endpoint, HELIOGRAPH_SECRET=SECRET), **FILE_BROKER)
         environment["OTEL_TRACES_EXPORTER"] = environment["OTEL_METRICS_EXPORTER"] = "none"
         sent = run([sys.executable, "-c", SEND], cwd=tmp_path, env=environment)
         assert sent.returncode == 0, sent.stderr
@@ -530,7 +520,8 @@ def test_200_tasks_of_20_actors_of_the_example(tmp_path: Path, pool: str) -> Non
     web = [sys.executable, "-m", "uvicorn", "--app-dir", str(EXAMPLES), "celery_app:web", "--port", str(port)]
     with Receiver() as receiver:
         environment = program_environment(
-            **otlp(receiver.endpoint, HELIOGRAPH_SECRET=SECRET, FORUM_QUEUE=str(queue), OTEL_METRICS_EXPORTER="none")
+            **otlp(receiver.endpoint, HELIOGRAPH_SECRET=SECRET, FORUM_QUEUE=str(queue), OTEL_METRICS_EXPORTER="none"),
+            **FILE_BROKER,
         )
         with serving(web, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path) as server:
             # Kombu creates the file of the bindings in two steps, so the first task is sent alone.
@@ -539,7 +530,6 @@ def test_200_tasks_of_20_actors_of_the_example(tmp_path: Path, pool: str) -> Non
                 answers = list(clients.map(lambda number: requests_of(server, tokens, number), range(1, 67)))
             assert answers == [[200] * 3] * 66
             assert server.post("/users/nobody/ban").status == 401
-            # After that: kombu creates the file of a task in two steps as well, and ends a worker that reads it in between.
             with working(worker_command("celery_app", pool, "--workdir", str(EXAMPLES)), tmp_path, environment):
                 wait_until(lambda: len(events_of(receiver)) >= 67 * 4, timeout_seconds=TIMEOUT_SECONDS)
         events = events_of(receiver)
