@@ -9,7 +9,7 @@ PROCESSES ?= 0
 CONSTRAINTS ?= constraints/newest.txt
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint $(CONSTRAINTS)
 
-.PHONY: help demo test quick coverage faults lint hooks backends stack stack-kafka bench docs site links clean
+.PHONY: help demo test quick coverage measure faults lint hooks backends stack stack-kafka bench docs site links clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -27,8 +27,11 @@ quick: $(VENV)/installed-test ## run most of the tests, in some minutes: all but
 
 coverage: $(VENV)/installed-dev ## run the tests, and list each line and branch that none of them reached
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses $(PROCESSES) --dist worksteal $(ARGS); failed=$$?; $(BIN)/coverage combine --quiet; exit $$failed
+	$(MAKE) measure; failed=$$?; $(BIN)/coverage combine --quiet; exit $$failed
 	$(BIN)/coverage report
+
+measure: $(VENV)/installed-dev ## run the tests like `make coverage`, and only leave the data for `coverage combine`
+	$(BIN)/coverage run -m pytest --numprocesses $(PROCESSES) --dist worksteal $(ARGS)
 
 faults: $(VENV)/installed-test ## run the long form of the fault tests
 # Ten million records wait in one of them, so a test may take longer than elsewhere.
